@@ -1,0 +1,1 @@
+"""Configuration groups: one folder per group, one YAML file per choice."""

@@ -1,0 +1,276 @@
+"""Turn followers into programs whose parameters are the leader's variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.core.expr.visitor import identify_variables
+from pyomo.repn import generate_standard_repn
+from scipy import sparse
+
+from multiscale.bilevel.description import BilevelError
+from multiscale.bilevel.followers import ProgramFollower
+from multiscale.programs import Block, Index, ParametricProgram
+
+_ALLOWED = (pyo.Var, pyo.Constraint, pyo.Objective, pyo.Param, pyo.Expression, pyo.Set, pyo.RangeSet, pyo.Block, pyo.Suffix)
+
+
+@dataclass
+class Extracted:
+    """A follower as a program over leader variables still numbered by first appearance.
+
+    Attributes:
+        program: parameters are the leader variables named by ``leaders``, in that order.
+        leaders: leader variables (Pyomo), one for each parameter.
+        variables: the follower's own Pyomo variables in column order (empty for a program follower).
+        constraint_rows: constraint (by identity) -> (row, factor) pairs that make up its dual.
+        sense: -1 for a maximising follower.
+    """
+
+    name: str
+    program: ParametricProgram
+    leaders: list[Any]
+    variables: list[Any]
+    constraint_rows: dict[int, list[tuple[int, float]]]
+    sense: float = 1.0
+
+
+def _leader_index(names: list[str]) -> Index:
+    return Index((Block("leader", {"variable": np.array(names, dtype=object)}, "", 0),))
+
+
+def extract_program(follower: ProgramFollower, owner: Callable[[Any], str | None]) -> Extracted:
+    """Replace the program's parameters ``p = p0 + P y`` by the leader's variables ``y``.
+
+    Args:
+        follower: the follower.
+        owner: name of the follower that owns a variable, or None for a leader variable.
+
+    Raises:
+        BilevelError: a parameter is not affine in leader variables, or depends on another follower.
+    """
+    program = follower.program
+    constant = np.zeros(program.parameters.size)
+    leaders: list[Any] = []
+    place: dict[int, int] = {}
+    rows, columns, data = [], [], []
+    for i, entry in enumerate(follower.parameters):
+        if isinstance(entry, int | float | np.number):
+            constant[i] = float(entry)
+            continue
+        repn = generate_standard_repn(entry, compute_values=True, quadratic=False)
+        where = f"follower {follower.name!r}: parameter {program.parameters.label(i)}"
+        if repn.nonlinear_expr is not None:
+            raise BilevelError(f"{where} is not affine in the leader's variables; set a leader variable equal to it")
+        constant[i] = float(repn.constant)
+        for coefficient, variable in zip(repn.linear_coefs, repn.linear_vars, strict=True):
+            if owner(variable) is not None:
+                raise BilevelError(f"{where} depends on {variable.name} of follower {owner(variable)!r}; followers may share leader variables only")
+            column = place.setdefault(id(variable), len(leaders))
+            if column == len(leaders):
+                leaders.append(variable)
+            rows.append(i)
+            columns.append(column)
+            data.append(float(coefficient))
+    if not np.isfinite(constant).all():
+        i = int(np.flatnonzero(~np.isfinite(constant))[0])
+        raise BilevelError(f"follower {follower.name!r}: parameter {program.parameters.label(i)} is {constant[i]}; give a finite number")
+    link = sparse.csr_matrix((data, (rows, columns)), shape=(program.parameters.size, len(leaders)))
+    over_leader = replace(
+        program,
+        parameters=_leader_index([v.name for v in leaders]),
+        b0=program.rhs(constant),
+        B=(program.B @ link).tocsr(),
+        c0=program.costs(constant),
+        C=(program.C @ link).tocsr(),
+        d0=program.constant(constant),
+        d=np.asarray(link.T @ program.d).ravel(),
+    )
+    return Extracted(follower.name, over_leader, leaders, [], {})
+
+
+def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
+    """Read a Pyomo block that is a convex linear or quadratic program in its own variables.
+
+    Constraints ``lb <= a'x + g'y <= ub`` become rows ``a'x <= ub - g'y`` and ``-a'x <= -lb + g'y``; variable bounds stay
+    bounds. The objective may hold products of follower variables and of follower and leader variables; terms of leader variables
+    alone do not move the follower and only enter its cost when they are linear.
+
+    Raises:
+        BilevelError: integer variables, no or several objectives, nonlinear terms, coefficients that depend on leader variables,
+            variables of another follower, or a component of a kind that has no convex meaning here.
+    """
+    name = block.name
+    _check_components(block)
+    variables = [v for v in block.component_data_objects(pyo.Var, descend_into=True) if not v.fixed]
+    column = {id(v): j for j, v in enumerate(variables)}
+    for v in variables:
+        if not v.is_continuous():
+            raise BilevelError(f"follower {name!r}: variable {v.name} is {v.domain.name}; a follower must be continuous (no integers) to have duals")
+    objectives = list(block.component_data_objects(pyo.Objective, active=True, descend_into=True))
+    if len(objectives) != 1:
+        found = [o.name for o in objectives]
+        raise BilevelError(f"follower {name!r} has {len(objectives)} active objectives {found}; it needs exactly one")
+    leaders: list[Any] = []
+    place: dict[int, int] = {}
+
+    def leader(v: Any, where: str) -> int:
+        if owner(v) is not None:
+            raise BilevelError(
+                f"follower {name!r}: {where} uses {v.name}, a variable of follower {owner(v)!r}; followers may share leader variables only"
+            )
+        k = place.setdefault(id(v), len(leaders))
+        if k == len(leaders):
+            leaders.append(v)
+        return k
+
+    rows = _Rows()
+    constraint_rows: dict[int, list[tuple[int, float]]] = {}
+    labels: list[str] = []
+    for constraint in block.component_data_objects(pyo.Constraint, active=True, descend_into=True):
+        repn = generate_standard_repn(constraint.body, compute_values=True, quadratic=True)
+        if repn.nonlinear_expr is not None or repn.quadratic_vars:
+            raise BilevelError(_curved_message(name, constraint, repn, column))
+        own, other = [], []
+        for coefficient, v in zip(repn.linear_coefs, repn.linear_vars, strict=True):
+            if id(v) in column:
+                own.append((column[id(v)], float(coefficient)))
+            else:
+                other.append((leader(v, constraint.name), float(coefficient)))
+        lower, upper = pyo.value(constraint.lower, exception=False), pyo.value(constraint.upper, exception=False)
+        parts = constraint_rows.setdefault(id(constraint), [])
+        if lower is not None and lower == upper:
+            parts.append((rows.add(own, other, upper - repn.constant, 1.0, True), 1.0))
+            labels.append(constraint.name)
+            continue
+        if upper is not None and np.isfinite(upper):
+            parts.append((rows.add(own, other, upper - repn.constant, 1.0, False), 1.0))
+            labels.append(constraint.name)
+        if lower is not None and np.isfinite(lower):
+            parts.append((rows.add(own, other, lower - repn.constant, -1.0, False), -1.0))
+            labels.append(constraint.name if len(parts) == 1 else f"{constraint.name} (lower)")
+    objective = objectives[0]
+    sense = -1.0 if objective.sense == pyo.maximize else 1.0
+    costs = _read_objective(name, objective, column, leader)
+    n, m, k = len(variables), len(labels), len(leaders)
+    block_of = {"columns": Block("column", {"variable": np.array([v.name for v in variables], dtype=object)}, "", 0)}
+    program = ParametricProgram(
+        name=name,
+        columns=Index((block_of["columns"],)),
+        rows=Index((Block("row", {"constraint": np.array(labels, dtype=object)}, "", 0),)),
+        parameters=_leader_index([v.name for v in leaders]),
+        A=rows.matrix(rows.own, (m, n)),
+        b0=np.array(rows.rhs, dtype=float),
+        B=rows.matrix(rows.other, (m, k)),
+        equality=np.array(rows.equality, dtype=bool),
+        c0=sense * costs.linear(n),
+        C=sense * costs.matrix((n, k)),
+        lower=np.array([-np.inf if v.lb is None else v.lb for v in variables], dtype=float),
+        upper=np.array([np.inf if v.ub is None else v.ub for v in variables], dtype=float),
+        Q=sense * costs.curvature(n) if costs.square else None,
+        d0=sense * costs.constant,
+        d=sense * costs.leader_linear(k),
+    )
+    return Extracted(name, program, leaders, variables, {key: [(r, sense * s) for r, s in parts] for key, parts in constraint_rows.items()}, sense)
+
+
+def _check_components(block: Any) -> None:
+    for part in block.component_objects(active=True, descend_into=True):
+        if not issubclass(part.ctype, _ALLOWED):
+            raise BilevelError(f"follower {block.name!r}: {part.name} is a {part.ctype.__name__}, which a follower cannot hold")
+
+
+def _curved_message(name: str, constraint: Any, repn: Any, column: dict[int, int]) -> str:
+    mixed = [(a, b) for a, b in repn.quadratic_vars or [] if (id(a) in column) != (id(b) in column)]
+    if mixed:
+        a, b = mixed[0]
+        other, own = (a, b) if id(b) in column else (b, a)
+        return (
+            f"follower {name!r}: constraint {constraint.name} multiplies its variable {own.name} by the leader variable {other.name}; "
+            "its coefficients must be numbers. Linearise the product, or let the leader variable enter the right-hand side"
+        )
+    return f"follower {name!r}: constraint {constraint.name} is not linear in the follower's variables"
+
+
+class _Rows:
+    """Rows collected one by one, written as ``a'x (= or <=) rhs + B y``."""
+
+    def __init__(self) -> None:
+        self.own: tuple[list[int], list[int], list[float]] = ([], [], [])
+        self.other: tuple[list[int], list[int], list[float]] = ([], [], [])
+        self.rhs: list[float] = []
+        self.equality: list[bool] = []
+
+    def add(self, own: list[tuple[int, float]], other: list[tuple[int, float]], rhs: float, sign: float, equality: bool) -> int:
+        row = len(self.rhs)
+        for target, terms, factor in ((self.own, own, sign), (self.other, other, -sign)):
+            for column, value in terms:
+                target[0].append(row)
+                target[1].append(column)
+                target[2].append(factor * value)
+        self.rhs.append(sign * rhs)
+        self.equality.append(equality)
+        return row
+
+    @staticmethod
+    def matrix(entries: tuple[list[int], list[int], list[float]], shape: tuple[int, int]) -> sparse.csr_matrix:
+        return sparse.csr_matrix((entries[2], (entries[0], entries[1])), shape=shape)
+
+
+class _Costs:
+    """The follower's objective split by what multiplies what."""
+
+    def __init__(self) -> None:
+        self.constant = 0.0
+        self.own: list[tuple[int, float]] = []
+        self.leader: list[tuple[int, float]] = []
+        self.mixed: list[tuple[int, int, float]] = []
+        self.square: list[tuple[int, int, float]] = []
+
+    def linear(self, n: int) -> np.ndarray:
+        costs = np.zeros(n)
+        for j, value in self.own:
+            costs[j] += value
+        return costs
+
+    def leader_linear(self, k: int) -> np.ndarray:
+        costs = np.zeros(k)
+        for j, value in self.leader:
+            costs[j] += value
+        return costs
+
+    def matrix(self, shape: tuple[int, int]) -> sparse.csr_matrix:
+        rows, columns, data = ([entry[i] for entry in self.mixed] for i in range(3))
+        return sparse.csr_matrix((np.array(data, dtype=float), (np.array(rows, dtype=int), np.array(columns, dtype=int))), shape=shape)
+
+    def curvature(self, n: int) -> sparse.csr_matrix:
+        rows, columns, data = ([entry[i] for entry in self.square] for i in range(3))
+        half = sparse.csr_matrix((data, (rows, columns)), shape=(n, n))
+        return (half + half.T).tocsr()
+
+
+def _read_objective(name: str, objective: Any, column: dict[int, int], leader: Callable[[Any, str], int]) -> _Costs:
+    repn = generate_standard_repn(objective.expr, compute_values=True, quadratic=True)
+    costs = _Costs()
+    if repn.nonlinear_expr is not None:
+        own = [v.name for v in identify_variables(repn.nonlinear_expr, include_fixed=False) if id(v) in column]
+        if own:
+            raise BilevelError(f"follower {name!r}: objective {objective.name} is neither linear nor quadratic in {own[0]}")
+    costs.constant = float(repn.constant)
+    for coefficient, v in zip(repn.linear_coefs, repn.linear_vars, strict=True):
+        if id(v) in column:
+            costs.own.append((column[id(v)], float(coefficient)))
+        else:
+            costs.leader.append((leader(v, objective.name), float(coefficient)))
+    for coefficient, (a, b) in zip(repn.quadratic_coefs, repn.quadratic_vars, strict=True):
+        inside = (id(a) in column, id(b) in column)
+        if all(inside):
+            costs.square.append((column[id(a)], column[id(b)], float(coefficient)))
+        elif any(inside):
+            own, other = (a, b) if inside[0] else (b, a)
+            costs.mixed.append((column[id(own)], leader(other, objective.name), float(coefficient)))
+    return costs

@@ -1,0 +1,86 @@
+"""A SCIP heuristic: leader decisions from LP solutions and from neighbours of the incumbent, followers solved in HiGHS."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from pyscipopt import SCIP_RESULT, Heur
+
+from multiscale.bilevel.description import BilevelProblem
+from multiscale.bilevel.response import Response
+from multiscale.bilevel.scip_model import create_solution
+from multiscale.bilevel.search import DecisionSearch
+from multiscale.bilevel.single_level import SingleLevel
+
+_SHARE = 0.2
+"""Largest share of SCIP's running time the heuristic may take (beyond the first few calls)."""
+
+
+class FollowerHeuristic(Heur):
+    """Injects complete bilevel-feasible points.
+
+    Args:
+        problem: the bilevel problem.
+        single: the single-level program SCIP solves, which knows how to complete a point.
+        variables: SCIP variables in the order of its columns.
+    """
+
+    def __init__(self, problem: BilevelProblem, single: SingleLevel, variables: list[Any]) -> None:
+        self.single, self.variables = single, variables
+        self.search = DecisionSearch(problem)
+        self.spent, self.calls, self.skip = 0.0, 0, 0
+        self.started = time.perf_counter()
+        self._flips: Iterator[int] = itertools.cycle(self.search.integral.tolist()) if self.search.integral.size else iter(())
+
+    def heurexec(self, heurtiming: object, nodeinfeasible: bool) -> dict[str, Any]:
+        """SCIP's entry point."""
+        del heurtiming
+        if nodeinfeasible or not self._turn():
+            return {"result": SCIP_RESULT.DIDNOTRUN}
+        began = time.perf_counter()
+        found = False
+        for y in self._decisions():
+            response = self.search.try_decision(y, budget=12)
+            if response is not None and self._inject(response):
+                found = True
+        self.spent += time.perf_counter() - began
+        self.skip = 0 if found else min(2 * self.skip + 1, 100)
+        return {"result": SCIP_RESULT.FOUNDSOL if found else SCIP_RESULT.DIDNOTFIND}
+
+    def _turn(self) -> bool:
+        """Every node at first, then ever more rarely while nothing is found, within a share of the time."""
+        self.calls += 1
+        if self.calls <= 3:
+            return True
+        if self.skip > 0 and self.calls % (self.skip + 1):
+            return False
+        return self.spent <= _SHARE * (time.perf_counter() - self.started) + 0.5
+
+    def _decisions(self) -> list[np.ndarray]:
+        size, leader = self.single.leader_size, self.search.problem.leader
+        point = np.array([self.model.getSolVal(None, variable) for variable in self.variables[:size]])
+        if not np.isfinite(point).all() or np.abs(point).max(initial=0.0) > 1e18:
+            point = np.nan_to_num(point, nan=0.0, posinf=1e6, neginf=-1e6)
+        decisions = []
+        for threshold in (0.5, 0.1) if self.calls <= 3 and leader.integral.any() else (0.5,):
+            y = point.copy()
+            y[leader.integral] = np.floor(y[leader.integral] + 1.0 - threshold + 1e-9)
+            decisions.append(y)
+        if self.search.best is not None:
+            for k in itertools.islice(self._flips, 2):
+                if leader.is_binary(k):
+                    y = self.search.best.y.copy()
+                    y[k] = 1.0 - y[k]
+                    decisions.append(y)
+        return decisions
+
+    def _inject(self, response: Response) -> bool:
+        if self.model.getNSols() and response.objective >= self.model.getPrimalbound() - 1e-9 * max(1.0, abs(response.objective)):
+            return False
+        v = self.single.complete(response.y, response.primal, response.dual)
+        solution = create_solution(self.model, self.variables, self.single, v, self)
+        return bool(self.model.trySol(solution, printreason=False, completely=False))

@@ -1,0 +1,387 @@
+"""The single-level program a reformulation produces, as plain arrays, and the rules that complete a bilevel point to a full one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy import sparse
+
+from multiscale.bilevel.description import CONTINUOUS, BilevelProblem, CurvedRow, Form
+from multiscale.bilevel.expression import tree_renumbered
+
+
+@dataclass(frozen=True)
+class Derived:
+    """Columns that follow from columns before them.
+
+    ``linear``: ``v[columns] = constant + matrix @ v[sources]``; ``product``: ``v[columns] = v[sources] * v[others]``;
+    ``positive`` / ``negative``: largest of 0 and the (negated) linear form; ``switch``: 1 where the linear form is above
+    ``threshold``, else 0.
+    """
+
+    rule: str
+    columns: np.ndarray
+    sources: np.ndarray
+    matrix: sparse.csr_matrix | None = None
+    constant: np.ndarray | None = None
+    others: np.ndarray | None = None
+    threshold: float = 1e-7
+
+    def apply(self, v: np.ndarray) -> None:
+        """Set the derived columns of ``v`` in place."""
+        if self.rule == "product":
+            v[self.columns] = v[self.sources] * v[self.others]
+            return
+        value = self.constant + self.matrix @ v[self.sources]
+        if self.rule == "positive":
+            value = np.maximum(value, 0.0)
+        elif self.rule == "negative":
+            value = np.maximum(-value, 0.0)
+        elif self.rule == "switch":
+            value = (value > self.threshold).astype(float)
+        v[self.columns] = value
+
+
+@dataclass(frozen=True)
+class Indicators:
+    """``binary == active  implies  v[column] <= 0``, one for each entry."""
+
+    binary: np.ndarray
+    column: np.ndarray
+    active: bool
+
+
+@dataclass
+class SingleLevel:
+    """Minimise ``objective`` over columns with bounds, linear rows, curved rows, SOS1 pairs and indicators.
+
+    Attributes:
+        joint: for every entry of the leader's joint vector, its column and factor (``z = factor * column``).
+        primal, dual: columns of each follower's ``x`` and ``y``.
+        derived: how the remaining columns follow from ``y``, ``x`` and the duals, in order.
+        follower_rows: positions of rows that state a follower's optimality (all others are the leader's or definitions).
+        blocks: (name, first column, count), for names on demand.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    kinds: np.ndarray
+    rows: sparse.csr_matrix
+    row_lower: np.ndarray
+    row_upper: np.ndarray
+    row_blocks: list[tuple[str, int, int]]
+    curved: list[CurvedRow]
+    products: np.ndarray
+    pairs: list[np.ndarray]
+    indicators: list[Indicators]
+    objective: Form
+    joint_columns: np.ndarray
+    joint_factors: np.ndarray
+    primal: list[np.ndarray]
+    dual: list[np.ndarray]
+    derived: list[Derived]
+    blocks: list[tuple[str, int, int]]
+    leader_size: int
+    leader_rows: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    @property
+    def size(self) -> int:
+        """Number of columns."""
+        return self.lower.size
+
+    def complete(self, y: np.ndarray, primal: list[np.ndarray], dual: list[np.ndarray]) -> np.ndarray:
+        """The full vector that belongs to a leader decision and the followers' answers."""
+        v = np.zeros(self.size)
+        v[: self.leader_size] = y
+        for columns, x in zip(self.primal, primal, strict=True):
+            v[columns] = x
+        for columns, multipliers in zip(self.dual, dual, strict=True):
+            if columns.size:
+                v[columns] = multipliers
+        for rule in self.derived:
+            rule.apply(v)
+        return v
+
+    def violation(self, v: np.ndarray, *, leader: bool = True) -> tuple[float, str]:
+        """Largest violation, relative to the largest term of the row, and its name; ``leader=False`` leaves the leader's rows out."""
+        short = np.maximum(np.maximum(self.lower - v, v - self.upper), 0.0) / np.maximum(1.0, np.abs(v))
+        if not leader:
+            short[self.joint_columns] = 0.0
+        worst, name = 0.0, ""
+        if short.size and short.max() > 0:
+            worst, name = float(short.max()), self.column_name(int(short.argmax()))
+        activity = self.rows @ v
+        scaled = self.rows.copy()
+        scaled.data = np.abs(scaled.data * v[scaled.indices])
+        scale = np.maximum(1.0, scaled.max(axis=1).toarray().ravel()) if scaled.shape[0] else np.ones(0)
+        gaps = np.maximum(np.maximum(self.row_lower - activity, activity - self.row_upper), 0.0) / scale
+        if not leader:
+            gaps[self.leader_rows] = 0.0
+        if gaps.size and gaps.max() > worst:
+            worst, name = float(gaps.max()), self.row_name(int(gaps.argmax()))
+        if self.products.size:
+            target, first, second = self.products.T
+            gap = np.abs(v[target] - v[first] * v[second]) / np.maximum(1.0, np.abs(v[target]))
+            if gap.max() > worst:
+                worst, name = float(gap.max()), f"product {self.column_name(int(first[gap.argmax()]))}"
+        for row in self.curved if leader else [r for r in self.curved if r.name.startswith("follower")]:
+            value = row.form.value(v)
+            gap_here = max(row.lower - value, value - row.upper, 0.0) / row.form.magnitude(v)
+            if gap_here > worst:
+                worst, name = float(gap_here), row.name
+        for pairs in self.pairs:
+            gap = np.minimum(np.abs(v[pairs[:, 0]]), np.abs(v[pairs[:, 1]]))
+            if gap.size and gap.max() > worst:
+                worst, name = float(gap.max()), f"pair of {self.column_name(int(pairs[gap.argmax(), 0]))}"
+        for group in self.indicators:
+            on = (v[group.binary] > 0.5) == group.active
+            gap = np.where(on, v[group.column], 0.0)
+            if gap.size and gap.max() > worst:
+                worst, name = float(gap.max()), f"indicator of {self.column_name(int(group.column[gap.argmax()]))}"
+        return worst, name
+
+    def column_name(self, j: int) -> str:
+        """Block name and position inside the block."""
+        return _label(self.blocks, j)
+
+    def row_name(self, i: int) -> str:
+        """Block name and position inside the block."""
+        return _label(self.row_blocks, i)
+
+    def describe(self) -> str:
+        """Size of the program."""
+        binaries = int((self.kinds != CONTINUOUS).sum())
+        pairs, indicators = sum(len(p) for p in self.pairs), sum(g.binary.size for g in self.indicators)
+        return (
+            f"{self.size:,} columns ({binaries:,} integer), {self.rows.shape[0]:,} linear rows with {self.rows.nnz:,} nonzeros, "
+            f"{len(self.products):,} products, {len(self.curved):,} nonlinear rows, {pairs:,} SOS1 pairs, {indicators:,} indicators"
+        )
+
+
+def _label(blocks: list[tuple[str, int, int]], position: int) -> str:
+    for name, first, count in blocks:
+        if first <= position < first + count:
+            return name if count == 1 else f"{name}[{position - first}]"
+    return f"#{position}"
+
+
+class SingleLevelBuilder:
+    """Collects columns, rows and products; the leader's part is laid down by ``add_leader`` after all followers.
+
+    The leader's own variables are columns 0..n-1 from the start.
+    """
+
+    def __init__(self, problem: BilevelProblem) -> None:
+        self.problem = problem
+        leader = problem.leader
+        self.count = 0
+        self._lower: list[np.ndarray] = []
+        self._upper: list[np.ndarray] = []
+        self._kinds: list[np.ndarray] = []
+        self.blocks: list[tuple[str, int, int]] = []
+        self._entries: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._row_lower: list[np.ndarray] = []
+        self._row_upper: list[np.ndarray] = []
+        self.row_count = 0
+        self.row_blocks: list[tuple[str, int, int]] = []
+        self.curved: list[CurvedRow] = []
+        self.pairs: list[np.ndarray] = []
+        self.indicators: list[Indicators] = []
+        self.derived: list[Derived] = []
+        self._products: dict[tuple[int, int], int] = {}
+        self.primal: list[np.ndarray] = [np.zeros(0, dtype=np.int64)] * len(problem.followers)
+        self.dual: list[np.ndarray] = [np.zeros(0, dtype=np.int64)] * len(problem.followers)
+        self._functionals: dict[tuple, tuple[int, float]] = {}
+        self.cost_of: dict[int, tuple[np.ndarray, np.ndarray, float, tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+        self.add_columns("leader", leader.size, leader.lower, leader.upper, leader.kinds)
+
+    def add_columns(self, name: str, count: int, lower: object, upper: object, kinds: object = CONTINUOUS) -> np.ndarray:
+        """New columns; returns their positions."""
+        first = self.count
+        self._lower.append(np.broadcast_to(np.asarray(lower, dtype=float), (count,)))
+        self._upper.append(np.broadcast_to(np.asarray(upper, dtype=float), (count,)))
+        self._kinds.append(np.broadcast_to(np.asarray(kinds, dtype="U1"), (count,)))
+        self.blocks.append((name, first, count))
+        self.count += count
+        return np.arange(first, first + count)
+
+    def add_rows(self, name: str, lower: object, upper: object, parts: list[tuple[sparse.spmatrix, np.ndarray]]) -> np.ndarray:
+        """Rows ``lower <= sum of matrix @ v[columns] <= upper``."""
+        count = parts[0][0].shape[0]
+        for matrix, columns in parts:
+            entries = matrix.tocoo()
+            self._entries.append((entries.row + self.row_count, np.asarray(columns)[entries.col], entries.data))
+        self._row_lower.append(np.broadcast_to(np.asarray(lower, dtype=float), (count,)))
+        self._row_upper.append(np.broadcast_to(np.asarray(upper, dtype=float), (count,)))
+        self.row_blocks.append((name, self.row_count, count))
+        self.row_count += count
+        return np.arange(self.row_count - count, self.row_count)
+
+    def functional(self, name: str, columns: np.ndarray, weights: np.ndarray) -> tuple[int, float]:
+        """A column and factor that equal ``weights @ v[columns]``; equal or proportional functionals share their column."""
+        keep = weights != 0
+        columns, weights = columns[keep], weights[keep]
+        if columns.size == 1:
+            return int(columns[0]), float(weights[0])
+        order = np.argsort(columns)
+        columns, weights = columns[order], weights[order]
+        scale = float(weights[0]) if weights.size else 1.0
+        key = (columns.tobytes(), np.round(weights / scale, 12).tobytes())
+        if key not in self._functionals:
+            (new,) = self.add_columns(name, 1, -np.inf, np.inf)
+            row = sparse.csr_matrix(weights / scale)
+            self.add_rows(f"{name} (definition)", 0.0, 0.0, [(row, columns), (sparse.csr_matrix([[-1.0]]), np.array([new]))])
+            self.derived.append(Derived("linear", np.array([new]), columns, row, np.zeros(1)))
+            self._functionals[key] = (int(new), 1.0)
+        column, _ = self._functionals[key]
+        return column, scale
+
+    def product(self, name: str, first: int, second: int) -> int:
+        """The column that equals the product of two columns."""
+        key = (min(first, second), max(first, second))
+        if key not in self._products:
+            (new,) = self.add_columns(name, 1, -np.inf, np.inf)
+            self._products[key] = int(new)
+            self.derived.append(Derived("product", np.array([new]), np.array([first]), others=np.array([second])))
+        return self._products[key]
+
+    def has_product(self, first: int, second: int) -> int | None:
+        """The product's column, if the followers already made it."""
+        return self._products.get((min(first, second), max(first, second)))
+
+    def add_leader(self) -> SingleLevel:
+        """Lay down the leader's rows and objective over the joint vector, and return the finished program."""
+        leader = self.problem.leader
+        columns, factors = self._joint()
+        n_before = self.row_count
+        if leader.matrix.shape[0]:
+            scaled = leader.matrix @ sparse.diags(factors)
+            self.add_rows("leader row", leader.row_lower, leader.row_upper, [(scaled, columns)])
+        self._quantity_bounds(columns, factors)
+        leader_rows = np.arange(n_before, self.row_count)
+        objective = self._moved(leader.objective, columns, factors)
+        curved = [replace(row, form=self._moved(row.form, columns, factors)) for row in leader.curved]
+        flat = [row for row in curved if row.form.is_linear]
+        for row in flat:
+            matrix = sparse.csr_matrix(row.form.coefficients[None, :])
+            added = self.add_rows(row.name, row.lower - row.form.constant, row.upper - row.form.constant, [(matrix, row.form.columns)])
+            leader_rows = np.concatenate([leader_rows, added])
+        self.curved += [row for row in curved if not row.form.is_linear]
+        return self._finish(objective, columns, factors, leader_rows)
+
+    def _joint(self) -> tuple[np.ndarray, np.ndarray]:
+        leader = self.problem.leader
+        columns, factors = list(range(leader.size)), [1.0] * leader.size
+        position = 0
+        for quantity in leader.quantities:
+            matrix = quantity.matrix.tocsr()
+            for i in range(quantity.size):
+                name = leader.quantity_names[position]
+                if quantity.kind == "cost":
+                    column, factor = self._cost_column(quantity.follower, name), float(matrix[0, 0])
+                else:
+                    source = self.primal[quantity.follower] if quantity.kind == "primal" else self.dual[quantity.follower]
+                    part = slice(matrix.indptr[i], matrix.indptr[i + 1])
+                    column, factor = self.functional(name, source[matrix.indices[part]], matrix.data[part])
+                columns.append(column)
+                factors.append(factor)
+                position += 1
+        return np.array(columns, dtype=np.int64), np.array(factors)
+
+    def _cost_column(self, f: int, name: str) -> int:
+        """Column equal to the optimum of follower ``f``: ``cost - linear part (- curved part) = constant``."""
+        linear_columns, linear_weights, constant, (first, second, weights) = self.cost_of[f]
+        (new,) = self.add_columns(name, 1, -np.inf, np.inf)
+        if weights.size:
+            form = Form(constant, np.append(linear_columns, new), np.append(linear_weights, -1.0), first, second, weights)
+            # The optimum may be stated as an upper estimate only when the leader would push it down; an equation is always right.
+            self.curved.append(CurvedRow(f"follower cost {name}", form, 0.0, 0.0))
+            squares = []
+            for a, b in zip(first, second, strict=True):
+                (square,) = self.add_columns(f"{name} square", 1, -np.inf, np.inf)
+                self.derived.append(Derived("product", np.array([square]), np.array([a]), others=np.array([b])))
+                squares.append(square)
+            sources = np.append(linear_columns, squares).astype(np.int64)
+            row = sparse.csr_matrix(np.append(linear_weights, weights))
+            self.derived.append(Derived("linear", np.array([new]), sources, row, np.array([constant])))
+            return int(new)
+        row = sparse.csr_matrix(linear_weights[None, :])
+        self.add_rows(f"{name} (definition)", -constant, -constant, [(row, linear_columns), (sparse.csr_matrix([[-1.0]]), np.array([new]))])
+        self.derived.append(Derived("linear", np.array([new]), linear_columns, row, np.array([constant])))
+        return int(new)
+
+    def _quantity_bounds(self, columns: np.ndarray, factors: np.ndarray) -> None:
+        leader = self.problem.leader
+        bounded = np.isfinite(leader.quantity_lower) | np.isfinite(leader.quantity_upper)
+        for k in np.flatnonzero(bounded):
+            column, factor = columns[leader.size + k], factors[leader.size + k]
+            self.add_rows(
+                f"bounds of {leader.quantity_names[k]}",
+                leader.quantity_lower[k],
+                leader.quantity_upper[k],
+                [(sparse.csr_matrix([[factor]]), np.array([column]))],
+            )
+
+    def _moved(self, form: Form, columns: np.ndarray, factors: np.ndarray) -> Form:
+        """A leader form over the columns here; products the followers already have become linear."""
+        linear = [(columns[c], a * factors[c]) for c, a in zip(form.columns, form.coefficients, strict=True)]
+        quadratic = []
+        for a, b, weight in zip(form.first, form.second, form.products, strict=True):
+            total = weight * factors[a] * factors[b]
+            known = self.has_product(int(columns[a]), int(columns[b]))
+            if known is not None:
+                linear.append((known, total))
+            else:
+                quadratic.append((columns[a], columns[b], total))
+        tree = None
+        if form.tree is not None:
+            tree = tree_renumbered(form.tree, self._plain(columns, factors))
+        return Form(
+            form.constant,
+            np.array([c for c, _ in linear], dtype=np.int64),
+            np.array([a for _, a in linear], dtype=float),
+            np.array([a for a, _, _ in quadratic], dtype=np.int64),
+            np.array([b for _, b, _ in quadratic], dtype=np.int64),
+            np.array([w for _, _, w in quadratic], dtype=float),
+            tree,
+        )
+
+    def _plain(self, columns: np.ndarray, factors: np.ndarray) -> np.ndarray:
+        """Columns equal to the joint entries themselves (factor 1), for nonlinear trees."""
+        plain = columns.copy()
+        for k in np.flatnonzero(factors != 1.0):
+            (new,) = self.add_columns("scaled quantity", 1, -np.inf, np.inf)
+            row = sparse.csr_matrix([[factors[k]]])
+            self.add_rows("scaled quantity (definition)", 0.0, 0.0, [(row, columns[[k]]), (sparse.csr_matrix([[-1.0]]), np.array([new]))])
+            self.derived.append(Derived("linear", np.array([new]), columns[[k]], row, np.zeros(1)))
+            plain[k] = new
+        return plain
+
+    def _finish(self, objective: Form, columns: np.ndarray, factors: np.ndarray, leader_rows: np.ndarray) -> SingleLevel:
+        rows, cols, data = (np.concatenate([e[i] for e in self._entries]) if self._entries else np.zeros(0) for i in range(3))
+        matrix = sparse.csr_matrix((data, (rows.astype(np.int64), cols.astype(np.int64))), shape=(self.row_count, self.count))
+        products = np.array([(target, a, b) for (a, b), target in self._products.items()], dtype=np.int64).reshape(-1, 3)
+        joined = [np.concatenate(parts) if parts else np.zeros(0) for parts in (self._lower, self._upper, self._row_lower, self._row_upper)]
+        return SingleLevel(
+            lower=joined[0].copy(),
+            upper=joined[1].copy(),
+            kinds=np.concatenate(self._kinds),
+            rows=matrix,
+            row_lower=joined[2],
+            row_upper=joined[3],
+            row_blocks=self.row_blocks,
+            curved=self.curved,
+            products=products,
+            pairs=self.pairs,
+            indicators=self.indicators,
+            objective=objective,
+            joint_columns=columns,
+            joint_factors=factors,
+            primal=self.primal,
+            dual=self.dual,
+            derived=self.derived,
+            blocks=self.blocks,
+            leader_size=self.problem.leader.size,
+            leader_rows=leader_rows,
+        )

@@ -1,0 +1,130 @@
+"""Check composed values against the models and put every error into words: key, value, reason, mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from multiscale.config.errors import ConfigProblem
+from multiscale.config.models import StudyConfig
+from multiscale.config.settings import unit_of
+
+_LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+_EXPECTED = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "string": "a text",
+    "finite": "a finite number",
+    "model": "a group of keys",
+}
+
+
+def checked(values: dict[str, Any], known: set[str]) -> tuple[StudyConfig | None, list[ConfigProblem]]:
+    """Check values; those at fault are set aside and the rest is checked again, so that nothing hides behind them.
+
+    Args:
+        values: composed values; those at fault are removed.
+        known: keys that are at fault already and were left out.
+
+    Returns:
+        The configuration, or ``None`` where anything is at fault, and the problems found here.
+    """
+    found: list[ConfigProblem] = []
+    faulty = set(known)
+    while True:
+        try:
+            config = StudyConfig.model_validate(values)
+        except ValidationError as error:
+            removed = False
+            for item in error.errors():
+                location = _location(item["loc"])
+                key = ".".join(location)
+                rule = item["type"] == "value_error" and isinstance(item["input"], dict)
+                # A rule over several keys says nothing where one of them is at fault itself.
+                if key in faulty or (rule and any(other.startswith(f"{key}.") and _last(other) in item["msg"] for other in faulty)):
+                    continue
+                faulty.add(key)
+                removed = _remove(values, location) or removed
+                found.append(_problem(key, item))
+            if not removed:
+                return None, found
+        else:
+            return (None if found or known else config), found
+
+
+def close_matches(given: str, known: Sequence[str]) -> str:
+    """The mend for a misspelt name: the nearest ones, or all if there are few."""
+    matches = difflib.get_close_matches(given, known, n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(matches)}?" if matches else (f"; there are {', '.join(known)}" if len(known) <= 16 else "")
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _inner(model: type[BaseModel], field: str) -> type[BaseModel] | None:
+    annotation = model.model_fields[field].annotation if field in model.model_fields else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _location(loc: tuple[int | str, ...]) -> list[str]:
+    """Keys of the models along an error's location: without positions in lists and branches of unions."""
+    keys: list[str] = []
+    model: type[BaseModel] | None = StudyConfig
+    for part in loc:
+        if model is None:
+            break
+        keys.append(str(part))
+        model = _inner(model, str(part))
+    return keys
+
+
+def _remove(values: dict[str, Any], location: list[str]) -> bool:
+    for name in location[:-1]:
+        values = values[name]
+    if not location or location[-1] not in values:
+        return False
+    if isinstance(values[location[-1]], dict) and location[-1] in (*StudyConfig.model_fields, "growth"):
+        return False
+    del values[location[-1]]
+    return True
+
+
+def _problem(key: str, item: Any) -> ConfigProblem:
+    *above, field = key.split(".")
+    model: type[BaseModel] = StudyConfig
+    for name in above:
+        model = _inner(model, name) or model
+    value, kind = item["input"], item["type"]
+    shown = "" if isinstance(value, dict | BaseModel) or kind == "missing" else repr(value)
+    if kind == "extra_forbidden":
+        return ConfigProblem(key, shown, f"no such key{close_matches(field, list(model.model_fields))}")
+    if kind == "missing":
+        return ConfigProblem(key, "", "is missing; give it on the command line or in a file")
+    if field not in model.model_fields:
+        return ConfigProblem(key, shown, str(item["msg"]))
+    declared = model.model_fields[field]
+    unit = unit_of(model, field)
+    suffix = f" {unit}" if unit not in (None, "1") else ""
+    if kind == "value_error":
+        return ConfigProblem(key, shown, str(item["ctx"]["error"]))
+    choices = _choices(declared.annotation)
+    if unit is None and len(get_args(declared.annotation)) > 1 and choices and not all(isinstance(a, str) for a in get_args(declared.annotation)):
+        return ConfigProblem(key, shown, f"is not valid; give {declared.description}")
+    if choices:
+        return ConfigProblem(key, shown, f"is not a valid value; use {', '.join(choices)}")
+    limits = [f"{word} {limit:g}" for m in declared.metadata for name, word in _LIMITS.items() if (limit := getattr(m, name, None)) is not None]
+    if kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
+        return ConfigProblem(key, f"{value}{suffix}", f"is outside its range; it must be {' and '.join(limits)}{suffix}")
+    if kind == "string_pattern_mismatch":
+        return ConfigProblem(key, shown, "may hold small letters, digits, - and _ only, at most 40")
+    expected = next((text for start, text in _EXPECTED.items() if kind.startswith(start)), declared.description)
+    return ConfigProblem(key, shown, f"is not {expected}; give {declared.description or expected}{suffix and ' in' + suffix}")
+
+
+def _choices(annotation: Any) -> list[str]:
+    return [annotation] if isinstance(annotation, str) else [text for inner in get_args(annotation) for text in _choices(inner)]

@@ -1,0 +1,116 @@
+"""Where the work of the platforms is done: in this process, on a local Dask cluster, or on any Dask scheduler.
+
+A task is a function of plain arrays under a key. The driver owns all state; workers keep nothing but caches. Answers come back in the
+order of the keys, whatever the order in which they were finished, so sums do not depend on the number of workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+
+class Engine(Protocol):
+    """Runs one function over many keyed inputs."""
+
+    workers: int
+
+    def map(self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+        """``{key: function(*arguments)}`` in the order of the tasks.
+
+        Raises:
+            TaskError: a task failed; the message names its key.
+        """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+class TaskError(RuntimeError):
+    """A task of a node failed; the message names the node."""
+
+
+class SerialEngine:
+    """Everything in this process, one task after the other; for debugging and tests."""
+
+    workers = 1
+
+    def map(self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+        """See ``Engine.map``."""
+        answers = {}
+        for key, arguments in tasks.items():
+            try:
+                answers[key] = function(*arguments)
+            except Exception as error:
+                raise TaskError(f"{key}: {error}") from error
+        return answers
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        return None
+
+
+class DaskEngine:
+    """A Dask cluster: processes on this machine, or the workers of a scheduler at an address.
+
+    Args:
+        workers: processes to start on this machine (ignored with an address).
+        address: of a running scheduler, e.g. ``tcp://host:8786``; empty starts a local cluster.
+        retries: how often a task is tried again after its worker was lost.
+    """
+
+    def __init__(self, workers: int = 2, address: str = "", retries: int = 2) -> None:
+        self.workers, self.address, self.retries = workers, address, retries
+
+    def __enter__(self) -> Self:
+        import dask
+        from distributed import Client, LocalCluster
+
+        # One thread per worker: the solvers are single-threaded and hold the interpreter lock while models are built.
+        dask.config.set({"distributed.comm.timeouts.connect": "15s"})
+        if self.address:
+            try:
+                self._client = Client(self.address, timeout="15s", set_as_default=False)
+            except OSError as error:
+                raise ConnectionError(f"no Dask scheduler answers at {self.address!r}: start one (dask scheduler) or choose engine=local") from error
+            self._cluster = None
+            self.workers = len(self._client.scheduler_info()["workers"])
+            if not self.workers:
+                self._client.close()
+                raise ConnectionError(f"the Dask scheduler at {self.address!r} has no workers: start some (dask worker {self.address})")
+        else:
+            self._cluster = LocalCluster(n_workers=self.workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0)
+            self._client = Client(self._cluster, set_as_default=False)
+        return self
+
+    def map(self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+        """See ``Engine.map``."""
+        futures = {key: self._client.submit(function, *arguments, pure=False, retries=self.retries) for key, arguments in tasks.items()}
+        answers = {}
+        for key, future in futures.items():
+            error = future.exception()
+            if error is not None:
+                raise TaskError(f"{key}: {error}") from error
+            answers[key] = future.result()
+        return answers
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+def make_engine(kind: str, workers: int = 2, address: str = "") -> SerialEngine | DaskEngine:
+    """The engine named in the configuration: ``serial``, ``local`` or ``address``."""
+    engines: dict[str, Callable[[], SerialEngine | DaskEngine]] = {
+        "serial": SerialEngine,
+        "local": lambda: DaskEngine(workers),
+        "address": lambda: DaskEngine(workers, address),
+    }
+    if kind not in engines:
+        raise ValueError(f"engine {kind!r} is unknown; there are {sorted(engines)}")
+    return engines[kind]()

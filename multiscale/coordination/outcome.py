@@ -1,0 +1,53 @@
+"""What a coordination mechanism led to, in one form for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from multiscale.coordination.messages import Signal, Traffic
+from multiscale.operation import Dispatch
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Operation of the whole tree over one horizon (one representative day) under one mechanism.
+
+    Costs are those of supplying the networks below the transmission level: the TSO's cost is counted from its dispatch without them.
+
+    Attributes:
+        mechanism: name.
+        cost: total [EUR/a].
+        bound: proven lower bound on the cost of any operation under the same design [EUR/a].
+        platform_x: platform -> columns of its program.
+        platform_y: platform -> row duals of its program.
+        distribution_x: DSO -> columns of its program.
+        exchange: node -> power drawn from its parent [kW], (period,).
+        signals: platform -> what was published to it (empty for the integrated optimum).
+        energy_price: DSO -> nodal price at its boundary [EUR/kWh], (period,).
+        platform_price: platform -> nodal price at its boundary [EUR/kWh], (period,).
+        dispatch: of the TSO.
+        rounds: messages to and fro.
+        traffic: messages.
+    """
+
+    mechanism: str
+    cost: float
+    bound: float
+    platform_x: Mapping[str, np.ndarray]
+    platform_y: Mapping[str, np.ndarray]
+    distribution_x: Mapping[str, np.ndarray]
+    exchange: Mapping[str, np.ndarray]
+    signals: Mapping[str, Signal]
+    energy_price: Mapping[str, np.ndarray]
+    platform_price: Mapping[str, np.ndarray]
+    dispatch: Dispatch
+    rounds: int
+    traffic: Traffic = field(default_factory=Traffic)
+
+    @property
+    def gap(self) -> float:
+        """(cost - bound) / cost."""
+        return (self.cost - self.bound) / max(abs(self.cost), 1.0)

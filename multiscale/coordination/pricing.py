@@ -1,0 +1,127 @@
+"""Unidirectional pricing: TSO -> DSO -> platforms, one message down and none back.
+
+Every parent runs its own dispatch day ahead with a model of its children (their fleets as one participant each), and publishes the
+nodal prices it finds. Children answer with what is best for them; what they then draw is served, and paid for, whatever was forecast:
+the DSO re-dispatches its own flexibility, sheds or curtails where the network cannot carry it, and the TSO dispatches the rest.
+
+Signals: ``price`` publishes the nodal price alone; ``gap`` adds half a gap to the import price and takes it off the export price;
+``profile`` publishes the planned exchange beside the price and charges a small price for deviating from it, which settles ties between
+equally cheap schedules (the reason why a price alone makes children herd).
+
+Source: the unidirectional mechanism of Morstyn, Savelli and Hepburn, One Earth 4 (2021) 690-705.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from multiscale.coordination.answer import Answer, answer_signals
+from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.messages import Signal, Traffic
+from multiscale.coordination.outcome import Outcome
+from multiscale.operation import Dispatch, OperatingTree
+from multiscale.programs import CompiledProgram, ProgramSolution
+
+SIGNALS = ("price", "gap", "profile")
+
+
+def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: float = 0.0, deviation_price: float = 0.0) -> dict[str, Signal]:
+    """What every platform is told, from the parents' forecast.
+
+    Args:
+        tree: programs of all nodes.
+        forecast: operation the parents expect (integrated optimum with one participant per platform).
+        kind: one of SIGNALS.
+        gap: import price less export price [EUR/kWh] under ``gap``.
+        deviation_price: of leaving the planned exchange [EUR/kWh] under ``profile``.
+    """
+    if kind not in SIGNALS:
+        raise ValueError(f"signal {kind!r} is unknown; there are {SIGNALS}")
+    half = gap / 2 if kind == "gap" else 0.0
+    off = deviation_price if kind == "profile" else 0.0
+    signals = {}
+    for dso, own in tree.distribution.items():
+        for child in own.children:
+            price = forecast.platform_price[child]
+            planned = forecast.exchange[child] if kind == "profile" else np.zeros_like(price)
+            signals[child] = Signal(price + half, price - half, tree.design.network_charge.get(dso, 0.0), planned, off)
+    return signals
+
+
+def flat_signals(tree: OperatingTree, forecast: Outcome) -> dict[str, Signal]:
+    """The same forecast without coordination: every platform is told one price for all hours, the energy-weighted mean."""
+    signals = {}
+    for dso, own in tree.distribution.items():
+        for child in own.children:
+            drawn = np.maximum(forecast.exchange[child], 0.0) + 1e-9
+            price = np.full(tree.horizon.periods, float((forecast.platform_price[child] * drawn).sum() / drawn.sum()))
+            signals[child] = Signal(price, price, tree.design.network_charge.get(dso, 0.0), np.zeros_like(price))
+    return signals
+
+
+def respond(tree: OperatingTree, signals: Mapping[str, Mapping[str, Signal]], engine: SerialEngine | DaskEngine) -> dict[str, dict[str, Answer]]:
+    """Answers of all platforms to several sets of signals: name of the set -> platform -> answer."""
+    names = list(signals)
+    tasks = {p: (program, [signals[n][p] for n in names]) for p, program in tree.platforms.items()}
+    answers = engine.map(answer_signals, tasks)
+    return {n: {p: answers[p][k] for p in tasks} for k, n in enumerate(names)}
+
+
+def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal], answers: Mapping[str, Answer], bound: float) -> Outcome:
+    """Operate the networks with the platforms' answers given, and count every cost."""
+    periods = tree.horizon.periods
+    traffic = Traffic()
+    cost = 0.0
+    flows, distribution_x, platform_price, energy_price = {}, {}, {}, {}
+    solutions: dict[str, ProgramSolution] = {}
+    compiled = {d: CompiledProgram(own.program) for d, own in tree.distribution.items()}
+    drawn = {}
+    for dso, own in tree.distribution.items():
+        drawn[dso] = np.array([answers[c].exchange for c in own.children]).reshape(len(own.children), periods)
+        # Energy costs the DSO nothing here: what it draws is paid through the TSO's cost below; it only sheds and curtails if it must.
+        solutions[dso] = compiled[dso].solve_optimal(_distribution_parameters(tree, dso, np.zeros(periods), drawn[dso]))
+        flows[dso] = solutions[dso].output("exchange").values
+        distribution_x[dso] = solutions[dso].x
+        cost += solutions[dso].objective
+        traffic.count("down", energy_price=np.zeros(periods))
+    dispatch = tree.transmission.dispatch(np.array([flows[d] for d in tree.transmission.children]).reshape(-1, periods))
+    cost += transmission_cost(tree, dispatch)
+    for k, dso in enumerate(tree.transmission.children):
+        own = tree.distribution[dso]
+        energy_price[dso] = dispatch.price[k]
+        for child in own.children:
+            flows[child] = answers[child].exchange
+            platform_price[child] = signals[child].import_price
+            cost += answers[child].own_cost
+            content = {"import_price": signals[child].import_price, "export_price": signals[child].export_price, "network_charge": 0.0}
+            if signals[child].deviation_price > 0:
+                content |= {"planned": signals[child].planned, "deviation_price": 0.0}
+            traffic.count("down", **content)
+    return Outcome(
+        mechanism,
+        cost,
+        bound,
+        {p: a.x for p, a in answers.items()},
+        {p: a.y for p, a in answers.items()},
+        distribution_x,
+        flows,
+        signals,
+        energy_price,
+        platform_price,
+        dispatch,
+        1,
+        traffic,
+    )
+
+
+def _distribution_parameters(tree: OperatingTree, dso: str, energy_price: np.ndarray, exchange: np.ndarray) -> dict[str, object]:
+    own = tree.distribution[dso]
+    return {"energy_price": energy_price, "exchange": exchange, "built": tree.design.choice(own.options)}
+
+
+def transmission_cost(tree: OperatingTree, dispatch: Dispatch) -> float:
+    """Cost of a dispatch [EUR/a], counted from the one in which no DSO draws anything."""
+    idle = tree.transmission.dispatch(np.zeros((len(tree.transmission.children), tree.horizon.periods))).cost
+    return float((dispatch.cost - idle).sum())

@@ -1,0 +1,170 @@
+"""The operating problem of a DSO: its medium-voltage network, passive customers, and the platforms below as exchanges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from multiscale.operation.radial import RadialTree, ReducedTree, add_radial_network, radial_tree, reduce_tree
+from multiscale.programs import ParametricProgram, ProgramBuilder
+from multiscale.programs.build import Term
+from multiscale.system import Economics, LoadingLimits, System
+from multiscale.timeline import Horizon
+
+
+@dataclass(frozen=True)
+class DistributionProgram:
+    """A DSO's program and the reduced network it stands on.
+
+    Attributes:
+        program: the program.
+        reduced: what was kept of the network.
+        children: platforms in the order of the ``exchange`` parameter.
+        options: names of the options in the order of the ``built`` parameter.
+    """
+
+    program: ParametricProgram
+    reduced: ReducedTree
+    children: tuple[str, ...]
+    options: tuple[str, ...]
+
+
+def distribution_program(
+    system: System,
+    node: str,
+    horizon: Horizon,
+    economics: Economics,
+    low: Mapping[str, np.ndarray],
+    high: Mapping[str, np.ndarray],
+    reactive: Mapping[str, np.ndarray],
+    *,
+    relief: bool = True,
+    limits: LoadingLimits = LoadingLimits(),
+    options: xr.Dataset | None = None,
+) -> DistributionProgram:
+    """A DSO over a horizon; every cost in EUR per year.
+
+        min  sum_t h_t [ energy_price_t (import_t - export_t) + VOLL (unserved + shed_c) + curtailment ]
+        s.t. balance of every zone of the reduced network, ratings (with what is built), voltages      dual: nodal price
+
+    Parameters: ``energy_price`` (period) [EUR/kWh] of the parent, ``exchange`` (platform, period) [kW] drawn by each platform,
+    ``built`` (option) [1]. The derivative of the optimum by ``exchange`` is the nodal price (times hours per year).
+    Outputs: ``exchange`` (period) [kW] drawn from the parent.
+
+    A platform's exchange that the network cannot carry is shed at the value of lost load, or curtailed, so the program has a
+    feasible point for every exchange and all its prices are bounded.
+
+    Args:
+        system: the whole.
+        node: the DSO.
+        horizon: periods.
+        economics: values.
+        low, high: bounds of each platform's exchange [kW], platform -> (period,); they decide what the network reduction may drop.
+        reactive: reactive power each platform draws [kvar], platform -> (period,).
+        relief: whether the DSO itself may shed or curtail a platform's exchange. Needed where exchanges are given; where platforms are
+            part of the same program they can do so themselves, at the same cost.
+        limits: shares of the ratings that may be used.
+        options: reinforcements (component ``option``); default: those of the system on branches of this DSO.
+    """
+    network = system.network(node)
+    tree = radial_tree(network, limits)
+    at = {bus: i for i, bus in enumerate(tree.buses.tolist())}
+    children = tuple(c for c in system.children(node))
+    passive = system.passive(node, horizon)
+    options = system.options if options is None else options
+    options = options.isel(option=np.flatnonzero(np.isin(options.branch.values, network.active.branch.values)))
+
+    shape = (len(tree.buses), horizon.periods)
+    demand, generation, q = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    where = np.array([at[b] for b in passive.bus.values.tolist() if b in at], dtype=int)
+    known = np.array([b in at for b in passive.bus.values.tolist()], dtype=bool)
+    for total, name in ((demand, "demand"), (generation, "generation"), (q, "reactive")):
+        np.add.at(total, where, passive[name].values[known])
+    # Passive customers of one bus use each other's generation first: only what is left over can go unserved or be curtailed.
+    demand, generation = np.maximum(demand - generation, 0.0), np.maximum(generation - demand, 0.0)
+    lowest, highest = -generation, demand.copy()
+    child_bus = np.array([at[system.boundary_bus(c)] for c in children], dtype=int)
+    for c, i in zip(children, child_bus.tolist(), strict=True):
+        lowest[i] += low[c]
+        highest[i] += high[c]
+        q[i] += reactive[c]
+    built = _branch_options(tree, options)
+    reduced = reduce_tree(tree, lowest, highest, q, np.array(sorted(built), dtype=int))
+    zones = len(reduced.kept) + 1
+
+    def by_zone(values: np.ndarray) -> np.ndarray:
+        total = np.zeros((zones, horizon.periods))
+        np.add.at(total, reduced.zone, values)
+        return total
+
+    hours, period = horizon.hours_per_year, {"period": horizon.labels}
+    names = np.array([str(tree.buses[0]), *(str(tree.buses[i]) for i in reduced.kept)])
+    builder = ProgramBuilder(node)
+    price = builder.add_parameters("energy_price", period, unit="EUR/kWh", description="price of energy from the parent")
+    axes = {"platform": np.array(children, dtype=str), **period}
+    exchange = builder.add_parameters("exchange", axes, unit="kW", description="power drawn by the platform")
+    choice = builder.add_parameters("built", {"option": options.option.values.astype(str)}, unit="1", description="reinforcements built")
+
+    zone_demand, zone_generation = by_zone(demand), by_zone(generation)
+    bound = np.maximum(by_zone(np.abs(highest)) + by_zone(np.abs(lowest)), 1.0).sum(axis=0)
+    taken = builder.add_columns("import", period, unit="kW", upper=bound, description="power drawn from the parent")
+    given = builder.add_columns("export", period, unit="kW", upper=bound, description="power fed to the parent")
+    for columns, sign in ((taken, 1.0), (given, -1.0)):
+        builder.add_cost_parameter(columns, price, sign * hours)
+    voll = economics.value_of_lost_load * hours
+    at_zone = {"zone": names, **period}
+    unserved = builder.add_columns("unserved", at_zone, unit="kW", upper=zone_demand, cost=voll, description="passive demand not served")
+    curtailed = builder.add_columns(
+        "curtailed", at_zone, unit="kW", upper=zone_generation, cost=economics.curtailment_cost * hours, description="passive generation curtailed"
+    )
+    child_zone = reduced.zone[child_bus] if len(child_bus) else np.zeros(0, dtype=int)
+    consumption: list[Term] = [(-1.0, unserved), (1.0, curtailed)]
+    parameters: list[Term] = []
+    if children:
+        members = _grouped(child_zone, zones)
+        absent = (members < 0)[:, None, :]
+        if relief:
+            largest = np.array([np.maximum(np.abs(low[c]), np.abs(high[c])) for c in children])
+            shed = builder.add_columns("shed", axes, unit="kW", upper=largest, cost=voll, description="platform demand not served")
+            spill_cost = economics.curtailment_cost * hours
+            spilled = builder.add_columns("spilled", axes, unit="kW", upper=largest, cost=spill_cost, description="platform export curtailed")
+            for sign, block in ((-1.0, shed), (1.0, spilled)):
+                consumption.append((sign, np.where(absent, -1, block[members].transpose(0, 2, 1))))
+        parameters.append((1.0, np.where(absent, -1, exchange[members].transpose(0, 2, 1))))
+    branch_options = {i: (choice[np.array(ks)], options.added_rating_kva.values[ks]) for i, ks in built.items()}
+    add_radial_network(
+        builder,
+        reduced,
+        horizon.labels,
+        q,
+        consumption,
+        zone_demand - zone_generation,
+        [(1.0, taken), (-1.0, given)],
+        parameters,
+        branch_options,
+    )
+    builder.add_output("exchange", period, [(1.0, taken), (-1.0, given)], unit="kW", description="power drawn from the parent")
+    return DistributionProgram(builder.build(), reduced, children, tuple(options.option.values.tolist()))
+
+
+def _branch_options(tree: RadialTree, options: xr.Dataset) -> dict[int, list[int]]:
+    """Position of a branch in the tree -> positions of its options."""
+    owner = {name: i for i, members in enumerate(tree.members) for name in members}
+    found: dict[int, list[int]] = {}
+    for k, branch in enumerate(options.branch.values.tolist()):
+        if branch in owner:
+            found.setdefault(owner[branch], []).append(k)
+    return found
+
+
+def _grouped(group: np.ndarray, count: int) -> np.ndarray:
+    """Members of every group in a rectangular array, padded with -1."""
+    width = int(np.bincount(group, minlength=count).max(initial=0))
+    members, filled = np.full((count, width), -1), np.zeros(count, dtype=int)
+    for i, g in enumerate(group.tolist()):
+        members[g, filled[g]] = i
+        filled[g] += 1
+    return members

@@ -1,0 +1,134 @@
+"""The operating programs of the whole hierarchy over one horizon, and the integrated program they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from multiscale.operation.distribution import DistributionProgram, distribution_program
+from multiscale.operation.fleet_program import largest_consumption, largest_supply
+from multiscale.operation.platform import PEER_TO_PEER, platform_program
+from multiscale.operation.transmission import Transmission
+from multiscale.programs import Link, ParametricProgram, compose
+from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.timeline import Horizon
+
+
+@dataclass(frozen=True)
+class Design:
+    """What was decided about the years, as operation sees it.
+
+    Attributes:
+        built: option -> True where it is built (missing options are not).
+        network_charge: DSO -> charge on imported energy [EUR/kWh].
+    """
+
+    built: Mapping[str, bool] = field(default_factory=dict)
+    network_charge: Mapping[str, float] = field(default_factory=dict)
+
+    def choice(self, options: tuple[str, ...]) -> np.ndarray:
+        """The design as a vector over options [1]."""
+        return np.array([1.0 if self.built.get(o, False) else 0.0 for o in options])
+
+
+@dataclass(frozen=True)
+class OperatingTree:
+    """Programs of all nodes over one horizon.
+
+    Attributes:
+        system, horizon, economics: what they were built from.
+        fleets: platform -> prosumers.
+        platforms: platform -> program (at prosumer resolution, with its network).
+        distribution: DSO -> program.
+        transmission: the TSO.
+        design: reinforcements and charges in force.
+    """
+
+    system: System
+    horizon: Horizon
+    economics: Economics
+    fleets: Mapping[str, Fleet]
+    platforms: Mapping[str, ParametricProgram]
+    distribution: Mapping[str, DistributionProgram]
+    transmission: Transmission
+    design: Design
+
+
+def exchange_bounds(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
+    """Interval [kW] (period,) in which a platform's exchange must lie, whatever it does."""
+    return -largest_supply(fleet).sum(axis=0), largest_consumption(fleet).sum(axis=0)
+
+
+def reference_exchange(fleet: Fleet) -> np.ndarray:
+    """Exchange [kW] (period,) of a fleet that does nothing clever: reference demand less available PV."""
+    data = fleet.data
+    return (data.demand + data.ev + data.heat_pump - data.pv).sum("prosumer").values
+
+
+def operating_tree(
+    system: System,
+    horizon: Horizon,
+    economics: Economics,
+    fleets: Mapping[str, Fleet],
+    design: Design,
+    *,
+    market: str = PEER_TO_PEER,
+    networks: bool = True,
+    limits: LoadingLimits = LoadingLimits(),
+) -> OperatingTree:
+    """Build the programs of every node of the system.
+
+    Args:
+        system, horizon, economics: the whole, the periods (one day as a rule), the values.
+        fleets: platform -> prosumers, at the resolution at which they are to be seen.
+        design: reinforcements and charges in force.
+        market: how every platform clears.
+        networks: whether platforms know their low-voltage network (a parent's model of them does not).
+        limits: shares of the ratings that may be used.
+    """
+    platforms = {
+        name: platform_program(fleet, economics, network=system.network(name) if networks else None, market=market, limits=limits)
+        for name, fleet in fleets.items()
+    }
+    distribution = {}
+    for dso in system.at_level("dso"):
+        children = system.children(dso)
+        bounds = {c: exchange_bounds(fleets[c]) for c in children}
+        distribution[dso] = distribution_program(
+            system,
+            dso,
+            horizon,
+            economics,
+            {c: bounds[c][0] for c in children},
+            {c: bounds[c][1] for c in children},
+            {c: fleets[c].data.reactive.values.sum(axis=0) for c in children},
+            limits=limits,
+        )
+    return OperatingTree(system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design)
+
+
+def dso_reference(system: System, dso: str, horizon: Horizon, fleets: Mapping[str, Fleet]) -> np.ndarray:
+    """Exchange [kW] (period,) of a DSO whose platforms do nothing clever."""
+    passive = system.passive(dso, horizon)
+    own = (passive.demand - passive.generation).sum("bus").values
+    return own + sum((reference_exchange(fleets[c]) for c in system.children(dso)), np.zeros(horizon.periods))
+
+
+def dso_branch_program(tree: OperatingTree, dso: str) -> ParametricProgram:
+    """A DSO and all its platforms as one program: the design and the charge are fixed, prices between them are internal and vanish.
+
+    Charges, levies and fees stay, since they are what platforms see: the optimum is the competitive equilibrium under them.
+    Parameter: ``energy_price`` (period) [EUR/kWh]. Output: ``exchange`` (period) [kW] drawn from the TSO.
+    """
+    own = tree.distribution[dso]
+    free = np.zeros(tree.horizon.periods)
+    internal = {"import_price": free, "export_price": free, "planned": free, "deviation_price": 0.0}
+    fixed = {c: internal | {"network_charge": tree.design.network_charge.get(dso, 0.0)} for c in own.children}
+    exchange = own.program.parameters["exchange"].positions if own.children else np.zeros((0, tree.horizon.periods), dtype=int)
+    links = [Link(c, "exchange", exchange[k]) for k, c in enumerate(own.children)]
+    settled = compose(f"{dso} with platforms", own.program, {c: tree.platforms[c] for c in own.children}, links, fixed)
+    return settled.settle({"built": tree.design.choice(own.options)})
+
+

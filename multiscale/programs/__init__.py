@@ -1,0 +1,24 @@
+"""Parametric convex programs: the one mathematical object behind operation, coordination and planning."""
+
+from multiscale.programs.build import ProgramBuilder
+from multiscale.programs.compose import Link, compose
+from multiscale.programs.index import Block, Index
+from multiscale.programs.infeasibility import Conflict, explain_infeasibility
+from multiscale.programs.program import Output, ParametricProgram
+from multiscale.programs.solve import CompiledProgram, ProgramSolution, Termination, solve
+
+__all__ = [
+    "Block",
+    "CompiledProgram",
+    "Conflict",
+    "Index",
+    "Link",
+    "Output",
+    "ParametricProgram",
+    "ProgramBuilder",
+    "ProgramSolution",
+    "Termination",
+    "compose",
+    "explain_infeasibility",
+    "solve",
+]

@@ -1,0 +1,191 @@
+"""A convex program whose costs and limits depend on parameters that others decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy import sparse
+
+from multiscale.programs.index import Index
+
+
+@dataclass(frozen=True)
+class Output:
+    """A linear quantity of a program that others see, such as its exchange with the parent: ``matrix @ x``.
+
+    Attributes:
+        index: labels of the entries (one block).
+        matrix: sparse, entries x columns.
+    """
+
+    index: Index
+    matrix: sparse.csr_matrix
+
+
+@dataclass(frozen=True)
+class ParametricProgram:
+    r"""A convex linear or quadratic program in ``x`` with parameters ``p``, written once and used everywhere.
+
+        minimise_x   1/2 x'Qx + (c0 + C p)'x + d0 + d'p
+        subject to   A_i x  = b0_i + B_i p    for rows with equality[i]        dual y_i free
+                     A_i x <= b0_i + B_i p    for the other rows               dual y_i <= 0
+                     lower <= x <= upper                                       dual (reduced cost) r
+
+    Duals are sensitivities, ``y = d optimum / d right-hand side`` (cost per unit of the row), so the multiplier ``mu >= 0`` of a
+    row ``<=`` is ``-y``, and a balance row written *supply = demand* has its price as dual. Stationarity reads
+    ``Q x + c0 + C p - A'y - r = 0``; ``r >= 0`` at a lower bound and ``r <= 0`` at an upper one.
+
+    Attributes:
+        name: what the program is, used in messages.
+        columns, rows, parameters: labels with units.
+        A: sparse, rows x columns.
+        b0: right-hand sides [unit of the row], without parameters.
+        B: sparse, rows x parameters.
+        equality: True where the row is an equation.
+        c0: costs [EUR per unit of the column], without parameters.
+        C: sparse, columns x parameters.
+        lower, upper: bounds of the columns, may be infinite.
+        Q: sparse symmetric positive semidefinite, or None for a linear program.
+        d0, d: constant cost and its dependence on the parameters [EUR].
+        outputs: quantities others see, by name.
+    """
+
+    name: str
+    columns: Index
+    rows: Index
+    parameters: Index
+    A: sparse.csr_matrix
+    b0: np.ndarray
+    B: sparse.csr_matrix
+    equality: np.ndarray
+    c0: np.ndarray
+    C: sparse.csr_matrix
+    lower: np.ndarray
+    upper: np.ndarray
+    Q: sparse.csr_matrix | None = None
+    d0: float = 0.0
+    d: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        m, n, k = self.rows.size, self.columns.size, self.parameters.size
+        if self.d.size == 0 and k:
+            object.__setattr__(self, "d", np.zeros(k))
+        shapes = {
+            "A": (self.A.shape, (m, n)),
+            "b0": (self.b0.shape, (m,)),
+            "B": (self.B.shape, (m, k)),
+            "equality": (self.equality.shape, (m,)),
+            "c0": (self.c0.shape, (n,)),
+            "C": (self.C.shape, (n, k)),
+            "lower": (self.lower.shape, (n,)),
+            "upper": (self.upper.shape, (n,)),
+            "d": (self.d.shape, (k,)),
+        }
+        for what, (found, needed) in shapes.items():
+            if found != needed:
+                raise ValueError(f"program {self.name!r}: {what} has shape {found}, it must be {needed}")
+        for what, values in (("b0", self.b0), ("c0", self.c0), ("A", self.A.data), ("B", self.B.data), ("C", self.C.data)):
+            if not np.isfinite(values).all():
+                raise ValueError(f"program {self.name!r}: {what} holds a value that is not a finite number")
+        crossed = np.flatnonzero(self.lower > self.upper)
+        if crossed.size:
+            j = int(crossed[0])
+            raise ValueError(
+                f"program {self.name!r}: column {self.columns.label(j)} has lower bound {self.lower[j]:g} above upper bound {self.upper[j]:g}"
+            )
+
+    def rhs(self, p: np.ndarray) -> np.ndarray:
+        """Right-hand sides ``b0 + B p``."""
+        return self.b0 + self.B @ p
+
+    def costs(self, p: np.ndarray) -> np.ndarray:
+        """Linear costs ``c0 + C p``."""
+        return self.c0 + self.C @ p
+
+    def constant(self, p: np.ndarray) -> float:
+        """Constant cost ``d0 + d'p`` [EUR]."""
+        return float(self.d0 + self.d @ p)
+
+    def objective(self, x: np.ndarray, p: np.ndarray) -> float:
+        """Objective [EUR] of any point ``x`` at parameters ``p``."""
+        quadratic = 0.5 * float(x @ (self.Q @ x)) if self.Q is not None else 0.0
+        return quadratic + float(self.costs(p) @ x) + self.constant(p)
+
+    def violation(self, x: np.ndarray, p: np.ndarray) -> float:
+        """Largest violation of a row or bound by ``x``, in the row's own unit (zero for a feasible point)."""
+        slack = self.A @ x - self.rhs(p)
+        rows = np.where(self.equality, np.abs(slack), slack)
+        return float(max(rows.max(initial=0.0), (self.lower - x).max(initial=0.0), (x - self.upper).max(initial=0.0)))
+
+    def dual_bound(self, y: np.ndarray, p: np.ndarray, x: np.ndarray | None = None) -> float:
+        """A lower bound [EUR] on the optimum that is valid for *any* ``y``; no optimality is needed.
+
+            y'(b0 + B p) + sum_j min over [lower_j, upper_j] of r_j x_j  (- 1/2 x'Qx, r = c + Qx - A'y at the given x)  + constant
+
+        ``y`` of inequality rows is clipped to its sign first. It is ``-inf`` where a reduced cost points along an infinite
+        bound by more than rounding (1e-9 of the column's cost scale).
+        """
+        y = np.where(self.equality, y, np.minimum(y, 0.0))
+        costs = self.costs(p)
+        reduced = costs - self.A.T @ y
+        bound = float(y @ self.rhs(p)) + self.constant(p)
+        if self.Q is not None:
+            if x is None:
+                raise ValueError(f"program {self.name!r} is quadratic: its dual bound needs a point x")
+            curvature = self.Q @ x
+            reduced = reduced + curvature
+            bound -= 0.5 * float(x @ curvature)
+        scale = 1.0 + np.abs(costs) + abs(self.A).T @ np.abs(y)
+        reduced[np.abs(reduced) <= 1e-12 * scale] = 0.0
+        bounds = np.where(reduced > 0, self.lower, self.upper)
+        open_end = np.isinf(bounds) & (reduced != 0)
+        if (np.abs(reduced[open_end]) > 1e-9 * scale[open_end]).any():
+            return -np.inf
+        finite = ~np.isinf(bounds)
+        return bound + float(reduced[finite] @ bounds[finite])
+
+    def sensitivity(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Derivative of the optimum with respect to the parameters: ``C'x + B'y + d`` [EUR per unit of parameter]."""
+        return self.C.T @ x + self.B.T @ y + self.d
+
+    def settle(self, values: Mapping[str, object]) -> ParametricProgram:
+        """The program with some parameter blocks replaced by numbers.
+
+        Args:
+            values: parameter block -> value, broadcast to the block's shape.
+
+        Raises:
+            KeyError: an unknown parameter block.
+        """
+        if not values:
+            return self
+        unknown = sorted(set(values) - {b.name for b in self.parameters})
+        if unknown:
+            raise KeyError(f"{self.name}: no parameters {unknown}; there are {sorted(b.name for b in self.parameters)}")
+        p = np.zeros(self.parameters.size)
+        rest = [block for block in self.parameters if block.name not in values]
+        for block in self.parameters:
+            if block.name in values:
+                p[block.positions] = np.broadcast_to(np.asarray(values[block.name], dtype=float), block.shape)
+        keep = np.concatenate([b.positions.ravel() for b in rest]) if rest else np.zeros(0, dtype=int)
+        return replace(
+            self,
+            parameters=Index.stacked(rest),
+            b0=self.rhs(p),
+            B=self.B[:, keep].tocsr(),
+            c0=self.costs(p),
+            C=self.C[:, keep].tocsr(),
+            d0=self.constant(p),
+            d=self.d[keep],
+        )
+
+    def describe(self) -> str:
+        """Size of the program and a table of its blocks with units."""
+        lines = [f"{self.name}: {self.columns.size:,} columns, {self.rows.size:,} rows, {self.A.nnz:,} nonzeros, {self.parameters.size:,} parameters"]
+        for title, index in (("columns", self.columns), ("rows", self.rows), ("parameters", self.parameters)):
+            lines.append(f"  {title}")
+            lines += [f"    {b.name:<32} {'x'.join(map(str, b.shape)) or '1':>12}  [{b.unit}]  {b.description}" for b in index]
+        return "\n".join(lines)

@@ -1,0 +1,200 @@
+"""Solve a parametric program with HiGHS, keep its basis for the next parameters, return labelled answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import highspy
+import numpy as np
+import xarray as xr
+from scipy import sparse
+
+from multiscale.programs.program import ParametricProgram
+
+_INFINITY = highspy.kHighsInf
+
+
+class Termination(StrEnum):
+    """Why the solver stopped."""
+
+    OPTIMAL = "optimal"
+    INFEASIBLE = "infeasible"
+    UNBOUNDED = "unbounded"
+    TIME_LIMIT = "time_limit"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class ProgramSolution:
+    """Answer of a program at one parameter vector.
+
+    Attributes:
+        program: what was solved.
+        parameters: flat parameter vector.
+        termination: why the solver stopped; the other fields mean something only if it is ``optimal``.
+        objective: cost of ``x`` [EUR].
+        bound: lower bound [EUR] from the duals, valid whatever the solver's tolerances.
+        x: columns, flat.
+        y: duals of the rows, flat: sensitivity of the optimum to the right-hand side.
+        seconds: time inside the solver.
+    """
+
+    program: ParametricProgram
+    parameters: np.ndarray
+    termination: Termination
+    objective: float
+    bound: float
+    x: np.ndarray
+    y: np.ndarray
+    seconds: float
+
+    @property
+    def gap(self) -> float:
+        """(objective - bound) / max(|objective|, 1 EUR)."""
+        return (self.objective - self.bound) / max(abs(self.objective), 1.0)
+
+    @property
+    def reduced_costs(self) -> np.ndarray:
+        """``c + Qx - A'y``: sensitivity of the optimum to the bounds of the columns."""
+        program = self.program
+        reduced = program.costs(self.parameters) - program.A.T @ self.y
+        return reduced + program.Q @ self.x if program.Q is not None else reduced
+
+    def primal(self, name: str) -> xr.DataArray:
+        """Columns of one block, labelled, with unit."""
+        return self.program.columns.array(name, self.x)
+
+    def dual(self, name: str) -> xr.DataArray:
+        """Duals of one block of rows, labelled, in EUR per unit of the row."""
+        array = self.program.rows.array(name, self.y)
+        array.attrs["units"] = f"EUR/({array.attrs['units']})"
+        return array
+
+    def output(self, name: str) -> xr.DataArray:
+        """An output of the program, labelled, with unit."""
+        output = self.program.outputs[name]
+        return output.index.array(output.index.blocks[0].name, output.matrix @ self.x)
+
+
+class ProgramError(RuntimeError):
+    """A program has no optimum; the message says which and why."""
+
+
+class CompiledProgram:
+    """A program handed to HiGHS once and solved for many parameters, each time from the last basis.
+
+    Args:
+        program: the program.
+        method: ``simplex`` (default), ``ipm`` (interior point without crossover: large single solves), or ``choose``.
+        time_limit: seconds for one solve.
+    """
+
+    def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float = 600.0) -> None:
+        self.program = program
+        started = time.perf_counter()
+        self._highs = highspy.Highs()
+        # Instances with different thread counts in one process make HiGHS return 'not set': one thread everywhere.
+        options = {"output_flag": False, "threads": 1, "time_limit": time_limit, "solver": method, "random_seed": 1}
+        if method == "ipm":
+            options["run_crossover"] = "off"
+        for key, value in options.items():
+            if self._highs.setOptionValue(key, value) != highspy.HighsStatus.kOk:
+                raise ValueError(f"HiGHS refuses option {key} = {value!r}")
+        self._pass_model()
+        self._dirty = False
+        self.compile_seconds = time.perf_counter() - started
+
+    def _pass_model(self) -> None:
+        program = self.program
+        model = highspy.HighsModel()
+        lp = model.lp_
+        lp.num_col_, lp.num_row_ = program.columns.size, program.rows.size
+        lp.col_cost_ = program.c0
+        lp.col_lower_ = np.where(np.isneginf(program.lower), -_INFINITY, program.lower)
+        lp.col_upper_ = np.where(np.isposinf(program.upper), _INFINITY, program.upper)
+        lp.row_lower_ = np.where(program.equality, program.b0, -_INFINITY)
+        lp.row_upper_ = program.b0
+        matrix = sparse.csc_matrix(program.A)
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
+        if program.Q is not None:
+            lower = sparse.tril(program.Q, format="csc")
+            model.hessian_.dim_ = program.columns.size
+            model.hessian_.format_ = highspy.HessianFormat.kTriangular
+            model.hessian_.start_, model.hessian_.index_, model.hessian_.value_ = lower.indptr, lower.indices, lower.data
+        status = self._highs.passModel(model)
+        if status == highspy.HighsStatus.kError:
+            raise ProgramError(f"HiGHS refuses program {program.name!r}")
+        self._column_ids = np.arange(program.columns.size, dtype=np.int32)
+        self._row_ids = np.arange(program.rows.size, dtype=np.int32)
+
+    def solve(self, parameters: Mapping[str, object] | np.ndarray | None = None) -> ProgramSolution:
+        """Solve at the given parameters (block -> value, or the flat vector).
+
+        Returns:
+            The solution, whatever the termination: look at ``termination`` or use ``solve_optimal``.
+        """
+        program = self.program
+        if isinstance(parameters, np.ndarray):
+            p = np.asarray(parameters, dtype=float)
+        else:
+            p = program.parameters.vector(parameters or {})
+        if p.shape != (program.parameters.size,):
+            raise ValueError(f"program {program.name!r} takes {program.parameters.size} parameters, not {p.shape}")
+        started = time.perf_counter()
+        rhs = program.rhs(p)
+        self._highs.changeColsCost(program.columns.size, self._column_ids, program.costs(p))
+        self._highs.changeRowsBounds(program.rows.size, self._row_ids, np.where(program.equality, rhs, -_INFINITY), rhs)
+        self._highs.run()
+        status = self._highs.getModelStatus()
+        if status in (highspy.HighsModelStatus.kUnknown, highspy.HighsModelStatus.kNotset, highspy.HighsModelStatus.kUnboundedOrInfeasible):
+            # A warm simplex now and then ends without an answer, and presolve may not tell infeasible from unbounded: once more, cold.
+            self._highs.clearSolver()
+            self._highs.setOptionValue("presolve", "off")
+            self._highs.run()
+            self._highs.setOptionValue("presolve", "choose")
+            status = self._highs.getModelStatus()
+        termination = _TERMINATION.get(status, Termination.ERROR)
+        seconds = time.perf_counter() - started
+        if termination is not Termination.OPTIMAL:
+            nothing = np.full(program.columns.size, np.nan), np.full(program.rows.size, np.nan)
+            return ProgramSolution(program, p, termination, np.nan, -np.inf, *nothing, seconds)
+        solution = self._highs.getSolution()
+        x = np.array(solution.col_value, dtype=float)
+        y = np.array(solution.row_dual, dtype=float)
+        return ProgramSolution(program, p, termination, program.objective(x, p), program.dual_bound(y, p, x), x, y, seconds)
+
+    def solve_optimal(self, parameters: Mapping[str, object] | np.ndarray | None = None) -> ProgramSolution:
+        """Solve and demand an optimum.
+
+        Raises:
+            ProgramError: there is none; the message names the program and, if it is infeasible, the rows in conflict.
+        """
+        solution = self.solve(parameters)
+        if solution.termination is Termination.OPTIMAL:
+            return solution
+        message = f"program {self.program.name!r} ended {solution.termination}"
+        if solution.termination is Termination.INFEASIBLE:
+            from multiscale.programs.infeasibility import explain_infeasibility
+
+            conflicts = explain_infeasibility(self.program, solution.parameters)
+            message += ": " + "; ".join(str(conflict) for conflict in conflicts[:5])
+        raise ProgramError(message)
+
+
+_TERMINATION = {
+    highspy.HighsModelStatus.kOptimal: Termination.OPTIMAL,
+    highspy.HighsModelStatus.kInfeasible: Termination.INFEASIBLE,
+    highspy.HighsModelStatus.kUnbounded: Termination.UNBOUNDED,
+    highspy.HighsModelStatus.kTimeLimit: Termination.TIME_LIMIT,
+    highspy.HighsModelStatus.kIterationLimit: Termination.TIME_LIMIT,
+    highspy.HighsModelStatus.kModelEmpty: Termination.OPTIMAL,
+}
+
+
+def solve(program: ParametricProgram, parameters: Mapping[str, object] | np.ndarray | None = None, **options: object) -> ProgramSolution:
+    """Solve a program once; raises ProgramError where there is no optimum."""
+    return CompiledProgram(program, **options).solve_optimal(parameters)  # type: ignore[arg-type]

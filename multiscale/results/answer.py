@@ -1,0 +1,196 @@
+"""The answer of a study in plain words: what to build, what it costs, who gains, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from multiscale.results.dataset import has
+from multiscale.results.run_result import RunResult
+from multiscale.results.words import amount, euros, number, percent, plural, signed
+
+STATUS_WORDS = {
+    "optimal": "optimal, to within the gap asked for",
+    "feasible": "feasible, with the gap stated",
+    "infeasible": "infeasible: no plan keeps all limits",
+    "time_limit": "time limit reached without an answer",
+    "error": "error",
+    "interrupted": "interrupted",
+    "running": "still running",
+}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of the answer.
+
+    Attributes:
+        label: what it is about.
+        text: what was found.
+        good: whether it is as it should be; ``None`` where there is nothing to judge.
+    """
+
+    label: str
+    text: str
+    good: bool | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """One reinforcement that is built."""
+
+    branch: str
+    measure: str
+    cost: float
+    added_kva: float
+    peak_before: float
+    peak_after: float
+
+
+def reinforcements(result: RunResult) -> list[Built]:
+    """What the plan builds, the highest loading first."""
+    data = result.dataset
+    if data is None or not has(data, "option_built", "option_branch"):
+        return []
+    found = []
+    for k in np.flatnonzero(data.option_built.values > 0.5):
+        branch = str(data.option_branch.values[k])
+        before, after = peak_loading(result, branch)
+        measure = str(data.option_measure.values[k]) if has(data, "option_measure") else "reinforcement"
+        cost = float(data.option_cost.values[k]) if has(data, "option_cost") else np.nan
+        added = float(data.option_added_rating.values[k]) if has(data, "option_added_rating") else np.nan
+        found.append(Built(branch, measure, cost, added, before, after))
+    return sorted(found, key=lambda b: -b.peak_before if np.isfinite(b.peak_before) else 0.0)
+
+
+def peak_loading(result: RunResult, branch: str) -> tuple[float, float]:
+    """Largest loading of a branch today and under the plan [%]; NaN where unknown."""
+    data = result.dataset
+    if data is None or not has(data, "loading") or branch not in data.branch.values:
+        return np.nan, np.nan
+    loading = data.loading.sel(branch=branch)
+    known = [float(loading.sel(scenario=s).max()) if s in data.scenario.values else np.nan for s in ("today", "plan")]
+    return known[0], known[1]
+
+
+def answer(result: RunResult) -> list[Fact]:
+    """The whole answer, line by line; what is not known is left out."""
+    return [*_plan(result), *_coordination(result), *_checks(result), *_gains(result)]
+
+
+def _plan(result: RunResult) -> list[Fact]:
+    value = result.value
+    facts = [Fact("Status", STATUS_WORDS.get(result.status, result.status), result.status in ("optimal", "feasible"))]
+    built, invested = reinforcements(result), value("plan.investment")
+    count = value("plan.reinforcements")
+    if count is not None or built:
+        count = len(built) if count is None else int(count)
+        cost = f", investment {euros(invested)}" if invested is not None and count else ""
+        facts.append(Fact("Build", f"{plural(count, 'reinforcement')}{cost}" if count else "nothing: no reinforcement pays"))
+    charge, today = value("plan.charge"), value("plan.charge_today")
+    if charge is not None:
+        before = f" (today {amount(today, 'EUR/kWh')})" if today is not None else ""
+        facts.append(Fact("Network charge", f"{amount(charge, 'EUR/kWh')}{before}"))
+    deferred = value("plan.deferred_investment")
+    if deferred:
+        facts.append(Fact("Not needed", f"{euros(deferred)} of reinforcement that today's operation would call for"))
+    if value("plan.objective") is not None:
+        proof = (
+            f"; no plan costs less than {euros(value('plan.bound'), True)} (gap {percent(value('plan.gap'))})"
+            if value("plan.bound") is not None
+            else ""
+        )
+        facts.append(Fact("Cost of the plan", f"{euros(value('plan.objective'), True)}{proof}"))
+    return facts
+
+
+def _coordination(result: RunResult) -> list[Fact]:
+    value = result.value
+    if value("coordination.cost") is None:
+        return []
+    text = euros(value("coordination.cost"), True)
+    if value("coordination.gap") is not None:
+        text += f", at most {percent(value('coordination.gap'))} above the best coordination there could be"
+    if value("coordination.bound") is not None:
+        text += f" (certified bound {euros(value('coordination.bound'), True)})"
+    facts = [Fact("Cost of operation", text)]
+    if value("coordination.messages") is not None:
+        size = value("coordination.bytes")
+        sent = f", {number(size / 1000)} kB" if size else ""
+        facts.append(
+            Fact(
+                "Messages",
+                f"{plural(int(value('coordination.messages')), 'message')} in {plural(int(value('coordination.rounds') or 1), 'round')}{sent}",
+            )
+        )
+    return facts
+
+
+def _checks(result: RunResult) -> list[Fact]:
+    value = result.value
+    facts = []
+    follower = value("plan.certificate.follower_gap")
+    if follower is not None:
+        facts.append(Fact("Platforms' answer", f"solved again at the plan: relative difference {number(float(follower), 2)}", abs(follower) <= 1e-6))
+    overload, violation = value("ac.max_line_overload"), value("ac.max_voltage_violation")
+    if overload is not None or violation is not None:
+        overload, violation = float(overload or 0.0), float(violation or 0.0)
+        good = overload <= 1e-6 and violation <= 1e-9
+        text = (
+            "no limit violated at any step"
+            if good
+            else f"overload up to {number(overload)} %, voltage outside its band by up to {number(violation)} pu"
+        )
+        facts.append(Fact("AC power flow", text, good))
+    energy, money = value("ledger.energy_residual"), value("ledger.money_residual")
+    if energy is not None and money is not None:
+        worst = max(abs(float(energy)), abs(float(money)))
+        facts.append(
+            Fact("Ledger", "energy and money add up to zero" if worst <= 1e-6 else f"does not add up: residual {number(worst, 2)}", worst <= 1e-6)
+        )
+    return facts
+
+
+def _gains(result: RunResult) -> list[Fact]:
+    data = result.dataset
+    if data is not None and has(data, "welfare") and {"today", "plan"} <= set(data.scenario.values.tolist()):
+        change = data.welfare.sel(scenario="plan") - data.welfare.sel(scenario="today")
+        order = np.argsort(-change.values)
+        parts = [f"{data.stakeholder.values[k]} {signed(float(change.values[k]))}" for k in order if abs(float(change.values[k])) >= 0.5]
+        return [Fact("Who gains, who loses", ", ".join(parts) if parts else "nobody, to within 1 EUR/a")]
+    gain = result.value("assess.gain_prosumers")
+    return [Fact("Who gains, who loses", f"prosumers {signed(float(gain))}")] if gain is not None else []
+
+
+def headline(result: RunResult) -> list[str]:
+    """Three to five sentences for somebody who reads nothing else."""
+    value = result.value
+    built = reinforcements(result)
+    sentences = []
+    if built:
+        names = _listed([f"{b.branch} ({b.measure})" for b in built[:4]]) + (f" and {len(built) - 4} more" if len(built) > 4 else "")
+        total = euros(sum(b.cost for b in built if np.isfinite(b.cost)))
+        sentences.append(f"Reinforce {names}: an investment of {total}.")
+    elif value("plan.reinforcements") is not None or has(result.dataset, "option_built"):
+        sentences.append("Build nothing: with trading platforms in operation no reinforcement pays.")
+    if value("plan.charge") is not None:
+        today = f" instead of {amount(value('plan.charge_today'), 'EUR/kWh')} today" if value("plan.charge_today") is not None else ""
+        sentences.append(f"A network charge of {amount(value('plan.charge'), 'EUR/kWh')}{today} recovers the cost.")
+    gains = next((f.text for f in _gains(result)), "")
+    if gains:
+        sentences.append(f"Against today (no trading, no plan), yearly: {gains}.")
+    if value("plan.gap") is not None:
+        sentences.append(f"It is proven that no other plan is better by more than {percent(value('plan.gap'))} of its cost.")
+    if value("coordination.gap") is not None:
+        sentences.append(
+            f"Operated by published prices alone, the system costs at most {percent(value('coordination.gap'))} more than under perfect coordination."
+        )
+    ac = next((f for f in _checks(result) if f.label == "AC power flow"), None)
+    if ac is not None:
+        sentences.append(f"Checked by AC power flow: {ac.text}.")
+    return sentences or ["This run holds no plan and no coordination to report."]
+
+
+def _listed(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]

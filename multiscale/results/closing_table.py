@@ -1,0 +1,50 @@
+"""What stands on the terminal at the end of a run: the answer, understood without the manual."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from multiscale.results.answer import answer, reinforcements
+from multiscale.results.run_result import RunResult
+from multiscale.results.words import euros, number
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def print_closing_table(result: RunResult, console: Console | None = None) -> None:
+    """Print the answer line by line: what to build where at which cost, the charge, proofs, gains, time and memory."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console or Console()
+    name = result.config().get("system", {}).get("name") or result.details.get("study", "")
+    table = Table(title=f"Answer: {name}", title_justify="left", title_style="bold", show_header=False, pad_edge=False, box=box.HORIZONTALS)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for fact in answer(result):
+        mark = "" if fact.good is None else ("✓ " if fact.good else "✗ ")
+        table.add_row(fact.label, Text(mark + fact.text, style="" if fact.good is None or fact.good else "red"))
+        if fact.label == "Build":
+            for number_, built in enumerate(reinforcements(result), 1):
+                peak = (
+                    f"; peak loading {number(built.peak_before)} % today, {number(built.peak_after)} % then"
+                    if built.peak_before == built.peak_before
+                    else ""
+                )
+                table.add_row("", f"{number_}. {built.branch}: {built.measure}, {euros(built.cost)}{peak}")
+    seconds, memory = result.value("time.total"), result.value("memory.peak")
+    if seconds is not None:
+        stages = ", ".join(
+            f"{key.removeprefix('time.')} {number(float(value), 2)} s"
+            for key, (value, _) in result.summary.items()
+            if key.startswith("time.") and key != "time.total" and float(value) >= 0.1
+        )
+        table.add_row("Time, memory", f"{number(float(seconds))} s ({stages}); {number(float(memory or 0) / 1000, 2)} GB at most")
+    if (result.folder / "report.html").is_file():
+        table.add_row("Report", str(result.folder / "report.html"))
+    if result.details.get("message"):
+        table.add_row("Note", Text(str(result.details["message"]), style="yellow"))
+    console.print(table)

@@ -1,0 +1,269 @@
+"""Figures over time, money and people: prices, exchanges, duration curves, flows of money, bills."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from multiscale.results.answer import reinforcements
+from multiscale.results.dataset import has
+from multiscale.results.run_result import RunResult
+from multiscale.results.style import BLUE, COLOURS, DASHES, GREY, HATCHES, ORANGE, RED, WIDTH, figure_style, svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def _days(data: xr.Dataset) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Title, positions and hours of the periods of each representative day."""
+    labels = [str(p) for p in data.period.values]
+    dates = np.array([label[:10] for label in labels])
+    hours = np.array([int(label[11:13] or 0) + int(label[14:16] or 0) / 60 if len(label) >= 16 else float(i) for i, label in enumerate(labels)])
+    names = data.day.values.astype(str) if "day" in data.coords and data.day.dtype.kind in "OUS" else None
+    out = []
+    for date in dict.fromkeys(dates.tolist()):
+        where = np.flatnonzero(dates == date)
+        days = float(data.period_hours.values[where].sum() / 24) if has(data, "period_hours") else np.nan
+        name = f"{names[where[0]]}, " if names is not None and names[where[0]] != date else ""
+        out.append((f"{name}{date}" + (f" ({days:.0f} d/a)" if np.isfinite(days) else ""), where, hours[where]))
+    return out
+
+
+def chosen_nodes(data: xr.Dataset, count: int = 3) -> list[str]:
+    """Nodes worth a picture: those with the largest exchange at each level of size, top included."""
+    names = [str(n) for n in data.node.values]
+    if not has(data, "exchange"):
+        return names[:count]
+    size = np.nan_to_num(np.abs(data.exchange.values)).max(axis=tuple(i for i, d in enumerate(data.exchange.dims) if d != "node"))
+    order = [names[i] for i in np.argsort(-size) if size[i] > 0]
+    platforms = [n for n in order if n not in order[:1]]
+    return [*order[:1], *platforms[: max(count - 2, 1)], *platforms[-1:]][:count] if len(order) > count else order
+
+
+def price_figure(result: RunResult) -> str | None:
+    """Published prices over each representative day."""
+    data = result.dataset
+    if data is None or not has(data, "import_price"):
+        return None
+    days = _days(data)[:4]
+    nodes = _distinct(data.import_price, chosen_nodes(data))
+    with figure_style():
+        figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
+        axes = figure.subplots(1, len(days), sharey=True, squeeze=False)[0]
+        for ax, (title, where, hours) in zip(axes, days, strict=True):
+            for k, node in enumerate(nodes):
+                ax.step(
+                    *_closed(hours, 100 * data.import_price.sel(node=node).values[where]),
+                    where="post",
+                    color=COLOURS[k],
+                    linestyle="solid",
+                    marker="os^"[k % 3],
+                    markersize=4,
+                    markevery=4,
+                    label=f"import, {node}",
+                )
+                if has(data, "export_price"):
+                    ax.step(
+                        *_closed(hours, 100 * data.export_price.sel(node=node).values[where]),
+                        where="post",
+                        color=COLOURS[k],
+                        linestyle=DASHES[1],
+                        label=f"export, {node}",
+                    )
+            _clock(ax, title)
+        axes[0].set_ylabel("published price [ct/kWh]")
+        _legend_below(figure, axes[0], 3)
+        return svg(figure, "Published import and export prices over the representative days")
+
+
+def exchange_figure(result: RunResult) -> str | None:
+    """Exchange with the parent: under pricing, in the integrated optimum, and as the planner expected it."""
+    data = result.dataset
+    if data is None or not has(data, "exchange"):
+        return None
+    days = _days(data)[:4]
+    nodes = chosen_nodes(data)
+    under_prices = data.exchange.sel(scenario="plan") if "plan" in data.scenario.values else data.exchange.isel(scenario=-1)
+    kinds: list[tuple[str, xr.DataArray, str, Any, str]] = [("under published prices", under_prices, BLUE, DASHES[0], "o")]
+    kinds += [("integrated optimum", data.exchange_integrated, ORANGE, DASHES[1], "s")] if has(data, "exchange_integrated") else []
+    kinds += [("planner's forecast", data.exchange_forecast, GREY, DASHES[2], "^")] if has(data, "exchange_forecast") else []
+    with figure_style():
+        figure = Figure(figsize=(WIDTH, 2.1 * len(nodes) + 0.6), layout="constrained")
+        axes = figure.subplots(len(nodes), len(days), sharex=True, sharey="row", squeeze=False)
+        for i, node in enumerate(nodes):
+            for j, (title, where, hours) in enumerate(days):
+                ax = axes[i, j]
+                for k, (label, values, colour, dash, marker) in enumerate(kinds):
+                    if np.isfinite(values.sel(node=node).values).any():
+                        series = values.sel(node=node).values[where]
+                        ax.step(
+                            *_closed(hours, series),
+                            where="post",
+                            color=colour,
+                            linestyle=dash,
+                            marker=marker,
+                            markersize=4,
+                            markevery=(k, 5),
+                            label=label,
+                        )
+                ax.axhline(0, color="black", linewidth=0.8)
+                _clock(ax, title if i == 0 else "", label=i == len(nodes) - 1)
+            axes[i, 0].set_ylabel(f"{node}\n[kW]")
+        _legend_below(figure, axes[0, 0], 3)
+        return svg(
+            figure, "Power drawn from the parent over the representative days: under published prices, in the integrated optimum and as forecast"
+        )
+
+
+def duration_figure(result: RunResult, count: int = 6) -> str | None:
+    """Loading duration curves of the reinforced branches, or of the most loaded ones if nothing is built."""
+    data = result.dataset
+    if data is None or not has(data, "loading", "period_hours"):
+        return None
+    names = [b.branch for b in reinforcements(result) if b.branch in data.branch.values][:count]
+    if not names:
+        peak = np.nan_to_num(data.loading.max(("scenario", "period")).values)
+        names = [str(data.branch.values[i]) for i in np.argsort(-peak)[: min(3, len(peak))]]
+    hours = data.period_hours.values.astype(float)
+    columns = min(len(names), 3)
+    rows = -(-len(names) // columns)
+    with figure_style():
+        figure = Figure(figsize=(WIDTH, 2.6 * rows + 0.5), layout="constrained")
+        axes = figure.subplots(rows, columns, sharey=True, sharex=True, squeeze=False).ravel()
+        for ax, name in zip(axes, names, strict=False):
+            for scenario, label, colour, dash in (("today", "today", GREY, DASHES[1]), ("plan", "with plan", BLUE, DASHES[0])):
+                if scenario not in data.scenario.values:
+                    continue
+                values = data.loading.sel(branch=name, scenario=scenario).values.astype(float)
+                order = np.argsort(-values)
+                ax.step(
+                    np.concatenate([[0.0], np.cumsum(hours[order])]),
+                    np.concatenate([values[order], values[order][-1:]]),
+                    where="post",
+                    color=colour,
+                    linestyle=dash,
+                    label=label,
+                )
+            ax.axhline(100, color=RED, linewidth=1.0, linestyle=(0, (2, 2)))
+            ax.set_title(_short(name, 34), fontsize=10)
+            ax.set_ylim(bottom=0)
+            ax.margins(x=0.01)
+        for ax in axes[len(names) :]:
+            ax.set_visible(False)
+        for ax in axes[max(len(names) - columns, 0) : len(names)]:
+            ax.set_xlabel("hours of the year [h/a]")
+        for ax in axes[::columns]:
+            ax.set_ylabel("loading [%]")
+        _legend_below(figure, axes[0], 2)
+        return svg(figure, "Loading duration curves of the reinforced branches today and with the plan")
+
+
+def money_figure(result: RunResult) -> str | None:
+    """Change of every flow of money for every stakeholder, plan against today, stacked; the diamond is the sum."""
+    data = result.dataset
+    if data is None or not has(data, "money") or not {"today", "plan"} <= set(data.scenario.values.tolist()):
+        return None
+    change = (data.money.sel(scenario="plan") - data.money.sel(scenario="today")).transpose("stakeholder", "flow")
+    values = np.nan_to_num(change.values.astype(float)) / 1000
+    flows = [k for k in range(values.shape[1]) if np.abs(values[:, k]).max() > 1e-6]
+    places = np.arange(values.shape[0])[::-1]
+    with figure_style():
+        figure = Figure(figsize=(WIDTH, 0.55 * len(places) + 1.7), layout="constrained")
+        ax = figure.subplots()
+        up, down = np.zeros(len(places)), np.zeros(len(places))
+        for k in flows:
+            part = values[:, k]
+            left = np.where(part >= 0, up, down)
+            ax.barh(
+                places,
+                part,
+                left=left,
+                height=0.6,
+                color=COLOURS[k % 8],
+                hatch=HATCHES[k % 8],
+                edgecolor="white",
+                linewidth=0.5,
+                label=str(data.flow.values[k]),
+            )
+            up, down = up + np.maximum(part, 0), down + np.minimum(part, 0)
+        total = values.sum(axis=1)
+        ax.plot(total, places, "D", color="black", markersize=7, markeredgecolor="white", linestyle="none", label="sum")
+        for place, value in zip(places, total, strict=True):
+            ax.annotate(f"{value:+.1f}", (value, place), (0, 13), textcoords="offset points", ha="center", fontsize=9.5, fontweight="bold")
+        ax.axvline(0, color="black", linewidth=0.9)
+        ax.set_yticks(places, [str(s) for s in data.stakeholder.values])
+        ax.set_xlabel("change against today [thousand EUR/a]   (right: gains, left: pays more)")
+        ax.grid(visible=False, axis="y")
+        ax.margins(y=0.12)
+        _legend_below(figure, ax, 5)
+        return svg(figure, "Change of yearly payments of every stakeholder between today and the plan, by kind of payment")
+
+
+def bills_figure(result: RunResult) -> str | None:
+    """Distribution of yearly bills and of their change, by kind of customer."""
+    data = result.dataset
+    if data is None or not has(data, "bill", "prosumer_category") or not {"today", "plan"} <= set(data.scenario.values.tolist()):
+        return None
+    today, plan = (data.bill.sel(scenario=s).values.astype(float) for s in ("today", "plan"))
+    categories, counts = np.unique(data.prosumer_category.values.astype(str), return_counts=True)
+    categories, counts = categories[np.argsort(-counts)][:6], np.sort(counts)[::-1][:6]
+    members = [data.prosumer_category.values.astype(str) == c for c in categories]
+    with figure_style():
+        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
+        look = {"showfliers": False, "patch_artist": True, "widths": 0.32, "medianprops": {"color": "black", "linewidth": 1.6}}
+        for shift, values, colour, hatch, label in ((-0.19, today, "#d1d5db", "///", "today"), (0.19, plan, "#8cc5e3", "", "with plan")):
+            boxes = left.boxplot([values[m] for m in members], positions=np.arange(len(categories)) + shift, **look)
+            for box in boxes["boxes"]:
+                box.set(facecolor=colour, hatch=hatch, edgecolor="#374151")
+            left.plot([], [], marker="s", linestyle="none", markersize=9, color=colour, markeredgecolor="#374151", label=label)
+        left.set_xticks(np.arange(len(categories)), [f"{c}\n({n})" for c, n in zip(categories, counts, strict=True)])
+        left.set_ylabel("yearly bill [EUR/a]")
+        left.set_title("Bills (box: middle half, line: median)")
+        left.axhline(0, color="black", linewidth=0.8)
+        left.legend(loc="best")
+        for k, m in enumerate(members):
+            ordered = np.sort(plan[m] - today[m])
+            right.plot(
+                100 * np.arange(1, len(ordered) + 1) / len(ordered), ordered, color=COLOURS[k], linestyle=DASHES[k % 4], label=str(categories[k])
+            )
+        right.axhline(0, color="black", linewidth=0.8)
+        right.set_xlabel("share of customers of the kind [%]")
+        right.set_ylabel("change of bill [EUR/a]")
+        right.set_title("Change of bill (below 0: pays less)")
+        right.legend(loc="best")
+        return svg(figure, "Yearly bills of prosumers by kind of customer today and with the plan, and the change of every bill in order")
+
+
+def _distinct(values: xr.DataArray, nodes: list[str]) -> list[str]:
+    kept: list[str] = []
+    for node in nodes:
+        series = values.sel(node=node).values
+        if np.isfinite(series).any() and not any(np.allclose(series, values.sel(node=k).values, equal_nan=True, atol=1e-7) for k in kept):
+            kept.append(node)
+    return kept or nodes[:1]
+
+
+def _closed(hours: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A course in steps that reaches the end of the day."""
+    return np.append(hours, 24.0), np.append(values, values[-1])
+
+
+def _clock(ax: Axes, title: str, *, label: bool = True) -> None:
+    ax.set_title(title, fontsize=10)
+    ax.set_xlim(0, 24)
+    ax.set_xticks(range(0, 25, 6))
+    if label:
+        ax.set_xlabel("hour of the day")
+
+
+def _legend_below(figure: Figure, ax: Axes, columns: int) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length // 2 - 1]}…{text[-length // 2 :]}"

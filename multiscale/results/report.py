@@ -1,0 +1,195 @@
+"""The report: one HTML file that opens offline and prints, from the result alone."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from multiscale import __version__
+from multiscale.results import maps, plots, tables
+from multiscale.results.answer import STATUS_WORDS, answer, headline, reinforcements
+from multiscale.results.assumptions import assumptions_table
+from multiscale.results.provenance import file_hash
+from multiscale.results.run_result import RunFolderError, RunResult
+from multiscale.results.tables import Table
+from multiscale.results.words import euros, number
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A figure or a table of a section, or the sentence that says why it is not there.
+
+    Attributes:
+        caption: of a figure.
+        figure: SVG.
+        table: the table.
+        missing: what stands in its place.
+    """
+
+    caption: str = ""
+    figure: str = ""
+    table: Table | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the report."""
+
+    key: str
+    title: str
+    text: str = ""
+    blocks: list[Block] = field(default_factory=list)
+
+
+def write_report(result: RunResult, path: Path) -> Path:
+    """Write the report of a result; parts whose data are missing are left out with one sentence."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    record = result.provenance()
+    facts = answer(result)
+    page = environment.get_template("report.html.j2").render(
+        title=_title(result),
+        question=result.config().get("study", {}).get("question", ""),
+        version=__version__,
+        status=result.status,
+        status_words=STATUS_WORDS.get(result.status, result.status),
+        headline=headline(result),
+        facts=facts,
+        built=reinforcements(result),
+        number=number,
+        euros=euros,
+        sections=_sections(result),
+        computing=tables.costs_table(result),
+        summary=tables.summary_table(result),
+        record=record,
+        files=sorted(p.name for p in result.folder.iterdir() if not p.name.startswith(".")) if result.folder.is_dir() else [],
+        started=str(result.details.get("started", ""))[:16].replace("T", " "),
+        name=result.folder.name.removeprefix(".").removesuffix(".partial"),
+    )
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def rebuild_report(folder: Path) -> Path:
+    """Write the report of a run folder again, and its new hash into the provenance.
+
+    Raises:
+        RunFolderError: the folder holds no whole run.
+    """
+    result = RunResult.load(folder)
+    if result.dataset is None:
+        raise RunFolderError(f"'{folder}' holds no result (status {result.status}); there is nothing to report")
+    path = write_report(result, folder / "report.html")
+    record = result.provenance()
+    if "files" in record:
+        record["files"][path.name] = file_hash(path)
+        (folder / "provenance.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def _title(result: RunResult) -> str:
+    name = result.config().get("system", {}).get("name") or "the network"
+    return f"Reinforcement, network charge and trading platforms: {name}"
+
+
+def _sections(result: RunResult) -> list[Section]:
+    def figure(caption: str, draw: Callable[[RunResult], str | None], of: str) -> Block:
+        drawn = _safely(draw, result, of)
+        return Block(caption=caption, figure=drawn) if drawn else Block(missing=f"No figure of {of}: the result does not hold the data for it.")
+
+    def tabled(make: Callable[[RunResult], Table | None], of: str) -> Block:
+        made = _safely(make, result, of)
+        return Block(table=made) if made is not None else Block(missing=f"No table of {of}: the result does not hold the data for it.")
+
+    data = result.dataset
+    return [
+        Section(
+            "plan",
+            "What to build, and what not",
+            "Each option is one line or transformer. The planner builds it only if that is cheaper for everybody together than what the platforms "
+            "would have to do to keep the limit without it.",
+            [
+                tabled(tables.options_table, "reinforcement options"),
+                figure(
+                    "Hours of the year at or above a loading, today and with the plan. Dotted: the limit.", plots.duration_figure, "loading duration"
+                ),
+            ],
+        ),
+        Section(
+            "network",
+            "The network before and after",
+            "Peak loading and voltages come from an AC power flow of every representative step, not from the planner's own model.",
+            [
+                figure(
+                    "Peak loading of every branch. Numbers: reinforced branches in the order of the answer above.",
+                    maps.loading_map,
+                    "the network map",
+                ),
+                figure("Voltages over all representative steps.", maps.voltage_figure, "voltages"),
+                tabled(lambda r: tables.peak_loading_table(r.dataset) if r.dataset is not None else None, "branch loading"),
+                tabled(tables.losses_table, "losses"),
+            ],
+        ),
+        Section(
+            "operation",
+            "Operation: published prices and the answers to them",
+            "Each level publishes prices to the level below once; nothing comes back. The integrated optimum, one program over all levels, "
+            "is the reference.",
+            [
+                figure("Published prices. Solid: import; dashed: export.", plots.price_figure, "prices"),
+                figure("Power drawn from the level above (negative: fed back).", plots.exchange_figure, "exchanges"),
+                tabled(tables.mechanisms_table, "mechanisms"),
+                tabled(tables.energy_table, "energy"),
+            ],
+        ),
+        Section(
+            "money",
+            "Who pays and who gains",
+            "Change against today: the same growth of demand, no trading between prosumers, nothing built.",
+            [
+                figure("Change of yearly payments, thousand EUR. Diamond: sum.", plots.money_figure, "payments"),
+                tabled(tables.welfare_table, "gains"),
+                tabled(lambda r: tables.money_table(r, "today"), "payments today"),
+                tabled(lambda r: tables.money_table(r, "plan"), "payments with the plan"),
+                figure("Bills of prosumers.", plots.bills_figure, "bills"),
+                tabled(tables.bills_table, "bills"),
+            ],
+        ),
+        Section(
+            "checks",
+            "Checks and certificates",
+            "What was proven, and what was computed again by other means.",
+            [tabled(tables.certificates_table, "certificates"), tabled(tables.aggregation_table, "aggregation errors")],
+        ),
+        Section(
+            "data",
+            "Data",
+            str(data.attrs.get("notes", "")) if data is not None else "",
+            [tabled(tables.system_table, "the system"), tabled(tables.days_table, "representative days")],
+        ),
+        Section(
+            "assumptions",
+            "Assumptions",
+            "Every setting of the run with its unit. The last column tells the defaults of the study from what was chosen for this run.",
+            [tabled(assumptions_table, "assumptions")],
+        ),
+    ]
+
+
+def _safely(make: Callable[[RunResult], Any], result: RunResult, of: str) -> Any:
+    """One broken part must not cost the reader the others; the log keeps the reason."""
+    try:
+        return make(result)
+    except Exception:
+        logger.exception("report: %s could not be made", of)
+        return None

@@ -1,0 +1,284 @@
+"""The folder of a run: written aside, renamed when whole, marked when not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import socket
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import xarray as xr
+import yaml
+
+from multiscale.config import StudyConfig
+from multiscale.results.log import JsonLines
+from multiscale.results.progress import Progress, stage_times_file
+from multiscale.results.provenance import content_hash, file_hash, input_hashes, provenance
+from multiscale.results.run_result import STATUSES, RunFolderError, RunResult
+
+logger = logging.getLogger("multiscale")
+
+
+class NoAnswerError(RuntimeError):
+    """A study ends without an answer, for a reason that is no fault of the program.
+
+    Args:
+        status: ``infeasible`` or ``time_limit``.
+        message: why, for people.
+    """
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RunExistsError(RuntimeError):
+    """The same study has been computed already and ``output.overwrite`` is false.
+
+    Attributes:
+        folder: where.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} holds this study already; output.overwrite=true computes it again")
+        self.folder = folder
+
+
+class RunFolder:
+    """A run being written; use as a context manager.
+
+    Files are written to ``.<name>.partial``. ``finish`` renames it to ``<name>``; any other way out (an exception, an interruption,
+    leaving without ``finish``) writes the reason to ``status.json`` and renames it to ``<name>.incomplete``.
+
+    Attributes:
+        config: the study.
+        path: the folder as it is called now.
+        final: what it will be called.
+        progress: stages and their times.
+    """
+
+    def __init__(self, config: StudyConfig, final: Path, inputs: dict[str, str], overrides: Sequence[str]) -> None:
+        self.config = config
+        self.final = final
+        self.path = final.with_name(f".{final.name}.partial")
+        self._inputs, self._overrides = inputs, list(overrides)
+        self._started = datetime.now(UTC)
+        self._clock = time.perf_counter()
+        self._result: RunResult | None = None
+        self._prepare()
+        self._handler = JsonLines(self.path / "log.jsonl", lambda: self.progress.current)
+        logger.addHandler(self._handler)
+        logger.setLevel(min(logger.level or logging.INFO, logging.INFO))
+        self.progress = Progress(
+            key=f"{config.study.name}/{config.system.kind}/{config.system.code}/{config.horizon.days}",
+            memory_file=stage_times_file(),
+            note=self._note_stage,
+        )
+
+    @classmethod
+    def create(cls, config: StudyConfig, study_name: str = "", overrides: Sequence[str] | None = None) -> Self:
+        """Make the folder for a study, before anything is computed.
+
+        Args:
+            config: the study.
+            study_name: beginning of the folder's name; default: the configured name.
+            overrides: for the record; default: those the configuration was made from.
+
+        Raises:
+            RunFolderError: the folder cannot be written, or another process is writing the same run.
+            RunExistsError: the run exists and ``output.overwrite`` is false.
+        """
+        inputs = input_hashes(config)
+        final = config.output.folder / f"{study_name or config.study.name}-{content_hash(config, inputs)[:10]}"
+        if final.exists() and not config.output.overwrite:
+            raise RunExistsError(final)
+        return cls(config, final, inputs, config.overrides if overrides is None else overrides)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._result is not None:
+            return
+        if isinstance(error, NoAnswerError):
+            status, message = error.status, str(error)
+        elif isinstance(error, KeyboardInterrupt):
+            status, message = "interrupted", "interrupted before the end; nothing in this folder is a result"
+        elif error is not None:
+            status, message = "error", str(error) or type(error).__name__
+        else:
+            status, message = "error", "the study ended without finishing its run folder"
+        if error is not None and status == "error":
+            logger.error("%s", message, extra={"traceback": "".join(traceback.format_exception(kind, error, trace))})
+        self._abandon(status, message)
+
+    def log(self, message: str, level: int = logging.INFO, **fields: Any) -> None:
+        """Write a line to ``log.jsonl``; fields become keys of the line."""
+        logger.log(level, "%s", message, extra={"fields": fields})
+
+    def finish(
+        self,
+        dataset: xr.Dataset,
+        summary: Mapping[str, tuple[Any, str]],
+        status: str,
+        provenance_extra: Mapping[str, Any] | None = None,
+    ) -> RunResult:
+        """Write everything and give the folder its name.
+
+        Args:
+            dataset: the answer; every variable with ``units`` and ``long_name``.
+            summary: key -> (value, unit); stage times and peak memory are added here.
+            status: ``optimal`` or ``feasible``.
+            provenance_extra: e.g. solver versions, options, bounds.
+
+        Raises:
+            ValueError: a variable without unit or name, an unknown status.
+        """
+        from multiscale.results.dataset import write_dataset
+
+        if status not in STATUSES:
+            raise ValueError(f"status {status!r} is unknown; use one of {', '.join(STATUSES)}")
+        record = provenance(self.config, self._inputs, self._overrides) | dict(provenance_extra or {})
+        with self.progress.stage("write"):
+            stored = write_dataset(dataset, self.path / "result.nc", record)
+            (self.path / "config.yaml").write_text(_config_text(self.config), encoding="utf-8")
+        complete = self._with_costs(summary)
+        message = ""
+        details = self._status(status, message, complete)
+        self._write_json("provenance.json", record)
+        if self.config.output.report:
+            with self.progress.stage("report"):
+                message = self._report(RunResult(self.path, stored, complete, status, details))
+        complete = self._with_costs(summary)
+        details = self._status(status, message, complete)
+        self._write_json("summary.json", {key: {"value": _plain(value), "unit": unit} for key, (value, unit) in complete.items()})
+        self._close(remember=True)
+        record["times"] = {
+            "started": self._started.isoformat(),
+            "seconds": round(time.perf_counter() - self._clock, 3),
+            "stages": self.progress.seconds,
+        }
+        record["files"] = {p.name: file_hash(p) for p in sorted(self.path.iterdir()) if p.name not in ("provenance.json", "status.json")}
+        self._write_json("provenance.json", record)
+        self._write_json("status.json", details)
+        self._rename(self.final)
+        shutil.rmtree(self.final.with_name(f"{self.final.name}.incomplete"), ignore_errors=True)
+        self._result = RunResult(self.path, stored, complete, status, details)
+        return self._result
+
+    def _report(self, result: RunResult) -> str:
+        """Write the report; the answer is not lost with it, so a failure becomes the message of the status."""
+        from multiscale.results.report import write_report
+
+        try:
+            write_report(result, self.path / "report.html")
+        except Exception as error:
+            logger.exception("the report could not be written")
+            return f"the report could not be written ({error}); 'multiscale report' tries again"
+        return ""
+
+    def _with_costs(self, summary: Mapping[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
+        times = {f"time.{name}": (round(seconds, 3), "s") for name, seconds in self.progress.seconds.items()}
+        total = {"time.total": (round(time.perf_counter() - self._clock, 3), "s")}
+        return dict(summary) | times | total | {"memory.peak": (round(self.progress.peak_memory_mb, 1), "MB")}
+
+    def _prepare(self) -> None:
+        parent = self.final.parent
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists():
+                self._take_over()
+            self.path.mkdir()
+            self._write_json("status.json", self._status("running", ""))
+        except OSError as error:
+            raise RunFolderError(
+                f"output.folder '{parent}' cannot be written ({error.strerror}); give another one with output.folder=..., or make it writable"
+            ) from None
+
+    def _take_over(self) -> None:
+        """Clear away what a killed process left; refuse where one is still at work."""
+        with contextlib.suppress(RunFolderError):
+            from multiscale.results.run_result import read_status
+
+            left = read_status(self.path)
+            if left.get("host") == socket.gethostname() and _alive(int(left.get("process", 0))):
+                raise RunFolderError(
+                    f"process {left['process']} is computing this study in '{self.path}'; wait for it, or give another output.folder"
+                ) from None
+        shutil.rmtree(self.path)
+
+    def _note_stage(self, event: str, name: str, seconds: float) -> None:
+        if event == "start":
+            logger.info("stage %s begins", name)
+            self._write_json("status.json", self._status("running", ""))
+        else:
+            logger.info("stage %s ended", name, extra={"fields": {"seconds": round(seconds, 3)}})
+
+    def _status(self, status: str, message: str, summary: Mapping[str, tuple[Any, str]] | None = None) -> dict[str, Any]:
+        details: dict[str, Any] = {"status": status, "study": self.config.study.name}
+        for name, key in (("objective", "plan.objective"), ("bound", "plan.bound"), ("gap", "plan.gap"), ("coordination_gap", "coordination.gap")):
+            if summary and key in summary:
+                details[name] = _plain(summary[key][0])
+        progress = getattr(self, "progress", None)
+        return details | {
+            "stage": progress.current if progress else "",
+            "stages": {name: round(seconds, 3) for name, seconds in progress.seconds.items()} if progress else {},
+            "message": message,
+            "started": self._started.isoformat(timespec="seconds"),
+            "updated": datetime.now(UTC).isoformat(timespec="seconds"),
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+        }
+
+    def _abandon(self, status: str, message: str) -> None:
+        with contextlib.suppress(OSError):
+            self._write_json("status.json", self._status(status, message))
+        self._close(remember=False)
+        with contextlib.suppress(OSError):
+            self._rename(self.final.with_name(f"{self.final.name}.incomplete"))
+
+    def _close(self, *, remember: bool) -> None:
+        self.progress.close(remember=remember)
+        logger.removeHandler(self._handler)
+        self._handler.close()
+
+    def _rename(self, target: Path) -> None:
+        if target.exists():
+            old = target.with_name(f".{target.name}.replaced")
+            shutil.rmtree(old, ignore_errors=True)
+            target.rename(old)
+            self.path.rename(target)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            self.path.rename(target)
+        self.path = target
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        scratch = self.path / f".{name}"
+        scratch.write_text(json.dumps(content, indent=1, default=_plain) + "\n", encoding="utf-8")
+        scratch.replace(self.path / name)
+
+
+def _config_text(config: StudyConfig) -> str:
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _plain(value: Any) -> Any:
+    item = getattr(value, "item", None)
+    value = item() if callable(item) else value
+    return value if isinstance(value, int | float | str | bool | type(None)) else str(value)
+
+
+def _alive(process: int) -> bool:
+    import psutil
+
+    return process > 0 and psutil.pid_exists(process)

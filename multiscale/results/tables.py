@@ -1,0 +1,287 @@
+"""The tables of the report: from the dataset, with units, each also as CSV."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from multiscale.results.answer import answer, peak_loading
+from multiscale.results.dataset import has, year_total
+from multiscale.results.run_result import RunResult
+from multiscale.results.words import number
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        key: name of its CSV file.
+        title: caption.
+        frame: values; one row per line.
+        units: column -> unit, shown in the head.
+        note: one sentence below.
+        marked: rows set in bold, e.g. totals.
+    """
+
+    key: str
+    title: str
+    frame: pd.DataFrame
+    units: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+    marked: tuple[int, ...] = ()
+
+    def cells(self) -> list[list[tuple[str, bool]]]:
+        """Text of every cell and whether it is a number."""
+        return [
+            [(number(value) if _is_number(value) else str(value), _is_number(value)) for value in row] for row in self.frame.itertuples(index=False)
+        ]
+
+    def heads(self) -> list[tuple[str, str, bool]]:
+        """Column names, units, and whether the column holds numbers."""
+        return [(str(c), self.units.get(str(c), ""), all(map(_is_number, self.frame[c]))) for c in self.frame.columns]
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the table needs less than the width of the page."""
+        return len(self.frame.columns) <= 5 and not any(len(str(v)) > 40 for v in self.frame.to_numpy().ravel())
+
+    def csv(self) -> str:
+        """The table as a data URI, with units in the head and all digits."""
+        named = self.frame.rename(columns={c: f"{c} [{u}]" for c, u in self.units.items()})
+        return "data:text/csv;base64," + base64.b64encode(named.to_csv(index=False).encode("utf-8")).decode("ascii")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
+
+
+def options_table(result: RunResult) -> Table | None:
+    """Reinforcement options, built or not, with the peak loading that speaks for or against them."""
+    data = result.dataset
+    if data is None or not has(data, "option_built", "option_branch", "option_cost"):
+        return None
+    rows = []
+    for k in range(data.sizes["option"]):
+        branch, built = str(data.option_branch.values[k]), bool(data.option_built.values[k] > 0.5)
+        before, after = peak_loading(result, branch)
+        rows.append(
+            {
+                "branch": branch,
+                "measure": str(data.option_measure.values[k]) if has(data, "option_measure") else "",
+                "decision": "build" if built else "leave",
+                "investment": float(data.option_cost.values[k]),
+                "annuity": float(data.option_annuity.values[k]) if has(data, "option_annuity") else np.nan,
+                "rating added": float(data.option_added_rating.values[k]) if has(data, "option_added_rating") else np.nan,
+                "peak today": before,
+                "peak with plan": after,
+                "why": _why(built, before, after),
+            }
+        )
+    frame = pd.DataFrame(rows).sort_values(["decision", "peak today"], ascending=[True, False], na_position="last", ignore_index=True)
+    units = {"investment": "EUR", "annuity": "EUR/a", "rating added": "kVA", "peak today": "%", "peak with plan": "%"}
+    marked = tuple(int(i) for i in np.flatnonzero(frame["decision"].to_numpy() == "build"))
+    return Table("options", "Reinforcement options", frame, units, "Peak: largest loading under AC power flow over all representative steps.", marked)
+
+
+def _why(built: bool, before: float, after: float) -> str:
+    if built:
+        return "overloaded today" if before > 100 else "cheaper than what it would cost to keep the limit"
+    if not np.isfinite(before):
+        return ""
+    if before > 100:
+        return "platforms keep the limit without it" if after <= 100 else "remains above its limit"
+    return "within its limit"
+
+
+def money_table(result: RunResult, scenario: str) -> Table | None:
+    """Who pays what to whom in one scenario; every column adds up to zero."""
+    data = result.dataset
+    if data is None or not has(data, "money") or scenario not in data.scenario.values:
+        return None
+    values = data.money.sel(scenario=scenario).transpose("stakeholder", "flow")
+    frame = pd.DataFrame(values.values, columns=[str(f) for f in data.flow.values])
+    frame.insert(0, "stakeholder", [str(s) for s in data.stakeholder.values])
+    frame["sum"] = values.values.sum(axis=1)
+    last = pd.DataFrame([{"stakeholder": "check: sum"} | {c: float(frame[c].sum()) for c in frame.columns[1:]}])
+    frame = pd.concat([frame, last], ignore_index=True)
+    title = "Who pays whom: " + ("with the plan and trading" if scenario == "plan" else "today (no trading, no plan)")
+    units = {str(c): "EUR/a" for c in frame.columns[1:]}
+    note = "Received: positive, paid: negative. A column whose sum is not zero is a real resource cost, paid to nobody in the table."
+    return Table(f"money_{scenario}", title, frame, units, note, (len(frame) - 1,))
+
+
+def welfare_table(result: RunResult) -> Table | None:
+    """Gain of every stakeholder."""
+    data = result.dataset
+    if data is None or not has(data, "welfare") or not {"today", "plan"} <= set(data.scenario.values.tolist()):
+        return None
+    today, plan = (data.welfare.sel(scenario=s).values for s in ("today", "plan"))
+    frame = pd.DataFrame({"stakeholder": [str(s) for s in data.stakeholder.values], "today": today, "plan": plan, "change": plan - today})
+    total = pd.DataFrame([{"stakeholder": "everybody", "today": today.sum(), "plan": plan.sum(), "change": (plan - today).sum()}])
+    frame = pd.concat([frame, total], ignore_index=True)
+    return Table("welfare", "Who gains and who loses", frame, dict.fromkeys(("today", "plan", "change"), "EUR/a"), marked=(len(frame) - 1,))
+
+
+def bills_table(result: RunResult) -> Table | None:
+    """Bills by kind of customer."""
+    data = result.dataset
+    if data is None or not has(data, "bill", "prosumer_category") or not {"today", "plan"} <= set(data.scenario.values.tolist()):
+        return None
+    today, plan = (data.bill.sel(scenario=s).values for s in ("today", "plan"))
+    frame = pd.DataFrame({"category": data.prosumer_category.values, "today": today, "plan": plan})
+    frame["less"] = frame["plan"] < frame["today"] - 1e-6
+    grouped = frame.groupby("category")
+    out = pd.DataFrame(
+        {
+            "prosumers": grouped.size(),
+            "median today": grouped["today"].median(),
+            "median with plan": grouped["plan"].median(),
+            "sum today": grouped["today"].sum(),
+            "sum with plan": grouped["plan"].sum(),
+            "share that pays less": 100 * grouped["less"].mean(),
+        }
+    ).reset_index()
+    units = dict.fromkeys(("median today", "median with plan", "sum today", "sum with plan"), "EUR/a") | {"share that pays less": "%"}
+    return Table("bills", "Yearly bills of prosumers by kind of customer", out, units)
+
+
+def energy_table(result: RunResult) -> Table | None:
+    """Energy of all nodes over the year, by scenario."""
+    data = result.dataset
+    if data is None or not has(data, "energy"):
+        return None
+    total = data.energy.sum("node")
+    frame = pd.DataFrame({"term": [str(t).replace("_", " ") for t in data.term.values]})
+    for scenario in data.scenario.values.tolist():
+        frame[str(scenario)] = total.sel(scenario=scenario).values / 1000
+    return Table("energy", "Energy of the platforms over the year", frame, dict.fromkeys(map(str, data.scenario.values), "MWh/a"))
+
+
+def losses_table(result: RunResult) -> Table | None:
+    """Energy lost in the network."""
+    data = result.dataset
+    if data is None or not has(data, "losses", "period_hours"):
+        return None
+    total = year_total(data.losses, data.period_hours)
+    frame = pd.DataFrame({"scenario": [str(s) for s in data.scenario.values], "losses": total.values / 1000})
+    return Table("losses", "Losses under AC power flow", frame, {"losses": "MWh/a"})
+
+
+def mechanisms_table(result: RunResult) -> Table | None:
+    """Cost of operation under every mechanism beside the integrated optimum."""
+    data = result.dataset
+    if data is None or not has(data, "cost_of"):
+        return None
+    cost = data.cost_of
+    frame = pd.DataFrame({"mechanism": [str(m) for m in data.mechanism.values], "cost": cost.values.astype(float)})
+    if "integrated" in data.mechanism.values:
+        best = float(cost.sel(mechanism="integrated"))
+        frame["above the integrated optimum"] = frame["cost"] - best
+        frame["relative"] = 100 * (frame["cost"] - best) / max(abs(best), 1.0)
+    bound = result.value("coordination.bound")
+    note = f"Certified lower bound of any mechanism: {number(bound)} EUR/a." if bound is not None else ""
+    return Table(
+        "mechanisms", "Cost of operation by mechanism", frame, {"cost": "EUR/a", "above the integrated optimum": "EUR/a", "relative": "%"}, note
+    )
+
+
+def certificates_table(result: RunResult) -> Table | None:
+    """What was proven or checked, with the value that proves it."""
+    rows = []
+    for key, meaning, limit in _CERTIFICATES:
+        if key in result.summary:
+            value, unit = result.summary[key]
+            held = "" if limit is None else ("held" if abs(float(value)) <= limit else "not held")
+            rows.append(
+                {"certificate": meaning, "value": value, "unit": unit, "limit": limit if limit is not None else "", "result": held, "key": key}
+            )
+    return Table("certificates", "Certificates", pd.DataFrame(rows)) if rows else None
+
+
+_CERTIFICATES: tuple[tuple[str, str, float | None], ...] = (
+    ("plan.objective", "cost of the plan", None),
+    ("plan.bound", "proven lower bound of any plan", None),
+    ("plan.gap", "relative gap between the two", 0.01),
+    ("plan.certificate.follower_gap", "platforms solved again at the plan: relative optimality gap", 1e-6),
+    ("coordination.cost", "cost of operation under the mechanism", None),
+    ("coordination.bound", "certified lower bound of any coordination", None),
+    ("coordination.gap", "relative gap between the two", None),
+    ("ac.max_line_overload", "largest overload under AC power flow, with the plan", 1e-6),
+    ("ac.max_voltage_violation", "largest voltage violation under AC power flow, with the plan", 1e-9),
+    ("ledger.energy_residual", "energy ledger: residual", 1e-6),
+    ("ledger.money_residual", "money ledger: residual", 1e-6),
+)
+
+
+def days_table(result: RunResult) -> Table | None:
+    """Representative days and the hours of the year they stand for."""
+    data = result.dataset
+    if data is None or not has(data, "period_hours"):
+        return None
+    days = np.array([str(p)[:10] for p in data.period.values])
+    names = data.day.values.astype(str) if "day" in data.coords else days
+    rows = [{"day": d, "what it stands for": str(names[days == d][0]), "steps": int((days == d).sum()),
+             "weight": float(data.period_hours.values[days == d].sum() / 24)} for d in dict.fromkeys(days.tolist())]  # fmt: skip
+    return Table("days", "Representative days", pd.DataFrame(rows), {"weight": "d/a"})
+
+
+def aggregation_table(result: RunResult) -> Table | None:
+    """What the representative days miss."""
+    data = result.dataset
+    if data is None or not has(data, "aggregation_error"):
+        return None
+    frame = pd.DataFrame({"feature": [str(f) for f in data.feature.values]})
+    for measure in data.measure.values.tolist():
+        frame[str(measure)] = data.aggregation_error.sel(measure=measure).values
+    note = "Energy, peak: relative error of the year's sum and largest value. Duration: RMS error of the duration curve, relative to the peak."
+    return Table("aggregation", "Error of the representative days", frame, dict.fromkeys(map(str, data.measure.values), "%"), note)
+
+
+def system_table(result: RunResult) -> Table | None:
+    """Size of the system."""
+    rows = [{"what": k.removeprefix("system."), "number": v} for k, (v, _) in result.summary.items() if k.startswith("system.")]
+    if has(result.dataset, "branch_kind") and result.dataset is not None:
+        kinds, counts = np.unique(result.dataset.branch_kind.values.astype(str), return_counts=True)
+        rows += [{"what": f"{kind}s", "number": int(n)} for kind, n in zip(kinds, counts, strict=True)]
+    return Table("system", "Size of the system", pd.DataFrame(rows)) if rows else None
+
+
+def costs_table(result: RunResult) -> Table | None:
+    """Time and memory."""
+    rows = [{"what": k.removeprefix("time."), "value": v, "unit": u} for k, (v, u) in result.summary.items() if k.startswith("time.")]
+    rows += [{"what": "peak memory", "value": v, "unit": u} for k, (v, u) in result.summary.items() if k == "memory.peak"]
+    return Table("computing", "Computing time and memory", pd.DataFrame(rows)) if rows else None
+
+
+def summary_table(result: RunResult) -> Table:
+    """Every value of the summary."""
+    rows = [{"key": k, "value": v, "unit": u} for k, (v, u) in result.summary.items()]
+    return Table("summary", "All summary values", pd.DataFrame(rows, columns=["key", "value", "unit"]))
+
+
+def answer_table(result: RunResult) -> Table:
+    """The answer, line by line."""
+    return Table("answer", "The answer at a glance", pd.DataFrame([{"what": f.label, "answer": f.text} for f in answer(result)]))
+
+
+def peak_loading_table(data: xr.Dataset, count: int = 15) -> Table | None:
+    """The most heavily loaded branches."""
+    if not has(data, "loading"):
+        return None
+    peak = data.loading.max("period")
+    order = np.argsort(-np.nan_to_num(peak.max("scenario").values))[:count]
+    frame = pd.DataFrame({"branch": data.branch.values[order].astype(str)})
+    if has(data, "branch_kind", "branch_rating"):
+        frame["kind"] = data.branch_kind.values[order].astype(str)
+        frame["rating"] = data.branch_rating.values[order]
+    for scenario in data.scenario.values.tolist():
+        frame[f"peak {'with plan' if scenario == 'plan' else scenario}"] = peak.sel(scenario=scenario).values[order]
+    units = {"rating": "kVA"} | {c: "%" for c in frame.columns if c.startswith("peak")}
+    return Table("loading", f"The {len(order)} most heavily loaded branches", frame, units)

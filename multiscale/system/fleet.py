@@ -1,0 +1,134 @@
+"""The prosumers of a platform as arrays over (prosumer, period): no object per prosumer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from multiscale.timeline import Horizon
+
+_SUMMED = {
+    "demand": ("kW", "inflexible demand"),
+    "reactive": ("kvar", "reactive power drawn"),
+    "pv": ("kW", "available photovoltaic power"),
+    "ev": ("kW", "charging of electric vehicles on arrival (reference)"),
+    "heat_pump": ("kW", "consumption of heat pumps without flexibility (reference)"),
+}
+_RATED = {
+    "pv_rating": ("kW", "rated photovoltaic power"),
+    "ev_power": ("kW", "charging power of electric vehicles"),
+    "heat_pump_power": ("kW", "electric power of heat pumps"),
+    "battery_power": ("kW", "battery converter power"),
+    "battery_energy": ("kWh", "usable battery energy"),
+    "battery_efficiency": ("1", "one-way battery efficiency"),
+    "battery_loss": ("1/h", "share of stored energy lost in an hour"),
+}
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Prosumers of one platform over one horizon.
+
+    Attributes:
+        node: the platform.
+        horizon: the periods.
+        data: dataset with dims (prosumer, period) ``demand``, ``reactive``, ``pv``, ``ev``, ``heat_pump`` [kW, kvar], and dim (prosumer)
+            ``pv_rating``, ``ev_power``, ``heat_pump_power``, ``battery_power`` [kW], ``battery_energy`` [kWh], ``battery_efficiency`` [1],
+            ``battery_loss`` [1/h] and ``bus``, ``category`` (text).
+    """
+
+    node: str
+    horizon: Horizon
+    data: xr.Dataset
+
+    @property
+    def size(self) -> int:
+        """Number of prosumers."""
+        return int(self.data.sizes["prosumer"])
+
+    def aggregate(self, groups: np.ndarray) -> Fleet:
+        """One participant per group: powers and energies add up, efficiencies are averaged by energy.
+
+        The aggregate battery is exact where the group's batteries share efficiency, losses and power per energy (then the Minkowski
+        sum of the single ones is one battery); otherwise it is an outer approximation. The same holds for deferrable demand.
+
+        Args:
+            groups: name of the group of every prosumer.
+        """
+        names, inverse = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+
+        def total(values: np.ndarray) -> np.ndarray:
+            out = np.zeros((len(names), *values.shape[1:]))
+            np.add.at(out, inverse, values)
+            return out
+
+        data: dict[str, object] = {}
+        for name, (unit, meaning) in _SUMMED.items():
+            data[name] = (("prosumer", "period"), total(self.data[name].values), {"units": unit, "long_name": meaning})
+        energy = self.data.battery_energy.values
+        weight = np.where(total(energy)[inverse] > 0, energy, 1e-12)
+        for name, (unit, meaning) in _RATED.items():
+            values = self.data[name].values
+            if name in ("battery_efficiency", "battery_loss"):
+                summed = total(weight * values) / total(weight)
+            else:
+                summed = total(values)
+            data[name] = ("prosumer", summed, {"units": unit, "long_name": meaning})
+        first = np.array([int(np.flatnonzero(inverse == g)[0]) for g in range(len(names))], dtype=int)
+        for name in ("bus", "category"):
+            data[name] = ("prosumer", self.data[name].values[first])
+        return Fleet(self.node, self.horizon, xr.Dataset(data, coords={"prosumer": names, "period": self.data.period.values}))
+
+    def day(self, number: int) -> Fleet:
+        """The fleet on one of the horizon's days."""
+        where = np.flatnonzero(self.horizon.day_of == number)
+        return Fleet(self.node, self.horizon.day(number), self.data.isel(period=where))
+
+
+def expand_fleet(node: str, prosumers: xr.Dataset, devices: xr.Dataset, profiles: xr.Dataset, horizon: Horizon) -> Fleet:
+    """Multiply ratings with profiles and gather them by prosumer."""
+    names = prosumers.prosumer.values
+    at = {name: i for i, name in enumerate(names.tolist())}
+    owner = np.array([at[name] for name in devices.prosumer.values.tolist()], dtype=int)
+    p, q = horizon.sample(profiles, devices.profile.values)
+    power, reactive = devices.p_kw.values[:, None] * p, devices.q_kvar.values[:, None] * q
+    kind = devices.kind.values
+    shape = (len(names), horizon.periods)
+
+    def gathered(chosen: np.ndarray, values: np.ndarray) -> np.ndarray:
+        out = np.zeros((len(names), *values.shape[1:]))
+        np.add.at(out, owner[chosen], values[chosen])
+        return out
+
+    generation = np.isin(kind, ("pv", "wind", "hydro", "biomass"))
+    battery = kind == "battery"
+    energy = gathered(battery, devices.e_kwh.values)
+    safe = np.where(energy > 0, energy, 1.0)
+    efficiency = np.where(energy > 0, gathered(battery, devices.e_kwh.values * devices.efficiency.values) / safe, 1.0)
+    loss = np.where(energy > 0, gathered(battery, devices.e_kwh.values * devices.loss_per_day.values) / safe, 0.0) / 24.0
+    summed = {
+        "demand": gathered(kind == "load", power),
+        "reactive": gathered(~generation & ~battery, reactive),
+        "pv": gathered(generation, power),
+        "ev": gathered(kind == "ev", power),
+        "heat_pump": gathered(kind == "heat_pump", power),
+    }
+    rated = {
+        "pv_rating": gathered(generation, devices.p_kw.values),
+        "ev_power": gathered(kind == "ev", devices.p_kw.values),
+        "heat_pump_power": gathered(kind == "heat_pump", devices.p_kw.values),
+        "battery_power": gathered(battery, devices.p_kw.values),
+        "battery_energy": energy,
+        "battery_efficiency": efficiency,
+        "battery_loss": loss,
+    }
+    data: dict[str, object] = {}
+    for name, (unit, meaning) in _SUMMED.items():
+        data[name] = (("prosumer", "period"), summed[name].reshape(shape), {"units": unit, "long_name": meaning})
+    for name, (unit, meaning) in _RATED.items():
+        data[name] = ("prosumer", rated[name], {"units": unit, "long_name": meaning})
+    data["bus"] = ("prosumer", prosumers.bus.values)
+    data["category"] = ("prosumer", prosumers.category.values)
+    return Fleet(node, horizon, xr.Dataset(data, coords={"prosumer": names, "period": horizon.labels}))

@@ -1,0 +1,126 @@
+"""A growth scenario: more heat pumps, electric vehicles, photovoltaics and batteries at prosumers that have none yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from multiscale.system.schema import table
+from multiscale.system.system import System
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Shares of prosumers that own a device in the scenario, and the size of new devices.
+
+    Attributes:
+        heat_pump_share, ev_share, pv_share, battery_share: share of prosumers with the device [1]; prosumers that have one already
+            count, and none is ever taken away.
+        heat_pump_kw, ev_kw, pv_kw: rated power of a new device [kW].
+        ev_kwh_per_year: energy a new vehicle charges at home [kWh/a].
+        battery_kw, battery_kwh: converter and energy of a new battery [kW, kWh]; only prosumers with photovoltaics get one.
+        load_factor: factor on inflexible demand [1].
+        seed: of the random choice of prosumers.
+    """
+
+    heat_pump_share: float = 0.0
+    ev_share: float = 0.0
+    pv_share: float = 0.0
+    battery_share: float = 0.0
+    heat_pump_kw: float = 3.5
+    ev_kw: float = 11.0
+    ev_kwh_per_year: float = 2200.0
+    pv_kw: float = 6.0
+    battery_kw: float = 3.0
+    battery_kwh: float = 6.0
+    load_factor: float = 1.0
+    seed: int = 0
+
+
+def grow(system: System, growth: Growth) -> System:
+    """The system under the scenario.
+
+    New heat pumps and PV take turns through the profiles that existing devices of the same kind follow. The profile of an existing
+    vehicle is that of one driver; a new vehicle stands for the average driver, so it follows the mean week of all vehicle profiles,
+    scaled to ``ev_kwh_per_year``.
+
+    Raises:
+        ValueError: a share is asked for, but the system has no device of that kind whose profile could be used.
+    """
+    rng = np.random.default_rng(growth.seed)
+    devices = system.devices.to_dataframe()
+    inflexible = devices["kind"] == "load"
+    devices.loc[inflexible, ["p_kw", "q_kvar"]] *= growth.load_factor
+    prosumers = system.prosumers.prosumer.values
+    bus = dict(zip(prosumers.tolist(), system.prosumers.bus.values.tolist(), strict=True))
+    added: list[dict[str, object]] = []
+    profiles = system.profiles
+    for kind, share, power, energy in (
+        ("heat_pump", growth.heat_pump_share, growth.heat_pump_kw, 0.0),
+        ("ev", growth.ev_share, growth.ev_kw, 0.0),
+        ("pv", growth.pv_share, growth.pv_kw, 0.0),
+        ("battery", growth.battery_share, growth.battery_kw, growth.battery_kwh),
+    ):
+        # One draw per prosumer and kind, whatever the shares: raising a share keeps everyone who had the device at a lower one.
+        rank = rng.permutation(len(prosumers))
+        have = set(devices.loc[(devices["kind"] == kind) & (devices["prosumer"] != ""), "prosumer"])
+        owners = [p for p, _ in sorted(zip(prosumers.tolist(), rank.tolist(), strict=True), key=lambda item: item[1]) if p not in have]
+        if kind == "battery":
+            with_pv = set(devices.loc[(devices["kind"] == "pv") & (devices["prosumer"] != ""), "prosumer"])
+            with_pv |= {row["prosumer"] for row in added if row["kind"] == "pv"}
+            owners = [p for p in owners if p in with_pv]
+        wanted = max(0, round(share * len(prosumers)) - len(have))
+        if not wanted:
+            continue
+        followed = [""] if kind == "battery" else _profiles(devices, kind)
+        if followed and kind == "ev":
+            profiles, followed = _with_mean_week(profiles, followed, growth)
+        if not followed:
+            raise ValueError(f"growth: {kind}_share is {share:g}, but system {system.name!r} has no {kind} whose profile a new one could follow")
+        for i, owner in enumerate(owners[:wanted]):
+            added.append(
+                {
+                    "device": f"{owner} new {kind}",
+                    "bus": bus[owner],
+                    "prosumer": owner,
+                    "kind": kind,
+                    "profile": followed[i % len(followed)],
+                    "p_kw": power,
+                    "q_kvar": 0.0,
+                    "e_kwh": energy,
+                    "efficiency": 0.95 if kind == "battery" else 1.0,
+                    "loss_per_day": 0.0013 if kind == "battery" else 0.0,
+                }
+            )
+    both = pd.concat([devices, pd.DataFrame(added).set_index("device")]) if added else devices
+    count = pd.DataFrame(added)["kind"].value_counts().to_dict() if added else {}
+    note = "growth: " + (", ".join(f"{n} new {kind}" for kind, n in sorted(count.items())) or "no new devices") + f", inflexible demand x {growth.load_factor:g}"
+    return system.replace(profiles=profiles, devices=table("device", both.index, {c: both[c].to_numpy() for c in both.columns}), notes=(*system.notes, note))
+
+
+def _with_mean_week(profiles: xr.Dataset, followed: list[str], growth: Growth) -> tuple[xr.Dataset, list[str]]:
+    """The profiles plus one: the mean week of the given ones, scaled so that ``ev_kw`` at that profile is ``ev_kwh_per_year``."""
+    name = "mean week of electric vehicles"
+    time = pd.DatetimeIndex(profiles.time.values)
+    step = (time[1] - time[0]) / pd.Timedelta(hours=1)
+    slot = time.dayofweek * 24 + time.hour
+    mean = profiles.p.sel(profile=followed).mean("profile").to_numpy()
+    week = np.bincount(slot, mean, minlength=168) / np.maximum(np.bincount(slot, minlength=168), 1)
+    course = week[slot]
+    years = len(time) * step / 8760.0
+    course = course * growth.ev_kwh_per_year * years / (growth.ev_kw * course.sum() * step)
+    more = xr.Dataset(
+        {v: (("time", "profile"), (course if v == "p" else 0 * course)[:, None].astype("float32")) for v in ("p", "q")},
+        coords={"time": profiles.time.values, "profile": [name]},
+    )
+    return xr.concat([profiles.drop_sel(profile=name, errors="ignore"), more], dim="profile"), [name]
+
+
+def _profiles(devices: pd.DataFrame, kind: str) -> list[str]:
+    """Profiles of existing devices of a kind, those of prosumers first, in name order."""
+    mine = devices[devices["kind"] == kind]
+    behind_meter = sorted(set(mine.loc[mine["prosumer"] != "", "profile"]))
+    return behind_meter or sorted(set(mine["profile"]))

@@ -1,0 +1,43 @@
+"""How much of a rating may be used: the operating reserve of the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class LoadingLimits:
+    """Share of the rating that may be used in normal operation, by voltage and direction.
+
+    Medium-voltage rings are run half full under load so that they can take over a neighbour after a fault (n-1); power fed in may be
+    cut then, so it has the whole rating. These are the load factors of the published eDisGo planning principles.
+
+    Attributes:
+        mv_load, mv_feed_in: lines above ``lv_below_kv`` and transformers that feed them [1].
+        lv_load, lv_feed_in: everything below, with the transformers that feed it [1].
+        margin: share kept for what the linear model leaves out (losses, voltages off nominal) [1]; the AC verification checks
+            against the limits without it.
+        lv_below_kv: where low voltage begins [kV].
+
+    Source: eDisGo, configuration of allowed load factors (mv_load_case 0.5, mv_feed-in_case 1.0, lv 1.0).
+    """
+
+    mv_load: float = 0.5
+    mv_feed_in: float = 1.0
+    lv_load: float = 1.0
+    lv_feed_in: float = 1.0
+    margin: float = 0.05
+    lv_below_kv: float = 1.0
+
+    def shares(self, vn_to_kv: np.ndarray, *, with_margin: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Usable share of the rating of each branch towards the customers (load) and back (feed-in) [1].
+
+        Args:
+            vn_to_kv: nominal voltage at the to-bus of each branch [kV].
+            with_margin: whether the margin is kept free (planning and operation) or not (verification).
+        """
+        low = vn_to_kv < self.lv_below_kv
+        keep = 1.0 - self.margin if with_margin else 1.0
+        return keep * np.where(low, self.lv_load, self.mv_load), keep * np.where(low, self.lv_feed_in, self.mv_feed_in)

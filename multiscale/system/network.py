@@ -1,0 +1,94 @@
+"""One node's network: its branches, their buses, and what can be said about their topology."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy import sparse
+from scipy.sparse import csgraph
+
+
+@dataclass(frozen=True)
+class Network:
+    """The branches a node owns and the buses at their ends.
+
+    Attributes:
+        node: owner.
+        buses: (bus) table.
+        branches: (branch) table, also those out of service.
+        root: bus at which the network meets its parent; empty for the top.
+    """
+
+    node: str
+    buses: xr.Dataset
+    branches: xr.Dataset
+    root: str
+
+    @property
+    def active(self) -> xr.Dataset:
+        """Branches in service."""
+        return self.branches.isel(branch=np.flatnonzero(self.branches.in_service.values))
+
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (in ``buses``) of the from and to ends of the active branches."""
+        at = {bus: i for i, bus in enumerate(self.buses.bus.values.tolist())}
+        active = self.active
+        start = np.array([at[b] for b in active.from_bus.values.tolist()], dtype=int)
+        end = np.array([at[b] for b in active.to_bus.values.tolist()], dtype=int)
+        return start, end
+
+    def components(self) -> np.ndarray:
+        """Number of the connected component of every bus."""
+        start, end = self.ends()
+        n = self.buses.sizes["bus"]
+        graph = sparse.coo_matrix((np.ones(len(start)), (start, end)), shape=(n, n))
+        return csgraph.connected_components(graph, directed=False)[1]
+
+    def islands(self) -> list[list[str]]:
+        """Groups of buses without a connection to the root (or, at the top, to the largest component)."""
+        parts = self.components()
+        names = self.buses.bus.values
+        if self.root:
+            main = parts[np.flatnonzero(names == self.root)[0]] if (names == self.root).any() else -1
+        else:
+            main = np.bincount(parts).argmax() if len(parts) else 0
+        return [[str(b) for b in names[parts == k]] for k in np.unique(parts) if k != main]
+
+    def loops(self) -> list[list[str]]:
+        """Branches (parallel ones between the same two buses count as one) that close a loop, one list per loop.
+
+        Each loop is named by its branches: the one that closes it and those on the tree path between its ends.
+        """
+        start, end = self.ends()
+        names = self.active.branch.values
+        n = self.buses.sizes["bus"]
+        parent, via, depth = np.full(n, -1), np.full(n, -1), np.full(n, -1)
+        at: list[list[tuple[int, int]]] = [[] for _ in range(n)]
+        for k, (i, j) in enumerate(zip(start.tolist(), end.tolist(), strict=True)):
+            at[i].append((j, k))
+            at[j].append((i, k))
+        tree = np.zeros(len(start), dtype=bool)
+        for source in range(n):
+            if depth[source] >= 0:
+                continue
+            depth[source], queue = 0, [source]
+            for i in queue:
+                for j, k in at[i]:
+                    if depth[j] < 0:
+                        depth[j], parent[j], via[j], tree[k] = depth[i] + 1, i, k, True
+                        queue.append(j)
+        found = []
+        for k in np.flatnonzero(~tree):
+            i, j = int(start[k]), int(end[k])
+            if (parent[i] == j and i != j) or (parent[j] == i and i != j):
+                continue
+            loop = [str(names[k])]
+            while i != j:
+                if depth[i] < depth[j]:
+                    i, j = j, i
+                loop.append(str(names[via[i]]))
+                i = int(parent[i])
+            found.append(loop)
+        return found

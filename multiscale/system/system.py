@@ -1,0 +1,207 @@
+"""The whole system: a tree of nodes with their networks, prosumers and profiles, as immutable labelled tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from multiscale.system.fleet import Fleet, expand_fleet
+from multiscale.system.network import Network
+from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS, table
+from multiscale.timeline import Horizon
+
+_TABLES = ("nodes", "buses", "branches", "prosumers", "devices", "generators", "options")
+
+
+@dataclass(frozen=True)
+class System:
+    """Everything a study needs to know about the world, before anybody decides anything.
+
+    All tables are xarray datasets whose columns are declared in ``multiscale.system.schema`` (component in brackets).
+    Methods return new systems; nothing is changed in place.
+
+    Attributes:
+        name: what it is, used in titles.
+        nodes: (node) the tree.
+        buses: (bus) connection points of all networks; electrically identical ones are already fused.
+        branches: (branch) lines and transformers.
+        prosumers: (prosumer) customers of the platforms.
+        devices: (device) loads, generation and batteries, factored: rated power x profile.
+        generators: (generator) wholesale generators, dispatched by the transmission level.
+        options: (option) reinforcements the planner may choose.
+        profiles: variables ``p`` and ``q`` [1], dims (time, profile): relative active and reactive power, at an even step.
+        notes: what a source or a cut did that a reader of results must know.
+    """
+
+    name: str
+    nodes: xr.Dataset
+    buses: xr.Dataset
+    branches: xr.Dataset
+    prosumers: xr.Dataset
+    devices: xr.Dataset
+    generators: xr.Dataset
+    options: xr.Dataset
+    profiles: xr.Dataset
+    notes: tuple[str, ...] = field(default=())
+
+    # -- the tree ---------------------------------------------------------------------------------------------------
+    @property
+    def top(self) -> str:
+        """The node without a parent."""
+        return str(self.nodes.node.values[self.nodes.parent.values == ""][0])
+
+    def at_level(self, level: str) -> list[str]:
+        """Names of the nodes at a level, in table order."""
+        return [str(n) for n in self.nodes.node.values[self.nodes.level.values == level]]
+
+    def children(self, node: str) -> list[str]:
+        """Names of the nodes directly below."""
+        return [str(n) for n in self.nodes.node.values[self.nodes.parent.values == node]]
+
+    def boundary_bus(self, node: str) -> str:
+        """Bus at which the node meets its parent."""
+        return str(self.nodes.boundary_bus.sel(node=node).item())
+
+    # -- what belongs to a node -------------------------------------------------------------------------------------
+    def network(self, node: str) -> Network:
+        """The branches a node owns and the buses at their ends (or its boundary bus, where it owns none)."""
+        own = self.branches.isel(branch=np.flatnonzero(self.branches.node.values == node))
+        ends = pd.unique(np.concatenate([own.from_bus.values, own.to_bus.values, self.buses.bus.values[self.buses.node.values == node]]))
+        return Network(node, self.buses.sel(bus=ends), own, self.boundary_bus(node))
+
+    def fleet(self, node: str, horizon: Horizon) -> Fleet:
+        """The prosumers of a platform over a horizon, as arrays (prosumer, period)."""
+        members = self.prosumers.isel(prosumer=np.flatnonzero(self.prosumers.node.values == node))
+        devices = self.devices.isel(device=np.flatnonzero(np.isin(self.devices.prosumer.values, members.prosumer.values)))
+        return expand_fleet(node, members, devices, self.profiles, horizon)
+
+    def passive(self, node: str, horizon: Horizon) -> xr.Dataset:
+        """What nobody trades, at the buses of a node's network, over a horizon.
+
+        Returns:
+            Dataset with dims (bus, period): ``demand`` [kW], ``reactive`` [kvar, drawn] and ``generation`` [kW, available] of the
+            devices without a prosumer. Batteries without a prosumer stand idle.
+        """
+        network = self.network(node)
+        shared = {self.boundary_bus(child) for child in self.children(node)}
+        buses = [b for b in network.buses.bus.values.tolist() if b != self.boundary_bus(node) or node == self.top]
+        del shared  # a boundary bus may carry passive devices of its own: they belong to the parent's network
+        at = {bus: i for i, bus in enumerate(buses)}
+        devices = self.devices
+        chosen = np.flatnonzero((devices.prosumer.values == "") & np.isin(devices.bus.values, buses) & (devices.kind.values != "battery"))
+        devices = devices.isel(device=chosen)
+        rows = np.array([at[b] for b in devices.bus.values.tolist()], dtype=int)
+        p, q = horizon.sample(self.profiles, devices.profile.values)
+        out = {}
+        is_load = np.isin(devices.kind.values, LOAD_KINDS)
+        for name, chosen_kind, values in (
+            ("demand", is_load, devices.p_kw.values[:, None] * p),
+            ("generation", np.isin(devices.kind.values, GENERATION_KINDS), devices.p_kw.values[:, None] * p),
+            ("reactive", is_load, devices.q_kvar.values[:, None] * q),
+        ):
+            total = np.zeros((len(buses), horizon.periods))
+            np.add.at(total, rows[chosen_kind], values[chosen_kind])
+            out[name] = (("bus", "period"), total, {"units": "kvar" if name == "reactive" else "kW"})
+        return xr.Dataset(out, coords={"bus": buses, "period": horizon.labels})
+
+    # -- making other systems ---------------------------------------------------------------------------------------
+    def replace(self, **changes: object) -> System:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def cut(self, nodes: Sequence[str], name: str | None = None) -> System:
+        """Keep the given nodes (ancestors included); what hangs below a dropped node becomes passive at its boundary bus.
+
+        The dropped demand and generation keep their profiles, summed per (bus, kind, profile): the aggregate is exact up to losses
+        inside the dropped networks. Dropped batteries stand idle.
+
+        Raises:
+            KeyError: an unknown node.
+        """
+        known = set(self.nodes.node.values.tolist())
+        unknown = sorted(set(nodes) - known)
+        if unknown:
+            raise KeyError(f"system {self.name!r} has no node {unknown}; there are {sorted(known)[:12]} ...")
+        parent = dict(zip(self.nodes.node.values.tolist(), self.nodes.parent.values.tolist(), strict=True))
+        kept = set(nodes) | {self.top}
+        for node in nodes:
+            while parent[node]:
+                node = parent[node]
+                kept.add(node)
+        anchor: dict[str, str] = {}
+        for node in known - kept:
+            above = node
+            while parent[above] not in kept:
+                above = parent[above]
+            anchor[node] = self.boundary_bus(above)
+
+        keep_branch = np.isin(self.branches.node.values, list(kept))
+        branches = self.branches.isel(branch=np.flatnonzero(keep_branch))
+        boundary = self.nodes.boundary_bus.values[np.isin(self.nodes.node.values, list(kept))]
+        needed = set(branches.from_bus.values) | set(branches.to_bus.values) | set(boundary)
+        bus_node = dict(zip(self.buses.bus.values.tolist(), self.buses.node.values.tolist(), strict=True))
+        keep_bus = np.array([n in kept or b in needed for b, n in bus_node.items()])
+        buses = self.buses.isel(bus=np.flatnonzero(keep_bus))
+
+        gone_prosumer = np.isin(self.prosumers.node.values, list(anchor))
+        devices = self.devices.to_dataframe()
+        lost = ~devices["bus"].isin(buses.bus.values) | devices["prosumer"].isin(self.prosumers.prosumer.values[gone_prosumer])
+        stay, moved = devices[~lost], devices[lost & (devices["kind"] != "battery")].copy()
+        moved["bus"] = [anchor.get(bus_node[b], b) for b in moved["bus"]]
+        moved["prosumer"] = ""
+        summed = moved.groupby(["bus", "kind", "profile"], as_index=False).agg(p_kw=("p_kw", "sum"), q_kvar=("q_kvar", "sum"))
+        summed.index = pd.Index([f"{r.bus} {r.kind} {r.profile} (passive)" for r in summed.itertuples()], name="device")
+        both = pd.concat([stay, summed.assign(prosumer="", e_kwh=0.0, efficiency=1.0, loss_per_day=0.0)])
+
+        note = (f"cut to {len(kept)} of {len(known)} nodes: {len(anchor)} dropped nodes are passive demand and generation at their boundary bus",)
+        return self.replace(
+            name=name or self.name,
+            nodes=self.nodes.isel(node=np.flatnonzero(np.isin(self.nodes.node.values, list(kept)))),
+            buses=buses,
+            branches=branches,
+            prosumers=self.prosumers.isel(prosumer=np.flatnonzero(~gone_prosumer)),
+            devices=table("device", both.index, {c: both[c].to_numpy() for c in both.columns}),
+            generators=self.generators.isel(generator=np.flatnonzero(np.isin(self.generators.bus.values, buses.bus.values))),
+            options=self.options.isel(option=np.flatnonzero(np.isin(self.options.branch.values, branches.branch.values))),
+            notes=self.notes + (note if anchor else ()),
+        )
+
+    # -- files ------------------------------------------------------------------------------------------------------
+    def save(self, folder: Path) -> None:
+        """Write the tables as Parquet and the profiles as plain arrays (float32) into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in _TABLES:
+            getattr(self, name).to_dataframe().to_parquet(folder / f"{name}.parquet")
+        for variable in ("p", "q"):
+            values = self.profiles[variable].transpose("time", "profile").to_numpy()
+            np.save(folder / f"profiles_{variable}.npy", np.ascontiguousarray(values, dtype=np.float32))
+        about = {
+            "name": self.name,
+            "notes": list(self.notes),
+            "time": self.profiles.time.values.astype("datetime64[s]").astype(int).tolist(),
+            "profile": self.profiles.profile.values.astype(str).tolist(),
+        }
+        (folder / "system.json").write_text(json.dumps(about), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> System:
+        """Read what ``save`` wrote; the profiles stay on disk until they are sampled."""
+        tables = {}
+        for name in _TABLES:
+            frame = pd.read_parquet(folder / f"{name}.parquet")
+            component = str(frame.index.name)
+            tables[name] = table(component, frame.index, {c: frame[c].to_numpy() for c in frame.columns})
+        about = json.loads((folder / "system.json").read_text(encoding="utf-8"))
+        data = {
+            variable: (("time", "profile"), np.load(folder / f"profiles_{variable}.npy", mmap_mode="r"), {"units": "1", "long_name": meaning})
+            for variable, meaning in (("p", "active power relative to the rating"), ("q", "reactive power relative to the rating"))
+        }
+        time = np.array(about["time"], dtype="datetime64[s]").astype("datetime64[ns]")
+        profiles = xr.Dataset(data, coords={"time": time, "profile": np.array(about["profile"], dtype=str)})
+        return cls(name=about["name"], profiles=profiles, notes=tuple(about["notes"]), **tables)

@@ -1,0 +1,330 @@
+"""What is wrong with a system: every problem in one list, each with component, field, value, unit and mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from multiscale.system.network import Network
+from multiscale.system.schema import COMPONENTS, LEVELS, Attribute
+from multiscale.system.system import System
+
+_TABLE = {
+    "node": "nodes",
+    "bus": "buses",
+    "branch": "branches",
+    "prosumer": "prosumers",
+    "device": "devices",
+    "generator": "generators",
+    "option": "options",
+}
+IMPLAUSIBLE_RATIO = 20.0
+"""Rated power behind a branch, as a multiple of the rating of what supplies it, from which on a wrong unit is suspected."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        component: kind of component, e.g. ``branch`` (or ``file`` for a source that cannot be read).
+        identifier: which one.
+        field: attribute (or column) at fault; empty where the component as a whole is.
+        value: its value, as text.
+        unit: unit of the value, empty for text.
+        message: what is wrong, and after a semicolon what to do about it.
+    """
+
+    component: str
+    identifier: str
+    field: str
+    value: str
+    unit: str
+    message: str
+
+    def __str__(self) -> str:
+        subject = " ".join(part for part in (self.field, self.value, self.unit) if part)
+        return f"{self.component} {str(self.identifier)!r}: {subject} {self.message}".replace(":  ", ": ")
+
+
+class InvalidSystemError(ValueError):
+    """A system that cannot be studied; its text lists all problems, numbered.
+
+    Attributes:
+        problems: what is wrong.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = f"the system has {count} problem{'s' if count != 1 else ''}:"
+        super().__init__("\n".join([head, *(f"  {i}. {problem}" for i, problem in enumerate(self.problems, 1))]))
+
+
+def validate(system: System) -> list[Problem]:
+    """Everything that is wrong with a system; an empty list means it may be studied.
+
+    Checked: declared ranges, choices and references of every attribute, duplicates, the tree, consistency of branches, profiles (NaN,
+    uneven steps, unknown names), islands, loops below the transmission level, and powers out of proportion to the branch that
+    supplies them (a wrong unit).
+    """
+    problems = [p for component in COMPONENTS for p in _attribute_problems(system, component)]
+    problems += _profile_problems(system)
+    problems += _tree_problems(system)
+    problems += _branch_problems(system)
+    problems += _membership_problems(system)
+    if not any(p.field in ("from_bus", "to_bus", "boundary_bus", "parent", "node", "level", "bus") for p in problems):
+        problems += _topology_problems(system)
+        problems += _proportion_problems(system)
+    return problems
+
+
+# -- attributes -------------------------------------------------------------------------------------------------------
+def _number(value: float) -> str:
+    return f"{value:.6g}" if np.isfinite(value) else str(value)
+
+
+def _attribute_problems(system: System, component: str) -> Iterator[Problem]:
+    data: xr.Dataset = getattr(system, _TABLE[component])
+    ids = data[component].values.astype(str)
+    yield from (
+        Problem(component, str(name), component, repr(str(name)), "", "occurs more than once; give every one a name of its own")
+        for name in pd.unique(ids[pd.Index(ids).duplicated()])
+    )
+    yield from (Problem(component, "", component, "''", "", f"in row {k + 1} is empty; give it a name") for k in np.flatnonzero(ids == ""))
+    for field, declared in COMPONENTS[component].items():
+        values = data[field].values
+        if declared.kind == "number":
+            yield from _range_problems(component, ids, field, declared, values)
+        elif declared.choices:
+            for k in np.flatnonzero(~np.isin(values, declared.choices)):
+                given = repr(str(values[k]))
+                message = f"is not known{_close(values[k], declared.choices)}; choose from {', '.join(c or repr(c) for c in declared.choices)}"
+                yield Problem(component, ids[k], field, given, "", message)
+        elif declared.refers_to:
+            yield from _reference_problems(system, component, ids, field, declared, values)
+
+
+def _range_problems(component: str, ids: np.ndarray, field: str, declared: Attribute, values: np.ndarray) -> Iterator[Problem]:
+    optional = isinstance(declared.default, float) and np.isnan(declared.default)
+    low = (values <= 0) if declared.positive else (values < declared.lower)
+    cases: list[tuple[np.ndarray, str]] = [] if optional else [(np.isnan(values), "is missing; give a number")]
+    if declared.positive:
+        mend = "give a rating or set in_service to false" if field == "rating_kva" else "give a value above zero"
+        cases.append((low, f"is not above zero; {mend}"))
+    else:
+        cases.append((low, f"is below {declared.lower:g} {declared.unit}; give a value of at least {declared.lower:g}"))
+    message = f"is above {declared.upper:g} {declared.unit}; give a value of at most {declared.upper:g}, or check its unit"
+    cases.append((values > declared.upper, message))
+    cases.append((np.isinf(values) & np.isinf(declared.upper) & ~low, "is infinite; give a number"))
+    for wrong, message in cases:
+        for k in np.flatnonzero(wrong):
+            yield Problem(component, ids[k], field, _number(values[k]), declared.unit, message)
+
+
+def _reference_problems(system: System, component: str, ids: np.ndarray, field: str, declared: Attribute, values: np.ndarray) -> Iterator[Problem]:
+    target = declared.refers_to
+    known = system.profiles.profile.values if target == "profile" else getattr(system, _TABLE[target])[target].values
+    wrong = ~np.isin(values, known)
+    # An empty reference is a statement of its own where the schema gives it as default, and at the top of the tree.
+    if declared.default == "" or (component, field) == ("node", "boundary_bus"):
+        wrong &= values != ""
+    known_text = [str(k) for k in known]
+    close: dict[str, str] = {}
+    for k in np.flatnonzero(wrong):
+        name = str(values[k])
+        if name not in close:
+            close[name] = _close(name, known_text)
+        yield Problem(component, ids[k], field, repr(name), "", f"is no {target} of the system{close[name]}; name one that exists, or add it")
+
+
+def _close(name: str, known: Iterable[str]) -> str:
+    # Comparing is quadratic in the lengths: against many names, only those of about the same beginning are looked at.
+    candidates = list(known)
+    if len(candidates) > 2000:
+        candidates = [c for c in candidates if c[:3] == str(name)[:3]][:2000]
+    matches = difflib.get_close_matches(str(name), candidates, n=3, cutoff=0.6)
+    return f" (close: {', '.join(repr(m) for m in matches)})" if matches else ""
+
+
+# -- profiles ---------------------------------------------------------------------------------------------------------
+def _profile_problems(system: System) -> Iterator[Problem]:
+    time = pd.DatetimeIndex(system.profiles.time.values)
+    names = system.profiles.profile.values.astype(str)
+    yield from (
+        Problem("profile", str(name), "profile", repr(str(name)), "", "occurs more than once; give every one a name of its own")
+        for name in pd.unique(names[pd.Index(names).duplicated()])
+    )
+    if len(time) > 1:
+        steps = np.diff(time.to_numpy())
+        uneven = np.flatnonzero(steps != steps[0])
+        if len(uneven) or steps[0] <= np.timedelta64(0):
+            k = int(uneven[0]) if len(uneven) else 0
+            minutes = steps[k] / np.timedelta64(60, "s")
+            message = f"after {time[k]} differs from the first; give evenly spaced, increasing time stamps"
+            yield Problem("profile", "time", "step", _number(float(minutes)), "min", message)
+    for variable in ("p", "q"):
+        values = system.profiles[variable].transpose("time", "profile").to_numpy()
+        for j in np.flatnonzero(~np.isfinite(values.sum(axis=0))):
+            gaps = np.flatnonzero(~np.isfinite(values[:, j]))
+            if not len(gaps):
+                continue
+            message = f"at {time[gaps[0]]} is the first of {len(gaps)} gaps; fill them or leave the profile out"
+            yield Problem("profile", str(names[j]), variable, str(values[gaps[0], j]), "", message)
+
+
+# -- tree and membership ----------------------------------------------------------------------------------------------
+def _tree_problems(system: System) -> Iterator[Problem]:
+    nodes = system.nodes
+    names, parents, levels = nodes.node.values.astype(str), nodes.parent.values.astype(str), nodes.level.values.astype(str)
+    tops = names[parents == ""]
+    if len(tops) != 1:
+        yield Problem("node", ", ".join(tops) or "-", "parent", "''", "", f"marks {len(tops)} top nodes; exactly one node has no parent")
+        return
+    level = dict(zip(names, levels, strict=True))
+    above = dict(zip(names, parents, strict=True))
+    for name in names:
+        seen, walk = {name}, above[name]
+        while walk and walk in above and walk not in seen:
+            seen.add(walk)
+            walk = above[walk]
+        if walk in seen:
+            yield Problem("node", name, "parent", repr(above[name]), "", "leads in a circle; the parents must lead to the top")
+        parent = above[name]
+        if parent in level and level[name] in LEVELS and level[parent] in LEVELS and LEVELS.index(level[parent]) >= LEVELS.index(level[name]):
+            message = f"is a {level[parent]}, which cannot be above a {level[name]}; the order is {' > '.join(LEVELS)}"
+            yield Problem("node", name, "parent", repr(parent), "", message)
+        if parent and not nodes.boundary_bus.values[names == name][0]:
+            yield Problem("node", name, "boundary_bus", "''", "", "is missing; name the bus at which the node meets its parent")
+
+
+def _branch_problems(system: System) -> Iterator[Problem]:
+    branches, buses = system.branches, system.buses
+    ids, on = branches.branch.values.astype(str), branches.in_service.values
+    start, end = branches.from_bus.values, branches.to_bus.values
+    for k in np.flatnonzero(start == end):
+        yield Problem("branch", ids[k], "to_bus", repr(str(end[k])), "", "is also its from_bus; connect two different buses")
+    short = on & (branches.r_ohm.values == 0) & (branches.x_ohm.values == 0)
+    for k in np.flatnonzero(short):
+        yield Problem("branch", ids[k], "x_ohm", "0", "ohm", "and r_ohm 0 ohm are both zero; give an impedance, or fuse the two buses")
+    voltage = dict(zip(buses.bus.values.tolist(), buses.vn_kv.values.tolist(), strict=True))
+    high = np.array([voltage.get(b, np.nan) for b in start.tolist()])
+    low = np.array([voltage.get(b, np.nan) for b in end.tolist()])
+    is_line = branches.kind.values == "line"
+    for k in np.flatnonzero(is_line & (np.abs(high - low) > 0.1 * np.fmax(high, low))):
+        message = f"differs from the {high[k]:g} kV at its other end; a line joins buses of one nominal voltage, between two it takes a transformer"
+        yield Problem("branch", ids[k], "to_bus", _number(low[k]), "kV", message)
+    is_transformer = branches.kind.values == "transformer"
+    for field, nominal in (("vn_hv_kv", high), ("vn_lv_kv", low)):
+        rated = branches[field].values
+        wrong = is_transformer & ~((rated > 0.5 * nominal) & (rated < 2.0 * nominal)) & np.isfinite(nominal)
+        for k in np.flatnonzero(wrong):
+            message = f"does not fit the {nominal[k]:g} kV of its bus; give the rated voltage in kV, from_bus being the higher side"
+            yield Problem("branch", ids[k], field, _number(rated[k]), "kV", message)
+    generators = system.generators
+    for k in np.flatnonzero(generators.p_min_kw.values > generators.p_max_kw.values):
+        name, least = str(generators.generator.values[k]), float(generators.p_min_kw.values[k])
+        most = float(generators.p_max_kw.values[k])
+        yield Problem("generator", name, "p_min_kw", _number(least), "kW", f"is above its p_max_kw {most:g} kW; lower it")
+
+
+def _membership_problems(system: System) -> Iterator[Problem]:
+    level = dict(zip(system.nodes.node.values.tolist(), system.nodes.level.values.tolist(), strict=True))
+    prosumers = system.prosumers
+    for name, node in zip(prosumers.prosumer.values.tolist(), prosumers.node.values.tolist(), strict=True):
+        if level.get(node, "platform") != "platform":
+            yield Problem("prosumer", name, "node", repr(node), "", f"is a {level[node]}; a prosumer trades on a platform")
+    at = dict(zip(prosumers.prosumer.values.tolist(), prosumers.bus.values.tolist(), strict=True))
+    devices = system.devices
+    for name, owner, bus in zip(devices.device.values.tolist(), devices.prosumer.values.tolist(), devices.bus.values.tolist(), strict=True):
+        if owner in at and at[owner] != bus:
+            message = f"is not the connection point {at[owner]!r} of its prosumer {owner!r}; move one of them"
+            yield Problem("device", name, "bus", repr(bus), "", message)
+
+
+# -- topology ---------------------------------------------------------------------------------------------------------
+def _topology_problems(system: System) -> Iterator[Problem]:
+    """Islands of every node's network, loops of those below the top; full path searches only where a count says there is one."""
+    branches = system.branches
+    on = branches.in_service.values
+    # The far end of an open tie is no part of the network.
+    owner = branches.node.values[on].astype(object)
+    ends = np.concatenate([branches.from_bus.values[on], branches.to_bus.values[on], system.buses.bus.values]).astype(object)
+    owners = np.concatenate([owner, owner, system.buses.node.values.astype(object)])
+    boundary = system.nodes.boundary_bus.values.astype(object)
+    below = boundary != ""
+    node_code = pd.Index(system.nodes.node.values.astype(object))
+    bus_code = pd.Index(system.buses.bus.values.astype(object))
+    width = len(bus_code)
+    key = node_code.get_indexer(np.concatenate([owners, system.nodes.node.values[below].astype(object)])) * width
+    key += bus_code.get_indexer(np.concatenate([ends, boundary[below]]))
+    vertex, vertices = pd.factorize(key)
+    m = len(owner)
+    start, end = vertex[:m], vertex[m : 2 * m]
+    graph = sparse.coo_matrix((np.ones(len(start)), (start, end)), shape=(len(vertices), len(vertices)))
+    count, part = csgraph.connected_components(graph, directed=False)
+    node_of = vertices // width
+    root = np.full(len(node_code), -1)
+    root[below] = part[vertex[len(owners) :]]
+    for number in np.flatnonzero(~below):
+        inside = part[node_of == number]
+        root[number] = np.bincount(inside).argmax() if len(inside) else -1
+    for k in np.unique(part[part != root[node_of]]):
+        members = np.flatnonzero(part == k)
+        node = str(node_code[node_of[members[0]]])
+        names = [str(bus_code[v % width]) for v in vertices[members]]
+        target = "boundary bus" if below[node_of[members[0]]] else "network"
+        shown = ", ".join(repr(n) for n in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        message = (
+            f"{len(names)} bus{'es' if len(names) > 1 else ''} without a connection to its {target}; close a branch that leads there, or remove them"
+        )
+        yield Problem("node", node, "island", shown, "", f"is {message}")
+    pairs = pd.DataFrame({"a": np.minimum(start, end), "b": np.maximum(start, end)}).drop_duplicates()
+    surplus = np.bincount(part[pairs["a"]], minlength=count) - np.bincount(part, minlength=count) + 1
+    top = system.top
+    for number in np.unique(node_of[np.isin(part, np.flatnonzero(surplus > 0))]):
+        node = str(node_code[number])
+        if node == top:
+            continue
+        network: Network = system.network(node)
+        for loop in network.loops():
+            closed = ", ".join(repr(b) for b in loop)
+            message = "is closed; a network below the top is operated radially: set in_service to false for one of these branches"
+            yield Problem("node", node, "loop", closed, "", message)
+
+
+def _proportion_problems(system: System) -> Iterator[Problem]:
+    """Rated power at a bus, and below a node, against the rating of the branches that supply it."""
+    branches = system.branches.to_dataframe()
+    branches = branches[branches["in_service"] & np.isfinite(branches["rating_kva"])]
+    supply = pd.concat([branches.set_index(end)["rating_kva"] for end in ("from_bus", "to_bus")]).groupby(level=0).sum()
+    devices = system.devices.to_dataframe()[["bus", "p_kw"]]
+    top = system.top
+    node_of = pd.Series(system.buses.node.values, index=system.buses.bus.values)
+    lower = devices[devices["bus"].map(node_of).to_numpy() != top]
+    at_bus = lower.groupby("bus")["p_kw"].sum()
+    rated = supply.reindex(at_bus.index).to_numpy()
+    suspects = at_bus.index[at_bus.to_numpy() > IMPLAUSIBLE_RATIO * rated]
+    flagged = set()
+    for bus in suspects:
+        name = str(lower.index[lower["bus"] == bus][lower.loc[lower["bus"] == bus, "p_kw"].to_numpy().argmax()])
+        power = float(lower.loc[name, "p_kw"])
+        flagged.add(str(node_of[bus]))
+        message = f"is out of proportion to the {supply[bus]:g} kVA of the branches at bus {bus!r}; is it in kW?"
+        yield Problem("device", name, "p_kw", _number(power), "kW", message)
+    power_of = lower.groupby(lower["bus"].map(node_of).to_numpy())["p_kw"].sum()
+    away, into = (branches.groupby(["node", end])["rating_kva"].sum() for end in ("from_bus", "to_bus"))
+    for node, parent, boundary in zip(*(system.nodes[c].values.tolist() for c in ("node", "parent", "boundary_bus")), strict=True):
+        # What feeds a node: its own branches from the boundary bus (HV/MV transformers), or its parent's into it (MV/LV transformers).
+        feeding = away.get((node, boundary), 0.0) if node_of.get(boundary) != node else into.get((parent, boundary), 0.0)
+        rating, total = float(feeding or supply.get(boundary, np.nan)), float(power_of.get(node, 0.0))
+        if node not in flagged and total > IMPLAUSIBLE_RATIO * rating:
+            message = f"of all devices is out of proportion to the {rating:g} kVA of the branches at boundary bus {boundary!r}; is it in kW?"
+            yield Problem("node", node, "rated power", _number(total), "kW", message)

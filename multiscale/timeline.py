@@ -1,0 +1,214 @@
+"""Time: representative days of a year, their weights, and the sampling of profiles onto them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import kmedoids
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import optimize
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """Representative days in even steps; periods run day after day in one flat axis.
+
+    Attributes:
+        days: dates of the representative days.
+        weights: days of the year that each stands for [d/a]; they sum to the days of the year.
+        step_hours: length of a period [h]; a day has ``24 / step_hours`` of them.
+        names: what each day is there for, e.g. ``peak demand`` or ``typical``.
+    """
+
+    days: tuple[pd.Timestamp, ...]
+    weights: tuple[float, ...]
+    step_hours: float
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        steps = 24.0 / self.step_hours
+        if self.step_hours <= 0 or abs(steps - round(steps)) > 1e-9:
+            raise ValueError(f"horizon: a step of {self.step_hours} h does not divide a day; use e.g. 0.25, 0.5, 1, 2, 3 h")
+        if len(self.days) != len(self.weights):
+            raise ValueError(f"horizon: {len(self.days)} days but {len(self.weights)} weights")
+
+    @property
+    def steps(self) -> int:
+        """Periods in a day."""
+        return round(24.0 / self.step_hours)
+
+    @property
+    def periods(self) -> int:
+        """Periods in all."""
+        return self.steps * len(self.days)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Start of every period as text, e.g. ``2016-01-20T17:00``."""
+        return np.array([t.strftime("%Y-%m-%dT%H:%M") for t in self._starts()])
+
+    def _starts(self) -> pd.DatetimeIndex:
+        offsets = pd.to_timedelta(np.arange(self.steps) * self.step_hours, unit="h")
+        return pd.DatetimeIndex(np.concatenate([(day + offsets).to_numpy() for day in self.days]))
+
+    @property
+    def day_of(self) -> np.ndarray:
+        """Number of the day of every period."""
+        return np.repeat(np.arange(len(self.days)), self.steps)
+
+    @property
+    def hours_per_year(self) -> np.ndarray:
+        """Hours of the year that every period stands for: weight x step [h/a]; sums to 8,760 or 8,784."""
+        return np.repeat(np.asarray(self.weights), self.steps) * self.step_hours
+
+    @property
+    def previous(self) -> np.ndarray:
+        """Position of the period before, within the same day and around midnight: states are cyclic per day."""
+        first = self.day_of * self.steps
+        return first + (np.arange(self.periods) - first - 1) % self.steps
+
+    def day(self, number: int) -> Horizon:
+        """The horizon of one of the days, with its weight."""
+        name = self.names[number : number + 1]
+        return Horizon((self.days[number],), (self.weights[number],), self.step_hours, name)
+
+    def sample(self, profiles: xr.Dataset, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of the profiles ``p`` and ``q`` over every period.
+
+        Args:
+            profiles: dataset with ``p`` and ``q``, dims (time, profile), evenly spaced in time.
+            names: profile of each row; an empty name means a constant 1.
+
+        Returns:
+            Two arrays (len(names), periods).
+
+        Raises:
+            KeyError: an unknown profile.
+            ValueError: the profiles are coarser than a period, or do not cover the days.
+        """
+        time = pd.DatetimeIndex(profiles.time.values)
+        spacing = (time[1] - time[0]) / pd.Timedelta(hours=1)
+        per_period = self.step_hours / spacing
+        if per_period < 1 - 1e-9 or abs(per_period - round(per_period)) > 1e-9:
+            raise ValueError(f"profiles step {spacing:g} h: a period of {self.step_hours:g} h is not a multiple of it")
+        count = round(per_period)
+        starts = time.get_indexer(self._starts())
+        if (starts < 0).any():
+            raise ValueError(f"profiles run from {time[0]} to {time[-1]}: they do not cover {self._starts()[starts < 0][0]}")
+        wanted, inverse = np.unique(np.asarray(names, dtype=str), return_inverse=True)
+        column = {name: i for i, name in enumerate(profiles.profile.values.tolist())}
+        unknown = [name for name in wanted.tolist() if name and name not in column]
+        if unknown:
+            raise KeyError(f"unknown profiles {unknown}; there are {sorted(column)[:10]} ...")
+        rows = (starts[:, None] + np.arange(count)).ravel()
+        chosen = [column[name] for name in wanted.tolist() if name]
+        sampled = []
+        for variable in ("p", "q"):
+            values = np.ones((len(wanted), self.periods))
+            if chosen:
+                data = profiles[variable].isel(time=rows, profile=chosen).to_numpy().astype(float)
+                values[wanted != ""] = data.reshape(self.periods, count, len(chosen)).mean(axis=1).T
+            sampled.append(values[inverse] if len(inverse) else np.zeros((0, self.periods)))
+        return sampled[0], sampled[1]
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """Representative days and what they miss of the year.
+
+    Attributes:
+        horizon: the days and weights.
+        error: dataset (feature): ``energy`` relative error of the year's sum [%], ``peak`` relative error of the largest value [%],
+            ``duration`` root mean square error of the duration curve in % of the peak.
+    """
+
+    horizon: Horizon
+    error: xr.Dataset
+
+
+def representative_days(features: pd.DataFrame, count: int, step_hours: float, peaks: dict[str, str] | None = None, seed: int = 0) -> Aggregation:
+    """Choose days of a year that stand for all of it.
+
+    The peak days are kept as they are; the others are k-medoids (FasterPAM) of the remaining days in the space of their daily
+    courses, each feature scaled by its peak. Weights start from the cluster sizes and are fitted, at least 1 each and summing to the
+    number of days, so that the energies of the features over the year are met as well as possible (least squares).
+
+    Args:
+        features: evenly spaced time series over whole days (columns = features, e.g. demand, PV, residual load).
+        count: number of days, peak days included.
+        step_hours: period length of the horizon.
+        peaks: column -> name of the day on which that column's daily maximum is largest; default: none.
+        seed: of the k-medoids start.
+
+    Raises:
+        ValueError: fewer days asked for than there are distinct peaks (at least one more is needed), NaN in a feature.
+
+    Source: k-medoids for representative periods: Schütz et al., Renewable Energy 129 (2018) 570-582; FasterPAM: Schubert and
+        Rousseeuw, Information Systems 101 (2021) 101804.
+    """
+    if features.isna().any().any():
+        column = features.columns[features.isna().any()][0]
+        raise ValueError(f"feature {column!r} has no value at {features.index[features[column].isna()][0]}")
+    time = pd.DatetimeIndex(features.index)
+    per_day = round(pd.Timedelta(days=1) / (time[1] - time[0]))
+    n = len(features) // per_day
+    days = [pd.Timestamp(t) for t in time[: n * per_day : per_day]]
+    courses = features.to_numpy(float)[: n * per_day].reshape(n, per_day, -1)
+    scale = np.abs(courses).max(axis=(0, 1))
+    courses = courses / np.where(scale > 0, scale, 1.0)
+
+    fixed: dict[int, str] = {}
+    for column, name in (peaks or {}).items():
+        best = int(courses[:, :, features.columns.get_loc(column)].max(axis=1).argmax())
+        fixed[best] = f"{fixed[best]}, {name}" if best in fixed else name
+    if count <= len(fixed) and count < n:
+        raise ValueError(f"{count} representative days are too few for {len(fixed)} peak days {sorted(fixed.values())} and at least one typical day")
+
+    flat = courses.reshape(n, -1)
+    squared = (flat**2).sum(axis=1)
+    distance = np.sqrt(np.maximum(squared[:, None] + squared[None, :] - 2 * flat @ flat.T, 0.0))
+    rest = np.setdiff1d(np.arange(n), list(fixed))
+    k = min(count, n) - len(fixed)
+    medoids = rest[kmedoids.fasterpam(distance[np.ix_(rest, rest)], k, random_state=seed).medoids] if k else np.zeros(0, dtype=int)
+    chosen = np.concatenate([np.array(sorted(fixed), dtype=int), np.sort(medoids)])
+    names = tuple(fixed.get(int(i), "typical") for i in chosen)
+    sizes = np.bincount(distance[:, chosen].argmin(axis=1), minlength=len(chosen)).astype(float)
+    weights = _fit_weights(courses, chosen, sizes, n)
+    horizon = Horizon(tuple(days[i] for i in chosen), tuple(weights), step_hours, names)
+    return Aggregation(horizon, _aggregation_error(courses, chosen, weights, list(features.columns)))
+
+
+def _fit_weights(courses: np.ndarray, chosen: np.ndarray, sizes: np.ndarray, n: int) -> np.ndarray:
+    """Weights >= 1 with sum n that meet the yearly energy of every feature in least squares, close to the cluster sizes."""
+    energy = courses.sum(axis=1)
+    year = energy.sum(axis=0)
+    relevant = np.abs(year) > 1e-9
+    fit = (energy[chosen][:, relevant] / year[relevant]).T
+    closeness = 1e-3 * np.eye(len(chosen)) / n
+    total = 1e4 * np.ones((1, len(chosen))) / n
+    matrix = np.vstack([fit, closeness, total])
+    target = np.concatenate([np.ones(int(relevant.sum())), 1e-3 * sizes / n, [1e4]])
+    solution = optimize.lsq_linear(matrix, target, bounds=(1.0, float(n)) if len(chosen) > 1 else (0.0, n + 1.0), tol=1e-14).x
+    room = solution - 1.0
+    return 1.0 + room * (n - len(chosen)) / room.sum() if room.sum() > 0 else np.full(len(chosen), n / len(chosen))
+
+
+def _aggregation_error(courses: np.ndarray, chosen: np.ndarray, weights: np.ndarray, names: list[str]) -> xr.Dataset:
+    errors: dict[str, list[float]] = {"energy": [], "peak": [], "duration": []}
+    n, per_day, _ = courses.shape
+    for f in range(len(names)):
+        full = np.sort(courses[:, :, f].ravel())[::-1]
+        kept = courses[chosen, :, f].ravel()
+        order = np.argsort(-kept)
+        share = np.cumsum(np.repeat(weights, per_day)[order])
+        curve = kept[order][np.minimum(np.searchsorted(share, np.arange(n * per_day) + 0.5), len(kept) - 1)]
+        total = np.abs(full.sum())
+        errors["energy"].append(100 * (curve.sum() - full.sum()) / total if total > 0 else 0.0)
+        errors["peak"].append(100 * (kept.max() - full[0]) / max(abs(full[0]), 1e-12))
+        errors["duration"].append(100 * float(np.sqrt(np.mean((curve - full) ** 2))) / max(np.abs(full).max(), 1e-12))
+    meaning = {"energy": "relative error of the year's energy", "peak": "relative error of the year's peak", "duration": "RMS error of the duration curve, of peak"}
+    return xr.Dataset(
+        {k: ("feature", np.array(v), {"units": "%", "long_name": meaning[k]}) for k, v in errors.items()}, coords={"feature": [str(c) for c in names]}
+    )

@@ -1,0 +1,78 @@
+"""Units at the boundary: a number with a unit written by people becomes a plain number in the declared unit."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+
+class UnitError(ValueError):
+    """A text that is no quantity, or one of another kind than declared."""
+
+
+@functools.cache
+def _registry() -> Any:
+    import pint
+
+    registry: Any = pint.UnitRegistry()
+    registry.define("euro = [currency] = EUR = Euro")
+    registry.define("euro_cent = euro / 100 = ct = cent_EUR")
+    registry.define("kiloeuro = 1000 euro = kEUR")
+    registry.define("megaeuro = 1e6 euro = MEUR")
+    registry.define("voltampere_reactive = volt * ampere = var")
+    registry.define("per_unit = [] = pu")
+    return registry
+
+
+def convert(value: str | float, unit: str) -> float:
+    """The number in the declared unit.
+
+    Args:
+        value: a number (already in the unit), or a text such as ``8 ct/kWh``.
+        unit: declared unit, e.g. ``EUR/kWh``; ``1`` for a share.
+
+    Raises:
+        UnitError: no number, an unknown unit, or a quantity of another kind.
+    """
+    if not isinstance(value, str):
+        return float(value)
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    import pint
+
+    registry = _registry()
+    try:
+        given = registry.Quantity(value)
+        return float(given.to("dimensionless" if unit == "1" else unit.replace("/a", "/year") if unit.endswith("/a") else unit).magnitude)
+    except pint.DimensionalityError:
+        raise UnitError(f"{value!r} is not a quantity in {unit}") from None
+    except Exception:
+        raise UnitError(f"{value!r} cannot be read as a number in {unit}") from None
+
+
+_REACTIVE = ("var", "kvar", "Mvar", "MVAr", "mvar")
+
+
+def conversion_factor(given: str, unit: str) -> float:
+    """What a number in the given unit is multiplied with to be one in the declared unit.
+
+    Args:
+        given: unit as people write it, e.g. ``MW``, ``ct/kWh``, ``%``.
+        unit: declared unit, e.g. ``kW``; ``1`` for a share.
+
+    Raises:
+        UnitError: an unknown unit, or one of another kind; active and reactive power count as different kinds.
+    """
+    if given == unit:
+        return 1.0
+    if (given in _REACTIVE) != (unit in _REACTIVE):
+        raise UnitError(f"[{given}] is not a unit of the kind of [{unit}]")
+    return convert(f"1 {_spelled(given)}", unit)
+
+
+def _spelled(unit: str) -> str:
+    """Spellings of the field that the registry does not know."""
+    known = {"MVAr": "Mvar", "mvar": "Mvar", "1": "dimensionless", "-": "dimensionless", "°": "degree", "Ω": "ohm"}
+    return known.get(unit, unit)

@@ -1,0 +1,149 @@
+"""The networks of several nodes as one pandapower model, with the reinforcements of a plan built in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandapower as pp
+import xarray as xr
+
+from multiscale.system.system import System
+
+
+@dataclass(frozen=True)
+class PowerFlowModel:
+    """A pandapower model and which of its rows is which of our components.
+
+    Attributes:
+        net: pandapower network; one load per bus, bus indices are positions in ``buses``.
+        buses: (bus) table of all its buses.
+        branches: (branch) table of all its branches.
+        line, transformer: positions in ``branches`` of the rows of ``net.line`` and ``net.trafo``.
+        roots: positions in ``buses`` of the buses whose voltage is given.
+        rating: apparent power ratings with reinforcements [kVA], as ``branches``.
+    """
+
+    net: Any
+    buses: xr.Dataset
+    branches: xr.Dataset
+    line: np.ndarray
+    transformer: np.ndarray
+    roots: np.ndarray
+    rating: np.ndarray
+
+
+def power_flow_model(
+    system: System, nodes: Sequence[str], added_rating: Mapping[str, float] | None = None, slack_voltage_pu: float | Mapping[str, float] = 1.0
+) -> PowerFlowModel:
+    """Build the model.
+
+    A reinforced line or transformer is joined by equipment of its own kind: with ``f = (rating + added) / rating``, series impedance / f,
+    shunt capacitance, iron losses and rating x f.
+
+    Args:
+        system: owner of the tables.
+        nodes: nodes whose networks are modelled, e.g. a DSO and its platforms.
+        added_rating: branch -> rating added by the plan [kVA].
+        slack_voltage_pu: voltage at the boundary buses of the uppermost nodes, one value or by bus.
+
+    Raises:
+        KeyError: an unknown node, or a reinforced branch that no node of the list owns.
+    """
+    known = set(system.nodes.node.values.tolist())
+    if unknown := sorted(set(nodes) - known):
+        raise KeyError(f"power flow: system {system.name!r} has no node {unknown}; there are {sorted(known)[:8]} ...")
+    branches = system.branches.isel(branch=np.flatnonzero(np.isin(system.branches.node.values, list(nodes))))
+    parent = dict(zip(system.nodes.node.values.tolist(), system.nodes.parent.values.tolist(), strict=True))
+    upper = [node for node in nodes if parent[node] not in nodes]
+    roots = list(dict.fromkeys(system.boundary_bus(node) for node in upper if system.boundary_bus(node)))
+    if any(not parent[node] for node in upper):
+        roots.append(_top_slack(system))
+    wanted = {*branches.from_bus.values.tolist(), *branches.to_bus.values.tolist(), *roots}
+    wanted |= set(system.buses.bus.values[np.isin(system.buses.node.values, list(nodes))].tolist())
+    buses = system.buses.isel(bus=np.flatnonzero(np.isin(system.buses.bus.values, list(wanted))))
+    position = {bus: i for i, bus in enumerate(buses.bus.values.tolist())}
+
+    extra = dict(added_rating or {})
+    if unknown := sorted(set(extra) - set(branches.branch.values.tolist())):
+        raise KeyError(f"power flow: reinforced branches {unknown} belong to none of the nodes {list(nodes)[:8]}")
+    old = branches.rating_kva.values
+    rating = old + np.array([extra.get(b, 0.0) for b in branches.branch.values.tolist()])
+    factor = rating / old
+    start = np.array([position[b] for b in branches.from_bus.values.tolist()], dtype=int)
+    end = np.array([position[b] for b in branches.to_bus.values.tolist()], dtype=int)
+
+    net = pp.create_empty_network(f_hz=50.0, sn_mva=1.0)
+    pp.create_buses(net, len(position), vn_kv=buses.vn_kv.values)
+    at = [position[b] for b in roots]
+    volts = [slack_voltage_pu.get(b, 1.0) if isinstance(slack_voltage_pu, Mapping) else slack_voltage_pu for b in roots]
+    for bus, v in zip(at, volts, strict=True):
+        pp.create_ext_grid(net, bus, vm_pu=v)
+    is_line = branches.kind.values == "line"
+    line, transformer = np.flatnonzero(is_line), np.flatnonzero(~is_line)
+    _add_lines(net, branches.isel(branch=line), start[line], end[line], rating[line], factor[line], buses.vn_kv.values)
+    _add_transformers(net, branches.isel(branch=transformer), start[transformer], end[transformer], rating[transformer], factor[transformer])
+    pp.create_loads(net, np.arange(len(position)), p_mw=np.zeros(len(position)), q_mvar=np.zeros(len(position)))
+    return PowerFlowModel(net, buses, branches, line, transformer, np.array(at, dtype=int), rating)
+
+
+def _top_slack(system: System) -> str:
+    """Bus of the largest generator: it balances the top level."""
+    units = system.generators
+    if not units.sizes["generator"]:
+        raise ValueError(f"power flow: the top node of {system.name!r} has no generator whose bus could balance it")
+    return str(units.bus.values[int(units.p_max_kw.values.argmax())])
+
+
+def _add_lines(net: Any, lines: xr.Dataset, start: np.ndarray, end: np.ndarray, rating: np.ndarray, factor: np.ndarray, vn_kv: np.ndarray) -> None:
+    if not len(start):
+        return
+    # The table holds totals, so every line is given to pandapower as one kilometre of itself.
+    pp.create_lines_from_parameters(
+        net,
+        start,
+        end,
+        length_km=np.ones(len(start)),
+        r_ohm_per_km=lines.r_ohm.values / factor,
+        x_ohm_per_km=lines.x_ohm.values / factor,
+        c_nf_per_km=lines.c_nf.values * factor,
+        max_i_ka=rating / 1e3 / (np.sqrt(3.0) * vn_kv[start]),
+        in_service=lines.in_service.values,
+    )
+    # A line open at one end takes no current through, but its whole capacitance hangs on the other end.
+    charged = lines.charged_from.values
+    for k in np.flatnonzero(~lines.in_service.values & (charged != "")):
+        bus = int(start[k] if charged[k] == "from_bus" else end[k])
+        pp.create_shunt(net, bus, q_mvar=-2 * np.pi * net.f_hz * lines.c_nf.values[k] * factor[k] * 1e-9 * vn_kv[bus] ** 2)
+
+
+def _add_transformers(net: Any, units: xr.Dataset, start: np.ndarray, end: np.ndarray, rating: np.ndarray, factor: np.ndarray) -> None:
+    if not len(start):
+        return
+    power = rating / 1e3
+    base = units.vn_lv_kv.values**2 / power
+    r, z = units.r_ohm.values / factor, np.hypot(units.r_ohm.values, units.x_ohm.values) / factor
+    pp.create_transformers_from_parameters(
+        net,
+        start,
+        end,
+        sn_mva=power,
+        vn_hv_kv=units.vn_hv_kv.values,
+        vn_lv_kv=units.vn_lv_kv.values,
+        vkr_percent=100 * r / base,
+        vk_percent=100 * z / base,
+        pfe_kw=units.pfe_kw.values * factor,
+        i0_percent=units.i0_percent.values,
+        shift_degree=units.shift_degree.values,
+        tap_side=units.tap_side.values.astype(object),
+        tap_neutral=np.zeros(len(start)),
+        tap_min=units.tap_min.values,
+        tap_max=units.tap_max.values,
+        tap_pos=units.tap_pos.values,
+        tap_step_percent=units.tap_step_percent.values,
+        tap_step_degree=np.zeros(len(start)),
+        tap_changer_type=np.full(len(start), "Ratio", dtype=object),
+        in_service=units.in_service.values,
+    )

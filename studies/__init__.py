@@ -1,0 +1,1 @@
+"""Studies: one folder per question, with the command and the answer."""

@@ -1,0 +1,32 @@
+"""A finished run of the synthetic study, written once."""
+
+from __future__ import annotations
+
+import pytest
+from tests.results.synthetic_study import synthetic_dataset, synthetic_summary
+
+from multiscale.config import StudyConfig, load_config
+from multiscale.results import RunFolder, RunResult
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory):
+    """Stage times of tests are not remembered for users."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
+    return load_config(["study=tiny", f"output.folder={tmp_path_factory.mktemp('runs')}", "tariff.levy=9 ct/kWh"])
+
+
+@pytest.fixture(scope="session")
+def finished(config: StudyConfig) -> RunResult:
+    dataset = synthetic_dataset()
+    with RunFolder.create(config) as run:
+        run.progress.announce(["system", "plan"])
+        with run.progress.stage("system"):
+            run.log("a line", number=1)
+        return run.finish(dataset, synthetic_summary(dataset), "optimal", {"solvers": {"SCIP": "10.0"}})

@@ -1,0 +1,61 @@
+"""Progress tells stages and times, and learns from the last run."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from multiscale.results.progress import Progress
+
+
+def test_stage_times_are_recorded_and_remembered(tmp_path: Path):
+    file = tmp_path / "times.json"
+    first = Progress(["plan"], key="a", memory_file=file, stream=io.StringIO())
+    with first.stage("plan"):
+        pass
+    first.close(remember=True)
+    again = Progress(["plan", "verify"], key="a", memory_file=file, stream=io.StringIO())
+    assert again.expected["plan"] == pytest.approx(first.seconds["plan"], abs=1e-3)
+    assert again.remaining() == pytest.approx(again.expected["plan"] + again.expected["verify"])
+    assert Progress(["plan"], key="b", memory_file=file, stream=io.StringIO()).expected["plan"] == 60.0
+
+
+def test_plain_lines_name_stage_number_and_estimate():
+    stream = io.StringIO()
+    progress = Progress(stream=stream)
+    progress.announce(["system", "plan"])
+    with progress.stage("system") as stage:
+        stage.update("12 platforms")
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("[1/4] system: about 8.0 s, whole run about ")
+    assert lines[1].startswith("[1/4] system: done in ")
+    assert lines[1].endswith("(12 platforms)")
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_terminal_gets_a_bar():
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    progress = Progress(["plan"], stream=stream)
+    with progress.stage("plan") as stage:
+        stage.update("gap 2 %")
+    assert "plan" in stream.getvalue()
+    assert "done in" in stream.getvalue()
+
+
+def test_the_stage_of_a_failure_stays_known():
+    progress = Progress(stream=io.StringIO())
+    with pytest.raises(ValueError, match="x"), progress.stage("plan"):
+        raise ValueError("x")
+    assert progress.current == "plan"
+    assert progress.seconds["plan"] >= 0
+
+
+def test_an_unreadable_memory_is_ignored(tmp_path: Path):
+    (tmp_path / "times.json").write_text("{broken")
+    assert Progress(memory_file=tmp_path / "times.json", stream=io.StringIO()).expected["plan"] == 60.0

@@ -1,0 +1,125 @@
+import numpy as np
+import pandapower as pp
+import pandapower.networks
+import pandas as pd
+import pytest
+import xarray as xr
+
+from multiscale.sources.pandapower_net import pandapower_system
+from multiscale.system.validation import InvalidSystemError, validate
+from multiscale.timeline import Horizon
+from multiscale.verification.ac import ac_power_flow, profile_injections
+
+HOUR = Horizon((pd.Timestamp("2016-03-01"),), (366.0,), 24.0)
+
+
+def test_single_voltage_feeder_is_one_operator_with_a_platform_per_load_bus():
+    system = pandapower_system(pandapower.networks.case33bw())
+    assert [len(system.at_level(level)) for level in ("tso", "dso", "platform")] == [1, 1, 32]
+    assert validate(system) == []
+    assert float(system.devices.p_kw.sum()) == pytest.approx(3715.0)
+    assert int((~system.branches.in_service).sum()) == 5
+    assert set(system.branches.node.values) == {"DSO 1"}
+
+
+def test_case33bw_has_its_published_losses_and_lowest_voltage():
+    """Baran and Wu (1989): 202.7 kW, 0.9131 pu at bus 18 before reconfiguration."""
+    system = pandapower_system(pandapower.networks.case33bw())
+    nodes = ["DSO 1", *system.children("DSO 1")]
+    result = ac_power_flow(system, nodes, HOUR, profile_injections(system, nodes, HOUR))
+    assert float(result.losses[0]) == pytest.approx(202.7, abs=0.1)
+    assert float(result.voltage.min()) == pytest.approx(0.9131, abs=1e-4)
+
+
+def test_hierarchy_follows_the_voltage():
+    system = pandapower_system(pandapower.networks.create_cigre_network_lv())
+    assert [len(system.at_level(level)) for level in ("tso", "dso", "platform")] == [1, 3, 3]
+    assert validate(system) == []
+    transformers = system.branches.isel(branch=system.branches.kind.values == "transformer")
+    assert set(transformers.node.values) == set(system.at_level("dso"))
+
+
+def test_ring_is_opened_at_its_open_switches():
+    net = pandapower.networks.mv_oberrhein()
+    system = pandapower_system(net)
+    assert validate(system) == []
+    assert any("are one grid" in note for note in system.notes)
+
+
+def test_voltages_of_a_ring_network_are_those_of_pandapower():
+    net = pandapower.networks.mv_oberrhein()
+    net.trafo["tap_changer_type"] = "Ratio"
+    pp.runpp(net, calculate_voltage_angles=True, init="dc")
+    system = pandapower_system(net)
+    nodes = [*system.at_level("dso"), *system.at_level("platform")]
+    result = ac_power_flow(system, nodes, HOUR, profile_injections(system, nodes, HOUR), slack_voltage_pu=float(net.ext_grid.vm_pu.iloc[0]))
+    reference = pd.Series(net.res_bus.vm_pu.to_numpy(), index=net.bus.name.to_numpy())
+    ours = result.voltage.isel(period=0).to_series()
+    np.testing.assert_allclose(ours.to_numpy(), reference[ours.index].to_numpy(), atol=1e-4)
+
+
+def test_closed_ring_is_refused_with_the_loop_named():
+    net = pandapower.networks.case33bw()
+    net.line.loc[net.line.index[-1], "in_service"] = True
+    problems = validate(pandapower_system(net))
+    assert [p.field for p in problems] == ["loop"]
+    assert "'line 36'" in problems[0].value
+    assert "set in_service to false for one of these branches" in problems[0].message
+
+
+@pytest.mark.parametrize("ending", ["json", "xlsx"])
+def test_files_give_the_same_system_as_the_network(tmp_path, ending):
+    net = pandapower.networks.create_kerber_dorfnetz()
+    file = tmp_path / f"village.{ending}"
+    pp.to_json(net, str(file)) if ending == "json" else pp.to_excel(net, str(file))
+    direct, read = pandapower_system(net), pandapower_system(file)
+    xr.testing.assert_allclose(direct.branches, read.branches)
+    xr.testing.assert_allclose(direct.devices, read.devices)
+
+
+def test_matpower_case(tmp_path):
+    file = tmp_path / "three.m"
+    file.write_text(
+        "function mpc = three\nmpc.version = '2';\nmpc.baseMVA = 100;\n"
+        "mpc.bus = [\n1 3 0 0 0 0 1 1 0 230 1 1.1 0.9;\n2 1 50 10 0 0 1 1 0 230 1 1.1 0.9;\n3 1 70 20 0 0 1 1 0 230 1 1.1 0.9;\n];\n"
+        "mpc.gen = [\n1 120 0 100 -100 1 100 1 200 0 0 0 0 0 0 0 0 0 0 0 0;\n3 0 0 50 -50 1 100 1 80 0 0 0 0 0 0 0 0 0 0 0 0;\n];\n"
+        "mpc.branch = [\n1 2 0.01 0.1 0.02 100 100 100 0 0 1 -360 360;\n2 3 0.01 0.1 0.02 100 100 100 0 0 1 -360 360;\n"
+        "1 3 0.01 0.1 0.02 100 100 100 0 0 1 -360 360;\n];\n"
+        "mpc.gencost = [\n2 0 0 2 20 0;\n2 0 0 2 40 0;\n];\n"
+    )
+    system = pandapower_system(file)
+    assert validate(system) == []
+    assert float(system.devices.p_kw.sum()) == pytest.approx(120e3)
+    assert sorted(system.generators.cost_eur_per_kwh.values.tolist()) == pytest.approx([0.02, 0.04])
+
+
+def test_profiles_follow_names_and_unknown_ones_are_reported():
+    net = pandapower.networks.create_kerber_dorfnetz()
+    net.load["profile"] = "house"
+    hours = pd.date_range("2016-01-01", periods=48, freq="h")
+    course = pd.DataFrame({"home": np.linspace(0, 1, 48)}, index=hours)
+    problems = validate(pandapower_system(net, profiles=course))
+    assert len(problems) == len(net.load)
+    assert "profile 'house' is no profile of the system (close: 'home')" in str(problems[0])
+    assert validate(pandapower_system(net, profiles=course.rename(columns={"home": "house"}))) == []
+
+
+def test_three_windings_are_refused_with_the_mend():
+    with pytest.raises(InvalidSystemError, match="trafo3w 'HV-MV-MV-Trafo': has three windings; replace it"):
+        pandapower_system(pandapower.networks.example_multivoltage())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.json", None, "does not exist"),
+        ("net.txt", "text", "has the ending '.txt'"),
+        ("net.json", "{", "cannot be read as a pandapower network"),
+        ("net.m", "nothing", "cannot be read as a pandapower network"),
+    ],
+)
+def test_files_that_are_no_network(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InvalidSystemError, match=message):
+        pandapower_system(tmp_path / name)

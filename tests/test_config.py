@@ -1,0 +1,181 @@
+"""The configuration is checked as a whole before anything is built."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from multiscale.config import ConfigError, StudyConfig, groups, load_config
+from multiscale.config.groups import defaults, shipped_folder
+from multiscale.config.settings import unit_of
+
+ROOT = Path(__file__).parents[1]
+
+
+def _problems(*overrides: str) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(overrides)
+    return {problem.key: str(problem) for problem in caught.value.problems}
+
+
+PLANTED = {
+    "costs.pv_cost": ("costs.pv_cost=???", "must be given"),
+    "tariff.trading_fee": ("tariff.trading_fee=${nokey}", "points to a key that does not exist"),
+    "system.growth.pv_kw": ("system.growth.pv_kw=-5 MW", "must be above 0 and at most 1000 kW"),
+    "planning.gapp": ("planning.gapp=0.1", "did you mean gap?"),
+    "planning.gap": ("planning.gap=1.5", "at least 0 and at most 1"),
+    "tariff.levy": ("tariff.levy=-0.1", "at least 0 and at most 10 EUR/kWh"),
+    "horizon.days": ("horizon.days=two", "cannot be read"),
+    "horizon.step_hours": ("horizon.step_hours=5", "does not divide a day"),
+    "costs.value_of_lost_load": ("costs.value_of_lost_load=5 kWh", "EUR/kWh"),
+    "system.growth.ev_kw": ("system.growth.ev_kw=11 kWh", "kW"),
+    "costs.battery_wear": ("costs.battery_wear=true", "is no number"),
+    "costs.discount_rate": ("costs.discount_rate=inf", "finite number"),
+    "market": ("market=auction", "community, time_of_use"),
+    "planning.method": ("planning.method=magic", "strong_duality"),
+    "tarif": ("tarif.levy=1", "did you mean tariff?"),
+    "engine.address": ("engine=address", "must be given"),
+    "coordination": ("coordination.signal=gap", "import_export_gap"),
+    "solver.seed": ("solver.seed=1.5", "whole number"),
+    "output.report": ("output.report=maybe", "true or false"),
+    "system.platforms": ("system.platforms=-1", "number per distribution system"),
+    "study.name": ("study.name=A/B", "small letters"),
+    "engine.workers": ("engine.workers=1,2", "add -m"),
+    "system": ("system.kind=simbench system.code=''", "code is empty"),
+}
+
+
+def test_all_planted_errors_are_reported_at_once():
+    overrides = [override for text, _ in PLANTED.values() for override in (text.split(" system.code") if "system.code" in text else [text])]
+    overrides = [("system.code" + o if o.startswith("=''") else o) for o in overrides]
+    found = _problems(*overrides)
+    assert set(found) == set(PLANTED)
+    for key, (_, expected) in PLANTED.items():
+        assert expected in found[key], found[key]
+
+
+def test_problems_tell_where_the_value_stands():
+    found = _problems("planning.gap=2", "system=folder")
+    assert found["planning.gap"].endswith("[command line]")
+    assert found["system.path"].endswith("[conf/system/folder.yaml]")
+
+
+def test_an_override_that_cannot_be_read_is_quoted():
+    assert "'a b c=['" in _problems("a b c=[")[""]
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "expected"),
+    [
+        ("tariff.levy=8 ct/kWh", "tariff.levy", 0.08),
+        ("tariff.levy=0.08 EUR/kWh", "tariff.levy", 0.08),
+        ("system.growth.ev_kw=0.022 MW", "system.growth.ev_kw", 22.0),
+        ("horizon.step_hours=30 min", "horizon.step_hours", 0.5),
+        ("planning.gap=0.5 %", "planning.gap", 0.005),
+        ("planning.time_limit_s=2 min", "planning.time_limit_s", 120.0),
+        ("solver.memory_limit_mb=2 GB", "solver.memory_limit_mb", 2000.0),
+        ("tariff.charge_max=1", "tariff.charge_max", 1.0),
+    ],
+)
+def test_a_quantity_may_carry_its_unit(override: str, key: str, expected: float):
+    value = load_config([override])
+    for name in key.split("."):
+        value = getattr(value, name)
+    assert value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["tariff.charge_min=0.2", "tariff.charge_max=0.1"], "charge_max 0.1 EUR/kWh is below charge_min 0.2 EUR/kWh"),
+        (["tariff.charge_max=0"], "cannot recover"),
+        (["horizon.days=1"], "peaks=false"),
+        (["system=folder", "system.path=nowhere"], "'nowhere' does not exist"),
+        (["engine.kind=address"], "tcp://"),
+        (["costs.reinforcement_table=nofile.csv"], "is no file"),
+    ],
+)
+def test_rules_across_keys(overrides: list[str], message: str):
+    assert any(message in text for text in _problems(*overrides).values())
+
+
+def test_a_study_chooses_groups_and_the_command_line_wins():
+    assert load_config(["study=tiny"]).system.kind == "tiny"
+    assert load_config(["study=tiny", "system=small"]).system.kind == "simbench"
+    assert load_config(["study=tiny"]).study.name == "tiny"
+
+
+def test_every_choice_of_every_group_is_valid(tmp_path: Path):
+    extra = {"folder": [f"system.path={tmp_path}"], "pandapower": [f"system.path={tmp_path}"], "address": ["engine.address=tcp://10.0.0.1:1"]}
+    for group, choices in groups().items():
+        for choice in choices:
+            load_config([f"{group}={choice}", *extra.get(choice, [])])
+
+
+def test_private_choices_are_found(tmp_path: Path):
+    (tmp_path / "tariff").mkdir()
+    (tmp_path / "tariff" / "mine.yaml").write_text("defaults: [volumetric]\nlevy: 12 ct/kWh\n")
+    assert load_config(["tariff=mine"], tmp_path).tariff.levy == pytest.approx(0.12)
+    assert "mine" in groups(tmp_path)["tariff"]
+
+
+def test_the_main_study_is_the_default():
+    config = load_config()
+    assert config.study.name == "main"
+    assert (config.horizon.days, config.horizon.step_hours) == (2, 1.0)
+    assert (config.planning.kind, config.coordination.kind, config.engine.kind) == ("dso", "pricing", "local")
+
+
+def test_default_choices_state_the_defaults_of_the_models():
+    """A user of the Python interface and one of the command line start from the same values."""
+    for group, choice in defaults().items():
+        if group in ("study", "system"):
+            continue
+        stated = yaml.safe_load((shipped_folder("conf") / group / f"{choice}.yaml").read_text())
+        model = StudyConfig.model_fields[group].annotation
+        for key, value in stated.items():
+            assert model.model_fields[key].default == value or str(model.model_fields[key].default) == value, f"{group}.{key}"
+
+
+def _fields(model: type[BaseModel]):
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _fields(field.annotation)
+        else:
+            yield model, name, field
+
+
+def test_every_setting_has_a_meaning_and_every_number_a_unit():
+    for model, name, field in _fields(StudyConfig):
+        assert field.description, f"{model.__name__}.{name}"
+        if field.annotation in (int, float):
+            assert unit_of(model, name), f"{model.__name__}.{name}"
+
+
+def test_every_setting_is_documented_with_its_unit():
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for model, name, _ in _fields(StudyConfig):
+        unit = unit_of(model, name) or ""
+        assert f"`{name}` | {unit} |" in text, f"docs/configuration.md: {model.__name__}.{name} [{unit}]"
+
+
+def test_costs_and_tariff_become_the_economics_of_the_system():
+    economics = load_config(["tariff.levy=7 ct/kWh", "costs.pv_cost=900"]).economics()
+    assert economics.levy == pytest.approx(0.07)
+    assert economics.pv_cost == 900.0
+
+
+def test_the_wheel_lists_every_folder_of_the_package():
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    there = {"multiscale." + ".".join(p.parent.relative_to(ROOT / "multiscale").parts) for p in (ROOT / "multiscale").glob("*/**/*.py")}
+    assert there | {"multiscale", "multiscale.conf", "multiscale.studies"} == listed
+
+
+def test_every_study_has_a_page():
+    for study in groups()["study"]:
+        page = (shipped_folder("studies") / study / "README.md").read_text(encoding="utf-8")
+        assert f"multiscale run study={study}" in page or (study == "main" and "multiscale run" in page)
