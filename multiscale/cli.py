@@ -136,10 +136,11 @@ def _validate(given: argparse.Namespace) -> int:
     config = load_config(given.overrides, given.config_dir)
     if given.cfg:
         _print_config(config)
-    from multiscale.study import check_study
+    from multiscale.study import build_case
 
-    for line in check_study(config):
-        print(line)
+    system = build_case(config).system
+    sizes = {"prosumers": system.prosumers.prosumer, "buses": system.buses.bus, "reinforcement options": system.options.option}
+    print(f"{system.name}: {len(system.at_level('platform'))} platforms, " + ", ".join(f"{ids.size} {name}" for name, ids in sizes.items()))
     print(f"study '{config.study.name}' is valid")
     return OK
 

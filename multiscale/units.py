@@ -44,8 +44,8 @@ def convert(value: str | float, unit: str) -> float:
 
     registry = _registry()
     try:
-        given = registry.Quantity(value)
-        return float(given.to("dimensionless" if unit == "1" else unit.replace("/a", "/year") if unit.endswith("/a") else unit).magnitude)
+        given = registry.Quantity(value.replace("€", "EUR"))
+        return float(given.to("dimensionless" if unit == "1" else unit).magnitude)
     except pint.DimensionalityError:
         raise UnitError(f"{value!r} is not a quantity in {unit}") from None
     except Exception:

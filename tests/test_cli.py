@@ -17,6 +17,7 @@ import xarray as xr
 from multiscale import cli
 from multiscale.config import StudyConfig
 from multiscale.results import NoAnswerError, RunFolder, RunResult
+from multiscale.sources import tiny_system
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,7 +36,7 @@ def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Callable
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def put(run_study: Callable[[StudyConfig], RunResult]) -> list[str]:
-        module = types.SimpleNamespace(run_study=run_study, check_study=lambda _: ["3 platforms, 30 prosumers"])
+        module = types.SimpleNamespace(run_study=run_study, build_case=lambda _: types.SimpleNamespace(system=tiny_system()))
         monkeypatch.setitem(sys.modules, "multiscale.study", module)
         return ["study=tiny", f"output.folder={tmp_path / 'runs'}", "output.report=false"]
 
@@ -107,7 +108,9 @@ def test_validate_solves_nothing(study, capsys: pytest.CaptureFixture[str], tmp_
         raise AssertionError
 
     assert cli.main(["validate", *study(never)]) == 0
-    assert "study 'tiny' is valid" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "study 'tiny' is valid" in out
+    assert "prosumers" in out
     assert not (tmp_path / "runs").exists()
     assert cli.main(["validate", "horizon.days=0"]) == 2
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.description import BilevelProblem
+from multiscale.bilevel.polish import polished
 from multiscale.programs import CompiledProgram, Termination
 
 TOLERANCE = 1e-6
@@ -101,7 +102,8 @@ def certify_follower(
     if solution.termination is not Termination.OPTIMAL:
         nothing = (np.nan,) * 6
         return FollowerCertificate(follower.name, *nothing, message=f"the follower has no optimum at this decision: {solution.termination}")
-    cost, optimum = program.objective(x, y), solution.objective
+    best_x, _ = polished(program, y, solution.x, solution.y)
+    cost, optimum = program.objective(x, y), program.objective(best_x, y)
     scale = max(1.0, abs(optimum))
     rhs, costs = program.rhs(y), program.costs(y)
     activity = program.A @ x

@@ -11,6 +11,7 @@ from multiscale.bilevel.affine import affine_leader
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.face import Face, optimal_face
 from multiscale.bilevel.linear_program import LinearProgram
+from multiscale.bilevel.polish import polished
 from multiscale.programs import CompiledProgram, Termination
 
 Answers = tuple[list[np.ndarray], list[np.ndarray]]
@@ -76,8 +77,9 @@ class Responder:
             solution = compiled.solve(y)
             if solution.termination is not Termination.OPTIMAL:
                 return solution.termination
-            primal.append(solution.x)
-            dual.append(solution.y)
+            x, multipliers = polished(compiled.program, y, solution.x, solution.y)
+            primal.append(x)
+            dual.append(multipliers)
         return primal, dual
 
     def respond(self, y: np.ndarray, *, thorough: bool = False) -> Response | None:

@@ -102,6 +102,8 @@ class DecisionSearch:
 
     def search_line(self, start: np.ndarray, direction: np.ndarray, *, budget: int, known: Response | None = None) -> Response | None:
         """Best feasible point on ``start + s direction``, ``0 <= s <= 1``, among the pieces ``budget`` follower solves can reveal."""
+        if any(follower.program.Q is not None for follower in self.problem.followers):
+            return self._sample_line(start, direction, budget, known)
         self._left = budget
         first, last = self._piece(start, direction, 0.0), self._piece(start, direction, 1.0)
         if first is None or last is None:
@@ -128,6 +130,18 @@ class DecisionSearch:
                 continue
             heapq.heappush(queue, (a, next(order), a, left, meet, middle))
             heapq.heappush(queue, (meet, next(order), meet, middle, b, right))
+        return best
+
+    def _sample_line(self, start: np.ndarray, direction: np.ndarray, budget: int, known: Response | None) -> Response | None:
+        """The same for quadratic followers, whose answer moves all along: a grid, then a finer one around its best point."""
+        best, centre, width = known, 0.5, 0.5
+        count = max(3, budget // 3)
+        for _ in range(3):
+            for step in np.linspace(max(0.0, centre - width), min(1.0, centre + width), count):
+                candidate = self.responder.respond(self.clipped(start + step * direction))
+                if candidate is not None and candidate.violation[0] <= self.tolerance and candidate.better_than(best, self.tolerance):
+                    best, centre = candidate, float(step)
+            width *= 2.0 / count
         return best
 
     def _piece(self, start: np.ndarray, direction: np.ndarray, step: float) -> _Piece | None:

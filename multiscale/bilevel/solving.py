@@ -22,6 +22,7 @@ from multiscale.bilevel.scip_worker import Task
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.solution import BilevelSolution, Status
+from multiscale.bilevel.tighten import tighten_leader
 
 _PROVEN = {"optimal", "gaplimit"}
 _SOLVER_GAP = 1e-3
@@ -120,6 +121,7 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
     clock = _Clock(settings.time_limit - read_seconds)
     clock.timings["read"] = read_seconds
     check_gate(problem)
+    problem = tighten_leader(problem)
     methods, reasons = choose_methods(problem, settings.method)
     if any(name in ("strong_duality",) for name in methods):
         check_products(replace(problem, followers=tuple(f for f, name in zip(problem.followers, methods, strict=True) if name == "strong_duality")))

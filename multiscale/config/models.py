@@ -153,7 +153,7 @@ class CoordinationConfig(Settings):
         "profile", description="what is published: a price; import and export prices with a gap; prices with a planned profile and a slope"
     )
     import_export_gap: float = quantity(0.0, "EUR/kWh", "import price minus export price beyond the tariff (signal=gap)", lower=0.0, upper=1.0)
-    slope: float = quantity(0.02, "EUR/kWh", "price rise at a deviation as large as the plan's peak (signal=profile)", lower=0.0, upper=10.0)
+    slope: float = quantity(0.002, "EUR/kWh", "price of each kWh that leaves the planned profile (signal=profile)", lower=0.0, upper=10.0)
 
     @model_validator(mode="after")
     def _gap_given(self) -> CoordinationConfig:

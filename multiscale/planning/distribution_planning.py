@@ -116,7 +116,7 @@ def planning_problem(
         limits: shares of the ratings that may be used.
         adoption: platform -> capacity its participant may buy.
     """
-    adoption = adoption or {}
+    adoption = {c: a for c, a in (adoption or {}).items() if c in system.children(dso)}
     children = system.children(dso)
     one = {c: fleets[c].aggregate(np.full(fleets[c].size, c)) for c in children}
     bounds = {c: exchange_bounds(one[c]) for c in children}

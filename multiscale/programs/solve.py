@@ -98,6 +98,9 @@ class CompiledProgram:
         self._highs = highspy.Highs()
         # Instances with different thread counts in one process make HiGHS return 'not set': one thread everywhere.
         options = {"output_flag": False, "threads": 1, "time_limit": time_limit, "solver": method, "random_seed": 1}
+        if program.Q is not None:
+            # HiGHS adds 1e-7 to the Hessian's diagonal by default, which moves the optimum by up to 1e-5.
+            options["qp_regularization_value"] = 0.0
         if method == "ipm":
             options["run_crossover"] = "off"
         for key, value in options.items():
@@ -156,6 +159,13 @@ class CompiledProgram:
             self._highs.setOptionValue("presolve", "off")
             self._highs.run()
             self._highs.setOptionValue("presolve", "choose")
+            status = self._highs.getModelStatus()
+        if program.Q is not None and status not in _TERMINATION:
+            # Without regularisation the quadratic solver may fail on a singular Hessian.
+            self._highs.clearSolver()
+            self._highs.setOptionValue("qp_regularization_value", 1e-7)
+            self._highs.run()
+            self._highs.setOptionValue("qp_regularization_value", 0.0)
             status = self._highs.getModelStatus()
         termination = _TERMINATION.get(status, Termination.ERROR)
         seconds = time.perf_counter() - started

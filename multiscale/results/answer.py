@@ -92,9 +92,13 @@ def _plan(result: RunResult) -> list[Fact]:
     if charge is not None:
         before = f" (today {amount(today, 'EUR/kWh')})" if today is not None else ""
         facts.append(Fact("Network charge", f"{amount(charge, 'EUR/kWh')}{before}"))
-    deferred = value("plan.deferred_investment")
-    if deferred:
-        facts.append(Fact("Not needed", f"{euros(deferred)} of reinforcement that today's operation would call for"))
+    deferred, conventional = value("plan.deferred_investment"), value("plan.conventional_investment")
+    if deferred and deferred > 0:
+        of = f" of the {euros(conventional)}" if conventional else ""
+        facts.append(Fact("Not needed", f"{euros(deferred)}{of} that planning without any response of prosumers would invest"))
+    pv, storage = float(value("plan.bought_pv") or 0.0), float(value("plan.bought_storage") or 0.0)
+    if pv > 0.5 or storage > 0.5:
+        facts.append(Fact("Prosumers buy", f"{number(pv)} kW of photovoltaics, {number(storage)} kWh of storage, in answer to the charge"))
     if value("plan.objective") is not None:
         proof = (
             f"; no plan costs less than {euros(value('plan.bound'), True)} (gap {percent(value('plan.gap'))})"
@@ -115,6 +119,11 @@ def _coordination(result: RunResult) -> list[Fact]:
     if value("coordination.bound") is not None:
         text += f" (certified bound {euros(value('coordination.bound'), True)})"
     facts = [Fact("Cost of operation", text)]
+    reached, worth = value("coordination.value_reached"), value("coordination.value")
+    if reached is not None and worth is not None and worth > 0:
+        facts.append(
+            Fact("Worth of coordination", f"{percent(reached)} of the {euros(worth, True)} that coordination can save against a flat tariff")
+        )
     if value("coordination.messages") is not None:
         size = value("coordination.bytes")
         sent = f", {number(size / 1000)} kB" if size else ""
@@ -142,6 +151,9 @@ def _checks(result: RunResult) -> list[Fact]:
             if good
             else f"overload up to {number(overload)} %, voltage outside its band by up to {number(violation)} pu"
         )
+        before = float(value("ac.today.max_line_overload") or 0.0), float(value("ac.today.max_voltage_violation") or 0.0)
+        if before[0] > 1e-6 or before[1] > 1e-9:
+            text += f" (today: overload up to {number(before[0])} %, voltage outside its band by up to {number(before[1])} pu)"
         facts.append(Fact("AC power flow", text, good))
     energy, money = value("ledger.energy_residual"), value("ledger.money_residual")
     if energy is not None and money is not None:
@@ -158,7 +170,9 @@ def _gains(result: RunResult) -> list[Fact]:
         change = data.welfare.sel(scenario="plan") - data.welfare.sel(scenario="today")
         order = np.argsort(-change.values)
         parts = [f"{data.stakeholder.values[k]} {signed(float(change.values[k]))}" for k in order if abs(float(change.values[k])) >= 0.5]
-        return [Fact("Who gains, who loses", ", ".join(parts) if parts else "nobody, to within 1 EUR/a")]
+        total = float(change.sum())
+        everybody = f"; everybody together {signed(total)}" if abs(total) >= 0.5 else ""
+        return [Fact("Who gains, who loses", (", ".join(parts) if parts else "nobody, to within 1 EUR/a") + everybody)]
     gain = result.value("assess.gain_prosumers")
     return [Fact("Who gains, who loses", f"prosumers {signed(float(gain))}")] if gain is not None else []
 

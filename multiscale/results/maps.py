@@ -39,12 +39,14 @@ class Layout:
         start = np.array([at.get(b, -1) for b in data.branch_from.values.tolist()])
         end = np.array([at.get(b, -1) for b in data.branch_to.values.tolist()])
         here = (start >= 0) & (end >= 0)
+        closed = data.branch_in_service.values > 0 if has(data, "branch_in_service") else np.ones(len(start), dtype=bool)
         medium = (vn >= _LOW_VOLTAGE_KV) & (vn < _HIGH_VOLTAGE_KV)
         self.buses = medium if medium.any() else np.ones(len(vn), dtype=bool)
         x, y = data.bus_x.values.astype(float), data.bus_y.values.astype(float)
         self.buses = self.buses & np.isfinite(x) & np.isfinite(y)
-        self.branches = here & self.buses[start] & self.buses[end]
-        self.sites = here & ~self.branches & (self.buses[start] != self.buses[end]) & (np.minimum(vn[start], vn[end]) < _LOW_VOLTAGE_KV)
+        between = here & self.buses[start] & self.buses[end]
+        self.branches, self.open = between & closed, between & ~closed
+        self.sites = here & ~between & (self.buses[start] != self.buses[end]) & (np.minimum(vn[start], vn[end]) < _LOW_VOLTAGE_KV)
         self.site_bus = np.where(self.buses[start], start, end)
         middle = np.nanmean(y[self.buses]) if self.buses.any() else 0.0
         geographic = np.nanmax(np.abs(y[self.buses]), initial=0.0) <= 90 and np.ptp(x[self.buses]) < 5 if self.buses.any() else False
@@ -90,6 +92,7 @@ def loading_map(result: RunResult) -> str | None:
             peak = np.nan_to_num(data.loading.sel(scenario=scenario).max("period").values.astype(float))
             chosen = np.flatnonzero(layout.branches)
             over = chosen[peak[chosen] > 100.0]
+            ax.add_collection(LineCollection(list(layout.segments(layout.open)), colors="#9ca3af", linewidths=0.8, linestyles=":", zorder=0))
             ax.add_collection(LineCollection(list(layout.segments(over)), colors=RED, linewidths=8.5, alpha=0.30, zorder=1, capstyle="round"))
             widths = 1.2 + 4.0 * np.clip(peak[chosen] / 120.0, 0, 1.2)
             ax.add_collection(
@@ -138,9 +141,11 @@ def loading_map(result: RunResult) -> str | None:
                 label="low-voltage site (platform)",
             ),
         ]
+        if layout.open.any():
+            handles.append(Line2D([], [], color="#9ca3af", linewidth=1, linestyle=":", label="open"))
         if built:
             handles.append(Line2D([], [], color="none", marker="o", markerfacecolor="black", markersize=9, label="reinforced (number: see table)"))
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        figure.legend(handles=handles, loc="outside lower center", ncols=4)
         return svg(figure, f"Two maps of the network with the peak loading of its branches; {len(built)} are reinforced")
 
 
@@ -150,35 +155,55 @@ def voltage_figure(result: RunResult) -> str | None:
     if data is None or not has(data, "voltage", "bus_x", "bus_y", "bus_vn_kv", "branch_from", "branch_to"):
         return None
     layout = Layout(data)
-    low = data.voltage.min("period")
-    high = data.voltage.max("period")
-    lower = data.bus_v_min_pu.values if has(data, "bus_v_min_pu") else np.full(data.sizes["bus"], 0.9)
-    upper = data.bus_v_max_pu.values if has(data, "bus_v_max_pu") else np.full(data.sizes["bus"], 1.1)
-    supplied = np.isin(np.arange(data.sizes["bus"]), np.flatnonzero(data.bus_vn_kv.values < _HIGH_VOLTAGE_KV))
+    low, high = data.voltage.min("period"), data.voltage.max("period")
+    bands = _voltage_bands(data)
     with figure_style():
-        figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.15))
+        figure = Figure(figsize=(WIDTH, 5.0), layout="constrained")
+        grid = figure.add_gridspec(max(len(bands), 1), 2, width_ratios=(1.0, 1.15))
         scenario = "plan" if "plan" in data.scenario.values else str(data.scenario.values[-1])
         if layout.drawable:
-            _voltage_map(figure, left, layout, low.sel(scenario=scenario).values.astype(float))
-        else:
-            left.set_visible(False)
-        for name, colour, dash in (("today", GREY, (0, (4, 2))), ("plan", BLUE, "solid")):
-            if name not in data.scenario.values:
-                continue
-            for values, part in ((low, "lowest"), (high, "highest")):
-                ordered = np.sort(values.sel(scenario=name).values.astype(float)[supplied])
-                share = 100 * np.arange(1, len(ordered) + 1) / max(len(ordered), 1)
-                right.plot(share, ordered, color=colour, linestyle=dash, linewidth=2.2 if part == "lowest" else 1.4, label=f"{part}, {name}")
-        for limit in sorted({*np.round(lower[supplied], 4).tolist(), *np.round(upper[supplied], 4).tolist()}):
-            right.axhline(limit, color=RED, linewidth=1.1, linestyle=(0, (2, 2)))
-            right.annotate(f"limit {limit:g} pu", (100, limit), (0, 3), textcoords="offset points", ha="right", va="bottom", fontsize=9, color=RED)
-        right.set_xlabel("share of buses [%]")
-        right.set_ylabel("voltage over all steps [pu]")
-        right.set_title("All buses in order of voltage")
-        right.margins(x=0.01)
-        figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+            _voltage_map(figure, figure.add_subplot(grid[:, 0]), layout, low.sel(scenario=scenario).values.astype(float))
+        for row, (title, buses, limits) in enumerate(bands):
+            ax = figure.add_subplot(grid[row, 1])
+            for name, colour, dash in (("today", GREY, (0, (4, 2))), ("plan", BLUE, "solid")):
+                if name not in data.scenario.values:
+                    continue
+                for values, part in ((low, "lowest"), (high, "highest")):
+                    ordered = np.sort(values.sel(scenario=name).values.astype(float)[buses])
+                    share = 100 * np.arange(1, len(ordered) + 1) / max(len(ordered), 1)
+                    ax.plot(share, ordered, color=colour, linestyle=dash, linewidth=2.2 if part == "lowest" else 1.4, label=f"{part}, {name}")
+            for limit in limits:
+                ax.axhline(limit, color=RED, linewidth=1.1, linestyle=(0, (2, 2)))
+                below = limit == max(limits)
+                ax.annotate(
+                    f"limit {limit:g} pu", (100, limit), (0, -3 if below else 3), textcoords="offset points",
+                    ha="right", va="top" if below else "bottom", fontsize=9, color=RED,
+                )  # fmt: skip
+            ax.set_ylabel("voltage [pu]")
+            ax.set_title(title)
+            ax.margins(x=0.01)
+            if row == len(bands) - 1:
+                ax.set_xlabel("share of buses, in order of their voltage [%]")
+                figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4)
         return svg(figure, "Map of the lowest bus voltages, and the range of voltages over all buses today and with the plan")
+
+
+def _voltage_bands(data: xr.Dataset) -> list[tuple[str, np.ndarray, list[float]]]:
+    """Title, buses and limits of the medium- and the low-voltage buses."""
+    vn = data.bus_vn_kv.values
+    found = []
+    for title, buses in (
+        ("Medium voltage: all buses", (vn >= _LOW_VOLTAGE_KV) & (vn < _HIGH_VOLTAGE_KV)),
+        ("Low voltage: all buses", vn < _LOW_VOLTAGE_KV),
+    ):
+        chosen = np.flatnonzero(buses)
+        if chosen.size == 0:
+            continue
+        limits = {0.9, 1.1}
+        if has(data, "bus_v_min", "bus_v_max"):
+            limits = {*np.round(data.bus_v_min.values[chosen], 4).tolist(), *np.round(data.bus_v_max.values[chosen], 4).tolist()}
+        found.append((title, chosen, sorted(limits)))
+    return found
 
 
 def _voltage_map(figure: Figure, ax: Axes, layout: Layout, lowest: np.ndarray) -> None:
@@ -193,7 +218,7 @@ def _voltage_map(figure: Figure, ax: Axes, layout: Layout, lowest: np.ndarray) -
         ha="center", fontsize=9, fontweight="bold", bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": "#9ca3af", "lw": 0.6}, zorder=4,
     )  # fmt: skip
     ax.scatter(layout.x[[worst]], layout.y[[worst]], s=90, facecolors="none", edgecolors=RED, linewidths=1.6, zorder=3)
-    ax.set_title("Lowest voltage with the plan, medium voltage")
+    ax.set_title("Lowest voltage with the plan")
     _frame(ax, layout)
 
 

@@ -33,14 +33,17 @@ def _days(data: xr.Dataset) -> list[tuple[str, np.ndarray, np.ndarray]]:
 
 
 def chosen_nodes(data: xr.Dataset, count: int = 3) -> list[str]:
-    """Nodes worth a picture: those with the largest exchange at each level of size, top included."""
+    """Nodes worth a picture: the operator with the largest exchange, and the platforms with the largest."""
     names = [str(n) for n in data.node.values]
     if not has(data, "exchange"):
         return names[:count]
-    size = np.nan_to_num(np.abs(data.exchange.values)).max(axis=tuple(i for i, d in enumerate(data.exchange.dims) if d != "node"))
-    order = [names[i] for i in np.argsort(-size) if size[i] > 0]
-    platforms = [n for n in order if n not in order[:1]]
-    return [*order[:1], *platforms[: max(count - 2, 1)], *platforms[-1:]][:count] if len(order) > count else order
+    size = np.nan_to_num(np.abs(data.exchange.transpose("node", ...).values)).reshape(len(names), -1).max(axis=1)
+    order = [names[i] for i in np.argsort(-size, kind="stable") if size[i] > 0]
+    if not has(data, "node_level"):
+        return order[:count]
+    level = dict(zip(names, data.node_level.values.astype(str).tolist(), strict=True))
+    operators = [n for n in order if level[n] == "dso"][:1]
+    return [*operators, *[n for n in order if level[n] == "platform"][: count - len(operators)]]
 
 
 def price_figure(result: RunResult) -> str | None:
@@ -168,38 +171,41 @@ def money_figure(result: RunResult) -> str | None:
         return None
     change = (data.money.sel(scenario="plan") - data.money.sel(scenario="today")).transpose("stakeholder", "flow")
     values = np.nan_to_num(change.values.astype(float)) / 1000
+    who = np.abs(values).max(axis=1) + np.abs(_change_of_real_cost(data)) > 1e-6
     flows = [k for k in range(values.shape[1]) if np.abs(values[:, k]).max() > 1e-6]
-    places = np.arange(values.shape[0])[::-1]
+    own = _change_of_real_cost(data)[who]
+    values, names = values[who], [str(s) for s in data.stakeholder.values[who]]
+    places = np.arange(len(names))[::-1]
     with figure_style():
         figure = Figure(figsize=(WIDTH, 0.55 * len(places) + 1.7), layout="constrained")
         ax = figure.subplots()
         up, down = np.zeros(len(places)), np.zeros(len(places))
-        for k in flows:
-            part = values[:, k]
+        parts = [(values[:, k], COLOURS[k % 8], HATCHES[k % 8], str(data.flow.values[k])) for k in flows]
+        parts += [(-own, "#374151", "||", "real costs borne")] if np.abs(own).max(initial=0.0) > 1e-6 else []
+        for part, colour, hatch, label in parts:
             left = np.where(part >= 0, up, down)
-            ax.barh(
-                places,
-                part,
-                left=left,
-                height=0.6,
-                color=COLOURS[k % 8],
-                hatch=HATCHES[k % 8],
-                edgecolor="white",
-                linewidth=0.5,
-                label=str(data.flow.values[k]),
-            )
+            ax.barh(places, part, left=left, height=0.6, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5, label=label)
             up, down = up + np.maximum(part, 0), down + np.minimum(part, 0)
-        total = values.sum(axis=1)
-        ax.plot(total, places, "D", color="black", markersize=7, markeredgecolor="white", linestyle="none", label="sum")
+        total = values.sum(axis=1) - own
+        ax.plot(total, places, "D", color="black", markersize=7, markeredgecolor="white", linestyle="none", label="gain in all")
         for place, value in zip(places, total, strict=True):
-            ax.annotate(f"{value:+.1f}", (value, place), (0, 13), textcoords="offset points", ha="center", fontsize=9.5, fontweight="bold")
+            text = f"{value:+.1f}".replace("+0.0", "0").replace("-0.0", "0")
+            ax.annotate(text, (value, place), (0, 13), textcoords="offset points", ha="center", fontsize=9.5, fontweight="bold")
         ax.axvline(0, color="black", linewidth=0.9)
-        ax.set_yticks(places, [str(s) for s in data.stakeholder.values])
+        ax.set_yticks(places, names)
         ax.set_xlabel("change against today [thousand EUR/a]   (right: gains, left: pays more)")
         ax.grid(visible=False, axis="y")
-        ax.margins(y=0.12)
-        _legend_below(figure, ax, 5)
+        ax.margins(x=0.04, y=0.12)
+        _legend_below(figure, ax, 4)
         return svg(figure, "Change of yearly payments of every stakeholder between today and the plan, by kind of payment")
+
+
+def _change_of_real_cost(data: xr.Dataset) -> np.ndarray:
+    """Real costs (production, wear, construction) that every stakeholder bears under the plan beyond those of today [kEUR/a]."""
+    if not has(data, "real_cost"):
+        return np.zeros(data.sizes["stakeholder"])
+    change = (data.real_cost.sel(scenario="plan") - data.real_cost.sel(scenario="today")).sum("cost")
+    return np.asarray(np.nan_to_num(change.values.astype(float)) / 1000)
 
 
 def bills_figure(result: RunResult) -> str | None:

@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 DEFAULT_SECONDS: Mapping[str, float] = {
-    "system": 8.0,
-    "horizon": 3.0,
+    "build": 10.0,
     "plan": 60.0,
-    "coordinate": 30.0,
-    "verify": 10.0,
-    "assess": 5.0,
+    "operate": 30.0,
+    "verify": 15.0,
+    "assess": 3.0,
     "write": 1.0,
-    "report": 8.0,
+    "report": 6.0,
 }
 """Estimated duration of a stage [s] before anything has been measured here."""
 

@@ -111,7 +111,6 @@ def _sections(result: RunResult) -> list[Section]:
         made = _safely(make, result, of)
         return Block(table=made) if made is not None else Block(missing=f"No table of {of}: the result does not hold the data for it.")
 
-    data = result.dataset
     return [
         Section(
             "plan",
@@ -136,6 +135,7 @@ def _sections(result: RunResult) -> list[Section]:
                     "the network map",
                 ),
                 figure("Voltages over all representative steps.", maps.voltage_figure, "voltages"),
+                tabled(tables.violations_table, "violations"),
                 tabled(lambda r: tables.peak_loading_table(r.dataset) if r.dataset is not None else None, "branch loading"),
                 tabled(tables.losses_table, "losses"),
             ],
@@ -157,7 +157,11 @@ def _sections(result: RunResult) -> list[Section]:
             "Who pays and who gains",
             "Change against today: the same growth of demand, no trading between prosumers, nothing built.",
             [
-                figure("Change of yearly payments, thousand EUR. Diamond: sum.", plots.money_figure, "payments"),
+                figure(
+                    "Change of yearly payments and of real costs borne (production, wear, construction). Diamond: gain in all.",
+                    plots.money_figure,
+                    "payments",
+                ),
                 tabled(tables.welfare_table, "gains"),
                 tabled(lambda r: tables.money_table(r, "today"), "payments today"),
                 tabled(lambda r: tables.money_table(r, "plan"), "payments with the plan"),
@@ -169,12 +173,16 @@ def _sections(result: RunResult) -> list[Section]:
             "checks",
             "Checks and certificates",
             "What was proven, and what was computed again by other means.",
-            [tabled(tables.certificates_table, "certificates"), tabled(tables.aggregation_table, "aggregation errors")],
+            [
+                tabled(tables.certificates_table, "certificates"),
+                *([tabled(tables.plans_table, "plans")] if result.provenance().get("certificates") else []),
+                tabled(tables.aggregation_table, "aggregation errors"),
+            ],
         ),
         Section(
             "data",
             "Data",
-            str(data.attrs.get("notes", "")) if data is not None else "",
+            " ".join(_sentence(note) for note in result.provenance().get("notes", [])),
             [tabled(tables.system_table, "the system"), tabled(tables.days_table, "representative days")],
         ),
         Section(
@@ -184,6 +192,11 @@ def _sections(result: RunResult) -> list[Section]:
             [tabled(assumptions_table, "assumptions")],
         ),
     ]
+
+
+def _sentence(note: object) -> str:
+    text = str(note).strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def _safely(make: Callable[[RunResult], Any], result: RunResult, of: str) -> Any:

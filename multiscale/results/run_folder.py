@@ -23,7 +23,7 @@ from multiscale.config import StudyConfig
 from multiscale.results.log import JsonLines
 from multiscale.results.progress import Progress, stage_times_file
 from multiscale.results.provenance import content_hash, file_hash, input_hashes, provenance
-from multiscale.results.run_result import STATUSES, RunFolderError, RunResult
+from multiscale.results.run_result import STATUSES, RunFolderError, RunResult, read_status
 
 logger = logging.getLogger("multiscale")
 
@@ -206,14 +206,14 @@ class RunFolder:
 
     def _take_over(self) -> None:
         """Clear away what a killed process left; refuse where one is still at work."""
-        with contextlib.suppress(RunFolderError):
-            from multiscale.results.run_result import read_status
-
+        try:
             left = read_status(self.path)
-            if left.get("host") == socket.gethostname() and _alive(int(left.get("process", 0))):
-                raise RunFolderError(
-                    f"process {left['process']} is computing this study in '{self.path}'; wait for it, or give another output.folder"
-                ) from None
+        except RunFolderError:
+            left = {}
+        if left.get("host") == socket.gethostname() and _alive(int(left.get("process", 0))):
+            raise RunFolderError(
+                f"process {left['process']} is computing this study in '{self.path}'; wait for it, or give another output.folder"
+            ) from None
         shutil.rmtree(self.path)
 
     def _note_stage(self, event: str, name: str, seconds: float) -> None:

@@ -45,7 +45,12 @@ class Table:
 
     def heads(self) -> list[tuple[str, str, bool]]:
         """Column names, units, and whether the column holds numbers."""
-        return [(str(c), self.units.get(str(c), ""), all(map(_is_number, self.frame[c]))) for c in self.frame.columns]
+        return [(str(c), self.units.get(str(c), ""), len(self.frame) > 0 and all(map(_is_number, self.frame[c]))) for c in self.frame.columns]
+
+    @property
+    def wide(self) -> bool:
+        """Whether the table needs small print."""
+        return len(self.frame.columns) > 9
 
     @property
     def narrow(self) -> bool:
@@ -62,6 +67,12 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
 
 
+def _settled(frame: pd.DataFrame, tolerance: float = 1e-6) -> pd.DataFrame:
+    """Rounding left from sums shown as the zero that it is."""
+    numbers = frame.select_dtypes("number").columns
+    return frame.assign(**{c: frame[c].where(frame[c].abs() > tolerance, 0.0) for c in numbers})
+
+
 def options_table(result: RunResult) -> Table | None:
     """Reinforcement options, built or not, with the peak loading that speaks for or against them."""
     data = result.dataset
@@ -71,6 +82,7 @@ def options_table(result: RunResult) -> Table | None:
     for k in range(data.sizes["option"]):
         branch, built = str(data.option_branch.values[k]), bool(data.option_built.values[k] > 0.5)
         before, after = peak_loading(result, branch)
+        need = float(data.option_need.values[k]) if has(data, "option_need") else np.nan
         rows.append(
             {
                 "branch": branch,
@@ -79,25 +91,72 @@ def options_table(result: RunResult) -> Table | None:
                 "investment": float(data.option_cost.values[k]),
                 "annuity": float(data.option_annuity.values[k]) if has(data, "option_annuity") else np.nan,
                 "rating added": float(data.option_added_rating.values[k]) if has(data, "option_added_rating") else np.nan,
+                "need": need,
                 "peak today": before,
                 "peak with plan": after,
-                "why": _why(built, before, after),
+                "why": _why(built, need if np.isfinite(need) else before, after),
             }
         )
     frame = pd.DataFrame(rows).sort_values(["decision", "peak today"], ascending=[True, False], na_position="last", ignore_index=True)
-    units = {"investment": "EUR", "annuity": "EUR/a", "rating added": "kVA", "peak today": "%", "peak with plan": "%"}
+    units = {"investment": "EUR", "annuity": "EUR/a", "rating added": "kVA", "need": "%", "peak today": "%", "peak with plan": "%"}
+    if frame["need"].isna().all():
+        frame, units = frame.drop(columns="need"), {c: u for c, u in units.items() if c != "need"}
+    note = "Peak: largest loading under AC power flow over all representative steps."
+    if "need" in frame:
+        note += " Need: largest loading of the usable rating if no prosumer responded to any price; above 100 %, conventional planning would build."
     marked = tuple(int(i) for i in np.flatnonzero(frame["decision"].to_numpy() == "build"))
-    return Table("options", "Reinforcement options", frame, units, "Peak: largest loading under AC power flow over all representative steps.", marked)
+    return Table("options", "Reinforcement options", frame, units, note, marked)
 
 
-def _why(built: bool, before: float, after: float) -> str:
+def _why(built: bool, need: float, after: float) -> str:
     if built:
-        return "overloaded today" if before > 100 else "cheaper than what it would cost to keep the limit"
-    if not np.isfinite(before):
+        return "overloaded without it" if need > 100 else "cheaper than keeping the limit without it"
+    if not np.isfinite(need):
         return ""
-    if before > 100:
-        return "platforms keep the limit without it" if after <= 100 else "remains above its limit"
+    if need > 100:
+        return "platforms keep the limit without it" if not after > 100 else "remains above its limit"
     return "within its limit"
+
+
+def violations_table(result: RunResult) -> Table | None:
+    """Every branch and bus outside its limits, today and with the plan, with the hours of the year it is so."""
+    data = result.dataset
+    if data is None or not has(data, "loading", "voltage", "period_hours"):
+        return None
+    low = data.bus_v_min.values[:, None] if has(data, "bus_v_min") else 0.9
+    high = data.bus_v_max.values[:, None] if has(data, "bus_v_max") else 1.1
+    hours = data.period_hours.values.astype(float)
+    rows = []
+    for scenario in [s for s in ("plan", "today") if s in data.scenario.values]:
+        loading = np.nan_to_num(data.loading.sel(scenario=scenario).transpose("branch", "period").values.astype(float))
+        voltage = data.voltage.sel(scenario=scenario).transpose("bus", "period").values.astype(float)
+        outside = np.nan_to_num(np.maximum(low - voltage, voltage - high))
+        bands = np.broadcast_to(low, (len(voltage), 1))[:, 0], np.broadcast_to(high, (len(voltage), 1))[:, 0]
+        for names, excess, shown, limits, unit in (
+            (data.branch.values, loading - 100.0, loading, ["100 %"] * len(loading), "%"),
+            (data.bus.values, outside, voltage, [f"{a:g} to {b:g} pu" for a, b in zip(*bands, strict=True)], "pu"),
+        ):
+            for k in np.flatnonzero(excess.max(axis=1) > _TOLERATED[unit]):
+                worst = int(excess[k].argmax())
+                rows.append(
+                    {
+                        "scenario": "with plan" if scenario == "plan" else scenario,
+                        "where": str(names[k]),
+                        "worst value": float(shown[k, worst]),
+                        "unit": unit,
+                        "limit": limits[k],
+                        "hours of the year": float(hours[excess[k] > _TOLERATED[unit]].sum()),
+                        "when": str(data.period.values[worst]).replace("T", " "),
+                    }
+                )
+    columns = ["scenario", "where", "worst value", "unit", "limit", "hours of the year", "when"]
+    frame = pd.DataFrame(rows, columns=columns)
+    with_plan = int((frame["scenario"] == "with plan").sum())
+    title = f"Limits violated under AC power flow: {number(with_plan)} with the plan, {number(len(frame) - with_plan)} today"
+    return Table("violations", title, frame, note="" if rows else "No branch and no bus is outside its limits at any representative step.")
+
+
+_TOLERATED = {"%": 1e-6, "pu": 1e-9}
 
 
 def money_table(result: RunResult, scenario: str) -> Table | None:
@@ -106,15 +165,20 @@ def money_table(result: RunResult, scenario: str) -> Table | None:
     if data is None or not has(data, "money") or scenario not in data.scenario.values:
         return None
     values = data.money.sel(scenario=scenario).transpose("stakeholder", "flow")
-    frame = pd.DataFrame(values.values, columns=[str(f) for f in data.flow.values])
+    used = np.abs(np.nan_to_num(values.values)).max(axis=0) > 1e-6
+    frame = pd.DataFrame(values.values[:, used], columns=[str(f) for f in data.flow.values[used]])
     frame.insert(0, "stakeholder", [str(s) for s in data.stakeholder.values])
+    checked = {c: float(frame[c].sum()) for c in frame.columns[1:]}
     frame["sum"] = values.values.sum(axis=1)
-    last = pd.DataFrame([{"stakeholder": "check: sum"} | {c: float(frame[c].sum()) for c in frame.columns[1:]}])
-    frame = pd.concat([frame, last], ignore_index=True)
+    if has(data, "real_cost"):
+        frame["real costs borne"] = data.real_cost.sel(scenario=scenario).sum("cost").values
+        frame["in all"] = frame["sum"] - frame["real costs borne"]
+    columns = [str(c) for c in frame.columns[1:]]
+    last = {"stakeholder": "everybody"} | {c: float(frame[c].sum()) for c in columns} | checked
+    frame = _settled(pd.concat([frame, pd.DataFrame([last])], ignore_index=True))
     title = "Who pays whom: " + ("with the plan and trading" if scenario == "plan" else "today (no trading, no plan)")
-    units = {str(c): "EUR/a" for c in frame.columns[1:]}
-    note = "Received: positive, paid: negative. A column whose sum is not zero is a real resource cost, paid to nobody in the table."
-    return Table(f"money_{scenario}", title, frame, units, note, (len(frame) - 1,))
+    note = "Received: positive, paid: negative. Every kind of payment adds up to zero over everybody; what is left in all is the cost of real things."
+    return Table(f"money_{scenario}", title, frame, dict.fromkeys(columns, "EUR/a"), note, (len(frame) - 1,))
 
 
 def welfare_table(result: RunResult) -> Table | None:
@@ -125,7 +189,7 @@ def welfare_table(result: RunResult) -> Table | None:
     today, plan = (data.welfare.sel(scenario=s).values for s in ("today", "plan"))
     frame = pd.DataFrame({"stakeholder": [str(s) for s in data.stakeholder.values], "today": today, "plan": plan, "change": plan - today})
     total = pd.DataFrame([{"stakeholder": "everybody", "today": today.sum(), "plan": plan.sum(), "change": (plan - today).sum()}])
-    frame = pd.concat([frame, total], ignore_index=True)
+    frame = _settled(pd.concat([frame, total], ignore_index=True))
     return Table("welfare", "Who gains and who loses", frame, dict.fromkeys(("today", "plan", "change"), "EUR/a"), marked=(len(frame) - 1,))
 
 
@@ -161,6 +225,7 @@ def energy_table(result: RunResult) -> Table | None:
     frame = pd.DataFrame({"term": [str(t).replace("_", " ") for t in data.term.values]})
     for scenario in data.scenario.values.tolist():
         frame[str(scenario)] = total.sel(scenario=scenario).values / 1000
+    frame = _settled(frame)
     return Table("energy", "Energy of the platforms over the year", frame, dict.fromkeys(map(str, data.scenario.values), "MWh/a"))
 
 
@@ -180,7 +245,7 @@ def mechanisms_table(result: RunResult) -> Table | None:
     if data is None or not has(data, "cost_of"):
         return None
     cost = data.cost_of
-    frame = pd.DataFrame({"mechanism": [str(m) for m in data.mechanism.values], "cost": cost.values.astype(float)})
+    frame = pd.DataFrame({"mechanism": [_MECHANISMS.get(str(m), str(m)) for m in data.mechanism.values], "cost": cost.values.astype(float)})
     if "integrated" in data.mechanism.values:
         best = float(cost.sel(mechanism="integrated"))
         frame["above the integrated optimum"] = frame["cost"] - best
@@ -190,6 +255,9 @@ def mechanisms_table(result: RunResult) -> Table | None:
     return Table(
         "mechanisms", "Cost of operation by mechanism", frame, {"cost": "EUR/a", "above the integrated optimum": "EUR/a", "relative": "%"}, note
     )
+
+
+_MECHANISMS = {"integrated": "integrated optimum", "pricing": "published prices", "flat": "flat tariff: no coordination"}
 
 
 def certificates_table(result: RunResult) -> Table | None:
@@ -218,6 +286,27 @@ _CERTIFICATES: tuple[tuple[str, str, float | None], ...] = (
     ("ledger.energy_residual", "energy ledger: residual", 1e-6),
     ("ledger.money_residual", "money ledger: residual", 1e-6),
 )
+
+
+def plans_table(result: RunResult) -> Table | None:
+    """The certificate of every operator's plan, and how it was found."""
+    plans = result.provenance().get("certificates", {})
+    rows = [
+        {
+            "operator": name,
+            "status": plan.get("status", ""),
+            "objective": plan.get("objective", np.nan),
+            "bound": plan.get("bound", np.nan),
+            "gap": 100 * plan["gap"] if "gap" in plan else np.nan,
+            "follower gap": plan.get("follower gap", np.nan),
+            "method": ", ".join(map(str, dict.fromkeys(plan["method"].values())))
+            if isinstance(plan.get("method"), dict)
+            else str(plan.get("method", "")),
+        }
+        for name, plan in plans.items()
+    ]
+    note = "Gap: distance of the plan's cost to the proven bound. Follower gap: platforms solved again at the plan, relative."
+    return Table("plans", "Plans of the operators", pd.DataFrame(rows), {"objective": "EUR/a", "bound": "EUR/a", "gap": "%"}, note) if rows else None
 
 
 def days_table(result: RunResult) -> Table | None:

@@ -81,6 +81,28 @@ class Fleet:
             data[name] = ("prosumer", self.data[name].values[first])
         return Fleet(self.node, self.horizon, xr.Dataset(data, coords={"prosumer": names, "period": self.data.period.values}))
 
+    def with_more(self, pv_kw: float, battery_kwh: float, pv_yield: np.ndarray) -> Fleet:
+        """The fleet with new PV and batteries, shared among the prosumers in proportion to their demand over the horizon.
+
+        A new battery has a one-way efficiency of 0.95 and a converter of half its energy per hour; it joins an existing one.
+
+        Args:
+            pv_kw, battery_kwh: new capacity in all [kW, kWh].
+            pv_yield: available power per new kW [1], (period,).
+        """
+        data = self.data.copy(deep=True)
+        used = ((data.demand + data.ev + data.heat_pump).values * self.horizon.hours_per_year).sum(axis=1)
+        share = used / used.sum()
+        data["pv"].values += share[:, None] * pv_kw * pv_yield
+        data["pv_rating"].values += share * pv_kw
+        old, new = data.battery_energy.values.copy(), share * battery_kwh
+        total = np.maximum(old + new, 1e-12)
+        data["battery_efficiency"].values[:] = np.where(new > 0, (old * data.battery_efficiency.values + new * 0.95) / total, data.battery_efficiency.values)
+        data["battery_loss"].values[:] = np.where(new > 0, old * data.battery_loss.values / total, data.battery_loss.values)
+        data["battery_energy"].values += new
+        data["battery_power"].values += 0.5 * new
+        return Fleet(self.node, self.horizon, data)
+
     def day(self, number: int) -> Fleet:
         """The fleet on one of the horizon's days."""
         where = np.flatnonzero(self.horizon.day_of == number)

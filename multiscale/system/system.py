@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -89,9 +89,7 @@ class System:
             devices without a prosumer. Batteries without a prosumer stand idle.
         """
         network = self.network(node)
-        shared = {self.boundary_bus(child) for child in self.children(node)}
         buses = [b for b in network.buses.bus.values.tolist() if b != self.boundary_bus(node) or node == self.top]
-        del shared  # a boundary bus may carry passive devices of its own: they belong to the parent's network
         at = {bus: i for i, bus in enumerate(buses)}
         devices = self.devices
         chosen = np.flatnonzero((devices.prosumer.values == "") & np.isin(devices.bus.values, buses) & (devices.kind.values != "battery"))
@@ -148,6 +146,10 @@ class System:
         bus_node = dict(zip(self.buses.bus.values.tolist(), self.buses.node.values.tolist(), strict=True))
         keep_bus = np.array([n in kept or b in needed for b, n in bus_node.items()])
         buses = self.buses.isel(bus=np.flatnonzero(keep_bus))
+        # A busbar kept for the branch that feeds it now belongs to the node that owns that branch.
+        above = {n: next(a for a in _ancestors(parent, n) if a in kept) for n in anchor}
+        owners = np.array([above.get(n, n) for n in buses.node.values.tolist()], dtype=str)
+        buses = buses.assign(node=("bus", owners, buses.node.attrs))
 
         gone_prosumer = np.isin(self.prosumers.node.values, list(anchor))
         devices = self.devices.to_dataframe()
@@ -205,3 +207,10 @@ class System:
         time = np.array(about["time"], dtype="datetime64[s]").astype("datetime64[ns]")
         profiles = xr.Dataset(data, coords={"time": time, "profile": np.array(about["profile"], dtype=str)})
         return cls(name=about["name"], profiles=profiles, notes=tuple(about["notes"]), **tables)
+
+
+def _ancestors(parent: dict[str, str], node: str) -> Iterator[str]:
+    """The nodes above a node, nearest first."""
+    while parent[node]:
+        node = parent[node]
+        yield node

@@ -183,14 +183,14 @@ def _profile_problems(system: System) -> Iterator[Problem]:
 # -- tree and membership ----------------------------------------------------------------------------------------------
 def _tree_problems(system: System) -> Iterator[Problem]:
     nodes = system.nodes
-    names, parents, levels = nodes.node.values.astype(str), nodes.parent.values.astype(str), nodes.level.values.astype(str)
-    tops = names[parents == ""]
+    names, parents, levels, roots = (nodes[c].values.astype(str).tolist() for c in ("node", "parent", "level", "boundary_bus"))
+    tops = [name for name, parent in zip(names, parents, strict=True) if not parent]
     if len(tops) != 1:
         yield Problem("node", ", ".join(tops) or "-", "parent", "''", "", f"marks {len(tops)} top nodes; exactly one node has no parent")
         return
     level = dict(zip(names, levels, strict=True))
     above = dict(zip(names, parents, strict=True))
-    for name in names:
+    for name, root in zip(names, roots, strict=True):
         seen, walk = {name}, above[name]
         while walk and walk in above and walk not in seen:
             seen.add(walk)
@@ -201,7 +201,7 @@ def _tree_problems(system: System) -> Iterator[Problem]:
         if parent in level and level[name] in LEVELS and level[parent] in LEVELS and LEVELS.index(level[parent]) >= LEVELS.index(level[name]):
             message = f"is a {level[parent]}, which cannot be above a {level[name]}; the order is {' > '.join(LEVELS)}"
             yield Problem("node", name, "parent", repr(parent), "", message)
-        if parent and not nodes.boundary_bus.values[names == name][0]:
+        if parent and not root:
             yield Problem("node", name, "boundary_bus", "''", "", "is missing; name the bus at which the node meets its parent")
 
 

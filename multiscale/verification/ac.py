@@ -202,18 +202,19 @@ def _solve(model: PowerFlowModel, warm: bool) -> bool:
             wanted = np.frombuffer(best).copy()
         stop = wanted.tobytes() in seen
         net.trafo["tap_pos"] = wanted
-        if not _run(model, warm=True):
+        if not _run(model, warm=True, stepped=True):
             return False
         if stop:
             return True
     return True
 
 
-def _run(model: PowerFlowModel, warm: bool) -> bool:
+def _run(model: PowerFlowModel, warm: bool, stepped: bool = False) -> bool:
+    """One power flow; a warm one starts from the last, and keeps its admittances where no tap changer has stepped."""
     net = model.net
     if warm:
         try:
-            pp.runpp(net, recycle={"bus_pq": True, "trafo": True, "gen": False}, init="results", check_connectivity=True)
+            pp.runpp(net, recycle={"bus_pq": True, "trafo": stepped, "gen": False}, init="results", check_connectivity=True)
         except LoadflowNotConverged:
             warm = False
         if warm and np.isfinite(net.res_bus["vm_pu"]).any():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.results.synthetic_study import synthetic_dataset, synthetic_summary
 
 from multiscale.config import StudyConfig, load_config
 from multiscale.results import RunFolder, RunResult
+from tests.results.synthetic_study import synthetic_dataset, synthetic_summary
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -26,7 +26,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
 def finished(config: StudyConfig) -> RunResult:
     dataset = synthetic_dataset()
     with RunFolder.create(config) as run:
-        run.progress.announce(["system", "plan"])
-        with run.progress.stage("system"):
+        run.progress.announce(["build", "plan"])
+        with run.progress.stage("build"):
             run.log("a line", number=1)
         return run.finish(dataset, synthetic_summary(dataset), "optimal", {"solvers": {"SCIP": "10.0"}})

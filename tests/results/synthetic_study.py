@@ -84,6 +84,9 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
         for s, amount in enumerate(amounts):
             money[payer, f, s] -= amount
             money[payee, f, s] += amount
+    real = np.zeros((len(stakeholders), 2, 2))
+    real[2, 0] = 391e3, 372e3
+    real[0, 1] = 1e3, 2e3
     energy = np.abs(rng.normal(1.0, 0.1, (2, len(nodes), len(TERMS)))) * np.array([9e4, 4e4, 6e4, 1.2e4, 2e4, 200.0, 0.0, 900.0])
     energy[0, :, TERMS.index("peer_to_peer")] = 0.0
 
@@ -98,6 +101,8 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
         "bus_x": number("bus", net["x"], "degree", "longitude"),
         "bus_y": number("bus", net["y"], "degree", "latitude"),
         "bus_vn_kv": number("bus", net["vn"], "kV", "nominal voltage"),
+        "bus_v_min": number("bus", np.where(np.array(net["vn"]) < 1, 0.9, 0.94), "pu", "lowest permitted voltage"),
+        "bus_v_max": number("bus", np.where(np.array(net["vn"]) < 1, 1.1, 1.08), "pu", "highest permitted voltage"),
         "bus_node": text("bus", net["node"], "node the bus belongs to"),
         "branch_from": text("branch", net["start"], "end towards the higher voltage"),
         "branch_to": text("branch", net["end"], "other end"),
@@ -105,6 +110,9 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
         "branch_node": text("branch", net["owner"], "owner"),
         "branch_rating": number("branch", net["rating"], "kVA", "rating before the plan"),
         "branch_built": number("branch", built, "1", "whether the plan reinforces the branch"),
+        "branch_in_service": number("branch", np.ones(len(branches)), "1", "whether it carries current"),
+        "node_level": text("node", ["tso", "dso", *["platform"] * (len(nodes) - 2)], "level of the hierarchy"),
+        "option_need": number("option", [stress[o] * 1.05 for o in options], "%", "loading without any response"),
         "period_hours": number("period", hours, "h/a", "hours of the year a period stands for"),
         "option_branch": text("option", [branches[o] for o in options], "branch to be reinforced"),
         "option_built": number("option", [built[o] for o in options], "1", "whether it is built"),
@@ -125,7 +133,8 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
         ),
         "exchange_forecast": number(("node", "period"), exchange * 1.02, "kW", "power drawn as the planner expects it"),
         "money": number(("stakeholder", "flow", "scenario"), money, "EUR/a", "money received (paid: negative)"),
-        "welfare": number(("stakeholder", "scenario"), money.sum(axis=1), "EUR/a", "sum of all flows"),
+        "real_cost": number(("stakeholder", "cost", "scenario"), real, "EUR/a", "real cost borne"),
+        "welfare": number(("stakeholder", "scenario"), money.sum(axis=1) - real.sum(axis=1), "EUR/a", "money received less real cost borne"),
         "bill": number(("scenario", "prosumer"), np.stack([bill_today, bill_today * rng.normal(0.93, 0.06, len(prosumers))]), "EUR/a", "yearly bill"),
         "prosumer_node": text("prosumer", [p.split(" ")[0] for p in prosumers], "platform"),
         "prosumer_category": text("prosumer", category, "kind of customer"),
@@ -139,7 +148,7 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
     coordinates = {
         "period": steps, "day": ("period", np.repeat(["peak demand", "typical"], 24)), "node": nodes, "bus": net["bus"], "branch": branches,
         "option": [f"reinforce {branches[o]}" for o in options], "prosumer": prosumers, "stakeholder": stakeholders, "flow": list(FLOWS),
-        "scenario": list(SCENARIOS), "term": list(TERMS), "mechanism": ["integrated", "pricing", "no coordination"],
+        "scenario": list(SCENARIOS), "term": list(TERMS), "mechanism": ["integrated", "pricing", "flat"], "cost": ["production", "wear and discomfort"],
         "feature": ["demand", "pv", "residual load"], "measure": ["energy", "peak", "duration"],
     }  # fmt: skip
     return xr.Dataset(variables, coords=coordinates)
@@ -161,10 +170,16 @@ def synthetic_summary(dataset: xr.Dataset) -> dict[str, tuple[object, str]]:
         "plan.investment": (float(dataset.option_cost.values[built].sum()), "EUR"),
         "plan.reinforcements": (int(built.sum()), "1"),
         "plan.deferred_investment": (88000.0, "EUR"),
+        "plan.conventional_investment": (180100.0, "EUR"),
+        "plan.bought_pv": (64.0, "kW"),
         "plan.certificate.follower_gap": (3.2e-9, "1"),
         "coordination.cost": (856100.0, "EUR/a"),
         "coordination.bound": (851200.0, "EUR/a"),
         "coordination.gap": (0.0057, "1"),
+        "coordination.value": (19400.0, "EUR/a"),
+        "coordination.value_reached": (0.783, "1"),
+        "ac.today.max_line_overload": (31.0, "%"),
+        "ac.today.max_voltage_violation": (0.0, "pu"),
         "coordination.rounds": (1, "1"),
         "coordination.messages": (17, "1"),
         "coordination.bytes": (19584, "B"),

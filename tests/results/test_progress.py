@@ -25,12 +25,12 @@ def test_stage_times_are_recorded_and_remembered(tmp_path: Path):
 def test_plain_lines_name_stage_number_and_estimate():
     stream = io.StringIO()
     progress = Progress(stream=stream)
-    progress.announce(["system", "plan"])
-    with progress.stage("system") as stage:
+    progress.announce(["build", "plan"])
+    with progress.stage("build") as stage:
         stage.update("12 platforms")
     lines = stream.getvalue().splitlines()
-    assert lines[0].startswith("[1/4] system: about 8.0 s, whole run about ")
-    assert lines[1].startswith("[1/4] system: done in ")
+    assert lines[0].startswith("[1/4] build: about 10 s, whole run about ")
+    assert lines[1].startswith("[1/4] build: done in ")
     assert lines[1].endswith("(12 platforms)")
     assert "\x1b" not in stream.getvalue()
 

@@ -21,7 +21,7 @@ from multiscale.results.comparison import print_comparison
 from multiscale.results.dataset import missing_declarations
 from multiscale.results.provenance import changed_files
 from multiscale.results.report import rebuild_report, write_report
-from multiscale.results.tables import money_table, options_table, welfare_table
+from multiscale.results.tables import money_table, options_table, violations_table, welfare_table
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +42,12 @@ def test_nothing_is_fetched_from_elsewhere(page: str):
 
 def test_the_page_is_well_formed(page: str):
     class Balance(HTMLParser):
-        void = {"meta", "br", "link", "img", "hr"}
-
         def __init__(self) -> None:
             super().__init__()
             self.open: list[str] = []
 
-        def handle_starttag(self, tag: str, attrs: object) -> None:
-            if tag not in self.void:
+        def handle_starttag(self, tag: str, _: object) -> None:
+            if tag not in {"meta", "br", "hr"}:
                 self.open.append(tag)
 
         def handle_endtag(self, tag: str) -> None:
@@ -74,10 +72,12 @@ def test_figures_are_described(page: str):
 def test_downloaded_tables_add_up_to_the_dataset(page: str, finished: RunResult):
     data = finished.dataset
     money = _download(page, "money_plan").set_index("stakeholder")
-    for flow in data.flow.values:
+    used = [f for f in data.flow.values if np.abs(data.money.sel(flow=f, scenario="plan")).max() > 0]
+    assert len(used) == 6
+    for flow in used:
         received = float(data.money.sel(flow=flow, scenario="plan").sum())
         assert money[f"{flow} [EUR/a]"].iloc[:-1].sum() == pytest.approx(received, abs=1e-6)
-        assert money.loc["check: sum", f"{flow} [EUR/a]"] == pytest.approx(received, abs=1e-6)
+        assert money.loc["everybody", f"{flow} [EUR/a]"] == pytest.approx(received, abs=1e-6)
     options = _download(page, "options")
     built = options[options["decision"] == "build"]
     assert built["investment [EUR]"].sum() == pytest.approx(finished.value("plan.investment"))
@@ -99,7 +99,7 @@ def test_the_answer_names_what_is_built_and_who_gains(finished: RunResult):
     assert "4.37" in text
     facts = {f.label: f for f in answer(finished)}
     assert facts["AC power flow"].good
-    assert facts["Who gains, who loses"].text.startswith("prosumers +42")
+    assert facts["Who gains, who loses"].text.startswith("prosumers +41")
 
 
 def test_a_violation_is_not_hidden(finished: RunResult):
@@ -115,10 +115,22 @@ def test_a_violation_is_not_hidden(finished: RunResult):
     assert not facts["Platforms' answer"].good
 
 
+def test_every_limit_violated_is_named_with_its_hours(finished: RunResult):
+    table = violations_table(finished)
+    assert table.title.endswith("0 with the plan, 3 today")
+    loading = finished.dataset.loading.sel(scenario="today", branch=table.frame["where"].iloc[0])
+    assert table.frame["worst value"].iloc[0] == pytest.approx(float(loading.max()))
+    assert table.frame["hours of the year"].iloc[0] == pytest.approx(float(finished.dataset.period_hours.where(loading > 100).sum()))
+    assert set(table.frame["unit"]) == {"%"}
+
+
 def test_money_of_every_flow_adds_up_to_zero(finished: RunResult):
     for scenario in ("today", "plan"):
-        last = money_table(finished, scenario).frame.iloc[-1]
-        assert np.allclose(last.iloc[1:].to_numpy(dtype=float), 0.0, atol=1e-6)
+        table = money_table(finished, scenario).frame.set_index("stakeholder")
+        flows = [c for c in table.columns if c not in ("sum", "real costs borne", "in all")]
+        assert np.abs(table.loc["everybody", flows].to_numpy(dtype=float)).max() < 1e-6
+        cost = float(finished.dataset.real_cost.sel(scenario=scenario).sum())
+        assert table.loc["everybody", "in all"] == pytest.approx(-cost)
 
 
 def test_every_variable_has_unit_and_name(finished: RunResult):
@@ -158,7 +170,7 @@ def test_closing_table_tells_what_to_build_and_the_proofs(finished: RunResult):
     console = Console(width=120, record=True, file=io.StringIO())
     print_closing_table(finished, console)
     text = console.export_text()
-    for expected in ("3 reinforcements", "parallel cable", "4.37", "gap 0.52", "no limit violated", "prosumers +42", "GB at most", "report.html"):
+    for expected in ("3 reinforcements", "parallel cable", "4.37", "gap 0.52", "no limit violated", "prosumers +41", "GB at most", "report.html"):
         assert expected in text
 
 

@@ -93,9 +93,9 @@ def test_error_lists_all_problems_numbered(folder):
 
 def test_profiles_without_time_or_unit_are_refused(folder):
     change(folder, "profiles", lambda f: f.rename(columns={"pv p [1]": "pv p [kW]"}))
-    assert problems_of(folder) == ["file 'profiles.csv': pv p [kW] column states no share as its unit; write its header as 'pv p [1]' or 'pv p [%]'"] + [
-        "profile 'pv': p column is missing; add 'pv p [1]' beside its reactive one"
-    ]
+    assert problems_of(folder) == [
+        "file 'profiles.csv': pv p [kW] column states no share as its unit; write its header as 'pv p [1]' or 'pv p [%]'"
+    ] + ["profile 'pv': p column is missing; add 'pv p [1]' beside its reactive one"]
     change(folder, "profiles", lambda f: f.drop(columns="time"))
     assert any("time column is missing" in m for m in problems_of(folder))
 
@@ -117,7 +117,8 @@ def test_flags_are_true_or_false(folder):
 
 
 @pytest.mark.parametrize(
-    ("given", "unit", "factor"), [("MW", "kW", 1e3), ("ct/kWh", "EUR/kWh", 0.01), ("%", "1", 0.01), ("MVA", "kVA", 1e3), ("m", "km", 1e-3), ("pu", "pu", 1)]
+    ("given", "unit", "factor"),
+    [("MW", "kW", 1e3), ("ct/kWh", "EUR/kWh", 0.01), ("%", "1", 0.01), ("MVA", "kVA", 1e3), ("m", "km", 1e-3), ("pu", "pu", 1)],
 )
 def test_units_convert(given, unit, factor):
     assert conversion_factor(given, unit) == pytest.approx(factor)

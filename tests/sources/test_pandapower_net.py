@@ -4,6 +4,7 @@ import pandapower.networks
 import pandas as pd
 import pytest
 import xarray as xr
+from pandapower.io_utils import to_dict_of_dfs
 
 from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.system.validation import InvalidSystemError, validate
@@ -48,9 +49,11 @@ def test_ring_is_opened_at_its_open_switches():
 
 def test_voltages_of_a_ring_network_are_those_of_pandapower():
     net = pandapower.networks.mv_oberrhein()
+    system = pandapower_system(net)
+    # Open ties between the two halves are left out by the conversion: their charging current is, too.
+    net.line.loc[~net.line.name.isin(system.branches.branch.values), "in_service"] = False
     net.trafo["tap_changer_type"] = "Ratio"
     pp.runpp(net, calculate_voltage_angles=True, init="dc")
-    system = pandapower_system(net)
     nodes = [*system.at_level("dso"), *system.at_level("platform")]
     result = ac_power_flow(system, nodes, HOUR, profile_injections(system, nodes, HOUR), slack_voltage_pu=float(net.ext_grid.vm_pu.iloc[0]))
     reference = pd.Series(net.res_bus.vm_pu.to_numpy(), index=net.bus.name.to_numpy())
@@ -71,7 +74,12 @@ def test_closed_ring_is_refused_with_the_loop_named():
 def test_files_give_the_same_system_as_the_network(tmp_path, ending):
     net = pandapower.networks.create_kerber_dorfnetz()
     file = tmp_path / f"village.{ending}"
-    pp.to_json(net, str(file)) if ending == "json" else pp.to_excel(net, str(file))
+    if ending == "json":
+        pp.to_json(net, str(file))
+    else:
+        with pd.ExcelWriter(file, engine="openpyxl") as writer:
+            for sheet, frame in to_dict_of_dfs(net).items():
+                frame.to_excel(writer, sheet_name=sheet)
     direct, read = pandapower_system(net), pandapower_system(file)
     xr.testing.assert_allclose(direct.branches, read.branches)
     xr.testing.assert_allclose(direct.devices, read.devices)
@@ -81,7 +89,7 @@ def test_matpower_case(tmp_path):
     file = tmp_path / "three.m"
     file.write_text(
         "function mpc = three\nmpc.version = '2';\nmpc.baseMVA = 100;\n"
-        "mpc.bus = [\n1 3 0 0 0 0 1 1 0 230 1 1.1 0.9;\n2 1 50 10 0 0 1 1 0 230 1 1.1 0.9;\n3 1 70 20 0 0 1 1 0 230 1 1.1 0.9;\n];\n"
+        "mpc.bus = [\n1 3 0 0 0 0 1 1 0 230 1 1.1 0.9;\n2 1 50 10 0 0 1 1 0 230 1 1.1 0.9;\n3 2 70 20 0 0 1 1 0 230 1 1.1 0.9;\n];\n"
         "mpc.gen = [\n1 120 0 100 -100 1 100 1 200 0 0 0 0 0 0 0 0 0 0 0 0;\n3 0 0 50 -50 1 100 1 80 0 0 0 0 0 0 0 0 0 0 0 0;\n];\n"
         "mpc.branch = [\n1 2 0.01 0.1 0.02 100 100 100 0 0 1 -360 360;\n2 3 0.01 0.1 0.02 100 100 100 0 0 1 -360 360;\n"
         "1 3 0.01 0.1 0.02 100 100 100 0 0 1 -360 360;\n];\n"

@@ -1,0 +1,30 @@
+"""Energy accounts of platforms, and the proof that nothing was lost or made."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multiscale.operation import OperatingTree
+
+ENERGY_TERMS = ("demand", "photovoltaics", "import", "export", "peer to peer", "curtailed", "unserved", "storage losses")
+
+
+def energy_account(tree: OperatingTree, platform: str, schedule: np.ndarray) -> tuple[np.ndarray, float]:
+    """Energy of a platform over the year from one day's schedule [kWh/a], in the order of ENERGY_TERMS, and the residual.
+
+    The residual is what remains of ``import - export + photovoltaics + unserved - demand - storage losses``, relative to the demand [1].
+    """
+    program, hours = tree.platforms[platform], tree.horizon.hours_per_year
+    fleet = tree.fleets[platform].data
+
+    def total(name: str) -> float:
+        return float((hours * program.columns.array(name, schedule).values).sum()) if name in program.columns else 0.0
+
+    demand = float((hours * fleet.demand.values).sum()) + total("ev") + total("heat_pump")
+    available = float((hours * fleet.pv.values).sum())
+    used = total("pv")
+    storage = total("charge") - total("discharge")
+    traded = max(total("buy") - total("import"), 0.0) if "buy" in program.columns else 0.0
+    terms = np.array([demand, used, total("import"), total("export"), traded, available - used, total("unserved"), storage])
+    balance = terms[2] - terms[3] + terms[1] + terms[6] - demand - storage
+    return terms, abs(balance) / max(demand, 1.0)

@@ -1,0 +1,206 @@
+"""SCIP's side of branch and cut over investment: solve the rest exactly at integer leader points, then exclude the point."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from pyscipopt import SCIP_RESULT, Conshdlr
+from pyscipopt.scip import Expr, ExprCons, Term
+
+from multiscale.bilevel.bounds import DualBounds
+from multiscale.bilevel.description import BilevelProblem
+from multiscale.bilevel.price_search import PriceSearch
+from multiscale.bilevel.response import Response
+from multiscale.bilevel.scip_model import build_model, create_solution
+from multiscale.bilevel.search import DecisionSearch
+from multiscale.bilevel.single_level import SingleLevel
+from multiscale.bilevel.value_cuts import value_cut
+
+
+@dataclass(frozen=True)
+class LazyData:
+    """What the handler needs beside the relaxation.
+
+    Attributes:
+        inner: an exact single-level program, solved with the integers fixed where no faster exact way exists.
+        bounds: multiplier bounds for value cuts.
+        costs: columns, weights and constant of each follower's cost in the relaxation.
+        gap: relative gap of the whole solve.
+    """
+
+    inner: SingleLevel
+    bounds: list[DualBounds]
+    costs: list[tuple[np.ndarray, np.ndarray, float]]
+    gap: float
+
+
+class LazyFollowers(Conshdlr):
+    """At an integer leader point: exact value, injection, value cuts, and a row that excludes the point.
+
+    Every excluded point was solved to ``floor`` or better: the bound of the whole problem is the smaller of SCIP's bound and
+    ``floor``. Only points injected from here pass ``conscheck``: what SCIP finds by itself has no optimal follower.
+    """
+
+    def __init__(self, problem: BilevelProblem, single: SingleLevel, variables: list[Any], data: LazyData, search: DecisionSearch, deadline: float) -> None:
+        self.problem, self.single, self.variables, self.data, self.search, self.deadline = problem, single, variables, data, search, deadline
+        self.prices = PriceSearch(problem, search.responder)
+        self.integers = search.integral
+        self.best: Response | None = search.best
+        self.floor = np.inf
+        self.visited: dict[bytes, float] = {}
+        self.injecting = False
+        self.unsolved = False
+        self.sub_seconds = 0.0
+
+    # Callbacks of SCIP.
+
+    def conscheck(self, constraints: object, solution: Any, *rest: object) -> dict[str, Any]:
+        """Only injected points are bilevel feasible."""
+        del constraints, solution, rest
+        return {"result": SCIP_RESULT.FEASIBLE if self.injecting else SCIP_RESULT.INFEASIBLE}
+
+    def consenfolp(self, constraints: object, count: int, infeasible: bool) -> dict[str, Any]:
+        """Enforce an LP solution."""
+        del constraints, count, infeasible
+        return self._enforce()
+
+    def consenfops(self, constraints: object, count: int, infeasible: bool, objinfeasible: bool) -> dict[str, Any]:
+        """Enforce a pseudo solution."""
+        del constraints, count, infeasible, objinfeasible
+        return self._enforce()
+
+    def conslock(self, constraint: object, locktype: Any, positive: int, negative: int) -> None:
+        """The integers matter in both directions."""
+        del constraint
+        for k in self.integers:
+            self.model.addVarLocksType(self.variables[k], locktype, positive + negative, positive + negative)
+
+    def _enforce(self) -> dict[str, Any]:
+        u = np.array([self.model.getSolVal(None, self.variables[k]) for k in self.integers])
+        if np.abs(u - np.round(u)).max(initial=0.0) > 1e-5:
+            return {"result": SCIP_RESULT.INFEASIBLE}
+        u = np.round(u)
+        y = np.array([self.model.getSolVal(None, v) for v in self.variables[: self.single.leader_size]])
+        y[self.integers] = u
+        y = self.search.clipped(y)
+        if u.tobytes() not in self.visited:
+            answers = self.visit(y)
+            if answers is None:
+                self.unsolved = True
+                self.model.interruptSolve()
+                return {"result": SCIP_RESULT.INFEASIBLE}
+            self._add_value_cuts(answers)
+        self._exclude(u)
+        return {"result": SCIP_RESULT.CONSADDED}
+
+    # Exact solution at fixed integers.
+
+    def visit(self, y: np.ndarray, *, inject: bool = True) -> list[list[np.ndarray]] | None:
+        """Solve exactly at the integers of ``y``; answers of the followers for value cuts, or None if it could not be solved."""
+        began = time.perf_counter()
+        cutoff = np.inf if self.best is None else self.best.objective - 0.1 * self.data.gap * abs(self.best.objective)
+        response, bound = self._exact(y, cutoff)
+        self.sub_seconds += time.perf_counter() - began
+        if np.isnan(bound):
+            return None
+        self.visited[y[self.integers].tobytes()] = bound
+        self.floor = min(self.floor, bound)
+        answers = []
+        if response is not None:
+            answers.append(response.primal)
+            if response.better_than(self.best, self.search.tolerance):
+                self.best = response
+                if inject:
+                    self._inject(response)
+        found = self.search.responder.answer(response.y if response is not None else y)
+        if isinstance(found, tuple):
+            answers.append(found[0])
+        return answers
+
+    def _exact(self, y: np.ndarray, cutoff: float) -> tuple[Response | None, float]:
+        gap = 0.1 * self.data.gap
+        if self.prices.applies:
+            answer = self.prices.solve(y, gap=gap, cutoff=cutoff)
+            if answer is not None:
+                return answer.response, answer.bound
+        return self._by_inner(y, cutoff, gap)
+
+    def _by_inner(self, y: np.ndarray, cutoff: float, gap: float) -> tuple[Response | None, float]:
+        """The exact single-level program with the integers fixed."""
+        inner = self.data.inner
+        lower, upper = inner.lower.copy(), inner.upper.copy()
+        lower[self.integers] = upper[self.integers] = y[self.integers]
+        model, variables = build_model(replace(inner, lower=lower, upper=upper))
+        settings = {
+            "limits/time": max(0.5, self.deadline - time.perf_counter()),
+            "limits/gap": gap,
+            "nlp/disable": True,
+            "numerics/feastol": 1e-7,
+            "parallel/maxnthreads": 1,
+            "misc/catchctrlc": False,
+        }
+        for key, value in settings.items():
+            model.setParam(key, value)
+        known = self.search.try_decision(y, budget=12)
+        if known is not None:
+            model.addSol(create_solution(model, variables, inner, inner.complete(known.y, known.primal, known.dual)), free=True)
+        if np.isfinite(cutoff):
+            # Points above the cutoff need no exact value.
+            model.addCons(_objective_row(inner, variables, cutoff)) if inner.objective.is_linear else None
+        model.optimize()
+        status = model.getStatus()
+        if status == "infeasible":
+            return known, cutoff if np.isfinite(cutoff) else np.inf
+        if status not in ("optimal", "gaplimit"):
+            return known, np.nan
+        best = model.getBestSol()
+        v = np.array([best[variable] for variable in variables])
+        bound = float(model.getDualbound())
+        decision = self.search.clipped(v[: inner.leader_size])
+        response = self.search.responder.respond(decision, thorough=True)
+        if response is not None and response.violation[0] > self.search.tolerance:
+            response = self.search.search_prices(decision, budget=24) if self.search.prices.size else None
+        if response is None or (known is not None and known.objective < response.objective):
+            response = known
+        return response, min(bound, np.inf if response is None else response.objective)
+
+    # Rows.
+
+    def _exclude(self, u: np.ndarray) -> None:
+        """``sum over u' = 0 of u  +  sum over u' = 1 of (1 - u)  >=  1``."""
+        content = {Term(self.variables[k]): (1.0 if value < 0.5 else -1.0) for k, value in zip(self.integers, u, strict=True)}
+        if not content:
+            content = {Term(self.variables[0]): 0.0}
+        self.model.addCons(ExprCons(Expr(content), lhs=1.0 - float(u.sum()), rhs=None), name="visited")
+
+    def _add_value_cuts(self, answers: list[list[np.ndarray]]) -> None:
+        for answer in answers:
+            for f, follower in enumerate(self.problem.followers):
+                cut = value_cut(self.problem.leader, follower, self.data.bounds[f], answer[f])
+                if cut is None:
+                    continue
+                columns, weights, constant = self.data.costs[f]
+                content: dict[Any, float] = {}
+                for j, weight in [*zip(columns.tolist(), weights.tolist(), strict=True), *((int(k), -cut[0][k]) for k in np.flatnonzero(cut[0]))]:
+                    term = Term(self.variables[j])
+                    content[term] = content.get(term, 0.0) + weight
+                self.model.addCons(ExprCons(Expr(content), lhs=None, rhs=cut[1] - constant), name="value")
+
+    def _inject(self, response: Response) -> None:
+        v = self.single.complete(response.y, response.primal, response.dual)
+        self.injecting = True
+        try:
+            self.model.trySol(create_solution(self.model, self.variables, self.single, v), printreason=False)
+        finally:
+            self.injecting = False
+
+
+def _objective_row(inner: SingleLevel, variables: list[Any], cutoff: float) -> Any:
+    content: dict[Any, float] = {}
+    for column, weight in zip(inner.objective.columns.tolist(), inner.objective.coefficients.tolist(), strict=True):
+        term = Term(variables[column])
+        content[term] = content.get(term, 0.0) + weight
+    return ExprCons(Expr(content), lhs=None, rhs=cutoff - inner.objective.constant)

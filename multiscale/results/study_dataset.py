@@ -1,0 +1,324 @@
+"""Gather the answer of a study into one dataset and a flat summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from multiscale.assessment import ENERGY_TERMS, energy_account, prosumer_bills
+
+if TYPE_CHECKING:
+    from multiscale.study import Scenario, StudyAnswer
+
+
+def study_dataset(answer: StudyAnswer) -> xr.Dataset:
+    """One dataset with everything a study found; every variable has a unit and a long name."""
+    parts = [
+        _network(answer),
+        _options(answer),
+        _operation(answer),
+        _power_flow(answer),
+        _money(answer),
+        _prosumers(answer),
+        _energy(answer),
+        _mechanisms(answer),
+        _aggregation(answer),
+    ]
+    return xr.merge(parts, join="outer", compat="no_conflicts")
+
+
+def _named(dims: str | tuple[str, ...], values: Any, unit: str, meaning: str) -> tuple[Any, ...]:
+    array = np.asarray(values)
+    attributes = {"long_name": meaning} | ({"units": unit} if array.dtype.kind in "fiu" else {})
+    return dims, array, attributes
+
+
+def _network(answer: StudyAnswer) -> xr.Dataset:
+    system = answer.case.system
+    dsos = system.at_level("dso")
+    ours = [*dsos, *(c for d in dsos for c in system.children(d))]
+    branches = system.branches.isel(branch=np.flatnonzero(np.isin(system.branches.node.values, ours)))
+    ends = set(branches.from_bus.values.tolist()) | set(branches.to_bus.values.tolist())
+    buses = system.buses.isel(bus=np.flatnonzero(np.isin(system.buses.bus.values, list(ends))))
+    built = {str(system.options.branch.sel(option=o).item()) for o, yes in answer.plan.design.built.items() if yes}
+    horizon = answer.case.horizon
+    return xr.Dataset(
+        {
+            "bus_x": _named("bus", buses.x.values, "degree", "longitude, or schematic coordinate"),
+            "bus_y": _named("bus", buses.y.values, "degree", "latitude, or schematic coordinate"),
+            "bus_vn_kv": _named("bus", buses.vn_kv.values, "kV", "nominal voltage"),
+            "bus_v_min": _named("bus", buses.v_min_pu.values, "pu", "lowest permitted voltage"),
+            "bus_v_max": _named("bus", buses.v_max_pu.values, "pu", "highest permitted voltage"),
+            "bus_node": _named("bus", buses.node.values, "", "node that owns the bus"),
+            "branch_from": _named("branch", branches.from_bus.values, "", "end towards the higher voltage"),
+            "branch_to": _named("branch", branches.to_bus.values, "", "other end"),
+            "branch_kind": _named("branch", branches.kind.values, "", "line or transformer"),
+            "branch_node": _named("branch", branches.node.values, "", "node that owns the branch"),
+            "branch_in_service": _named("branch", branches.in_service.values.astype(int), "1", "1 where the branch carries current"),
+            "branch_rating": _named("branch", branches.rating_kva.values, "kVA", "rating before the plan"),
+            "branch_built": _named("branch", np.isin(branches.branch.values, list(built)).astype(int), "1", "1 where the branch is reinforced"),
+            "period_hours": _named("period", horizon.hours_per_year, "h/a", "hours of the year that the period stands for"),
+            "node_level": _named("node", system.nodes.level.values, "", "level of the hierarchy"),
+            "node_parent": _named("node", system.nodes.parent.values, "", "node above"),
+        },
+        coords={
+            "bus": buses.bus.values,
+            "branch": branches.branch.values,
+            "node": system.nodes.node.values,
+            "period": horizon.labels,
+            "day": ("period", np.repeat(np.array(horizon.names or tuple(str(d.date()) for d in horizon.days)), horizon.steps)),
+        },
+    )
+
+
+def _options(answer: StudyAnswer) -> xr.Dataset:
+    options, economics = answer.case.system.options, answer.case.economics
+    annuity = options.cost_eur.values * np.array([economics.annuity(n) for n in options.lifetime_years.values.tolist()])
+    built = np.array([int(answer.plan.design.built.get(o, False)) for o in options.option.values.tolist()], dtype=int)
+    loading = {b: v for need in answer.case.need.values() for b, v in need.loading.items()}
+    return xr.Dataset(
+        {
+            "option_branch": _named("option", options.branch.values, "", "branch that would be reinforced"),
+            "option_built": _named("option", built, "1", "1 where the plan builds it"),
+            "option_cost": _named("option", options.cost_eur.values, "EUR", "investment"),
+            "option_annuity": _named("option", annuity, "EUR/a", "yearly cost"),
+            "option_added_rating": _named("option", options.added_rating_kva.values, "kVA", "rating added"),
+            "option_measure": _named("option", options.measure.values, "", "what is built"),
+            "option_need": _named(
+                "option",
+                np.array([loading.get(b, np.nan) for b in options.branch.values.tolist()]),
+                "%",
+                "loading of the usable rating without any response",
+            ),
+        },
+        coords={"option": options.option.values},
+    )
+
+
+def _by_period(values: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(values, axis=-1)
+
+
+def _operation(answer: StudyAnswer) -> xr.Dataset:
+    nodes, labels = answer.case.system.nodes.node.values.tolist(), answer.case.horizon.labels
+    periods = len(labels)
+
+    def filled(per_day: list[Mapping[str, np.ndarray]]) -> np.ndarray:
+        out = np.full((len(nodes), periods), np.nan)
+        for i, node in enumerate(nodes):
+            if all(node in day for day in per_day):
+                out[i] = _by_period([np.asarray(day[node]) for day in per_day])
+        return out
+
+    plan, today = answer.plan.outcomes, answer.today.outcomes
+    published = [{c: s.import_price for c, s in o.signals.items()} or o.platform_price for o in plan]
+    exported = [{c: s.export_price for c, s in o.signals.items()} or o.platform_price for o in plan]
+    boundary = [o.energy_price for o in plan]
+    dims = ("node", "period")
+    return xr.Dataset(
+        {
+            "import_price": _named(
+                dims, filled([dict(a) | dict(b) for a, b in zip(published, boundary, strict=True)]), "EUR/kWh", "price of energy from above"
+            ),
+            "export_price": _named(
+                dims, filled([dict(a) | dict(b) for a, b in zip(exported, boundary, strict=True)]), "EUR/kWh", "price of energy sold upwards"
+            ),
+            "exchange": _named(
+                ("scenario", *dims),
+                np.stack([filled([o.exchange for o in today]), filled([o.exchange for o in plan])]),
+                "kW",
+                "power drawn from above",
+            ),
+            "exchange_integrated": _named(
+                dims, filled([day.outcomes["integrated"].exchange for day in answer.days]), "kW", "power drawn from above in the integrated optimum"
+            ),
+            "exchange_forecast": _named(
+                dims, filled([day.forecast.exchange for day in answer.days]), "kW", "power drawn from above as the parent forecast it"
+            ),
+        },
+        coords={"node": nodes, "period": labels, "scenario": ["today", "plan"]},
+    )
+
+
+def _power_flow(answer: StudyAnswer) -> xr.Dataset:
+    def joined(scenario: Scenario, name: str) -> xr.DataArray:
+        dimension = "branch" if name == "loading" else "bus"
+        parts = [v.result[name] for v in scenario.verification.values()]
+        whole = xr.concat(parts, dim=dimension)
+        return whole.isel({dimension: np.unique(whole[dimension].values, return_index=True)[1]})
+
+    out = {}
+    for name, unit, meaning in (("loading", "%", "loading of the rating under AC power flow"), ("voltage", "pu", "voltage under AC power flow")):
+        array = xr.concat([joined(answer.today, name), joined(answer.plan, name)], dim="scenario")
+        array.attrs = {"units": unit, "long_name": meaning}
+        out[name] = array.drop_vars([c for c in array.coords if c not in array.dims])
+    losses = np.stack([sum(v.result.losses.values for v in s.verification.values()) for s in (answer.today, answer.plan)])
+    out["losses"] = xr.DataArray(
+        losses, dims=("scenario", "period"), attrs={"units": "kW", "long_name": "losses of distribution under AC power flow"}
+    )
+    return xr.Dataset(out).assign_coords(scenario=["today", "plan"], period=answer.case.horizon.labels)
+
+
+def _money(answer: StudyAnswer) -> xr.Dataset:
+    ledgers = [answer.today.ledger.arrays(), answer.plan.ledger.arrays()]
+    joined = xr.concat(ledgers, dim="scenario").assign_coords(scenario=["today", "plan"])
+    for name in joined.data_vars:
+        joined[name].attrs = ledgers[0][name].attrs
+    return joined
+
+
+def _prosumers(answer: StudyAnswer) -> xr.Dataset:
+    system = answer.case.system
+    members = system.prosumers
+    bills = np.zeros((2, members.sizes["prosumer"]))
+    place = {p: i for i, p in enumerate(members.prosumer.values.tolist())}
+    for s, scenario in enumerate((answer.today, answer.plan)):
+        for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
+            for platform, fleet in tree.fleets.items():
+                where = [place[p] for p in fleet.data.prosumer.values.tolist()]
+                bills[s, where] += prosumer_bills(tree, platform, outcome)
+    return xr.Dataset(
+        {
+            "bill": _named(("scenario", "prosumer"), bills, "EUR/a", "yearly bill for energy, charge, levy and fee"),
+            "prosumer_node": _named("prosumer", members.node.values, "", "platform"),
+            "prosumer_category": _named("prosumer", members.category.values, "", "kind of customer"),
+        },
+        coords={"scenario": ["today", "plan"], "prosumer": members.prosumer.values},
+    )
+
+
+def _energy(answer: StudyAnswer) -> xr.Dataset:
+    platforms = list(answer.case.fleets)
+    total = np.zeros((2, len(platforms), len(ENERGY_TERMS)))
+    for s, scenario in enumerate((answer.today, answer.plan)):
+        for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
+            for i, platform in enumerate(platforms):
+                total[s, i] += energy_account(tree, platform, outcome.platform_x[platform])[0]
+    return xr.Dataset(
+        {"energy": _named(("scenario", "node", "term"), total, "kWh/a", "energy of the platform over the year")},
+        coords={"scenario": ["today", "plan"], "node": platforms, "term": list(ENERGY_TERMS)},
+    )
+
+
+def _mechanisms(answer: StudyAnswer) -> xr.Dataset:
+    names = list(answer.days[0].outcomes)
+    cost = [sum(day.outcomes[n].cost for day in answer.days) for n in names]
+    bound = sum(day.outcomes["integrated"].bound for day in answer.days)
+    return xr.Dataset(
+        {
+            "cost_of": _named("mechanism", np.array(cost), "EUR/a", "cost of operation under the mechanism"),
+            "bound": _named((), np.array(bound), "EUR/a", "proven lower bound on the cost of operation"),
+        },
+        coords={"mechanism": names},
+    )
+
+
+def _aggregation(answer: StudyAnswer) -> xr.Dataset:
+    error = answer.case.aggregation.error
+    measures = list(error.data_vars)
+    horizon = answer.case.horizon
+    return xr.Dataset(
+        {
+            "aggregation_error": _named(
+                ("feature", "measure"), np.stack([error[m].values for m in measures], axis=1), "%", "error of the representative days"
+            ),
+            "day_weight": _named("representative_day", np.array(horizon.weights), "d/a", "days of the year that the day stands for"),
+            "day_date": _named("representative_day", np.array([str(d.date()) for d in horizon.days]), "", "date of the day"),
+        },
+        coords={
+            "feature": error.feature.values,
+            "measure": measures,
+            "representative_day": list(horizon.names or (str(d.date()) for d in horizon.days)),
+        },
+    )
+
+
+def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
+    """The flat summary: key -> (value, unit)."""
+    case, system = answer.case, answer.case.system
+    summary: dict[str, tuple[Any, str]] = {
+        "system.platforms": (len(system.at_level("platform")), "1"),
+        "system.prosumers": (int(system.prosumers.sizes["prosumer"]), "1"),
+        "system.buses": (int(system.buses.sizes["bus"]), "1"),
+        "system.dsos": (len(system.at_level("dso")), "1"),
+        "system.options": (int(system.options.sizes["option"]), "1"),
+    }
+    summary |= _plan_summary(answer)
+    summary |= _coordination_summary(answer)
+    for scenario in (answer.plan, answer.today):
+        prefix = "ac." if scenario.name == "plan" else "ac.today."
+        checks = list(scenario.verification.values())
+        summary[f"{prefix}max_line_overload"] = (max(v.max_line_overload for v in checks), "%")
+        summary[f"{prefix}max_voltage_violation"] = (max(v.max_voltage_violation for v in checks), "pu")
+        summary[f"{prefix}violations"] = (sum(len(v.violations) for v in checks), "1")
+    residuals = [
+        energy_account(t, p, o.platform_x[p])[1]
+        for s in (answer.today, answer.plan)
+        for t, o in zip(s.trees, s.outcomes, strict=True)
+        for p in t.fleets
+    ]
+    summary["ledger.energy_residual"] = (max(residuals), "1")
+    summary["ledger.money_residual"] = (max(answer.today.ledger.residual, answer.plan.ledger.residual), "1")
+    change = answer.plan.ledger.welfare - answer.today.ledger.welfare
+    arrays = answer.plan.ledger.arrays()
+    for k, who in enumerate(arrays.stakeholder.values.tolist()):
+        summary[f"assess.gain.{who.replace(' ', '_')}"] = (float(change[k]), "EUR/a")
+    summary["assess.gain_prosumers"] = (float(change[0]), "EUR/a")
+    summary["assess.social_cost_today"] = (answer.today.ledger.social_cost, "EUR/a")
+    summary["assess.social_cost_plan"] = (answer.plan.ledger.social_cost, "EUR/a")
+    for feature, value in zip(case.aggregation.error.feature.values.tolist(), case.aggregation.error.energy.values.tolist(), strict=True):
+        summary[f"horizon.energy_error.{feature.replace(' ', '_')}"] = (value, "%")
+    return summary
+
+
+def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
+    plans = list(answer.plans.values())
+    if not plans:
+        return {}
+    objective, bound = sum(p.objective for p in plans), sum(p.bound for p in plans)
+    options = answer.case.system.options
+    conventional = sum(need.investment(options) for need in answer.case.need.values())
+    investment = sum(p.investment for p in plans)
+    return {
+        "plan.objective": (objective, "EUR/a"),
+        "plan.bound": (bound, "EUR/a"),
+        "plan.gap": ((objective - bound) / max(abs(objective), 1.0), "1"),
+        "plan.certificate.follower_gap": (max(p.follower_gap for p in plans), "1"),
+        "plan.charge": (plans[0].charge if len(plans) == 1 else float(np.mean([p.charge for p in plans])), "EUR/kWh"),
+        "plan.charge_today": (float(np.mean(list(answer.today.design.network_charge.values()))), "EUR/kWh"),
+        "plan.revenue": (sum(p.revenue for p in plans), "EUR/a"),
+        "plan.allowed_revenue": (sum(p.allowed_revenue for p in plans), "EUR/a"),
+        "plan.investment": (investment, "EUR"),
+        "plan.reinforcements": (sum(sum(p.built.values()) for p in plans), "1"),
+        "plan.conventional_investment": (conventional, "EUR"),
+        "plan.deferred_investment": (conventional - investment, "EUR"),
+        "plan.bought_pv": (sum(b[0] for p in plans for b in p.bought.values()), "kW"),
+        "plan.bought_storage": (sum(b[1] for p in plans for b in p.bought.values()), "kWh"),
+    }
+
+
+def _coordination_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
+    name = answer.plan.outcomes[0].mechanism
+    cost = sum(day.outcomes[name].cost for day in answer.days)
+    bound = sum(day.outcomes["integrated"].bound for day in answer.days)
+    flat = sum(day.outcomes["flat"].cost for day in answer.days)
+    value = flat - bound
+    return {
+        "coordination.mechanism": (name, ""),
+        "coordination.cost": (cost, "EUR/a"),
+        "coordination.bound": (bound, "EUR/a"),
+        "coordination.gap": ((cost - bound) / max(abs(cost), 1.0), "1"),
+        "coordination.integrated_gap": (
+            (sum(day.outcomes["integrated"].cost for day in answer.days) - bound) / max(abs(bound), 1.0),
+            "1",
+        ),
+        "coordination.flat_cost": (flat, "EUR/a"),
+        "coordination.value": (value, "EUR/a"),
+        "coordination.value_reached": ((flat - cost) / value if value > 1e-6 * abs(bound) else 1.0, "1"),
+        "coordination.rounds": (max(day.outcomes[name].rounds for day in answer.days), "1"),
+        "coordination.messages": (sum(day.outcomes[name].traffic.messages for day in answer.days), "1"),
+        "coordination.bytes": (sum(day.outcomes[name].traffic.bytes for day in answer.days), "B"),
+    }

@@ -1,0 +1,360 @@
+"""The pipeline of one study: build, plan, coordinate, verify, assess, report."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from multiscale import bilevel
+from multiscale.assessment import Ledger, settle_day
+from multiscale.coordination.day import CoordinatedDay, coordinate_day, uncoordinated_day
+from multiscale.coordination.engine import DaskEngine, SerialEngine, make_engine
+from multiscale.coordination.outcome import Outcome
+from multiscale.operation import Adoption, Design, OperatingTree, Transmission
+from multiscale.operation.tree import dso_reference
+from multiscale.planning import ConventionalNeed, Plan, conventional_need, planning_problem, solve_plan
+from multiscale.planning.candidates import candidate_branches
+from multiscale.results.run_folder import NoAnswerError, RunFolder
+from multiscale.results.run_result import RunResult
+from multiscale.results.study_dataset import study_dataset, study_summary
+from multiscale.sources import reinforcement_costs
+from multiscale.sources.selection import study_system
+from multiscale.system import Economics, Fleet, InvalidSystemError, LoadingLimits, System, reinforcement_options, validate
+from multiscale.system.yearly import yearly_courses
+from multiscale.timeline import Aggregation, Horizon, representative_days
+from multiscale.verification.ac import Verification, ac_verify
+from multiscale.verification.injections import bus_injections
+
+if TYPE_CHECKING:
+    from multiscale.config import StudyConfig
+
+logger = logging.getLogger(__name__)
+
+STAGES = ("build", "plan", "operate", "verify", "assess")
+
+
+@dataclass(frozen=True)
+class StudyCase:
+    """What a study is about, before anybody decides.
+
+    Attributes:
+        system: with its reinforcement options.
+        aggregation: representative days and their error.
+        economics, limits: assumptions.
+        fleets: platform -> prosumers over all representative days.
+        need: DSO -> loading without any response of prosumers.
+        adoption: platform -> capacity its prosumers may buy.
+    """
+
+    system: System
+    aggregation: Aggregation
+    economics: Economics
+    limits: LoadingLimits
+    fleets: Mapping[str, Fleet]
+    need: Mapping[str, ConventionalNeed]
+    adoption: Mapping[str, Adoption]
+
+    @property
+    def horizon(self) -> Horizon:
+        """The representative days."""
+        return self.aggregation.horizon
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One way things may be, operated over all days.
+
+    Attributes:
+        name: ``today`` or ``plan``.
+        design: reinforcements and charges in force.
+        trees: programs of each day.
+        outcomes: operation of each day.
+        ledger: payments and costs over the year.
+        verification: DSO -> AC power flow of all periods.
+    """
+
+    name: str
+    design: Design
+    trees: tuple[OperatingTree, ...]
+    outcomes: tuple[Outcome, ...]
+    ledger: Ledger
+    verification: Mapping[str, Verification]
+
+
+@dataclass(frozen=True)
+class StudyAnswer:
+    """Everything a study found.
+
+    Attributes:
+        case: what it is about.
+        energy_price: DSO -> forecast nodal price the planner saw [EUR/kWh], (period,).
+        plans: DSO -> plan (empty without planning).
+        days: operation under the plan, day by day, with the reference mechanisms.
+        today: nobody trades, nothing is built.
+        plan: the plan in force, under the mechanism of the study.
+    """
+
+    case: StudyCase
+    energy_price: Mapping[str, np.ndarray]
+    plans: Mapping[str, Plan]
+    days: tuple[CoordinatedDay, ...]
+    today: Scenario
+    plan: Scenario
+
+
+def run_study(config: StudyConfig) -> RunResult:
+    """Run a study and write its folder.
+
+    Raises:
+        InvalidSystemError: the data has problems; all are listed.
+        NoAnswerError: no plan satisfies the conditions, or none was found in time.
+        RunFolderError: the output folder cannot be written.
+    """
+    with RunFolder.create(config) as run:
+        run.progress.announce([*STAGES, "write", "report"])
+        with run.progress.stage("build"):
+            case = build_case(config)
+        with make_engine(config.engine.kind, config.engine.workers, config.engine.address) as engine:
+            with run.progress.stage("plan") as stage:
+                stage.update(f"{case.system.options.sizes['option']} options")
+                energy_price = forecast_prices(case)
+                plans = make_plans(config, case, energy_price)
+            with run.progress.stage("operate") as stage:
+                grown = with_bought_capacity(case, plans)
+                days, plan = operate_plan(config, grown, plans, engine)
+                stage.update("without trade and plan")
+                today = operate_today(case, energy_price, engine)
+        with run.progress.stage("verify"):
+            today = verified(case, today)
+            plan = verified(grown, plan, plans)
+        with run.progress.stage("assess"):
+            answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan)
+            dataset, summary = study_dataset(answer), study_summary(answer)
+        status = "optimal" if all(p.status == "optimal" for p in plans.values()) else "feasible"
+        return run.finish(dataset, summary, status, {"solvers": solver_versions(), "notes": list(case.system.notes), "certificates": certificates(plans)})
+
+
+def build_case(config: StudyConfig) -> StudyCase:
+    """System, representative days, fleets and reinforcement options of a study."""
+    source = {"simbench": {"code": config.system.code, "co2_price": config.costs.co2_price}, "tiny": {}}.get(
+        config.system.kind, {"path": config.system.path}
+    )
+    system = study_system(
+        config.system.kind,
+        dsos=config.system.dsos,
+        platforms=config.system.platforms,
+        growth=config.system.growth.scenario(),
+        name=config.system.name,
+        **source,
+    )
+    economics, limits = config.economics(), LoadingLimits()
+    dsos = system.at_level("dso")
+    courses = yearly_courses(system, dsos)
+    peaks = {"net load": "peak demand"} if config.horizon.peaks else {}
+    if config.horizon.peaks and config.horizon.days >= 3:
+        peaks["feed-in"] = "peak feed-in"
+    aggregation = representative_days(courses, config.horizon.days, config.horizon.step_hours, peaks, config.horizon.seed)
+    horizon = aggregation.horizon
+    fleets = {p: system.fleet(p, horizon) for p in system.at_level("platform")}
+    need = {d: conventional_need(system, d, horizon, fleets, limits) for d in dsos}
+    if not len(system.options.option):
+        table = config.costs.reinforcement_table
+        costs = reinforcement_costs() if table == "default" else pd.read_csv(table, comment="#")
+        branches = [b for d in dsos for b in candidate_branches(need[d], config.planning.candidates)]
+        system = system.replace(options=reinforcement_options(system, branches, costs))
+    problems = validate(system)
+    if problems:
+        raise InvalidSystemError(problems)
+    adoption = {p: adoption_limits(f, horizon, system) for p, f in fleets.items()} if config.planning.adoption else {}
+    return StudyCase(system, aggregation, economics, limits, fleets, need, adoption)
+
+
+def adoption_limits(fleet: Fleet, horizon: Horizon, system: System) -> Adoption:
+    """What a platform's prosumers may buy together: up to 5 kW of PV and 5 kWh of storage each.
+
+    The yield of new PV is that of all PV in the studied networks, per kW installed.
+    """
+    devices = system.devices
+    pv = np.flatnonzero(devices.kind.values == "pv")
+    rating = devices.p_kw.values[pv]
+    course, _ = horizon.sample(system.profiles, devices.profile.values[pv])
+    yielded = (rating[:, None] * course).sum(axis=0) / rating.sum() if rating.sum() > 0 else np.zeros(horizon.periods)
+    return Adoption(np.array([5.0 * fleet.size]), np.array([5.0 * fleet.size]), yielded)
+
+
+def forecast_prices(case: StudyCase) -> dict[str, np.ndarray]:
+    """Nodal price at every DSO [EUR/kWh] when its platforms do nothing clever: what the planner expects of the wholesale market."""
+    transmission = Transmission(case.system, case.horizon, case.economics)
+    drawn = np.array([dso_reference(case.system, d, case.horizon, case.fleets) for d in transmission.children])
+    return dict(zip(transmission.children, transmission.dispatch(drawn).price, strict=True))
+
+
+def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, np.ndarray]) -> dict[str, Plan]:
+    """A plan for every DSO, each to a proven gap."""
+    if config.planning.kind == "none":
+        return {}
+    plans = {}
+    dsos = case.system.at_level("dso")
+    for dso in dsos:
+        problem = planning_problem(
+            case.system, dso, case.horizon, case.economics, case.fleets, case.system.options, energy_price[dso], limits=case.limits, adoption=case.adoption
+        )
+        try:
+            plans[dso] = solve_plan(
+                problem,
+                charge_range=(config.tariff.charge_min, config.tariff.charge_max),
+                tolerance=config.planning.recovery_tolerance,
+                gap=config.planning.gap,
+                time_limit=config.planning.time_limit_s / len(dsos),
+                method=config.planning.method,
+                seed=config.solver.seed,
+            )
+        except bilevel.BilevelError as error:
+            raise NoAnswerError("infeasible", str(error)) from error
+    return plans
+
+
+def with_bought_capacity(case: StudyCase, plans: Mapping[str, Plan]) -> StudyCase:
+    """The case with the PV and storage that prosumers buy in answer to the plan, shared among them by their yearly demand."""
+    fleets = dict(case.fleets)
+    for plan in plans.values():
+        for platform, (pv_kw, battery_kwh) in plan.bought.items():
+            if pv_kw > 1e-6 or battery_kwh > 1e-6:
+                fleets[platform] = fleets[platform].with_more(pv_kw, battery_kwh, case.adoption[platform].pv_yield)
+    return StudyCase(case.system, case.aggregation, case.economics, case.limits, fleets, case.need, case.adoption)
+
+
+def operate_plan(
+    config: StudyConfig, case: StudyCase, plans: Mapping[str, Plan], engine: SerialEngine | DaskEngine
+) -> tuple[list[CoordinatedDay], Scenario]:
+    """Operate every day under the plans, with the mechanism of the study beside the references."""
+    built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
+    charges = {dso: plan.charge for dso, plan in plans.items()} or {d: case.economics.existing_network_cost for d in case.system.at_level("dso")}
+    design = Design(built, charges)
+    days = []
+    for k in range(len(case.horizon.days)):
+        fleets = {p: f.day(k) for p, f in case.fleets.items()}
+        days.append(
+            coordinate_day(
+                case.system,
+                case.horizon.day(k),
+                case.economics,
+                fleets,
+                design,
+                engine,
+                mechanism=config.coordination.kind,
+                signal=config.coordination.signal,
+                gap=config.coordination.import_export_gap,
+                slope=config.coordination.slope,
+                limits=case.limits,
+            )
+        )
+    outcomes = tuple(day.outcomes[config.coordination.kind] for day in days)
+    return days, Scenario("plan", design, tuple(day.tree for day in days), outcomes, Ledger(), {})
+
+
+def operate_today(case: StudyCase, energy_price: Mapping[str, np.ndarray], engine: SerialEngine | DaskEngine, rounds: int = 2) -> Scenario:
+    """Operate every day without trade and plan, at the charge that recovers the cost of the existing network.
+
+    The charge follows from the energy it falls on, which depends on it a little: it is updated so many times.
+    """
+    charges = dict.fromkeys(case.system.at_level("dso"), case.economics.existing_network_cost)
+    for number in range(rounds):
+        design = Design({}, charges)
+        results = []
+        for k in range(len(case.horizon.days)):
+            fleets = {p: f.day(k) for p, f in case.fleets.items()}
+            here = {d: price[case.horizon.day_of == k] for d, price in energy_price.items()}
+            results.append(uncoordinated_day(case.system, case.horizon.day(k), case.economics, fleets, design, engine, here, limits=case.limits))
+        if number + 1 < rounds:
+            charges = {d: existing_network_cost(case, d) / charged_energy(case, d, results) for d in charges}
+    return Scenario("today", design, tuple(t for t, _ in results), tuple(o for _, o in results), Ledger(), {})
+
+
+def existing_network_cost(case: StudyCase, dso: str) -> float:
+    """Yearly cost of a DSO's existing network [EUR/a]: a cost per kWh of yearly reference demand."""
+    hours = case.horizon.hours_per_year
+    passive = case.system.passive(dso, case.horizon)
+    demand = (passive.demand.values * hours).sum()
+    for child in case.system.children(dso):
+        data = case.fleets[child].data
+        demand += ((data.demand + data.ev + data.heat_pump).values * hours).sum()
+    return case.economics.existing_network_cost * float(demand)
+
+
+def charged_energy(case: StudyCase, dso: str, results: list[tuple[OperatingTree, Outcome]]) -> float:
+    """Energy that pays the network charge [kWh/a]: imports of platforms (or prosumers) and served passive demand."""
+    total = 0.0
+    for tree, outcome in results:
+        hours = tree.horizon.hours_per_year
+        own = tree.distribution[dso]
+        unserved = own.program.columns.array("unserved", outcome.distribution_x[dso]).values
+        total += float((hours * (case.system.passive(dso, tree.horizon).demand.values.sum(axis=0) - unserved.sum(axis=0))).sum())
+        total += sum(float((tree.platforms[c].outputs["import_energy"].matrix @ outcome.platform_x[c])[0]) for c in own.children)
+    return total
+
+
+def verified(case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | None = None) -> Scenario:
+    """The scenario with its AC power flow and its settled ledger."""
+    added = added_ratings(case.system, scenario.design)
+    verification = {}
+    for dso in case.system.at_level("dso"):
+        injections = xr.concat([bus_injections(t, o, [dso]) for t, o in zip(scenario.trees, scenario.outcomes, strict=True)], dim="period")
+        verification[dso] = ac_verify(case.system, [dso, *case.system.children(dso)], case.horizon, injections, added)
+    ledger = Ledger()
+    for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
+        ledger.add(settle_day(tree, outcome))
+    options, annuity = case.system.options, case.economics.annuity
+    for dso in case.system.at_level("dso"):
+        ledger.pay("distribution operators", "network builders", "existing network", existing_network_cost(case, dso))
+        ledger.bear("network builders", "construction", existing_network_cost(case, dso))
+    for k, option in enumerate(options.option.values.tolist()):
+        if scenario.design.built.get(option, False):
+            yearly = float(options.cost_eur[k]) * annuity(float(options.lifetime_years[k]))
+            ledger.pay("distribution operators", "network builders", "investment", yearly)
+            ledger.bear("network builders", "construction", yearly)
+    e = case.economics
+    for own in (plans or {}).values():
+        for pv_kw, battery_kwh in own.bought.values():
+            yearly = pv_kw * e.pv_cost * annuity(e.pv_lifetime) + battery_kwh * e.battery_cost * annuity(e.battery_lifetime)
+            ledger.pay("prosumers", "equipment suppliers", "equipment", yearly)
+            ledger.bear("equipment suppliers", "construction", yearly)
+    return Scenario(scenario.name, scenario.design, scenario.trees, scenario.outcomes, ledger, verification)
+
+
+def added_ratings(system: System, design: Design) -> dict[str, float]:
+    """Rating added to each branch by what is built [kVA]."""
+    added: dict[str, float] = {}
+    for k, option in enumerate(system.options.option.values.tolist()):
+        if design.built.get(option, False):
+            branch = str(system.options.branch.values[k])
+            added[branch] = added.get(branch, 0.0) + float(system.options.added_rating_kva[k])
+    return added
+
+
+def solver_versions() -> dict[str, str]:
+    """Versions of the solvers, for provenance."""
+    return {name: importlib.metadata.version(name) for name in ("highspy", "pyscipopt", "pandapower", "pyomo")}
+
+
+def certificates(plans: Mapping[str, Plan]) -> dict[str, object]:
+    """Certificates of the plans in plain form, for provenance."""
+    return {
+        dso: {
+            "status": plan.status,
+            "objective": plan.objective,
+            "bound": plan.bound,
+            "gap": plan.gap,
+            "follower gap": plan.follower_gap,
+            "method": dict(plan.solution.methods),
+            "timings": dict(plan.solution.timings),
+        }
+        for dso, plan in plans.items()
+    }

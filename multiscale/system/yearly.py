@@ -1,0 +1,41 @@
+"""A year's course of what hangs below a node, straight from the factored profiles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS
+from multiscale.system.system import System
+
+
+def yearly_courses(system: System, nodes: list[str]) -> pd.DataFrame:
+    """Hourly power [kW] of all devices at the buses of some nodes and of all below them, over the whole year of profiles.
+
+    Returns:
+        Columns: one for each kind of device that occurs, ``net load`` (all loads less all generation) and ``feed-in`` (its negative).
+    """
+    members, stack = set(nodes), list(nodes)
+    while stack:
+        children = system.children(stack.pop())
+        members.update(children)
+        stack += children
+    own_bus = set(system.buses.bus.values[np.isin(system.buses.node.values, list(members))].tolist())
+    devices = system.devices.to_dataframe()
+    devices = devices[devices["bus"].isin(own_bus) & (devices["kind"] != "battery")]
+    time = pd.DatetimeIndex(system.profiles.time.values)
+    profile = {name: k for k, name in enumerate(system.profiles.profile.values.tolist())}
+    values = system.profiles.p.transpose("time", "profile").to_numpy()
+    courses = {}
+    for kind, group in devices.groupby("kind"):
+        rating = group.groupby("profile")["p_kw"].sum()
+        constant = float(rating.get("", 0.0))
+        rating = rating.drop("", errors="ignore")
+        columns = [profile[name] for name in rating.index]
+        courses[str(kind)] = values[:, columns].astype(float) @ rating.to_numpy() + constant
+    frame = pd.DataFrame(courses, index=time).resample("1h").mean()
+    loads = [k for k in LOAD_KINDS if k in frame]
+    generation = [k for k in GENERATION_KINDS if k in frame]
+    frame["net load"] = frame[loads].sum(axis=1) - frame[generation].sum(axis=1)
+    frame["feed-in"] = -frame["net load"]
+    return frame
