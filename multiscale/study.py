@@ -157,9 +157,9 @@ def build_case(config: StudyConfig) -> StudyCase:
     economics, limits = config.economics(), LoadingLimits()
     dsos = system.at_level("dso")
     courses = yearly_courses(system, dsos)
-    peaks = {"net load": "peak demand"} if config.horizon.peaks else {}
+    peaks = {"demand": "peak demand"} if config.horizon.peaks else {}
     if config.horizon.peaks and config.horizon.days >= 3:
-        peaks["feed-in"] = "peak feed-in"
+        peaks["-net load"] = "peak feed-in"
     aggregation = representative_days(courses, config.horizon.days, config.horizon.step_hours, peaks, config.horizon.seed)
     horizon = aggregation.horizon
     fleets = {p: system.fleet(p, horizon) for p in system.at_level("platform")}

@@ -131,15 +131,16 @@ class Aggregation:
 def representative_days(features: pd.DataFrame, count: int, step_hours: float, peaks: dict[str, str] | None = None, seed: int = 0) -> Aggregation:
     """Choose days of a year that stand for all of it.
 
-    The peak days are kept as they are; the others are k-medoids (FasterPAM) of the remaining days in the space of their daily
-    courses, each feature scaled by its peak. Weights start from the cluster sizes and are fitted, at least 1 each and summing to the
-    number of days, so that the energies of the features over the year are met as well as possible (least squares).
+    The peak days are kept as they are; the others start as k-medoids (FasterPAM) of the remaining days in the space of their daily
+    courses, each feature scaled by its peak. Weights are fitted, at least 1 each and summing to the number of days, so that the
+    energies of the features over the year are met as well as possible (least squares, near the cluster sizes). A day of a cluster is
+    then exchanged for another one of the same cluster as long as that lowers the mean of the energy and duration-curve errors.
 
     Args:
         features: evenly spaced time series over whole days (columns = features, e.g. demand, PV, residual load).
         count: number of days, peak days included.
         step_hours: period length of the horizon.
-        peaks: column -> name of the day on which that column's daily maximum is largest; default: none.
+        peaks: column (or ``-column`` for its minimum) -> name of the day on which it is reached; default: none.
         seed: of the k-medoids start.
 
     Raises:
@@ -161,7 +162,8 @@ def representative_days(features: pd.DataFrame, count: int, step_hours: float, p
 
     fixed: dict[int, str] = {}
     for column, name in (peaks or {}).items():
-        best = int(courses[:, :, features.columns.get_loc(column)].max(axis=1).argmax())
+        sign = -1.0 if column.startswith("-") else 1.0
+        best = int((sign * courses[:, :, features.columns.get_loc(column.removeprefix("-"))]).max(axis=1).argmax())
         fixed[best] = f"{fixed[best]}, {name}" if best in fixed else name
     if count <= len(fixed) and count < n:
         raise ValueError(f"{count} representative days are too few for {len(fixed)} peak days {sorted(fixed.values())} and at least one typical day")
@@ -174,10 +176,35 @@ def representative_days(features: pd.DataFrame, count: int, step_hours: float, p
     medoids = rest[kmedoids.fasterpam(distance[np.ix_(rest, rest)], k, random_state=seed).medoids] if k else np.zeros(0, dtype=int)
     chosen = np.concatenate([np.array(sorted(fixed), dtype=int), np.sort(medoids)])
     names = tuple(fixed.get(int(i), "typical") for i in chosen)
-    sizes = np.bincount(distance[:, chosen].argmin(axis=1), minlength=len(chosen)).astype(float)
+    cluster = distance[:, chosen].argmin(axis=1)
+    sizes = np.bincount(cluster, minlength=len(chosen)).astype(float)
+    chosen = _exchanged(courses, chosen, cluster, sizes, len(fixed))
     weights = _fit_weights(courses, chosen, sizes, n)
     horizon = Horizon(tuple(days[i] for i in chosen), tuple(weights), step_hours, names)
     return Aggregation(horizon, _aggregation_error(courses, chosen, weights, list(features.columns)))
+
+
+def _exchanged(courses: np.ndarray, chosen: np.ndarray, cluster: np.ndarray, sizes: np.ndarray, fixed: int) -> np.ndarray:
+    """Exchange typical days within their clusters while the mean error falls; one pass over every cluster."""
+    n, per_day, _ = courses.shape
+    full = np.sort(courses.reshape(n * per_day, -1), axis=0)[::-1]
+
+    def badness(days: np.ndarray) -> float:
+        weights = _fit_weights(courses, days, sizes, n)
+        energy, duration = _errors(courses, full, days, weights)
+        return float(np.mean(np.abs(energy)) + np.mean(duration))
+
+    best = badness(chosen)
+    for k in range(fixed, len(chosen)):
+        for day in np.flatnonzero(cluster == k):
+            if day in chosen:
+                continue
+            trial = chosen.copy()
+            trial[k] = day
+            value = badness(trial)
+            if value < best - 1e-9:
+                best, chosen = value, trial
+    return chosen
 
 
 def _fit_weights(courses: np.ndarray, chosen: np.ndarray, sizes: np.ndarray, n: int) -> np.ndarray:
@@ -195,20 +222,30 @@ def _fit_weights(courses: np.ndarray, chosen: np.ndarray, sizes: np.ndarray, n: 
     return 1.0 + room * (n - len(chosen)) / room.sum() if room.sum() > 0 else np.full(len(chosen), n / len(chosen))
 
 
+def _errors(courses: np.ndarray, full: np.ndarray, chosen: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Relative error of the year's energy and RMS error of the duration curve relative to the peak [%], of every feature."""
+    n, per_day, features = courses.shape
+    kept = courses[chosen].reshape(-1, features)
+    order = np.argsort(-kept, axis=0)
+    share = np.cumsum(np.repeat(weights, per_day)[order], axis=0)
+    energy, duration = np.zeros(features), np.zeros(features)
+    hours = np.arange(n * per_day) + 0.5
+    for f in range(features):
+        curve = kept[order[:, f], f][np.minimum(np.searchsorted(share[:, f], hours), len(kept) - 1)]
+        total, peak = np.abs(full[:, f].sum()), np.abs(full[:, f]).max()
+        energy[f] = 100 * (curve.sum() - full[:, f].sum()) / total if total > 0 else 0.0
+        duration[f] = 100 * float(np.sqrt(np.mean((curve - full[:, f]) ** 2))) / max(peak, 1e-12)
+    return energy, duration
+
+
 def _aggregation_error(courses: np.ndarray, chosen: np.ndarray, weights: np.ndarray, names: list[str]) -> xr.Dataset:
-    errors: dict[str, list[float]] = {"energy": [], "peak": [], "duration": []}
-    n, per_day, _ = courses.shape
-    for f in range(len(names)):
-        full = np.sort(courses[:, :, f].ravel())[::-1]
-        kept = courses[chosen, :, f].ravel()
-        order = np.argsort(-kept)
-        share = np.cumsum(np.repeat(weights, per_day)[order])
-        curve = kept[order][np.minimum(np.searchsorted(share, np.arange(n * per_day) + 0.5), len(kept) - 1)]
-        total = np.abs(full.sum())
-        errors["energy"].append(100 * (curve.sum() - full.sum()) / total if total > 0 else 0.0)
-        errors["peak"].append(100 * (kept.max() - full[0]) / max(abs(full[0]), 1e-12))
-        errors["duration"].append(100 * float(np.sqrt(np.mean((curve - full) ** 2))) / max(np.abs(full).max(), 1e-12))
+    n, per_day, features = courses.shape
+    full = np.sort(courses.reshape(n * per_day, features), axis=0)[::-1]
+    energy, duration = _errors(courses, full, chosen, weights)
+    largest = courses[chosen].reshape(-1, features).max(axis=0)
+    peak = 100 * (largest - full[0]) / np.maximum(np.abs(full[0]), 1e-12)
+    errors = {"energy": energy, "peak": peak, "duration": duration}
     meaning = {"energy": "relative error of the year's energy", "peak": "relative error of the year's peak", "duration": "RMS error of the duration curve, of peak"}
     return xr.Dataset(
-        {k: ("feature", np.array(v), {"units": "%", "long_name": meaning[k]}) for k, v in errors.items()}, coords={"feature": [str(c) for c in names]}
+        {k: ("feature", np.asarray(v), {"units": "%", "long_name": meaning[k]}) for k, v in errors.items()}, coords={"feature": [str(c) for c in names]}
     )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from multiscale.bilevel import big_m, indicator, product, sos1, strong_duality
+import numpy as np
+
+from multiscale.bilevel import big_m, branch_and_cut, indicator, product, sos1, strong_duality
 from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.description import BilevelProblem
+from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.single_level import SingleLevel, SingleLevelBuilder
 
 Reformulation = Callable[[SingleLevelBuilder, int, DualBounds], None]
@@ -17,6 +20,7 @@ REFORMULATIONS: Mapping[str, Reformulation] = {
     "indicator": indicator.add_follower,
     "big_m": big_m.add_follower,
     "product": product.add_follower,
+    "branch_and_cut": branch_and_cut.add_follower,
 }
 """Ways to state that a follower is optimal. A new one is one file and one line here."""
 
@@ -27,3 +31,14 @@ def assemble(problem: BilevelProblem, methods: list[str], bounds: list[DualBound
     for f, (method, proven) in enumerate(zip(methods, bounds, strict=True)):
         REFORMULATIONS[method](builder, f, proven)
     return builder.add_leader()
+
+
+def assemble_lazy(problem: BilevelProblem, bounds: list[DualBounds], answers: list[list[np.ndarray]], gap: float) -> tuple[SingleLevel, LazyData]:
+    """The relaxation for branch and cut with value cuts of known answers, and what its handler needs."""
+    builder = SingleLevelBuilder(problem)
+    for f, proven in enumerate(bounds):
+        branch_and_cut.add_follower(builder, f, proven)
+    branch_and_cut.add_value_cuts(builder, bounds, answers)
+    costs = [builder.cost_of[f][:3] for f in range(len(problem.followers))]
+    inner = assemble(problem, ["strong_duality"] * len(problem.followers), bounds)
+    return builder.add_leader(), LazyData(inner, bounds, costs, gap)

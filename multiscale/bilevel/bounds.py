@@ -39,12 +39,14 @@ class DualBounds:
         lower, upper: infinite where nothing is proven (``upper`` of ``<=`` rows is 0 by sign).
         how: block of rows -> the argument in words.
         scope: ``every`` optimal dual, or ``some`` optimal dual of each leader decision.
+        quantities: leader variable -> proven range of the follower's quantity ``C_k'x`` at any of its optima.
     """
 
     lower: np.ndarray
     upper: np.ndarray
     how: dict[str, str] = field(default_factory=dict)
     scope: str = "every"
+    quantities: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def proven(self, rows: np.ndarray) -> bool:
         """Whether all of these rows have finite bounds."""
@@ -186,7 +188,7 @@ def _propagate(
 def _by_programs(problem: BilevelProblem, f: int, bounds: DualBounds, missing: np.ndarray, deadline: float) -> DualBounds:
     follower = problem.followers[f]
     program = follower.program
-    relaxation = _Relaxation(problem, f, max(1.0, deadline - time.perf_counter()))
+    relaxation = _Relaxation(problem, f, bounds, max(1.0, deadline - time.perf_counter()))
     low, high = bounds.lower.copy(), bounds.upper.copy()
     solved: dict[str, list[str]] = {}
     for block in program.rows:
@@ -221,14 +223,14 @@ def _by_programs(problem: BilevelProblem, f: int, bounds: DualBounds, missing: n
 class _Relaxation:
     """The relaxed set of all optimal primal-dual pairs, over ``(y, x, lambda+, lambda-, r_l, r_u, t)``; ``lambda = lambda+ - lambda-``."""
 
-    def __init__(self, problem: BilevelProblem, f: int, time_limit: float) -> None:
+    def __init__(self, problem: BilevelProblem, f: int, bounds: DualBounds, time_limit: float) -> None:
         leader, program = problem.leader, problem.followers[f].program
         n, m, k = program.columns.size, program.rows.size, leader.size
         products = problem.followers[f].cost_columns
         self.sizes = np.cumsum([0, k, n, m, m, n, n, products.size])
         least, most = interval(program.B, program.b0, leader.lower, leader.upper)
         free = program.equality
-        upper_dual = np.where(free, np.inf, 0.0)
+        upper_dual, lower_dual = np.where(free, np.maximum(bounds.upper, 0.0), 0.0), np.maximum(-bounds.lower, 0.0)
         has_lower, has_upper = np.isfinite(program.lower), np.isfinite(program.upper)
         lower = np.concatenate([leader.lower, program.lower, np.zeros(2 * m + 2 * n), np.full(products.size, -np.inf)])
         upper = np.concatenate(
@@ -236,7 +238,7 @@ class _Relaxation:
                 leader.upper,
                 program.upper,
                 upper_dual,
-                np.full(m, np.inf),
+                lower_dual,
                 np.where(has_lower, np.inf, 0),
                 np.where(has_upper, np.inf, 0),
                 np.full(products.size, np.inf),
@@ -300,6 +302,16 @@ class _Relaxation:
             row_lower.append(-y_end[usable] * w_end[usable])
             row_upper.append(np.full(count, np.inf))
 
+    def quantity(self, weights: np.ndarray, direction: float) -> float | None:
+        """Largest (+1) or least (-1) possible ``weights'x``, widened; None if not bounded or not solved."""
+        costs = np.zeros(self.sizes[-1])
+        costs[self.sizes[1] : self.sizes[2]] = -direction * weights
+        answer = self.program.solve(costs)
+        if answer.status != "optimal":
+            return None
+        value = -direction * answer.value
+        return value + direction * 1e-5 * max(1.0, abs(value))
+
     def extreme(self, rows: np.ndarray, direction: float) -> float | None:
         """Largest (+1) or least (-1) possible sum of the duals of some rows, widened; None if not bounded or not solved."""
         costs = np.zeros(self.sizes[-1])
@@ -327,3 +339,29 @@ def reduced_cost_bounds(problem: BilevelProblem, f: int, bounds: DualBounds) -> 
     low, high = interval(sparse.hstack(parts, format="csr"), program.c0, np.concatenate(lower), np.concatenate(upper))
     movable = program.lower < program.upper
     return np.maximum(high, 0.0)[np.isfinite(program.lower) & movable], np.maximum(-low, 0.0)[np.isfinite(program.upper) & movable]
+
+
+def with_quantity_bounds(problem: BilevelProblem, f: int, bounds: DualBounds, *, time_limit: float) -> DualBounds:
+    """Add proven ranges of the quantities ``C_k'x`` that leader variables multiply, by two linear programs each.
+
+    Only valid together with ``bounds``: the range covers every optimum that has an optimal dual within them, which is every optimum.
+    """
+    follower = problem.followers[f]
+    deadline = time.perf_counter() + time_limit
+    if not follower.cost_columns.size:
+        return bounds
+    relaxation = _Relaxation(problem, f, bounds, time_limit)
+    by_leader = follower.program.C.tocsc()
+    ranges: dict[int, tuple[float, float]] = {}
+    for k in follower.cost_columns:
+        weights = np.asarray(by_leader[:, [int(k)]].todense()).ravel()
+        low, high = interval(sparse.csr_matrix(weights[None, :]), np.zeros(1), follower.program.lower, follower.program.upper)
+        least, most = float(low[0]), float(high[0])
+        for direction in (-1.0, 1.0):
+            if time.perf_counter() > deadline:
+                break
+            found = relaxation.quantity(weights, direction)
+            if found is not None:
+                least, most = (max(least, found), most) if direction < 0 else (least, min(most, found))
+        ranges[int(k)] = (least, most)
+    return replace(bounds, quantities=ranges)

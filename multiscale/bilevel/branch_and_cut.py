@@ -22,9 +22,8 @@ from multiscale.bilevel.value_cuts import value_cut
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:
     """Lay down the primal rows of follower ``f`` and its cost."""
-    del bounds
     add_primal(builder, f)
-    state_cost(builder, f)
+    state_cost(builder, f, bounds)
 
 
 def add_value_cuts(builder: SingleLevelBuilder, bounds: list[DualBounds], answers: list[list[np.ndarray]]) -> None:

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from multiscale.programs import ParametricProgram
 
-FACE_TOLERANCE = 1e-9
+FACE_TOLERANCE = 1e-8
 """A multiplier or slack below this (relative to its scale) does not tie a row or bound to the optimal face."""
 
 

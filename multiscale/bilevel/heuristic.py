@@ -11,6 +11,7 @@ import numpy as np
 from pyscipopt import SCIP_RESULT, Heur
 
 from multiscale.bilevel.description import BilevelProblem
+from multiscale.bilevel.lazy_handler import LazyFollowers
 from multiscale.bilevel.response import Response
 from multiscale.bilevel.scip_model import create_solution
 from multiscale.bilevel.search import DecisionSearch
@@ -27,11 +28,12 @@ class FollowerHeuristic(Heur):
         problem: the bilevel problem.
         single: the single-level program SCIP solves, which knows how to complete a point.
         variables: SCIP variables in the order of its columns.
+        lazy: the handler of branch and cut, which must let the points in.
     """
 
-    def __init__(self, problem: BilevelProblem, single: SingleLevel, variables: list[Any]) -> None:
-        self.single, self.variables = single, variables
-        self.search = DecisionSearch(problem)
+    def __init__(self, problem: BilevelProblem, single: SingleLevel, variables: list[Any], lazy: LazyFollowers | None = None) -> None:
+        self.single, self.variables, self.lazy = single, variables, lazy
+        self.search = DecisionSearch(problem) if lazy is None else lazy.search
         self.spent, self.calls, self.skip = 0.0, 0, 0
         self.started = time.perf_counter()
         self._flips: Iterator[int] = itertools.cycle(self.search.integral.tolist()) if self.search.integral.size else iter(())
@@ -42,7 +44,7 @@ class FollowerHeuristic(Heur):
         if nodeinfeasible or not self._turn():
             return {"result": SCIP_RESULT.DIDNOTRUN}
         began = time.perf_counter()
-        found = False
+        found = self.lazy is not None and self.lazy.best is not None and self._inject(self.lazy.best)
         for y in self._decisions():
             response = self.search.try_decision(y, budget=12)
             if response is not None and self._inject(response):
@@ -83,4 +85,12 @@ class FollowerHeuristic(Heur):
             return False
         v = self.single.complete(response.y, response.primal, response.dual)
         solution = create_solution(self.model, self.variables, self.single, v, self)
-        return bool(self.model.trySol(solution, printreason=False, completely=False))
+        if self.lazy is None:
+            return bool(self.model.trySol(solution, printreason=False, completely=False))
+        if response.better_than(self.lazy.best, self.search.tolerance):
+            self.lazy.best = response
+        self.lazy.injecting = True
+        try:
+            return bool(self.model.trySol(solution, printreason=False, completely=False))
+        finally:
+            self.lazy.injecting = False

@@ -104,7 +104,7 @@ def _selection(size: int, chosen: np.ndarray) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.ones(chosen.size), (chosen, np.arange(chosen.size))), shape=(size, chosen.size))
 
 
-def state_cost(builder: SingleLevelBuilder, f: int) -> tuple[np.ndarray, np.ndarray]:
+def state_cost(builder: SingleLevelBuilder, f: int, bounds: DualBounds | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The follower's cost ``c0'x + sum_k y_k (C_k'x) + d0 + d'y (+ 1/2 x'Qx)`` as a functional of columns, kept for the leader.
 
     One product for each leader variable in the costs: ``y_k`` times the aggregated quantity ``C_k'x``.
@@ -121,6 +121,9 @@ def state_cost(builder: SingleLevelBuilder, f: int) -> tuple[np.ndarray, np.ndar
         part = slice(by_leader.indptr[k], by_leader.indptr[k + 1])
         name = f"{follower.name} quantity of {builder.problem.leader.names[k]}"
         quantity, factor = builder.functional(name, x[by_leader.indices[part]], by_leader.data[part])
+        if bounds is not None and int(k) in bounds.quantities:
+            ends = sorted(end / factor for end in bounds.quantities[int(k)])
+            builder.narrow(quantity, ends[0], ends[1])
         columns.append(np.array([builder.product(f"{name} (value)", int(k), quantity)]))
         weights.append(np.array([factor]))
     all_columns, all_weights = np.concatenate(columns), np.concatenate(weights)

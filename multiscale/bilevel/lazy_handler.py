@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from pyscipopt import SCIP_RESULT, Conshdlr
 from pyscipopt.scip import Expr, ExprCons, Term
 
-from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.description import BilevelProblem
+from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.price_search import PriceSearch
 from multiscale.bilevel.response import Response
 from multiscale.bilevel.scip_model import build_model, create_solution
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.value_cuts import value_cut
-
-
-@dataclass(frozen=True)
-class LazyData:
-    """What the handler needs beside the relaxation.
-
-    Attributes:
-        inner: an exact single-level program, solved with the integers fixed where no faster exact way exists.
-        bounds: multiplier bounds for value cuts.
-        costs: columns, weights and constant of each follower's cost in the relaxation.
-        gap: relative gap of the whole solve.
-    """
-
-    inner: SingleLevel
-    bounds: list[DualBounds]
-    costs: list[tuple[np.ndarray, np.ndarray, float]]
-    gap: float
 
 
 class LazyFollowers(Conshdlr):
@@ -58,9 +41,20 @@ class LazyFollowers(Conshdlr):
     # Callbacks of SCIP.
 
     def conscheck(self, constraints: object, solution: Any, *rest: object) -> dict[str, Any]:
-        """Only injected points are bilevel feasible."""
-        del constraints, solution, rest
-        return {"result": SCIP_RESULT.FEASIBLE if self.injecting else SCIP_RESULT.INFEASIBLE}
+        """Injected points are bilevel feasible; others where the followers' costs are their optima."""
+        del constraints, rest
+        if self.injecting:
+            return {"result": SCIP_RESULT.FEASIBLE}
+        if self.prices.applies:
+            return {"result": SCIP_RESULT.INFEASIBLE}
+        y = np.array([solution[v] for v in self.variables[: self.single.leader_size]])
+        if np.abs(y - np.round(y))[self.integers].max(initial=0.0) > 1e-5:
+            return {"result": SCIP_RESULT.INFEASIBLE}
+        found = self.search.responder.answer(self.search.clipped(y))
+        if not isinstance(found, tuple):
+            return {"result": SCIP_RESULT.INFEASIBLE}
+        paid = [constant + sum(w * solution[self.variables[j]] for j, w in zip(columns.tolist(), weights.tolist(), strict=True)) for columns, weights, constant in self.data.costs]
+        return {"result": SCIP_RESULT.INFEASIBLE if self._overpaid(y, paid, found[0]) else SCIP_RESULT.FEASIBLE}
 
     def consenfolp(self, constraints: object, count: int, infeasible: bool) -> dict[str, Any]:
         """Enforce an LP solution."""
@@ -86,6 +80,8 @@ class LazyFollowers(Conshdlr):
         y = np.array([self.model.getSolVal(None, v) for v in self.variables[: self.single.leader_size]])
         y[self.integers] = u
         y = self.search.clipped(y)
+        if not self.prices.applies:
+            return self._enforce_values(y)
         if u.tobytes() not in self.visited:
             answers = self.visit(y)
             if answers is None:
@@ -95,6 +91,40 @@ class LazyFollowers(Conshdlr):
             self._add_value_cuts(answers)
         self._exclude(u)
         return {"result": SCIP_RESULT.CONSADDED}
+
+    def _enforce_values(self, y: np.ndarray) -> dict[str, Any]:
+        """Several prices, or none: cut off points at which a follower pays more than its optimum; branching on products does the rest."""
+        found = self.search.responder.answer(y)
+        if not isinstance(found, tuple):
+            self._exclude(y[self.integers])
+            return {"result": SCIP_RESULT.CONSADDED}
+        value = {j: self.model.getSolVal(None, self.variables[j]) for columns, _, _ in self.data.costs for j in columns.tolist()}
+        paid = [constant + sum(w * value[j] for j, w in zip(columns.tolist(), weights.tolist(), strict=True)) for columns, weights, constant in self.data.costs]
+        response = self.search.try_decision(y, budget=8)
+        if response is not None and response.better_than(self.best, self.search.tolerance):
+            self.best = response
+            self._inject(response)
+        over = self._overpaid(y, paid, found[0])
+        if not over:
+            return {"result": SCIP_RESULT.FEASIBLE}
+        if self._add_value_cuts([found[0]], over):
+            return {"result": SCIP_RESULT.CONSADDED}
+        # No value cut can be proven here: solve at these integers by the exact single-level program.
+        if y[self.integers].tobytes() not in self.visited and self.visit(y) is None:
+            self.unsolved = True
+            self.model.interruptSolve()
+            return {"result": SCIP_RESULT.INFEASIBLE}
+        self._exclude(y[self.integers])
+        return {"result": SCIP_RESULT.CONSADDED}
+
+    def _overpaid(self, y: np.ndarray, paid: list[float], primal: list[np.ndarray]) -> list[int]:
+        """Followers that pay more than their optimum at ``y`` (by more than 1e-7 relative)."""
+        over = []
+        for f, (cost, x) in enumerate(zip(paid, primal, strict=True)):
+            optimum = self.problem.cost(f, x, y)
+            if cost > optimum + 1e-7 * max(1.0, abs(optimum)):
+                over.append(f)
+        return over
 
     # Exact solution at fixed integers.
 
@@ -176,9 +206,13 @@ class LazyFollowers(Conshdlr):
             content = {Term(self.variables[0]): 0.0}
         self.model.addCons(ExprCons(Expr(content), lhs=1.0 - float(u.sum()), rhs=None), name="visited")
 
-    def _add_value_cuts(self, answers: list[list[np.ndarray]]) -> None:
+    def _add_value_cuts(self, answers: list[list[np.ndarray]], chosen: list[int] | None = None) -> int:
+        """Value cuts of known answers; returns how many could be proven."""
+        added = 0
         for answer in answers:
             for f, follower in enumerate(self.problem.followers):
+                if chosen is not None and f not in chosen:
+                    continue
                 cut = value_cut(self.problem.leader, follower, self.data.bounds[f], answer[f])
                 if cut is None:
                     continue
@@ -188,6 +222,8 @@ class LazyFollowers(Conshdlr):
                     term = Term(self.variables[j])
                     content[term] = content.get(term, 0.0) + weight
                 self.model.addCons(ExprCons(Expr(content), lhs=None, rhs=cut[1] - constant), name="value")
+                added += 1
+        return added
 
     def _inject(self, response: Response) -> None:
         v = self.single.complete(response.y, response.primal, response.dual)

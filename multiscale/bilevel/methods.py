@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from multiscale.bilevel.assemble import REFORMULATIONS
-from multiscale.bilevel.bounds import DualBounds, no_bounds, prove_bounds
+from multiscale.bilevel.bounds import DualBounds, no_bounds, prove_bounds, with_quantity_bounds
 from multiscale.bilevel.description import BilevelError, BilevelProblem, Follower, Leader
 
 
@@ -25,7 +25,11 @@ def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> 
     unknown = sorted(set(given) - {f.name for f in problem.followers})
     if unknown:
         raise BilevelError(f"method names unknown followers {unknown}; there are {[f.name for f in problem.followers]}")
-    methods, reasons = [], []
+    methods: list[str] = []
+    reasons: list[str] = []
+    if all(given.get(f.name, "auto") == "auto" for f in problem.followers) and _suits_branch_and_cut(problem):
+        why = "branch_and_cut (the leader's objective values what the followers pay, so branching over its binaries alone has strong bounds)"
+        return ["branch_and_cut"] * len(problem.followers), [why] * len(problem.followers)
     for f, follower in enumerate(problem.followers):
         wanted = given.get(follower.name, "auto")
         if wanted != "auto" and wanted not in REFORMULATIONS:
@@ -33,7 +37,47 @@ def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> 
         chosen, why = (wanted, "as asked") if wanted != "auto" else _automatic(problem, f)
         methods.append(chosen)
         reasons.append(f"{chosen} ({why})")
+    if "branch_and_cut" in methods:
+        check_branch_and_cut(problem, methods)
     return methods, reasons
+
+
+def _suits_branch_and_cut(problem: BilevelProblem) -> bool:
+    """Binaries in every follower's rows, and an objective that rises with every follower's cost."""
+    leader, n = problem.leader, problem.leader.size
+    try:
+        check_branch_and_cut(problem, ["branch_and_cut"] * len(problem.followers))
+    except BilevelError:
+        return False
+    valued = set()
+    position = n
+    for quantity in leader.quantities:
+        if quantity.kind == "dual":
+            return False
+        if quantity.kind == "cost":
+            weight = leader.objective.coefficients[leader.objective.columns == position].sum() * float(quantity.matrix[0, 0])
+            if weight > 0:
+                valued.add(quantity.follower)
+        position += quantity.size
+    return len(valued) == len(problem.followers) and all(f.limit_columns.size for f in problem.followers)
+
+
+def check_branch_and_cut(problem: BilevelProblem, methods: list[str]) -> None:
+    """Refuse branch and cut where its argument does not hold.
+
+    Raises:
+        BilevelError: a follower under another method, a quadratic follower, or a general integer among the linking variables.
+    """
+    if any(name != "branch_and_cut" for name in methods):
+        raise BilevelError("branch_and_cut takes all followers or none; give all of them this method")
+    for follower in problem.followers:
+        if follower.program.Q is not None:
+            raise BilevelError(f"follower {follower.name!r} is quadratic; branch_and_cut takes linear followers, use strong_duality")
+        for k in np.union1d(follower.cost_columns, follower.limit_columns):
+            if problem.leader.integral[k] and not problem.leader.is_binary(int(k)):
+                raise BilevelError(f"leader variable {problem.leader.names[k]} is a general integer; branch_and_cut takes binaries, use strong_duality")
+            if not problem.leader.integral[k] and k in follower.limit_columns:
+                raise BilevelError(f"leader variable {problem.leader.names[k]} moves a right-hand side of {follower.name!r} continuously; use sos1")
 
 
 def _automatic(problem: BilevelProblem, f: int) -> tuple[str, str]:
@@ -56,15 +100,17 @@ def bounds_for(problem: BilevelProblem, f: int, method: str, time_limit: float) 
     touched = np.unique(follower.program.B.tocsc()[:, follower.limit_columns].indices)
     if method == "big_m":
         needed = np.flatnonzero(~follower.program.equality)
-    elif method == "strong_duality" and touched.size:
+    elif method in ("strong_duality", "branch_and_cut") and touched.size:
         needed = touched
+    elif method in ("strong_duality", "branch_and_cut"):
+        return with_quantity_bounds(problem, f, no_bounds(follower), time_limit=time_limit)
     else:
         return no_bounds(follower)
     bounds = prove_bounds(problem, f, needed, time_limit=time_limit, every=every)
     bounds = no_bounds(follower) if every and bounds.scope != "every" else bounds
     if method == "strong_duality":
         _check_products_with_multipliers(leader, follower, bounds)
-    return bounds
+    return with_quantity_bounds(problem, f, bounds, time_limit=time_limit)
 
 
 def _check_products_with_multipliers(leader: Leader, follower: Follower, bounds: DualBounds) -> None:

@@ -326,5 +326,7 @@ class PriceSearch:
         found = self.responder.answer(y)
         if isinstance(found, Termination):
             return None
+        if not self.responder.is_optimal(y, primal, found[0]):
+            return None
         response = self.responder.evaluate(y, primal, found[1])
         return response if response.violation[0] <= self.responder.tolerance else None

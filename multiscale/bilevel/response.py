@@ -82,6 +82,14 @@ class Responder:
             dual.append(multipliers)
         return primal, dual
 
+    def is_optimal(self, y: np.ndarray, primal: list[np.ndarray], optimal: list[np.ndarray]) -> bool:
+        """Whether feasible answers cost no more than known optimal ones, up to rounding (1e-9 relative)."""
+        for f, (x, best) in enumerate(zip(primal, optimal, strict=True)):
+            optimum = self.problem.cost(f, best, y)
+            if self.problem.cost(f, x, y) > optimum + 1e-9 * max(1.0, abs(optimum)):
+                return False
+        return True
+
     def respond(self, y: np.ndarray, *, thorough: bool = False) -> Response | None:
         """The followers' answers and the leader's own variables for them; None where a follower has no optimum.
 

@@ -19,7 +19,10 @@ from pyscipopt import SCIP_EVENTTYPE, SCIP_HEURTIMING, Eventhdlr
 
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.heuristic import FollowerHeuristic
+from multiscale.bilevel.lazy_data import LazyData
+from multiscale.bilevel.lazy_handler import LazyFollowers
 from multiscale.bilevel.scip_model import build_model, create_solution
+from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 
 
@@ -36,6 +39,8 @@ class Task:
         seed: SCIP's random seed shift.
         safe: settings for the retry after an abort.
         parameters: further SCIP parameters.
+        lazy: for branch and cut over the leader's integers.
+        known: a leader decision to begin with (branch and cut).
     """
 
     single: SingleLevel
@@ -48,6 +53,8 @@ class Task:
     seed: int
     safe: bool
     parameters: dict[str, Any]
+    lazy: LazyData | None = None
+    known: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class Outcome:
     bound: float
     nodes: int
     seconds: float
+    note: str = ""
 
 
 class _Stream(Eventhdlr):
@@ -103,17 +111,22 @@ def run_task(task: Task, send: Any) -> Outcome:
         # Ipopt inside the wheels aborts the process on products of a price and a quantity.
         parameters["nlp/disable"] = True
     if task.safe:
-        parameters |= {"nlp/disable": True, "presolving/maxrounds": 3, "heuristics/undercover/freq": -1, "misc/usesymmetry": 0}
+        parameters |= {"numerics/feastol": 1e-6, "nlp/disable": True, "presolving/maxrounds": 3, "heuristics/undercover/freq": -1, "misc/usesymmetry": 0}
     for key, value in (parameters | task.parameters).items():
         model.setParam(key, value)
     model.includeEventhdlr(_Stream(variables, send, os.getppid()), "stream", "sends incumbents out")
+    lazy = None
+    if task.lazy is not None and task.problem is not None:
+        lazy = _include_lazy(task, model, variables, started)
     if task.problem is not None:
-        heuristic = FollowerHeuristic(task.problem, single, variables)
+        heuristic = FollowerHeuristic(task.problem, single, variables, lazy)
         timing = SCIP_HEURTIMING.AFTERLPNODE
         model.includeHeur(heuristic, "followers", "solves the followers at rounded leader decisions", "F", priority=100000, freq=1, timingmask=timing)
     for v in task.starts:
         model.addSol(create_solution(model, variables, single, v), free=True)
     model.optimize()
+    if lazy is not None:
+        return _lazy_outcome(lazy, model, single, started)
     best = model.getBestSol() if model.getNSols() else None
     return Outcome(
         status=model.getStatus(),
@@ -122,6 +135,67 @@ def run_task(task: Task, send: Any) -> Outcome:
         bound=model.getDualbound(),
         nodes=model.getNTotalNodes(),
         seconds=time.perf_counter() - started,
+    )
+
+
+def _include_lazy(task: Task, model: Any, variables: list[Any], started: float) -> LazyFollowers:
+    """The handler of branch and cut, with the known decision solved exactly beforehand."""
+    assert task.problem is not None
+    assert task.lazy is not None
+    search = DecisionSearch(task.problem)
+    handler = LazyFollowers(task.problem, task.single, variables, task.lazy, search, started + task.time_limit)
+    model.includeConshdlr(
+        handler,
+        "followers",
+        "solves the followers exactly at integer leader points",
+        enfopriority=-1,
+        chckpriority=-9000000,
+        sepafreq=-1,
+        propfreq=-1,
+        eagerfreq=-1,
+        needscons=False,
+    )
+    # Reductions that keep only one optimum of the relaxation are wrong once points of it are excluded.
+    settings = {
+        "misc/allowstrongdualreds": False,
+        "misc/allowweakdualreds": False,
+        "misc/usesymmetry": 0,
+        "presolving/maxrestarts": 0,
+        "constraints/components/maxprerounds": 0,
+        "constraints/components/propfreq": -1,
+    }
+    for key, value in settings.items():
+        model.setParam(key, value)
+    if task.known is not None and handler.prices.applies:
+        handler.visit(search.clipped(task.known), inject=False)
+    return handler
+
+
+def _lazy_outcome(handler: LazyFollowers, model: Any, single: SingleLevel, started: float) -> Outcome:
+    """The best point; the bound is the smaller of SCIP's and of what excluded points were solved to."""
+    status, best = model.getStatus(), handler.best
+    if model.getNSols() and (best is None or model.getObjVal() < best.objective):
+        # A point SCIP found by itself and the handler let pass; the followers are solved again by whoever reads it.
+        found = model.getBestSol()
+        v = np.array([found[variable] for variable in handler.variables])
+        again = handler.search.responder.respond(handler.search.clipped(v[: single.leader_size]), thorough=True)
+        if again is not None and again.violation[0] <= handler.search.tolerance and again.better_than(best, handler.search.tolerance):
+            best = again
+        elif best is None:
+            return Outcome(status, v, model.getObjVal(), min(float(model.getDualbound()), handler.floor), model.getNTotalNodes(), time.perf_counter() - started)
+    bound = min(float(model.getDualbound()), handler.floor)
+    if status in ("optimal", "infeasible", "gaplimit"):
+        status = "infeasible" if best is None and bound > 1e19 else "optimal"
+    if best is not None:
+        bound = min(bound, best.objective)
+    return Outcome(
+        status=status,
+        v=None if best is None else single.complete(best.y, best.primal, best.dual),
+        objective=np.nan if best is None else best.objective,
+        bound=bound,
+        nodes=model.getNTotalNodes(),
+        seconds=time.perf_counter() - started,
+        note=f"{len(handler.visited)} integer points solved exactly in {handler.sub_seconds:.1f} s",
     )
 
 

@@ -194,6 +194,9 @@ class DecisionSearch:
         found = self.responder.answer(y)
         if isinstance(found, Termination):
             return None
+        # Where the budget left neighbours unknown, the piece may end earlier: only an optimal x may be kept.
+        if not self.responder.is_optimal(y, primal, found[0]):
+            return None
         # The piece's x and the duals at this step are both optimal here, so they are complementary.
         response = self.responder.evaluate(y, primal, found[1])
         return response if response.violation[0] <= self.tolerance else None

@@ -237,6 +237,16 @@ class SingleLevelBuilder:
         column, _ = self._functionals[key]
         return column, scale
 
+    def narrow(self, column: int, low: float, high: float) -> None:
+        """Tighten the bounds of a column."""
+        for (_, first, count), lowers, uppers, place in zip(self.blocks, self._lower, self._upper, range(len(self.blocks)), strict=True):
+            if first <= column < first + count:
+                new_low, new_high = lowers.copy(), uppers.copy()
+                new_low[column - first] = max(new_low[column - first], low)
+                new_high[column - first] = min(new_high[column - first], high)
+                self._lower[place], self._upper[place] = new_low, new_high
+                return
+
     def product(self, name: str, first: int, second: int) -> int:
         """The column that equals the product of two columns."""
         key = (min(first, second), max(first, second))

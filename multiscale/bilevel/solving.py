@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from multiscale.bilevel.assemble import assemble
+from multiscale.bilevel.assemble import assemble, assemble_lazy
 from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.certificate import TOLERANCE, Certificate, certify_follower
 from multiscale.bilevel.description import BilevelError, BilevelProblem
 from multiscale.bilevel.gate import check_gate, check_products
+from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.methods import bounds_for, choose_methods
 from multiscale.bilevel.read import PyomoProblem, read_model
 from multiscale.bilevel.response import Response
@@ -123,24 +124,28 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
     check_gate(problem)
     problem = tighten_leader(problem)
     methods, reasons = choose_methods(problem, settings.method)
-    if any(name in ("strong_duality",) for name in methods):
-        check_products(replace(problem, followers=tuple(f for f, name in zip(problem.followers, methods, strict=True) if name == "strong_duality")))
+    products = ("strong_duality", "branch_and_cut")
+    check_products(replace(problem, followers=tuple(f for f, name in zip(problem.followers, methods, strict=True) if name in products)))
     with clock.stage("multiplier bounds"):
         share = settings.bound_share * settings.time_limit / len(methods)
         bounds = [bounds_for(problem, f, name, share) for f, name in enumerate(methods)]
     search = DecisionSearch(problem, tolerance=TOLERANCE)
     with clock.stage("start"):
-        find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()))
+        find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), flips="branch_and_cut" not in methods)
     with clock.stage("reformulation"):
-        single = assemble(problem, methods, bounds)
+        lazy = None
+        if "branch_and_cut" in methods:
+            single, lazy = assemble_lazy(problem, bounds, _known_answers(search), settings.gap)
+        else:
+            single = assemble(problem, methods, bounds)
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
-    tolerance = 1e-7
+    tolerance = 1e-7 if lazy is None else 1e-6
     while True:
         with clock.stage("scip"):
-            outcome = run(_task(problem, single, search, settings, clock.left(), tolerance))
+            outcome = run(_task(problem, single, lazy, search, settings, clock.left(), tolerance))
         with clock.stage("certificate"):
             answer = conclude(problem, single, bounds, search, outcome, settings)
-        done = answer.status is not Status.FEASIBLE or outcome.outcome.status not in _PROVEN or tolerance < 1e-8 or clock.left() < 1.0
+        done = answer.status is not Status.FEASIBLE or outcome.outcome.status not in _PROVEN or tolerance < 2e-8 or clock.left() < 1.0
         if done:
             break
         tolerance /= 10.0
@@ -173,22 +178,41 @@ class _Stage:
         self.clock.timings[self.name] = self.clock.timings.get(self.name, 0.0) + time.perf_counter() - self.started
 
 
-def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float) -> None:
-    """Fill ``search.best`` with a bilevel-feasible point, if the first decisions lead to one."""
+def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float, *, flips: bool = True) -> None:
+    """Fill ``search.best`` with a bilevel-feasible point, if the first decisions lead to one; then flip integers for a second."""
     deadline = time.perf_counter() + seconds
     for y in search.first_decisions(given):
         search.try_decision(y)
         if time.perf_counter() > deadline:
             return
-    search.improve(0.5 * max(0.0, deadline - time.perf_counter()))
+    if flips:
+        # The heuristic inside SCIP goes on with this, led by LP solutions.
+        search.improve(min(1.0, 0.5 * max(0.0, deadline - time.perf_counter())))
 
 
-def _task(problem: BilevelProblem, single: SingleLevel, search: DecisionSearch, settings: Options, left: float, tolerance: float) -> Task:
+def _known_answers(search: DecisionSearch) -> list[list[np.ndarray]]:
+    """Follower answers along the prices of the best known point, for value cuts."""
+    best = search.best
+    if best is None:
+        return []
+    answers = [best.primal]
+    for share in (0.0, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0) if search.prices.size else ():
+        y = best.y.copy()
+        y[search.prices] *= share
+        found = search.responder.answer(search.clipped(y))
+        if isinstance(found, tuple):
+            answers.append(found[0])
+    return answers
+
+
+def _task(problem: BilevelProblem, single: SingleLevel, lazy: LazyData | None, search: DecisionSearch, settings: Options, left: float, tolerance: float) -> Task:
     best = search.best
     return Task(
         single=single,
-        problem=problem if settings.heuristic else None,
-        starts=[] if best is None else [single.complete(best.y, best.primal, best.dual)],
+        problem=problem if settings.heuristic or lazy is not None else None,
+        lazy=lazy,
+        known=None if best is None else best.y,
+        starts=[] if best is None or lazy is not None else [single.complete(best.y, best.primal, best.dual)],
         gap=settings.gap * 0.5,
         time_limit=left,
         memory_limit=settings.memory_limit,
@@ -205,12 +229,12 @@ def conclude(
     """Turn SCIP's outcome into a certified answer: the followers are solved again, the better of all known points is certified."""
     scip = outcome.outcome
     solver_gap = 0.0
-    if scip.v is not None:
+    if scip.v is not None and not np.isnan(scip.v).any():
         solver_gap = _solver_gap(problem, single, scip.v)
         _consider(search, problem, single, scip.v)
     best = _finish(search)
     bound = scip.bound if abs(scip.bound) < 1e20 else (np.inf if scip.bound > 0 else -np.inf)
-    said = "; ".join([f"SCIP: {scip.status}", *filter(None, [outcome.aborted, "solved again under safe settings" if outcome.retried else ""])])
+    said = "; ".join([f"SCIP: {scip.status}", *filter(None, [scip.note, outcome.aborted, "solved again under safe settings" if outcome.retried else ""])])
     sense = problem.leader.sense
     if best is None:
         status = {"infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED, "inforunbd": Status.UNBOUNDED}.get(scip.status, Status.ERROR)
@@ -267,6 +291,7 @@ def _consider(search: DecisionSearch, problem: BilevelProblem, single: SingleLev
     response = search.responder.respond(y, thorough=True)
     candidates = [response]
     if response is not None:
+        candidates.append(_as_returned(search, problem, single, v, response))
         near = search.responder.choose(response, "near", quantities)
         if near is not None:
             candidates.append(search.responder.evaluate(y, near.primal, near.dual))
@@ -276,6 +301,16 @@ def _consider(search: DecisionSearch, problem: BilevelProblem, single: SingleLev
     for candidate in candidates:
         if candidate is not None and candidate.violation[0] <= search.tolerance and candidate.better_than(search.best, search.tolerance):
             search.best = candidate
+
+
+def _as_returned(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray, response: Response) -> Response | None:
+    """The follower answers as SCIP returned them, if they are optimal to rounding: at a price where answers tie, a mixture of them."""
+    y = response.y
+    primal = [np.clip(v[columns], f.program.lower, f.program.upper) for columns, f in zip(single.primal, problem.followers, strict=True)]
+    violated = max(f.program.violation(x, y) for f, x in zip(problem.followers, primal, strict=True))
+    if violated > 1e-8 or not search.responder.is_optimal(y, primal, response.primal):
+        return None
+    return search.responder.evaluate(search.clipped(v[: single.leader_size]), primal, response.dual)
 
 
 def _finish(search: DecisionSearch) -> Response | None:

@@ -26,7 +26,7 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
     add_primal(builder, f)
     columns = add_dual(builder, f, bounds, explicit=False)
     program = builder.problem.followers[f].program
-    cost_columns, cost_weights = state_cost(builder, f)
+    cost_columns, cost_weights = state_cost(builder, f, bounds)
     terms = [(cost_columns, cost_weights)]
     terms.append((columns.multipliers, -program.b0))
     terms.append((columns.reduced_lower, -program.lower[columns.at_lower]))

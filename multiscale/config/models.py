@@ -104,7 +104,7 @@ class CostsConfig(Settings):
     shift_discomfort: float = quantity(0.005, "EUR/kWh", "cost of each kWh of demand moved in time", lower=0.0, upper=10.0)
     curtailment_cost: float = quantity(0.001, "EUR/kWh", "cost of each kWh of available generation not used", lower=0.0, upper=10.0)
     discount_rate: float = quantity(0.05, "1/a", "discount rate of investments", lower=0.0, upper=0.5)
-    pv_cost: float = quantity(1100.0, "EUR/kW", "investment in new photovoltaics", above=0.0)
+    pv_cost: float = quantity(1400.0, "EUR/kW", "investment in new photovoltaics", above=0.0)
     battery_cost: float = quantity(450.0, "EUR/kWh", "investment in new storage", above=0.0)
     pv_lifetime: float = quantity(25.0, "a", "lifetime of photovoltaics", above=0.0, upper=100.0)
     battery_lifetime: float = quantity(12.0, "a", "lifetime of storage", above=0.0, upper=100.0)
@@ -114,9 +114,17 @@ class CostsConfig(Settings):
     )
 
     @model_validator(mode="after")
-    def _table_exists(self) -> CostsConfig:
-        if isinstance(self.reinforcement_table, Path) and not self.reinforcement_table.is_file():
-            raise ValueError(f"reinforcement_table '{self.reinforcement_table}' is no file")
+    def _table_readable(self) -> CostsConfig:
+        if isinstance(self.reinforcement_table, Path):
+            if not self.reinforcement_table.is_file():
+                raise ValueError(f"reinforcement_table '{self.reinforcement_table}' is no file")
+            from multiscale.system.options import COST_COLUMNS
+
+            lines = self.reinforcement_table.read_text(encoding="utf-8", errors="replace").splitlines()
+            head = next((line for line in lines if line and not line.startswith("#")), "")
+            missing = [column for column in COST_COLUMNS if column not in [cell.strip().strip('"') for cell in head.split(",")]]
+            if missing:
+                raise ValueError(f"reinforcement_table '{self.reinforcement_table}' lacks the columns {', '.join(missing)}; add them")
         return self
 
 
@@ -171,7 +179,7 @@ class PlanningConfig(Settings):
     )
     gap: float = quantity(0.01, "1", "relative gap between plan and proven bound at which the search ends", lower=0.0, upper=1.0)
     time_limit_s: float = quantity(100.0, "s", "time limit of the search for a plan", above=0.0)
-    candidates: int = count(12, "largest number of reinforcement options per distribution system", 0, 1000)
+    candidates: int = count(16, "largest number of reinforcement options per distribution system", 0, 1000)
     adoption: bool = Field(True, description="whether prosumers may buy photovoltaics and batteries in answer to the charge")
     recovery_tolerance: float = quantity(0.001, "1", "relative tolerance of cost recovery by the charge", above=0.0, upper=0.1)
 

@@ -81,9 +81,8 @@ def add_batteries(builder: ProgramBuilder, fleet: Fleet, economics: Economics) -
     return [(1.0, _spread(discharge, place)), (-1.0, _spread(charge, place))]
 
 
-def add_deferrable(
-    name: str, reference: str, rated: str, earlier_hours: float, later_hours: float, loss_per_hour: float
-) -> Callable[[ProgramBuilder, Fleet, Economics], list[Term]]:
+@dataclass(frozen=True)
+class Deferrable:
     """Demand that may be served earlier or later than its reference course, as a backlog of energy.
 
         backlog_t = (1 - loss D) backlog_(t-1) + D (reference_t - power_t),   cyclic per day,   0 <= power_t <= rated
@@ -91,43 +90,66 @@ def add_deferrable(
 
     For an electric vehicle (later only) the backlog is what has arrived and is not charged yet; for a heat pump it is heat owed to
     (positive) or kept in (negative) the building. The band is the comfort; each kWh moved costs ``shift_discomfort`` per hour.
+
+    Attributes:
+        name: name of the columns.
+        reference, rated: fields of the fleet with the reference course [kW] and the rated power [kW].
+        earlier_hours, later_hours: how far demand may move [h].
+        loss_per_hour: share of the backlog that fades in an hour [1/h].
     """
 
-    def add(builder: ProgramBuilder, fleet: Fleet, economics: Economics) -> list[Term]:
+    name: str
+    reference: str
+    rated: str
+    earlier_hours: float
+    later_hours: float
+    loss_per_hour: float
+
+    def bands(self, fleet: Fleet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Largest energy late, largest energy early [kWh] and largest power [kW] of every prosumer, (prosumer, period).
+
+        The power is limited by the rating, and by what can be due: the reference and both bands.
+        """
+        horizon, course = fleet.horizon, fleet.data[self.reference].values
+        late = self._energy(course, fleet, self.later_hours, ahead=False)
+        early = self._energy(course, fleet, self.earlier_hours, ahead=True)
+        due = course + (late[:, horizon.previous] + early) / horizon.step_hours
+        return late, early, np.minimum(np.maximum(fleet.data[self.rated].values[:, None], course), due)
+
+    @staticmethod
+    def _energy(course: np.ndarray, fleet: Fleet, within_hours: float, *, ahead: bool) -> np.ndarray:
+        """Energy [kWh] of the reference within so many hours behind (or ahead), around midnight of the same day."""
+        steps, step = fleet.horizon.steps, fleet.horizon.step_hours
+        count = min(round(within_hours / step), steps - 1)
+        total = np.zeros_like(course)
+        by_day = course.reshape(course.shape[0], -1, steps)
+        for k in range(count):
+            total += step * np.roll(by_day, -(k + 1) if ahead else k, axis=2).reshape(course.shape)
+        return total
+
+    def __call__(self, builder: ProgramBuilder, fleet: Fleet, economics: Economics) -> list[Term]:
+        """Add the columns and rows."""
         horizon = fleet.horizon
-        course = fleet.data[reference].values
+        course = fleet.data[self.reference].values
         owners, place = _chosen(course.max(axis=1, initial=0.0) > 0)
         if not len(owners):
             return []
-        step, hours = horizon.step_hours, horizon.hours_per_year
-        course = course[owners]
-        axes = _axes(fleet, owners, f"{name}_owner")
-        limit = np.maximum(fleet.data[rated].values[owners, None], course)
-        power = builder.add_columns(name, axes, unit="kW", upper=limit, description=f"{name.replace('_', ' ')} power")
-        late = _neighbouring_energy(course, horizon.steps, step, later_hours, forward=False)
-        early = _neighbouring_energy(course, horizon.steps, step, earlier_hours, forward=True)
+        step, cost = horizon.step_hours, economics.shift_discomfort * horizon.hours_per_year / horizon.step_hours
+        late, early, limit = (values[owners] for values in self.bands(fleet))
+        axes = _axes(fleet, owners, f"{self.name}_owner")
+        label = self.name.replace("_", " ")
+        power = builder.add_columns(self.name, axes, unit="kW", upper=limit, description=f"{label} power")
         terms: list[Term] = [(step, power)]
         for sign, word, band in ((1.0, "late", late), (-1.0, "early", early)):
-            if band.max(initial=0.0) <= 0:
-                continue
-            cost = economics.shift_discomfort * hours / step
-            owed = builder.add_columns(f"{name}_{word}", axes, unit="kWh", upper=band, cost=cost, description=f"{name.replace('_', ' ')} energy {word}")
-            terms += [(sign, owed), (sign * (loss_per_hour * step - 1.0), owed[:, horizon.previous])]
-        builder.add_rows(f"{name}_energy", axes, terms, "==", step * course, unit="kWh", description=f"{name.replace('_', ' ')} energy balance")
+            if band.max(initial=0.0) > 0:
+                owed = builder.add_columns(f"{self.name}_{word}", axes, unit="kWh", upper=band, cost=cost, description=f"{label} energy {word}")
+                terms += [(sign, owed), (sign * (self.loss_per_hour * step - 1.0), owed[:, horizon.previous])]
+        builder.add_rows(f"{self.name}_energy", axes, terms, "==", step * course[owners], unit="kWh", description=f"{label} energy balance")
         return [(-1.0, _spread(power, place))]
 
-    return add
 
-
-def _neighbouring_energy(course: np.ndarray, steps: int, step: float, within_hours: float, *, forward: bool) -> np.ndarray:
-    """Energy [kWh] of the reference in the periods within so many hours behind (or ahead), around midnight of the same day."""
-    count = min(round(within_hours / step), steps - 1)
-    total = np.zeros_like(course)
-    by_day = course.reshape(course.shape[0], -1, steps)
-    for k in range(count):
-        shifted = np.roll(by_day, -(k + 1) if forward else k, axis=2)
-        total += step * shifted.reshape(course.shape)
-    return total
+ELECTRIC_VEHICLE = Deferrable("ev", "ev", "ev_power", earlier_hours=0.0, later_hours=6.0, loss_per_hour=0.0)
+HEAT_PUMP = Deferrable("heat_pump", "heat_pump", "heat_pump_power", earlier_hours=2.0, later_hours=2.0, loss_per_hour=0.02)
 
 
 def add_adoption(builder: ProgramBuilder, fleet: Fleet, economics: Economics, adoption: Adoption) -> list[Term]:
@@ -167,8 +189,8 @@ def add_adoption(builder: ProgramBuilder, fleet: Fleet, economics: Economics, ad
 ASSETS: dict[str, Callable[[ProgramBuilder, Fleet, Economics], list[Term]]] = {
     "photovoltaics": add_photovoltaics,
     "battery": add_batteries,
-    "electric_vehicle": add_deferrable("ev", "ev", "ev_power", earlier_hours=0.0, later_hours=6.0, loss_per_hour=0.0),
-    "heat_pump": add_deferrable("heat_pump", "heat_pump", "heat_pump_power", earlier_hours=2.0, later_hours=2.0, loss_per_hour=0.02),
+    "electric_vehicle": ELECTRIC_VEHICLE,
+    "heat_pump": HEAT_PUMP,
 }
 """Assets behind a meter: name -> function that adds its columns and rows and returns its terms in the prosumer's balance (supply positive)."""
 
@@ -176,11 +198,8 @@ ASSETS: dict[str, Callable[[ProgramBuilder, Fleet, Economics], list[Term]]] = {
 def largest_consumption(fleet: Fleet) -> np.ndarray:
     """Upper bound on what each prosumer can draw [kW], (prosumer, period)."""
     data = fleet.data
-    ev = np.where(data.ev.values.max(axis=1, initial=0.0) > 0, np.maximum(data.ev_power.values, data.ev.values.max(axis=1, initial=0.0)), 0.0)
-    pump = data.heat_pump.values.max(axis=1, initial=0.0)
-    pump = np.where(pump > 0, np.maximum(data.heat_pump_power.values, pump), 0.0)
     battery = np.where(data.battery_energy.values > 0, data.battery_power.values, 0.0)
-    return data.demand.values + (ev + pump + battery)[:, None]
+    return data.demand.values + ELECTRIC_VEHICLE.bands(fleet)[2] + HEAT_PUMP.bands(fleet)[2] + battery[:, None]
 
 
 def largest_supply(fleet: Fleet) -> np.ndarray:

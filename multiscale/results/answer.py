@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,10 @@ STATUS_WORDS = {
     "interrupted": "interrupted",
     "running": "still running",
 }
+
+
+_USEFUL_GAP = 0.1
+"""Relative gap from which on a bound says nothing to a planner."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +105,11 @@ def _plan(result: RunResult) -> list[Fact]:
     if pv > 0.5 or storage > 0.5:
         facts.append(Fact("Prosumers buy", f"{number(pv)} kW of photovoltaics, {number(storage)} kWh of storage, in answer to the charge"))
     if value("plan.objective") is not None:
-        proof = (
-            f"; no plan costs less than {euros(value('plan.bound'), True)} (gap {percent(value('plan.gap'))})"
-            if value("plan.bound") is not None
-            else ""
-        )
-        facts.append(Fact("Cost of the plan", f"{euros(value('plan.objective'), True)}{proof}"))
+        gap, asked = value("plan.gap"), result.config().get("planning", {}).get("gap")
+        proof = f"; no plan costs less than {euros(value('plan.bound'), True)} (gap {percent(gap)})" if value("plan.bound") is not None else ""
+        reached = None if gap is None or asked is None else gap <= asked * (1 + 1e-9)
+        missed = f", more than the {percent(asked)} asked for" if reached is False else ""
+        facts.append(Fact("Cost of the plan", f"{euros(value('plan.objective'), True)}{proof}{missed}", reached))
     return facts
 
 
@@ -145,15 +149,10 @@ def _checks(result: RunResult) -> list[Fact]:
     overload, violation = value("ac.max_line_overload"), value("ac.max_voltage_violation")
     if overload is not None or violation is not None:
         overload, violation = float(overload or 0.0), float(violation or 0.0)
-        good = overload <= 1e-6 and violation <= 1e-9
-        text = (
-            "no limit violated at any step"
-            if good
-            else f"overload up to {number(overload)} %, voltage outside its band by up to {number(violation)} pu"
-        )
-        before = float(value("ac.today.max_line_overload") or 0.0), float(value("ac.today.max_voltage_violation") or 0.0)
-        if before[0] > 1e-6 or before[1] > 1e-9:
-            text += f" (today: overload up to {number(before[0])} %, voltage outside its band by up to {number(before[1])} pu)"
+        text = _violated(overload, violation)
+        good = not text
+        before = _violated(float(value("ac.today.max_line_overload") or 0.0), float(value("ac.today.max_voltage_violation") or 0.0))
+        text = (text or "no limit violated at any step") + (f" (today: {before})" if before else "")
         facts.append(Fact("AC power flow", text, good))
     energy, money = value("ledger.energy_residual"), value("ledger.money_residual")
     if energy is not None and money is not None:
@@ -162,6 +161,12 @@ def _checks(result: RunResult) -> list[Fact]:
             Fact("Ledger", "energy and money add up to zero" if worst <= 1e-6 else f"does not add up: residual {number(worst, 2)}", worst <= 1e-6)
         )
     return facts
+
+
+def _violated(overload: float, violation: float) -> str:
+    parts = [f"overload up to {number(overload)} %"] if overload > 1e-6 else []
+    parts += [f"voltage outside its band by up to {number(violation)} pu"] if violation > 1e-9 else []
+    return ", ".join(parts)
 
 
 def _gains(result: RunResult) -> list[Fact]:
@@ -183,9 +188,12 @@ def headline(result: RunResult) -> list[str]:
     built = reinforcements(result)
     sentences = []
     if built:
-        names = _listed([f"{b.branch} ({b.measure})" for b in built[:4]]) + (f" and {len(built) - 4} more" if len(built) > 4 else "")
         total = euros(sum(b.cost for b in built if np.isfinite(b.cost)))
-        sentences.append(f"Reinforce {names}: an investment of {total}.")
+        if len(built) <= 4:
+            sentences.append(f"Reinforce {_listed([f'{b.branch} ({b.measure})' for b in built])}: an investment of {total}.")
+        else:
+            kinds = Counter(b.measure for b in built)
+            sentences.append(f"Make {len(built)} reinforcements ({_listed([f'{n} × {m}' for m, n in kinds.items()])}): an investment of {total}.")
     elif value("plan.reinforcements") is not None or has(result.dataset, "option_built"):
         sentences.append("Build nothing: with trading platforms in operation no reinforcement pays.")
     if value("plan.charge") is not None:
@@ -195,7 +203,9 @@ def headline(result: RunResult) -> list[str]:
     if gains:
         sentences.append(f"Against today (no trading, no plan), yearly: {gains}.")
     if value("plan.gap") is not None:
-        sentences.append(f"It is proven that no other plan is better by more than {percent(value('plan.gap'))} of its cost.")
+        proven = f"It is proven that no other plan is better by more than {percent(value('plan.gap'))} of its cost."
+        unproven = f"How much better another plan could be is not proven to any use (gap {percent(value('plan.gap'))})."
+        sentences.append(proven if value("plan.gap") <= _USEFUL_GAP else unproven)
     if value("coordination.gap") is not None:
         sentences.append(
             f"Operated by published prices alone, the system costs at most {percent(value('coordination.gap'))} more than under perfect coordination."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from multiscale.results.answer import answer, reinforcements
+from multiscale.results.answer import Built, answer, reinforcements
 from multiscale.results.run_result import RunResult
 from multiscale.results.words import euros, number
 
@@ -28,13 +28,8 @@ def print_closing_table(result: RunResult, console: Console | None = None) -> No
         mark = "" if fact.good is None else ("✓ " if fact.good else "✗ ")
         table.add_row(fact.label, Text(mark + fact.text, style="" if fact.good is None or fact.good else "red"))
         if fact.label == "Build":
-            for number_, built in enumerate(reinforcements(result), 1):
-                peak = (
-                    f"; peak loading {number(built.peak_before)} % today, {number(built.peak_after)} % then"
-                    if built.peak_before == built.peak_before
-                    else ""
-                )
-                table.add_row("", f"{number_}. {built.branch}: {built.measure}, {euros(built.cost)}{peak}")
+            for line in _built_lines(result):
+                table.add_row("", line)
     seconds, memory = result.value("time.total"), result.value("memory.peak")
     if seconds is not None:
         stages = ", ".join(
@@ -48,3 +43,20 @@ def print_closing_table(result: RunResult, console: Console | None = None) -> No
     if result.details.get("message"):
         table.add_row("Note", Text(str(result.details["message"]), style="yellow"))
     console.print(table)
+
+
+def _built_lines(result: RunResult) -> list[str]:
+    """Up to four reinforcements one by one, more of them by measure."""
+    built = reinforcements(result)
+
+    def peak(one: Built) -> str:
+        return f" ({number(one.peak_before)} % → {number(one.peak_after)} %)" if one.peak_before == one.peak_before else ""
+
+    if len(built) <= 4:
+        return [f"{place}. {one.branch}: {one.measure}, {euros(one.cost)}{peak(one)}" for place, one in enumerate(built, 1)]
+    lines = []
+    for measure in dict.fromkeys(one.measure for one in built):
+        members = [one for one in built if one.measure == measure]
+        named = ", ".join(one.branch + peak(one) for one in members[:6]) + (f" and {len(members) - 6} more" if len(members) > 6 else "")
+        lines.append(f"{len(members)} × {measure}, {euros(sum(one.cost for one in members))}; peak loading today → then: {named}")
+    return lines

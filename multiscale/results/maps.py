@@ -58,6 +58,11 @@ class Layout:
         """Whether there is anything to draw."""
         return bool(self.branches.sum() >= 1 and (np.ptp(self.x[self.buses]) > 0 or np.ptp(self.y[self.buses]) > 0))
 
+    @property
+    def aspect(self) -> float:
+        """Height over width."""
+        return float(np.ptp(self.y[self.buses]) / max(np.ptp(self.x[self.buses]), 1e-12))
+
     def segments(self, chosen: np.ndarray) -> np.ndarray:
         """Ends of the chosen branches, (branch, end, coordinate)."""
         first = np.stack([self.x[self.start[chosen]], self.y[self.start[chosen]]], axis=1)
@@ -86,7 +91,9 @@ def loading_map(result: RunResult) -> str | None:
     built = {b.branch: i + 1 for i, b in enumerate(reinforcements(result))}
     at = {name: i for i, name in enumerate(data.branch.values.tolist())}
     with figure_style():
-        figure = Figure(figsize=(WIDTH, 5.0), layout="constrained")
+        width = 0.94 * WIDTH / len(scenarios)
+        height = float(np.clip(width * layout.aspect, 2.8, 6.2))
+        figure = Figure(figsize=(WIDTH, height + 1.4), layout="constrained")
         axes = figure.subplots(1, len(scenarios), squeeze=False)[0]
         for ax, scenario in zip(axes, scenarios, strict=True):
             peak = np.nan_to_num(data.loading.sel(scenario=scenario).max("period").values.astype(float))
@@ -115,14 +122,14 @@ def loading_map(result: RunResult) -> str | None:
             ax.scatter(
                 layout.x[at_bus][peak[sites] > 100],
                 layout.y[at_bus][peak[sites] > 100],
-                s=170,
+                s=130,
                 marker="s",
                 facecolors="none",
                 edgecolors=RED,
                 linewidths=1.6,
                 zorder=3,
             )
-            _label(ax, layout, {at[b]: n for b, n in built.items() if b in at}, filled=scenario == "plan")
+            _label(ax, layout, {at[b]: n for b, n in built.items() if b in at}, (66 * width, 66 * height), filled=scenario == "plan")
             ax.set_title(SCENARIO_TITLES.get(scenario, scenario))
             _frame(ax, layout)
         bar = figure.colorbar(mpl.cm.ScalarMappable(norm, cmap), ax=list(axes), location="bottom", shrink=0.5, aspect=40, pad=0.02)
@@ -138,7 +145,7 @@ def loading_map(result: RunResult) -> str | None:
                 markerfacecolor="#d9d9d9",
                 markeredgecolor="black",
                 markersize=7,
-                label="low-voltage site (platform)",
+                label="low-voltage site",
             ),
         ]
         if layout.open.any():
@@ -222,23 +229,29 @@ def _voltage_map(figure: Figure, ax: Axes, layout: Layout, lowest: np.ndarray) -
     _frame(ax, layout)
 
 
-def _label(ax: Axes, layout: Layout, numbers: dict[int, int], *, filled: bool) -> None:
-    spread = np.array([np.ptp(layout.x[layout.buses]), np.ptp(layout.y[layout.buses])])
-    centre = np.array([layout.x[layout.buses].mean(), layout.y[layout.buses].mean()])
+def _label(ax: Axes, layout: Layout, numbers: dict[int, int], size: tuple[float, float], *, filled: bool) -> None:
+    """Number branches: each label goes to the nearest place around its branch that is free of other labels and of sites."""
+    x, y = layout.x[layout.buses], layout.y[layout.buses]
+    scale = min(size[0] / max(np.ptp(x), 1e-12), size[1] / max(np.ptp(y), 1e-12))
+    points = {branch: scale * np.array(layout.point(branch)) for branch in numbers}
+    sites = scale * np.stack([layout.x[layout.site_bus[layout.sites]], layout.y[layout.site_bus[layout.sites]]], axis=1)
+    around = [r * np.array([np.cos(a), np.sin(a)]) for r in (20, 30, 42, 56) for a in np.linspace(0, 2 * np.pi, 24, endpoint=False)]
     placed: list[np.ndarray] = []
     for branch, label in numbers.items():
-        point = np.array(layout.point(branch))
-        away = (point - centre) / np.maximum(spread, 1e-12)
-        angle = np.arctan2(away[1], away[0]) + 0.9
-        offset = 20 * np.array([np.cos(angle), np.sin(angle)])
-        while any(np.abs((point + offset * spread / 300) - other).max() < 0.03 * spread.max() for other in placed) and np.hypot(*offset) < 90:
-            offset *= 1.3
-        placed.append(point + offset * spread / 300)
+        others = np.array([*placed, *[p for b, p in points.items() if b != branch]]).reshape(-1, 2)
+
+        def crowding(offset: np.ndarray, point: np.ndarray = points[branch], others: np.ndarray = others) -> float:
+            place = point + offset
+            near_labels = np.maximum(0.0, 21 - np.hypot(*(others - place).T)).sum() if len(others) else 0.0
+            near_sites = np.maximum(0.0, 13 - np.hypot(*(sites - place).T)).sum() if len(sites) else 0.0
+            return float(20 * near_labels + 3 * near_sites + 0.4 * np.hypot(*offset))
+
+        offset = min(around, key=crowding)
+        placed.append(points[branch] + offset)
         ax.annotate(
-            number(label), (float(point[0]), float(point[1])), (float(offset[0]), float(offset[1])), textcoords="offset points",
-            ha="center", va="center", fontsize=9.5, fontweight="bold",
-            color="white" if filled else "black", zorder=6,
-            bbox={"boxstyle": "circle,pad=0.25", "fc": "black" if filled else "white", "ec": "black", "lw": 1.0},
+            number(label), layout.point(branch), (float(offset[0]), float(offset[1])), textcoords="offset points",
+            ha="center", va="center", fontsize=9, fontweight="bold", color="white" if filled else "black", zorder=6,
+            bbox={"boxstyle": "circle,pad=0.2", "fc": "black" if filled else "white", "ec": "black", "lw": 1.0},
             arrowprops={"arrowstyle": "-", "color": "black", "lw": 0.9, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
 

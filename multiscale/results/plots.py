@@ -180,7 +180,7 @@ def money_figure(result: RunResult) -> str | None:
         figure = Figure(figsize=(WIDTH, 0.55 * len(places) + 1.7), layout="constrained")
         ax = figure.subplots()
         up, down = np.zeros(len(places)), np.zeros(len(places))
-        parts = [(values[:, k], COLOURS[k % 8], HATCHES[k % 8], str(data.flow.values[k])) for k in flows]
+        parts = [(values[:, k], COLOURS[i % 10], HATCHES[i % 10], str(data.flow.values[k])) for i, k in enumerate(flows)]
         parts += [(-own, "#374151", "||", "real costs borne")] if np.abs(own).max(initial=0.0) > 1e-6 else []
         for part, colour, hatch, label in parts:
             left = np.where(part >= 0, up, down)

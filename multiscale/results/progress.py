@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    import psutil
     from rich.progress import Progress as Bars
 
 DEFAULT_SECONDS: Mapping[str, float] = {
@@ -178,7 +179,7 @@ class Progress:
 
 
 class PeakMemory:
-    """Watches the resident memory of this process and its children, twice a second."""
+    """Watches the memory of this process and its children, twice a second."""
 
     def __init__(self) -> None:
         self.peak_mb = 0.0
@@ -204,8 +205,16 @@ class PeakMemory:
             process = psutil.Process()
             for one in (process, *process.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):
-                    total += one.memory_info().rss
+                    total += _memory(one)
         self.peak_mb = max(self.peak_mb, total / 1e6)
+
+
+def _memory(process: psutil.Process) -> int:
+    """Memory of a process [byte]; what it shares with others counts only in part where the system tells (Linux)."""
+    try:
+        return int(process.memory_full_info().pss)
+    except AttributeError:
+        return int(process.memory_info().rss)
 
 
 def stage_times_file() -> Path:

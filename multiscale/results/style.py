@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#6b7280"
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, YELLOW, GREY)
-HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo", "--")
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, YELLOW, "#8c6d31", "#b5b5b5", "#5b3a8c")
+HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo", "--", "**", "//")
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 WIDTH = 9.6
 """Width of a figure [inch]: the text column of the report."""
@@ -65,7 +65,7 @@ def svg(figure: Figure, description: str, *, dpi: int = 150) -> str:
         dpi: resolution of parts that are drawn as images.
     """
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", bbox_inches="tight", pad_inches=0.05, dpi=dpi, metadata={"Date": None, "Creator": None})
+    figure.savefig(stream, format="svg", dpi=dpi, metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

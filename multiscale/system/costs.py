@@ -31,7 +31,7 @@ class Economics:
     shift_discomfort: float = 0.005
     curtailment_cost: float = 0.001
     discount_rate: float = 0.05
-    pv_cost: float = 1100.0
+    pv_cost: float = 1400.0
     battery_cost: float = 450.0
     pv_lifetime: float = 25.0
     battery_lifetime: float = 12.0

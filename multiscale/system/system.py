@@ -114,9 +114,9 @@ class System:
         return replace(self, **changes)  # type: ignore[arg-type]
 
     def cut(self, nodes: Sequence[str], name: str | None = None) -> System:
-        """Keep the given nodes (ancestors included); what hangs below a dropped node becomes passive at its boundary bus.
+        """Keep the given nodes (ancestors included); what hangs below a dropped node becomes passive where that node was connected.
 
-        The dropped demand and generation keep their profiles, summed per (bus, kind, profile): the aggregate is exact up to losses
+        A transformer that only feeds a dropped node goes with it, and the demand then sits on its upper side. The dropped demand and generation keep their profiles, summed per (bus, kind, profile): the aggregate is exact up to losses
         inside the dropped networks. Dropped batteries stand idle.
 
         Raises:
@@ -132,14 +132,15 @@ class System:
             while parent[node]:
                 node = parent[node]
                 kept.add(node)
+        connection, feeding = self._connections(known - kept, parent, kept)
         anchor: dict[str, str] = {}
-        for node in known - kept:
+        for node in sorted(known - kept):
             above = node
             while parent[above] not in kept:
                 above = parent[above]
-            anchor[node] = self.boundary_bus(above)
+            anchor[node] = connection[above]
 
-        keep_branch = np.isin(self.branches.node.values, list(kept))
+        keep_branch = np.isin(self.branches.node.values, list(kept)) & ~np.isin(self.branches.branch.values, feeding)
         branches = self.branches.isel(branch=np.flatnonzero(keep_branch))
         boundary = self.nodes.boundary_bus.values[np.isin(self.nodes.node.values, list(kept))]
         needed = set(branches.from_bus.values) | set(branches.to_bus.values) | set(boundary)
@@ -161,7 +162,7 @@ class System:
         summed.index = pd.Index([f"{r.bus} {r.kind} {r.profile} (passive)" for r in summed.itertuples()], name="device")
         both = pd.concat([stay, summed.assign(prosumer="", e_kwh=0.0, efficiency=1.0, loss_per_day=0.0)])
 
-        note = (f"cut to {len(kept)} of {len(known)} nodes: {len(anchor)} dropped nodes are passive demand and generation at their boundary bus",)
+        note = (f"cut to {len(kept)} of {len(known)} nodes: {len(anchor)} dropped nodes are passive demand and generation where they were connected",)
         return self.replace(
             name=name or self.name,
             nodes=self.nodes.isel(node=np.flatnonzero(np.isin(self.nodes.node.values, list(kept)))),
@@ -173,6 +174,21 @@ class System:
             options=self.options.isel(option=np.flatnonzero(np.isin(self.options.branch.values, branches.branch.values))),
             notes=self.notes + (note if anchor else ()),
         )
+
+    def _connections(self, dropped: set[str], parent: dict[str, str], kept: set[str]) -> tuple[dict[str, str], list[str]]:
+        """Where each topmost dropped node was connected, and the transformers that only feed such nodes."""
+        connection: dict[str, str] = {}
+        feeding: list[str] = []
+        start, end, kind = self.branches.from_bus.values, self.branches.to_bus.values, self.branches.kind.values
+        owner = self.branches.node.values
+        for node in sorted(n for n in dropped if parent[n] in kept):
+            bus = self.boundary_bus(node)
+            mine = np.flatnonzero(((start == bus) | (end == bus)) & (owner == parent[node]))
+            if len(mine) and (kind[mine] == "transformer").all() and (end[mine] == bus).all():
+                feeding += [str(b) for b in self.branches.branch.values[mine]]
+                bus = str(start[mine[0]])
+            connection[node] = bus
+        return connection, feeding
 
     # -- files ------------------------------------------------------------------------------------------------------
     def save(self, folder: Path) -> None:

@@ -13,7 +13,7 @@ def yearly_courses(system: System, nodes: list[str]) -> pd.DataFrame:
     """Hourly power [kW] of all devices at the buses of some nodes and of all below them, over the whole year of profiles.
 
     Returns:
-        Columns: one for each kind of device that occurs, ``net load`` (all loads less all generation) and ``feed-in`` (its negative).
+        Columns: one for each kind of device that occurs, ``demand`` (all loads) and ``net load`` (demand less all generation).
     """
     members, stack = set(nodes), list(nodes)
     while stack:
@@ -36,6 +36,6 @@ def yearly_courses(system: System, nodes: list[str]) -> pd.DataFrame:
     frame = pd.DataFrame(courses, index=time).resample("1h").mean()
     loads = [k for k in LOAD_KINDS if k in frame]
     generation = [k for k in GENERATION_KINDS if k in frame]
-    frame["net load"] = frame[loads].sum(axis=1) - frame[generation].sum(axis=1)
-    frame["feed-in"] = -frame["net load"]
+    frame["demand"] = frame[loads].sum(axis=1)
+    frame["net load"] = frame["demand"] - frame[generation].sum(axis=1)
     return frame

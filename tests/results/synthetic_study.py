@@ -148,7 +148,8 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
     coordinates = {
         "period": steps, "day": ("period", np.repeat(["peak demand", "typical"], 24)), "node": nodes, "bus": net["bus"], "branch": branches,
         "option": [f"reinforce {branches[o]}" for o in options], "prosumer": prosumers, "stakeholder": stakeholders, "flow": list(FLOWS),
-        "scenario": list(SCENARIOS), "term": list(TERMS), "mechanism": ["integrated", "pricing", "flat"], "cost": ["production", "wear and discomfort"],
+        "scenario": list(SCENARIOS), "term": list(TERMS), "mechanism": ["integrated", "pricing", "flat"],
+        "cost": ["production", "wear and discomfort"],
         "feature": ["demand", "pv", "residual load"], "measure": ["energy", "peak", "duration"],
     }  # fmt: skip
     return xr.Dataset(variables, coords=coordinates)

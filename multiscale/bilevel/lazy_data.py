@@ -1,0 +1,27 @@
+"""What branch and cut carries into the SCIP process beside the relaxation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from multiscale.bilevel.bounds import DualBounds
+from multiscale.bilevel.single_level import SingleLevel
+
+
+@dataclass(frozen=True)
+class LazyData:
+    """What the handler needs beside the relaxation.
+
+    Attributes:
+        inner: an exact single-level program, solved with the integers fixed where no faster exact way exists.
+        bounds: multiplier bounds for value cuts.
+        costs: columns, weights and constant of each follower's cost in the relaxation.
+        gap: relative gap of the whole solve.
+    """
+
+    inner: SingleLevel
+    bounds: list[DualBounds]
+    costs: list[tuple[np.ndarray, np.ndarray, float]]
+    gap: float
