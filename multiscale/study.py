@@ -14,7 +14,7 @@ import xarray as xr
 
 from multiscale import bilevel
 from multiscale.assessment import Ledger, settle_day
-from multiscale.coordination.day import CoordinatedDay, coordinate_day, uncoordinated_day
+from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, make_engine
 from multiscale.coordination.outcome import Outcome
 from multiscale.operation import Adoption, Design, OperatingTree, Transmission
@@ -238,44 +238,30 @@ def operate_plan(
     built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
     charges = {dso: plan.charge for dso, plan in plans.items()} or {d: case.economics.existing_network_cost for d in case.system.at_level("dso")}
     design = Design(built, charges)
-    days = []
-    for k in range(len(case.horizon.days)):
-        fleets = {p: f.day(k) for p, f in case.fleets.items()}
-        days.append(
-            coordinate_day(
-                case.system,
-                case.horizon.day(k),
-                case.economics,
-                fleets,
-                design,
-                engine,
-                mechanism=config.coordination.kind,
-                signal=config.coordination.signal,
-                gap=config.coordination.import_export_gap,
-                slope=config.coordination.slope,
-                limits=case.limits,
-            )
-        )
+    days = coordinate_days(
+        case.system,
+        case.horizon,
+        case.economics,
+        case.fleets,
+        design,
+        engine,
+        mechanism=config.coordination.kind,
+        signal=config.coordination.signal,
+        gap=config.coordination.import_export_gap,
+        slope=config.coordination.slope,
+        limits=case.limits,
+    )
     outcomes = tuple(day.outcomes[config.coordination.kind] for day in days)
     return days, Scenario("plan", design, tuple(day.tree for day in days), outcomes, Ledger(), {})
 
 
-def operate_today(case: StudyCase, energy_price: Mapping[str, np.ndarray], engine: SerialEngine | DaskEngine, rounds: int = 2) -> Scenario:
-    """Operate every day without trade and plan, at the charge that recovers the cost of the existing network.
-
-    The charge follows from the energy it falls on, which depends on it a little: it is updated so many times.
-    """
-    charges = dict.fromkeys(case.system.at_level("dso"), case.economics.existing_network_cost)
-    for number in range(rounds):
-        design = Design({}, charges)
-        results = []
-        for k in range(len(case.horizon.days)):
-            fleets = {p: f.day(k) for p, f in case.fleets.items()}
-            here = {d: price[case.horizon.day_of == k] for d, price in energy_price.items()}
-            results.append(uncoordinated_day(case.system, case.horizon.day(k), case.economics, fleets, design, engine, here, limits=case.limits))
-        if number + 1 < rounds:
-            charges = {d: existing_network_cost(case, d) / charged_energy(case, d, results) for d in charges}
-    return Scenario("today", design, tuple(t for t, _ in results), tuple(o for _, o in results), Ledger(), {})
+def operate_today(case: StudyCase, energy_price: Mapping[str, np.ndarray], engine: SerialEngine | DaskEngine) -> Scenario:
+    """Operate every day without trade and plan, at the charge that recovers the cost of the existing network."""
+    existing = {d: existing_network_cost(case, d) for d in case.system.at_level("dso")}
+    design, trees, outcomes = uncoordinated_days(
+        case.system, case.horizon, case.economics, case.fleets, existing, engine, energy_price, limits=case.limits
+    )
+    return Scenario("today", design, tuple(trees), tuple(outcomes), Ledger(), {})
 
 
 def existing_network_cost(case: StudyCase, dso: str) -> float:
@@ -287,18 +273,6 @@ def existing_network_cost(case: StudyCase, dso: str) -> float:
         data = case.fleets[child].data
         demand += ((data.demand + data.ev + data.heat_pump).values * hours).sum()
     return case.economics.existing_network_cost * float(demand)
-
-
-def charged_energy(case: StudyCase, dso: str, results: list[tuple[OperatingTree, Outcome]]) -> float:
-    """Energy that pays the network charge [kWh/a]: imports of platforms (or prosumers) and served passive demand."""
-    total = 0.0
-    for tree, outcome in results:
-        hours = tree.horizon.hours_per_year
-        own = tree.distribution[dso]
-        unserved = own.program.columns.array("unserved", outcome.distribution_x[dso]).values
-        total += float((hours * (case.system.passive(dso, tree.horizon).demand.values.sum(axis=0) - unserved.sum(axis=0))).sum())
-        total += sum(float((tree.platforms[c].outputs["import_energy"].matrix @ outcome.platform_x[c])[0]) for c in own.children)
-    return total
 
 
 def verified(case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | None = None) -> Scenario:

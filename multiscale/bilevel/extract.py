@@ -106,7 +106,8 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
     """
     name = block.name
     _check_components(block)
-    variables = [v for v in block.component_data_objects(pyo.Var, descend_into=True) if not v.fixed]
+    labelled = [(v, label) for v, label in _labelled(block, pyo.Var) if not v.fixed]
+    variables, column_names = [v for v, _ in labelled], [label for _, label in labelled]
     column = {id(v): j for j, v in enumerate(variables)}
     for v in variables:
         if not v.is_continuous():
@@ -131,7 +132,9 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
     rows = _Rows()
     constraint_rows: dict[int, list[tuple[int, float]]] = {}
     labels: list[str] = []
-    for constraint in block.component_data_objects(pyo.Constraint, active=True, descend_into=True):
+    for constraint, label in _labelled(block, pyo.Constraint):
+        if not constraint.active:
+            continue
         repn = generate_standard_repn(constraint.body, compute_values=True, quadratic=True)
         if repn.nonlinear_expr is not None or repn.quadratic_vars:
             raise BilevelError(_curved_message(name, constraint, repn, column))
@@ -140,24 +143,24 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
             if id(v) in column:
                 own.append((column[id(v)], float(coefficient)))
             else:
-                other.append((leader(v, constraint.name), float(coefficient)))
+                other.append((leader(v, label), float(coefficient)))
         lower, upper = pyo.value(constraint.lower, exception=False), pyo.value(constraint.upper, exception=False)
         parts = constraint_rows.setdefault(id(constraint), [])
         if lower is not None and lower == upper:
             parts.append((rows.add(own, other, upper - repn.constant, 1.0, True), 1.0))
-            labels.append(constraint.name)
+            labels.append(label)
             continue
         if upper is not None and np.isfinite(upper):
             parts.append((rows.add(own, other, upper - repn.constant, 1.0, False), 1.0))
-            labels.append(constraint.name)
+            labels.append(label)
         if lower is not None and np.isfinite(lower):
             parts.append((rows.add(own, other, lower - repn.constant, -1.0, False), -1.0))
-            labels.append(constraint.name if len(parts) == 1 else f"{constraint.name} (lower)")
+            labels.append(label if len(parts) == 1 else f"{label} (lower)")
     objective = objectives[0]
     sense = -1.0 if objective.sense == pyo.maximize else 1.0
     costs = _read_objective(name, objective, column, leader)
     n, m, k = len(variables), len(labels), len(leaders)
-    block_of = {"columns": Block("column", {"variable": np.array([v.name for v in variables], dtype=object)}, "", 0)}
+    block_of = {"columns": Block("column", {"variable": np.array(column_names, dtype=object)}, "", 0)}
     program = ParametricProgram(
         name=name,
         columns=Index((block_of["columns"],)),
@@ -176,6 +179,20 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
         d=sense * costs.leader_linear(k),
     )
     return Extracted(name, program, leaders, variables, {key: [(r, sense * s) for r, s in parts] for key, parts in constraint_rows.items()}, sense)
+
+
+def _labelled(block: Any, kind: Any) -> list[tuple[Any, str]]:
+    """Entries of the active components of a kind with their names (asking each entry for its name takes most of the time)."""
+    found: list[tuple[Any, str]] = []
+    for component in block.component_objects(kind, active=True, descend_into=True):
+        base = component.name
+        if not component.is_indexed():
+            found.append((component, base))
+            continue
+        for index, entry in component.items():
+            text = ",".join(map(str, index)) if isinstance(index, tuple) else str(index)
+            found.append((entry, f"{base}[{text}]"))
+    return found
 
 
 def _check_components(block: Any) -> None:

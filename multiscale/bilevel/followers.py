@@ -138,8 +138,8 @@ def dual_of(constraint: Any) -> Any:
     if holder is None:
         holder = pyo.Block(concrete=True)
         model.add_component(DUALS, holder)
-        holder.values = pyo.VarList()
+        holder.dual_values = pyo.VarList()
         holder.by_constraint = ComponentMap()
     if constraint not in holder.by_constraint:
-        holder.by_constraint[constraint] = holder.values.add()
+        holder.by_constraint[constraint] = holder.dual_values.add()
     return holder.by_constraint[constraint]

@@ -12,7 +12,6 @@ from pyscipopt.scip import Expr, ExprCons, Term
 
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.lazy_data import LazyData
-from multiscale.bilevel.price_search import PriceSearch
 from multiscale.bilevel.response import Response
 from multiscale.bilevel.scip_model import build_model, create_solution
 from multiscale.bilevel.search import DecisionSearch
@@ -27,13 +26,16 @@ class LazyFollowers(Conshdlr):
     ``floor``. Only points injected from here pass ``conscheck``: what SCIP finds by itself has no optimal follower.
     """
 
-    def __init__(self, problem: BilevelProblem, single: SingleLevel, variables: list[Any], data: LazyData, search: DecisionSearch, deadline: float) -> None:
+    def __init__(
+        self, problem: BilevelProblem, single: SingleLevel, variables: list[Any], data: LazyData, search: DecisionSearch, deadline: float
+    ) -> None:
         self.problem, self.single, self.variables, self.data, self.search, self.deadline = problem, single, variables, data, search, deadline
-        self.prices = PriceSearch(problem, search.responder)
+        self.prices = search.exact
         self.integers = search.integral
         self.best: Response | None = search.best
         self.floor = np.inf
         self.visited: dict[bytes, float] = {}
+        self.excluded: set[bytes] = set()
         self.injecting = False
         self.unsolved = False
         self.sub_seconds = 0.0
@@ -53,7 +55,10 @@ class LazyFollowers(Conshdlr):
         found = self.search.responder.answer(self.search.clipped(y))
         if not isinstance(found, tuple):
             return {"result": SCIP_RESULT.INFEASIBLE}
-        paid = [constant + sum(w * solution[self.variables[j]] for j, w in zip(columns.tolist(), weights.tolist(), strict=True)) for columns, weights, constant in self.data.costs]
+        paid = [
+            constant + sum(w * solution[self.variables[j]] for j, w in zip(columns.tolist(), weights.tolist(), strict=True))
+            for columns, weights, constant in self.data.costs
+        ]
         return {"result": SCIP_RESULT.INFEASIBLE if self._overpaid(y, paid, found[0]) else SCIP_RESULT.FEASIBLE}
 
     def consenfolp(self, constraints: object, count: int, infeasible: bool) -> dict[str, Any]:
@@ -62,9 +67,27 @@ class LazyFollowers(Conshdlr):
         return self._enforce()
 
     def consenfops(self, constraints: object, count: int, infeasible: bool, objinfeasible: bool) -> dict[str, Any]:
-        """Enforce a pseudo solution."""
-        del constraints, count, infeasible, objinfeasible
-        return self._enforce()
+        """Enforce a pseudo solution (SCIP could not solve the node's linear program): branch until all integers are fixed."""
+        del constraints, count, infeasible
+        if objinfeasible:
+            return {"result": SCIP_RESULT.DIDNOTRUN}
+        return self._split()
+
+    def _split(self) -> dict[str, Any]:
+        """Branch on an integer that is not fixed; a node with all of them fixed is solved exactly and closed."""
+        columns = [self.variables[k] for k in self.integers]
+        for variable in columns:
+            if variable.getUbLocal() - variable.getLbLocal() > 0.5:
+                self.model.branchVar(variable)
+                return {"result": SCIP_RESULT.BRANCHED}
+        y = np.array([self.model.getSolVal(None, v) for v in self.variables[: self.single.leader_size]])
+        y[self.integers] = [round(variable.getLbLocal()) for variable in columns]
+        y = self.search.clipped(np.nan_to_num(y, posinf=1e6, neginf=-1e6))
+        if y[self.integers].tobytes() not in self.visited and self.visit(y) is None:
+            self.unsolved = True
+            self.model.interruptSolve()
+            return {"result": SCIP_RESULT.INFEASIBLE}
+        return {"result": SCIP_RESULT.CUTOFF}
 
     def conslock(self, constraint: object, locktype: Any, positive: int, negative: int) -> None:
         """The integers matter in both directions."""
@@ -76,7 +99,8 @@ class LazyFollowers(Conshdlr):
         u = np.array([self.model.getSolVal(None, self.variables[k]) for k in self.integers])
         if np.abs(u - np.round(u)).max(initial=0.0) > 1e-5:
             return {"result": SCIP_RESULT.INFEASIBLE}
-        u = np.round(u)
+        # Adding zero turns -0.0 into 0.0: keys are bytes.
+        u = np.round(u) + 0.0
         y = np.array([self.model.getSolVal(None, v) for v in self.variables[: self.single.leader_size]])
         y[self.integers] = u
         y = self.search.clipped(y)
@@ -89,6 +113,8 @@ class LazyFollowers(Conshdlr):
                 self.model.interruptSolve()
                 return {"result": SCIP_RESULT.INFEASIBLE}
             self._add_value_cuts(answers)
+        if u.tobytes() in self.excluded:
+            return self._split()
         self._exclude(u)
         return {"result": SCIP_RESULT.CONSADDED}
 
@@ -99,7 +125,10 @@ class LazyFollowers(Conshdlr):
             self._exclude(y[self.integers])
             return {"result": SCIP_RESULT.CONSADDED}
         value = {j: self.model.getSolVal(None, self.variables[j]) for columns, _, _ in self.data.costs for j in columns.tolist()}
-        paid = [constant + sum(w * value[j] for j, w in zip(columns.tolist(), weights.tolist(), strict=True)) for columns, weights, constant in self.data.costs]
+        paid = [
+            constant + sum(w * value[j] for j, w in zip(columns.tolist(), weights.tolist(), strict=True))
+            for columns, weights, constant in self.data.costs
+        ]
         response = self.search.try_decision(y, budget=8)
         if response is not None and response.better_than(self.best, self.search.tolerance):
             self.best = response
@@ -201,6 +230,7 @@ class LazyFollowers(Conshdlr):
 
     def _exclude(self, u: np.ndarray) -> None:
         """``sum over u' = 0 of u  +  sum over u' = 1 of (1 - u)  >=  1``."""
+        self.excluded.add(u.tobytes())
         content = {Term(self.variables[k]): (1.0 if value < 0.5 else -1.0) for k, value in zip(self.integers, u, strict=True)}
         if not content:
             content = {Term(self.variables[0]): 0.0}
@@ -221,6 +251,9 @@ class LazyFollowers(Conshdlr):
                 for j, weight in [*zip(columns.tolist(), weights.tolist(), strict=True), *((int(k), -cut[0][k]) for k in np.flatnonzero(cut[0]))]:
                     term = Term(self.variables[j])
                     content[term] = content.get(term, 0.0) + weight
+                largest = max(abs(weight) for weight in content.values())
+                # Rounding left-overs only trouble the linear programs.
+                content = {term: weight for term, weight in content.items() if abs(weight) > 1e-11 * largest}
                 self.model.addCons(ExprCons(Expr(content), lhs=None, rhs=cut[1] - constant), name="value")
                 added += 1
         return added

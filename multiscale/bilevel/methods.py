@@ -75,7 +75,9 @@ def check_branch_and_cut(problem: BilevelProblem, methods: list[str]) -> None:
             raise BilevelError(f"follower {follower.name!r} is quadratic; branch_and_cut takes linear followers, use strong_duality")
         for k in np.union1d(follower.cost_columns, follower.limit_columns):
             if problem.leader.integral[k] and not problem.leader.is_binary(int(k)):
-                raise BilevelError(f"leader variable {problem.leader.names[k]} is a general integer; branch_and_cut takes binaries, use strong_duality")
+                raise BilevelError(
+                    f"leader variable {problem.leader.names[k]} is a general integer; branch_and_cut takes binaries, use strong_duality"
+                )
             if not problem.leader.integral[k] and k in follower.limit_columns:
                 raise BilevelError(f"leader variable {problem.leader.names[k]} moves a right-hand side of {follower.name!r} continuously; use sos1")
 

@@ -58,8 +58,10 @@ class PriceSearch:
         if not np.isfinite([leader.lower[self.price], leader.upper[self.price]]).all():
             return
         self.direction = [np.asarray(f.program.C[:, [self.price]].todense()).ravel() for f in problem.followers]
-        self.share = self._shares()
-        self.applies = self.share is not None and all(self._fits(form) for form in leader.forms())
+        shares = self._shares()
+        if shares is not None:
+            self.share = shares
+            self.applies = all(self._fits(form) for form in leader.forms())
 
     def _shares(self) -> np.ndarray | None:
         """For every quantity its factor to its follower's slope; None if one is neither a cost nor proportional to it."""
@@ -163,7 +165,9 @@ class PriceSearch:
 
     # A small program over v = (own variables, price, s_f, w_f, r_f for every follower).
 
-    def _program(self, low: np.ndarray, high: np.ndarray, extra: list[tuple[dict[int, float], float, float]], *, costs: bool = True) -> np.ndarray | None:
+    def _program(
+        self, low: np.ndarray, high: np.ndarray, extra: list[tuple[dict[int, float], float, float]], *, costs: bool = True
+    ) -> np.ndarray | None:
         """Minimise the leader's objective; bounds of v, extra rows as (entries, lower, upper). Returns v, or None if infeasible."""
         leader = self.problem.leader
         rows = [self._row(form) for form in (row.form for row in leader.curved)]
@@ -186,17 +190,17 @@ class PriceSearch:
             entries.append(content)
             lower.append(leader.quantity_lower[k] - constant)
             upper.append(leader.quantity_upper[k] - constant)
-        for content, least, most in extra:
-            entries.append(content)
-            lower.append(least)
-            upper.append(most)
+        entries += [content for content, _, _ in extra]
+        lower += [least for _, least, _ in extra]
+        upper += [most for _, _, most in extra]
         content, self._constant = self._row(leader.objective)
         objective = np.zeros(low.size)
         for column, value in content.items():
             objective[column] += value
         data = [(i, column, value) for i, part in enumerate(entries) for column, value in part.items()]
         matrix = sparse.csr_matrix(
-            (np.array([d[2] for d in data]), (np.array([d[0] for d in data], dtype=int), np.array([d[1] for d in data], dtype=int))), shape=(len(entries), low.size)
+            (np.array([d[2] for d in data]), (np.array([d[0] for d in data], dtype=int), np.array([d[1] for d in data], dtype=int))),
+            shape=(len(entries), low.size),
         )
         integral = np.concatenate([leader.integral[self.responder.own], np.zeros(low.size - self.responder.own.size, dtype=bool)])
         self._costs = objective
@@ -266,8 +270,9 @@ class PriceSearch:
             rows.append(({r: 1.0, w: -b, price: -w_high}, -b * w_high, np.inf))
             rows.append(({r: 1.0, w: -a, price: -w_high}, -np.inf, -a * w_high))
             rows.append(({r: 1.0, w: -b, price: -w_low}, -np.inf, -b * w_low))
-            for piece in (left, right):
-                rows.append(({s: 1.0, r: 1.0, price: -piece.slope[f]}, -np.inf, piece.level[f] + 1e-9 * max(1.0, abs(piece.level[f]))))
+            rows += [
+                ({s: 1.0, r: 1.0, price: -piece.slope[f]}, -np.inf, piece.level[f] + 1e-9 * max(1.0, abs(piece.level[f]))) for piece in (left, right)
+            ]
             if b > a:
                 at_a, at_b = left.at(a)[f], right.at(b)[f]
                 rise = (at_b - at_a) / (b - a)

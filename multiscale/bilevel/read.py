@@ -69,7 +69,7 @@ class _Reader:
         holder = model.component(DUALS)
         if holder is not None:
             self.inside.add(id(holder))
-            self.owned.update({id(v): DUALS for v in holder.values.values()})
+            self.owned.update({id(v): DUALS for v in holder.dual_values.values()})
 
     def _claim(self, block: Any) -> None:
         if not hasattr(block, "component_data_objects"):
@@ -80,9 +80,10 @@ class _Reader:
             raise BilevelError(f"follower {block.name!r} is deactivated")
         if block.model() is not self.model:
             raise BilevelError(f"follower {block.name!r} does not belong to the model {self.model.name!r}")
+        name = block.name
         for variable in block.component_data_objects(pyo.Var, descend_into=True):
-            if self.owned.setdefault(id(variable), block.name) != block.name:
-                raise BilevelError(f"variable {variable.name} belongs to the followers {self.owned[id(variable)]!r} and {block.name!r}")
+            if self.owned.setdefault(id(variable), name) != name:
+                raise BilevelError(f"variable {variable.name} belongs to the followers {self.owned[id(variable)]!r} and {name!r}")
         self.inside |= {id(b) for b in block.block_data_objects(descend_into=True)}
 
     def owner(self, variable: Any) -> str | None:

@@ -67,7 +67,7 @@ class Responder:
             seen[np.flatnonzero(follower.program.d)] = True
         self.linking, self.own = np.flatnonzero(seen), np.flatnonzero(~seen)
         self._with_duals = [any(q.kind == "dual" and q.follower == f for q in problem.leader.quantities) for f in range(len(problem.followers))]
-        self._has_choice = any(q.kind != "cost" for q in problem.leader.quantities)
+        self.has_choice = any(q.kind != "cost" for q in problem.leader.quantities)
 
     def answer(self, y: np.ndarray) -> Answers | Termination:
         """Some optimal solution and duals of every follower, or why there is none."""
@@ -103,7 +103,7 @@ class Responder:
             chosen = self.choose(response, "own")
             if chosen is not None and chosen.better_than(response, self.tolerance):
                 response = chosen
-        if self._has_choice and (thorough or response.violation[0] > self.tolerance):
+        if self.has_choice and (thorough or response.violation[0] > self.tolerance):
             chosen = self.choose(response, "best")
             if chosen is not None and (chosen.better_than(response, self.tolerance)):
                 response = chosen

@@ -143,10 +143,13 @@ def run(task: Task) -> Run:
     if left < 1.0:
         return first
     starts = list(task.starts) + ([first.outcome.v] if first.outcome.v is not None else [])
-    second = _run_once(replace(task, safe=True, starts=starts, time_limit=left))
-    if second.outcome.v is None and first.outcome.v is not None:
-        second = replace(second, outcome=replace(second.outcome, v=first.outcome.v, objective=first.outcome.objective))
-    return replace(second, aborted=second.aborted, retried=True)
+    known = task.known if first.outcome.v is None else first.outcome.v[: task.single.leader_size]
+    second = _run_once(replace(task, safe=True, starts=starts, known=known, time_limit=left))
+    outcome = second.outcome
+    if first.outcome.v is not None and (outcome.v is None or first.outcome.objective < outcome.objective):
+        outcome = replace(outcome, v=first.outcome.v, objective=first.outcome.objective)
+    # Both bounds are proven; the first run's is the last one it sent.
+    return replace(second, outcome=replace(outcome, bound=max(outcome.bound, first.outcome.bound)), retried=True)
 
 
 def _run_once(task: Task) -> Run:
@@ -172,7 +175,9 @@ def _run_once(task: Task) -> Run:
                 worker.stop()
                 return Run(partial("aborted"), aborted=reason)
             if message[0] == "incumbent":
-                best = (message[1], message[2])
+                best = (message[1], max(best[1], message[2]))
+            elif message[0] == "bound":
+                best = (best[0], max(best[1], message[1]))
             elif message[0] == "error":
                 _give_back(worker, task)
                 return Run(partial("error"), aborted=message[1])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-from pyscipopt import SCIP_EVENTTYPE, SCIP_HEURTIMING, Eventhdlr
+from pyscipopt import SCIP_EVENTTYPE, SCIP_HEURTIMING, SCIP_PARAMSETTING, Eventhdlr
 
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.heuristic import FollowerHeuristic
@@ -75,6 +75,8 @@ class _Stream(Eventhdlr):
 
     def __init__(self, variables: list[Any], send: Any, parent: int) -> None:
         self.variables, self.send, self.parent = variables, send, parent
+        self.lazy: LazyFollowers | None = None
+        self.last = time.perf_counter()
 
     def eventinit(self) -> None:
         self.model.catchEvent(SCIP_EVENTTYPE.BESTSOLFOUND, self)
@@ -87,9 +89,17 @@ class _Stream(Eventhdlr):
     def eventexec(self, event: Any) -> None:
         if os.getppid() != self.parent:
             self.model.interruptSolve()
+        now = time.perf_counter()
+        if now > self.last + 1.0:
+            self.last = now
+            self.send(("bound", self.bound()))
         if event.getType() == SCIP_EVENTTYPE.BESTSOLFOUND:
             best = self.model.getBestSol()
-            self.send(("incumbent", np.array([best[v] for v in self.variables]), self.model.getDualbound()))
+            self.send(("incumbent", np.array([best[v] for v in self.variables]), self.bound()))
+
+    def bound(self) -> float:
+        """The proven bound, excluded points of branch and cut included."""
+        return min(float(self.model.getDualbound()), np.inf if self.lazy is None else self.lazy.floor)
 
 
 def run_task(task: Task, send: Any) -> Outcome:
@@ -111,13 +121,20 @@ def run_task(task: Task, send: Any) -> Outcome:
         # Ipopt inside the wheels aborts the process on products of a price and a quantity.
         parameters["nlp/disable"] = True
     if task.safe:
-        parameters |= {"numerics/feastol": 1e-6, "nlp/disable": True, "presolving/maxrounds": 3, "heuristics/undercover/freq": -1, "misc/usesymmetry": 0}
+        parameters |= {
+            "numerics/feastol": 1e-6,
+            "nlp/disable": True,
+            "presolving/maxrounds": 3,
+            "heuristics/undercover/freq": -1,
+            "misc/usesymmetry": 0,
+        }
     for key, value in (parameters | task.parameters).items():
         model.setParam(key, value)
-    model.includeEventhdlr(_Stream(variables, send, os.getppid()), "stream", "sends incumbents out")
+    stream = _Stream(variables, send, os.getppid())
+    model.includeEventhdlr(stream, "stream", "sends incumbents and bounds out")
     lazy = None
     if task.lazy is not None and task.problem is not None:
-        lazy = _include_lazy(task, model, variables, started)
+        lazy = stream.lazy = _include_lazy(task, model, variables, started)
     if task.problem is not None:
         heuristic = FollowerHeuristic(task.problem, single, variables, lazy)
         timing = SCIP_HEURTIMING.AFTERLPNODE
@@ -164,6 +181,8 @@ def _include_lazy(task: Task, model: Any, variables: list[Any], started: float) 
         "constraints/components/maxprerounds": 0,
         "constraints/components/propfreq": -1,
     }
+    # SCIP's own heuristics look for points of the relaxation, which hardly ever have an optimal follower.
+    model.setHeuristics(SCIP_PARAMSETTING.OFF)
     for key, value in settings.items():
         model.setParam(key, value)
     if task.known is not None and handler.prices.applies:
@@ -182,7 +201,9 @@ def _lazy_outcome(handler: LazyFollowers, model: Any, single: SingleLevel, start
         if again is not None and again.violation[0] <= handler.search.tolerance and again.better_than(best, handler.search.tolerance):
             best = again
         elif best is None:
-            return Outcome(status, v, model.getObjVal(), min(float(model.getDualbound()), handler.floor), model.getNTotalNodes(), time.perf_counter() - started)
+            return Outcome(
+                status, v, model.getObjVal(), min(float(model.getDualbound()), handler.floor), model.getNTotalNodes(), time.perf_counter() - started
+            )
     bound = min(float(model.getDualbound()), handler.floor)
     if status in ("optimal", "infeasible", "gaplimit"):
         status = "infeasible" if best is None and bound > 1e19 else "optimal"

@@ -19,6 +19,7 @@ from scipy import sparse
 from multiscale.bilevel.affine import affine_leader
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.linear_program import LinearProgram
+from multiscale.bilevel.price_search import PriceSearch
 from multiscale.bilevel.response import Responder, Response
 from multiscale.programs import Termination
 
@@ -54,13 +55,15 @@ class DecisionSearch:
         self.continuous = continuous
         bounded = np.isfinite(leader.lower[continuous]) & np.isfinite(leader.upper[continuous])
         self.prices = continuous[~in_limits[continuous] & bounded]
+        self.exact = PriceSearch(problem, self.responder)
 
     def clipped(self, y: np.ndarray) -> np.ndarray:
         """The decision moved into the leader's bounds, integers rounded."""
         leader = self.problem.leader
         y = np.clip(y, leader.lower, leader.upper)
         y[leader.integral] = np.round(y[leader.integral])
-        return y
+        # Adding zero turns -0.0 into 0.0: keys are bytes.
+        return y + 0.0
 
     def try_decision(self, y: np.ndarray, *, repair: bool = True, budget: int = 24, thorough: bool = False) -> Response | None:
         """The best feasible point found at a decision: itself, or along the prices if a leader row fails there."""
@@ -87,6 +90,9 @@ class DecisionSearch:
         width = high - low
         if not (width > 0).any():
             return None
+        if self.exact.applies:
+            found = self.exact.solve(y, gap=1e-6, cutoff=np.inf if known is None else known.objective)
+            return known if found is None or found.response is None else found.response
         start = y.copy()
         ray = y[prices] - low
         if prices.size == 1 or ray.max(initial=0.0) <= 1e-9 * width.max():
@@ -123,7 +129,7 @@ class DecisionSearch:
                     candidate = self._on_piece(piece, start, direction, lower, upper)
                     if candidate is not None and candidate.better_than(best, self.tolerance):
                         best = candidate
-                if meet is not None and middle is not None and self.responder._has_choice:
+                if best is None and meet is not None and middle is not None and self.responder.has_choice:
                     tied = self.responder.respond(self.clipped(start + meet * direction), thorough=True)
                     if tied is not None and tied.violation[0] <= self.tolerance and tied.better_than(best, self.tolerance):
                         best = tied
@@ -233,6 +239,6 @@ class DecisionSearch:
             y = low + 0.5 * (high - low)
             y[leader.integral] = (low + share * (high - low))[leader.integral]
             decisions.append(y)
-        if self.continuous.size:
+        if self.continuous.size > self.prices.size:
             decisions += [np.where(leader.integral, decisions[-2], end) for end in (low, high)]
         return decisions

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +17,12 @@ from multiscale.bilevel.description import BilevelError, BilevelProblem
 from multiscale.bilevel.gate import check_gate, check_products
 from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.methods import bounds_for, choose_methods
+from multiscale.bilevel.pattern import pattern_program
 from multiscale.bilevel.read import PyomoProblem, read_model
 from multiscale.bilevel.response import Response
+from multiscale.bilevel.round_trip import round_trip
 from multiscale.bilevel.scip_client import Run, run
-from multiscale.bilevel.scip_worker import Task
+from multiscale.bilevel.scip_worker import Outcome, Task
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.solution import BilevelSolution, Status
@@ -130,8 +133,9 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
         share = settings.bound_share * settings.time_limit / len(methods)
         bounds = [bounds_for(problem, f, name, share) for f, name in enumerate(methods)]
     search = DecisionSearch(problem, tolerance=TOLERANCE)
-    with clock.stage("start"):
+    with clock.stage("start"), _interruptible() as stopped:
         find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), flips="branch_and_cut" not in methods)
+    interrupted = bool(stopped)
     with clock.stage("reformulation"):
         lazy = None
         if "branch_and_cut" in methods:
@@ -142,7 +146,7 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
     tolerance = 1e-7 if lazy is None else 1e-6
     while True:
         with clock.stage("scip"):
-            outcome = run(_task(problem, single, lazy, search, settings, clock.left(), tolerance))
+            outcome = _INTERRUPTED if interrupted else run(_task(problem, single, lazy, search, settings, clock.left(), tolerance))
         with clock.stage("certificate"):
             answer = conclude(problem, single, bounds, search, outcome, settings)
         done = answer.status is not Status.FEASIBLE or outcome.outcome.status not in _PROVEN or tolerance < 2e-8 or clock.left() < 1.0
@@ -151,6 +155,19 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
         tolerance /= 10.0
     chosen = {f.name: why for f, why in zip(problem.followers, reasons, strict=True)}
     return replace(answer, methods=chosen, timings=clock.timings, size=single.describe(), problem=problem)
+
+
+_INTERRUPTED = Run(Outcome("userinterrupt", None, np.nan, -np.inf, 0, 0.0), aborted="interrupted", interrupted=True)
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[bool]]:
+    """An interrupt ends the stage; the list then is not empty."""
+    stopped: list[bool] = []
+    try:
+        yield stopped
+    except KeyboardInterrupt:
+        stopped.append(True)
 
 
 class _Clock:
@@ -205,7 +222,9 @@ def _known_answers(search: DecisionSearch) -> list[list[np.ndarray]]:
     return answers
 
 
-def _task(problem: BilevelProblem, single: SingleLevel, lazy: LazyData | None, search: DecisionSearch, settings: Options, left: float, tolerance: float) -> Task:
+def _task(
+    problem: BilevelProblem, single: SingleLevel, lazy: LazyData | None, search: DecisionSearch, settings: Options, left: float, tolerance: float
+) -> Task:
     best = search.best
     return Task(
         single=single,
@@ -232,9 +251,13 @@ def conclude(
     if scip.v is not None and not np.isnan(scip.v).any():
         solver_gap = _solver_gap(problem, single, scip.v)
         _consider(search, problem, single, scip.v)
+        if _falls_short(search, scip.objective, settings.gap):
+            _consider_pattern(search, problem, single, scip.v, settings)
     best = _finish(search)
     bound = scip.bound if abs(scip.bound) < 1e20 else (np.inf if scip.bound > 0 else -np.inf)
-    said = "; ".join([f"SCIP: {scip.status}", *filter(None, [scip.note, outcome.aborted, "solved again under safe settings" if outcome.retried else ""])])
+    said = "; ".join(
+        [f"SCIP: {scip.status}", *filter(None, [scip.note, outcome.aborted, "solved again under safe settings" if outcome.retried else ""])]
+    )
     sense = problem.leader.sense
     if best is None:
         status = {"infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED, "inforunbd": Status.UNBOUNDED}.get(scip.status, Status.ERROR)
@@ -303,8 +326,30 @@ def _consider(search: DecisionSearch, problem: BilevelProblem, single: SingleLev
             search.best = candidate
 
 
+def _falls_short(search: DecisionSearch, objective: float, gap: float) -> bool:
+    """Whether the best certified point is worse than SCIP's point by more than the gap."""
+    return search.best is None or search.best.objective > objective + gap * abs(objective) + 1e-6 * (1.0 + abs(objective))
+
+
+def _consider_pattern(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray, settings: Options) -> None:
+    """Add the best point with the complementary pattern of SCIP's point."""
+    y = search.clipped(v[: single.leader_size])
+    if any(not columns.size and f.program.rows.size for columns, f in zip(single.dual, problem.followers, strict=True)):
+        return
+    program = pattern_program(problem, y, [v[columns] for columns in single.primal], [v[columns] for columns in single.dual])
+    if program is None:
+        return
+    task = Task(program, None, [], 1e-9, min(30.0, settings.time_limit), settings.memory_limit, 1e-9, settings.seed, False, {})
+    found = run(task).outcome
+    if found.v is not None:
+        _consider(search, problem, program, found.v)
+
+
 def _as_returned(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray, response: Response) -> Response | None:
     """The follower answers as SCIP returned them, if they are optimal to rounding: at a price where answers tie, a mixture of them."""
+    if any(follower.program.Q is not None for follower in problem.followers):
+        # A quadratic cost is flat at its optimum: a small gap says little about the point.
+        return None
     y = response.y
     primal = [np.clip(v[columns], f.program.lower, f.program.upper) for columns, f in zip(single.primal, problem.followers, strict=True)]
     violated = max(f.program.violation(x, y) for f, x in zip(problem.followers, primal, strict=True))
@@ -334,9 +379,9 @@ def certify(
         failures.append(f"leader row {best.violation[1]} is violated by {best.violation[0]:.2e}")
     if solver_gap > _SOLVER_GAP:
         failures.append(f"SCIP's own point leaves a follower gap of {solver_gap:.2e}: the single-level program is wrong or too loose")
-    round_trip = single.violation(single.complete(best.y, best.primal, best.dual))
-    if round_trip[0] > 1e-5:
-        failures.append(f"the certified point violates the single-level program ({round_trip[1]} by {round_trip[0]:.2e}): it cuts off true answers")
+    returned = round_trip(single, search, best, bounds)
+    if returned[0] > 1e-5:
+        failures.append(f"true follower answers violate the single-level program ({returned[1]} by {returned[0]:.2e}): it cuts them off")
     if bound > best.objective + 1e-4 * max(1.0, abs(best.objective)):
         failures.append(f"SCIP's bound {bound:.9g} contradicts the certified point {best.objective:.9g}")
     sense = problem.leader.sense
@@ -347,7 +392,7 @@ def certify(
         optimistic=None if optimistic is None else sense * min(optimistic, best.objective),
         pessimistic=None if pessimistic is None else sense * max(pessimistic, best.objective),
         solver_gap=solver_gap,
-        round_trip=round_trip,
+        round_trip=returned,
         failures=tuple(failures),
     )
 

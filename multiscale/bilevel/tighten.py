@@ -54,7 +54,9 @@ def _relaxation(problem: BilevelProblem, time_limit: float) -> LinearProgram:
     position = n
     for quantity in leader.quantities:
         if quantity.kind == "primal":
-            pick = sparse.csr_matrix((np.ones(quantity.size), (np.arange(quantity.size), position + np.arange(quantity.size))), shape=(quantity.size, total))
+            pick = sparse.csr_matrix(
+                (np.ones(quantity.size), (np.arange(quantity.size), position + np.arange(quantity.size))), shape=(quantity.size, total)
+            )
             entries = quantity.matrix.tocoo()
             value = sparse.csr_matrix((entries.data, (entries.row, entries.col + starts[quantity.follower])), shape=(quantity.size, total))
             rows.append(pick - value)
@@ -63,7 +65,12 @@ def _relaxation(problem: BilevelProblem, time_limit: float) -> LinearProgram:
         position += quantity.size
     for f, follower in enumerate(followers):
         program = follower.program
-        parts = [-program.B, sparse.csr_matrix((program.rows.size, starts[f] - n)), program.A, sparse.csr_matrix((program.rows.size, total - starts[f + 1]))]
+        parts = [
+            -program.B,
+            sparse.csr_matrix((program.rows.size, starts[f] - n)),
+            program.A,
+            sparse.csr_matrix((program.rows.size, total - starts[f + 1])),
+        ]
         rows.append(sparse.hstack(parts, format="csr"))
         low.append(np.where(program.equality, program.b0, -np.inf))
         high.append(program.b0)

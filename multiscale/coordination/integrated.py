@@ -29,7 +29,7 @@ def integrated_optimum(tree: OperatingTree, *, tolerance: float = 1e-6, rounds: 
     """
     dsos = tree.transmission.children
     branches = {d: dso_branch_program(tree, d).settle({"energy_price": np.zeros(tree.horizon.periods)}) for d in dsos}
-    idle = tree.transmission.dispatch(np.zeros((len(dsos), tree.horizon.periods))).cost
+    idle = tree.transmission.idle_cost
     exchange = np.array([dso_reference(tree.system, d, tree.horizon, tree.fleets) for d in dsos])
     dispatches: list[tuple[np.ndarray, Dispatch]] = []
     best: tuple[float, ProgramSolution, np.ndarray, Dispatch] | None = None

@@ -17,8 +17,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from multiscale.coordination.answer import Answer, answer_signals
-from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.answer import Answer
 from multiscale.coordination.messages import Signal, Traffic
 from multiscale.coordination.outcome import Outcome
 from multiscale.operation import Dispatch, OperatingTree
@@ -61,12 +60,14 @@ def flat_signals(tree: OperatingTree, forecast: Outcome) -> dict[str, Signal]:
     return signals
 
 
-def respond(tree: OperatingTree, signals: Mapping[str, Mapping[str, Signal]], engine: SerialEngine | DaskEngine) -> dict[str, dict[str, Answer]]:
-    """Answers of all platforms to several sets of signals: name of the set -> platform -> answer."""
-    names = list(signals)
-    tasks = {p: (program, [signals[n][p] for n in names]) for p, program in tree.platforms.items()}
-    answers = engine.map(answer_signals, tasks)
-    return {n: {p: answers[p][k] for p in tasks} for k, n in enumerate(names)}
+def retail_signals(tree: OperatingTree, energy_price: Mapping[str, np.ndarray]) -> dict[str, Signal]:
+    """A retail tariff: the mean price at the DSO's boundary [EUR/kWh], (period,), the same in all hours and for all platforms."""
+    signals = {}
+    for dso, own in tree.distribution.items():
+        price = np.full(tree.horizon.periods, float(energy_price[dso].mean()))
+        for child in own.children:
+            signals[child] = Signal(price, price, tree.design.network_charge.get(dso, 0.0), np.zeros(tree.horizon.periods))
+    return signals
 
 
 def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal], answers: Mapping[str, Answer], bound: float) -> Outcome:
@@ -123,5 +124,4 @@ def _distribution_parameters(tree: OperatingTree, dso: str, energy_price: np.nda
 
 def transmission_cost(tree: OperatingTree, dispatch: Dispatch) -> float:
     """Cost of a dispatch [EUR/a], counted from the one in which no DSO draws anything."""
-    idle = tree.transmission.dispatch(np.zeros((len(tree.transmission.children), tree.horizon.periods))).cost
-    return float((dispatch.cost - idle).sum())
+    return float((dispatch.cost - tree.transmission.idle_cost).sum())

@@ -310,7 +310,9 @@ def add_radial_network(
         option[i, : len(positions)] = positions
         for n, kva in enumerate(added_kva.tolist()):
             larger = tree.usable(below_q, np.where(np.arange(len(tree.buses)) == i, kva, 0.0))
-            grown[:, i, :, n] = np.stack(larger)[:, i] - np.stack(base)[:, i]
+            # No flow ever goes beyond its interval: rating beyond that is left out, which makes a half-built branch worth half, not all.
+            needed = np.stack([reduced.below_high[i], -reduced.below_low[i]]) - np.stack(base)[:, i]
+            grown[:, i, :, n] = np.minimum(np.stack(larger)[:, i] - np.stack(base)[:, i], np.maximum(needed * (1 + 1e-9), 0.0))
     for direction, (name, sign) in enumerate((("rating_forward", 1.0), ("rating_reverse", -1.0))):
         fed, when = np.nonzero(reduced.rated[direction])
         if len(fed):

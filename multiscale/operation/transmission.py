@@ -146,6 +146,19 @@ class Transmission:
         self._factors = np.zeros((0, len(self.model.buses)))
         self._compiled: dict[int, tuple[int, CompiledProgram]] = {}
 
+    def __getstate__(self) -> dict[str, object]:
+        """Everything but the solvers: they are made anew where the object arrives."""
+        return self.__dict__ | {"_compiled": {}}
+
+    def learn(self, other: Transmission) -> None:
+        """Take over the limits another object of the same network and horizon has found to bind."""
+        self._monitored, self._factors = other._monitored, other._factors
+
+    @cached_property
+    def idle_cost(self) -> np.ndarray:
+        """Cost of every period when no node below draws anything [EUR/a]."""
+        return self.dispatch(np.zeros((len(self.children), self.horizon.periods))).cost
+
     def program(self, period: int) -> ParametricProgram:
         """The program of one period with the limits monitored so far; parameter ``exchange`` (node) [kW]."""
         return _period_program(self, period, self._monitored, self._factors)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -54,6 +54,10 @@ class OperatingTree:
     distribution: Mapping[str, DistributionProgram]
     transmission: Transmission
     design: Design
+
+    def under(self, design: Design) -> OperatingTree:
+        """The same tree under another design; no program changes, since designs are parameters."""
+        return replace(self, design=design)
 
 
 def exchange_bounds(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:

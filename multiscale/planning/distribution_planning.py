@@ -1,17 +1,18 @@
 r"""A DSO plans: which branches to reinforce and which volumetric charge recovers the cost, given how platforms respond.
 
-    min over z in {0,1}, charge   annuities' z  +  resource cost of operation(z, charge)                       social cost [EUR/a]
+    min over z in {0,1}, charge   existing cost + annuities' z  +  resource cost of operation(z, charge)       social cost [EUR/a]
     s.t.  |charge * (energy imported by platforms + passive energy) - (existing cost + annuities' z)| <= tolerance * (existing + annuities' z)
           operation in argmin: cost of the DSO's network with all platforms, charge and levy included, new PV and storage bought by them
 
 The follower is the DSO's program with every platform as one participant. Charges and levies are transfers: they steer the follower
-and are not part of the social cost.
+and are not part of the social cost. Energy of passive generation is counted as bought at the energy price.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
@@ -21,6 +22,7 @@ from scipy import sparse
 from multiscale import bilevel
 from multiscale.operation import Adoption, DistributionProgram, distribution_program, platform_program
 from multiscale.operation.tree import exchange_bounds
+from multiscale.planning.charge_range import implied_charge_range
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
 from multiscale.system import Economics, Fleet, LoadingLimits, System
 from multiscale.timeline import Horizon
@@ -42,6 +44,7 @@ class PlanningProblem:
         passive_energy: energy of passive customers, who pay the charge too [kWh/a].
         fleets: platform -> one-participant fleet the planner sees.
         adoption: platform -> capacity that may be bought.
+        constant: cost that no decision changes [EUR/a]: the existing network, and passive generation at the energy price.
     """
 
     dso: str
@@ -54,6 +57,7 @@ class PlanningProblem:
     passive_energy: float
     fleets: Mapping[str, Fleet]
     adoption: Mapping[str, Adoption]
+    constant: float
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,8 @@ def planning_problem(
     passive_energy = float((passive.demand.values * horizon.hours_per_year).sum())
     reference = sum(float(((f.data.demand + f.data.ev + f.data.heat_pump).sum("prosumer").values * horizon.hours_per_year).sum()) for f in one.values())
     existing = economics.existing_network_cost * (passive_energy + reference)
-    return PlanningProblem(dso, horizon, follower, distribution, chosen, annuity, existing, passive_energy, one, adoption)
+    generated = float((passive.generation.values.sum(axis=0) * energy_price * horizon.hours_per_year).sum())
+    return PlanningProblem(dso, horizon, follower, distribution, chosen, annuity, existing, passive_energy, one, adoption, existing + generated)
 
 
 def _with_outputs(program: ParametricProgram, outputs: Mapping[str, Output]) -> ParametricProgram:
@@ -171,18 +176,26 @@ def leader_model(problem: PlanningProblem, *, charge_range: tuple[float, float],
         charge_range: lowest and highest charge [EUR/kWh].
         tolerance: relative tolerance of cost recovery.
     """
+    low, high = implied_charge_range(
+        problem.program, problem.passive_energy, problem.existing_cost, float(problem.annuity.sum()), charge_range, tolerance
+    )
+    if low > high:
+        raise bilevel.BilevelError(
+            f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a charge of at least {low:.4g} EUR/kWh, above the largest "
+            f"allowed {charge_range[1]:g} (tariff.charge_max)"
+        )
     model = pyo.ConcreteModel(name=f"plan of {problem.dso}")
     names = problem.options.option.values.tolist()
     annuity = dict(zip(names, problem.annuity.tolist(), strict=True))
     model.built = pyo.Var(names, domain=pyo.Binary)
-    model.charge = pyo.Var(bounds=charge_range)
+    model.charge = pyo.Var(bounds=(low, high))
     follower = bilevel.ProgramFollower(problem.program, {"built": model.built, "network_charge": model.charge}, model=model, name="operation")
     investment = sum(annuity[o] * model.built[o] for o in names)
     allowed = problem.existing_cost + investment
     revenue = model.charge * (follower.output("charged_energy") + problem.passive_energy)
     model.recovery_low = pyo.Constraint(expr=revenue >= (1 - tolerance) * allowed)
     model.recovery_high = pyo.Constraint(expr=revenue <= (1 + tolerance) * allowed)
-    model.social_cost = pyo.Objective(expr=investment + follower.output("resource_cost") + problem.program.d0)
+    model.social_cost = pyo.Objective(expr=investment + follower.output("resource_cost") + problem.program.d0 + problem.constant)
     return model, follower
 
 
@@ -195,14 +208,15 @@ def solve_plan(
     time_limit: float = 60.0,
     method: str = "auto",
     seed: int = 0,
+    **options: Any,
 ) -> Plan:
-    """Solve a DSO's planning problem to a proven gap, or as far as the time allows.
+    """Solve a DSO's planning problem to a proven gap, or as far as the time allows; ``options`` go to ``bilevel.solve``.
 
     Raises:
         bilevel.BilevelError: no decision satisfies cost recovery within the range of the charge, or nothing was found in time.
     """
     model, follower = leader_model(problem, charge_range=charge_range, tolerance=tolerance)
-    solution = bilevel.solve(model, followers=[follower], method=method, gap=gap, time_limit=time_limit, seed=seed)
+    solution = bilevel.solve(model, followers=[follower], method=method, gap=gap, time_limit=time_limit, seed=seed, **options)
     if not np.isfinite(solution.objective):
         raise bilevel.BilevelError(
             f"plan of {problem.dso}: {solution.status}; allow a higher charge (tariff.charge_max is {charge_range[1]:g} EUR/kWh) or more time "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import xarray as xr
@@ -29,12 +30,12 @@ class Block:
     offset: int
     description: str = ""
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """Length of every axis."""
         return tuple(len(labels) for labels in self.coords.values())
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of entries."""
         return int(np.prod(self.shape, dtype=np.int64))
@@ -68,7 +69,7 @@ class Index:
             raise ValueError(f"block {twice!r} is declared twice; give each block of a program its own name")
         object.__setattr__(self, "_by_name", by_name)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Length of the flat vector."""
         return sum(block.size for block in self.blocks)

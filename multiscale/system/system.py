@@ -113,6 +113,11 @@ class System:
         """A copy with some fields replaced."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
+    def restricted(self, horizon: Horizon) -> System:
+        """The same system with the profiles of a horizon's days alone, which is what travels to a worker."""
+        days = pd.DatetimeIndex(self.profiles.time.values).normalize().isin(pd.DatetimeIndex(horizon.days))
+        return self.replace(profiles=self.profiles.isel(time=np.flatnonzero(days)).copy(deep=True))
+
     def cut(self, nodes: Sequence[str], name: str | None = None) -> System:
         """Keep the given nodes (ancestors included); what hangs below a dropped node becomes passive where that node was connected.
 

@@ -1,0 +1,43 @@
+"""Does the single-level program admit what the followers really do? True answers, completed, must satisfy its follower rows."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from multiscale.bilevel.bounds import DualBounds
+from multiscale.bilevel.response import Response
+from multiscale.bilevel.search import DecisionSearch
+from multiscale.bilevel.single_level import SingleLevel
+
+
+def round_trip(
+    single: SingleLevel, search: DecisionSearch, best: Response, bounds: list[DualBounds], *, decisions: int = 8, seconds: float = 2.0
+) -> tuple[float, str]:
+    """Largest violation of the program by true follower answers, and the row.
+
+    The certified point must satisfy all of it; the answers at other decisions (the ones a start would try, and random ones) the
+    follower rows. Where only *some* optimal dual is within the bounds, the dual the solver returns need not be: other decisions
+    are then left out.
+    """
+    worst = single.violation(single.complete(best.y, best.primal, best.dual))
+    if any(proven.scope != "every" for proven in bounds):
+        return worst
+    leader = search.problem.leader
+    rng = np.random.default_rng(11)
+    low, high = np.maximum(leader.lower, -1e3), np.minimum(leader.upper, 1e3)
+    low, high = np.minimum(low, high), np.maximum(low, high)
+    tried = [*search.first_decisions(None), *(rng.uniform(low, high) for _ in range(decisions))]
+    deadline = time.perf_counter() + seconds
+    for y in tried[:decisions]:
+        if time.perf_counter() > deadline:
+            break
+        y = search.clipped(np.asarray(y, dtype=float))
+        found = search.responder.answer(y)
+        if not isinstance(found, tuple):
+            continue
+        here = single.violation(single.complete(y, *found), leader=False)
+        if here[0] > worst[0]:
+            worst = here
+    return worst

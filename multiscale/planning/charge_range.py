@@ -1,0 +1,79 @@
+"""The part of a range of charges in which the cost of the network can be recovered at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import sparse
+
+from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, solve
+
+
+def implied_charge_range(
+    program: ParametricProgram,
+    passive_energy: float,
+    existing_cost: float,
+    annuities: float,
+    charge_range: tuple[float, float],
+    tolerance: float,
+    rounds: int = 4,
+) -> tuple[float, float]:
+    """Shrink a range of charges to what cost recovery and the follower's optimality imply.
+
+    With w(x) the energy of the follower that pays the charge and E that of passive customers, recovery demands
+
+        (1 - tolerance) existing <= charge (w + E) <= (1 + tolerance) (existing + annuities),
+
+    and the follower's answer x at a charge within [low, high] costs no more than its answer without any reinforcement, which
+    stays feasible with them:  cost(x) + low w(x) <= optimum(nothing built, high).  The least and largest w over everything the
+    follower could do (options relaxed to [0, 1]) under that row bound the charge, which tightens the row, and so on.
+
+    Args:
+        program: the follower with parameters ``built`` and ``network_charge`` and output ``charged_energy``.
+        passive_energy: E [kWh/a].
+        existing_cost, annuities: yearly cost of the existing network and of all options together [EUR/a].
+        charge_range: range to begin with [EUR/kWh].
+        tolerance: relative tolerance of cost recovery.
+        rounds: of tightening at most.
+
+    Returns:
+        The range; its lower end may come out above its upper end, and then no charge in ``charge_range`` recovers the cost.
+    """
+    low, high = charge_range
+    unbuilt = CompiledProgram(program)
+    for _ in range(rounds):
+        ceiling = unbuilt.solve_optimal({"built": 0.0, "network_charge": high}).objective
+        least, largest = _energy_range(program, low, ceiling)
+        new_low = max(low, (1 - tolerance) * existing_cost / (largest + passive_energy) * (1 - 1e-9)) if largest + passive_energy > 0 else low
+        new_high = min(high, (1 + tolerance) * (existing_cost + annuities) / (least + passive_energy) * (1 + 1e-9)) if least + passive_energy > 0 else high
+        settled = (new_high - new_low) > 0.9 * (high - low)
+        low, high = new_low, new_high
+        if settled or low > high:
+            break
+    return low, high
+
+
+def _energy_range(program: ParametricProgram, charge: float, ceiling: float) -> tuple[float, float]:
+    """Least and largest charged energy [kWh/a] of a follower whose cost at a charge is at most ``ceiling`` [EUR/a]."""
+    built = program.parameters["built"]
+    n, k = program.columns.size, built.size
+    energy = program.outputs["charged_energy"].matrix.toarray().ravel()
+    cost = program.c0 + charge * energy
+    relaxed = ParametricProgram(
+        name=f"{program.name} (charged energy)",
+        columns=Index.stacked([*program.columns.blocks, Block("__built__", built.coords, "1", 0)]),
+        rows=Index.stacked([*program.rows.blocks, Block("__cost__", {}, "EUR/a", 0)]),
+        parameters=Index(),
+        A=sparse.vstack(
+            [sparse.hstack([program.A, -program.B[:, built.positions.ravel()]]), sparse.csr_matrix(np.concatenate([cost, np.zeros(k)]))], format="csr"
+        ),
+        b0=np.append(program.b0, ceiling - program.d0 + 1e-7 * abs(ceiling)),
+        B=sparse.csr_matrix((program.rows.size + 1, 0)),
+        equality=np.append(program.equality, False),
+        c0=np.concatenate([energy, np.zeros(k)]),
+        C=sparse.csr_matrix((n + k, 0)),
+        lower=np.concatenate([program.lower, np.zeros(k)]),
+        upper=np.concatenate([program.upper, np.ones(k)]),
+    )
+    return solve(relaxed).bound, -solve(replace(relaxed, c0=-relaxed.c0)).bound

@@ -1,0 +1,160 @@
+"""The certificate catches wrong single-level programs and wrong follower answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+
+from multiscale import bilevel
+from multiscale.bilevel.assemble import assemble
+from multiscale.bilevel.certificate import certify_follower
+from multiscale.bilevel.methods import bounds_for
+from multiscale.bilevel.scip_client import run
+from multiscale.bilevel.scip_worker import Task
+from multiscale.bilevel.search import DecisionSearch
+from multiscale.bilevel.single_level import SingleLevel
+from multiscale.bilevel.solving import Options, conclude, find_start
+from multiscale.programs import CompiledProgram
+from tests.bilevel.feeder import feeder
+
+
+def market(seed):
+    """A leader taxes a follower's purchases and builds capacity; the follower buys from three sources."""
+    rng = np.random.default_rng(seed)
+    m = pyo.ConcreteModel()
+    m.tax = pyo.Var(bounds=(0, 2))
+    m.build = pyo.Var(domain=pyo.Binary)
+    m.low = pyo.Block()
+    m.low.x = pyo.Var(range(3), bounds=(0, 12))
+    cost = np.sort(rng.uniform(1, 4, 3))
+    need = float(rng.uniform(8, 12))
+    m.low.need = pyo.Constraint(expr=m.low.x[0] + m.low.x[1] + m.low.x[2] >= need)
+    m.low.room = pyo.Constraint(expr=m.low.x[0] <= 4 + 3 * m.build)
+    m.low.ramp = pyo.Constraint(expr=m.low.x[1] <= 5)
+    m.low.objective = pyo.Objective(expr=(cost[0] + m.tax) * m.low.x[0] + cost[1] * m.low.x[1] + cost[2] * m.low.x[2])
+    m.objective = pyo.Objective(expr=m.tax * m.low.x[0] - 1.5 * m.build, sense=pyo.maximize)
+    problem = bilevel.read_model(m, [m.low]).problem
+    return problem
+
+
+def answer(problem, method, fault):
+    """Solve with a fault seeded into the single-level program."""
+    bounds = [bounds_for(problem, 0, method, 5.0)]
+    single = assemble(problem, [method], bounds)
+    wrong = fault(single) if fault else single
+    search = DecisionSearch(problem)
+    find_start(search, None, 1.0, flips=False)
+    outcome = run(Task(wrong, None, [], 1e-6, 10.0, 4000.0, 1e-7, 0, False, {}))
+    return conclude(problem, wrong, bounds, search, outcome, Options(gap=1e-5))
+
+
+def _row(single: SingleLevel, block: str, change, position: int = 0) -> SingleLevel:
+    """Change the entries or sides of a row of a block."""
+    names = [name for name, _, _ in single.row_blocks]
+    _, first, count = single.row_blocks[names.index(block)]
+    i = first + position % count
+    rows = single.rows.copy().tolil()
+    low, high = single.row_lower.copy(), single.row_upper.copy()
+    change(rows, low, high, i)
+    return replace(single, rows=rows.tocsr(), row_lower=low, row_upper=high)
+
+
+def drop(rows, low, high, i):
+    low[i], high[i] = -np.inf, np.inf
+
+
+def flip_sides(rows, low, high, i):
+    low[i], high[i] = -high[i], -low[i]
+
+
+def flip_entry(k):
+    def change(rows, low, high, i):
+        j = rows.rows[i][k % len(rows.rows[i])]
+        rows[i, j] = -rows[i, j]
+
+    return change
+
+
+def scale_entry(k, factor):
+    def change(rows, low, high, i):
+        j = rows.rows[i][k % len(rows.rows[i])]
+        rows[i, j] = factor * rows[i, j]
+
+    return change
+
+
+def _bound(single: SingleLevel, block: str, low=None, high=None, position=0) -> SingleLevel:
+    names = [name for name, _, _ in single.blocks]
+    _, first, count = single.blocks[names.index(block)]
+    lower, upper = single.lower.copy(), single.upper.copy()
+    if low is not None:
+        lower[first + position % count] = low
+    if high is not None:
+        upper[first + position % count] = high
+    return replace(single, lower=lower, upper=upper)
+
+
+FAULTS = {
+    "strong duality row missing": ("strong_duality", lambda s: _row(s, "low strong duality", drop)),
+    **{f"strong duality sign {k}": ("strong_duality", lambda s, k=k: _row(s, "low strong duality", flip_entry(k))) for k in range(8)},
+    **{f"strong duality weight {k}": ("strong_duality", lambda s, k=k: _row(s, "low strong duality", scale_entry(k, 0.5))) for k in range(8)},
+    **{f"stationarity missing {i}": ("strong_duality", lambda s, i=i: _row(s, "low stationarity", drop, i)) for i in range(3)},
+    **{
+        f"stationarity sign {i} {k}": ("strong_duality", lambda s, i=i, k=k: _row(s, "low stationarity", flip_entry(k), i))
+        for i in range(3)
+        for k in range(3)
+    },
+    **{f"wrong dual sign {i}": ("strong_duality", lambda s, i=i: _bound(s, "low dual", low=0.0, high=10.0, position=i)) for i in range(3)},
+    **{f"dual fixed at zero {i}": ("strong_duality", lambda s, i=i: _bound(s, "low dual", low=0.0, high=0.0, position=i)) for i in range(3)},
+    **{f"small multiplier bound {m}": ("strong_duality", lambda s, m=m: _bound(s, "low dual", low=-m, position=1)) for m in (0.05, 0.2)},
+    "capacity row missing": ("strong_duality", lambda s: _row(s, "low rows", drop, 1)),
+    "need row missing": ("strong_duality", lambda s: _row(s, "low rows", drop, 0)),
+    "pairs missing": ("sos1", lambda s: replace(s, pairs=[p[2:] for p in s.pairs])),
+    "all pairs missing": ("sos1", lambda s: replace(s, pairs=[])),
+    "pair of the wrong columns": ("sos1", lambda s: replace(s, pairs=[np.column_stack([p[:, 0], np.roll(p[:, 1], 1)]) for p in s.pairs])),
+    **{f"sos1 stationarity sign {k}": ("sos1", lambda s, k=k: _row(s, "low stationarity", flip_entry(k), 0)) for k in range(4)},
+    "sos1 slack sign": ("sos1", lambda s: _row(s, "low slack (definition)", flip_entry(1), 0)),
+    "sos1 missing lower bound pair": ("sos1", lambda s: replace(s, pairs=[p[:3] for p in s.pairs])),
+}
+
+
+def test_every_harmful_fault_is_caught():
+    harmful, missed = 0, []
+    for seed in (1, 2):
+        problem = market(seed)
+        truth = {method: answer(problem, method, None) for method in ("strong_duality", "sos1")}
+        assert {t.status for t in truth.values()} == {"optimal"}
+        assert truth["sos1"].objective == pytest.approx(truth["strong_duality"].objective, rel=1e-6)
+        for name, (method, fault) in FAULTS.items():
+            found = answer(problem, method, fault)
+            right = found.status == "optimal" and found.objective == pytest.approx(truth[method].objective, rel=1e-5)
+            if right:
+                # The fault did not matter for this instance: the answer is the optimum all the same.
+                continue
+            harmful += 1
+            if found.status == "optimal":
+                missed.append((seed, name))
+    assert not missed
+    assert harmful >= 25
+
+
+def test_a_wrong_answer_of_a_follower_fails_its_certificate():
+    case = feeder(4, 8, 1)
+    problem = bilevel.read_model(case.model, [case.follower]).problem
+    rng = np.random.default_rng(3)
+    y = np.where(problem.leader.integral, 1.0, 0.1)
+    solution = CompiledProgram(problem.followers[0].program).solve(y)
+    good = certify_follower(problem, 0, y, solution.x, solution.y)
+    assert good.holds()
+    for _ in range(10):
+        j = int(rng.integers(solution.x.size))
+        wrong = solution.x.copy()
+        wrong[j] += 0.1
+        assert not certify_follower(problem, 0, y, wrong, solution.y).holds()
+        i = int(rng.choice(problem.followers[0].program.rows["balance"].positions.ravel()))
+        dual = solution.y.copy()
+        dual[i] += 0.5
+        assert not certify_follower(problem, 0, y, solution.x, dual).holds()
