@@ -256,10 +256,13 @@ def operate_plan(
 
 
 def operate_today(case: StudyCase, energy_price: Mapping[str, np.ndarray], engine: SerialEngine | DaskEngine) -> Scenario:
-    """Operate every day without trade and plan, at the charge that recovers the cost of the existing network."""
+    """Operate every day without trade and plan, at the charge that recovers the cost of the existing network.
+
+    No reserve is kept: customers are cut off only where a rating is exceeded in full.
+    """
     existing = {d: existing_network_cost(case, d) for d in case.system.at_level("dso")}
     design, trees, outcomes = uncoordinated_days(
-        case.system, case.horizon, case.economics, case.fleets, existing, engine, energy_price, limits=case.limits
+        case.system, case.horizon, case.economics, case.fleets, existing, engine, energy_price, limits=LoadingLimits.full()
     )
     return Scenario("today", design, tuple(trees), tuple(outcomes), Ledger(), {})
 
@@ -280,7 +283,10 @@ def verified(case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | No
     added = added_ratings(case.system, scenario.design)
     verification = {}
     for dso in case.system.at_level("dso"):
-        injections = xr.concat([bus_injections(t, o, [dso]) for t, o in zip(scenario.trees, scenario.outcomes, strict=True)], dim="period")
+        # Today's network is shown as customers would load it; whoever is cut off for it is counted in the ledger.
+        relief = scenario.name != "today"
+        parts = [bus_injections(t, o, [dso], relief=relief) for t, o in zip(scenario.trees, scenario.outcomes, strict=True)]
+        injections = xr.concat(parts, dim="period")
         verification[dso] = ac_verify(case.system, [dso, *case.system.children(dso)], case.horizon, injections, added)
     ledger = Ledger()
     for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):

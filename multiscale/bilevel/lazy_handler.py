@@ -147,11 +147,15 @@ class LazyFollowers(Conshdlr):
         return {"result": SCIP_RESULT.CONSADDED}
 
     def _overpaid(self, y: np.ndarray, paid: list[float], primal: list[np.ndarray]) -> list[int]:
-        """Followers that pay more than their optimum at ``y`` (by more than 1e-7 relative)."""
+        """Followers that pay more than their optimum at ``y``, by more than a small share of the gap.
+
+        Ever finer cuts of nearly the same place would only trouble the linear programs; the bound stays valid either way.
+        """
+        tolerance = max(1e-7, 0.02 * self.data.gap)
         over = []
         for f, (cost, x) in enumerate(zip(paid, primal, strict=True)):
             optimum = self.problem.cost(f, x, y)
-            if cost > optimum + 1e-7 * max(1.0, abs(optimum)):
+            if cost > optimum + tolerance * max(1.0, abs(optimum)):
                 over.append(f)
         return over
 

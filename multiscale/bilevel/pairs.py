@@ -16,6 +16,7 @@ from scipy import sparse
 
 from multiscale.bilevel.bounds import DualBounds, interval
 from multiscale.bilevel.kkt import add_dual, add_primal, state_cost
+from multiscale.bilevel.primal_dual import add_primal_dual_inequality
 from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
 
 
@@ -38,6 +39,7 @@ def add_pairs(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Pairs:
     needs_cost = any(q.kind == "cost" and q.follower == f for q in leader.quantities)
     if needs_cost:
         state_cost(builder, f)
+    add_primal_dual_inequality(builder, f, columns)
     rows = np.flatnonzero(~program.equality)
     own = np.arange(leader.size)
     slack = builder.add_columns(f"{follower.name} slack", rows.size, 0.0, np.inf)

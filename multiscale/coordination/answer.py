@@ -44,5 +44,5 @@ def answer_signals(program: ParametricProgram, signals: Sequence[Signal]) -> lis
 
 def own_cost(program: ParametricProgram, network_charge: float, x: np.ndarray) -> float:
     """Cost [EUR/a] of a schedule without energy at the boundary: the program's objective at prices of zero."""
-    zero = {block.name: 0.0 for block in program.parameters} | {"network_charge": network_charge}
+    zero = {block.name: 0.0 for block in program.parameters} | {"network_charge": network_charge}  # limits do not enter the cost
     return program.objective(x, program.parameters.vector(zero))

@@ -71,7 +71,8 @@ class DaskEngine:
         from distributed import Client, LocalCluster
 
         # One thread per worker: the solvers are single-threaded and hold the interpreter lock while models are built.
-        dask.config.set({"distributed.comm.timeouts.connect": "15s"})
+        # Programs travel with their tasks, so that any worker can do any of them and a lost worker costs nothing but time.
+        dask.config.set({"distributed.comm.timeouts.connect": "15s", "distributed.admin.large-graph-warning-threshold": "2GB"})
         if self.address:
             try:
                 self._client = Client(self.address, timeout="15s", set_as_default=False)

@@ -14,6 +14,7 @@ class Signal:
     Attributes:
         import_price, export_price: prices of energy from and to the parent [EUR/kWh], (period,); export <= import.
         network_charge: on imported energy [EUR/kWh].
+        import_limit, export_limit: what the connection can carry [kW], (period,).
         planned: exchange the parent has planned for the child [kW], (period,).
         deviation_price: what each kWh off the plan costs the child [EUR/kWh]; zero publishes no plan.
     """
@@ -21,6 +22,8 @@ class Signal:
     import_price: np.ndarray
     export_price: np.ndarray
     network_charge: float
+    import_limit: np.ndarray
+    export_limit: np.ndarray
     planned: np.ndarray
     deviation_price: float = 0.0
 

@@ -21,6 +21,7 @@ from multiscale.coordination.answer import Answer
 from multiscale.coordination.messages import Signal, Traffic
 from multiscale.coordination.outcome import Outcome
 from multiscale.operation import Dispatch, OperatingTree
+from multiscale.operation.tree import BEYOND, connection_limits
 from multiscale.programs import CompiledProgram, ProgramSolution
 
 SIGNALS = ("price", "gap", "profile")
@@ -42,10 +43,11 @@ def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: fl
     off = deviation_price if kind == "profile" else 0.0
     signals = {}
     for dso, own in tree.distribution.items():
+        limits = connection_limits(tree, dso)
         for child in own.children:
             price = forecast.platform_price[child]
             planned = forecast.exchange[child] if kind == "profile" else np.zeros_like(price)
-            signals[child] = Signal(price + half, price - half, tree.design.network_charge.get(dso, 0.0), planned, off)
+            signals[child] = Signal(price + half, price - half, tree.design.network_charge.get(dso, 0.0), *limits[child], planned, off)
     return signals
 
 
@@ -53,10 +55,11 @@ def flat_signals(tree: OperatingTree, forecast: Outcome) -> dict[str, Signal]:
     """The same forecast without coordination: every platform is told one price for all hours, the energy-weighted mean."""
     signals = {}
     for dso, own in tree.distribution.items():
+        limits = connection_limits(tree, dso)
         for child in own.children:
             drawn = np.maximum(forecast.exchange[child], 0.0) + 1e-9
             price = np.full(tree.horizon.periods, float((forecast.platform_price[child] * drawn).sum() / drawn.sum()))
-            signals[child] = Signal(price, price, tree.design.network_charge.get(dso, 0.0), np.zeros_like(price))
+            signals[child] = Signal(price, price, tree.design.network_charge.get(dso, 0.0), *limits[child], np.zeros_like(price))
     return signals
 
 
@@ -66,7 +69,8 @@ def retail_signals(tree: OperatingTree, energy_price: Mapping[str, np.ndarray]) 
     for dso, own in tree.distribution.items():
         price = np.full(tree.horizon.periods, float(energy_price[dso].mean()))
         for child in own.children:
-            signals[child] = Signal(price, price, tree.design.network_charge.get(dso, 0.0), np.zeros(tree.horizon.periods))
+            none = np.full(tree.horizon.periods, BEYOND)
+            signals[child] = Signal(price, price, tree.design.network_charge.get(dso, 0.0), none, none, np.zeros(tree.horizon.periods))
     return signals
 
 
@@ -96,7 +100,9 @@ def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal],
             flows[child] = answers[child].exchange
             platform_price[child] = signals[child].import_price
             cost += answers[child].own_cost
-            content = {"import_price": signals[child].import_price, "export_price": signals[child].export_price, "network_charge": 0.0}
+            told = signals[child]
+            content = {"import_price": told.import_price, "export_price": told.export_price, "network_charge": 0.0}
+            content |= {"import_limit": told.import_limit, "export_limit": told.export_limit}
             if signals[child].deviation_price > 0:
                 content |= {"planned": signals[child].planned, "deviation_price": 0.0}
             traffic.count("down", **content)

@@ -91,6 +91,7 @@ def distribution_program(
         lowest[i] += low[c]
         highest[i] += high[c]
         q[i] += reactive[c]
+    q -= tree.charging[:, None]
     built = _branch_options(tree, options)
     reduced = reduce_tree(tree, lowest, highest, q, np.array(sorted(built), dtype=int))
     zones = len(reduced.kept) + 1

@@ -21,7 +21,7 @@ def platform_program(
     network: Network | None = None,
     market: str = PEER_TO_PEER,
     adoption: Adoption | None = None,
-    plan_parameters: bool = True,
+    agreements: bool = True,
     limits: LoadingLimits = LoadingLimits(),
 ) -> ParametricProgram:
     """A platform over the fleet's horizon; every cost in EUR per year.
@@ -31,9 +31,9 @@ def platform_program(
         s.t. buy_it - sell_it + pv + discharge - charge - ev - heat pump + unserved = load_it       dual: price of prosumer i
              sum_i (buy_it - sell_it) = import_t - export_t, through the network                    dual: price of the pool
 
-    Parameters: ``import_price``, ``export_price`` (period) [EUR/kWh], ``network_charge`` () [EUR/kWh], and of a parent that publishes
-    a plan beside its prices ``planned`` (period) [kW] and ``deviation_price`` () [EUR/kWh], zero otherwise: the cost grows by
-    ``h_t deviation_price |exchange_t - planned_t|``.
+    Parameters: ``import_price``, ``export_price`` (period) [EUR/kWh] and ``network_charge`` () [EUR/kWh]. With ``agreements`` also
+    ``import_limit``, ``export_limit`` (period) [kW], what the connection to the parent can carry, and ``planned`` (period) [kW] with
+    ``deviation_price`` () [EUR/kWh], a plan published beside the prices: the cost grows by ``h_t deviation_price |exchange_t - planned_t|``.
     Outputs: ``exchange`` (period) [kW] drawn from the parent; ``import_energy`` () [kWh/a].
 
     Args:
@@ -43,7 +43,7 @@ def platform_program(
         market: ``community``: prosumers share one pool, and the platform pays charge and levy on what it imports;
             ``time_of_use``: nobody trades with a neighbour, and every prosumer pays charge and levy on its own import.
         adoption: capacity that may be bought.
-        plan_parameters: whether a parent may publish a plan beside its prices (parameters ``planned`` and ``deviation_price``).
+        agreements: whether limits and a plan may be agreed with the parent (the parameters above).
         limits: shares of the ratings that may be used.
     """
     horizon, data = fleet.horizon, fleet.data
@@ -90,8 +90,8 @@ def platform_program(
     builder.add_cost_parameter(paid, np.broadcast_to(export_price, paid.shape), -hours)
     builder.add_cost_parameter(paying, np.broadcast_to(charge, paying.shape), hours)
 
-    if plan_parameters:
-        _add_plan(builder, fleet, taken, given, 2 * (most + supply).sum(axis=0) + 1.0)
+    if agreements:
+        _add_agreements(builder, fleet, taken, given, 2 * (most + supply).sum(axis=0) + 1.0)
     if network is not None and network.active.sizes["branch"]:
         _add_network(builder, fleet, network, buy, sell, taken, given, most, supply, limits)
     elif not alone:
@@ -102,9 +102,13 @@ def platform_program(
     return builder.build()
 
 
-def _add_plan(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, given: np.ndarray, reach: np.ndarray) -> None:
-    """Deviation of the exchange from what the parent has planned, at a price."""
+def _add_agreements(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, given: np.ndarray, reach: np.ndarray) -> None:
+    """Limits of the exchange, and its deviation from what the parent has planned, at a price."""
     hours, period = fleet.horizon.hours_per_year, {"period": fleet.horizon.labels}
+    exchange: list[Term] = [(1.0, taken), (-1.0, given)]
+    for name, sense, sign in (("import_limit", "<=", 1.0), ("export_limit", ">=", -1.0)):
+        limit = builder.add_parameters(name, period, unit="kW", description="what the connection to the parent can carry")
+        builder.add_rows(name, period, exchange, sense, 0.0, unit="kW", parameters=[(sign, limit)], description="limit of the exchange")
     planned = builder.add_parameters("planned", period, unit="kW", description="exchange the parent has planned")
     price = builder.add_parameters("deviation_price", {}, unit="EUR/kWh", description="price of deviating from the planned exchange")
     above = builder.add_columns("above_plan", period, unit="kW", upper=reach, description="exchange above the plan")
@@ -135,6 +139,7 @@ def _add_network(
     np.add.at(low, bus, -supply)
     np.add.at(high, bus, most)
     np.add.at(reactive, bus, fleet.data.reactive.values)
+    reactive -= tree.charging[:, None]
     reduced = reduce_tree(tree, low, high, reactive, np.zeros(0, dtype=int))
     zone = reduced.zone[bus]
     zones = len(reduced.kept) + 1

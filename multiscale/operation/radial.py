@@ -40,6 +40,7 @@ class RadialTree:
         resistance, reactance: ohm, referred to the bus that is fed.
         vn_kv: nominal voltage of each bus.
         v_min, v_max: permitted voltage [pu].
+        charging: reactive power that line capacitance feeds in at each bus [kvar].
         boost: rise of the squared voltage [pu^2] by an off-nominal transformer ratio on the way to each bus.
         reference: True where a tap changer holds the voltage of the bus; ``v_reference`` [pu] is that voltage (or 1.0 at the root).
         members: names of the branches that feed each bus.
@@ -56,6 +57,7 @@ class RadialTree:
     vn_kv: np.ndarray
     v_min: np.ndarray
     v_max: np.ndarray
+    charging: np.ndarray
     boost: np.ndarray
     reference: np.ndarray
     v_reference: np.ndarray
@@ -146,6 +148,7 @@ def radial_tree(network: Network, limits: LoadingLimits) -> RadialTree:
         if np.isfinite(setpoint).any():
             reference[n], v_reference[n] = True, float(np.nanmean(setpoint))
     ordered = buses.isel(bus=order)
+    charging = _line_charging(active, start, end, buses.vn_kv.values)[order]
     load_share, feed_in_share = limits.shares(ordered.vn_kv.values, with_margin=True)
     members = tuple(tuple(str(active.branch.values[k]) for k in feeding[b]) for b in order)
     return RadialTree(
@@ -158,13 +161,23 @@ def radial_tree(network: Network, limits: LoadingLimits) -> RadialTree:
         resistance,
         reactance,
         ordered.vn_kv.values,
-        ordered.v_min_pu.values,
-        ordered.v_max_pu.values,
+        ordered.v_min_pu.values + limits.voltage_margin_pu,
+        ordered.v_max_pu.values - limits.voltage_margin_pu,
+        charging,
         boost,
         reference,
         v_reference,
         members,
     )
+
+
+def _line_charging(branches: xr.Dataset, start: np.ndarray, end: np.ndarray, vn_kv: np.ndarray, frequency_hz: float = 50.0) -> np.ndarray:
+    """Reactive power of line capacitance at nominal voltage, half at each end: 2 pi f C Vn^2 / 2 [kvar], (bus,)."""
+    total = np.zeros(len(vn_kv))
+    half = np.pi * frequency_hz * branches.c_nf.values * 1e-9 * (1e3 * vn_kv[end]) ** 2 / 1e3
+    np.add.at(total, start, half)
+    np.add.at(total, end, half)
+    return total
 
 
 def _off_nominal_ratio(branches: xr.Dataset, vn_kv: dict[str, float]) -> np.ndarray:

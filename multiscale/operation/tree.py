@@ -16,6 +16,10 @@ from multiscale.system import Economics, Fleet, LoadingLimits, System
 from multiscale.timeline import Horizon
 
 
+BEYOND = 1e7
+"""A limit [kW] no platform or connection ever reaches: none was agreed."""
+
+
 @dataclass(frozen=True)
 class Design:
     """What was decided about the years, as operation sees it.
@@ -63,6 +67,28 @@ class OperatingTree:
 def exchange_bounds(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
     """Interval [kW] (period,) in which a platform's exchange must lie, whatever it does."""
     return -largest_supply(fleet).sum(axis=0), largest_consumption(fleet).sum(axis=0)
+
+
+def connection_limits(tree: OperatingTree, dso: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What the transformers between a DSO and each platform can carry under the design [kW]: platform -> (import, export), (period,)."""
+    own, system = tree.distribution[dso], tree.system
+    network = own.reduced.tree
+    at = {bus: i for i, bus in enumerate(network.buses.tolist())}
+    options = system.options
+    added = np.zeros(len(network.buses))
+    for option, built in zip(own.options, tree.design.choice(own.options), strict=True):
+        branch = str(options.branch.sel(option=option).item())
+        fed = next(i for i, members in enumerate(network.members) if branch in members)
+        added[fed] += built * float(options.added_rating_kva.sel(option=option))
+    limits = {}
+    for child in own.children:
+        fed = at[system.boundary_bus(child)]
+        reactive = np.zeros((len(network.buses), tree.horizon.periods))
+        reactive[fed] = tree.fleets[child].data.reactive.values.sum(axis=0)
+        forward, reverse = network.usable(reactive, added)
+        alone = np.isfinite(network.rating[fed]) and not (network.feeder == fed).any()
+        limits[child] = (forward[fed], reverse[fed]) if alone else (np.full(tree.horizon.periods, BEYOND),) * 2
+    return limits
 
 
 def reference_exchange(fleet: Fleet) -> np.ndarray:
@@ -128,7 +154,7 @@ def dso_branch_program(tree: OperatingTree, dso: str) -> ParametricProgram:
     """
     own = tree.distribution[dso]
     free = np.zeros(tree.horizon.periods)
-    internal = {"import_price": free, "export_price": free, "planned": free, "deviation_price": 0.0}
+    internal = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND, "planned": free, "deviation_price": 0.0}
     fixed = {c: internal | {"network_charge": tree.design.network_charge.get(dso, 0.0)} for c in own.children}
     exchange = own.program.parameters["exchange"].positions if own.children else np.zeros((0, tree.horizon.periods), dtype=int)
     links = [Link(c, "exchange", exchange[k]) for k, c in enumerate(own.children)]

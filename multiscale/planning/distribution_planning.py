@@ -139,7 +139,7 @@ def planning_problem(
         limits=limits,
         options=options,
     )
-    platforms = {c: platform_program(one[c], economics, adoption=adoption.get(c), plan_parameters=False) for c in children}
+    platforms = {c: platform_program(one[c], economics, adoption=adoption.get(c), agreements=False) for c in children}
     free = np.zeros(horizon.periods)
     internal = {"import_price": free, "export_price": free}
     exchange = distribution.program.parameters["exchange"].positions

@@ -311,6 +311,7 @@ def _coordination_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "coordination.cost": (cost, "EUR/a"),
         "coordination.bound": (bound, "EUR/a"),
         "coordination.gap": ((cost - bound) / max(abs(cost), 1.0), "1"),
+        "coordination.gap_of_value": ((cost - bound) / max(value, 1.0), "1"),
         "coordination.integrated_gap": (
             (sum(day.outcomes["integrated"].cost for day in answer.days) - bound) / max(abs(bound), 1.0),
             "1",

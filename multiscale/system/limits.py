@@ -20,6 +20,7 @@ class LoadingLimits:
         margin: share kept for what the linear model leaves out (losses, voltages off nominal) [1]; the AC verification checks
             against the limits without it.
         lv_below_kv: where low voltage begins [kV].
+        voltage_margin_pu: part of the voltage band kept for tap steps and what the linear model leaves out [pu].
 
     Source: eDisGo, configuration of allowed load factors (mv_load_case 0.5, mv_feed-in_case 1.0, lv 1.0).
     """
@@ -30,6 +31,12 @@ class LoadingLimits:
     lv_feed_in: float = 1.0
     margin: float = 0.05
     lv_below_kv: float = 1.0
+    voltage_margin_pu: float = 0.003
+
+    @classmethod
+    def full(cls) -> LoadingLimits:
+        """All ratings in full, nothing kept: what a network carries when no reserve is respected."""
+        return cls(mv_load=1.0, margin=0.0, voltage_margin_pu=0.0)
 
     def shares(self, vn_to_kv: np.ndarray, *, with_margin: bool) -> tuple[np.ndarray, np.ndarray]:
         """Usable share of the rating of each branch towards the customers (load) and back (feed-in) [1].

@@ -11,11 +11,12 @@ from multiscale.coordination.outcome import Outcome
 from multiscale.operation import OperatingTree
 
 
-def bus_injections(tree: OperatingTree, outcome: Outcome, dsos: Sequence[str]) -> xr.Dataset:
+def bus_injections(tree: OperatingTree, outcome: Outcome, dsos: Sequence[str], *, relief: bool = True) -> xr.Dataset:
     """Active [kW] and reactive [kvar] power drawn at every bus of the DSOs and their platforms, (bus, period).
 
     Prosumers draw what they buy less what they sell; passive customers their demand less generation, with what was not served or
     curtailed in a zone taken from its buses in proportion; platform exchange shed or curtailed by the DSO is taken at the platform's busbar.
+    Without ``relief`` it is what they would draw if the DSO cut nobody off.
     """
     names: list[str] = []
     active: list[np.ndarray] = []
@@ -30,7 +31,7 @@ def bus_injections(tree: OperatingTree, outcome: Outcome, dsos: Sequence[str]) -
     for dso in dsos:
         own = tree.distribution[dso]
         passive = tree.system.passive(dso, tree.horizon)
-        net = _after_relief(tree, outcome, dso, passive)
+        net = _after_relief(tree, outcome, dso, passive) if relief else passive.demand.values - passive.generation.values
         for k, bus in enumerate(passive.bus.values.tolist()):
             put(bus, net[k], passive.reactive.values[k])
         columns, x = own.program.columns, outcome.distribution_x[dso]
@@ -39,7 +40,9 @@ def bus_injections(tree: OperatingTree, outcome: Outcome, dsos: Sequence[str]) -
             drawn = program.columns.array("buy", schedule).values - program.columns.array("sell", schedule).values
             for bus, p, q in zip(fleet.bus.values.tolist(), drawn, fleet.reactive.values, strict=True):
                 put(bus, p, q)
-            put(tree.system.boundary_bus(child), columns.array("spilled", x).values[k] - columns.array("shed", x).values[k], nothing)
+            if relief:
+                cut_off = columns.array("shed", x).values[k] - columns.array("spilled", x).values[k]
+                put(tree.system.boundary_bus(child), -cut_off, nothing)
     buses, place = np.unique(np.array(names), return_inverse=True)
     shape = (len(buses), tree.horizon.periods)
     p, q = np.zeros(shape), np.zeros(shape)
