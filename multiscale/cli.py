@@ -67,9 +67,15 @@ def _is_bad_input(error: Exception) -> bool:
 
     if isinstance(error, ConfigError | RunFolderError):
         return True
+    from multiscale.bilevel import BilevelError
+    from multiscale.coordination.engine import EngineUnavailableError, TaskError
+    from multiscale.operation.radial import MeshedNetworkError
     from multiscale.system import InvalidSystemError
 
-    return isinstance(error, InvalidSystemError)
+    if isinstance(error, InvalidSystemError | MeshedNetworkError | BilevelError | EngineUnavailableError):
+        return True
+    # What a worker found wrong with the data is wrong with the data.
+    return isinstance(error, TaskError) and isinstance(error.__cause__, Exception) and _is_bad_input(error.__cause__)
 
 
 def _one_line(error: BaseException) -> str:

@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from multiscale import bilevel
 from multiscale.assessment import Ledger, settle_day
 from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, make_engine
 from multiscale.coordination.outcome import Outcome
 from multiscale.operation import Adoption, Design, OperatingTree, Transmission
 from multiscale.operation.tree import dso_reference
-from multiscale.planning import ConventionalNeed, Plan, conventional_need, planning_problem, solve_plan
+from multiscale.planning import ConventionalNeed, NoPlanError, Plan, conventional_need, planning_problem, solve_plan
 from multiscale.planning.candidates import candidate_branches
 from multiscale.results.run_folder import NoAnswerError, RunFolder
 from multiscale.results.run_result import RunResult
@@ -124,13 +122,13 @@ def run_study(config: StudyConfig) -> RunResult:
         with make_engine(config.engine.kind, config.engine.workers, config.engine.address) as engine:
             with run.progress.stage("plan") as stage:
                 stage.update(f"{case.system.options.sizes['option']} options")
-                energy_price = forecast_prices(case)
+                energy_price, transmission = forecast_prices(case)
                 plans = make_plans(config, case, energy_price)
             with run.progress.stage("operate") as stage:
                 grown = with_bought_capacity(case, plans)
-                days, plan = operate_plan(config, grown, plans, engine)
+                days, plan = operate_plan(config, grown, plans, engine, transmission)
                 stage.update("without trade and plan")
-                today = operate_today(case, energy_price, engine)
+                today = operate_today(case, energy_price, engine, transmission)
         with run.progress.stage("verify"):
             today = verified(case, today)
             plan = verified(grown, plan, plans)
@@ -138,7 +136,8 @@ def run_study(config: StudyConfig) -> RunResult:
             answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan)
             dataset, summary = study_dataset(answer), study_summary(answer)
         status = "optimal" if all(p.status == "optimal" for p in plans.values()) else "feasible"
-        return run.finish(dataset, summary, status, {"solvers": solver_versions(), "notes": list(case.system.notes), "certificates": certificates(plans)})
+        more = {"solvers": solver_versions(), "notes": list(case.system.notes), "certificates": certificates(plans)}
+        return run.finish(dataset, summary, status, more)
 
 
 def build_case(config: StudyConfig) -> StudyCase:
@@ -166,7 +165,7 @@ def build_case(config: StudyConfig) -> StudyCase:
     need = {d: conventional_need(system, d, horizon, fleets, limits) for d in dsos}
     if not len(system.options.option):
         table = config.costs.reinforcement_table
-        costs = reinforcement_costs() if table == "default" else pd.read_csv(table, comment="#")
+        costs = reinforcement_costs(None if table == "default" else table)
         branches = [b for d in dsos for b in candidate_branches(need[d], config.planning.candidates)]
         system = system.replace(options=reinforcement_options(system, branches, costs))
     problems = validate(system)
@@ -189,11 +188,15 @@ def adoption_limits(fleet: Fleet, horizon: Horizon, system: System) -> Adoption:
     return Adoption(np.array([5.0 * fleet.size]), np.array([5.0 * fleet.size]), yielded)
 
 
-def forecast_prices(case: StudyCase) -> dict[str, np.ndarray]:
-    """Nodal price at every DSO [EUR/kWh] when its platforms do nothing clever: what the planner expects of the wholesale market."""
+def forecast_prices(case: StudyCase) -> tuple[dict[str, np.ndarray], Transmission]:
+    """Nodal price at every DSO [EUR/kWh] when its platforms do nothing clever: what the planner expects of the wholesale market.
+
+    Returns:
+        DSO -> price, (period,); and the transmission network with the limits that were found to bind.
+    """
     transmission = Transmission(case.system, case.horizon, case.economics)
     drawn = np.array([dso_reference(case.system, d, case.horizon, case.fleets) for d in transmission.children])
-    return dict(zip(transmission.children, transmission.dispatch(drawn).price, strict=True))
+    return dict(zip(transmission.children, transmission.dispatch(drawn).price, strict=True)), transmission
 
 
 def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, np.ndarray]) -> dict[str, Plan]:
@@ -204,7 +207,15 @@ def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, 
     dsos = case.system.at_level("dso")
     for dso in dsos:
         problem = planning_problem(
-            case.system, dso, case.horizon, case.economics, case.fleets, case.system.options, energy_price[dso], limits=case.limits, adoption=case.adoption
+            case.system,
+            dso,
+            case.horizon,
+            case.economics,
+            case.fleets,
+            case.system.options,
+            energy_price[dso],
+            limits=case.limits,
+            adoption=case.adoption,
         )
         try:
             plans[dso] = solve_plan(
@@ -216,8 +227,8 @@ def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, 
                 method=config.planning.method,
                 seed=config.solver.seed,
             )
-        except bilevel.BilevelError as error:
-            raise NoAnswerError("infeasible", str(error)) from error
+        except NoPlanError as error:
+            raise NoAnswerError(error.status, str(error)) from error
     return plans
 
 
@@ -232,11 +243,11 @@ def with_bought_capacity(case: StudyCase, plans: Mapping[str, Plan]) -> StudyCas
 
 
 def operate_plan(
-    config: StudyConfig, case: StudyCase, plans: Mapping[str, Plan], engine: SerialEngine | DaskEngine
+    config: StudyConfig, case: StudyCase, plans: Mapping[str, Plan], engine: SerialEngine | DaskEngine, transmission: Transmission
 ) -> tuple[list[CoordinatedDay], Scenario]:
     """Operate every day under the plans, with the mechanism of the study beside the references."""
     built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
-    charges = {dso: plan.charge for dso, plan in plans.items()} or {d: case.economics.existing_network_cost for d in case.system.at_level("dso")}
+    charges = {dso: plan.charge for dso, plan in plans.items()} or dict.fromkeys(case.system.at_level("dso"), case.economics.existing_network_cost)
     design = Design(built, charges)
     days = coordinate_days(
         case.system,
@@ -250,19 +261,22 @@ def operate_plan(
         gap=config.coordination.import_export_gap,
         slope=config.coordination.slope,
         limits=case.limits,
+        known=transmission,
     )
     outcomes = tuple(day.outcomes[config.coordination.kind] for day in days)
     return days, Scenario("plan", design, tuple(day.tree for day in days), outcomes, Ledger(), {})
 
 
-def operate_today(case: StudyCase, energy_price: Mapping[str, np.ndarray], engine: SerialEngine | DaskEngine) -> Scenario:
+def operate_today(
+    case: StudyCase, energy_price: Mapping[str, np.ndarray], engine: SerialEngine | DaskEngine, transmission: Transmission
+) -> Scenario:
     """Operate every day without trade and plan, at the charge that recovers the cost of the existing network.
 
     No reserve is kept: customers are cut off only where a rating is exceeded in full.
     """
     existing = {d: existing_network_cost(case, d) for d in case.system.at_level("dso")}
     design, trees, outcomes = uncoordinated_days(
-        case.system, case.horizon, case.economics, case.fleets, existing, engine, energy_price, limits=LoadingLimits.full()
+        case.system, case.horizon, case.economics, case.fleets, existing, engine, energy_price, limits=LoadingLimits.full(), known=transmission
     )
     return Scenario("today", design, tuple(trees), tuple(outcomes), Ledger(), {})
 

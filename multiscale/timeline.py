@@ -28,8 +28,7 @@ class Horizon:
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        steps = 24.0 / self.step_hours
-        if self.step_hours <= 0 or abs(steps - round(steps)) > 1e-9:
+        if self.step_hours <= 0 or abs(24.0 / self.step_hours - round(24.0 / self.step_hours)) > 1e-9:
             raise ValueError(f"horizon: a step of {self.step_hours} h does not divide a day; use e.g. 0.25, 0.5, 1, 2, 3 h")
         if len(self.days) != len(self.weights):
             raise ValueError(f"horizon: {len(self.days)} days but {len(self.weights)} weights")
@@ -245,7 +244,10 @@ def _aggregation_error(courses: np.ndarray, chosen: np.ndarray, weights: np.ndar
     largest = courses[chosen].reshape(-1, features).max(axis=0)
     peak = 100 * (largest - full[0]) / np.maximum(np.abs(full[0]), 1e-12)
     errors = {"energy": energy, "peak": peak, "duration": duration}
-    meaning = {"energy": "relative error of the year's energy", "peak": "relative error of the year's peak", "duration": "RMS error of the duration curve, of peak"}
-    return xr.Dataset(
-        {k: ("feature", np.asarray(v), {"units": "%", "long_name": meaning[k]}) for k, v in errors.items()}, coords={"feature": [str(c) for c in names]}
-    )
+    meaning = {
+        "energy": "relative error of the year's energy",
+        "peak": "relative error of the year's peak",
+        "duration": "RMS error of the duration curve, of peak",
+    }
+    data = {k: ("feature", np.asarray(v), {"units": "%", "long_name": meaning[k]}) for k, v in errors.items()}
+    return xr.Dataset(data, coords={"feature": [str(c) for c in names]})

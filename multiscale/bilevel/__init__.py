@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from multiscale.bilevel.certificate import Certificate, FollowerCertificate
     from multiscale.bilevel.description import BilevelError, BilevelProblem
     from multiscale.bilevel.followers import ProgramFollower, dual_of
+    from multiscale.bilevel.options import Options
     from multiscale.bilevel.read import read_model
     from multiscale.bilevel.solution import BilevelSolution, Status
-    from multiscale.bilevel.solving import Options, solve, solve_problem
+    from multiscale.bilevel.solving import solve, solve_problem
 
 _HOME = {
     "BilevelError": "description",
@@ -22,7 +23,7 @@ _HOME = {
     "BilevelSolution": "solution",
     "Certificate": "certificate",
     "FollowerCertificate": "certificate",
-    "Options": "solving",
+    "Options": "options",
     "ProgramFollower": "followers",
     "Status": "solution",
     "dual_of": "followers",

@@ -28,7 +28,10 @@ class LinearAnswer:
 
 
 class LinearProgram:
-    """``min c'x`` subject to ``row_lower <= A x <= row_upper``, ``lower <= x <= upper``; integers optional."""
+    """``min c'x`` subject to ``row_lower <= A x <= row_upper``, ``lower <= x <= upper``; integers optional.
+
+    ``time_limit`` [s] holds for all solves of an instance together.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class LinearProgram:
         lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
         lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = by_column.indptr, by_column.indices, by_column.data
         if integral is not None and integral.any():
+            self._highs.setOptionValue("mip_rel_gap", 1e-9)
             lp.integrality_ = [highspy.HighsVarType.kInteger if flag else highspy.HighsVarType.kContinuous for flag in integral]
         self._highs.passModel(model)
 

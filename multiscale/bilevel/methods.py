@@ -9,6 +9,7 @@ import numpy as np
 from multiscale.bilevel.assemble import REFORMULATIONS
 from multiscale.bilevel.bounds import DualBounds, no_bounds, prove_bounds, with_quantity_bounds
 from multiscale.bilevel.description import BilevelError, BilevelProblem, Follower, Leader
+from multiscale.bilevel.span import combination
 
 
 def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -49,17 +50,25 @@ def _suits_branch_and_cut(problem: BilevelProblem) -> bool:
         check_branch_and_cut(problem, ["branch_and_cut"] * len(problem.followers))
     except BilevelError:
         return False
-    valued = set()
+    worth = np.zeros(len(problem.followers))
     position = n
+    weights = np.zeros(n + len(leader.quantity_names))
+    np.add.at(weights, leader.objective.columns, leader.objective.coefficients)
     for quantity in leader.quantities:
         if quantity.kind == "dual":
             return False
+        part = weights[position : position + quantity.size]
+        program = problem.followers[quantity.follower].program
         if quantity.kind == "cost":
-            weight = leader.objective.coefficients[leader.objective.columns == position].sum() * float(quantity.matrix[0, 0])
-            if weight > 0:
-                valued.add(quantity.follower)
+            worth[quantity.follower] += float(part @ quantity.matrix.toarray().ravel())
+        else:
+            prices = problem.followers[quantity.follower].cost_columns[:20]
+            basis = [program.c0, *(program.C.tocsc()[:, [int(k)]].toarray().ravel() for k in prices)]
+            for i in np.flatnonzero(part)[:200]:
+                found = combination(quantity.matrix[i], basis)
+                worth[quantity.follower] += 0.0 if found is None else float(part[i] * found[0])
         position += quantity.size
-    return len(valued) == len(problem.followers) and all(f.limit_columns.size for f in problem.followers)
+    return bool((worth > 0).all()) and all(f.limit_columns.size for f in problem.followers)
 
 
 def check_branch_and_cut(problem: BilevelProblem, methods: list[str]) -> None:

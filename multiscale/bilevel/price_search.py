@@ -19,7 +19,12 @@ from scipy import sparse
 from multiscale.bilevel.description import BilevelProblem, Form
 from multiscale.bilevel.linear_program import LinearProgram
 from multiscale.bilevel.response import Responder, Response
+from multiscale.bilevel.span import combination
 from multiscale.programs import Termination
+
+
+_MANY = 200
+"""Quantities of one kind beyond which looking for combinations would take longer than it saves."""
 
 
 @dataclass(frozen=True)
@@ -60,26 +65,31 @@ class PriceSearch:
         self.direction = [np.asarray(f.program.C[:, [self.price]].todense()).ravel() for f in problem.followers]
         shares = self._shares()
         if shares is not None:
-            self.share = shares
+            self.level_share, self.share = shares
             self.applies = all(self._fits(form) for form in leader.forms())
 
-    def _shares(self) -> np.ndarray | None:
-        """For every quantity its factor to its follower's slope; None if one is neither a cost nor proportional to it."""
-        shares = []
+    def _shares(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """For every quantity its factors to its follower's level and slope; nan for optimal costs, None if one is no combination."""
+        levels, slopes = [], []
         for quantity in self.problem.leader.quantities:
             if quantity.kind == "cost":
-                shares.append(np.full(quantity.size, np.nan))
+                levels.append(np.full(quantity.size, np.nan))
+                slopes.append(np.full(quantity.size, np.nan))
                 continue
-            if quantity.kind == "dual" or quantity.constant.any():
+            if quantity.kind == "dual" or quantity.constant.any() or quantity.size > _MANY:
                 return None
-            direction = self.direction[quantity.follower]
-            square = float(direction @ direction)
-            factor = np.asarray(quantity.matrix @ direction).ravel() / square if square > 0 else np.zeros(quantity.size)
-            rest = quantity.matrix - sparse.csr_matrix(factor[:, None]) @ sparse.csr_matrix(direction[None, :])
-            if abs(rest).max() > 1e-12:
+            follower = self.problem.followers[quantity.follower]
+            # With another variable in the costs the level is not c0'x alone.
+            own = follower.program.c0 if set(follower.cost_columns.tolist()) <= {self.price} else np.zeros(follower.program.columns.size)
+            found = [combination(quantity.matrix[i], [own, self.direction[quantity.follower]]) for i in range(quantity.size)]
+            if any(weights is None for weights in found):
                 return None
-            shares.append(factor)
-        return np.concatenate(shares) if shares else np.zeros(0)
+            pairs = np.array(found, dtype=float).reshape(-1, 2)
+            levels.append(pairs[:, 0])
+            slopes.append(pairs[:, 1])
+        if not levels:
+            return np.zeros(0), np.zeros(0)
+        return np.concatenate(levels), np.concatenate(slopes)
 
     def _fits(self, form: Form) -> bool:
         """Products only of the price and a follower's slope; no nonlinear terms in what moves."""
@@ -88,7 +98,7 @@ class PriceSearch:
         n = self.problem.leader.size
         for a, b in zip(form.first.tolist(), form.second.tolist(), strict=True):
             other = b if a == self.price else a if b == self.price else -1
-            if other < n or np.isnan(self.share[other - n]):
+            if other < n or np.isnan(self.share[other - n]) or self.level_share[other - n] != 0:
                 held = self.problem.leader.integral
                 if not (a < n and b < n and held[a] and held[b]):
                     return False
@@ -231,8 +241,13 @@ class PriceSearch:
                     add(at, value)
                     add(at + 2, value)
                 else:
+                    program = self.problem.followers[int(owner[k - n])].program
                     add(at + 1, value * self.share[k - n])
-                    constant -= value * self.share[k - n] * float(self.problem.followers[int(owner[k - n])].program.d[self.price])
+                    constant -= value * self.share[k - n] * float(program.d[self.price])
+                    if self.level_share[k - n]:
+                        held = float(program.constant(self._base)) - float(program.d[self.price]) * float(self._base[self.price])
+                        add(at, value * self.level_share[k - n])
+                        constant -= value * self.level_share[k - n] * held
             elif k == self.price:
                 add(price, value)
             elif k in own:

@@ -15,6 +15,9 @@ from multiscale.bilevel.bounds import interval
 from multiscale.bilevel.kkt import FollowerColumns
 from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
 
+REDUNDANT = "primal-dual inequality"
+"""Ending of the names of rows that only strengthen the relaxation; a retry after numerical trouble leaves them out."""
+
 
 def add_primal_dual_inequality(builder: SingleLevelBuilder, f: int, columns: FollowerColumns) -> bool:
     """Add the row; False (and nothing added) where the leader moves an equation, or the products cannot be relaxed."""
@@ -56,7 +59,7 @@ def add_primal_dual_inequality(builder: SingleLevelBuilder, f: int, columns: Fol
         parts.append((np.array([t]), np.ones(1)))
     all_columns, weights = np.concatenate([c for c, _ in parts]), np.concatenate([w for _, w in parts])
     keep = weights != 0
-    builder.add_rows(f"{follower.name} primal-dual inequality", -np.inf, 0.0, [(sparse.csr_matrix(weights[keep][None, :]), all_columns[keep])])
+    builder.add_rows(f"{follower.name} {REDUNDANT}", -np.inf, 0.0, [(sparse.csr_matrix(weights[keep][None, :]), all_columns[keep])])
     return True
 
 

@@ -21,6 +21,7 @@ from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.heuristic import FollowerHeuristic
 from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.lazy_handler import LazyFollowers
+from multiscale.bilevel.primal_dual import REDUNDANT
 from multiscale.bilevel.scip_model import build_model, create_solution
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
@@ -105,7 +106,7 @@ class _Stream(Eventhdlr):
 def run_task(task: Task, send: Any) -> Outcome:
     """Solve one task in this process."""
     started = time.perf_counter()
-    single = task.single
+    single = task.single.without(REDUNDANT) if task.safe else task.single
     model, variables = build_model(single)
     curved = bool(len(single.products) or single.curved or not single.objective.is_linear)
     parameters: dict[str, Any] = {

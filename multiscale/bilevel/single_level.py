@@ -141,6 +141,14 @@ class SingleLevel:
                 worst, name = float(gap.max()), f"indicator of {self.column_name(int(group.column[gap.argmax()]))}"
         return worst, name
 
+    def without(self, ending: str) -> SingleLevel:
+        """The program without the rows whose block name has an ending."""
+        low, high = self.row_lower.copy(), self.row_upper.copy()
+        for name, first, count in self.row_blocks:
+            if name.endswith(ending):
+                low[first : first + count], high[first : first + count] = -np.inf, np.inf
+        return replace(self, row_lower=low, row_upper=high)
+
     def column_name(self, j: int) -> str:
         """Block name and position inside the block."""
         return _label(self.blocks, j)

@@ -13,7 +13,7 @@ from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.messages import Signal
 from multiscale.coordination.outcome import Outcome
 from multiscale.coordination.pricing import flat_signals, published_signals, realised, retail_signals
-from multiscale.operation import Design, OperatingTree, operating_tree
+from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
 from multiscale.system import Economics, Fleet, LoadingLimits, System
 from multiscale.timeline import Horizon
 
@@ -46,6 +46,7 @@ def coordinate_days(
     gap: float = 0.0,
     slope: float = 0.002,
     limits: LoadingLimits = LoadingLimits(),
+    known: Transmission | None = None,
 ) -> list[CoordinatedDay]:
     """Operate every day under the design, with a mechanism beside the integrated optimum and the flat tariff.
 
@@ -55,6 +56,7 @@ def coordinate_days(
         mechanism: ``pricing``, or ``integrated`` for the optimum alone.
         signal, gap, slope: what pricing publishes; see ``published_signals``.
         limits: shares of the ratings that may be used.
+        known: transmission network whose binding limits are known already; saves time, changes nothing else.
     """
     trees, models = [], []
     for k in range(len(horizon.days)):
@@ -64,6 +66,8 @@ def coordinate_days(
         one = {p: f.aggregate(np.full(f.size, p)) for p, f in today.items()}
         trees.append(operating_tree(here, day, economics, today, design, limits=limits))
         models.append(operating_tree(here, day, economics, one, design, networks=False, limits=limits))
+        if known is not None:
+            models[-1].transmission.learn(known)
     days = [str(d.date()) for d in horizon.days]
     optima = engine.map(_optima, {d: (tree, model) for d, tree, model in zip(days, trees, models, strict=True)})
     signals: list[dict[str, dict[str, Signal]]] = []
@@ -75,6 +79,9 @@ def coordinate_days(
         signals.append(told)
     answers = respond(trees, signals, engine)
     bounds = [optima[d][0].bound for d in days]
+    if known is not None:
+        for tree in trees:
+            tree.transmission.learn(known)
     outcomes = engine.map(_realise, {d: (tree, s, a, b) for d, tree, s, a, b in zip(days, trees, signals, answers, bounds, strict=True)})
     return [CoordinatedDay(tree, optima[d][1], {"integrated": optima[d][0]} | outcomes[d]) for d, tree in zip(days, trees, strict=True)]
 
@@ -86,7 +93,9 @@ def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome
     return integrated_optimum(tree), forecast
 
 
-def _realise(tree: OperatingTree, signals: Mapping[str, Mapping[str, Signal]], answers: Mapping[str, Mapping[str, Answer]], bound: float) -> dict[str, Outcome]:
+def _realise(
+    tree: OperatingTree, signals: Mapping[str, Mapping[str, Signal]], answers: Mapping[str, Mapping[str, Answer]], bound: float
+) -> dict[str, Outcome]:
     return {name: realised(tree, name, signals[name], answers[name], bound) for name in signals}
 
 
@@ -116,6 +125,7 @@ def uncoordinated_days(
     *,
     limits: LoadingLimits = LoadingLimits(),
     rounds: int = 2,
+    known: Transmission | None = None,
 ) -> tuple[Design, list[OperatingTree], list[Outcome]]:
     """Operate every day without trading and without a plan, at the charge that recovers the cost of the existing network.
 
@@ -129,6 +139,7 @@ def uncoordinated_days(
         energy_price: DSO -> price at its boundary [EUR/kWh], (period,); prosumers pay its mean over the day.
         limits: shares of the ratings that may be used.
         rounds: updates of the charge.
+        known: transmission network whose binding limits are known already.
     """
     charges = dict.fromkeys(existing_cost, economics.existing_network_cost)
     trees = []
@@ -136,6 +147,8 @@ def uncoordinated_days(
         day = horizon.day(k)
         today = {p: f.day(k) for p, f in fleets.items()}
         trees.append(operating_tree(system.restricted(day), day, economics, today, Design(), market="time_of_use", networks=False, limits=limits))
+        if known is not None:
+            trees[-1].transmission.learn(known)
     for number in range(rounds):
         design = Design({}, charges)
         trees = [tree.under(design) for tree in trees]

@@ -6,9 +6,14 @@ order of the keys, whatever the order in which they were finished, so sums do no
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
+
+
+CONNECT_SECONDS = 15
+"""How long an answer of a scheduler is waited for [s]."""
 
 
 class Engine(Protocol):
@@ -30,6 +35,10 @@ class Engine(Protocol):
 
 class TaskError(RuntimeError):
     """A task of a node failed; the message names the node."""
+
+
+class EngineUnavailableError(ConnectionError):
+    """The workers that were asked for cannot be had; the message says what to start or choose instead."""
 
 
 class SerialEngine:
@@ -72,19 +81,22 @@ class DaskEngine:
 
         # One thread per worker: the solvers are single-threaded and hold the interpreter lock while models are built.
         # Programs travel with their tasks, so that any worker can do any of them and a lost worker costs nothing but time.
-        dask.config.set({"distributed.comm.timeouts.connect": "15s", "distributed.admin.large-graph-warning-threshold": "2GB"})
+        dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s", "distributed.admin.large-graph-warning-threshold": "2GB"})
         if self.address:
             try:
-                self._client = Client(self.address, timeout="15s", set_as_default=False)
-            except OSError as error:
-                raise ConnectionError(f"no Dask scheduler answers at {self.address!r}: start one (dask scheduler) or choose engine=local") from error
+                self._client = Client(self.address, timeout=f"{CONNECT_SECONDS}s", set_as_default=False)
+            except (OSError, ValueError) as error:
+                message = f"no Dask scheduler answers at engine.address {self.address!r}: start one (dask scheduler) or choose engine=local"
+                raise EngineUnavailableError(message) from error
             self._cluster = None
             self.workers = len(self._client.scheduler_info()["workers"])
             if not self.workers:
                 self._client.close()
-                raise ConnectionError(f"the Dask scheduler at {self.address!r} has no workers: start some (dask worker {self.address})")
+                raise EngineUnavailableError(f"the Dask scheduler at {self.address!r} has no workers: start some (dask worker {self.address})")
         else:
-            self._cluster = LocalCluster(n_workers=self.workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0)
+            self._cluster = LocalCluster(
+                n_workers=self.workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0, silence_logs=logging.ERROR
+            )
             self._client = Client(self._cluster, set_as_default=False)
         return self
 

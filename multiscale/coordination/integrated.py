@@ -34,7 +34,7 @@ def integrated_optimum(tree: OperatingTree, *, tolerance: float = 1e-6, rounds: 
     dispatches: list[tuple[np.ndarray, Dispatch]] = []
     best: tuple[float, ProgramSolution, np.ndarray, Dispatch] | None = None
     bound = -np.inf
-    for number in range(1, rounds + 1):
+    for _ in range(rounds):
         dispatch = tree.transmission.dispatch(exchange)
         dispatches.append((exchange, dispatch))
         master = _master(tree, branches, dispatches, idle)
@@ -47,11 +47,15 @@ def integrated_optimum(tree: OperatingTree, *, tolerance: float = 1e-6, rounds: 
             best = (cost, solution, exchange, truth)
         if best[0] - bound <= tolerance * max(abs(best[0]), 1.0):
             break
+    if best is None:
+        raise ValueError(f"the integrated optimum needs at least one round of adding cuts, not {rounds}")
     cost, solution, exchange, dispatch = best
-    return _outcome(tree, cost, bound, solution, exchange, dispatch, number)
+    return _outcome(tree, cost, bound, solution, exchange, dispatch, len(dispatches))
 
 
-def _master(tree: OperatingTree, branches: dict[str, ParametricProgram], dispatches: list[tuple[np.ndarray, Dispatch]], idle: np.ndarray) -> ParametricProgram:
+def _master(
+    tree: OperatingTree, branches: dict[str, ParametricProgram], dispatches: list[tuple[np.ndarray, Dispatch]], idle: np.ndarray
+) -> ParametricProgram:
     """All DSO branches plus the cuts on the TSO's cost (counted from its dispatch without DSOs)."""
     horizon, dsos = tree.horizon, tree.transmission.children
     period = {"period": horizon.labels}
@@ -80,7 +84,9 @@ def _largest(branch: ParametricProgram) -> float:
     return float((abs(matrix) @ np.maximum(np.abs(branch.lower), np.abs(branch.upper))).max(initial=0.0))
 
 
-def _outcome(tree: OperatingTree, cost: float, bound: float, solution: ProgramSolution, exchange: np.ndarray, dispatch: Dispatch, rounds: int) -> Outcome:
+def _outcome(
+    tree: OperatingTree, cost: float, bound: float, solution: ProgramSolution, exchange: np.ndarray, dispatch: Dispatch, rounds: int
+) -> Outcome:
     columns, rows = solution.program.columns, solution.program.rows
     hours = tree.horizon.hours_per_year
     platform_x, platform_y, distribution_x = {}, {}, {}

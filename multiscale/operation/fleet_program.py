@@ -56,7 +56,12 @@ def add_photovoltaics(builder: ProgramBuilder, fleet: Fleet, economics: Economic
     if not len(owners):
         return []
     pv = builder.add_columns(
-        "pv", _axes(fleet, owners, "pv_owner"), unit="kW", upper=available[owners], cost=-economics.curtailment_cost * hours, description="PV power used"
+        "pv",
+        _axes(fleet, owners, "pv_owner"),
+        unit="kW",
+        upper=available[owners],
+        cost=-economics.curtailment_cost * hours,
+        description="PV power used",
     )
     builder.add_constant_cost(float(economics.curtailment_cost * (available * hours).sum()))
     return [(1.0, _spread(pv, place))]
@@ -134,7 +139,7 @@ class Deferrable:
         owners, place = _chosen(course.max(axis=1, initial=0.0) > 0)
         if not len(owners):
             return []
-        step, cost = horizon.step_hours, economics.shift_discomfort * horizon.hours_per_year / horizon.step_hours
+        step, cost = horizon.step_hours, economics.shift_discomfort * horizon.hours_per_year
         late, early, limit = (values[owners] for values in self.bands(fleet))
         axes = _axes(fleet, owners, f"{self.name}_owner")
         label = self.name.replace("_", " ")
@@ -176,10 +181,12 @@ def add_adoption(builder: ProgramBuilder, fleet: Fleet, economics: Economics, ad
         size = builder.add_columns("new_battery", who, unit="kWh", upper=largest, cost=annuity, description="battery bought")
         limit = largest[:, None]
         charge = builder.add_columns("new_charge", axes, unit="kW", upper=per_energy * limit, cost=wear, description="charging of batteries bought")
-        discharge = builder.add_columns("new_discharge", axes, unit="kW", upper=per_energy * limit, cost=wear, description="discharging of batteries bought")
+        given = "discharging of batteries bought"
+        discharge = builder.add_columns("new_discharge", axes, unit="kW", upper=per_energy * limit, cost=wear, description=given)
         stored = builder.add_columns("new_stored", axes, unit="kWh", upper=limit, description="energy in batteries bought")
         for name, column, per_kwh in (("charge", charge, per_energy), ("discharge", discharge, per_energy), ("stored", stored, 1.0)):
-            builder.add_rows(f"new_{name}_limit", axes, [(1.0, column), (-per_kwh, size[:, None])], "<=", 0.0, unit="kW", description="size of batteries bought")
+            sized: list[Term] = [(1.0, column), (-per_kwh, size[:, None])]
+            builder.add_rows(f"new_{name}_limit", axes, sized, "<=", 0.0, unit="kW", description="size of batteries bought")
         energy: list[Term] = [(1.0, stored), (-1.0, stored[:, horizon.previous]), (-eta * step, charge), (step / eta, discharge)]
         builder.add_rows("new_battery_energy", axes, energy, "==", 0.0, unit="kWh", description="energy balance of batteries bought")
         terms += [(1.0, discharge), (-1.0, charge)]

@@ -64,7 +64,8 @@ def platform_program(
         supply = supply + adoption.pv_kw[:, None] * adoption.pv_yield + 0.5 * adoption.battery_kwh[:, None]
         most = most + 0.5 * adoption.battery_kwh[:, None]
     exchange_cost = (economics.levy * hours, economics.export_deduction * hours)
-    unserved = builder.add_columns("unserved", who, unit="kW", upper=most + 1.0, cost=economics.value_of_lost_load * hours, description="demand not served")
+    voll = economics.value_of_lost_load * hours
+    unserved = builder.add_columns("unserved", who, unit="kW", upper=most + 1.0, cost=voll, description="demand not served")
     if alone:
         # A single participant trades with nobody inside: what it buys is the import, what it sells the export.
         taken = builder.add_columns("import", period, unit="kW", upper=most[0] + 1.0, cost=exchange_cost[0], description="import from the parent")
@@ -98,7 +99,8 @@ def platform_program(
         everyone: list[Term] = [(1.0, buy.T), (-1.0, sell.T)]
         builder.add_rows("pool", period, [(-1.0, taken), (1.0, given), *everyone], "==", 0.0, unit="kW", description="balance of the pool")
     builder.add_output("exchange", period, [(1.0, taken), (-1.0, given)], unit="kW", description="power drawn from the parent")
-    builder.add_output("import_energy", {}, [(hours[None, :] if paying.ndim > 1 else hours, paying)], unit="kWh/a", description="energy that pays the charge")
+    each_hour = hours[None, :] if paying.ndim > 1 else hours
+    builder.add_output("import_energy", {}, [(each_hour, paying)], unit="kWh/a", description="energy that pays the charge")
     return builder.build()
 
 

@@ -111,7 +111,9 @@ def radial_tree(network: Network, limits: LoadingLimits) -> RadialTree:
         )
     islands = network.islands()
     if islands:
-        raise MeshedNetworkError(f"network of {network.node!r}: buses {islands[0][:5]} have no connection to {network.root!r}; close a switch or remove them")
+        raise MeshedNetworkError(
+            f"network of {network.node!r}: buses {islands[0][:5]} have no connection to {network.root!r}; close a switch or remove them"
+        )
     active, buses = network.active, network.buses
     names = buses.bus.values
     start, end = network.ends()
@@ -333,7 +335,8 @@ def add_radial_network(
             columns = flow[[place[i] for i in fed.tolist()], when]
             more = (grown[direction, fed, when], option[fed])
             limit = base[direction][fed, when]
-            builder.add_rows(name, {"branch_period": labels}, [(sign, columns)], "<=", limit, unit="kW", parameters=[more], description="branch rating")
+            axes = {"branch_period": labels}
+            builder.add_rows(name, axes, [(sign, columns)], "<=", limit, unit="kW", parameters=[more], description="branch rating")
     _add_voltages(builder, reduced, periods, below_q, flow, place)
 
 

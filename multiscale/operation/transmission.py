@@ -1,9 +1,9 @@
 """The operating problem of the TSO: wholesale dispatch on the transmission network under DC power flow.
 
 Nothing at this level couples the hours, so every period is a program of its own, and the TSO's cost is a convex piecewise linear function
-of what the nodes below draw in that period. Flows are written with power transfer distribution factors (PTDF), and only the branch limits that bind somewhere are rows: they are
-found by solving, looking at all flows, adding the violated limits, and solving again until none is violated. The result is the
-optimum of the full DC problem, since every row left out is satisfied.
+of what the nodes below draw in that period. Flows are written with power transfer distribution factors (PTDF), and only the branch limits
+that bind somewhere are rows: they are found by solving, looking at all flows, adding the violated limits, and solving again until none
+is violated. The result is the optimum of the full DC problem, since every row left out is satisfied.
 
     min  sum_t h_t [ sum_g cost_g p_gt + VOLL unserved + curtailment ]
     s.t. sum of injections = 0 in every connected part             dual: energy price
@@ -248,7 +248,8 @@ def _period_program(network: Transmission, t: int, monitored: np.ndarray, factor
         if any(len(columns) for _, columns in here):
             name = "balance" if k == model.part[network.child_bus[0] if len(network.child_bus) else 0] else f"balance_{k}"
             drawn = (1.0, exchange[model.part[network.child_bus] == k])
-            builder.add_rows(name, {}, here, "==", -net[model.part == k].sum(), unit="kW", parameters=[drawn], description="power balance of the connected part")
+            fixed_net = -net[model.part == k].sum()
+            builder.add_rows(name, {}, here, "==", fixed_net, unit="kW", parameters=[drawn], description="power balance of the connected part")
     if len(monitored):
         fixed = factors @ net
         axes = {"branch": model.branches[monitored]}
@@ -257,7 +258,7 @@ def _period_program(network: Transmission, t: int, monitored: np.ndarray, factor
             for sign, columns, bus in blocks:
                 effect = direction * sign * factors[:, bus]
                 terms.append((np.where(np.abs(effect) < 1e-9, 0.0, effect), np.broadcast_to(columns, effect.shape)))
-            drawn = (direction * factors[:, network.child_bus], np.broadcast_to(exchange, (len(monitored), len(exchange))))
+            effect_of_drawn = (direction * factors[:, network.child_bus], np.broadcast_to(exchange, (len(monitored), len(exchange))))
             limit = model.limit[monitored] - direction * fixed
-            builder.add_rows(name, axes, terms, "<=", limit, unit="kW", parameters=[drawn], description="branch limit")
+            builder.add_rows(name, axes, terms, "<=", limit, unit="kW", parameters=[effect_of_drawn], description="branch limit")
     return builder.build()

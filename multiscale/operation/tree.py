@@ -15,7 +15,6 @@ from multiscale.programs import Link, ParametricProgram, compose
 from multiscale.system import Economics, Fleet, LoadingLimits, System
 from multiscale.timeline import Horizon
 
-
 BEYOND = 1e7
 """A limit [kW] no platform or connection ever reaches: none was agreed."""
 

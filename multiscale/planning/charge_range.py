@@ -45,8 +45,9 @@ def implied_charge_range(
     for _ in range(rounds):
         ceiling = unbuilt.solve_optimal({"built": 0.0, "network_charge": high}).objective
         least, largest = _energy_range(program, low, ceiling)
-        new_low = max(low, (1 - tolerance) * existing_cost / (largest + passive_energy) * (1 - 1e-9)) if largest + passive_energy > 0 else low
-        new_high = min(high, (1 + tolerance) * (existing_cost + annuities) / (least + passive_energy) * (1 + 1e-9)) if least + passive_energy > 0 else high
+        most_paying, least_paying = largest + passive_energy, least + passive_energy
+        new_low = max(low, (1 - tolerance) * existing_cost / most_paying * (1 - 1e-9)) if most_paying > 0 else low
+        new_high = min(high, (1 + tolerance) * (existing_cost + annuities) / least_paying * (1 + 1e-9)) if least_paying > 0 else high
         settled = (new_high - new_low) > 0.9 * (high - low)
         low, high = new_low, new_high
         if settled or low > high:

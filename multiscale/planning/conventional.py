@@ -32,7 +32,9 @@ class ConventionalNeed:
         return float(options.cost_eur.values[needed].sum())
 
 
-def conventional_need(system: System, dso: str, horizon: Horizon, fleets: Mapping[str, Fleet], limits: LoadingLimits = LoadingLimits()) -> ConventionalNeed:
+def conventional_need(
+    system: System, dso: str, horizon: Horizon, fleets: Mapping[str, Fleet], limits: LoadingLimits = LoadingLimits()
+) -> ConventionalNeed:
     """Loading of a DSO's branches under reference demand and full PV feed-in, without any response or trade.
 
     Args:

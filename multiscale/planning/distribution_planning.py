@@ -158,7 +158,8 @@ def planning_problem(
     annuity = chosen.cost_eur.values * np.array([economics.annuity(n) for n in chosen.lifetime_years.values.tolist()])
     passive = system.passive(dso, horizon)
     passive_energy = float((passive.demand.values * horizon.hours_per_year).sum())
-    reference = sum(float(((f.data.demand + f.data.ev + f.data.heat_pump).sum("prosumer").values * horizon.hours_per_year).sum()) for f in one.values())
+    hours = horizon.hours_per_year
+    reference = sum(float(((f.data.demand + f.data.ev + f.data.heat_pump).sum("prosumer").values * hours).sum()) for f in one.values())
     existing = economics.existing_network_cost * (passive_energy + reference)
     generated = float((passive.generation.values.sum(axis=0) * energy_price * horizon.hours_per_year).sum())
     return PlanningProblem(dso, horizon, follower, distribution, chosen, annuity, existing, passive_energy, one, adoption, existing + generated)
@@ -168,7 +169,21 @@ def _with_outputs(program: ParametricProgram, outputs: Mapping[str, Output]) -> 
     return replace(program, outputs=dict(outputs))
 
 
-def leader_model(problem: PlanningProblem, *, charge_range: tuple[float, float], tolerance: float = 1e-3) -> tuple[pyo.ConcreteModel, bilevel.ProgramFollower]:
+class NoPlanError(bilevel.BilevelError):
+    """There is no plan, or none was found in time.
+
+    Attributes:
+        status: ``infeasible``, ``time_limit`` or ``error``.
+    """
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def leader_model(
+    problem: PlanningProblem, *, charge_range: tuple[float, float], tolerance: float = 1e-3
+) -> tuple[pyo.ConcreteModel, bilevel.ProgramFollower]:
     """The leader as a Pyomo model, with the follower attached.
 
     Args:
@@ -180,9 +195,10 @@ def leader_model(problem: PlanningProblem, *, charge_range: tuple[float, float],
         problem.program, problem.passive_energy, problem.existing_cost, float(problem.annuity.sum()), charge_range, tolerance
     )
     if low > high:
-        raise bilevel.BilevelError(
+        raise NoPlanError(
+            "infeasible",
             f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a charge of at least {low:.4g} EUR/kWh, above the largest "
-            f"allowed {charge_range[1]:g} (tariff.charge_max)"
+            f"allowed {charge_range[1]:g} (tariff.charge_max); allow a higher one",
         )
     model = pyo.ConcreteModel(name=f"plan of {problem.dso}")
     names = problem.options.option.values.tolist()
@@ -213,14 +229,17 @@ def solve_plan(
     """Solve a DSO's planning problem to a proven gap, or as far as the time allows; ``options`` go to ``bilevel.solve``.
 
     Raises:
-        bilevel.BilevelError: no decision satisfies cost recovery within the range of the charge, or nothing was found in time.
+        NoPlanError: no decision satisfies cost recovery within the range of the charge, or nothing was found in time.
+        bilevel.BilevelError: the method does not take this problem.
     """
     model, follower = leader_model(problem, charge_range=charge_range, tolerance=tolerance)
     solution = bilevel.solve(model, followers=[follower], method=method, gap=gap, time_limit=time_limit, seed=seed, **options)
     if not np.isfinite(solution.objective):
-        raise bilevel.BilevelError(
-            f"plan of {problem.dso}: {solution.status}; allow a higher charge (tariff.charge_max is {charge_range[1]:g} EUR/kWh) or more time "
-            f"(planning.time_limit_s is {time_limit:g} s)"
+        status = str(solution.status)
+        raise NoPlanError(
+            status if status in ("infeasible", "time_limit") else "error",
+            f"plan of {problem.dso}: {status.replace('_', ' ')}; allow a higher charge (tariff.charge_max is {charge_range[1]:g} EUR/kWh) "
+            f"or more time (planning.time_limit_s is {time_limit:g} s)",
         )
     return read_plan(problem, model, solution)
 

@@ -71,7 +71,7 @@ class ProgramBuilder:
         try:
             array = np.broadcast_to(np.asarray(value, dtype=float), block.shape).ravel().copy()
         except ValueError:
-            raise ValueError(f"{self.name}: {what} of {block.name!r} has shape {np.shape(value)}, it must fit {block.shape}") from None
+            raise ValueError(f"{self.name}: {what} of {block.name!r} has shape {np.asarray(value).shape}, it must fit {block.shape}") from None
         if np.isnan(array).any():
             raise ValueError(f"{self.name}: {what} of {block.name!r} holds a value that is not a number")
         return array

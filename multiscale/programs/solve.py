@@ -94,6 +94,7 @@ class CompiledProgram:
 
     def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float = 600.0) -> None:
         self.program = program
+        self._time_limit = time_limit
         started = time.perf_counter()
         self._highs = highspy.Highs()
         # Instances with different thread counts in one process make HiGHS return 'not set': one thread everywhere.
@@ -151,6 +152,8 @@ class CompiledProgram:
         rhs = program.rhs(p)
         self._highs.changeColsCost(program.columns.size, self._column_ids, program.costs(p))
         self._highs.changeRowsBounds(program.rows.size, self._row_ids, np.where(program.equality, rhs, -_INFINITY), rhs)
+        # HiGHS counts its limit over all runs of an instance.
+        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + self._time_limit)
         self._highs.run()
         status = self._highs.getModelStatus()
         if status in (highspy.HighsModelStatus.kUnknown, highspy.HighsModelStatus.kNotset, highspy.HighsModelStatus.kUnboundedOrInfeasible):

@@ -144,7 +144,9 @@ def network_prosumers(nodes: pd.DataFrame, buses: pd.DataFrame, devices: pd.Data
     return frame
 
 
-def network_generators(net: Any, sources: pd.DataFrame, buses: pd.DataFrame, branches: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def network_generators(
+    net: Any, sources: pd.DataFrame, buses: pd.DataFrame, branches: pd.DataFrame, notes: list[str], grid_only: bool = False
+) -> pd.DataFrame:
     """External grids and power stations in the columns of ``generator``; index: name.
 
     Args:
@@ -152,6 +154,8 @@ def network_generators(net: Any, sources: pd.DataFrame, buses: pd.DataFrame, bra
         sources: external grids and generators with their buses and limits.
         buses, branches: tables by name.
         notes: extended by where the costs come from.
+        grid_only: whether nothing lies above the distribution networks but the external grid, which then takes surplus as it supplies: at
+            the same price, up to the same power.
     """
     sources = sources[sources["bus"].isin(buses.index)]
     active = branches[branches["in_service"]]
@@ -172,7 +176,7 @@ def network_generators(net: Any, sources: pd.DataFrame, buses: pd.DataFrame, bra
         {
             "bus": sources["bus"].to_numpy(),
             "fuel": fuel,
-            "p_min_kw": 0.0,
+            "p_min_kw": np.where(sources["element"] == "ext_grid", -p_max, 0.0) if grid_only else 0.0,
             "p_max_kw": p_max,
             "cost_eur_per_kwh": np.where(known, priced, cost),
         },

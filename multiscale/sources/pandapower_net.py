@@ -67,7 +67,8 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path | None = No
     buses = drop_unconnected(buses, branches, pd.concat([devices["bus"], sources["bus"]]), notes)
     branches = branches[branches["from_bus"].isin(buses.index) & branches["to_bus"].isin(buses.index)]
     prosumers = network_prosumers(nodes, buses, devices)
-    generators = network_generators(net, sources, buses, branches, notes)
+    grid_only = not (branches["node"] == nodes.index[0]).any()
+    generators = network_generators(net, sources, buses, branches, notes, grid_only)
     dropped = {k: len(net[k]) for k in ("dcline", "shunt", "ward", "xward", "svc", "tcsc", "ssc") if k in net and len(net[k])}
     if dropped:
         notes.append("left out: " + ", ".join(f"{count} {kind}" for kind, count in dropped.items()))

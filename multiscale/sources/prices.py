@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from multiscale.system.options import COST_COLUMNS
+from multiscale.system.validation import InvalidSystemError, Problem
+
 _DATA = "multiscale.sources"
 WEEK_HOURS = 7 * 24
+_COST_UNITS = {
+    "vn_min_kv": "kV", "vn_max_kv": "kV", "new_rating_kva": "kVA", "cost_eur_per_km": "EUR/km", "cost_eur": "EUR", "lifetime_years": "a",
+}  # fmt: skip
 
 
 def day_ahead_price(time: pd.DatetimeIndex | np.ndarray | None = None) -> xr.DataArray:
@@ -45,7 +52,34 @@ def day_ahead_price(time: pd.DatetimeIndex | np.ndarray | None = None) -> xr.Dat
     return xr.DataArray(prices[hours], dims="time", coords={"time": wanted.to_numpy()}, attrs=attrs)
 
 
-def reinforcement_costs() -> pd.DataFrame:
-    """Costs of reinforcements; columns as of ``multiscale.system.options.COST_COLUMNS``."""
-    with (resources.files(_DATA) / "data" / "reinforcement_costs.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file, comment="#")
+def reinforcement_costs(path: str | Path | None = None) -> pd.DataFrame:
+    """Costs of reinforcements; columns as of ``multiscale.system.options.COST_COLUMNS``.
+
+    Args:
+        path: CSV table in place of the one that comes along.
+
+    Raises:
+        InvalidSystemError: columns are missing, or hold what is no number or below zero; all are listed.
+    """
+    if path is None:
+        with (resources.files(_DATA) / "data" / "reinforcement_costs.csv").open(encoding="utf-8") as file:
+            return pd.read_csv(file, comment="#")
+    name = Path(path).name
+    try:
+        table = pd.read_csv(path, comment="#")
+    except (OSError, ValueError) as error:
+        message = f"cannot be read as a table ({error}); write a CSV file with the columns {', '.join(COST_COLUMNS)}"
+        raise InvalidSystemError([Problem("file", name, "costs.reinforcement_table", "", "", message)]) from None
+    problems = [Problem("file", name, column, "", "", "column is missing; add it") for column in COST_COLUMNS if column not in table]
+    for column, unit in _COST_UNITS.items():
+        if column not in table:
+            continue
+        given, numbers = table[column], pd.to_numeric(table[column], errors="coerce")
+        above = column == "lifetime_years"
+        wrong = ~((numbers > 0) if above else (numbers >= 0)) | np.isinf(numbers)
+        message = f"is no number above zero; give one in {unit}" if above else f"is no number of at least zero; give one in {unit}"
+        problems += [Problem("reinforcement cost", f"row {k + 1}", column, str(given.iloc[k]), unit, message) for k in np.flatnonzero(wrong)]
+        table[column] = numbers
+    if problems:
+        raise InvalidSystemError(problems)
+    return table

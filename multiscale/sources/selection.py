@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from multiscale.sources import load_system
-from multiscale.system import Growth, InvalidSystemError, System, grow, validate
+from multiscale.system import Growth, InvalidSystemError, Problem, System, grow, validate
+from multiscale.system.validation import close_names
 
 
 def study_system(
@@ -33,11 +34,10 @@ def study_system(
         name: title.
 
     Raises:
-        KeyError: an unknown DSO or platform, with those there are.
-        InvalidSystemError: the data has problems; all are listed.
+        InvalidSystemError: the data has problems, or a DSO or platform does not exist; all are listed.
     """
     system = load_system(kind, **source)
-    problems = validate(system)
+    problems = validate(system) or list(_lacks(system))
     if problems:
         raise InvalidSystemError(problems)
     chosen = system.at_level("dso") if dsos == "all" else _known(system, "dso", dsos)
@@ -54,14 +54,27 @@ def study_system(
     return system.cut([*chosen, *kept])
 
 
+def _lacks(system: System) -> Iterator[Problem]:
+    """What a study cannot do without."""
+    for level, meaning in (("dso", "whose network is planned"), ("platform", "that trades")):
+        if not system.at_level(level):
+            yield Problem("system", system.name, level, "", "", f"is missing; a study needs at least one node of that level, {meaning}")
+    if not system.generators.sizes["generator"]:
+        yield Problem("system", system.name, "generator", "", "", "is missing; a study needs at least one, e.g. the grid above")
+
+
 def _known(system: System, level: str, names: str | Sequence[str]) -> list[str]:
     wanted = [names] if isinstance(names, str) else list(names)
     there = system.at_level(level)
-    unknown = [n for n in wanted if n not in there]
-    if unknown:
-        raise KeyError(
-            f"system {system.name!r} has no {level} {', '.join(unknown)}; there are {', '.join(there[:20])}{' ...' if len(there) > 20 else ''}"
-        )
+    some = ", ".join(there[:20]) + (f" and {len(there) - 20} more" if len(there) > 20 else "")
+    mend = f"choose from {some or 'none'}"
+    problems = [
+        Problem(level, name, f"system.{level}s", repr(name), "", f"does not exist in {system.name!r}{close_names(name, there)}; {mend}")
+        for name in wanted
+        if name not in there
+    ]
+    if problems:
+        raise InvalidSystemError(problems)
     return wanted
 
 

@@ -23,9 +23,13 @@ from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_u
 from multiscale.sources.simbench_devices import RENEWABLE_SUFFIX, device_frame, generator_frame, prosumer_category
 from multiscale.system.schema import table
 from multiscale.system.system import System
+from multiscale.system.validation import InvalidSystemError, Problem
 
 AUTOMATIC_TAP_SETPOINT = 1.025
 """Voltage [pu] of the automatic tap changers for which SimBench states none: the value it states for all other HV/MV ones."""
+
+GRID = "grid"
+"""Name of the top where a case has no network above its distribution."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +47,7 @@ def simbench_system(code: str, cache: Path | None = None, co2_price: float = CO2
         costs: table of fuels in place of the one that comes along.
 
     Raises:
-        ValueError: an unknown code (with the close ones).
+        InvalidSystemError: an unknown code (with the close ones).
     """
     key = f"simbench-{code}-{digest(code, metadata.version('simbench'), metadata.version('pandapower'), *_converter_texts())}"
     return priced(cached(key, lambda: convert(load_network(code), code), cache), co2_price, costs)
@@ -61,14 +65,15 @@ def load_network(code: str) -> Any:
     """SimBench's own pandapower network with its profiles.
 
     Raises:
-        ValueError: an unknown code (with the close ones).
+        InvalidSystemError: an unknown code (with the close ones).
     """
     import simbench
 
     known = simbench.collect_all_simbench_codes()
     if code not in known:
         close = difflib.get_close_matches(code, known, n=3)
-        raise ValueError(f"SimBench code {code!r} does not exist; close: {', '.join(close) or 'none'}; e.g. '1-MVLV-rural-all-0-sw'")
+        message = f"does not exist; close: {', '.join(close) or 'none'}; give one that exists, e.g. 1-MVLV-rural-all-0-sw"
+        raise InvalidSystemError([Problem("SimBench case", code, "system.code", repr(code), "", message)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return simbench.get_simbench_net(code)
@@ -89,7 +94,7 @@ def convert(net: Any, name: str) -> System:
 
     branches = _branch_frame(net, name_of, tree, owner_of_trafo, notes)
     devices = device_frame(net, name_of, notes)
-    generators = generator_frame(net, name_of, branches, notes)
+    generators = generator_frame(net, name_of, branches, notes, grid_only=tree.index[0] == GRID)
     buses = drop_unconnected(buses, branches, pd.concat([devices["bus"], generators["bus"]]), notes)
     lost = ~branches["from_bus"].isin(buses.index) | ~branches["to_bus"].isin(buses.index)
     branches = branches[~lost]
@@ -137,7 +142,7 @@ def _tree(net: Any, subnet: pd.Series, level: pd.Series, owner_of_trafo: pd.Seri
     grid_only = not above.any()
     if grid_only:
         above = pd.Series(net.bus.index.isin(net.trafo["hv_bus"]), index=net.bus.index)
-    top = "transmission" if len(net.line[net.line["subnet"].astype(str).str.match("E?HV")]) else "grid"
+    top = "transmission" if len(net.line[net.line["subnet"].astype(str).str.match("E?HV")]) else GRID
     node_of_bus = subnet.where(~above, top)
     rows: dict[str, tuple[str, str, int]] = {top: ("tso", "", -1)}
     for k, name in owner_of_trafo.items():

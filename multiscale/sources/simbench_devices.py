@@ -118,12 +118,13 @@ def prosumer_category(devices: pd.DataFrame) -> pd.DataFrame:
     return frame.set_index(pd.Index(leading.index, name="prosumer"))
 
 
-def generator_frame(net: Any, bus: pd.Series, branches: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def generator_frame(net: Any, bus: pd.Series, branches: pd.DataFrame, notes: list[str], grid_only: bool = False) -> pd.DataFrame:
     """Power plants, imports, and supply from outside the case as dispatchable generators; index: name.
 
     SimBench's plant profiles are schedules (70 % of the rating at most), not availabilities: plants are available at their rating all
     the time, and what they produce is decided by the dispatch. ``min_p_mw`` is the least output of a running unit; as units may stand
-    still, the least output here is 0.
+    still, the least output here is 0. Where the case is distribution only (``grid_only``), the grid above takes surplus as it supplies: at
+    the same price, up to the same power.
     """
     parts = [net[name][net[name]["in_service"].astype(bool)] for name in ("gen", "ext_grid") if len(net[name])]
     rows = pd.concat([p[["name", "bus", "type", "max_p_mw"]] for p in parts], ignore_index=True)
@@ -143,5 +144,7 @@ def generator_frame(net: Any, bus: pd.Series, branches: pd.DataFrame, notes: lis
     )
     if outside.any():
         notes.append(f"{int(outside.sum())} connections to a grid outside the case supply at the mean day-ahead price")
+    if grid_only:
+        frame["p_min_kw"] = np.where(outside, -frame["p_max_kw"], 0.0)
     frame.index = pd.Index(rows["name"].astype(str), name="generator")
     return frame[frame["p_max_kw"] > 0]

@@ -15,7 +15,7 @@ class Economics:
         levy: taxes and supplier's margin on every kWh a platform (or, without trading, a prosumer) imports [EUR/kWh].
         export_deduction: what the buyer keeps of the price of exported energy [EUR/kWh].
         trading_fee: fee on every kWh traded between prosumers of a platform [EUR/kWh].
-        shift_discomfort: cost of each kWh of demand moved in time [EUR/kWh].
+        shift_discomfort: cost of each kWh of demand moved in time, for every hour by which it is moved [EUR/kWh per h].
         curtailment_cost: cost of each kWh of available generation not used [EUR/kWh].
         discount_rate: per year [1/a].
         pv_cost, battery_cost: investment in new photovoltaics [EUR/kW] and storage [EUR/kWh].

@@ -97,7 +97,8 @@ class Fleet:
         data["pv_rating"].values += share * pv_kw
         old, new = data.battery_energy.values.copy(), share * battery_kwh
         total = np.maximum(old + new, 1e-12)
-        data["battery_efficiency"].values[:] = np.where(new > 0, (old * data.battery_efficiency.values + new * 0.95) / total, data.battery_efficiency.values)
+        efficiency = data.battery_efficiency.values
+        data["battery_efficiency"].values[:] = np.where(new > 0, (old * efficiency + new * 0.95) / total, efficiency)
         data["battery_loss"].values[:] = np.where(new > 0, old * data.battery_loss.values / total, data.battery_loss.values)
         data["battery_energy"].values += new
         data["battery_power"].values += 0.5 * new

@@ -10,6 +10,7 @@ import xarray as xr
 
 from multiscale.system.schema import table
 from multiscale.system.system import System
+from multiscale.system.validation import InvalidSystemError, Problem
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def grow(system: System, growth: Growth) -> System:
     scaled to ``ev_kwh_per_year``.
 
     Raises:
-        ValueError: a share is asked for, but the system has no device of that kind whose profile could be used.
+        InvalidSystemError: a share is asked for, but the system has no device of that kind whose profile could be used.
     """
     rng = np.random.default_rng(growth.seed)
     devices = system.devices.to_dataframe()
@@ -79,7 +80,8 @@ def grow(system: System, growth: Growth) -> System:
         if followed and kind == "ev":
             profiles, followed = _with_mean_week(profiles, followed, growth)
         if not followed:
-            raise ValueError(f"growth: {kind}_share is {share:g}, but system {system.name!r} has no {kind} whose profile a new one could follow")
+            message = f"asks for new devices, but the system has no {kind} whose profile a new one could follow; add one, or set the share to 0"
+            raise InvalidSystemError([Problem("system", system.name, f"system.growth.{kind}_share", f"{share:g}", "", message)])
         for i, owner in enumerate(owners[:wanted]):
             added.append(
                 {
@@ -97,8 +99,10 @@ def grow(system: System, growth: Growth) -> System:
             )
     both = pd.concat([devices, pd.DataFrame(added).set_index("device")]) if added else devices
     count = pd.DataFrame(added)["kind"].value_counts().to_dict() if added else {}
-    note = "growth: " + (", ".join(f"{n} new {kind}" for kind, n in sorted(count.items())) or "no new devices") + f", inflexible demand x {growth.load_factor:g}"
-    return system.replace(profiles=profiles, devices=table("device", both.index, {c: both[c].to_numpy() for c in both.columns}), notes=(*system.notes, note))
+    new = ", ".join(f"{n} new {kind}" for kind, n in sorted(count.items())) or "no new devices"
+    note = f"growth: {new}, inflexible demand x {growth.load_factor:g}"
+    grown = table("device", both.index, {c: both[c].to_numpy() for c in both.columns})
+    return system.replace(profiles=profiles, devices=grown, notes=(*system.notes, note))
 
 
 def _with_mean_week(profiles: xr.Dataset, followed: list[str], growth: Growth) -> tuple[xr.Dataset, list[str]]:

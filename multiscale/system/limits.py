@@ -20,7 +20,7 @@ class LoadingLimits:
         margin: share kept for what the linear model leaves out (losses, voltages off nominal) [1]; the AC verification checks
             against the limits without it.
         lv_below_kv: where low voltage begins [kV].
-        voltage_margin_pu: part of the voltage band kept for tap steps and what the linear model leaves out [pu].
+        voltage_margin_pu: part of the voltage band kept for what the linear model leaves out [pu]; by default half a tap step of 1.5 %.
 
     Source: eDisGo, configuration of allowed load factors (mv_load_case 0.5, mv_feed-in_case 1.0, lv 1.0).
     """
@@ -31,7 +31,7 @@ class LoadingLimits:
     lv_feed_in: float = 1.0
     margin: float = 0.05
     lv_below_kv: float = 1.0
-    voltage_margin_pu: float = 0.003
+    voltage_margin_pu: float = 0.0075
 
     @classmethod
     def full(cls) -> LoadingLimits:

@@ -80,7 +80,7 @@ class Network:
                         depth[j], parent[j], via[j], tree[k] = depth[i] + 1, i, k, True
                         queue.append(j)
         found = []
-        for k in np.flatnonzero(~tree):
+        for k in np.flatnonzero(~tree).tolist():
             i, j = int(start[k]), int(end[k])
             if (parent[i] == j and i != j) or (parent[j] == i and i != j):
                 continue

@@ -80,7 +80,9 @@ COMPONENTS: Mapping[str, Mapping[str, Attribute]] = {
         "length_km": _number("km", "length of a line", 0.0, lower=0.0),
         "std_type": _text("type name of cable, conductor or transformer", ""),
         "in_service": Attribute("flag", "", "whether it carries current (open switches included)", True),
-        "charged_from": _text("end from which a line with one open end is still charged; empty for all others", "", choices=("", "from_bus", "to_bus")),
+        "charged_from": _text(
+            "end from which a line with one open end is still charged; empty for all others", "", choices=("", "from_bus", "to_bus")
+        ),
         "vn_hv_kv": _number("kV", "transformer: rated voltage of the high side", np.nan),
         "vn_lv_kv": _number("kV", "transformer: rated voltage of the low side", np.nan),
         "pfe_kw": _number("kW", "transformer: iron losses", 0.0, lower=0.0),
@@ -112,7 +114,7 @@ COMPONENTS: Mapping[str, Mapping[str, Attribute]] = {
     "generator": {
         "bus": _text("connection point", refers_to="bus"),
         "fuel": _text("fuel, key of the cost table"),
-        "p_min_kw": _number("kW", "least output", 0.0, lower=0.0),
+        "p_min_kw": _number("kW", "least output; below zero where a grid above takes surplus at the same price", 0.0),
         "p_max_kw": _number("kW", "largest output", positive=True),
         "cost_eur_per_kwh": _number("EUR/kWh", "marginal cost", lower=-1.0, upper=10.0),
         "profile": _text("availability profile; empty for a constant 1", "", refers_to="profile"),

@@ -121,8 +121,9 @@ class System:
     def cut(self, nodes: Sequence[str], name: str | None = None) -> System:
         """Keep the given nodes (ancestors included); what hangs below a dropped node becomes passive where that node was connected.
 
-        A transformer that only feeds a dropped node goes with it, and the demand then sits on its upper side. The dropped demand and generation keep their profiles, summed per (bus, kind, profile): the aggregate is exact up to losses
-        inside the dropped networks. Dropped batteries stand idle.
+        A transformer that only feeds a dropped node goes with it, and the demand then sits on its upper side. The dropped demand and
+        generation keep their profiles, summed per (bus, kind, profile): the aggregate is exact up to losses inside the dropped networks.
+        Dropped batteries stand idle.
 
         Raises:
             KeyError: an unknown node.

@@ -82,7 +82,8 @@ def validate(system: System) -> list[Problem]:
     problems += _membership_problems(system)
     if not any(p.field in ("from_bus", "to_bus", "boundary_bus", "parent", "node", "level", "bus") for p in problems):
         problems += _topology_problems(system)
-        problems += _proportion_problems(system)
+        if not any(p.field == "rating_kva" for p in problems):
+            problems += _proportion_problems(system)
     return problems
 
 
@@ -106,7 +107,7 @@ def _attribute_problems(system: System, component: str) -> Iterator[Problem]:
         elif declared.choices:
             for k in np.flatnonzero(~np.isin(values, declared.choices)):
                 given = repr(str(values[k]))
-                message = f"is not known{_close(values[k], declared.choices)}; choose from {', '.join(c or repr(c) for c in declared.choices)}"
+                message = f"is not known{close_names(values[k], declared.choices)}; choose from {', '.join(c or repr(c) for c in declared.choices)}"
                 yield Problem(component, ids[k], field, given, "", message)
         elif declared.refers_to:
             yield from _reference_problems(system, component, ids, field, declared, values)
@@ -141,11 +142,12 @@ def _reference_problems(system: System, component: str, ids: np.ndarray, field: 
     for k in np.flatnonzero(wrong):
         name = str(values[k])
         if name not in close:
-            close[name] = _close(name, known_text)
+            close[name] = close_names(name, known_text)
         yield Problem(component, ids[k], field, repr(name), "", f"is no {target} of the system{close[name]}; name one that exists, or add it")
 
 
-def _close(name: str, known: Iterable[str]) -> str:
+def close_names(name: str, known: Iterable[str]) -> str:
+    """The names most like a misspelt one, as a part of a message; empty where none is."""
     # Comparing is quadratic in the lengths: against many names, only those of about the same beginning are looked at.
     candidates = list(known)
     if len(candidates) > 2000:
@@ -162,14 +164,16 @@ def _profile_problems(system: System) -> Iterator[Problem]:
         Problem("profile", str(name), "profile", repr(str(name)), "", "occurs more than once; give every one a name of its own")
         for name in pd.unique(names[pd.Index(names).duplicated()])
     )
-    if len(time) > 1:
-        steps = np.diff(time.to_numpy())
-        uneven = np.flatnonzero(steps != steps[0])
-        if len(uneven) or steps[0] <= np.timedelta64(0):
-            k = int(uneven[0]) if len(uneven) else 0
-            minutes = steps[k] / np.timedelta64(60, "s")
-            message = f"after {time[k]} differs from the first; give evenly spaced, increasing time stamps"
-            yield Problem("profile", "time", "step", _number(float(minutes)), "min", message)
+    if len(time) < 2 or abs(time[-1] - time[0] + (time[1] - time[0])) < pd.Timedelta(days=1):
+        yield Problem("profile", "time", "time", str(len(time)), "", "time stamps do not make a day; give at least one whole day, better a year")
+        return
+    steps = np.diff(time.to_numpy())
+    uneven = np.flatnonzero(steps != steps[0])
+    if len(uneven) or steps[0] <= np.timedelta64(0):
+        k = int(uneven[0]) if len(uneven) else 0
+        minutes = steps[k] / np.timedelta64(60, "s")
+        message = f"after {time[k]} differs from the first; give evenly spaced, increasing time stamps"
+        yield Problem("profile", "time", "step", _number(float(minutes)), "min", message)
     for variable in ("p", "q"):
         values = system.profiles[variable].transpose("time", "profile").to_numpy()
         for j in np.flatnonzero(~np.isfinite(values.sum(axis=0))):
@@ -228,11 +232,16 @@ def _branch_problems(system: System) -> Iterator[Problem]:
         for k in np.flatnonzero(wrong):
             message = f"does not fit the {nominal[k]:g} kV of its bus; give the rated voltage in kV, from_bus being the higher side"
             yield Problem("branch", ids[k], field, _number(rated[k]), "kV", message)
+    level = dict(zip(system.nodes.node.values.tolist(), system.nodes.level.values.tolist(), strict=True))
+    meshed = np.array([level.get(node) == "tso" for node in branches.node.values.tolist()], dtype=bool)
+    for k in np.flatnonzero(on & meshed & (branches.x_ohm.values == 0) & ~short):
+        yield Problem("branch", ids[k], "x_ohm", "0", "ohm", "is zero, and flows of the transmission level are shared by reactance; give one")
     generators = system.generators
-    for k in np.flatnonzero(generators.p_min_kw.values > generators.p_max_kw.values):
-        name, least = str(generators.generator.values[k]), float(generators.p_min_kw.values[k])
-        most = float(generators.p_max_kw.values[k])
-        yield Problem("generator", name, "p_min_kw", _number(least), "kW", f"is above its p_max_kw {most:g} kW; lower it")
+    lowest, largest = generators.p_min_kw.values, generators.p_max_kw.values
+    for k in np.flatnonzero((lowest > largest) | (lowest < -np.abs(largest))):
+        name, least, most = str(generators.generator.values[k]), float(lowest[k]), float(largest[k])
+        wrong = f"is above its p_max_kw {most:g} kW; lower it" if least > most else f"is below minus its p_max_kw {most:g} kW; raise it"
+        yield Problem("generator", name, "p_min_kw", _number(least), "kW", wrong)
 
 
 def _membership_problems(system: System) -> Iterator[Problem]:

@@ -17,6 +17,8 @@ from multiscale.timeline import Horizon
 from multiscale.verification.pandapower_model import PowerFlowModel, power_flow_model
 
 TAP_ROUNDS = 12
+COMPILE_ABOVE = 200_000
+"""Buses x periods from which compiling pandapower's loops takes less time than it saves."""
 OVERLOAD_TOLERANCE_PERCENT = 1e-3
 VOLTAGE_TOLERANCE_PU = 1e-6
 
@@ -120,10 +122,10 @@ def ac_power_flow(
     loading, voltage = np.zeros((n_branch, periods)), np.full((n_bus, periods), np.nan)
     totals, converged = np.full((3, periods), np.nan), np.zeros(periods, dtype=bool)
     taps = np.zeros((len(model.transformer), periods))
-    warm = False
+    warm, compiled = False, n_bus * periods > COMPILE_ABOVE
     for t in range(periods):
         net.load["p_mw"], net.load["q_mvar"] = p_kw[:, t] / 1e3, q_kvar[:, t] / 1e3
-        converged[t] = _solve(model, warm)
+        converged[t] = _solve(model, warm, compiled)
         warm = bool(converged[t])
         taps[:, t] = net.trafo["tap_pos"].to_numpy() if len(net.trafo) else 0.0
         if not converged[t]:
@@ -174,12 +176,12 @@ def _aligned(model: PowerFlowModel, horizon: Horizon, injections: xr.Dataset) ->
     return out[0], out[1]
 
 
-def _solve(model: PowerFlowModel, warm: bool) -> bool:
+def _solve(model: PowerFlowModel, warm: bool, compiled: bool) -> bool:
     """Power flow of one period with the tap changers on their best step; false where it does not converge."""
     net, units = model.net, model.branches.isel(branch=model.transformer)
     step = units.tap_step_percent.values / 100
     regulated = np.flatnonzero(np.isfinite(units.v_setpoint_pu.values) & (step > 0) & units.in_service.values)
-    if not _run(model, warm):
+    if not _run(model, warm, compiled):
         return False
     if not len(regulated):
         return True
@@ -202,26 +204,26 @@ def _solve(model: PowerFlowModel, warm: bool) -> bool:
             wanted = np.frombuffer(best).copy()
         stop = wanted.tobytes() in seen
         net.trafo["tap_pos"] = wanted
-        if not _run(model, warm=True, stepped=True):
+        if not _run(model, True, compiled, stepped=True):
             return False
         if stop:
             return True
     return True
 
 
-def _run(model: PowerFlowModel, warm: bool, stepped: bool = False) -> bool:
+def _run(model: PowerFlowModel, warm: bool, compiled: bool, stepped: bool = False) -> bool:
     """One power flow; a warm one starts from the last, and keeps its admittances where no tap changer has stepped."""
     net = model.net
     if warm:
         try:
-            pp.runpp(net, recycle={"bus_pq": True, "trafo": stepped, "gen": False}, init="results", check_connectivity=True)
+            pp.runpp(net, recycle={"bus_pq": True, "trafo": stepped, "gen": False}, init="results", check_connectivity=True, numba=compiled)
         except LoadflowNotConverged:
             warm = False
         if warm and np.isfinite(net.res_bus["vm_pu"]).any():
             return True
     # From scratch: the warm start may have led astray.
     try:
-        pp.runpp(net, calculate_voltage_angles=True, init="dc", max_iteration=30, trafo_model="t")
+        pp.runpp(net, calculate_voltage_angles=True, init="dc", max_iteration=30, trafo_model="t", numba=compiled)
     except LoadflowNotConverged:
         return False
     return True

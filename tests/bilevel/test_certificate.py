@@ -11,12 +11,14 @@ import pytest
 from multiscale import bilevel
 from multiscale.bilevel.assemble import assemble
 from multiscale.bilevel.certificate import certify_follower
+from multiscale.bilevel.conclude import conclude
 from multiscale.bilevel.methods import bounds_for
+from multiscale.bilevel.options import Options
 from multiscale.bilevel.scip_client import run
 from multiscale.bilevel.scip_worker import Task
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
-from multiscale.bilevel.solving import Options, conclude, find_start
+from multiscale.bilevel.solving import find_start
 from multiscale.programs import CompiledProgram
 from tests.bilevel.feeder import feeder
 

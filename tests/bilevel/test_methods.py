@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+from scipy import sparse
 
 from multiscale import bilevel
+from multiscale.bilevel.linear_program import LinearProgram
 from multiscale.bilevel.price_search import PriceSearch
 from multiscale.bilevel.response import Responder
-from multiscale.programs import CompiledProgram
+from multiscale.programs import Block, CompiledProgram, Index, Output
 from tests.bilevel.feeder import TARIFF_CAP, feeder
 from tests.bilevel.published import INSTANCES
 
@@ -121,3 +124,129 @@ def test_pyomos_own_conditions_hold_at_our_answer(name):
     bounds = [(-np.inf if v.lb is None else v.lb, np.inf if v.ub is None else v.ub) for v in multipliers]
     residual = lsq_linear(matrix, target, bounds=tuple(np.array(bounds).T)).fun
     assert np.abs(residual).max(initial=0.0) <= 1e-5
+
+
+def enumerated_optimum(problem):
+    """Least leader objective over all complementary patterns of a linear follower: one linear program for each."""
+    leader, (follower,) = problem.leader, problem.followers
+    program = follower.program
+    n, m, k = program.columns.size, program.rows.size, leader.size
+    spread = sparse.vstack([q.matrix for q in leader.quantities], format="csr")
+    costs = np.zeros(k + spread.shape[0])
+    np.add.at(costs, leader.objective.columns, leader.objective.coefficients)
+    low, high = np.flatnonzero(np.isfinite(program.lower)), np.flatnonzero(np.isfinite(program.upper))
+    inequalities = np.flatnonzero(~program.equality)
+    eye = sparse.identity(n, format="csr")
+    # Columns: y, x, lambda, r_l, r_u.
+    blocks = [
+        [leader.matrix[:, :k], leader.matrix[:, k:] @ spread, None, None, None],
+        [-program.B, program.A, sparse.csr_matrix((m, m)), None, None],
+        [program.C, None, -program.A.T, -eye[:, low], eye[:, high]],
+    ]
+    matrix = sparse.bmat([row for row in blocks if row[0].shape[0]], format="csc")
+    lower = np.concatenate([leader.lower, program.lower, np.full(m, -np.inf), np.zeros(low.size + high.size)])
+    upper = np.concatenate([leader.upper, program.upper, np.where(program.equality, np.inf, 0.0), np.full(low.size + high.size, np.inf)])
+    row_low = np.concatenate([leader.row_lower, np.where(program.equality, program.b0, -np.inf), -program.c0])
+    row_high = np.concatenate([leader.row_upper, program.b0, -program.c0])
+    objective = np.concatenate([costs[:k], spread.T @ costs[k:], np.zeros(m + low.size + high.size)])
+    first = leader.row_lower.size
+    best = np.inf
+    for pattern in itertools.product((0, 1), repeat=inequalities.size + low.size + high.size):
+        lo, up, rows = lower.copy(), upper.copy(), row_low.copy()
+        for place, side in enumerate(pattern):
+            if place < inequalities.size:
+                i = inequalities[place]
+                if side:
+                    rows[first + i] = row_high[first + i]
+                else:
+                    lo[k + n + i] = 0.0
+            elif place < inequalities.size + low.size:
+                j = place - inequalities.size
+                if side:
+                    up[k + low[j]] = program.lower[low[j]]
+                else:
+                    up[k + n + m + j] = 0.0
+            else:
+                j = place - inequalities.size - low.size
+                if side:
+                    lo[k + high[j]] = program.upper[high[j]]
+                else:
+                    up[k + n + m + low.size + j] = 0.0
+        if (lo > up).any():
+            continue
+        answer = LinearProgram(matrix, rows, row_high, lo, up, objective).solve()
+        if answer.status == "optimal":
+            best = min(best, answer.value)
+    return leader.sense * (best + leader.objective.constant)
+
+
+@pytest.mark.parametrize("name", ["hhz_2009", "md_2006_01", "lwsl_2007", "g_2009", "wjl_2005", "bb_1990_a", "cw_1988_01"])
+def test_optima_are_proven_by_enumerating_all_patterns(name):
+    (instance,) = [i for i in INSTANCES if i.name == name]
+    model, lower = instance.model()
+    assert enumerated_optimum(bilevel.read_model(model, [lower]).problem) == pytest.approx(instance.optimum, rel=1e-6)
+
+
+def two_communities(tariff):
+    """Two feeders under one owner: a common tariff (a variable's bounds, or a number), lines of each."""
+    cases = [feeder(3, 6, 1, hard=True, seed=s) for s in (1, 2)]
+    m = pyo.ConcreteModel()
+    m.build = pyo.Var(range(4), domain=pyo.Binary)
+    m.tariff = pyo.Var(bounds=tariff) if isinstance(tariff, tuple) else pyo.Param(initialize=tariff)
+    followers = []
+    for i, case in enumerate(cases):
+        built = [m.build[2 * i], m.build[2 * i + 1]]
+        followers.append(bilevel.ProgramFollower(case.program, {"tariff": m.tariff, "built": built}, model=m, name=f"community{i}"))
+    spent = sum(float(c) * m.build[k] for k, c in enumerate(np.concatenate([case.investment for case in cases])))
+    revenue = sum(m.tariff * f.output("import_energy")[0] for f in followers)
+    m.recovery = pyo.Constraint(expr=revenue >= 0.5 * sum(case.base for case in cases) + spent)
+    m.objective = pyo.Objective(expr=spent + sum(f.cost for f in followers) - revenue)
+    return m, followers, cases
+
+
+@pytest.mark.parametrize("tariff", [0.25, (0, TARIFF_CAP)], ids=["given", "chosen"])
+def test_followers_that_share_a_tariff_agree_with_enumeration(tariff):
+    values = []
+    for method in ("auto", "strong_duality"):
+        m, followers, cases = two_communities(tariff)
+        solution = bilevel.solve(m, followers, method=method, gap=1e-4, time_limit=60)
+        assert solution.status == "optimal", solution.message
+        values.append(solution.objective)
+    best = np.inf
+    compiled = [CompiledProgram(case.program) for case in cases]
+    base = 0.5 * sum(case.base for case in cases)
+    grid = [tariff] if isinstance(tariff, float) else np.linspace(0, TARIFF_CAP, 101)
+    for built in itertools.product([0.0, 1.0], repeat=4):
+        spent = float(np.concatenate([case.investment for case in cases]) @ built)
+        for price in grid:
+            answers = [p.solve({"tariff": price, "built": np.array(built[2 * i : 2 * i + 2])}) for i, p in enumerate(compiled)]
+            paid = price * sum(float(a.output("import_energy").to_numpy()[0]) for a in answers)
+            if paid >= base + spent - 1e-9:
+                best = min(best, spent + sum(a.objective for a in answers) - paid)
+    assert values[0] == pytest.approx(values[1], rel=2e-4)
+    assert values[0] <= best * (1 + 1e-4)
+    assert values[0] == pytest.approx(best, rel=1e-4 if isinstance(tariff, float) else 1e-2)
+
+
+def test_a_leader_who_values_resources_instead_of_payments():
+    """Resource cost without a levy is a combination of the follower's cost and the charged energy: the exact price search takes it."""
+    values = []
+    for method in ("auto", "strong_duality"):
+        case = feeder(4, 8, 1, hard=True, seed=4)
+        program = case.program
+        charged = program.outputs["import_energy"]
+        resource = Output(Index((Block("resource_cost", {}, "EUR", 0),)), sparse.csr_matrix(program.c0[None, :]) - 0.02 * charged.matrix)
+        program = replace(program, outputs={"import_energy": charged, "resource_cost": resource})
+        m = pyo.ConcreteModel()
+        m.build = pyo.Var(range(3), domain=pyo.Binary)
+        m.tariff = pyo.Var(bounds=(0, TARIFF_CAP))
+        follower = bilevel.ProgramFollower(program, {"tariff": m.tariff, "built": m.build}, model=m)
+        spent = sum(float(c) * m.build[k] for k, c in enumerate(case.investment))
+        m.recovery = pyo.Constraint(expr=m.tariff * follower.output("import_energy")[0] >= case.base + spent)
+        m.objective = pyo.Objective(expr=spent + follower.output("resource_cost"))
+        problem = bilevel.read_model(m, [follower]).problem
+        assert PriceSearch(problem, Responder(problem)).applies
+        solution = bilevel.solve(m, [follower], method=method, gap=1e-4, time_limit=60)
+        assert solution.status == "optimal", solution.message
+        values.append(solution.objective)
+    assert values[0] == pytest.approx(values[1], rel=2e-4)

@@ -1,0 +1,34 @@
+"""How to solve a bilevel problem."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to solve.
+
+    Attributes:
+        method: one name or follower -> name.
+        gap: relative gap at which to stop.
+        time_limit: seconds for everything.
+        seed: SCIP's random seed shift.
+        memory_limit: megabytes for SCIP.
+        heuristic: whether to run the follower heuristic inside SCIP.
+        start_share: largest share of the time limit spent on a start.
+        bound_share: largest share of the time limit spent on multiplier bounds.
+        parameters: further SCIP parameters.
+    """
+
+    method: str | Mapping[str, str] = "auto"
+    gap: float = 1e-4
+    time_limit: float = 600.0
+    seed: int = 0
+    memory_limit: float = 8192.0
+    heuristic: bool = True
+    start_share: float = 0.1
+    bound_share: float = 0.1
+    parameters: Mapping[str, Any] | None = None

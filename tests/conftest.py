@@ -1,0 +1,43 @@
+"""The tiny case over one winter day, made once."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from multiscale.operation import Design, OperatingTree, operating_tree
+from multiscale.sources import tiny_system
+from multiscale.system import Economics, Fleet, System
+from multiscale.timeline import Horizon
+
+
+@pytest.fixture(scope="session")
+def system() -> System:
+    return tiny_system()
+
+
+@pytest.fixture(scope="session")
+def winter() -> Horizon:
+    """A cold day in twelve steps of two hours that stands for the whole year."""
+    return Horizon((pd.Timestamp("2016-01-20"),), (366.0,), 2.0, ("winter",))
+
+
+@pytest.fixture(scope="session")
+def summer() -> Horizon:
+    return Horizon((pd.Timestamp("2016-06-15"),), (366.0,), 2.0, ("summer",))
+
+
+@pytest.fixture(scope="session")
+def economics() -> Economics:
+    return Economics()
+
+
+@pytest.fixture(scope="session")
+def fleets(system: System, winter: Horizon) -> dict[str, Fleet]:
+    return {p: system.fleet(p, winter) for p in system.at_level("platform")}
+
+
+@pytest.fixture(scope="session")
+def tree(system: System, winter: Horizon, economics: Economics, fleets: dict[str, Fleet]) -> OperatingTree:
+    """Every node's program, with a network charge of 5 ct/kWh."""
+    return operating_tree(system, winter, economics, fleets, Design({}, dict.fromkeys(system.at_level("dso"), 0.05)))

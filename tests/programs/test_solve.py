@@ -1,0 +1,146 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from multiscale.programs import CompiledProgram, ProgramBuilder, Termination, explain_infeasibility, solve
+from multiscale.programs.solve import ProgramError
+from tests.programs.random_programs import random_program
+
+
+def differences(value, at, step=1e-4):
+    """Central differences of a function of a vector."""
+    out = np.zeros(len(at))
+    for k in range(len(at)):
+        up, down = at.copy(), at.copy()
+        up[k] += step
+        down[k] -= step
+        out[k] = (value(up) - value(down)) / (2 * step)
+    return out
+
+
+@pytest.mark.parametrize("quadratic", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_sensitivity_is_the_finite_difference_of_the_optimum_by_parameters(seed, quadratic):
+    program = random_program(seed, quadratic=quadratic)
+    compiled, at = CompiledProgram(program), np.array([0.05, -0.03, 0.02])
+    solution = compiled.solve_optimal(at)
+    measured = differences(lambda p: compiled.solve_optimal(p).objective, at)
+    np.testing.assert_allclose(program.sensitivity(solution.x, solution.y), measured, atol=2e-4 if quadratic else 1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_duals_are_finite_differences_by_right_hand_sides(seed):
+    program = random_program(seed)
+    solution = solve(program, {"theta": 0.0})
+    measured = differences(lambda b: solve(dataclasses.replace(program, b0=b), {"theta": 0.0}).objective, program.b0.copy())
+    np.testing.assert_allclose(solution.y, measured, atol=1e-6)
+    assert (solution.y[~program.equality] <= 1e-12).all()
+
+
+def test_reduced_costs_are_finite_differences_by_bounds():
+    program = random_program(2)
+    solution = solve(program, {"theta": 0.0})
+    low = differences(lambda b: solve(dataclasses.replace(program, lower=b), {"theta": 0.0}).objective, program.lower.copy())
+    high = differences(lambda b: solve(dataclasses.replace(program, upper=b), {"theta": 0.0}).objective, program.upper.copy())
+    np.testing.assert_allclose(solution.reduced_costs, low + high, atol=1e-6)
+    assert np.abs(low + high).max() > 0.01
+
+
+@pytest.mark.parametrize("quadratic", [False, True])
+def test_bound_meets_the_optimum_at_the_optimal_dual(quadratic):
+    for seed in range(6):
+        solution = solve(random_program(seed, quadratic=quadratic), {"theta": 0.0})
+        assert solution.bound == pytest.approx(solution.objective, abs=1e-6)
+        assert solution.bound <= solution.objective + 1e-9
+
+
+def test_a_quadratic_program_has_the_closed_form_optimum():
+    """min 1/2 w x^2 - c x on [0, 4], sum of x = b: water filling between two columns."""
+    builder = ProgramBuilder("quadratic")
+    x = builder.add_columns("x", {"j": [0, 1]}, unit="kW", upper=10.0, cost=[-3.0, -1.0])
+    builder.add_rows("total", {}, [(1.0, x)], "==", 2.0, unit="kW")
+    builder.add_quadratic_cost(x, [2.0, 1.0])
+    solution = solve(builder.build())
+    # 2 x0 - 3 = x1 - 1 = price and x0 + x1 = 2
+    np.testing.assert_allclose(solution.x, [4 / 3, 2 / 3], atol=1e-8)
+    assert float(solution.dual("total")) == pytest.approx(-1 / 3, abs=1e-8)
+    assert solution.objective == pytest.approx((4 / 3) ** 2 - 4 + 0.5 * (2 / 3) ** 2 - 2 / 3, abs=1e-9)
+
+
+@pytest.mark.parametrize("quadratic", [False, True])
+def test_warm_and_cold_solves_agree(quadratic):
+    program = random_program(7, quadratic=quadratic)
+    warm, rng = CompiledProgram(program), np.random.default_rng(0)
+    for _ in range(12):
+        p = rng.normal(scale=0.15, size=3)
+        cold = CompiledProgram(program).solve(p)
+        again = warm.solve(p)
+        assert again.termination == cold.termination
+        if cold.termination is Termination.OPTIMAL:
+            assert again.objective == pytest.approx(cold.objective, rel=1e-8, abs=1e-8)
+
+
+def test_interior_point_agrees_with_simplex():
+    program = random_program(4, columns=30, rows=20)
+    assert solve(program, {"theta": 0.0}, method="ipm").objective == pytest.approx(solve(program, {"theta": 0.0}).objective, rel=1e-6)
+
+
+def supply(demand):
+    builder = ProgramBuilder("island")
+    p = builder.add_columns("generation", {"unit": ["a", "b"]}, unit="kW", upper=[3.0, 4.0], cost=1.0)
+    level = builder.add_parameters("demand", {"bus": ["north", "south"]}, unit="kW")
+    builder.add_rows("balance", {"bus": ["north", "south"]}, [(1.0, p)], "==", 0.0, unit="kW", parameters=[(1.0, level)])
+    return builder.build(), {"demand": np.asarray(demand)}
+
+
+def test_infeasibility_names_the_row_and_the_amount():
+    program, values = supply([2.0, 5.5])
+    conflicts = explain_infeasibility(program, program.parameters.vector(values))
+    assert [c.row for c in conflicts] == ["balance[south]"]
+    assert conflicts[0].amount == pytest.approx(-1.5)
+    assert conflicts[0].unit == "kW"
+    with pytest.raises(ProgramError, match=r"program 'island' ended infeasible: balance\[south\] misses by 1.5 kW"):
+        solve(program, values)
+
+
+def test_a_feasible_program_has_no_conflicts():
+    program, values = supply([2.0, 3.5])
+    assert explain_infeasibility(program, program.parameters.vector(values)) == []
+
+
+def test_the_largest_conflict_comes_first():
+    program, values = supply([4.0, 9.0])
+    assert [(c.row, round(c.amount, 6)) for c in explain_infeasibility(program, program.parameters.vector(values))] == [
+        ("balance[south]", -5.0),
+        ("balance[north]", -1.0),
+    ]
+
+
+def test_an_unbounded_program_says_so():
+    builder = ProgramBuilder("endless")
+    builder.add_columns("x", {}, unit="kW", cost=-1.0)
+    program = builder.build()
+    assert CompiledProgram(program).solve().termination is Termination.UNBOUNDED
+    with pytest.raises(ProgramError, match="program 'endless' ended unbounded"):
+        solve(program)
+
+
+def test_feasibility_returns_after_an_infeasible_solve():
+    program, values = supply([2.0, 3.0])
+    compiled = CompiledProgram(program)
+    assert compiled.solve({"demand": [9.0, 9.0]}).termination is Termination.INFEASIBLE
+    assert compiled.solve(values).objective == pytest.approx(5.0)
+
+
+def test_a_parameter_vector_of_another_length_is_refused():
+    with pytest.raises(ValueError, match=r"program 'island' takes 2 parameters, not \(3,\)"):
+        CompiledProgram(supply([0, 0])[0]).solve(np.zeros(3))
+
+
+def test_violation_is_that_of_the_worst_row_or_bound():
+    program, values = supply([2.0, 3.0])
+    p = program.parameters.vector(values)
+    assert program.violation(np.array([2.0, 3.0]), p) == 0.0
+    assert program.violation(np.array([2.0, 2.6]), p) == pytest.approx(0.4)
+    assert program.violation(np.array([3.7, 3.0]), p) == pytest.approx(1.7)

@@ -1,0 +1,25 @@
+import numpy as np
+import pandas as pd
+
+from multiscale.system.yearly import yearly_courses
+from multiscale.timeline import Horizon
+
+
+def test_courses_are_the_fleets_and_passive_customers_of_the_day(system):
+    courses = yearly_courses(system, ["east"])
+    day = Horizon((pd.Timestamp("2016-03-08"),), (366.0,), 1.0)
+    here = courses.loc["2016-03-08"]
+    passive = system.passive("east", day)
+    data = [system.fleet(p, day).data for p in ("east 1", "east 2")]
+    demand = passive.demand.sum("bus") + sum((d.demand + d.ev + d.heat_pump).sum("prosumer") for d in data)
+    pv = passive.generation.sum("bus") + sum(d.pv.sum("prosumer") for d in data)
+    np.testing.assert_allclose(here["demand"], demand.values, rtol=1e-5)
+    np.testing.assert_allclose(here["pv"], pv.values, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(here["net load"], (demand - pv).values, rtol=1e-5, atol=1e-3)
+
+
+def test_courses_of_all_systems_add_up(system):
+    parts = [yearly_courses(system, [d]) for d in system.at_level("dso")]
+    whole = yearly_courses(system, system.at_level("dso"))
+    np.testing.assert_allclose(sum(p["net load"] for p in parts), whole["net load"], rtol=1e-9)
+    assert len(whole) == 366 * 24

@@ -1,0 +1,267 @@
+"""Bad input, end to end through the commands: what is wrong and what to do about it, exit code 2, and nothing that looks like a result."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from multiscale import cli
+from multiscale.coordination import engine
+from multiscale.sources import prices, tiny_system, write_folder
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The tiny system as a folder of tables, four days long."""
+    system = tiny_system()
+    write_folder(system.replace(profiles=system.profiles.isel(time=slice(0, 96))), tmp_path / "system")
+    return tmp_path / "system"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., str]:
+    """Run a command on bad input; returns what it says, after the checks that hold for any bad input."""
+
+    def run(*overrides: str, command: str = "validate", code: int = 2) -> str:
+        # The folder of the runs comes first, so that a case may name another.
+        assert cli.main([command, "study=tiny", f"output.folder={tmp_path / 'runs'}", *overrides]) == code
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        assert captured.out == ""
+        assert not [p for p in (tmp_path / "runs").glob("*") if not p.name.endswith(".incomplete")]
+        return captured.err
+
+    return run
+
+
+def _change(folder: Path, name: str, edit: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    file = folder / f"{name}.csv"
+    edit(pd.read_csv(file, dtype=str, keep_default_na=False)).to_csv(file, index=False)
+
+
+def _put(row: int, column: str, value: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    def edit(frame: pd.DataFrame) -> pd.DataFrame:
+        frame.loc[row, column] = value
+        return frame
+
+    return edit
+
+
+def _with_tie(frame: pd.DataFrame) -> pd.DataFrame:
+    tie = frame[frame["branch"] == "north line 2"].assign(branch="north tie", from_bus="north bus 2", to_bus="north bus 4")
+    return pd.concat([frame, tie])
+
+
+FOLDERS: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame], str]] = {
+    "a missing column": (
+        "branches",
+        lambda f: f.drop(columns="rating [kVA]"),
+        "file 'branches.csv': rating [kVA] column is missing; add it: apparent power it may carry for ever",
+    ),
+    "a negative rating": (
+        "branches",
+        _put(8, "rating [kVA]", "-5900"),
+        "branch 'north line 2': rating_kva -5900 kVA is not above zero; give a rating or set in_service to false",
+    ),
+    "no rating": ("branches", _put(8, "rating [kVA]", ""), "branch 'north line 2': rating_kva is missing; give a number in kVA"),
+    "no reactance": ("branches", _put(0, "x [ohm]", "0"), "branch 'line A-B': x_ohm 0 ohm is zero, and flows of the transmission level"),
+    "an island": (
+        "branches",
+        _put(8, "in_service", "False"),
+        "node 'north': island 'north bus 2', 'north 1 busbar' is 2 buses without a connection to its boundary bus; close a branch",
+    ),
+    "a loop": ("branches", _with_tie, "node 'north': loop 'north tie', 'north line 2', "),
+    "a gap in a profile": (
+        "profiles",
+        _put(10, "pv p [1]", ""),
+        "profile 'pv': p nan at 2016-01-01 10:00:00 is the first of 1 gaps; fill them or leave the profile out",
+    ),
+    "a text in a profile": ("profiles", _put(10, "pv p [1]", "sun"), "profile 'pv': p 'sun' at 2016-01-01 10:00:00 in profiles.csv"),
+    "half a day": ("profiles", lambda f: f.iloc[:12], "time 12 time stamps do not make a day; give at least one whole day"),
+    "time that runs backwards": ("profiles", lambda f: f.iloc[::-1], "step -60 min after 2016-01-04 23:00:00 differs from the first"),
+    "an unknown profile": (
+        "devices",
+        _put(5, "profile", "househld A"),
+        "device 'north 1 prosumer 1 load': profile 'househld A' is no profile of the system (close: 'household A', 'household B')",
+    ),
+    "kW under a header in MW": (
+        "devices",
+        lambda f: f.rename(columns={"p [kW]": "p [MW]"}),
+        "device 'north town': p_kw 900000 kW is out of proportion to the 11800 kVA of the branches at bus 'north bus 1'; is it in kW?",
+    ),
+    "demand below zero": ("devices", _put(5, "p [kW]", "-3"), "p_kw -3 kW is below 0 kW; give a value of at least 0"),
+    "no generator": ("generators", lambda f: f.iloc[:0], "generator is missing; a study needs at least one, e.g. the grid above"),
+}
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_a_folder_with_a_fault_names_component_field_value_unit_and_mend(folder: Path, refused: Callable[..., str], case: str):
+    table, edit, message = FOLDERS[case]
+    _change(folder, table, edit)
+    assert message in refused("system=folder", f"system.path={folder}")
+
+
+def test_a_run_stops_at_a_fault_before_any_solve_and_leaves_a_folder_that_says_so(folder: Path, refused: Callable[..., str], tmp_path: Path):
+    _change(folder, *FOLDERS["an island"][:2])
+    said = refused("system=folder", f"system.path={folder}", command="run")
+    assert FOLDERS["an island"][2] in said
+    (left,) = (tmp_path / "runs").iterdir()
+    assert left.name.endswith(".incomplete")
+    assert not (left / "result.nc").exists()
+    assert '"status": "error"' in (left / "status.json").read_text()
+
+
+def test_a_system_without_distribution_or_platforms_is_no_study(refused: Callable[..., str], tmp_path: Path):
+    system = tiny_system().cut(["north"])
+    write_folder(system.replace(profiles=system.profiles.isel(time=slice(0, 96))), tmp_path / "bare")
+    assert "platform is missing; a study needs at least one node of that level" in refused("system=folder", f"system.path={tmp_path / 'bare'}")
+
+
+def test_all_unknown_names_come_in_one_list_with_those_there_are(refused: Callable[..., str]):
+    said = refused("system.dsos=[nort,nowhere]")
+    assert "1. dso 'nort': system.dsos 'nort' does not exist in 'tiny' (close: 'north'); choose from north, east, south" in said
+    assert "2. dso 'nowhere'" in said
+    assert "platform 'north 9': system.platforms 'north 9' does not exist" in refused("system.platforms=[north 1,north 9]")
+
+
+def test_an_unknown_simbench_code_is_answered_with_close_ones(refused: Callable[..., str]):
+    said = refused("system=small", "system.code=1-MVLV-rurl-all-0-sw")
+    assert "SimBench case '1-MVLV-rurl-all-0-sw': system.code '1-MVLV-rurl-all-0-sw' does not exist; close: 1-MVLV-rural-all-0-sw" in said
+
+
+def test_growth_with_devices_whose_profile_nobody_has(folder: Path, refused: Callable[..., str]):
+    _change(folder, "devices", lambda f: f[f["kind"] != "heat_pump"])
+    said = refused("system=folder", f"system.path={folder}", "system.growth.heat_pump_share=0.5")
+    assert "system.growth.heat_pump_share 0.5 asks for new devices, but the system has no heat_pump whose profile" in said
+
+
+def test_a_tariff_below_zero(refused: Callable[..., str]):
+    assert "tariff.levy = -0.1 EUR/kWh: is outside its range; it must be at least 0" in refused("tariff.levy=-0.1")
+
+
+def test_a_cost_table_with_faults(refused: Callable[..., str], tmp_path: Path):
+    table = prices.reinforcement_costs()
+    table["cost_eur"] = table["cost_eur"].astype(object)
+    table.loc[5, "cost_eur"], table.loc[6, "lifetime_years"] = "a lot", 0
+    table.to_csv(tmp_path / "costs.csv", index=False)
+    said = refused(f"costs.reinforcement_table={tmp_path / 'costs.csv'}")
+    assert "reinforcement cost 'row 6': cost_eur a lot EUR is no number of at least zero; give one in EUR" in said
+    assert "reinforcement cost 'row 7': lifetime_years 0" in said
+
+
+def test_an_unwritable_folder(refused: Callable[..., str], tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    said = refused(f"output.folder={tmp_path / 'file'}", command="run")
+    assert f"output.folder '{tmp_path / 'file'}' cannot be written (File exists); give another one" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("other.json", '{"a": 1}'), ("text.json", "text"), ("text.xlsx", "text"), ("text.m", "text"), ("text.txt", "text")]
+)
+def test_a_file_that_is_no_pandapower_network(refused: Callable[..., str], tmp_path: Path, name: str, content: str):
+    (tmp_path / name).write_text(content)
+    said = refused("system=pandapower", f"system.path={tmp_path / name}")
+    assert f"file '{tmp_path / name}': " in said
+    assert "pandapower network" in said
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("tcp://127.0.0.1:9", "no Dask scheduler answers at engine.address 'tcp://127.0.0.1:9': start one (dask scheduler) or choose engine=local"),
+        ("carrier://pigeon", "no Dask scheduler answers at engine.address 'carrier://pigeon'"),
+    ],
+)
+def test_a_scheduler_that_does_not_answer(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, address: str, message: str):
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 1)
+    assert message in refused("engine=address", f"engine.address={address}", "planning=none", command="run")
+
+
+def test_a_task_that_fails_names_its_node(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch):
+    from multiscale.coordination import days
+
+    def fails(program: object, signals: object) -> None:
+        raise ArithmeticError("no optimum")
+
+    monkeypatch.setattr(days, "answer_signals", fails)
+    said = refused("planning=none", "system.dsos=[north]", command="run", code=1)
+    assert "error: north 1, day 1: no optimum; the whole story is in " in said
+    Path(said.strip().rsplit(" ", 1)[1]).unlink()
+
+
+def test_what_a_task_finds_wrong_with_the_data_is_bad_input(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch):
+    from multiscale.coordination import days
+    from multiscale.operation.radial import MeshedNetworkError
+
+    def fails(program: object, signals: object) -> None:
+        raise MeshedNetworkError("network of 'north 1' has a loop")
+
+    monkeypatch.setattr(days, "answer_signals", fails)
+    assert "error: north 1, day 1: network of 'north 1' has a loop" in refused("planning=none", "system.dsos=[north]", command="run")
+
+
+def test_a_method_that_does_not_take_the_plan_is_refused(refused: Callable[..., str]):
+    said = refused("planning.method=big_m", "system.dsos=[north]", command="run")
+    assert "big_m needs a proven bound of the multiplier" in said
+
+
+def test_a_charge_that_cannot_recover_the_cost_is_infeasible(refused: Callable[..., str]):
+    said = refused("tariff.charge_max=0.001", "system.dsos=[north]", command="run", code=3)
+    assert "takes a charge of at least 0.04" in said
+    assert "allow a higher one" in said
+
+
+@pytest.mark.parametrize(("stage", "more"), [("plan", ["planning.time_limit_s=60"]), ("operate", ["planning=none", "engine=local"])])
+def test_an_interrupted_run_ends_quietly_and_leaves_no_result(tmp_path: Path, stage: str, more: list[str]):
+    command = [sys.executable, "-m", "multiscale.cli", "run", "study=tiny", f"output.folder={tmp_path / 'runs'}", *more]
+    # As from a terminal: the signal reaches the whole group, workers and solver processes included.
+    run = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )
+    try:
+        until = time.monotonic() + 40
+        while time.monotonic() < until and not any(f'"stage": "{stage}"' in _text(f) for f in (tmp_path / "runs").glob(".*/status.json")):
+            assert run.poll() is None, run.communicate()[1]
+            time.sleep(0.02)
+        time.sleep(0.5)
+        os.killpg(run.pid, signal.SIGINT)
+        out, err = run.communicate(timeout=30)
+    finally:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+    assert run.returncode == 130, err
+    assert "interrupted; nothing was finished" in err
+    assert "Traceback" not in err
+    assert out == ""
+    (left,) = (tmp_path / "runs").iterdir()
+    assert left.name.endswith(".incomplete")
+    assert '"status": "interrupted"' in (left / "status.json").read_text()
+    assert not (left / "result.nc").exists()
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:  # just being replaced
+        return ""

@@ -1,0 +1,31 @@
+"""Systems that differ from a given one in a few numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from multiscale.system import System
+from multiscale.system.schema import table
+
+_COMPONENT = {"buses": "bus", "branches": "branch", "devices": "device", "generators": "generator", "nodes": "node"}
+
+
+def changed(system: System, name: str, column: str, values: Mapping[str, object]) -> System:
+    """The system with one column of a table changed at some identifiers."""
+    component, old = _COMPONENT[name], getattr(system, name)
+    data = {str(c): old[c].values.astype(object) for c in old.data_vars}
+    for identifier, value in values.items():
+        where = old[component].values == identifier
+        assert where.sum() == 1, identifier
+        data[column][where] = value
+    return system.replace(**{name: table(component, old[component].values, data)})
+
+
+def with_options(system: System, options: Mapping[str, tuple[float, float]]) -> System:
+    """The system with one option for each branch: branch -> (added rating [kVA], cost [EUR])."""
+    branches = list(options)
+    added, cost = (np.array([v[k] for v in options.values()]) for k in (0, 1))
+    names = [f"reinforce {b}" for b in branches]
+    return system.replace(options=table("option", names, {"branch": np.array(branches), "added_rating_kva": added, "cost_eur": cost}))
