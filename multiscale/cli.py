@@ -161,8 +161,8 @@ def _status(given: argparse.Namespace) -> int:
         parts = [f"{folder}: {status.replace('_', ' ')}"]
         if "gap" in details:
             parts.append(f"plan gap {100 * float(details['gap']):.3g} %")
-        if "coordination_gap" in details:
-            parts.append(f"coordination gap {100 * float(details['coordination_gap']):.3g} %")
+        if "coordination_missed" in details:
+            parts.append(f"misses {100 * float(details['coordination_missed']):.3g} % of what coordination can save")
         if details.get("stage") and status in ("error", "interrupted", "running"):
             parts.append(f"in stage {details['stage']}")
         if details.get("message"):

@@ -150,6 +150,7 @@ def build_case(config: StudyConfig) -> StudyCase:
         dsos=config.system.dsos,
         platforms=config.system.platforms,
         growth=config.system.growth.scenario(),
+        voltage_setpoint_pu=config.system.voltage_setpoint_pu,
         name=config.system.name,
         **source,
     )

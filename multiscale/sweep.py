@@ -139,7 +139,12 @@ def _run_job(job: Job, config: StudyConfig) -> int:
     return result.exit_code
 
 
-_SHOWN = {"plan.reinforcements": "built", "plan.charge": "charge [EUR/kWh]", "plan.objective": "cost [EUR/a]", "coordination.gap": "coordination gap"}
+_SHOWN = {
+    "plan.reinforcements": "built",
+    "plan.charge": "charge [EUR/kWh]",
+    "plan.objective": "cost [EUR/a]",
+    "coordination.value_reached": "coordination reached",
+}
 
 
 def _write(manifest: Path, jobs: list[Job]) -> None:

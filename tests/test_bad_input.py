@@ -199,7 +199,7 @@ def test_a_task_that_fails_names_its_node(refused: Callable[..., str], monkeypat
         raise ArithmeticError("no optimum")
 
     monkeypatch.setattr(days, "answer_signals", fails)
-    said = refused("planning=none", "system.dsos=[north]", command="run", code=1)
+    said = refused("planning=none", "horizon=one_day", "system.dsos=[north]", command="run", code=1)
     assert "error: north 1, day 1: no optimum; the whole story is in " in said
     Path(said.strip().rsplit(" ", 1)[1]).unlink()
 
@@ -212,11 +212,12 @@ def test_what_a_task_finds_wrong_with_the_data_is_bad_input(refused: Callable[..
         raise MeshedNetworkError("network of 'north 1' has a loop")
 
     monkeypatch.setattr(days, "answer_signals", fails)
-    assert "error: north 1, day 1: network of 'north 1' has a loop" in refused("planning=none", "system.dsos=[north]", command="run")
+    said = refused("planning=none", "horizon=one_day", "system.dsos=[north]", command="run")
+    assert "error: north 1, day 1: network of 'north 1' has a loop" in said
 
 
 def test_a_method_that_does_not_take_the_plan_is_refused(refused: Callable[..., str]):
-    said = refused("planning.method=big_m", "system.dsos=[north]", command="run")
+    said = refused("planning.method=big_m", "planning.adoption=false", "horizon=one_day", "system.dsos=[north]", command="run")
     assert "big_m needs a proven bound of the multiplier" in said
 
 

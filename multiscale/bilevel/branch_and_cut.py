@@ -24,6 +24,10 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
     """Lay down the primal rows of follower ``f`` and its cost."""
     add_primal(builder, f)
     state_cost(builder, f, bounds)
+    # One column for the cost keeps the many value cuts sparse.
+    columns, weights, constant, none = builder.cost_of[f]
+    column, factor = builder.functional(f"{builder.problem.followers[f].name} cost", columns, weights)
+    builder.cost_of[f] = (np.array([column]), np.array([factor]), constant, none)
 
 
 def add_value_cuts(builder: SingleLevelBuilder, bounds: list[DualBounds], answers: list[list[np.ndarray]]) -> None:

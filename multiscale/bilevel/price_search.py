@@ -22,7 +22,6 @@ from multiscale.bilevel.response import Responder, Response
 from multiscale.bilevel.span import combination
 from multiscale.programs import Termination
 
-
 _MANY = 200
 """Quantities of one kind beyond which looking for combinations would take longer than it saves."""
 

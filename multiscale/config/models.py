@@ -58,6 +58,9 @@ class SystemConfig(Settings):
     platforms: Annotated[int, Field(ge=1)] | Literal["all"] | tuple[str, ...] = Field(
         "all", description="trading platforms: names, a number per distribution system (spread over its feeders), or all"
     )
+    voltage_setpoint_pu: Annotated[float, Field(ge=0.9, le=1.1)] | None = Field(
+        None, description="voltage that on-load tap changers of the distribution systems hold, in pu; null: as the source says"
+    )
     growth: GrowthConfig = GrowthConfig()
 
     @model_validator(mode="after")
@@ -161,7 +164,7 @@ class CoordinationConfig(Settings):
         "profile", description="what is published: a price; import and export prices with a gap; prices with a planned profile and a slope"
     )
     import_export_gap: float = quantity(0.0, "EUR/kWh", "import price minus export price beyond the tariff (signal=gap)", lower=0.0, upper=1.0)
-    slope: float = quantity(0.002, "EUR/kWh", "price of each kWh that leaves the planned profile (signal=profile)", lower=0.0, upper=10.0)
+    slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned profile (signal=profile)", lower=0.0, upper=10.0)
 
     @model_validator(mode="after")
     def _gap_given(self) -> CoordinationConfig:
@@ -177,8 +180,8 @@ class PlanningConfig(Settings):
     method: Literal["auto", "strong_duality", "sos1", "big_m", "indicator", "product", "branch_and_cut"] = Field(
         "branch_and_cut", description="how the platforms' optimality enters the plan"
     )
-    gap: float = quantity(0.002, "1", "relative gap between plan and proven bound at which the search ends", lower=0.0, upper=1.0)
-    time_limit_s: float = quantity(100.0, "s", "time limit of the search for a plan", above=0.0)
+    gap: float = quantity(0.005, "1", "relative gap between plan and proven bound at which the search ends", lower=0.0, upper=1.0)
+    time_limit_s: float = quantity(75.0, "s", "time limit of the search for a plan", above=0.0)
     candidates: int = count(16, "largest number of reinforcement options per distribution system", 0, 1000)
     adoption: bool = Field(True, description="whether prosumers may buy photovoltaics and batteries in answer to the charge")
     recovery_tolerance: float = quantity(0.001, "1", "relative tolerance of cost recovery by the charge", above=0.0, upper=0.1)

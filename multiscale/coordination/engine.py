@@ -6,11 +6,13 @@ order of the keys, whatever the order in which they were finished, so sums do no
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Protocol, Self
-
 
 CONNECT_SECONDS = 15
 """How long an answer of a scheduler is waited for [s]."""
@@ -94,9 +96,10 @@ class DaskEngine:
                 self._client.close()
                 raise EngineUnavailableError(f"the Dask scheduler at {self.address!r} has no workers: start some (dask worker {self.address})")
         else:
-            self._cluster = LocalCluster(
-                n_workers=self.workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0, silence_logs=logging.ERROR
-            )
+            with _interrupts_kept_from_children():
+                self._cluster = LocalCluster(
+                    n_workers=self.workers, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=logging.ERROR
+                )
             self._client = Client(self._cluster, set_as_default=False)
         return self
 
@@ -115,6 +118,24 @@ class DaskEngine:
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+@contextlib.contextmanager
+def _interrupts_kept_from_children() -> Iterator[None]:
+    """Block SIGINT while processes are started: they inherit that, so that Ctrl-C reaches the driver alone, which then ends them.
+
+    An interrupt that comes meanwhile is delivered at the end.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    # Starting the tracker unblocks the signal, so it is started before.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def make_engine(kind: str, workers: int = 2, address: str = "") -> SerialEngine | DaskEngine:

@@ -47,8 +47,27 @@ def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: fl
         for child in own.children:
             price = forecast.platform_price[child]
             planned = forecast.exchange[child] if kind == "profile" else np.zeros_like(price)
-            signals[child] = Signal(price + half, price - half, tree.design.network_charge.get(dso, 0.0), *limits[child], planned, off)
+            most, least = _envelope(limits[child], price - forecast.energy_price[dso], planned) if kind == "profile" else limits[child]
+            signals[child] = Signal(price + half, price - half, tree.design.network_charge.get(dso, 0.0), most, least, planned, off)
     return signals
+
+
+def _envelope(limits: tuple[np.ndarray, np.ndarray], congestion: np.ndarray, planned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Import and export limits [kW]: those of the connection, and the plan itself where a line above is full in the forecast.
+
+    A price alone does not keep a full line from being overrun: whoever deviates there is cut off at the value of lost load, which is
+    far dearer than what the platform's own flexibility could have done about it.
+
+    Args:
+        limits: of the connection.
+        congestion: nodal price less the price at the DSO's boundary [EUR/kWh]; positive where load, negative where feed-in is held back.
+        planned: exchange in the forecast [kW].
+    """
+    most, least = limits
+    return (
+        np.where(congestion > 1e-6, np.minimum(most, np.maximum(planned, 0.0)), most),
+        np.where(congestion < -1e-6, np.minimum(least, np.maximum(-planned, 0.0)), least),
+    )
 
 
 def flat_signals(tree: OperatingTree, forecast: Outcome) -> dict[str, Signal]:

@@ -86,7 +86,7 @@ def direct_current_model(network: Network, loading_limit: float = 1.0) -> Direct
     reactance = active.x_ohm.values
     zero = np.flatnonzero(np.abs(reactance) < 1e-9)
     if len(zero):
-        name = active.branch.values[zero[0]]
+        name = str(active.branch.values[zero[0]])
         raise ValueError(f"branch {name!r}: reactance {reactance[zero[0]]:g} ohm; DC power flow needs one that is not zero (column x_ohm)")
     return DirectCurrentModel(
         network.buses.bus.values,

@@ -103,7 +103,9 @@ def _plan(result: RunResult) -> list[Fact]:
         facts.append(Fact("Not needed", f"{euros(deferred)}{of} that planning without any response of prosumers would invest"))
     pv, storage = float(value("plan.bought_pv") or 0.0), float(value("plan.bought_storage") or 0.0)
     if pv > 0.5 or storage > 0.5:
-        facts.append(Fact("Prosumers buy", f"{number(pv)} kW of photovoltaics, {number(storage)} kWh of storage, in answer to the charge"))
+        # Rounding of the solver is no purchase.
+        bought = [f"{number(pv)} kW of photovoltaics"] * (pv > 0.5) + [f"{number(storage)} kWh of storage"] * (storage > 0.5)
+        facts.append(Fact("Prosumers buy", f"{_listed(bought)}, in answer to the charge"))
     if value("plan.objective") is not None:
         gap, asked = value("plan.gap"), result.config().get("planning", {}).get("gap")
         proof = f"; no plan costs less than {euros(value('plan.bound'), True)} (gap {percent(gap)})" if value("plan.bound") is not None else ""
@@ -118,12 +120,13 @@ def _coordination(result: RunResult) -> list[Fact]:
     if value("coordination.cost") is None:
         return []
     text = euros(value("coordination.cost"), True)
-    if value("coordination.gap") is not None:
-        text += f", at most {percent(value('coordination.gap'))} above the best coordination there could be"
+    missed, worth = _missed(result), value("coordination.value")
+    if missed is not None:
+        text += f", at most {euros(missed, True)} above the best coordination there could be"
     if value("coordination.bound") is not None:
         text += f" (certified bound {euros(value('coordination.bound'), True)})"
     facts = [Fact("Cost of operation", text)]
-    reached, worth = value("coordination.value_reached"), value("coordination.value")
+    reached = value("coordination.value_reached")
     if reached is not None and worth is not None and worth > 0:
         facts.append(
             Fact("Worth of coordination", f"{percent(reached)} of the {euros(worth, True)} that coordination can save against a flat tariff")
@@ -138,6 +141,26 @@ def _coordination(result: RunResult) -> list[Fact]:
             )
         )
     return facts
+
+
+def _missed(result: RunResult) -> float | None:
+    """Cost of operation above the certified bound [EUR/a]."""
+    cost, bound = result.value("coordination.cost"), result.value("coordination.bound")
+    return None if cost is None or bound is None else max(float(cost) - float(bound), 0.0)
+
+
+def _coordination_sentence(result: RunResult) -> str:
+    """How near operation comes to perfect coordination; relative to what coordination is worth, for the cost itself may be near zero."""
+    missed, worth = _missed(result), result.value("coordination.value")
+    if missed is None:
+        return ""
+    if worth is not None and worth > missed:
+        share = 1.0 - missed / float(worth)
+        return (
+            f"Operated by published prices alone, the system reaches at least {percent(share)} of what perfect coordination could save against a "
+            f"flat tariff ({euros(worth, True)})."
+        )
+    return f"Operated by published prices alone, the system costs at most {euros(missed, True)} more than under perfect coordination."
 
 
 def _checks(result: RunResult) -> list[Fact]:
@@ -206,10 +229,7 @@ def headline(result: RunResult) -> list[str]:
         proven = f"It is proven that no other plan is better by more than {percent(value('plan.gap'))} of its cost."
         unproven = f"How much better another plan could be is not proven to any use (gap {percent(value('plan.gap'))})."
         sentences.append(proven if value("plan.gap") <= _USEFUL_GAP else unproven)
-    if value("coordination.gap") is not None:
-        sentences.append(
-            f"Operated by published prices alone, the system costs at most {percent(value('coordination.gap'))} more than under perfect coordination."
-        )
+    sentences += [sentence for sentence in (_coordination_sentence(result),) if sentence]
     ac = next((f for f in _checks(result) if f.label == "AC power flow"), None)
     if ac is not None:
         sentences.append(f"Checked by AC power flow: {ac.text}.")

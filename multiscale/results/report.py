@@ -120,7 +120,7 @@ def _sections(result: RunResult) -> list[Section]:
             [
                 tabled(tables.options_table, "reinforcement options"),
                 figure(
-                    "Hours of the year at or above a loading, today and with the plan. Dotted: the limit.", plots.duration_figure, "loading duration"
+                    "Hours of the year at or above a loading, today and with the plan. Dotted: the rating.", plots.duration_figure, "loading duration"
                 ),
             ],
         ),

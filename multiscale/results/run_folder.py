@@ -225,7 +225,8 @@ class RunFolder:
 
     def _status(self, status: str, message: str, summary: Mapping[str, tuple[Any, str]] | None = None) -> dict[str, Any]:
         details: dict[str, Any] = {"status": status, "study": self.config.study.name}
-        for name, key in (("objective", "plan.objective"), ("bound", "plan.bound"), ("gap", "plan.gap"), ("coordination_gap", "coordination.gap")):
+        shown = {"objective": "plan.objective", "bound": "plan.bound", "gap": "plan.gap", "coordination_missed": "coordination.gap_of_value"}
+        for name, key in shown.items():
             if summary and key in summary:
                 details[name] = _plain(summary[key][0])
         progress = getattr(self, "progress", None)

@@ -18,6 +18,7 @@ def study_system(
     dsos: str | Sequence[str] = "all",
     platforms: int | str | Sequence[str] = "all",
     growth: Growth | None = None,
+    voltage_setpoint_pu: float | None = None,
     name: str = "",
     **source: Any,
 ) -> System:
@@ -31,6 +32,7 @@ def study_system(
         dsos: names, or ``all``.
         platforms: names, a number per DSO (evenly spread over its list), or ``all``.
         growth: scenario; None for the system as it is.
+        voltage_setpoint_pu: voltage that the on-load tap changers of the DSOs hold [pu]; None leaves them as they are.
         name: title.
 
     Raises:
@@ -45,6 +47,8 @@ def study_system(
     system = system.cut([*chosen, *below], name or system.name)
     if growth is not None:
         system = grow(system, growth)
+    if voltage_setpoint_pu is not None:
+        system = _held_at(system, chosen, voltage_setpoint_pu)
     if platforms == "all":
         return system
     if isinstance(platforms, int):
@@ -52,6 +56,15 @@ def study_system(
     else:
         kept = _known(system, "platform", platforms)
     return system.cut([*chosen, *kept])
+
+
+def _held_at(system: System, dsos: Sequence[str], voltage_pu: float) -> System:
+    """The system with the tap changers of the DSOs at another set point."""
+    branches = system.branches
+    changed = np.isin(branches.node.values, list(dsos)) & np.isfinite(branches.v_setpoint_pu.values)
+    held = np.where(changed, voltage_pu, branches.v_setpoint_pu.values)
+    note = f"the set point of {int(changed.sum())} on-load tap changers is {voltage_pu:g} pu"
+    return system.replace(branches=branches.assign(v_setpoint_pu=("branch", held, branches.v_setpoint_pu.attrs)), notes=(*system.notes, note))
 
 
 def _lacks(system: System) -> Iterator[Problem]:

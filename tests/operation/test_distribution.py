@@ -32,8 +32,17 @@ def dso(tight, winter, economics, fleets):
     return north(tight, winter, economics, fleets)
 
 
-def given(dso, winter, drawn=(40.0, 20.0), built=0.0, price=0.08):
-    return {"energy_price": price, "exchange": np.repeat(np.array(drawn)[:, None], winter.periods, axis=1), "built": built}
+def drawn(fleets, share):
+    """A share of what each platform can draw at most (or, below zero, feed in at most) [kW]."""
+    return np.array([share * exchange_bounds(fleets[c])[1] if share > 0 else share * -exchange_bounds(fleets[c])[0] for c in ("north 1", "north 2")])
+
+
+def usable(fleets, rating):
+    return np.sqrt(np.maximum((0.95 * rating) ** 2 - fleets["north 1"].data.reactive.values.sum(axis=0) ** 2, 0.0))
+
+
+def given(fleets, share=0.9, built=0.0, price=0.08):
+    return {"energy_price": price, "exchange": drawn(fleets, share), "built": built}
 
 
 def nodal_price(dso, solution, winter):
@@ -41,21 +50,21 @@ def nodal_price(dso, solution, winter):
     return program.sensitivity(solution.x, solution.y)[program.parameters["exchange"].positions] / winter.hours_per_year
 
 
-def test_congestion_raises_the_price_behind_the_branch_only(dso, winter, economics):
-    solution = solve(dso.program, given(dso, winter))
-    price = nodal_price(dso, solution, winter)
-    np.testing.assert_allclose(price[0], economics.value_of_lost_load, rtol=1e-9)
+def test_congestion_raises_the_price_behind_the_branch_only(dso, winter, economics, fleets):
+    price = nodal_price(dso, solve(dso.program, given(fleets)), winter)
+    congested = drawn(fleets, 0.9)[0] > usable(fleets, 30.0)
+    assert 3 < congested.sum() < winter.periods
+    np.testing.assert_allclose(price[0], np.where(congested, economics.value_of_lost_load, 0.08), rtol=1e-9)
     np.testing.assert_allclose(price[1], 0.08, rtol=1e-9)
 
 
-def test_what_is_shed_is_what_the_branch_cannot_carry(dso, winter, fleets):
-    solution = solve(dso.program, given(dso, winter))
-    reactive = fleets["north 1"].data.reactive.values.sum(axis=0)
-    np.testing.assert_allclose(solution.primal("shed").sel(platform="north 1").values, 40.0 - np.sqrt((0.95 * 30.0) ** 2 - reactive**2), rtol=1e-7)
+def test_what_is_shed_is_what_the_branch_cannot_carry(dso, fleets):
+    shed = solve(dso.program, given(fleets)).primal("shed").sel(platform="north 1").values
+    np.testing.assert_allclose(shed, np.maximum(drawn(fleets, 0.9)[0] - usable(fleets, 30.0), 0.0), rtol=1e-7, atol=1e-9)
 
 
-def test_building_the_option_relieves_the_branch(dso, winter, economics):
-    without, with_it = (solve(dso.program, given(dso, winter, built=b)) for b in (0.0, 1.0))
+def test_building_the_option_relieves_the_branch(dso, winter, economics, fleets):
+    without, with_it = (solve(dso.program, given(fleets, built=b)) for b in (0.0, 1.0))
     np.testing.assert_allclose(nodal_price(dso, with_it, winter), 0.08, rtol=1e-9)
     assert float(with_it.primal("shed").sum()) == pytest.approx(0.0, abs=1e-9)
     saved = without.objective - with_it.objective
@@ -63,19 +72,29 @@ def test_building_the_option_relieves_the_branch(dso, winter, economics):
     assert saved == pytest.approx(shed * (economics.value_of_lost_load - 0.08), rel=1e-9)
 
 
-def test_feed_in_beyond_the_rating_is_spilled_and_worthless_behind_the_branch(dso, winter, economics):
-    solution = solve(dso.program, given(dso, winter, drawn=(-40.0, 0.0)))
+def test_half_an_option_is_worth_no_more_than_half_of_it_in_rating(dso, fleets):
+    cost = [solve(dso.program, given(fleets, share=1.0, built=b)).objective for b in (0.0, 0.5, 1.0)]
+    assert cost[0] > cost[1] > cost[2]
+    assert cost[1] <= (cost[0] + cost[2]) / 2 + 1e-6
+
+
+def test_feed_in_beyond_the_rating_is_spilled_and_worthless_behind_the_branch(system, winter, economics, fleets):
+    dso = north(changed(system, "branches", "rating_kva", {TRANSFORMER: 9.5}), winter, economics, fleets)
+    solution = solve(dso.program, given(fleets, share=-0.9))
     price = nodal_price(dso, solution, winter)
-    np.testing.assert_allclose(price[0], -economics.curtailment_cost, atol=1e-9)
+    over = -drawn(fleets, -0.9)[0] - usable(fleets, 9.5)
+    assert 0 < (over > 0).sum()
+    np.testing.assert_allclose(price[0], np.where(over > 0, -economics.curtailment_cost, 0.08), atol=1e-9)
     np.testing.assert_allclose(price[1], 0.08, rtol=1e-9)
-    assert float(solution.primal("spilled").sel(platform="north 1").min()) > 10.0
+    np.testing.assert_allclose(solution.primal("spilled").sel(platform="north 1").values, np.maximum(over, 0.0), rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("built", [0.0, 0.3, 1.0])
-def test_derivatives_are_finite_differences_of_the_optimum(dso, winter, built):
+def test_derivatives_are_finite_differences_of_the_optimum(dso, winter, fleets, built):
     compiled, program = CompiledProgram(dso.program), dso.program
     rng = np.random.default_rng(1)
-    values = given(dso, winter, built=built) | {"exchange": rng.uniform(-45, 45, (2, winter.periods)), "energy_price": rng.uniform(0.03, 0.2, winter.periods)}
+    share = rng.uniform(0.3, 1.0, (2, winter.periods))
+    values = given(fleets, built=built) | {"exchange": share * drawn(fleets, 1.0), "energy_price": rng.uniform(0.03, 0.2, winter.periods)}
     p = program.parameters.vector(values)
     solution = compiled.solve_optimal(p)
     slope = program.sensitivity(solution.x, solution.y)
@@ -90,11 +109,11 @@ def test_derivatives_are_finite_differences_of_the_optimum(dso, winter, built):
         assert measured == pytest.approx(slope[k], rel=1e-5, abs=1e-3), program.parameters.label(k)
 
 
-def test_any_exchange_can_be_served_shed_or_spilled(dso, winter, fleets):
+def test_any_exchange_can_be_served_shed_or_spilled(dso, fleets):
     low, high = (np.array([exchange_bounds(fleets[c])[k] for c in dso.children]) for k in (0, 1))
     compiled = CompiledProgram(dso.program)
     for exchange in (low, high, (low + high) / 2):
-        solution = compiled.solve_optimal(given(dso, winter) | {"exchange": exchange})
+        solution = compiled.solve_optimal({"energy_price": 0.08, "exchange": exchange, "built": 0.0})
         assert np.isfinite(solution.bound)
         assert solution.gap == pytest.approx(0.0, abs=1e-9)
 
@@ -108,15 +127,14 @@ def everything_kept(tree, low, high, reactive, decided):
 
 
 @pytest.mark.parametrize("change", ["none", "ratings", "voltage"])
-@pytest.mark.parametrize("exchange", [30.0, -45.0])
-def test_the_reduced_network_costs_what_the_full_one_costs(system, winter, economics, fleets, monkeypatch, change, exchange):
+@pytest.mark.parametrize("share", [0.95, -0.95])
+def test_the_reduced_network_costs_what_the_full_one_costs(system, winter, economics, fleets, monkeypatch, change, share):
     here = system
     if change == "ratings":
-        here = changed(system, "branches", "rating_kva", {TRANSFORMER: 35.0, "north line 3": 500.0, "north line 1": 1500.0})
+        here = changed(system, "branches", "rating_kva", {TRANSFORMER: 9.0, "north line 3": 500.0, "north line 1": 1500.0})
     if change == "voltage":
         here = changed(system, "buses", "v_min_pu", {"north 1 busbar": 0.999, "north bus 1": 0.999})
-    drawn = np.full((2, winter.periods), exchange)
-    values = {"energy_price": 0.1, "exchange": drawn, "built": 0.0}
+    values = given(fleets, share)
     reduced = north(here, winter, economics, fleets)
     with monkeypatch.context() as patch:
         patch.setattr(distribution_module, "reduce_tree", everything_kept)
@@ -138,10 +156,10 @@ def test_a_sound_network_is_reduced_to_one_zone(tree):
     assert all(len(own.reduced.kept) == 0 for own in tree.distribution.values())
 
 
-def test_exchange_is_what_everybody_below_draws(dso, winter, tight):
-    solution = solve(dso.program, given(dso, winter, built=1.0))
+def test_exchange_is_what_everybody_below_draws(dso, winter, tight, fleets):
+    solution = solve(dso.program, given(fleets, built=1.0))
     passive = tight.passive("north", winter)
-    wanted = 60.0 + (passive.demand - passive.generation).sum("bus").values
+    wanted = drawn(fleets, 0.9).sum(axis=0) + (passive.demand - passive.generation).sum("bus").values
     np.testing.assert_allclose(solution.output("exchange").values, wanted, rtol=1e-9)
 
 

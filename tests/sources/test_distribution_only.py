@@ -78,5 +78,5 @@ def test_a_branch_without_a_row_in_the_cost_table_is_named(sunny_feeder):
     from multiscale.sources import reinforcement_costs
 
     costs = reinforcement_costs()
-    with pytest.raises(InvalidSystemError, match="rating_kva .* kVA at 20 kV has no fitting row in the reinforcement cost table"):
+    with pytest.raises(InvalidSystemError, match=r"rating_kva .* kVA at 20 kV has no fitting row in the reinforcement cost table"):
         reinforcement_options(sunny_feeder, [str(sunny_feeder.branches.branch.values[-1])], costs[costs["kind"] == "line"])

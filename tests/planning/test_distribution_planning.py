@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from multiscale import bilevel
+from multiscale.planning import solve_plan
+from multiscale.programs import CompiledProgram
+from tests.planning.conftest import ONE, RANGE, TOLERANCE, TWO, UP
+from tests.planning.enumeration import Enumeration
+
+
+@pytest.fixture(scope="module")
+def enumeration(problem):
+    return Enumeration(problem, RANGE, TOLERANCE)
+
+
+@pytest.fixture(scope="module")
+def plan(problem):
+    return solve_plan(problem, charge_range=RANGE, tolerance=TOLERANCE, gap=1e-7, time_limit=60, method="branch_and_cut")
+
+
+def test_the_case_is_a_question(enumeration):
+    """Something is built, something is not."""
+    assert 0 < sum(enumeration.best[1]) < 3
+
+
+@pytest.mark.parametrize("method", ["branch_and_cut", "strong_duality"])
+def test_the_plan_is_that_of_brute_force(problem, enumeration, method):
+    plan = solve_plan(problem, charge_range=RANGE, tolerance=TOLERANCE, gap=1e-7, time_limit=60, method=method)
+    value, built, _ = enumeration.best
+    assert plan.status == "optimal"
+    assert plan.objective == pytest.approx(value, rel=1e-6)
+    assert tuple(float(plan.built[f"reinforce {b}"]) for b in (ONE, TWO, UP)) == built
+    assert plan.bound <= value * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("method", ["branch_and_cut", "strong_duality"])
+def test_the_plan_with_adoption_is_that_of_brute_force(problem_with_adoption, method):
+    value, built, _ = Enumeration(problem_with_adoption, RANGE, TOLERANCE).best
+    plan = solve_plan(problem_with_adoption, charge_range=RANGE, tolerance=TOLERANCE, gap=1e-7, time_limit=60, method=method)
+    assert plan.objective == pytest.approx(value, rel=1e-6)
+    assert tuple(float(v) for v in plan.built.values()) == built
+    assert max(pv for pv, _ in plan.bought.values()) > 0
+
+
+def test_the_charge_recovers_the_cost(plan, problem):
+    assert abs(plan.revenue - plan.allowed_revenue) <= TOLERANCE * plan.allowed_revenue * (1 + 1e-6)
+    built = np.array([plan.built[o] for o in problem.options.option.values.tolist()], dtype=float)
+    assert plan.allowed_revenue == pytest.approx(problem.existing_cost + problem.annuity @ built, rel=1e-9)
+
+
+def test_the_follower_solved_again_gives_the_same_answer(plan, problem):
+    assert plan.follower_gap <= 1e-6
+    built = np.array([plan.built[o] for o in problem.options.option.values.tolist()], dtype=float)
+    again = CompiledProgram(problem.program).solve_optimal({"built": built, "network_charge": plan.charge})
+    p = problem.program.parameters.vector({"built": built, "network_charge": plan.charge})
+    x = plan.solution.primal["operation"]
+    assert problem.program.objective(x, p) == pytest.approx(again.objective, rel=1e-6)
+    assert problem.program.violation(x, p) <= 1e-5
+
+
+def test_the_objective_is_the_social_cost_of_the_answer(plan, problem):
+    x = plan.solution.primal["operation"]
+    built = np.array([plan.built[o] for o in problem.options.option.values.tolist()], dtype=float)
+    resource = float((problem.program.outputs["resource_cost"].matrix @ x)[0])
+    assert plan.objective == pytest.approx(problem.annuity @ built + resource + problem.program.d0 + problem.constant, rel=1e-7)
+
+
+def test_charges_and_levies_are_transfers(problem):
+    """Resource cost is what the follower pays less charge and levy."""
+    solution = CompiledProgram(problem.program).solve_optimal({"built": 0.0, "network_charge": 0.07})
+    energy, resource = (float(solution.output(n).values) for n in ("charged_energy", "resource_cost"))
+    assert solution.objective - problem.program.d0 - (0.07 + 0.10) * energy == pytest.approx(resource, rel=1e-9)
+
+
+def test_a_charge_range_that_cannot_recover_the_cost_is_refused(problem):
+    with pytest.raises(bilevel.BilevelError, match=r"plan of north: recovering [\d,]+ EUR/a takes a charge of at least .* \(tariff.charge_max\)"):
+        solve_plan(problem, charge_range=(0.0, 0.01), tolerance=TOLERANCE)
