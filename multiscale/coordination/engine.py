@@ -97,8 +97,15 @@ class DaskEngine:
                 raise EngineUnavailableError(f"the Dask scheduler at {self.address!r} has no workers: start some (dask worker {self.address})")
         else:
             with _interrupts_kept_from_children():
+                # No dashboard, and its HTTP server at a free port: several studies may run on one machine.
                 self._cluster = LocalCluster(
-                    n_workers=self.workers, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=logging.ERROR
+                    n_workers=self.workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                    memory_limit=0,
+                    silence_logs=logging.ERROR,
                 )
             self._client = Client(self._cluster, set_as_default=False)
         return self

@@ -22,6 +22,7 @@ def platform_program(
     market: str = PEER_TO_PEER,
     adoption: Adoption | None = None,
     agreements: bool = True,
+    root_voltage: float = 1.0,
     limits: LoadingLimits = LoadingLimits(),
 ) -> ParametricProgram:
     """A platform over the fleet's horizon; every cost in EUR per year.
@@ -44,6 +45,7 @@ def platform_program(
             ``time_of_use``: nobody trades with a neighbour, and every prosumer pays charge and levy on its own import.
         adoption: capacity that may be bought.
         agreements: whether limits and a plan may be agreed with the parent (the parameters above).
+        root_voltage: voltage at the busbar that feeds the network [pu].
         limits: shares of the ratings that may be used.
     """
     horizon, data = fleet.horizon, fleet.data
@@ -94,7 +96,7 @@ def platform_program(
     if agreements:
         _add_agreements(builder, fleet, taken, given, 2 * (most + supply).sum(axis=0) + 1.0)
     if network is not None and network.active.sizes["branch"]:
-        _add_network(builder, fleet, network, buy, sell, taken, given, most, supply, limits)
+        _add_network(builder, fleet, network, buy, sell, taken, given, most, supply, limits, root_voltage)
     elif not alone:
         everyone: list[Term] = [(1.0, buy.T), (-1.0, sell.T)]
         builder.add_rows("pool", period, [(-1.0, taken), (1.0, given), *everyone], "==", 0.0, unit="kW", description="balance of the pool")
@@ -132,8 +134,9 @@ def _add_network(
     most: np.ndarray,
     supply: np.ndarray,
     limits: LoadingLimits,
+    root_voltage: float,
 ) -> None:
-    tree = radial_tree(network, limits)
+    tree = radial_tree(network, limits, root_voltage)
     at = {bus: i for i, bus in enumerate(tree.buses.tolist())}
     bus = np.array([at[b] for b in fleet.data.bus.values.tolist()], dtype=int)
     shape = (len(tree.buses), fleet.horizon.periods)

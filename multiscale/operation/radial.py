@@ -85,6 +85,10 @@ class RadialTree:
                 total[i] = total[self.feeder[i]] + drops[i]
         return total
 
+    def no_load_voltage(self) -> np.ndarray:
+        """Voltage of every bus when nothing flows [pu]: that of its reference and the ratios on the way."""
+        return np.sqrt(self.v_reference[self.source_of()] ** 2 + self.along_path(self.boost))
+
     def source_of(self) -> np.ndarray:
         """Position of the voltage reference of every bus."""
         source = np.arange(len(self.buses))
@@ -94,12 +98,13 @@ class RadialTree:
         return source
 
 
-def radial_tree(network: Network, limits: LoadingLimits) -> RadialTree:
+def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float = 1.0) -> RadialTree:
     """Order a radial network from its root.
 
     Args:
         network: radial in its active branches.
         limits: usable shares of the ratings.
+        root_voltage: voltage at the root [pu].
 
     Raises:
         MeshedNetworkError: a loop (its branches are named), or buses without a connection to the root (named).
@@ -138,7 +143,7 @@ def radial_tree(network: Network, limits: LoadingLimits) -> RadialTree:
     rating, resistance, reactance = np.full(len(order), np.inf), np.zeros(len(order)), np.zeros(len(order))
     ratio = _off_nominal_ratio(active, dict(zip(names.tolist(), buses.vn_kv.values.tolist(), strict=True)))
     boost, reference, v_reference = np.zeros(len(order)), np.zeros(len(order), dtype=bool), np.ones(len(order))
-    reference[0] = True
+    reference[0], v_reference[0] = True, root_voltage
     for n, bus in enumerate(order[1:], start=1):
         ks = feeding[bus]
         rating[n] = active.rating_kva.values[ks].sum()

@@ -117,10 +117,6 @@ def operating_tree(
         networks: whether platforms know their low-voltage network (a parent's model of them does not).
         limits: shares of the ratings that may be used.
     """
-    platforms = {
-        name: platform_program(fleet, economics, network=system.network(name) if networks else None, market=market, limits=limits)
-        for name, fleet in fleets.items()
-    }
     distribution = {}
     for dso in system.at_level("dso"):
         children = system.children(dso)
@@ -135,6 +131,16 @@ def operating_tree(
             {c: fleets[c].data.reactive.values.sum(axis=0) for c in children},
             limits=limits,
         )
+    voltage = {}
+    for dso, own in distribution.items():
+        no_load = dict(zip(own.reduced.tree.buses.tolist(), own.reduced.tree.no_load_voltage().tolist(), strict=True))
+        voltage |= {c: no_load[system.boundary_bus(c)] for c in own.children}
+    platforms = {
+        name: platform_program(
+            fleet, economics, network=system.network(name) if networks else None, market=market, root_voltage=voltage.get(name, 1.0), limits=limits
+        )
+        for name, fleet in fleets.items()
+    }
     return OperatingTree(system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design)
 
 

@@ -103,8 +103,8 @@ def options_table(result: RunResult) -> Table | None:
         frame, units = frame.drop(columns="need"), {c: u for c, u in units.items() if c != "need"}
     note = "Peak: largest loading of the rating under AC power flow over all representative steps."
     if "need" in frame:
-        note += " Need: largest loading of the usable rating if no prosumer responded to any price; above 100 %, conventional planning builds. "
-        note += "Usable is the share of the rating that operation may use: of medium-voltage lines under load about half, so that a neighbour can take "
+        note += " Need: largest loading of the usable rating if no prosumer responded to any price; above 100 %, conventional planning builds."
+        note += " Usable is the share of the rating that operation may use: of medium-voltage lines under load about half, so that a neighbour can take "
         note += "over after a fault (n-1). A line can so be short of usable rating at a peak below 100 %."
     marked = tuple(int(i) for i in np.flatnonzero(frame["decision"].to_numpy() == "build"))
     return Table("options", "Reinforcement options", frame, units, note, marked)
@@ -271,7 +271,9 @@ _MECHANISMS = {"integrated": "integrated optimum", "pricing": "published prices"
 def certificates_table(result: RunResult) -> Table | None:
     """What was proven or checked, with the value that proves it."""
     rows = []
-    for key, meaning, limit in _CERTIFICATES:
+    asked = result.config().get("planning", {}).get("gap")
+    for key, meaning, allowed in _CERTIFICATES:
+        limit = float(asked) if key == "plan.gap" and asked is not None else allowed
         if key in result.summary:
             value, unit = result.summary[key]
             held = "" if limit is None else ("held" if abs(float(value)) <= limit else "not held")

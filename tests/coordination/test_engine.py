@@ -87,8 +87,7 @@ def test_a_scheduler_started_from_the_command_line_gives_the_same(operate, seria
             assert_same(operate(engine), serial)
     finally:
         for process in reversed(processes):
-            process.terminate()
-        for process in processes:
+            process.kill()
             process.wait(timeout=20)
 
 
