@@ -126,9 +126,10 @@ def run_study(config: StudyConfig) -> RunResult:
                 plans = make_plans(config, case, energy_price)
             with run.progress.stage("operate") as stage:
                 grown = with_bought_capacity(case, plans)
-                days, plan = operate_plan(config, grown, plans, engine, transmission)
                 stage.update("without trade and plan")
                 today = operate_today(case, energy_price, engine, transmission)
+                stage.update("with the plan")
+                days, plan = operate_plan(config, grown, plans, today.design.network_charge, engine, transmission)
         with run.progress.stage("verify"):
             today = verified(case, today)
             plan = verified(grown, plan, plans)
@@ -244,11 +245,16 @@ def with_bought_capacity(case: StudyCase, plans: Mapping[str, Plan]) -> StudyCas
 
 
 def operate_plan(
-    config: StudyConfig, case: StudyCase, plans: Mapping[str, Plan], engine: SerialEngine | DaskEngine, transmission: Transmission
+    config: StudyConfig,
+    case: StudyCase,
+    plans: Mapping[str, Plan],
+    charge_today: Mapping[str, float],
+    engine: SerialEngine | DaskEngine,
+    transmission: Transmission,
 ) -> tuple[list[CoordinatedDay], Scenario]:
-    """Operate every day under the plans, with the mechanism of the study beside the references."""
+    """Operate every day under the plans (where there is none, at today's charge), with the mechanism of the study beside the references."""
     built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
-    charges = {dso: plan.charge for dso, plan in plans.items()} or dict.fromkeys(case.system.at_level("dso"), case.economics.existing_network_cost)
+    charges = dict(charge_today) | {dso: plan.charge for dso, plan in plans.items()}
     design = Design(built, charges)
     days = coordinate_days(
         case.system,
@@ -257,6 +263,7 @@ def operate_plan(
         case.fleets,
         design,
         engine,
+        market=config.market.kind,
         mechanism=config.coordination.kind,
         signal=config.coordination.signal,
         gap=config.coordination.import_export_gap,

@@ -41,6 +41,7 @@ def coordinate_days(
     design: Design,
     engine: SerialEngine | DaskEngine,
     *,
+    market: str = "community",
     mechanism: str = "pricing",
     signal: str = "profile",
     gap: float = 0.0,
@@ -53,6 +54,7 @@ def coordinate_days(
     Args:
         system, horizon, economics, fleets, design: as for ``operating_tree``, over all days.
         engine: where the days' optima are found and the platforms answer.
+        market: how every platform clears, see ``platform_program``.
         mechanism: ``pricing``, or ``integrated`` for the optimum alone.
         signal, gap, slope: what pricing publishes; see ``published_signals``.
         limits: shares of the ratings that may be used.
@@ -64,7 +66,7 @@ def coordinate_days(
         here = system.restricted(day)
         today = {p: f.day(k) for p, f in fleets.items()}
         one = {p: f.aggregate(np.full(f.size, p)) for p, f in today.items()}
-        trees.append(operating_tree(here, day, economics, today, design, limits=limits))
+        trees.append(operating_tree(here, day, economics, today, design, market=market, limits=limits))
         models.append(operating_tree(here, day, economics, one, design, networks=False, limits=limits))
         if known is not None:
             models[-1].transmission.learn(known)

@@ -104,8 +104,8 @@ def options_table(result: RunResult) -> Table | None:
     note = "Peak: largest loading of the rating under AC power flow over all representative steps."
     if "need" in frame:
         note += " Need: largest loading of the usable rating if no prosumer responded to any price; above 100 %, conventional planning builds."
-        note += " Usable is the share of the rating that operation may use: of medium-voltage lines under load about half, so that a neighbour can take "
-        note += "over after a fault (n-1). A line can so be short of usable rating at a peak below 100 %."
+        note += " Usable is the share of the rating that operation may use: of medium-voltage lines under load about half, so that a neighbour can "
+        note += "take over after a fault (n-1). A line can so be short of usable rating at a peak below 100 %."
     marked = tuple(int(i) for i in np.flatnonzero(frame["decision"].to_numpy() == "build"))
     return Table("options", "Reinforcement options", frame, units, note, marked)
 

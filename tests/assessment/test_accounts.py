@@ -1,0 +1,124 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from multiscale.assessment import ENERGY_TERMS, FLOWS, STAKEHOLDERS, Ledger, energy_account, prosumer_bills, settle_day
+from multiscale.assessment.bills import platform_payments
+from multiscale.coordination.days import coordinate_days, uncoordinated_days
+from multiscale.coordination.engine import SerialEngine
+from multiscale.operation import Design
+from multiscale.timeline import Horizon
+from tests.variants import changed
+
+PLATFORMS = ("north 1", "north 2")
+
+
+@pytest.fixture(scope="module")
+def days():
+    return Horizon((pd.Timestamp("2016-01-20"), pd.Timestamp("2016-06-15")), (150.0, 216.0), 2.0)
+
+
+@pytest.fixture(scope="module")
+def operated(system, days, economics):
+    """Two days of one DSO behind a small transformer: (tree, outcome) under every mechanism, and today without trade."""
+    here = changed(system.cut(list(PLATFORMS)), "branches", "rating_kva", {"north 1 MV/LV transformer": 36.0})
+    fleets = {p: here.fleet(p, days) for p in PLATFORMS}
+    found = coordinate_days(here, days, economics, fleets, Design({}, {"north": 0.05}), SerialEngine())
+    cases = {f"{name}, day {k}": (day.tree, outcome) for k, day in enumerate(found) for name, outcome in day.outcomes.items()}
+    price = {"north": np.full(days.periods, 0.06)}
+    _, trees, outcomes = uncoordinated_days(here, days, economics, fleets, {"north": 3e5}, SerialEngine(), price)
+    return cases | {f"today, day {k}": case for k, case in enumerate(zip(trees, outcomes, strict=True))}
+
+
+NAMES = [f"{m}, day {k}" for m in ("integrated", "flat", "pricing", "today") for k in (0, 1)]
+
+
+@pytest.fixture(params=NAMES)
+def case(request, operated):
+    return operated[request.param]
+
+
+def test_every_flow_of_money_sums_to_zero(case):
+    ledger = settle_day(*case)
+    assert ledger.residual <= 1e-12
+    np.testing.assert_allclose(ledger.money.sum(axis=0), 0.0, atol=1e-6)
+    assert np.abs(ledger.money).max() > 1000.0
+
+
+def test_welfare_of_all_is_minus_the_social_cost(case):
+    ledger = settle_day(*case)
+    assert ledger.welfare.sum() == pytest.approx(-ledger.social_cost, rel=1e-9)
+
+
+def test_social_cost_is_the_cost_of_operation_without_transfers(case):
+    """What the mechanism minimised, less charge, levy and fees paid by platforms, is what somebody really bears."""
+    tree, outcome = case
+    transfers = sum(sum(platform_payments(tree, p, outcome)[n] for n in ("charge", "levy", "fee")) for p in PLATFORMS)
+    assert settle_day(tree, outcome).social_cost == pytest.approx(outcome.cost - transfers, rel=1e-7)
+
+
+def test_bills_of_a_platform_sum_to_its_payments_and_fees(case):
+    tree, outcome = case
+    for platform in PLATFORMS:
+        payments = platform_payments(tree, platform, outcome)
+        assert set(payments) == {"energy", "charge", "levy", "fee"}
+        assert prosumer_bills(tree, platform, outcome).sum() == pytest.approx(sum(payments.values()), rel=1e-9, abs=1e-6)
+
+
+def test_without_trade_everybody_pays_the_tariff_for_what_it_draws(operated, economics):
+    tree, outcome = operated["today, day 1"]
+    hours, charge = tree.horizon.hours_per_year, tree.design.network_charge["north"]
+    for platform in PLATFORMS:
+        columns, x, signal = tree.platforms[platform].columns, outcome.platform_x[platform], outcome.signals[platform]
+        buy, sell = columns.array("buy", x).values, columns.array("sell", x).values
+        tariff = (signal.import_price + charge + economics.levy) * buy - (signal.export_price - economics.export_deduction) * sell
+        np.testing.assert_allclose(prosumer_bills(tree, platform, outcome), (tariff * hours).sum(axis=1), rtol=1e-6)
+
+
+def test_a_retail_charge_recovers_the_cost_of_the_network(operated):
+    """Two days, one charge: what platforms and passive customers pay over the year is what was to be recovered."""
+    paid = 0.0
+    for k in (0, 1):
+        ledger = settle_day(*operated[f"today, day {k}"])
+        paid += ledger.money[STAKEHOLDERS.index("distribution operators"), FLOWS.index("network charge")]
+    assert paid == pytest.approx(3e5, rel=0.01)
+
+
+def test_energy_is_neither_lost_nor_made(case):
+    tree, outcome = case
+    for platform in PLATFORMS:
+        terms, residual = energy_account(tree, platform, outcome.platform_x[platform])
+        assert residual <= 1e-9
+        assert len(terms) == len(ENERGY_TERMS)
+        account = dict(zip(ENERGY_TERMS, terms.tolist(), strict=True))
+        net = float((outcome.exchange[platform] * tree.horizon.hours_per_year).sum())
+        assert account["import"] - account["export"] == pytest.approx(net, rel=1e-9, abs=1e-4)
+        assert account["storage losses"] >= -1e-6
+
+
+def test_members_trade_where_there_is_sun(operated):
+    tree, outcome = operated["pricing, day 1"]
+    terms, _ = energy_account(tree, "north 1", outcome.platform_x["north 1"])
+    assert dict(zip(ENERGY_TERMS, terms.tolist(), strict=True))["peer to peer"] > 100.0
+    tree, outcome = operated["today, day 1"]
+    # Without trade what members buy is imported, and what they sell exported, in the same hour.
+    columns, x = tree.platforms["north 1"].columns, outcome.platform_x["north 1"]
+    net = columns.array("buy", x).sum("prosumer") - columns.array("sell", x).sum("prosumer")
+    np.testing.assert_allclose(outcome.exchange["north 1"], net.values, atol=1e-6)
+
+
+def test_a_payment_is_received_by_somebody():
+    ledger = Ledger()
+    ledger.pay("prosumers", "supplier and state", "levy", 100.0)
+    ledger.bear("prosumers", "unserved demand", 30.0)
+    arrays = ledger.arrays()
+    assert float(arrays.money.sel(stakeholder="supplier and state", flow="levy")) == 100.0
+    assert float(arrays.welfare.sel(stakeholder="prosumers")) == -130.0
+    assert ledger.social_cost == 30.0
+    assert ledger.residual == 0.0
+
+
+def test_a_payment_nobody_receives_shows():
+    ledger = Ledger()
+    ledger.money[0, 0] = -50.0
+    assert ledger.residual == pytest.approx(1.0)

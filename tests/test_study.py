@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from multiscale.config import load_config
+from multiscale.study import run_study
+
+KEYS = (
+    "system.platforms",
+    "system.prosumers",
+    "system.buses",
+    "coordination.cost",
+    "coordination.bound",
+    "coordination.gap",
+    "coordination.rounds",
+    "coordination.messages",
+    "coordination.bytes",
+    "ac.max_line_overload",
+    "ac.max_voltage_violation",
+    "ledger.energy_residual",
+    "ledger.money_residual",
+    "time.build",
+    "time.plan",
+    "time.operate",
+    "time.verify",
+    "time.assess",
+    "memory.peak",
+)
+PLAN_KEYS = ("plan.objective", "plan.bound", "plan.gap", "plan.certificate.follower_gap")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_cache(tmp_path_factory):
+    """Stage times of tests are not remembered for users."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def study(folder, *overrides):
+    small = ["study=tiny", "horizon=one_day", "horizon.step_hours=3 h", "system.dsos=[north]", "planning.time_limit_s=30"]
+    return run_study(load_config([*small, f"output.folder={folder}", *overrides]))
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    return study(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    return study(tmp_path_factory.mktemp("runs"), "planning=none", "coordination=integrated")
+
+
+def value(result, key):
+    return result.summary[key]["value"]
+
+
+def test_a_study_ends_with_an_answer_and_a_whole_folder(planned):
+    assert planned.status in ("optimal", "feasible")
+    for name in ("result.nc", "summary.json", "report.html", "config.yaml", "provenance.json", "status.json", "log.jsonl"):
+        assert (planned.folder / name).stat().st_size > 0
+
+
+def test_the_summary_has_every_key_others_rely_on_with_a_unit(planned):
+    assert set(KEYS + PLAN_KEYS) <= set(planned.summary)
+    for key, entry in planned.summary.items():
+        assert set(entry) == {"value", "unit"}, key
+        assert isinstance(entry["unit"], str)
+
+
+def test_invariants_of_the_summary_hold(planned):
+    assert value(planned, "ledger.money_residual") <= 1e-9
+    assert value(planned, "ledger.energy_residual") <= 1e-6
+    assert value(planned, "plan.certificate.follower_gap") <= 1e-6
+    assert -1e-9 <= value(planned, "plan.gap") <= 0.01
+    assert value(planned, "coordination.bound") <= value(planned, "coordination.cost") + 1e-6 * abs(value(planned, "coordination.cost"))
+    assert value(planned, "system.platforms") == 2
+    assert value(planned, "system.prosumers") == 10
+
+
+def test_every_variable_of_the_dataset_has_a_unit_and_a_name(planned):
+    for name, variable in planned.dataset.data_vars.items():
+        assert variable.attrs.get("long_name"), name
+        if variable.dtype.kind == "f":
+            assert "units" in variable.attrs, name
+            assert not np.isinf(variable.values).any(), name
+
+
+def test_without_planning_the_reference_is_its_own_bound(reference):
+    assert reference.status in ("optimal", "feasible")
+    assert set(KEYS) <= set(reference.summary)
+    assert value(reference, "coordination.gap") == pytest.approx(0.0, abs=1e-6)
+    assert "plan.objective" not in reference.summary or value(reference, "plan.objective") is None or np.isnan(value(reference, "plan.objective"))
+
+
+def test_the_money_of_a_study_without_plan_balances(reference):
+    assert value(reference, "ledger.money_residual") <= 1e-9
+    welfare = reference.dataset["welfare"] if "welfare" in reference.dataset else None
+    assert welfare is None or np.isfinite(welfare.values).all()
