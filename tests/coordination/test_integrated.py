@@ -64,3 +64,10 @@ def test_power_drawn_by_a_dso_is_what_its_platforms_and_customers_draw(case):
 def test_without_a_round_there_is_nothing_to_say(tree):
     with pytest.raises(ValueError, match="at least one round"):
         integrated_optimum(tree, rounds=0)
+
+
+def test_large_feeders_move_nodal_prices_and_take_several_rounds(case):
+    outcome = integrated_optimum(case)
+    if case.system.devices.p_kw.sel(device="north town") > 5000:
+        assert outcome.rounds > 1
+        assert outcome.gap <= 1e-6
