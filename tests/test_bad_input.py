@@ -126,10 +126,10 @@ def test_a_run_stops_at_a_fault_before_any_solve_and_leaves_a_folder_that_says_s
     assert '"status": "error"' in (left / "status.json").read_text()
 
 
-def test_a_system_without_distribution_or_platforms_is_no_study(refused: Callable[..., str], tmp_path: Path):
-    system = tiny_system().cut(["north"])
+def test_a_system_without_distribution_is_no_study(refused: Callable[..., str], tmp_path: Path):
+    system = tiny_system().cut(["transmission"])
     write_folder(system.replace(profiles=system.profiles.isel(time=slice(0, 96))), tmp_path / "bare")
-    assert "platform is missing; a study needs at least one node of that level" in refused("system=folder", f"system.path={tmp_path / 'bare'}")
+    assert "dso is missing; a study needs at least one node of that level" in refused("system=folder", f"system.path={tmp_path / 'bare'}")
 
 
 def test_all_unknown_names_come_in_one_list_with_those_there_are(refused: Callable[..., str]):

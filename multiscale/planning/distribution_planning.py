@@ -44,6 +44,7 @@ class PlanningProblem:
         passive_energy: energy of passive customers, who pay the charge too [kWh/a].
         fleets: platform -> one-participant fleet the planner sees.
         adoption: platform -> capacity that may be bought.
+        energy_has_a_price: whether the energy price is above zero in every period.
         constant: cost that no decision changes [EUR/a]: the existing network, and passive generation at the energy price.
     """
 
@@ -57,6 +58,7 @@ class PlanningProblem:
     passive_energy: float
     fleets: Mapping[str, Fleet]
     adoption: Mapping[str, Adoption]
+    energy_has_a_price: bool
     constant: float
 
 
@@ -162,7 +164,7 @@ def planning_problem(
     reference = sum(float(((f.data.demand + f.data.ev + f.data.heat_pump).sum("prosumer").values * hours).sum()) for f in one.values())
     existing = economics.existing_network_cost * (passive_energy + reference)
     generated = float((passive.generation.values.sum(axis=0) * energy_price * horizon.hours_per_year).sum())
-    return PlanningProblem(dso, horizon, follower, distribution, chosen, annuity, existing, passive_energy, one, adoption, existing + generated)
+    return PlanningProblem(dso, horizon, follower, distribution, chosen, annuity, existing, passive_energy, one, adoption, bool(energy_price.min() > 0), existing + generated)
 
 
 def _with_outputs(program: ParametricProgram, outputs: Mapping[str, Output]) -> ParametricProgram:
@@ -181,6 +183,26 @@ class NoPlanError(bilevel.BilevelError):
         self.status = status
 
 
+IDLE_BOUNDS = ("unserved", "curtailed", "import", "export", "flow")
+"""Columns whose bounds lie beyond what any answer uses, as long as energy has a price."""
+
+
+def without_idle_bounds(program: ParametricProgram) -> ParametricProgram:
+    """The follower without bounds that no answer ever touches; the same answers, and prices that are provably bounded.
+
+    Unserved demand is dearer than any energy and curtailment costs something, so with a positive price nobody uses more of either
+    than there is; imports, exports and flows are bounded by what customers can draw and feed in. A finite bound on such a column
+    would let its multiplier run free in the dual; without it, unserved demand alone keeps every price below its cost.
+    """
+    lower, upper = program.lower.copy(), program.upper.copy()
+    for block in program.columns:
+        if block.name.rsplit("/", 1)[-1] in IDLE_BOUNDS:
+            where = block.positions.ravel()
+            upper[where] = np.inf
+            lower[where] = np.where(lower[where] < 0, -np.inf, lower[where])
+    return replace(program, lower=lower, upper=upper)
+
+
 def leader_model(
     problem: PlanningProblem, *, charge_range: tuple[float, float], tolerance: float = 1e-3
 ) -> tuple[pyo.ConcreteModel, bilevel.ProgramFollower]:
@@ -191,6 +213,7 @@ def leader_model(
         charge_range: lowest and highest charge [EUR/kWh].
         tolerance: relative tolerance of cost recovery.
     """
+    # The range is found with the bounds in place, since they keep the dual bounds of its linear programs finite.
     low, high = implied_charge_range(
         problem.program, problem.passive_energy, problem.existing_cost, float(problem.annuity.sum()), charge_range, tolerance
     )
@@ -205,7 +228,8 @@ def leader_model(
     annuity = dict(zip(names, problem.annuity.tolist(), strict=True))
     model.built = pyo.Var(names, domain=pyo.Binary)
     model.charge = pyo.Var(bounds=(low, high))
-    follower = bilevel.ProgramFollower(problem.program, {"built": model.built, "network_charge": model.charge}, model=model, name="operation")
+    program = without_idle_bounds(problem.program) if problem.energy_has_a_price else problem.program
+    follower = bilevel.ProgramFollower(program, {"built": model.built, "network_charge": model.charge}, model=model, name="operation")
     investment = sum(annuity[o] * model.built[o] for o in names)
     allowed = problem.existing_cost + investment
     revenue = model.charge * (follower.output("charged_energy") + problem.passive_energy)

@@ -260,7 +260,7 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         for t, o in zip(s.trees, s.outcomes, strict=True)
         for p in t.fleets
     ]
-    summary["ledger.energy_residual"] = (max(residuals), "1")
+    summary["ledger.energy_residual"] = (max(residuals, default=0.0), "1")
     summary["ledger.money_residual"] = (max(answer.today.ledger.residual, answer.plan.ledger.residual), "1")
     change = answer.plan.ledger.welfare - answer.today.ledger.welfare
     arrays = answer.plan.ledger.arrays()

@@ -69,9 +69,8 @@ def _held_at(system: System, dsos: Sequence[str], voltage_pu: float) -> System:
 
 def _lacks(system: System) -> Iterator[Problem]:
     """What a study cannot do without."""
-    for level, meaning in (("dso", "whose network is planned"), ("platform", "that trades")):
-        if not system.at_level(level):
-            yield Problem("system", system.name, level, "", "", f"is missing; a study needs at least one node of that level, {meaning}")
+    if not system.at_level("dso"):
+        yield Problem("system", system.name, "dso", "", "", "is missing; a study needs at least one node of that level, whose network is planned")
     if not system.generators.sizes["generator"]:
         yield Problem("system", system.name, "generator", "", "", "is missing; a study needs at least one, e.g. the grid above")
 

@@ -72,7 +72,8 @@ def test_a_scheduler_started_from_the_command_line_gives_the_same(operate, seria
     environment = os.environ | {"PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__DASHBOARD__LINK": "", "OMP_NUM_THREADS": "1"}
     where = tmp_path / "scheduler.json"
     # Ports the system chooses: several test runs may share a machine.
-    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(where)]
+    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    scheduler += ["--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(where)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": tmp_path}
     processes = [subprocess.Popen(scheduler, **quiet)]
     try:
@@ -109,8 +110,9 @@ def _await_worker(address: str) -> None:
 
 def test_an_address_where_nobody_listens_is_refused_with_the_mend(monkeypatch):
     monkeypatch.setattr("multiscale.coordination.engine.CONNECT_SECONDS", 1)
-    with pytest.raises(ConnectionError, match=r"no Dask scheduler answers at .*'tcp://127.0.0.1:9': start one \(dask scheduler\)"), DaskEngine(
-        address="tcp://127.0.0.1:9"
+    with (
+        pytest.raises(ConnectionError, match=r"no Dask scheduler answers at .*'tcp://127.0.0.1:9': start one \(dask scheduler\)"),
+        DaskEngine(address="tcp://127.0.0.1:9"),
     ):
         pass
 

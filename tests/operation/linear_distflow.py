@@ -28,22 +28,23 @@ def platform_model(fleet, network, economics, limits, prices):
     m.imported, m.exported = pyo.Var(m.T, bounds=(0, None)), pyo.Var(m.T, bounds=(0, None))
     m.rows = pyo.ConstraintList()
     cost = 0.0
+
+    def recent(name, i, t, count, ahead):
+        """Energy of the reference in the periods up to t, or in those after it."""
+        return sum(step * value(name, i, (t + k + 1 if ahead else t - k) % (last + 1)) for k in range(count))
+
     for i in m.I:
         eta, loss = value("battery_efficiency", i), value("battery_loss", i)
         for t in m.T:
-            def recent(name, count, ahead):
-                """Energy of the reference in the periods up to t, or in those after it."""
-                return sum(step * value(name, i, (t + k + 1 if ahead else t - k) % (last + 1)) for k in range(count))
-
             m.pv[i, t].setub(value("pv", i, t))
             m.charge[i, t].setub(value("battery_power", i))
             m.discharge[i, t].setub(value("battery_power", i))
             m.stored[i, t].setub(value("battery_energy", i))
             m.ev[i, t].setub(max(value("ev_power", i), value("ev", i, t)))
-            m.ev_late[i, t].setub(recent("ev", round(6 / step), False))
+            m.ev_late[i, t].setub(recent("ev", i, t, round(6 / step), False))
             m.heat[i, t].setub(max(value("heat_pump_power", i), value("heat_pump", i, t)))
-            m.heat_late[i, t].setub(recent("heat_pump", round(2 / step), False))
-            m.heat_early[i, t].setub(recent("heat_pump", round(2 / step), True))
+            m.heat_late[i, t].setub(recent("heat_pump", i, t, round(2 / step), False))
+            m.heat_early[i, t].setub(recent("heat_pump", i, t, round(2 / step), True))
             kept = 1 - loss * step
             m.rows.add(m.stored[i, t] == kept * m.stored[i, before(t)] + step * (eta * m.charge[i, t] - m.discharge[i, t] / eta))
             m.rows.add(m.ev_late[i, t] == m.ev_late[i, before(t)] + step * (value("ev", i, t) - m.ev[i, t]))

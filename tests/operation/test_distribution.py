@@ -24,7 +24,8 @@ def north(system, winter, economics, fleets, **more):
     children = system.children("north")
     bounds = {c: exchange_bounds(fleets[c]) for c in children}
     reactive = {c: fleets[c].data.reactive.values.sum(axis=0) for c in children}
-    return distribution_program(system, "north", winter, economics, {c: b[0] for c, b in bounds.items()}, {c: b[1] for c, b in bounds.items()}, reactive, **more)
+    low, high = ({c: b[k] for c, b in bounds.items()} for k in (0, 1))
+    return distribution_program(system, "north", winter, economics, low, high, reactive, **more)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_feed_in_beyond_the_rating_is_spilled_and_worthless_behind_the_branch(sy
     solution = solve(dso.program, given(fleets, share=-0.9))
     price = nodal_price(dso, solution, winter)
     over = -drawn(fleets, -0.9)[0] - usable(fleets, 9.5)
-    assert 0 < (over > 0).sum()
+    assert (over > 0).any()
     np.testing.assert_allclose(price[0], np.where(over > 0, -economics.curtailment_cost, 0.08), atol=1e-9)
     np.testing.assert_allclose(price[1], 0.08, rtol=1e-9)
     np.testing.assert_allclose(solution.primal("spilled").sel(platform="north 1").values, np.maximum(over, 0.0), rtol=1e-7, atol=1e-9)

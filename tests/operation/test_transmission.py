@@ -30,9 +30,8 @@ def test_flows_equal_those_of_pandapower(system):
         pp.create_sgen(net, bus[name], p_mw=power / 1e3)
     for k in range(network.active.sizes["branch"]):
         b = network.active.isel(branch=k)
-        pp.create_line_from_parameters(
-            net, bus[b.from_bus.item()], bus[b.to_bus.item()], length_km=1.0, r_ohm_per_km=0.0, x_ohm_per_km=float(b.x_ohm), c_nf_per_km=0.0, max_i_ka=1.0
-        )
+        per_km = {"r_ohm_per_km": 0.0, "x_ohm_per_km": float(b.x_ohm), "c_nf_per_km": 0.0}
+        pp.create_line_from_parameters(net, bus[b.from_bus.item()], bus[b.to_bus.item()], length_km=1.0, max_i_ka=1.0, **per_km)
     pp.rundcpp(net)
     np.testing.assert_allclose(model.flows(injection), 1e3 * net.res_line.p_from_mw.values, rtol=1e-8, atol=1e-6)
 
@@ -62,7 +61,8 @@ def full_problem(transmission, t, exchange):
     np.add.at(need, transmission.passive_bus, transmission.demand[:, t] - transmission.renewable[:, t])
     np.add.at(need, transmission.child_bus, exchange)
     voll = economics.value_of_lost_load
-    cost = np.concatenate([generators.cost_eur_per_kwh.values, np.full(p, voll), np.full(p, economics.curtailment_cost), np.full(2 * c, voll), np.zeros(n)])
+    spill, running = economics.curtailment_cost, generators.cost_eur_per_kwh.values
+    cost = np.concatenate([running, np.full(p, voll), np.full(p, spill), np.full(2 * c, voll), np.zeros(n)])
     upper = [*transmission.largest_output[:, t], *transmission.demand[:, t], *transmission.renewable[:, t], *[None] * (2 * c)]
     bounds = [(0, u) for u in upper] + [(0, 0)] + [(None, None)] * (n - 1)
     wide = np.hstack([np.zeros((len(rows), inject.shape[1])), flow])

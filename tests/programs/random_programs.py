@@ -7,10 +7,10 @@ import numpy as np
 from multiscale.programs import ParametricProgram, ProgramBuilder
 
 
-def random_program(seed: int, *, columns: int = 7, rows: int = 6, parameters: int = 3, quadratic: bool = False, prefix: str = "") -> ParametricProgram:
+def random_program(seed: int, *, columns: int = 7, rows: int = 6, parameters: int = 3, quadratic: bool = False) -> ParametricProgram:
     """Boxed columns, rows that a point in the middle satisfies with slack, and parameters in costs and right-hand sides."""
     rng = np.random.default_rng(seed)
-    builder = ProgramBuilder(f"random {prefix}{seed}")
+    builder = ProgramBuilder(f"random {seed}")
     theta = builder.add_parameters("theta", {"k": np.arange(parameters)}, unit="1")
     x = builder.add_columns("x", {"j": np.arange(columns)}, unit="kW", lower=-5.0, upper=5.0, cost=rng.normal(size=columns))
     inside = rng.uniform(-1, 1, columns)

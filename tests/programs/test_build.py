@@ -39,7 +39,8 @@ def test_optimum_is_that_of_another_solver_on_the_hand_written_problem():
     price = np.array([0.5, -0.25, 1.0])
     ours = solve(diet(), {"price": price})
     cost = [2.5, 2.25, 4.0, 1.0, 1.5, 4.0]
-    other = linprog(cost, A_ub=[[-2, 0, 0, -1, 0, 0], [0, -2, 0, 0, -1, 0], [0, 0, -2, 0, 0, -1], [1] * 6], b_ub=[-5, -4, -3, 9], bounds=[(0, 4)] * 3 + [(0, 3)] * 3)
+    rows = [[-2, 0, 0, -1, 0, 0], [0, -2, 0, 0, -1, 0], [0, 0, -2, 0, 0, -1], [1] * 6]
+    other = linprog(cost, A_ub=rows, b_ub=[-5, -4, -3, 9], bounds=[(0, 4)] * 3 + [(0, 3)] * 3)
     assert ours.objective == pytest.approx(other.fun, rel=1e-9)
     np.testing.assert_allclose(ours.y, other.ineqlin.marginals, atol=1e-9)
 

@@ -27,7 +27,8 @@ def joint_optimum(top, programs, values):
     for k, program in enumerate(programs):
         taken = top.B[:, top.parameters["drawn"].positions[k]] @ program.outputs["total"].matrix
         matrix[: top.rows.size, position[k + 1] : position[k + 2]] -= taken.toarray()
-    p = [top.parameters.vector({"fee": values["fee"], "drawn": 0.0}), *(q.parameters.vector({"theta": t}) for q, t in zip(programs, values["theta"], strict=True))]
+    own = [q.parameters.vector({"theta": theta}) for q, theta in zip(programs, values["theta"], strict=True)]
+    p = [top.parameters.vector({"fee": values["fee"], "drawn": 0.0}), *own]
     everyone = [top, *programs]
     rhs = np.concatenate([q.rhs(v) for q, v in zip(everyone, p, strict=True)])
     cost = np.concatenate([q.costs(v) for q, v in zip(everyone, p, strict=True)])
