@@ -24,7 +24,7 @@ from multiscale.results.run_result import RunResult
 from multiscale.results.study_dataset import study_dataset, study_summary
 from multiscale.sources import reinforcement_costs
 from multiscale.sources.selection import study_system
-from multiscale.system import Economics, Fleet, InvalidSystemError, LoadingLimits, System, reinforcement_options, validate
+from multiscale.system import Economics, Fleet, InvalidSystemError, LoadingLimits, Problem, System, reinforcement_options, validate
 from multiscale.system.yearly import yearly_courses
 from multiscale.timeline import Aggregation, Horizon, representative_days
 from multiscale.verification.ac import Verification, ac_verify
@@ -155,6 +155,10 @@ def build_case(config: StudyConfig) -> StudyCase:
         name=config.system.name,
         **source,
     )
+    bare = [d for d in system.at_level("dso") if not system.children(d)]
+    if bare and config.planning.kind == "dso":
+        message = "has no platform below whose answer could be planned for; use planning=none, or a case with low-voltage networks"
+        raise InvalidSystemError([Problem("dso", d, "planning.kind", "'dso'", "", message) for d in bare])
     economics, limits = config.economics(), LoadingLimits()
     dsos = system.at_level("dso")
     courses = yearly_courses(system, dsos)

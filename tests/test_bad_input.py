@@ -132,6 +132,13 @@ def test_a_system_without_distribution_is_no_study(refused: Callable[..., str], 
     assert "dso is missing; a study needs at least one node of that level" in refused("system=folder", f"system.path={tmp_path / 'bare'}")
 
 
+def test_a_distribution_system_without_platforms_cannot_be_planned_for(refused: Callable[..., str], tmp_path: Path):
+    system = tiny_system().cut(["north"])
+    write_folder(system.replace(profiles=system.profiles.isel(time=slice(0, 96))), tmp_path / "bare")
+    said = refused("system=folder", f"system.path={tmp_path / 'bare'}")
+    assert "dso 'north': planning.kind 'dso' has no platform below whose answer could be planned for; use planning=none" in said
+
+
 def test_all_unknown_names_come_in_one_list_with_those_there_are(refused: Callable[..., str]):
     said = refused("system.dsos=[nort,nowhere]")
     assert "1. dso 'nort': system.dsos 'nort' does not exist in 'tiny' (close: 'north'); choose from north, east, south" in said

@@ -82,11 +82,11 @@ class Responder:
             dual.append(multipliers)
         return primal, dual
 
-    def is_optimal(self, y: np.ndarray, primal: list[np.ndarray], optimal: list[np.ndarray]) -> bool:
-        """Whether feasible answers cost no more than known optimal ones, up to rounding (1e-9 relative)."""
+    def is_optimal(self, y: np.ndarray, primal: list[np.ndarray], optimal: list[np.ndarray], tolerance: float = 1e-9) -> bool:
+        """Whether feasible answers cost no more than known optimal ones, up to rounding (relative)."""
         for f, (x, best) in enumerate(zip(primal, optimal, strict=True)):
             optimum = self.problem.cost(f, best, y)
-            if self.problem.cost(f, x, y) > optimum + 1e-9 * max(1.0, abs(optimum)):
+            if self.problem.cost(f, x, y) > optimum + tolerance * max(1.0, abs(optimum)):
                 return False
         return True
 
@@ -156,7 +156,13 @@ class Responder:
             costs = affine.costs if which != "worst" else -affine.costs
             answer = LinearProgram(matrix, low, high, lower, upper, costs, integral).solve()
             v = answer.x if answer.status == "optimal" else None
-        return None if v is None else self._response_at(response, own, faces, starts, v)
+        if v is None:
+            return None
+        chosen = self._response_at(response, own, faces, starts, v)
+        # The face is drawn with tolerances, and a small price times a long move may leave it: what is no longer optimal is no tie.
+        if faces and not self.is_optimal(response.y, chosen.primal, response.primal, 2e-7):
+            return None
+        return chosen
 
     def _spread(self, response: Response, own: np.ndarray, faces: list[Face], starts: np.ndarray) -> tuple[np.ndarray, sparse.csr_matrix]:
         """``z = z0 + spread @ (own, face columns)``."""

@@ -131,8 +131,8 @@ def operating_tree(
             {c: fleets[c].data.reactive.values.sum(axis=0) for c in children},
             limits=limits,
         )
-    voltage = {}
-    for dso, own in distribution.items():
+    voltage: dict[str, float] = {}
+    for own in distribution.values():
         no_load = dict(zip(own.reduced.tree.buses.tolist(), own.reduced.tree.no_load_voltage().tolist(), strict=True))
         voltage |= {c: no_load[system.boundary_bus(c)] for c in own.children}
     platforms = {

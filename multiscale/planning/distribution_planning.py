@@ -164,7 +164,10 @@ def planning_problem(
     reference = sum(float(((f.data.demand + f.data.ev + f.data.heat_pump).sum("prosumer").values * hours).sum()) for f in one.values())
     existing = economics.existing_network_cost * (passive_energy + reference)
     generated = float((passive.generation.values.sum(axis=0) * energy_price * horizon.hours_per_year).sum())
-    return PlanningProblem(dso, horizon, follower, distribution, chosen, annuity, existing, passive_energy, one, adoption, bool(energy_price.min() > 0), existing + generated)
+    dear = bool(energy_price.min() > 0)
+    return PlanningProblem(
+        dso, horizon, follower, distribution, chosen, annuity, existing, passive_energy, one, adoption, dear, existing + generated
+    )
 
 
 def _with_outputs(program: ParametricProgram, outputs: Mapping[str, Output]) -> ParametricProgram:

@@ -127,7 +127,7 @@ def _coordination(result: RunResult) -> list[Fact]:
         text += f" (certified bound {euros(value('coordination.bound'), True)})"
     facts = [Fact("Cost of operation", text)]
     reached = value("coordination.value_reached")
-    if reached is not None and worth is not None and worth > 0:
+    if reached is not None and worth is not None and worth >= 0.5:
         facts.append(
             Fact("Worth of coordination", f"{percent(reached)} of the {euros(worth, True)} that coordination can save against a flat tariff")
         )
@@ -154,7 +154,7 @@ def _coordination_sentence(result: RunResult) -> str:
     missed, worth = _missed(result), result.value("coordination.value")
     if missed is None:
         return ""
-    if worth is not None and worth > missed:
+    if worth is not None and worth >= 0.5 and worth > missed:
         share = 1.0 - missed / float(worth)
         return (
             f"Operated by published prices alone, the system reaches at least {percent(share)} of what perfect coordination could save against a "
