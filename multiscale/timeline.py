@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import kmedoids
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -130,7 +129,7 @@ class Aggregation:
 def representative_days(features: pd.DataFrame, count: int, step_hours: float, peaks: dict[str, str] | None = None, seed: int = 0) -> Aggregation:
     """Choose days of a year that stand for all of it.
 
-    The peak days are kept as they are; the others start as k-medoids (FasterPAM) of the remaining days in the space of their daily
+    The peak days are kept as they are; the others start as k-medoids (best swaps) of the remaining days in the space of their daily
     courses, each feature scaled by its peak. Weights are fitted, at least 1 each and summing to the number of days, so that the
     energies of the features over the year are met as well as possible (least squares, near the cluster sizes). A day of a cluster is
     then exchanged for another one of the same cluster as long as that lowers the mean of the energy and duration-curve errors.
@@ -145,8 +144,7 @@ def representative_days(features: pd.DataFrame, count: int, step_hours: float, p
     Raises:
         ValueError: fewer days asked for than there are distinct peaks (at least one more is needed), NaN in a feature.
 
-    Source: k-medoids for representative periods: Schütz et al., Renewable Energy 129 (2018) 570-582; FasterPAM: Schubert and
-        Rousseeuw, Information Systems 101 (2021) 101804.
+    Source: k-medoids for representative periods: Schütz et al., Renewable Energy 129 (2018) 570-582.
     """
     if features.isna().any().any():
         column = features.columns[features.isna().any()][0]
@@ -172,7 +170,7 @@ def representative_days(features: pd.DataFrame, count: int, step_hours: float, p
     distance = np.sqrt(np.maximum(squared[:, None] + squared[None, :] - 2 * flat @ flat.T, 0.0))
     rest = np.setdiff1d(np.arange(n), list(fixed))
     k = min(count, n) - len(fixed)
-    medoids = rest[kmedoids.fasterpam(distance[np.ix_(rest, rest)], k, random_state=seed).medoids] if k else np.zeros(0, dtype=int)
+    medoids = rest[_medoids(distance[np.ix_(rest, rest)], k, seed)]
     chosen = np.concatenate([np.array(sorted(fixed), dtype=int), np.sort(medoids)])
     names = tuple(fixed.get(int(i), "typical") for i in chosen)
     cluster = distance[:, chosen].argmin(axis=1)
@@ -181,6 +179,30 @@ def representative_days(features: pd.DataFrame, count: int, step_hours: float, p
     weights = _fit_weights(courses, chosen, sizes, n)
     horizon = Horizon(tuple(days[i] for i in chosen), tuple(weights), step_hours, names)
     return Aggregation(horizon, _aggregation_error(courses, chosen, weights, list(features.columns)))
+
+
+def _medoids(distance: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Medoids of a distance matrix: from a random start, the best swap of a medoid and another point as long as one helps.
+
+    Source: partitioning around medoids, Kaufman and Rousseeuw, Finding Groups in Data (1990), ch. 2.
+    """
+    n = len(distance)
+    chosen = np.sort(np.random.default_rng(seed).choice(n, size=min(count, n), replace=False))
+    if not count:
+        return chosen
+    cost = distance[:, chosen].min(axis=1).sum()
+    while True:
+        best, swap = cost, None
+        for k in range(len(chosen)):
+            others = np.delete(chosen, k)
+            nearest = distance[:, others].min(axis=1) if len(others) else np.full(n, np.inf)
+            totals = np.minimum(distance, nearest[:, None]).sum(axis=0)
+            candidate = int(totals.argmin())
+            if totals[candidate] < best - 1e-12 * max(cost, 1.0):
+                best, swap = float(totals[candidate]), (k, candidate)
+        if swap is None:
+            return np.sort(chosen)
+        chosen[swap[0]], cost = swap[1], best
 
 
 def _exchanged(courses: np.ndarray, chosen: np.ndarray, cluster: np.ndarray, sizes: np.ndarray, fixed: int) -> np.ndarray:

@@ -104,7 +104,7 @@ class CostsConfig(Settings):
 
     value_of_lost_load: float = quantity(5.0, "EUR/kWh", "cost of unserved energy", above=0.0, upper=1000.0)
     battery_wear: float = quantity(0.01, "EUR/kWh", "cost of each kWh charged and of each kWh discharged", lower=0.0, upper=10.0)
-    shift_discomfort: float = quantity(0.005, "EUR/kWh", "cost of each kWh of demand moved in time", lower=0.0, upper=10.0)
+    shift_discomfort: float = quantity(0.005, "EUR/kWh", "cost of each kWh of demand moved in time, per hour of shift", lower=0.0, upper=10.0)
     curtailment_cost: float = quantity(0.001, "EUR/kWh", "cost of each kWh of available generation not used", lower=0.0, upper=10.0)
     discount_rate: float = quantity(0.05, "1/a", "discount rate of investments", lower=0.0, upper=0.5)
     pv_cost: float = quantity(1400.0, "EUR/kW", "investment in new photovoltaics", above=0.0)

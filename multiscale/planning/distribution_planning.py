@@ -268,6 +268,9 @@ def solve_plan(
             f"plan of {problem.dso}: {status.replace('_', ' ')}; allow a higher charge (tariff.charge_max is {charge_range[1]:g} EUR/kWh) "
             f"or more time (planning.time_limit_s is {time_limit:g} s)",
         )
+    if solution.certificate is None or solution.certificate.failures:
+        why = "; ".join(solution.certificate.failures) if solution.certificate else solution.message
+        raise NoPlanError("error", f"plan of {problem.dso}: the certificate of what was found does not hold ({why}); try another planning.method")
     return read_plan(problem, model, solution)
 
 

@@ -17,8 +17,8 @@ class LoadingLimits:
     Attributes:
         mv_load, mv_feed_in: lines above ``lv_below_kv`` and transformers that feed them [1].
         lv_load, lv_feed_in: everything below, with the transformers that feed it [1].
-        margin: share kept for what the linear model leaves out (losses, voltages off nominal) [1]; the AC verification checks
-            against the limits without it.
+        margin: share kept for what the linear model leaves out (losses, voltages off nominal) [1]. The AC verification checks what
+            may flow at all: the rating in full, without margin and without the reserve for a fault.
         lv_below_kv: where low voltage begins [kV].
         voltage_margin_pu: part of the voltage band kept for what the linear model leaves out [pu]; by default half a tap step of 1.5 %.
 
@@ -29,7 +29,7 @@ class LoadingLimits:
     mv_feed_in: float = 1.0
     lv_load: float = 1.0
     lv_feed_in: float = 1.0
-    margin: float = 0.05
+    margin: float = 0.06
     lv_below_kv: float = 1.0
     voltage_margin_pu: float = 0.0075
 

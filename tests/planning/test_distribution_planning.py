@@ -42,12 +42,7 @@ def best_with_adoption(problem_with_adoption):
     return Enumeration(problem_with_adoption, RANGE, TOLERANCE).best
 
 
-    reason="the point strong_duality ends at is 8e-6 off the follower's optimum: the certificate refuses it, and no other point is put in its place",
-    strict=False,
-)
-
-
-@pytest.mark.parametrize("method", ["branch_and_cut", pytest.param("strong_duality", marks=NOT_CERTIFIED)])
+@pytest.mark.parametrize("method", ["branch_and_cut", "strong_duality"])
 def test_the_plan_with_adoption_is_that_of_brute_force(problem_with_adoption, best_with_adoption, method):
     """Prosumers buy PV at a charge near the one that recovers the cost: the answer of the follower jumps there."""
     value, built, _ = best_with_adoption
