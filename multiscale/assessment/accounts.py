@@ -14,7 +14,6 @@ import xarray as xr
 from multiscale.assessment.bills import platform_payments, prosumer_bills
 from multiscale.coordination.answer import own_cost
 from multiscale.coordination.outcome import Outcome
-from multiscale.coordination.pricing import transmission_cost
 from multiscale.operation import OperatingTree
 
 STAKEHOLDERS = (
@@ -137,5 +136,5 @@ def settle_day(tree: OperatingTree, outcome: Outcome) -> Ledger:
         if "shed" in columns:
             ledger.bear("prosumers", "unserved demand", float((hours * columns.array("shed", x).values).sum() * voll))
             ledger.bear("prosumers", "wear and discomfort", float((hours * columns.array("spilled", x).values).sum() * economics.curtailment_cost))
-    ledger.bear("wholesale market", "production", transmission_cost(tree, outcome.dispatch))
+    ledger.bear("wholesale market", "production", outcome.transmission_cost)
     return ledger

@@ -107,4 +107,6 @@ def _outcome(
             platform_x[child], platform_y[child] = part(columns, prefix, solution.x), part(rows, prefix, solution.y)
             flows[child] = tree.platforms[child].outputs["exchange"].matrix @ platform_x[child]
             platform_price[child] = marginal[c]
-    return Outcome("integrated", cost, bound, platform_x, platform_y, distribution_x, flows, {}, energy_price, platform_price, dispatch, rounds)
+    supply = float((dispatch.cost - tree.transmission.idle_cost).sum())
+    prices = energy_price, platform_price
+    return Outcome("integrated", cost, bound, platform_x, platform_y, distribution_x, flows, {}, *prices, dispatch, supply, rounds)

@@ -29,6 +29,7 @@ class Outcome:
         energy_price: DSO -> nodal price at its boundary [EUR/kWh], (period,).
         platform_price: platform -> nodal price at its boundary [EUR/kWh], (period,).
         dispatch: of the TSO.
+        transmission_cost: of the dispatch, counted from the one in which no DSO draws anything [EUR/a].
         rounds: messages to and fro.
         traffic: messages.
     """
@@ -44,6 +45,7 @@ class Outcome:
     energy_price: Mapping[str, np.ndarray]
     platform_price: Mapping[str, np.ndarray]
     dispatch: Dispatch
+    transmission_cost: float
     rounds: int
     traffic: Traffic = field(default_factory=Traffic)
 

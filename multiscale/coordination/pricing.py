@@ -111,7 +111,8 @@ def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal],
         cost += solutions[dso].objective
         traffic.count("down", energy_price=np.zeros(periods))
     dispatch = tree.transmission.dispatch(np.array([flows[d] for d in tree.transmission.children]).reshape(-1, periods))
-    cost += transmission_cost(tree, dispatch)
+    supply = transmission_cost(tree, dispatch)
+    cost += supply
     for k, dso in enumerate(tree.transmission.children):
         own = tree.distribution[dso]
         energy_price[dso] = dispatch.price[k]
@@ -137,6 +138,7 @@ def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal],
         energy_price,
         platform_price,
         dispatch,
+        supply,
         1,
         traffic,
     )
