@@ -84,6 +84,8 @@ class DaskEngine:
         # One thread per worker: the solvers are single-threaded and hold the interpreter lock while models are built.
         # Programs travel with their tasks, so that any worker can do any of them and a lost worker costs nothing but time.
         dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s", "distributed.admin.large-graph-warning-threshold": "2GB"})
+        # Workers log a lost scheduler with a traceback; whoever loses one is told by the driver.
+        dask.config.set({"logging.distributed": "critical"})
         if self.address:
             try:
                 self._client = Client(self.address, timeout=f"{CONNECT_SECONDS}s", set_as_default=False)
@@ -105,7 +107,7 @@ class DaskEngine:
                     dashboard_address=None,
                     scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                     memory_limit=0,
-                    silence_logs=logging.ERROR,
+                    silence_logs=logging.CRITICAL,
                 )
             self._client = Client(self._cluster, set_as_default=False)
         return self

@@ -12,6 +12,7 @@ from multiscale.system.schema import table
 from tests.variants import changed, with_options
 
 TRANSFORMER = "north 1 MV/LV transformer"
+USABLE = 1.0 - LoadingLimits().margin
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def drawn(fleets, share):
 
 
 def usable(fleets, rating):
-    return np.sqrt(np.maximum((0.95 * rating) ** 2 - fleets["north 1"].data.reactive.values.sum(axis=0) ** 2, 0.0))
+    return np.sqrt(np.maximum((USABLE * rating) ** 2 - fleets["north 1"].data.reactive.values.sum(axis=0) ** 2, 0.0))
 
 
 def given(fleets, share=0.9, built=0.0, price=0.08):
@@ -187,7 +188,7 @@ def test_connection_limits_are_the_usable_rating_with_what_is_built(tight, winte
     reactive = fleets["north 1"].data.reactive.values.sum(axis=0)
     for design, rating in ((Design(), 30.0), (Design({f"reinforce {TRANSFORMER}": True}), 70.0)):
         limits = connection_limits(tree.under(design), "north")
-        np.testing.assert_allclose(limits["north 1"][0], np.sqrt((0.95 * rating) ** 2 - reactive**2), rtol=1e-9)
+        np.testing.assert_allclose(limits["north 1"][0], np.sqrt((USABLE * rating) ** 2 - reactive**2), rtol=1e-9)
 
 
 def test_flows_below_a_branch_add_up(system, winter, fleets):

@@ -16,7 +16,7 @@ def test_loading_is_apparent_power_over_the_usable_rating(system, winter, fleets
     data = fleets["north 1"].data
     p, q = reference_exchange(fleets["north 1"]), data.reactive.sum("prosumer").values
     assert (p > 0).all()
-    assert need.loading[TRANSFORMER] == pytest.approx(100 * (np.hypot(p, q) / (0.95 * 63.0)).max(), rel=1e-9)
+    assert need.loading[TRANSFORMER] == pytest.approx(100 * (np.hypot(p, q) / ((1 - limits.margin) * 63.0)).max(), rel=1e-9)
 
 
 def test_half_the_rating_is_twice_the_loading(system, winter, fleets):
