@@ -1,3 +1,19 @@
 """Bilevel multiscale planning and TSO/DSO coordination with peer-to-peer energy trading platforms."""
 
+from typing import Any
+
 __version__ = "0.1.0"
+__all__ = ["load_system", "run_study"]
+
+
+def __getattr__(name: str) -> Any:
+    """The entry points, imported when they are first used: the package itself loads at once."""
+    if name == "load_system":
+        from multiscale.sources import load_system
+
+        return load_system
+    if name == "run_study":
+        from multiscale.study import run_study
+
+        return run_study
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
