@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from multiscale.coordination.outcome import Outcome
+from multiscale.coordination.outcome import Outcome, transmission_cost
 from multiscale.operation import Dispatch, OperatingTree, dso_branch_program
 from multiscale.operation.tree import dso_reference
 from multiscale.programs import CompiledProgram, Link, ParametricProgram, ProgramBuilder, ProgramSolution, compose
@@ -107,6 +107,6 @@ def _outcome(
             platform_x[child], platform_y[child] = part(columns, prefix, solution.x), part(rows, prefix, solution.y)
             flows[child] = tree.platforms[child].outputs["exchange"].matrix @ platform_x[child]
             platform_price[child] = marginal[c]
-    supply = float((dispatch.cost - tree.transmission.idle_cost).sum())
+    supply = transmission_cost(tree, dispatch)
     prices = energy_price, platform_price
     return Outcome("integrated", cost, bound, platform_x, platform_y, distribution_x, flows, {}, *prices, dispatch, supply, rounds)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from multiscale.coordination.messages import Signal, Traffic
-from multiscale.operation import Dispatch
+from multiscale.operation import Dispatch, OperatingTree
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,8 @@ class Outcome:
     def gap(self) -> float:
         """(cost - bound) / cost."""
         return (self.cost - self.bound) / max(abs(self.cost), 1.0)
+
+
+def transmission_cost(tree: OperatingTree, dispatch: Dispatch) -> float:
+    """Cost of a dispatch [EUR/a], counted from the one in which no DSO draws anything."""
+    return float((dispatch.cost - tree.transmission.idle_cost).sum())

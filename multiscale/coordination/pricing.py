@@ -19,8 +19,8 @@ import numpy as np
 
 from multiscale.coordination.answer import Answer
 from multiscale.coordination.messages import Signal, Traffic
-from multiscale.coordination.outcome import Outcome
-from multiscale.operation import Dispatch, OperatingTree
+from multiscale.coordination.outcome import Outcome, transmission_cost
+from multiscale.operation import OperatingTree
 from multiscale.operation.tree import BEYOND, connection_limits
 from multiscale.programs import CompiledProgram, ProgramSolution
 
@@ -147,8 +147,3 @@ def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal],
 def _distribution_parameters(tree: OperatingTree, dso: str, energy_price: np.ndarray, exchange: np.ndarray) -> dict[str, object]:
     own = tree.distribution[dso]
     return {"energy_price": energy_price, "exchange": exchange, "built": tree.design.choice(own.options)}
-
-
-def transmission_cost(tree: OperatingTree, dispatch: Dispatch) -> float:
-    """Cost of a dispatch [EUR/a], counted from the one in which no DSO draws anything."""
-    return float((dispatch.cost - tree.transmission.idle_cost).sum())
