@@ -106,7 +106,7 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
     with clock.stage("reformulation"):
         lazy = None
         if "branch_and_cut" in methods:
-            single, lazy = assemble_lazy(problem, bounds, _known_answers(search), settings.gap)
+            single, lazy = assemble_lazy(problem, bounds, _known_answers(search), settings.gap, ceilings=search.exact.applies)
         else:
             single = assemble(problem, methods, bounds)
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
