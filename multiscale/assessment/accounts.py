@@ -141,7 +141,10 @@ def settle_day(tree: OperatingTree, outcome: Outcome) -> Ledger:
             ledger.bear("prosumers", "unserved demand", unserved_here)
             ledger.bear("prosumers", "wear and discomfort", inner)
         if "shed" in columns:
-            ledger.bear("prosumers", "unserved demand", float((hours * columns.array("shed", x).values).sum() * voll))
-            ledger.bear("prosumers", "wear and discomfort", float((hours * columns.array("spilled", x).values).sum() * economics.curtailment_cost))
+            shed, spilled = (columns.array(name, x).values.reshape(-1, len(hours)).sum(axis=0) for name in ("shed", "spilled"))
+            ledger.bear("prosumers", "unserved demand", float((hours * shed).sum() * voll))
+            ledger.bear("prosumers", "wear and discomfort", float((hours * spilled).sum() * economics.curtailment_cost))
+            # Who is cut off at the connection does not pay for that energy, and feed-in that is refused is not paid.
+            ledger.pay("distribution operators", "prosumers", "energy of platforms", float((hours * energy_price * (shed - spilled)).sum()))
     ledger.bear("wholesale market", "production", outcome.transmission_cost)
     return ledger
