@@ -11,6 +11,7 @@ from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.single_level import SingleLevel, SingleLevelBuilder
+from multiscale.bilevel.value_cuts import cost_ceiling
 
 Reformulation = Callable[[SingleLevelBuilder, int, DualBounds], None]
 
@@ -38,7 +39,10 @@ def assemble_lazy(problem: BilevelProblem, bounds: list[DualBounds], answers: li
     builder = SingleLevelBuilder(problem)
     for f, proven in enumerate(bounds):
         branch_and_cut.add_follower(builder, f, proven)
-    branch_and_cut.add_value_cuts(builder, bounds, answers)
+    leader = problem.leader
+    somewhere = np.clip(0.5 * (np.maximum(leader.lower, -1e9) + np.minimum(leader.upper, 1e9)), leader.lower, leader.upper)
+    ceilings = [cost_ceiling(leader, follower, somewhere) for follower in problem.followers]
+    branch_and_cut.add_value_cuts(builder, bounds, ceilings, answers)
     costs = [builder.cost_of[f][:3] for f in range(len(problem.followers))]
     inner = assemble(problem, ["strong_duality"] * len(problem.followers), bounds)
-    return builder.add_leader(), LazyData(inner, bounds, costs, gap)
+    return builder.add_leader(), LazyData(inner, bounds, ceilings, costs, gap)

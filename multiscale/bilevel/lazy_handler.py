@@ -247,7 +247,7 @@ class LazyFollowers(Conshdlr):
             for f, follower in enumerate(self.problem.followers):
                 if chosen is not None and f not in chosen:
                     continue
-                cut = value_cut(self.problem.leader, follower, self.data.bounds[f], answer[f])
+                cut = value_cut(self.problem.leader, follower, self.data.bounds[f], answer[f], self.data.ceilings[f])
                 if cut is None:
                     continue
                 columns, weights, constant = self.data.costs[f]
