@@ -12,11 +12,16 @@ from pyscipopt.scip import Expr, ExprCons, Term
 
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.lazy_data import LazyData
+from multiscale.bilevel.price_cutting import PriceCutting
+from multiscale.bilevel.price_search import PriceSearch
 from multiscale.bilevel.response import Response
 from multiscale.bilevel.scip_model import build_model, create_solution
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.value_cuts import value_cut
+
+_SHARE_OF_GAP = 0.8
+"""Share of the gap that the search over several prices leaves open at one integer point: its last tenths are the dearest."""
 
 
 SEPARATION_ROUNDS = 3
@@ -34,7 +39,11 @@ class LazyFollowers(Conshdlr):
         self, problem: BilevelProblem, single: SingleLevel, variables: list[Any], data: LazyData, search: DecisionSearch, deadline: float
     ) -> None:
         self.problem, self.single, self.variables, self.data, self.search, self.deadline = problem, single, variables, data, search, deadline
-        self.prices = search.exact
+        self.prices: PriceSearch | PriceCutting = search.exact
+        if not self.prices.applies:
+            self.prices = PriceCutting(problem, search.responder, [proven.quantities for proven in data.bounds])
+            self.prices.deadline = deadline
+            search.several = self.prices
         self.integers = search.integral
         self.best: Response | None = search.best
         self.floor = np.inf
@@ -223,8 +232,9 @@ class LazyFollowers(Conshdlr):
     def visit(self, y: np.ndarray, *, inject: bool = True) -> list[list[np.ndarray]] | None:
         """Solve exactly at the integers of ``y``; answers of the followers for value cuts, or None if it could not be solved."""
         began = time.perf_counter()
-        cutoff = np.inf if self.best is None else self.best.objective - 0.1 * self.data.gap * abs(self.best.objective)
-        response, bound = self._exact(y, cutoff)
+        share = _SHARE_OF_GAP if isinstance(self.prices, PriceCutting) and self.prices.applies else 0.1
+        cutoff = np.inf if self.best is None else self.best.objective - share * self.data.gap * abs(self.best.objective)
+        response, bound = self._exact(y, cutoff, share * self.data.gap)
         self.sub_seconds += time.perf_counter() - began
         if np.isnan(bound):
             return None
@@ -242,8 +252,7 @@ class LazyFollowers(Conshdlr):
             answers.append(found[0])
         return answers
 
-    def _exact(self, y: np.ndarray, cutoff: float) -> tuple[Response | None, float]:
-        gap = 0.1 * self.data.gap
+    def _exact(self, y: np.ndarray, cutoff: float, gap: float) -> tuple[Response | None, float]:
         if self.prices.applies:
             answer = self.prices.solve(y, gap=gap, cutoff=cutoff)
             if answer is not None:
