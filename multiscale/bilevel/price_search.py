@@ -56,7 +56,7 @@ class PriceSearch:
         self.applies = False
         leader = problem.leader
         prices = responder.linking[~leader.integral[responder.linking]]
-        if prices.size != 1 or any(f.program.Q is not None or prices[0] in f.limit_columns for f in problem.followers):
+        if prices.size != 1 or any(not f.is_linear or prices[0] in f.limit_columns for f in problem.followers):
             return
         self.price = int(prices[0])
         if not np.isfinite([leader.lower[self.price], leader.upper[self.price]]).all():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.description import CONTINUOUS, BilevelProblem, CurvedRow, Form
 from multiscale.bilevel.expression import tree_renumbered
+
+if TYPE_CHECKING:
+    from multiscale.bilevel.kkt import FollowerColumns
 
 
 @dataclass(frozen=True)
@@ -201,6 +205,7 @@ class SingleLevelBuilder:
         self.primal: list[np.ndarray] = [np.zeros(0, dtype=np.int64)] * len(problem.followers)
         self.dual: list[np.ndarray] = [np.zeros(0, dtype=np.int64)] * len(problem.followers)
         self._functionals: dict[tuple, tuple[int, float]] = {}
+        self.conditions: dict[int, FollowerColumns] = {}
         self.cost_of: dict[int, tuple[np.ndarray, np.ndarray, float, tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
         self.add_columns("leader", leader.size, leader.lower, leader.upper, leader.kinds)
 
