@@ -31,7 +31,10 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class FollowerCertificate:
-    """What the independent solve says about one follower (all residuals relative, see the module)."""
+    """What the independent solve says about one follower (all residuals relative, see the module).
+
+    ``qualification`` says for a conic follower why its optima have multipliers, or where that is not proven.
+    """
 
     name: str
     optimum: float
@@ -42,6 +45,7 @@ class FollowerCertificate:
     complementarity: float
     binding_bounds: tuple[str, ...] = ()
     how: dict[str, str] = field(default_factory=dict)
+    qualification: str = ""
     message: str = ""
 
     def holds(self, tolerance: float = TOLERANCE) -> bool:
@@ -90,6 +94,7 @@ class Certificate:
         ]
         for f in self.followers:
             lines += [f"    multipliers of {block}: {text}" for block, text in f.how.items()]
+            lines += [f"    constraint qualification: {f.qualification}"] if f.qualification else []
             lines += [f"    at its bound: {row}" for row in f.binding_bounds[:5]]
         lines.append(f"  leader rows: {self.leader_violation[0]:.1e} {self.leader_violation[1]}".rstrip())
         if self.optimistic is not None and self.pessimistic is not None:

@@ -149,7 +149,9 @@ def _finish(search: DecisionSearch) -> Response | None:
     if best is None:
         return None
     better = search.responder.choose(best, "best")
-    if better is not None and better.violation[0] <= search.tolerance and better.objective < best.objective:
+    # Interior-point answers leave the face of a conic follower a little width, which is no tie.
+    worth = 1e-6 * max(1.0, abs(best.objective)) if any(f.cones for f in search.problem.followers) else 0.0
+    if better is not None and better.violation[0] <= search.tolerance and better.objective < best.objective - worth:
         return better
     return best
 

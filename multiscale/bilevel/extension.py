@@ -84,6 +84,7 @@ def _matrix(rows: list[Entries], width: int) -> sparse.csr_matrix:
     data = np.array([a for row in rows for _, a in row], dtype=float)
     matrix = sparse.csr_matrix((data, columns, indptr), shape=(len(rows), width))
     matrix.sum_duplicates()
+    matrix.eliminate_zeros()
     return matrix
 
 
@@ -91,5 +92,7 @@ def _longer(index: Index, dimension: str, names: list[str]) -> Index:
     """The index with one more block of names."""
     if not names:
         return index
-    block = Block("added", {dimension: np.array(names, dtype=object)}, "", index.size)
+    taken = {block.name for block in index.blocks}
+    name = next(name for name in ("added", *(f"added {i}" for i in range(2, len(taken) + 3))) if name not in taken)
+    block = Block(name, {dimension: np.array(names, dtype=object)}, "", index.size)
     return Index((*index.blocks, block))
