@@ -33,17 +33,13 @@ def cone_rows(cones: tuple[np.ndarray, ...], other: np.ndarray, known: np.ndarra
             continue
         side = side / length
         if side[0] - np.linalg.norm(side[1:]) > 1e-5:
-            entries = [(int(column), 1.0, None) for column in cone]
+            entries = [[(int(column), 1.0)] for column in cone]
         else:
-            entries = [(int(column), float(side[0]), float(part)) for column, part in zip(cone[1:], side[1:], strict=True)]
-        for column, weight, on_head in entries:
-            rows.append(count)
-            columns.append(column)
-            data.append(weight)
-            if on_head is not None:
-                rows.append(count)
-                columns.append(int(cone[0]))
-                data.append(on_head)
+            entries = [[(int(column), float(side[0])), (int(cone[0]), float(part))] for column, part in zip(cone[1:], side[1:], strict=True)]
+        for row in entries:
+            rows += [count] * len(row)
+            columns += [column for column, _ in row]
+            data += [weight for _, weight in row]
             count += 1
     matrix = sparse.csr_matrix((data, (rows, columns)), shape=(count, known.size))
     return matrix, matrix @ known

@@ -91,7 +91,8 @@ def conic_residual(follower: Follower, y: np.ndarray, x: np.ndarray, multipliers
     has_lower, has_upper = np.isfinite(program.lower) | inside, np.isfinite(program.upper) | inside
     scale = max(1.0, abs(program.objective(x, y)))
     rows = np.where(program.equality, np.abs(slack), np.maximum(-slack, 0.0)) / np.maximum(1.0, np.abs(rhs))
-    wrong = (np.where(has_lower, 0.0, np.maximum(reduced, 0.0)) + np.where(has_upper, 0.0, np.maximum(-reduced, 0.0))) / np.maximum(1.0, np.abs(costs))
+    wrong = np.where(has_lower, 0.0, np.maximum(reduced, 0.0)) + np.where(has_upper, 0.0, np.maximum(-reduced, 0.0))
+    wrong = wrong / np.maximum(1.0, np.abs(costs))
     free = ~inside
     to_lower = np.where(np.isfinite(program.lower), x - program.lower, 0.0)
     to_upper = np.where(np.isfinite(program.upper), program.upper - x, 0.0)

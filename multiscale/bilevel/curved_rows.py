@@ -71,7 +71,8 @@ class CurvedRows:
         where = f"follower {self.name!r}: constraint {label}"
         if repn.nonlinear_expr is not None:
             raise BilevelError(
-                f"{where} is neither linear nor quadratic in the follower's variables; a norm ||v|| <= t is written v_1**2 + v_2**2 <= t**2 with t >= 0"
+                f"{where} is neither linear nor quadratic in the follower's variables; "
+                "a norm ||v|| <= t is written v_1**2 + v_2**2 <= t**2 with t >= 0"
             )
         own, leader = [], []
         for coefficient, v in zip(repn.linear_coefs, repn.linear_vars, strict=True):
@@ -83,7 +84,8 @@ class CurvedRows:
         for coefficient, (a, b) in zip(repn.quadratic_coefs, repn.quadratic_vars, strict=True):
             inside = id(a) in self.column, id(b) in self.column
             if all(inside):
-                pair = tuple(sorted((self.column[id(a)], self.column[id(b)])))
+                i, j = self.column[id(a)], self.column[id(b)]
+                pair = min(i, j), max(i, j)
                 squares[pair] = squares.get(pair, 0.0) + float(coefficient)
             elif any(inside):
                 mine, other = (a, b) if inside[0] else (b, a)
@@ -120,7 +122,8 @@ class CurvedRows:
         self, label: str, own: Entries, leader: Entries, constant: float, lower: float | None, upper: float | None
     ) -> list[tuple[int, float]]:
         def row(rhs: float, sign: float, name: str, equality: bool) -> int:
-            return self.added.row(name, [(j, sign * a) for j, a in own], [(k, -sign * a) for k, a in leader], sign * (rhs - constant), equality=equality)
+            mine, others = [(j, sign * a) for j, a in own], [(k, -sign * a) for k, a in leader]
+            return self.added.row(name, mine, others, sign * (rhs - constant), equality=equality)
 
         if lower is not None and lower == upper:
             return [(row(lower, 1.0, label, True), 1.0)]
@@ -150,7 +153,11 @@ class CurvedRows:
     def _quadratic(self, body: _Body, factors: np.ndarray) -> list[tuple[int, float]]:
         scale = np.sqrt(abs(body.constant)) if body.constant != 0 else 1.0
         name = body.name
-        tail = [self.added.defined(f"{name} factor {i}", list(zip(body.support, row, strict=True)), [], 0.0) for i, row in enumerate(_sparse(factors))]
+        support = body.support.tolist()
+        tail = [
+            self.added.defined(f"{name} factor {i}", list(zip(support, row.tolist(), strict=True)), [], 0.0)
+            for i, row in enumerate(_sparse(factors))
+        ]
         own = [(j, -a / (2 * scale)) for j, a in body.own]
         leader = [(k, -a / (2 * scale)) for k, a in body.leader]
         parts = []
@@ -196,8 +203,10 @@ class CurvedRows:
         """The direction in which the head can be large: towards infinite upper ends, or the wider side."""
         middle = constant
         for a, (low, high) in zip(head, bounds, strict=True):
-            point = 0.5 * (low + high) if np.isfinite(low) and np.isfinite(high) else low + 1.0 if np.isfinite(low) else high - 1.0 if np.isfinite(high) else 0.0
-            middle += a * point
+            if np.isfinite(low):
+                middle += a * (0.5 * (low + high) if np.isfinite(high) else low + 1.0)
+            elif np.isfinite(high):
+                middle += a * (high - 1.0)
         if middle == 0.0:
             middle = float(head[np.abs(head).argmax()])
         return 1.0 if middle > 0 else -1.0

@@ -53,8 +53,8 @@ def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
             lines.append(f"    0 <= {program.upper[j]:g} - {names[j]}  perp  ru_{j} >= 0")
     for cone in follower.cones[:limit]:
         head, tail = _short(program.columns.label(int(cone[0]))), ", ".join(_short(program.columns.label(int(j))) for j in cone[1:])
-        duals = ", ".join(f"z_{j}" for j in cone[1:])
-        lines.append(f"    cone {head} >= ||({tail})||  perp  cone z_{cone[0]} >= ||({duals})||")
+        multipliers = ", ".join(f"z_{j}" for j in cone[1:])
+        lines.append(f"    cone {head} >= ||({tail})||  perp  cone z_{cone[0]} >= ||({multipliers})||")
     return "\n".join(lines)
 
 

@@ -62,7 +62,8 @@ class ProgramFollower:
         for c, cone in enumerate(self.cones):
             if cone.size < 2 or cone.min() < 0 or cone.max() >= program.columns.size or np.unique(cone).size < cone.size:
                 raise BilevelError(
-                    f"follower {self.name!r}: cone {c} names the columns {cone.tolist()}; it needs two or more different ones of 0..{program.columns.size - 1}"
+                    f"follower {self.name!r}: cone {c} names the columns {cone.tolist()}; "
+                    f"it needs two or more different ones of 0..{program.columns.size - 1}"
                 )
         self.parameters = self._entries(dict(parameters or {}))
         self.block = pyo.Block(concrete=True)

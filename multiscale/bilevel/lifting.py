@@ -43,11 +43,11 @@ class Lifting:
         Raises:
             BilevelError: the leader variable is not binary.
         """
-        if not (binary.is_binary() or (binary.is_integer() and binary.lb is not None and binary.ub is not None and binary.lb >= 0 and binary.ub <= 1)):
+        if not _is_binary(binary):
             raise BilevelError(
-                f"follower {self.name!r}: constraint {label} multiplies its variable {self.variables[j].name} by the leader variable {binary.name}, "
-                "which is not binary; coefficients must be numbers or binary leader variables. Linearise the product, or let the leader variable enter "
-                "the right-hand side"
+                f"follower {self.name!r}: constraint {label} multiplies its variable {self.variables[j].name} by the leader variable "
+                f"{binary.name}, which is not binary; coefficients must be numbers or binary leader variables. Linearise the product, "
+                "or let the leader variable enter the right-hand side"
             )
         if (k, j) not in self._made:
             column = self.added.column(f"{binary.name} * {self.variables[j].name}")
@@ -80,6 +80,11 @@ class Lifting:
             self.added.row(f"{name} (lower if 1)", [(w, -1.0)], [(k, -low)], 0.0, equality=False)
             self.added.row(f"{name} (upper if 0)", [(w, 1.0), (j, -1.0)], [(k, low)], -low, equality=False)
             self.added.row(f"{name} (lower if 0)", [(w, -1.0), (j, 1.0)], [(k, -high)], high, equality=False)
+
+
+def _is_binary(v: Any) -> bool:
+    low, high = v.bounds
+    return bool(v.is_binary() or (v.is_integer() and low is not None and high is not None and low >= 0 and high <= 1))
 
 
 def _relaxation(program: ParametricProgram, leaders: list[Any]) -> LinearProgram:

@@ -125,17 +125,17 @@ def qualify(problem: BilevelProblem, f: int, *, seconds: float) -> Qualification
     moving = follower.limit_columns
     if not moving.size:
         return _alone(margin, base)
-    if all(np.isfinite(side).all() for side in sides) and np.prod([float(side.size) for side in sides]) <= _MOST_DECISIONS:
-        if _all_corners(margin, base, moving, sides, deadline):
-            return Qualification(True, "an interior point of all cones at the tightest leader decisions, so at every one")
+    known = all(np.isfinite(side).all() for side in sides) and np.prod([float(side.size) for side in sides]) <= _MOST_DECISIONS
+    if known and _all_corners(margin, base, moving, sides, deadline):
+        return Qualification(True, "an interior point of all cones at the tightest leader decisions, so at every one")
     whole = leader.integral[moving]
     counts = upper[moving] - lower[moving] + 1.0
     if not whole.all() or not np.prod(counts) <= _MOST_DECISIONS:
-        return Qualification(False, "an interior point of all cones is not proven for every leader decision")
+        return Qualification(False, _unproven(follower, margin, base, moving, sides, leader.names))
     feasible, failed = 0, []
     for decision in itertools.product(*(np.arange(lower[k], upper[k] + 0.5) for k in moving)):
         if time.perf_counter() > deadline:
-            return Qualification(False, "an interior point of all cones is not proven for every leader decision (time)")
+            return Qualification(False, f"follower {follower.name!r}: no time to look for an interior point of all cones at every leader decision")
         y = base.copy()
         y[moving] = decision
         here = margin.holds(y)
@@ -147,7 +147,23 @@ def qualify(problem: BilevelProblem, f: int, *, seconds: float) -> Qualification
     if len(failed) == feasible:
         raise BilevelError(_refused(follower, margin, failed[0]))
     at = ", ".join(f"{leader.names[k]} = {failed[0][k]:g}" for k in moving[:4])
-    return Qualification(False, f"{margin.weakest(failed[0])} has no interior point at {len(failed)} of {feasible} leader decisions, such as {at}")
+    return Qualification(
+        False,
+        f"follower {follower.name!r}: {margin.weakest(failed[0])} has no interior point at {len(failed)} of {feasible} leader decisions, "
+        f"such as {at}",
+    )
+
+
+def _unproven(
+    follower: Follower, margin: _Margin, base: np.ndarray, moving: np.ndarray, sides: list[np.ndarray], names: tuple[str, ...]
+) -> str:
+    """What stands in the way of a proof: the tightest corner, if there is one."""
+    y = base.copy()
+    y[moving] = [side[0] for side in sides]
+    at = ", ".join(f"{names[k]} = {round(y[k], 6):g}" for k in moving[:4])
+    if all(np.isfinite(side).all() for side in sides) and -_LEAST <= margin.at(y) <= _LEAST:
+        return f"follower {follower.name!r}: {margin.weakest(y)} has no interior point at {at}; keep leader variables away from there"
+    return f"follower {follower.name!r}: an interior point of all cones is not proven for every leader decision"
 
 
 def _alone(margin: _Margin, y: np.ndarray) -> Qualification:
@@ -203,9 +219,7 @@ def _sides(follower: Follower, lower: np.ndarray, upper: np.ndarray) -> list[np.
     for k in follower.limit_columns:
         part = slice(matrix.indptr[k], matrix.indptr[k + 1])
         values, equal = matrix.data[part], program.equality[matrix.indices[part]]
-        if lower[k] == upper[k]:
-            sides.append(lower[[k]])
-        elif not equal.any() and (values >= 0).all():
+        if lower[k] == upper[k] or (not equal.any() and (values >= 0).all()):
             sides.append(lower[[k]])
         elif not equal.any() and (values <= 0).all():
             sides.append(upper[[k]])
