@@ -56,6 +56,18 @@ class Form:
             terms.append(abs(tree_value(self.tree, z)))
         return max(terms)
 
+    def plus(self, other: Form) -> Form:
+        """The sum of two expressions, of which at most one has a nonlinear tree."""
+        return Form(
+            self.constant + other.constant,
+            np.concatenate([self.columns, other.columns]),
+            np.concatenate([self.coefficients, other.coefficients]),
+            np.concatenate([self.first, other.first]),
+            np.concatenate([self.second, other.second]),
+            np.concatenate([self.products, other.products]),
+            self.tree if self.tree is not None else other.tree,
+        )
+
     def scaled(self, factor: float) -> Form:
         """The expression times ``factor``."""
         tree = None if self.tree is None else ("*", (("#", factor), self.tree))

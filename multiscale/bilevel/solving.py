@@ -111,7 +111,7 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
         if "branch_and_cut" in methods:
             single, lazy = assemble_lazy(problem, bounds, _known_answers(search), settings.gap)
         else:
-            single = assemble(problem, methods, bounds)
+            single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
     while True:
