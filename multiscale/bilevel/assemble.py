@@ -26,9 +26,9 @@ REFORMULATIONS: Mapping[str, Reformulation] = {
 """Ways to state that a follower is optimal. A new one is one file and one line here."""
 
 
-def assemble(problem: BilevelProblem, methods: list[str], bounds: list[DualBounds]) -> SingleLevel:
+def assemble(problem: BilevelProblem, methods: list[str], bounds: list[DualBounds], *, rewrite_prices: bool = True) -> SingleLevel:
     """The single-level program under one method for each follower."""
-    builder = SingleLevelBuilder(problem)
+    builder = SingleLevelBuilder(problem, rewrite_prices=rewrite_prices)
     for f, (method, proven) in enumerate(zip(methods, bounds, strict=True)):
         REFORMULATIONS[method](builder, f, proven)
     return builder.add_leader()

@@ -129,8 +129,9 @@ def _by_propagation(follower: Follower, leader: Leader, every: bool) -> DualBoun
         curve_low, curve_high = interval(program.Q, np.zeros(program.columns.size), program.lower, program.upper)
         cost_low, cost_high = cost_low + curve_low, cost_high + curve_high
     # r = c - A'lambda: r >= 0 unless the column has an upper bound to lean on, r <= 0 unless it has a lower one.
-    above = np.where(np.isinf(program.upper), cost_high, np.inf)
-    below = np.where(np.isinf(program.lower), cost_low, -np.inf)
+    # The reduced costs of a cone's columns may have either sign.
+    above = np.where(np.isinf(program.upper) & ~follower.in_cone, cost_high, np.inf)
+    below = np.where(np.isinf(program.lower) & ~follower.in_cone, cost_low, -np.inf)
     low, high = np.full(m, -np.inf), np.where(program.equality, np.inf, 0.0)
     matrix = program.A.tocoo()
     keep = ~np.isin(matrix.row, second)
@@ -232,6 +233,8 @@ class _Relaxation:
         free = program.equality
         upper_dual, lower_dual = np.where(free, np.maximum(bounds.upper, 0.0), 0.0), np.maximum(-bounds.lower, 0.0)
         has_lower, has_upper = np.isfinite(program.lower), np.isfinite(program.upper)
+        # Cones are relaxed away: their columns are free, their reduced costs of either sign cost nothing.
+        may_rise, may_fall = has_lower | problem.followers[f].in_cone, has_upper | problem.followers[f].in_cone
         lower = np.concatenate([leader.lower, program.lower, np.zeros(2 * m + 2 * n), np.full(products.size, -np.inf)])
         upper = np.concatenate(
             [
@@ -239,8 +242,8 @@ class _Relaxation:
                 program.upper,
                 upper_dual,
                 lower_dual,
-                np.where(has_lower, np.inf, 0),
-                np.where(has_upper, np.inf, 0),
+                np.where(may_rise, np.inf, 0),
+                np.where(may_fall, np.inf, 0),
                 np.full(products.size, np.inf),
             ]
         )

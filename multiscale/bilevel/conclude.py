@@ -116,6 +116,9 @@ def _falls_short(search: DecisionSearch, objective: float, gap: float) -> bool:
 def _consider_pattern(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray, settings: Options) -> None:
     """Add the best point with the complementary pattern of SCIP's point."""
     y = search.clipped(v[: single.leader_size])
+    if any(f.cones for f in problem.followers):
+        # A cone has no two sides to choose from.
+        return
     if any(not columns.size and f.program.rows.size for columns, f in zip(single.dual, problem.followers, strict=True)):
         return
     program = pattern_program(problem, y, [v[columns] for columns in single.primal], [v[columns] for columns in single.dual])
@@ -129,7 +132,7 @@ def _consider_pattern(search: DecisionSearch, problem: BilevelProblem, single: S
 
 def _as_returned(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray, response: Response) -> Response | None:
     """The follower answers as SCIP returned them, if they are optimal to rounding: at a price where answers tie, a mixture of them."""
-    if any(follower.program.Q is not None for follower in problem.followers):
+    if not all(follower.is_linear for follower in problem.followers):
         # A quadratic cost is flat at its optimum: a small gap says little about the point.
         return None
     y = response.y
@@ -146,7 +149,9 @@ def _finish(search: DecisionSearch) -> Response | None:
     if best is None:
         return None
     better = search.responder.choose(best, "best")
-    if better is not None and better.violation[0] <= search.tolerance and better.objective < best.objective:
+    # Interior-point answers leave the face of a conic follower a little width, which is no tie.
+    worth = 1e-6 * max(1.0, abs(best.objective)) if any(f.cones for f in search.problem.followers) else 0.0
+    if better is not None and better.violation[0] <= search.tolerance and better.objective < best.objective - worth:
         return better
     return best
 

@@ -32,6 +32,7 @@ def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
     lines.append(f"  stationarity ({program.columns.size} columns)")
     by_column, costs = program.A.tocsc(), program.C.tocsr()
     curvature = program.Q.tocsr() if program.Q is not None else None
+    in_cone = follower.in_cone
     for j in range(min(program.columns.size, limit)):
         part = slice(by_column.indptr[j], by_column.indptr[j + 1])
         duals = [f"{-value:+g} lambda_{i}" for i, value in zip(by_column.indices[part], by_column.data[part], strict=True)]
@@ -40,6 +41,7 @@ def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
             gradient = _plus(gradient, _sum(curvature, j, names))
         reduced = [f"- rl_{j}"] if np.isfinite(program.lower[j]) else []
         reduced += [f"+ ru_{j}"] if np.isfinite(program.upper[j]) else []
+        reduced += [f"- z_{j}"] if in_cone[j] else []
         lines.append(f"    {names[j]}: {' '.join([gradient, *duals, *reduced])} = 0")
     lines.append("  complementarity")
     inequalities = np.flatnonzero(~program.equality)[:limit]
@@ -49,11 +51,15 @@ def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
             lines.append(f"    0 <= {names[j]} - {program.lower[j]:g}  perp  rl_{j} >= 0")
         if np.isfinite(program.upper[j]):
             lines.append(f"    0 <= {program.upper[j]:g} - {names[j]}  perp  ru_{j} >= 0")
+    for cone in follower.cones[:limit]:
+        head, tail = _short(program.columns.label(int(cone[0]))), ", ".join(_short(program.columns.label(int(j))) for j in cone[1:])
+        multipliers = ", ".join(f"z_{j}" for j in cone[1:])
+        lines.append(f"    cone {head} >= ||({tail})||  perp  cone z_{cone[0]} >= ||({multipliers})||")
     return "\n".join(lines)
 
 
 def _short(label: str) -> str:
-    for prefix in ("column[", "row["):
+    for prefix in ("column[", "row[", "added["):
         if label.startswith(prefix):
             return label.removeprefix(prefix).removesuffix("]")
     return label

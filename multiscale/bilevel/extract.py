@@ -12,7 +12,9 @@ from pyomo.core.expr.visitor import identify_variables
 from pyomo.repn import generate_standard_repn
 from scipy import sparse
 
+from multiscale.bilevel.curved_rows import CurvedRows
 from multiscale.bilevel.description import BilevelError
+from multiscale.bilevel.extension import Extension
 from multiscale.bilevel.followers import ProgramFollower
 from multiscale.programs import Block, Index, ParametricProgram
 
@@ -29,6 +31,8 @@ class Extracted:
         variables: the follower's own Pyomo variables in column order (empty for a program follower).
         constraint_rows: constraint (by identity) -> (row, factor) pairs that make up its dual.
         sense: -1 for a maximising follower.
+        cones: second-order cones over the program's columns.
+        lifted: products of binary leader variables and columns that became columns: (leader variable, column).
     """
 
     name: str
@@ -37,6 +41,8 @@ class Extracted:
     variables: list[Any]
     constraint_rows: dict[int, list[tuple[int, float]]]
     sense: float = 1.0
+    cones: tuple[np.ndarray, ...] = ()
+    lifted: tuple[tuple[int, int], ...] = ()
 
 
 def _leader_index(names: list[str]) -> Index:
@@ -90,19 +96,25 @@ def extract_program(follower: ProgramFollower, owner: Callable[[Any], str | None
         d0=program.constant(constant),
         d=np.asarray(link.T @ program.d).ravel(),
     )
-    return Extracted(follower.name, over_leader, leaders, [], {})
+    added = Extension(program.columns.size)
+    for c, cone in enumerate(follower.cones):
+        # Columns of a cone have no bounds and no other cone: each gets a copy of its own.
+        labels = [program.columns.label(int(j)) for j in cone]
+        added.cones.append([added.defined(f"cone {c}: {label}", [(int(j), 1.0)], [], 0.0) for j, label in zip(cone, labels, strict=True)])
+    return Extracted(follower.name, added.apply(over_leader), leaders, [], {}, cones=tuple(np.array(cone) for cone in added.cones))
 
 
 def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
-    """Read a Pyomo block that is a convex linear or quadratic program in its own variables.
+    """Read a Pyomo block that is a convex linear, quadratic or second-order cone program in its own variables.
 
     Constraints ``lb <= a'x + g'y <= ub`` become rows ``a'x <= ub - g'y`` and ``-a'x <= -lb + g'y``; variable bounds stay
     bounds. The objective may hold products of follower variables and of follower and leader variables; terms of leader variables
-    alone do not move the follower and only enter its cost when they are linear.
+    alone do not move the follower and only enter its cost when they are linear. Convex quadratic rows, and products with binary
+    leader variables, become further columns and rows (see ``curved_rows`` and ``lifting``).
 
     Raises:
-        BilevelError: integer variables, no or several objectives, nonlinear terms, coefficients that depend on leader variables,
-            variables of another follower, or a component of a kind that has no convex meaning here.
+        BilevelError: integer variables, no or several objectives, rows that are not convex, coefficients that depend on leader
+            variables other than binaries, variables of another follower, or a component of a kind that has no convex meaning here.
     """
     name = block.name
     _check_components(block)
@@ -132,12 +144,14 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
     rows = _Rows()
     constraint_rows: dict[int, list[tuple[int, float]]] = {}
     labels: list[str] = []
+    curved = CurvedRows(name, variables, column, leader)
     for constraint, label in _labelled(block, pyo.Constraint):
         if not constraint.active:
             continue
         repn = generate_standard_repn(constraint.body, compute_values=True, quadratic=True)
         if repn.nonlinear_expr is not None or repn.quadratic_vars:
-            raise BilevelError(_curved_message(name, constraint, repn, column))
+            curved.add(constraint, label, repn)
+            continue
         own, other = [], []
         for coefficient, v in zip(repn.linear_coefs, repn.linear_vars, strict=True):
             if id(v) in column:
@@ -178,7 +192,10 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
         d0=sense * costs.constant,
         d=sense * costs.leader_linear(k),
     )
-    return Extracted(name, program, leaders, variables, {key: [(r, sense * s) for r, s in parts] for key, parts in constraint_rows.items()}, sense)
+    program, curved_parts = curved.finish(program, leaders)
+    duals = {key: [(r, sense * s) for r, s in parts] for key, parts in (constraint_rows | curved_parts).items() if parts}
+    cones = tuple(np.array(cone) for cone in curved.added.cones)
+    return Extracted(name, program, leaders, variables, duals, sense, cones, tuple(curved.lifting.pairs))
 
 
 def _labelled(block: Any, kind: Any) -> list[tuple[Any, str]]:
@@ -199,18 +216,6 @@ def _check_components(block: Any) -> None:
     for part in block.component_objects(active=True, descend_into=True):
         if not issubclass(part.ctype, _ALLOWED):
             raise BilevelError(f"follower {block.name!r}: {part.name} is a {part.ctype.__name__}, which a follower cannot hold")
-
-
-def _curved_message(name: str, constraint: Any, repn: Any, column: dict[int, int]) -> str:
-    mixed = [(a, b) for a, b in repn.quadratic_vars or [] if (id(a) in column) != (id(b) in column)]
-    if mixed:
-        a, b = mixed[0]
-        other, own = (a, b) if id(b) in column else (b, a)
-        return (
-            f"follower {name!r}: constraint {constraint.name} multiplies its variable {own.name} by the leader variable {other.name}; "
-            "its coefficients must be numbers. Linearise the product, or let the leader variable enter the right-hand side"
-        )
-    return f"follower {name!r}: constraint {constraint.name} is not linear in the follower's variables"
 
 
 class _Rows:

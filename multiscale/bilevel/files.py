@@ -140,7 +140,7 @@ def write_files(problem: BilevelProblem, mps: str | Path, aux: str | Path) -> No
         raise BilevelError(f"the format holds one follower, not {len(problem.followers)}")
     follower = problem.followers[0]
     program = follower.program
-    if program.Q is not None or follower.cost_columns.size or leader.curved or not leader.objective.is_linear:
+    if not follower.is_linear or follower.cost_columns.size or leader.curved or not leader.objective.is_linear:
         raise BilevelError("the format is linear: no quadratic terms, products of leader and follower variables, or nonlinear leader terms")
     if any(q.kind != "primal" for q in leader.quantities):
         raise BilevelError("the format has no duals or optimal costs of the follower in the leader's problem")

@@ -80,8 +80,9 @@ def check_branch_and_cut(problem: BilevelProblem, methods: list[str]) -> None:
     if any(name != "branch_and_cut" for name in methods):
         raise BilevelError("branch_and_cut takes all followers or none; give all of them this method")
     for follower in problem.followers:
-        if follower.program.Q is not None:
-            raise BilevelError(f"follower {follower.name!r} is quadratic; branch_and_cut takes linear followers, use strong_duality")
+        if not follower.is_linear:
+            kind = "has second-order cones" if follower.cones else "is quadratic"
+            raise BilevelError(f"follower {follower.name!r} {kind}; branch_and_cut takes linear followers, use strong_duality")
         for k in np.union1d(follower.cost_columns, follower.limit_columns):
             if problem.leader.integral[k] and not problem.leader.is_binary(int(k)):
                 raise BilevelError(

@@ -20,6 +20,7 @@ class Options:
         heuristic: whether to run the follower heuristic inside SCIP.
         start_share: largest share of the time limit spent on a start.
         bound_share: largest share of the time limit spent on multiplier bounds.
+        rewrite_prices: replace the leader's price times quantity terms through the followers' complementarity where that is exact.
         parameters: further SCIP parameters.
     """
 
@@ -31,4 +32,5 @@ class Options:
     heuristic: bool = True
     start_share: float = 0.1
     bound_share: float = 0.1
+    rewrite_prices: bool = True
     parameters: Mapping[str, Any] | None = None

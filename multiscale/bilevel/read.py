@@ -205,7 +205,7 @@ def _assemble(
             C=(program.C @ spread).tocsr(),
             d=np.asarray(spread.T @ program.d).ravel(),
         )
-        over_leader.append(Follower(follower.name, program, follower.sense))
+        over_leader.append(Follower(follower.name, program, follower.sense, follower.cones))
     renumbered = [replace(row, form=_renumbered(row.form, order)) for row in rows]
     flat = [row for row in renumbered if row.form.is_linear]
     matrix, row_lower, row_upper = _linear_rows(flat, n + len(quantity_variables))
@@ -239,6 +239,12 @@ def _joint_order(
     where = _quantity_places(model, followers, extracted)
     leaders = [v for v in reader.tokens if id(v) not in where and reader.owner(v) is None]
     lost = [v for v in reader.tokens if id(v) not in where and reader.owner(v) is not None]
+    if lost and reader.owner(lost[0]) == DUALS:
+        asked = next((c.name for c, v in model.component(DUALS).by_constraint.items() if v is lost[0]), lost[0].name)
+        raise BilevelError(
+            f"dual_of({asked}): this is no row of a follower of this solve that has one dual; it must be active, linear or convex quadratic "
+            "(a row with a product on its larger side has a cone's multiplier instead)"
+        )
     if lost:
         raise BilevelError(f"the leader uses {lost[0].name} of {reader.owner(lost[0])!r}, which is not among the followers of this solve")
     groups: dict[tuple[int, str], list[Any]] = {}

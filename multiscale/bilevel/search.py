@@ -115,7 +115,7 @@ class DecisionSearch:
 
     def search_line(self, start: np.ndarray, direction: np.ndarray, *, budget: int, known: Response | None = None) -> Response | None:
         """Best feasible point on ``start + s direction``, ``0 <= s <= 1``, among the pieces ``budget`` follower solves can reveal."""
-        if any(follower.program.Q is not None for follower in self.problem.followers):
+        if not all(follower.is_linear for follower in self.problem.followers):
             return self._sample_line(start, direction, budget, known)
         self._left = budget
         first, last = self._piece(start, direction, 0.0), self._piece(start, direction, 1.0)

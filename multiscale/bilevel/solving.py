@@ -18,6 +18,7 @@ from multiscale.bilevel.gate import check_gate, check_products
 from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.methods import bounds_for, choose_methods
 from multiscale.bilevel.options import Options
+from multiscale.bilevel.qualification import Qualification, qualify
 from multiscale.bilevel.read import PyomoProblem, read_model
 from multiscale.bilevel.scip_client import Run, run
 from multiscale.bilevel.scip_worker import Outcome, Task
@@ -99,6 +100,8 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
     with clock.stage("multiplier bounds"):
         share = settings.bound_share * settings.time_limit / len(methods)
         bounds = [bounds_for(problem, f, name, share) for f, name in enumerate(methods)]
+    with clock.stage("constraint qualification"):
+        conic = {f: qualify(problem, f, seconds=share) for f, follower in enumerate(problem.followers) if follower.cones}
     search = DecisionSearch(problem, tolerance=TOLERANCE)
     with clock.stage("start"), _interruptible() as stopped:
         find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), flips="branch_and_cut" not in methods)
@@ -108,7 +111,7 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
         if "branch_and_cut" in methods:
             single, lazy = assemble_lazy(problem, bounds, _known_answers(search), settings.gap, ceilings=search.exact.applies)
         else:
-            single = assemble(problem, methods, bounds)
+            single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
     while True:
@@ -120,8 +123,21 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
         if done:
             break
         tolerance /= 10.0
+    answer = _qualified(answer, conic)
     chosen = {f.name: why for f, why in zip(problem.followers, reasons, strict=True)}
     return replace(answer, methods=chosen, timings=clock.timings, size=single.describe(), problem=problem)
+
+
+def _qualified(answer: BilevelSolution, conic: Mapping[int, Qualification]) -> BilevelSolution:
+    """The answer with what is known of constraint qualifications; not proven, it is no proof of optimality or infeasibility."""
+    open_ends = "; ".join(found.text for found in conic.values() if not found.proven)
+    if answer.certificate is not None and conic:
+        followers = [replace(c, qualification=conic[f].text) if f in conic else c for f, c in enumerate(answer.certificate.followers)]
+        answer = replace(answer, certificate=replace(answer.certificate, followers=tuple(followers)))
+    if not open_ends or answer.status not in (Status.OPTIMAL, Status.INFEASIBLE):
+        return answer
+    status = Status.FEASIBLE if answer.status is Status.OPTIMAL else Status.ERROR
+    return replace(answer, status=status, message=f"{answer.message}; the bound leaves out decisions without a constraint qualification: {open_ends}")
 
 
 _INTERRUPTED = Run(Outcome("userinterrupt", None, np.nan, -np.inf, 0, 0.0), aborted="interrupted", interrupted=True)

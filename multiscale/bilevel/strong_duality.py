@@ -16,6 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.bounds import DualBounds
+from multiscale.bilevel.cones import add_complementarity
 from multiscale.bilevel.description import CurvedRow, Form
 from multiscale.bilevel.kkt import _quadratic, add_dual, add_primal, state_cost
 from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
@@ -25,7 +26,9 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
     """Lay down follower ``f`` by strong duality."""
     add_primal(builder, f)
     columns = add_dual(builder, f, bounds, explicit=False)
-    program = builder.problem.followers[f].program
+    follower = builder.problem.followers[f]
+    program = follower.program
+    add_complementarity(builder, follower, columns.x, columns.reduced_coned, whole=False)
     cost_columns, cost_weights = state_cost(builder, f, bounds)
     terms = [(cost_columns, cost_weights)]
     terms.append((columns.multipliers, -program.b0))

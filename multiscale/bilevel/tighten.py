@@ -25,16 +25,16 @@ def tighten_leader(problem: BilevelProblem, *, time_limit: float = 10.0) -> Bile
     wanted = np.flatnonzero(seen & (np.isinf(lower) | np.isinf(upper)))
     if not wanted.size:
         return problem
-    relaxation = _relaxation(problem, time_limit)
+    program = relaxation(problem, time_limit)
     for k in wanted:
-        costs = np.zeros(relaxation.columns)
+        costs = np.zeros(program.columns)
         costs[k] = 1.0
         if np.isinf(lower[k]):
-            answer = relaxation.solve(costs)
+            answer = program.solve(costs)
             if answer.status == "optimal":
                 lower[k] = answer.value - 1e-6 * max(1.0, abs(answer.value))
         if np.isinf(upper[k]):
-            answer = relaxation.solve(-costs)
+            answer = program.solve(-costs)
             if answer.status == "optimal":
                 upper[k] = -answer.value + 1e-6 * max(1.0, abs(answer.value))
     whole = leader.integral
@@ -42,7 +42,7 @@ def tighten_leader(problem: BilevelProblem, *, time_limit: float = 10.0) -> Bile
     return replace(problem, leader=replace(leader, lower=lower, upper=upper))
 
 
-def _relaxation(problem: BilevelProblem, time_limit: float) -> LinearProgram:
+def relaxation(problem: BilevelProblem, time_limit: float) -> LinearProgram:
     """Leader variables, quantities, follower columns; linear leader rows, definitions of primal quantities, follower rows."""
     leader, followers = problem.leader, problem.followers
     n, q = leader.size, len(leader.quantity_names)
