@@ -17,6 +17,7 @@ from multiscale.bilevel.scip_model import build_model, create_solution
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.value_cuts import value_cut
+from multiscale.programs import Termination
 
 
 class LazyFollowers(Conshdlr):
@@ -37,7 +38,7 @@ class LazyFollowers(Conshdlr):
         self.visited: dict[bytes, float] = {}
         self.excluded: set[bytes] = set()
         self.injecting = False
-        self.unsolved = False
+        self.unsolved = self.open_end = False
         self.sub_seconds = 0.0
 
     # Callbacks of SCIP.
@@ -122,8 +123,7 @@ class LazyFollowers(Conshdlr):
         """Several prices, or none: cut off points at which a follower pays more than its optimum; branching on products does the rest."""
         found = self.search.responder.answer(y)
         if not isinstance(found, tuple):
-            self._exclude(y[self.integers])
-            return {"result": SCIP_RESULT.CONSADDED}
+            return self._enforce_without_answer(y, found)
         value = {j: self.model.getSolVal(None, self.variables[j]) for columns, _, _ in self.data.costs for j in columns.tolist()}
         paid = [
             constant + sum(w * value[j] for j, w in zip(columns.tolist(), weights.tolist(), strict=True))
@@ -140,6 +140,16 @@ class LazyFollowers(Conshdlr):
             return {"result": SCIP_RESULT.CONSADDED}
         # No value cut can be proven here: solve at these integers by the exact single-level program.
         if y[self.integers].tobytes() not in self.visited and self.visit(y) is None:
+            self.unsolved = True
+            self.model.interruptSolve()
+            return {"result": SCIP_RESULT.INFEASIBLE}
+        self._exclude(y[self.integers])
+        return {"result": SCIP_RESULT.CONSADDED}
+
+    def _enforce_without_answer(self, y: np.ndarray, reason: Termination) -> dict[str, Any]:
+        """A follower has no optimum here: rows that cannot hold exclude the integers, but other prices may bound what falls for ever at these."""
+        proven = reason is Termination.INFEASIBLE or (reason is Termination.UNBOUNDED and not self.search.continuous.size)
+        if not proven and y[self.integers].tobytes() not in self.visited and self.visit(y) is None:
             self.unsolved = True
             self.model.interruptSolve()
             return {"result": SCIP_RESULT.INFEASIBLE}
@@ -218,6 +228,7 @@ class LazyFollowers(Conshdlr):
         if status == "infeasible":
             return known, cutoff if np.isfinite(cutoff) else np.inf
         if status not in ("optimal", "gaplimit"):
+            self.open_end |= status in ("unbounded", "inforunbd")
             return known, np.nan
         best = model.getBestSol()
         v = np.array([best[variable] for variable in variables])

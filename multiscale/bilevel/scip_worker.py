@@ -121,6 +121,9 @@ def run_task(task: Task, send: Any) -> Outcome:
     if curved:
         # Ipopt inside the wheels aborts the process on products of a price and a quantity.
         parameters["nlp/disable"] = True
+    if single.indicators:
+        # SCIP's strong dual reductions cut off optima where both sides of a pair hang on indicators.
+        parameters |= {"misc/allowstrongdualreds": False, "misc/allowweakdualreds": False, "constraints/indicator/dualreductions": False}
     if task.safe:
         parameters |= {
             "numerics/feastol": 1e-6,
@@ -206,6 +209,9 @@ def _lazy_outcome(handler: LazyFollowers, model: Any, single: SingleLevel, start
                 status, v, model.getObjVal(), min(float(model.getDualbound()), handler.floor), model.getNTotalNodes(), time.perf_counter() - started
             )
     bound = min(float(model.getDualbound()), handler.floor)
+    if handler.open_end:
+        # At some integers the rest has no finite optimum: whoever reads this decides whether the problem is unbounded.
+        status = "inforunbd"
     if status in ("optimal", "infeasible", "gaplimit"):
         status = "infeasible" if best is None and bound > 1e19 else "optimal"
     if best is not None:

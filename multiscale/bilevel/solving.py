@@ -25,6 +25,7 @@ from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.solution import BilevelSolution, Status
 from multiscale.bilevel.tighten import tighten_leader
+from multiscale.bilevel.unbounded import OPEN, settle_open_end, uses_open_duals
 
 
 def solve(
@@ -113,7 +114,11 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
     while True:
         with clock.stage("scip"):
-            outcome = _INTERRUPTED if interrupted else run(_task(problem, single, lazy, search, settings, clock.left(), tolerance))
+            task = _task(problem, single, lazy, search, settings, clock.left(), tolerance)
+            open_end = uses_open_duals(problem, single) and not interrupted
+            outcome = _INTERRUPTED if interrupted else settle_open_end(problem, single, task) if open_end else run(task)
+            if outcome.outcome.status in OPEN and not open_end:
+                outcome = settle_open_end(problem, single, replace(task, time_limit=clock.left()))
         with clock.stage("certificate"):
             answer = conclude(problem, single, bounds, search, outcome, settings)
         done = answer.status is not Status.FEASIBLE or outcome.outcome.status not in PROVEN or tolerance < 2e-8 or clock.left() < 1.0
