@@ -121,9 +121,9 @@ def run_task(task: Task, send: Any) -> Outcome:
     if curved:
         # Ipopt inside the wheels aborts the process on products of a price and a quantity.
         parameters["nlp/disable"] = True
-    if single.indicators:
-        # SCIP's strong dual reductions cut off optima where both sides of a pair hang on indicators.
-        parameters |= {"misc/allowstrongdualreds": False, "misc/allowweakdualreds": False, "constraints/indicator/dualreductions": False}
+    if curved or single.pairs or single.indicators:
+        # SCIP's strong dual reductions cut off optima where columns hang on indicators or products (seen with SCIP 10 on small instances).
+        parameters |= {"misc/allowstrongdualreds": False, "constraints/linear/dualpresolving": False, "constraints/indicator/dualreductions": False}
     if task.safe:
         parameters |= {
             "numerics/feastol": 1e-6,

@@ -290,22 +290,27 @@ class SingleLevelBuilder:
 
     def _joint(self) -> tuple[np.ndarray, np.ndarray]:
         leader = self.problem.leader
-        columns, factors = list(range(leader.size)), [1.0] * leader.size
+        columns, factors = [np.arange(leader.size)], [np.ones(leader.size)]
         position = 0
         for quantity in leader.quantities:
-            matrix = quantity.matrix.tocsr()
-            for i in range(quantity.size):
-                name = leader.quantity_names[position]
-                if quantity.kind == "cost":
-                    column, factor = self._cost_column(quantity.follower, name), float(matrix[0, 0])
-                else:
-                    source = self.primal[quantity.follower] if quantity.kind == "primal" else self.dual[quantity.follower]
+            names = leader.quantity_names[position : position + quantity.size]
+            place, factor = np.zeros(quantity.size, dtype=np.int64), np.ones(quantity.size)
+            if quantity.kind == "cost":
+                for i, name in enumerate(names):
+                    place[i], factor[i] = self._cost_column(quantity.follower, name), float(quantity.matrix[0, 0])
+            else:
+                source = self.primal[quantity.follower] if quantity.kind == "primal" else self.dual[quantity.follower]
+                matrix = quantity.matrix.tocsr()
+                alone = np.diff(matrix.indptr) == 1
+                first = matrix.indptr[:-1][alone]
+                place[alone], factor[alone] = source[matrix.indices[first]], matrix.data[first]
+                for i in np.flatnonzero(~alone):
                     part = slice(matrix.indptr[i], matrix.indptr[i + 1])
-                    column, factor = self.functional(name, source[matrix.indices[part]], matrix.data[part])
-                columns.append(column)
-                factors.append(factor)
-                position += 1
-        return np.array(columns, dtype=np.int64), np.array(factors)
+                    place[i], factor[i] = self.functional(names[i], source[matrix.indices[part]], matrix.data[part])
+            columns.append(place)
+            factors.append(factor)
+            position += quantity.size
+        return np.concatenate(columns).astype(np.int64), np.concatenate(factors)
 
     def _cost_column(self, f: int, name: str) -> int:
         """Column equal to the optimum of follower ``f``: ``cost - linear part (- curved part) = constant``."""
@@ -330,16 +335,14 @@ class SingleLevelBuilder:
         return int(new)
 
     def _quantity_bounds(self, columns: np.ndarray, factors: np.ndarray) -> None:
+        """Rows for the bounds of quantities that are not the bounds of their columns anyway."""
         leader = self.problem.leader
-        bounded = np.isfinite(leader.quantity_lower) | np.isfinite(leader.quantity_upper)
-        for k in np.flatnonzero(bounded):
-            column, factor = columns[leader.size + k], factors[leader.size + k]
-            self.add_rows(
-                f"bounds of {leader.quantity_names[k]}",
-                leader.quantity_lower[k],
-                leader.quantity_upper[k],
-                [(sparse.csr_matrix([[factor]]), np.array([column]))],
-            )
+        own, scale = columns[leader.size :], factors[leader.size :]
+        lower, upper = np.concatenate(self._lower)[own], np.concatenate(self._upper)[own]
+        least, most = np.where(scale > 0, scale * lower, scale * upper), np.where(scale > 0, scale * upper, scale * lower)
+        for k in np.flatnonzero((least < leader.quantity_lower) | (most > leader.quantity_upper)):
+            row = sparse.csr_matrix([[scale[k]]])
+            self.add_rows(f"bounds of {leader.quantity_names[k]}", leader.quantity_lower[k], leader.quantity_upper[k], [(row, own[[k]])])
 
     def _moved(self, form: Form, columns: np.ndarray, factors: np.ndarray) -> Form:
         """A leader form over the columns here; products the followers already have become linear."""
