@@ -19,6 +19,7 @@ from multiscale.bilevel.scip_model import build_model, create_solution
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.value_cuts import value_cut
+from multiscale.programs import Termination
 
 _SHARE_OF_GAP = 0.8
 """Share of the gap that the search over several prices leaves open at one integer point: its last tenths are the dearest."""
@@ -50,7 +51,7 @@ class LazyFollowers(Conshdlr):
         self.visited: dict[bytes, float] = {}
         self.excluded: set[bytes] = set()
         self.injecting = False
-        self.unsolved = False
+        self.unsolved = self.open_end = False
         self.sub_seconds = 0.0
         self.separated: set[bytes] = set()
         self.node, self.rounds = -1, 0
@@ -194,8 +195,7 @@ class LazyFollowers(Conshdlr):
         """Several prices, or none: cut off points at which a follower pays more than its optimum; branching on products does the rest."""
         found = self.search.responder.answer(y)
         if not isinstance(found, tuple):
-            self._exclude(y[self.integers])
-            return {"result": SCIP_RESULT.CONSADDED}
+            return self._enforce_without_answer(y, found)
         paid = self._paid(None)
         response = self.search.try_decision(y, budget=8)
         if response is not None and response.better_than(self.best, self.search.tolerance):
@@ -208,6 +208,16 @@ class LazyFollowers(Conshdlr):
             return {"result": SCIP_RESULT.CONSADDED}
         # No value cut can be proven here: solve at these integers by the exact single-level program.
         if y[self.integers].tobytes() not in self.visited and self.visit(y) is None:
+            self.unsolved = True
+            self.model.interruptSolve()
+            return {"result": SCIP_RESULT.INFEASIBLE}
+        self._exclude(y[self.integers])
+        return {"result": SCIP_RESULT.CONSADDED}
+
+    def _enforce_without_answer(self, y: np.ndarray, reason: Termination) -> dict[str, Any]:
+        """A follower has no optimum here: rows that cannot hold exclude the integers, but other prices may bound what falls for ever at these."""
+        proven = reason is Termination.INFEASIBLE or (reason is Termination.UNBOUNDED and not self.search.continuous.size)
+        if not proven and y[self.integers].tobytes() not in self.visited and self.visit(y) is None:
             self.unsolved = True
             self.model.interruptSolve()
             return {"result": SCIP_RESULT.INFEASIBLE}
@@ -286,6 +296,7 @@ class LazyFollowers(Conshdlr):
         if status == "infeasible":
             return known, cutoff if np.isfinite(cutoff) else np.inf
         if status not in ("optimal", "gaplimit"):
+            self.open_end |= status in ("unbounded", "inforunbd")
             return known, np.nan
         best = model.getBestSol()
         v = np.array([best[variable] for variable in variables])

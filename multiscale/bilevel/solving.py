@@ -26,6 +26,7 @@ from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.solution import BilevelSolution, Status
 from multiscale.bilevel.tighten import tighten_leader
+from multiscale.bilevel.unbounded import OPEN, open_relaxation, settle_open_end
 
 
 def solve(
@@ -114,9 +115,14 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
             single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
+    with clock.stage("reformulation"):
+        unclear = not interrupted and open_relaxation(single)
     while True:
         with clock.stage("scip"):
-            outcome = _INTERRUPTED if interrupted else run(_task(problem, single, lazy, search, settings, clock.left(), tolerance))
+            task = _task(problem, single, lazy, search, settings, clock.left(), tolerance)
+            outcome = _INTERRUPTED if interrupted else settle_open_end(problem, single, task) if unclear else run(task)
+            if outcome.outcome.status in OPEN and not unclear:
+                outcome = settle_open_end(problem, single, replace(task, time_limit=clock.left()))
         with clock.stage("certificate"):
             answer = conclude(problem, single, bounds, search, outcome, settings)
         done = answer.status is not Status.FEASIBLE or outcome.outcome.status not in PROVEN or tolerance < 2e-8 or clock.left() < 1.0
