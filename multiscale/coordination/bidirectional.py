@@ -111,7 +111,7 @@ class NegotiationState:
     """All that is known in a negotiation; what is kept between rounds, and all that a restart needs.
 
     Attributes:
-        round, step: numbers.
+        round, step: numbers; first_round: of the present negotiation.
         asked: requests by round.
         known: child -> (price, value) of every answer.
         bound, centre: best proven bound [EUR/a] and its prices [EUR/kWh], (child, period).
@@ -126,6 +126,7 @@ class NegotiationState:
     """
 
     round: int = 0
+    first_round: int = 0
     step: int = 0
     asked: dict[int, dict[str, Request]] = field(default_factory=dict)
     known: dict[str, list[tuple[np.ndarray, float]]] = field(default_factory=dict)
@@ -217,20 +218,33 @@ class Negotiation:
         """
         started = time.perf_counter() - (self.state.history[-1].seconds if self.state.history else 0.0)
         while not self.finished:
-            arrived = children.ask(self.requests())
-            ended = self.take(arrived, time.perf_counter() - started)
+            ended = self.take(children.ask(self.requests()), time.perf_counter() - started)
             if watch is not None:
                 watch(self.state.history[-1])
             if ended and keep is not None:
                 keep(self)
         return self.agreement()
 
+    def restart(self, parameters: np.ndarray) -> None:
+        """Negotiate anew under other parameters of the parent, such as the price from above; all that the children said stays valid."""
+        state, parent = self.state, self.parent
+        parent.under(parameters)
+        if state.step:
+            state.round += 1
+        state.first_round, state.answered = state.round, set()
+        state.bound, state.cost, state.plan, state.beside, state.point = -np.inf, np.inf, None, None, None
+        offered = all(parent.costs[c] for c in parent.names)
+        price = parent.best_mix().price if offered else parent.price_of(self.expected)
+        state.prices, state.centre = price[None], price
+        if self.options.method in ("admm", "hybrid"):
+            state.beside = price
+
     @property
     def finished(self) -> bool:
         """Whether the gap or the last round is reached."""
         state, options = self.state, self.options
         enough = max(options.gap * abs(state.cost), options.target) if np.isfinite(state.cost) else 0.0
-        return state.cost - state.bound <= enough or state.round >= options.rounds or not self._active
+        return state.cost - state.bound <= enough or state.round - state.first_round >= options.rounds or not self._active
 
     @property
     def _active(self) -> list[str]:
@@ -249,9 +263,11 @@ class Negotiation:
 
     def _request(self, i: int) -> Request:
         state = self.state
-        tolerance = 0.0
         if np.isfinite(state.cost) and np.isfinite(state.bound):
-            tolerance = self.options.share_of_gap * max(state.cost - state.bound, 0.0) / len(self.parent.names)
+            missing = max(state.cost - state.bound, 0.0)
+        else:
+            missing = self.options.gap * float(np.abs(self.parent.hours * state.prices[0] * self.expected).sum())
+        tolerance = self.options.share_of_gap * missing / len(self.parent.names)
         if state.plan is None:
             return Request(state.round, state.prices[:, i], tolerance=tolerance)
         assert state.beside is not None
@@ -296,7 +312,7 @@ class Negotiation:
             raise BadReplyError(f"answered round {reply.number}, which was not asked, or not every price of it")
         state.traffic.count("up", **reply.content())
         state.silent[child] = 0
-        fresh = [self.parent.add(child, f, y) for f, y in zip(reply.costs, reply.profiles, strict=True)]
+        fresh = [self.parent.add(child, f, y, (reply.number, k)) for k, (f, y) in enumerate(zip(reply.costs, reply.profiles, strict=True))]
         if any(fresh) or reply.number == state.round:
             state.known[child] += list(zip(request.prices, reply.values.tolist(), strict=True))
         if reply.number == state.round:
@@ -320,12 +336,13 @@ class Negotiation:
         """Proven lower bound on the child's own cost plus price x exchange, from all its answers so far [EUR/a]."""
         if child in self.state.excluded:
             return self.parent.costs[child][0] + float(self.parent.hours * price @ self.parent.profiles[child][0])
-        band, hours = self.parent.bands[child], self.parent.hours
-        best = -np.inf
-        for asked, value in self.state.known[child]:
-            change = hours * (price - asked)
-            best = max(best, value + float(np.minimum(change * band.low, change * band.high).sum()))
-        return best
+        if not self.state.known[child]:
+            return -np.inf
+        band = self.parent.bands[child]
+        asked = np.array([p for p, _ in self.state.known[child]])
+        value = np.array([v for _, v in self.state.known[child]])
+        change = self.parent.hours * (price - asked)
+        return float((value + np.minimum(change * band.low, change * band.high).sum(axis=1)).max())
 
     def _evaluate(self, ended: bool) -> None:
         state, parent = self.state, self.parent

@@ -96,8 +96,11 @@ class ProgramChild:
         x = np.clip(found[0][:n] * power, program.lower, program.upper)
         return float(program.c0 @ x) + program.d0, self.exchange @ x
 
-    def settle(self, profile: np.ndarray) -> Settled:
-        """The child's cheapest way to keep an agreed profile [kW]; it may leave it by 1e-6 of its size, which covers rounding."""
+    def settle(self, profile: np.ndarray, price: np.ndarray) -> Settled:
+        """The child's cheapest way to keep an agreed profile [kW]; it may leave it by 1e-6 of its size, which covers rounding.
+
+        The price [EUR/kWh] moves no schedule; it enters the duals, which are prices inside the platform.
+        """
         program, t = self.program, len(self.hours)
         slack = 1e-6 * (1.0 + np.abs(profile).max())
         m = program.rows.size
@@ -109,10 +112,13 @@ class ProgramChild:
             A=sparse.vstack([program.A, self.exchange, -self.exchange], format="csr"),
             b0=np.concatenate([program.b0, profile + slack, slack - profile]),
             B=sparse.csr_matrix((m + 2 * t, t)),
+            c0=program.costs(price),
+            C=sparse.csr_matrix((program.columns.size, t)),
             equality=np.concatenate([program.equality, np.zeros(2 * t, dtype=bool)]),
         )
         solution = CompiledProgram(fixed).solve_optimal(np.zeros(t))
-        return Settled(solution.objective, solution.x, solution.y[:m])
+        cost = float(program.c0 @ solution.x) + program.d0
+        return Settled(cost, solution.x, solution.y[:m])
 
 
 def _kept(compiled: CompiledProgram) -> bytes:

@@ -69,6 +69,7 @@ class Parent:
         self.bands = dict(bands)
         self.costs: dict[str, list[float]] = {c: [] for c in self.names}
         self.profiles: dict[str, list[np.ndarray]] = {c: [] for c in self.names}
+        self.offers: dict[str, list[tuple[int, int]]] = {c: [] for c in self.names}
         self._owner: list[int] = []
         self._given = np.zeros(0)
         self._take(program)
@@ -116,14 +117,15 @@ class Parent:
         return self.program.constant(self._parameters())
 
     # -- offers -----------------------------------------------------------------------------------------------------
-    def add(self, child: str, cost: float, profile: np.ndarray) -> bool:
-        """Take an offer of a child; False if it is known already."""
+    def add(self, child: str, cost: float, profile: np.ndarray, name: tuple[int, int] = (-1, 0)) -> bool:
+        """Take an offer of a child (name: round and place in the reply); False if it is known already."""
         scale = 1e-9 * (1.0 + np.abs(profile).max(initial=0.0))
         for known, same in zip(self.costs[child], self.profiles[child], strict=True):
             if np.abs(same - profile).max(initial=0.0) <= scale and cost >= known - 1e-9 * (1.0 + abs(known)):
                 return False
         self.costs[child].append(float(cost))
         self.profiles[child].append(np.array(profile, dtype=float))
+        self.offers[child].append(name)
         if self._master is not None:
             self._add_columns([(self.names.index(child), cost, profile)])
         return True
@@ -131,6 +133,7 @@ class Parent:
     def only(self, child: str, cost: float, profile: np.ndarray) -> None:
         """Replace all offers of a child by one that is taken as given."""
         self.costs[child], self.profiles[child] = [float(cost)], [np.array(profile, dtype=float)]
+        self.offers[child] = self.offers[child][-1:] or [(-1, 0)]
         self.bands[child] = Band(np.array(profile, dtype=float), np.array(profile, dtype=float))
         self._master, self._pricing = None, None
 
@@ -307,12 +310,12 @@ class Parent:
         found = solve_quadratic(quadratic, linear, matrix, model.rhs / model.power, self.program.equality, low, high)
         return None if found is None else found[0][n : n + size].reshape(target.shape) * model.power
 
-    def mix_near(self, price: np.ndarray, target: np.ndarray, slope: float, seen: np.ndarray) -> np.ndarray | None:
-        """Shares of the offers that keep what the parent itself draws (``seen @ x``) near a target; None where none was found.
+    def mix_near(self, price: np.ndarray, target: np.ndarray, slope: float, seen: sparse.csr_matrix) -> tuple[float, np.ndarray, np.ndarray] | None:
+        """Cost, profile, and the children's exchanges of the mix that keeps what the parent itself draws (``seen @ x``) near a target; None where none was found.
 
             min  c'x + f'w + h price'(seen x) + slope/2 h |seen x - target|^2    over the parent's program with its offers
         """
-        model = self._step_model(None, price)
+        program, model = self.program, self._step_model(None, price)
         n, k, t = len(model.columns), len(model.offer_cost), len(self.hours)
         h = self.hours / self.hours.mean()
         bend = slope * model.power / model.price_unit
@@ -325,7 +328,14 @@ class Parent:
         low = np.concatenate([model.lower / model.power, np.zeros(k), np.full(t, -np.inf)])
         high = np.concatenate([model.upper / model.power, np.full(k + t, np.inf)])
         found = solve_quadratic(quadratic, linear, matrix, rhs, equality, low, high)
-        return None if found is None else found[0][n : n + k]
+        if found is None:
+            return None
+        offered = np.array([y for c in self.names for y in self.profiles[c]])
+        x = np.clip(found[0][:n] * model.power, program.lower, program.upper)
+        cost = float(self._own_costs() @ x) + self.constant + float(found[0][n : n + k] @ model.offer_cost) * model.coin
+        exchange = np.zeros((len(self.names), t))
+        np.add.at(exchange, model.owner, found[0][n : n + k, None] * offered)
+        return cost, seen @ x, exchange
 
     def _step_model(self, point: MasterPoint | None, price: np.ndarray) -> _StepModel:
         """The master's data in suitable units, without columns that are far from changing."""
