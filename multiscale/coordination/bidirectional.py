@@ -26,6 +26,7 @@ from typing import Protocol
 
 import numpy as np
 
+from multiscale.coordination.convergence import Step
 from multiscale.coordination.messages import Traffic
 from multiscale.coordination.parent import MasterPoint, Parent
 from multiscale.coordination.request import BadReplyError, Band, Reply, Request, checked
@@ -77,33 +78,6 @@ class Options:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method {self.method!r} is unknown; there are {METHODS}")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a negotiation, as the report shows it.
-
-    Attributes:
-        step, round: numbers; without late answers a step is a round.
-        cost: of the best feasible point [EUR/a]; bound: best proven lower bound [EUR/a].
-        answered: children that answered the present request so far.
-        messages, bytes: told so far, both ways.
-        seconds: since the start.
-    """
-
-    step: int
-    round: int
-    cost: float
-    bound: float
-    answered: int
-    messages: int
-    bytes: int
-    seconds: float
-
-    @property
-    def gap(self) -> float:
-        """(cost - bound) / |cost|."""
-        return (self.cost - self.bound) / max(abs(self.cost), 1.0)
 
 
 @dataclass
@@ -188,20 +162,19 @@ class Negotiation:
         parent: master program.
         expected: exchange the parent expects of each child [kW], (child, period): first prices, and what a child that says nothing gets.
         options: how.
-        first: price lists to ask in the first round, (list, child, period); default: nodal prices at the expected exchange.
+        first: price lists to ask in the first round beside the nodal prices at the expected exchange, (list, child, period).
     """
 
     def __init__(self, parent: Parent, expected: np.ndarray, options: Options, first: np.ndarray | None = None) -> None:
         self.parent, self.expected, self.options = parent, np.asarray(expected, dtype=float), options
         self.state = NegotiationState()
-        price = parent.price_of(self.expected) if first is None or options.method in ("admm", "hybrid") else None
-        lists = price[None] if first is None and price is not None else np.asarray(first)
-        self.state.prices = lists
-        self.state.centre = lists[0]
+        price = parent.price_of(self.expected)
+        self.state.prices = price[None] if first is None else np.concatenate([price[None], first])
+        self.state.centre = price
         for child in parent.names:
             self.state.known[child], self.state.silent[child] = [], 0
-        if price is not None and options.method in ("admm", "hybrid"):
-            self.state.beside = lists[0]
+        if options.method in ("admm", "hybrid"):
+            self.state.beside = price
 
     def run(
         self,

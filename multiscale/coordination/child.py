@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import highspy
 import numpy as np
 from scipy import sparse
 
 from multiscale.coordination.request import Reply, Request
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram
+from multiscale.programs.basis import start_from
 from multiscale.programs.quadratic import solve_quadratic
 
 
@@ -34,7 +34,7 @@ class ProgramChild:
         program: all parameters settled; output ``exchange`` (period) [kW] drawn from the parent. Energy at the boundary must be free in it.
         hours: hours of the year of each period [h/a].
 
-    An answer depends on the request and on ``basis`` alone, never on what was solved before: a worker that starts anew says the same.
+    Every answer starts from the optimal basis at one reference price, never from what was solved last: a worker that starts anew says the same.
     """
 
     def __init__(self, program: ParametricProgram, hours: np.ndarray) -> None:
@@ -46,21 +46,18 @@ class ProgramChild:
         effect = sparse.csr_matrix(self.exchange.T @ sparse.diags(self.hours))
         self.program = replace(program, parameters=price, B=sparse.csr_matrix((program.rows.size, t)), C=effect, d=np.zeros(t))
         self._compiled: CompiledProgram | None = None
+        self._reference: tuple[bytes, object] = (b"", None)
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the solver."""
-        return self.__dict__ | {"_compiled": None}
+        return self.__dict__ | {"_compiled": None, "_reference": (b"", None)}
 
-    def answer(self, request: Request, basis: bytes = b"") -> tuple[Reply, bytes]:
-        """Answer a request from a given basis; returns the reply and the basis to start from next time."""
-        if self._compiled is None:
-            self._compiled = CompiledProgram(self.program)
-        _restore(self._compiled, basis)
+    def answer(self, request: Request, reference: np.ndarray) -> Reply:
+        """Answer a request; ``reference`` [EUR/kWh], (period,), is the price whose basis every answer starts from."""
+        compiled = self._at_reference(np.asarray(reference, dtype=float))
         values, costs, profiles = [], [], []
-        for k, price in enumerate(request.prices):
-            solution = self._compiled.solve_optimal(price)
-            if k == 0:
-                basis = _kept(self._compiled)
+        for price in request.prices:
+            solution = compiled.solve_optimal(price)
             profile = self.exchange @ solution.x
             values.append(solution.bound)
             costs.append(solution.objective - float(self.hours * price @ profile))
@@ -70,7 +67,18 @@ class ProgramChild:
             if near is not None:
                 costs.append(near[0])
                 profiles.append(near[1])
-        return Reply(request.number, np.array(values), np.array(costs), np.array(profiles)), basis
+        return Reply(request.number, np.array(values), np.array(costs), np.array(profiles))
+
+    def _at_reference(self, price: np.ndarray) -> CompiledProgram:
+        if self._compiled is None:
+            self._compiled = CompiledProgram(self.program)
+        highs, key = self._compiled._highs, price.tobytes()  # noqa: SLF001  bases are a matter of the solver
+        if self._reference[0] != key:
+            start_from(highs, None)
+            self._compiled.solve_optimal(price)
+            self._reference = key, highs.getBasis()
+        start_from(highs, self._reference[1])
+        return self._compiled
 
     def _near(self, request: Request) -> tuple[float, np.ndarray] | None:
         """Own cost and profile of ``min f + h price'y + slope/2 h |y - target|^2``; made exactly feasible by staying in the program."""
@@ -119,22 +127,3 @@ class ProgramChild:
         solution = CompiledProgram(fixed).solve_optimal(np.zeros(t))
         cost = float(program.c0 @ solution.x) + program.d0
         return Settled(cost, solution.x, solution.y[:m])
-
-
-def _kept(compiled: CompiledProgram) -> bytes:
-    basis = compiled._highs.getBasis()  # noqa: SLF001  the basis is the one thing a solver remembers between requests
-    return np.array([int(s) for s in basis.col_status] + [int(s) for s in basis.row_status], dtype=np.int8).tobytes()
-
-
-_STATUS = {int(s): s for s in highspy.HighsBasisStatus.__members__.values()}
-
-
-def _restore(compiled: CompiledProgram, kept: bytes) -> None:
-    """Forget everything, then start from the given basis: whatever this process solved before has no effect."""
-    compiled._highs.clearSolver()  # noqa: SLF001
-    if kept:
-        status = [_STATUS[s] for s in np.frombuffer(kept, dtype=np.int8).tolist()]
-        basis = highspy.HighsBasis()
-        n = compiled.program.columns.size
-        basis.col_status, basis.row_status, basis.valid = status[:n], status[n:], True
-        compiled._highs.setBasis(basis)  # noqa: SLF001

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.coordination.bidirectional import Agreement, Children, Negotiation, Options, Step, band_of
+from multiscale.coordination.bidirectional import Agreement, Children, Negotiation, Options, band_of
 from multiscale.coordination.branch import Branch, Branches
 from multiscale.coordination.child import ProgramChild
+from multiscale.coordination.convergence import Step
 from multiscale.coordination.crew import EngineChildren
 from multiscale.coordination.engine import Engine
 from multiscale.coordination.messages import Traffic
 from multiscale.coordination.outcome import Outcome, transmission_cost
 from multiscale.coordination.parent import Parent
 from multiscale.coordination.request import Band
-from multiscale.coordination.top import top_parent
+from multiscale.coordination.top import TopProgram, top_parent
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import BEYOND, dso_reference, exchange_bounds, reference_exchange
 from multiscale.programs import ParametricProgram
@@ -31,6 +32,7 @@ class TreeNegotiation:
 
     Attributes:
         tree: programs of all nodes.
+        top: the TSO's program with the limits found so far.
         negotiation: of the TSO with its DSOs.
         branches: DSO -> branch (those with platforms).
         platforms: all platforms on the engine.
@@ -38,6 +40,7 @@ class TreeNegotiation:
     """
 
     tree: OperatingTree
+    top: TopProgram
     negotiation: Negotiation
     branches: dict[str, Branch]
     platforms: EngineChildren
@@ -107,9 +110,9 @@ def negotiation_of(tree: OperatingTree, engine: Engine, options: Options, first:
         branches[dso] = Branch(Parent(program, hours, below), own, expected, inner)
         platforms |= {c: platform_as_child(tree, c, dso) for c in own.children}
     expected = np.array([dso_reference(tree.system, d, tree.horizon, tree.fleets) for d in dsos])
-    parent = top_parent(tree.transmission, bands, expected)
-    top = Negotiation(parent, expected, options, first)
-    return TreeNegotiation(tree, top, branches, EngineChildren(engine, platforms, hours), EngineChildren(engine, plain, hours))
+    parent, program = top_parent(tree.transmission, bands, expected)
+    negotiation = Negotiation(parent, expected, options, first)
+    return TreeNegotiation(tree, program, negotiation, branches, EngineChildren(engine, platforms, hours), EngineChildren(engine, plain, hours))
 
 
 def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str = "bidirectional") -> Outcome:
@@ -143,4 +146,8 @@ def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str
     x, y = {c: s.x for c, s in settled.items()}, {c: s.y for c, s in settled.items()}
     rounds = agreement.history[-1].round
     prices = energy_price, platform_price
-    return Outcome(mechanism, cost + supply, agreement.bound, x, y, distribution_x, flows, {}, *prices, dispatch, supply, rounds, negotiated.traffic())
+    told = negotiated.traffic()
+    left_out = negotiated.excluded()
+    return Outcome(
+        mechanism, cost + supply, agreement.bound, x, y, distribution_x, flows, {}, *prices, dispatch, supply, rounds, told, agreement.history, left_out
+    )

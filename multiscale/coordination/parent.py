@@ -24,6 +24,7 @@ from scipy import sparse
 
 from multiscale.coordination.request import Band
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, ProgramError
+from multiscale.programs.basis import packed, start_from, unpacked
 from multiscale.programs.quadratic import solve_quadratic
 
 Extension = Callable[[np.ndarray, np.ndarray], "ParametricProgram | None"]
@@ -74,9 +75,17 @@ class Parent:
         self._given = np.zeros(0)
         self._take(program)
 
-    def __getstate__(self) -> dict[str, object]:
-        """Everything but the solvers: they are made anew where the object arrives."""
-        return self.__dict__ | {"_master": None, "_pricing": None}
+    def kept(self) -> dict[str, object]:
+        """What a checkpoint needs beside the program."""
+        bases = [packed(b) for b in self._bases]
+        return {"offers": (self.costs, self.profiles, self.offers), "bands": self.bands, "given": self._given, "bases": bases}
+
+    def restore(self, kept: Mapping[str, object], program: ParametricProgram | None = None) -> None:
+        """Take up what was kept; ``program`` replaces the present one where rows had been added to it."""
+        self._take(program or self.program)
+        self.costs, self.profiles, self.offers = kept["offers"]  # type: ignore[misc]
+        self.bands, self._given = kept["bands"], kept["given"]  # type: ignore[assignment]
+        self._bases = [unpacked(b) for b in kept["bases"]]  # type: ignore[attr-defined]
 
     # -- the parent's program ---------------------------------------------------------------------------------------
     def _take(self, program: ParametricProgram) -> None:
@@ -93,6 +102,7 @@ class Parent:
             self._given = np.zeros(len(self._other))
         self._master: highspy.Highs | None = None
         self._pricing: CompiledProgram | None = None
+        self._bases: list[highspy.HighsBasis | None] = [None, None]
 
     def under(self, parameters: np.ndarray | None) -> None:
         """Set the parameters beside the exchange (flat, in the program's order), such as the price from above."""
@@ -135,7 +145,7 @@ class Parent:
         self.costs[child], self.profiles[child] = [float(cost)], [np.array(profile, dtype=float)]
         self.offers[child] = self.offers[child][-1:] or [(-1, 0)]
         self.bands[child] = Band(np.array(profile, dtype=float), np.array(profile, dtype=float))
-        self._master, self._pricing = None, None
+        self._master, self._pricing, self._bases = None, None, [None, None]
 
     def _block(self, child: int) -> slice:
         t = len(self.hours)
@@ -195,12 +205,15 @@ class Parent:
 
     def _solve_master(self) -> MasterPoint:
         highs = self._compiled_master()
+        # From the last basis and nothing else, so that a negotiation taken up from a checkpoint goes on as if never interrupted.
+        start_from(highs, self._bases[0])
         highs.run()
         if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             highs.clearSolver()
             highs.run()
         if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             raise ProgramError(f"program {self.name!r} with the offers of its children ended {highs.modelStatusToString(highs.getModelStatus())}")
+        self._bases[0] = highs.getBasis()
         solution = highs.getSolution()
         n, m, periods = self.program.columns.size, self.program.rows.size, len(self.hours)
         values, duals = np.array(solution.col_value), np.array(solution.row_dual)
@@ -217,14 +230,14 @@ class Parent:
 
     def price_of(self, exchange: np.ndarray) -> np.ndarray:
         """Nodal prices [EUR/kWh] when the children draw the given exchange [kW], (child, period)."""
-        kept = self.costs, self.profiles, self._master, self._owner
+        kept = self.costs, self.profiles, self._bases
         self.costs = {c: [0.0] for c in self.names}
         self.profiles = {c: [exchange[i]] for i, c in enumerate(self.names)}
-        self._master = None
+        self._master, self._bases = None, [None, None]
         try:
             return self.best_mix().price
         finally:
-            self.costs, self.profiles, self._owner = kept[0], kept[1], kept[3]
+            self.costs, self.profiles, self._bases = kept
             self._master = None
 
     # -- the bound --------------------------------------------------------------------------------------------------
@@ -253,7 +266,10 @@ class Parent:
                     outputs={},
                 )
             )
+        highs = self._pricing._highs  # noqa: SLF001  as above
+        start_from(highs, self._bases[1])
         solution = self._pricing.solve_optimal(np.concatenate([np.asarray(price, dtype=float).ravel(), self._given]))
+        self._bases[1] = highs.getBasis()
         return solution.bound
 
     # -- next prices ------------------------------------------------------------------------------------------------

@@ -90,8 +90,8 @@ class TopProgram:
         return self.program() if fresh else None
 
 
-def top_parent(transmission: Transmission, bands: Mapping[str, Band], expected: np.ndarray) -> Parent:
-    """The TSO as a parent of its DSOs.
+def top_parent(transmission: Transmission, bands: Mapping[str, Band], expected: np.ndarray) -> tuple[Parent, TopProgram]:
+    """The TSO as a parent of its DSOs, and its program.
 
     Args:
         transmission: the TSO.
@@ -100,7 +100,7 @@ def top_parent(transmission: Transmission, bands: Mapping[str, Band], expected: 
     """
     top = TopProgram(transmission)
     top.watch(expected)
-    return Parent(top.program(), transmission.horizon.hours_per_year, bands, top.extend)
+    return Parent(top.program(), transmission.horizon.hours_per_year, bands, top.extend), top
 
 
 def _fixed(program: ParametricProgram, kept: np.ndarray) -> np.ndarray:
