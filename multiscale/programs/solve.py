@@ -13,7 +13,8 @@ import xarray as xr
 from scipy import sparse
 
 from multiscale.programs.program import ParametricProgram
-from multiscale.programs.quadratic import falls_forever, has_feasible_point, interior_point, residual
+from multiscale.programs.optimality import falls_forever, has_feasible_point, residual
+from multiscale.programs.quadratic import interior_point
 
 _INFINITY = highspy.kHighsInf
 
@@ -204,14 +205,14 @@ def _quadratic_again(program: ParametricProgram, p: np.ndarray, x: np.ndarray, y
     if feasible and falls_forever(program, p):
         return Termination.UNBOUNDED, x, y
     found = interior_point(program, p)
-    better = residual(program, p, *found)
-    if better > _QUADRATIC and residual(program, p, x, y) <= better:
+    better = np.inf if found is None else residual(program, p, *found)
+    if found is None or (better > _QUADRATIC and residual(program, p, x, y) <= better):
         found, better = (x, y), residual(program, p, x, y)
     return (Termination.OPTIMAL if better <= _LOOSE else Termination.ERROR), *found
 
 
 _QUADRATIC, _LOOSE = 1e-6, 1e-5
-"""Relative residual of the optimality conditions up to which HiGHS's answer to a quadratic one is taken, and the largest that counts as optimal."""
+"""Relative residual of the optimality conditions up to which HiGHS's answer to a quadratic program is taken; the largest that is optimal."""
 
 _LIMITS = (highspy.HighsModelStatus.kTimeLimit,)
 
