@@ -166,6 +166,11 @@ class CoordinationConfig(Settings):
     import_export_gap: float = quantity(0.0, "EUR/kWh", "import price minus export price beyond the tariff (signal=gap)", lower=0.0, upper=1.0)
     slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned profile (signal=profile)", lower=0.0, upper=10.0)
 
+    def settings(self) -> dict[str, object]:
+        """What the chosen mechanism takes, by the names of its arguments."""
+        taken: dict[str, dict[str, object]] = {"pricing": {"signal": self.signal, "gap": self.import_export_gap, "slope": self.slope}}
+        return taken.get(self.kind, {})
+
     @model_validator(mode="after")
     def _gap_given(self) -> CoordinationConfig:
         if self.signal == "gap" and self.import_export_gap == 0:
