@@ -166,10 +166,17 @@ class CoordinationConfig(Settings):
     import_export_gap: float = quantity(0.0, "EUR/kWh", "import price minus export price beyond the tariff (signal=gap)", lower=0.0, upper=1.0)
     slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned profile (signal=profile)", lower=0.0, upper=10.0)
 
+    forecast_error: float = quantity(0.0, "1", "standard deviation of the relative error of forecasts a day ahead", lower=0.0, upper=0.4)
+    forecast_seed: int = count(0, "seed of the forecast errors", 0, LARGEST_SEED)
+
     def settings(self) -> dict[str, object]:
         """What the chosen mechanism takes, by the names of its arguments."""
-        taken: dict[str, dict[str, object]] = {"pricing": {"signal": self.signal, "gap": self.import_export_gap, "slope": self.slope}}
-        return taken.get(self.kind, {})
+        forecast: dict[str, object] = {"forecast_error": self.forecast_error, "forecast_seed": self.forecast_seed}
+        taken: dict[str, dict[str, object]] = {
+            "integrated": {},
+            "pricing": {"signal": self.signal, "gap": self.import_export_gap, "slope": self.slope, **forecast},
+        }
+        return taken[self.kind]
 
     @model_validator(mode="after")
     def _gap_given(self) -> CoordinationConfig:

@@ -10,10 +10,9 @@ import numpy as np
 
 from multiscale.coordination.answer import Answer
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.mechanisms import MECHANISMS
 from multiscale.coordination.outcome import Outcome
-from multiscale.coordination.prepared import PreparedDay, operate_signals, realise_day, respond
+from multiscale.coordination.prepared import operate_signals, prepare_days, realise_day, respond
 from multiscale.coordination.pricing import flat_signals, retail_signals
 from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
 from multiscale.system import Economics, Fleet, LoadingLimits, System
@@ -65,34 +64,12 @@ def coordinate_days(
     """
     if mechanism not in MECHANISMS:
         raise ValueError(f"mechanism {mechanism!r} is unknown; there are {sorted(MECHANISMS)}")
-    trees, models = [], []
-    for k in range(len(horizon.days)):
-        day = horizon.day(k)
-        here = system.restricted(day)
-        today = {p: f.day(k) for p, f in fleets.items()}
-        one = {p: f.aggregate(np.full(f.size, p)) for p, f in today.items()}
-        trees.append(operating_tree(here, day, economics, today, design, market=market, limits=limits))
-        models.append(operating_tree(here, day, economics, one, design, networks=False, limits=limits))
-        if known is not None:
-            models[-1].transmission.learn(known)
-    names = [str(d.date()) for d in horizon.days]
-    optima = engine.map(_optima, {d: (tree, model) for d, tree, model in zip(names, trees, models, strict=True)})
-    prepared = [PreparedDay(d, tree, model, *optima[d]) for d, tree, model in zip(names, trees, models, strict=True)]
-    if known is not None:
-        for one in prepared:
-            one.tree.transmission.learn(known)
+    prepared = prepare_days(system, horizon, economics, fleets, design, engine, market=market, limits=limits, known=known)
     outcomes = MECHANISMS[mechanism](prepared, engine, **settings)
     if any("flat" not in found for found in outcomes):
         flat = operate_signals(prepared, [{"flat": flat_signals(p.tree, p.forecast)} for p in prepared], engine)
         outcomes = [one | other for one, other in zip(flat, outcomes, strict=True)]
     return [CoordinatedDay(p.tree, p.forecast, {"integrated": p.optimum} | found) for p, found in zip(prepared, outcomes, strict=True)]
-
-
-def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome]:
-    """Integrated optimum of the tree and of the parents' model of it; both share what is known of the transmission network."""
-    forecast = integrated_optimum(model)
-    tree.transmission.learn(model.transmission)
-    return integrated_optimum(tree), forecast
 
 
 def uncoordinated_days(

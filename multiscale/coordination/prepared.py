@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from multiscale.coordination.answer import Answer, answer_signals
 from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.messages import Signal
 from multiscale.coordination.outcome import Outcome
 from multiscale.coordination.realisation import realised
-from multiscale.operation import OperatingTree
+from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
+from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.timeline import Horizon
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,45 @@ class PreparedDay:
     model: OperatingTree
     optimum: Outcome
     forecast: Outcome
+
+
+def prepare_days(
+    system: System,
+    horizon: Horizon,
+    economics: Economics,
+    fleets: Mapping[str, Fleet],
+    design: Design,
+    engine: SerialEngine | DaskEngine,
+    *,
+    market: str = "community",
+    limits: LoadingLimits = LoadingLimits(),
+    known: Transmission | None = None,
+) -> list[PreparedDay]:
+    """Build every day's programs and find both optima; arguments as of ``coordinate_days``."""
+    trees, models = [], []
+    for k in range(len(horizon.days)):
+        day = horizon.day(k)
+        here = system.restricted(day)
+        today = {p: f.day(k) for p, f in fleets.items()}
+        one = {p: f.aggregate(np.full(f.size, p)) for p, f in today.items()}
+        trees.append(operating_tree(here, day, economics, today, design, market=market, limits=limits))
+        models.append(operating_tree(here, day, economics, one, design, networks=False, limits=limits))
+        if known is not None:
+            models[-1].transmission.learn(known)
+    names = [str(d.date()) for d in horizon.days]
+    optima = engine.map(_optima, {d: (tree, model) for d, tree, model in zip(names, trees, models, strict=True)})
+    prepared = [PreparedDay(d, tree, model, *optima[d]) for d, tree, model in zip(names, trees, models, strict=True)]
+    if known is not None:
+        for ready in prepared:
+            ready.tree.transmission.learn(known)
+    return prepared
+
+
+def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome]:
+    """Integrated optimum of the tree and of the parents' model of it; both share what is known of the transmission network."""
+    forecast = integrated_optimum(model)
+    tree.transmission.learn(model.transmission)
+    return integrated_optimum(tree), forecast
 
 
 def operate_signals(

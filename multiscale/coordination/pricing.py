@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors
+from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.messages import Signal
 from multiscale.coordination.outcome import Outcome
 from multiscale.coordination.prepared import PreparedDay, operate_signals
@@ -28,19 +30,42 @@ SIGNALS = ("price", "gap", "profile")
 
 
 def pricing(
-    days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine, *, signal: str = "profile", gap: float = 0.0, slope: float = 0.002
+    days: Sequence[PreparedDay],
+    engine: SerialEngine | DaskEngine,
+    *,
+    signal: str = "profile",
+    gap: float = 0.0,
+    slope: float = 0.002,
+    forecast_error: float = 0.0,
+    forecast_seed: int = 0,
 ) -> list[dict[str, Outcome]]:
-    """Operate every day by prices published once, beside the flat tariff.
+    """Operate every day by prices published once, beside the flat tariff (which knows the mean price of the day exactly).
 
     Args:
         days: prepared days.
-        engine: where the platforms answer.
+        engine: where the forecasts are made and the platforms answer.
         signal, gap, slope: see ``published_signals``.
+        forecast_error: standard deviation of the relative error of the parents' forecast [1]; see ``forecast``. At 0 they know the day.
+        forecast_seed: of the errors.
     """
+    forecasts = day_ahead(days, engine, ErrorModel(forecast_error, seed=forecast_seed))
     told = [
-        {"flat": flat_signals(day.tree, day.forecast), "pricing": published_signals(day.tree, day.forecast, signal, gap, slope)} for day in days
+        {"flat": flat_signals(day.tree, day.forecast), "pricing": published_signals(day.tree, forecast, signal, gap, slope)}
+        for day, forecast in zip(days, forecasts, strict=True)
     ]
     return operate_signals(days, told, engine)
+
+
+def day_ahead(days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine, error: ErrorModel) -> list[Outcome]:
+    """What the parents expect of every day, a day ahead: the integrated optimum of their model under their forecast."""
+    if error.size == 0:
+        return [day.forecast for day in days]
+    found = engine.map(_expected, {day.name: (day.model, day_errors(error, day.tree, day.name)) for day in days})
+    return [found[day.name] for day in days]
+
+
+def _expected(model: OperatingTree, errors: DayErrors) -> Outcome:
+    return integrated_optimum(errors.forecast(model))
 
 
 def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: float = 0.0, deviation_price: float = 0.0) -> dict[str, Signal]:
