@@ -88,12 +88,15 @@ class DayErrors:
     generation: Mapping[str, np.ndarray]
 
     def forecast(self, tree: OperatingTree, now: int | None = None) -> OperatingTree:
-        """The tree with demand and generation as forecast: a day ahead, or as seen from the start of period ``now``."""
+        """The tree with demand and generation as forecast: a day ahead, or as seen from the start of period ``now``.
+
+        A day ahead vehicles and heat pumps are forecast like other demand; during the day they have announced themselves.
+        """
         horizon = tree.horizon
         size = np.full(horizon.periods, self.model.size) if now is None else self.model.grown(horizon.periods, horizon.step_hours, now)
         demand = {node: 1.0 + size * e for node, e in self.demand.items()}
         generation = {node: 1.0 + size * e for node, e in self.generation.items()}
-        return scaled_tree(tree, demand, generation)
+        return scaled_tree(tree, demand, generation, announced=now is not None)
 
 
 def day_errors(model: ErrorModel, tree: OperatingTree, name: str) -> DayErrors:
@@ -106,14 +109,17 @@ def day_errors(model: ErrorModel, tree: OperatingTree, name: str) -> DayErrors:
     return DayErrors(model, dict(zip(nodes, drawn[0], strict=True)), dict(zip(nodes, drawn[1], strict=True)))
 
 
-def scaled_tree(tree: OperatingTree, demand: Mapping[str, np.ndarray], generation: Mapping[str, np.ndarray]) -> OperatingTree:
+def scaled_tree(
+    tree: OperatingTree, demand: Mapping[str, np.ndarray], generation: Mapping[str, np.ndarray], *, announced: bool = False
+) -> OperatingTree:
     """The tree with one participant per platform, its demand and generation multiplied node by node.
 
     Args:
         tree: model of the parents (one participant per platform, no low-voltage networks).
-        demand, generation: node -> factor [1], (period,); missing nodes stay as they are. Vehicles and heat pumps follow the demand.
+        demand, generation: node -> factor [1], (period,); missing nodes stay as they are.
+        announced: whether vehicles and heat pumps stay as they are too, rather than follow the demand.
     """
-    fleets = {p: scaled_fleet(f, demand.get(p, 1.0), generation.get(p, 1.0)) for p, f in tree.fleets.items()}
+    fleets = {p: scaled_fleet(f, demand.get(p, 1.0), generation.get(p, 1.0), announced=announced) for p, f in tree.fleets.items()}
     passive = [n for n in (tree.system.top, *tree.distribution) if n in demand or n in generation]
     system = _scaled_passive(tree.system, tree.horizon, passive, demand, generation)
     other = operating_tree(system, tree.horizon, tree.economics, fleets, tree.design, networks=False, limits=tree.limits)
@@ -121,10 +127,11 @@ def scaled_tree(tree: OperatingTree, demand: Mapping[str, np.ndarray], generatio
     return other
 
 
-def scaled_fleet(fleet: Fleet, demand: np.ndarray | float, generation: np.ndarray | float) -> Fleet:
-    """The fleet with inflexible demand, vehicles and heat pumps times one factor and PV times another, (period,)."""
+def scaled_fleet(fleet: Fleet, demand: np.ndarray | float, generation: np.ndarray | float, *, announced: bool = False) -> Fleet:
+    """The fleet with demand (inflexible, and vehicles and heat pumps unless ``announced``) times one factor and PV times another, (period,)."""
     data = fleet.data.copy(deep=True)
-    for name, factor in (("demand", demand), ("ev", demand), ("heat_pump", demand), ("pv", generation)):
+    flexible = 1.0 if announced else demand
+    for name, factor in (("demand", demand), ("ev", flexible), ("heat_pump", flexible), ("pv", generation)):
         data[name].values *= factor
     return Fleet(fleet.node, fleet.horizon, data)
 

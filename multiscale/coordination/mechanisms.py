@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.hybrid import hybrid
 from multiscale.coordination.outcome import Outcome
+from multiscale.coordination.predictive import predictive
 from multiscale.coordination.prepared import PreparedDay
 from multiscale.coordination.pricing import pricing
 
@@ -21,4 +23,6 @@ def integrated(days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine) -
 MECHANISMS: dict[str, Mechanism] = {
     "integrated": integrated,
     "pricing": pricing,
+    "predictive": predictive,
+    "hybrid": hybrid,
 }

@@ -4,7 +4,7 @@ Every parent runs its own dispatch day ahead with a model of its children (their
 nodal prices it finds. Children answer with what is best for them; what they then draw is served, and paid for, whatever was forecast:
 the DSO re-dispatches its own flexibility, sheds or curtails where the network cannot carry it, and the TSO dispatches the rest.
 
-Signals: ``price`` publishes the nodal price alone; ``gap`` adds half a gap to the import price and takes it off the export price;
+Signals: ``probabilistic`` dispatches scenarios around the forecast, see ``expected``; ``price`` publishes the nodal price alone; ``gap`` adds half a gap to the import price and takes it off the export price;
 ``profile`` publishes the planned exchange beside the price and charges a small price for deviating from it, which settles ties between
 equally cheap schedules (the reason why a price alone makes children herd).
 
@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.expected import expected_signals, scenario_optima
 from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors
 from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.messages import Signal
@@ -26,7 +27,7 @@ from multiscale.coordination.prepared import PreparedDay, operate_signals
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import BEYOND, connection_limits
 
-SIGNALS = ("price", "gap", "profile")
+SIGNALS = ("price", "gap", "profile", "probabilistic")
 
 
 def pricing(
@@ -36,6 +37,7 @@ def pricing(
     signal: str = "profile",
     gap: float = 0.0,
     slope: float = 0.002,
+    scenarios: int = 10,
     forecast_error: float = 0.0,
     forecast_seed: int = 0,
 ) -> list[dict[str, Outcome]]:
@@ -44,15 +46,21 @@ def pricing(
     Args:
         days: prepared days.
         engine: where the forecasts are made and the platforms answer.
-        signal, gap, slope: see ``published_signals``.
+        signal, gap, slope: see ``published_signals``; ``probabilistic`` is that of ``expected``, with the slope on leaving its plan.
+        scenarios: number of them around the forecast, for ``probabilistic``.
         forecast_error: standard deviation of the relative error of the parents' forecast [1]; see ``forecast``. At 0 they know the day.
         forecast_seed: of the errors.
     """
-    forecasts = day_ahead(days, engine, ErrorModel(forecast_error, seed=forecast_seed))
-    told = [
-        {"flat": flat_signals(day.tree, day.forecast), "pricing": published_signals(day.tree, forecast, signal, gap, slope)}
-        for day, forecast in zip(days, forecasts, strict=True)
-    ]
+    error = ErrorModel(forecast_error, seed=forecast_seed)
+    if signal == "probabilistic" and error.size > 0:
+        found = engine.map(_scenarios, {day.name: (day.model, day_errors(error, day.tree, day.name), scenarios) for day in days})
+        published = [expected_signals(day.tree, found[day.name], slope) for day in days]
+    elif signal == "probabilistic":
+        published = [expected_signals(day.tree, [day.forecast], slope) for day in days]
+    else:
+        forecasts = day_ahead(days, engine, error)
+        published = [published_signals(day.tree, forecast, signal, gap, slope) for day, forecast in zip(days, forecasts, strict=True)]
+    told = [{"flat": flat_signals(day.tree, day.forecast), "pricing": signals} for day, signals in zip(days, published, strict=True)]
     return operate_signals(days, told, engine)
 
 
@@ -68,18 +76,22 @@ def _expected(model: OperatingTree, errors: DayErrors) -> Outcome:
     return integrated_optimum(errors.forecast(model))
 
 
+def _scenarios(model: OperatingTree, errors: DayErrors, count: int) -> list[Outcome]:
+    return scenario_optima(errors.forecast(model), errors.model, count)
+
+
 def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: float = 0.0, deviation_price: float = 0.0) -> dict[str, Signal]:
     """What every platform is told, from the parents' forecast.
 
     Args:
         tree: programs of all nodes.
         forecast: operation the parents expect (integrated optimum with one participant per platform).
-        kind: one of SIGNALS.
+        kind: one of SIGNALS that come from one forecast.
         gap: import price less export price [EUR/kWh] under ``gap``.
         deviation_price: of leaving the planned exchange [EUR/kWh] under ``profile``.
     """
-    if kind not in SIGNALS:
-        raise ValueError(f"signal {kind!r} is unknown; there are {SIGNALS}")
+    if kind not in SIGNALS or kind == "probabilistic":
+        raise ValueError(f"signal {kind!r} is unknown; there are {SIGNALS[:-1]} from one forecast, and {SIGNALS[-1]!r} from scenarios")
     half = gap / 2 if kind == "gap" else 0.0
     off = deviation_price if kind == "profile" else 0.0
     signals = {}

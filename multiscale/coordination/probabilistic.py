@@ -295,7 +295,7 @@ class _Hour:
             self._compiled = None
 
     def _program(self) -> CompiledProgram:
-        """min price'x  s.t.  -M S x <= -excess,  0 <= x <= amount."""
+        """Least price'x  s.t.  -M S x <= -excess,  0 <= x <= amount."""
         builder = ProgramBuilder("relief of the feeder")
         rows = {"limit": np.arange(len(self.monitored))}
         room = builder.add_parameters("room", rows, unit="kW", description="what is left below the limit, negative where it is exceeded")
