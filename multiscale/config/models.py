@@ -164,14 +164,15 @@ class CoordinationConfig(Settings):
         description="pricing: prices published once, downwards; predictive: no message; hybrid: negotiation at times, prediction between; "
         "integrated: one program",
     )
-    signal: Literal["price", "gap", "profile", "probabilistic"] = Field(
+    signal: Literal["price", "gap", "profile", "probabilistic", "hedged"] = Field(
         "profile",
         description="what is published: a price; import and export prices with a gap; prices with a planned profile and a slope; "
-        "the same from scenarios around the forecast",
+        "the same from scenarios around the forecast; or guarding against errors of the forecast",
     )
     import_export_gap: float = quantity(0.0, "EUR/kWh", "import price minus export price beyond the tariff (signal=gap)", lower=0.0, upper=1.0)
     slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned (or usual) profile", lower=0.0, upper=10.0)
     scenarios: int = count(10, "number of scenarios around the forecast (signal=probabilistic)", 2, 1000)
+    coverage: float = quantity(2.0, "1", "standard deviations of the forecast error guarded against (signal=hedged)", lower=0.0, upper=5.0)
     period: float = quantity(6.0, "h", "time from one negotiation to the next (kind=hybrid)", above=0.0, upper=24.0)
     model: Literal["explicit", "learned"] = Field("explicit", description="what a platform learns of the price: Kalman filter or ridge regression")
     history_days: int = count(10, "past days that platforms have learned from (kind=predictive, hybrid)", 0, 366)
@@ -183,10 +184,11 @@ class CoordinationConfig(Settings):
     def settings(self) -> dict[str, object]:
         """What the chosen mechanism takes, by the names of its arguments."""
         forecast: dict[str, object] = {"forecast_error": self.forecast_error, "forecast_seed": self.forecast_seed}
+        many = {"scenarios": self.scenarios, "coverage": self.coverage}
         learning = {"model": self.model, "history_days": self.history_days, "variation": self.variation, "slope": self.slope}
         taken: dict[str, dict[str, object]] = {
             "integrated": {},
-            "pricing": {"signal": self.signal, "gap": self.import_export_gap, "slope": self.slope, "scenarios": self.scenarios, **forecast},
+            "pricing": {"signal": self.signal, "gap": self.import_export_gap, "slope": self.slope, **many, **forecast},
             "predictive": {**learning, **forecast},
             "hybrid": {"period": self.period, **learning, **forecast},
         }

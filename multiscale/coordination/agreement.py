@@ -1,15 +1,16 @@
 """Uncertainty by agreement: how much of its forecast error each level keeps, and how much it hands upward, at which price.
 
-The error of node i's exchange has standard deviation s_i [kW]. A node keeps a share of every deviation and covers it with its own flexibility, and hands the rest
-to its parent: kept r_i plus handed u_i make s_i. The parent is left with the sum of what its children hand it, which is less than the sum of the
-parts unless they are fully correlated:
+The error of node i's exchange has standard deviation s_i [kW]. A node keeps a share of every deviation and covers it with its own
+flexibility, and hands the rest to its parent: kept r_i plus handed u_i make s_i. The parent is left with the sum of what its children hand
+it, which is less than the sum of the parts unless they are fully correlated:
 
     s_n = sqrt(u'R u)      R: correlation of the children's errors
     min  sum_n c_n(z r_n)    s.t.  r_n + u_n = s_n,   r, u >= 0,   nothing is handed on above the top
 
-``c_n`` is the cost of holding flexibility, convex and piecewise linear (steps of amount and price); z standard deviations are covered. The problem is convex
-and solved by tangents of the norm to a certified gap. The **price** of handing over, mu_n (R u)_i / s_n with mu_n the marginal cost of uncertainty at the parent, is
-what one unit more would cost there. Since the norm is homogeneous, payments sum to mu_n s_n (Euler), which covers the parent's cost.
+``c_n`` is the cost of holding flexibility, convex and piecewise linear (steps of amount and price); z standard deviations are covered. The
+problem is convex and solved by tangents of the norm to a certified gap. The **price** of handing over, mu_n (R u)_i / s_n with mu_n the
+marginal cost of uncertainty at the parent, is what one unit more would cost there. Since the norm is homogeneous, payments sum to mu_n s_n
+(Euler), which covers the parent's cost.
 
 A message upward carries the band (quantiles of the exchange: plan +- z s) and the amount handed over; the one downward its price.
 
@@ -106,7 +107,7 @@ def agree(
     for _ in range(rounds):
         handed, value = _master(levels, at, children, tangents, correlation, coverage)
         bound = max(bound, value)
-        kept, burden, handed = _evaluate(levels, at, children, correlation, handed)
+        kept, burden, handed = _evaluate(levels, children, correlation, handed)
         cost = sum(holding_cost(level, coverage * kept[k]) for k, level in enumerate(levels))
         if best is None or cost < best[0]:
             best = (cost, handed, burden)
@@ -151,7 +152,8 @@ def holding_cost(level: Level, power: float) -> float:
         cost += used * float(level.price[k]) if used > 0 else 0.0
         left -= used
     if left > 1e-6 * max(power, 1.0):
-        raise ValueError(f"node {level.name!r} has {level.amount.sum():g} kW of flexibility, {power:g} kW are needed; add a last resort of any amount")
+        has = level.amount.sum()
+        raise ValueError(f"node {level.name!r} has {has:g} kW of flexibility, {power:g} kW are needed; add a last resort of any amount")
     return cost
 
 
@@ -208,13 +210,14 @@ def _master(
             gradient = matrix @ v / aggregated(v, matrix)
             terms: list[Term] = [(gradient[1:][None, :], handed[below][None, :]), (-1.0, burden[[at[name]]][:, None])]
             own_part = -gradient[0] * levels[at[name]].deviation
-            builder.add_rows(f"tangent {j} of {name}", {"node": np.array([name])}, terms, "<=", own_part, unit="kW", description="tangent of the norm")
+            axes = {"node": np.array([name])}
+            builder.add_rows(f"tangent {j} of {name}", axes, terms, "<=", own_part, unit="kW", description="tangent of the norm")
     solution = solve(builder.build())
     return solution.primal("handed").values, solution.bound
 
 
 def _evaluate(
-    levels: Sequence[Level], at: Mapping[str, int], children: Mapping[str, list[int]], correlation: Mapping[str, np.ndarray], handed: np.ndarray
+    levels: Sequence[Level], children: Mapping[str, list[int]], correlation: Mapping[str, np.ndarray], handed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Kept and borne standard deviations [kW] for given amounts handed over, children first; nobody hands over more than it bears."""
     burden, given = np.zeros(len(levels)), np.maximum(handed, 0.0)

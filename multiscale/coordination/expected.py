@@ -1,13 +1,24 @@
-"""Published prices from a probabilistic dispatch of the whole tree: the integrated optimum of every scenario of the parents' forecast.
+"""Published prices from a probabilistic dispatch of the whole tree.
+
+**Expected prices** (``probabilistic``): the integrated optimum of every scenario of the parents' forecast, and
 
     price_c,t = E lambda_c,t       gap_t / 2 = max(0, sum_c Cov(lambda_c,t, y_c,t)) / sum_c E|y_c,t|        (c: platforms of a DSO)
 
-``lambda`` are nodal prices and ``y`` exchanges of the scenarios. The gap is what a price fixed in advance fails to collect: with V the cost of
-everything above, ``lambda_s`` is a subgradient of V at ``y_s``, so ``E[revenue] = E lambda'y - Cov + gap revenue >= E V(y) - V(0)``: the parent's expected
-surplus is not negative (the same rule as for a feeder, see ``probabilistic``). Under certainty it closes.
+``lambda`` are nodal prices and ``y`` exchanges of the scenarios. The gap is what a price fixed in advance fails to collect: with V the
+cost of everything above, ``lambda_s`` is a subgradient of V at ``y_s``, so ``E revenue = E lambda'y - Cov + gap revenue >= E V(y) - V(0)``: the
+parent's expected surplus is not negative (the same rule as for a feeder, see ``probabilistic``). Under certainty it closes. With the prices go
+the planned exchange (the mean of the scenarios) and, where a line above is full in some scenario, a limit: the mean exchange of those scenarios.
 
-With the prices go the planned exchange (the mean of the scenarios) and, where a line above is full in some scenario, a limit: the mean exchange of
-those scenarios, in which the platforms together fill the line.
+**Hedged prices** (``hedged``): in every scenario the optimum knows what comes and avoids congestion cheaply; a price fixed in advance cannot follow,
+and where it fails customers are cut off. The two errors cost very differently: a moved kWh some ct, one not served the value of lost load. So
+the parent prices congestion at the net load that is rarely exceeded (the rule of the newsvendor: with probability cost of moving / value of
+lost load), by three dispatches: of the forecast, and of all net loads ``coverage`` standard deviations above and below it:
+
+    price_c = lambda_dso(forecast) + max(0, kappa_c(high)) + min(0, kappa_c(low)),      kappa_c = lambda_c - lambda_dso
+
+beside the plan of the forecast, with a small price on leaving it. No connection is limited beyond its own rating.
+
+Source of the newsvendor's rule: Arrow, Harris and Marschak, Econometrica 19 (1951) 250-272.
 """
 
 from __future__ import annotations
@@ -68,6 +79,33 @@ def expected_signals(tree: OperatingTree, scenarios: Sequence[Outcome], deviatio
             least = np.minimum(least, _where_full(above[:, k] < -CONGESTED, np.maximum(-drawn[:, k], 0.0)))
             charge = tree.design.network_charge.get(dso, 0.0)
             signals[child] = Signal(mid + half, mid - half, charge, most, least, plan, deviation_price)
+    return signals
+
+
+def hedge_optima(forecast: OperatingTree, error: ErrorModel, coverage: float) -> tuple[Outcome, Outcome, Outcome]:
+    """Integrated optimum of the forecast, and of all net loads so many standard deviations above and below it."""
+    nodes = [forecast.system.top, *forecast.distribution, *forecast.platforms]
+    more = 1.0 + min(coverage * error.size, 1.0) * np.ones(forecast.horizon.periods)
+    less = 2.0 - more
+    found = [integrated_optimum(forecast)]
+    for demand, generation in ((more, less), (less, more)):
+        tree = scaled_tree(forecast, dict.fromkeys(nodes, demand), dict.fromkeys(nodes, generation))
+        tree.transmission.learn(forecast.transmission)
+        found.append(integrated_optimum(tree))
+    return found[0], found[1], found[2]
+
+
+def hedged_signals(tree: OperatingTree, optima: tuple[Outcome, Outcome, Outcome], deviation_price: float) -> dict[str, Signal]:
+    """Prices and plan for every platform that guard against congestion; ``optima`` as of ``hedge_optima``."""
+    forecast, high, low = optima
+    signals = {}
+    for dso, own in tree.distribution.items():
+        limits = connection_limits(tree, dso)
+        for child in own.children:
+            above, below = (o.platform_price[child] - o.energy_price[dso] for o in (high, low))
+            price = forecast.energy_price[dso] + np.maximum(above, 0.0) + np.minimum(below, 0.0)
+            charge = tree.design.network_charge.get(dso, 0.0)
+            signals[child] = Signal(price, price, charge, *limits[child], forecast.exchange[child], deviation_price)
     return signals
 
 

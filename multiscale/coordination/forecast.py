@@ -103,8 +103,7 @@ def day_errors(model: ErrorModel, tree: OperatingTree, name: str) -> DayErrors:
     """Draw the errors of a day; every day has its own, given by the seed and its name."""
     nodes = [tree.system.top, *tree.distribution, *tree.platforms]
     horizon = tree.horizon
-    own = int.from_bytes(name.encode(), "little") % 2**32
-    seed = int(np.random.SeedSequence([model.seed, own]).generate_state(1)[0])
+    seed = int(np.random.SeedSequence([model.seed, *name.encode()]).generate_state(1)[0])
     drawn = [ErrorModel(model.size, model.common, model.hourly, seed + k).draw(len(nodes), horizon.periods, horizon.step_hours, 1)[0] for k in (0, 1)]
     return DayErrors(model, dict(zip(nodes, drawn[0], strict=True)), dict(zip(nodes, drawn[1], strict=True)))
 

@@ -1,14 +1,15 @@
 """Hybrid coordination: negotiation every so many hours, prediction between.
 
-At the hours of negotiation the parents' model is brought up to date with the forecasts of that time and ``negotiate`` finds prices and plans, which hold from
-then on. Between, nothing is sent: each platform corrects the price it was told by what it has learned of how the price follows its own net load,
+At the hours of negotiation the parents' model is brought up to date with the forecasts of that time and ``negotiate`` finds prices and
+plans, which hold from then on. Between, nothing is sent: each platform corrects the price it was told by what it has learned of how the
+price follows its own net load,
 
     price_t(now) = negotiated_t + slope (z_t(now) - z_t(negotiation)),       planned_t likewise by its own net load
 
 as its own forecast changes. A period of a day leaves one negotiation and prediction after it; a period of one step is negotiation alone.
 
-``negotiate`` is any function from the parents' model to an outcome whose prices and exchanges are what was agreed; the integrated optimum of the model
-stands in for it: what a negotiation that runs to its end agrees upon.
+``negotiate`` is any function from the parents' model to an outcome whose prices and exchanges are what was agreed; the integrated optimum
+of the model stands in for it: what a negotiation that runs to its end agrees upon.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors
 from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.messages import Signal, Traffic
 from multiscale.coordination.outcome import Outcome
-from multiscale.coordination.predictive import Experience, learn_from_past, own_view, retail
+from multiscale.coordination.predictive import Experience, learn_from_day, learn_from_past, own_view, retail
 from multiscale.coordination.prepared import PreparedDay
 from multiscale.coordination.pricing import published_signals
 from multiscale.coordination.response import OwnView
-from multiscale.coordination.simulation import play_day
+from multiscale.coordination.simulation import PlayedDay, play_day
 from multiscale.operation import OperatingTree
 
 Negotiate = Callable[[OperatingTree], Outcome]
@@ -64,6 +65,10 @@ class HybridPolicy:
             _count(traffic, agreed, tree)
             return self._agreed
         return {c: self._corrected(c, views[c]) for c in tree.platforms}
+
+    def after(self, day: PreparedDay, played: PlayedDay) -> None:
+        """See ``simulation.Policy``: every platform learns from what it was settled at."""
+        learn_from_day(self.experience, day, played)
 
     def _corrected(self, platform: str, view: OwnView) -> Signal:
         told = self._agreed[platform]

@@ -1,9 +1,9 @@
 """Predictive coordination: no message; every platform carries a model of the price its exchange will be settled at.
 
-Offline, the platforms live through past days in simulation, each operating on its own prediction; the networks carry what comes, and every platform measures
-the marginal price it is settled at (``settlement``) and learns from it (``response``). In operation they play the day forward with a receding horizon
-(``simulation``), predicting anew as their own forecast becomes better, and keep to the course they have learned to be usual for them at a small price
-on leaving it, so that equally cheap schedules do not make all of them move at once.
+Offline, the platforms live through past days in simulation, each operating on its own prediction; the networks carry what comes, and every
+platform measures the marginal price it is settled at (``settlement``) and learns from it (``response``). In operation they play the day
+forward with a receding horizon (``simulation``), predicting anew as their own forecast becomes better, and keep to the course they have
+learned to be usual for them at a small price on leaving it, so that equally cheap schedules do not make all of them move at once.
 
 A past day is the day's system with demand and generation of every node off by ``variation`` (standard deviation, correlated over nodes and time).
 Averaging what was measured over days makes the predictions settle instead of chasing each other (fictitious play).
@@ -25,7 +25,7 @@ from multiscale.coordination.outcome import Outcome
 from multiscale.coordination.prepared import PreparedDay
 from multiscale.coordination.response import PRICE_MODELS, OwnView, PriceModel
 from multiscale.coordination.settlement import Upstream
-from multiscale.coordination.simulation import play_day
+from multiscale.coordination.simulation import PlayedDay, play_day
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits, reference_exchange
 from multiscale.programs import CompiledProgram
@@ -125,6 +125,18 @@ class PredictivePolicy:
                 view = own_view(tree.fleets[c], size * errors.demand[c], size * errors.generation[c])
                 told[c] = self.experience[c].signal(view, charge, self._limits[c], self.slope)
         return told
+
+    def after(self, day: PreparedDay, played: PlayedDay) -> None:
+        """See ``simulation.Policy``: every platform learns from what it was settled at."""
+        learn_from_day(self.experience, day, played)
+
+
+def learn_from_day(experience: Mapping[str, Experience], day: PreparedDay, played: PlayedDay) -> None:
+    """Every platform measures what it drew and the marginal price it was settled at."""
+    drawn = {p: played.outcome.exchange[p] for p in day.tree.platforms}
+    _, price = Upstream(day.tree).cost(drawn)
+    for p, known in experience.items():
+        known.add(own_view(day.tree.fleets[p]), drawn[p], price[p])
 
 
 def predictive(

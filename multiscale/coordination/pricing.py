@@ -4,9 +4,10 @@ Every parent runs its own dispatch day ahead with a model of its children (their
 nodal prices it finds. Children answer with what is best for them; what they then draw is served, and paid for, whatever was forecast:
 the DSO re-dispatches its own flexibility, sheds or curtails where the network cannot carry it, and the TSO dispatches the rest.
 
-Signals: ``probabilistic`` dispatches scenarios around the forecast, see ``expected``; ``price`` publishes the nodal price alone; ``gap`` adds half a gap to the import price and takes it off the export price;
+Signals: ``price`` publishes the nodal price alone; ``gap`` adds half a gap to the import price and takes it off the export price;
 ``profile`` publishes the planned exchange beside the price and charges a small price for deviating from it, which settles ties between
-equally cheap schedules (the reason why a price alone makes children herd).
+equally cheap schedules (the reason why a price alone makes children herd). ``probabilistic`` and ``hedged`` come from several dispatches
+around a forecast that may be wrong, see ``expected``.
 
 Source: the unidirectional mechanism of Morstyn, Savelli and Hepburn, One Earth 4 (2021) 690-705.
 """
@@ -14,11 +15,12 @@ Source: the unidirectional mechanism of Morstyn, Savelli and Hepburn, One Earth 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.coordination.expected import expected_signals, scenario_optima
+from multiscale.coordination.expected import expected_signals, hedge_optima, hedged_signals, scenario_optima
 from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors
 from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.messages import Signal
@@ -27,7 +29,8 @@ from multiscale.coordination.prepared import PreparedDay, operate_signals
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import BEYOND, connection_limits
 
-SIGNALS = ("price", "gap", "profile", "probabilistic")
+SIGNALS = ("price", "gap", "profile")
+"""Signals that come from one forecast; ``probabilistic`` and ``hedged`` come from several."""
 
 
 def pricing(
@@ -38,6 +41,7 @@ def pricing(
     gap: float = 0.0,
     slope: float = 0.002,
     scenarios: int = 10,
+    coverage: float = 2.0,
     forecast_error: float = 0.0,
     forecast_seed: int = 0,
 ) -> list[dict[str, Outcome]]:
@@ -46,38 +50,38 @@ def pricing(
     Args:
         days: prepared days.
         engine: where the forecasts are made and the platforms answer.
-        signal, gap, slope: see ``published_signals``; ``probabilistic`` is that of ``expected``, with the slope on leaving its plan.
-        scenarios: number of them around the forecast, for ``probabilistic``.
-        forecast_error: standard deviation of the relative error of the parents' forecast [1]; see ``forecast``. At 0 they know the day.
-        forecast_seed: of the errors.
+        signal, gap, slope: see ``published_signals``; ``probabilistic`` and ``hedged`` are those of ``expected``, with the slope on leaving
+        their plan. scenarios: number of them around the forecast, for ``probabilistic``. coverage: standard deviations of the forecast
+        error that are guarded against, for ``hedged``. forecast_error: standard deviation of the relative error of the parents' forecast
+        [1]; see ``forecast``. At 0 they know the day. forecast_seed: of the errors.
     """
     error = ErrorModel(forecast_error, seed=forecast_seed)
-    if signal == "probabilistic" and error.size > 0:
-        found = engine.map(_scenarios, {day.name: (day.model, day_errors(error, day.tree, day.name), scenarios) for day in days})
-        published = [expected_signals(day.tree, found[day.name], slope) for day in days]
-    elif signal == "probabilistic":
-        published = [expected_signals(day.tree, [day.forecast], slope) for day in days]
-    else:
-        forecasts = day_ahead(days, engine, error)
-        published = [published_signals(day.tree, forecast, signal, gap, slope) for day, forecast in zip(days, forecasts, strict=True)]
-    told = [{"flat": flat_signals(day.tree, day.forecast), "pricing": signals} for day, signals in zip(days, published, strict=True)]
-    return operate_signals(days, told, engine)
+    sent = Publication(signal, gap, slope, scenarios, coverage)
+    published = engine.map(sent.signals, {day.name: (day, day_errors(error, day.tree, day.name)) for day in days})
+    return operate_signals(days, [{"flat": flat_signals(day.tree, day.forecast), "pricing": published[day.name]} for day in days], engine)
 
 
-def day_ahead(days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine, error: ErrorModel) -> list[Outcome]:
-    """What the parents expect of every day, a day ahead: the integrated optimum of their model under their forecast."""
-    if error.size == 0:
-        return [day.forecast for day in days]
-    found = engine.map(_expected, {day.name: (day.model, day_errors(error, day.tree, day.name)) for day in days})
-    return [found[day.name] for day in days]
+@dataclass(frozen=True)
+class Publication:
+    """What is published a day ahead, by which rule; see ``pricing`` for the attributes."""
 
+    signal: str = "profile"
+    gap: float = 0.0
+    slope: float = 0.002
+    scenarios: int = 10
+    coverage: float = 2.0
 
-def _expected(model: OperatingTree, errors: DayErrors) -> Outcome:
-    return integrated_optimum(errors.forecast(model))
-
-
-def _scenarios(model: OperatingTree, errors: DayErrors, count: int) -> list[Outcome]:
-    return scenario_optima(errors.forecast(model), errors.model, count)
+    def signals(self, day: PreparedDay, errors: DayErrors) -> dict[str, Signal]:
+        """Signals of a day under the parents' forecast of it, platform -> signal."""
+        certain = errors.model.size == 0
+        if self.signal == "probabilistic":
+            optima = [day.forecast] if certain else scenario_optima(errors.forecast(day.model), errors.model, self.scenarios)
+            return expected_signals(day.tree, optima, self.slope)
+        if self.signal == "hedged":
+            hedge = (day.forecast,) * 3 if certain else hedge_optima(errors.forecast(day.model), errors.model, self.coverage)
+            return hedged_signals(day.tree, (hedge[0], hedge[1], hedge[2]), self.slope)
+        forecast = day.forecast if certain else integrated_optimum(errors.forecast(day.model))
+        return published_signals(day.tree, forecast, self.signal, self.gap, self.slope)
 
 
 def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: float = 0.0, deviation_price: float = 0.0) -> dict[str, Signal]:
@@ -86,12 +90,12 @@ def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: fl
     Args:
         tree: programs of all nodes.
         forecast: operation the parents expect (integrated optimum with one participant per platform).
-        kind: one of SIGNALS that come from one forecast.
+        kind: one of SIGNALS.
         gap: import price less export price [EUR/kWh] under ``gap``.
         deviation_price: of leaving the planned exchange [EUR/kWh] under ``profile``.
     """
-    if kind not in SIGNALS or kind == "probabilistic":
-        raise ValueError(f"signal {kind!r} is unknown; there are {SIGNALS[:-1]} from one forecast, and {SIGNALS[-1]!r} from scenarios")
+    if kind not in SIGNALS:
+        raise ValueError(f"signal {kind!r} is unknown; there are {(*SIGNALS, 'probabilistic', 'hedged')}")
     half = gap / 2 if kind == "gap" else 0.0
     off = deviation_price if kind == "profile" else 0.0
     signals = {}

@@ -20,9 +20,9 @@ What holds by construction:
 - *Export price <= import price*: u- <= u+, a >= 0, and g >= 0, since a subgradient is monotone: E kappa_s'e_s = E (kappa(m + e) - kappa(m))'e >= 0.
 - *Certainty*: e = 0 gives g = 0, so the gap is the upstream spread plus 2 a_n, the losses. Congestion moves both prices alike.
 - *Fees*: fee(m -> n) + fee(n -> m) = 2 u+ w(m, n) >= 0, the losses between the two: antisymmetric up to losses.
-- *Expected surplus of the operator >= 0*: by convexity kappa_s'd_s >= K(d_s) - K(0), so E k'd = E kappa_s'd_s - E kappa_s'e_s >= E K - K(0) - E kappa_s'e_s;
-  what customers pay upstream prices for covers the purchase (u+ d+ - u- d- is subadditive); a_n pays the losses of the forecast since
-  E|d| >= |m|; g pays what is left: covariance of price and load, and losses of the variance.
+- *Expected surplus of the operator >= 0*: by convexity kappa_s'd_s >= K(d_s) - K(0), so E k'd = E kappa_s'd_s - E kappa_s'e_s >= E K - K(0)
+  - E kappa_s'e_s; what customers pay upstream prices for covers the purchase (u+ d+ - u- d- is subadditive); a_n pays the losses of the
+  forecast since E|d| >= |m|; g pays what is left: covariance of price and load, and losses of the variance.
 - *The gap grows with the variance*: for d = m + size e with errors symmetric about zero (pairs e, -e), (E kappa'e)/size and the variance over size
   do not decrease with size (monotone operator along a ray; K(0) = 0 wherever nothing drawn is feasible), and E|m + size e| / size does not increase
   (even and convex in 1/size), so their ratio g does not decrease. a_n does not depend on it.
@@ -31,8 +31,8 @@ What holds by construction:
   what a trade can be worth is never negative.
 
 Prices alone leave extremes to the last resort. With them goes an **envelope**, limits of import and export per bus and hour, for the buses
-that count in a limit that is exceeded in some scenario: on the way from the relieved forecast, which fits, to the extremes of the scenarios, the farthest point at
-which no more than ``risk`` of the scenarios exceed a limit.
+that count in a limit that is exceeded in some scenario: on the way from the relieved forecast, which fits, to the extremes of the
+scenarios, the farthest point at which no more than ``risk`` of the scenarios exceed a limit.
 
 The idea of a gap and a fee from a probabilistic dispatch: Morstyn, Teytelboym, Hepburn and McCulloch, IEEE Trans. Smart Grid 11 (2020) 3095-3106.
 """

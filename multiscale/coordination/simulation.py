@@ -14,7 +14,7 @@ Source: receding horizon control: Rawlings, Mayne and Diehl, Model Predictive Co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -22,7 +22,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.coordination.answer import Answer, own_cost
-from multiscale.coordination.forecast import DayErrors
+from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors
 from multiscale.coordination.messages import Signal, Traffic
 from multiscale.coordination.outcome import Outcome
 from multiscale.coordination.prepared import PreparedDay
@@ -34,7 +34,6 @@ from multiscale.system import Fleet
 
 DECIDED = ("charge", "discharge", "ev", "heat_pump")
 STATES = ("stored", "ev_late", "heat_pump_late", "heat_pump_early")
-COURSES = ("import_price", "export_price", "import_limit", "export_limit", "planned")
 ROUNDING_KWH = 1e-6
 """States of the past are recomputed from what was done, to within so much [kWh]."""
 
@@ -53,6 +52,9 @@ class Policy(Protocol):
 
         Messages that are needed for them are counted in ``traffic``.
         """
+
+    def after(self, day: PreparedDay, played: PlayedDay) -> None:
+        """Learn from a day that is over."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,34 @@ def play_day(day: PreparedDay, policy: Policy, errors: DayErrors) -> PlayedDay:
     return PlayedDay(replace(outcome, traffic=traffic, rounds=1), nominated, before)
 
 
+def play_days(days: Sequence[PreparedDay], policy: Policy, error: ErrorModel) -> list[PlayedDay]:
+    """Play a span of days one after the other; the policy learns after each.
+
+    Every day ends with the batteries and the backlog as they were at its beginning, as everywhere in the model.
+    """
+    played = []
+    for day in days:
+        played.append(play_day(day, policy, day_errors(error, day.tree, day.name)))
+        policy.after(day, played[-1])
+    return played
+
+
 def _from(old: Signal | None, new: Signal, now: int) -> Signal:
     """A new signal from period ``now`` on, the old one before."""
     if old is None or now == 0:
         return new
-    courses = {name: np.concatenate([getattr(old, name)[:now], getattr(new, name)[now:]]) for name in COURSES}
-    return replace(new, **courses)
+
+    def joined(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        return np.concatenate([before[:now], after[now:]])
+
+    return replace(
+        new,
+        import_price=joined(old.import_price, new.import_price),
+        export_price=joined(old.export_price, new.export_price),
+        import_limit=joined(old.import_limit, new.import_limit),
+        export_limit=joined(old.export_limit, new.export_limit),
+        planned=joined(old.planned, new.planned),
+    )
 
 
 class _RollingPlatform:
