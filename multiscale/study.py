@@ -269,11 +269,9 @@ def operate_plan(
         engine,
         market=config.market.kind,
         mechanism=config.coordination.kind,
-        signal=config.coordination.signal,
-        gap=config.coordination.import_export_gap,
-        slope=config.coordination.slope,
         limits=case.limits,
         known=transmission,
+        **config.coordination.settings(),
     )
     outcomes = tuple(day.outcomes[config.coordination.kind] for day in days)
     return days, Scenario("plan", design, tuple(day.tree for day in days), outcomes, Ledger(), {})

@@ -47,6 +47,10 @@ class DirectCurrentModel:
     limit: np.ndarray
     part: np.ndarray
 
+    def __getstate__(self) -> dict[str, object]:
+        """Everything but the factors of the matrix: they are made anew where the object arrives."""
+        return {name: value for name, value in self.__dict__.items() if name != "_solver"}
+
     @cached_property
     def _incidence(self) -> sparse.csr_matrix:
         n, m = len(self.buses), len(self.branches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import highspy
@@ -178,6 +178,15 @@ class CompiledProgram:
         if termination is not Termination.OPTIMAL:
             return ProgramSolution(program, p, termination, np.nan, -np.inf, np.full_like(x, np.nan), np.full_like(y, np.nan), seconds)
         return ProgramSolution(program, p, termination, program.objective(x, p), program.dual_bound(y, p, x), x, y, seconds)
+
+    def bound(self, columns: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
+        """Give columns (flat positions) other bounds from the next solve on; the basis is kept."""
+        program = self.program
+        lowest, highest = program.lower.copy(), program.upper.copy()
+        lowest[columns], highest[columns] = lower, upper
+        self.program = replace(program, lower=lowest, upper=highest)
+        ends = np.where(np.isneginf(lowest), -_INFINITY, lowest), np.where(np.isposinf(highest), _INFINITY, highest)
+        self._highs.changeColsBounds(len(self._column_ids), self._column_ids, *ends)
 
     def solve_optimal(self, parameters: Mapping[str, object] | np.ndarray | None = None) -> ProgramSolution:
         """Solve and demand an optimum.

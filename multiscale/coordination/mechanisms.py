@@ -1,0 +1,28 @@
+"""The mechanisms there are; a new one is one file, one line here, and one file in ``conf/coordination/``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.hybrid import hybrid
+from multiscale.coordination.outcome import Outcome
+from multiscale.coordination.predictive import predictive
+from multiscale.coordination.prepared import PreparedDay
+from multiscale.coordination.pricing import pricing
+
+Mechanism = Callable[..., list[dict[str, Outcome]]]
+"""``(days, engine, **settings)``: operates all prepared days; for each day, name -> outcome. ``flat`` is added where it is missing."""
+
+
+def integrated(days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine) -> list[dict[str, Outcome]]:  # noqa: ARG001
+    """The integrated optimum alone, which every prepared day has already."""
+    return [{} for _ in days]
+
+
+MECHANISMS: dict[str, Mechanism] = {
+    "integrated": integrated,
+    "pricing": pricing,
+    "predictive": predictive,
+    "hybrid": hybrid,
+}
