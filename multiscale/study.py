@@ -311,7 +311,9 @@ def verified(case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | No
         relief = scenario.name != "today"
         parts = [bus_injections(t, o, [dso], relief=relief) for t, o in zip(scenario.trees, scenario.outcomes, strict=True)]
         injections = xr.concat(parts, dim="period")
-        verification[dso] = ac_verify(case.system, [dso, *case.system.children(dso)], case.horizon, injections, added)
+        nodes = [dso, *case.system.children(dso)]
+        own = set(case.system.branches.branch.values[np.isin(case.system.branches.node.values, nodes)].tolist())
+        verification[dso] = ac_verify(case.system, nodes, case.horizon, injections, {b: r for b, r in added.items() if b in own})
     ledger = Ledger()
     for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
         ledger.add(settle_day(tree, outcome))
@@ -325,8 +327,8 @@ def verified(case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | No
             ledger.pay("distribution operators", "network builders", "investment", yearly)
             ledger.bear("network builders", "construction", yearly)
     e = case.economics
-    for own in (plans or {}).values():
-        for pv_kw, battery_kwh in own.bought.values():
+    for plan in (plans or {}).values():
+        for pv_kw, battery_kwh in plan.bought.values():
             yearly = pv_kw * e.pv_cost * annuity(e.pv_lifetime) + battery_kwh * e.battery_cost * annuity(e.battery_lifetime)
             ledger.pay("prosumers", "equipment suppliers", "equipment", yearly)
             ledger.bear("equipment suppliers", "construction", yearly)
