@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from multiscale.config.settings import Settings, count, quantity
 
 if TYPE_CHECKING:
+    from multiscale.coordination.bidirectional import Options
     from multiscale.system.costs import Economics
     from multiscale.system.growth import Growth
 
@@ -159,12 +160,26 @@ class MarketConfig(Settings):
 class CoordinationConfig(Settings):
     """How the levels agree."""
 
-    kind: Literal["pricing", "integrated"] = Field("pricing", description="pricing: prices published once, downwards; integrated: one program")
+    kind: Literal["pricing", "integrated", "bidirectional"] = Field(
+        "pricing",
+        description="pricing: prices published once, downwards; bidirectional: prices and profiles to and fro until a proven gap; integrated: one program",
+    )
     signal: Literal["price", "gap", "profile"] = Field(
         "profile", description="what is published: a price; import and export prices with a gap; prices with a planned profile and a slope"
     )
     import_export_gap: float = quantity(0.0, "EUR/kWh", "import price minus export price beyond the tariff (signal=gap)", lower=0.0, upper=1.0)
     slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned profile (signal=profile)", lower=0.0, upper=10.0)
+    method: Literal["hybrid", "level", "admm", "columns"] = Field(
+        "hybrid", description="how the next prices are found (kind=bidirectional): level bundle and targets together, either alone, or neither"
+    )
+    gap: float = quantity(1e-4, "1", "relative gap between cost and proven bound at which a negotiation ends (kind=bidirectional)", lower=0.0, upper=1.0)
+    rounds: int = count(40, "largest number of rounds of a negotiation (kind=bidirectional)", 1, 1000)
+
+    def negotiation(self) -> Options:
+        """The same as the data class of the negotiation."""
+        from multiscale.coordination.bidirectional import Options
+
+        return Options(method=self.method, gap=self.gap, rounds=self.rounds)
 
     @model_validator(mode="after")
     def _gap_given(self) -> CoordinationConfig:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from multiscale.coordination.answer import Answer, answer_signals
+from multiscale.coordination.bidirectional import Options
 from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.hierarchy import negotiated_outcome
 from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.messages import Signal
 from multiscale.coordination.outcome import Outcome
@@ -46,8 +48,10 @@ def coordinate_days(
     signal: str = "profile",
     gap: float = 0.0,
     slope: float = 0.002,
+    negotiation: Options | None = None,
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[CoordinatedDay]:
     """Operate every day under the design, with a mechanism beside the integrated optimum and the flat tariff.
 
@@ -55,10 +59,12 @@ def coordinate_days(
         system, horizon, economics, fleets, design: as for ``operating_tree``, over all days.
         engine: where the days' optima are found and the platforms answer.
         market: how every platform clears, see ``platform_program``.
-        mechanism: ``pricing``, or ``integrated`` for the optimum alone.
+        mechanism: ``pricing``, ``bidirectional``, or ``integrated`` for the optimum alone.
         signal, gap, slope: what pricing publishes; see ``published_signals``.
+        negotiation: how to negotiate, with ``bidirectional``.
         limits: shares of the ratings that may be used.
         known: transmission network whose binding limits are known already; saves time, changes nothing else.
+        tell: called with what is being done, e.g. how far a negotiation has come.
     """
     trees, models = [], []
     for k in range(len(horizon.days)):
@@ -85,6 +91,11 @@ def coordinate_days(
         for tree in trees:
             tree.transmission.learn(known)
     outcomes = engine.map(_realise, {d: (tree, s, a, b) for d, tree, s, a, b in zip(days, trees, signals, answers, bounds, strict=True)})
+    if mechanism == "bidirectional":
+        for day_name, tree in zip(days, trees, strict=True):
+            outcomes[day_name]["bidirectional"] = negotiated_outcome(
+                tree, engine, negotiation or Options(), lambda step, d=day_name: tell(f"{d}: {step}")
+            )
     return [CoordinatedDay(tree, optima[d][1], {"integrated": optima[d][0]} | outcomes[d]) for d, tree in zip(days, trees, strict=True)]
 
 

@@ -151,3 +151,16 @@ def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str
     return Outcome(
         mechanism, cost + supply, agreement.bound, x, y, distribution_x, flows, {}, *prices, dispatch, supply, rounds, told, agreement.history, left_out
     )
+
+
+def negotiated_outcome(tree: OperatingTree, engine: Engine, options: Options, watch: Callable[[Step], None] | None = None) -> Outcome:
+    """Negotiate a tree and operate it as agreed.
+
+    Args:
+        tree: programs of all nodes.
+        engine: where platforms compute their answers.
+        options: how to negotiate.
+        watch: called after every step.
+    """
+    negotiated = negotiation_of(tree, engine, options)
+    return outcome_of(negotiated, negotiated.run(watch))
