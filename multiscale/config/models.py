@@ -162,7 +162,8 @@ class CoordinationConfig(Settings):
 
     kind: Literal["pricing", "integrated", "bidirectional"] = Field(
         "pricing",
-        description="pricing: prices published once, downwards; bidirectional: prices and profiles to and fro until a proven gap; integrated: one program",
+        description="pricing: prices published once, downwards; bidirectional: prices and profiles to and fro until a proven gap; "
+        "integrated: one program",
     )
     signal: Literal["price", "gap", "profile"] = Field(
         "profile", description="what is published: a price; import and export prices with a gap; prices with a planned profile and a slope"
@@ -172,7 +173,7 @@ class CoordinationConfig(Settings):
     method: Literal["hybrid", "level", "admm", "columns"] = Field(
         "hybrid", description="how the next prices are found (kind=bidirectional): level bundle and targets together, either alone, or neither"
     )
-    gap: float = quantity(1e-4, "1", "relative gap between cost and proven bound at which a negotiation ends (kind=bidirectional)", lower=0.0, upper=1.0)
+    gap: float = quantity(1e-4, "1", "relative gap to a proven bound at which a negotiation ends (kind=bidirectional)", lower=0.0, upper=1.0)
     rounds: int = count(40, "largest number of rounds of a negotiation (kind=bidirectional)", 1, 1000)
 
     def negotiation(self) -> Options:

@@ -1,7 +1,7 @@
 """A channel between parent and children that loses, delays, repeats and reorders messages, from a seed.
 
-Children work at their own pace: one that is busy takes no new request. A request or an answer that is lost is asked for again in the next step, as long
-as the round lasts; an answer to an old round still comes through.
+Children work at their own pace: one that is busy takes no new request. A request or an answer that is lost is asked for again in the next
+step, as long as the round lasts; an answer to an old round still comes through.
 """
 
 from __future__ import annotations

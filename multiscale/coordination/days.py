@@ -93,9 +93,7 @@ def coordinate_days(
     outcomes = engine.map(_realise, {d: (tree, s, a, b) for d, tree, s, a, b in zip(days, trees, signals, answers, bounds, strict=True)})
     if mechanism == "bidirectional":
         for day_name, tree in zip(days, trees, strict=True):
-            outcomes[day_name]["bidirectional"] = negotiated_outcome(
-                tree, engine, negotiation or Options(), lambda step, d=day_name: tell(f"{d}: {step}")
-            )
+            outcomes[day_name]["bidirectional"] = _negotiated(tree, engine, negotiation or Options(), day_name, tell)
     return [CoordinatedDay(tree, optima[d][1], {"integrated": optima[d][0]} | outcomes[d]) for d, tree in zip(days, trees, strict=True)]
 
 
@@ -104,6 +102,10 @@ def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome
     forecast = integrated_optimum(model)
     tree.transmission.learn(model.transmission)
     return integrated_optimum(tree), forecast
+
+
+def _negotiated(tree: OperatingTree, engine: SerialEngine | DaskEngine, options: Options, day: str, tell: Callable[[str], None]) -> Outcome:
+    return negotiated_outcome(tree, engine, options, lambda step: tell(f"{day}: {step}"))
 
 
 def _realise(

@@ -86,7 +86,8 @@ def _devices(name: str, bus: str, customers: float, kind: str, rng: np.random.Ge
         ("ev", "HLS_A_11.0", 11.0 * customers * 0.03, 0.0, 1.0),
     )
     return [
-        {"device": f"{name} {k}", "bus": bus, "prosumer": name, "kind": k, "profile": profile, "p_kw": p, "q_kvar": 0.0, "e_kwh": e, "efficiency": eta, "loss_per_day": 0.0}
+        {"device": f"{name} {k}", "bus": bus, "prosumer": name, "kind": k, "profile": profile, "p_kw": p, "q_kvar": 0.0}
+        | {"e_kwh": e, "efficiency": eta, "loss_per_day": 0.0}
         for k, profile, p, e, eta in rows
     ]
 
