@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -129,7 +129,7 @@ def run_study(config: StudyConfig) -> RunResult:
                 stage.update("without trade and plan")
                 today = operate_today(case, energy_price, engine, transmission)
                 stage.update("with the plan")
-                days, plan = operate_plan(config, grown, plans, today.design.network_charge, engine, transmission)
+                days, plan = operate_plan(config, grown, plans, today.design.network_charge, engine, transmission, stage.update)
         with run.progress.stage("verify"):
             today = verified(case, today)
             plan = verified(grown, plan, plans)
@@ -255,6 +255,7 @@ def operate_plan(
     charge_today: Mapping[str, float],
     engine: SerialEngine | DaskEngine,
     transmission: Transmission,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[CoordinatedDay], Scenario]:
     """Operate every day under the plans (where there is none, at today's charge), with the mechanism of the study beside the references."""
     built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
@@ -271,6 +272,7 @@ def operate_plan(
         mechanism=config.coordination.kind,
         limits=case.limits,
         known=transmission,
+        tell=tell,
         **config.coordination.settings(),
     )
     outcomes = tuple(day.outcomes[config.coordination.kind] for day in days)

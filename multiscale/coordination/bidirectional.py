@@ -285,6 +285,9 @@ class Negotiation:
             raise BadReplyError(f"answered round {reply.number}, which was not asked, or not every price of it")
         state.traffic.count("up", **reply.content())
         state.silent[child] = 0
+        if reply.anew:
+            self.parent.forget(child)
+            state.known[child], state.bound, state.cost = [], -np.inf, np.inf
         fresh = [self.parent.add(child, f, y, (reply.number, k)) for k, (f, y) in enumerate(zip(reply.costs, reply.profiles, strict=True))]
         if any(fresh) or reply.number == state.round:
             state.known[child] += list(zip(request.prices, reply.values.tolist(), strict=True))
@@ -388,7 +391,10 @@ class Negotiation:
             raise ProgramError(f"negotiation of {self.parent.name!r}: no feasible point after {state.step} steps; {state.excluded or 'no answers'}")
         enough = max(self.options.gap * abs(state.cost), self.options.target)
         status = "partial" if state.excluded else "agreed" if state.cost - state.bound <= enough else "open"
-        lists = [np.array([asked[c].prices[k] for c in self.parent.names]) for asked in state.asked.values() for k in range(len(next(iter(asked.values())).prices))]
+        lists = []
+        for asked in state.asked.values():
+            count = len(next(iter(asked.values())).prices)
+            lists += [np.array([asked[c].prices[k] for c in self.parent.names]) for k in range(count)]
         return Agreement(status, state.cost, state.bound, state.point, tuple(lists), tuple(state.history), state.traffic, dict(state.excluded), state)
 
 

@@ -41,7 +41,7 @@ class Branch:
     def answers(self, request: Request) -> Questions:
         """Work out the reply to a request; yields questions to platforms and takes their answers."""
         parent, negotiation = self.parent, self.negotiation
-        values, costs, profiles = [], [], []
+        values, costs, profiles, left_out = [], [], [], len(negotiation.state.excluded)
         negotiation.options = replace(negotiation.options, target=request.tolerance / (1 + len(request.prices)))
         for price in request.prices:
             negotiation.restart(price)
@@ -62,6 +62,9 @@ class Branch:
                 costs.append(near[0])
                 profiles.append(near[1])
                 self.plans[request.number, len(profiles) - 1] = near[2]
+        if len(negotiation.state.excluded) > left_out:
+            # A platform failed on the way: what was said before it did, in this reply or earlier, counted on it.
+            return replace((yield from self.answers(request)), anew=True)
         return Reply(request.number, np.array(values), np.array(costs), np.array(profiles))
 
     def shared_out(self, offers: Sequence[tuple[int, int]], weights: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def keep(negotiated: TreeNegotiation, path: Path) -> None:
     }
     temporary = path.with_name(path.name + ".partial")
     temporary.write_bytes(pickle.dumps(content))
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def take_up(negotiated: TreeNegotiation, path: Path) -> None:
@@ -45,7 +44,7 @@ def take_up(negotiated: TreeNegotiation, path: Path) -> None:
         CheckpointError: unreadable, or of another tree.
     """
     try:
-        content = pickle.loads(path.read_bytes())  # noqa: S301  see the docstring
+        content = pickle.loads(path.read_bytes())
         fingerprint = content["fingerprint"]
     except (OSError, pickle.UnpicklingError, EOFError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"checkpoint '{path}' cannot be read ({error}); delete it to begin anew") from error

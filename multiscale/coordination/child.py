@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -46,7 +47,7 @@ class ProgramChild:
         effect = sparse.csr_matrix(self.exchange.T @ sparse.diags(self.hours))
         self.program = replace(program, parameters=price, B=sparse.csr_matrix((program.rows.size, t)), C=effect, d=np.zeros(t))
         self._compiled: CompiledProgram | None = None
-        self._reference: tuple[bytes, object] = (b"", None)
+        self._reference: tuple[bytes, Any] = (b"", None)
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the solver."""
@@ -72,7 +73,7 @@ class ProgramChild:
     def _at_reference(self, price: np.ndarray) -> CompiledProgram:
         if self._compiled is None:
             self._compiled = CompiledProgram(self.program)
-        highs, key = self._compiled._highs, price.tobytes()  # noqa: SLF001  bases are a matter of the solver
+        highs, key = self._compiled._highs, price.tobytes()
         if self._reference[0] != key:
             start_from(highs, None)
             self._compiled.solve_optimal(price)

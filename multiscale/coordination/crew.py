@@ -1,7 +1,8 @@
 """Children whose answers are computed by an engine: one task per child and round, programs sent once, nothing remembered but caches.
 
 The driver keeps the first price each child was asked and sends it along; a child starts every answer from the basis at that price. So an
-answer is a function of (program, first price, request): the same on whichever worker, after whatever interruption. A worker that does not know a program says so and is sent it.
+answer is a function of (program, first price, request): the same on whichever worker, after whatever interruption. A worker that does not
+know a program says so and is sent it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def _child(key: str, program: bytes | None) -> ProgramChild | None:
     if key not in _CACHE:
         if program is None:
             return None
-        _CACHE[key] = pickle.loads(program)  # noqa: S301  bytes of this very run, through Dask's own channel
+        _CACHE[key] = pickle.loads(program)
         while len(_CACHE) > _LARGEST_CACHE:
             _CACHE.popitem(last=False)
     _CACHE.move_to_end(key)

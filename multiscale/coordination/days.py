@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,7 @@ def coordinate_days(
     mechanism: str = "pricing",
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
+    tell: Callable[[str], None] = lambda _: None,
     **settings: Any,
 ) -> list[CoordinatedDay]:
     """Operate every day under the design, with a mechanism beside the integrated optimum and the flat tariff.
@@ -57,6 +58,7 @@ def coordinate_days(
         mechanism: one of ``MECHANISMS``.
         limits: shares of the ratings that may be used.
         known: transmission network whose binding limits are known already; saves time, changes nothing else.
+        tell: called with what is being done, e.g. how far a negotiation has come.
         settings: those of the mechanism, see the function in ``MECHANISMS``.
 
     Raises:
@@ -65,7 +67,7 @@ def coordinate_days(
     if mechanism not in MECHANISMS:
         raise ValueError(f"mechanism {mechanism!r} is unknown; there are {sorted(MECHANISMS)}")
     prepared = prepare_days(system, horizon, economics, fleets, design, engine, market=market, limits=limits, known=known)
-    outcomes = MECHANISMS[mechanism](prepared, engine, **settings)
+    outcomes = MECHANISMS[mechanism](prepared, engine, tell=tell, **settings)
     if any("flat" not in found for found in outcomes):
         flat = operate_signals(prepared, [{"flat": flat_signals(p.tree, p.forecast)} for p in prepared], engine)
         outcomes = [one | other for one, other in zip(flat, outcomes, strict=True)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,11 +16,12 @@ from multiscale.coordination.engine import Engine
 from multiscale.coordination.messages import Traffic
 from multiscale.coordination.outcome import Outcome, transmission_cost
 from multiscale.coordination.parent import Parent
+from multiscale.coordination.prepared import PreparedDay, Tell, silent
 from multiscale.coordination.request import Band
 from multiscale.coordination.top import TopProgram, top_parent
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import BEYOND, dso_reference, exchange_bounds, reference_exchange
-from multiscale.programs import ParametricProgram
+from multiscale.programs import ParametricProgram, ProgramError
 
 INNER = Options(method="level", gap=1e-7, rounds=12)
 """How DSOs negotiate with their platforms: linear answers suffice, since their prices follow from the TSO's nearly always."""
@@ -74,7 +75,9 @@ class TreeNegotiation:
         through: Callable[[Children], Children] = lambda children: children,
     ) -> Agreement:
         """Negotiate; see ``Negotiation.run``. ``through`` wraps the way to the DSOs, e.g. in a channel that loses messages."""
-        return self.negotiation.run(through(self.children), watch, keep)
+        agreement = self.negotiation.run(through(self.children), watch, keep)
+        excluded = self.excluded()
+        return replace(agreement, status="partial", excluded=excluded) if excluded else agreement
 
 
 def platform_as_child(tree: OperatingTree, platform: str, dso: str) -> ParametricProgram:
@@ -96,7 +99,9 @@ def negotiation_of(tree: OperatingTree, engine: Engine, options: Options, first:
     """
     hours, dsos = tree.horizon.hours_per_year, tree.transmission.children
     bands: dict[str, Band] = {}
-    branches, platforms, plain = {}, {}, {}
+    branches: dict[str, Branch] = {}
+    platforms: dict[str, ParametricProgram] = {}
+    plain: dict[str, ParametricProgram] = {}
     for dso in dsos:
         own = tree.distribution[dso]
         program = own.program.settle({"built": tree.design.choice(own.options)})
@@ -110,16 +115,21 @@ def negotiation_of(tree: OperatingTree, engine: Engine, options: Options, first:
         branches[dso] = Branch(Parent(program, hours, below), own, expected, inner)
         platforms |= {c: platform_as_child(tree, c, dso) for c in own.children}
     expected = np.array([dso_reference(tree.system, d, tree.horizon, tree.fleets) for d in dsos])
-    parent, program = top_parent(tree.transmission, bands, expected)
+    parent, top = top_parent(tree.transmission, bands, expected)
     negotiation = Negotiation(parent, expected, options, first)
-    return TreeNegotiation(tree, program, negotiation, branches, EngineChildren(engine, platforms, hours), EngineChildren(engine, plain, hours))
+    return TreeNegotiation(tree, top, negotiation, branches, EngineChildren(engine, platforms, hours), EngineChildren(engine, plain, hours))
 
 
 def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str = "bidirectional") -> Outcome:
     """Operate the tree as agreed: every platform and DSO keeps its profile at least cost, the TSO dispatches the sum.
 
     The cost is computed anew from these schedules, not taken from the negotiation.
+
+    Raises:
+        ProgramError: nodes were left out of the negotiation: how they operate is not known.
     """
+    if agreement.excluded:
+        raise ProgramError(f"the operation of nodes left out of the negotiation is not known: {dict(agreement.excluded)}")
     tree, point, top = negotiated.tree, agreement.point, negotiated.negotiation.parent
     flows: dict[str, np.ndarray] = {}
     energy_price = {d: point.price[k] for k, d in enumerate(top.names)}
@@ -147,7 +157,41 @@ def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str
     rounds = agreement.history[-1].round
     prices = energy_price, platform_price
     told = negotiated.traffic()
-    left_out = negotiated.excluded()
     return Outcome(
-        mechanism, cost + supply, agreement.bound, x, y, distribution_x, flows, {}, *prices, dispatch, supply, rounds, told, agreement.history, left_out
+        mechanism, cost + supply, agreement.bound, x, y, distribution_x, flows, {}, *prices, dispatch, supply, rounds, told, agreement.history
     )
+
+
+def negotiated_outcome(tree: OperatingTree, engine: Engine, options: Options, watch: Callable[[Step], None] | None = None) -> Outcome:
+    """Negotiate a tree and operate it as agreed.
+
+    Args:
+        tree: programs of all nodes.
+        engine: where platforms compute their answers.
+        options: how to negotiate.
+        watch: called after every step.
+    """
+    negotiated = negotiation_of(tree, engine, options)
+    return outcome_of(negotiated, negotiated.run(watch))
+
+
+def bidirectional(
+    days: Sequence[PreparedDay], engine: Engine, *, method: str = "hybrid", gap: float = 1e-4, rounds: int = 40, tell: Tell = silent
+) -> list[dict[str, Outcome]]:
+    """Negotiate every day.
+
+    Args:
+        days: prepared days.
+        engine: where platforms compute their answers.
+        method, gap, rounds: see ``Options``.
+        tell: told after every step.
+    """
+    options = Options(method=method, gap=gap, rounds=rounds)
+    found = []
+    for day in days:
+
+        def watch(step: Step, name: str = day.name) -> None:
+            tell(f"{name}: {step}")
+
+        found.append({"bidirectional": negotiated_outcome(day.tree, engine, options, watch)})
+    return found

@@ -25,7 +25,7 @@ from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.messages import Signal, Traffic
 from multiscale.coordination.outcome import Outcome
 from multiscale.coordination.predictive import Experience, learn_from_day, learn_from_past, own_view, retail
-from multiscale.coordination.prepared import PreparedDay
+from multiscale.coordination.prepared import PreparedDay, Tell, silent
 from multiscale.coordination.pricing import published_signals
 from multiscale.coordination.response import OwnView
 from multiscale.coordination.simulation import PlayedDay, play_day
@@ -102,6 +102,7 @@ def hybrid(
     slope: float = 0.0005,
     forecast_error: float = 0.0,
     forecast_seed: int = 0,
+    tell: Tell = silent,  # noqa: ARG001
 ) -> list[dict[str, Outcome]]:
     """Operate every day by negotiations every ``period`` hours and predictions between.
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.hierarchy import bidirectional
 from multiscale.coordination.hybrid import hybrid
 from multiscale.coordination.outcome import Outcome
 from multiscale.coordination.predictive import predictive
-from multiscale.coordination.prepared import PreparedDay
+from multiscale.coordination.prepared import PreparedDay, Tell, silent
 from multiscale.coordination.pricing import pricing
 
 Mechanism = Callable[..., list[dict[str, Outcome]]]
-"""``(days, engine, **settings)``: operates all prepared days; for each day, name -> outcome. ``flat`` is added where it is missing."""
+"""``(days, engine, tell=..., **settings)``: operates all prepared days; for each day, name -> outcome.
+
+``tell`` is called with what is being done. ``flat`` is added where it is missing.
+"""
 
 
-def integrated(days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine) -> list[dict[str, Outcome]]:  # noqa: ARG001
+def integrated(days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine, *, tell: Tell = silent) -> list[dict[str, Outcome]]:  # noqa: ARG001
     """The integrated optimum alone, which every prepared day has already."""
     return [{} for _ in days]
 
@@ -23,6 +27,7 @@ def integrated(days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine) -
 MECHANISMS: dict[str, Mechanism] = {
     "integrated": integrated,
     "pricing": pricing,
+    "bidirectional": bidirectional,
     "predictive": predictive,
     "hybrid": hybrid,
 }

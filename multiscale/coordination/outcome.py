@@ -34,7 +34,6 @@ class Outcome:
         rounds: messages to and fro.
         traffic: messages.
         history: how a negotiation converged, step by step; empty for the others.
-        excluded: nodes left out of a negotiation -> why.
     """
 
     mechanism: str
@@ -52,7 +51,6 @@ class Outcome:
     rounds: int
     traffic: Traffic = field(default_factory=Traffic)
     history: tuple[Step, ...] = ()
-    excluded: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gap(self) -> float:

@@ -72,6 +72,7 @@ class Parent:
         self.profiles: dict[str, list[np.ndarray]] = {c: [] for c in self.names}
         self.offers: dict[str, list[tuple[int, int]]] = {c: [] for c in self.names}
         self._owner: list[int] = []
+        self._bases: list[highspy.HighsBasis | None] = [None, None]
         self._given = np.zeros(0)
         self._take(program)
 
@@ -102,7 +103,7 @@ class Parent:
             self._given = np.zeros(len(self._other))
         self._master: highspy.Highs | None = None
         self._pricing: CompiledProgram | None = None
-        self._bases: list[highspy.HighsBasis | None] = [None, None]
+        self._bases = [None, None]
 
     def under(self, parameters: np.ndarray | None) -> None:
         """Set the parameters beside the exchange (flat, in the program's order), such as the price from above."""
@@ -147,6 +148,11 @@ class Parent:
         self.bands[child] = Band(np.array(profile, dtype=float), np.array(profile, dtype=float))
         self._master, self._pricing, self._bases = None, None, [None, None]
 
+    def forget(self, child: str) -> None:
+        """Drop all offers of a child."""
+        self.costs[child], self.profiles[child], self.offers[child] = [], [], []
+        self._master, self._bases[0] = None, None
+
     def _block(self, child: int) -> slice:
         t = len(self.hours)
         return slice(child * t, (child + 1) * t)
@@ -154,12 +160,14 @@ class Parent:
     def _add_columns(self, offers: Sequence[tuple[int, float, np.ndarray]]) -> None:
         assert self._master is not None
         m = self.program.rows.size
-        starts, index, value = [0], [], []
+        starts: list[int] = [0]
+        index: list[np.ndarray] = []
+        value: list[np.ndarray] = []
         for child, _, profile in offers:
             entry = -(self._exchange[:, self._block(child)] @ profile)
             rows = np.flatnonzero(entry)
-            index += [rows, [m + child]]
-            value += [entry[rows], [1.0]]
+            index += [rows, np.array([m + child])]
+            value += [entry[rows], np.ones(1)]
             starts.append(starts[-1] + len(rows) + 1)
             self._owner.append(child)
         count = len(offers)
@@ -181,7 +189,7 @@ class Parent:
                 equality=np.concatenate([program.equality, np.ones(n, dtype=bool)]),
                 c0=self._own_costs(),
             )
-            self._master = CompiledProgram(plain)._highs  # noqa: SLF001  the same options and the same way to pass a model
+            self._master = CompiledProgram(plain)._highs
             self._owner = []
             offers = [(i, f, y) for i, c in enumerate(self.names) for f, y in zip(self.costs[c], self.profiles[c], strict=True)]
             if offers:
@@ -266,7 +274,7 @@ class Parent:
                     outputs={},
                 )
             )
-        highs = self._pricing._highs  # noqa: SLF001  as above
+        highs = self._pricing._highs
         start_from(highs, self._bases[1])
         solution = self._pricing.solve_optimal(np.concatenate([np.asarray(price, dtype=float).ravel(), self._given]))
         self._bases[1] = highs.getBasis()
@@ -312,7 +320,7 @@ class Parent:
     def balanced(self, target: np.ndarray, price: np.ndarray, slope: float, point: MasterPoint) -> np.ndarray | None:
         """The parent's half of an ADMM step: the exchange it would like near the children's [kW]; None where none was found.
 
-            min over x, e of  c'x - h price'e + slope/2 h |e - target|^2    s.t.  A x = b + B e
+        min over x, e of  c'x - h price'e + slope/2 h |e - target|^2    s.t.  A x = b + B e
         """
         model = self._step_model(point, price)
         n, size = len(model.columns), target.size
@@ -327,9 +335,11 @@ class Parent:
         return None if found is None else found[0][n : n + size].reshape(target.shape) * model.power
 
     def mix_near(self, price: np.ndarray, target: np.ndarray, slope: float, seen: sparse.csr_matrix) -> tuple[float, np.ndarray, np.ndarray] | None:
-        """Cost, profile, and the children's exchanges of the mix that keeps what the parent itself draws (``seen @ x``) near a target; None where none was found.
+        """The mix that keeps what the parent itself draws near a target: cost without the price, profile, and what the children draw.
 
-            min  c'x + f'w + h price'(seen x) + slope/2 h |seen x - target|^2    over the parent's program with its offers
+        None where none was found.
+
+        min  c'x + f'w + h price'(seen x) + slope/2 h |seen x - target|^2    over the parent's program with its offers
         """
         program, model = self.program, self._step_model(None, price)
         n, k, t = len(model.columns), len(model.offer_cost), len(self.hours)

@@ -22,7 +22,7 @@ from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors, scaled_tree
 from multiscale.coordination.messages import Signal, Traffic
 from multiscale.coordination.outcome import Outcome
-from multiscale.coordination.prepared import PreparedDay
+from multiscale.coordination.prepared import PreparedDay, Tell, silent
 from multiscale.coordination.response import PRICE_MODELS, OwnView, PriceModel
 from multiscale.coordination.settlement import Upstream
 from multiscale.coordination.simulation import PlayedDay, play_day
@@ -149,6 +149,7 @@ def predictive(
     slope: float = 0.002,
     forecast_error: float = 0.0,
     forecast_seed: int = 0,
+    tell: Tell = silent,  # noqa: ARG001
 ) -> list[dict[str, Outcome]]:
     """Operate every day without a message.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,14 @@ from multiscale.coordination.realisation import realised
 from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
 from multiscale.system import Economics, Fleet, LoadingLimits, System
 from multiscale.timeline import Horizon
+
+Tell = Callable[[str], None]
+"""Told what is being done, e.g. how far a negotiation has come."""
+
+
+def silent(what: str) -> None:
+    """Tell nobody."""
+    del what
 
 
 @dataclass(frozen=True)

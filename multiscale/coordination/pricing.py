@@ -25,7 +25,7 @@ from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors
 from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.messages import Signal
 from multiscale.coordination.outcome import Outcome
-from multiscale.coordination.prepared import PreparedDay, operate_signals
+from multiscale.coordination.prepared import PreparedDay, Tell, operate_signals, silent
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import BEYOND, connection_limits
 
@@ -44,6 +44,7 @@ def pricing(
     coverage: float = 2.0,
     forecast_error: float = 0.0,
     forecast_seed: int = 0,
+    tell: Tell = silent,  # noqa: ARG001
 ) -> list[dict[str, Outcome]]:
     """Operate every day by prices published once, beside the flat tariff (which knows the mean price of the day exactly).
 

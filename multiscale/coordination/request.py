@@ -44,12 +44,14 @@ class Reply:
         values: proven lower bounds on (own cost + price x exchange) over all that the child can do, one per price asked [EUR/a], (price,).
         costs: own cost of each exchange profile offered [EUR/a], (offer,).
         profiles: exchange profiles the child can keep [kW drawn], (offer, period).
+        anew: whether nothing holds that the child said before, as when one of its own children failed.
     """
 
     number: int
     values: np.ndarray
     costs: np.ndarray
     profiles: np.ndarray
+    anew: bool = False
 
     def content(self) -> dict[str, object]:
         """The fields as told, for the count of traffic."""

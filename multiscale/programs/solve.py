@@ -12,8 +12,8 @@ import numpy as np
 import xarray as xr
 from scipy import sparse
 
-from multiscale.programs.program import ParametricProgram
 from multiscale.programs.optimality import falls_forever, has_feasible_point, residual
+from multiscale.programs.program import ParametricProgram
 from multiscale.programs.quadratic import interior_point
 
 _INFINITY = highspy.kHighsInf

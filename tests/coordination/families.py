@@ -70,7 +70,7 @@ def _child(name: str, rng: np.random.Generator, hard: bool, prosumers: int) -> t
     wear = np.full(n, 0.005) if hard else rng.uniform(0.002, 0.02, n)
     shifted = load * rng.uniform(0.1, 0.3, n)[:, None]
     begin = rng.integers(0, 15, n)
-    window = (HOUR >= begin[:, None]) & (HOUR < begin[:, None] + rng.integers(9, 20, n)[:, None])
+    window = (begin[:, None] <= HOUR) & (begin[:, None] + rng.integers(9, 20, n)[:, None] > HOUR)
     due = (shifted * window).sum(axis=1)
     fixed = load - shifted * window
     discomfort = np.zeros(n) if hard else rng.uniform(0.0, 0.01, n)
@@ -89,7 +89,8 @@ def _child(name: str, rng: np.random.Generator, hard: bool, prosumers: int) -> t
     stored = builder.add_columns("stored", who, unit="kWh", upper=energy[:, None])
     cost = discomfort[:, None] * np.minimum(np.abs(HOUR - 12), 6) / 6
     shift = builder.add_columns("shift", who, unit="kW", upper=most_shift, cost=cost)
-    builder.add_rows("energy", who, [(1.0, stored), (-1.0, stored[:, previous]), (-eta[:, None], charge), (1 / eta[:, None], discharge)], "==", unit="kWh")
+    kept = [(1.0, stored), (-1.0, stored[:, previous]), (-eta[:, None], charge), (1 / eta[:, None], discharge)]
+    builder.add_rows("energy", who, kept, "==", unit="kWh")
     builder.add_rows("due", {"prosumer": np.arange(n)}, [(1.0, shift)], "==", due, unit="kWh")
     draw = [(1.0, charge.T), (-1.0, discharge.T), (1.0, shift.T)]
     net = (fixed - pv).sum(axis=0)
