@@ -21,6 +21,7 @@ import numpy as np
 
 from multiscale.coordination.outcome import Outcome
 from multiscale.operation import OperatingTree, dso_branch_program
+from multiscale.operation.tree import exchange_bounds
 from multiscale.programs import CompiledProgram, Link, ParametricProgram, ProgramBuilder, ProgramSolution, compose
 from multiscale.programs.build import Term
 
@@ -39,7 +40,7 @@ class Conflict:
         period: label.
         asked, granted: exchange of the lower of the two [kW], drawn from above.
         price: what one kWh more would be worth [EUR/kWh].
-        limits: names of what binds; empty where it is not a limit but the cost that stands against it.
+        limits: names of what binds; empty where no limit of a network but the flexibility itself, or its cost, stands against it.
     """
 
     asking: str
@@ -56,7 +57,7 @@ class Conflict:
         return self.asked - self.granted
 
     def __str__(self) -> str:
-        why = "because of " + ", ".join(self.limits) if self.limits else "since it costs more than is offered"
+        why = "because of " + ", ".join(self.limits) if self.limits else "since its flexibility is used up or costs more than is offered"
         return (
             f"{self.period}: {self.asking} asks for {self.asked:.4g} kW, {self.limiting} grants {self.granted:.4g} kW {why}; "
             f"one kWh more would be worth {self.price:.3g} EUR"
@@ -134,10 +135,21 @@ def refused_by_transmission(tree: OperatingTree, exchange: Mapping[str, np.ndarr
 
 
 def refused_by_distribution(tree: OperatingTree, dso: str, exchange: Mapping[str, np.ndarray]) -> list[Conflict]:
-    """Exchanges of platforms [kW], (period,), that their DSO's network cannot carry, in every period."""
+    """Exchanges of platforms [kW], (period,), that their DSO's network cannot carry, in every period.
+
+    Raises:
+        ValueError: a platform asks for more than its members can draw or feed in.
+    """
     own, hours, labels = tree.distribution[dso], tree.horizon.hours_per_year, tree.horizon.labels
     if not own.children:
         return []
+    for c in own.children:
+        least, most = exchange_bounds(tree.fleets[c])
+        outside = np.flatnonzero((exchange[c] > most + 1.0) | (exchange[c] < least - 1.0))
+        if len(outside):
+            t = int(outside[0])
+            declared = f"{least[t]:.4g} to {most[t]:.4g} kW"
+            raise ValueError(f"platform {c!r}: exchange {exchange[c][t]:.4g} kW in {labels[t]} is outside what it declared, {declared}")
     drawn = np.array([exchange[c] for c in own.children])
     values = {"energy_price": np.zeros(len(hours)), "exchange": drawn, "built": tree.design.choice(own.options)}
     solution = CompiledProgram(own.program).solve_optimal(values)

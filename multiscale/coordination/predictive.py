@@ -24,7 +24,7 @@ from multiscale.coordination.messages import Signal, Traffic
 from multiscale.coordination.outcome import Outcome
 from multiscale.coordination.prepared import PreparedDay, Tell, silent
 from multiscale.coordination.response import PRICE_MODELS, OwnView, PriceModel
-from multiscale.coordination.settlement import Upstream
+from multiscale.coordination.settlement import Upstream, measured_prices
 from multiscale.coordination.simulation import PlayedDay, play_day
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits, reference_exchange
@@ -90,7 +90,7 @@ def learn_from_past(
             signal = experience[p].signal(views[p], tree.design.network_charge.get(owner[p], 0.0), limits[p], slope)
             solution = CompiledProgram(program).solve_optimal(signal.parameters())
             drawn[p] = program.outputs["exchange"].matrix @ solution.x
-        _, price = Upstream(tree).cost(drawn)
+        price = measured_prices(Upstream(tree), drawn)
         for p in tree.platforms:
             experience[p].add(views[p], drawn[p], price[p])
         model.transmission.learn(tree.transmission)
@@ -134,7 +134,7 @@ class PredictivePolicy:
 def learn_from_day(experience: Mapping[str, Experience], day: PreparedDay, played: PlayedDay) -> None:
     """Every platform measures what it drew and the marginal price it was settled at."""
     drawn = {p: played.outcome.exchange[p] for p in day.tree.platforms}
-    _, price = Upstream(day.tree).cost(drawn)
+    price = measured_prices(Upstream(day.tree), drawn)
     for p, known in experience.items():
         known.add(own_view(day.tree.fleets[p]), drawn[p], price[p])
 
@@ -146,7 +146,7 @@ def predictive(
     model: str = "explicit",
     history_days: int = 10,
     variation: float = 0.15,
-    slope: float = 0.002,
+    slope: float = 0.0005,
     forecast_error: float = 0.0,
     forecast_seed: int = 0,
     tell: Tell = silent,  # noqa: ARG001

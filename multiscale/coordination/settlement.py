@@ -2,7 +2,7 @@
 
 With C(y) the cost of everything above the platforms when they draw y (DSOs' unserved and curtailed energy, the TSO's dispatch),
 
-    marginal   charge_i = sum_t h_t lambda_it y_it,    lambda_it = dC/dy_it / h_t at what was drawn      [EUR/a]
+    marginal   charge_i = sum_t h_t lambda_it y_it,    lambda_it = dC/dy_it / h_t of the last kWh drawn    [EUR/a]
     impact     charge_i = C(y) - C(y without i)                                                          [EUR/a]
 
 Under ``impact`` a platform's own cost plus its charge is the cost of the whole system less a term it cannot influence: what is best for the system is
@@ -57,9 +57,18 @@ class Upstream:
         return total, price
 
 
+JUST_INSIDE = 0.999
+"""Prices are measured at so much of what was drawn: where a line is exactly full the price is that of the last kWh carried, not of one cut off."""
+
+
+def measured_prices(upstream: Upstream, exchange: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Marginal prices at what was drawn, platform -> lambda [EUR/kWh] (period,): the cost of the last kWh."""
+    return upstream.cost({p: JUST_INSIDE * y for p, y in exchange.items()})[1]
+
+
 def marginal_charges(tree: OperatingTree, outcome: Outcome) -> dict[str, float]:
     """What each platform pays at the marginal prices of what happened [EUR/a]."""
-    _, price = Upstream(tree).cost({p: outcome.exchange[p] for p in tree.platforms})
+    price = measured_prices(Upstream(tree), {p: outcome.exchange[p] for p in tree.platforms})
     return {p: float((tree.horizon.hours_per_year * price[p] * outcome.exchange[p]).sum()) for p in tree.platforms}
 
 

@@ -39,13 +39,11 @@ ROUNDING_KWH = 1e-6
 
 
 class Policy(Protocol):
-    """Where the signals of a mechanism come from.
+    """Where the signals of a mechanism come from."""
 
-    Attributes:
-        name: of the mechanism.
-    """
-
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the mechanism."""
 
     def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:
         """Signals in force from the start of period ``now`` on, platform -> signal over the whole day; None leaves those before in force.
