@@ -37,6 +37,7 @@ def convergence_figure(result: RunResult) -> str | None:
             gap = (cost - bound)[there] / np.maximum(np.abs(cost[there]), 1.0)
             below.semilogy(step, np.maximum(100 * gap, 1e-9), color=GREY, marker="^", markersize=4)
             below.set_xlabel("step")
+            below.set_xlim(0.5, step[-1] + 0.5)
             below.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[0, 0].set_ylabel("cost [EUR/a]")
         axes[1, 0].set_ylabel("gap [%]")
