@@ -18,6 +18,7 @@ from multiscale.bilevel.gate import check_gate, check_products
 from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.methods import bounds_for, choose_methods
 from multiscale.bilevel.options import Options
+from multiscale.bilevel.original import check_originals
 from multiscale.bilevel.qualification import Qualification, qualify
 from multiscale.bilevel.read import PyomoProblem, read_model
 from multiscale.bilevel.scip_client import Run, run
@@ -67,7 +68,7 @@ def solve(
     decision = _given_start(read, start)
     solution = solve_problem(read.problem, settings, start=decision, read_seconds=time.perf_counter() - started)
     rows = {key: (e.name, parts) for e in read.extracted for key, parts in e.constraint_rows.items()}
-    solution = replace(solution, constraint_rows=rows)
+    solution = check_originals(read, followers, replace(solution, constraint_rows=rows))
     if load and solution.certificate is not None:
         names = [*read.problem.leader.names, *read.problem.leader.quantity_names]
         read.load(np.array([solution.values[name] for name in names]), [solution.primal[f.name] for f in read.problem.followers])
