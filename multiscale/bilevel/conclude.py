@@ -42,7 +42,7 @@ def conclude(
     )
     sense = problem.leader.sense
     if best is None:
-        status = {"infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED, "inforunbd": Status.UNBOUNDED}.get(scip.status, Status.ERROR)
+        status = {"infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED}.get(scip.status, Status.ERROR)
         if scip.status in ("timelimit", "memlimit", "userinterrupt"):
             status = Status.TIME_LIMIT if scip.status == "timelimit" else Status.ERROR
         if scip.v is not None:

@@ -13,7 +13,7 @@ import numpy as np
 from multiscale.bilevel.assemble import assemble, assemble_lazy
 from multiscale.bilevel.certificate import TOLERANCE
 from multiscale.bilevel.conclude import PROVEN, conclude
-from multiscale.bilevel.description import BilevelError, BilevelProblem
+from multiscale.bilevel.description import BilevelError, BilevelProblem, Form
 from multiscale.bilevel.gate import check_gate, check_products
 from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.methods import bounds_for, choose_methods
@@ -27,6 +27,7 @@ from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.solution import BilevelSolution, Status
 from multiscale.bilevel.tighten import tighten_leader
+from multiscale.bilevel.unbounded import check_unbounded
 
 
 def solve(
@@ -107,6 +108,7 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
     with clock.stage("start"), _interruptible() as stopped:
         find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), flips="branch_and_cut" not in methods)
     interrupted = bool(stopped)
+    remark = "" if search.best is not None or interrupted else check_unbounded(problem, search)
     with clock.stage("reformulation"):
         lazy = None
         if "branch_and_cut" in methods:
@@ -117,7 +119,8 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
     while True:
         with clock.stage("scip"):
-            outcome = _INTERRUPTED if interrupted else run(_task(problem, single, lazy, search, settings, clock.left(), tolerance))
+            task = _task(problem, single, lazy, search, settings, clock.left(), tolerance)
+            outcome = _INTERRUPTED if interrupted else _told_apart(task, run(task))
         with clock.stage("certificate"):
             answer = conclude(problem, single, bounds, search, outcome, settings)
         done = answer.status is not Status.FEASIBLE or outcome.outcome.status not in PROVEN or tolerance < 2e-8 or clock.left() < 1.0
@@ -125,6 +128,8 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
             break
         tolerance /= 10.0
     answer = _qualified(answer, conic)
+    if remark and answer.certificate is None:
+        answer = replace(answer, message=f"{answer.message}; {remark}")
     chosen = {f.name: why for f, why in zip(problem.followers, reasons, strict=True)}
     return replace(answer, methods=chosen, timings=clock.timings, size=single.describe(), problem=problem)
 
@@ -139,6 +144,17 @@ def _qualified(answer: BilevelSolution, conic: Mapping[int, Qualification]) -> B
         return answer
     status = Status.FEASIBLE if answer.status is Status.OPTIMAL else Status.ERROR
     return replace(answer, status=status, message=f"{answer.message}; the bound leaves out decisions without a constraint qualification: {open_ends}")
+
+
+def _told_apart(task: Task, outcome: Run) -> Run:
+    """Without an objective a problem that is infeasible or unbounded is one or the other."""
+    if outcome.outcome.status != "inforunbd" or outcome.outcome.v is not None:
+        return outcome
+    bare = replace(task, single=replace(task.single, objective=Form()), problem=None, lazy=None, time_limit=min(task.time_limit, 60.0))
+    found = run(bare).outcome
+    if found.status == "infeasible":
+        return replace(outcome, outcome=replace(outcome.outcome, status="infeasible"))
+    return replace(outcome, outcome=replace(outcome.outcome, status="unbounded")) if found.v is not None else outcome
 
 
 _INTERRUPTED = Run(Outcome("userinterrupt", None, np.nan, -np.inf, 0, 0.0), aborted="interrupted", interrupted=True)
