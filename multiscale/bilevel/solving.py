@@ -28,6 +28,7 @@ from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.solution import BilevelSolution, Status
 from multiscale.bilevel.tighten import tighten_leader
 from multiscale.bilevel.unbounded import check_unbounded
+from multiscale.bilevel.written import write_problems
 
 
 def solve(
@@ -115,6 +116,8 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
             single, lazy = assemble_lazy(problem, bounds, _known_answers(search), settings.gap)
         else:
             single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
+        if settings.write is not None:
+            write_problems(settings.write, problem, {"single_level": single} | ({"exact_at_integers": lazy.inner} if lazy is not None else {}))
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
     while True:
