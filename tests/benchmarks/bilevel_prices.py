@@ -28,9 +28,9 @@ def test_rewriting_is_faster_and_exact():
             found[rewrite] = bilevel.solve(m, [m.low], gap=1e-6, time_limit=30, rewrite_prices=rewrite)
             seconds[rewrite].append(cpu_seconds() - used)
             nodes[rewrite].append(found[rewrite].nodes)
-        same = all(solution.status == "optimal" for solution in found.values())
+        solved = all(solution.status == "optimal" for solution in found.values())
         print(f"\n{hours} h, seed {seed}: {[(s.status.value, s.objective, s.gap) for s in found.values()]}")
-        if same:
+        if solved:
             assert found[True].objective == pytest.approx(found[False].objective, rel=1e-6, abs=1e-6)
     means = {k: float(np.exp(np.log(np.array(v) + 1).mean()) - 1) for k, v in seconds.items()}
     print(f"with {means[True]:.2f} CPU s and {sum(nodes[True])} nodes, without {means[False]:.2f} CPU s and {sum(nodes[False])} nodes")
