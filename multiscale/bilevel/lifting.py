@@ -43,7 +43,7 @@ class Lifting:
         Raises:
             BilevelError: the leader variable is not binary.
         """
-        if not _is_binary(binary):
+        if not is_binary(binary):
             raise BilevelError(
                 f"follower {self.name!r}: constraint {label} multiplies its variable {self.variables[j].name} by the leader variable "
                 f"{binary.name}, which is not binary; coefficients must be numbers or binary leader variables. Linearise the product, "
@@ -92,7 +92,8 @@ class Lifting:
             self.added.row(f"{name} (lower if 0)", [(w, -1.0), (j, 1.0)], [(k, -high)], high, equality=False)
 
 
-def _is_binary(v: Any) -> bool:
+def is_binary(v: Any) -> bool:
+    """Whether a Pyomo variable takes only the values 0 and 1."""
     low, high = v.bounds
     return bool(v.is_binary() or (v.is_integer() and low is not None and high is not None and low >= 0 and high <= 1))
 

@@ -143,7 +143,7 @@ def _qualified(answer: BilevelSolution, conic: Mapping[int, Qualification]) -> B
     if answer.certificate is not None and conic:
         followers = [replace(c, qualification=conic[f].text) if f in conic else c for f, c in enumerate(answer.certificate.followers)]
         answer = replace(answer, certificate=replace(answer.certificate, followers=tuple(followers)))
-    if not open_ends or answer.status not in (Status.OPTIMAL, Status.INFEASIBLE):
+    if not open_ends or answer.status not in (Status.OPTIMAL, Status.INFEASIBLE, Status.ERROR):
         return answer
     status = Status.FEASIBLE if answer.status is Status.OPTIMAL else Status.ERROR
     return replace(answer, status=status, message=f"{answer.message}; the bound leaves out decisions without a constraint qualification: {open_ends}")

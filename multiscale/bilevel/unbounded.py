@@ -27,6 +27,8 @@ def check_unbounded(problem: BilevelProblem, search: DecisionSearch) -> str:
     for f, follower in enumerate(problem.followers):
         program = compiled(follower, time_limit=10.0)
         ends = [program.solve(search.clipped(y)).termination for y in search.first_decisions(None)[:2]]
+        if follower.cones and Termination.ERROR in ends:
+            remarks.append(f"follower {follower.name!r} gives no optimum at some leader decisions: its least cost may not be attained")
         if Termination.UNBOUNDED not in ends:
             continue
         column = _ray(problem, f)

@@ -295,6 +295,39 @@ def test_a_decision_without_interior_is_reported_and_never_called_optimal():
     assert again.objective == pytest.approx(best.fun, rel=1e-5)
 
 
+@pytest.mark.parametrize("method", ["strong_duality", "sos1"])
+def test_rows_that_binaries_shut_keep_their_multipliers(method):
+    """x_i^2 <= z_i is a point at z_i = 0; opening is worth 1 - cost_i."""
+    m = pyo.ConcreteModel()
+    m.z = pyo.Var(range(4), domain=pyo.Binary)
+    low = m.low = pyo.Block()
+    low.x = pyo.Var(range(4))
+    # The last is written the other way round: 1 - z shuts it.
+    low.room = pyo.Constraint(range(4), rule=lambda b, i: b.x[i] ** 2 <= (m.z[i] if i < 3 else 1 - m.z[i]))
+    low.cost = pyo.Objective(expr=-sum(low.x[i] for i in range(4)))
+    m.objective = pyo.Objective(expr=sum((0.5 + 0.2 * i) * m.z[i] for i in range(4)) - sum(low.x[i] for i in range(4)))
+    solution = bilevel.solve(m, [m.low], method=method, gap=1e-6, time_limit=30)
+    assert solution.status == "optimal", solution.message
+    assert solution.objective == pytest.approx(0.5 + 0.7 + 0.9 - 4, abs=1e-5)
+    # d(-sqrt(room)) / d room at a room of 1.
+    assert solution.dual_of(low.room[0]) == pytest.approx(-0.5, abs=1e-4)
+
+
+def test_a_least_cost_that_is_not_attained_is_never_called_optimal():
+    """min y over x y >= 1 falls towards zero as x grows, and reaches it nowhere."""
+    m = pyo.ConcreteModel()
+    m.z = pyo.Var(bounds=(0, 1))
+    low = m.low = pyo.Block()
+    low.x, low.y = pyo.Var(bounds=(0, None)), pyo.Var(bounds=(0, None))
+    low.hyperbola = pyo.Constraint(expr=low.x * low.y >= 1)
+    low.cost = pyo.Objective(expr=low.y)
+    m.objective = pyo.Objective(expr=m.z + low.y)
+    solution = bilevel.solve(m, [m.low], method="sos1", time_limit=20)
+    assert solution.status in ("error", "infeasible")
+    if solution.status == "error":
+        assert "may not be attained" in solution.message
+
+
 def test_the_dual_of_a_rotated_cone_is_refused_by_name():
     m, low = plain()
     low.rotated = pyo.Constraint(expr=low.x**2 + 1 <= low.w * (low.y + 6))

@@ -36,7 +36,7 @@ def enumerated(build):
     """Every design, a fine tax grid, the follower read and solved with both fixed."""
     best = -np.inf
     for design in itertools.product((0, 1), repeat=2):
-        for tax in np.linspace(0, 3, 61):
+        for tax in np.linspace(0, 3, 31):
             m = build()
             for i in range(2):
                 m.z[i].fix(design[i])
@@ -56,8 +56,8 @@ def test_binaries_in_coefficients_agree_with_enumeration(bounded):
         solution = bilevel.solve(m, [m.low], method=method, gap=1e-6, time_limit=60)
         assert solution.status == "optimal", (method, solution.message)
         assert solution.objective >= best - 1e-6
-        # The grid of the enumeration is 0.05 apart, and at most 20 units are taxed.
-        assert solution.objective <= best + 0.05 * 20
+        # The grid of the enumeration is 0.1 apart, and at most 20 units are taxed.
+        assert solution.objective <= best + 0.1 * 20
         assert "original follower with the leader's variables fixed: gap" in solution.describe()
     values = []
     for method in ("sos1", "indicator", "product", "strong_duality"):

@@ -117,7 +117,7 @@ def test_an_interrupt_inside_scip_keeps_the_incumbent_of_branch_and_cut():
 def test_the_same_seed_gives_the_same_answer(method):
     answers = []
     for _ in range(2):
-        case = feeder(4, 8, 1, hard=True, seed=3)
+        case = feeder(3, 6, 1, hard=True, seed=3)
         answers.append(bilevel.solve(case.model, [case.follower], gap=1e-4, time_limit=60, method=method, seed=7))
     first, second = answers
     assert (first.objective, first.bound, first.nodes) == (second.objective, second.bound, second.nodes)
