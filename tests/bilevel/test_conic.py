@@ -11,10 +11,17 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from multiscale import bilevel
+from multiscale.bilevel.assemble import assemble
 from multiscale.bilevel.certificate import certify_follower
+from multiscale.bilevel.conclude import conclude
 from multiscale.bilevel.conic_solve import ConicProgram, conic_residual
 from multiscale.bilevel.describe import kkt_equations
+from multiscale.bilevel.methods import bounds_for
+from multiscale.bilevel.options import Options
 from multiscale.bilevel.response import Responder
+from multiscale.bilevel.scip_client import run
+from multiscale.bilevel.scip_worker import Task
+from multiscale.bilevel.search import DecisionSearch
 from multiscale.programs import ProgramBuilder
 
 METHODS = ("auto", "strong_duality", "sos1", "product", "indicator")
@@ -358,3 +365,53 @@ def test_the_equations_name_the_cones():
     text = kkt_equations(bilevel.read_model(m, [m.low]).problem.followers[0])
     assert "low.disc head" in text
     assert "cone" in text
+
+
+def _without(single, ending):
+    """The program without the curved rows of a name."""
+    kept = [row for row in single.curved if not row.name.endswith(ending)]
+    assert len(kept) < len(single.curved)
+    return replace(single, curved=kept)
+
+
+def _scaled_row(single, block, factor, position):
+    """One coefficient of a row of a block times a factor."""
+    (first,) = [first for name, first, _ in single.row_blocks if name == block]
+    rows = single.rows.copy()
+    rows.data[rows.indptr[first] + position] *= factor
+    return replace(single, rows=rows)
+
+
+FAULTS = {
+    "primal cone missing": lambda s: _without(s, "low cone"),
+    "dual cone missing": lambda s: _without(s, "dual cone"),
+    "complementarity missing": lambda s: _without(s, "cone complementarity"),
+    "strong duality and complementarity missing": lambda s: _scaled_row(_without(s, "cone complementarity"), "low strong duality", 0.0, 0),
+    **{f"strong duality coefficient {k} turned": (lambda s, k=k: _scaled_row(s, "low strong duality", -1.0, k)) for k in range(3)},
+    **{f"strong duality coefficient {k} halved": (lambda s, k=k: _scaled_row(s, "low strong duality", 0.5, k)) for k in range(3)},
+    **{f"stationarity coefficient {k} of the other sign": (lambda s, k=k: _scaled_row(s, "low stationarity", -1.0, k)) for k in range(8)},
+    **{f"definition coefficient {k} of the other sign": (lambda s, k=k: _scaled_row(s, "low rows", -1.0, k)) for k in range(4)},
+}
+
+
+def test_faults_in_the_conic_conditions_are_caught():
+    def answer(fault):
+        m = disc()
+        problem = bilevel.read_model(m, [m.low]).problem
+        bounds = [bounds_for(problem, 0, "strong_duality", 5.0)]
+        single = fault(assemble(problem, ["strong_duality"], bounds))
+        outcome = run(Task(single, None, [], 1e-6, 10.0, 4000.0, 1e-7, 0, False, {}))
+        return conclude(problem, single, bounds, DecisionSearch(problem), outcome, Options(gap=1e-5))
+
+    truth = answer(lambda single: single)
+    assert truth.status == "optimal"
+    harmful, missed = 0, []
+    for name, fault in FAULTS.items():
+        found = answer(fault)
+        if found.status == "optimal" and found.objective == pytest.approx(truth.objective, rel=1e-5):
+            continue
+        harmful += 1
+        if found.status == "optimal":
+            missed.append(name)
+    assert not missed
+    assert harmful >= 10
