@@ -27,7 +27,7 @@ from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.solution import BilevelSolution, Status
 from multiscale.bilevel.tighten import tighten_leader
-from multiscale.bilevel.unbounded import check_unbounded
+from multiscale.bilevel.endless import check_endless
 from multiscale.bilevel.written import write_problems
 
 
@@ -109,7 +109,7 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
     with clock.stage("start"), _interruptible() as stopped:
         find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), flips="branch_and_cut" not in methods)
     interrupted = bool(stopped)
-    remark = "" if search.best is not None or interrupted else check_unbounded(problem, search)
+    remark = "" if search.best is not None or interrupted else check_endless(problem, search)
     with clock.stage("reformulation"):
         lazy = None
         if "branch_and_cut" in methods:

@@ -14,7 +14,7 @@ from multiscale.bilevel.search import DecisionSearch
 from multiscale.programs import Termination
 
 
-def check_unbounded(problem: BilevelProblem, search: DecisionSearch) -> str:
+def check_endless(problem: BilevelProblem, search: DecisionSearch) -> str:
     """Look at followers that are unbounded at the first decisions; to be called when no start was found.
 
     Returns:
