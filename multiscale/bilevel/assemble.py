@@ -11,6 +11,7 @@ from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.single_level import SingleLevel, SingleLevelBuilder
+from multiscale.bilevel.value_cuts import cost_ceiling
 
 Reformulation = Callable[[SingleLevelBuilder, int, DualBounds], None]
 
@@ -33,12 +34,20 @@ def assemble(problem: BilevelProblem, methods: list[str], bounds: list[DualBound
     return builder.add_leader()
 
 
-def assemble_lazy(problem: BilevelProblem, bounds: list[DualBounds], answers: list[list[np.ndarray]], gap: float) -> tuple[SingleLevel, LazyData]:
-    """The relaxation for branch and cut with value cuts of known answers, and what its handler needs."""
+def assemble_lazy(
+    problem: BilevelProblem, bounds: list[DualBounds], answers: list[list[np.ndarray]], gap: float, *, ceilings: bool
+) -> tuple[SingleLevel, LazyData]:
+    """The relaxation for branch and cut with value cuts of known answers, and what its handler needs.
+
+    ``ceilings`` caps what value cuts charge for a binary; with several prices that has been measured to slow the tree down.
+    """
     builder = SingleLevelBuilder(problem)
     for f, proven in enumerate(bounds):
         branch_and_cut.add_follower(builder, f, proven)
-    branch_and_cut.add_value_cuts(builder, bounds, answers)
+    leader = problem.leader
+    somewhere = np.clip(0.5 * (np.maximum(leader.lower, -1e9) + np.minimum(leader.upper, 1e9)), leader.lower, leader.upper)
+    planes = [cost_ceiling(leader, follower, somewhere) if ceilings else None for follower in problem.followers]
+    branch_and_cut.add_value_cuts(builder, bounds, planes, answers)
     costs = [builder.cost_of[f][:3] for f in range(len(problem.followers))]
     inner = assemble(problem, ["strong_duality"] * len(problem.followers), bounds)
-    return builder.add_leader(), LazyData(inner, bounds, costs, gap)
+    return builder.add_leader(), LazyData(inner, bounds, planes, costs, gap)

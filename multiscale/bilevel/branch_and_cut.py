@@ -17,7 +17,7 @@ from scipy import sparse
 from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.kkt import add_primal, state_cost
 from multiscale.bilevel.single_level import SingleLevelBuilder
-from multiscale.bilevel.value_cuts import value_cut
+from multiscale.bilevel.value_cuts import Plane, value_cut
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:
@@ -30,12 +30,14 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
     builder.cost_of[f] = (np.array([column]), np.array([factor]), constant, none)
 
 
-def add_value_cuts(builder: SingleLevelBuilder, bounds: list[DualBounds], answers: list[list[np.ndarray]]) -> None:
+def add_value_cuts(
+    builder: SingleLevelBuilder, bounds: list[DualBounds], ceilings: list[Plane | None], answers: list[list[np.ndarray]]
+) -> None:
     """Rows ``cost_f(x, y) <= a'y + b`` for known answers (one list of follower solutions each)."""
     leader = builder.problem.leader
     for answer in answers:
         for f, follower in enumerate(builder.problem.followers):
-            cut = value_cut(leader, follower, bounds[f], answer[f])
+            cut = value_cut(leader, follower, bounds[f], answer[f], ceilings[f])
             if cut is None:
                 continue
             columns, weights, constant, _ = builder.cost_of[f]

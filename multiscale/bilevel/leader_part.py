@@ -40,22 +40,27 @@ def lay_down(builder: SingleLevelBuilder) -> tuple[Form, np.ndarray, np.ndarray,
 
 def _joint(builder: SingleLevelBuilder) -> tuple[np.ndarray, np.ndarray]:
     leader = builder.problem.leader
-    columns, factors = list(range(leader.size)), [1.0] * leader.size
+    columns, factors = [np.arange(leader.size)], [np.ones(leader.size)]
     position = 0
     for quantity in leader.quantities:
-        matrix = quantity.matrix.tocsr()
-        for i in range(quantity.size):
-            name = leader.quantity_names[position]
-            if quantity.kind == "cost":
-                column, factor = _cost_column(builder, quantity.follower, name), float(matrix[0, 0])
-            else:
-                source = builder.primal[quantity.follower] if quantity.kind == "primal" else builder.dual[quantity.follower]
+        names = leader.quantity_names[position : position + quantity.size]
+        place, factor = np.zeros(quantity.size, dtype=np.int64), np.ones(quantity.size)
+        if quantity.kind == "cost":
+            for k, name in enumerate(names):
+                place[k], factor[k] = _cost_column(builder, quantity.follower, name), float(quantity.matrix[0, 0])
+        else:
+            source = builder.primal[quantity.follower] if quantity.kind == "primal" else builder.dual[quantity.follower]
+            matrix = quantity.matrix.tocsr()
+            alone = np.diff(matrix.indptr) == 1
+            first = matrix.indptr[:-1][alone]
+            place[alone], factor[alone] = source[matrix.indices[first]], matrix.data[first]
+            for i in np.flatnonzero(~alone):
                 part = slice(matrix.indptr[i], matrix.indptr[i + 1])
-                column, factor = builder.functional(name, source[matrix.indices[part]], matrix.data[part])
-            columns.append(column)
-            factors.append(factor)
-            position += 1
-    return np.array(columns, dtype=np.int64), np.array(factors)
+                place[i], factor[i] = builder.functional(names[i], source[matrix.indices[part]], matrix.data[part])
+        columns.append(place)
+        factors.append(factor)
+        position += quantity.size
+    return np.concatenate(columns).astype(np.int64), np.concatenate(factors)
 
 
 def _cost_column(builder: SingleLevelBuilder, f: int, name: str) -> int:
@@ -82,16 +87,14 @@ def _cost_column(builder: SingleLevelBuilder, f: int, name: str) -> int:
 
 
 def _quantity_bounds(builder: SingleLevelBuilder, columns: np.ndarray, factors: np.ndarray) -> None:
+    """Rows for the bounds of quantities that are not the bounds of their columns anyway."""
     leader = builder.problem.leader
-    bounded = np.isfinite(leader.quantity_lower) | np.isfinite(leader.quantity_upper)
-    for k in np.flatnonzero(bounded):
-        column, factor = columns[leader.size + k], factors[leader.size + k]
-        builder.add_rows(
-            f"bounds of {leader.quantity_names[k]}",
-            leader.quantity_lower[k],
-            leader.quantity_upper[k],
-            [(sparse.csr_matrix([[factor]]), np.array([column]))],
-        )
+    own, scale = columns[leader.size :], factors[leader.size :]
+    lower, upper = (ends[own] for ends in builder.column_bounds())
+    least, most = np.where(scale > 0, scale * lower, scale * upper), np.where(scale > 0, scale * upper, scale * lower)
+    for k in np.flatnonzero((least < leader.quantity_lower) | (most > leader.quantity_upper)):
+        row = sparse.csr_matrix([[scale[k]]])
+        builder.add_rows(f"bounds of {leader.quantity_names[k]}", leader.quantity_lower[k], leader.quantity_upper[k], [(row, own[[k]])])
 
 
 def _side(row: CurvedRow) -> float:

@@ -64,6 +64,10 @@ class LinearProgram:
             lp.integrality_ = [highspy.HighsVarType.kInteger if flag else highspy.HighsVarType.kContinuous for flag in integral]
         self._highs.passModel(model)
 
+    def change_rows(self, row_lower: np.ndarray, row_upper: np.ndarray) -> None:
+        """New limits of all rows."""
+        self._highs.changeRowsBounds(row_lower.size, np.arange(row_lower.size, dtype=np.int32), _finite(row_lower), _finite(row_upper))
+
     def solve(self, costs: np.ndarray | None = None) -> LinearAnswer:
         """Solve, under new costs if given, from the last basis."""
         if costs is not None:

@@ -16,14 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from multiscale.bilevel.description import BilevelProblem, Form
+from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.linear_program import LinearProgram
+from multiscale.bilevel.price_space import PriceSpace, stacked
 from multiscale.bilevel.response import Responder, Response
-from multiscale.bilevel.span import combination
 from multiscale.programs import Termination
-
-_MANY = 200
-"""Quantities of one kind beyond which looking for combinations would take longer than it saves."""
 
 
 @dataclass(frozen=True)
@@ -49,59 +46,14 @@ class _Point:
 
 
 class PriceSearch:
-    """Exact search over one price. ``applies`` tells whether the problem has the form it needs."""
+    """Exact search over one price. ``applies`` tells whether the problem has the form it needs (see ``PriceSpace``)."""
 
     def __init__(self, problem: BilevelProblem, responder: Responder) -> None:
         self.problem, self.responder = problem, responder
-        self.applies = False
-        leader = problem.leader
-        prices = responder.linking[~leader.integral[responder.linking]]
-        if prices.size != 1 or any(not f.is_linear or prices[0] in f.limit_columns for f in problem.followers):
-            return
-        self.price = int(prices[0])
-        if not np.isfinite([leader.lower[self.price], leader.upper[self.price]]).all():
-            return
-        self.direction = [np.asarray(f.program.C[:, [self.price]].todense()).ravel() for f in problem.followers]
-        shares = self._shares()
-        if shares is not None:
-            self.level_share, self.share = shares
-            self.applies = all(self._fits(form) for form in leader.forms())
-
-    def _shares(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """For every quantity its factors to its follower's level and slope; nan for optimal costs, None if one is no combination."""
-        levels, slopes = [], []
-        for quantity in self.problem.leader.quantities:
-            if quantity.kind == "cost":
-                levels.append(np.full(quantity.size, np.nan))
-                slopes.append(np.full(quantity.size, np.nan))
-                continue
-            if quantity.kind == "dual" or quantity.constant.any() or quantity.size > _MANY:
-                return None
-            follower = self.problem.followers[quantity.follower]
-            # With another variable in the costs the level is not c0'x alone.
-            own = follower.program.c0 if set(follower.cost_columns.tolist()) <= {self.price} else np.zeros(follower.program.columns.size)
-            found = [combination(quantity.matrix[i], [own, self.direction[quantity.follower]]) for i in range(quantity.size)]
-            if any(weights is None for weights in found):
-                return None
-            pairs = np.array(found, dtype=float).reshape(-1, 2)
-            levels.append(pairs[:, 0])
-            slopes.append(pairs[:, 1])
-        if not levels:
-            return np.zeros(0), np.zeros(0)
-        return np.concatenate(levels), np.concatenate(slopes)
-
-    def _fits(self, form: Form) -> bool:
-        """Products only of the price and a follower's slope; no nonlinear terms in what moves."""
-        if form.tree is not None:
-            return False
-        n = self.problem.leader.size
-        for a, b in zip(form.first.tolist(), form.second.tolist(), strict=True):
-            other = b if a == self.price else a if b == self.price else -1
-            if other < n or np.isnan(self.share[other - n]) or self.level_share[other - n] != 0:
-                held = self.problem.leader.integral
-                if not (a < n and b < n and held[a] and held[b]):
-                    return False
-        return True
+        self.space = PriceSpace(problem, responder)
+        self.applies = self.space.applies and self.space.prices.size == 1
+        if self.applies:
+            self.price = int(self.space.prices[0])
 
     def solve(self, y: np.ndarray, *, gap: float, cutoff: float = np.inf, budget: int = 400) -> PriceAnswer | None:
         """The best price for the integers of ``y``; stops when the bound is within ``gap`` of the best or above ``cutoff``.
@@ -110,6 +62,7 @@ class PriceSearch:
         """
         leader = self.problem.leader
         self._base = y.copy()
+        self._rows = self.space.rows(y)
         low, high = float(leader.lower[self.price]), float(leader.upper[self.price])
         first, last = self._point(low), self._point(high)
         if first is None or last is None:
@@ -150,12 +103,8 @@ class PriceSearch:
         found = self.responder.answer(y)
         if isinstance(found, Termination):
             return None
-        level, slope = [], []
-        for f, (follower, x) in enumerate(zip(self.problem.followers, found[0], strict=True)):
-            w = float(self.direction[f] @ x) + float(follower.program.d[self.price])
-            slope.append(w)
-            level.append(follower.program.objective(x, y) - price * w)
-        return _Point(price, *found, np.array(level), np.array(slope))
+        level, slope = self.space.project(y, found[0])
+        return _Point(price, *found, level, slope[:, 0])
 
     def _meeting(self, left: _Point, right: _Point) -> float | None:
         """Price where the two answers cost the same in total; None where they do not differ."""
@@ -172,96 +121,23 @@ class PriceSearch:
         lines = np.minimum(left.at(meet), right.at(meet))
         return bool((lines - middle.at(meet) <= 1e-9 * np.maximum(1.0, np.abs(lines))).all())
 
-    # A small program over v = (own variables, price, s_f, w_f, r_f for every follower).
+    # A small program over v, see price_space.
 
-    def _program(
-        self, low: np.ndarray, high: np.ndarray, extra: list[tuple[dict[int, float], float, float]], *, costs: bool = True
-    ) -> np.ndarray | None:
+    def _program(self, low: np.ndarray, high: np.ndarray, extra: list[tuple[dict[int, float], float, float]]) -> np.ndarray | None:
         """Minimise the leader's objective; bounds of v, extra rows as (entries, lower, upper). Returns v, or None if infeasible."""
-        leader = self.problem.leader
-        rows = [self._row(form) for form in (row.form for row in leader.curved)]
-        linear = leader.matrix.tocsr()
-        entries: list[dict[int, float]] = []
-        lower: list[float] = []
-        upper: list[float] = []
-        for i in range(linear.shape[0]):
-            part = slice(linear.indptr[i], linear.indptr[i + 1])
-            content, constant = self._row(Form(0.0, linear.indices[part].astype(np.int64), linear.data[part]))
-            entries.append(content)
-            lower.append(leader.row_lower[i] - constant)
-            upper.append(leader.row_upper[i] - constant)
-        for row, (content, constant) in zip(leader.curved, rows, strict=True):
-            entries.append(content)
-            lower.append(row.lower - constant)
-            upper.append(row.upper - constant)
-        for k in np.flatnonzero(np.isfinite(leader.quantity_lower) | np.isfinite(leader.quantity_upper)):
-            content, constant = self._row(Form(0.0, np.array([leader.size + k]), np.ones(1)))
-            entries.append(content)
-            lower.append(leader.quantity_lower[k] - constant)
-            upper.append(leader.quantity_upper[k] - constant)
-        entries += [content for content, _, _ in extra]
-        lower += [least for _, least, _ in extra]
-        upper += [most for _, _, most in extra]
-        content, self._constant = self._row(leader.objective)
-        objective = np.zeros(low.size)
-        for column, value in content.items():
-            objective[column] += value
-        data = [(i, column, value) for i, part in enumerate(entries) for column, value in part.items()]
-        matrix = sparse.csr_matrix(
-            (np.array([d[2] for d in data]), (np.array([d[0] for d in data], dtype=int), np.array([d[1] for d in data], dtype=int))),
-            shape=(len(entries), low.size),
-        )
-        integral = np.concatenate([leader.integral[self.responder.own], np.zeros(low.size - self.responder.own.size, dtype=bool)])
-        self._costs = objective
-        answer = LinearProgram(matrix, np.array(lower), np.array(upper), low, high, objective if costs else None, integral).solve()
+        rows = self._rows
+        matrix = sparse.vstack([rows.matrix, stacked([content for content, _, _ in extra], low.size)], format="csr")
+        lower = np.concatenate([rows.lower, [least for _, least, _ in extra]])
+        upper = np.concatenate([rows.upper, [most for _, _, most in extra]])
+        answer = LinearProgram(matrix, lower, upper, low, high, rows.costs, self.space.integral()).solve()
         return answer.x if answer.status == "optimal" else None
+
+    def _value(self, v: np.ndarray) -> float:
+        return float(self._rows.costs @ v) + self._rows.constant
 
     def _columns(self) -> tuple[int, int]:
         """Position of the price in v, and of the first follower's (s, w, r)."""
-        return self.responder.own.size, self.responder.own.size + 1
-
-    def _row(self, form: Form) -> tuple[dict[int, float], float]:
-        """Entries over v and constant of a leader form."""
-        leader, n = self.problem.leader, self.problem.leader.size
-        price, first = self._columns()
-        own = {int(k): i for i, k in enumerate(self.responder.own)}
-        owner = np.concatenate([np.full(q.size, q.follower) for q in leader.quantities]) if leader.quantities else np.zeros(0, dtype=int)
-        content: dict[int, float] = {}
-        constant = form.constant
-
-        def add(column: int, value: float) -> None:
-            content[column] = content.get(column, 0.0) + value
-
-        for k, value in zip(form.columns.tolist(), form.coefficients.tolist(), strict=True):
-            if k >= n:
-                at = first + 3 * int(owner[k - n])
-                if np.isnan(self.share[k - n]):
-                    # The optimum s + r; the slope already holds the part of d that moves with the price.
-                    add(at, value)
-                    add(at + 2, value)
-                else:
-                    program = self.problem.followers[int(owner[k - n])].program
-                    add(at + 1, value * self.share[k - n])
-                    constant -= value * self.share[k - n] * float(program.d[self.price])
-                    if self.level_share[k - n]:
-                        held = float(program.constant(self._base)) - float(program.d[self.price]) * float(self._base[self.price])
-                        add(at, value * self.level_share[k - n])
-                        constant -= value * self.level_share[k - n] * held
-            elif k == self.price:
-                add(price, value)
-            elif k in own:
-                add(own[k], value)
-            else:
-                constant += value * self._base[k]
-        for a, b, value in zip(form.first.tolist(), form.second.tolist(), form.products.tolist(), strict=True):
-            other = b if a == self.price else a
-            if other >= n:
-                f = int(owner[other - n])
-                add(first + 3 * f + 2, value * self.share[other - n])
-                add(price, -value * self.share[other - n] * float(self.problem.followers[f].program.d[self.price]))
-            else:
-                constant += value * self._base[a] * self._base[b]
-        return content, constant
+        return int(self.space.price[0]), self.space.level(0)
 
     def _box(self, left: _Point, right: _Point) -> tuple[np.ndarray, np.ndarray]:
         leader, own = self.problem.leader, self.responder.own
@@ -292,7 +168,7 @@ class PriceSearch:
                 rise = (at_b - at_a) / (b - a)
                 rows.append(({s: 1.0, r: 1.0, price: -rise}, at_a - a * rise - 1e-9 * max(1.0, abs(at_a)), np.inf))
         v = self._program(low, high, rows)
-        return np.inf if v is None else float(self._costs @ v) + self._constant
+        return np.inf if v is None else self._value(v)
 
     def _resolve(self, left: _Point, right: _Point, middle: _Point | None) -> list[tuple[Response | None, float]]:
         """Exact optima on two neighbouring pieces and on the mixture where they meet: (answer, value)."""
@@ -310,7 +186,7 @@ class PriceSearch:
         v = self._program(low, high, rows)
         if v is None:
             return None, np.inf
-        value = float(self._costs @ v) + self._constant
+        value = self._value(v)
         return self._realise(v, piece.primal), value
 
     def _mixture(self, left: _Point, right: _Point, middle: _Point) -> tuple[Response | None, float]:
@@ -328,7 +204,7 @@ class PriceSearch:
         v = self._program(low, high, rows)
         if v is None:
             return None, np.inf
-        value = float(self._costs @ v) + self._constant
+        value = self._value(v)
         primal = []
         for f, (a, b) in enumerate(zip(left.primal, right.primal, strict=True)):
             fall = left.slope[f] - right.slope[f]

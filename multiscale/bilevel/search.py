@@ -19,6 +19,7 @@ from scipy import sparse
 from multiscale.bilevel.affine import affine_leader
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.linear_program import LinearProgram
+from multiscale.bilevel.price_cutting import PriceCutting
 from multiscale.bilevel.price_search import PriceSearch
 from multiscale.bilevel.response import Responder, Response
 from multiscale.programs import Termination
@@ -56,6 +57,8 @@ class DecisionSearch:
         bounded = np.isfinite(leader.lower[continuous]) & np.isfinite(leader.upper[continuous])
         self.prices = continuous[~in_limits[continuous] & bounded]
         self.exact = PriceSearch(problem, self.responder)
+        # For several prices, where SCIP may run; see lazy_handler.
+        self.several: PriceCutting | None = None
 
     def clipped(self, y: np.ndarray) -> np.ndarray:
         """The decision moved into the leader's bounds, integers rounded."""
@@ -93,6 +96,10 @@ class DecisionSearch:
         if self.exact.applies:
             found = self.exact.solve(y, gap=1e-6, cutoff=np.inf if known is None else known.objective)
             return known if found is None or found.response is None else found.response
+        if self.several is not None and self.several.applies:
+            cutoff = min(np.inf if r is None else r.objective for r in (known, self.best))
+            several = self.several.solve(y, gap=1e-3, cutoff=cutoff, budget=budget)
+            return known if several is None or several.response is None else several.response
         start = y.copy()
         ray = y[prices] - low
         if prices.size == 1 or ray.max(initial=0.0) <= 1e-9 * width.max():

@@ -279,6 +279,10 @@ class SingleLevelBuilder:
         """The product's column, if the followers already made it."""
         return self._products.get((min(first, second), max(first, second)))
 
+    def column_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of all columns so far."""
+        return np.concatenate(self._lower), np.concatenate(self._upper)
+
     def add_leader(self) -> SingleLevel:
         """Lay down the leader's rows and objective over the joint vector, and return the finished program."""
         from multiscale.bilevel.leader_part import lay_down

@@ -13,7 +13,8 @@ import numpy as np
 from multiscale.bilevel.assemble import assemble, assemble_lazy
 from multiscale.bilevel.certificate import TOLERANCE
 from multiscale.bilevel.conclude import PROVEN, conclude
-from multiscale.bilevel.description import BilevelError, BilevelProblem, Form
+from multiscale.bilevel.description import BilevelError, BilevelProblem
+from multiscale.bilevel.endless import check_endless
 from multiscale.bilevel.gate import check_gate, check_products
 from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.methods import bounds_for, choose_methods
@@ -27,7 +28,7 @@ from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.solution import BilevelSolution, Status
 from multiscale.bilevel.tighten import tighten_leader
-from multiscale.bilevel.endless import check_endless
+from multiscale.bilevel.unbounded import OPEN, open_relaxation, settle_open_end
 from multiscale.bilevel.written import write_problems
 
 
@@ -113,17 +114,21 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
     with clock.stage("reformulation"):
         lazy = None
         if "branch_and_cut" in methods:
-            single, lazy = assemble_lazy(problem, bounds, _known_answers(search), settings.gap)
+            single, lazy = assemble_lazy(problem, bounds, _known_answers(search), settings.gap, ceilings=search.exact.applies)
         else:
             single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
         if settings.write is not None:
             write_problems(settings.write, problem, {"single_level": single} | ({"exact_at_integers": lazy.inner} if lazy is not None else {}))
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
+    with clock.stage("reformulation"):
+        unclear = not interrupted and open_relaxation(single)
     while True:
         with clock.stage("scip"):
             task = _task(problem, single, lazy, search, settings, clock.left(), tolerance)
-            outcome = _INTERRUPTED if interrupted else _told_apart(task, run(task))
+            outcome = _INTERRUPTED if interrupted else settle_open_end(problem, single, task) if unclear else run(task)
+            if outcome.outcome.status in OPEN and not unclear:
+                outcome = settle_open_end(problem, single, replace(task, time_limit=clock.left()))
         with clock.stage("certificate"):
             answer = conclude(problem, single, bounds, search, outcome, settings)
         done = answer.status is not Status.FEASIBLE or outcome.outcome.status not in PROVEN or tolerance < 2e-8 or clock.left() < 1.0
@@ -147,17 +152,6 @@ def _qualified(answer: BilevelSolution, conic: Mapping[int, Qualification]) -> B
         return answer
     status = Status.FEASIBLE if answer.status is Status.OPTIMAL else Status.ERROR
     return replace(answer, status=status, message=f"{answer.message}; the bound leaves out decisions without a constraint qualification: {open_ends}")
-
-
-def _told_apart(task: Task, outcome: Run) -> Run:
-    """Without an objective a problem that is infeasible or unbounded is one or the other."""
-    if outcome.outcome.status != "inforunbd" or outcome.outcome.v is not None:
-        return outcome
-    bare = replace(task, single=replace(task.single, objective=Form()), problem=None, lazy=None, time_limit=min(task.time_limit, 60.0))
-    found = run(bare).outcome
-    if found.status == "infeasible":
-        return replace(outcome, outcome=replace(outcome.outcome, status="infeasible"))
-    return replace(outcome, outcome=replace(outcome.outcome, status="unbounded")) if found.v is not None else outcome
 
 
 _INTERRUPTED = Run(Outcome("userinterrupt", None, np.nan, -np.inf, 0, 0.0), aborted="interrupted", interrupted=True)

@@ -98,7 +98,7 @@ def rebuild_report(folder: Path) -> Path:
 
 
 def _title(result: RunResult) -> str:
-    name = result.config().get("system", {}).get("name") or "the network"
+    name = result.dataset.attrs.get("system") or "the network"
     return f"Reinforcement, network charge and trading platforms: {name}"
 
 

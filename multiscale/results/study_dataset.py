@@ -27,7 +27,7 @@ def study_dataset(answer: StudyAnswer) -> xr.Dataset:
         _mechanisms(answer),
         _aggregation(answer),
     ]
-    return xr.merge(parts, join="outer", compat="no_conflicts")
+    return xr.merge(parts, join="outer", compat="no_conflicts").assign_attrs(system=answer.case.system.name)
 
 
 def _named(dims: str | tuple[str, ...], values: Any, unit: str, meaning: str) -> tuple[Any, ...]:
