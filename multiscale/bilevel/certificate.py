@@ -33,7 +33,8 @@ TOLERANCE = 1e-6
 class FollowerCertificate:
     """What the independent solve says about one follower (all residuals relative, see the module).
 
-    ``qualification`` says for a conic follower why its optima have multipliers, or where that is not proven.
+    ``qualification`` says for a conic follower why its optima have multipliers, or where that is not proven; ``original`` what the
+    follower as the user wrote it says, where products with binaries were replaced by columns.
     """
 
     name: str
@@ -46,6 +47,7 @@ class FollowerCertificate:
     binding_bounds: tuple[str, ...] = ()
     how: dict[str, str] = field(default_factory=dict)
     qualification: str = ""
+    original: str = ""
     message: str = ""
 
     def holds(self, tolerance: float = TOLERANCE) -> bool:
@@ -94,6 +96,7 @@ class Certificate:
         ]
         for f in self.followers:
             lines += [f"    multipliers of {block}: {text}" for block, text in f.how.items()]
+            lines += [f"    original follower {f.original}"] if f.original else []
             lines += [f"    constraint qualification: {f.qualification}"] if f.qualification else []
             lines += [f"    at its bound: {row}" for row in f.binding_bounds[:5]]
         lines.append(f"  leader rows: {self.leader_violation[0]:.1e} {self.leader_violation[1]}".rstrip())

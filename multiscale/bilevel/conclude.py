@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from multiscale.bilevel.bounds import DualBounds
@@ -16,6 +18,7 @@ from multiscale.bilevel.scip_worker import Task
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.solution import BilevelSolution, Status
+from multiscale.bilevel.written import write_lp
 
 PROVEN = {"optimal", "gaplimit"}
 """What SCIP calls a closed gap."""
@@ -42,7 +45,7 @@ def conclude(
     )
     sense = problem.leader.sense
     if best is None:
-        status = {"infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED, "inforunbd": Status.UNBOUNDED}.get(scip.status, Status.ERROR)
+        status = {"infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED}.get(scip.status, Status.ERROR)
         if scip.status in ("timelimit", "memlimit", "userinterrupt"):
             status = Status.TIME_LIMIT if scip.status == "timelimit" else Status.ERROR
         if scip.v is not None:
@@ -124,6 +127,8 @@ def _consider_pattern(search: DecisionSearch, problem: BilevelProblem, single: S
     program = pattern_program(problem, y, [v[columns] for columns in single.primal], [v[columns] for columns in single.dual])
     if program is None:
         return
+    if settings.write is not None:
+        write_lp(program, Path(settings.write) / "pattern.lp", problem)
     task = Task(program, None, [], 1e-9, min(30.0, settings.time_limit), settings.memory_limit, 1e-9, settings.seed, False, {})
     found = run(task).outcome
     if found.v is not None:

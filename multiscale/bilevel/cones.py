@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
 from multiscale.bilevel.description import CurvedRow, Follower, Form
 
@@ -26,6 +27,20 @@ def outside(cones: tuple[np.ndarray, ...], v: np.ndarray) -> np.ndarray:
 def products(cones: tuple[np.ndarray, ...], x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """``x_h z_h + x_t'z_t`` of every cone."""
     return np.array([float(x[cone] @ z[cone]) for cone in cones])
+
+
+def cone_boxes(cones: tuple[np.ndarray, ...], size: int) -> sparse.csr_matrix:
+    """Rows ``+-v_t - v_h`` over all columns: at most zero in every cone."""
+    rows, columns, data = [], [], []
+    count = 0
+    for cone in cones:
+        for j in cone[1:].tolist():
+            for sign in (1.0, -1.0):
+                rows += [count, count]
+                columns += [j, int(cone[0])]
+                data += [sign, -1.0]
+                count += 1
+    return sparse.csr_matrix((data, (rows, columns)), shape=(count, size))
 
 
 def add_cones(builder: SingleLevelBuilder, name: str, columns: np.ndarray, sizes: list[int]) -> None:

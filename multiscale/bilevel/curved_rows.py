@@ -10,6 +10,9 @@ and its multiplier is linear in the multipliers of the two rows that define the 
 
 is the cone ``||F (x,1)|| <= h'(x,1)`` if the constraint's other half, where ``h'(x,1) < 0``, is out of reach. Everything else is not
 convex and refused.
+
+A row ``||F x||^2 <= sum_k U_k z_k`` with binary leader variables shuts to a point where all are zero, and there it has no multiplier.
+The rows ``|F_i x| <= 2 sum_k sqrt(U_k) z_k``, which it implies, hold ``x`` there in its place; the 2 keeps them off its own boundary.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from scipy.sparse.csgraph import connected_components
 
 from multiscale.bilevel.description import BilevelError
 from multiscale.bilevel.extension import Entries, Extension
-from multiscale.bilevel.lifting import Lifting
+from multiscale.bilevel.lifting import Lifting, is_binary
 from multiscale.bilevel.other_half import Half, check_half
 from multiscale.programs import ParametricProgram
 
@@ -60,6 +63,7 @@ class CurvedRows:
         self.added = Extension(len(variables))
         self.lifting = Lifting(name, variables, self.added)
         self._halves: list[Half] = []
+        self._leaders: dict[int, Any] = {}
         self._rows: dict[int, list[tuple[int, float]]] = {}
 
     def add(self, constraint: Any, label: str, repn: Any) -> None:
@@ -80,6 +84,7 @@ class CurvedRows:
                 own.append((self.column[id(v)], float(coefficient)))
             else:
                 leader.append((self.leader(v, label), float(coefficient)))
+                self._leaders[leader[-1][0]] = v
         squares: dict[tuple[int, int], float] = {}
         for coefficient, (a, b) in zip(repn.quadratic_coefs, repn.quadratic_vars, strict=True):
             inside = id(a) in self.column, id(b) in self.column
@@ -166,7 +171,22 @@ class CurvedRows:
             ends.append(self.added.defined(f"{name} {what}", own, leader, -body.constant / (2 * scale) + shift))
             parts.append((len(self.added.rows) - 1, 1.0 / (2 * scale)))
         self.added.cones.append([ends[0], *tail, ends[1]])
+        self._shut(body, tail)
         return parts
+
+    def _shut(self, body: _Body, tail: list[int]) -> None:
+        """Linear rows that hold the row's terms at zero where binaries take all its room."""
+        if body.own or not body.leader or not all(is_binary(self._leaders[k]) for k, _ in body.leader):
+            return
+        # Room -constant - leader'z = least + sum of |a| z (or of |a| (1 - z) where a > 0).
+        least = -body.constant - sum(max(a, 0.0) for _, a in body.leader)
+        if abs(least) > 1e-12 * max(abs(a) for _, a in body.leader):
+            return
+        room = [(k, -2.0 * np.sqrt(abs(a)) * np.sign(a)) for k, a in body.leader]
+        constant = sum(2.0 * np.sqrt(a) for _, a in body.leader if a > 0)
+        for i, j in enumerate(tail):
+            for sign, what in ((1.0, "upper"), (-1.0, "lower")):
+                self.added.row(f"{body.name} factor {i} ({what}, where shut)", [(j, sign)], room, constant, equality=False)
 
     def _norm(self, body: _Body, where: str) -> None:
         """``||F (x,1)|| <= h'(x,1)`` from the homogeneous form of the row."""

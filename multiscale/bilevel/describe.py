@@ -1,14 +1,10 @@
-"""The optimality conditions of a follower as equations with names, and any intermediate program as an LP file."""
+"""The optimality conditions of a follower as equations with names."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 
 from multiscale.bilevel.description import Follower
-from multiscale.bilevel.scip_model import build_model
-from multiscale.bilevel.single_level import SingleLevel
 
 
 def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
@@ -16,7 +12,7 @@ def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
 
     Args:
         follower: the follower.
-        limit: rows and columns written out; the rest is counted.
+        limit: rows, columns and pairs written out of each kind; the rest is counted.
     """
     program = follower.program
     leader = [program.parameters.label(k).removeprefix("leader[").removesuffix("]") for k in range(program.parameters.size)]
@@ -29,6 +25,7 @@ def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
         right = _plus(f"{program.b0[i]:g}", _sum(moves, i, leader))
         sense, sign = ("=", "free") if program.equality[i] else ("<=", "<= 0")
         lines.append(f"    {_short(program.rows.label(i))}: {left} {sense} {right}        dual lambda_{i} {sign}")
+    lines += _rest(program.rows.size, limit)
     lines.append(f"  stationarity ({program.columns.size} columns)")
     by_column, costs = program.A.tocsc(), program.C.tocsr()
     curvature = program.Q.tocsr() if program.Q is not None else None
@@ -43,7 +40,10 @@ def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
         reduced += [f"+ ru_{j}"] if np.isfinite(program.upper[j]) else []
         reduced += [f"- z_{j}"] if in_cone[j] else []
         lines.append(f"    {names[j]}: {' '.join([gradient, *duals, *reduced])} = 0")
-    lines.append("  complementarity")
+    lines += _rest(program.columns.size, limit)
+    pairs = int((~program.equality).sum() + np.isfinite(program.lower).sum() + np.isfinite(program.upper).sum())
+    lines.append(f"  complementarity ({pairs} pairs, {len(follower.cones)} cones)")
+    written = len(lines)
     inequalities = np.flatnonzero(~program.equality)[:limit]
     lines += [f"    0 <= slack of {_short(program.rows.label(int(i)))}  perp  -lambda_{i} >= 0" for i in inequalities]
     for j in range(min(program.columns.size, limit)):
@@ -55,7 +55,12 @@ def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
         head, tail = _short(program.columns.label(int(cone[0]))), ", ".join(_short(program.columns.label(int(j))) for j in cone[1:])
         multipliers = ", ".join(f"z_{j}" for j in cone[1:])
         lines.append(f"    cone {head} >= ||({tail})||  perp  cone z_{cone[0]} >= ||({multipliers})||")
-    return "\n".join(lines)
+    missing = pairs + len(follower.cones) - (len(lines) - written)
+    return "\n".join(lines + ([f"    ... {missing} more"] if missing > 0 else []))
+
+
+def _rest(size: int, limit: int) -> list[str]:
+    return [f"    ... {size - limit} more"] if size > limit else []
 
 
 def _short(label: str) -> str:
@@ -75,10 +80,3 @@ def _sum(matrix: object, i: int, names: list[str]) -> str:
 def _plus(first: str, second: str) -> str:
     return first if second == "0" else second if first == "0" else f"{first} {second}"
 
-
-def write_lp(single: SingleLevel, path: str | Path) -> Path:
-    """Write a single-level program with readable names, as SCIP writes it (``.lp`` for linear ones, ``.cip`` takes everything)."""
-    path = Path(path)
-    model, _ = build_model(single, names=True)
-    model.writeProblem(str(path), verbose=False)
-    return path

@@ -137,7 +137,8 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
     def leader(v: Any, where: str) -> int:
         if owner(v) is not None:
             raise BilevelError(
-                f"follower {name!r}: {where} uses {v.name}, a variable of follower {owner(v)!r}; followers may share leader variables only"
+                f"follower {name!r}: {where} uses {v.name}, a variable of follower {owner(v)!r}; followers may share leader variables only "
+                "(sharing each other's is a generalised Nash problem). Link them through a leader variable, or join them into one follower"
             )
         k = place.setdefault(id(v), len(leaders))
         if k == len(leaders):
@@ -226,7 +227,7 @@ def _labelled(block: Any, kind: Any) -> list[tuple[Any, str]]:
 
 def _check_components(block: Any) -> None:
     for part in block.component_objects(active=True, descend_into=True):
-        if not issubclass(part.ctype, _ALLOWED):
+        if part.ctype not in _ALLOWED:
             raise BilevelError(f"follower {block.name!r}: {part.name} is a {part.ctype.__name__}, which a follower cannot hold")
 
 

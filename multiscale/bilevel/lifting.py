@@ -43,7 +43,7 @@ class Lifting:
         Raises:
             BilevelError: the leader variable is not binary.
         """
-        if not _is_binary(binary):
+        if not is_binary(binary):
             raise BilevelError(
                 f"follower {self.name!r}: constraint {label} multiplies its variable {self.variables[j].name} by the leader variable "
                 f"{binary.name}, which is not binary; coefficients must be numbers or binary leader variables. Linearise the product, "
@@ -64,25 +64,36 @@ class Lifting:
         Raises:
             BilevelError: a variable has no bounds and none are implied by the linear rows.
         """
+        known = {j: (float(program.lower[j]), float(program.upper[j])) for _, j in self._made}
+        for (k, j), (w, _, binary) in self._made.items():
+            self._rows(k, j, w, f"{binary.name} * {self.variables[j].name}", *known[j])
         relaxation: LinearProgram | None = None
         for (k, j), (w, label, binary) in self._made.items():
-            low, high = float(program.lower[j]), float(program.upper[j])
-            if not (np.isfinite(low) and np.isfinite(high)):
-                relaxation = relaxation or _relaxation(program, leaders)
-                low, high = _implied(relaxation, j, low, high)
-            if not (np.isfinite(low) and np.isfinite(high)):
+            low, high = known[j]
+            if np.isfinite(low) and np.isfinite(high):
+                continue
+            relaxation = relaxation or _relaxation(self.added.apply(program), leaders)
+            new_low, new_high = _implied(relaxation, j, low, high)
+            if not (np.isfinite(new_low) and np.isfinite(new_high)):
                 raise BilevelError(
                     f"follower {self.name!r}: constraint {label} multiplies {self.variables[j].name} by the binary leader variable {binary.name}, "
-                    f"and only [{low:g}, {high:g}] is known of {self.variables[j].name}; give it both bounds"
+                    f"and only [{new_low:g}, {new_high:g}] is known of {self.variables[j].name}; give it both bounds"
                 )
-            name = f"{binary.name} * {self.variables[j].name}"
-            self.added.row(f"{name} (upper if 1)", [(w, 1.0)], [(k, high)], 0.0, equality=False)
+            missing = (new_low if np.isinf(low) else -np.inf), (new_high if np.isinf(high) else np.inf)
+            self._rows(k, j, w, f"{binary.name} * {self.variables[j].name}", *missing)
+
+    def _rows(self, k: int, j: int, w: int, name: str, low: float, high: float) -> None:
+        """The rows of one product that a bound gives; none for an infinite one."""
+        if np.isfinite(low):
             self.added.row(f"{name} (lower if 1)", [(w, -1.0)], [(k, -low)], 0.0, equality=False)
             self.added.row(f"{name} (upper if 0)", [(w, 1.0), (j, -1.0)], [(k, low)], -low, equality=False)
+        if np.isfinite(high):
+            self.added.row(f"{name} (upper if 1)", [(w, 1.0)], [(k, high)], 0.0, equality=False)
             self.added.row(f"{name} (lower if 0)", [(w, -1.0), (j, 1.0)], [(k, -high)], high, equality=False)
 
 
-def _is_binary(v: Any) -> bool:
+def is_binary(v: Any) -> bool:
+    """Whether a Pyomo variable takes only the values 0 and 1."""
     low, high = v.bounds
     return bool(v.is_binary() or (v.is_integer() and low is not None and high is not None and low >= 0 and high <= 1))
 

@@ -112,7 +112,8 @@ def _weights(form: Form, group: list[int], where: dict[int, tuple[int, str, spar
 def potentials(follower: Follower, weights: sparse.csr_matrix, side: float = 1.0) -> tuple[Potentials, float] | None:
     """Potentials with ``W_ij = (alpha_i + beta_j) A_ij`` and the number of products they leave; None where there are none.
 
-    Convex squares count as a tenth of a product; ``side`` as in ``rewrite_prices``.
+    A convex square counts as a tenth of a product, any other one as a half (branching on its one column is enough); ``side`` as in
+    ``rewrite_prices``.
     """
     program = follower.program
     matrix = program.A.tocsr()
@@ -217,7 +218,8 @@ def _cheapest(
         weight = beta[columns[curved]] - delta
         left = np.abs(weight) > 1e-12 * size
         convex = left & alone[curved] & (side * weight > 0)
-        squares = 0.1 * convex.sum() + (left & ~convex).sum()
+        other = left & alone[curved] & ~convex
+        squares = 0.1 * convex.sum() + 0.5 * other.sum() + (left & ~alone[curved]).sum()
         return float(np.unique(limits[on_rows].indices).size + np.unique(costs[on_columns].indices).size + squares)
 
     best = min(candidates, key=products)

@@ -3,8 +3,9 @@
 For a leader decision ``y`` let ``m(y)`` be the largest ``t <= 1`` with ``x_h - t >= ||x_t||`` for all cones and the linear rows at ``y``
 (linear rows need no interior). ``m(y) > 0`` (Slater) gives multipliers for every optimum. ``m`` is concave and grows with right-hand
 sides of ``<=`` rows, so it need only be looked at where variables that only tighten rows are at their tightest and all others at
-the ends of their ranges. Cones that the linear rows make polyhedral (at most one entry beside the head can move, as in
-``P^2 + Q^2 <= l v`` of a line that is not built, with ``P = Q = 0``) need no interior: they are recognised decision by decision.
+the ends of their ranges. Cones that the linear rows make polyhedral (no entry beside the head can move, or one while all others are
+zero, as in ``P^2 + Q^2 <= l v`` of a line that is not built, with ``P = Q = 0``) need no interior: they are recognised decision by
+decision.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from multiscale.programs import Termination
 _LEAST = 1e-7
 """Least margin that counts as an interior point."""
 
-_MOST_DECISIONS = 256
+_MEND = "keep the leader's variables away from there, or add linear rows that hold what the cone holds there (as |x| <= M z)"
+
+_MOST_DECISIONS = 1024
 """Leader decisions looked at one by one."""
 
 
@@ -70,24 +73,24 @@ class _Margin:
         return -np.inf if found.termination is Termination.INFEASIBLE else np.nan
 
     def polyhedral(self, y: np.ndarray) -> frozenset[int]:
-        """Cones of which the linear rows leave at most one entry beside the head to move, all others at zero."""
+        """Cones of which the linear rows hold all entries beside the head, or all but one at zero."""
         program = self.follower.program
         rhs = program.rhs(y)
         linear = LinearProgram(program.A, np.where(program.equality, rhs, -np.inf), rhs, program.lower, program.upper)
         found = set()
         for c, cone in enumerate(self.follower.cones):
-            moving = 0
+            held = []
             for j in cone[1:]:
                 costs = np.zeros(program.columns.size)
+                ends = []
                 for sign in (1.0, -1.0):
                     costs[j] = sign
                     answer = linear.solve(costs)
-                    if answer.status != "optimal" or abs(answer.value) > 1e-9:
-                        moving += 1
-                        break
-                if moving > 1:
-                    break
-            if moving <= 1:
+                    ends.append(sign * answer.value if answer.status == "optimal" else -sign * np.inf)
+                if ends[1] - ends[0] <= 1e-9 * max(1.0, abs(ends[0])):
+                    held.append(ends[0])
+            moving = cone.size - 1 - len(held)
+            if moving == 0 or (moving == 1 and np.abs(held).max(initial=0.0) <= 1e-9):
                 found.add(c)
         return frozenset(found)
 
@@ -150,7 +153,7 @@ def qualify(problem: BilevelProblem, f: int, *, seconds: float) -> Qualification
     return Qualification(
         False,
         f"follower {follower.name!r}: {margin.weakest(failed[0])} has no interior point at {len(failed)} of {feasible} leader decisions, "
-        f"such as {at}",
+        f"such as {at}; {_MEND}",
     )
 
 
@@ -162,7 +165,7 @@ def _unproven(
     y[moving] = [side[0] for side in sides]
     at = ", ".join(f"{names[k]} = {round(y[k], 6):g}" for k in moving[:4])
     if all(np.isfinite(side).all() for side in sides) and -_LEAST <= margin.at(y) <= _LEAST:
-        return f"follower {follower.name!r}: {margin.weakest(y)} has no interior point at {at}; keep leader variables away from there"
+        return f"follower {follower.name!r}: {margin.weakest(y)} has no interior point at {at}; {_MEND}"
     return f"follower {follower.name!r}: an interior point of all cones is not proven for every leader decision"
 
 

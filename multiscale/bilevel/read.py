@@ -108,7 +108,7 @@ class _Reader:
             if id(block) in self.inside:
                 continue
             for part in block.component_objects(active=True, descend_into=False):
-                if not issubclass(part.ctype, _ALLOWED):
+                if part.ctype not in _ALLOWED:
                     raise BilevelError(
                         f"leader component {part.name} is a {part.ctype.__name__}, which the bilevel solver cannot take; reformulate it"
                     )

@@ -222,7 +222,7 @@ class DecisionSearch:
             moved = False
             for k in self.integral:
                 before = self.best
-                for value in self._neighbours(int(k), before.y[k]):
+                for value in self.neighbours(int(k), before.y[k]):
                     if time.perf_counter() > deadline:
                         return
                     y = before.y.copy()
@@ -230,7 +230,8 @@ class DecisionSearch:
                     self.try_decision(y, budget=12)
                 moved |= self.best is not before
 
-    def _neighbours(self, k: int, value: float) -> list[float]:
+    def neighbours(self, k: int, value: float) -> list[float]:
+        """Values next to that of an integer variable."""
         leader = self.problem.leader
         if leader.is_binary(k):
             return [1.0 - value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -171,9 +172,11 @@ class SingleLevel:
 
 
 def _label(blocks: list[tuple[str, int, int]], position: int) -> str:
-    for name, first, count in blocks:
-        if first <= position < first + count:
-            return name if count == 1 else f"{name}[{position - first}]"
+    # Blocks lie one after another; empty ones share their first position with the next.
+    place = bisect_right(blocks, position, key=lambda block: block[1])
+    for name, first, count in reversed(blocks[:place]):
+        if count:
+            return (name if count == 1 else f"{name}[{position - first}]") if position < first + count else f"#{position}"
     return f"#{position}"
 
 

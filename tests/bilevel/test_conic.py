@@ -11,10 +11,17 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from multiscale import bilevel
+from multiscale.bilevel.assemble import assemble
 from multiscale.bilevel.certificate import certify_follower
+from multiscale.bilevel.conclude import conclude
 from multiscale.bilevel.conic_solve import ConicProgram, conic_residual
 from multiscale.bilevel.describe import kkt_equations
+from multiscale.bilevel.methods import bounds_for
+from multiscale.bilevel.options import Options
 from multiscale.bilevel.response import Responder
+from multiscale.bilevel.scip_client import run
+from multiscale.bilevel.scip_worker import Task
+from multiscale.bilevel.search import DecisionSearch
 from multiscale.programs import ProgramBuilder
 
 METHODS = ("auto", "strong_duality", "sos1", "product", "indicator")
@@ -295,6 +302,39 @@ def test_a_decision_without_interior_is_reported_and_never_called_optimal():
     assert again.objective == pytest.approx(best.fun, rel=1e-5)
 
 
+@pytest.mark.parametrize("method", ["strong_duality", "sos1"])
+def test_rows_that_binaries_shut_keep_their_multipliers(method):
+    """x_i^2 <= z_i is a point at z_i = 0; opening is worth 1 - cost_i."""
+    m = pyo.ConcreteModel()
+    m.z = pyo.Var(range(4), domain=pyo.Binary)
+    low = m.low = pyo.Block()
+    low.x = pyo.Var(range(4))
+    # The last is written the other way round: 1 - z shuts it.
+    low.room = pyo.Constraint(range(4), rule=lambda b, i: b.x[i] ** 2 <= (m.z[i] if i < 3 else 1 - m.z[i]))
+    low.cost = pyo.Objective(expr=-sum(low.x[i] for i in range(4)))
+    m.objective = pyo.Objective(expr=sum((0.5 + 0.2 * i) * m.z[i] for i in range(4)) - sum(low.x[i] for i in range(4)))
+    solution = bilevel.solve(m, [m.low], method=method, gap=1e-6, time_limit=30)
+    assert solution.status == "optimal", solution.message
+    assert solution.objective == pytest.approx(0.5 + 0.7 + 0.9 - 4, abs=1e-5)
+    # d(-sqrt(room)) / d room at a room of 1.
+    assert solution.dual_of(low.room[0]) == pytest.approx(-0.5, abs=1e-4)
+
+
+def test_a_least_cost_that_is_not_attained_is_never_called_optimal():
+    """min y over x y >= 1 falls towards zero as x grows, and reaches it nowhere."""
+    m = pyo.ConcreteModel()
+    m.z = pyo.Var(bounds=(0, 1))
+    low = m.low = pyo.Block()
+    low.x, low.y = pyo.Var(bounds=(0, None)), pyo.Var(bounds=(0, None))
+    low.hyperbola = pyo.Constraint(expr=low.x * low.y >= 1)
+    low.cost = pyo.Objective(expr=low.y)
+    m.objective = pyo.Objective(expr=m.z + low.y)
+    solution = bilevel.solve(m, [m.low], method="sos1", time_limit=20)
+    assert solution.status in ("error", "infeasible")
+    if solution.status == "error":
+        assert "may not be attained" in solution.message
+
+
 def test_the_dual_of_a_rotated_cone_is_refused_by_name():
     m, low = plain()
     low.rotated = pyo.Constraint(expr=low.x**2 + 1 <= low.w * (low.y + 6))
@@ -325,3 +365,53 @@ def test_the_equations_name_the_cones():
     text = kkt_equations(bilevel.read_model(m, [m.low]).problem.followers[0])
     assert "low.disc head" in text
     assert "cone" in text
+
+
+def _without(single, ending):
+    """The program without the curved rows of a name."""
+    kept = [row for row in single.curved if not row.name.endswith(ending)]
+    assert len(kept) < len(single.curved)
+    return replace(single, curved=kept)
+
+
+def _scaled_row(single, block, factor, position):
+    """One coefficient of a row of a block times a factor."""
+    (first,) = [first for name, first, _ in single.row_blocks if name == block]
+    rows = single.rows.copy()
+    rows.data[rows.indptr[first] + position] *= factor
+    return replace(single, rows=rows)
+
+
+FAULTS = {
+    "primal cone missing": lambda s: _without(s, "low cone"),
+    "dual cone missing": lambda s: _without(s, "dual cone"),
+    "complementarity missing": lambda s: _without(s, "cone complementarity"),
+    "strong duality and complementarity missing": lambda s: _scaled_row(_without(s, "cone complementarity"), "low strong duality", 0.0, 0),
+    **{f"strong duality coefficient {k} turned": (lambda s, k=k: _scaled_row(s, "low strong duality", -1.0, k)) for k in range(3)},
+    **{f"strong duality coefficient {k} halved": (lambda s, k=k: _scaled_row(s, "low strong duality", 0.5, k)) for k in range(3)},
+    **{f"stationarity coefficient {k} of the other sign": (lambda s, k=k: _scaled_row(s, "low stationarity", -1.0, k)) for k in range(8)},
+    **{f"definition coefficient {k} of the other sign": (lambda s, k=k: _scaled_row(s, "low rows", -1.0, k)) for k in range(4)},
+}
+
+
+def test_faults_in_the_conic_conditions_are_caught():
+    def answer(fault):
+        m = disc()
+        problem = bilevel.read_model(m, [m.low]).problem
+        bounds = [bounds_for(problem, 0, "strong_duality", 5.0)]
+        single = fault(assemble(problem, ["strong_duality"], bounds))
+        outcome = run(Task(single, None, [], 1e-6, 10.0, 4000.0, 1e-7, 0, False, {}))
+        return conclude(problem, single, bounds, DecisionSearch(problem), outcome, Options(gap=1e-5))
+
+    truth = answer(lambda single: single)
+    assert truth.status == "optimal"
+    harmful, missed = 0, []
+    for name, fault in FAULTS.items():
+        found = answer(fault)
+        if found.status == "optimal" and found.objective == pytest.approx(truth.objective, rel=1e-5):
+            continue
+        harmful += 1
+        if found.status == "optimal":
+            missed.append(name)
+    assert not missed
+    assert harmful >= 10
