@@ -19,7 +19,7 @@ from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.methods import bounds_for, choose_methods
 from multiscale.bilevel.options import Options
 from multiscale.bilevel.read import PyomoProblem, read_model
-from multiscale.bilevel.scip_client import Run, run
+from multiscale.bilevel.scip_client import Run, run, start_early
 from multiscale.bilevel.scip_worker import Outcome, Task
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
@@ -63,6 +63,7 @@ def solve(
     """
     started = time.perf_counter()
     settings = Options(method=method, gap=gap, time_limit=time_limit, seed=seed, **options)
+    start_early()
     read = read_model(model, followers)
     decision = _given_start(read, start)
     solution = solve_problem(read.problem, settings, start=decision, read_seconds=time.perf_counter() - started)

@@ -6,14 +6,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import highspy
 import numpy as np
-import xarray as xr
 from scipy import sparse
 
 from multiscale.programs.program import ParametricProgram
 from multiscale.programs.quadratic import falls_forever, has_feasible_point, interior_point, residual
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _INFINITY = highspy.kHighsInf
 
