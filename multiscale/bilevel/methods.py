@@ -129,6 +129,7 @@ def bounds_for(problem: BilevelProblem, f: int, method: str, time_limit: float) 
     elif method in ("strong_duality", "branch_and_cut") and touched.size:
         needed = touched
     elif method in ("strong_duality", "branch_and_cut"):
+        _check_duals_of_quadratic(leader, follower, f, no_bounds(follower))
         return with_quantity_bounds(problem, f, no_bounds(follower), time_limit=time_limit)
     else:
         return no_bounds(follower)
@@ -139,7 +140,25 @@ def bounds_for(problem: BilevelProblem, f: int, method: str, time_limit: float) 
     bounds = no_bounds(follower) if every and bounds.scope != "every" else bounds
     if method == "strong_duality":
         _check_products_with_multipliers(leader, follower, bounds)
+        _check_duals_of_quadratic(leader, follower, f, bounds)
     return with_quantity_bounds(problem, f, bounds, time_limit=time_limit)
+
+
+def _check_duals_of_quadratic(leader: Leader, follower: Follower, f: int, bounds: DualBounds) -> None:
+    """Refuse duals without bounds in the leader's hands where strong duality is a curved row: cuts of it never close an open direction.
+
+    Raises:
+        BilevelError: names the follower and a row.
+    """
+    if follower.program.Q is None:
+        return
+    for quantity in leader.quantities:
+        rows = np.unique(quantity.matrix.indices)
+        if quantity.kind == "dual" and quantity.follower == f and not bounds.proven(rows):
+            raise BilevelError(
+                f"follower {follower.name!r} is quadratic and the leader uses the dual of {follower.program.rows.label(int(rows[0]))}, of which no "
+                "bound is proven: strong_duality would not end; use sos1"
+            )
 
 
 def _check_products_with_multipliers(leader: Leader, follower: Follower, bounds: DualBounds) -> None:

@@ -178,7 +178,8 @@ def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float,
             return
     if flips:
         # The heuristic inside SCIP goes on with this, led by LP solutions.
-        search.improve(min(1.0, 0.5 * max(0.0, deadline - time.perf_counter())))
+        size = sum(f.program.columns.size + f.program.rows.size for f in search.problem.followers)
+        search.improve(min(1.0, 5e-4 * size, 0.5 * max(0.0, deadline - time.perf_counter())))
 
 
 def _known_answers(search: DecisionSearch) -> list[list[np.ndarray]]:
