@@ -124,6 +124,9 @@ def run_task(task: Task, send: Any) -> Outcome:
     if curved or single.pairs or single.indicators:
         # SCIP's strong dual reductions cut off optima where columns hang on indicators or products (seen with SCIP 10 on small instances).
         parameters |= {"misc/allowstrongdualreds": False, "constraints/linear/dualpresolving": False, "constraints/indicator/dualreductions": False}
+    if single.curved or single.indicators:
+        # So did its probing, where a side of a product or indicator is open.
+        parameters["propagating/probing/maxprerounds"] = 0
     if task.safe:
         parameters |= {
             "numerics/feastol": 1e-6,
