@@ -10,6 +10,7 @@ from multiscale.bilevel import big_m, branch_and_cut, indicator, product, sos1, 
 from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.lazy_data import LazyData
+from multiscale.bilevel.price_quantity import without_price_products
 from multiscale.bilevel.single_level import SingleLevel, SingleLevelBuilder
 
 Reformulation = Callable[[SingleLevelBuilder, int, DualBounds], None]
@@ -27,7 +28,7 @@ REFORMULATIONS: Mapping[str, Reformulation] = {
 
 def assemble(problem: BilevelProblem, methods: list[str], bounds: list[DualBounds]) -> SingleLevel:
     """The single-level program under one method for each follower."""
-    builder = SingleLevelBuilder(problem)
+    builder = SingleLevelBuilder(without_price_products(problem))
     for f, (method, proven) in enumerate(zip(methods, bounds, strict=True)):
         REFORMULATIONS[method](builder, f, proven)
     return builder.add_leader()

@@ -92,7 +92,8 @@ def _solver_gap(problem: BilevelProblem, single: SingleLevel, v: np.ndarray) -> 
 def _consider(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray) -> None:
     """Add SCIP's decision, with the followers solved again, to the known points."""
     y = search.clipped(v[: single.leader_size])
-    quantities = (single.joint_factors * v[single.joint_columns])[problem.leader.size :]
+    # The program may hold further quantities behind the leader's.
+    quantities = (single.joint_factors * v[single.joint_columns])[problem.leader.size :][: len(problem.leader.quantity_names)]
     response = search.responder.respond(y, thorough=True)
     candidates = [response]
     if response is not None:

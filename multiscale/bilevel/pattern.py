@@ -12,6 +12,7 @@ import numpy as np
 
 from multiscale.bilevel.bounds import no_bounds
 from multiscale.bilevel.description import BilevelProblem
+from multiscale.bilevel.price_quantity import without_price_products
 from multiscale.bilevel.single_level import SingleLevel, SingleLevelBuilder
 from multiscale.bilevel.sos1 import add_follower
 
@@ -23,7 +24,7 @@ def pattern_program(problem: BilevelProblem, y: np.ndarray, primal: list[np.ndar
     """The single-level program with the pattern of a point held; None for very large followers."""
     if sum(f.program.columns.size for f in problem.followers) > LARGEST:
         return None
-    builder = SingleLevelBuilder(problem)
+    builder = SingleLevelBuilder(without_price_products(problem))
     for f, follower in enumerate(problem.followers):
         add_follower(builder, f, no_bounds(follower))
     single = builder.add_leader()

@@ -14,7 +14,7 @@ from multiscale.bilevel.description import BINARY, CurvedRow, Form
 from multiscale.bilevel.pairs import add_pairs
 from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
 
-_SCALE = 1e3
+_SCALE = 1e2
 """A residual e of a product leaves both sides of a pair at sqrt(e): the rows are scaled up against SCIP's absolute tolerance."""
 
 

@@ -348,13 +348,21 @@ class SingleLevelBuilder:
         """A leader form over the columns here; products the followers already have become linear."""
         linear = [(columns[c], a * factors[c]) for c, a in zip(form.columns, form.coefficients, strict=True)]
         quadratic = []
-        for a, b, weight in zip(form.first, form.second, form.products, strict=True):
-            total = weight * factors[a] * factors[b]
-            known = self.has_product(int(columns[a]), int(columns[b]))
+        gathered: dict[int, list[tuple[int, float]]] = {}
+        for a, b, weight in zip(columns[form.first].tolist(), columns[form.second].tolist(), form.products * factors[form.first] * factors[form.second], strict=True):
+            known = self.has_product(a, b)
+            own, other = min(a, b), max(a, b)
             if known is not None:
-                linear.append((known, total))
+                linear.append((known, weight))
+            elif own < self.problem.leader.size <= other:
+                gathered.setdefault(own, []).append((other, weight))
             else:
-                quadratic.append((columns[a], columns[b], total))
+                quadratic.append((a, b, weight))
+        for own, terms in gathered.items():
+            # One product of a leader variable with the sum of all it multiplies; often the follower's own product.
+            name = f"what {self.problem.leader.names[own]} multiplies"
+            column, factor = self.functional(name, np.array([c for c, _ in terms]), np.array([w for _, w in terms]))
+            linear.append((self.product(f"{name} (product)", own, column), factor))
         tree = None
         if form.tree is not None:
             tree = tree_renumbered(form.tree, self._plain(columns, factors))

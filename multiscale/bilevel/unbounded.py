@@ -27,14 +27,14 @@ OPEN = {"unbounded", "inforunbd"}
 """What SCIP calls an end without a finite optimum."""
 
 _FAR = 1e6
-_LARGEST = 50_000
+_LARGEST = 2_000
 _SHARE = 0.25
 
 
 def open_relaxation(single: SingleLevel) -> bool:
     """Whether the objective falls for ever over the linear rows: SCIP's branching then may stop at a finite value by mistake.
 
-    Not asked of very large programs, nor of objectives with other than quadratic terms: there SCIP's own word starts the proof.
+    Not asked of programs with many entries, nor of objectives with other than quadratic terms: there SCIP's own word starts the proof.
     """
     objective = single.objective
     if single.rows.nnz > _LARGEST or objective.tree is not None:
