@@ -1,7 +1,7 @@
 """Follower optimality by complementary pairs as products, both sides >= 0.
 
-    distance * multiplier <= 0                                      where both sides have finite bounds
-    distance * b <= 0,  multiplier * (1 - b) <= 0,  b in {0, 1}     where one has none: branching on an open side would never end
+distance * multiplier <= 0                                      where both sides have finite bounds
+distance * b <= 0,  multiplier * (1 - b) <= 0,  b in {0, 1}     where one has none: branching on an open side would never end
 """
 
 from __future__ import annotations

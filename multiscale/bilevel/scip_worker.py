@@ -205,9 +205,9 @@ def _lazy_outcome(handler: LazyFollowers, model: Any, single: SingleLevel, start
         found = model.getBestSol()
         v = np.array([found[variable] for variable in handler.variables])
         again = handler.search.responder.respond(handler.search.clipped(v[: single.leader_size]), thorough=True)
-        good = again is not None and again.violation[0] <= handler.search.tolerance
         # Where ties cannot be broken in the leader's favour by a linear program, SCIP's own point may be the better one.
-        if good and again.objective <= model.getObjVal() + handler.data.gap * abs(model.getObjVal()) + 1e-6:
+        good = again is not None and again.violation[0] <= handler.search.tolerance
+        if again is not None and good and again.objective <= model.getObjVal() + handler.data.gap * abs(model.getObjVal()) + 1e-6:
             best = again if again.better_than(best, handler.search.tolerance) else best
         else:
             return Outcome(

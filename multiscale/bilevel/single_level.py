@@ -304,7 +304,7 @@ class SingleLevelBuilder:
                 alone = np.diff(matrix.indptr) == 1
                 first = matrix.indptr[:-1][alone]
                 place[alone], factor[alone] = source[matrix.indices[first]], matrix.data[first]
-                for i in np.flatnonzero(~alone):
+                for i in np.flatnonzero(~alone).tolist():
                     part = slice(matrix.indptr[i], matrix.indptr[i + 1])
                     place[i], factor[i] = self.functional(names[i], source[matrix.indices[part]], matrix.data[part])
             columns.append(place)
@@ -349,7 +349,8 @@ class SingleLevelBuilder:
         linear = [(columns[c], a * factors[c]) for c, a in zip(form.columns, form.coefficients, strict=True)]
         quadratic = []
         gathered: dict[int, list[tuple[int, float]]] = {}
-        for a, b, weight in zip(columns[form.first].tolist(), columns[form.second].tolist(), form.products * factors[form.first] * factors[form.second], strict=True):
+        weights = form.products * factors[form.first] * factors[form.second]
+        for a, b, weight in zip(columns[form.first].tolist(), columns[form.second].tolist(), weights.tolist(), strict=True):
             known = self.has_product(a, b)
             own, other = min(a, b), max(a, b)
             if known is not None:

@@ -23,7 +23,7 @@ _STEPS = 80
 
 
 def residual(program: ParametricProgram, p: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
-    """Largest violation of the optimality conditions (feasibility, signs, the smaller side of each pair), relative to 1 + size; infinite if not finite."""
+    """Largest violation of the optimality conditions (feasibility, signs, the smaller side of each pair), relative to 1 + size."""
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return np.inf
     slack = program.rhs(p) - program.A @ x

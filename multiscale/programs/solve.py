@@ -214,7 +214,7 @@ def _quadratic_again(program: ParametricProgram, p: np.ndarray, x: np.ndarray, y
 
 
 _QUADRATIC, _LOOSE = 1e-6, 1e-5
-"""Relative residual of the optimality conditions up to which HiGHS's answer to a quadratic program is taken, and the largest that counts as optimal."""
+"""Relative residuals up to which HiGHS's answer to a quadratic program is taken, and any answer counts as optimal."""
 
 _LIMITS = (highspy.HighsModelStatus.kTimeLimit,)
 

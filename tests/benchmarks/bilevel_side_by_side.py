@@ -135,7 +135,8 @@ def pyomo_model(problem, multipliers, slacks):
     z = [m.y[k] for k in range(leader.size)]
     for quantity in leader.quantities:
         matrix = quantity.matrix.tocsr()
-        source = {"primal": low.x, "dual": duals, "cost": {0: cost + program.d0 + sum(float(v) * m.y[k] for k, v in enumerate(program.d) if v)}}[quantity.kind]
+        paid = cost + program.d0 + sum(float(v) * m.y[k] for k, v in enumerate(program.d) if v)
+        source = {"primal": low.x, "dual": duals, "cost": {0: paid}}[quantity.kind]
         z += [total(matrix, i, source) + float(quantity.constant[i]) for i in range(quantity.size)]
 
     def form(f):
