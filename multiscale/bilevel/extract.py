@@ -189,7 +189,8 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
         d0=sense * costs.constant,
         d=sense * costs.leader_linear(k),
     )
-    return Extracted(name, program, leaders, variables, {key: [(r, sense * s) for r, s in parts] for key, parts in constraint_rows.items()}, sense, column_names)
+    in_sense = {key: [(r, sense * s) for r, s in parts] for key, parts in constraint_rows.items()}
+    return Extracted(name, program, leaders, variables, in_sense, sense, column_names)
 
 
 def _labelled(block: Any, kind: Any) -> list[tuple[Any, str]]:

@@ -111,9 +111,13 @@ def _replaced(problem: BilevelProblem, places: _Places, form: Form) -> Form:
         f, j = price.follower, quantity.position
         own, scale = places.place(f, "primal", j)
         linear.append((own, weight * found.cost / scale))
-        linear += [(column, weight * value / factor) for k, value in found.duals for column, factor in [places.place(f, "dual", k)]]
+        for k, value in found.duals:
+            column, factor = places.place(f, "dual", k)
+            linear.append((column, weight * value / factor))
         products += [(k, own, weight * value / scale) for k, value in found.leader]
-        products += [(own, column, weight * value / scale / factor) for m, value in found.columns for column, factor in [places.place(f, "primal", m)]]
+        for m, value in found.columns:
+            column, factor = places.place(f, "primal", m)
+            products.append((own, column, weight * value / scale / factor))
     columns, coefficients = _split(linear)
     first, second, weights = (np.array([p[i] for p in products]) for i in range(3))
     return replace(

@@ -93,7 +93,8 @@ def settle_open_end(problem: BilevelProblem, single: SingleLevel, task: Task) ->
     if below.outcome.v is not None:
         if _has_ray(problem, pairs, below.outcome.v, plain):
             return replace(below, outcome=replace(below.outcome, status="unbounded", v=None, bound=-np.inf))
-        return replace(below, outcome=replace(below.outcome, status="unknown", v=None, bound=-np.inf, note="no finite bound found, and no proof of none"))
+        note = "no finite bound found, and no proof of none"
+        return replace(below, outcome=replace(below.outcome, status="unknown", v=None, bound=-np.inf, note=note))
     if below.outcome.status != "infeasible":
         # Not decided in its share of the time: SCIP's bound counts, if it finds one.
         return run(replace(task, time_limit=max(1.0, task.time_limit - below.outcome.seconds)))

@@ -13,7 +13,9 @@ _MB = ("20*y - 25*x <= 30", "2*y + x <= 10", "-y + 2*x <= 15", "10*y + 2*x >= 15
 _JOINT = ("y >= -x",)
 
 TEXTBOOK = (
-    Published("lp_free", "BilevelJuMP", {"x": _FREE}, {"y": _FREE}, "-4*x - 3*y", "y", ("2*x + y <= 4", "x + 2*y <= 4", "x >= 0", "y >= 0"), optimum=-8.0),
+    Published(
+        "lp_free", "BilevelJuMP", {"x": _FREE}, {"y": _FREE}, "-4*x - 3*y", "y", ("2*x + y <= 4", "x + 2*y <= 4", "x >= 0", "y >= 0"), optimum=-8.0
+    ),
     Published(
         "dempe_upper_bounds",
         "Dempe 2002",
