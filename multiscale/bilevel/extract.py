@@ -292,12 +292,10 @@ class _Costs:
         return costs
 
     def matrix(self, shape: tuple[int, int]) -> sparse.csr_matrix:
-        rows, columns, data = ([entry[i] for entry in self.mixed] for i in range(3))
-        return _summed(data, rows, columns, shape)
+        return _summed([c for _, _, c in self.mixed], [a for a, _, _ in self.mixed], [b for _, b, _ in self.mixed], shape)
 
     def curvature(self, n: int) -> sparse.csr_matrix:
-        rows, columns, data = ([entry[i] for entry in self.square] for i in range(3))
-        half = _summed(data, rows, columns, (n, n))
+        half = _summed([c for _, _, c in self.square], [a for a, _, _ in self.square], [b for _, b, _ in self.square], (n, n))
         return (half + half.T).tocsr()
 
 

@@ -111,15 +111,25 @@ def _rewritten(builder: SingleLevelBuilder, form: Form, columns: np.ndarray, fac
 
 def _moved(builder: SingleLevelBuilder, form: Form, columns: np.ndarray, factors: np.ndarray) -> Form:
     """A leader form over the columns here; products the followers already have become linear."""
+    leader = builder.problem.leader
     linear = [(columns[c], a * factors[c]) for c, a in zip(form.columns, form.coefficients, strict=True)]
     quadratic = []
-    for a, b, weight in zip(form.first, form.second, form.products, strict=True):
-        total = weight * factors[a] * factors[b]
-        known = builder.has_product(int(columns[a]), int(columns[b]))
+    gathered: dict[int, list[tuple[int, float]]] = {}
+    weights = form.products * factors[form.first] * factors[form.second]
+    for a, b, weight in zip(columns[form.first].tolist(), columns[form.second].tolist(), weights.tolist(), strict=True):
+        known = builder.has_product(a, b)
+        own, other = min(a, b), max(a, b)
         if known is not None:
-            linear.append((known, total))
+            linear.append((known, weight))
+        elif own < leader.size <= other:
+            gathered.setdefault(own, []).append((other, weight))
         else:
-            quadratic.append((columns[a], columns[b], total))
+            quadratic.append((a, b, weight))
+    for own, terms in gathered.items():
+        # One product of a leader variable with the sum of all it multiplies; often the follower's own product.
+        name = f"what {leader.names[own]} multiplies"
+        column, factor = builder.functional(name, np.array([c for c, _ in terms]), np.array([w for _, w in terms]))
+        linear.append((builder.product(f"{name} (product)", own, column), factor))
     tree = None
     if form.tree is not None:
         tree = tree_renumbered(form.tree, _plain(builder, columns, factors))

@@ -101,19 +101,20 @@ def _automatic(problem: BilevelProblem, f: int) -> tuple[str, str]:
     leader, follower = problem.leader, problem.followers[f]
     if follower.program.Q is not None:
         return "sos1", "a quadratic cost leaves pairs linear, and makes strong duality a curved row that tolerances loosen"
-    moving = follower.limit_columns[~leader.integral[follower.limit_columns]]
-    if moving.size:
-        return "sos1", f"continuous leader variable {leader.names[moving[0]]} moves a right-hand side: pairs need no bound of its multiplier"
+    moving = np.array([k for k in follower.limit_columns if not leader.is_binary(int(k))], dtype=np.int64)
+    used = [q.matrix.indices for q in leader.quantities if q.kind == "dual" and q.follower == f]
+    if moving.size or used:
+        # Propagation alone: it costs next to nothing.
+        proven = prove_bounds(problem, f, np.zeros(0, dtype=np.int64), every=bool(used))
+        touched = np.unique(follower.program.B.tocsc()[:, moving].indices)
+        if not proven.proven(touched):
+            return "sos1", f"{leader.names[moving[0]]}, which is no binary, moves a right-hand side: pairs need no bound of its multiplier"
+        if used and not (proven.proven(np.unique(np.concatenate(used))) and proven.scope == "every"):
+            return "sos1", "the leader uses duals of which no bounds are proven"
     in_products = np.union1d(follower.cost_columns, follower.limit_columns)
     open_ended = np.isinf(leader.lower[in_products]) | np.isinf(leader.upper[in_products])
     if open_ended.any():
         return "sos1", f"leader variable {leader.names[in_products[open_ended][0]]} has no bounds, so products are out"
-    if any(q.kind == "dual" and q.follower == f for q in leader.quantities):
-        # Propagation alone: it costs next to nothing.
-        proven = prove_bounds(problem, f, np.zeros(0, dtype=np.int64), every=True)
-        used = np.unique(np.concatenate([q.matrix.indices for q in leader.quantities if q.kind == "dual" and q.follower == f]))
-        if not proven.proven(used):
-            return "sos1", "the leader uses duals of which no bounds are proven"
     return "strong_duality", "one row instead of complementary pairs; products aggregated"
 
 
@@ -130,6 +131,7 @@ def bounds_for(problem: BilevelProblem, f: int, method: str, time_limit: float) 
     elif method in ("strong_duality", "branch_and_cut") and touched.size:
         needed = touched
     elif method in ("strong_duality", "branch_and_cut"):
+        _check_duals_of_quadratic(leader, follower, f, no_bounds(follower))
         return with_quantity_bounds(problem, f, no_bounds(follower), time_limit=time_limit)
     else:
         return no_bounds(follower)
@@ -140,21 +142,41 @@ def bounds_for(problem: BilevelProblem, f: int, method: str, time_limit: float) 
     bounds = no_bounds(follower) if every and bounds.scope != "every" else bounds
     if method == "strong_duality":
         _check_products_with_multipliers(leader, follower, bounds)
+        _check_duals_of_quadratic(leader, follower, f, bounds)
     return with_quantity_bounds(problem, f, bounds, time_limit=time_limit)
 
 
+def _check_duals_of_quadratic(leader: Leader, follower: Follower, f: int, bounds: DualBounds) -> None:
+    """Refuse duals without bounds in the leader's hands where strong duality is a curved row: cuts of it never close an open direction.
+
+    Raises:
+        BilevelError: names the follower and a row.
+    """
+    if follower.program.Q is None:
+        return
+    for quantity in leader.quantities:
+        rows = np.unique(quantity.matrix.indices)
+        if quantity.kind == "dual" and quantity.follower == f and not bounds.proven(rows):
+            raise BilevelError(
+                f"follower {follower.name!r} is quadratic and the leader uses the dual of {follower.program.rows.label(int(rows[0]))}, of which no "
+                "bound is proven: strong_duality would not end; use sos1"
+            )
+
+
 def _check_products_with_multipliers(leader: Leader, follower: Follower, bounds: DualBounds) -> None:
-    """Refuse products of a continuous leader variable and a multiplier without bounds: branching would never end.
+    """Refuse products of a leader variable that is no binary and a multiplier without bounds: branching may never end.
 
     Raises:
         BilevelError: names the variable and a row.
     """
     matrix = follower.program.B.tocsc()
-    for k in follower.limit_columns[~leader.integral[follower.limit_columns]]:
+    for k in follower.limit_columns:
+        if leader.is_binary(int(k)):
+            continue
         rows = matrix.indices[matrix.indptr[k] : matrix.indptr[k + 1]]
         missing = rows[~(np.isfinite(bounds.lower[rows]) & np.isfinite(bounds.upper[rows]))]
         if missing.size:
             raise BilevelError(
-                f"follower {follower.name!r}: strong_duality multiplies the continuous leader variable {leader.names[k]} by the dual of "
+                f"follower {follower.name!r}: strong_duality multiplies the leader variable {leader.names[k]} by the dual of "
                 f"{follower.program.rows.label(int(missing[0]))}, of which no bound is proven; use sos1"
             )

@@ -14,6 +14,9 @@ from multiscale.bilevel.description import BINARY, CurvedRow, Form
 from multiscale.bilevel.pairs import add_pairs
 from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
 
+_SCALE = 1e2
+"""A residual e of a product leaves both sides of a pair at sqrt(e): the rows are scaled up against SCIP's absolute tolerance."""
+
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:
     """Lay down follower ``f`` with products."""
@@ -35,6 +38,6 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
 
 
 def _add_product(builder: SingleLevelBuilder, name: str, linear: list[tuple[int, float]], a: int, b: int, weight: float = 1.0) -> None:
-    columns, coefficients = np.array([j for j, _ in linear], dtype=np.int64), np.array([c for _, c in linear])
-    form = Form(0.0, columns, coefficients, np.array([a]), np.array([b]), np.array([weight]))
+    columns, coefficients = np.array([j for j, _ in linear], dtype=np.int64), _SCALE * np.array([c for _, c in linear])
+    form = Form(0.0, columns, coefficients, np.array([a]), np.array([b]), np.array([_SCALE * weight]))
     builder.curved.append(CurvedRow(f"follower {name} pair", form, -np.inf, 0.0))

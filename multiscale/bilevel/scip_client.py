@@ -117,6 +117,13 @@ def _take() -> _Worker:
     return _Worker()
 
 
+def start_early() -> None:
+    """Start a SCIP process, if none is idle: it gets ready while the problem is read."""
+    with _lock:
+        if not any(worker.process.poll() is None for worker in _idle):
+            _idle.append(_Worker())
+
+
 def _give_back(worker: _Worker, task: Task) -> None:
     # A process that held a large problem is not kept: its memory may not come back otherwise.
     if worker.tasks < 200 and task.single.rows.nnz < 200_000:

@@ -124,6 +124,9 @@ def run_task(task: Task, send: Any) -> Outcome:
     if curved or single.pairs or single.indicators:
         # SCIP's strong dual reductions cut off optima where columns hang on indicators or products (seen with SCIP 10 on small instances).
         parameters |= {"misc/allowstrongdualreds": False, "constraints/linear/dualpresolving": False, "constraints/indicator/dualreductions": False}
+    if single.curved or single.indicators:
+        # So did its probing, where a side of a product or indicator is open.
+        parameters["propagating/probing/maxprerounds"] = 0
     if task.safe:
         parameters |= {
             "numerics/feastol": 1e-6,
@@ -203,9 +206,11 @@ def _lazy_outcome(handler: LazyFollowers, model: Any, single: SingleLevel, start
         found = model.getBestSol()
         v = np.array([found[variable] for variable in handler.variables])
         again = handler.search.responder.respond(handler.search.clipped(v[: single.leader_size]), thorough=True)
-        if again is not None and again.violation[0] <= handler.search.tolerance and again.better_than(best, handler.search.tolerance):
-            best = again
-        elif best is None:
+        # Where ties cannot be broken in the leader's favour by a linear program, SCIP's own point may be the better one.
+        good = again is not None and again.violation[0] <= handler.search.tolerance
+        if again is not None and good and again.objective <= model.getObjVal() + handler.data.gap * abs(model.getObjVal()) + 1e-6:
+            best = again if again.better_than(best, handler.search.tolerance) else best
+        else:
             return Outcome(
                 status, v, model.getObjVal(), min(float(model.getDualbound()), handler.floor), model.getNTotalNodes(), time.perf_counter() - started
             )

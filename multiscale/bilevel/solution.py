@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from multiscale.bilevel.certificate import Certificate
 from multiscale.bilevel.description import BilevelProblem
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Status(StrEnum):

@@ -22,7 +22,7 @@ from multiscale.bilevel.options import Options
 from multiscale.bilevel.original import check_originals
 from multiscale.bilevel.qualification import Qualification, qualify
 from multiscale.bilevel.read import PyomoProblem, read_model
-from multiscale.bilevel.scip_client import Run, run
+from multiscale.bilevel.scip_client import Run, run, start_early
 from multiscale.bilevel.scip_worker import Outcome, Task
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
@@ -67,6 +67,7 @@ def solve(
     """
     started = time.perf_counter()
     settings = Options(method=method, gap=gap, time_limit=time_limit, seed=seed, **options)
+    start_early()
     read = read_model(model, followers)
     decision = _given_start(read, start)
     solution = solve_problem(read.problem, settings, start=decision, read_seconds=time.perf_counter() - started)
@@ -201,7 +202,8 @@ def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float,
             return
     if flips:
         # The heuristic inside SCIP goes on with this, led by LP solutions.
-        search.improve(min(1.0, 0.5 * max(0.0, deadline - time.perf_counter())))
+        size = sum(f.program.columns.size + f.program.rows.size for f in search.problem.followers)
+        search.improve(min(1.0, 5e-4 * size, 0.5 * max(0.0, deadline - time.perf_counter())))
 
 
 def _known_answers(search: DecisionSearch) -> list[list[np.ndarray]]:

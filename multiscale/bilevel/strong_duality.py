@@ -21,7 +21,7 @@ from multiscale.bilevel.description import CurvedRow, Form
 from multiscale.bilevel.kkt import _quadratic, add_dual, add_primal, state_cost
 from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
 
-_CURVED_SCALE = 1e3
+_CURVED_SCALE = 1e2
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:

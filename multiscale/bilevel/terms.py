@@ -19,7 +19,7 @@ _SUMS = frozenset({expressions.LinearExpression, expressions.SumExpression})
 _FURTHER = frozenset({expressions.ProductExpression, expressions.NegationExpression, expressions.DivisionExpression, expressions.PowExpression})
 
 
-class _Other(Exception):
+class _OtherFormError(Exception):
     """The expression is not a polynomial of degree two, or is written in a way the walk does not know."""
 
 
@@ -41,7 +41,7 @@ def read_terms(expression: Any) -> Terms:
     terms = Terms()
     try:
         _collect(expression, 1.0, terms)
-    except _Other:
+    except _OtherFormError:
         return general_terms(expression)
     return terms
 
@@ -102,7 +102,7 @@ def _collect(expression: Any, factor: float, terms: Terms) -> None:
     elif expression.is_named_expression_type():
         _collect(expression.expr, factor, terms)
     else:
-        raise _Other
+        raise _OtherFormError
 
 
 def _collect_further(kind: Any, arguments: Any, factor: float, terms: Terms) -> None:
@@ -113,12 +113,12 @@ def _collect_further(kind: Any, arguments: Any, factor: float, terms: Terms) -> 
     if kind is expressions.DivisionExpression:
         divisor = _number(right)
         if divisor is None or divisor == 0:
-            raise _Other
+            raise _OtherFormError
         _collect(left, factor / divisor, terms)
         return
     if kind is expressions.PowExpression:
         if _number(right) != 2:
-            raise _Other
+            raise _OtherFormError
         right = left
     for number, other in ((_number(left), right), (_number(right), left)):
         if number is not None:
@@ -128,7 +128,7 @@ def _collect_further(kind: Any, arguments: Any, factor: float, terms: Terms) -> 
     _collect(left, 1.0, a)
     _collect(right, factor, b)
     if a.products or b.products:
-        raise _Other
+        raise _OtherFormError
     terms.constant += a.constant * b.constant
     for one, other in ((a, b), (b, a)):
         if one.constant:
@@ -149,5 +149,5 @@ def _number(expression: Any) -> float | None:
 
 def _value(variable: Any) -> float:
     if variable.value is None:
-        raise _Other
+        raise _OtherFormError
     return float(variable.value)

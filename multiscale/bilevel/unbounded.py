@@ -27,14 +27,14 @@ OPEN = {"unbounded", "inforunbd"}
 """What SCIP calls an end without a finite optimum."""
 
 _FAR = 1e6
-_LARGEST = 50_000
+_LARGEST = 2_000
 _SHARE = 0.25
 
 
 def open_relaxation(single: SingleLevel) -> bool:
     """Whether the objective falls for ever over the linear rows: SCIP's branching then may stop at a finite value by mistake.
 
-    Not asked of very large programs, nor of objectives with other than quadratic terms: there SCIP's own word starts the proof.
+    Not asked of programs with many entries, nor of objectives with other than quadratic terms: there SCIP's own word starts the proof.
     """
     objective = single.objective
     if single.rows.nnz > _LARGEST or objective.tree is not None:
@@ -93,7 +93,8 @@ def settle_open_end(problem: BilevelProblem, single: SingleLevel, task: Task) ->
     if below.outcome.v is not None:
         if _has_ray(problem, pairs, below.outcome.v, plain):
             return replace(below, outcome=replace(below.outcome, status="unbounded", v=None, bound=-np.inf))
-        return replace(below, outcome=replace(below.outcome, status="unknown", v=None, bound=-np.inf, note="no finite bound found, and no proof of none"))
+        note = "no finite bound found, and no proof of none"
+        return replace(below, outcome=replace(below.outcome, status="unknown", v=None, bound=-np.inf, note=note))
     if below.outcome.status != "infeasible":
         # Not decided in its share of the time: SCIP's bound counts, if it finds one.
         return run(replace(task, time_limit=max(1.0, task.time_limit - below.outcome.seconds)))

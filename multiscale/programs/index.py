@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Coordinates = Mapping[str, np.ndarray]
 
@@ -88,6 +91,9 @@ class Index:
 
     def array(self, name: str, vector: np.ndarray) -> xr.DataArray:
         """The block ``name`` of a flat vector as a labelled array with its unit."""
+        # Imported here: processes that only solve must not wait for pandas.
+        import xarray as xr
+
         block = self[name]
         values = vector[block.offset : block.offset + block.size].reshape(block.shape)
         attributes = {"units": block.unit, "long_name": block.description or block.name.replace("_", " ")}

@@ -6,15 +6,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import highspy
 import numpy as np
-import xarray as xr
 from scipy import sparse
 
 from multiscale.programs.optimality import falls_forever, has_feasible_point, residual
 from multiscale.programs.program import ParametricProgram
 from multiscale.programs.quadratic import interior_point
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _INFINITY = highspy.kHighsInf
 

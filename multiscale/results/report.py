@@ -100,7 +100,7 @@ def rebuild_report(folder: Path) -> Path:
 
 
 def _title(result: RunResult) -> str:
-    name = result.dataset.attrs.get("system") or "the network"
+    name = (result.dataset.attrs.get("system") if result.dataset is not None else "") or "the network"
     return f"Reinforcement, network charge and trading platforms: {name}"
 
 

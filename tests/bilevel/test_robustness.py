@@ -104,7 +104,7 @@ def test_an_interrupt_during_the_start_keeps_what_is_known():
 
 def test_an_interrupt_inside_scip_keeps_the_incumbent_of_branch_and_cut():
     case = feeder(15, 24, 3, hard=True)
-    timer = threading.Timer(3.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer = threading.Timer(6.0, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     solution = bilevel.solve(case.model, [case.follower], gap=1e-9, time_limit=60, method="branch_and_cut")
     timer.cancel()
