@@ -186,8 +186,12 @@ def _include_lazy(task: Task, model: Any, variables: list[Any], started: float) 
     model.setHeuristics(SCIP_PARAMSETTING.OFF)
     for key, value in settings.items():
         model.setParam(key, value)
-    if task.known is not None and handler.prices.applies:
+    if task.known is not None and search.exact.applies:
         handler.visit(search.clipped(task.known), inject=False)
+    elif task.known is not None and handler.prices.applies:
+        # Several prices: proving the best ones is dear, and a first decision is hardly ever the last.
+        search.try_decision(task.known, budget=10)
+        handler.best = search.best
     return handler
 
 
