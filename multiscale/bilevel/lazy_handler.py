@@ -197,7 +197,9 @@ class LazyFollowers(Conshdlr):
         if self.prices.applies:
             answer = self.prices.solve(y, gap=gap, cutoff=cutoff)
             if answer is not None:
-                return answer.response, answer.bound
+                found = np.inf if answer.response is None else answer.response.objective
+                if isinstance(self.prices, PriceSearch) or answer.bound >= min(cutoff, found) - 1.1 * gap * abs(found):
+                    return answer.response, answer.bound
         return self._by_inner(y, cutoff, gap)
 
     def _by_inner(self, y: np.ndarray, cutoff: float, gap: float) -> tuple[Response | None, float]:
