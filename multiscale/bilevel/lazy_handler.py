@@ -20,7 +20,7 @@ from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.value_cuts import value_cut
 
-_SHARE_OF_GAP = 0.8
+_SHARE_OF_GAP = 0.95
 """Share of the gap that the search over several prices leaves open at one integer point: its last tenths are the dearest."""
 
 
