@@ -99,7 +99,7 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
     with clock.stage("multiplier bounds"):
         share = settings.bound_share * settings.time_limit / len(methods)
         bounds = [bounds_for(problem, f, name, share) for f, name in enumerate(methods)]
-    search = DecisionSearch(problem, tolerance=TOLERANCE)
+    search = DecisionSearch(problem, tolerance=TOLERANCE, gap=max(1e-6, 0.1 * settings.gap))
     with clock.stage("start"), _interruptible() as stopped:
         find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), flips="branch_and_cut" not in methods)
     interrupted = bool(stopped)
@@ -165,10 +165,14 @@ class _Stage:
 def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float, *, flips: bool = True) -> None:
     """Fill ``search.best`` with a bilevel-feasible point, if the first decisions lead to one; then flip integers for a second."""
     deadline = time.perf_counter() + seconds
-    for y in search.first_decisions(given):
-        search.try_decision(y)
-        if time.perf_counter() > deadline:
+    first = search.first_decisions(given)
+    if given is not None:
+        search.try_decision(first.pop(0))
+    # Whichever comes first must be finished; those near the relaxation are the better ones.
+    for y in [*search.relaxed_decisions(max(0.5, 0.5 * seconds)), *first]:
+        if time.perf_counter() > deadline and search.best is not None:
             return
+        search.try_decision(y)
     if flips:
         # The heuristic inside SCIP goes on with this, led by LP solutions.
         search.improve(min(1.0, 0.5 * max(0.0, deadline - time.perf_counter())))
@@ -197,7 +201,7 @@ def _task(
         single=single,
         problem=problem if settings.heuristic or lazy is not None else None,
         lazy=lazy,
-        known=None if best is None else best.y,
+        known=best,
         starts=[] if best is None or lazy is not None else [single.complete(best.y, best.primal, best.dual)],
         # Room for what row tolerances (and the slack of value cuts) take off SCIP's bound.
         gap=settings.gap * (0.5 if lazy is None else 0.8),
