@@ -44,5 +44,4 @@ def assemble_lazy(problem: BilevelProblem, bounds: list[DualBounds], answers: li
     ceilings = [cost_ceiling(leader, follower, somewhere) for follower in problem.followers]
     branch_and_cut.add_value_cuts(builder, bounds, ceilings, answers)
     costs = [builder.cost_of[f][:3] for f in range(len(problem.followers))]
-    inner = assemble(problem, ["strong_duality"] * len(problem.followers), bounds)
-    return builder.add_leader(), LazyData(inner, bounds, ceilings, costs, gap)
+    return builder.add_leader(), LazyData(bounds, ceilings, costs, gap)

@@ -10,6 +10,7 @@ import numpy as np
 from pyscipopt import SCIP_RESULT, Conshdlr
 from pyscipopt.scip import Expr, ExprCons, Term
 
+from multiscale.bilevel.assemble import assemble
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.price_cutting import PriceCutting
@@ -48,6 +49,7 @@ class LazyFollowers(Conshdlr):
         self.injecting = False
         self.unsolved = False
         self.sub_seconds = 0.0
+        self._inner: SingleLevel | None = None
 
     # Callbacks of SCIP.
 
@@ -203,8 +205,10 @@ class LazyFollowers(Conshdlr):
         return self._by_inner(y, cutoff, gap)
 
     def _by_inner(self, y: np.ndarray, cutoff: float, gap: float) -> tuple[Response | None, float]:
-        """The exact single-level program with the integers fixed."""
-        inner = self.data.inner
+        """The exact single-level program by strong duality, with the integers fixed: for what no price search takes."""
+        if self._inner is None:
+            self._inner = assemble(self.problem, ["strong_duality"] * len(self.problem.followers), self.data.bounds)
+        inner = self._inner
         lower, upper = inner.lower.copy(), inner.upper.copy()
         lower[self.integers] = upper[self.integers] = y[self.integers]
         model, variables = build_model(replace(inner, lower=lower, upper=upper))

@@ -179,6 +179,8 @@ def _include_lazy(task: Task, model: Any, variables: list[Any], started: float) 
     )
     # Reductions that keep only one optimum of the relaxation are wrong once points of it are excluded.
     settings = {
+        # On large relaxations the primal simplex solves the root in half the time, and nodes are warm anyway.
+        "lp/initalgorithm": "p",
         "misc/allowstrongdualreds": False,
         "misc/allowweakdualreds": False,
         "misc/usesymmetry": 0,

@@ -170,7 +170,7 @@ def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float,
         search.try_decision(first.pop(0))
     # Whichever comes first must be finished; those near the relaxation are the better ones.
     for y in [*search.relaxed_decisions(max(0.5, 0.5 * seconds)), *first]:
-        if time.perf_counter() > deadline and search.best is not None:
+        if search.best is not None and (time.perf_counter() > deadline or (not flips and y is first[0])):
             return
         search.try_decision(y)
     if flips:
