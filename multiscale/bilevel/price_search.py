@@ -82,6 +82,7 @@ class PriceSearch:
             if meet is not None and middle is None:
                 return None
             if meet is None or self._neighbours(left, middle, right, meet):
+                self._worth = min(cutoff, value)
                 for candidate, exact in self._resolve(left, right, middle):
                     floor = min(floor, exact)
                     if candidate is not None and candidate.better_than(best, self.responder.tolerance):
@@ -187,7 +188,7 @@ class PriceSearch:
         if v is None:
             return None, np.inf
         value = self._value(v)
-        return self._realise(v, piece.primal), value
+        return (self._realise(v, piece.primal) if value < self._worth else None), value
 
     def _mixture(self, left: _Point, right: _Point, middle: _Point) -> tuple[Response | None, float]:
         low, high = self._box(left, right)
@@ -205,6 +206,8 @@ class PriceSearch:
         if v is None:
             return None, np.inf
         value = self._value(v)
+        if value >= self._worth:
+            return None, value
         primal = []
         for f, (a, b) in enumerate(zip(left.primal, right.primal, strict=True)):
             fall = left.slope[f] - right.slope[f]
