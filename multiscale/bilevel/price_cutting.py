@@ -156,10 +156,15 @@ class PriceCutting:
             state.limits.append(level[f] + 1e-9 * max(1.0, abs(level[f])))
 
     def _learn(self, state: _State, f: int, prices: np.ndarray, value: float, multipliers: np.ndarray) -> None:
-        """``s + tau'w >= value``, and for other integers ``value + multipliers'B (y - y')``: duals stay feasible, the optimum is convex."""
-        known = (f, prices, value, self.problem.followers[f].program.B.T @ multipliers, state.base)
-        self._duals.append(known)
+        """``s + tau'w >= value``, and for other integers ``value + (multipliers'B + d) (y - y')``: duals stay feasible, the optimum is convex."""
+        program = self.problem.followers[f].program
+        by_leader = program.B.T @ multipliers + program.d
+        by_leader[self.space.prices] = 0.0
+        known = (f, prices, value, by_leader, state.base)
         self._add_dual(state, *known)
+        if np.isin(self.problem.followers[f].cost_columns, self.space.prices).all():
+            # Integers among the costs would make the duals infeasible elsewhere.
+            self._duals.append(known)
 
     def _add_dual(self, state: _State, f: int, prices: np.ndarray, value: float, by_leader: np.ndarray, base: np.ndarray) -> None:
         value += float(by_leader @ (state.base - base))
