@@ -168,8 +168,12 @@ def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float,
     first = search.first_decisions(given)
     if given is not None:
         search.try_decision(first.pop(0))
+    near = search.relaxed_decisions(max(0.5, 0.5 * seconds))
+    for y in near:
+        if search.best is None:
+            search.try_quickly(y)
     # Whichever comes first must be finished; those near the relaxation are the better ones.
-    for y in [*search.relaxed_decisions(max(0.5, 0.5 * seconds)), *first]:
+    for y in [*near, *first]:
         if search.best is not None and (time.perf_counter() > deadline or (not flips and y is first[0])):
             return
         search.try_decision(y)
