@@ -12,6 +12,9 @@ from multiscale.bilevel.methods import bounds_for
 from multiscale.bilevel.price_cutting import PriceCutting
 from multiscale.bilevel.read import read_model
 from multiscale.bilevel.response import Responder
+from multiscale.bilevel.search import DecisionSearch
+from multiscale.bilevel.tighten import friendly_decision
+from multiscale.programs import CompiledProgram
 from tests.bilevel.feeder import feeder
 
 
@@ -88,3 +91,31 @@ def test_branch_and_cut_with_several_prices_agrees_with_strong_duality():
         assert solution.certificate.holds
         values.append(solution.objective)
     assert values[0] == pytest.approx(values[1], rel=2e-4)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_quick_price_is_certified_and_no_better_than_the_exact_one(seed):
+    problem = read_model((case := feeder(6, 8, 1, hard=True, seed=seed)).model, [case.follower]).problem
+    search = DecisionSearch(problem)
+    (y, *_) = search.relaxed_decisions(10.0)
+    quick = search.exact.quick(search.clipped(y))
+    exact = search.exact.solve(search.clipped(y), gap=1e-7)
+    assert quick.violation[0] <= 1e-6
+    for follower, x in zip(problem.followers, quick.primal, strict=True):
+        again = CompiledProgram(follower.program).solve(quick.y)
+        assert follower.program.objective(x, quick.y) == pytest.approx(again.objective, rel=1e-8)
+    assert quick.objective >= exact.bound - 1e-7
+
+
+def test_the_friendly_relaxation_bounds_every_answer():
+    """Followers that do as the leader likes, at the price of the answer, leave the leader no worse off."""
+    case = feeder(5, 6, 1, hard=True)
+    solution = bilevel.solve(case.model, [case.follower], gap=1e-6, time_limit=60)
+    problem = read_model(case.model, [case.follower]).problem
+    at = np.array([solution.values[name] for name in problem.leader.names])
+    prices = np.flatnonzero(~problem.leader.integral)
+    y = friendly_decision(problem, prices, at, 10.0)
+    assert (y >= -1e-9).all()
+    assert y[prices] == pytest.approx(at[prices])
+    relaxed = CompiledProgram(case.program).solve({"tariff": 0.0, "built": y[problem.leader.integral]})
+    assert case.investment @ y[problem.leader.integral] + relaxed.objective <= solution.objective + 1e-6
