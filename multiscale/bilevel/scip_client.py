@@ -149,7 +149,8 @@ def run(task: Task) -> Run:
     if first.outcome.v is not None and (outcome.v is None or first.outcome.objective < outcome.objective):
         outcome = replace(outcome, v=first.outcome.v, objective=first.outcome.objective)
     # Both bounds are proven; the first run's is the last one it sent.
-    return replace(second, outcome=replace(outcome, bound=max(outcome.bound, first.outcome.bound)), retried=True)
+    note = "; ".join(filter(None, [f"first run: {first.aborted}", outcome.note]))
+    return replace(second, outcome=replace(outcome, bound=max(outcome.bound, first.outcome.bound), note=note), retried=True)
 
 
 def _run_once(task: Task) -> Run:
