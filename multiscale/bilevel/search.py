@@ -100,11 +100,12 @@ class DecisionSearch:
             self.best = found
         return found
 
-    def try_quickly(self, y: np.ndarray) -> None:
-        """Look for a feasible price at a decision in a few follower solves; for large followers, before anything is searched in earnest."""
+    def try_quickly(self, y: np.ndarray) -> bool:
+        """Whether a few follower solves lead to a feasible price at a decision: one large follower solve may take seconds."""
         found = self.exact.quick(self.clipped(y)) if self.exact.applies else None
         if found is not None and found.better_than(self.best, self.tolerance):
             self.best = found
+        return found is not None
 
     def search_prices(self, y: np.ndarray, *, budget: int, known: Response | None = None) -> Response | None:
         """Best feasible point with integers and right-hand sides held and all prices moved along one line."""

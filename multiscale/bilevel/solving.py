@@ -169,9 +169,10 @@ def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float,
     if given is not None:
         search.try_decision(first.pop(0))
     near = search.relaxed_decisions(max(0.5, 0.5 * seconds))
-    for y in near:
-        if search.best is None:
-            search.try_quickly(y)
+    quick = any(search.try_quickly(y) for y in near)
+    if quick and not flips:
+        # The search inside SCIP goes on from here.
+        return
     # Whichever comes first must be finished; those near the relaxation are the better ones.
     for y in [*near, *first]:
         if search.best is not None and (time.perf_counter() > deadline or (not flips and y is first[0])):
