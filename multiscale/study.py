@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -129,7 +129,7 @@ def run_study(config: StudyConfig) -> RunResult:
                 stage.update("without trade and plan")
                 today = operate_today(case, energy_price, engine, transmission)
                 stage.update("with the plan")
-                days, plan = operate_plan(config, grown, plans, today.design.network_charge, engine, transmission)
+                days, plan = operate_plan(config, grown, plans, today.design.network_charge, engine, transmission, stage.update)
         with run.progress.stage("verify"):
             today = verified(case, today)
             plan = verified(grown, plan, plans)
@@ -255,6 +255,7 @@ def operate_plan(
     charge_today: Mapping[str, float],
     engine: SerialEngine | DaskEngine,
     transmission: Transmission,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[CoordinatedDay], Scenario]:
     """Operate every day under the plans (where there is none, at today's charge), with the mechanism of the study beside the references."""
     built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
@@ -269,11 +270,10 @@ def operate_plan(
         engine,
         market=config.market.kind,
         mechanism=config.coordination.kind,
-        signal=config.coordination.signal,
-        gap=config.coordination.import_export_gap,
-        slope=config.coordination.slope,
         limits=case.limits,
         known=transmission,
+        tell=tell,
+        **config.coordination.settings(),
     )
     outcomes = tuple(day.outcomes[config.coordination.kind] for day in days)
     return days, Scenario("plan", design, tuple(day.tree for day in days), outcomes, Ledger(), {})
@@ -313,7 +313,9 @@ def verified(case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | No
         relief = scenario.name != "today"
         parts = [bus_injections(t, o, [dso], relief=relief) for t, o in zip(scenario.trees, scenario.outcomes, strict=True)]
         injections = xr.concat(parts, dim="period")
-        verification[dso] = ac_verify(case.system, [dso, *case.system.children(dso)], case.horizon, injections, added)
+        nodes = [dso, *case.system.children(dso)]
+        own = set(case.system.branches.branch.values[np.isin(case.system.branches.node.values, nodes)].tolist())
+        verification[dso] = ac_verify(case.system, nodes, case.horizon, injections, {b: r for b, r in added.items() if b in own})
     ledger = Ledger()
     for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
         ledger.add(settle_day(tree, outcome))
@@ -327,8 +329,8 @@ def verified(case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | No
             ledger.pay("distribution operators", "network builders", "investment", yearly)
             ledger.bear("network builders", "construction", yearly)
     e = case.economics
-    for own in (plans or {}).values():
-        for pv_kw, battery_kwh in own.bought.values():
+    for plan in (plans or {}).values():
+        for pv_kw, battery_kwh in plan.bought.values():
             yearly = pv_kw * e.pv_cost * annuity(e.pv_lifetime) + battery_kwh * e.battery_cost * annuity(e.battery_lifetime)
             ledger.pay("prosumers", "equipment suppliers", "equipment", yearly)
             ledger.bear("equipment suppliers", "construction", yearly)

@@ -102,3 +102,18 @@ def test_the_money_of_a_study_without_plan_balances(reference):
     costs = [value(reference, f"assess.social_cost_{s}") for s in ("today", "plan")]
     totals = welfare.sum("stakeholder").values.ravel()
     np.testing.assert_allclose(sorted(-totals), sorted(costs), rtol=1e-9)
+
+
+def test_a_network_with_two_dsos_and_one_customer_per_platform_is_planned_and_verified(tmp_path):
+    """The CIGRE medium-voltage network: both its substations are DSOs, every bus with a device is a platform of one prosumer."""
+    import pandapower as pp
+    import pandapower.networks as pn
+
+    pp.to_json(pn.create_cigre_network_mv(with_der="pv_wind"), str(tmp_path / "cigre.json"))
+    own = [f"output.folder={tmp_path}", "engine=serial", "horizon=one_day", "horizon.step_hours=6 h"]
+    result = run_study(load_config(["system=pandapower", f"system.path={tmp_path / 'cigre.json'}", *own]))
+    assert result.status == "optimal"
+    dsos = result.dataset.branch_node.values[result.dataset.branch_built.values.astype(bool)]
+    assert len(set(dsos.tolist())) == 2
+    assert value(result, "ledger.money_residual") < 1e-9
+    assert value(result, "ac.violations") <= value(result, "ac.today.violations")

@@ -37,6 +37,9 @@ FLOWS = (
     "existing network",
     "equipment",
 )
+RETAIL = "today"
+"""Mechanism in which a supplier sells to the platforms at one price."""
+
 REAL_COSTS = ("production", "wear and discomfort", "unserved demand", "construction")
 
 
@@ -99,7 +102,8 @@ def settle_day(tree: OperatingTree, outcome: Outcome) -> Ledger:
 
     Platforms pay the published price for what they draw, and the deviation price where one is published; prosumers settle with their
     platform's operator at the prices of its clearing; the DSO buys at its nodal price from the wholesale market and sells to
-    passive customers at the same price.
+    passive customers at the same price. Under a retail tariff (``today``) it is the supplier who sells to the platforms, and keeps what the
+    tariff earns beyond the nodal price; a DSO gains nothing from energy there.
     """
     ledger = Ledger()
     economics, hours = tree.economics, tree.horizon.hours_per_year
@@ -126,6 +130,9 @@ def settle_day(tree: OperatingTree, outcome: Outcome) -> Ledger:
             program, schedule = tree.platforms[child], outcome.platform_x[child]
             paid = platform_payments(tree, child, outcome)
             ledger.pay("platform operators", "distribution operators", "energy of platforms", paid["energy"])
+            if outcome.mechanism == RETAIL:
+                margin = paid["energy"] - float((hours * energy_price * outcome.exchange[child]).sum())
+                ledger.pay("distribution operators", "supplier and state", "energy of platforms", margin)
             ledger.pay("platform operators", "distribution operators", "network charge", paid["charge"])
             ledger.pay("platform operators", "supplier and state", "levy", paid["levy"])
             ledger.pay("prosumers", "platform operators", "trade in platforms", float(prosumer_bills(tree, child, outcome).sum()))
@@ -134,7 +141,10 @@ def settle_day(tree: OperatingTree, outcome: Outcome) -> Ledger:
             ledger.bear("prosumers", "unserved demand", unserved_here)
             ledger.bear("prosumers", "wear and discomfort", inner)
         if "shed" in columns:
-            ledger.bear("prosumers", "unserved demand", float((hours * columns.array("shed", x).values).sum() * voll))
-            ledger.bear("prosumers", "wear and discomfort", float((hours * columns.array("spilled", x).values).sum() * economics.curtailment_cost))
+            shed, spilled = (columns.array(name, x).values.reshape(-1, len(hours)).sum(axis=0) for name in ("shed", "spilled"))
+            ledger.bear("prosumers", "unserved demand", float((hours * shed).sum() * voll))
+            ledger.bear("prosumers", "wear and discomfort", float((hours * spilled).sum() * economics.curtailment_cost))
+            # Who is cut off at the connection does not pay for that energy, and feed-in that is refused is not paid.
+            ledger.pay("distribution operators", "prosumers", "energy of platforms", float((hours * energy_price * (shed - spilled)).sum()))
     ledger.bear("wholesale market", "production", outcome.transmission_cost)
     return ledger

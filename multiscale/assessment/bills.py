@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from multiscale.coordination.outcome import Outcome
-from multiscale.operation import OperatingTree
+from multiscale.operation import OperatingTree, bought_and_sold
 from multiscale.programs import ParametricProgram
 
 
@@ -23,10 +23,7 @@ def prosumer_bills(tree: OperatingTree, platform: str, outcome: Outcome) -> np.n
     """
     program, hours = tree.platforms[platform], tree.horizon.hours_per_year
     schedule, duals = outcome.platform_x[platform], outcome.platform_y[platform]
-    if "buy" in program.columns:
-        buy, sell = program.columns.array("buy", schedule).values, program.columns.array("sell", schedule).values
-    else:
-        buy, sell = (program.columns.array(name, schedule).values[None, :] for name in ("import", "export"))
+    buy, sell = bought_and_sold(program, schedule)
     price = program.rows.array("prosumer_balance", duals).values
     collected = (price * (buy - sell)).sum(axis=1)
     exchanged = (hours * (buy + sell)).sum(axis=1)

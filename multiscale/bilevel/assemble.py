@@ -26,22 +26,27 @@ REFORMULATIONS: Mapping[str, Reformulation] = {
 """Ways to state that a follower is optimal. A new one is one file and one line here."""
 
 
-def assemble(problem: BilevelProblem, methods: list[str], bounds: list[DualBounds]) -> SingleLevel:
+def assemble(problem: BilevelProblem, methods: list[str], bounds: list[DualBounds], *, rewrite_prices: bool = True) -> SingleLevel:
     """The single-level program under one method for each follower."""
-    builder = SingleLevelBuilder(problem)
+    builder = SingleLevelBuilder(problem, rewrite_prices=rewrite_prices)
     for f, (method, proven) in enumerate(zip(methods, bounds, strict=True)):
         REFORMULATIONS[method](builder, f, proven)
     return builder.add_leader()
 
 
-def assemble_lazy(problem: BilevelProblem, bounds: list[DualBounds], answers: list[list[np.ndarray]], gap: float) -> tuple[SingleLevel, LazyData]:
-    """The relaxation for branch and cut with value cuts of known answers, and what its handler needs."""
+def assemble_lazy(
+    problem: BilevelProblem, bounds: list[DualBounds], answers: list[list[np.ndarray]], gap: float, *, ceilings: bool
+) -> tuple[SingleLevel, LazyData]:
+    """The relaxation for branch and cut with value cuts of known answers, and what its handler needs.
+
+    ``ceilings`` caps what value cuts charge for a binary; with several prices that has been measured to slow the tree down.
+    """
     builder = SingleLevelBuilder(problem)
     for f, proven in enumerate(bounds):
         branch_and_cut.add_follower(builder, f, proven)
     leader = problem.leader
     somewhere = np.clip(0.5 * (np.maximum(leader.lower, -1e9) + np.minimum(leader.upper, 1e9)), leader.lower, leader.upper)
-    ceilings = [cost_ceiling(leader, follower, somewhere) for follower in problem.followers]
-    branch_and_cut.add_value_cuts(builder, bounds, ceilings, answers)
+    planes = [cost_ceiling(leader, follower, somewhere) if ceilings else None for follower in problem.followers]
+    branch_and_cut.add_value_cuts(builder, bounds, planes, answers)
     costs = [builder.cost_of[f][:3] for f in range(len(problem.followers))]
-    return builder.add_leader(), LazyData(bounds, ceilings, costs, gap)
+    return builder.add_leader(), LazyData(bounds, planes, costs, gap)

@@ -18,10 +18,15 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
     """Lay down follower ``f`` with binaries.
 
     Raises:
-        BilevelError: a slack or multiplier has no proven bound; names the first.
+        BilevelError: a slack or multiplier has no proven bound (names the first), or the follower has cones.
     """
     problem = builder.problem
     name = problem.followers[f].name
+    if problem.followers[f].cones:
+        raise BilevelError(
+            f"follower {name!r} has second-order cones, whose complementarity is no choice between two sides; "
+            "big_m cannot state it, use strong_duality or sos1"
+        )
     pairs = add_pairs(builder, f, bounds)
     rows = int((~problem.followers[f].program.equality).sum())
     at_lower, at_upper = reduced_cost_bounds(problem, f, bounds)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import sparse
 
+from multiscale.bilevel.cones import cone_boxes
 from multiscale.bilevel.description import BilevelProblem, Follower, Leader
 from multiscale.bilevel.linear_program import LinearProgram
 from multiscale.programs import ParametricProgram
@@ -129,8 +130,9 @@ def _by_propagation(follower: Follower, leader: Leader, every: bool) -> DualBoun
         curve_low, curve_high = interval(program.Q, np.zeros(program.columns.size), program.lower, program.upper)
         cost_low, cost_high = cost_low + curve_low, cost_high + curve_high
     # r = c - A'lambda: r >= 0 unless the column has an upper bound to lean on, r <= 0 unless it has a lower one.
-    above = np.where(np.isinf(program.upper), cost_high, np.inf)
-    below = np.where(np.isinf(program.lower), cost_low, -np.inf)
+    # The reduced costs of a cone's columns may have either sign.
+    above = np.where(np.isinf(program.upper) & ~follower.in_cone, cost_high, np.inf)
+    below = np.where(np.isinf(program.lower) & ~follower.in_cone, cost_low, -np.inf)
     low, high = np.full(m, -np.inf), np.where(program.equality, np.inf, 0.0)
     matrix = program.A.tocoo()
     keep = ~np.isin(matrix.row, second)
@@ -232,6 +234,8 @@ class _Relaxation:
         free = program.equality
         upper_dual, lower_dual = np.where(free, np.maximum(bounds.upper, 0.0), 0.0), np.maximum(-bounds.lower, 0.0)
         has_lower, has_upper = np.isfinite(program.lower), np.isfinite(program.upper)
+        # The reduced costs of a cone's columns are of either sign and cost nothing; both sides lie in the cone's box.
+        may_rise, may_fall = has_lower | problem.followers[f].in_cone, has_upper | problem.followers[f].in_cone
         lower = np.concatenate([leader.lower, program.lower, np.zeros(2 * m + 2 * n), np.full(products.size, -np.inf)])
         upper = np.concatenate(
             [
@@ -239,8 +243,8 @@ class _Relaxation:
                 program.upper,
                 upper_dual,
                 lower_dual,
-                np.where(has_lower, np.inf, 0),
-                np.where(has_upper, np.inf, 0),
+                np.where(may_rise, np.inf, 0),
+                np.where(may_fall, np.inf, 0),
                 np.full(products.size, np.inf),
             ]
         )
@@ -259,6 +263,12 @@ class _Relaxation:
             blocks.append([leader.matrix[alone][:, :k], None, None, None, None, None, None])
             row_lower.append(leader.row_lower[alone])
             row_upper.append(leader.row_upper[alone])
+        if problem.followers[f].cones:
+            box = cone_boxes(problem.followers[f].cones, n)
+            blocks.append([None, box, None, None, None, None, None])
+            blocks.append([None, None, None, None, box, -box, None])
+            row_lower += [np.full(box.shape[0], -np.inf)] * 2
+            row_upper += [np.zeros(box.shape[0])] * 2
         self._mccormick(program, leader, products, blocks, row_lower, row_upper)
         # An infinite coefficient (a right-hand side without limit) would relax the row away: the multiplier then costs nothing.
         plus = -np.where(free, np.where(np.isfinite(most), most, 0.0), 0.0)

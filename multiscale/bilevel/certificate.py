@@ -7,6 +7,9 @@ Nothing of the single-level program is used here. For follower answers ``x``, ``
     primal           violation of rows and bounds                         / max(1, |row|)
     dual             sign of lambda; r > 0 without a lower bound, r < 0 without an upper one   / max(1, |cost|)
     complementarity  sum of |lambda_i slack_i| + |r_j distance to the bound it leans on|       / max(1, |optimum|)
+
+Columns of a second-order cone have ``r`` in the same cone: what ``x`` and ``r`` are outside it counts as primal and dual, ``|x_c'r_c|``
+as complementarity.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from multiscale.bilevel.bounds import DualBounds
+from multiscale.bilevel.cones import outside, products
+from multiscale.bilevel.conic_solve import compiled
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.polish import polished
-from multiscale.programs import CompiledProgram, Termination
+from multiscale.programs import Termination
 
 TOLERANCE = 1e-6
 """Largest relative follower gap, violation or residual of a certified answer."""
@@ -26,7 +31,11 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class FollowerCertificate:
-    """What the independent solve says about one follower (all residuals relative, see the module)."""
+    """What the independent solve says about one follower (all residuals relative, see the module).
+
+    ``qualification`` says for a conic follower why its optima have multipliers, or where that is not proven; ``original`` what the
+    follower as the user wrote it says, where products with binaries were replaced by columns.
+    """
 
     name: str
     optimum: float
@@ -37,6 +46,8 @@ class FollowerCertificate:
     complementarity: float
     binding_bounds: tuple[str, ...] = ()
     how: dict[str, str] = field(default_factory=dict)
+    qualification: str = ""
+    original: str = ""
     message: str = ""
 
     def holds(self, tolerance: float = TOLERANCE) -> bool:
@@ -85,6 +96,8 @@ class Certificate:
         ]
         for f in self.followers:
             lines += [f"    multipliers of {block}: {text}" for block, text in f.how.items()]
+            lines += [f"    original follower {f.original}"] if f.original else []
+            lines += [f"    constraint qualification: {f.qualification}"] if f.qualification else []
             lines += [f"    at its bound: {row}" for row in f.binding_bounds[:5]]
         lines.append(f"  leader rows: {self.leader_violation[0]:.1e} {self.leader_violation[1]}".rstrip())
         if self.optimistic is not None and self.pessimistic is not None:
@@ -95,14 +108,14 @@ class Certificate:
 def certify_follower(
     problem: BilevelProblem, f: int, y: np.ndarray, x: np.ndarray, multipliers: np.ndarray, bounds: DualBounds | None = None
 ) -> FollowerCertificate:
-    """Certificate of one follower's answer, from a fresh HiGHS solve and the optimality conditions."""
+    """Certificate of one follower's answer, from a fresh solve (HiGHS; Clarabel where it has cones) and the optimality conditions."""
     follower = problem.followers[f]
     program = follower.program
-    solution = CompiledProgram(program).solve(y)
+    solution = compiled(follower).solve(y)
     if solution.termination is not Termination.OPTIMAL:
         nothing = (np.nan,) * 6
         return FollowerCertificate(follower.name, *nothing, message=f"the follower has no optimum at this decision: {solution.termination}")
-    best_x, _ = polished(program, y, solution.x, solution.y)
+    best_x = solution.x if follower.cones else polished(program, y, solution.x, solution.y)[0]
     cost, optimum = program.objective(x, y), program.objective(best_x, y)
     scale = max(1.0, abs(optimum))
     rhs, costs = program.rhs(y), program.costs(y)
@@ -113,14 +126,19 @@ def certify_follower(
     column_scale = np.maximum(1.0, np.abs(x))
     primal = max(short.max(initial=0.0), ((program.lower - x) / column_scale).max(initial=0.0), ((x - program.upper) / column_scale).max(initial=0.0))
     reduced = costs - program.A.T @ multipliers + (program.Q @ x if program.Q is not None else 0.0)
-    has_lower, has_upper = np.isfinite(program.lower), np.isfinite(program.upper)
+    in_cone = follower.in_cone
+    has_lower, has_upper = np.isfinite(program.lower) | in_cone, np.isfinite(program.upper) | in_cone
     cost_scale = np.maximum(1.0, np.abs(costs))
     wrong_sign = np.where(program.equality, 0.0, np.maximum(multipliers, 0.0))
     wrong_reduced = (np.where(has_lower, 0.0, np.maximum(reduced, 0.0)) + np.where(has_upper, 0.0, np.maximum(-reduced, 0.0))) / cost_scale
     dual = max(wrong_sign.max(initial=0.0), wrong_reduced.max(initial=0.0))
-    to_lower = np.where(has_lower, x - np.where(has_lower, program.lower, 0.0), 0.0)
-    to_upper = np.where(has_upper, np.where(has_upper, program.upper, 0.0) - x, 0.0)
+    to_lower = np.where(np.isfinite(program.lower), x - program.lower, 0.0)
+    to_upper = np.where(np.isfinite(program.upper), program.upper - x, 0.0)
     loose = np.abs(multipliers * slack).sum() + np.abs(np.maximum(reduced, 0.0) * to_lower).sum() + np.abs(np.minimum(reduced, 0.0) * to_upper).sum()
+    if follower.cones:
+        primal = max(primal, outside(follower.cones, x).max())
+        dual = max(dual, outside(follower.cones, reduced).max())
+        loose += np.abs(products(follower.cones, x, reduced)).sum()
     return FollowerCertificate(
         name=follower.name,
         optimum=follower.sense * optimum,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from multiscale.bilevel.bounds import DualBounds
@@ -16,6 +18,7 @@ from multiscale.bilevel.scip_worker import Task
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.solution import BilevelSolution, Status
+from multiscale.bilevel.written import write_lp
 
 PROVEN = {"optimal", "gaplimit"}
 """What SCIP calls a closed gap."""
@@ -42,7 +45,7 @@ def conclude(
     )
     sense = problem.leader.sense
     if best is None:
-        status = {"infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED, "inforunbd": Status.UNBOUNDED}.get(scip.status, Status.ERROR)
+        status = {"infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED}.get(scip.status, Status.ERROR)
         if scip.status in ("timelimit", "memlimit", "userinterrupt"):
             status = Status.TIME_LIMIT if scip.status == "timelimit" else Status.ERROR
         if scip.v is not None:
@@ -116,11 +119,16 @@ def _falls_short(search: DecisionSearch, objective: float, gap: float) -> bool:
 def _consider_pattern(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray, settings: Options) -> None:
     """Add the best point with the complementary pattern of SCIP's point."""
     y = search.clipped(v[: single.leader_size])
+    if any(f.cones for f in problem.followers):
+        # A cone has no two sides to choose from.
+        return
     if any(not columns.size and f.program.rows.size for columns, f in zip(single.dual, problem.followers, strict=True)):
         return
     program = pattern_program(problem, y, [v[columns] for columns in single.primal], [v[columns] for columns in single.dual])
     if program is None:
         return
+    if settings.write is not None:
+        write_lp(program, Path(settings.write) / "pattern.lp", problem)
     task = Task(program, None, [], 1e-9, min(30.0, settings.time_limit), settings.memory_limit, 1e-9, settings.seed, False, {})
     found = run(task).outcome
     if found.v is not None:
@@ -129,7 +137,7 @@ def _consider_pattern(search: DecisionSearch, problem: BilevelProblem, single: S
 
 def _as_returned(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray, response: Response) -> Response | None:
     """The follower answers as SCIP returned them, if they are optimal to rounding: at a price where answers tie, a mixture of them."""
-    if any(follower.program.Q is not None for follower in problem.followers):
+    if not all(follower.is_linear for follower in problem.followers):
         # A quadratic cost is flat at its optimum: a small gap says little about the point.
         return None
     y = response.y
@@ -146,7 +154,9 @@ def _finish(search: DecisionSearch) -> Response | None:
     if best is None:
         return None
     better = search.responder.choose(best, "best")
-    if better is not None and better.violation[0] <= search.tolerance and better.objective < best.objective:
+    # Interior-point answers leave the face of a conic follower a little width, which is no tie.
+    worth = 1e-6 * max(1.0, abs(best.objective)) if any(f.cones for f in search.problem.followers) else 0.0
+    if better is not None and better.violation[0] <= search.tolerance and better.objective < best.objective - worth:
         return better
     return best
 

@@ -1,14 +1,10 @@
-"""The optimality conditions of a follower as equations with names, and any intermediate program as an LP file."""
+"""The optimality conditions of a follower as equations with names."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 
 from multiscale.bilevel.description import Follower
-from multiscale.bilevel.scip_model import build_model
-from multiscale.bilevel.single_level import SingleLevel
 
 
 def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
@@ -16,7 +12,7 @@ def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
 
     Args:
         follower: the follower.
-        limit: rows and columns written out; the rest is counted.
+        limit: rows, columns and pairs written out of each kind; the rest is counted.
     """
     program = follower.program
     leader = [program.parameters.label(k).removeprefix("leader[").removesuffix("]") for k in range(program.parameters.size)]
@@ -29,9 +25,11 @@ def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
         right = _plus(f"{program.b0[i]:g}", _sum(moves, i, leader))
         sense, sign = ("=", "free") if program.equality[i] else ("<=", "<= 0")
         lines.append(f"    {_short(program.rows.label(i))}: {left} {sense} {right}        dual lambda_{i} {sign}")
+    lines += _rest(program.rows.size, limit)
     lines.append(f"  stationarity ({program.columns.size} columns)")
     by_column, costs = program.A.tocsc(), program.C.tocsr()
     curvature = program.Q.tocsr() if program.Q is not None else None
+    in_cone = follower.in_cone
     for j in range(min(program.columns.size, limit)):
         part = slice(by_column.indptr[j], by_column.indptr[j + 1])
         duals = [f"{-value:+g} lambda_{i}" for i, value in zip(by_column.indices[part], by_column.data[part], strict=True)]
@@ -40,8 +38,12 @@ def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
             gradient = _plus(gradient, _sum(curvature, j, names))
         reduced = [f"- rl_{j}"] if np.isfinite(program.lower[j]) else []
         reduced += [f"+ ru_{j}"] if np.isfinite(program.upper[j]) else []
+        reduced += [f"- z_{j}"] if in_cone[j] else []
         lines.append(f"    {names[j]}: {' '.join([gradient, *duals, *reduced])} = 0")
-    lines.append("  complementarity")
+    lines += _rest(program.columns.size, limit)
+    pairs = int((~program.equality).sum() + np.isfinite(program.lower).sum() + np.isfinite(program.upper).sum())
+    lines.append(f"  complementarity ({pairs} pairs, {len(follower.cones)} cones)")
+    written = len(lines)
     inequalities = np.flatnonzero(~program.equality)[:limit]
     lines += [f"    0 <= slack of {_short(program.rows.label(int(i)))}  perp  -lambda_{i} >= 0" for i in inequalities]
     for j in range(min(program.columns.size, limit)):
@@ -49,11 +51,20 @@ def kkt_equations(follower: Follower, *, limit: int = 50) -> str:
             lines.append(f"    0 <= {names[j]} - {program.lower[j]:g}  perp  rl_{j} >= 0")
         if np.isfinite(program.upper[j]):
             lines.append(f"    0 <= {program.upper[j]:g} - {names[j]}  perp  ru_{j} >= 0")
-    return "\n".join(lines)
+    for cone in follower.cones[:limit]:
+        head, tail = _short(program.columns.label(int(cone[0]))), ", ".join(_short(program.columns.label(int(j))) for j in cone[1:])
+        multipliers = ", ".join(f"z_{j}" for j in cone[1:])
+        lines.append(f"    cone {head} >= ||({tail})||  perp  cone z_{cone[0]} >= ||({multipliers})||")
+    missing = pairs + len(follower.cones) - (len(lines) - written)
+    return "\n".join(lines + ([f"    ... {missing} more"] if missing > 0 else []))
+
+
+def _rest(size: int, limit: int) -> list[str]:
+    return [f"    ... {size - limit} more"] if size > limit else []
 
 
 def _short(label: str) -> str:
-    for prefix in ("column[", "row["):
+    for prefix in ("column[", "row[", "added["):
         if label.startswith(prefix):
             return label.removeprefix(prefix).removesuffix("]")
     return label
@@ -69,10 +80,3 @@ def _sum(matrix: object, i: int, names: list[str]) -> str:
 def _plus(first: str, second: str) -> str:
     return first if second == "0" else second if first == "0" else f"{first} {second}"
 
-
-def write_lp(single: SingleLevel, path: str | Path) -> Path:
-    """Write a single-level program with readable names, as SCIP writes it (``.lp`` for linear ones, ``.cip`` takes everything)."""
-    path = Path(path)
-    model, _ = build_model(single, names=True)
-    model.writeProblem(str(path), verbose=False)
-    return path

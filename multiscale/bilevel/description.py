@@ -56,6 +56,18 @@ class Form:
             terms.append(abs(tree_value(self.tree, z)))
         return max(terms)
 
+    def plus(self, other: Form) -> Form:
+        """The sum of two expressions, of which at most one has a nonlinear tree."""
+        return Form(
+            self.constant + other.constant,
+            np.concatenate([self.columns, other.columns]),
+            np.concatenate([self.coefficients, other.coefficients]),
+            np.concatenate([self.first, other.first]),
+            np.concatenate([self.second, other.second]),
+            np.concatenate([self.products, other.products]),
+            self.tree if self.tree is not None else other.tree,
+        )
+
     def scaled(self, factor: float) -> Form:
         """The expression times ``factor``."""
         tree = None if self.tree is None else ("*", (("#", factor), self.tree))
@@ -147,11 +159,31 @@ class Follower:
         name: used in messages.
         program: minimisation; parameters = the leader's own variables, in their order.
         sense: -1 where the user's follower maximises.
+        cones: second-order cones; each names columns ``(h, t_1, ..., t_k)`` of the program with ``x_h >= ||x_t||``. These columns have no
+            bounds and belong to one cone each, so their reduced costs are the cone's multiplier.
     """
 
     name: str
     program: ParametricProgram
     sense: float = 1.0
+    cones: tuple[np.ndarray, ...] = ()
+
+    @property
+    def cone_columns(self) -> np.ndarray:
+        """Columns of all cones, one cone after another."""
+        return np.concatenate(self.cones) if self.cones else np.zeros(0, dtype=np.int64)
+
+    @property
+    def in_cone(self) -> np.ndarray:
+        """True for columns that belong to a cone."""
+        inside = np.zeros(self.program.columns.size, dtype=bool)
+        inside[self.cone_columns] = True
+        return inside
+
+    @property
+    def is_linear(self) -> bool:
+        """Neither a quadratic cost nor cones: the answer is piecewise constant in prices."""
+        return self.program.Q is None and not self.cones
 
     @property
     def cost_columns(self) -> np.ndarray:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
+from pyomo.core.base.component_namer import index_repr
 from pyomo.core.expr.visitor import identify_variables
 from pyomo.repn import generate_standard_repn
 from scipy import sparse
 
+from multiscale.bilevel.curved_rows import CurvedRows
 from multiscale.bilevel.description import BilevelError
+from multiscale.bilevel.extension import Extension
 from multiscale.bilevel.followers import ProgramFollower
+from multiscale.bilevel.terms import general_terms, read_terms
 from multiscale.programs import Block, Index, ParametricProgram
 
 _ALLOWED = (pyo.Var, pyo.Constraint, pyo.Objective, pyo.Param, pyo.Expression, pyo.Set, pyo.RangeSet, pyo.Block, pyo.Suffix)
@@ -26,9 +30,11 @@ class Extracted:
     Attributes:
         program: parameters are the leader variables named by ``leaders``, in that order.
         leaders: leader variables (Pyomo), one for each parameter.
-        variables: the follower's own Pyomo variables in column order (empty for a program follower).
+        variables: the follower's own Pyomo variables in column order (empty for a program follower), and their names.
         constraint_rows: constraint (by identity) -> (row, factor) pairs that make up its dual.
         sense: -1 for a maximising follower.
+        cones: second-order cones over the program's columns.
+        lifted: products of binary leader variables and columns that became columns: (leader variable, column).
     """
 
     name: str
@@ -37,6 +43,9 @@ class Extracted:
     variables: list[Any]
     constraint_rows: dict[int, list[tuple[int, float]]]
     sense: float = 1.0
+    cones: tuple[np.ndarray, ...] = ()
+    lifted: tuple[tuple[int, int], ...] = ()
+    column_names: list[str] = field(default_factory=list)
 
 
 def _leader_index(names: list[str]) -> Index:
@@ -90,19 +99,25 @@ def extract_program(follower: ProgramFollower, owner: Callable[[Any], str | None
         d0=program.constant(constant),
         d=np.asarray(link.T @ program.d).ravel(),
     )
-    return Extracted(follower.name, over_leader, leaders, [], {})
+    added = Extension(program.columns.size)
+    for c, cone in enumerate(follower.cones):
+        # Columns of a cone have no bounds and no other cone: each gets a copy of its own.
+        labels = [program.columns.label(int(j)) for j in cone]
+        added.cones.append([added.defined(f"cone {c}: {label}", [(int(j), 1.0)], [], 0.0) for j, label in zip(cone, labels, strict=True)])
+    return Extracted(follower.name, added.apply(over_leader), leaders, [], {}, cones=tuple(np.array(cone) for cone in added.cones))
 
 
 def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
-    """Read a Pyomo block that is a convex linear or quadratic program in its own variables.
+    """Read a Pyomo block that is a convex linear, quadratic or second-order cone program in its own variables.
 
     Constraints ``lb <= a'x + g'y <= ub`` become rows ``a'x <= ub - g'y`` and ``-a'x <= -lb + g'y``; variable bounds stay
     bounds. The objective may hold products of follower variables and of follower and leader variables; terms of leader variables
-    alone do not move the follower and only enter its cost when they are linear.
+    alone do not move the follower and only enter its cost when they are linear. Convex quadratic rows, and products with binary
+    leader variables, become further columns and rows (see ``curved_rows`` and ``lifting``).
 
     Raises:
-        BilevelError: integer variables, no or several objectives, nonlinear terms, coefficients that depend on leader variables,
-            variables of another follower, or a component of a kind that has no convex meaning here.
+        BilevelError: integer variables, no or several objectives, rows that are not convex, coefficients that depend on leader
+            variables other than binaries, variables of another follower, or a component of a kind that has no convex meaning here.
     """
     name = block.name
     _check_components(block)
@@ -110,7 +125,7 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
     variables, column_names = [v for v, _ in labelled], [label for _, label in labelled]
     column = {id(v): j for j, v in enumerate(variables)}
     for v in variables:
-        if not v.is_continuous():
+        if v.domain is not pyo.Reals and not v.is_continuous():
             raise BilevelError(f"follower {name!r}: variable {v.name} is {v.domain.name}; a follower must be continuous (no integers) to have duals")
     objectives = list(block.component_data_objects(pyo.Objective, active=True, descend_into=True))
     if len(objectives) != 1:
@@ -122,7 +137,8 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
     def leader(v: Any, where: str) -> int:
         if owner(v) is not None:
             raise BilevelError(
-                f"follower {name!r}: {where} uses {v.name}, a variable of follower {owner(v)!r}; followers may share leader variables only"
+                f"follower {name!r}: {where} uses {v.name}, a variable of follower {owner(v)!r}; followers may share leader variables only "
+                "(sharing each other's is a generalised Nash problem). Link them through a leader variable, or join them into one follower"
             )
         k = place.setdefault(id(v), len(leaders))
         if k == len(leaders):
@@ -132,34 +148,46 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
     rows = _Rows()
     constraint_rows: dict[int, list[tuple[int, float]]] = {}
     labels: list[str] = []
+    curved = CurvedRows(name, variables, column, leader)
     for constraint, label in _labelled(block, pyo.Constraint):
         if not constraint.active:
             continue
-        repn = generate_standard_repn(constraint.body, compute_values=True, quadratic=True)
-        if repn.nonlinear_expr is not None or repn.quadratic_vars:
-            raise BilevelError(_curved_message(name, constraint, repn, column))
-        own, other = [], []
-        for coefficient, v in zip(repn.linear_coefs, repn.linear_vars, strict=True):
-            if id(v) in column:
-                own.append((column[id(v)], float(coefficient)))
+        lower, body, upper = constraint.to_bounded_expression(True)
+        terms = read_terms(body)
+        if terms.nonlinear is not None or terms.products:
+            repn = generate_standard_repn(body, compute_values=True, quadratic=True)
+            if repn.nonlinear_expr is not None or repn.quadratic_vars:
+                curved.add(constraint, label, repn)
+                continue
+            # Products that cancel leave a linear row.
+            terms = general_terms(body)
+        columns: list[int] = []
+        coefficients: list[float] = []
+        other: list[tuple[int, float]] = []
+        for coefficient, v in zip(terms.coefficients, terms.variables, strict=True):
+            j = column.get(id(v))
+            if j is None:
+                other.append((leader(v, label), coefficient))
             else:
-                other.append((leader(v, label), float(coefficient)))
-        lower, upper = pyo.value(constraint.lower, exception=False), pyo.value(constraint.upper, exception=False)
-        parts = constraint_rows.setdefault(id(constraint), [])
+                columns.append(j)
+                coefficients.append(coefficient)
+        parts = constraint_rows[id(constraint)] = []
         if lower is not None and lower == upper:
-            parts.append((rows.add(own, other, upper - repn.constant, 1.0, True), 1.0))
+            parts.append((rows.add(columns, coefficients, other, upper - terms.constant, 1.0, True), 1.0))
             labels.append(label)
             continue
-        if upper is not None and np.isfinite(upper):
-            parts.append((rows.add(own, other, upper - repn.constant, 1.0, False), 1.0))
+        if upper is not None and upper < np.inf:
+            parts.append((rows.add(columns, coefficients, other, upper - terms.constant, 1.0, False), 1.0))
             labels.append(label)
-        if lower is not None and np.isfinite(lower):
-            parts.append((rows.add(own, other, lower - repn.constant, -1.0, False), -1.0))
+        if lower is not None and lower > -np.inf:
+            parts.append((rows.add(columns, coefficients, other, lower - terms.constant, -1.0, False), -1.0))
             labels.append(label if len(parts) == 1 else f"{label} (lower)")
     objective = objectives[0]
     sense = -1.0 if objective.sense == pyo.maximize else 1.0
     costs = _read_objective(name, objective, column, leader)
     n, m, k = len(variables), len(labels), len(leaders)
+    ends = [v.bounds for v in variables]
+    curvature = costs.curvature(n)
     block_of = {"columns": Block("column", {"variable": np.array(column_names, dtype=object)}, "", 0)}
     program = ParametricProgram(
         name=name,
@@ -172,13 +200,16 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
         equality=np.array(rows.equality, dtype=bool),
         c0=sense * costs.linear(n),
         C=sense * costs.matrix((n, k)),
-        lower=np.array([-np.inf if v.lb is None else v.lb for v in variables], dtype=float),
-        upper=np.array([np.inf if v.ub is None else v.ub for v in variables], dtype=float),
-        Q=sense * costs.curvature(n) if costs.square else None,
+        lower=np.array([-np.inf if low is None else low for low, _ in ends], dtype=float),
+        upper=np.array([np.inf if high is None else high for _, high in ends], dtype=float),
+        Q=sense * curvature if curvature.nnz else None,
         d0=sense * costs.constant,
         d=sense * costs.leader_linear(k),
     )
-    return Extracted(name, program, leaders, variables, {key: [(r, sense * s) for r, s in parts] for key, parts in constraint_rows.items()}, sense)
+    program, curved_parts = curved.finish(program, leaders)
+    duals = {key: [(r, sense * s) for r, s in parts] for key, parts in (constraint_rows | curved_parts).items() if parts}
+    cones = tuple(np.array(cone) for cone in curved.added.cones)
+    return Extracted(name, program, leaders, variables, duals, sense, cones, tuple(curved.lifting.pairs), column_names)
 
 
 def _labelled(block: Any, kind: Any) -> list[tuple[Any, str]]:
@@ -190,27 +221,14 @@ def _labelled(block: Any, kind: Any) -> list[tuple[Any, str]]:
             found.append((component, base))
             continue
         for index, entry in component.items():
-            text = ",".join(map(str, index)) if isinstance(index, tuple) else str(index)
-            found.append((entry, f"{base}[{text}]"))
+            found.append((entry, base + index_repr(index)))
     return found
 
 
 def _check_components(block: Any) -> None:
     for part in block.component_objects(active=True, descend_into=True):
-        if not issubclass(part.ctype, _ALLOWED):
+        if part.ctype not in _ALLOWED:
             raise BilevelError(f"follower {block.name!r}: {part.name} is a {part.ctype.__name__}, which a follower cannot hold")
-
-
-def _curved_message(name: str, constraint: Any, repn: Any, column: dict[int, int]) -> str:
-    mixed = [(a, b) for a, b in repn.quadratic_vars or [] if (id(a) in column) != (id(b) in column)]
-    if mixed:
-        a, b = mixed[0]
-        other, own = (a, b) if id(b) in column else (b, a)
-        return (
-            f"follower {name!r}: constraint {constraint.name} multiplies its variable {own.name} by the leader variable {other.name}; "
-            "its coefficients must be numbers. Linearise the product, or let the leader variable enter the right-hand side"
-        )
-    return f"follower {name!r}: constraint {constraint.name} is not linear in the follower's variables"
 
 
 class _Rows:
@@ -222,20 +240,33 @@ class _Rows:
         self.rhs: list[float] = []
         self.equality: list[bool] = []
 
-    def add(self, own: list[tuple[int, float]], other: list[tuple[int, float]], rhs: float, sign: float, equality: bool) -> int:
+    def add(
+        self, columns: list[int], coefficients: list[float], other: list[tuple[int, float]], rhs: float, sign: float, equality: bool
+    ) -> int:
         row = len(self.rhs)
-        for target, terms, factor in ((self.own, own, sign), (self.other, other, -sign)):
-            for column, value in terms:
-                target[0].append(row)
-                target[1].append(column)
-                target[2].append(factor * value)
+        rows, places, values = self.own
+        rows.extend([row] * len(columns))
+        places.extend(columns)
+        values.extend(coefficients if sign > 0 else [-value for value in coefficients])
+        for column, value in other:
+            self.other[0].append(row)
+            self.other[1].append(column)
+            self.other[2].append(-sign * value)
         self.rhs.append(sign * rhs)
         self.equality.append(equality)
         return row
 
     @staticmethod
     def matrix(entries: tuple[list[int], list[int], list[float]], shape: tuple[int, int]) -> sparse.csr_matrix:
-        return sparse.csr_matrix((entries[2], (entries[0], entries[1])), shape=shape)
+        return _summed(entries[2], entries[0], entries[1], shape)
+
+
+def _summed(data: list[float], rows: list[int], columns: list[int], shape: tuple[int, int]) -> sparse.csr_matrix:
+    """Matrix with equal entries added up, and without those that cancel."""
+    where = (np.array(rows, dtype=np.int32), np.array(columns, dtype=np.int32))
+    matrix = sparse.csr_matrix((np.array(data, dtype=float), where), shape=shape)
+    matrix.eliminate_zeros()
+    return matrix
 
 
 class _Costs:
@@ -262,32 +293,34 @@ class _Costs:
 
     def matrix(self, shape: tuple[int, int]) -> sparse.csr_matrix:
         rows, columns, data = ([entry[i] for entry in self.mixed] for i in range(3))
-        return sparse.csr_matrix((np.array(data, dtype=float), (np.array(rows, dtype=int), np.array(columns, dtype=int))), shape=shape)
+        return _summed(data, rows, columns, shape)
 
     def curvature(self, n: int) -> sparse.csr_matrix:
         rows, columns, data = ([entry[i] for entry in self.square] for i in range(3))
-        half = sparse.csr_matrix((data, (rows, columns)), shape=(n, n))
+        half = _summed(data, rows, columns, (n, n))
         return (half + half.T).tocsr()
 
 
 def _read_objective(name: str, objective: Any, column: dict[int, int], leader: Callable[[Any, str], int]) -> _Costs:
-    repn = generate_standard_repn(objective.expr, compute_values=True, quadratic=True)
+    terms = read_terms(objective.expr)
     costs = _Costs()
-    if repn.nonlinear_expr is not None:
-        own = [v.name for v in identify_variables(repn.nonlinear_expr, include_fixed=False) if id(v) in column]
+    if terms.nonlinear is not None:
+        own = [v.name for v in identify_variables(terms.nonlinear, include_fixed=False) if id(v) in column]
         if own:
             raise BilevelError(f"follower {name!r}: objective {objective.name} is neither linear nor quadratic in {own[0]}")
-    costs.constant = float(repn.constant)
-    for coefficient, v in zip(repn.linear_coefs, repn.linear_vars, strict=True):
-        if id(v) in column:
-            costs.own.append((column[id(v)], float(coefficient)))
+    costs.constant = float(terms.constant)
+    for coefficient, v in zip(terms.coefficients, terms.variables, strict=True):
+        j = column.get(id(v))
+        if j is not None:
+            costs.own.append((j, coefficient))
         else:
-            costs.leader.append((leader(v, objective.name), float(coefficient)))
-    for coefficient, (a, b) in zip(repn.quadratic_coefs, repn.quadratic_vars, strict=True):
-        inside = (id(a) in column, id(b) in column)
-        if all(inside):
-            costs.square.append((column[id(a)], column[id(b)], float(coefficient)))
-        elif any(inside):
-            own, other = (a, b) if inside[0] else (b, a)
-            costs.mixed.append((column[id(own)], leader(other, objective.name), float(coefficient)))
+            costs.leader.append((leader(v, objective.name), coefficient))
+    for coefficient, a, b in zip(terms.products, terms.first, terms.second, strict=True):
+        i, j = column.get(id(a)), column.get(id(b))
+        if i is not None and j is not None:
+            costs.square.append((i, j, coefficient))
+        elif i is not None:
+            costs.mixed.append((i, leader(b, objective.name), coefficient))
+        elif j is not None:
+            costs.mixed.append((j, leader(a, objective.name), coefficient))
     return costs

@@ -2,7 +2,7 @@
 
 The MPS file holds all variables, all rows and the leader's objective. The auxiliary file names what belongs to the follower, by
 position (``N``, ``M``, ``LC``, ``LR``, ``LO``, ``OS``) or by name (``@VARSBEGIN`` ... ``@VARSEND`` with the objective coefficient after
-each name, ``@CONSTRSBEGIN`` ... ``@CONSTRSEND``, ``@NUMVARS``, ``@NUMCONSTRS``). Both are read; names are written.
+each name, ``@CONSTRSBEGIN`` ... ``@CONSTRSEND``, ``@NUMVARS``, ``@NUMCONSTRS``). Both are read and written.
 """
 
 from __future__ import annotations
@@ -129,18 +129,25 @@ def _model(
     return model, model.lower
 
 
-def write_files(problem: BilevelProblem, mps: str | Path, aux: str | Path) -> None:
+def write_files(problem: BilevelProblem, mps: str | Path, aux: str | Path, *, by: str = "name") -> None:
     """Write a linear problem with one follower whose leader uses follower columns themselves.
 
+    Args:
+        problem: the problem.
+        mps, aux: the files.
+        by: how the auxiliary file points to variables and rows: ``name`` or ``position`` (counted from 0).
+
     Raises:
-        BilevelError: the problem has several followers, products, nonlinear terms, or quantities the format cannot hold.
+        BilevelError: ``by`` is neither; the problem has several followers, products, nonlinear terms, or quantities the format cannot hold.
     """
     leader = problem.leader
+    if by not in ("name", "position"):
+        raise BilevelError(f"write_files: by is {by!r}; it must be 'name' or 'position'")
     if len(problem.followers) != 1:
         raise BilevelError(f"the format holds one follower, not {len(problem.followers)}")
     follower = problem.followers[0]
     program = follower.program
-    if program.Q is not None or follower.cost_columns.size or leader.curved or not leader.objective.is_linear:
+    if not follower.is_linear or follower.cost_columns.size or leader.curved or not leader.objective.is_linear:
         raise BilevelError("the format is linear: no quadratic terms, products of leader and follower variables, or nonlinear leader terms")
     if any(q.kind != "primal" for q in leader.quantities):
         raise BilevelError("the format has no duals or optimal costs of the follower in the leader's problem")
@@ -172,6 +179,12 @@ def write_files(problem: BilevelProblem, mps: str | Path, aux: str | Path) -> No
     lp.row_names_ = [f"u{i}" for i in range(upper_rows.shape[0])] + lower_names
     solver.passModel(model)
     solver.writeModel(str(mps))
+    if by == "position":
+        lines = [f"N {m}", f"M {len(lower_names)}", *(f"LC {n + j}" for j in range(m))]
+        lines += [f"LR {upper_rows.shape[0] + i}" for i in range(len(lower_names))]
+        lines += [*(f"LO {cost:.17g}" for cost in program.c0), "OS 1"]
+        Path(aux).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return
     lines = ["@NUMVARS", str(m), "@NUMCONSTRS", str(len(lower_names)), "@VARSBEGIN"]
     lines += [f"{name} {cost:.17g}" for name, cost in zip(names[1], program.c0, strict=True)]
     lines += ["@VARSEND", "@CONSTRSBEGIN", *lower_names, "@CONSTRSEND"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,14 +41,30 @@ class ProgramFollower:
             positions 0..n-1), expression, or array of expressions. Expressions are affine in leader variables.
         model: the leader's model; a block of the follower's name is added to it and carries the variables above.
         name: name of the follower, by default the program's.
+        cones: second-order cones; each an array of column positions ``(h, t_1, ..., t_k)`` for ``x_h >= ||x_t||``.
 
     Raises:
-        BilevelError: a parameter block is unknown, missing, or its value does not fit.
+        BilevelError: a parameter block is unknown, missing, or its value does not fit; a cone is too short or names no column.
     """
 
-    def __init__(self, program: ParametricProgram, parameters: Mapping[str, Any] | None = None, *, model: Any, name: str | None = None) -> None:
+    def __init__(
+        self,
+        program: ParametricProgram,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        model: Any,
+        name: str | None = None,
+        cones: Sequence[Any] = (),
+    ) -> None:
         self.program = program
         self.name = name or program.name
+        self.cones = [np.asarray(cone, dtype=np.int64).ravel() for cone in cones]
+        for c, cone in enumerate(self.cones):
+            if cone.size < 2 or cone.min() < 0 or cone.max() >= program.columns.size or np.unique(cone).size < cone.size:
+                raise BilevelError(
+                    f"follower {self.name!r}: cone {c} names the columns {cone.tolist()}; "
+                    f"it needs two or more different ones of 0..{program.columns.size - 1}"
+                )
         self.parameters = self._entries(dict(parameters or {}))
         self.block = pyo.Block(concrete=True)
         model.add_component(unique_component_name(model, "".join(c if c.isalnum() or c == "_" else "_" for c in self.name)), self.block)

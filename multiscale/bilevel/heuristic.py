@@ -1,4 +1,8 @@
-"""A SCIP heuristic: leader decisions from LP solutions and from neighbours of the incumbent, followers solved in HiGHS."""
+"""A SCIP heuristic: leader decisions from LP solutions and around the incumbent, followers solved by their own solvers.
+
+At a node the LP's leader decision is rounded in two ways; then the decision of a new incumbent (SCIP may have found it itself, met to
+row tolerances only), neighbours of the best decision in one integer each, and the point half way to the LP's in continuous variables.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +41,7 @@ class FollowerHeuristic(Heur):
         self.spent, self.calls, self.skip = 0.0, 0, 0
         self.started = time.perf_counter()
         self._flips: Iterator[int] = itertools.cycle(self.search.integral.tolist()) if self.search.integral.size else iter(())
+        self._seen = np.inf
 
     def heurexec(self, heurtiming: object, nodeinfeasible: bool) -> dict[str, Any]:
         """SCIP's entry point."""
@@ -77,13 +82,32 @@ class FollowerHeuristic(Heur):
             y = point.copy()
             y[leader.integral] = np.floor(y[leader.integral] + 1.0 - threshold + 1e-9)
             decisions.append(y)
-        if self.search.best is not None:
+        # Branch and cut finds the best price of a design by itself, and its incumbents are the handler's.
+        decisions += self._new_incumbent() if self.lazy is None else []
+        best = self.search.best
+        if best is not None:
             for k in itertools.islice(self._flips, 2):
-                if leader.is_binary(k):
-                    y = self.search.best.y.copy()
-                    y[k] = 1.0 - y[k]
+                for value in self.search.neighbours(k, best.y[k]):
+                    y = best.y.copy()
+                    y[k] = value
                     decisions.append(y)
+            moved = self.search.continuous
+            if self.lazy is None and moved.size and np.abs(point[moved] - best.y[moved]).max() > 1e-6:
+                y = best.y.copy()
+                y[moved] = 0.5 * (y[moved] + point[moved])
+                decisions.append(y)
         return decisions
+
+    def _new_incumbent(self) -> list[np.ndarray]:
+        """The decision of SCIP's incumbent, once, where it is better than the best known follower-optimal point."""
+        if not self.model.getNSols() or self.model.getPrimalbound() >= self._seen:
+            return []
+        self._seen = self.model.getPrimalbound()
+        best = self.search.best
+        if best is not None and best.objective <= self._seen + 1e-9 * max(1.0, abs(self._seen)):
+            return []
+        found = self.model.getBestSol()
+        return [np.array([found[variable] for variable in self.variables[: self.single.leader_size]])]
 
     def _inject(self, response: Response) -> bool:
         if self.model.getNSols() and response.objective >= self.model.getPrimalbound() - 1e-9 * max(1.0, abs(response.objective)):

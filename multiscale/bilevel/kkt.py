@@ -1,7 +1,8 @@
 """Primal and dual feasibility of a follower as rows, shared by every reformulation.
 
     A x - B y  (= or <=)  b0                          primal rows, dual lambda (free or <= 0: sensitivities of the optimum)
-    Q x + c0 + C y - A' lambda - r_l + r_u = 0        stationarity, r_l >= 0 at lower bounds, r_u >= 0 at upper bounds
+    Q x + c0 + C y - A' lambda - r_l + r_u - z = 0    stationarity, r_l >= 0 at lower bounds, r_u >= 0 at upper bounds
+    x_h >= ||x_t||,  z_h >= ||z_t||                   for every second-order cone of the follower
 
 A reduced cost that multiplies a bound of zero, and needs no complementarity of its own, is left implicit: the equation
 becomes an inequality and a column is saved.
@@ -15,6 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.bounds import DualBounds
+from multiscale.bilevel.cones import add_cones
 from multiscale.bilevel.description import Follower
 from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
 
@@ -28,6 +30,7 @@ class FollowerColumns:
         at_lower, reduced_lower: follower columns with an explicit reduced cost at their lower bound, and its column.
         at_upper, reduced_upper: the same at the upper bound.
         fixed, reduced_fixed: columns whose bounds coincide: one reduced cost of free sign.
+        coned, reduced_coned: columns of second-order cones, cone after cone: their reduced costs are the cones' multipliers.
     """
 
     x: np.ndarray
@@ -38,6 +41,8 @@ class FollowerColumns:
     reduced_upper: np.ndarray
     fixed: np.ndarray
     reduced_fixed: np.ndarray
+    coned: np.ndarray
+    reduced_coned: np.ndarray
 
 
 def add_primal(builder: SingleLevelBuilder, f: int) -> np.ndarray:
@@ -50,6 +55,8 @@ def add_primal(builder: SingleLevelBuilder, f: int) -> np.ndarray:
         leader = np.arange(builder.problem.leader.size)
         below = np.where(program.equality, program.b0, -np.inf)
         builder.add_rows(f"{name} rows", below, program.b0, [(program.A, x), (-program.B, leader)])
+    if follower.cones:
+        add_cones(builder, f"{name} cone", x[follower.cone_columns], [cone.size for cone in follower.cones])
     return x
 
 
@@ -69,6 +76,8 @@ def add_dual(builder: SingleLevelBuilder, f: int, bounds: DualBounds, *, explici
     reduced_lower = builder.add_columns(f"{name} reduced cost at lower bound", at_lower.size, 0.0, np.inf)
     reduced_upper = builder.add_columns(f"{name} reduced cost at upper bound", at_upper.size, 0.0, np.inf)
     reduced_fixed = builder.add_columns(f"{name} reduced cost of fixed column", fixed.size, -np.inf, np.inf)
+    coned = follower.cone_columns
+    reduced_coned = builder.add_columns(f"{name} cone multiplier", coned.size, -np.inf, np.inf)
     n = program.columns.size
     parts: list[tuple[sparse.spmatrix, np.ndarray]] = [(program.C, leader), (-program.A.T, multipliers)]
     if program.Q is not None:
@@ -78,15 +87,21 @@ def add_dual(builder: SingleLevelBuilder, f: int, bounds: DualBounds, *, explici
         (-_selection(n, at_lower), reduced_lower),
         (_selection(n, at_upper), reduced_upper),
         (-_selection(n, fixed), reduced_fixed),
+        (-_selection(n, coned), reduced_coned),
     ]
     implicit_lower, implicit_upper = has_lower & ~show_lower, has_upper & ~show_upper
     below = np.where(implicit_upper, -np.inf, -program.c0)
     above = np.where(implicit_lower, np.inf, -program.c0)
     builder.add_rows(f"{name} stationarity", below, above, stationarity)
-    _derive_reduced_costs(
-        builder, follower, parts, [(at_lower, reduced_lower, "positive"), (at_upper, reduced_upper, "negative"), (fixed, reduced_fixed, "linear")]
+    groups = [(at_lower, reduced_lower, "positive"), (at_upper, reduced_upper, "negative")]
+    groups += [(fixed, reduced_fixed, "linear"), (coned, reduced_coned, "linear")]
+    _derive_reduced_costs(builder, follower, parts, groups)
+    if follower.cones:
+        add_cones(builder, f"{name} dual cone", reduced_coned, [cone.size for cone in follower.cones])
+    builder.conditions[f] = columns = FollowerColumns(
+        x, multipliers, at_lower, reduced_lower, at_upper, reduced_upper, fixed, reduced_fixed, coned, reduced_coned
     )
-    return FollowerColumns(x, multipliers, at_lower, reduced_lower, at_upper, reduced_upper, fixed, reduced_fixed)
+    return columns
 
 
 def _derive_reduced_costs(

@@ -20,9 +20,14 @@ from multiscale.bilevel.scip_model import build_model, create_solution
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.value_cuts import value_cut
+from multiscale.programs import Termination
 
 _SHARE_OF_GAP = 0.95
 """Share of the gap that the search over several prices leaves open at one integer point: its last tenths are the dearest."""
+
+
+SEPARATION_ROUNDS = 3
+"""How often the same node is separated: each round takes a solve of every follower."""
 
 
 class LazyFollowers(Conshdlr):
@@ -47,9 +52,11 @@ class LazyFollowers(Conshdlr):
         self.visited: dict[bytes, float] = {}
         self.excluded: set[bytes] = set()
         self.injecting = False
-        self.unsolved = False
+        self.unsolved = self.open_end = False
         self.sub_seconds = 0.0
         self._inner: SingleLevel | None = None
+        self.separated: set[bytes] = set()
+        self.node, self.rounds = -1, 0
 
     # Callbacks of SCIP.
 
@@ -66,16 +73,51 @@ class LazyFollowers(Conshdlr):
         found = self.search.responder.answer(self.search.clipped(y))
         if not isinstance(found, tuple):
             return {"result": SCIP_RESULT.INFEASIBLE}
-        paid = [
-            constant + sum(w * solution[self.variables[j]] for j, w in zip(columns.tolist(), weights.tolist(), strict=True))
-            for columns, weights, constant in self.data.costs
-        ]
-        return {"result": SCIP_RESULT.INFEASIBLE if self._overpaid(y, paid, found[0]) else SCIP_RESULT.FEASIBLE}
+        return {"result": SCIP_RESULT.INFEASIBLE if self._overpaid(y, self._paid(solution), found[0]) else SCIP_RESULT.FEASIBLE}
 
     def consenfolp(self, constraints: object, count: int, infeasible: bool) -> dict[str, Any]:
         """Enforce an LP solution."""
         del constraints, count, infeasible
         return self._enforce()
+
+    def conssepalp(self, constraints: object, count: int) -> dict[str, Any]:
+        """Cut off an LP solution, fractional or not, whose followers pay more than they would at the integers next to it."""
+        del constraints, count
+        node = int(self.model.getCurrentNode().getNumber())
+        self.rounds = self.rounds + 1 if node == self.node else 1
+        self.node = node
+        # With several prices the answer at one of them says little of the others: cuts wait for integer points.
+        if self.rounds > SEPARATION_ROUNDS or not self.search.exact.applies:
+            return {"result": SCIP_RESULT.DIDNOTRUN}
+        y = np.array([self.model.getSolVal(None, v) for v in self.variables[: self.single.leader_size]])
+        paid = self._paid(None)
+        # What follower optimality would cost here has to be worth a row.
+        least = 0.1 * self.data.gap * max(1.0, abs(self.best.objective) if self.best is not None else 1.0)
+        added = 0
+        for corner in self._corners(y):
+            key = corner[self.integers].tobytes() + np.round(corner, 6).tobytes()
+            if key in self.separated:
+                continue
+            self.separated.add(key)
+            found = self.search.responder.answer(corner)
+            if isinstance(found, tuple):
+                added += self._add_value_cuts([found[0]], at=(y, paid, least))
+        return {"result": SCIP_RESULT.CONSADDED if added else SCIP_RESULT.DIDNOTFIND}
+
+    def _corners(self, y: np.ndarray) -> list[np.ndarray]:
+        """The decision with its integers rounded, and with only those up that are up already."""
+        nearest = self.search.clipped(y)
+        down = y.copy()
+        down[self.integers] = np.floor(y[self.integers] + 1e-6)
+        return [nearest, self.search.clipped(down)]
+
+    def _paid(self, solution: Any) -> list[float]:
+        """What each follower pays in a solution of SCIP (None: of the current LP)."""
+        value = self.model.getSolVal
+        return [
+            constant + sum(w * value(solution, self.variables[j]) for j, w in zip(columns.tolist(), weights.tolist(), strict=True))
+            for columns, weights, constant in self.data.costs
+        ]
 
     def consenfops(self, constraints: object, count: int, infeasible: bool, objinfeasible: bool) -> dict[str, Any]:
         """Enforce a pseudo solution (SCIP could not solve the node's linear program): branch until all integers are fixed."""
@@ -106,7 +148,29 @@ class LazyFollowers(Conshdlr):
         for k in self.integers:
             self.model.addVarLocksType(self.variables[k], locktype, positive + negative, positive + negative)
 
+    def _branch_on_price(self) -> bool:
+        """Branch on the price of a product that is far off, before any integer: a wide envelope is not mended by integers."""
+        worst, chosen = max(0.01, 10.0 * self.data.gap), None
+        for target, first, second in self.single.products.tolist():
+            price = next((k for k in (first, second) if k in self.search.prices), None)
+            if price is None:
+                continue
+            a, b, product = (self.model.getSolVal(None, self.variables[k]) for k in (first, second, target))
+            off = abs(product - a * b) / max(1.0, abs(product))
+            if off > worst:
+                worst, chosen = off, (self.variables[price], a if price == first else b)
+        if chosen is None:
+            return False
+        variable, value = chosen
+        low, high = variable.getLbLocal(), variable.getUbLocal()
+        if high - low < 1e-6 * max(1.0, abs(high)):
+            return False
+        self.model.branchVarVal(variable, float(np.clip(value, low + 0.2 * (high - low), high - 0.2 * (high - low))))
+        return True
+
     def _enforce(self) -> dict[str, Any]:
+        if self.search.exact.applies and self._branch_on_price():
+            return {"result": SCIP_RESULT.BRANCHED}
         u = np.array([self.model.getSolVal(None, self.variables[k]) for k in self.integers])
         if np.abs(u - np.round(u)).max(initial=0.0) > 1e-5:
             return {"result": SCIP_RESULT.INFEASIBLE}
@@ -133,13 +197,8 @@ class LazyFollowers(Conshdlr):
         """Several prices, or none: cut off points at which a follower pays more than its optimum; branching on products does the rest."""
         found = self.search.responder.answer(y)
         if not isinstance(found, tuple):
-            self._exclude(y[self.integers])
-            return {"result": SCIP_RESULT.CONSADDED}
-        value = {j: self.model.getSolVal(None, self.variables[j]) for columns, _, _ in self.data.costs for j in columns.tolist()}
-        paid = [
-            constant + sum(w * value[j] for j, w in zip(columns.tolist(), weights.tolist(), strict=True))
-            for columns, weights, constant in self.data.costs
-        ]
+            return self._enforce_without_answer(y, found)
+        paid = self._paid(None)
         response = self.search.try_decision(y, budget=8)
         if response is not None and response.better_than(self.best, self.search.tolerance):
             self.best = response
@@ -151,6 +210,16 @@ class LazyFollowers(Conshdlr):
             return {"result": SCIP_RESULT.CONSADDED}
         # No value cut can be proven here: solve at these integers by the exact single-level program.
         if y[self.integers].tobytes() not in self.visited and self.visit(y) is None:
+            self.unsolved = True
+            self.model.interruptSolve()
+            return {"result": SCIP_RESULT.INFEASIBLE}
+        self._exclude(y[self.integers])
+        return {"result": SCIP_RESULT.CONSADDED}
+
+    def _enforce_without_answer(self, y: np.ndarray, reason: Termination) -> dict[str, Any]:
+        """A follower has no optimum here: rows that cannot hold exclude the integers, but other prices may bound what falls for ever at these."""
+        proven = reason is Termination.INFEASIBLE or (reason is Termination.UNBOUNDED and not self.search.continuous.size)
+        if not proven and y[self.integers].tobytes() not in self.visited and self.visit(y) is None:
             self.unsolved = True
             self.model.interruptSolve()
             return {"result": SCIP_RESULT.INFEASIBLE}
@@ -233,6 +302,7 @@ class LazyFollowers(Conshdlr):
         if status == "infeasible":
             return known, cutoff if np.isfinite(cutoff) else np.inf
         if status not in ("optimal", "gaplimit"):
+            self.open_end |= status in ("unbounded", "inforunbd")
             return known, np.nan
         best = model.getBestSol()
         v = np.array([best[variable] for variable in variables])
@@ -255,15 +325,23 @@ class LazyFollowers(Conshdlr):
             content = {Term(self.variables[0]): 0.0}
         self.model.addCons(ExprCons(Expr(content), lhs=1.0 - float(u.sum()), rhs=None), name="visited")
 
-    def _add_value_cuts(self, answers: list[list[np.ndarray]], chosen: list[int] | None = None) -> int:
-        """Value cuts of known answers; returns how many could be proven."""
+    def _add_value_cuts(
+        self, answers: list[list[np.ndarray]], chosen: list[int] | None = None, at: tuple[np.ndarray, list[float], float] | None = None
+    ) -> int:
+        """Value cuts of known answers; returns how many were added.
+
+        Args:
+            answers: columns of every follower, for each answer.
+            chosen: followers to cut; all without it.
+            at: a leader decision, what each follower pays there, and by how much a cut has to cut that off to be added.
+        """
         added = 0
         for answer in answers:
             for f, follower in enumerate(self.problem.followers):
                 if chosen is not None and f not in chosen:
                     continue
                 cut = value_cut(self.problem.leader, follower, self.data.bounds[f], answer[f], self.data.ceilings[f])
-                if cut is None:
+                if cut is None or (at is not None and at[1][f] < float(cut[0] @ at[0]) + cut[1] + at[2]):
                     continue
                 columns, weights, constant = self.data.costs[f]
                 content: dict[Any, float] = {}

@@ -79,9 +79,14 @@ def check_branch_and_cut(problem: BilevelProblem, methods: list[str]) -> None:
     """
     if any(name != "branch_and_cut" for name in methods):
         raise BilevelError("branch_and_cut takes all followers or none; give all of them this method")
+    for quantity in problem.leader.quantities:
+        if quantity.kind == "dual":
+            name = problem.followers[quantity.follower].name
+            raise BilevelError(f"the leader uses duals of follower {name!r}; branch_and_cut has none in its tree, use strong_duality or sos1")
     for follower in problem.followers:
-        if follower.program.Q is not None:
-            raise BilevelError(f"follower {follower.name!r} is quadratic; branch_and_cut takes linear followers, use strong_duality")
+        if not follower.is_linear:
+            kind = "has second-order cones" if follower.cones else "is quadratic"
+            raise BilevelError(f"follower {follower.name!r} {kind}; branch_and_cut takes linear followers, use strong_duality")
         for k in np.union1d(follower.cost_columns, follower.limit_columns):
             if problem.leader.integral[k] and not problem.leader.is_binary(int(k)):
                 raise BilevelError(
@@ -94,6 +99,8 @@ def check_branch_and_cut(problem: BilevelProblem, methods: list[str]) -> None:
 def _automatic(problem: BilevelProblem, f: int) -> tuple[str, str]:
     """Strong duality wherever its products have finite factors; otherwise complementary pairs."""
     leader, follower = problem.leader, problem.followers[f]
+    if follower.program.Q is not None:
+        return "sos1", "a quadratic cost leaves pairs linear, and makes strong duality a curved row that tolerances loosen"
     moving = follower.limit_columns[~leader.integral[follower.limit_columns]]
     if moving.size:
         return "sos1", f"continuous leader variable {leader.names[moving[0]]} moves a right-hand side: pairs need no bound of its multiplier"
@@ -101,6 +108,12 @@ def _automatic(problem: BilevelProblem, f: int) -> tuple[str, str]:
     open_ended = np.isinf(leader.lower[in_products]) | np.isinf(leader.upper[in_products])
     if open_ended.any():
         return "sos1", f"leader variable {leader.names[in_products[open_ended][0]]} has no bounds, so products are out"
+    if any(q.kind == "dual" and q.follower == f for q in leader.quantities):
+        # Propagation alone: it costs next to nothing.
+        proven = prove_bounds(problem, f, np.zeros(0, dtype=np.int64), every=True)
+        used = np.unique(np.concatenate([q.matrix.indices for q in leader.quantities if q.kind == "dual" and q.follower == f]))
+        if not proven.proven(used):
+            return "sos1", "the leader uses duals of which no bounds are proven"
     return "strong_duality", "one row instead of complementary pairs; products aggregated"
 
 
@@ -111,6 +124,9 @@ def bounds_for(problem: BilevelProblem, f: int, method: str, time_limit: float) 
     touched = np.unique(follower.program.B.tocsc()[:, follower.limit_columns].indices)
     if method == "big_m":
         needed = np.flatnonzero(~follower.program.equality)
+    elif method == "product":
+        # Propagation costs nothing; linear programs are not worth it, for open sides have a form of their own.
+        needed = np.zeros(0, dtype=np.int64)
     elif method in ("strong_duality", "branch_and_cut") and touched.size:
         needed = touched
     elif method in ("strong_duality", "branch_and_cut"):

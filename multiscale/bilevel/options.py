@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -20,6 +21,9 @@ class Options:
         heuristic: whether to run the follower heuristic inside SCIP.
         start_share: largest share of the time limit spent on a start.
         bound_share: largest share of the time limit spent on multiplier bounds.
+        rewrite_prices: replace the leader's price times quantity terms through the followers' complementarity where that is exact.
+        write: folder for every intermediate problem as an LP file: the relaxation without follower optimality, each follower, the
+            single-level program, the exact problem of branch and cut, and programs solved for the certificate.
         parameters: further SCIP parameters.
     """
 
@@ -31,4 +35,6 @@ class Options:
     heuristic: bool = True
     start_share: float = 0.1
     bound_share: float = 0.1
+    rewrite_prices: bool = True
+    write: str | Path | None = None
     parameters: Mapping[str, Any] | None = None

@@ -5,6 +5,8 @@ Each inequality row gives the pair (slack, multiplier), each finite bound the pa
     s = b0 + B y - A x >= 0,  mu = -lambda >= 0,     s mu = 0
     x - l >= 0,               r_l >= 0,              (x - l) r_l = 0
     u - x >= 0,               r_u >= 0,              (u - x) r_u = 0
+
+A second-order cone gives one product row ``x_c'z_c <= 0`` instead of pairs.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.bounds import DualBounds, interval
+from multiscale.bilevel.cones import add_complementarity
 from multiscale.bilevel.kkt import add_dual, add_primal, state_cost
 from multiscale.bilevel.primal_dual import add_primal_dual_inequality
 from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
@@ -40,6 +43,7 @@ def add_pairs(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Pairs:
     if needs_cost:
         state_cost(builder, f)
     add_primal_dual_inequality(builder, f, columns)
+    add_complementarity(builder, follower, x, columns.reduced_coned, whole=True)
     rows = np.flatnonzero(~program.equality)
     own = np.arange(leader.size)
     slack = builder.add_columns(f"{follower.name} slack", rows.size, 0.0, np.inf)

@@ -46,7 +46,7 @@ class PriceSpace:
         self.prices = responder.linking[~leader.integral[responder.linking]]
         self.own, self.count = responder.own, len(problem.followers)
         self.width = 2 * self.prices.size + 1
-        if not self.prices.size or any(f.program.Q is not None or np.isin(self.prices, f.limit_columns).any() for f in problem.followers):
+        if not self.prices.size or any(not f.is_linear or np.isin(self.prices, f.limit_columns).any() for f in problem.followers):
             return
         if not np.isfinite([leader.lower[self.prices], leader.upper[self.prices]]).all():
             return

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
 from pyomo.core.expr import numeric_expr as expressions
-from pyomo.repn import generate_standard_repn
 from scipy import sparse
 
 from multiscale.bilevel.description import BINARY, CONTINUOUS, INTEGER, BilevelError, BilevelProblem, CurvedRow, Follower, Form, Leader, Quantity
 from multiscale.bilevel.expression import FUNCTIONS, Tree, tree_renumbered
 from multiscale.bilevel.extract import Extracted, extract_block, extract_program
 from multiscale.bilevel.followers import DUALS, ProgramFollower
+from multiscale.bilevel.terms import read_terms
 from multiscale.programs import Block, Index
 
 _ALLOWED = (pyo.Var, pyo.Constraint, pyo.Objective, pyo.Param, pyo.Expression, pyo.Set, pyo.RangeSet, pyo.Block, pyo.Suffix)
@@ -108,25 +108,19 @@ class _Reader:
             if id(block) in self.inside:
                 continue
             for part in block.component_objects(active=True, descend_into=False):
-                if not issubclass(part.ctype, _ALLOWED):
+                if part.ctype not in _ALLOWED:
                     raise BilevelError(
                         f"leader component {part.name} is a {part.ctype.__name__}, which the bilevel solver cannot take; reformulate it"
                     )
 
     def form(self, expression: Any, name: str) -> Form:
         """An expression over token numbers."""
-        repn = generate_standard_repn(expression, compute_values=True, quadratic=True)
-        tree = None if repn.nonlinear_expr is None else self.tree(repn.nonlinear_expr, name)
-        pairs = list(repn.quadratic_vars or [])
-        return Form(
-            float(repn.constant),
-            np.array([self.number(v) for v in repn.linear_vars], dtype=np.int64),
-            np.array(repn.linear_coefs, dtype=float),
-            np.array([self.number(a) for a, _ in pairs], dtype=np.int64),
-            np.array([self.number(b) for _, b in pairs], dtype=np.int64),
-            np.array(repn.quadratic_coefs or [], dtype=float),
-            tree,
-        )
+        terms = read_terms(expression)
+        tree = None if terms.nonlinear is None else self.tree(terms.nonlinear, name)
+        columns, coefficients = _added(np.array([self.number(v) for v in terms.variables], dtype=np.int64), np.array(terms.coefficients, dtype=float))
+        first = np.array([self.number(a) for a in terms.first], dtype=np.int64)
+        second = np.array([self.number(b) for b in terms.second], dtype=np.int64)
+        return Form(float(terms.constant), columns, coefficients, first, second, np.array(terms.products, dtype=float), tree)
 
     def tree(self, expression: Any, name: str) -> Tree:
         if isinstance(expression, int | float | np.number):
@@ -205,7 +199,7 @@ def _assemble(
             C=(program.C @ spread).tocsr(),
             d=np.asarray(spread.T @ program.d).ravel(),
         )
-        over_leader.append(Follower(follower.name, program, follower.sense))
+        over_leader.append(Follower(follower.name, program, follower.sense, follower.cones))
     renumbered = [replace(row, form=_renumbered(row.form, order)) for row in rows]
     flat = [row for row in renumbered if row.form.is_linear]
     matrix, row_lower, row_upper = _linear_rows(flat, n + len(quantity_variables))
@@ -215,7 +209,7 @@ def _assemble(
         upper=np.array([np.inf if v.ub is None else v.ub for v in leaders], dtype=float),
         kinds=np.array([BINARY if v.is_binary() else INTEGER if v.is_integer() else CONTINUOUS for v in leaders], dtype="U1"),
         quantities=tuple(quantities),
-        quantity_names=tuple(v.name for v in quantity_variables),
+        quantity_names=tuple(_names(quantity_variables, extracted)),
         quantity_lower=np.array([-np.inf if v.lb is None else v.lb for v in quantity_variables], dtype=float),
         quantity_upper=np.array([np.inf if v.ub is None else v.ub for v in quantity_variables], dtype=float),
         matrix=matrix,
@@ -236,9 +230,15 @@ def _joint_order(
     model: Any, reader: _Reader, followers: Sequence[Any], extracted: list[Extracted]
 ) -> tuple[np.ndarray, list[Any], list[Quantity], list[Any]]:
     """Order of the joint vector: leader variables first, then quantities grouped by follower and kind."""
-    where = _quantity_places(model, followers, extracted)
+    where = _quantity_places(model, followers, extracted, reader.token)
     leaders = [v for v in reader.tokens if id(v) not in where and reader.owner(v) is None]
     lost = [v for v in reader.tokens if id(v) not in where and reader.owner(v) is not None]
+    if lost and reader.owner(lost[0]) == DUALS:
+        asked = next((c.name for c, v in model.component(DUALS).by_constraint.items() if v is lost[0]), lost[0].name)
+        raise BilevelError(
+            f"dual_of({asked}): this is no row of a follower of this solve that has one dual; it must be active, linear or convex quadratic "
+            "(a row with a product on its larger side has a cone's multiplier instead)"
+        )
     if lost:
         raise BilevelError(f"the leader uses {lost[0].name} of {reader.owner(lost[0])!r}, which is not among the followers of this solve")
     groups: dict[tuple[int, str], list[Any]] = {}
@@ -264,12 +264,15 @@ def _joint_order(
     return np.array([place[id(v)] for v in reader.tokens], dtype=np.int64), leaders, quantities, variables
 
 
-def _quantity_places(model: Any, followers: Sequence[Any], extracted: list[Extracted]) -> dict[int, tuple[int, str, list[tuple[int, float]], float]]:
-    """Pyomo variable (by identity) -> follower, kind, entries of its defining row, constant."""
+def _quantity_places(
+    model: Any, followers: Sequence[Any], extracted: list[Extracted], used: Container[int]
+) -> dict[int, tuple[int, str, list[tuple[int, float]], float]]:
+    """Pyomo variable (by identity) -> follower, kind, entries of its defining row, constant; block variables only if used."""
     where: dict[int, tuple[int, str, list[tuple[int, float]], float]] = {}
     for f, (follower, read) in enumerate(zip(followers, extracted, strict=True)):
         for j, v in enumerate(read.variables):
-            where[id(v)] = (f, "primal", [(j, 1.0)], 0.0)
+            if id(v) in used:
+                where[id(v)] = (f, "primal", [(j, 1.0)], 0.0)
         if not isinstance(follower, ProgramFollower):
             continue
         for v, (kind, name, position) in follower.quantities.items():
@@ -287,6 +290,21 @@ def _quantity_places(model: Any, followers: Sequence[Any], extracted: list[Extra
                 if id(constraint) in read.constraint_rows:
                     where[id(v)] = (f, "dual", read.constraint_rows[id(constraint)], 0.0)
     return where
+
+
+def _names(variables: list[Any], extracted: list[Extracted]) -> list[str]:
+    """Names of variables; those of blocks were made when the block was read."""
+    known = {id(v): name for e in extracted for v, name in zip(e.variables, e.column_names, strict=True)}
+    return [known.get(id(v)) or v.name for v in variables]
+
+
+def _added(columns: np.ndarray, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Equal columns added up, in the order of their first appearance."""
+    unique, first, inverse = np.unique(columns, return_index=True, return_inverse=True)
+    if unique.size == columns.size:
+        return columns, coefficients
+    order = np.argsort(first)
+    return unique[order], np.bincount(inverse, weights=coefficients)[order]
 
 
 def _renumbered(form: Form, order: np.ndarray) -> Form:

@@ -8,11 +8,13 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.affine import affine_leader
-from multiscale.bilevel.description import BilevelProblem
+from multiscale.bilevel.cones import outside
+from multiscale.bilevel.conic_solve import compiled
+from multiscale.bilevel.description import BilevelProblem, Follower
 from multiscale.bilevel.face import Face, optimal_face
 from multiscale.bilevel.linear_program import LinearProgram
 from multiscale.bilevel.polish import polished
-from multiscale.programs import CompiledProgram, Termination
+from multiscale.programs import Termination
 
 Answers = tuple[list[np.ndarray], list[np.ndarray]]
 
@@ -60,7 +62,7 @@ class Responder:
         self.problem = problem
         self.tolerance = tolerance
         self.solves = 0
-        self._programs = [CompiledProgram(follower.program, time_limit=time_limit) for follower in problem.followers]
+        self._programs = [compiled(follower, time_limit=time_limit) for follower in problem.followers]
         seen = np.zeros(problem.leader.size, dtype=bool)
         for follower in problem.followers:
             seen[follower.cost_columns] = seen[follower.limit_columns] = True
@@ -72,12 +74,14 @@ class Responder:
     def answer(self, y: np.ndarray) -> Answers | Termination:
         """Some optimal solution and duals of every follower, or why there is none."""
         primal, dual = [], []
-        for compiled in self._programs:
+        for program, follower in zip(self._programs, self.problem.followers, strict=True):
             self.solves += 1
-            solution = compiled.solve(y)
+            solution = program.solve(y)
             if solution.termination is not Termination.OPTIMAL:
                 return solution.termination
-            x, multipliers = polished(compiled.program, y, solution.x, solution.y)
+            x, multipliers = solution.x, solution.y
+            if not follower.cones:
+                x, multipliers = polished(follower.program, y, x, multipliers)
             primal.append(x)
             dual.append(multipliers)
         return primal, dual
@@ -131,7 +135,7 @@ class Responder:
         faces: list[Face] = []
         if which != "own":
             faces = [
-                optimal_face(follower.program, response.y, x, multipliers, with_dual=with_dual)
+                optimal_face(follower, response.y, x, multipliers, with_dual=with_dual)
                 for follower, x, multipliers, with_dual in zip(problem.followers, response.primal, response.dual, self._with_duals, strict=True)
             ]
         starts = np.cumsum([own.size, *[face.lower.size for face in faces]])
@@ -161,6 +165,8 @@ class Responder:
         chosen = self._response_at(response, own, faces, starts, v)
         # The face is drawn with tolerances, and a small price times a long move may leave it: what is no longer optimal is no tie.
         if faces and not self.is_optimal(response.y, chosen.primal, response.primal, 2e-7):
+            return None
+        if faces and not all(_in_cones(f, chosen.y, x, dual) for f, x, dual in zip(problem.followers, chosen.primal, chosen.dual, strict=True)):
             return None
         return chosen
 
@@ -199,6 +205,15 @@ class Responder:
             primal.append(np.clip(part[:columns], follower.program.lower, follower.program.upper))
             dual.append(part[columns : columns + follower.program.rows.size] if self._with_duals[f] else response.dual[f])
         return self.evaluate(y, primal, dual)
+
+
+def _in_cones(follower: Follower, y: np.ndarray, x: np.ndarray, multipliers: np.ndarray) -> bool:
+    """Whether ``x`` and the reduced costs are in the follower's cones: its face is drawn without those that do not bind."""
+    if not follower.cones:
+        return True
+    program = follower.program
+    reduced = program.costs(y) - program.A.T @ multipliers + (program.Q @ x if program.Q is not None else 0.0)
+    return bool(max(outside(follower.cones, x).max(), outside(follower.cones, reduced).max()) <= 5e-7)
 
 
 def _nearest(

@@ -34,6 +34,8 @@ def round_trip(
         if time.perf_counter() > deadline:
             break
         y = search.clipped(np.asarray(y, dtype=float))
+        if _outside(search, y):
+            continue
         found = search.responder.answer(y)
         if not isinstance(found, tuple):
             continue
@@ -41,3 +43,12 @@ def round_trip(
         if here[0] > worst[0]:
             worst = here
     return worst
+
+
+def _outside(search: DecisionSearch, y: np.ndarray) -> bool:
+    """Whether a decision breaks a leader row over the leader's own variables: bounds of multipliers hold within those rows only."""
+    leader = search.problem.leader
+    foreign = leader.matrix[:, leader.size :]
+    alone = np.flatnonzero(np.diff(foreign.tocsr().indptr) == 0)
+    value = leader.matrix[alone][:, : leader.size] @ y
+    return bool(((value < leader.row_lower[alone] - 1e-9) | (value > leader.row_upper[alone] + 1e-9)).any())

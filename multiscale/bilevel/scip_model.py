@@ -23,36 +23,37 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def build_model(single: SingleLevel, *, names: bool = False) -> tuple[Any, list[Any]]:
+def build_model(single: SingleLevel, *, names: tuple[list[str], list[str]] | None = None) -> tuple[Any, list[Any]]:
     """The SCIP model and its variables in the order of the columns.
 
     Args:
         single: the program.
-        names: readable names (slow for very large programs), for files that people read.
+        names: names of columns and rows, for files that people read.
     """
     model = pyscipopt.Model()
     model.hideOutput()
     variables = []
     for j, (low, high, kind) in enumerate(zip(single.lower.tolist(), single.upper.tolist(), single.kinds.tolist(), strict=True)):
-        name = single.column_name(j).replace(" ", "_") if names else f"v{j}"
+        name = names[0][j] if names else f"v{j}"
         low, high = (None if low == -np.inf else low), (None if high == np.inf else high)
         variables.append(model.addVar(name=name, lb=low, ub=high, vtype=kind))
     terms = [Term(v) for v in variables]
-    _add_linear_rows(model, single, terms, names)
+    _add_linear_rows(model, single, terms, names[1] if names else None)
     for target, first, second in single.products.tolist():
         model.addCons(variables[first] * variables[second] - variables[target] == 0, name=f"product_{target}")
-    for row in single.curved:
+    for i, row in enumerate(single.curved):
+        name = f"curved_{i}" if names else row.name
         low, high = (None if np.isneginf(row.lower) else row.lower), (None if np.isposinf(row.upper) else row.upper)
         if low is None and high is None:
             continue
         expression = _expression(row.form, variables)
         if low == high:
-            model.addCons(expression == low, name=row.name)
+            model.addCons(expression == low, name=name)
             continue
         if high is not None:
-            model.addCons(expression <= high, name=row.name)
+            model.addCons(expression <= high, name=name)
         if low is not None:
-            model.addCons(expression >= low, name=row.name)
+            model.addCons(expression >= low, name=f"{name}_lower" if names else name)
     for pairs in single.pairs:
         for a, b in pairs.tolist():
             model.addConsSOS1([variables[a], variables[b]], weights=[1.0, 2.0])
@@ -66,7 +67,7 @@ def build_model(single: SingleLevel, *, names: bool = False) -> tuple[Any, list[
     return model, variables
 
 
-def _add_linear_rows(model: Any, single: SingleLevel, terms: list[Any], names: bool) -> None:
+def _add_linear_rows(model: Any, single: SingleLevel, terms: list[Any], names: list[str] | None) -> None:
     indptr, indices, data = single.rows.indptr.tolist(), single.rows.indices.tolist(), single.rows.data.tolist()
     for i, (low, high) in enumerate(zip(single.row_lower.tolist(), single.row_upper.tolist(), strict=True)):
         low, high = (None if low == -np.inf else low), (None if high == np.inf else high)
@@ -79,7 +80,7 @@ def _add_linear_rows(model: Any, single: SingleLevel, terms: list[Any], names: b
                 content = {terms[0]: 0.0}
             else:
                 continue
-        model.addCons(ExprCons(Expr(content), lhs=low, rhs=high), name=single.row_name(i).replace(" ", "_") if names else f"r{i}")
+        model.addCons(ExprCons(Expr(content), lhs=low, rhs=high), name=names[i] if names else f"r{i}")
 
 
 def _expression(form: Form, variables: list[Any]) -> Any:

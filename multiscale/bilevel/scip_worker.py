@@ -124,6 +124,9 @@ def run_task(task: Task, send: Any) -> Outcome:
     if curved:
         # Ipopt inside the wheels aborts the process on products of a price and a quantity.
         parameters["nlp/disable"] = True
+    if curved or single.pairs or single.indicators:
+        # SCIP's strong dual reductions cut off optima where columns hang on indicators or products (seen with SCIP 10 on small instances).
+        parameters |= {"misc/allowstrongdualreds": False, "constraints/linear/dualpresolving": False, "constraints/indicator/dualreductions": False}
     if task.safe:
         parameters |= {
             "numerics/feastol": 1e-6,
@@ -170,9 +173,10 @@ def _include_lazy(task: Task, model: Any, variables: list[Any], started: float) 
         handler,
         "followers",
         "solves the followers exactly at integer leader points",
-        enfopriority=-1,
+        enfopriority=1,
         chckpriority=-9000000,
-        sepafreq=-1,
+        sepapriority=-1,
+        sepafreq=1,
         propfreq=-1,
         eagerfreq=-1,
         needscons=False,
@@ -213,6 +217,9 @@ def _lazy_outcome(handler: LazyFollowers, model: Any, single: SingleLevel, start
                 status, v, model.getObjVal(), min(float(model.getDualbound()), handler.floor), model.getNTotalNodes(), time.perf_counter() - started
             )
     bound = min(float(model.getDualbound()), handler.floor)
+    if handler.open_end:
+        # At some integers the rest has no finite optimum: whoever reads this decides whether the problem is unbounded.
+        status = "inforunbd"
     if status in ("optimal", "infeasible", "gaplimit"):
         status = "infeasible" if best is None and bound > 1e19 else "optimal"
     if best is not None:

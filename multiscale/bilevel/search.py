@@ -138,7 +138,7 @@ class DecisionSearch:
 
     def search_line(self, start: np.ndarray, direction: np.ndarray, *, budget: int, known: Response | None = None) -> Response | None:
         """Best feasible point on ``start + s direction``, ``0 <= s <= 1``, among the pieces ``budget`` follower solves can reveal."""
-        if any(follower.program.Q is not None for follower in self.problem.followers):
+        if not all(follower.is_linear for follower in self.problem.followers):
             return self._sample_line(start, direction, budget, known)
         self._left = budget
         first, last = self._piece(start, direction, 0.0), self._piece(start, direction, 1.0)
@@ -245,7 +245,7 @@ class DecisionSearch:
             moved = False
             for k in self.integral:
                 before = self.best
-                for value in self._neighbours(int(k), before.y[k]):
+                for value in self.neighbours(int(k), before.y[k]):
                     if time.perf_counter() > deadline:
                         return
                     y = before.y.copy()
@@ -253,7 +253,8 @@ class DecisionSearch:
                     self.try_decision(y, budget=12)
                 moved |= self.best is not before
 
-    def _neighbours(self, k: int, value: float) -> list[float]:
+    def neighbours(self, k: int, value: float) -> list[float]:
+        """Values next to that of an integer variable."""
         leader = self.problem.leader
         if leader.is_binary(k):
             return [1.0 - value]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.description import CONTINUOUS, BilevelProblem, CurvedRow, Form
-from multiscale.bilevel.expression import tree_renumbered
+
+if TYPE_CHECKING:
+    from multiscale.bilevel.kkt import FollowerColumns
 
 
 @dataclass(frozen=True)
@@ -168,9 +172,11 @@ class SingleLevel:
 
 
 def _label(blocks: list[tuple[str, int, int]], position: int) -> str:
-    for name, first, count in blocks:
-        if first <= position < first + count:
-            return name if count == 1 else f"{name}[{position - first}]"
+    # Blocks lie one after another; empty ones share their first position with the next.
+    place = bisect_right(blocks, position, key=lambda block: block[1])
+    for name, first, count in reversed(blocks[:place]):
+        if count:
+            return (name if count == 1 else f"{name}[{position - first}]") if position < first + count else f"#{position}"
     return f"#{position}"
 
 
@@ -178,10 +184,14 @@ class SingleLevelBuilder:
     """Collects columns, rows and products; the leader's part is laid down by ``add_leader`` after all followers.
 
     The leader's own variables are columns 0..n-1 from the start.
+
+    Args:
+        problem: the bilevel problem.
+        rewrite_prices: replace products of a follower's duals and columns where that is exact (see ``price_quantity``).
     """
 
-    def __init__(self, problem: BilevelProblem) -> None:
-        self.problem = problem
+    def __init__(self, problem: BilevelProblem, *, rewrite_prices: bool = True) -> None:
+        self.problem, self.rewrite_prices = problem, rewrite_prices
         leader = problem.leader
         self.count = 0
         self._lower: list[np.ndarray] = []
@@ -201,6 +211,7 @@ class SingleLevelBuilder:
         self.primal: list[np.ndarray] = [np.zeros(0, dtype=np.int64)] * len(problem.followers)
         self.dual: list[np.ndarray] = [np.zeros(0, dtype=np.int64)] * len(problem.followers)
         self._functionals: dict[tuple, tuple[int, float]] = {}
+        self.conditions: dict[int, FollowerColumns] = {}
         self.cost_of: dict[int, tuple[np.ndarray, np.ndarray, float, tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
         self.add_columns("leader", leader.size, leader.lower, leader.upper, leader.kinds)
 
@@ -268,113 +279,15 @@ class SingleLevelBuilder:
         """The product's column, if the followers already made it."""
         return self._products.get((min(first, second), max(first, second)))
 
+    def column_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of all columns so far."""
+        return np.concatenate(self._lower), np.concatenate(self._upper)
+
     def add_leader(self) -> SingleLevel:
         """Lay down the leader's rows and objective over the joint vector, and return the finished program."""
-        leader = self.problem.leader
-        columns, factors = self._joint()
-        n_before = self.row_count
-        if leader.matrix.shape[0]:
-            scaled = leader.matrix @ sparse.diags(factors)
-            self.add_rows("leader row", leader.row_lower, leader.row_upper, [(scaled, columns)])
-        self._quantity_bounds(columns, factors)
-        leader_rows = np.arange(n_before, self.row_count)
-        objective = self._moved(leader.objective, columns, factors)
-        curved = [replace(row, form=self._moved(row.form, columns, factors)) for row in leader.curved]
-        flat = [row for row in curved if row.form.is_linear]
-        for row in flat:
-            matrix = sparse.csr_matrix(row.form.coefficients[None, :])
-            added = self.add_rows(row.name, row.lower - row.form.constant, row.upper - row.form.constant, [(matrix, row.form.columns)])
-            leader_rows = np.concatenate([leader_rows, added])
-        self.curved += [row for row in curved if not row.form.is_linear]
-        return self._finish(objective, columns, factors, leader_rows)
+        from multiscale.bilevel.leader_part import lay_down
 
-    def _joint(self) -> tuple[np.ndarray, np.ndarray]:
-        leader = self.problem.leader
-        columns, factors = list(range(leader.size)), [1.0] * leader.size
-        position = 0
-        for quantity in leader.quantities:
-            matrix = quantity.matrix.tocsr()
-            for i in range(quantity.size):
-                name = leader.quantity_names[position]
-                if quantity.kind == "cost":
-                    column, factor = self._cost_column(quantity.follower, name), float(matrix[0, 0])
-                else:
-                    source = self.primal[quantity.follower] if quantity.kind == "primal" else self.dual[quantity.follower]
-                    part = slice(matrix.indptr[i], matrix.indptr[i + 1])
-                    column, factor = self.functional(name, source[matrix.indices[part]], matrix.data[part])
-                columns.append(column)
-                factors.append(factor)
-                position += 1
-        return np.array(columns, dtype=np.int64), np.array(factors)
-
-    def _cost_column(self, f: int, name: str) -> int:
-        """Column equal to the optimum of follower ``f``: ``cost - linear part (- curved part) = constant``."""
-        linear_columns, linear_weights, constant, (first, second, weights) = self.cost_of[f]
-        (new,) = self.add_columns(name, 1, -np.inf, np.inf)
-        if weights.size:
-            form = Form(constant, np.append(linear_columns, new), np.append(linear_weights, -1.0), first, second, weights)
-            # The optimum may be stated as an upper estimate only when the leader would push it down; an equation is always right.
-            self.curved.append(CurvedRow(f"follower cost {name}", form, 0.0, 0.0))
-            squares = []
-            for a, b in zip(first, second, strict=True):
-                (square,) = self.add_columns(f"{name} square", 1, -np.inf, np.inf)
-                self.derived.append(Derived("product", np.array([square]), np.array([a]), others=np.array([b])))
-                squares.append(square)
-            sources = np.append(linear_columns, squares).astype(np.int64)
-            row = sparse.csr_matrix(np.append(linear_weights, weights))
-            self.derived.append(Derived("linear", np.array([new]), sources, row, np.array([constant])))
-            return int(new)
-        row = sparse.csr_matrix(linear_weights[None, :])
-        self.add_rows(f"{name} (definition)", -constant, -constant, [(row, linear_columns), (sparse.csr_matrix([[-1.0]]), np.array([new]))])
-        self.derived.append(Derived("linear", np.array([new]), linear_columns, row, np.array([constant])))
-        return int(new)
-
-    def _quantity_bounds(self, columns: np.ndarray, factors: np.ndarray) -> None:
-        leader = self.problem.leader
-        bounded = np.isfinite(leader.quantity_lower) | np.isfinite(leader.quantity_upper)
-        for k in np.flatnonzero(bounded):
-            column, factor = columns[leader.size + k], factors[leader.size + k]
-            self.add_rows(
-                f"bounds of {leader.quantity_names[k]}",
-                leader.quantity_lower[k],
-                leader.quantity_upper[k],
-                [(sparse.csr_matrix([[factor]]), np.array([column]))],
-            )
-
-    def _moved(self, form: Form, columns: np.ndarray, factors: np.ndarray) -> Form:
-        """A leader form over the columns here; products the followers already have become linear."""
-        linear = [(columns[c], a * factors[c]) for c, a in zip(form.columns, form.coefficients, strict=True)]
-        quadratic = []
-        for a, b, weight in zip(form.first, form.second, form.products, strict=True):
-            total = weight * factors[a] * factors[b]
-            known = self.has_product(int(columns[a]), int(columns[b]))
-            if known is not None:
-                linear.append((known, total))
-            else:
-                quadratic.append((columns[a], columns[b], total))
-        tree = None
-        if form.tree is not None:
-            tree = tree_renumbered(form.tree, self._plain(columns, factors))
-        return Form(
-            form.constant,
-            np.array([c for c, _ in linear], dtype=np.int64),
-            np.array([a for _, a in linear], dtype=float),
-            np.array([a for a, _, _ in quadratic], dtype=np.int64),
-            np.array([b for _, b, _ in quadratic], dtype=np.int64),
-            np.array([w for _, _, w in quadratic], dtype=float),
-            tree,
-        )
-
-    def _plain(self, columns: np.ndarray, factors: np.ndarray) -> np.ndarray:
-        """Columns equal to the joint entries themselves (factor 1), for nonlinear trees."""
-        plain = columns.copy()
-        for k in np.flatnonzero(factors != 1.0):
-            (new,) = self.add_columns("scaled quantity", 1, -np.inf, np.inf)
-            row = sparse.csr_matrix([[factors[k]]])
-            self.add_rows("scaled quantity (definition)", 0.0, 0.0, [(row, columns[[k]]), (sparse.csr_matrix([[-1.0]]), np.array([new]))])
-            self.derived.append(Derived("linear", np.array([new]), columns[[k]], row, np.zeros(1)))
-            plain[k] = new
-        return plain
+        return self._finish(*lay_down(self))
 
     def _finish(self, objective: Form, columns: np.ndarray, factors: np.ndarray, leader_rows: np.ndarray) -> SingleLevel:
         rows, cols, data = (np.concatenate([e[i] for e in self._entries]) if self._entries else np.zeros(0) for i in range(3))

@@ -90,8 +90,12 @@ class BilevelSolution:
                     return candidate.program
         raise KeyError(f"no follower {follower!r}; there are {sorted(self.primal)}")
 
-    def describe(self) -> str:
-        """Status, figures, reformulation, certificate."""
+    def describe(self, *, equations: int = 8) -> str:
+        """Status, figures, methods and why, size of the reformulation, certificate, and the followers' optimality conditions by name.
+
+        Args:
+            equations: rows, columns and pairs of each follower that are written out; 0 leaves the equations out.
+        """
         lines = [f"{self.status}: objective {self.objective:.9g}, bound {self.bound:.9g}, gap {self.gap:.2e}, {self.nodes:,} nodes"]
         if self.message:
             lines.append(f"  {self.message}")
@@ -101,4 +105,8 @@ class BilevelSolution:
         lines.append("  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in self.timings.items()))
         if self.certificate is not None:
             lines += ["certificate", self.certificate.describe()]
+        if equations and self.problem is not None:
+            from multiscale.bilevel.describe import kkt_equations
+
+            lines += ["optimality conditions", *(kkt_equations(follower, limit=equations) for follower in self.problem.followers)]
         return "\n".join(lines)

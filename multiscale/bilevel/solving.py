@@ -14,10 +14,13 @@ from multiscale.bilevel.assemble import assemble, assemble_lazy
 from multiscale.bilevel.certificate import TOLERANCE
 from multiscale.bilevel.conclude import PROVEN, conclude
 from multiscale.bilevel.description import BilevelError, BilevelProblem
+from multiscale.bilevel.endless import check_endless
 from multiscale.bilevel.gate import check_gate, check_products
 from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.methods import bounds_for, choose_methods
 from multiscale.bilevel.options import Options
+from multiscale.bilevel.original import check_originals
+from multiscale.bilevel.qualification import Qualification, qualify
 from multiscale.bilevel.read import PyomoProblem, read_model
 from multiscale.bilevel.scip_client import Run, run
 from multiscale.bilevel.scip_worker import Outcome, Task
@@ -25,6 +28,8 @@ from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.solution import BilevelSolution, Status
 from multiscale.bilevel.tighten import tighten_leader
+from multiscale.bilevel.unbounded import OPEN, open_relaxation, settle_open_end
+from multiscale.bilevel.written import write_problems
 
 
 def solve(
@@ -66,7 +71,7 @@ def solve(
     decision = _given_start(read, start)
     solution = solve_problem(read.problem, settings, start=decision, read_seconds=time.perf_counter() - started)
     rows = {key: (e.name, parts) for e in read.extracted for key, parts in e.constraint_rows.items()}
-    solution = replace(solution, constraint_rows=rows)
+    solution = check_originals(read, followers, replace(solution, constraint_rows=rows))
     if load and solution.certificate is not None:
         names = [*read.problem.leader.names, *read.problem.leader.quantity_names]
         read.load(np.array([solution.values[name] for name in names]), [solution.primal[f.name] for f in read.problem.followers])
@@ -99,29 +104,54 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
     with clock.stage("multiplier bounds"):
         share = settings.bound_share * settings.time_limit / len(methods)
         bounds = [bounds_for(problem, f, name, share) for f, name in enumerate(methods)]
+    with clock.stage("constraint qualification"):
+        conic = {f: qualify(problem, f, seconds=share) for f, follower in enumerate(problem.followers) if follower.cones}
     search = DecisionSearch(problem, tolerance=TOLERANCE, gap=max(1e-6, 0.1 * settings.gap))
     with clock.stage("start"), _interruptible() as stopped:
         find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), flips="branch_and_cut" not in methods)
     interrupted = bool(stopped)
+    remark = "" if search.best is not None or interrupted else check_endless(problem, search)
     with clock.stage("reformulation"):
         lazy = None
         if "branch_and_cut" in methods:
-            single, lazy = assemble_lazy(problem, bounds, _known_answers(search), settings.gap)
+            single, lazy = assemble_lazy(problem, bounds, _known_answers(search), settings.gap, ceilings=search.exact.applies)
         else:
-            single = assemble(problem, methods, bounds)
+            single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
+        if settings.write is not None:
+            write_problems(settings.write, problem, {"single_level": single} | ({"exact_at_integers": assemble(problem, ["strong_duality"] * len(methods), bounds)} if lazy is not None else {}))
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
+    with clock.stage("reformulation"):
+        unclear = not interrupted and open_relaxation(single)
     while True:
         with clock.stage("scip"):
-            outcome = _INTERRUPTED if interrupted else run(_task(problem, single, lazy, search, settings, clock.left(), tolerance))
+            task = _task(problem, single, lazy, search, settings, clock.left(), tolerance)
+            outcome = _INTERRUPTED if interrupted else settle_open_end(problem, single, task) if unclear else run(task)
+            if outcome.outcome.status in OPEN and not unclear:
+                outcome = settle_open_end(problem, single, replace(task, time_limit=clock.left()))
         with clock.stage("certificate"):
             answer = conclude(problem, single, bounds, search, outcome, settings)
         done = answer.status is not Status.FEASIBLE or outcome.outcome.status not in PROVEN or tolerance < 2e-8 or clock.left() < 1.0
         if done:
             break
         tolerance /= 10.0
+    answer = _qualified(answer, conic)
+    if remark and answer.certificate is None:
+        answer = replace(answer, message=f"{answer.message}; {remark}")
     chosen = {f.name: why for f, why in zip(problem.followers, reasons, strict=True)}
     return replace(answer, methods=chosen, timings=clock.timings, size=single.describe(), problem=problem)
+
+
+def _qualified(answer: BilevelSolution, conic: Mapping[int, Qualification]) -> BilevelSolution:
+    """The answer with what is known of constraint qualifications; not proven, it is no proof of optimality or infeasibility."""
+    open_ends = "; ".join(found.text for found in conic.values() if not found.proven)
+    if answer.certificate is not None and conic:
+        followers = [replace(c, qualification=conic[f].text) if f in conic else c for f, c in enumerate(answer.certificate.followers)]
+        answer = replace(answer, certificate=replace(answer.certificate, followers=tuple(followers)))
+    if not open_ends or answer.status not in (Status.OPTIMAL, Status.INFEASIBLE, Status.ERROR):
+        return answer
+    status = Status.FEASIBLE if answer.status is Status.OPTIMAL else Status.ERROR
+    return replace(answer, status=status, message=f"{answer.message}; the bound leaves out decisions without a constraint qualification: {open_ends}")
 
 
 _INTERRUPTED = Run(Outcome("userinterrupt", None, np.nan, -np.inf, 0, 0.0), aborted="interrupted", interrupted=True)

@@ -16,16 +16,21 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.bounds import DualBounds
+from multiscale.bilevel.cones import add_complementarity
 from multiscale.bilevel.description import CurvedRow, Form
 from multiscale.bilevel.kkt import _quadratic, add_dual, add_primal, state_cost
 from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
+
+_CURVED_SCALE = 1e3
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:
     """Lay down follower ``f`` by strong duality."""
     add_primal(builder, f)
     columns = add_dual(builder, f, bounds, explicit=False)
-    program = builder.problem.followers[f].program
+    follower = builder.problem.followers[f]
+    program = follower.program
+    add_complementarity(builder, follower, columns.x, columns.reduced_coned, whole=False)
     cost_columns, cost_weights = state_cost(builder, f, bounds)
     terms = [(cost_columns, cost_weights)]
     terms.append((columns.multipliers, -program.b0))
@@ -41,7 +46,9 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
         builder.add_rows(name, -np.inf, 0.0, [(sparse.csr_matrix(weights[None, :]), all_columns)])
         return
     first, second, square = _quadratic(program.Q, columns.x, 1.0)
-    builder.curved.append(CurvedRow(f"follower {name}", Form(0.0, all_columns, weights, first, second, square), -np.inf, 0.0))
+    # A residual e of this row moves a quadratic follower's answer by sqrt(e): the row is scaled up against SCIP's absolute tolerance.
+    form = Form(0.0, all_columns, weights, first, second, square).scaled(_CURVED_SCALE)
+    builder.curved.append(CurvedRow(f"follower {name}", form, -np.inf, 0.0))
 
 
 def _right_hand_side_terms(builder: SingleLevelBuilder, f: int, multipliers: np.ndarray, bounds: DualBounds) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -25,16 +25,16 @@ def tighten_leader(problem: BilevelProblem, *, time_limit: float = 10.0) -> Bile
     wanted = np.flatnonzero(seen & (np.isinf(lower) | np.isinf(upper)))
     if not wanted.size:
         return problem
-    relaxation = _relaxation(problem, time_limit, leader.lower, leader.upper)
+    program = relaxation(problem, time_limit)
     for k in wanted:
-        costs = np.zeros(relaxation.columns)
+        costs = np.zeros(program.columns)
         costs[k] = 1.0
         if np.isinf(lower[k]):
-            answer = relaxation.solve(costs)
+            answer = program.solve(costs)
             if answer.status == "optimal":
                 lower[k] = answer.value - 1e-6 * max(1.0, abs(answer.value))
         if np.isinf(upper[k]):
-            answer = relaxation.solve(-costs)
+            answer = program.solve(-costs)
             if answer.status == "optimal":
                 upper[k] = -answer.value + 1e-6 * max(1.0, abs(answer.value))
     whole = leader.integral
@@ -76,13 +76,13 @@ def friendly_decision(problem: BilevelProblem, prices: np.ndarray, at: np.ndarra
             costs[:n] += weight * program.d
         else:
             costs[k] += weight
-    relaxation = _relaxation(problem, time_limit, np.where(held, at, leader.lower), np.where(held, at, leader.upper))
-    answer = relaxation.solve(costs)
+    fixed = replace(leader, lower=np.where(held, at, leader.lower), upper=np.where(held, at, leader.upper))
+    answer = relaxation(replace(problem, leader=fixed), time_limit).solve(costs)
     return answer.x[:n].copy() if answer.status == "optimal" else None
 
 
-def _relaxation(problem: BilevelProblem, time_limit: float, own_lower: np.ndarray, own_upper: np.ndarray) -> LinearProgram:
-    """Leader variables within bounds, quantities, follower columns; linear leader rows, definitions of primal quantities, follower rows."""
+def relaxation(problem: BilevelProblem, time_limit: float) -> LinearProgram:
+    """Leader variables, quantities, follower columns; linear leader rows, definitions of primal quantities, follower rows."""
     leader, followers = problem.leader, problem.followers
     n, q = leader.size, len(leader.quantity_names)
     widths = [f.program.columns.size for f in followers]
@@ -113,6 +113,6 @@ def _relaxation(problem: BilevelProblem, time_limit: float, own_lower: np.ndarra
         rows.append(sparse.hstack(parts, format="csr"))
         low.append(np.where(program.equality, program.b0, -np.inf))
         high.append(program.b0)
-    lower = np.concatenate([own_lower, leader.quantity_lower, *[f.program.lower for f in followers]])
-    upper = np.concatenate([own_upper, leader.quantity_upper, *[f.program.upper for f in followers]])
+    lower = np.concatenate([leader.lower, leader.quantity_lower, *[f.program.lower for f in followers]])
+    upper = np.concatenate([leader.upper, leader.quantity_upper, *[f.program.upper for f in followers]])
     return LinearProgram(sparse.vstack(rows, format="csr"), np.concatenate(low), np.concatenate(high), lower, upper, time_limit=time_limit)

@@ -36,7 +36,7 @@ def cost_ceiling(leader: Leader, follower: Follower, y: np.ndarray) -> Plane | N
     """
     program = follower.program
     touched = np.diff(program.B.tocsr().indptr) > 0
-    if (program.equality & touched).any() or program.Q is not None:
+    if (program.equality & touched).any() or not follower.is_linear:
         return None
     least = program.b0 + _least(leader, program.B.tocsr())
     if not np.isfinite(least).all():

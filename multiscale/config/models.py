@@ -159,12 +159,46 @@ class MarketConfig(Settings):
 class CoordinationConfig(Settings):
     """How the levels agree."""
 
-    kind: Literal["pricing", "integrated"] = Field("pricing", description="pricing: prices published once, downwards; integrated: one program")
-    signal: Literal["price", "gap", "profile"] = Field(
-        "profile", description="what is published: a price; import and export prices with a gap; prices with a planned profile and a slope"
+    kind: Literal["pricing", "bidirectional", "predictive", "hybrid", "integrated"] = Field(
+        "pricing",
+        description="pricing: prices published once, downwards; bidirectional: prices and profiles to and fro until a proven gap; predictive: no "
+        "message; hybrid: negotiation at times, prediction between; integrated: one program",
+    )
+    signal: Literal["price", "gap", "profile", "probabilistic", "hedged"] = Field(
+        "profile",
+        description="what is published: a price; import and export prices with a gap; prices with a planned profile and a slope; "
+        "the same from scenarios around the forecast; or guarding against errors of the forecast",
     )
     import_export_gap: float = quantity(0.0, "EUR/kWh", "import price minus export price beyond the tariff (signal=gap)", lower=0.0, upper=1.0)
-    slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned profile (signal=profile)", lower=0.0, upper=10.0)
+    slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned (or usual) profile", lower=0.0, upper=10.0)
+    scenarios: int = count(10, "number of scenarios around the forecast (signal=probabilistic)", 2, 1000)
+    coverage: float = quantity(2.0, "1", "standard deviations of the forecast error guarded against (signal=hedged)", lower=0.0, upper=5.0)
+    method: Literal["hybrid", "level", "admm", "columns"] = Field(
+        "hybrid", description="how the next prices are found (kind=bidirectional): level bundle and targets together, either alone, or neither"
+    )
+    gap: float = quantity(1e-4, "1", "relative gap to a proven bound at which a negotiation ends (kind=bidirectional)", lower=0.0, upper=1.0)
+    rounds: int = count(40, "largest number of rounds of a negotiation (kind=bidirectional)", 1, 1000)
+    period: float = quantity(6.0, "h", "time from one negotiation to the next (kind=hybrid)", above=0.0, upper=24.0)
+    model: Literal["explicit", "learned"] = Field("explicit", description="what a platform learns of the price: Kalman filter or ridge regression")
+    history_days: int = count(10, "past days that platforms have learned from (kind=predictive, hybrid)", 0, 366)
+    variation: float = quantity(0.15, "1", "standard deviation of demand and generation from one past day to the next", lower=0.0, upper=0.4)
+
+    forecast_error: float = quantity(0.0, "1", "standard deviation of the relative error of forecasts a day ahead", lower=0.0, upper=0.4)
+    forecast_seed: int = count(0, "seed of the forecast errors", 0, LARGEST_SEED)
+
+    def settings(self) -> dict[str, object]:
+        """What the chosen mechanism takes, by the names of its arguments."""
+        forecast: dict[str, object] = {"forecast_error": self.forecast_error, "forecast_seed": self.forecast_seed}
+        many = {"scenarios": self.scenarios, "coverage": self.coverage}
+        learning = {"model": self.model, "history_days": self.history_days, "variation": self.variation, "slope": self.slope}
+        taken: dict[str, dict[str, object]] = {
+            "integrated": {},
+            "bidirectional": {"method": self.method, "gap": self.gap, "rounds": self.rounds},
+            "pricing": {"signal": self.signal, "gap": self.import_export_gap, "slope": self.slope, **many, **forecast},
+            "predictive": {**learning, **forecast},
+            "hybrid": {"period": self.period, **learning, **forecast},
+        }
+        return taken[self.kind]
 
     @model_validator(mode="after")
     def _gap_given(self) -> CoordinationConfig:

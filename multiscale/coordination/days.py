@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from multiscale.coordination.answer import Answer, answer_signals
+from multiscale.coordination.answer import Answer
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.coordination.integrated import integrated_optimum
-from multiscale.coordination.messages import Signal
+from multiscale.coordination.mechanisms import MECHANISMS
 from multiscale.coordination.outcome import Outcome
-from multiscale.coordination.pricing import flat_signals, published_signals, realised, retail_signals
+from multiscale.coordination.prepared import operate_signals, prepare_days, realise_day, respond
+from multiscale.coordination.pricing import flat_signals, retail_signals
 from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
 from multiscale.system import Economics, Fleet, LoadingLimits, System
 from multiscale.timeline import Horizon
@@ -43,11 +44,10 @@ def coordinate_days(
     *,
     market: str = "community",
     mechanism: str = "pricing",
-    signal: str = "profile",
-    gap: float = 0.0,
-    slope: float = 0.002,
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    **settings: Any,
 ) -> list[CoordinatedDay]:
     """Operate every day under the design, with a mechanism beside the integrated optimum and the flat tariff.
 
@@ -55,65 +55,23 @@ def coordinate_days(
         system, horizon, economics, fleets, design: as for ``operating_tree``, over all days.
         engine: where the days' optima are found and the platforms answer.
         market: how every platform clears, see ``platform_program``.
-        mechanism: ``pricing``, or ``integrated`` for the optimum alone.
-        signal, gap, slope: what pricing publishes; see ``published_signals``.
+        mechanism: one of ``MECHANISMS``.
         limits: shares of the ratings that may be used.
         known: transmission network whose binding limits are known already; saves time, changes nothing else.
+        tell: called with what is being done, e.g. how far a negotiation has come.
+        settings: those of the mechanism, see the function in ``MECHANISMS``.
+
+    Raises:
+        ValueError: an unknown mechanism.
     """
-    trees, models = [], []
-    for k in range(len(horizon.days)):
-        day = horizon.day(k)
-        here = system.restricted(day)
-        today = {p: f.day(k) for p, f in fleets.items()}
-        one = {p: f.aggregate(np.full(f.size, p)) for p, f in today.items()}
-        trees.append(operating_tree(here, day, economics, today, design, market=market, limits=limits))
-        models.append(operating_tree(here, day, economics, one, design, networks=False, limits=limits))
-        if known is not None:
-            models[-1].transmission.learn(known)
-    days = [str(d.date()) for d in horizon.days]
-    optima = engine.map(_optima, {d: (tree, model) for d, tree, model in zip(days, trees, models, strict=True)})
-    signals: list[dict[str, dict[str, Signal]]] = []
-    for day_name, tree in zip(days, trees, strict=True):
-        forecast = optima[day_name][1]
-        told = {"flat": flat_signals(tree, forecast)}
-        if mechanism == "pricing":
-            told["pricing"] = published_signals(tree, forecast, signal, gap, slope)
-        signals.append(told)
-    answers = respond(trees, signals, engine)
-    bounds = [optima[d][0].bound for d in days]
-    if known is not None:
-        for tree in trees:
-            tree.transmission.learn(known)
-    outcomes = engine.map(_realise, {d: (tree, s, a, b) for d, tree, s, a, b in zip(days, trees, signals, answers, bounds, strict=True)})
-    return [CoordinatedDay(tree, optima[d][1], {"integrated": optima[d][0]} | outcomes[d]) for d, tree in zip(days, trees, strict=True)]
-
-
-def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome]:
-    """Integrated optimum of the tree and of the parents' model of it; both share what is known of the transmission network."""
-    forecast = integrated_optimum(model)
-    tree.transmission.learn(model.transmission)
-    return integrated_optimum(tree), forecast
-
-
-def _realise(
-    tree: OperatingTree, signals: Mapping[str, Mapping[str, Signal]], answers: Mapping[str, Mapping[str, Answer]], bound: float
-) -> dict[str, Outcome]:
-    return {name: realised(tree, name, signals[name], answers[name], bound) for name in signals}
-
-
-def respond(
-    trees: Sequence[OperatingTree], signals: Sequence[Mapping[str, Mapping[str, Signal]]], engine: SerialEngine | DaskEngine
-) -> list[dict[str, dict[str, Answer]]]:
-    """Answers of all platforms on all days: for each day, name of the set of signals -> platform -> answer."""
-    tasks = {}
-    for k, (tree, told) in enumerate(zip(trees, signals, strict=True)):
-        for platform, program in tree.platforms.items():
-            tasks[f"{platform}, day {k + 1}"] = (program, [told[name][platform] for name in told])
-    answers = engine.map(answer_signals, tasks)
-    gathered: list[dict[str, dict[str, Answer]]] = []
-    for k, (tree, told) in enumerate(zip(trees, signals, strict=True)):
-        gathered.append({name: {p: answers[f"{p}, day {k + 1}"][n] for p in tree.platforms} for n, name in enumerate(told)})
-    return gathered
+    if mechanism not in MECHANISMS:
+        raise ValueError(f"mechanism {mechanism!r} is unknown; there are {sorted(MECHANISMS)}")
+    prepared = prepare_days(system, horizon, economics, fleets, design, engine, market=market, limits=limits, known=known)
+    outcomes = MECHANISMS[mechanism](prepared, engine, tell=tell, **settings)
+    if any("flat" not in found for found in outcomes):
+        flat = operate_signals(prepared, [{"flat": flat_signals(p.tree, p.forecast)} for p in prepared], engine)
+        outcomes = [one | other for one, other in zip(flat, outcomes, strict=True)]
+    return [CoordinatedDay(p.tree, p.forecast, {"integrated": p.optimum} | found) for p, found in zip(prepared, outcomes, strict=True)]
 
 
 def uncoordinated_days(
@@ -159,7 +117,7 @@ def uncoordinated_days(
         if number + 1 < rounds:
             charges = {d: cost / _charged_energy(trees, answers, d) for d, cost in existing_cost.items()}
     tasks = {str(k): (tree, s, a, -np.inf) for k, (tree, s, a) in enumerate(zip(trees, signals, answers, strict=True))}
-    outcomes = engine.map(_realise, tasks)
+    outcomes = engine.map(realise_day, tasks)
     return design, trees, [outcomes[str(k)]["today"] for k in range(len(trees))]
 
 

@@ -23,8 +23,15 @@ class Engine(Protocol):
 
     workers: int
 
-    def map(self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+    def map(
+        self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]], homes: Mapping[str, int] | None = None
+    ) -> dict[str, Any]:
         """``{key: function(*arguments)}`` in the order of the tasks.
+
+        Args:
+            function: what to do.
+            tasks: key -> arguments.
+            homes: key -> number; tasks of one number go to one worker as long as it lives, which then has in its cache what they need.
 
         Raises:
             TaskError: a task failed; the message names its key.
@@ -48,7 +55,12 @@ class SerialEngine:
 
     workers = 1
 
-    def map(self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+    def map(
+        self,
+        function: Callable[..., Any],
+        tasks: Mapping[str, tuple[Any, ...]],
+        homes: Mapping[str, int] | None = None,  # noqa: ARG002  there is one place only
+    ) -> dict[str, Any]:
         """See ``Engine.map``."""
         answers = {}
         for key, arguments in tasks.items():
@@ -112,9 +124,15 @@ class DaskEngine:
             self._client = Client(self._cluster, set_as_default=False)
         return self
 
-    def map(self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+    def map(
+        self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]], homes: Mapping[str, int] | None = None
+    ) -> dict[str, Any]:
         """See ``Engine.map``."""
-        futures = {key: self._client.submit(function, *arguments, pure=False, retries=self.retries) for key, arguments in tasks.items()}
+        at = self._homes(homes)
+        futures = {}
+        for key, arguments in tasks.items():
+            place: dict[str, Any] = {"workers": [at[key]], "allow_other_workers": True} if key in at else {}
+            futures[key] = self._client.submit(function, *arguments, pure=False, retries=self.retries, **place)
         answers = {}
         for key, future in futures.items():
             error = future.exception()
@@ -122,6 +140,13 @@ class DaskEngine:
                 raise TaskError(f"{key}: {error}") from error
             answers[key] = future.result()
         return answers
+
+    def _homes(self, homes: Mapping[str, int] | None) -> dict[str, str]:
+        """Worker of every task: by number, over the workers there are now."""
+        if not homes:
+            return {}
+        addresses = sorted(self._client.scheduler_info(n_workers=-1)["workers"])
+        return {key: addresses[number % len(addresses)] for key, number in homes.items()} if addresses else {}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._client.close()

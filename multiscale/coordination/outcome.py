@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from multiscale.coordination.convergence import Step
 from multiscale.coordination.messages import Signal, Traffic
 from multiscale.operation import Dispatch, OperatingTree
 
@@ -32,6 +33,7 @@ class Outcome:
         transmission_cost: of the dispatch, counted from the one in which no DSO draws anything [EUR/a].
         rounds: messages to and fro.
         traffic: messages.
+        history: how a negotiation converged, step by step; empty for the others.
     """
 
     mechanism: str
@@ -48,6 +50,7 @@ class Outcome:
     transmission_cost: float
     rounds: int
     traffic: Traffic = field(default_factory=Traffic)
+    history: tuple[Step, ...] = ()
 
     @property
     def gap(self) -> float:

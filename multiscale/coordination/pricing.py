@@ -6,25 +6,83 @@ the DSO re-dispatches its own flexibility, sheds or curtails where the network c
 
 Signals: ``price`` publishes the nodal price alone; ``gap`` adds half a gap to the import price and takes it off the export price;
 ``profile`` publishes the planned exchange beside the price and charges a small price for deviating from it, which settles ties between
-equally cheap schedules (the reason why a price alone makes children herd).
+equally cheap schedules (the reason why a price alone makes children herd). ``probabilistic`` and ``hedged`` come from several dispatches
+around a forecast that may be wrong, see ``expected``.
 
 Source: the unidirectional mechanism of Morstyn, Savelli and Hepburn, One Earth 4 (2021) 690-705.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.coordination.answer import Answer
-from multiscale.coordination.messages import Signal, Traffic
-from multiscale.coordination.outcome import Outcome, transmission_cost
+from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.expected import expected_signals, hedge_optima, hedged_signals, scenario_optima
+from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors
+from multiscale.coordination.integrated import integrated_optimum
+from multiscale.coordination.messages import Signal
+from multiscale.coordination.outcome import Outcome
+from multiscale.coordination.prepared import PreparedDay, Tell, operate_signals, silent
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import BEYOND, connection_limits
-from multiscale.programs import CompiledProgram, ProgramSolution
 
 SIGNALS = ("price", "gap", "profile")
+"""Signals that come from one forecast; ``probabilistic`` and ``hedged`` come from several."""
+
+
+def pricing(
+    days: Sequence[PreparedDay],
+    engine: SerialEngine | DaskEngine,
+    *,
+    signal: str = "profile",
+    gap: float = 0.0,
+    slope: float = 0.002,
+    scenarios: int = 10,
+    coverage: float = 2.0,
+    forecast_error: float = 0.0,
+    forecast_seed: int = 0,
+    tell: Tell = silent,  # noqa: ARG001
+) -> list[dict[str, Outcome]]:
+    """Operate every day by prices published once, beside the flat tariff (which knows the mean price of the day exactly).
+
+    Args:
+        days: prepared days.
+        engine: where the forecasts are made and the platforms answer.
+        signal, gap, slope: see ``published_signals``; ``probabilistic`` and ``hedged`` are those of ``expected``, with the slope on leaving
+        their plan. scenarios: number of them around the forecast, for ``probabilistic``. coverage: standard deviations of the forecast
+        error that are guarded against, for ``hedged``. forecast_error: standard deviation of the relative error of the parents' forecast
+        [1]; see ``forecast``. At 0 they know the day. forecast_seed: of the errors.
+    """
+    error = ErrorModel(forecast_error, seed=forecast_seed)
+    sent = Publication(signal, gap, slope, scenarios, coverage)
+    published = engine.map(sent.signals, {day.name: (day, day_errors(error, day.tree, day.name)) for day in days})
+    return operate_signals(days, [{"flat": flat_signals(day.tree, day.forecast), "pricing": published[day.name]} for day in days], engine)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is published a day ahead, by which rule; see ``pricing`` for the attributes."""
+
+    signal: str = "profile"
+    gap: float = 0.0
+    slope: float = 0.002
+    scenarios: int = 10
+    coverage: float = 2.0
+
+    def signals(self, day: PreparedDay, errors: DayErrors) -> dict[str, Signal]:
+        """Signals of a day under the parents' forecast of it, platform -> signal."""
+        certain = errors.model.size == 0
+        if self.signal == "probabilistic":
+            optima = [day.forecast] if certain else scenario_optima(errors.forecast(day.model), errors.model, self.scenarios)
+            return expected_signals(day.tree, optima, self.slope)
+        if self.signal == "hedged":
+            hedge = (day.forecast,) * 3 if certain else hedge_optima(errors.forecast(day.model), errors.model, self.coverage)
+            return hedged_signals(day.tree, (hedge[0], hedge[1], hedge[2]), self.slope)
+        forecast = day.forecast if certain else integrated_optimum(errors.forecast(day.model))
+        return published_signals(day.tree, forecast, self.signal, self.gap, self.slope)
 
 
 def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: float = 0.0, deviation_price: float = 0.0) -> dict[str, Signal]:
@@ -38,7 +96,7 @@ def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: fl
         deviation_price: of leaving the planned exchange [EUR/kWh] under ``profile``.
     """
     if kind not in SIGNALS:
-        raise ValueError(f"signal {kind!r} is unknown; there are {SIGNALS}")
+        raise ValueError(f"signal {kind!r} is unknown; there are {(*SIGNALS, 'probabilistic', 'hedged')}")
     half = gap / 2 if kind == "gap" else 0.0
     off = deviation_price if kind == "profile" else 0.0
     signals = {}
@@ -91,59 +149,3 @@ def retail_signals(tree: OperatingTree, energy_price: Mapping[str, np.ndarray]) 
             none = np.full(tree.horizon.periods, BEYOND)
             signals[child] = Signal(price, price, tree.design.network_charge.get(dso, 0.0), none, none, np.zeros(tree.horizon.periods))
     return signals
-
-
-def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal], answers: Mapping[str, Answer], bound: float) -> Outcome:
-    """Operate the networks with the platforms' answers given, and count every cost."""
-    periods = tree.horizon.periods
-    traffic = Traffic()
-    cost = 0.0
-    flows, distribution_x, platform_price, energy_price = {}, {}, {}, {}
-    solutions: dict[str, ProgramSolution] = {}
-    compiled = {d: CompiledProgram(own.program) for d, own in tree.distribution.items()}
-    drawn = {}
-    for dso, own in tree.distribution.items():
-        drawn[dso] = np.array([answers[c].exchange for c in own.children]).reshape(len(own.children), periods)
-        # Energy costs the DSO nothing here: what it draws is paid through the TSO's cost below; it only sheds and curtails if it must.
-        solutions[dso] = compiled[dso].solve_optimal(_distribution_parameters(tree, dso, np.zeros(periods), drawn[dso]))
-        flows[dso] = solutions[dso].output("exchange").values
-        distribution_x[dso] = solutions[dso].x
-        cost += solutions[dso].objective
-        traffic.count("down", energy_price=np.zeros(periods))
-    dispatch = tree.transmission.dispatch(np.array([flows[d] for d in tree.transmission.children]).reshape(-1, periods))
-    supply = transmission_cost(tree, dispatch)
-    cost += supply
-    for k, dso in enumerate(tree.transmission.children):
-        own = tree.distribution[dso]
-        energy_price[dso] = dispatch.price[k]
-        for child in own.children:
-            flows[child] = answers[child].exchange
-            platform_price[child] = signals[child].import_price
-            cost += answers[child].own_cost
-            told = signals[child]
-            content = {"import_price": told.import_price, "export_price": told.export_price, "network_charge": 0.0}
-            content |= {"import_limit": told.import_limit, "export_limit": told.export_limit}
-            if signals[child].deviation_price > 0:
-                content |= {"planned": signals[child].planned, "deviation_price": 0.0}
-            traffic.count("down", **content)
-    return Outcome(
-        mechanism,
-        cost,
-        bound,
-        {p: a.x for p, a in answers.items()},
-        {p: a.y for p, a in answers.items()},
-        distribution_x,
-        flows,
-        signals,
-        energy_price,
-        platform_price,
-        dispatch,
-        supply,
-        1,
-        traffic,
-    )
-
-
-def _distribution_parameters(tree: OperatingTree, dso: str, energy_price: np.ndarray, exchange: np.ndarray) -> dict[str, object]:
-    own = tree.distribution[dso]
-    return {"energy_price": energy_price, "exchange": exchange, "built": tree.design.choice(own.options)}

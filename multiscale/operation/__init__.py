@@ -2,7 +2,7 @@
 
 from multiscale.operation.distribution import DistributionProgram, distribution_program
 from multiscale.operation.fleet_program import ASSETS, Adoption
-from multiscale.operation.platform import platform_program
+from multiscale.operation.platform import bought_and_sold, platform_program
 from multiscale.operation.transmission import Dispatch, Transmission
 from multiscale.operation.tree import Design, OperatingTree, dso_branch_program, operating_tree
 
@@ -14,6 +14,7 @@ __all__ = [
     "DistributionProgram",
     "OperatingTree",
     "Transmission",
+    "bought_and_sold",
     "distribution_program",
     "dso_branch_program",
     "operating_tree",

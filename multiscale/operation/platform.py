@@ -106,6 +106,16 @@ def platform_program(
     return builder.build()
 
 
+def bought_and_sold(program: ParametricProgram, schedule: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Power every prosumer of a platform buys and sells [kW], (prosumer, period), in the columns ``schedule`` of its program.
+
+    A single participant trades with nobody inside: what it buys is the platform's import, what it sells its export.
+    """
+    if "buy" in program.columns:
+        return program.columns.array("buy", schedule).values, program.columns.array("sell", schedule).values
+    return program.columns.array("import", schedule).values[None, :], program.columns.array("export", schedule).values[None, :]
+
+
 def _add_agreements(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, given: np.ndarray, reach: np.ndarray) -> None:
     """Limits of the exchange, and its deviation from what the parent has planned, at a price."""
     hours, period = fleet.horizon.hours_per_year, {"period": fleet.horizon.labels}

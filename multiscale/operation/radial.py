@@ -355,11 +355,15 @@ def _add_voltages(
     per_kvar = 2.0 * tree.reactance / (1000.0 * tree.vn_kv**2)
     on_path = sorted({i for bus in reduced.watched.tolist() for i in _path(tree, bus)})
     at = {i: k for k, i in enumerate(on_path)}
-    watched = set(reduced.watched.tolist())
-    low = np.array([tree.v_min[i] ** 2 if i in watched else -np.inf for i in on_path])
-    high = np.array([tree.v_max[i] ** 2 if i in watched else np.inf for i in on_path])
+    # Where no limit is watched: as far as the bounds of the flows can move it, so that every column is bounded and so is every dual bound.
+    largest = 2.0 * (1.0 + np.maximum(np.abs(reduced.below_low), np.abs(reduced.below_high)))
+    moved = tree.along_path(per_kw[:, None] * largest + np.abs(per_kvar[:, None] * below_q) + np.abs(tree.boost[:, None]))
+    reference = tree.v_reference[tree.source_of()][:, None] ** 2
+    held = np.isin(on_path, reduced.watched)[:, None]
+    low = np.where(held, tree.v_min[on_path, None] ** 2, (reference - moved)[on_path] - 1.0)
+    high = np.where(held, tree.v_max[on_path, None] ** 2, (reference + moved)[on_path] + 1.0)
     axes = {"bus": tree.buses[on_path].astype(str), "period": periods}
-    v = builder.add_columns("voltage_squared", axes, unit="pu^2", lower=low[:, None], upper=high[:, None], description="squared voltage")
+    v = builder.add_columns("voltage_squared", axes, unit="pu^2", lower=low, upper=high, description="squared voltage")
     upstream = np.full((len(on_path), len(periods)), -1)
     constant = tree.boost[on_path][:, None] - per_kvar[on_path][:, None] * below_q[on_path]
     for k, i in enumerate(on_path):

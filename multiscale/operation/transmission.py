@@ -47,6 +47,10 @@ class DirectCurrentModel:
     limit: np.ndarray
     part: np.ndarray
 
+    def __getstate__(self) -> dict[str, object]:
+        """Everything but the factors of the matrix: they are made anew where the object arrives."""
+        return {name: value for name, value in self.__dict__.items() if name != "_solver"}
+
     @cached_property
     def _incidence(self) -> sparse.csr_matrix:
         n, m = len(self.buses), len(self.branches)
@@ -161,7 +165,7 @@ class Transmission:
 
     def program(self, period: int) -> ParametricProgram:
         """The program of one period with the limits monitored so far; parameter ``exchange`` (node) [kW]."""
-        return _period_program(self, period, self._monitored, self._factors)
+        return period_program(self, period, self._monitored, self._factors)
 
     def _solve(self, period: int, exchange: np.ndarray) -> ProgramSolution:
         count, compiled = self._compiled.get(period, (-1, None))
@@ -210,8 +214,15 @@ class Transmission:
         return total
 
 
-def _period_program(network: Transmission, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:
-    """One period of the TSO; costs in EUR per year."""
+def period_program(network: Transmission, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:
+    """One period of the TSO with the limits of the given branches; costs in EUR per year. Parameter ``exchange`` (node) [kW].
+
+    Args:
+        network: the TSO.
+        t: period.
+        monitored: positions of the branches whose limits are rows.
+        factors: their transfer factors, (len(monitored), bus).
+    """
     hours, economics, model = float(network.horizon.hours_per_year[t]), network.economics, network.model
     generators = network.system.generators
     demand, renewable, most = network.demand[:, t], network.renewable[:, t], network.largest_output[:, t]

@@ -47,6 +47,7 @@ class OperatingTree:
         distribution: DSO -> program.
         transmission: the TSO.
         design: reinforcements and charges in force.
+        limits: shares of the ratings that may be used.
     """
 
     system: System
@@ -57,6 +58,7 @@ class OperatingTree:
     distribution: Mapping[str, DistributionProgram]
     transmission: Transmission
     design: Design
+    limits: LoadingLimits = field(default_factory=LoadingLimits)
 
     def under(self, design: Design) -> OperatingTree:
         """The same tree under another design; no program changes, since designs are parameters."""
@@ -141,7 +143,7 @@ def operating_tree(
         )
         for name, fleet in fleets.items()
     }
-    return OperatingTree(system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design)
+    return OperatingTree(system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design, limits)
 
 
 def dso_reference(system: System, dso: str, horizon: Horizon, fleets: Mapping[str, Fleet]) -> np.ndarray:

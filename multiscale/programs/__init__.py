@@ -5,7 +5,7 @@ from multiscale.programs.compose import Link, compose
 from multiscale.programs.index import Block, Index
 from multiscale.programs.infeasibility import Conflict, explain_infeasibility
 from multiscale.programs.program import Output, ParametricProgram
-from multiscale.programs.solve import CompiledProgram, ProgramSolution, Termination, solve
+from multiscale.programs.solve import CompiledProgram, ProgramError, ProgramSolution, Termination, solve
 
 __all__ = [
     "Block",
@@ -16,6 +16,7 @@ __all__ = [
     "Output",
     "ParametricProgram",
     "ProgramBuilder",
+    "ProgramError",
     "ProgramSolution",
     "Termination",
     "compose",

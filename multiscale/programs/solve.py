@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import highspy
@@ -12,7 +12,9 @@ import numpy as np
 import xarray as xr
 from scipy import sparse
 
+from multiscale.programs.optimality import falls_forever, has_feasible_point, residual
 from multiscale.programs.program import ParametricProgram
+from multiscale.programs.quadratic import interior_point
 
 _INFINITY = highspy.kHighsInf
 
@@ -102,6 +104,8 @@ class CompiledProgram:
         if program.Q is not None:
             # HiGHS adds 1e-7 to the Hessian's diagonal by default, which moves the optimum by up to 1e-5.
             options["qp_regularization_value"] = 0.0
+            # The active-set method may cycle on singular curvature: it ends here, and the interior-point method decides.
+            options["qp_iteration_limit"] = 1000 + 20 * (program.columns.size + program.rows.size)
         if method == "ipm":
             options["run_crossover"] = "off"
         for key, value in options.items():
@@ -163,22 +167,26 @@ class CompiledProgram:
             self._highs.run()
             self._highs.setOptionValue("presolve", "choose")
             status = self._highs.getModelStatus()
-        if program.Q is not None and status not in _TERMINATION:
-            # Without regularisation the quadratic solver may fail on a singular Hessian.
-            self._highs.clearSolver()
-            self._highs.setOptionValue("qp_regularization_value", 1e-7)
-            self._highs.run()
-            self._highs.setOptionValue("qp_regularization_value", 0.0)
-            status = self._highs.getModelStatus()
         termination = _TERMINATION.get(status, Termination.ERROR)
+        x, y = np.full(program.columns.size, np.nan), np.full(program.rows.size, np.nan)
+        if termination is Termination.OPTIMAL:
+            solution = self._highs.getSolution()
+            x, y = np.array(solution.col_value, dtype=float), np.array(solution.row_dual, dtype=float)
+        if program.Q is not None and status not in _LIMITS and not (termination is Termination.OPTIMAL and residual(program, p, x, y) <= _QUADRATIC):
+            termination, x, y = _quadratic_again(program, p, x, y)
         seconds = time.perf_counter() - started
         if termination is not Termination.OPTIMAL:
-            nothing = np.full(program.columns.size, np.nan), np.full(program.rows.size, np.nan)
-            return ProgramSolution(program, p, termination, np.nan, -np.inf, *nothing, seconds)
-        solution = self._highs.getSolution()
-        x = np.array(solution.col_value, dtype=float)
-        y = np.array(solution.row_dual, dtype=float)
+            return ProgramSolution(program, p, termination, np.nan, -np.inf, np.full_like(x, np.nan), np.full_like(y, np.nan), seconds)
         return ProgramSolution(program, p, termination, program.objective(x, p), program.dual_bound(y, p, x), x, y, seconds)
+
+    def bound(self, columns: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
+        """Give columns (flat positions) other bounds from the next solve on; the basis is kept."""
+        program = self.program
+        lowest, highest = program.lower.copy(), program.upper.copy()
+        lowest[columns], highest[columns] = lower, upper
+        self.program = replace(program, lower=lowest, upper=highest)
+        ends = np.where(np.isneginf(lowest), -_INFINITY, lowest), np.where(np.isposinf(highest), _INFINITY, highest)
+        self._highs.changeColsBounds(len(self._column_ids), self._column_ids, *ends)
 
     def solve_optimal(self, parameters: Mapping[str, object] | np.ndarray | None = None) -> ProgramSolution:
         """Solve and demand an optimum.
@@ -197,6 +205,25 @@ class CompiledProgram:
             message += ": " + "; ".join(str(conflict) for conflict in conflicts[:5])
         raise ProgramError(message)
 
+
+def _quadratic_again(program: ParametricProgram, p: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[Termination, np.ndarray, np.ndarray]:
+    """The answer of a quadratic program that HiGHS left without a verified one."""
+    feasible = has_feasible_point(program, p)
+    if feasible is False:
+        return Termination.INFEASIBLE, x, y
+    if feasible and falls_forever(program, p):
+        return Termination.UNBOUNDED, x, y
+    found = interior_point(program, p)
+    better = np.inf if found is None else residual(program, p, *found)
+    if found is None or (better > _QUADRATIC and residual(program, p, x, y) <= better):
+        found, better = (x, y), residual(program, p, x, y)
+    return (Termination.OPTIMAL if better <= _LOOSE else Termination.ERROR), *found
+
+
+_QUADRATIC, _LOOSE = 1e-6, 1e-5
+"""Relative residual of the optimality conditions up to which HiGHS's answer to a quadratic program is taken; the largest that is optimal."""
+
+_LIMITS = (highspy.HighsModelStatus.kTimeLimit,)
 
 _TERMINATION = {
     highspy.HighsModelStatus.kOptimal: Termination.OPTIMAL,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multiscale.results.dataset import has
+from multiscale.results.mechanism_words import chosen, words
 from multiscale.results.run_result import RunResult
 from multiscale.results.words import amount, euros, number, percent, plural, signed
 
@@ -154,13 +155,14 @@ def _coordination_sentence(result: RunResult) -> str:
     missed, worth = _missed(result), result.value("coordination.value")
     if missed is None:
         return ""
+    by = words(chosen(result)).by
     if worth is not None and worth >= 0.5 and worth > missed:
         share = 1.0 - missed / float(worth)
         return (
-            f"Operated by published prices alone, the system reaches at least {percent(share)} of what perfect coordination could save against a "
+            f"Operated {by}, the system reaches at least {percent(share)} of what perfect coordination could save against a "
             f"flat tariff ({euros(worth, True)})."
         )
-    return f"Operated by published prices alone, the system costs at most {euros(missed, True)} more than under perfect coordination."
+    return f"Operated {by}, the system costs at most {euros(missed, True)} more than under perfect coordination."
 
 
 def _checks(result: RunResult) -> list[Fact]:

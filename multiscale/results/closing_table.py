@@ -20,7 +20,7 @@ def print_closing_table(result: RunResult, console: Console | None = None) -> No
     from rich.text import Text
 
     console = console or Console()
-    name = result.config().get("system", {}).get("name") or result.details.get("study", "")
+    name = result.dataset.attrs.get("system") or result.details.get("study", "")
     table = Table(title=f"Answer: {name}", title_justify="left", title_style="bold", show_header=False, pad_edge=False, box=box.HORIZONTALS)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

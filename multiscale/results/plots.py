@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from multiscale.results.answer import reinforcements
 from multiscale.results.dataset import has
+from multiscale.results.mechanism_words import chosen, words
 from multiscale.results.run_result import RunResult
 from multiscale.results.style import BLUE, COLOURS, DASHES, GREY, HATCHES, ORANGE, RED, WIDTH, figure_style, svg
 
@@ -77,7 +78,7 @@ def price_figure(result: RunResult) -> str | None:
                         label=f"export, {node}",
                     )
             _clock(ax, title)
-        axes[0].set_ylabel("published price [ct/kWh]")
+        axes[0].set_ylabel("price of energy [ct/kWh]")
         _legend_below(figure, axes[0], 3)
         return svg(figure, "Published import and export prices over the representative days")
 
@@ -90,7 +91,7 @@ def exchange_figure(result: RunResult) -> str | None:
     days = _days(data)[:4]
     nodes = chosen_nodes(data)
     under_prices = data.exchange.sel(scenario="plan") if "plan" in data.scenario.values else data.exchange.isel(scenario=-1)
-    kinds: list[tuple[str, xr.DataArray, str, Any, str]] = [("under published prices", under_prices, BLUE, DASHES[0], "o")]
+    kinds: list[tuple[str, xr.DataArray, str, Any, str]] = [(f"with {words(chosen(result)).name}", under_prices, BLUE, DASHES[0], "o")]
     kinds += [("integrated optimum", data.exchange_integrated, ORANGE, DASHES[1], "s")] if has(data, "exchange_integrated") else []
     kinds += [("planner's forecast", data.exchange_forecast, GREY, DASHES[2], "^")] if has(data, "exchange_forecast") else []
     with figure_style():
@@ -117,7 +118,7 @@ def exchange_figure(result: RunResult) -> str | None:
             axes[i, 0].set_ylabel(f"{node}\n[kW]")
         _legend_below(figure, axes[0, 0], 3)
         return svg(
-            figure, "Power drawn from the parent over the representative days: under published prices, in the integrated optimum and as forecast"
+            figure, "Power drawn from the parent over the representative days: as operated, in the integrated optimum and as forecast"
         )
 
 

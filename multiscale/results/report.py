@@ -12,9 +12,11 @@ from typing import Any
 import jinja2
 
 from multiscale import __version__
-from multiscale.results import maps, plots, tables
+from multiscale.results import maps, negotiation, plots, tables
 from multiscale.results.answer import STATUS_WORDS, answer, headline, reinforcements
 from multiscale.results.assumptions import assumptions_table
+from multiscale.results.dataset import has
+from multiscale.results.mechanism_words import chosen, words
 from multiscale.results.provenance import file_hash
 from multiscale.results.run_result import RunFolderError, RunResult
 from multiscale.results.tables import Table
@@ -98,7 +100,7 @@ def rebuild_report(folder: Path) -> Path:
 
 
 def _title(result: RunResult) -> str:
-    name = result.config().get("system", {}).get("name") or "the network"
+    name = result.dataset.attrs.get("system") or "the network"
     return f"Reinforcement, network charge and trading platforms: {name}"
 
 
@@ -111,6 +113,7 @@ def _sections(result: RunResult) -> list[Section]:
         made = _safely(make, result, of)
         return Block(table=made) if made is not None else Block(missing=f"No table of {of}: the result does not hold the data for it.")
 
+    mechanism = words(chosen(result))
     return [
         Section(
             "plan",
@@ -142,13 +145,18 @@ def _sections(result: RunResult) -> list[Section]:
         ),
         Section(
             "operation",
-            "Operation: published prices and the answers to them",
-            "Each level publishes prices to the level below once; nothing comes back. The integrated optimum, one program over all levels, "
-            "is the reference.",
+            mechanism.heading,
+            mechanism.text,
             [
-                figure("Published prices. Solid: import; dashed: export.", plots.price_figure, "prices"),
+                figure("Prices of energy from above. Solid: import; dashed: export.", plots.price_figure, "prices"),
                 figure("Power drawn from the level above (negative: fed back).", plots.exchange_figure, "exchanges"),
+                *(
+                    [figure("How cost and proven bound met, for each representative day.", negotiation.convergence_figure, "convergence")]
+                    if has(result.dataset, "negotiation_cost")
+                    else []
+                ),
                 tabled(tables.mechanisms_table, "mechanisms"),
+                *([tabled(negotiation.told_table, "messages")] if has(result.dataset, "told_direction") else []),
                 tabled(tables.energy_table, "energy"),
             ],
         ),

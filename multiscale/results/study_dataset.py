@@ -25,9 +25,10 @@ def study_dataset(answer: StudyAnswer) -> xr.Dataset:
         _prosumers(answer),
         _energy(answer),
         _mechanisms(answer),
+        _negotiation(answer),
         _aggregation(answer),
     ]
-    return xr.merge(parts, join="outer", compat="no_conflicts")
+    return xr.merge(parts, join="outer", compat="no_conflicts").assign_attrs(system=answer.case.system.name)
 
 
 def _named(dims: str | tuple[str, ...], values: Any, unit: str, meaning: str) -> tuple[Any, ...]:
@@ -214,6 +215,29 @@ def _mechanisms(answer: StudyAnswer) -> xr.Dataset:
         },
         coords={"mechanism": names},
     )
+
+
+def _negotiation(answer: StudyAnswer) -> xr.Dataset:
+    """What was told, and how cost and bound met step by step where levels negotiated."""
+    told = sorted(set().union(*(o.traffic.fields for o in answer.plan.outcomes)))
+    out = xr.Dataset()
+    if told:
+        directions = np.array([t.partition(": ")[0] for t in told], dtype=object)
+        out = out.assign(told_direction=_named("told", directions, "", "way it went")).assign_coords(told=[t.partition(": ")[2] for t in told])
+    histories = [o.history for o in answer.plan.outcomes]
+    longest = max(map(len, histories))
+    if not longest:
+        return out
+    days = list(answer.case.horizon.names or (str(d.date()) for d in answer.case.horizon.days))
+    cost, bound = np.full((2, len(days), longest), np.nan)
+    for k, history in enumerate(histories):
+        cost[k, : len(history)], bound[k, : len(history)] = [s.cost for s in history], [s.bound for s in history]
+    dims = ("representative_day", "negotiation_step")
+    finite = {"cost": np.where(np.isfinite(cost), cost, np.nan), "bound": np.where(np.isfinite(bound), bound, np.nan)}
+    return out.assign(
+        negotiation_cost=_named(dims, finite["cost"], "EUR/a", "cost of the best agreement so far"),
+        negotiation_bound=_named(dims, finite["bound"], "EUR/a", "best proven lower bound so far"),
+    ).assign_coords(representative_day=days, negotiation_step=np.arange(1, longest + 1))
 
 
 def _aggregation(answer: StudyAnswer) -> xr.Dataset:

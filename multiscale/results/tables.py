@@ -13,6 +13,7 @@ import xarray as xr
 
 from multiscale.results.answer import answer, peak_loading
 from multiscale.results.dataset import has, year_total
+from multiscale.results.mechanism_words import words
 from multiscale.results.run_result import RunResult
 from multiscale.results.words import number
 
@@ -248,7 +249,7 @@ def mechanisms_table(result: RunResult) -> Table | None:
     if data is None or not has(data, "cost_of"):
         return None
     cost = data.cost_of
-    frame = pd.DataFrame({"mechanism": [_MECHANISMS.get(str(m), str(m)) for m in data.mechanism.values], "cost": cost.values.astype(float)})
+    frame = pd.DataFrame({"mechanism": [words(str(m)).name for m in data.mechanism.values], "cost": cost.values.astype(float)})
     if "integrated" in data.mechanism.values:
         best = float(cost.sel(mechanism="integrated"))
         frame["above the integrated optimum"] = frame["cost"] - best
@@ -263,9 +264,6 @@ def mechanisms_table(result: RunResult) -> Table | None:
     return Table(
         "mechanisms", "Cost of operation by mechanism", frame, {"cost": "EUR/a", "above the integrated optimum": "EUR/a", "saving reached": "%"}, note
     )
-
-
-_MECHANISMS = {"integrated": "integrated optimum", "pricing": "published prices", "flat": "flat tariff: no coordination"}
 
 
 def certificates_table(result: RunResult) -> Table | None:

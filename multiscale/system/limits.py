@@ -29,7 +29,7 @@ class LoadingLimits:
     mv_feed_in: float = 1.0
     lv_load: float = 1.0
     lv_feed_in: float = 1.0
-    margin: float = 0.06
+    margin: float = 0.07
     lv_below_kv: float = 1.0
     voltage_margin_pu: float = 0.0075
 

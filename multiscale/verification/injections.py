@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from multiscale.coordination.outcome import Outcome
-from multiscale.operation import OperatingTree
+from multiscale.operation import OperatingTree, bought_and_sold
 
 
 def bus_injections(tree: OperatingTree, outcome: Outcome, dsos: Sequence[str], *, relief: bool = True) -> xr.Dataset:
@@ -37,8 +37,8 @@ def bus_injections(tree: OperatingTree, outcome: Outcome, dsos: Sequence[str], *
         columns, x = own.program.columns, outcome.distribution_x[dso]
         for k, child in enumerate(own.children):
             program, schedule, fleet = tree.platforms[child], outcome.platform_x[child], tree.fleets[child].data
-            drawn = program.columns.array("buy", schedule).values - program.columns.array("sell", schedule).values
-            for bus, p, q in zip(fleet.bus.values.tolist(), drawn, fleet.reactive.values, strict=True):
+            bought, sold = bought_and_sold(program, schedule)
+            for bus, p, q in zip(fleet.bus.values.tolist(), bought - sold, fleet.reactive.values, strict=True):
                 put(bus, p, q)
             if relief:
                 cut_off = columns.array("shed", x).values[k] - columns.array("spilled", x).values[k]

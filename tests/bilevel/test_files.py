@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pyomo.environ as pyo
+import pyscipopt
 import pytest
 
 from multiscale import bilevel
 from multiscale.bilevel.assemble import assemble
-from multiscale.bilevel.bounds import no_bounds
-from multiscale.bilevel.describe import kkt_equations, write_lp
+from multiscale.bilevel.describe import kkt_equations
 from multiscale.bilevel.files import read_files, write_files
+from multiscale.bilevel.methods import bounds_for
+from multiscale.bilevel.written import write_lp
+from tests.bilevel.feeder import feeder
 from tests.bilevel.published import INSTANCES
 
 LINEAR = [i for i in INSTANCES if i.name in ("cw_1988_01", "b_1984_01", "bf_1982_01", "ct_1982_01", "t_1994")]
@@ -33,10 +37,11 @@ ENDATA
 """
 
 
+@pytest.mark.parametrize("by", ["name", "position"])
 @pytest.mark.parametrize("instance", LINEAR, ids=lambda i: i.name)
-def test_what_is_written_is_read_back_as_the_same_problem(instance, tmp_path):
+def test_what_is_written_is_read_back_as_the_same_problem(instance, by, tmp_path):
     model, lower = instance.model()
-    write_files(bilevel.read_model(model, [lower]).problem, tmp_path / "p.mps", tmp_path / "p.aux")
+    write_files(bilevel.read_model(model, [lower]).problem, tmp_path / "p.mps", tmp_path / "p.aux", by=by)
     again, block = read_files(tmp_path / "p.mps", tmp_path / "p.aux")
     solution = bilevel.solve(again, [block], gap=1e-6, time_limit=20)
     assert solution.status == "optimal"
@@ -66,12 +71,64 @@ def test_a_row_that_does_not_exist_is_named(tmp_path):
         read_files(tmp_path / "p.mps", tmp_path / "p.aux")
 
 
-def test_equations_and_lp_files_carry_names(tmp_path):
+def test_equations_carry_names():
     model, lower = LINEAR[0].model()
-    problem = bilevel.read_model(model, [lower]).problem
-    text = kkt_equations(problem.followers[0])
+    solution = bilevel.solve(model, [lower], time_limit=20)
+    follower = solution.problem.followers[0]
+    text = kkt_equations(follower)
     assert "lower.rows[1]" in text
     assert "perp" in text
-    single = assemble(problem, ["sos1"], [no_bounds(problem.followers[0])])
-    written = write_lp(single, tmp_path / "single.lp").read_text()
-    assert "lower_stationarity" in written
+    whole = solution.describe()
+    assert "columns (" in whole
+    assert next(iter(solution.methods.values())) in whole
+    assert "lower.rows[1]" in whole
+    assert "lower.rows[1]" not in solution.describe(equations=0)
+    assert "... 2 more" in kkt_equations(follower, limit=1)
+
+
+def solved(path):
+    """SCIP's own optimum of a file."""
+    model = pyscipopt.Model()
+    model.hideOutput()
+    model.readProblem(str(path))
+    model.setParam("limits/time", 20)
+    model.setParam("nlp/disable", True)
+    model.optimize()
+    assert model.getStatus() == "optimal"
+    return model.getObjVal(), {v.name for v in model.getVars(False)}
+
+
+@pytest.mark.parametrize("method", ["strong_duality", "sos1", "indicator", "product", "big_m"])
+def test_the_single_level_program_is_read_back_and_has_the_optimum(method, tmp_path):
+    model, lower = LINEAR[0].model()
+    solution = bilevel.solve(model, [lower], method="sos1", gap=1e-6, time_limit=20)
+    problem = bilevel.read_model(model, [lower]).problem
+    try:
+        single = assemble(problem, [method], [bounds_for(problem, 0, method, 5.0)])
+    except bilevel.BilevelError:
+        assert method in ("strong_duality", "big_m")
+        return
+    value, names = solved(write_lp(single, tmp_path / "single.lp", problem))
+    assert value == pytest.approx(solution.objective, rel=1e-5)
+    assert {"x", "lower.y"} <= names
+
+
+def test_every_intermediate_problem_is_written_by_one_option(tmp_path):
+    for method, extra in (("strong_duality", set()), ("branch_and_cut", {"exact_at_integers.lp"})):
+        case = feeder(3, 4, 1, seed=1)
+        solution = bilevel.solve(case.model, [case.follower], method=method, time_limit=30, gap=1e-6, write=tmp_path / method)
+        found = {path.name for path in (tmp_path / method).iterdir()}
+        assert {"relaxation.lp", f"follower_{case.follower.name}.lp", "single_level.lp"} | extra <= found
+        relaxed, names = solved(tmp_path / method / "relaxation.lp")
+        assert relaxed <= solution.objective + 1e-6
+        assert "build_1" in names
+    value, _ = solved(tmp_path / "strong_duality" / "single_level.lp")
+    assert value == pytest.approx(solution.objective, rel=1e-4)
+
+
+def test_nonlinear_programs_are_written_in_scips_own_format(tmp_path):
+    model, lower = LINEAR[0].model()
+    model.objective.set_value(model.objective.expr + pyo.exp(0.01 * model.x))
+    solution = bilevel.solve(model, [lower], method="sos1", time_limit=20, write=tmp_path)
+    assert solution.status == "optimal"
+    assert (tmp_path / "single_level.cip").is_file()

@@ -1,0 +1,197 @@
+"""Bidirectional negotiation over the whole tree: TSO -> DSOs -> platforms, certificates nested, and the operation that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from multiscale.coordination.bidirectional import Agreement, Children, Negotiation, Options, band_of
+from multiscale.coordination.branch import Branch, Branches
+from multiscale.coordination.child import ProgramChild
+from multiscale.coordination.convergence import Step
+from multiscale.coordination.crew import EngineChildren
+from multiscale.coordination.engine import Engine
+from multiscale.coordination.messages import Traffic
+from multiscale.coordination.outcome import Outcome, transmission_cost
+from multiscale.coordination.parent import Parent
+from multiscale.coordination.prepared import PreparedDay, Tell, silent
+from multiscale.coordination.request import Band
+from multiscale.coordination.top import TopProgram, top_parent
+from multiscale.operation import OperatingTree
+from multiscale.operation.tree import BEYOND, dso_reference, exchange_bounds, reference_exchange
+from multiscale.programs import ParametricProgram, ProgramError
+
+INNER = Options(method="level", gap=1e-7, rounds=12)
+"""How DSOs negotiate with their platforms: linear answers suffice, since their prices follow from the TSO's nearly always."""
+
+
+@dataclass
+class TreeNegotiation:
+    """The negotiation of a tree, with all its state.
+
+    Attributes:
+        tree: programs of all nodes.
+        top: the TSO's program with the limits found so far.
+        negotiation: of the TSO with its DSOs.
+        branches: DSO -> branch (those with platforms).
+        platforms: all platforms on the engine.
+        plain: DSOs without platforms on the engine.
+    """
+
+    tree: OperatingTree
+    top: TopProgram
+    negotiation: Negotiation
+    branches: dict[str, Branch]
+    platforms: EngineChildren
+    plain: EngineChildren
+
+    @property
+    def children(self) -> Branches:
+        """The DSOs as children of the TSO."""
+        return Branches(self.branches, self.platforms, self.plain)
+
+    def traffic(self) -> Traffic:
+        """Messages at both boundaries so far."""
+        total = Traffic()
+        for part in (self.negotiation, *(b.negotiation for b in self.branches.values())):
+            total.messages += part.state.traffic.messages
+            total.bytes += part.state.traffic.bytes
+            total.fields |= part.state.traffic.fields
+        return total
+
+    def excluded(self) -> dict[str, str]:
+        """Nodes that were left out, and why."""
+        out = dict(self.negotiation.state.excluded)
+        for branch in self.branches.values():
+            out |= branch.negotiation.state.excluded
+        return out
+
+    def run(
+        self,
+        watch: Callable[[Step], None] | None = None,
+        keep: Callable[[Negotiation], None] | None = None,
+        through: Callable[[Children], Children] = lambda children: children,
+    ) -> Agreement:
+        """Negotiate; see ``Negotiation.run``. ``through`` wraps the way to the DSOs, e.g. in a channel that loses messages."""
+        agreement = self.negotiation.run(through(self.children), watch, keep)
+        excluded = self.excluded()
+        return replace(agreement, status="partial", excluded=excluded) if excluded else agreement
+
+
+def platform_as_child(tree: OperatingTree, platform: str, dso: str) -> ParametricProgram:
+    """A platform's program with energy at the boundary free, the DSO's charge in force and nothing agreed."""
+    free = np.zeros(tree.horizon.periods)
+    given = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND, "planned": free, "deviation_price": 0.0}
+    return tree.platforms[platform].settle(given | {"network_charge": tree.design.network_charge.get(dso, 0.0)})
+
+
+def negotiation_of(tree: OperatingTree, engine: Engine, options: Options, first: np.ndarray | None = None, inner: Options = INNER) -> TreeNegotiation:
+    """Set up the negotiation of a tree.
+
+    Args:
+        tree: programs of all nodes.
+        engine: where platforms (and DSOs without any) compute their answers.
+        options: of the TSO with its DSOs.
+        first: price lists to begin with [EUR/kWh], (list, DSO, period), such as yesterday's.
+        inner: of the DSOs with their platforms.
+    """
+    hours, dsos = tree.horizon.hours_per_year, tree.transmission.children
+    bands: dict[str, Band] = {}
+    branches: dict[str, Branch] = {}
+    platforms: dict[str, ParametricProgram] = {}
+    plain: dict[str, ParametricProgram] = {}
+    for dso in dsos:
+        own = tree.distribution[dso]
+        program = own.program.settle({"built": tree.design.choice(own.options)})
+        bands[dso] = band_of(-program.columns.array("export", program.upper).values, program.columns.array("import", program.upper).values)
+        if not own.children:
+            plain[dso] = program.settle({"energy_price": 0.0})
+            continue
+        below = {c: band_of(*exchange_bounds(tree.fleets[c])) for c in own.children}
+        expected = np.array([reference_exchange(tree.fleets[c]) for c in own.children])
+        expected = np.clip(expected, [below[c].low for c in own.children], [below[c].high for c in own.children])
+        branches[dso] = Branch(Parent(program, hours, below), own, expected, inner)
+        platforms |= {c: platform_as_child(tree, c, dso) for c in own.children}
+    expected = np.array([dso_reference(tree.system, d, tree.horizon, tree.fleets) for d in dsos])
+    parent, top = top_parent(tree.transmission, bands, expected)
+    negotiation = Negotiation(parent, expected, options, first)
+    return TreeNegotiation(tree, top, negotiation, branches, EngineChildren(engine, platforms, hours), EngineChildren(engine, plain, hours))
+
+
+def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str = "bidirectional") -> Outcome:
+    """Operate the tree as agreed: every platform and DSO keeps its profile at least cost, the TSO dispatches the sum.
+
+    The cost is computed anew from these schedules, not taken from the negotiation.
+
+    Raises:
+        ProgramError: nodes were left out of the negotiation: how they operate is not known.
+    """
+    if agreement.excluded:
+        raise ProgramError(f"the operation of nodes left out of the negotiation is not known: {dict(agreement.excluded)}")
+    tree, point, top = negotiated.tree, agreement.point, negotiated.negotiation.parent
+    flows: dict[str, np.ndarray] = {}
+    energy_price = {d: point.price[k] for k, d in enumerate(top.names)}
+    platform_price: dict[str, np.ndarray] = {}
+    for k, dso in enumerate(top.names):
+        flows[dso] = point.exchange[k]
+        if dso in negotiated.branches:
+            branch = negotiated.branches[dso]
+            shared = branch.shared_out(top.offers[dso], point.weights[dso])
+            price = branch.platform_price(point.price[k])
+            for c, child in enumerate(branch.parent.names):
+                flows[child], platform_price[child] = shared[c], price[c]
+    settled = negotiated.platforms.settle({c: (flows[c], platform_price[c]) for c in negotiated.platforms.programs})
+    cost, distribution_x = sum(s.cost for s in settled.values()), {}
+    for dso, own in tree.distribution.items():
+        drawn = np.array([flows[c] for c in own.children]).reshape(len(own.children), tree.horizon.periods)
+        given = {"energy_price": 0.0, "exchange": drawn, "built": tree.design.choice(own.options)}
+        kept = ProgramChild(own.program.settle(given), tree.horizon.hours_per_year).settle(flows[dso], energy_price[dso])
+        distribution_x[dso] = kept.x
+        flows[dso] = own.program.outputs["exchange"].matrix @ kept.x
+        cost += kept.cost
+    dispatch = tree.transmission.dispatch(np.array([flows[d] for d in top.names]))
+    supply = transmission_cost(tree, dispatch)
+    x, y = {c: s.x for c, s in settled.items()}, {c: s.y for c, s in settled.items()}
+    rounds = agreement.history[-1].round
+    prices = energy_price, platform_price
+    told = negotiated.traffic()
+    return Outcome(
+        mechanism, cost + supply, agreement.bound, x, y, distribution_x, flows, {}, *prices, dispatch, supply, rounds, told, agreement.history
+    )
+
+
+def negotiated_outcome(tree: OperatingTree, engine: Engine, options: Options, watch: Callable[[Step], None] | None = None) -> Outcome:
+    """Negotiate a tree and operate it as agreed.
+
+    Args:
+        tree: programs of all nodes.
+        engine: where platforms compute their answers.
+        options: how to negotiate.
+        watch: called after every step.
+    """
+    negotiated = negotiation_of(tree, engine, options)
+    return outcome_of(negotiated, negotiated.run(watch))
+
+
+def bidirectional(
+    days: Sequence[PreparedDay], engine: Engine, *, method: str = "hybrid", gap: float = 1e-4, rounds: int = 40, tell: Tell = silent
+) -> list[dict[str, Outcome]]:
+    """Negotiate every day.
+
+    Args:
+        days: prepared days.
+        engine: where platforms compute their answers.
+        method, gap, rounds: see ``Options``.
+        tell: told after every step.
+    """
+    options = Options(method=method, gap=gap, rounds=rounds)
+    found = []
+    for day in days:
+
+        def watch(step: Step, name: str = day.name) -> None:
+            tell(f"{name}: {step}")
+
+        found.append({"bidirectional": negotiated_outcome(day.tree, engine, options, watch)})
+    return found

@@ -1,0 +1,130 @@
+"""Hybrid coordination: negotiation every so many hours, prediction between.
+
+At the hours of negotiation the parents' model is brought up to date with the forecasts of that time and ``negotiate`` finds prices and
+plans, which hold from then on. Between, nothing is sent: each platform corrects the price it was told by what it has learned of how the
+price follows its own net load,
+
+    price_t(now) = negotiated_t + slope (z_t(now) - z_t(negotiation)),       planned_t likewise by its own net load
+
+as its own forecast changes. A period of a day leaves one negotiation and prediction after it; a period of one step is negotiation alone.
+
+``negotiate`` is any function from the parents' model to an outcome whose prices and exchanges are what was agreed; the integrated optimum
+of the model stands in for it: what a negotiation that runs to its end agrees upon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors
+from multiscale.coordination.integrated import integrated_optimum
+from multiscale.coordination.messages import Signal, Traffic
+from multiscale.coordination.outcome import Outcome
+from multiscale.coordination.predictive import Experience, learn_from_day, learn_from_past, own_view, retail
+from multiscale.coordination.prepared import PreparedDay, Tell, silent
+from multiscale.coordination.pricing import published_signals
+from multiscale.coordination.response import OwnView
+from multiscale.coordination.simulation import PlayedDay, play_day
+from multiscale.operation import OperatingTree
+
+Negotiate = Callable[[OperatingTree], Outcome]
+"""Parents' model with the forecasts of the time -> what is agreed: prices, exchanges, and the rounds and messages it took."""
+
+
+@dataclass
+class HybridPolicy:
+    """Negotiation at some periods, prediction at the others; see ``simulation.Policy``.
+
+    Attributes:
+        experience: platform -> what it has learned (empty: nothing is corrected between negotiations).
+        every: periods from one negotiation to the next.
+        slope: price on leaving the plan [EUR/kWh].
+        negotiate: see ``Negotiate``.
+    """
+
+    experience: Mapping[str, Experience]
+    every: int
+    slope: float
+    negotiate: Negotiate = integrated_optimum
+    name: str = "hybrid"
+    _agreed: dict[str, Signal] = field(default_factory=dict)
+    _seen: dict[str, OwnView] = field(default_factory=dict)
+
+    def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:
+        """See ``simulation.Policy``."""
+        tree = day.tree
+        size = errors.model.grown(tree.horizon.periods, tree.horizon.step_hours, now)
+        views = {c: own_view(tree.fleets[c], size * errors.demand[c], size * errors.generation[c]) for c in tree.platforms}
+        if now % self.every == 0:
+            agreed = self.negotiate(errors.forecast(day.model, now))
+            self._agreed, self._seen = published_signals(tree, agreed, "profile", deviation_price=self.slope), views
+            _count(traffic, agreed, tree)
+            return self._agreed
+        return {c: self._corrected(c, views[c]) for c in tree.platforms}
+
+    def after(self, day: PreparedDay, played: PlayedDay) -> None:
+        """See ``simulation.Policy``: every platform learns from what it was settled at."""
+        learn_from_day(self.experience, day, played)
+
+    def _corrected(self, platform: str, view: OwnView) -> Signal:
+        told = self._agreed[platform]
+        change = view.load - self._seen[platform].load
+        slope = self.experience[platform].model.slope() if platform in self.experience else 0.0
+        moved = told.import_price + max(slope, 0.0) * change
+        return replace(told, import_price=moved, export_price=moved - (told.import_price - told.export_price), planned=told.planned + change)
+
+
+def _count(traffic: Traffic, agreed: Outcome, tree: OperatingTree) -> None:
+    """Messages of a negotiation: those it reports, or one up and one down for every node in every round."""
+    if agreed.traffic.messages:
+        traffic.messages += agreed.traffic.messages
+        traffic.bytes += agreed.traffic.bytes
+        traffic.fields |= agreed.traffic.fields
+        return
+    course = np.zeros(tree.horizon.periods)
+    for _ in range(agreed.rounds * (len(tree.distribution) + len(tree.platforms))):
+        traffic.count("down", price=course, planned=course)
+        traffic.count("up", exchange=course, cost=0.0)
+
+
+def hybrid(
+    days: Sequence[PreparedDay],
+    engine: SerialEngine | DaskEngine,
+    *,
+    period: float = 6.0,
+    model: str = "explicit",
+    history_days: int = 10,
+    variation: float = 0.15,
+    slope: float = 0.0005,
+    forecast_error: float = 0.0,
+    forecast_seed: int = 0,
+    tell: Tell = silent,  # noqa: ARG001
+) -> list[dict[str, Outcome]]:
+    """Operate every day by negotiations every ``period`` hours and predictions between.
+
+    Args:
+        days: prepared days.
+        engine: where the days are played.
+        period: hours from one negotiation to the next [h].
+        model, history_days, variation: what platforms have learned, see ``predictive``; without history, prices hold until the next negotiation.
+        slope: price on leaving the plan [EUR/kWh].
+        forecast_error, forecast_seed: of all forecasts, see ``forecast``.
+    """
+    error = ErrorModel(forecast_error, seed=forecast_seed)
+    tasks = {day.name: (day, period, model, history_days, variation, slope, error) for day in days}
+    found = engine.map(_play, tasks)
+    return [{"hybrid": found[day.name]} for day in days]
+
+
+def _play(day: PreparedDay, period: float, model: str, history_days: int, variation: float, slope: float, error: ErrorModel) -> Outcome:
+    every = round(period / day.tree.horizon.step_hours)
+    if every < 1:
+        raise ValueError(f"coordination.period {period:g} h is shorter than a step of {day.tree.horizon.step_hours:g} h; give at least one step")
+    experience = {}
+    if history_days:
+        experience = learn_from_past(day.model, retail(day), kind=model, days=history_days, variation=variation, slope=slope, seed=error.seed)
+    return play_day(day, HybridPolicy(experience, every, slope), day_errors(error, day.tree, day.name)).outcome

@@ -1,0 +1,99 @@
+"""What a parent and a child tell each other in a round of negotiation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Request:
+    """A parent asks a child what it would do.
+
+    Attributes:
+        number: of the round; answers carry it, so that late and repeated ones are recognised.
+        prices: prices of energy at the boundary [EUR/kWh], (price, period); an answer to each is wanted.
+        target: exchange the parent would like [kW], (period,), or None where only prices are told.
+        target_price: price beside the target [EUR/kWh], (period,).
+        slope: price of leaving the target, per kW of distance [EUR/kWh per kW].
+        tolerance: gap the child's own answers may have [EUR/a].
+    """
+
+    number: int
+    prices: np.ndarray
+    target: np.ndarray | None = None
+    target_price: np.ndarray | None = None
+    slope: float = 0.0
+    tolerance: float = 0.0
+
+    def content(self) -> dict[str, object]:
+        """The fields as told, for the count of traffic."""
+        told: dict[str, object] = {"number": 0, "price": self.prices}
+        if self.target is not None:
+            told |= {"target": self.target, "target_price": self.target_price, "slope": self.slope}
+        return told
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A child's answer.
+
+    Attributes:
+        number: of the round it answers.
+        values: proven lower bounds on (own cost + price x exchange) over all that the child can do, one per price asked [EUR/a], (price,).
+        costs: own cost of each exchange profile offered [EUR/a], (offer,).
+        profiles: exchange profiles the child can keep [kW drawn], (offer, period).
+        anew: whether nothing holds that the child said before, as when one of its own children failed.
+    """
+
+    number: int
+    values: np.ndarray
+    costs: np.ndarray
+    profiles: np.ndarray
+    anew: bool = False
+
+    def content(self) -> dict[str, object]:
+        """The fields as told, for the count of traffic."""
+        return {"number": 0, "least_cost": self.values, "own_cost": self.costs, "exchange": self.profiles}
+
+
+@dataclass(frozen=True)
+class Band:
+    """What a child declares once: the interval of its exchange [kW], (period,), whatever it does."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.low.shape != self.high.shape or not np.isfinite(self.low).all() or not np.isfinite(self.high).all() or (self.low > self.high).any():
+            raise ValueError("band: low and high must be finite arrays of one shape with low <= high [kW]")
+
+
+class BadReplyError(ValueError):
+    """A child answered what no child can mean; the message says what is wrong."""
+
+
+def checked(reply: object, request_periods: int, band: Band) -> Reply:
+    """The reply, if it can be used.
+
+    Raises:
+        BadReplyError: no reply at all, a wrong shape, a value that is no finite number, or a profile outside the declared band.
+    """
+    if not isinstance(reply, Reply):
+        raise BadReplyError(f"answered {type(reply).__name__}, not a reply")
+    values, costs, profiles = (np.asarray(a) for a in (reply.values, reply.costs, reply.profiles))
+    if values.ndim != 1 or costs.ndim != 1 or profiles.shape != (len(costs), request_periods) or not len(costs):
+        found = f"values {values.shape}, costs {costs.shape}, profiles {profiles.shape}"
+        raise BadReplyError(f"answered in a wrong shape: {found}; profiles must be (offer, {request_periods})")
+    for name, array in (("least cost", values), ("own cost", costs), ("exchange", profiles)):
+        if not np.isfinite(array.astype(float)).all():
+            raise BadReplyError(f"answered a {name} that is not a finite number")
+    slack = 1e-6 * (1.0 + np.maximum(np.abs(band.low), np.abs(band.high)))
+    outside = (profiles < band.low - slack) | (profiles > band.high + slack)
+    if outside.any():
+        k, t = (int(i) for i in np.argwhere(outside)[0])
+        raise BadReplyError(
+            f"answered an exchange of {profiles[k, t]:.6g} kW in period {t}, outside its declared band {band.low[t]:.6g} to {band.high[t]:.6g} kW"
+        )
+    return reply

@@ -1,0 +1,121 @@
+"""Binary leader variables in a follower's coefficients: exact, certified on the follower as written, or refused by name."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+
+from multiscale import bilevel
+from multiscale.bilevel.lifting import Lifting
+from multiscale.programs import CompiledProgram
+
+
+def retrofit(seed=0, bounded=True):
+    """Binaries raise the efficiency of two plants: output (e + gain z) x in the balance; the leader owns the fuel and taxes emissions."""
+    rng = np.random.default_rng(seed)
+    m = pyo.ConcreteModel()
+    m.z = pyo.Var(range(2), domain=pyo.Binary)
+    m.tax = pyo.Var(bounds=(0, 3))
+    low = m.low = pyo.Block()
+    low.fuel = pyo.Var(range(2), bounds=(0, 10 if bounded else None))
+    low.buy = pyo.Var(bounds=(0, None))
+    gain, cost = rng.uniform(0.2, 0.6, 2), rng.uniform(1.0, 2.0, 2)
+    low.output = pyo.Constraint(expr=sum((0.5 + float(gain[i]) * m.z[i]) * low.fuel[i] for i in range(2)) + low.buy >= 7)
+    low.stock = pyo.Constraint(expr=low.fuel[0] + (1 - 0.3 * m.z[0]) * low.fuel[1] <= 11)
+    low.cost = pyo.Objective(expr=sum((float(cost[i]) + m.tax) * low.fuel[i] for i in range(2)) + 6 * low.buy)
+    m.objective = pyo.Objective(
+        expr=m.tax * (low.fuel[0] + low.fuel[1]) - 0.7 * (m.z[0] + m.z[1]) - 0.2 * (low.fuel[0] + low.fuel[1]), sense=pyo.maximize
+    )
+    return m
+
+
+def enumerated(build):
+    """Every design, a fine tax grid, the follower read and solved with both fixed."""
+    best = -np.inf
+    for design in itertools.product((0, 1), repeat=2):
+        for tax in np.linspace(0, 3, 31):
+            m = build()
+            for i in range(2):
+                m.z[i].fix(design[i])
+            m.tax.fix(tax)
+            program = bilevel.read_model(m, [m.low]).problem.followers[0].program
+            answer = CompiledProgram(program).solve(np.zeros(program.parameters.size))
+            burnt = answer.x[0] + answer.x[1]
+            best = max(best, tax * burnt - 0.7 * sum(design) - 0.2 * burnt)
+    return best
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_binaries_in_coefficients_agree_with_enumeration(bounded):
+    best = enumerated(lambda: retrofit(1, bounded))
+    for method in ("auto", "branch_and_cut"):
+        m = retrofit(1, bounded)
+        solution = bilevel.solve(m, [m.low], method=method, gap=1e-6, time_limit=60)
+        assert solution.status == "optimal", (method, solution.message)
+        assert solution.objective >= best - 1e-6
+        # The grid of the enumeration is 0.1 apart, and at most 20 units are taxed.
+        assert solution.objective <= best + 0.1 * 20
+        assert "original follower with the leader's variables fixed: gap" in solution.describe()
+    values = []
+    for method in ("sos1", "indicator", "product", "strong_duality"):
+        m = retrofit(1, bounded)
+        values.append(bilevel.solve(m, [m.low], method=method, gap=1e-6, time_limit=60).objective)
+    assert values == pytest.approx([values[0]] * 4, rel=1e-5)
+
+
+def test_duals_are_those_of_the_follower_as_written():
+    m = retrofit(1)
+    m.z[0].fix(1)
+    m.z[1].setlb(1)
+    m.tax.fix(0.5)
+    solution = bilevel.solve(m, [m.low], method="sos1", time_limit=30)
+    assert solution.status == "optimal"
+
+    def optimum(need):
+        again = retrofit(1)
+        for i in range(2):
+            again.z[i].fix(1)
+        again.tax.fix(0.5)
+        again.low.output.set_value(again.low.output.body >= need)
+        program = bilevel.read_model(again, [again.low]).problem.followers[0].program
+        return CompiledProgram(program).solve(np.zeros(program.parameters.size)).objective
+
+    assert solution.dual_of(m.low.output) == pytest.approx((optimum(7.001) - optimum(6.999)) / 0.002, rel=1e-6)
+
+
+def test_a_wrong_product_fails_the_certificate_of_the_original(monkeypatch):
+    """Half the bound in one row of the lifted product is a wrong follower; only its original form can tell."""
+    finish = Lifting.finish
+
+    def wrong(self, program, leaders):
+        finish(self, program, leaders)
+        for i, (name, own, leader, rhs, equality) in enumerate(self.added.rows):
+            if name == "z[1] * low.fuel[1] (upper if 1)":
+                self.added.rows[i] = (name, own, [(k, 0.3 * a) for k, a in leader], rhs, equality)
+
+    m = retrofit(1)
+    m.z[0].fix(0)
+    m.z[1].setlb(1)
+    monkeypatch.setattr(Lifting, "finish", wrong)
+    solution = bilevel.solve(m, [m.low], method="sos1", time_limit=30)
+    assert solution.status == "error"
+    assert any("original form" in failure for failure in solution.certificate.failures)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.low.add_component("bad", pyo.Constraint(expr=m.tax * m.low.fuel[0] <= 5)), r"low\.bad.*fuel\[0\].*tax, which is not binary"),
+        (lambda m: m.low.add_component("bad", pyo.Constraint(expr=m.z[0] * m.low.buy <= 5)), r"low\.bad.*low\.buy.*z\[0\].*both bounds"),
+        (lambda m: m.low.add_component("bad", pyo.Constraint(expr=m.z[0] * m.z[1] + m.low.buy <= 5)), r"low\.bad.*z\[0\] and z\[1\]"),
+    ],
+    ids=["continuous", "unbounded", "leader only"],
+)
+def test_products_that_are_not_exact_are_refused_by_name(change, message):
+    m = retrofit()
+    change(m)
+    with pytest.raises(bilevel.BilevelError, match=message):
+        bilevel.solve(m, [m.low], time_limit=10)

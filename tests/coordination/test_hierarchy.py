@@ -1,0 +1,182 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from multiscale.coordination.bidirectional import Options, Refusal
+from multiscale.coordination.channel import Channel
+from multiscale.coordination.checkpoint import CheckpointError, keep, take_up
+from multiscale.coordination.crew import EngineChildren
+from multiscale.coordination.days import coordinate_days
+from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.hierarchy import negotiation_of, outcome_of
+from multiscale.coordination.integrated import integrated_optimum
+from multiscale.operation import Design, operating_tree
+from multiscale.programs import ProgramError
+from tests.coordination.tasks import kills_its_worker
+from tests.variants import changed
+
+OPTIONS = Options(gap=1e-5, rounds=40)
+
+
+@pytest.fixture(scope="module")
+def congested(system, winter, economics, fleets):
+    """Feeders so large that the DSOs move the nodal prices, and a transformer that is too small."""
+    towns = {f"{d} town": 9000.0 for d in system.at_level("dso")}
+    here = changed(changed(system, "devices", "p_kw", towns), "branches", "rating_kva", {"north 1 MV/LV transformer": 30.0})
+    return operating_tree(here, winter, economics, fleets, Design({}, dict.fromkeys(system.at_level("dso"), 0.05)))
+
+
+@pytest.fixture(scope="module")
+def optimum(congested):
+    return integrated_optimum(congested, tolerance=1e-9)
+
+
+@pytest.fixture(scope="module")
+def alone(congested):
+    """The negotiation in this process."""
+    negotiated = negotiation_of(congested, SerialEngine(), OPTIONS)
+    agreement = negotiated.run()
+    return negotiated, agreement, outcome_of(negotiated, agreement)
+
+
+def assert_same(one, other):
+    (_, first, made), (_, second, again) = one, other
+    assert [(s.cost, s.bound) for s in first.history] == [(s.cost, s.bound) for s in second.history]
+    assert made.cost == again.cost
+    for platform in made.platform_x:
+        assert (made.platform_x[platform] == again.platform_x[platform]).all(), platform
+        assert (made.platform_y[platform] == again.platform_y[platform]).all(), platform
+
+
+def test_the_integrated_optimum_lies_inside_the_certified_interval_in_every_round(alone, optimum):
+    _, agreement, outcome = alone
+    for step in agreement.history:
+        assert step.bound <= optimum.cost * (1 + 1e-9)
+        assert step.cost >= optimum.bound * (1 - 1e-9)
+    assert agreement.status == "agreed"
+    assert outcome.cost == pytest.approx(optimum.cost, rel=1e-5)
+    assert outcome.bound <= optimum.cost * (1 + 1e-9)
+    assert outcome.cost >= optimum.bound * (1 - 1e-9)
+
+
+def test_the_gap_of_the_whole_is_at_most_the_gap_of_the_tso_plus_those_of_the_dsos(alone):
+    negotiated, agreement, _ = alone
+    below = sum(b.negotiation.state.cost - b.negotiation.state.bound for b in negotiated.branches.values())
+    assert below >= 0
+    assert below <= agreement.cost - agreement.bound + OPTIONS.gap * agreement.cost
+
+
+def test_every_node_keeps_its_limits_in_what_was_agreed(alone, congested):
+    _, _, outcome = alone
+    for platform, program in congested.platforms.items():
+        free = np.zeros(congested.horizon.periods)
+        told = {"import_price": free, "export_price": free, "network_charge": 0.05, "import_limit": 1e7, "export_limit": 1e7}
+        p = program.parameters.vector(told | {"planned": free, "deviation_price": 0.0})
+        x = outcome.platform_x[platform].copy()
+        # Distance from a plan that nobody published is not a limit.
+        rows = program.A @ x - program.rhs(p)
+        plan = program.rows["plan"].positions.ravel()
+        rows[plan] = 0.0
+        assert np.where(program.equality, np.abs(rows), rows).max() <= 1e-5
+    for dso, own in congested.distribution.items():
+        drawn = np.array([outcome.exchange[c] for c in own.children])
+        p = own.program.parameters.vector({"energy_price": 0.0, "exchange": drawn, "built": 0.0})
+        assert own.program.violation(outcome.distribution_x[dso], p) <= 1e-4
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_any_number_of_workers_agrees_on_the_same_to_the_last_bit(alone, congested, workers):
+    with DaskEngine(workers) as engine:
+        negotiated = negotiation_of(congested, engine, OPTIONS)
+        agreement = negotiated.run()
+        assert_same(alone, (negotiated, agreement, outcome_of(negotiated, agreement)))
+
+
+def test_a_worker_killed_in_the_middle_changes_nothing(alone, congested, tmp_path):
+    with DaskEngine(2) as engine:
+        negotiated = negotiation_of(congested, engine, OPTIONS)
+        killed = []
+
+        def kill(step):
+            if step.round in (2, 4):
+                engine.map(kills_its_worker, {"a": (str(tmp_path / f"killed {step.round}"),)})
+                killed.append(step.round)
+
+        agreement = negotiated.run(watch=kill)
+        assert killed == [2, 4]
+        assert_same(alone, (negotiated, agreement, outcome_of(negotiated, agreement)))
+
+
+def test_taken_up_from_a_checkpoint_it_goes_on_as_if_never_interrupted(alone, congested, tmp_path):
+    path = tmp_path / "negotiation.pickle"
+
+    class StoppedError(Exception):
+        pass
+
+    first = negotiation_of(congested, SerialEngine(), OPTIONS)
+
+    def interrupt(_):
+        keep(first, path)
+        if first.negotiation.state.round == 3:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        first.run(keep=interrupt)
+    second = negotiation_of(congested, SerialEngine(), OPTIONS)
+    take_up(second, path)
+    assert second.negotiation.state.round == 3
+    agreement = second.run()
+    assert_same(alone, (second, agreement, outcome_of(second, agreement)))
+
+
+def test_a_checkpoint_of_another_tree_or_none_is_refused(alone, congested, tmp_path):
+    path = tmp_path / "negotiation.pickle"
+    keep(alone[0], path)
+    other = negotiation_of(congested.under(Design({}, dict.fromkeys(congested.distribution, 0.06))), SerialEngine(), OPTIONS)
+    with pytest.raises(CheckpointError, match="belongs to another tree or method; delete it"):
+        take_up(other, path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        take_up(other, path)
+
+
+def test_an_unreliable_channel_between_tso_and_dsos_leaves_the_certificate_valid(congested, optimum):
+    negotiated = negotiation_of(congested, SerialEngine(), dataclasses.replace(OPTIONS, quorum=0.5, rounds=100))
+    agreement = negotiated.run(through=lambda children: Channel(children, seed=2))
+    assert agreement.status == "agreed"
+    for step in agreement.history:
+        assert step.bound <= optimum.cost * (1 + 1e-9)
+        assert step.cost >= optimum.bound * (1 - 1e-9)
+
+
+def test_a_platform_that_cannot_answer_is_left_out_and_named(congested):
+    negotiated = negotiation_of(congested, SerialEngine(), OPTIONS)
+    name = "north 2"
+
+    @dataclasses.dataclass
+    class Broken(EngineChildren):
+        def ask(self, requests):
+            return [(c, Refusal("is out of order") if c == name else r) for c, r in super().ask(requests)]
+
+    crew = negotiated.platforms
+    negotiated.platforms = Broken(crew.engine, crew.programs, crew.hours)
+    agreement = negotiated.run()
+    assert agreement.status == "partial"
+    assert negotiated.excluded() == {name: "is out of order"} == agreement.excluded
+    with pytest.raises(ProgramError, match=r"left out .*'north 2': 'is out of order'"):
+        outcome_of(negotiated, agreement)
+    assert agreement.gap <= OPTIONS.gap
+
+
+def test_a_study_day_carries_the_mechanism_beside_the_references(system, winter, economics, fleets):
+    design = Design({}, dict.fromkeys(system.at_level("dso"), 0.05))
+    said = []
+    days = coordinate_days(system, winter, economics, fleets, design, SerialEngine(), mechanism="bidirectional", tell=said.append)
+    outcome, reference = days[0].outcomes["bidirectional"], days[0].outcomes["integrated"]
+    assert outcome.bound <= reference.cost * (1 + 1e-9)
+    assert outcome.cost >= reference.bound * (1 - 1e-9)
+    assert outcome.history[-1].gap <= 1e-3
+    assert outcome.traffic.messages > 0
+    assert any(f.startswith("up: ") for f in outcome.traffic.fields)
+    assert "gap" in said[-1]
