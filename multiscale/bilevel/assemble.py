@@ -49,5 +49,4 @@ def assemble_lazy(
     planes = [cost_ceiling(leader, follower, somewhere) if ceilings else None for follower in problem.followers]
     branch_and_cut.add_value_cuts(builder, bounds, planes, answers)
     costs = [builder.cost_of[f][:3] for f in range(len(problem.followers))]
-    inner = assemble(problem, ["strong_duality"] * len(problem.followers), bounds)
-    return builder.add_leader(), LazyData(inner, bounds, planes, costs, gap)
+    return builder.add_leader(), LazyData(bounds, planes, costs, gap)

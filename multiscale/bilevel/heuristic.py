@@ -22,7 +22,7 @@ from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
 
 _SHARE = 0.2
-"""Largest share of SCIP's running time the heuristic may take (beyond the first few calls)."""
+"""Largest share of SCIP's running time the heuristic may take (beyond its first call and half a second)."""
 
 
 class FollowerHeuristic(Heur):
@@ -51,6 +51,8 @@ class FollowerHeuristic(Heur):
         began = time.perf_counter()
         found = self.lazy is not None and self.lazy.best is not None and self._inject(self.lazy.best)
         for y in self._decisions():
+            if self.spent + time.perf_counter() - began > self._allowance() and self.calls > 1:
+                break
             response = self.search.try_decision(y, budget=12)
             if response is not None and self._inject(response):
                 found = True
@@ -59,13 +61,16 @@ class FollowerHeuristic(Heur):
         return {"result": SCIP_RESULT.FOUNDSOL if found else SCIP_RESULT.DIDNOTFIND}
 
     def _turn(self) -> bool:
-        """Every node at first, then ever more rarely while nothing is found, within a share of the time."""
+        """Once in any case, every node at first, then ever more rarely while nothing is found, within a share of the time."""
         self.calls += 1
-        if self.calls <= 3:
+        if self.calls == 1:
             return True
-        if self.skip > 0 and self.calls % (self.skip + 1):
+        if self.skip > 0 and self.calls > 3 and self.calls % (self.skip + 1):
             return False
-        return self.spent <= _SHARE * (time.perf_counter() - self.started) + 0.5
+        return self.spent <= self._allowance()
+
+    def _allowance(self) -> float:
+        return _SHARE * (time.perf_counter() - self.started) + 0.5
 
     def _decisions(self) -> list[np.ndarray]:
         size, leader = self.single.leader_size, self.search.problem.leader

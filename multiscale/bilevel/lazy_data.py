@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from multiscale.bilevel.bounds import DualBounds
-from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.value_cuts import Plane
 
 
@@ -16,14 +15,12 @@ class LazyData:
     """What the handler needs beside the relaxation.
 
     Attributes:
-        inner: an exact single-level program, solved with the integers fixed where no faster exact way exists.
         bounds: multiplier bounds for value cuts.
         ceilings: a plane above each follower's optimum everywhere, or None; for value cuts too.
         costs: columns, weights and constant of each follower's cost in the relaxation.
         gap: relative gap of the whole solve.
     """
 
-    inner: SingleLevel
     bounds: list[DualBounds]
     ceilings: list[Plane | None]
     costs: list[tuple[np.ndarray, np.ndarray, float]]

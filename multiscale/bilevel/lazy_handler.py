@@ -10,6 +10,7 @@ import numpy as np
 from pyscipopt import SCIP_RESULT, Conshdlr
 from pyscipopt.scip import Expr, ExprCons, Term
 
+from multiscale.bilevel.assemble import assemble
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.price_cutting import PriceCutting
@@ -21,7 +22,7 @@ from multiscale.bilevel.single_level import SingleLevel
 from multiscale.bilevel.value_cuts import value_cut
 from multiscale.programs import Termination
 
-_SHARE_OF_GAP = 0.8
+_SHARE_OF_GAP = 0.95
 """Share of the gap that the search over several prices leaves open at one integer point: its last tenths are the dearest."""
 
 
@@ -53,6 +54,7 @@ class LazyFollowers(Conshdlr):
         self.injecting = False
         self.unsolved = self.open_end = False
         self.sub_seconds = 0.0
+        self._inner: SingleLevel | None = None
         self.separated: set[bytes] = set()
         self.node, self.rounds = -1, 0
 
@@ -85,7 +87,7 @@ class LazyFollowers(Conshdlr):
         self.rounds = self.rounds + 1 if node == self.node else 1
         self.node = node
         # With several prices the answer at one of them says little of the others: cuts wait for integer points.
-        if self.rounds > SEPARATION_ROUNDS or not self.prices.applies:
+        if self.rounds > SEPARATION_ROUNDS or not self.search.exact.applies:
             return {"result": SCIP_RESULT.DIDNOTRUN}
         y = np.array([self.model.getSolVal(None, v) for v in self.variables[: self.single.leader_size]])
         paid = self._paid(None)
@@ -167,7 +169,7 @@ class LazyFollowers(Conshdlr):
         return True
 
     def _enforce(self) -> dict[str, Any]:
-        if self.prices.applies and self._branch_on_price():
+        if self.search.exact.applies and self._branch_on_price():
             return {"result": SCIP_RESULT.BRANCHED}
         u = np.array([self.model.getSolVal(None, self.variables[k]) for k in self.integers])
         if np.abs(u - np.round(u)).max(initial=0.0) > 1e-5:
@@ -266,12 +268,16 @@ class LazyFollowers(Conshdlr):
         if self.prices.applies:
             answer = self.prices.solve(y, gap=gap, cutoff=cutoff)
             if answer is not None:
-                return answer.response, answer.bound
+                found = np.inf if answer.response is None else answer.response.objective
+                if isinstance(self.prices, PriceSearch) or answer.bound >= min(cutoff, found) - 1.1 * gap * abs(found):
+                    return answer.response, answer.bound
         return self._by_inner(y, cutoff, gap)
 
     def _by_inner(self, y: np.ndarray, cutoff: float, gap: float) -> tuple[Response | None, float]:
-        """The exact single-level program with the integers fixed."""
-        inner = self.data.inner
+        """The exact single-level program by strong duality, with the integers fixed: for what no price search takes."""
+        if self._inner is None:
+            self._inner = assemble(self.problem, ["strong_duality"] * len(self.problem.followers), self.data.bounds)
+        inner = self._inner
         lower, upper = inner.lower.copy(), inner.upper.copy()
         lower[self.integers] = upper[self.integers] = y[self.integers]
         model, variables = build_model(replace(inner, lower=lower, upper=upper))

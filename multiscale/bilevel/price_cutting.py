@@ -32,7 +32,10 @@ from multiscale.bilevel.slope_oracle import SlopeOracle
 from multiscale.programs import Termination
 
 _MOST = 8
-"""Payments beyond which the master's branching over prices is hopeless."""
+"""Payments (prices times followers) beyond which the master's branching over prices is hopeless."""
+_TIE = 1e-6
+"""Relative difference of costs below which answers are mixed: the master's prices are only that exact where answers tie."""
+
 
 @dataclass
 class _State:
@@ -77,7 +80,7 @@ class PriceCutting:
         for start in (y[prices], leader.lower[prices], leader.upper[prices]):
             if self._evaluate(state, np.clip(start, leader.lower[prices], leader.upper[prices])) is None:
                 return None
-        self._tolerance = 0.02 * gap
+        self._tolerance = 1e-3 * gap
         bound = -np.inf
         while True:
             value = np.inf if state.best is None else state.best.objective
@@ -153,10 +156,15 @@ class PriceCutting:
             state.limits.append(level[f] + 1e-9 * max(1.0, abs(level[f])))
 
     def _learn(self, state: _State, f: int, prices: np.ndarray, value: float, multipliers: np.ndarray) -> None:
-        """``s + tau'w >= value``, and for other integers ``value + multipliers'B (y - y')``: duals stay feasible, the optimum is convex."""
-        known = (f, prices, value, self.problem.followers[f].program.B.T @ multipliers, state.base)
-        self._duals.append(known)
+        """``s + tau'w >= value``, and for other integers ``value + (multipliers'B + d) (y - y')``: duals stay feasible, the optimum is convex."""
+        program = self.problem.followers[f].program
+        by_leader = program.B.T @ multipliers + program.d
+        by_leader[self.space.prices] = 0.0
+        known = (f, prices, value, by_leader, state.base)
         self._add_dual(state, *known)
+        if np.isin(self.problem.followers[f].cost_columns, self.space.prices).all():
+            # Integers among the costs would make the duals infeasible elsewhere.
+            self._duals.append(known)
 
     def _add_dual(self, state: _State, f: int, prices: np.ndarray, value: float, by_leader: np.ndarray, base: np.ndarray) -> None:
         value += float(by_leader @ (state.base - base))
@@ -169,10 +177,13 @@ class PriceCutting:
     # Feasible points.
 
     def _improve(self, state: _State, prices: np.ndarray, primal: list[np.ndarray], dual: list[np.ndarray], depth: int = 3) -> None:
-        """Mixtures of known answers that are optimal at these prices, and the best prices at which an answer stays optimal."""
+        """Mixtures of known answers that tie at these prices, and the best prices at which an answer is optimal.
+
+        Where the prices are not exactly those of the tie, the second step moves them there.
+        """
         y = self._at_prices(state, prices)
         mixed = self._mixture(state, prices)
-        if mixed is not None:
+        if mixed is not None and self.responder.is_optimal(y, mixed[0], primal):
             self._accept(state, y, mixed, dual)
         for answer in [primal] if mixed is None else [primal, mixed[0]]:
             moved = self._best_prices(state, answer)
@@ -212,7 +223,7 @@ class PriceCutting:
         """The leader's best mixture of the known answers that are optimal at fixed prices, and its own variables."""
         space, rows = self.space, state.rows
         paid = np.array([level + slope @ prices for _, level, slope in state.answers])
-        tied = [np.flatnonzero(paid[:, f] <= paid[:, f].min() + 1e-10 * max(1.0, abs(paid[:, f].min()))) for f in range(space.count)]
+        tied = [np.flatnonzero(paid[:, f] <= paid[:, f].min() + _TIE * max(1.0, abs(paid[:, f].min()))) for f in range(space.count)]
         m, size = space.own.size, sum(t.size for t in tied)
         spread = np.zeros((space.size, m + size))
         spread[np.arange(m), np.arange(m)] = 1.0

@@ -55,6 +55,7 @@ class PriceMaster:
             "nlp/disable": True,
             "limits/gap": 0.2 * gap,
             "limits/time": max(0.1, seconds),
+            "limits/totalnodes": 100_000,
             # Points better than the target are worth cutting at long before the best one is proven.
             "limits/bestsol": 3,
             "constraints/nonlinear/branching/external": True,

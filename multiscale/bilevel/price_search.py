@@ -82,6 +82,7 @@ class PriceSearch:
             if meet is not None and middle is None:
                 return None
             if meet is None or self._neighbours(left, middle, right, meet):
+                self._worth = min(cutoff, value)
                 for candidate, exact in self._resolve(left, right, middle):
                     floor = min(floor, exact)
                     if candidate is not None and candidate.better_than(best, self.responder.tolerance):
@@ -97,9 +98,41 @@ class PriceSearch:
         value = np.inf if best is None else best.objective
         return PriceAnswer(best, min(floor, value))
 
-    def _point(self, price: float) -> _Point | None:
+    def quick(self, y: np.ndarray, *, rounds: int = 5) -> Response | None:
+        """A feasible price for the integers of ``y`` in a few follower solves, if this leads to one; no proof of anything.
+
+        The best price for the answer at hand as if it stayed, the answer there, and so on until it does stay.
+        """
+        leader = self.problem.leader
+        self._base, self._rows = y.copy(), self.space.rows(y)
+        price, (at, first) = float(y[self.price]), self._columns()
+        held: _Point | None = None
+        v: np.ndarray | None = np.zeros(0)
+        for _ in range(rounds):
+            point = self._point(price)
+            if point is None:
+                return None
+            there = self._at(price)
+            if held is not None and v is not None and self.responder.is_optimal(there, held.primal, point.primal):
+                there[self.responder.own] = v[: self.responder.own.size]
+                found = self.responder.evaluate(there, held.primal, point.dual)
+                return found if found.violation[0] <= self.responder.tolerance else None
+            low, high = self._box(point, point)
+            low[at], high[at] = leader.lower[self.price], leader.upper[self.price]
+            rows = [({first + 3 * f + 2: 1.0, at: -point.slope[f]}, 0.0, 0.0) for f in range(len(self.problem.followers))]
+            v = self._program(low, high, rows)
+            if v is None:
+                return None
+            held, price = point, float(np.clip(v[at], leader.lower[self.price], leader.upper[self.price]))
+        return None
+
+    def _at(self, price: float) -> np.ndarray:
         y = self._base.copy()
         y[self.price] = price
+        return y
+
+    def _point(self, price: float) -> _Point | None:
+        y = self._at(price)
         found = self.responder.answer(y)
         if isinstance(found, Termination):
             return None
@@ -187,7 +220,7 @@ class PriceSearch:
         if v is None:
             return None, np.inf
         value = self._value(v)
-        return self._realise(v, piece.primal), value
+        return (self._realise(v, piece.primal) if value < self._worth else None), value
 
     def _mixture(self, left: _Point, right: _Point, middle: _Point) -> tuple[Response | None, float]:
         low, high = self._box(left, right)
@@ -205,6 +238,8 @@ class PriceSearch:
         if v is None:
             return None, np.inf
         value = self._value(v)
+        if value >= self._worth:
+            return None, value
         primal = []
         for f, (a, b) in enumerate(zip(left.primal, right.primal, strict=True)):
             fall = left.slope[f] - right.slope[f]

@@ -150,13 +150,14 @@ def run(task: Task) -> Run:
     if left < 1.0:
         return first
     starts = list(task.starts) + ([first.outcome.v] if first.outcome.v is not None else [])
-    known = task.known if first.outcome.v is None else first.outcome.v[: task.single.leader_size]
-    second = _run_once(replace(task, safe=True, starts=starts, known=known, time_limit=left))
+    decision = None if first.outcome.v is None else first.outcome.v[: task.single.leader_size]
+    second = _run_once(replace(task, safe=True, starts=starts, decision=decision, time_limit=left))
     outcome = second.outcome
     if first.outcome.v is not None and (outcome.v is None or first.outcome.objective < outcome.objective):
         outcome = replace(outcome, v=first.outcome.v, objective=first.outcome.objective)
     # Both bounds are proven; the first run's is the last one it sent.
-    return replace(second, outcome=replace(outcome, bound=max(outcome.bound, first.outcome.bound)), retried=True)
+    note = "; ".join(filter(None, [f"first run: {first.aborted}", outcome.note]))
+    return replace(second, outcome=replace(outcome, bound=max(outcome.bound, first.outcome.bound), note=note), retried=True)
 
 
 def _run_once(task: Task) -> Run:

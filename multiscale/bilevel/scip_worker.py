@@ -22,6 +22,7 @@ from multiscale.bilevel.heuristic import FollowerHeuristic
 from multiscale.bilevel.lazy_data import LazyData
 from multiscale.bilevel.lazy_handler import LazyFollowers
 from multiscale.bilevel.primal_dual import REDUNDANT
+from multiscale.bilevel.response import Response
 from multiscale.bilevel.scip_model import build_model, create_solution
 from multiscale.bilevel.search import DecisionSearch
 from multiscale.bilevel.single_level import SingleLevel
@@ -41,7 +42,8 @@ class Task:
         safe: settings for the retry after an abort.
         parameters: further SCIP parameters.
         lazy: for branch and cut over the leader's integers.
-        known: a leader decision to begin with (branch and cut).
+        known: a bilevel-feasible point to begin with (branch and cut).
+        decision: a leader decision to begin with (branch and cut).
     """
 
     single: SingleLevel
@@ -55,7 +57,8 @@ class Task:
     safe: bool
     parameters: dict[str, Any]
     lazy: LazyData | None = None
-    known: np.ndarray | None = None
+    known: Response | None = None
+    decision: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,8 @@ def _include_lazy(task: Task, model: Any, variables: list[Any], started: float) 
     """The handler of branch and cut, with the known decision solved exactly beforehand."""
     assert task.problem is not None
     assert task.lazy is not None
-    search = DecisionSearch(task.problem)
+    search = DecisionSearch(task.problem, gap=0.1 * task.lazy.gap)
+    search.best = task.known
     handler = LazyFollowers(task.problem, task.single, variables, task.lazy, search, started + task.time_limit)
     model.includeConshdlr(
         handler,
@@ -182,6 +186,8 @@ def _include_lazy(task: Task, model: Any, variables: list[Any], started: float) 
     )
     # Reductions that keep only one optimum of the relaxation are wrong once points of it are excluded.
     settings = {
+        # On large relaxations the primal simplex solves the root in half the time, and nodes are warm anyway.
+        "lp/initalgorithm": "p",
         "misc/allowstrongdualreds": False,
         "misc/allowweakdualreds": False,
         "misc/usesymmetry": 0,
@@ -193,8 +199,9 @@ def _include_lazy(task: Task, model: Any, variables: list[Any], started: float) 
     model.setHeuristics(SCIP_PARAMSETTING.OFF)
     for key, value in settings.items():
         model.setParam(key, value)
-    if task.known is not None and handler.prices.applies:
-        handler.visit(search.clipped(task.known), inject=False)
+    if task.decision is not None:
+        search.try_decision(task.decision, budget=10)
+        handler.best = search.best
     return handler
 
 

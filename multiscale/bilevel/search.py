@@ -22,6 +22,7 @@ from multiscale.bilevel.linear_program import LinearProgram
 from multiscale.bilevel.price_cutting import PriceCutting
 from multiscale.bilevel.price_search import PriceSearch
 from multiscale.bilevel.response import Responder, Response
+from multiscale.bilevel.tighten import friendly_decision
 from multiscale.programs import Termination
 
 
@@ -38,12 +39,18 @@ class _Piece:
 
 
 class DecisionSearch:
-    """Keeps every decision tried, so that none is solved twice."""
+    """Keeps every decision tried, so that none is solved twice.
 
-    def __init__(self, problem: BilevelProblem, *, tolerance: float = 1e-6) -> None:
+    Args:
+        problem: the bilevel problem.
+        tolerance: relative violation of a leader row that still counts as feasible.
+        gap: relative gap to which the best price of a decision is proven.
+    """
+
+    def __init__(self, problem: BilevelProblem, *, tolerance: float = 1e-6, gap: float = 1e-6) -> None:
         self.problem = problem
         self.responder = Responder(problem, tolerance=tolerance)
-        self.tolerance = tolerance
+        self.tolerance, self.gap = tolerance, gap
         self.best: Response | None = None
         self._tried: dict[bytes, Response | None] = {}
         leader = problem.leader
@@ -74,6 +81,13 @@ class DecisionSearch:
         key = np.round(y[self.responder.linking], 9).tobytes() + bytes([repair])
         if key in self._tried:
             return self._tried[key]
+        if repair and self.exact.applies:
+            # Along the price the search sees all there is, ties included.
+            found = self.search_prices(y, budget=budget)
+            self._tried[key] = found
+            if found is not None and found.better_than(self.best, self.tolerance):
+                self.best = found
+            return found
         response = self.responder.respond(y, thorough=thorough)
         feasible = response is not None and response.violation[0] <= self.tolerance
         if repair and self.prices.size and response is not None:
@@ -86,6 +100,13 @@ class DecisionSearch:
             self.best = found
         return found
 
+    def try_quickly(self, y: np.ndarray) -> bool:
+        """Whether a few follower solves lead to a feasible price at a decision: one large follower solve may take seconds."""
+        found = self.exact.quick(self.clipped(y)) if self.exact.applies else None
+        if found is not None and found.better_than(self.best, self.tolerance):
+            self.best = found
+        return found is not None
+
     def search_prices(self, y: np.ndarray, *, budget: int, known: Response | None = None) -> Response | None:
         """Best feasible point with integers and right-hand sides held and all prices moved along one line."""
         leader, prices = self.problem.leader, self.prices
@@ -94,7 +115,9 @@ class DecisionSearch:
         if not (width > 0).any():
             return None
         if self.exact.applies:
-            found = self.exact.solve(y, gap=1e-6, cutoff=np.inf if known is None else known.objective)
+            # Only what is better than the best point is worth finding.
+            cutoff = min(np.inf if r is None else r.objective for r in (known, self.best))
+            found = self.exact.solve(y, gap=self.gap, cutoff=cutoff)
             return known if found is None or found.response is None else found.response
         if self.several is not None and self.several.applies:
             cutoff = min(np.inf if r is None else r.objective for r in (known, self.best))
@@ -236,6 +259,25 @@ class DecisionSearch:
         if leader.is_binary(k):
             return [1.0 - value]
         return [v for v in (value - 1.0, value + 1.0) if leader.lower[k] <= v <= leader.upper[k]]
+
+    def relaxed_decisions(self, seconds: float) -> list[np.ndarray]:
+        """Decisions near what the leader would do if the followers did as it likes: integers rounded up from two shares on.
+
+        Prices are held at their middle; a linear program with the followers' rows and the leader's linear ones.
+        """
+        leader = self.problem.leader
+        middle = np.clip(0.0, leader.lower, leader.upper)
+        middle[self.prices] = 0.5 * (leader.lower[self.prices] + leader.upper[self.prices])
+        y = friendly_decision(self.problem, self.prices, middle, seconds)
+        if y is None or not self.integral.size:
+            return [] if y is None else [y]
+        decisions: list[np.ndarray] = []
+        for share in (0.05, 0.4):
+            rounded = y.copy()
+            rounded[leader.integral] = np.ceil(y[leader.integral] - share)
+            if not any((rounded[self.integral] == other[self.integral]).all() for other in decisions):
+                decisions.append(rounded)
+        return decisions
 
     def first_decisions(self, given: np.ndarray | None) -> list[np.ndarray]:
         """Decisions to try before anything is known: the user's, everything built, nothing built, the middle."""

@@ -107,7 +107,7 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
         bounds = [bounds_for(problem, f, name, share) for f, name in enumerate(methods)]
     with clock.stage("constraint qualification"):
         conic = {f: qualify(problem, f, seconds=share) for f, follower in enumerate(problem.followers) if follower.cones}
-    search = DecisionSearch(problem, tolerance=TOLERANCE)
+    search = DecisionSearch(problem, tolerance=TOLERANCE, gap=max(1e-6, 0.1 * settings.gap))
     with clock.stage("start"), _interruptible() as stopped:
         find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), flips="branch_and_cut" not in methods)
     interrupted = bool(stopped)
@@ -119,7 +119,7 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
         else:
             single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
         if settings.write is not None:
-            write_problems(settings.write, problem, {"single_level": single} | ({"exact_at_integers": lazy.inner} if lazy is not None else {}))
+            write_problems(settings.write, problem, {"single_level": single} | ({"exact_at_integers": assemble(problem, ["strong_duality"] * len(methods), bounds)} if lazy is not None else {}))
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
     with clock.stage("reformulation"):
@@ -196,10 +196,19 @@ class _Stage:
 def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float, *, flips: bool = True) -> None:
     """Fill ``search.best`` with a bilevel-feasible point, if the first decisions lead to one; then flip integers for a second."""
     deadline = time.perf_counter() + seconds
-    for y in search.first_decisions(given):
-        search.try_decision(y)
-        if time.perf_counter() > deadline:
+    first = search.first_decisions(given)
+    if given is not None:
+        search.try_decision(first.pop(0))
+    near = search.relaxed_decisions(max(0.5, 0.5 * seconds))
+    quick = any(search.try_quickly(y) for y in near)
+    if quick and not flips:
+        # The search inside SCIP goes on from here.
+        return
+    # Whichever comes first must be finished; those near the relaxation are the better ones.
+    for y in [*near, *first]:
+        if search.best is not None and (time.perf_counter() > deadline or (not flips and y is first[0])):
             return
+        search.try_decision(y)
     if flips:
         # The heuristic inside SCIP goes on with this, led by LP solutions.
         size = sum(f.program.columns.size + f.program.rows.size for f in search.problem.followers)
@@ -229,7 +238,7 @@ def _task(
         single=single,
         problem=problem if settings.heuristic or lazy is not None else None,
         lazy=lazy,
-        known=None if best is None else best.y,
+        known=best,
         starts=[] if best is None or lazy is not None else [single.complete(best.y, best.primal, best.dual)],
         # Room for what row tolerances (and the slack of value cuts) take off SCIP's bound.
         gap=settings.gap * (0.5 if lazy is None else 0.8),

@@ -42,6 +42,45 @@ def tighten_leader(problem: BilevelProblem, *, time_limit: float = 10.0) -> Bile
     return replace(problem, leader=replace(leader, lower=lower, upper=upper))
 
 
+def friendly_decision(problem: BilevelProblem, prices: np.ndarray, at: np.ndarray, time_limit: float) -> np.ndarray | None:
+    """The leader's variables if followers chose as it likes, integers relaxed and some prices held; None without an optimum.
+
+    The objective is the leader's with every follower's cost counted at the prices held; products of other variables, nonlinear terms
+    and nonlinear rows are left out. A place to start from, no bound.
+
+    Args:
+        problem: the bilevel problem.
+        prices: leader variables to hold.
+        at: their values (a full leader vector).
+        time_limit: seconds.
+    """
+    leader, followers = problem.leader, problem.followers
+    n, q = leader.size, len(leader.quantity_names)
+    starts = n + q + np.cumsum([0, *[f.program.columns.size for f in followers]])
+    owner = np.concatenate([np.full(part.size, part.follower) for part in leader.quantities]) if q else np.zeros(0, dtype=np.int64)
+    is_cost = np.concatenate([np.full(part.size, part.kind == "cost") for part in leader.quantities]) if q else np.zeros(0, dtype=bool)
+    held = np.zeros(n, dtype=bool)
+    held[prices] = True
+    costs = np.zeros(int(starts[-1]))
+    form = leader.objective
+    terms = list(zip(form.columns.tolist(), form.coefficients.tolist(), strict=True))
+    for a, b, weight in zip(form.first.tolist(), form.second.tolist(), form.products.tolist(), strict=True):
+        for price, other in ((a, b), (b, a)):
+            if price < n and held[price]:
+                terms.append((other, weight * at[price]))
+                break
+    for k, weight in terms:
+        if k >= n and is_cost[k - n]:
+            program = followers[int(owner[k - n])].program
+            costs[starts[owner[k - n]] : starts[owner[k - n] + 1]] += weight * program.costs(np.where(held, at, 0.0))
+            costs[:n] += weight * program.d
+        else:
+            costs[k] += weight
+    fixed = replace(leader, lower=np.where(held, at, leader.lower), upper=np.where(held, at, leader.upper))
+    answer = relaxation(replace(problem, leader=fixed), time_limit).solve(costs)
+    return answer.x[:n].copy() if answer.status == "optimal" else None
+
+
 def relaxation(problem: BilevelProblem, time_limit: float) -> LinearProgram:
     """Leader variables, quantities, follower columns; linear leader rows, definitions of primal quantities, follower rows."""
     leader, followers = problem.leader, problem.followers

@@ -99,7 +99,7 @@ def settle_open_end(problem: BilevelProblem, single: SingleLevel, task: Task) ->
         # Not decided in its share of the time: SCIP's bound counts, if it finds one.
         return run(replace(task, time_limit=max(1.0, task.time_limit - below.outcome.seconds)))
     # Branch and cut's tree does not hold the optimality of the followers; its bounded form is the exact program.
-    exact = single if task.lazy is None else task.lazy.inner
+    exact = single if task.lazy is None else assemble(problem, ["strong_duality"] * len(problem.followers), task.lazy.bounds)
     return run(replace(task, single=_limited(exact, -scale, np.inf), lazy=None, starts=[]))
 
 

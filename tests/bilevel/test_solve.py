@@ -263,7 +263,7 @@ def test_a_killed_solver_process_is_retried():
 
 def test_an_interrupt_keeps_the_incumbent():
     case = feeder(15, 24, 3, hard=True)
-    timer = threading.Timer(4.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer = threading.Timer(8.0, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     solution = bilevel.solve(case.model, [case.follower], gap=1e-9, time_limit=60, method="strong_duality", heuristic=False)
     timer.cancel()
