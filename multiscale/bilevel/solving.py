@@ -119,7 +119,8 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
         else:
             single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
         if settings.write is not None:
-            write_problems(settings.write, problem, {"single_level": single} | ({"exact_at_integers": assemble(problem, ["strong_duality"] * len(methods), bounds)} if lazy is not None else {}))
+            exact = {} if lazy is None else {"exact_at_integers": assemble(problem, ["strong_duality"] * len(methods), bounds)}
+            write_problems(settings.write, problem, {"single_level": single} | exact)
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
     with clock.stage("reformulation"):
