@@ -30,6 +30,10 @@ SEPARATION_ROUNDS = 3
 """How often the same node is separated: each round takes a solve of every follower."""
 
 
+WIDE = 0.3
+"""Share of a price's range down to which it is branched on before the integers: narrower pieces wait until the integers are decided."""
+
+
 class LazyFollowers(Conshdlr):
     """At an integer leader point: exact value, injection, value cuts, and a row that excludes the point.
 
@@ -56,7 +60,7 @@ class LazyFollowers(Conshdlr):
         self.sub_seconds = 0.0
         self._inner: SingleLevel | None = None
         self.separated: set[bytes] = set()
-        self.node, self.rounds = -1, 0
+        self.node, self.rounds, self.fruitless = -1, 0, 0
 
     # Callbacks of SCIP.
 
@@ -87,7 +91,8 @@ class LazyFollowers(Conshdlr):
         self.rounds = self.rounds + 1 if node == self.node else 1
         self.node = node
         # With several prices the answer at one of them says little of the others: cuts wait for integer points.
-        if self.rounds > SEPARATION_ROUNDS or not self.search.exact.applies:
+        # Where it has found nothing of late, it is tried ever more seldom.
+        if self.rounds > SEPARATION_ROUNDS or not self.search.exact.applies or node % 2 ** min(self.fruitless // 4, 6):
             return {"result": SCIP_RESULT.DIDNOTRUN}
         y = np.array([self.model.getSolVal(None, v) for v in self.variables[: self.single.leader_size]])
         paid = self._paid(None)
@@ -102,6 +107,7 @@ class LazyFollowers(Conshdlr):
             found = self.search.responder.answer(corner)
             if isinstance(found, tuple):
                 added += self._add_value_cuts([found[0]], at=(y, paid, least))
+        self.fruitless = 0 if added else self.fruitless + 1
         return {"result": SCIP_RESULT.CONSADDED if added else SCIP_RESULT.DIDNOTFIND}
 
     def _corners(self, y: np.ndarray) -> list[np.ndarray]:
@@ -163,7 +169,7 @@ class LazyFollowers(Conshdlr):
             return False
         variable, value = chosen
         low, high = variable.getLbLocal(), variable.getUbLocal()
-        if high - low < 1e-6 * max(1.0, abs(high)):
+        if high - low < WIDE * (variable.getUbGlobal() - variable.getLbGlobal()):
             return False
         self.model.branchVarVal(variable, float(np.clip(value, low + 0.2 * (high - low), high - 0.2 * (high - low))))
         return True
