@@ -73,7 +73,8 @@ def test_a_follower_of_a_million_rows_and_bounds(method):
     assert peak <= 8
 
 
-def test_each_pair_of_a_pyomo_block_against_core_kkt():
+@pytest.mark.parametrize("prosumers", [60, 350], ids=["5,760 variables", "33,600 variables"])
+def test_each_pair_of_a_pyomo_block_against_core_kkt(prosumers):
     def model(prosumers):
         m = pyo.ConcreteModel()
         m.tax = pyo.Var(range(24), bounds=(0, 1))
@@ -90,15 +91,15 @@ def test_each_pair_of_a_pyomo_block_against_core_kkt():
         m.objective = pyo.Objective(expr=sum(m.tax[t] * low.buy[i, t] for i, t in keys), sense=pyo.maximize)
         return m
 
-    m = model(60)
-    started = time.perf_counter()
+    m = model(prosumers)
+    started = time.process_time()
     problem = bilevel.read_model(m, [m.low]).problem
     single = assemble(problem, ["sos1"], [no_bounds(problem.followers[0])])
-    ours = time.perf_counter() - started
+    ours = time.process_time() - started
     pairs = sum(len(p) for p in single.pairs)
-    m = model(60)
-    started = time.perf_counter()
+    m = model(prosumers)
+    started = time.process_time()
     pyo.TransformationFactory("core.kkt").apply_to(m.low, parameterize_wrt=list(m.tax.values()))
-    theirs = time.perf_counter() - started
+    theirs = time.process_time() - started
     print(f"\n{pairs:,} pairs: {1e3 * ours / pairs:.4f} ms a pair, core.kkt {1e3 * theirs / pairs:.4f} ms a pair, ratio {theirs / ours:.1f}")
-    assert ours * 2 <= theirs
+    assert ours * 5 <= theirs

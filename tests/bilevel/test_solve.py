@@ -261,12 +261,24 @@ def test_a_killed_solver_process_is_retried():
     assert "safe settings" in solution.message
 
 
-def test_an_interrupt_keeps_the_incumbent():
+def test_an_interrupt_keeps_the_incumbent(monkeypatch):
     case = feeder(15, 24, 3, hard=True)
-    timer = threading.Timer(8.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    began, run_once = threading.Event(), scip_client._run_once
+
+    def announced(task):
+        began.set()
+        return run_once(task)
+
+    def interrupt():
+        if began.wait(60):
+            threading.Event().wait(2.0)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(scip_client, "_run_once", announced)
+    timer = threading.Thread(target=interrupt)
     timer.start()
     solution = bilevel.solve(case.model, [case.follower], gap=1e-9, time_limit=60, method="strong_duality", heuristic=False)
-    timer.cancel()
+    timer.join()
     assert solution.status == "feasible"
     assert solution.certificate.holds
     assert "interrupted" in solution.message
