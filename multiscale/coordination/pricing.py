@@ -75,11 +75,13 @@ class Publication:
         """Signals of a day under the parents' forecast of it, platform -> signal."""
         certain = errors.model.size == 0
         if self.signal == "probabilistic":
-            optima = [day.forecast] if certain else scenario_optima(errors.forecast(day.model), errors.model, self.scenarios)
-            return expected_signals(day.tree, optima, self.slope)
+            expected = [day.forecast] if certain else scenario_optima(errors.forecast(day.model), errors.model, self.scenarios)
+            return expected_signals(day.tree, expected, self.slope)
         if self.signal == "hedged":
-            hedge = (day.forecast,) * 3 if certain else hedge_optima(errors.forecast(day.model), errors.model, self.coverage)
-            return hedged_signals(day.tree, (hedge[0], hedge[1], hedge[2]), self.slope)
+            if certain:
+                return published_signals(day.tree, day.forecast, "profile", 0.0, self.slope)
+            optima = hedge_optima(errors.forecast(day.model), errors.model, self.coverage)
+            return hedged_signals(day.tree, optima, self.coverage, self.slope)
         forecast = day.forecast if certain else integrated_optimum(errors.forecast(day.model))
         return published_signals(day.tree, forecast, self.signal, self.gap, self.slope)
 
