@@ -149,18 +149,27 @@ def _missed(result: RunResult) -> float | None:
     return None if cost is None or bound is None else max(float(cost) - float(bound), 0.0)
 
 
+_OPERATED = {
+    "pricing": "by published prices alone",
+    "predictive": "by prediction alone, without a message",
+    "hybrid": "by negotiation at times and prediction between",
+    "integrated": "as one program",
+}
+
+
 def _coordination_sentence(result: RunResult) -> str:
     """How near operation comes to perfect coordination; relative to what coordination is worth, for the cost itself may be near zero."""
     missed, worth = _missed(result), result.value("coordination.value")
     if missed is None:
         return ""
+    how = _OPERATED.get(str(result.value("coordination.mechanism")), _OPERATED["pricing"])
     if worth is not None and worth >= 0.5 and worth > missed:
         share = 1.0 - missed / float(worth)
         return (
-            f"Operated by published prices alone, the system reaches at least {percent(share)} of what perfect coordination could save against a "
+            f"Operated {how}, the system reaches at least {percent(share)} of what perfect coordination could save against a "
             f"flat tariff ({euros(worth, True)})."
         )
-    return f"Operated by published prices alone, the system costs at most {euros(missed, True)} more than under perfect coordination."
+    return f"Operated {how}, the system costs at most {euros(missed, True)} more than under perfect coordination."
 
 
 def _checks(result: RunResult) -> list[Fact]:

@@ -265,7 +265,13 @@ def mechanisms_table(result: RunResult) -> Table | None:
     )
 
 
-_MECHANISMS = {"integrated": "integrated optimum", "pricing": "published prices", "flat": "flat tariff: no coordination"}
+_MECHANISMS = {
+    "integrated": "integrated optimum",
+    "pricing": "published prices",
+    "predictive": "prediction, no message",
+    "hybrid": "negotiation at times, prediction between",
+    "flat": "flat tariff: no coordination",
+}
 
 
 def certificates_table(result: RunResult) -> Table | None:
