@@ -14,15 +14,18 @@ and where it fails customers are cut off. The two errors cost very differently: 
 the parent prices congestion at the net load that is rarely exceeded (the rule of the newsvendor: with probability cost of moving / value of
 lost load), by three dispatches: of the forecast, and of all net loads ``coverage`` standard deviations above and below it:
 
-    price_c = lambda_dso(forecast) + max(0, kappa_c(high)) + min(0, kappa_c(low)),      kappa_c = lambda_c - lambda_dso
+    price_c = lambda_dso(forecast) + clip(kappa_c(high), 0, most) + clip(kappa_c(low), -most, 0),      kappa_c = lambda_c - lambda_dso
+    most = value of lost load * P(error > coverage)
 
-beside the plan of the forecast, with a small price on leaving it. No connection is limited beyond its own rating.
+beside the plan of the forecast, with a small price on leaving it. ``most`` is the expected cost of what is guarded against: where even the
+optimum cannot avoid cutting off, the price says how likely that is, not that it happens. No connection is limited beyond its own rating.
 
 Source of the newsvendor's rule: Arrow, Harris and Marschak, Econometrica 19 (1951) 250-272.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -95,15 +98,18 @@ def hedge_optima(forecast: OperatingTree, error: ErrorModel, coverage: float) ->
     return found[0], found[1], found[2]
 
 
-def hedged_signals(tree: OperatingTree, optima: tuple[Outcome, Outcome, Outcome], deviation_price: float) -> dict[str, Signal]:
-    """Prices and plan for every platform that guard against congestion; ``optima`` as of ``hedge_optima``."""
+def hedged_signals(
+    tree: OperatingTree, optima: tuple[Outcome, Outcome, Outcome], coverage: float, deviation_price: float
+) -> dict[str, Signal]:
+    """Prices and plan for every platform that guard against congestion; ``optima`` as of ``hedge_optima`` with the same coverage."""
     forecast, high, low = optima
+    most = tree.economics.value_of_lost_load * 0.5 * math.erfc(coverage / math.sqrt(2.0))
     signals = {}
     for dso, own in tree.distribution.items():
         limits = connection_limits(tree, dso)
         for child in own.children:
             above, below = (o.platform_price[child] - o.energy_price[dso] for o in (high, low))
-            price = forecast.energy_price[dso] + np.maximum(above, 0.0) + np.minimum(below, 0.0)
+            price = forecast.energy_price[dso] + np.clip(above, 0.0, most) + np.clip(below, -most, 0.0)
             charge = tree.design.network_charge.get(dso, 0.0)
             signals[child] = Signal(price, price, charge, *limits[child], forecast.exchange[child], deviation_price)
     return signals

@@ -29,8 +29,8 @@ from multiscale.coordination.prepared import PreparedDay, Tell, operate_signals,
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import BEYOND, connection_limits
 
-SIGNALS = ("price", "gap", "profile")
-"""Signals that come from one forecast; ``probabilistic`` and ``hedged`` come from several."""
+SIGNALS = ("price", "gap", "profile", "probabilistic", "hedged")
+"""What can be published; the last two come from several dispatches, the others from one."""
 
 
 def pricing(
@@ -72,15 +72,21 @@ class Publication:
     scenarios: int = 10
     coverage: float = 2.0
 
+    def __post_init__(self) -> None:
+        if self.signal not in SIGNALS:
+            raise ValueError(f"signal {self.signal!r} is unknown; there are {SIGNALS}")
+
     def signals(self, day: PreparedDay, errors: DayErrors) -> dict[str, Signal]:
         """Signals of a day under the parents' forecast of it, platform -> signal."""
         certain = errors.model.size == 0
         if self.signal == "probabilistic":
-            optima = [day.forecast] if certain else scenario_optima(errors.forecast(day.model), errors.model, self.scenarios)
-            return expected_signals(day.tree, optima, self.slope)
+            expected = [day.forecast] if certain else scenario_optima(errors.forecast(day.model), errors.model, self.scenarios)
+            return expected_signals(day.tree, expected, self.slope)
         if self.signal == "hedged":
-            hedge = (day.forecast,) * 3 if certain else hedge_optima(errors.forecast(day.model), errors.model, self.coverage)
-            return hedged_signals(day.tree, (hedge[0], hedge[1], hedge[2]), self.slope)
+            if certain:
+                return published_signals(day.tree, day.forecast, "profile", 0.0, self.slope)
+            optima = hedge_optima(errors.forecast(day.model), errors.model, self.coverage)
+            return hedged_signals(day.tree, optima, self.coverage, self.slope)
         forecast = day.forecast if certain else integrated_optimum(errors.forecast(day.model))
         return published_signals(day.tree, forecast, self.signal, self.gap, self.slope)
 
@@ -91,12 +97,10 @@ def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: fl
     Args:
         tree: programs of all nodes.
         forecast: operation the parents expect (integrated optimum with one participant per platform).
-        kind: one of SIGNALS.
+        kind: ``price``, ``gap`` or ``profile``.
         gap: import price less export price [EUR/kWh] under ``gap``.
         deviation_price: of leaving the planned exchange [EUR/kWh] under ``profile``.
     """
-    if kind not in SIGNALS:
-        raise ValueError(f"signal {kind!r} is unknown; there are {(*SIGNALS, 'probabilistic', 'hedged')}")
     half = gap / 2 if kind == "gap" else 0.0
     off = deviation_price if kind == "profile" else 0.0
     signals = {}

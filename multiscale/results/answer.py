@@ -150,6 +150,7 @@ def _missed(result: RunResult) -> float | None:
     return None if cost is None or bound is None else max(float(cost) - float(bound), 0.0)
 
 
+
 def _coordination_sentence(result: RunResult) -> str:
     """How near operation comes to perfect coordination; relative to what coordination is worth, for the cost itself may be near zero."""
     missed, worth = _missed(result), result.value("coordination.value")
