@@ -1,6 +1,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from multiscale.coordination.bidirectional import Options, Refusal
@@ -11,8 +12,10 @@ from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
 from multiscale.coordination.integrated import integrated_optimum
-from multiscale.operation import Design, operating_tree
-from multiscale.programs import ProgramError
+from multiscale.coordination.resolution import Resolution
+from multiscale.operation import Design, Transmission, dso_branch_program, operating_tree
+from multiscale.programs import Link, ProgramError, compose, solve
+from multiscale.timeline import Horizon
 from tests.coordination.tasks import kills_its_worker
 from tests.variants import changed
 
@@ -139,6 +142,34 @@ def test_a_checkpoint_of_another_tree_or_none_is_refused(alone, congested, tmp_p
     path.write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="cannot be read"):
         take_up(other, path)
+
+
+def test_quarter_hours_below_and_hours_above_agree_on_the_mean(system, economics):
+    """The reference: all levels as one program, in which each period of the TSO sees the mean of two periods below."""
+    fine, coarse = (Horizon((pd.Timestamp("2016-01-20"),), (366.0,), h) for h in (2.0, 4.0))
+    towns = changed(system, "devices", "p_kw", {f"{d} town": 9000.0 for d in system.at_level("dso")})
+    fleets = {p: towns.fleet(p, fine) for p in towns.at_level("platform")}
+    tree = operating_tree(towns, fine, economics, fleets, Design({}, dict.fromkeys(towns.at_level("dso"), 0.05)))
+    tree = dataclasses.replace(tree, transmission=Transmission(towns, coarse, economics))
+    negotiated = negotiation_of(tree, SerialEngine(), OPTIONS)
+    agreement = negotiated.run()
+    outcome = outcome_of(negotiated, agreement)
+    resolution = Resolution(fine, coarse)
+    below = {d: resolution.seen_from_above(dso_branch_program(tree, d).settle({"energy_price": 0.0})) for d in tree.distribution}
+    positions = negotiated.top.program().parameters["exchange"].positions
+    links = [Link(d, "exchange", positions[k]) for k, d in enumerate(tree.transmission.children)]
+    optimum = solve(compose("whole", negotiated.top.program(), below, links)).objective
+    assert agreement.bound <= optimum * (1 + 1e-9)
+    assert outcome.cost >= optimum * (1 - 1e-7)
+    assert outcome.cost == pytest.approx(optimum, rel=1e-4)
+    under, over = resolution.within(outcome.exchange["north"])
+    np.testing.assert_allclose(resolution.means(outcome.exchange["north"]) + over, outcome.exchange["north"].reshape(-1, 2).max(axis=1))
+    assert (under >= 0).all()
+
+
+def test_steps_that_do_not_fit_are_refused(winter):
+    with pytest.raises(ValueError, match=r"steps of 2 h below and 3 h above do not fit"):
+        Resolution(winter, dataclasses.replace(winter, step_hours=3.0))
 
 
 def test_an_unreliable_channel_between_tso_and_dsos_leaves_the_certificate_valid(congested, optimum):
