@@ -87,7 +87,9 @@ def platform_as_child(tree: OperatingTree, platform: str, dso: str) -> Parametri
     return tree.platforms[platform].settle(given | {"network_charge": tree.design.network_charge.get(dso, 0.0)})
 
 
-def negotiation_of(tree: OperatingTree, engine: Engine, options: Options, first: np.ndarray | None = None, inner: Options = INNER) -> TreeNegotiation:
+def negotiation_of(
+    tree: OperatingTree, engine: Engine, options: Options, first: np.ndarray | None = None, inner: Options = INNER
+) -> TreeNegotiation:
     """Set up the negotiation of a tree.
 
     Args:
@@ -119,7 +121,8 @@ def negotiation_of(tree: OperatingTree, engine: Engine, options: Options, first:
     expected = np.array([resolution.means(dso_reference(tree.system, d, tree.horizon, tree.fleets)) for d in dsos])
     parent, top = top_parent(tree.transmission, bands, expected)
     negotiation = Negotiation(parent, expected, options, first)
-    return TreeNegotiation(tree, top, negotiation, branches, EngineChildren(engine, platforms, hours), EngineChildren(engine, plain, resolution.above.hours_per_year))
+    crews = EngineChildren(engine, platforms, hours), EngineChildren(engine, plain, resolution.above.hours_per_year)
+    return TreeNegotiation(tree, top, negotiation, branches, *crews)
 
 
 def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str = "bidirectional") -> Outcome:

@@ -46,11 +46,12 @@ class Case:
         return solve(whole, method="ipm" if whole.columns.size > 20000 else "simplex").objective
 
 
-def family(kind: str, count: int, seed: int = 1, prosumers: int = 30) -> Case:
-    """A case of a family (``easy`` or ``hard``)."""
+def family(kind: str, count: int, seed: int = 1, prosumers: int = 30, day: int = 0) -> Case:
+    """A case of a family (``easy`` or ``hard``); on another day load and PV differ by about 15 % and all else stays."""
     hard = kind == "hard"
     rng = np.random.default_rng([seed, count, int(hard)])
-    made = [_child(f"child {i:03d}", rng, hard, prosumers) for i in range(count)]
+    weather = np.random.default_rng([seed, day]).normal(1.0, 0.15 if day else 0.0, (2, count, T)).clip(0.5, 1.5)
+    made = [_child(f"child {i:03d}", rng, hard, prosumers, weather[:, i]) for i in range(count)]
     children = {p.name: p for p, _, _ in made}
     expected = np.array([e for _, e, _ in made])
     bus = np.arange(count) % 6
@@ -58,11 +59,11 @@ def family(kind: str, count: int, seed: int = 1, prosumers: int = 30) -> Case:
     return Case(parent, children, {p.name: b for p, _, b in made}, expected, np.ones(T))
 
 
-def _child(name: str, rng: np.random.Generator, hard: bool, prosumers: int) -> tuple[ParametricProgram, np.ndarray, Band]:
+def _child(name: str, rng: np.random.Generator, hard: bool, prosumers: int, weather: np.ndarray) -> tuple[ParametricProgram, np.ndarray, Band]:
     n = prosumers
     shape = 0.5 + 0.25 * np.exp(-((HOUR - 8) ** 2) / 6) + 0.9 * np.exp(-((HOUR - 19) ** 2) / 8)
-    load = rng.lognormal(0.0, 0.4, n)[:, None] * shape * rng.normal(1.0, 0.1, (n, T)).clip(0.6, 1.4)
-    pv = np.where(rng.random(n) < 0.6, rng.uniform(2.0, 5.0, n), 0.0)[:, None] * np.maximum(np.sin((HOUR - 6) / 12 * np.pi), 0.0) * 0.35
+    load = rng.lognormal(0.0, 0.4, n)[:, None] * shape * rng.normal(1.0, 0.1, (n, T)).clip(0.6, 1.4) * weather[0]
+    pv = np.where(rng.random(n) < 0.6, rng.uniform(2.0, 5.0, n), 0.0)[:, None] * np.maximum(np.sin((HOUR - 6) / 12 * np.pi), 0.0) * 0.35 * weather[1]
     owns = rng.random(n) < (0.8 if hard else 0.5)
     energy = np.where(owns, rng.uniform(4.0, 10.0, n), 0.0) * (1.6 if hard else 1.0)
     power = energy * (0.4 if hard else rng.uniform(0.25, 0.6, n))

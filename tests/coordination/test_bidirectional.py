@@ -196,7 +196,7 @@ def test_a_child_may_say_the_same_twice():
 def test_a_second_day_starts_from_the_prices_of_the_first(cases):
     case, _ = cases("hard", 4)
     first = negotiation(case, gap=1e-3).run(local(case))
-    tomorrow = family("hard", 4, seed=2, prosumers=PROSUMERS)
+    tomorrow = family("hard", 4, seed=1, prosumers=PROSUMERS, day=1)
     cold = negotiation(tomorrow, gap=1e-3).run(local(tomorrow))
     lists = np.array(first.prices[-6:])
     warm = Negotiation(Parent(tomorrow.parent, tomorrow.hours, tomorrow.bands), tomorrow.expected, Options(gap=1e-3), lists).run(local(tomorrow))
