@@ -154,13 +154,14 @@ def _coordination_sentence(result: RunResult) -> str:
     missed, worth = _missed(result), result.value("coordination.value")
     if missed is None:
         return ""
+    how = "by negotiation" if result.value("coordination.mechanism") == "bidirectional" else "by published prices alone"
     if worth is not None and worth >= 0.5 and worth > missed:
         share = 1.0 - missed / float(worth)
         return (
-            f"Operated by published prices alone, the system reaches at least {percent(share)} of what perfect coordination could save against a "
+            f"Operated {how}, the system reaches at least {percent(share)} of what perfect coordination could save against a "
             f"flat tariff ({euros(worth, True)})."
         )
-    return f"Operated by published prices alone, the system costs at most {euros(missed, True)} more than under perfect coordination."
+    return f"Operated {how}, the system costs at most {euros(missed, True)} more than under perfect coordination."
 
 
 def _checks(result: RunResult) -> list[Fact]:

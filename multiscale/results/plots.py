@@ -121,6 +121,26 @@ def exchange_figure(result: RunResult) -> str | None:
         )
 
 
+def convergence_figure(result: RunResult) -> str | None:
+    """Gap between cost and proven bound of a negotiation after every step, for each representative day."""
+    data = result.dataset
+    if data is None or not has(data, "negotiated_cost", "negotiated_bound"):
+        return None
+    cost, bound = data.negotiated_cost.values, data.negotiated_bound.values
+    with figure_style():
+        figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
+        ax = figure.subplots()
+        for k, day in enumerate(data.representative_day.values.astype(str).tolist()):
+            gap = 100 * np.maximum((cost[k] - bound[k]) / np.maximum(np.abs(cost[k]), 1.0), 1e-9)
+            label = f"{day} ({k + 1})" if (data.representative_day.values == day).sum() > 1 else day
+            ax.semilogy(data.step.values, gap, color=COLOURS[k % len(COLOURS)], marker="os^"[k % 3], markersize=4, label=label)
+        ax.set_xlabel("step")
+        ax.set_ylabel("gap [% of cost]")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        _legend_below(figure, ax, 3)
+        return svg(figure, "Gap between the cost agreed on and the proven bound after every step of the negotiation")
+
+
 def duration_figure(result: RunResult, count: int = 6) -> str | None:
     """Loading duration curves of the reinforced branches, or of the most loaded ones if nothing is built."""
     data = result.dataset

@@ -15,6 +15,7 @@ from multiscale import __version__
 from multiscale.results import maps, plots, tables
 from multiscale.results.answer import STATUS_WORDS, answer, headline, reinforcements
 from multiscale.results.assumptions import assumptions_table
+from multiscale.results.dataset import has
 from multiscale.results.provenance import file_hash
 from multiscale.results.run_result import RunFolderError, RunResult
 from multiscale.results.tables import Table
@@ -111,6 +112,7 @@ def _sections(result: RunResult) -> list[Section]:
         made = _safely(make, result, of)
         return Block(table=made) if made is not None else Block(missing=f"No table of {of}: the result does not hold the data for it.")
 
+    negotiated = has(result.dataset, "negotiated_cost")
     return [
         Section(
             "plan",
@@ -142,10 +144,12 @@ def _sections(result: RunResult) -> list[Section]:
         ),
         Section(
             "operation",
-            "Operation: published prices and the answers to them",
-            "Each level publishes prices to the level below once; nothing comes back. The integrated optimum, one program over all levels, "
-            "is the reference.",
+            "Operation: prices and the answers to them",
+            ("Levels exchange prices and profiles until cost and proven bound meet. " if negotiated else "")
+            + ("" if negotiated else "Each level publishes prices to the level below once; nothing comes back. ")
+            + "The integrated optimum, one program over all levels, is the reference.",
             [
+                *([figure("Convergence of the negotiation.", plots.convergence_figure, "convergence")] if negotiated else []),
                 figure("Published prices. Solid: import; dashed: export.", plots.price_figure, "prices"),
                 figure("Power drawn from the level above (negative: fed back).", plots.exchange_figure, "exchanges"),
                 tabled(tables.mechanisms_table, "mechanisms"),

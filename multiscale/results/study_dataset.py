@@ -25,6 +25,7 @@ def study_dataset(answer: StudyAnswer) -> xr.Dataset:
         _prosumers(answer),
         _energy(answer),
         _mechanisms(answer),
+        _convergence(answer),
         _aggregation(answer),
     ]
     return xr.merge(parts, join="outer", compat="no_conflicts")
@@ -213,6 +214,26 @@ def _mechanisms(answer: StudyAnswer) -> xr.Dataset:
             "bound": _named((), np.array(bound), "EUR/a", "proven lower bound on the cost of operation"),
         },
         coords={"mechanism": names},
+    )
+
+
+def _convergence(answer: StudyAnswer) -> xr.Dataset:
+    """Cost and bound of a negotiation after every step of every day; empty for mechanisms without one."""
+    histories = [outcome.history for outcome in answer.plan.outcomes]
+    steps = max(len(h) for h in histories)
+    if not steps:
+        return xr.Dataset()
+    cost, bound = np.full((len(histories), steps), np.nan), np.full((len(histories), steps), np.nan)
+    for k, history in enumerate(histories):
+        cost[k, : len(history)] = [s.cost if np.isfinite(s.cost) else np.nan for s in history]
+        bound[k, : len(history)] = [s.bound if np.isfinite(s.bound) else np.nan for s in history]
+    horizon, dims = answer.case.horizon, ("representative_day", "step")
+    return xr.Dataset(
+        {
+            "negotiated_cost": _named(dims, cost, "EUR/a", "cost of the best agreement after the step"),
+            "negotiated_bound": _named(dims, bound, "EUR/a", "proven lower bound after the step"),
+        },
+        coords={"representative_day": list(horizon.names or (str(d.date()) for d in horizon.days)), "step": np.arange(1, steps + 1)},
     )
 
 

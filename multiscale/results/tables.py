@@ -265,7 +265,12 @@ def mechanisms_table(result: RunResult) -> Table | None:
     )
 
 
-_MECHANISMS = {"integrated": "integrated optimum", "pricing": "published prices", "flat": "flat tariff: no coordination"}
+_MECHANISMS = {
+    "integrated": "integrated optimum",
+    "pricing": "published prices",
+    "bidirectional": "negotiation",
+    "flat": "flat tariff: no coordination",
+}
 
 
 def certificates_table(result: RunResult) -> Table | None:
