@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from multiscale.results.answer import reinforcements
 from multiscale.results.dataset import has
@@ -136,7 +137,7 @@ def convergence_figure(result: RunResult) -> str | None:
             ax.semilogy(data.step.values, gap, color=COLOURS[k % len(COLOURS)], marker="os^"[k % 3], markersize=4, label=label)
         ax.set_xlabel("step")
         ax.set_ylabel("gap [% of cost]")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         _legend_below(figure, ax, 3)
         return svg(figure, "Gap between the cost agreed on and the proven bound after every step of the negotiation")
 

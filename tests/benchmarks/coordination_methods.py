@@ -1,7 +1,7 @@
 """Compare the methods of negotiation: rounds to a certified gap, computing time, messages.
 
     python -m tests.benchmarks.coordination_methods                          synthetic families, all methods
-    python -m tests.benchmarks.coordination_methods --more                   further seeds, the chosen method, late answers, second day
+    python -m tests.benchmarks.coordination_methods --more 2 3 4             further seeds, the chosen method, late answers, second day
     python -m tests.benchmarks.coordination_methods --simbench hard 1 2 4 8 16 28     SimBench with so many DSOs, gap after every round
 """
 
@@ -91,13 +91,13 @@ def line(name: str, case: Case, found: tuple[Agreement, float, float], optimum: 
     return f"| {name} | {' / '.join(rounds)} | {share:.1f} % | {below:.1f} | {total - below:.1f} | {at.messages:,} | {kept} |"
 
 
-def synthetic(more: bool) -> None:
+def synthetic(seeds: list[int]) -> None:
     """The families."""
     head = "| case | steps to 1 % / 0.1 % / 0.01 % | gap at 0.1 % as share of the value of coordination "
     say(head + "| children CPU s | parent CPU s | messages | certificate valid |")
     say("|---|---|---|---|---|---|---|")
-    seeds, counts = ((2, 3, 4), (4, 28)) if more else ((1,), (4, 12, 28))
-    cases = [(kind, count, seed) for seed in seeds for kind in ("easy", "hard") for count in counts]
+    more = bool(seeds)
+    cases = [(kind, count, seed) for seed in seeds or [1] for kind in ("easy", "hard") for count in ((4, 12) if more else (4, 12, 28))]
     for kind, count, seed in cases:
         case = family(kind, count, seed)
         optimum, flat = case.integrated(), flat_cost(case)
@@ -105,7 +105,7 @@ def synthetic(more: bool) -> None:
         for method in ("hybrid",) if more else ("columns", "level", "admm", "hybrid"):
             found = negotiated(case, method)
             say(line(f"{name}, {method}", case, found, optimum, flat))
-        if more and count == 4:
+        if more:
             say(line(f"{name}, hybrid, late and lost answers, to 0.1 %", case, negotiated(case, "hybrid", channel=seed), optimum, flat))
             tomorrow = family(kind, count, seed, day=1)
             lists = np.array(found[0].prices[-16:])
@@ -131,7 +131,7 @@ def simbench(kind: str, counts: list[int]) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--more", action="store_true")
+    parser.add_argument("--more", nargs="*", type=int, default=None, metavar="seed")
     parser.add_argument("--simbench", nargs="+", default=None, metavar=("kind", "count"))
     given = parser.parse_args()
     if given.simbench:
@@ -139,7 +139,7 @@ def main() -> None:
         say("|---|---|---|---|---|---|---|")
         simbench(given.simbench[0], [int(n) for n in given.simbench[1:]] or [1, 2, 4, 8, 16, 28])
     else:
-        synthetic(given.more)
+        synthetic([] if given.more is None else given.more or [2, 3, 4])
 
 
 if __name__ == "__main__":
