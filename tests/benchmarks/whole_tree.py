@@ -70,7 +70,7 @@ def main() -> None:
     meter, started = Meter(), time.perf_counter()
 
     def say(text: str) -> None:
-        print(f"{time.perf_counter() - started:7.1f} s  {text}; {meter}", flush=True)
+        print(f"{time.perf_counter() - started:7.1f} s  {text}; {meter} (driver {time.process_time():.0f} s)", flush=True)
 
     system = study_system("simbench", code=CODE, growth=GROWN if given.grown else None, dsos=given.dsos or "all")
     tree = tree_of(system, Economics(), one_day(given.date, given.step), aggregated=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multiscale.coordination.bidirectional import Options, Refusal
+from multiscale.coordination.bidirectional import Negotiation, Options, Refusal
 from multiscale.coordination.channel import Channel
 from multiscale.coordination.checkpoint import CheckpointError, keep, take_up
 from multiscale.coordination.crew import EngineChildren
@@ -12,10 +12,12 @@ from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
 from multiscale.coordination.integrated import integrated_optimum
+from multiscale.coordination.parent import Parent
 from multiscale.coordination.resolution import Resolution
 from multiscale.operation import Design, Transmission, dso_branch_program, operating_tree
 from multiscale.programs import Link, ProgramError, compose, solve
 from multiscale.timeline import Horizon
+from tests.coordination.families import family
 from tests.coordination.tasks import kills_its_worker
 from tests.variants import changed
 
@@ -198,6 +200,19 @@ def test_a_platform_that_cannot_answer_is_left_out_and_named(congested):
     with pytest.raises(ProgramError, match=r"left out .*'north 2': 'is out of order'"):
         outcome_of(negotiated, agreement)
     assert agreement.gap <= OPTIONS.gap
+
+
+def test_a_platform_that_is_infeasible_on_its_own_is_named_with_the_conflict():
+    case = family("easy", 2, prosumers=2)
+    name, program = next(iter(case.children.items()))
+    due = program.rows["due"].positions
+    broken = dataclasses.replace(program, b0=np.where(np.arange(program.rows.size) == due[0], 1e6, program.b0))
+    crew = EngineChildren(SerialEngine(), case.children | {name: broken}, case.hours)
+    agreement = Negotiation(Parent(case.parent, case.hours, case.bands), case.expected, Options(gap=1e-2)).run(crew)
+    assert agreement.status == "partial"
+    assert list(agreement.excluded) == [name]
+    assert "infeasible" in agreement.excluded[name]
+    assert "due" in agreement.excluded[name]
 
 
 def test_a_study_day_carries_the_mechanism_beside_the_references(system, winter, economics, fleets):
