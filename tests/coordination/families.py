@@ -46,8 +46,8 @@ class Case:
         return solve(whole, method="ipm" if whole.columns.size > 20000 else "simplex").objective
 
 
-def family(kind: str, count: int, seed: int = 1, prosumers: int = 30, day: int = 0) -> Case:
-    """A case of a family (``easy`` or ``hard``); on another day load and PV differ by about 15 % and all else stays."""
+def family(kind: str, count: int, seed: int = 1, prosumers: int = 30, day: int = 0, steps: int = 5) -> Case:
+    """A case of a family (``easy`` or ``hard``); on another day load and PV differ by about 15 % and all else stays; ``steps`` of cost per generator."""
     hard = kind == "hard"
     rng = np.random.default_rng([seed, count, int(hard)])
     weather = np.random.default_rng([seed, day]).normal(1.0, 0.15 if day else 0.0, (2, count, T)).clip(0.5, 1.5)
@@ -55,7 +55,7 @@ def family(kind: str, count: int, seed: int = 1, prosumers: int = 30, day: int =
     children = {p.name: p for p, _, _ in made}
     expected = np.array([e for _, e, _ in made])
     bus = np.arange(count) % 6
-    parent = _parent(rng, list(children), bus, expected, hard)
+    parent = _parent(rng, list(children), bus, expected, hard, steps)
     return Case(parent, children, {p.name: b for p, _, b in made}, expected, np.ones(T))
 
 
@@ -102,7 +102,7 @@ def _child(name: str, rng: np.random.Generator, hard: bool, prosumers: int, weat
     return builder.build(), reference, band
 
 
-def _parent(rng: np.random.Generator, names: list[str], bus: np.ndarray, expected: np.ndarray, hard: bool) -> ParametricProgram:
+def _parent(rng: np.random.Generator, names: list[str], bus: np.ndarray, expected: np.ndarray, hard: bool, steps: int) -> ParametricProgram:
     total = expected.sum(axis=0)
     own_total = total.mean() / (0.5 if hard else 0.4)
     share = rng.dirichlet(np.full(6, 4.0))
@@ -111,8 +111,8 @@ def _parent(rng: np.random.Generator, names: list[str], bus: np.ndarray, expecte
     for b in rng.choice(6, 3, replace=False):
         wind[b] = rng.uniform(0.05, 0.15) * own_total * np.clip(0.6 + 0.4 * np.sin(HOUR / 24 * 2 * np.pi + rng.uniform(0, 6)), 0, 1)
     peak = (own.sum(axis=0) + total).max()
-    blocks = np.sort(rng.uniform(0.015, 0.12, (12, 5)), axis=1)
-    size = peak * 2.2 * rng.dirichlet(np.full(12, 5.0))[:, None] / 5.0
+    blocks = np.sort(rng.uniform(0.015, 0.12, (12, steps)), axis=1)
+    size = peak * 2.2 * rng.dirichlet(np.full(12, 5.0))[:, None] / steps
     at = np.arange(12) % 6
     susceptance = rng.uniform(0.5, 1.5, len(LINES))
     incidence = np.zeros((len(LINES), 6))
@@ -128,7 +128,7 @@ def _parent(rng: np.random.Generator, names: list[str], bus: np.ndarray, expecte
         builder = ProgramBuilder("parent")
         period, buses = {"period": HOUR}, {"bus": np.arange(6), "period": HOUR}
         exchange = builder.add_parameters("exchange", {"node": np.array(names), **period}, unit="kW")
-        axes = {"generator": np.arange(12), "block": np.arange(5), **period}
+        axes = {"generator": np.arange(12), "block": np.arange(steps), **period}
         output = builder.add_columns("output", axes, unit="kW", upper=size[:, :, None], cost=blocks[:, :, None])
         used = builder.add_columns("wind", buses, unit="kW", upper=wind)
         shed = builder.add_columns("shed", buses, unit="kW", cost=3.0)
