@@ -47,7 +47,10 @@ class Case:
 
 
 def family(kind: str, count: int, seed: int = 1, prosumers: int = 30, day: int = 0, steps: int = 5) -> Case:
-    """A case of a family (``easy`` or ``hard``); on another day load and PV differ by about 15 % and all else stays; ``steps`` of cost per generator."""
+    """A case of a family (``easy`` or ``hard``); generators have so many ``steps`` of cost.
+
+    On another day load and PV differ by about 15 % and all else stays.
+    """
     hard = kind == "hard"
     rng = np.random.default_rng([seed, count, int(hard)])
     weather = np.random.default_rng([seed, day]).normal(1.0, 0.15 if day else 0.0, (2, count, T)).clip(0.5, 1.5)
