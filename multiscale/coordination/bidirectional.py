@@ -365,7 +365,9 @@ class Negotiation:
         assert state.point is not None
         before = state.plan
         if before is None:
-            before = state.point.exchange
+            # The first target starts from the best that is known: with several price lists asked at once, that is not the last of them.
+            assert state.centre is not None
+            before, state.near, state.beside = state.point.exchange, state.point.exchange.copy(), state.centre
             state.slope = self.options.slope * float(np.abs(state.beside).mean()) / max(float(np.abs(state.near).mean()), 1e-6)
         relaxed = 1.6 * state.near - 0.6 * before
         plan = parent.balanced(relaxed, state.beside, state.slope, state.point)

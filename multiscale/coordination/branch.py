@@ -15,6 +15,7 @@ import numpy as np
 from multiscale.coordination.bidirectional import Children, Negotiation, Options, Refusal
 from multiscale.coordination.parent import Parent
 from multiscale.coordination.request import Reply, Request
+from multiscale.coordination.resolution import Resolution
 from multiscale.operation import DistributionProgram
 
 Arrivals = Iterable[tuple[str, Reply | Refusal]]
@@ -29,11 +30,12 @@ class Branch:
         own: the DSO's program.
         expected: exchange expected of the platforms [kW], (platform, period).
         options: of the negotiations below.
+        resolution: its periods and the TSO's.
     """
 
-    def __init__(self, parent: Parent, own: DistributionProgram, expected: np.ndarray, options: Options) -> None:
-        self.parent = parent
-        self.seen = own.program.outputs["exchange"].matrix
+    def __init__(self, parent: Parent, own: DistributionProgram, expected: np.ndarray, options: Options, resolution: Resolution) -> None:
+        self.parent, self.resolution = parent, resolution
+        self.seen = resolution.seen_from_above(own.program).outputs["exchange"].matrix
         parent.under(np.zeros(len(parent.hours)))
         self.negotiation = Negotiation(parent, expected, options)
         self.plans: dict[tuple[int, int], np.ndarray] = {}
@@ -44,20 +46,20 @@ class Branch:
         values, costs, profiles, left_out = [], [], [], len(negotiation.state.excluded)
         negotiation.options = replace(negotiation.options, target=request.tolerance / (1 + len(request.prices)))
         for price in request.prices:
-            negotiation.restart(price)
+            negotiation.restart(self.resolution.repeated(price))
             while not negotiation.finished:
                 arrived = yield negotiation.requests()
                 negotiation.take(arrived, 0.0)
             agreement = negotiation.agreement()
             profile = self.seen @ agreement.point.x
             values.append(agreement.bound)
-            costs.append(agreement.point.cost - float(parent.hours * price @ profile))
+            costs.append(agreement.point.cost - float(self.resolution.above.hours_per_year * price @ profile))
             profiles.append(profile)
             self.plans[request.number, len(profiles) - 1] = agreement.point.exchange
         if request.target is not None:
             assert request.target_price is not None
             parent.under(np.zeros(len(parent.hours)))
-            near = parent.mix_near(request.target_price, request.target, request.slope, self.seen)
+            near = parent.mix_near(request.target_price, request.target, request.slope, self.seen, self.resolution.above.hours_per_year)
             if near is not None:
                 costs.append(near[0])
                 profiles.append(near[1])
@@ -73,7 +75,7 @@ class Branch:
 
     def platform_price(self, price: np.ndarray) -> np.ndarray:
         """Nodal prices at the platforms [EUR/kWh], (platform, period), at a price from above."""
-        self.parent.under(price)
+        self.parent.under(self.resolution.repeated(price))
         return self.parent.best_mix().price
 
 

@@ -105,13 +105,13 @@ class ProgramChild:
         x = np.clip(found[0][:n] * power, program.lower, program.upper)
         return float(program.c0 @ x) + program.d0, self.exchange @ x
 
-    def settle(self, profile: np.ndarray, price: np.ndarray) -> Settled:
-        """The child's cheapest way to keep an agreed profile [kW]; it may leave it by 1e-6 of its size, which covers rounding.
+    def settle(self, profile: np.ndarray, price: np.ndarray, room: float = 0.0) -> Settled:
+        """The child's cheapest way to keep an agreed profile [kW]; it may leave it by 1e-6 of its size, which covers rounding, and ``room`` [kW].
 
         The price [EUR/kWh] moves no schedule; it enters the duals, which are prices inside the platform.
         """
         program, t = self.program, len(self.hours)
-        slack = 1e-6 * (1.0 + np.abs(profile).max())
+        slack = room + 1e-6 * (1.0 + np.abs(profile).max())
         m = program.rows.size
         axes = {"period": np.arange(t)}
         rows = Index((*program.rows.blocks, Block("agreed_most", axes, "kW", m), Block("agreed_least", axes, "kW", m + t)))

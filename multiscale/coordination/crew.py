@@ -22,7 +22,8 @@ from multiscale.coordination.request import Reply, Request
 from multiscale.programs import ParametricProgram, ProgramError
 
 _CACHE: OrderedDict[str, ProgramChild] = OrderedDict()
-_LARGEST_CACHE = 1000
+_LARGEST_CACHE = 500
+"""Programs a worker keeps compiled: those of all platforms of a large tree, and not those of many days."""
 
 
 def _child(key: str, program: bytes | None) -> ProgramChild | None:
@@ -49,8 +50,8 @@ def answer_child(key: str, program: bytes | None, request: Request, reference: n
 
 
 def settle_child(key: str, program: bytes | None, profile: np.ndarray, price: np.ndarray) -> Settled | None:
-    """Task of a worker: the cheapest way to keep an agreed profile; None where the program is not known here."""
-    child = _child(key, program)
+    """Task of a worker: the cheapest way to keep an agreed profile; None where the program is not known here. Done once, so nothing is kept."""
+    child = _CACHE.get(key) or (None if program is None else pickle.loads(program))
     return None if child is None else child.settle(profile, price)
 
 

@@ -18,8 +18,10 @@ from multiscale.coordination.outcome import Outcome, transmission_cost
 from multiscale.coordination.parent import Parent
 from multiscale.coordination.prepared import PreparedDay, Tell, silent
 from multiscale.coordination.request import Band
+from multiscale.coordination.resolution import Resolution
 from multiscale.coordination.top import TopProgram, top_parent
-from multiscale.operation import OperatingTree
+from multiscale.operation import OperatingTree, platform_program
+from multiscale.operation.fleet_reduction import reduced_fleet
 from multiscale.operation.tree import BEYOND, dso_reference, exchange_bounds, reference_exchange
 from multiscale.programs import ParametricProgram, ProgramError
 
@@ -82,21 +84,42 @@ class TreeNegotiation:
 
 def platform_as_child(tree: OperatingTree, platform: str, dso: str) -> ParametricProgram:
     """A platform's program with energy at the boundary free, the DSO's charge in force and nothing agreed."""
+    return _settled(tree.platforms[platform], tree, dso)
+
+
+def reduced_platform(tree: OperatingTree, platform: str, dso: str) -> ParametricProgram:
+    """The same with fewer participants, where nothing in the platform's network can bind and its prosumers trade in a pool; else as it is.
+
+    Same optimum and same exchange at every price, a fifth of the columns: see ``reduced_fleet``.
+    """
+    program = tree.platforms[platform]
+    limited = any(block.name.startswith(("rating_", "voltage_")) for block in program.rows)
+    pooled = program.C[program.columns["import"].positions][:, program.parameters["import_price"].positions].nnz > 0
+    fleet = tree.fleets[platform]
+    if limited or not pooled or fleet.size == 1:
+        return platform_as_child(tree, platform, dso)
+    return _settled(platform_program(reduced_fleet(fleet), tree.economics), tree, dso)
+
+
+def _settled(program: ParametricProgram, tree: OperatingTree, dso: str) -> ParametricProgram:
     free = np.zeros(tree.horizon.periods)
     given = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND, "planned": free, "deviation_price": 0.0}
-    return tree.platforms[platform].settle(given | {"network_charge": tree.design.network_charge.get(dso, 0.0)})
+    return program.settle(given | {"network_charge": tree.design.network_charge.get(dso, 0.0)})
 
 
-def negotiation_of(tree: OperatingTree, engine: Engine, options: Options, first: np.ndarray | None = None, inner: Options = INNER) -> TreeNegotiation:
+def negotiation_of(
+    tree: OperatingTree, engine: Engine, options: Options, first: np.ndarray | None = None, inner: Options = INNER
+) -> TreeNegotiation:
     """Set up the negotiation of a tree.
 
     Args:
-        tree: programs of all nodes.
+        tree: programs of all nodes; the TSO's periods may be longer than those below.
         engine: where platforms (and DSOs without any) compute their answers.
         options: of the TSO with its DSOs.
         first: price lists to begin with [EUR/kWh], (list, DSO, period), such as yesterday's.
         inner: of the DSOs with their platforms.
     """
+    resolution = Resolution(tree.horizon, tree.transmission.horizon)
     hours, dsos = tree.horizon.hours_per_year, tree.transmission.children
     bands: dict[str, Band] = {}
     branches: dict[str, Branch] = {}
@@ -105,19 +128,21 @@ def negotiation_of(tree: OperatingTree, engine: Engine, options: Options, first:
     for dso in dsos:
         own = tree.distribution[dso]
         program = own.program.settle({"built": tree.design.choice(own.options)})
-        bands[dso] = band_of(-program.columns.array("export", program.upper).values, program.columns.array("import", program.upper).values)
+        most = {name: resolution.means(program.columns.array(name, program.upper).values) for name in ("import", "export")}
+        bands[dso] = band_of(-most["export"], most["import"])
         if not own.children:
-            plain[dso] = program.settle({"energy_price": 0.0})
+            plain[dso] = resolution.seen_from_above(program.settle({"energy_price": 0.0}))
             continue
         below = {c: band_of(*exchange_bounds(tree.fleets[c])) for c in own.children}
         expected = np.array([reference_exchange(tree.fleets[c]) for c in own.children])
         expected = np.clip(expected, [below[c].low for c in own.children], [below[c].high for c in own.children])
-        branches[dso] = Branch(Parent(program, hours, below), own, expected, inner)
-        platforms |= {c: platform_as_child(tree, c, dso) for c in own.children}
-    expected = np.array([dso_reference(tree.system, d, tree.horizon, tree.fleets) for d in dsos])
+        branches[dso] = Branch(Parent(program, hours, below), own, expected, inner, resolution)
+        platforms |= {c: reduced_platform(tree, c, dso) for c in own.children}
+    expected = np.array([resolution.means(dso_reference(tree.system, d, tree.horizon, tree.fleets)) for d in dsos])
     parent, top = top_parent(tree.transmission, bands, expected)
     negotiation = Negotiation(parent, expected, options, first)
-    return TreeNegotiation(tree, top, negotiation, branches, EngineChildren(engine, platforms, hours), EngineChildren(engine, plain, hours))
+    crews = EngineChildren(engine, platforms, hours), EngineChildren(engine, plain, resolution.above.hours_per_year)
+    return TreeNegotiation(tree, top, negotiation, branches, *crews)
 
 
 def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str = "bidirectional") -> Outcome:
@@ -132,7 +157,8 @@ def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str
         raise ProgramError(f"the operation of nodes left out of the negotiation is not known: {dict(agreement.excluded)}")
     tree, point, top = negotiated.tree, agreement.point, negotiated.negotiation.parent
     flows: dict[str, np.ndarray] = {}
-    energy_price = {d: point.price[k] for k, d in enumerate(top.names)}
+    resolution = Resolution(tree.horizon, tree.transmission.horizon)
+    energy_price = {d: resolution.repeated(point.price[k]) for k, d in enumerate(top.names)}
     platform_price: dict[str, np.ndarray] = {}
     for k, dso in enumerate(top.names):
         flows[dso] = point.exchange[k]
@@ -142,16 +168,26 @@ def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str
             price = branch.platform_price(point.price[k])
             for c, child in enumerate(branch.parent.names):
                 flows[child], platform_price[child] = shared[c], price[c]
-    settled = negotiated.platforms.settle({c: (flows[c], platform_price[c]) for c in negotiated.platforms.programs})
+    # Answers came from reduced fleets; what is operated is every prosumer behind its own network.
+    above = {c: d for d, own in tree.distribution.items() for c in own.children}
+    whole = {c: platform_as_child(tree, c, above[c]) for c in negotiated.platforms.programs}
+    crew = EngineChildren(negotiated.platforms.engine, whole, tree.horizon.hours_per_year)
+    settled = crew.settle({c: (flows[c], platform_price[c]) for c in whole})
+    top_price = dict(zip(top.names, point.price, strict=True))
     cost, distribution_x = sum(s.cost for s in settled.values()), {}
     for dso, own in tree.distribution.items():
+        # What follows is computed from what each level really draws, so that the cost is that of a feasible operation to the last digit.
+        agreed = np.array([flows[c] for c in own.children]).reshape(len(own.children), tree.horizon.periods)
+        flows |= {c: tree.platforms[c].outputs["exchange"].matrix @ settled[c].x for c in own.children}
         drawn = np.array([flows[c] for c in own.children]).reshape(len(own.children), tree.horizon.periods)
+        room = float(np.abs(drawn - agreed).sum(axis=0).max(initial=0.0))
         given = {"energy_price": 0.0, "exchange": drawn, "built": tree.design.choice(own.options)}
-        kept = ProgramChild(own.program.settle(given), tree.horizon.hours_per_year).settle(flows[dso], energy_price[dso])
+        program = resolution.seen_from_above(own.program.settle(given))
+        kept = ProgramChild(program, resolution.above.hours_per_year).settle(flows[dso], top_price[dso], room)
         distribution_x[dso] = kept.x
         flows[dso] = own.program.outputs["exchange"].matrix @ kept.x
         cost += kept.cost
-    dispatch = tree.transmission.dispatch(np.array([flows[d] for d in top.names]))
+    dispatch = tree.transmission.dispatch(np.array([resolution.means(flows[d]) for d in top.names]))
     supply = transmission_cost(tree, dispatch)
     x, y = {c: s.x for c, s in settled.items()}, {c: s.y for c, s in settled.items()}
     rounds = agreement.history[-1].round

@@ -334,7 +334,9 @@ class Parent:
         found = solve_quadratic(quadratic, linear, matrix, model.rhs / model.power, self.program.equality, low, high)
         return None if found is None else found[0][n : n + size].reshape(target.shape) * model.power
 
-    def mix_near(self, price: np.ndarray, target: np.ndarray, slope: float, seen: sparse.csr_matrix) -> tuple[float, np.ndarray, np.ndarray] | None:
+    def mix_near(
+        self, price: np.ndarray, target: np.ndarray, slope: float, seen: sparse.csr_matrix, hours: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray] | None:
         """The mix that keeps what the parent itself draws near a target: cost without the price, profile, and what the children draw.
 
         None where none was found.
@@ -342,8 +344,9 @@ class Parent:
         min  c'x + f'w + h price'(seen x) + slope/2 h |seen x - target|^2    over the parent's program with its offers
         """
         program, model = self.program, self._step_model(None, price)
-        n, k, t = len(model.columns), len(model.offer_cost), len(self.hours)
-        h = self.hours / self.hours.mean()
+        n, k, t = len(model.columns), len(model.offer_cost), len(target)
+        # The model's money is that of this parent's hours; the target's periods may be longer.
+        h = hours / self.hours.mean()
         bend = slope * model.power / model.price_unit
         shares = sparse.csr_matrix((np.ones(k), (model.owner, np.arange(k))), shape=(len(self.names), k))
         matrix = sparse.bmat([[model.matrix, -model.offers, None], [None, shares, None], [seen, None, -sparse.identity(t)]], format="csr")
@@ -359,7 +362,7 @@ class Parent:
         offered = np.array([y for c in self.names for y in self.profiles[c]])
         x = np.clip(found[0][:n] * model.power, program.lower, program.upper)
         cost = float(self._own_costs() @ x) + self.constant + float(found[0][n : n + k] @ model.offer_cost) * model.coin
-        exchange = np.zeros((len(self.names), t))
+        exchange = np.zeros((len(self.names), len(self.hours)))
         np.add.at(exchange, model.owner, found[0][n : n + k, None] * offered)
         return cost, seen @ x, exchange
 

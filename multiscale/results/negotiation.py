@@ -23,7 +23,7 @@ def convergence_figure(result: RunResult) -> str | None:
         figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
         axes = figure.subplots(2, len(days), sharex="col", squeeze=False)
         for k, day in enumerate(days):
-            told = data.sel(representative_day=day)
+            told = data.isel(representative_day=k)
             cost, bound = told.negotiation_cost.values, told.negotiation_bound.values
             there = np.isfinite(cost)
             step = told.negotiation_step.values[there]

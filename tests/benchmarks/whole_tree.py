@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import threading
 import time
@@ -19,6 +20,7 @@ from multiscale.coordination.bidirectional import Options
 from multiscale.coordination.checkpoint import keep, take_up
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
+from multiscale.operation import Transmission
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, Growth
 from tests.benchmarks.coordination_cases import CODE, one_day, tree_of
@@ -62,15 +64,19 @@ def main() -> None:
     parser.add_argument("--method", default="hybrid")
     parser.add_argument("--grown", action="store_true")
     parser.add_argument("--dsos", nargs="*", default=None)
+    parser.add_argument("--negotiate-only", action="store_true", help="leave out the schedules of all prosumers")
     parser.add_argument("--checkpoint", type=Path, default=None)
     given = parser.parse_args()
     meter, started = Meter(), time.perf_counter()
 
     def say(text: str) -> None:
-        print(f"{time.perf_counter() - started:7.1f} s  {text}; {meter}", flush=True)
+        print(f"{time.perf_counter() - started:7.1f} s  {text}; {meter} (driver {time.process_time():.0f} s)", flush=True)
 
     system = study_system("simbench", code=CODE, growth=GROWN if given.grown else None, dsos=given.dsos or "all")
     tree = tree_of(system, Economics(), one_day(given.date, given.step), aggregated=False)
+    if given.step < 1.0:
+        hours = one_day(given.date)
+        tree = dataclasses.replace(tree, transmission=Transmission(system.restricted(hours), hours, tree.economics))
     people = sum(f.size for f in tree.fleets.values())
     say(f"built: {len(tree.distribution)} DSOs, {len(tree.platforms)} platforms, {people:,} prosumers, {tree.horizon.periods} periods")
     with SerialEngine() if given.workers == 0 else DaskEngine(given.workers, given.address) as engine:
@@ -84,6 +90,8 @@ def main() -> None:
             lambda _: keep(negotiated, given.checkpoint) if given.checkpoint is not None else None,
         )
         say(f"{agreement.status} in {time.perf_counter() - begun:.1f} s")
+        if given.negotiate_only:
+            return
         outcome = outcome_of(negotiated, agreement)
         below = sum(b.negotiation.state.cost - b.negotiation.state.bound for b in negotiated.branches.values())
         say(

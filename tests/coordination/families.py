@@ -46,23 +46,27 @@ class Case:
         return solve(whole, method="ipm" if whole.columns.size > 20000 else "simplex").objective
 
 
-def family(kind: str, count: int, seed: int = 1, prosumers: int = 30) -> Case:
-    """A case of a family (``easy`` or ``hard``)."""
+def family(kind: str, count: int, seed: int = 1, prosumers: int = 30, day: int = 0, steps: int = 5) -> Case:
+    """A case of a family (``easy`` or ``hard``); generators have so many ``steps`` of cost.
+
+    On another day load and PV differ by about 15 % and all else stays.
+    """
     hard = kind == "hard"
     rng = np.random.default_rng([seed, count, int(hard)])
-    made = [_child(f"child {i:03d}", rng, hard, prosumers) for i in range(count)]
+    weather = np.random.default_rng([seed, day]).normal(1.0, 0.15 if day else 0.0, (2, count, T)).clip(0.5, 1.5)
+    made = [_child(f"child {i:03d}", rng, hard, prosumers, weather[:, i]) for i in range(count)]
     children = {p.name: p for p, _, _ in made}
     expected = np.array([e for _, e, _ in made])
     bus = np.arange(count) % 6
-    parent = _parent(rng, list(children), bus, expected, hard)
+    parent = _parent(rng, list(children), bus, expected, hard, steps)
     return Case(parent, children, {p.name: b for p, _, b in made}, expected, np.ones(T))
 
 
-def _child(name: str, rng: np.random.Generator, hard: bool, prosumers: int) -> tuple[ParametricProgram, np.ndarray, Band]:
+def _child(name: str, rng: np.random.Generator, hard: bool, prosumers: int, weather: np.ndarray) -> tuple[ParametricProgram, np.ndarray, Band]:
     n = prosumers
     shape = 0.5 + 0.25 * np.exp(-((HOUR - 8) ** 2) / 6) + 0.9 * np.exp(-((HOUR - 19) ** 2) / 8)
-    load = rng.lognormal(0.0, 0.4, n)[:, None] * shape * rng.normal(1.0, 0.1, (n, T)).clip(0.6, 1.4)
-    pv = np.where(rng.random(n) < 0.6, rng.uniform(2.0, 5.0, n), 0.0)[:, None] * np.maximum(np.sin((HOUR - 6) / 12 * np.pi), 0.0) * 0.35
+    load = rng.lognormal(0.0, 0.4, n)[:, None] * shape * rng.normal(1.0, 0.1, (n, T)).clip(0.6, 1.4) * weather[0]
+    pv = np.where(rng.random(n) < 0.6, rng.uniform(2.0, 5.0, n), 0.0)[:, None] * np.maximum(np.sin((HOUR - 6) / 12 * np.pi), 0.0) * 0.35 * weather[1]
     owns = rng.random(n) < (0.8 if hard else 0.5)
     energy = np.where(owns, rng.uniform(4.0, 10.0, n), 0.0) * (1.6 if hard else 1.0)
     power = energy * (0.4 if hard else rng.uniform(0.25, 0.6, n))
@@ -101,7 +105,7 @@ def _child(name: str, rng: np.random.Generator, hard: bool, prosumers: int) -> t
     return builder.build(), reference, band
 
 
-def _parent(rng: np.random.Generator, names: list[str], bus: np.ndarray, expected: np.ndarray, hard: bool) -> ParametricProgram:
+def _parent(rng: np.random.Generator, names: list[str], bus: np.ndarray, expected: np.ndarray, hard: bool, steps: int) -> ParametricProgram:
     total = expected.sum(axis=0)
     own_total = total.mean() / (0.5 if hard else 0.4)
     share = rng.dirichlet(np.full(6, 4.0))
@@ -110,8 +114,8 @@ def _parent(rng: np.random.Generator, names: list[str], bus: np.ndarray, expecte
     for b in rng.choice(6, 3, replace=False):
         wind[b] = rng.uniform(0.05, 0.15) * own_total * np.clip(0.6 + 0.4 * np.sin(HOUR / 24 * 2 * np.pi + rng.uniform(0, 6)), 0, 1)
     peak = (own.sum(axis=0) + total).max()
-    blocks = np.sort(rng.uniform(0.015, 0.12, (12, 5)), axis=1)
-    size = peak * 2.2 * rng.dirichlet(np.full(12, 5.0))[:, None] / 5.0
+    blocks = np.sort(rng.uniform(0.015, 0.12, (12, steps)), axis=1)
+    size = peak * 2.2 * rng.dirichlet(np.full(12, 5.0))[:, None] / steps
     at = np.arange(12) % 6
     susceptance = rng.uniform(0.5, 1.5, len(LINES))
     incidence = np.zeros((len(LINES), 6))
@@ -127,7 +131,7 @@ def _parent(rng: np.random.Generator, names: list[str], bus: np.ndarray, expecte
         builder = ProgramBuilder("parent")
         period, buses = {"period": HOUR}, {"bus": np.arange(6), "period": HOUR}
         exchange = builder.add_parameters("exchange", {"node": np.array(names), **period}, unit="kW")
-        axes = {"generator": np.arange(12), "block": np.arange(5), **period}
+        axes = {"generator": np.arange(12), "block": np.arange(steps), **period}
         output = builder.add_columns("output", axes, unit="kW", upper=size[:, :, None], cost=blocks[:, :, None])
         used = builder.add_columns("wind", buses, unit="kW", upper=wind)
         shed = builder.add_columns("shed", buses, unit="kW", cost=3.0)

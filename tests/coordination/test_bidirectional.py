@@ -11,7 +11,7 @@ from multiscale.coordination.request import Band, Reply, Request
 from multiscale.programs import CompiledProgram
 from tests.coordination.families import family
 
-PROSUMERS = 6
+SMALL = {"prosumers": 5, "steps": 2}
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def cases():
 
     def get(kind, count):
         if (kind, count) not in made:
-            case = family(kind, count, seed=1, prosumers=PROSUMERS)
+            case = family(kind, count, seed=1, **SMALL)
             made[kind, count] = case, case.integrated()
         return made[kind, count]
 
@@ -89,7 +89,7 @@ def test_an_agreed_mix_is_feasible_for_parent_and_children(cases):
 
 
 def test_late_lost_repeated_and_reordered_answers_leave_the_certificate_valid_at_every_step(cases):
-    case, optimum = cases("hard", 12)
+    case, optimum = cases("hard", 4)
     together = negotiation(case, gap=1e-3).run(local(case))
     run = negotiation(case, gap=1e-3, rounds=200, quorum=0.9)
     apart = run.run(Channel(local(case), seed=3))
@@ -136,12 +136,12 @@ BAD = {
 def test_a_bad_child_is_left_out_and_named_and_the_rest_agrees(cases, what):
     case, _ = cases("easy", 4)
     answer, reason = BAD[what]
-    agreement = negotiation(case, gap=2e-3).run(local(case, {"child 002": answer}))
+    agreement = negotiation(case, method="level", gap=1e-2).run(local(case, {"child 002": answer}))
     assert agreement.status == "partial"
     assert list(agreement.excluded) == ["child 002"]
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(agreement.excluded["child 002"])
-    assert agreement.gap <= 2e-3
+    assert agreement.gap <= 1e-2
     # What is left is the problem in which this child draws what was expected of it.
     rest = dataclasses.replace(case, children={k: v for k, v in case.children.items() if k != "child 002"})
     assert agreement.bound <= without(rest, case) * (1 + 1e-6)
@@ -178,10 +178,10 @@ class NeverAnswers:
 
 def test_a_child_that_never_answers_is_left_out_after_a_while(cases):
     case, _ = cases("easy", 4)
-    agreement = negotiation(case, gap=2e-3, patience=4).run(NeverAnswers(local(case), "child 001"))
+    agreement = negotiation(case, method="level", gap=1e-2, patience=4).run(NeverAnswers(local(case), "child 001"))
     assert agreement.status == "partial"
     assert agreement.excluded == {"child 001": "gave no answer in 4 steps"}
-    assert agreement.gap <= 2e-3
+    assert agreement.gap <= 1e-2
 
 
 def test_a_child_may_say_the_same_twice():
@@ -196,9 +196,9 @@ def test_a_child_may_say_the_same_twice():
 def test_a_second_day_starts_from_the_prices_of_the_first(cases):
     case, _ = cases("hard", 4)
     first = negotiation(case, gap=1e-3).run(local(case))
-    tomorrow = family("hard", 4, seed=2, prosumers=PROSUMERS)
+    tomorrow = family("hard", 4, seed=1, day=1, **SMALL)
     cold = negotiation(tomorrow, gap=1e-3).run(local(tomorrow))
-    lists = np.array(first.prices[-6:])
+    lists = np.array(first.prices[-16:])
     warm = Negotiation(Parent(tomorrow.parent, tomorrow.hours, tomorrow.bands), tomorrow.expected, Options(gap=1e-3), lists).run(local(tomorrow))
     assert_certified(warm.history, tomorrow.integrated())
     assert warm.history[0].gap < cold.history[0].gap

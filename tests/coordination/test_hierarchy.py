@@ -1,9 +1,10 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from multiscale.coordination.bidirectional import Options, Refusal
+from multiscale.coordination.bidirectional import Negotiation, Options, Refusal
 from multiscale.coordination.channel import Channel
 from multiscale.coordination.checkpoint import CheckpointError, keep, take_up
 from multiscale.coordination.crew import EngineChildren
@@ -11,8 +12,12 @@ from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
 from multiscale.coordination.integrated import integrated_optimum
-from multiscale.operation import Design, operating_tree
-from multiscale.programs import ProgramError
+from multiscale.coordination.parent import Parent
+from multiscale.coordination.resolution import Resolution
+from multiscale.operation import Design, Transmission, dso_branch_program, operating_tree
+from multiscale.programs import Link, ProgramError, compose, solve
+from multiscale.timeline import Horizon
+from tests.coordination.families import family
 from tests.coordination.tasks import kills_its_worker
 from tests.variants import changed
 
@@ -85,7 +90,7 @@ def test_every_node_keeps_its_limits_in_what_was_agreed(alone, congested):
         assert own.program.violation(outcome.distribution_x[dso], p) <= 1e-4
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, 4])
 def test_any_number_of_workers_agrees_on_the_same_to_the_last_bit(alone, congested, workers):
     with DaskEngine(workers) as engine:
         negotiated = negotiation_of(congested, engine, OPTIONS)
@@ -93,7 +98,7 @@ def test_any_number_of_workers_agrees_on_the_same_to_the_last_bit(alone, congest
         assert_same(alone, (negotiated, agreement, outcome_of(negotiated, agreement)))
 
 
-def test_a_worker_killed_in_the_middle_changes_nothing(alone, congested, tmp_path):
+def test_with_two_workers_one_killed_in_the_middle_changes_nothing(alone, congested, tmp_path):
     with DaskEngine(2) as engine:
         negotiated = negotiation_of(congested, engine, OPTIONS)
         killed = []
@@ -141,6 +146,34 @@ def test_a_checkpoint_of_another_tree_or_none_is_refused(alone, congested, tmp_p
         take_up(other, path)
 
 
+def test_quarter_hours_below_and_hours_above_agree_on_the_mean(system, economics):
+    """The reference: all levels as one program, in which each period of the TSO sees the mean of two periods below."""
+    fine, coarse = (Horizon((pd.Timestamp("2016-01-20"),), (366.0,), h) for h in (2.0, 4.0))
+    towns = changed(system, "devices", "p_kw", {f"{d} town": 9000.0 for d in system.at_level("dso")})
+    fleets = {p: towns.fleet(p, fine) for p in towns.at_level("platform")}
+    tree = operating_tree(towns, fine, economics, fleets, Design({}, dict.fromkeys(towns.at_level("dso"), 0.05)))
+    tree = dataclasses.replace(tree, transmission=Transmission(towns, coarse, economics))
+    negotiated = negotiation_of(tree, SerialEngine(), OPTIONS)
+    agreement = negotiated.run()
+    outcome = outcome_of(negotiated, agreement)
+    resolution = Resolution(fine, coarse)
+    below = {d: resolution.seen_from_above(dso_branch_program(tree, d).settle({"energy_price": 0.0})) for d in tree.distribution}
+    positions = negotiated.top.program().parameters["exchange"].positions
+    links = [Link(d, "exchange", positions[k]) for k, d in enumerate(tree.transmission.children)]
+    optimum = solve(compose("whole", negotiated.top.program(), below, links)).objective
+    assert agreement.bound <= optimum * (1 + 1e-9)
+    assert outcome.cost >= optimum * (1 - 1e-7)
+    assert outcome.cost == pytest.approx(optimum, rel=1e-4)
+    under, over = resolution.within(outcome.exchange["north"])
+    np.testing.assert_allclose(resolution.means(outcome.exchange["north"]) + over, outcome.exchange["north"].reshape(-1, 2).max(axis=1))
+    assert (under >= 0).all()
+
+
+def test_steps_that_do_not_fit_are_refused(winter):
+    with pytest.raises(ValueError, match=r"steps of 2 h below and 3 h above do not fit"):
+        Resolution(winter, dataclasses.replace(winter, step_hours=3.0))
+
+
 def test_an_unreliable_channel_between_tso_and_dsos_leaves_the_certificate_valid(congested, optimum):
     negotiated = negotiation_of(congested, SerialEngine(), dataclasses.replace(OPTIONS, quorum=0.5, rounds=100))
     agreement = negotiated.run(through=lambda children: Channel(children, seed=2))
@@ -167,6 +200,19 @@ def test_a_platform_that_cannot_answer_is_left_out_and_named(congested):
     with pytest.raises(ProgramError, match=r"left out .*'north 2': 'is out of order'"):
         outcome_of(negotiated, agreement)
     assert agreement.gap <= OPTIONS.gap
+
+
+def test_a_platform_that_is_infeasible_on_its_own_is_named_with_the_conflict():
+    case = family("easy", 2, prosumers=2)
+    name, program = next(iter(case.children.items()))
+    due = program.rows["due"].positions
+    broken = dataclasses.replace(program, b0=np.where(np.arange(program.rows.size) == due[0], 1e6, program.b0))
+    crew = EngineChildren(SerialEngine(), case.children | {name: broken}, case.hours)
+    agreement = Negotiation(Parent(case.parent, case.hours, case.bands), case.expected, Options(gap=1e-2)).run(crew)
+    assert agreement.status == "partial"
+    assert list(agreement.excluded) == [name]
+    assert "infeasible" in agreement.excluded[name]
+    assert "due" in agreement.excluded[name]
 
 
 def test_a_study_day_carries_the_mechanism_beside_the_references(system, winter, economics, fleets):
