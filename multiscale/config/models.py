@@ -214,7 +214,7 @@ class PlanningConfig(Settings):
     method: Literal["auto", "strong_duality", "sos1", "big_m", "indicator", "product", "branch_and_cut"] = Field(
         "branch_and_cut", description="how the platforms' optimality enters the plan"
     )
-    gap: float = quantity(0.01, "1", "relative gap between plan and proven bound at which the search ends", lower=0.0, upper=1.0)
+    gap: float = quantity(0.001, "1", "relative gap between plan and proven bound at which the search ends", lower=0.0, upper=1.0)
     time_limit_s: float = quantity(75.0, "s", "time limit of the search for a plan", above=0.0)
     candidates: int = count(16, "largest number of reinforcement options per distribution system", 0, 1000)
     adoption: bool = Field(True, description="whether prosumers may buy photovoltaics and batteries in answer to the charge")

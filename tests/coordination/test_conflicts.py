@@ -31,7 +31,7 @@ def _usable(tree):
     passive = tree.system.passive("north", tree.horizon)
     reactive = passive.reactive.values.sum(axis=0) + sum(f.data.reactive.values.sum(axis=0) for f in tree.fleets.values())
     reactive = reactive - reduced.below(reduced.charging)[fed]
-    return float(np.sqrt((0.94 * 0.5 * 2100.0) ** 2 - reactive[9] ** 2))
+    return float(np.sqrt(((1 - tree.limits.margin) * 0.5 * 2100.0) ** 2 - reactive[9] ** 2))
 
 
 def test_a_request_the_network_cannot_carry_is_refused_by_name(tree, optimum):
@@ -61,7 +61,7 @@ def test_a_request_within_reach_is_granted_without_a_conflict(tree, optimum):
 
 def test_what_is_not_worth_its_cost_is_refused_without_a_limit(tree, optimum):
     request = nothing_asked(tree)
-    request[9] = optimum.exchange["north"][9] - 20.0
+    request[4] = optimum.exchange["north"][4] - 20.0
     _, found = dso_answer(tree, "north", request, optimum.energy_price["north"], 1e-6)
     assert len(found) == 1
     assert found[0].limits == ()
@@ -102,7 +102,7 @@ def test_what_a_dso_cannot_carry_for_a_platform_is_refused(system, winter, econo
     found = refused_by_distribution(tree, "north", drawn)
     assert [(c.asking, c.limiting, c.period) for c in found] == [("north 1", "north", str(winter.labels[5]))]
     assert found[0].limits == ("north 1 MV/LV transformer",)
-    assert 0 < found[0].granted <= 0.94 * 20.0
+    assert 0 < found[0].granted <= (1 - tree.limits.margin) * 20.0
     assert found[0].price == pytest.approx(economics.value_of_lost_load, rel=1e-6)
 
 
