@@ -31,6 +31,9 @@ from multiscale.bilevel.response import Responder, Response
 from multiscale.bilevel.slope_oracle import SlopeOracle
 from multiscale.programs import Termination
 
+_PATIENCE = 10
+"""Rounds without a new price and without a better bound after which the search ends, with the bound it has."""
+
 _MOST = 8
 """Payments (prices times followers) beyond which the master's branching over prices is hopeless."""
 _TIE = 1e-6
@@ -82,7 +85,8 @@ class PriceCutting:
                 return None
         self._tolerance = 1e-3 * gap
         bound = -np.inf
-        while True:
+        stalled = 0
+        while stalled < _PATIENCE:
             value = np.inf if state.best is None else state.best.objective
             target = min(cutoff, value - gap * max(1e-6, abs(value)))
             left = min(60.0, self.deadline - time.perf_counter())
@@ -91,9 +95,12 @@ class PriceCutting:
             low, high = self._box()
             master = PriceMaster(self.space, state.rows, np.array(state.cuts), np.array(state.limits), low, high)
             found, points = master.solve(target, gap, left)
+            # At prices already known, where the bound no longer moves, nothing is left to learn but rounding.
+            known, before = len(state.tried), bound
             bound = max(bound, found)
             if not points or sum(self._cut(state, v) for v in points) == 0:
                 break
+            stalled = stalled + 1 if len(state.tried) == known and bound <= before + 1e-9 * max(1.0, abs(bound)) else 0
         value = np.inf if state.best is None else state.best.objective
         return PriceAnswer(state.best, min(bound, value))
 
