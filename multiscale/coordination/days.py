@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from multiscale.coordination.answer import Answer
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.mechanisms import MECHANISMS
 from multiscale.coordination.outcome import Outcome
-from multiscale.coordination.prepared import operate_signals, prepare_days, realise_day, respond
+from multiscale.coordination.prepared import Tell, operate_signals, prepare_days, realise_day, respond, silent
 from multiscale.coordination.pricing import flat_signals, retail_signals
 from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
 from multiscale.system import Economics, Fleet, LoadingLimits, System
@@ -46,7 +46,7 @@ def coordinate_days(
     mechanism: str = "pricing",
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Tell = silent,
     **settings: Any,
 ) -> list[CoordinatedDay]:
     """Operate every day under the design, with a mechanism beside the integrated optimum and the flat tariff.
