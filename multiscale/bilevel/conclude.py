@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,13 @@ _SOLVER_GAP = 1e-3
 
 
 def conclude(
-    problem: BilevelProblem, single: SingleLevel, bounds: list[DualBounds], search: DecisionSearch, outcome: Run, settings: Options
+    problem: BilevelProblem,
+    single: SingleLevel,
+    bounds: list[DualBounds],
+    search: DecisionSearch,
+    outcome: Run,
+    settings: Options,
+    deadline: float = np.inf,
 ) -> BilevelSolution:
     """Turn SCIP's outcome into a certified answer: the followers are solved again, the better of all known points is certified."""
     scip = outcome.outcome
@@ -52,7 +59,7 @@ def conclude(
             said += "; SCIP's point fails when the followers are solved again, and no certified point is known"
             status = Status.ERROR
         return BilevelSolution(status, np.nan, sense * bound, np.inf, {}, {}, {}, None, {}, {}, said, scip.nodes)
-    certificate = certify(problem, single, best, bounds, search, solver_gap, bound)
+    certificate = certify(problem, single, best, bounds, search, solver_gap, bound, deadline)
     gap = max(0.0, best.objective - bound) / max(abs(best.objective), 1e-6)
     closed = best.objective - bound <= settings.gap * abs(best.objective) + 1e-6 * (1.0 + abs(best.objective))
     if scip.status in ("unbounded", "inforunbd"):
@@ -162,7 +169,14 @@ def _finish(search: DecisionSearch) -> Response | None:
 
 
 def certify(
-    problem: BilevelProblem, single: SingleLevel, best: Response, bounds: list[DualBounds], search: DecisionSearch, solver_gap: float, bound: float
+    problem: BilevelProblem,
+    single: SingleLevel,
+    best: Response,
+    bounds: list[DualBounds],
+    search: DecisionSearch,
+    solver_gap: float,
+    bound: float,
+    deadline: float,
 ) -> Certificate:
     """The certificate of a point; see ``Certificate`` for what is checked."""
     followers = tuple(certify_follower(problem, f, best.y, best.primal[f], best.dual[f], bounds[f]) for f in range(len(problem.followers)))
@@ -171,7 +185,7 @@ def certify(
         failures.append(f"leader row {best.violation[1]} is violated by {best.violation[0]:.2e}")
     if solver_gap > _SOLVER_GAP:
         failures.append(f"SCIP's own point leaves a follower gap of {solver_gap:.2e}: the single-level program is wrong or too loose")
-    returned = round_trip(single, search, best, bounds)
+    returned = round_trip(single, search, best, bounds, seconds=min(2.0, deadline - time.perf_counter()))
     if returned[0] > 1e-5:
         failures.append(f"true follower answers violate the single-level program ({returned[1]} by {returned[0]:.2e}): it cuts them off")
     if bound > best.objective + 1e-4 * max(1.0, abs(best.objective)):

@@ -76,12 +76,16 @@ class Form:
 
 @dataclass(frozen=True)
 class CurvedRow:
-    """A leader row ``lower <= form <= upper`` that is not linear in the joint vector."""
+    """A row ``lower <= form <= upper`` that is not linear in the joint vector.
+
+    ``scale`` is what it was multiplied by against SCIP's absolute tolerance; violations are stated without it.
+    """
 
     name: str
     form: Form
     lower: float
     upper: float
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -143,12 +143,20 @@ def state_cost(builder: SingleLevelBuilder, f: int, bounds: DualBounds | None = 
         weights.append(np.array([factor]))
     all_columns, all_weights = np.concatenate(columns), np.concatenate(weights)
     own = np.flatnonzero(program.d)
-    first, second, square = _quadratic(program.Q, x, 0.5)
+    first, second, square = curvature_terms(program.Q, x, 0.5)
     builder.cost_of[f] = (np.concatenate([all_columns, own]), np.concatenate([all_weights, program.d[own]]), program.d0, (first, second, square))
     return all_columns, all_weights
 
 
-def _quadratic(matrix: sparse.csr_matrix | None, x: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def row_scale(follower: Follower) -> float:
+    """What rows of complementarity are multiplied by: a residual ``e`` moves the answer by ``sqrt(e)``, and SCIP's tolerance is absolute.
+
+    Answers of conic followers come from an interior-point method and are themselves no more exact than 1e-8.
+    """
+    return 1e2 if follower.cones else 1e5
+
+
+def curvature_terms(matrix: sparse.csr_matrix | None, x: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Products ``factor * x'Qx`` with each pair named once."""
     if matrix is None:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0)

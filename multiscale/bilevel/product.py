@@ -11,33 +11,33 @@ from scipy import sparse
 
 from multiscale.bilevel.bounds import DualBounds, reduced_cost_bounds
 from multiscale.bilevel.description import BINARY, CurvedRow, Form
+from multiscale.bilevel.kkt import row_scale
 from multiscale.bilevel.pairs import add_pairs
 from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
-
-_SCALE = 1e2
-"""A residual e of a product leaves both sides of a pair at sqrt(e): the rows are scaled up against SCIP's absolute tolerance."""
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:
     """Lay down follower ``f`` with products."""
     pairs = add_pairs(builder, f, bounds)
-    name = builder.problem.followers[f].name
+    name, scale = builder.problem.followers[f].name, row_scale(builder.problem.followers[f])
     rows = int((~builder.problem.followers[f].program.equality).sum())
     most = np.concatenate([pairs.multiplier_bound[:rows], *reduced_cost_bounds(builder.problem, f, bounds)])
     limited = np.isfinite(most) & np.isfinite(pairs.distance_bound)
     for a, b in zip(pairs.distance[limited].tolist(), pairs.multiplier[limited].tolist(), strict=True):
-        _add_product(builder, name, [], a, b)
+        _add_product(builder, name, scale, [], a, b)
     distance, multiplier = pairs.distance[~limited], pairs.multiplier[~limited]
     tight = builder.add_columns(f"{name} tight", distance.size, 0.0, 1.0, BINARY)
     # The larger side of the pair decides, so that rounding on the other side does no harm.
     matrix = sparse.hstack([sparse.identity(tight.size), -sparse.identity(tight.size)], format="csr")
     builder.derived.append(Derived("switch", tight, np.concatenate([multiplier, distance]), matrix, np.zeros(tight.size), threshold=0.0))
     for a, b, switch in zip(distance.tolist(), multiplier.tolist(), tight.tolist(), strict=True):
-        _add_product(builder, name, [], a, switch)
-        _add_product(builder, name, [(b, 1.0)], b, switch, -1.0)
+        _add_product(builder, name, scale, [], a, switch)
+        _add_product(builder, name, scale, [(b, 1.0)], b, switch, -1.0)
 
 
-def _add_product(builder: SingleLevelBuilder, name: str, linear: list[tuple[int, float]], a: int, b: int, weight: float = 1.0) -> None:
-    columns, coefficients = np.array([j for j, _ in linear], dtype=np.int64), _SCALE * np.array([c for _, c in linear])
-    form = Form(0.0, columns, coefficients, np.array([a]), np.array([b]), np.array([_SCALE * weight]))
-    builder.curved.append(CurvedRow(f"follower {name} pair", form, -np.inf, 0.0))
+def _add_product(
+    builder: SingleLevelBuilder, name: str, scale: float, linear: list[tuple[int, float]], a: int, b: int, weight: float = 1.0
+) -> None:
+    columns, coefficients = np.array([j for j, _ in linear], dtype=np.int64), np.array([c for _, c in linear], dtype=float)
+    form = Form(0.0, columns, coefficients, np.array([a]), np.array([b]), np.array([weight])).scaled(scale)
+    builder.curved.append(CurvedRow(f"follower {name} pair", form, -np.inf, 0.0, scale))

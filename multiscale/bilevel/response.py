@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +62,7 @@ class Responder:
     def __init__(self, problem: BilevelProblem, *, tolerance: float = 1e-6, time_limit: float = 60.0) -> None:
         self.problem = problem
         self.tolerance = tolerance
-        self.solves = 0
+        self.solves, self.slowest = 0, 0.0
         self._programs = [compiled(follower, time_limit=time_limit) for follower in problem.followers]
         seen = np.zeros(problem.leader.size, dtype=bool)
         for follower in problem.followers:
@@ -74,6 +75,7 @@ class Responder:
     def answer(self, y: np.ndarray) -> Answers | Termination:
         """Some optimal solution and duals of every follower, or why there is none."""
         primal, dual = [], []
+        started = time.perf_counter()
         for program, follower in zip(self._programs, self.problem.followers, strict=True):
             self.solves += 1
             solution = program.solve(y)
@@ -84,6 +86,7 @@ class Responder:
                 x, multipliers = polished(follower.program, y, x, multipliers)
             primal.append(x)
             dual.append(multipliers)
+        self.slowest = max(self.slowest, time.perf_counter() - started)
         return primal, dual
 
     def is_optimal(self, y: np.ndarray, primal: list[np.ndarray], optimal: list[np.ndarray], tolerance: float = 1e-9) -> bool:

@@ -130,6 +130,9 @@ def run_task(task: Task, send: Any) -> Outcome:
     if single.curved or single.indicators:
         # So did its probing, where a side of a product or indicator is open.
         parameters["propagating/probing/maxprerounds"] = 0
+    if single.indicators:
+        # Else SCIP prefers to split a price whose product is loose, and pairs stay open below it.
+        parameters["constraints/indicator/branchindicators"] = True
     if task.safe:
         parameters |= {
             "numerics/feastol": 1e-6,

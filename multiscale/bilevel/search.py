@@ -45,11 +45,12 @@ class DecisionSearch:
         problem: the bilevel problem.
         tolerance: relative violation of a leader row that still counts as feasible.
         gap: relative gap to which the best price of a decision is proven.
+        time_limit: seconds for one follower solve.
     """
 
-    def __init__(self, problem: BilevelProblem, *, tolerance: float = 1e-6, gap: float = 1e-6) -> None:
+    def __init__(self, problem: BilevelProblem, *, tolerance: float = 1e-6, gap: float = 1e-6, time_limit: float = 60.0) -> None:
         self.problem = problem
-        self.responder = Responder(problem, tolerance=tolerance)
+        self.responder = Responder(problem, tolerance=tolerance, time_limit=time_limit)
         self.tolerance, self.gap = tolerance, gap
         self.best: Response | None = None
         self._tried: dict[bytes, Response | None] = {}

@@ -131,7 +131,7 @@ class SingleLevel:
                 worst, name = float(gap.max()), f"product {self.column_name(int(first[gap.argmax()]))}"
         for row in self.curved if leader else [r for r in self.curved if r.name.startswith("follower")]:
             value = row.form.value(v)
-            gap_here = max(row.lower - value, value - row.upper, 0.0) / row.form.magnitude(v)
+            gap_here = max(row.lower - value, value - row.upper, 0.0) / max(row.scale, row.form.magnitude(v))
             if gap_here > worst:
                 worst, name = float(gap_here), row.name
         for pairs in self.pairs:

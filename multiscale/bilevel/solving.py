@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
 from multiscale.bilevel.assemble import assemble, assemble_lazy
+from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.certificate import TOLERANCE
 from multiscale.bilevel.conclude import PROVEN, conclude
 from multiscale.bilevel.description import BilevelError, BilevelProblem
@@ -30,6 +32,8 @@ from multiscale.bilevel.solution import BilevelSolution, Status
 from multiscale.bilevel.tighten import tighten_leader
 from multiscale.bilevel.unbounded import OPEN, open_relaxation, settle_open_end
 from multiscale.bilevel.written import write_problems
+
+_T = TypeVar("_T")
 
 
 def solve(
@@ -107,34 +111,35 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
         bounds = [bounds_for(problem, f, name, share) for f, name in enumerate(methods)]
     with clock.stage("constraint qualification"):
         conic = {f: qualify(problem, f, seconds=share) for f, follower in enumerate(problem.followers) if follower.cones}
-    search = DecisionSearch(problem, tolerance=TOLERANCE, gap=max(1e-6, 0.1 * settings.gap))
+    search = DecisionSearch(problem, tolerance=TOLERANCE, gap=max(1e-6, 0.1 * settings.gap), time_limit=min(60.0, 0.5 * clock.left()))
     with clock.stage("start"), _interruptible() as stopped:
-        find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), flips="branch_and_cut" not in methods)
-    interrupted = bool(stopped)
-    remark = "" if search.best is not None or interrupted else check_endless(problem, search)
+        find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), clock.left(), flips="branch_and_cut" not in methods)
+    remark = "" if search.best is not None or stopped else check_endless(problem, search)
+    # What the certificate will take, with a follower solve as the measure; with little more than that left, the start is the answer.
+    reserve = _CERTIFICATE * search.responder.slowest
+    hurried = clock.left() < 3.0 * reserve
     with clock.stage("reformulation"):
-        lazy = None
-        if "branch_and_cut" in methods:
-            single, lazy = assemble_lazy(problem, bounds, _known_answers(search), settings.gap, ceilings=search.exact.applies)
-        else:
-            single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
-        if settings.write is not None:
-            exact = {} if lazy is None else {"exact_at_integers": assemble(problem, ["strong_duality"] * len(methods), bounds)}
-            write_problems(settings.write, problem, {"single_level": single} | exact)
+        single, lazy = _despite_interrupt(lambda: _reformulate(problem, methods, bounds, search, settings, hurried=hurried or bool(stopped)), stopped)
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
     with clock.stage("reformulation"):
-        unclear = not interrupted and open_relaxation(single)
+        unclear = not stopped and open_relaxation(single)
     while True:
         with clock.stage("scip"):
-            task = _task(problem, single, lazy, search, settings, clock.left(), tolerance)
-            outcome = _INTERRUPTED if interrupted else settle_open_end(problem, single, task) if unclear else run(task)
+            task = _task(problem, single, lazy, search, settings, clock.left(reserve), tolerance)
+            if stopped:
+                outcome = _INTERRUPTED
+            elif hurried and search.best is not None and clock.left() < reserve:
+                outcome = _NO_TIME
+            else:
+                outcome = settle_open_end(problem, single, task) if unclear else run(task)
             if outcome.outcome.status in OPEN and not unclear:
-                outcome = settle_open_end(problem, single, replace(task, time_limit=clock.left()))
+                outcome = settle_open_end(problem, single, replace(task, time_limit=clock.left(reserve)))
         with clock.stage("certificate"):
-            answer = conclude(problem, single, bounds, search, outcome, settings)
+            ended = partial(conclude, problem, single, bounds, search, outcome, settings, clock.deadline)
+            answer = _despite_interrupt(ended, stopped)
         done = answer.status is not Status.FEASIBLE or outcome.outcome.status not in PROVEN or tolerance < 2e-8 or clock.left() < 1.0
-        if done:
+        if done or stopped:
             break
         tolerance /= 10.0
     answer = _qualified(answer, conic)
@@ -142,6 +147,22 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
         answer = replace(answer, message=f"{answer.message}; {remark}")
     chosen = {f.name: why for f, why in zip(problem.followers, reasons, strict=True)}
     return replace(answer, methods=chosen, timings=clock.timings, size=single.describe(), problem=problem)
+
+
+def _reformulate(
+    problem: BilevelProblem, methods: list[str], bounds: list[DualBounds], search: DecisionSearch, settings: Options, *, hurried: bool
+) -> tuple[SingleLevel, LazyData | None]:
+    """The single-level program and, for branch and cut, what is added to it on the way."""
+    lazy = None
+    if "branch_and_cut" in methods:
+        known = _known_answers(search, along=not hurried)
+        single, lazy = assemble_lazy(problem, bounds, known, settings.gap, ceilings=search.exact.applies and not hurried)
+    else:
+        single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
+    if settings.write is not None:
+        exact = {} if lazy is None else {"exact_at_integers": assemble(problem, ["strong_duality"] * len(methods), bounds)}
+        write_problems(settings.write, problem, {"single_level": single} | exact)
+    return single, lazy
 
 
 def _qualified(answer: BilevelSolution, conic: Mapping[int, Qualification]) -> BilevelSolution:
@@ -156,6 +177,10 @@ def _qualified(answer: BilevelSolution, conic: Mapping[int, Qualification]) -> B
     return replace(answer, status=status, message=f"{answer.message}; the bound leaves out decisions without a constraint qualification: {open_ends}")
 
 
+_CERTIFICATE = 4.0
+"""Follower solves that a certificate takes, about: SCIP's point, the best point, and ties for and against the leader."""
+
+_NO_TIME = Run(Outcome("timelimit", None, np.nan, -np.inf, 0, 0.0, note="no time left for SCIP"), aborted="", interrupted=False)
 _INTERRUPTED = Run(Outcome("userinterrupt", None, np.nan, -np.inf, 0, 0.0), aborted="interrupted", interrupted=True)
 
 
@@ -169,6 +194,15 @@ def _interruptible() -> Iterator[list[bool]]:
         stopped.append(True)
 
 
+def _despite_interrupt(stage: Callable[[], _T], stopped: list[bool]) -> _T:
+    """What a stage gives; interrupted, it begins once more, for what is known needs it. A second interrupt ends everything."""
+    try:
+        return stage()
+    except KeyboardInterrupt:
+        stopped.append(True)
+        return stage()
+
+
 class _Clock:
     """Seconds left, and where they went."""
 
@@ -176,8 +210,8 @@ class _Clock:
         self.deadline = time.perf_counter() + limit
         self.timings: dict[str, float] = {}
 
-    def left(self) -> float:
-        return max(0.5, self.deadline - time.perf_counter())
+    def left(self, reserve: float = 0.0) -> float:
+        return max(0.5, self.deadline - reserve - time.perf_counter())
 
     def stage(self, name: str) -> _Stage:
         return _Stage(self, name)
@@ -194,13 +228,21 @@ class _Stage:
         self.clock.timings[self.name] = self.clock.timings.get(self.name, 0.0) + time.perf_counter() - self.started
 
 
-def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float, *, flips: bool = True) -> None:
-    """Fill ``search.best`` with a bilevel-feasible point, if the first decisions lead to one; then flip integers for a second."""
+def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float, left: float, *, flips: bool = True) -> None:
+    """Fill ``search.best`` with a bilevel-feasible point, if the first decisions lead to one; then flip integers for a second.
+
+    Args:
+        search: where to keep what is found.
+        given: the user's decision.
+        seconds: for trying decisions.
+        left: seconds before the time limit; the relaxation that leads to the first decision may take a third of them.
+        flips: whether to flip integers.
+    """
     deadline = time.perf_counter() + seconds
     first = search.first_decisions(given)
     if given is not None:
         search.try_decision(first.pop(0))
-    near = search.relaxed_decisions(max(0.5, 0.5 * seconds))
+    near = search.relaxed_decisions(max(0.5, 0.5 * seconds, left / 3.0))
     quick = any(search.try_quickly(y) for y in near)
     if quick and not flips:
         # The search inside SCIP goes on from here.
@@ -216,13 +258,13 @@ def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float,
         search.improve(min(1.0, 5e-4 * size, 0.5 * max(0.0, deadline - time.perf_counter())))
 
 
-def _known_answers(search: DecisionSearch) -> list[list[np.ndarray]]:
-    """Follower answers along the prices of the best known point, for value cuts."""
+def _known_answers(search: DecisionSearch, *, along: bool) -> list[list[np.ndarray]]:
+    """Follower answers at the best known point and along its prices, for value cuts."""
     best = search.best
     if best is None:
         return []
     answers = [best.primal]
-    for share in (0.0, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0) if search.prices.size else ():
+    for share in (0.0, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0) if along and search.prices.size else ():
         y = best.y.copy()
         y[search.prices] *= share
         found = search.responder.answer(search.clipped(y))

@@ -18,10 +18,8 @@ from scipy import sparse
 from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.cones import add_complementarity
 from multiscale.bilevel.description import CurvedRow, Form
-from multiscale.bilevel.kkt import _quadratic, add_dual, add_primal, state_cost
+from multiscale.bilevel.kkt import add_dual, add_primal, curvature_terms, row_scale, state_cost
 from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
-
-_CURVED_SCALE = 1e2
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:
@@ -45,10 +43,10 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
     if program.Q is None:
         builder.add_rows(name, -np.inf, 0.0, [(sparse.csr_matrix(weights[None, :]), all_columns)])
         return
-    first, second, square = _quadratic(program.Q, columns.x, 1.0)
-    # A residual e of this row moves a quadratic follower's answer by sqrt(e): the row is scaled up against SCIP's absolute tolerance.
-    form = Form(0.0, all_columns, weights, first, second, square).scaled(_CURVED_SCALE)
-    builder.curved.append(CurvedRow(f"follower {name}", form, -np.inf, 0.0))
+    first, second, square = curvature_terms(program.Q, columns.x, 1.0)
+    scale = row_scale(follower)
+    form = Form(0.0, all_columns, weights, first, second, square).scaled(scale)
+    builder.curved.append(CurvedRow(f"follower {name}", form, -np.inf, 0.0, scale))
 
 
 def _right_hand_side_terms(builder: SingleLevelBuilder, f: int, multipliers: np.ndarray, bounds: DualBounds) -> list[tuple[np.ndarray, np.ndarray]]:

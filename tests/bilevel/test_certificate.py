@@ -48,7 +48,7 @@ def answer(problem, method, fault):
     single = assemble(problem, [method], bounds)
     wrong = fault(single) if fault else single
     search = DecisionSearch(problem)
-    find_start(search, None, 1.0, flips=False)
+    find_start(search, None, 1.0, 60.0, flips=False)
     outcome = run(Task(wrong, None, [], 1e-6, 10.0, 4000.0, 1e-7, 0, False, {}))
     return conclude(problem, wrong, bounds, search, outcome, Options(gap=1e-5))
 

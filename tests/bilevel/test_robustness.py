@@ -102,6 +102,38 @@ def test_an_interrupt_during_the_start_keeps_what_is_known():
     assert "interrupted" in solution.message
 
 
+@pytest.mark.parametrize("stage", ["assemble_lazy", "conclude"])
+def test_an_interrupt_while_writing_or_certifying_keeps_what_is_known(monkeypatch, stage):
+    from multiscale.bilevel import solving
+
+    finish, calls = getattr(solving, stage), []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return finish(*arguments, **options)
+
+    monkeypatch.setattr(solving, stage, interrupted)
+    case = feeder(5, 8, 1)
+    solution = bilevel.solve(case.model, [case.follower], gap=1e-9, time_limit=30)
+    assert solution.certificate is not None
+    assert solution.certificate.holds
+    assert np.isfinite(solution.objective)
+    assert len(calls) == 2
+
+
+def test_no_time_for_scip_leaves_the_certified_start():
+    case = feeder(33, 24, 1)
+    best = bilevel.solve(case.model, [case.follower], gap=1e-3, time_limit=120)
+    case = feeder(33, 24, 1)
+    hurried = bilevel.solve(case.model, [case.follower], gap=1e-3, time_limit=0.7)
+    assert hurried.certificate is not None
+    assert hurried.certificate.holds
+    assert hurried.objective >= best.bound * (1 - 1e-9)
+    assert hurried.status in ("feasible", "optimal")
+
+
 def test_an_interrupt_inside_scip_keeps_the_incumbent_of_branch_and_cut():
     case = feeder(15, 24, 3, hard=True)
     timer = threading.Timer(6.0, lambda: os.kill(os.getpid(), signal.SIGINT))
