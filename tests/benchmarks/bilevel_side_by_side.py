@@ -289,13 +289,18 @@ def main():
         if chosen.discopt and importlib.util.find_spec("discopt"):
             found["discopt"] = apart(by_discopt, name, chosen.limit, limit=chosen.limit)
         for way, (seconds, status, _) in found.items():
-            counted[way].append(min(seconds, chosen.limit) if status == "optimal" else chosen.limit)
+            if status != "does not apply":
+                taken = min(seconds, chosen.limit) if status == "optimal" else chosen.limit
+                own = min(found["auto"][0], chosen.limit) if found["auto"][1] == "optimal" else chosen.limit
+                counted[way].append((taken, own))
         text = "; ".join(f"{way} {seconds:.2f} s {status} {value:.6g}" for way, (seconds, status, value) in found.items())
         print(f"{name}: {multipliers.size} pairs ({unproven} multipliers without proof); {text}", flush=True)
-    means = {way: mean(seconds) for way, seconds in counted.items() if seconds}
-    print(f"shifted geometric means (shift {SHIFT:g} s, limit {chosen.limit:g} s, {len(counted['auto'])} instances):")
-    for way, value in means.items():
-        print(f"  {way}: {value:.2f} s, auto / {way} {means['auto'] / value:.3f}, {sum(t < chosen.limit for t in counted[way])} solved")
+    print(f"shifted geometric means (shift {SHIFT:g} s, limit {chosen.limit:g} s):")
+    for way, pairs in counted.items():
+        if pairs:
+            its, ours_there = mean([t for t, _ in pairs]), mean([t for _, t in pairs])
+            solved = sum(t < chosen.limit for t, _ in pairs)
+            print(f"  {way}: {its:.2f} s, auto on the same {ours_there:.2f} s, ratio {ours_there / its:.3f}; {solved} of {len(pairs)} solved")
 
 
 if __name__ == "__main__":
