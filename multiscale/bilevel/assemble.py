@@ -10,7 +10,9 @@ from multiscale.bilevel import big_m, branch_and_cut, indicator, product, sos1, 
 from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.description import BilevelProblem
 from multiscale.bilevel.lazy_data import LazyData
-from multiscale.bilevel.single_level import SingleLevel, SingleLevelBuilder
+from multiscale.bilevel.leader_part import add_leader
+from multiscale.bilevel.single_level import SingleLevel
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 from multiscale.bilevel.value_cuts import cost_ceiling
 
 Reformulation = Callable[[SingleLevelBuilder, int, DualBounds], None]
@@ -31,7 +33,7 @@ def assemble(problem: BilevelProblem, methods: list[str], bounds: list[DualBound
     builder = SingleLevelBuilder(problem, rewrite_prices=rewrite_prices)
     for f, (method, proven) in enumerate(zip(methods, bounds, strict=True)):
         REFORMULATIONS[method](builder, f, proven)
-    return builder.add_leader()
+    return add_leader(builder)
 
 
 def assemble_lazy(
@@ -49,4 +51,4 @@ def assemble_lazy(
     planes = [cost_ceiling(leader, follower, somewhere) if ceilings else None for follower in problem.followers]
     branch_and_cut.add_value_cuts(builder, bounds, planes, answers)
     costs = [builder.cost_of[f][:3] for f in range(len(problem.followers))]
-    return builder.add_leader(), LazyData(bounds, planes, costs, gap)
+    return add_leader(builder), LazyData(bounds, planes, costs, gap)

@@ -11,7 +11,8 @@ from scipy import sparse
 from multiscale.bilevel.bounds import DualBounds, reduced_cost_bounds
 from multiscale.bilevel.description import BINARY, BilevelError
 from multiscale.bilevel.pairs import add_pairs
-from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
+from multiscale.bilevel.single_level import Derived
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.kkt import add_primal, state_cost
-from multiscale.bilevel.single_level import SingleLevelBuilder
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 from multiscale.bilevel.value_cuts import Plane, value_cut
 
 

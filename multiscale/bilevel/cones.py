@@ -14,7 +14,7 @@ from scipy import sparse
 from multiscale.bilevel.description import CurvedRow, Follower, Form
 
 if TYPE_CHECKING:
-    from multiscale.bilevel.single_level import SingleLevelBuilder
+    from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 
 
 def outside(cones: tuple[np.ndarray, ...], v: np.ndarray) -> np.ndarray:

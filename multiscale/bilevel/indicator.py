@@ -8,7 +8,8 @@ from scipy import sparse
 from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.description import BINARY
 from multiscale.bilevel.pairs import add_pairs
-from multiscale.bilevel.single_level import Derived, Indicators, SingleLevelBuilder
+from multiscale.bilevel.single_level import Derived, Indicators
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:

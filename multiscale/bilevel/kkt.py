@@ -18,7 +18,8 @@ from scipy import sparse
 from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.cones import add_cones
 from multiscale.bilevel.description import Follower
-from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
+from multiscale.bilevel.single_level import Derived
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,12 @@ from scipy import sparse
 from multiscale.bilevel.description import CurvedRow, Form
 from multiscale.bilevel.expression import tree_renumbered
 from multiscale.bilevel.price_quantity import rewrite_prices
-from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
+from multiscale.bilevel.single_level import Derived, SingleLevel
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 
 
-def lay_down(builder: SingleLevelBuilder) -> tuple[Form, np.ndarray, np.ndarray, np.ndarray]:
-    """Lay down the leader's rows.
-
-    Returns:
-        The objective over columns, the column and factor of every joint entry, and the positions of the leader's rows.
-    """
+def add_leader(builder: SingleLevelBuilder) -> SingleLevel:
+    """Lay down the leader's rows and objective over the joint vector, and return the finished program."""
     leader = builder.problem.leader
     columns, factors = _joint(builder)
     n_before = builder.row_count
@@ -35,7 +32,7 @@ def lay_down(builder: SingleLevelBuilder) -> tuple[Form, np.ndarray, np.ndarray,
         added = builder.add_rows(row.name, row.lower - row.form.constant, row.upper - row.form.constant, [(matrix, row.form.columns)])
         leader_rows = np.concatenate([leader_rows, added])
     builder.curved += [row for row in curved if not row.form.is_linear]
-    return objective, columns, factors, leader_rows
+    return builder.finish(objective, columns, factors, leader_rows)
 
 
 def _joint(builder: SingleLevelBuilder) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,8 @@ from multiscale.bilevel.bounds import DualBounds, interval
 from multiscale.bilevel.cones import add_complementarity
 from multiscale.bilevel.kkt import add_dual, add_primal, state_cost
 from multiscale.bilevel.primal_dual import add_primal_dual_inequality
-from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
+from multiscale.bilevel.single_level import Derived
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ import numpy as np
 
 from multiscale.bilevel.bounds import no_bounds
 from multiscale.bilevel.description import BilevelProblem
-from multiscale.bilevel.single_level import SingleLevel, SingleLevelBuilder
+from multiscale.bilevel.leader_part import add_leader
+from multiscale.bilevel.single_level import SingleLevel
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 from multiscale.bilevel.sos1 import add_follower
 
 LARGEST = 50_000
@@ -26,7 +28,7 @@ def pattern_program(problem: BilevelProblem, y: np.ndarray, primal: list[np.ndar
     builder = SingleLevelBuilder(problem)
     for f, follower in enumerate(problem.followers):
         add_follower(builder, f, no_bounds(follower))
-    single = builder.add_leader()
+    single = add_leader(builder)
     v = single.complete(y, primal, dual)
     lower, upper = single.lower.copy(), single.upper.copy()
     for pairs in single.pairs:

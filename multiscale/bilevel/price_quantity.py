@@ -24,7 +24,7 @@ from scipy import sparse
 from multiscale.bilevel.description import Follower, Form
 
 if TYPE_CHECKING:
-    from multiscale.bilevel.single_level import SingleLevelBuilder
+    from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 
 _LARGEST = 300_000
 """Nonzeros of a follower beyond which its terms are left as they are."""

@@ -13,7 +13,8 @@ from scipy import sparse
 
 from multiscale.bilevel.bounds import interval
 from multiscale.bilevel.kkt import FollowerColumns
-from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
+from multiscale.bilevel.single_level import Derived
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 
 REDUNDANT = "primal-dual inequality"
 """Ending of the names of rows that only strengthen the relaxation; a retry after numerical trouble leaves them out."""

@@ -13,7 +13,8 @@ from multiscale.bilevel.bounds import DualBounds, reduced_cost_bounds
 from multiscale.bilevel.description import BINARY, CurvedRow, Form
 from multiscale.bilevel.kkt import row_scale
 from multiscale.bilevel.pairs import add_pairs
-from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
+from multiscale.bilevel.single_level import Derived
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.pairs import add_pairs
-from multiscale.bilevel.single_level import SingleLevelBuilder
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:

@@ -19,7 +19,8 @@ from multiscale.bilevel.bounds import DualBounds
 from multiscale.bilevel.cones import add_complementarity
 from multiscale.bilevel.description import CurvedRow, Form
 from multiscale.bilevel.kkt import add_dual, add_primal, curvature_terms, row_scale, state_cost
-from multiscale.bilevel.single_level import Derived, SingleLevelBuilder
+from multiscale.bilevel.single_level import Derived
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:

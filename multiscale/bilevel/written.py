@@ -13,8 +13,10 @@ from scipy import sparse
 from multiscale.bilevel.bounds import no_bounds
 from multiscale.bilevel.description import BilevelProblem, Form, Quantity
 from multiscale.bilevel.kkt import add_dual, add_primal, state_cost
+from multiscale.bilevel.leader_part import add_leader
 from multiscale.bilevel.scip_model import build_model
-from multiscale.bilevel.single_level import SingleLevel, SingleLevelBuilder
+from multiscale.bilevel.single_level import SingleLevel
+from multiscale.bilevel.single_level_builder import SingleLevelBuilder
 
 
 def write_lp(single: SingleLevel, path: str | Path, problem: BilevelProblem | None = None) -> Path:
@@ -65,7 +67,7 @@ def _relaxation(problem: BilevelProblem) -> SingleLevel:
             add_dual(builder, f, no_bounds(follower), explicit=False)
         if any(q.kind == "cost" and q.follower == f for q in problem.leader.quantities):
             state_cost(builder, f)
-    return builder.add_leader()
+    return add_leader(builder)
 
 
 def _follower(problem: BilevelProblem, f: int) -> SingleLevel:
@@ -88,7 +90,7 @@ def _follower(problem: BilevelProblem, f: int) -> SingleLevel:
     builder = SingleLevelBuilder(replace(problem, leader=alone), rewrite_prices=False)
     add_primal(builder, f)
     state_cost(builder, f)
-    return builder.add_leader()
+    return add_leader(builder)
 
 
 def _column_names(single: SingleLevel, problem: BilevelProblem | None) -> list[str]:
