@@ -20,6 +20,7 @@ import argparse
 import importlib.util
 import multiprocessing
 import queue
+import sys
 import time
 
 import numpy as np
@@ -217,7 +218,9 @@ def by_discopt(name, limit, answer):
 
     problem = instances()[name]()
     leader, program = problem.leader, problem.followers[0].program
-    if any(q.kind != "primal" for q in leader.quantities):
+    # Its differentiation walks down every sum.
+    sys.setrecursionlimit(100_000)
+    if any(q.kind == "dual" for q in leader.quantities):
         answer.put((np.nan, "does not apply", np.nan))
         return
     m = Model("bilevel")
@@ -230,20 +233,30 @@ def by_discopt(name, limit, answer):
         for j, (a, b) in enumerate(zip(program.lower, program.upper, strict=True))
     ]
 
+    def added(terms):
+        """The sum, halved again and again: a chain of a thousand terms is too deep for it."""
+        terms = list(terms)
+        if len(terms) <= 1:
+            return terms[0] if terms else 0.0
+        return added(terms[: len(terms) // 2]) + added(terms[len(terms) // 2 :])
+
     def total(matrix, i, variables):
         part = slice(matrix.indptr[i], matrix.indptr[i + 1])
-        return sum(float(a) * variables[int(j)] for j, a in zip(matrix.indices[part], matrix.data[part], strict=True))
+        return added(float(a) * variables[int(j)] for j, a in zip(matrix.indices[part], matrix.data[part], strict=True))
 
     rows = []
     for i in range(program.rows.size):
         body = total(program.A, i, x) - total(program.B.tocsr(), i, y)
         rows.append(body == float(program.b0[i]) if program.equality[i] else body <= float(program.b0[i]))
     prices = program.C.tocsr()
-    z = y + [total(q.matrix.tocsr(), i, x) for q in leader.quantities for i in range(q.size)]
+    priced = np.flatnonzero((program.c0 != 0) | (np.diff(prices.indptr) > 0)).tolist()
+    cost = added((float(program.c0[j]) + total(prices, j, y)) * x[j] for j in priced)
+    paid = cost + (program.d0 + added(float(v) * y[k] for k, v in enumerate(program.d) if v))
+    z = y + [total(q.matrix.tocsr(), i, x if q.kind == "primal" else [paid]) + float(q.constant[i]) for q in leader.quantities for i in range(q.size)]
 
     def form(f):
-        linear = sum(float(a) * z[c] for c, a in zip(f.columns, f.coefficients, strict=True))
-        return f.constant + linear + sum(float(w) * z[a] * z[b] for a, b, w in zip(f.first, f.second, f.products, strict=True))
+        linear = added(float(a) * z[c] for c, a in zip(f.columns, f.coefficients, strict=True))
+        return f.constant + linear + added(float(w) * z[a] * z[b] for a, b, w in zip(f.first, f.second, f.products, strict=True))
 
     for i in range(leader.row_lower.size):
         body = total(leader.matrix, i, z)
@@ -257,7 +270,6 @@ def by_discopt(name, limit, answer):
         if np.isfinite(r.upper):
             m.subject_to(form(r.form) <= float(r.upper))
     m.minimize(form(leader.objective))
-    cost = sum((float(program.c0[j]) + total(prices, j, y)) * x[j] for j in range(len(x)))
     follower = BilevelProblem(m, upper_vars=y, lower_vars=x, lower_objective=cost, lower_constraints=rows, include_follower_bounds=True)
     began = time.process_time()
     follower.formulate(method="strong_duality")
