@@ -27,6 +27,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from multiscale.bilevel.description import BilevelError
+from multiscale.bilevel.digits import Digits
 from multiscale.bilevel.extension import Entries, Extension
 from multiscale.bilevel.lifting import Lifting, is_binary
 from multiscale.bilevel.other_half import Half, check_half
@@ -56,10 +57,11 @@ class CurvedRows:
         variables: its variables in column order.
         column: variable (by identity) -> column.
         leader: number of a leader variable; refuses variables of other followers.
+        digits: digits of integer leader variables.
     """
 
-    def __init__(self, name: str, variables: list[Any], column: dict[int, int], leader: Callable[[Any, str], int]) -> None:
-        self.name, self.variables, self.column, self.leader = name, variables, column, leader
+    def __init__(self, name: str, variables: list[Any], column: dict[int, int], leader: Callable[[Any, str], int], digits: Digits) -> None:
+        self.name, self.variables, self.column, self.leader, self.digits = name, variables, column, leader, digits
         self.added = Extension(len(variables))
         self.lifting = Lifting(name, variables, self.added)
         self._halves: list[Half] = []
@@ -94,7 +96,7 @@ class CurvedRows:
                 squares[pair] = squares.get(pair, 0.0) + float(coefficient)
             elif any(inside):
                 mine, other = (a, b) if inside[0] else (b, a)
-                own.append((self.lifting.product(other, self.leader(other, label), self.column[id(mine)], label), float(coefficient)))
+                own += self._product(mine, other, float(coefficient), label)
             else:
                 raise BilevelError(f"{where} multiplies the leader variables {a.name} and {b.name}; set a leader variable equal to the product")
         lower, upper = pyo.value(constraint.lower, exception=False), pyo.value(constraint.upper, exception=False)
@@ -122,6 +124,17 @@ class CurvedRows:
             label, support, curvature, [(j, sign * a) for j, a in own], [(k, sign * a) for k, a in leader], sign * (constant - rhs)
         )
         parts += [(row, sign * factor) for row, factor in self._cone(body, where)]
+
+    def _product(self, mine: Any, other: Any, coefficient: float, label: str) -> list[tuple[int, float]]:
+        """A follower variable times a leader variable as columns and weights."""
+        # A variable of another follower is refused before its kind is looked at.
+        self.leader(other, label)
+        j = self.column[id(mine)]
+        terms = self.digits.terms(other, f"follower {self.name!r}: constraint {label} multiplies its variable {mine.name}")
+        return [
+            (j if digit is None else self.lifting.product(digit, self.leader(digit, label), j, label), coefficient * weight)
+            for weight, digit in terms
+        ]
 
     def _linear(
         self, label: str, own: Entries, leader: Entries, constant: float, lower: float | None, upper: float | None

@@ -15,6 +15,7 @@ from scipy import sparse
 
 from multiscale.bilevel.curved_rows import CurvedRows
 from multiscale.bilevel.description import BilevelError
+from multiscale.bilevel.digits import Digits
 from multiscale.bilevel.extension import Extension
 from multiscale.bilevel.followers import ProgramFollower
 from multiscale.bilevel.terms import general_terms, read_terms
@@ -107,17 +108,17 @@ def extract_program(follower: ProgramFollower, owner: Callable[[Any], str | None
     return Extracted(follower.name, added.apply(over_leader), leaders, [], {}, cones=tuple(np.array(cone) for cone in added.cones))
 
 
-def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
+def extract_block(block: Any, owner: Callable[[Any], str | None], digits: Digits) -> Extracted:
     """Read a Pyomo block that is a convex linear, quadratic or second-order cone program in its own variables.
 
     Constraints ``lb <= a'x + g'y <= ub`` become rows ``a'x <= ub - g'y`` and ``-a'x <= -lb + g'y``; variable bounds stay
     bounds. The objective may hold products of follower variables and of follower and leader variables; terms of leader variables
-    alone do not move the follower and only enter its cost when they are linear. Convex quadratic rows, and products with binary
-    leader variables, become further columns and rows (see ``curved_rows`` and ``lifting``).
+    alone do not move the follower and only enter its cost when they are linear. Convex quadratic rows, and products with binary or
+    integer leader variables, become further columns and rows (see ``curved_rows``, ``lifting`` and ``digits``).
 
     Raises:
         BilevelError: integer variables, no or several objectives, rows that are not convex, coefficients that depend on leader
-            variables other than binaries, variables of another follower, or a component of a kind that has no convex meaning here.
+            variables other than integers, variables of another follower, or a component of a kind that has no convex meaning here.
     """
     name = block.name
     _check_components(block)
@@ -148,7 +149,7 @@ def extract_block(block: Any, owner: Callable[[Any], str | None]) -> Extracted:
     rows = _Rows()
     constraint_rows: dict[int, list[tuple[int, float]]] = {}
     labels: list[str] = []
-    curved = CurvedRows(name, variables, column, leader)
+    curved = CurvedRows(name, variables, column, leader, digits)
     for constraint, label in _labelled(block, pyo.Constraint):
         if not constraint.active:
             continue

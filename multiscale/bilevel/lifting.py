@@ -38,17 +38,7 @@ class Lifting:
         return list(self._made)
 
     def product(self, binary: Any, k: int, j: int, label: str) -> int:
-        """The column equal to leader variable ``k`` times column ``j``.
-
-        Raises:
-            BilevelError: the leader variable is not binary.
-        """
-        if not is_binary(binary):
-            raise BilevelError(
-                f"follower {self.name!r}: constraint {label} multiplies its variable {self.variables[j].name} by the leader variable "
-                f"{binary.name}, which is not binary; coefficients must be numbers or binary leader variables. Linearise the product, "
-                "or let the leader variable enter the right-hand side"
-            )
+        """The column equal to the binary leader variable ``k`` times column ``j``."""
         if (k, j) not in self._made:
             column = self.added.column(f"{binary.name} * {self.variables[j].name}")
             self._made[k, j] = (column, label, binary)

@@ -16,6 +16,7 @@ import pyomo.environ as pyo
 from multiscale.bilevel.certificate import TOLERANCE
 from multiscale.bilevel.conic_solve import compiled
 from multiscale.bilevel.description import Follower
+from multiscale.bilevel.digits import Digits
 from multiscale.bilevel.extract import Extracted, extract_block
 from multiscale.bilevel.polish import polished
 from multiscale.bilevel.read import PyomoProblem
@@ -55,7 +56,7 @@ def _original(read: PyomoProblem, extracted: Extracted, block: Any, solution: Bi
     try:
         for v, value, kind in zip(leaders, values, read.problem.leader.kinds, strict=True):
             v.fix(round(value) if kind != "C" else value, skip_validation=True)
-        plain = extract_block(block, lambda _: None)
+        plain = extract_block(block, lambda _: None, Digits())
         follower = Follower(extracted.name, plain.program, plain.sense, plain.cones)
         found = compiled(follower).solve(np.zeros(0))
         if found.termination is not Termination.OPTIMAL:

@@ -12,6 +12,7 @@ from pyomo.core.expr import numeric_expr as expressions
 from scipy import sparse
 
 from multiscale.bilevel.description import BINARY, CONTINUOUS, INTEGER, BilevelError, BilevelProblem, CurvedRow, Follower, Form, Leader, Quantity
+from multiscale.bilevel.digits import Digits
 from multiscale.bilevel.expression import FUNCTIONS, Tree, tree_renumbered
 from multiscale.bilevel.extract import Extracted, extract_block, extract_program
 from multiscale.bilevel.followers import DUALS, ProgramFollower
@@ -31,6 +32,7 @@ class PyomoProblem:
         quantity_variables: Pyomo variables in the order of the quantities (the second part of the joint vector).
         extracted: followers with their own Pyomo variables and constraints.
         model: the user's model.
+        digits: digits of integer leader variables that multiply follower variables.
     """
 
     problem: BilevelProblem
@@ -38,6 +40,7 @@ class PyomoProblem:
     quantity_variables: list[Any]
     extracted: list[Extracted]
     model: Any
+    digits: Digits
 
     def load(self, z: np.ndarray, primal: list[np.ndarray]) -> None:
         """Write an answer into the model's variables."""
@@ -157,7 +160,8 @@ def read_model(model: Any, followers: Sequence[Any]) -> PyomoProblem:
     if not followers:
         raise BilevelError("bilevel.solve needs at least one follower; a problem without followers is a single-level problem")
     reader = _Reader(model, followers)
-    extracted = [extract_program(f, reader.owner) if isinstance(f, ProgramFollower) else extract_block(f, reader.owner) for f in followers]
+    digits = Digits()
+    extracted = [extract_program(f, reader.owner) if isinstance(f, ProgramFollower) else extract_block(f, reader.owner, digits) for f in followers]
     names = [e.name for e in extracted]
     if len(set(names)) != len(names):
         raise BilevelError(f"two followers share a name: {sorted(names)}; give each its own")
@@ -177,11 +181,22 @@ def read_model(model: Any, followers: Sequence[Any]) -> PyomoProblem:
         lower, upper = pyo.value(constraint.lower, exception=False), pyo.value(constraint.upper, exception=False)
         bounds = (-np.inf if lower is None else float(lower), np.inf if upper is None else float(upper))
         rows.append(CurvedRow(constraint.name, reader.form(constraint.body, constraint.name), *bounds))
-    return _assemble(model, reader, followers, extracted, objective, rows, sense)
+    for variable, least, pairs in digits.of.values():
+        places = np.array([reader.number(variable), *(reader.number(digit) for _, digit in pairs)])
+        form = Form(0.0, places, np.array([1.0, *(-float(weight) for weight, _ in pairs)]))
+        rows.append(CurvedRow(f"digits of {variable.name}", form, float(least), float(least)))
+    return _assemble(model, reader, followers, extracted, objective, rows, sense, digits)
 
 
 def _assemble(
-    model: Any, reader: _Reader, followers: Sequence[Any], extracted: list[Extracted], objective: Form, rows: list[CurvedRow], sense: float
+    model: Any,
+    reader: _Reader,
+    followers: Sequence[Any],
+    extracted: list[Extracted],
+    objective: Form,
+    rows: list[CurvedRow],
+    sense: float,
+    digits: Digits,
 ) -> PyomoProblem:
     order, leaders, quantities, quantity_variables = _joint_order(model, reader, followers, extracted)
     n = len(leaders)
@@ -223,7 +238,7 @@ def _assemble(
     for v in leaders:
         if not (v.is_continuous() or v.is_integer() or v.is_binary()):
             raise BilevelError(f"leader variable {v.name} has domain {v.domain.name}; use reals, integers or binaries")
-    return PyomoProblem(BilevelProblem(leader, tuple(over_leader)), leaders, quantity_variables, extracted, model)
+    return PyomoProblem(BilevelProblem(leader, tuple(over_leader)), leaders, quantity_variables, extracted, model, digits)
 
 
 def _joint_order(

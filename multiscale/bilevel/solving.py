@@ -85,10 +85,11 @@ def solve(
 
 def _given_start(read: PyomoProblem, start: Mapping[Any, float] | None) -> np.ndarray | None:
     values = {id(variable): float(value) for variable, value in start.items()} if start else {}
+    values |= read.digits.values(values)
     known = [values.get(id(v), v.value) for v in read.leader_variables]
     if start is None and any(value is None for value in known):
         return None
-    unknown = set(values) - {id(v) for v in read.leader_variables}
+    unknown = {id(v) for v in start or ()} - {id(v) for v in read.leader_variables}
     if unknown and start:
         name = next(v.name for v in start if id(v) in unknown)
         raise BilevelError(f"start: {name} is no leader variable of this problem")

@@ -66,6 +66,41 @@ def test_binaries_in_coefficients_agree_with_enumeration(bounded):
     assert values == pytest.approx([values[0]] * 4, rel=1e-5)
 
 
+def units(low, high):
+    """The leader installs a whole number of units of a plant, of 1.5 each, and taxes its output; a second follower runs some of them too."""
+    m = pyo.ConcreteModel()
+    m.units = pyo.Var(domain=pyo.Integers, bounds=(low, high))
+    m.tax = pyo.Var(bounds=(0, 4))
+    for name, need in (("east", 6.0), ("west", 3.5)):
+        block = pyo.Block(concrete=True)
+        m.add_component(name, block)
+        block.hours = pyo.Var(bounds=(0, 2))
+        block.buy = pyo.Var(bounds=(0, None))
+        block.balance = pyo.Constraint(expr=1.5 * (m.units + 2) * block.hours + block.buy >= need)
+        block.cost = pyo.Objective(expr=(1 + m.tax) * 3 * block.hours + 5 * block.buy)
+    taxed = 3 * m.tax * (m.east.hours + m.west.hours)
+    m.objective = pyo.Objective(expr=taxed - 2.0 * m.units, sense=pyo.maximize)
+    return m
+
+
+@pytest.mark.parametrize("method", ["auto", "sos1", "indicator", "strong_duality"])
+@pytest.mark.parametrize(("low", "high"), [(0, 5), (-1, 2)])
+def test_integers_in_coefficients_agree_with_every_value_fixed(method, low, high):
+    fixed = []
+    for value in range(low, high + 1):
+        m = units(low, high)
+        m.units.fix(value)
+        fixed.append(bilevel.solve(m, [m.east, m.west], gap=1e-6, time_limit=30).objective)
+    m = units(low, high)
+    solution = bilevel.solve(m, [m.east, m.west], method=method, gap=1e-6, time_limit=30)
+    assert solution.status == "optimal"
+    assert solution.objective == pytest.approx(max(fixed), rel=1e-5)
+    assert m.units.value == low + int(np.argmax(fixed))
+    start = pyo.ComponentMap([(m.units, low), (m.tax, 0.5)])
+    again = bilevel.solve(m, [m.east, m.west], method=method, gap=1e-6, time_limit=30, start=start)
+    assert again.objective == pytest.approx(max(fixed), rel=1e-5)
+
+
 def test_duals_are_those_of_the_follower_as_written():
     m = retrofit(1)
     m.z[0].fix(1)
@@ -108,7 +143,7 @@ def test_a_wrong_product_fails_the_certificate_of_the_original(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.low.add_component("bad", pyo.Constraint(expr=m.tax * m.low.fuel[0] <= 5)), r"low\.bad.*fuel\[0\].*tax, which is not binary"),
+        (lambda m: m.low.add_component("bad", pyo.Constraint(expr=m.tax * m.low.fuel[0] <= 5)), r"low\.bad.*fuel\[0\].*tax, which is not an integer"),
         (lambda m: m.low.add_component("bad", pyo.Constraint(expr=m.z[0] * m.low.buy <= 5)), r"low\.bad.*low\.buy.*z\[0\].*both bounds"),
         (lambda m: m.low.add_component("bad", pyo.Constraint(expr=m.z[0] * m.z[1] + m.low.buy <= 5)), r"low\.bad.*z\[0\] and z\[1\]"),
     ],
