@@ -95,7 +95,7 @@ def connection_limits(tree: OperatingTree, dso: str) -> dict[str, tuple[np.ndarr
 def reference_exchange(fleet: Fleet) -> np.ndarray:
     """Exchange [kW] (period,) of a fleet that does nothing clever: reference demand less available PV."""
     data = fleet.data
-    return (data.demand + data.ev + data.heat_pump - data.pv).sum("prosumer").values
+    return (data.demand.values + data.ev.values + data.heat_pump.values - data.pv.values).sum(axis=0)
 
 
 def operating_tree(
