@@ -133,13 +133,13 @@ class DaskEngine:
         for key, arguments in tasks.items():
             place: dict[str, Any] = {"workers": [at[key]], "allow_other_workers": True} if key in at else {}
             futures[key] = self._client.submit(function, *arguments, pure=False, retries=self.retries, **place)
-        answers = {}
+        # All at once: one message to and fro for every answer would cost the driver more than the answers.
+        found = self._client.gather(list(futures.values()), errors="skip")
         for key, future in futures.items():
-            error = future.exception()
-            if error is not None:
+            if future.status in ("error", "cancelled"):
+                error = future.exception()
                 raise TaskError(f"{key}: {error}") from error
-            answers[key] = future.result()
-        return answers
+        return dict(zip(futures, found, strict=True))
 
     def _homes(self, homes: Mapping[str, int] | None) -> dict[str, str]:
         """Worker of every task: by number, over the workers there are now."""

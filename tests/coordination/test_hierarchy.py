@@ -193,7 +193,7 @@ def test_a_platform_that_cannot_answer_is_left_out_and_named(congested):
             return [(c, Refusal("is out of order") if c == name else r) for c, r in super().ask(requests)]
 
     crew = negotiated.platforms
-    negotiated.platforms = Broken(crew.engine, crew.programs, crew.hours)
+    negotiated.platforms = Broken(crew.engine, crew.sources, crew.hours)
     agreement = negotiated.run()
     assert agreement.status == "partial"
     assert negotiated.excluded() == {name: "is out of order"} == agreement.excluded
