@@ -28,18 +28,18 @@ def content_key(*parts: object) -> str:
 
 def _pieces(value: object) -> Iterator[bytes]:
     yield type(value).__name__.encode()
-    if isinstance(value, np.ndarray):
+    if value is None or isinstance(value, (str, int, float, bool, np.generic, pd.Timestamp)):
+        yield repr(value).encode()
+    elif isinstance(value, np.ndarray):
+        yield f"{value.dtype} {value.shape}".encode()
         if value.dtype == object:
             yield from (str(v).encode() for v in value.ravel().tolist())
         else:
-            yield str(value.dtype).encode()
             yield np.ascontiguousarray(value).tobytes()
-        yield repr(value.shape).encode()
     elif isinstance(value, xr.Dataset):
-        for name in sorted(str(n) for n in value.variables):
-            yield name.encode()
-            yield repr(value[name].dims).encode()
-            yield from _pieces(value[name].values)
+        for name, variable in sorted(value.variables.items(), key=lambda item: str(item[0])):
+            yield f"{name} {variable.dims}".encode()
+            yield from _pieces(variable.values)
     elif sparse.issparse(value):
         rows = sparse.csr_matrix(value)
         rows.sort_indices()
@@ -57,7 +57,5 @@ def _pieces(value: object) -> Iterator[bytes]:
     elif isinstance(value, (tuple, list)):
         for content in value:
             yield from _pieces(content)
-    elif value is None or isinstance(value, (str, int, float, bool, np.generic, pd.Timestamp)):
-        yield repr(value).encode()
     else:
         raise TypeError(f"an object of type {type(value).__name__} has no content key")

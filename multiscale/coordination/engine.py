@@ -50,6 +50,23 @@ class EngineUnavailableError(ConnectionError):
     """The workers that were asked for cannot be had; the message says what to start or choose instead."""
 
 
+def _one_by_one(function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]]) -> tuple[dict[str, Any], tuple[str, Exception] | None]:
+    """``{key: function(*arguments)}``, and the task that failed, if one did: an error that is raised loses its cause on the way."""
+    answers = {}
+    for key, arguments in tasks.items():
+        try:
+            answers[key] = function(*arguments)
+        except Exception as error:
+            return answers, (key, error)
+    return answers, None
+
+
+def _sound(answers: dict[str, Any], failed: tuple[str, Exception] | None) -> dict[str, Any]:
+    if failed is not None:
+        raise TaskError(f"{failed[0]}: {failed[1]}") from failed[1]
+    return answers
+
+
 class SerialEngine:
     """Everything in this process, one task after the other; for debugging and tests."""
 
@@ -62,13 +79,7 @@ class SerialEngine:
         homes: Mapping[str, int] | None = None,  # noqa: ARG002  there is one place only
     ) -> dict[str, Any]:
         """See ``Engine.map``."""
-        answers = {}
-        for key, arguments in tasks.items():
-            try:
-                answers[key] = function(*arguments)
-            except Exception as error:
-                raise TaskError(f"{key}: {error}") from error
-        return answers
+        return _sound(*_one_by_one(function, tasks))
 
     def __enter__(self) -> Self:
         return self
@@ -128,18 +139,29 @@ class DaskEngine:
         self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]], homes: Mapping[str, int] | None = None
     ) -> dict[str, Any]:
         """See ``Engine.map``."""
-        at = self._homes(homes)
-        futures = {}
-        for key, arguments in tasks.items():
-            place: dict[str, Any] = {"workers": [at[key]], "allow_other_workers": True} if key in at else {}
-            futures[key] = self._client.submit(function, *arguments, pure=False, retries=self.retries, **place)
+        futures: dict[Any, list[str]] = {}
+        for address, keys in self._batches(list(tasks), self._homes(homes)):
+            place: dict[str, Any] = {"workers": [address], "allow_other_workers": True} if address else {}
+            batch = {key: tasks[key] for key in keys}
+            futures[self._client.submit(_one_by_one, function, batch, pure=False, retries=self.retries, **place)] = keys
         # All at once: one message to and fro for every answer would cost the driver more than the answers.
-        found = self._client.gather(list(futures.values()), errors="skip")
-        for key, future in futures.items():
+        found = self._client.gather(list(futures), errors="skip")
+        for future, keys in futures.items():
             if future.status in ("error", "cancelled"):
                 error = future.exception()
-                raise TaskError(f"{key}: {error}") from error
-        return dict(zip(futures, found, strict=True))
+                raise TaskError(f"{', '.join(keys)}: {error}") from error
+        answers = {key: answer for part in found for key, answer in _sound(*part).items()}
+        return {key: answers[key] for key in tasks}
+
+    def _batches(self, keys: list[str], at: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+        """Tasks that travel together: of one home, in their order, and small enough to leave every worker some fifty of them."""
+        size = max(1, len(keys) // (50 * max(self.workers, 1)))
+        by_home: dict[str, list[str]] = {}
+        for key in keys:
+            by_home.setdefault(at.get(key, ""), []).append(key)
+        for address, mine in by_home.items():
+            for start in range(0, len(mine), size):
+                yield address, mine[start : start + size]
 
     def _homes(self, homes: Mapping[str, int] | None) -> dict[str, str]:
         """Worker of every task: by number, over the workers there are now."""

@@ -78,7 +78,10 @@ class System:
         """The branches a node owns and the buses at their ends (or its boundary bus, where it owns none)."""
         own = self.branches.isel(branch=self._branches_of.get(node, _NONE))
         ends = pd.unique(np.concatenate([own.from_bus.values, own.to_bus.values, self.buses.bus.values[self._buses_of.get(node, _NONE)]]))
-        return Network(node, self.buses.sel(bus=ends), own, self.boundary_bus(node))
+        at = self._bus_names.get_indexer(pd.Index(ends))
+        if (at < 0).any():
+            raise KeyError(f"system {self.name!r}: branches of {node!r} end at unknown buses {ends[at < 0][:5].tolist()}")
+        return Network(node, self.buses.isel(bus=at), own, self.boundary_bus(node))
 
     def fleet(self, node: str, horizon: Horizon) -> Fleet:
         """The prosumers of a platform over a horizon, as arrays (prosumer, period)."""
@@ -116,6 +119,10 @@ class System:
     @cached_property
     def _boundary_buses(self) -> dict[str, str]:
         return dict(zip(self.nodes.node.values.tolist(), self.nodes.boundary_bus.values.tolist(), strict=True))
+
+    @cached_property
+    def _bus_names(self) -> pd.Index:
+        return pd.Index(self.buses.bus.values)
 
     @cached_property
     def _branches_of(self) -> dict[str, np.ndarray]:
