@@ -33,7 +33,7 @@ def _pieces(value: object) -> Iterator[bytes]:
     elif isinstance(value, np.ndarray):
         yield f"{value.dtype} {value.shape}".encode()
         if value.dtype == object:
-            yield from (str(v).encode() for v in value.ravel().tolist())
+            yield repr(value.ravel().tolist()).encode()
         else:
             yield np.ascontiguousarray(value).tobytes()
     elif isinstance(value, xr.Dataset):
@@ -45,6 +45,8 @@ def _pieces(value: object) -> Iterator[bytes]:
         rows.sort_indices()
         for part in (np.array(rows.shape), rows.indptr, rows.indices, rows.data):
             yield from _pieces(part)
+    elif dataclasses.is_dataclass(value) and _plain(value):
+        yield repr(value).encode()
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             if field.compare:
@@ -59,3 +61,12 @@ def _pieces(value: object) -> Iterator[bytes]:
             yield from _pieces(content)
     else:
         raise TypeError(f"an object of type {type(value).__name__} has no content key")
+
+
+def _plain(value: object) -> bool:
+    """Whether a data class holds plain values alone, which its text shows to the last bit: arrays and tables have no hash."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return type(value).__hash__ is not object.__hash__

@@ -17,6 +17,9 @@ from typing import Any, Protocol, Self
 CONNECT_SECONDS = 15
 """How long an answer of a scheduler is waited for [s]."""
 
+START_SECONDS = 120
+"""How long the workers of this machine may take to start [s]."""
+
 
 class Engine(Protocol):
     """Runs one function over many keyed inputs."""
@@ -99,6 +102,7 @@ class DaskEngine:
 
     def __init__(self, workers: int = 2, address: str = "", retries: int = 2) -> None:
         self.workers, self.address, self.retries = workers, address, retries
+        self._up = False
 
     def __enter__(self) -> Self:
         import dask
@@ -124,7 +128,7 @@ class DaskEngine:
             with _interrupts_kept_from_children():
                 # No dashboard, and its HTTP server at a free port: several studies may run on one machine.
                 self._cluster = LocalCluster(
-                    n_workers=self.workers,
+                    n_workers=0,
                     threads_per_worker=1,
                     processes=True,
                     dashboard_address=None,
@@ -132,6 +136,8 @@ class DaskEngine:
                     memory_limit=0,
                     silence_logs=logging.CRITICAL,
                 )
+                # Workers come up while the driver goes on, and are waited for when there is work.
+                self._cluster.scale(self.workers)
             self._client = Client(self._cluster, set_as_default=False)
         return self
 
@@ -139,6 +145,7 @@ class DaskEngine:
         self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]], homes: Mapping[str, int] | None = None
     ) -> dict[str, Any]:
         """See ``Engine.map``."""
+        self._await_workers()
         futures: dict[Any, list[str]] = {}
         for address, keys in self._batches(list(tasks), self._homes(homes)):
             place: dict[str, Any] = {"workers": [address], "allow_other_workers": True} if address else {}
@@ -152,6 +159,17 @@ class DaskEngine:
                 raise TaskError(f"{', '.join(keys)}: {error}") from error
         answers = {key: answer for part in found for key, answer in _sound(*part).items()}
         return {key: answers[key] for key in tasks}
+
+    def _await_workers(self) -> None:
+        """Wait until the workers of this machine have come up once; homes must not depend on which was first."""
+        if self._up or self._cluster is None:
+            return
+        try:
+            self._client.wait_for_workers(self.workers, timeout=START_SECONDS)
+        except TimeoutError as error:
+            message = f"of {self.workers} workers on this machine not all started within {START_SECONDS} s; choose fewer (engine.workers)"
+            raise EngineUnavailableError(message) from error
+        self._up = True
 
     def _batches(self, keys: list[str], at: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
         """Tasks that travel together: of one home, in their order, and small enough to leave every worker some fifty of them."""

@@ -76,6 +76,11 @@ class System:
     # -- what belongs to a node -------------------------------------------------------------------------------------
     def network(self, node: str) -> Network:
         """The branches a node owns and the buses at their ends (or its boundary bus, where it owns none)."""
+        if node not in self._networks:
+            self._networks[node] = self._network(node)
+        return self._networks[node]
+
+    def _network(self, node: str) -> Network:
         own = self.branches.isel(branch=self._branches_of.get(node, _NONE))
         ends = pd.unique(np.concatenate([own.from_bus.values, own.to_bus.values, self.buses.bus.values[self._buses_of.get(node, _NONE)]]))
         at = self._bus_names.get_indexer(pd.Index(ends))
@@ -85,9 +90,10 @@ class System:
 
     def fleet(self, node: str, horizon: Horizon) -> Fleet:
         """The prosumers of a platform over a horizon, as arrays (prosumer, period)."""
-        members = self.prosumers.isel(prosumer=self._prosumers_of.get(node, _NONE))
-        devices = self.devices.isel(device=self._devices_of.get(node, _NONE))
-        return expand_fleet(node, members, devices, self.profiles, horizon)
+        prosumers, devices = self._columns
+        members, theirs = self._prosumers_of.get(node, _NONE), self._devices_of.get(node, _NONE)
+        chosen = {name: values[members] for name, values in prosumers.items()}, {name: values[theirs] for name, values in devices.items()}
+        return expand_fleet(node, *chosen, self.profiles, horizon)
 
     def passive(self, node: str, horizon: Horizon) -> xr.Dataset:
         """What nobody trades, at the buses of a node's network, over a horizon.
@@ -119,6 +125,16 @@ class System:
     @cached_property
     def _boundary_buses(self) -> dict[str, str]:
         return dict(zip(self.nodes.node.values.tolist(), self.nodes.boundary_bus.values.tolist(), strict=True))
+
+    @cached_property
+    def _networks(self) -> dict[str, Network]:
+        return {}
+
+    @cached_property
+    def _columns(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Columns of the prosumers and of the devices: taking rows of arrays is cheaper than of labelled tables."""
+        prosumers, devices = ({str(n): v.values for n, v in table.variables.items()} for table in (self.prosumers, self.devices))
+        return prosumers, devices
 
     @cached_property
     def _bus_names(self) -> pd.Index:

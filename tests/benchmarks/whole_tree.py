@@ -128,17 +128,17 @@ def main() -> None:
     def say(text: str) -> None:
         print(f"{time.time() - meter.born:7.1f} s  {text}", flush=True)
 
-    system = study_system("simbench", code=CODE, growth=GROWN if given.grown else None, dsos=given.dsos or "all")
-    meter.stage("read and check the system")
-    tree = tree_of(system, Economics(), one_day(given.date, given.step), aggregated=False)
-    if given.step < 1.0:
-        hours = one_day(given.date)
-        tree = dataclasses.replace(tree, transmission=Transmission(system.restricted(hours), hours, tree.economics))
-    people = sum(f.size for f in tree.fleets.values())
-    meter.stage("fleets, networks, DSOs")
-    say(f"{len(tree.distribution)} DSOs, {len(tree.platforms)} platforms, {people:,} prosumers, {tree.horizon.periods} periods")
     with SerialEngine() if given.workers == 0 else DaskEngine(given.workers, given.address) as engine:
-        meter.stage("start the workers")
+        meter.stage("start the scheduler")
+        system = study_system("simbench", code=CODE, growth=GROWN if given.grown else None, dsos=given.dsos or "all")
+        meter.stage("read and check the system")
+        tree = tree_of(system, Economics(), one_day(given.date, given.step), aggregated=False)
+        if given.step < 1.0:
+            hours = one_day(given.date)
+            tree = dataclasses.replace(tree, transmission=Transmission(system.restricted(hours), hours, tree.economics))
+        people = sum(f.size for f in tree.fleets.values())
+        meter.stage("fleets, networks, DSOs")
+        say(f"{len(tree.distribution)} DSOs, {len(tree.platforms)} platforms, {people:,} prosumers, {tree.horizon.periods} periods")
         negotiated = negotiation_of(tree, engine, Options(method=given.method, gap=given.gap))
         if given.checkpoint is not None and given.checkpoint.exists():
             take_up(negotiated, given.checkpoint)
