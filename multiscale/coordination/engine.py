@@ -111,6 +111,9 @@ class DaskEngine:
         # One thread per worker: the solvers are single-threaded and hold the interpreter lock while models are built.
         # Programs travel with their tasks, so that any worker can do any of them and a lost worker costs nothing but time.
         dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s", "distributed.admin.large-graph-warning-threshold": "2GB"})
+        # Nobody looks at what Dask measures of itself: a sample of every worker's stack each 10 ms, of every server's loop each 20 ms.
+        dask.config.set({"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"})
+        dask.config.set({"distributed.admin.system-monitor.interval": "5s"})
         # Workers log a lost scheduler with a traceback; whoever loses one is told by the driver.
         dask.config.set({"logging.distributed": "critical"})
         if self.address:
