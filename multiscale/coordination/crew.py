@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from multiscale.coordination.bidirectional import Refusal
 from multiscale.coordination.child import ProgramChild, Settled
+from multiscale.coordination.children import Refusal
 from multiscale.coordination.content import content_key
 from multiscale.coordination.engine import Engine
 from multiscale.coordination.platform_child import PlatformSource

@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from multiscale.coordination.bidirectional import Agreement, Children, Negotiation, Options, band_of
+from multiscale.coordination.bidirectional import Negotiation
 from multiscale.coordination.branch import Branch, Branches
+from multiscale.coordination.children import Children
 from multiscale.coordination.convergence import Step
 from multiscale.coordination.crew import EngineChildren
 from multiscale.coordination.engine import Engine
 from multiscale.coordination.messages import Traffic
+from multiscale.coordination.negotiation_state import Agreement, Options
 from multiscale.coordination.outcome import Outcome, transmission_cost
 from multiscale.coordination.parent import Parent
 from multiscale.coordination.platform_child import PlatformSource
 from multiscale.coordination.prepared import PreparedDay, Tell, silent
-from multiscale.coordination.request import Band
+from multiscale.coordination.request import Band, band_of
 from multiscale.coordination.resolution import Resolution
 from multiscale.coordination.top import TopProgram, top_parent
 from multiscale.operation import OperatingTree

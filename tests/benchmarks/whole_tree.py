@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from multiscale.coordination.bidirectional import Options
 from multiscale.coordination.checkpoint import keep, take_up
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
+from multiscale.coordination.negotiation_state import Options
 from multiscale.operation import Transmission
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, Growth

@@ -4,14 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multiscale.coordination.bidirectional import Negotiation, Options, Refusal
+from multiscale.coordination.bidirectional import Negotiation
 from multiscale.coordination.channel import Channel
 from multiscale.coordination.checkpoint import CheckpointError, keep, take_up
+from multiscale.coordination.children import Refusal
 from multiscale.coordination.crew import EngineChildren
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
 from multiscale.coordination.integrated import integrated_optimum
+from multiscale.coordination.negotiation_state import Options
 from multiscale.coordination.parent import Parent
 from multiscale.coordination.resolution import Resolution
 from multiscale.operation import Design, Transmission, dso_branch_program, operating_tree
