@@ -139,9 +139,9 @@ class DaskEngine:
                     memory_limit=0,
                     silence_logs=logging.CRITICAL,
                 )
-                # Workers come up while the driver goes on, and are waited for when there is work.
+                # Workers come up while the driver goes on, and are waited for when there is work; a client waits for those it finds.
+                self._client = Client(self._cluster, set_as_default=False)
                 self._cluster.scale(self.workers)
-            self._client = Client(self._cluster, set_as_default=False)
         return self
 
     def map(

@@ -17,6 +17,7 @@ from multiscale.coordination.negotiation_state import Options
 from multiscale.coordination.parent import Parent
 from multiscale.coordination.resolution import Resolution
 from multiscale.operation import Design, Transmission, dso_branch_program, operating_tree
+from multiscale.operation.platforms import Platforms
 from multiscale.programs import Link, ProgramError, compose, solve
 from multiscale.timeline import Horizon
 from tests.coordination.families import family
@@ -113,6 +114,17 @@ def test_with_two_workers_one_killed_in_the_middle_changes_nothing(alone, conges
         agreement = negotiated.run(watch=kill)
         assert killed == [2, 4]
         assert_same(alone, (negotiated, agreement, outcome_of(negotiated, agreement)))
+
+
+def test_the_driver_builds_no_program_of_a_platform(alone, congested):
+    class Sealed(Platforms):
+        def __getitem__(self, name):
+            raise AssertionError(f"the driver looked at the program of {name}")
+
+    sealed = dataclasses.replace(congested, platforms=Sealed(congested.platforms.data))
+    negotiated = negotiation_of(sealed, SerialEngine(), OPTIONS)
+    agreement = negotiated.run()
+    assert_same(alone, (negotiated, agreement, outcome_of(negotiated, agreement)))
 
 
 def test_taken_up_from_a_checkpoint_it_goes_on_as_if_never_interrupted(alone, congested, tmp_path):
