@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ class Horizon:
         """Periods in all."""
         return self.steps * len(self.days)
 
-    @property
+    @cached_property
     def labels(self) -> np.ndarray:
         """Start of every period as text, e.g. ``2016-01-20T17:00``."""
         return np.array([t.strftime("%Y-%m-%dT%H:%M") for t in self._starts()])

@@ -14,145 +14,28 @@ to an old price bounds the answer to a new one, with the child's declared band [
 
     D_c(pi) >= D_c(pi') + sum_t h_t min((pi - pi')_t low_t, (pi - pi')_t high_t)
 
-and the certificate holds at any time. Late answers still bring profiles; repeated ones change nothing.
+and the certificate holds at any time. Late answers still bring profiles; repeated ones change nothing. What was lost is asked for again in every
+step. A round then lasts several steps, nearly all of them spent waiting: so every message asks two prices more, that of the master and one
+from a level near the cost, and fewer rounds are needed.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from multiscale.coordination.children import Children, Refusal
 from multiscale.coordination.convergence import Step
-from multiscale.coordination.messages import Traffic
-from multiscale.coordination.parent import MasterPoint, Parent
-from multiscale.coordination.request import BadReplyError, Band, Reply, Request, checked
+from multiscale.coordination.negotiation_state import Agreement, NegotiationState, Options
+from multiscale.coordination.parent import Parent
+from multiscale.coordination.price_steps import balanced, level_price
+from multiscale.coordination.request import BadReplyError, Reply, Request, checked
 from multiscale.programs import ProgramError
 
-METHODS = ("columns", "level", "admm", "hybrid")
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A child that cannot answer, with its reason."""
-
-    reason: str
-
-
-class Children(Protocol):
-    """Whoever carries requests to children and brings what has arrived."""
-
-    def ask(self, requests: Mapping[str, Request]) -> Iterable[tuple[str, Reply | Refusal]]:
-        """Send requests; return what arrives in this step, of whichever round, in whichever order, perhaps twice or not at all."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to negotiate.
-
-    Attributes:
-        method: one of METHODS.
-        gap: relative gap (to the cost) at which to stop [1].
-        target: gap at which to stop in money [EUR/a]; the larger of both counts.
-        rounds: at most.
-        level: where between bound and cost the level lies [1].
-        slope: first slope of the targets, as a share of mean price / mean exchange [1].
-        quorum: share of the children whose answers end a round [1].
-        patience: steps without any answer after which a child is left out.
-        share_of_gap: part of the present gap that the children's own answers may miss [1].
-    """
-
-    method: str = "hybrid"
-    gap: float = 1e-3
-    target: float = 0.0
-    rounds: int = 60
-    level: float = 0.5
-    slope: float = 0.3
-    quorum: float = 1.0
-    patience: int = 25
-    share_of_gap: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method {self.method!r} is unknown; there are {METHODS}")
-
-
-@dataclass
-class NegotiationState:
-    """All that is known in a negotiation; what is kept between rounds, and all that a restart needs.
-
-    Attributes:
-        round, step: numbers; first_round: of the present negotiation.
-        asked: requests by round.
-        known: child -> (price, value) of every answer.
-        bound, centre: best proven bound [EUR/a] and its prices [EUR/kWh], (child, period).
-        cost: of the best feasible point [EUR/a].
-        point: the master's answer.
-        price, beside: level price and price beside the target.
-        plan: exchange the parent would like [kW]; slope: of leaving it.
-        silent: steps since each child was heard.
-        excluded: child -> why it is left out.
-        history: steps.
-        traffic: messages.
-    """
-
-    round: int = 0
-    first_round: int = 0
-    step: int = 0
-    asked: dict[int, dict[str, Request]] = field(default_factory=dict)
-    known: dict[str, list[tuple[np.ndarray, float]]] = field(default_factory=dict)
-    answered: set[str] = field(default_factory=set)
-    bound: float = -np.inf
-    centre: np.ndarray | None = None
-    cost: float = np.inf
-    point: MasterPoint | None = None
-    prices: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    beside: np.ndarray | None = None
-    plan: np.ndarray | None = None
-    near: np.ndarray | None = None
-    slope: float = 0.0
-    silent: dict[str, int] = field(default_factory=dict)
-    excluded: dict[str, str] = field(default_factory=dict)
-    history: list[Step] = field(default_factory=list)
-    traffic: Traffic = field(default_factory=Traffic)
-    steps_failed: int = 0
-
-    @property
-    def gap(self) -> float:
-        """(cost - bound) / |cost|."""
-        return (self.cost - self.bound) / max(abs(self.cost), 1.0)
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """What a negotiation led to.
-
-    Attributes:
-        status: ``agreed`` (gap reached), ``open`` (rounds used up; the gap says how far), ``partial`` (children were left out).
-        cost, bound: of the whole (without what excluded children cost) [EUR/a].
-        point: weights of all offers, exchanges, prices, the parent's columns.
-        prices: price lists that were asked, for the next day's first round.
-        history: steps; traffic: messages; excluded: child -> reason.
-        state: everything, to go on later.
-    """
-
-    status: str
-    cost: float
-    bound: float
-    point: MasterPoint
-    prices: tuple[np.ndarray, ...]
-    history: tuple[Step, ...]
-    traffic: Traffic
-    excluded: Mapping[str, str]
-    state: NegotiationState
-
-    @property
-    def gap(self) -> float:
-        """(cost - bound) / |cost|."""
-        return (self.cost - self.bound) / max(abs(self.cost), 1.0)
+_FAR_LEVEL = 0.9
+"""Where between bound and cost the second level lies that is asked where answers may be late [1]."""
 
 
 class Negotiation:
@@ -346,7 +229,7 @@ class Negotiation:
         point, prices = state.point, []
         if options.method in ("level", "hybrid"):
             level = state.bound + options.level * (state.cost - state.bound)
-            found = parent.level_price(state.centre, level, point) if np.isfinite(state.bound) else None
+            found = level_price(parent, state.centre, level, point) if np.isfinite(state.bound) else None
             state.steps_failed += found is None
             prices.append(point.price if found is None else found)
         if options.method == "columns":
@@ -355,7 +238,21 @@ class Negotiation:
             self._move_target()
             assert state.beside is not None
             prices.append(state.beside)
+        if options.quorum < 1.0:
+            prices += self._prices_beside()
         state.prices = np.array(prices)
+
+    def _prices_beside(self) -> list[np.ndarray]:
+        """What to ask in the same message where a round lasts several steps: the master's price, and a level near the cost."""
+        state, parent = self.state, self.parent
+        assert state.point is not None
+        assert state.centre is not None
+        prices = [state.point.price]
+        if np.isfinite(state.bound):
+            found = level_price(parent, state.centre, state.bound + _FAR_LEVEL * (state.cost - state.bound), state.point)
+            state.steps_failed += found is None
+            prices += [] if found is None else [found]
+        return prices
 
     def _move_target(self) -> None:
         """The parent's half of the ADMM step, over-relaxed, and a slope that keeps both residuals alike."""
@@ -370,7 +267,7 @@ class Negotiation:
             before, state.near, state.beside = state.point.exchange, state.point.exchange.copy(), state.centre
             state.slope = self.options.slope * float(np.abs(state.beside).mean()) / max(float(np.abs(state.near).mean()), 1e-6)
         relaxed = 1.6 * state.near - 0.6 * before
-        plan = parent.balanced(relaxed, state.beside, state.slope, state.point)
+        plan = balanced(parent, relaxed, state.beside, state.slope, state.point)
         if plan is None:
             state.steps_failed += 1
             plan = state.point.exchange
@@ -398,26 +295,3 @@ class Negotiation:
             count = len(next(iter(asked.values())).prices)
             lists += [np.array([asked[c].prices[k] for c in self.parent.names]) for k in range(count)]
         return Agreement(status, state.cost, state.bound, state.point, tuple(lists), tuple(state.history), state.traffic, dict(state.excluded), state)
-
-
-@dataclass
-class LocalChildren:
-    """Children in this process: name -> function that answers a request."""
-
-    answers: Mapping[str, Callable[[Request], Reply]]
-
-    def ask(self, requests: Mapping[str, Request]) -> list[tuple[str, Reply | Refusal]]:
-        """All answers, in the order of the requests; an error of a child is its refusal."""
-        out: list[tuple[str, Reply | Refusal]] = []
-        for child, request in requests.items():
-            try:
-                out.append((child, self.answers[child](request)))
-            except Exception as error:  # whatever is wrong with a child stays with it, and is named
-                out.append((child, Refusal(f"{type(error).__name__}: {error}")))
-        return out
-
-
-def band_of(low: np.ndarray, high: np.ndarray) -> Band:
-    """A band widened by a millionth, so that rounding never leaves it."""
-    room = 1e-6 * (1.0 + np.abs(low) + np.abs(high))
-    return Band(low - room, high + room)

@@ -12,8 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from multiscale.coordination.bidirectional import Children, Negotiation, Options, Refusal
+from multiscale.coordination.bidirectional import Negotiation
+from multiscale.coordination.children import Children, Refusal
+from multiscale.coordination.negotiation_state import Options
 from multiscale.coordination.parent import Parent
+from multiscale.coordination.price_steps import mix_near
 from multiscale.coordination.request import Reply, Request
 from multiscale.coordination.resolution import Resolution
 from multiscale.operation import DistributionProgram
@@ -59,7 +62,7 @@ class Branch:
         if request.target is not None:
             assert request.target_price is not None
             parent.under(np.zeros(len(parent.hours)))
-            near = parent.mix_near(request.target_price, request.target, request.slope, self.seen, self.resolution.above.hours_per_year)
+            near = mix_near(parent, request.target_price, request.target, request.slope, self.seen, self.resolution.above.hours_per_year)
             if near is not None:
                 costs.append(near[0])
                 profiles.append(near[1])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from multiscale.coordination.bidirectional import Children, Refusal
+from multiscale.coordination.children import Children, Refusal
 from multiscale.coordination.request import Reply, Request
 
 

@@ -20,10 +20,12 @@ class Settled:
 
     Attributes:
         cost: own cost [EUR/a].
+        exchange: what it draws from its parent [kW], (period,).
         x, y: columns and row duals of its program.
     """
 
     cost: float
+    exchange: np.ndarray
     x: np.ndarray
     y: np.ndarray
 
@@ -127,4 +129,4 @@ class ProgramChild:
         )
         solution = CompiledProgram(fixed).solve_optimal(np.zeros(t))
         cost = float(program.c0 @ solution.x) + program.d0
-        return Settled(cost, solution.x, solution.y[:m])
+        return Settled(cost, self.exchange @ solution.x, solution.x, solution.y[:m])

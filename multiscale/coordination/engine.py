@@ -17,6 +17,9 @@ from typing import Any, Protocol, Self
 CONNECT_SECONDS = 15
 """How long an answer of a scheduler is waited for [s]."""
 
+START_SECONDS = 120
+"""How long the workers of this machine may take to start [s]."""
+
 
 class Engine(Protocol):
     """Runs one function over many keyed inputs."""
@@ -50,6 +53,23 @@ class EngineUnavailableError(ConnectionError):
     """The workers that were asked for cannot be had; the message says what to start or choose instead."""
 
 
+def _one_by_one(function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]]) -> tuple[dict[str, Any], tuple[str, Exception] | None]:
+    """``{key: function(*arguments)}``, and the task that failed, if one did: an error that is raised loses its cause on the way."""
+    answers = {}
+    for key, arguments in tasks.items():
+        try:
+            answers[key] = function(*arguments)
+        except Exception as error:
+            return answers, (key, error)
+    return answers, None
+
+
+def _sound(answers: dict[str, Any], failed: tuple[str, Exception] | None) -> dict[str, Any]:
+    if failed is not None:
+        raise TaskError(f"{failed[0]}: {failed[1]}") from failed[1]
+    return answers
+
+
 class SerialEngine:
     """Everything in this process, one task after the other; for debugging and tests."""
 
@@ -62,13 +82,7 @@ class SerialEngine:
         homes: Mapping[str, int] | None = None,  # noqa: ARG002  there is one place only
     ) -> dict[str, Any]:
         """See ``Engine.map``."""
-        answers = {}
-        for key, arguments in tasks.items():
-            try:
-                answers[key] = function(*arguments)
-            except Exception as error:
-                raise TaskError(f"{key}: {error}") from error
-        return answers
+        return _sound(*_one_by_one(function, tasks))
 
     def __enter__(self) -> Self:
         return self
@@ -88,6 +102,7 @@ class DaskEngine:
 
     def __init__(self, workers: int = 2, address: str = "", retries: int = 2) -> None:
         self.workers, self.address, self.retries = workers, address, retries
+        self._up = False
 
     def __enter__(self) -> Self:
         import dask
@@ -96,6 +111,9 @@ class DaskEngine:
         # One thread per worker: the solvers are single-threaded and hold the interpreter lock while models are built.
         # Programs travel with their tasks, so that any worker can do any of them and a lost worker costs nothing but time.
         dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s", "distributed.admin.large-graph-warning-threshold": "2GB"})
+        # Nobody looks at what Dask measures of itself: a sample of every worker's stack each 10 ms, of every server's loop each 20 ms.
+        dask.config.set({"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"})
+        dask.config.set({"distributed.admin.system-monitor.interval": "5s"})
         # Workers log a lost scheduler with a traceback; whoever loses one is told by the driver.
         dask.config.set({"logging.distributed": "critical"})
         if self.address:
@@ -113,7 +131,7 @@ class DaskEngine:
             with _interrupts_kept_from_children():
                 # No dashboard, and its HTTP server at a free port: several studies may run on one machine.
                 self._cluster = LocalCluster(
-                    n_workers=self.workers,
+                    n_workers=0,
                     threads_per_worker=1,
                     processes=True,
                     dashboard_address=None,
@@ -121,25 +139,50 @@ class DaskEngine:
                     memory_limit=0,
                     silence_logs=logging.CRITICAL,
                 )
-            self._client = Client(self._cluster, set_as_default=False)
+                # Workers come up while the driver goes on, and are waited for when there is work; a client waits for those it finds.
+                self._client = Client(self._cluster, set_as_default=False)
+                self._cluster.scale(self.workers)
         return self
 
     def map(
         self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]], homes: Mapping[str, int] | None = None
     ) -> dict[str, Any]:
         """See ``Engine.map``."""
-        at = self._homes(homes)
-        futures = {}
-        for key, arguments in tasks.items():
-            place: dict[str, Any] = {"workers": [at[key]], "allow_other_workers": True} if key in at else {}
-            futures[key] = self._client.submit(function, *arguments, pure=False, retries=self.retries, **place)
-        answers = {}
-        for key, future in futures.items():
-            error = future.exception()
-            if error is not None:
-                raise TaskError(f"{key}: {error}") from error
-            answers[key] = future.result()
-        return answers
+        self._await_workers()
+        futures: dict[Any, list[str]] = {}
+        for address, keys in self._batches(list(tasks), self._homes(homes)):
+            place: dict[str, Any] = {"workers": [address], "allow_other_workers": True} if address else {}
+            batch = {key: tasks[key] for key in keys}
+            futures[self._client.submit(_one_by_one, function, batch, pure=False, retries=self.retries, **place)] = keys
+        # All at once: one message to and fro for every answer would cost the driver more than the answers.
+        found = self._client.gather(list(futures), errors="skip")
+        for future, keys in futures.items():
+            if future.status in ("error", "cancelled"):
+                error = future.exception()
+                raise TaskError(f"{', '.join(keys)}: {error}") from error
+        answers = {key: answer for part in found for key, answer in _sound(*part).items()}
+        return {key: answers[key] for key in tasks}
+
+    def _await_workers(self) -> None:
+        """Wait until the workers of this machine have come up once; homes must not depend on which was first."""
+        if self._up or self._cluster is None:
+            return
+        try:
+            self._client.wait_for_workers(self.workers, timeout=START_SECONDS)
+        except TimeoutError as error:
+            message = f"of {self.workers} workers on this machine not all started within {START_SECONDS} s; choose fewer (engine.workers)"
+            raise EngineUnavailableError(message) from error
+        self._up = True
+
+    def _batches(self, keys: list[str], at: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+        """Tasks that travel together: of one home, in their order, and small enough to leave every worker some fifty of them."""
+        size = max(1, len(keys) // (50 * max(self.workers, 1)))
+        by_home: dict[str, list[str]] = {}
+        for key in keys:
+            by_home.setdefault(at.get(key, ""), []).append(key)
+        for address, mine in by_home.items():
+            for start in range(0, len(mine), size):
+                yield address, mine[start : start + size]
 
     def _homes(self, homes: Mapping[str, int] | None) -> dict[str, str]:
         """Worker of every task: by number, over the workers there are now."""

@@ -7,22 +7,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from multiscale.coordination.bidirectional import Agreement, Children, Negotiation, Options, band_of
+from multiscale.coordination.bidirectional import Negotiation
 from multiscale.coordination.branch import Branch, Branches
-from multiscale.coordination.child import ProgramChild
+from multiscale.coordination.children import Children
 from multiscale.coordination.convergence import Step
 from multiscale.coordination.crew import EngineChildren
 from multiscale.coordination.engine import Engine
 from multiscale.coordination.messages import Traffic
+from multiscale.coordination.negotiation_state import Agreement, Options
 from multiscale.coordination.outcome import Outcome, transmission_cost
 from multiscale.coordination.parent import Parent
+from multiscale.coordination.platform_child import PlatformSource
 from multiscale.coordination.prepared import PreparedDay, Tell, silent
-from multiscale.coordination.request import Band
+from multiscale.coordination.request import Band, band_of
 from multiscale.coordination.resolution import Resolution
 from multiscale.coordination.top import TopProgram, top_parent
-from multiscale.operation import OperatingTree, platform_program
-from multiscale.operation.fleet_reduction import reduced_fleet
-from multiscale.operation.tree import BEYOND, dso_reference, exchange_bounds, reference_exchange
+from multiscale.operation import OperatingTree
+from multiscale.operation.tree import dso_reference, exchange_bounds, reference_exchange
 from multiscale.programs import ParametricProgram, ProgramError
 
 INNER = Options(method="level", gap=1e-7, rounds=12)
@@ -82,31 +83,6 @@ class TreeNegotiation:
         return replace(agreement, status="partial", excluded=excluded) if excluded else agreement
 
 
-def platform_as_child(tree: OperatingTree, platform: str, dso: str) -> ParametricProgram:
-    """A platform's program with energy at the boundary free, the DSO's charge in force and nothing agreed."""
-    return _settled(tree.platforms[platform], tree, dso)
-
-
-def reduced_platform(tree: OperatingTree, platform: str, dso: str) -> ParametricProgram:
-    """The same with fewer participants, where nothing in the platform's network can bind and its prosumers trade in a pool; else as it is.
-
-    Same optimum and same exchange at every price, a fifth of the columns: see ``reduced_fleet``.
-    """
-    program = tree.platforms[platform]
-    limited = any(block.name.startswith(("rating_", "voltage_")) for block in program.rows)
-    pooled = program.C[program.columns["import"].positions][:, program.parameters["import_price"].positions].nnz > 0
-    fleet = tree.fleets[platform]
-    if limited or not pooled or fleet.size == 1:
-        return platform_as_child(tree, platform, dso)
-    return _settled(platform_program(reduced_fleet(fleet), tree.economics), tree, dso)
-
-
-def _settled(program: ParametricProgram, tree: OperatingTree, dso: str) -> ParametricProgram:
-    free = np.zeros(tree.horizon.periods)
-    given = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND, "planned": free, "deviation_price": 0.0}
-    return program.settle(given | {"network_charge": tree.design.network_charge.get(dso, 0.0)})
-
-
 def negotiation_of(
     tree: OperatingTree, engine: Engine, options: Options, first: np.ndarray | None = None, inner: Options = INNER
 ) -> TreeNegotiation:
@@ -123,7 +99,7 @@ def negotiation_of(
     hours, dsos = tree.horizon.hours_per_year, tree.transmission.children
     bands: dict[str, Band] = {}
     branches: dict[str, Branch] = {}
-    platforms: dict[str, ParametricProgram] = {}
+    platforms: dict[str, PlatformSource] = {}
     plain: dict[str, ParametricProgram] = {}
     for dso in dsos:
         own = tree.distribution[dso]
@@ -137,7 +113,8 @@ def negotiation_of(
         expected = np.array([reference_exchange(tree.fleets[c]) for c in own.children])
         expected = np.clip(expected, [below[c].low for c in own.children], [below[c].high for c in own.children])
         branches[dso] = Branch(Parent(program, hours, below), own, expected, inner, resolution)
-        platforms |= {c: reduced_platform(tree, c, dso) for c in own.children}
+        charge = tree.design.network_charge.get(dso, 0.0)
+        platforms |= {c: PlatformSource(tree.platforms.data[c], charge) for c in own.children}
     expected = np.array([resolution.means(dso_reference(tree.system, d, tree.horizon, tree.fleets)) for d in dsos])
     parent, top = top_parent(tree.transmission, bands, expected)
     negotiation = Negotiation(parent, expected, options, first)
@@ -169,24 +146,22 @@ def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str
             for c, child in enumerate(branch.parent.names):
                 flows[child], platform_price[child] = shared[c], price[c]
     # Answers came from reduced fleets; what is operated is every prosumer behind its own network.
-    above = {c: d for d, own in tree.distribution.items() for c in own.children}
-    whole = {c: platform_as_child(tree, c, above[c]) for c in negotiated.platforms.programs}
-    crew = EngineChildren(negotiated.platforms.engine, whole, tree.horizon.hours_per_year)
-    settled = crew.settle({c: (flows[c], platform_price[c]) for c in whole})
+    settled = negotiated.platforms.settle({c: (flows[c], platform_price[c]) for c in negotiated.platforms.sources})
     top_price = dict(zip(top.names, point.price, strict=True))
-    cost, distribution_x = sum(s.cost for s in settled.values()), {}
+    programs, kept_at = {}, {}
     for dso, own in tree.distribution.items():
         # What follows is computed from what each level really draws, so that the cost is that of a feasible operation to the last digit.
         agreed = np.array([flows[c] for c in own.children]).reshape(len(own.children), tree.horizon.periods)
-        flows |= {c: tree.platforms[c].outputs["exchange"].matrix @ settled[c].x for c in own.children}
+        flows |= {c: settled[c].exchange for c in own.children}
         drawn = np.array([flows[c] for c in own.children]).reshape(len(own.children), tree.horizon.periods)
         room = float(np.abs(drawn - agreed).sum(axis=0).max(initial=0.0))
         given = {"energy_price": 0.0, "exchange": drawn, "built": tree.design.choice(own.options)}
-        program = resolution.seen_from_above(own.program.settle(given))
-        kept = ProgramChild(program, resolution.above.hours_per_year).settle(flows[dso], top_price[dso], room)
-        distribution_x[dso] = kept.x
-        flows[dso] = own.program.outputs["exchange"].matrix @ kept.x
-        cost += kept.cost
+        programs[dso] = resolution.seen_from_above(own.program.settle(given))
+        kept_at[dso] = flows[dso], top_price[dso], room
+    dsos = EngineChildren(negotiated.platforms.engine, programs, resolution.above.hours_per_year).settle(kept_at)
+    distribution_x = {d: found.x for d, found in dsos.items()}
+    flows |= {d: own.program.outputs["exchange"].matrix @ distribution_x[d] for d, own in tree.distribution.items()}
+    cost = sum(s.cost for s in settled.values()) + sum(s.cost for s in dsos.values())
     dispatch = tree.transmission.dispatch(np.array([resolution.means(flows[d]) for d in top.names]))
     supply = transmission_cost(tree, dispatch)
     x, y = {c: s.x for c, s in settled.items()}, {c: s.y for c, s in settled.items()}

@@ -25,13 +25,9 @@ from scipy import sparse
 from multiscale.coordination.request import Band
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, ProgramError
 from multiscale.programs.basis import packed, start_from, unpacked
-from multiscale.programs.quadratic import solve_quadratic
 
 Extension = Callable[[np.ndarray, np.ndarray], "ParametricProgram | None"]
 """Looks at (columns, exchange) of a master's answer and returns the program with the rows that were violated, or None."""
-
-_PRESOLVED = 5000
-"""Number of columns above which steps that only choose prices leave out columns that are far from changing."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ class Parent:
         block = program.parameters["exchange"]
         if abs(program.C[:, block.positions.ravel()]).sum() > 0 or np.any(program.d[block.positions.ravel()]):
             raise ValueError(f"program {program.name!r}: what the children draw has a cost of its own; give it a column")
-        self._exchange = program.B[:, block.positions.ravel()].tocsc()
+        self.exchange = program.B[:, block.positions.ravel()].tocsc()
         other = [b for b in program.parameters if b.name != "exchange"]
         self._other = np.concatenate([b.positions.ravel() for b in other]) if other else np.zeros(0, dtype=int)
         if self._other.size and abs(program.B[:, self._other]).sum() > 0:
@@ -112,14 +108,15 @@ class Parent:
         self._given = np.asarray(parameters, dtype=float).ravel()
         if self._master is not None:
             n = self.program.columns.size
-            self._master.changeColsCost(n, np.arange(n, dtype=np.int32), self._own_costs())
+            self._master.changeColsCost(n, np.arange(n, dtype=np.int32), self.own_costs())
 
     def _parameters(self) -> np.ndarray:
         p = np.zeros(self.program.parameters.size)
         p[self._other] = self._given
         return p
 
-    def _own_costs(self) -> np.ndarray:
+    def own_costs(self) -> np.ndarray:
+        """Costs of the parent's columns under its parameters [EUR/a per unit]."""
         return self.program.costs(self._parameters())
 
     @property
@@ -164,7 +161,7 @@ class Parent:
         index: list[np.ndarray] = []
         value: list[np.ndarray] = []
         for child, _, profile in offers:
-            entry = -(self._exchange[:, self._block(child)] @ profile)
+            entry = -(self.exchange[:, self._block(child)] @ profile)
             rows = np.flatnonzero(entry)
             index += [rows, np.array([m + child])]
             value += [entry[rows], np.ones(1)]
@@ -187,7 +184,7 @@ class Parent:
                 b0=np.concatenate([program.b0, np.ones(n)]),
                 B=sparse.vstack([program.B, sparse.csr_matrix((n, program.parameters.size))], format="csr"),
                 equality=np.concatenate([program.equality, np.ones(n, dtype=bool)]),
-                c0=self._own_costs(),
+                c0=self.own_costs(),
             )
             self._master = CompiledProgram(plain)._highs
             self._owner = []
@@ -227,13 +224,13 @@ class Parent:
         values, duals = np.array(solution.col_value), np.array(solution.row_dual)
         x, owner = values[:n], np.array(self._owner, dtype=int)
         weights, exchange = {}, np.zeros((len(self.names), periods))
-        cost = float(self._own_costs() @ x) + self.constant
+        cost = float(self.own_costs() @ x) + self.constant
         for i, child in enumerate(self.names):
             share = np.maximum(values[n:][owner == i], 0.0)
             weights[child] = share / share.sum()
             exchange[i] = weights[child] @ np.array(self.profiles[child])
             cost += float(weights[child] @ np.array(self.costs[child]))
-        price = (self._exchange.T @ duals[:m]).reshape(len(self.names), periods) / self.hours
+        price = (self.exchange.T @ duals[:m]).reshape(len(self.names), periods) / self.hours
         return MasterPoint(cost, x, weights, exchange, price, np.array(solution.col_dual)[:n])
 
     def price_of(self, exchange: np.ndarray) -> np.ndarray:
@@ -264,7 +261,7 @@ class Parent:
                     program,
                     columns=columns,
                     parameters=parameters,
-                    A=sparse.hstack([program.A, -self._exchange], format="csr"),
+                    A=sparse.hstack([program.A, -self.exchange], format="csr"),
                     B=sparse.csr_matrix((m, k + len(self._other))),
                     c0=np.concatenate([program.c0, np.zeros(k)]),
                     C=sparse.hstack([sold, given], format="csr"),
@@ -279,139 +276,3 @@ class Parent:
         solution = self._pricing.solve_optimal(np.concatenate([np.asarray(price, dtype=float).ravel(), self._given]))
         self._bases[1] = highs.getBasis()
         return solution.bound
-
-    # -- next prices ------------------------------------------------------------------------------------------------
-    def level_price(self, centre: np.ndarray, level: float, point: MasterPoint) -> np.ndarray | None:
-        """Projection of the centre on the prices at which the parent's model of the dual reaches a level; None where none was found.
-
-            min over pi of  sum_t h_t |pi_t - centre_t|^2 / 2    s.t.    P(pi) + sum_c min_k (f_ck + h pi'y_ck) >= level
-
-        solved in the variables of the dual: with everything scaled by tau >= 0 and r the imbalance left over,
-        ``min sum h r^2 / 2 + h centre'r + c'x + f'w - level tau``, and ``pi = centre + r`` [in suitable units].
-        """
-        model = self._step_model(point, centre)
-        columns, k, power, coin = model.columns, len(model.offer_cost), model.power, model.coin
-        n, size = len(columns), len(self.names) * len(self.hours)
-        h = np.tile(self.hours / self.hours.mean(), len(self.names))
-        unit = model.price_unit
-        quadratic = np.concatenate([np.zeros(n + k), h, [0.0]])
-        linear = np.concatenate([model.cost, model.offer_cost, h * centre.ravel() / unit, [-(level - model.constant) / coin]])
-        shares = sparse.csr_matrix((np.ones(k), (model.owner, np.arange(k))), shape=(len(self.names), k))
-        empty = sparse.csr_matrix((len(self.names), size))
-        # A x - B (Y w - r) - tau b (= or <=) 0,   sum of shares = tau,   lower tau <= x <= upper tau
-        rows = [
-            sparse.hstack([model.matrix, -model.offers, self._exchange, -model.rhs[:, None] / power]),
-            sparse.hstack([sparse.csr_matrix((len(self.names), n)), shares, empty, -np.ones((len(self.names), 1))]),
-        ]
-        equality = [self.program.equality, np.ones(len(self.names), dtype=bool)]
-        lower, upper = model.lower / power, model.upper / power
-        for bound, sign in ((upper, 1.0), (lower, -1.0)):
-            kept = np.flatnonzero(np.isfinite(bound) & ((bound != 0) if sign < 0 else True))
-            pick = sparse.csr_matrix((np.full(len(kept), sign), (np.arange(len(kept)), kept)), shape=(len(kept), n))
-            rows.append(sparse.hstack([pick, sparse.csr_matrix((len(kept), k + size)), -sign * bound[kept, None]]))
-            equality.append(np.zeros(len(kept), dtype=bool))
-        simple = np.concatenate([np.where(lower == 0, 0.0, -np.inf), np.zeros(k), np.full(size, -np.inf), [0.0]])
-        matrix = sparse.vstack(rows, format="csr")
-        found = solve_quadratic(quadratic, linear, matrix, np.zeros(matrix.shape[0]), np.concatenate(equality), simple, np.full(len(simple), np.inf))
-        if found is None:
-            return None
-        return centre + unit * found[0][n + k : n + k + size].reshape(centre.shape)
-
-    def balanced(self, target: np.ndarray, price: np.ndarray, slope: float, point: MasterPoint) -> np.ndarray | None:
-        """The parent's half of an ADMM step: the exchange it would like near the children's [kW]; None where none was found.
-
-        min over x, e of  c'x - h price'e + slope/2 h |e - target|^2    s.t.  A x = b + B e
-        """
-        model = self._step_model(point, price)
-        n, size = len(model.columns), target.size
-        h = np.tile(self.hours / self.hours.mean(), len(self.names))
-        bend = slope * model.power / model.price_unit
-        quadratic = np.concatenate([np.zeros(n), bend * h])
-        linear = np.concatenate([model.cost, h * (-price.ravel() / model.price_unit - bend * target.ravel() / model.power)])
-        matrix = sparse.hstack([model.matrix, -self._exchange], format="csr")
-        low = np.concatenate([model.lower, *(self.bands[c].low for c in self.names)]) / model.power
-        high = np.concatenate([model.upper, *(self.bands[c].high for c in self.names)]) / model.power
-        found = solve_quadratic(quadratic, linear, matrix, model.rhs / model.power, self.program.equality, low, high)
-        return None if found is None else found[0][n : n + size].reshape(target.shape) * model.power
-
-    def mix_near(
-        self, price: np.ndarray, target: np.ndarray, slope: float, seen: sparse.csr_matrix, hours: np.ndarray
-    ) -> tuple[float, np.ndarray, np.ndarray] | None:
-        """The mix that keeps what the parent itself draws near a target: cost without the price, profile, and what the children draw.
-
-        None where none was found.
-
-        min  c'x + f'w + h price'(seen x) + slope/2 h |seen x - target|^2    over the parent's program with its offers
-        """
-        program, model = self.program, self._step_model(None, price)
-        n, k, t = len(model.columns), len(model.offer_cost), len(target)
-        # The model's money is that of this parent's hours; the target's periods may be longer.
-        h = hours / self.hours.mean()
-        bend = slope * model.power / model.price_unit
-        shares = sparse.csr_matrix((np.ones(k), (model.owner, np.arange(k))), shape=(len(self.names), k))
-        matrix = sparse.bmat([[model.matrix, -model.offers, None], [None, shares, None], [seen, None, -sparse.identity(t)]], format="csr")
-        rhs = np.concatenate([model.rhs / model.power, np.ones(len(self.names)), np.zeros(t)])
-        equality = np.concatenate([self.program.equality, np.ones(len(self.names) + t, dtype=bool)])
-        quadratic = np.concatenate([np.zeros(n + k), bend * h])
-        linear = np.concatenate([model.cost, model.offer_cost, h * (price / model.price_unit - bend * target / model.power)])
-        low = np.concatenate([model.lower / model.power, np.zeros(k), np.full(t, -np.inf)])
-        high = np.concatenate([model.upper / model.power, np.full(k + t, np.inf)])
-        found = solve_quadratic(quadratic, linear, matrix, rhs, equality, low, high)
-        if found is None:
-            return None
-        offered = np.array([y for c in self.names for y in self.profiles[c]])
-        x = np.clip(found[0][:n] * model.power, program.lower, program.upper)
-        cost = float(self._own_costs() @ x) + self.constant + float(found[0][n : n + k] @ model.offer_cost) * model.coin
-        exchange = np.zeros((len(self.names), len(self.hours)))
-        np.add.at(exchange, model.owner, found[0][n : n + k, None] * offered)
-        return cost, seen @ x, exchange
-
-    def _step_model(self, point: MasterPoint | None, price: np.ndarray) -> _StepModel:
-        """The master's data in suitable units, without columns that are far from changing."""
-        program, costs = self.program, self._own_costs()
-        largest = max((np.abs(np.array(p)).max(initial=0.0) for p in self.profiles.values()), default=1.0)
-        power = max(float(largest), 1e-6)
-        unit = max(float(np.abs(price).mean()), 1e-4)
-        coin = self.hours.mean() * power * unit
-        columns, rhs, fixed = np.arange(program.columns.size), program.b0, 0.0
-        if point is not None and len(columns) > _PRESOLVED:
-            near = np.abs(point.slack) <= 10.0 * unit * self.hours.mean()
-            near |= (point.x > program.lower + 1e-6) & (point.x < program.upper - 1e-6)
-            near &= program.upper > program.lower
-            columns, away = np.flatnonzero(near), np.flatnonzero(~near)
-            rhs = rhs - program.A[:, away] @ point.x[away]
-            fixed = float(costs[away] @ point.x[away])
-        offers = [(i, f, y) for i, c in enumerate(self.names) for f, y in zip(self.costs[c], self.profiles[c], strict=True)]
-        stacked = np.array([y for _, _, y in offers]).reshape(len(offers), len(self.hours))
-        owner = np.array([i for i, _, _ in offers], dtype=int)
-        t = len(self.hours)
-        place = sparse.csr_matrix(
-            (stacked.ravel() / power, ((owner[:, None] * t + np.arange(t)).ravel(), np.repeat(np.arange(len(offers)), t))),
-            shape=(len(self.names) * t, len(offers)),
-        )
-        cost = costs[columns] * power / coin
-        offer_cost = np.array([f for _, f, _ in offers]) / coin
-        constant = self.constant + fixed
-        return _StepModel(
-            columns, program.A[:, columns], self._exchange @ place, rhs, cost, offer_cost, owner,
-            program.lower[columns], program.upper[columns], constant, power, unit, coin,
-        )
-
-
-@dataclass(frozen=True)
-class _StepModel:
-    """Data of the quadratic steps: powers in units of ``power`` [kW], prices of ``price_unit`` [EUR/kWh], money of ``coin`` [EUR/a]."""
-
-    columns: np.ndarray
-    matrix: sparse.csr_matrix
-    offers: sparse.csr_matrix
-    rhs: np.ndarray
-    cost: np.ndarray
-    offer_cost: np.ndarray
-    owner: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    constant: float
-    power: float
-    price_unit: float
-    coin: float

@@ -70,6 +70,12 @@ class Band:
             raise ValueError("band: low and high must be finite arrays of one shape with low <= high [kW]")
 
 
+def band_of(low: np.ndarray, high: np.ndarray) -> Band:
+    """A band widened by a millionth, so that rounding never leaves it."""
+    room = 1e-6 * (1.0 + np.abs(low) + np.abs(high))
+    return Band(low - room, high + room)
+
+
 class BadReplyError(ValueError):
     """A child answered what no child can mean; the message says what is wrong."""
 

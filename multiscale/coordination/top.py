@@ -27,14 +27,15 @@ class TopProgram:
     def __init__(self, transmission: Transmission) -> None:
         self.transmission = transmission
         self.limits: list[np.ndarray] = [np.zeros(0, dtype=int) for _ in range(transmission.horizon.periods)]
-        # In the dispatch without the nodes below some limits bind; they are the first to watch.
-        idle = np.zeros((len(transmission.children), transmission.horizon.periods))
         self.idle_cost = float(transmission.idle_cost.sum())
-        self.watch(idle)
+        # In the dispatch without the nodes below some limits bind; they are the first to watch.
+        self._watch(transmission.idle.flow)
 
     def watch(self, exchange: np.ndarray) -> None:
         """Make rows of the limits that are nearly full when the nodes draw so much [kW], (node, period)."""
-        flow = self.transmission.dispatch(exchange).flow
+        self._watch(self.transmission.dispatch(exchange).flow)
+
+    def _watch(self, flow: np.ndarray) -> None:
         for t in range(flow.shape[1]):
             full = np.flatnonzero(np.abs(flow[:, t]) > self.transmission.model.limit * (1 - 1e-3))
             self.limits[t] = np.union1d(self.limits[t], full)

@@ -142,22 +142,23 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float = 1
     feeder = np.array([position[feeder_of[b]] if feeder_of[b] >= 0 else -1 for b in order])
     rating, resistance, reactance = np.full(len(order), np.inf), np.zeros(len(order)), np.zeros(len(order))
     ratio = _off_nominal_ratio(active, dict(zip(names.tolist(), buses.vn_kv.values.tolist(), strict=True)))
+    rating_kva, branch_setpoint, branch_name = active.rating_kva.values, active.v_setpoint_pu.values, active.branch.values.tolist()
+    admittances = 1.0 / (active.r_ohm.values + 1j * np.where(active.x_ohm.values == 0, 1e-9, active.x_ohm.values))
     boost, reference, v_reference = np.zeros(len(order)), np.zeros(len(order), dtype=bool), np.ones(len(order))
     reference[0], v_reference[0] = True, root_voltage
     for n, bus in enumerate(order[1:], start=1):
         ks = feeding[bus]
-        rating[n] = active.rating_kva.values[ks].sum()
-        admittance = (1.0 / (active.r_ohm.values[ks] + 1j * np.where(active.x_ohm.values[ks] == 0, 1e-9, active.x_ohm.values[ks]))).sum()
-        impedance = 1.0 / admittance
+        rating[n] = rating_kva[ks].sum()
+        impedance = 1.0 / admittances[ks].sum()
         resistance[n], reactance[n] = impedance.real, impedance.imag
         boost[n] = float(ratio[ks].mean()) ** 2 - 1.0
-        setpoint = active.v_setpoint_pu.values[ks]
+        setpoint = branch_setpoint[ks]
         if np.isfinite(setpoint).any():
             reference[n], v_reference[n] = True, float(np.nanmean(setpoint))
     ordered = buses.isel(bus=order)
     charging = _line_charging(active, start, end, buses.vn_kv.values)[order]
     load_share, feed_in_share = limits.shares(ordered.vn_kv.values, with_margin=True)
-    members = tuple(tuple(str(active.branch.values[k]) for k in feeding[b]) for b in order)
+    members = tuple(tuple(str(branch_name[k]) for k in feeding[b]) for b in order)
     return RadialTree(
         network.node,
         ordered.bus.values,

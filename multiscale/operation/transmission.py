@@ -159,9 +159,14 @@ class Transmission:
         self._monitored, self._factors = other._monitored, other._factors
 
     @cached_property
+    def idle(self) -> Dispatch:
+        """The dispatch when no node below draws anything."""
+        return self.dispatch(np.zeros((len(self.children), self.horizon.periods)))
+
+    @property
     def idle_cost(self) -> np.ndarray:
         """Cost of every period when no node below draws anything [EUR/a]."""
-        return self.dispatch(np.zeros((len(self.children), self.horizon.periods))).cost
+        return self.idle.cost
 
     def program(self, period: int) -> ParametricProgram:
         """The program of one period with the limits monitored so far; parameter ``exchange`` (node) [kW]."""

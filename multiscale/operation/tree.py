@@ -9,7 +9,8 @@ import numpy as np
 
 from multiscale.operation.distribution import DistributionProgram, distribution_program
 from multiscale.operation.fleet_program import largest_consumption, largest_supply
-from multiscale.operation.platform import PEER_TO_PEER, platform_program
+from multiscale.operation.platform import PEER_TO_PEER
+from multiscale.operation.platforms import PlatformData, Platforms
 from multiscale.operation.transmission import Transmission
 from multiscale.programs import Link, ParametricProgram, compose
 from multiscale.system import Economics, Fleet, LoadingLimits, System
@@ -54,7 +55,7 @@ class OperatingTree:
     horizon: Horizon
     economics: Economics
     fleets: Mapping[str, Fleet]
-    platforms: Mapping[str, ParametricProgram]
+    platforms: Platforms
     distribution: Mapping[str, DistributionProgram]
     transmission: Transmission
     design: Design
@@ -95,7 +96,7 @@ def connection_limits(tree: OperatingTree, dso: str) -> dict[str, tuple[np.ndarr
 def reference_exchange(fleet: Fleet) -> np.ndarray:
     """Exchange [kW] (period,) of a fleet that does nothing clever: reference demand less available PV."""
     data = fleet.data
-    return (data.demand + data.ev + data.heat_pump - data.pv).sum("prosumer").values
+    return (data.demand.values + data.ev.values + data.heat_pump.values - data.pv.values).sum(axis=0)
 
 
 def operating_tree(
@@ -109,7 +110,7 @@ def operating_tree(
     networks: bool = True,
     limits: LoadingLimits = LoadingLimits(),
 ) -> OperatingTree:
-    """Build the programs of every node of the system.
+    """Build the programs of every node of the system; those of the platforms when they are first looked at.
 
     Args:
         system, horizon, economics: the whole, the periods (one day as a rule), the values.
@@ -137,12 +138,12 @@ def operating_tree(
     for own in distribution.values():
         no_load = dict(zip(own.reduced.tree.buses.tolist(), own.reduced.tree.no_load_voltage().tolist(), strict=True))
         voltage |= {c: no_load[system.boundary_bus(c)] for c in own.children}
-    platforms = {
-        name: platform_program(
-            fleet, economics, network=system.network(name) if networks else None, market=market, root_voltage=voltage.get(name, 1.0), limits=limits
-        )
-        for name, fleet in fleets.items()
-    }
+    platforms = Platforms(
+        {
+            name: PlatformData(fleet, economics, system.network(name) if networks else None, market, voltage.get(name, 1.0), limits)
+            for name, fleet in fleets.items()
+        }
+    )
     return OperatingTree(system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design, limits)
 
 

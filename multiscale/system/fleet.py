@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,14 +111,23 @@ class Fleet:
         return Fleet(self.node, self.horizon.day(number), self.data.isel(period=where))
 
 
-def expand_fleet(node: str, prosumers: xr.Dataset, devices: xr.Dataset, profiles: xr.Dataset, horizon: Horizon) -> Fleet:
-    """Multiply ratings with profiles and gather them by prosumer."""
-    names = prosumers.prosumer.values
+def expand_fleet(
+    node: str, prosumers: Mapping[str, np.ndarray], devices: Mapping[str, np.ndarray], profiles: xr.Dataset, horizon: Horizon
+) -> Fleet:
+    """Multiply ratings with profiles and gather them by prosumer.
+
+    Args:
+        node: the platform.
+        prosumers, devices: columns of the tables of those names, in the rows of this platform.
+        profiles: dataset with ``p`` and ``q``, dims (time, profile).
+        horizon: periods.
+    """
+    names = prosumers["prosumer"]
     at = {name: i for i, name in enumerate(names.tolist())}
-    owner = np.array([at[name] for name in devices.prosumer.values.tolist()], dtype=int)
-    p, q = horizon.sample(profiles, devices.profile.values)
-    power, reactive = devices.p_kw.values[:, None] * p, devices.q_kvar.values[:, None] * q
-    kind = devices.kind.values
+    owner = np.array([at[name] for name in devices["prosumer"].tolist()], dtype=int)
+    p, q = horizon.sample(profiles, devices["profile"])
+    p_kw, e_kwh, kind = devices["p_kw"], devices["e_kwh"], devices["kind"]
+    power, reactive = p_kw[:, None] * p, devices["q_kvar"][:, None] * q
     shape = (len(names), horizon.periods)
 
     def gathered(chosen: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -127,10 +137,10 @@ def expand_fleet(node: str, prosumers: xr.Dataset, devices: xr.Dataset, profiles
 
     generation = np.isin(kind, ("pv", "wind", "hydro", "biomass"))
     battery = kind == "battery"
-    energy = gathered(battery, devices.e_kwh.values)
+    energy = gathered(battery, e_kwh)
     safe = np.where(energy > 0, energy, 1.0)
-    efficiency = np.where(energy > 0, gathered(battery, devices.e_kwh.values * devices.efficiency.values) / safe, 1.0)
-    loss = np.where(energy > 0, gathered(battery, devices.e_kwh.values * devices.loss_per_day.values) / safe, 0.0) / 24.0
+    efficiency = np.where(energy > 0, gathered(battery, e_kwh * devices["efficiency"]) / safe, 1.0)
+    loss = np.where(energy > 0, gathered(battery, e_kwh * devices["loss_per_day"]) / safe, 0.0) / 24.0
     summed = {
         "demand": gathered(kind == "load", power),
         "reactive": gathered(~generation & ~battery, reactive),
@@ -139,10 +149,10 @@ def expand_fleet(node: str, prosumers: xr.Dataset, devices: xr.Dataset, profiles
         "heat_pump": gathered(kind == "heat_pump", power),
     }
     rated = {
-        "pv_rating": gathered(generation, devices.p_kw.values),
-        "ev_power": gathered(kind == "ev", devices.p_kw.values),
-        "heat_pump_power": gathered(kind == "heat_pump", devices.p_kw.values),
-        "battery_power": gathered(battery, devices.p_kw.values),
+        "pv_rating": gathered(generation, p_kw),
+        "ev_power": gathered(kind == "ev", p_kw),
+        "heat_pump_power": gathered(kind == "heat_pump", p_kw),
+        "battery_power": gathered(battery, p_kw),
         "battery_energy": energy,
         "battery_efficiency": efficiency,
         "battery_loss": loss,
@@ -152,6 +162,6 @@ def expand_fleet(node: str, prosumers: xr.Dataset, devices: xr.Dataset, profiles
         data[name] = (("prosumer", "period"), summed[name].reshape(shape), {"units": unit, "long_name": meaning})
     for name, (unit, meaning) in _RATED.items():
         data[name] = ("prosumer", rated[name], {"units": unit, "long_name": meaning})
-    data["bus"] = ("prosumer", prosumers.bus.values)
-    data["category"] = ("prosumer", prosumers.category.values)
+    data["bus"] = ("prosumer", prosumers["bus"])
+    data["category"] = ("prosumer", prosumers["category"])
     return Fleet(node, horizon, xr.Dataset(data, coords={"prosumer": names, "period": horizon.labels}))

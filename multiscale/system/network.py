@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import xarray as xr
@@ -26,13 +27,21 @@ class Network:
     branches: xr.Dataset
     root: str
 
-    @property
+    def __getstate__(self) -> dict[str, object]:
+        """The tables without what was worked out from them."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @cached_property
     def active(self) -> xr.Dataset:
         """Branches in service."""
         return self.branches.isel(branch=np.flatnonzero(self.branches.in_service.values))
 
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions (in ``buses``) of the from and to ends of the active branches."""
+        return self._ends
+
+    @cached_property
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
         at = {bus: i for i, bus in enumerate(self.buses.bus.values.tolist())}
         active = self.active
         start = np.array([at[b] for b in active.from_bus.values.tolist()], dtype=int)

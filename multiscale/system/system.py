@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,10 @@ class System:
     profiles: xr.Dataset
     notes: tuple[str, ...] = field(default=())
 
+    def __getstate__(self) -> dict[str, object]:
+        """The tables without what is looked up in them: that is made anew where the object arrives."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
     # -- the tree ---------------------------------------------------------------------------------------------------
     @property
     def top(self) -> str:
@@ -66,20 +71,29 @@ class System:
 
     def boundary_bus(self, node: str) -> str:
         """Bus at which the node meets its parent."""
-        return str(self.nodes.boundary_bus.sel(node=node).item())
+        return self._boundary_buses[node]
 
     # -- what belongs to a node -------------------------------------------------------------------------------------
     def network(self, node: str) -> Network:
         """The branches a node owns and the buses at their ends (or its boundary bus, where it owns none)."""
-        own = self.branches.isel(branch=np.flatnonzero(self.branches.node.values == node))
-        ends = pd.unique(np.concatenate([own.from_bus.values, own.to_bus.values, self.buses.bus.values[self.buses.node.values == node]]))
-        return Network(node, self.buses.sel(bus=ends), own, self.boundary_bus(node))
+        if node not in self._networks:
+            self._networks[node] = self._network(node)
+        return self._networks[node]
+
+    def _network(self, node: str) -> Network:
+        own = self.branches.isel(branch=self._branches_of.get(node, _NONE))
+        ends = pd.unique(np.concatenate([own.from_bus.values, own.to_bus.values, self.buses.bus.values[self._buses_of.get(node, _NONE)]]))
+        at = self._bus_names.get_indexer(pd.Index(ends))
+        if (at < 0).any():
+            raise KeyError(f"system {self.name!r}: branches of {node!r} end at unknown buses {ends[at < 0][:5].tolist()}")
+        return Network(node, self.buses.isel(bus=at), own, self.boundary_bus(node))
 
     def fleet(self, node: str, horizon: Horizon) -> Fleet:
         """The prosumers of a platform over a horizon, as arrays (prosumer, period)."""
-        members = self.prosumers.isel(prosumer=np.flatnonzero(self.prosumers.node.values == node))
-        devices = self.devices.isel(device=np.flatnonzero(np.isin(self.devices.prosumer.values, members.prosumer.values)))
-        return expand_fleet(node, members, devices, self.profiles, horizon)
+        prosumers, devices = self._columns
+        members, theirs = self._prosumers_of.get(node, _NONE), self._devices_of.get(node, _NONE)
+        chosen = {name: values[members] for name, values in prosumers.items()}, {name: values[theirs] for name, values in devices.items()}
+        return expand_fleet(node, *chosen, self.profiles, horizon)
 
     def passive(self, node: str, horizon: Horizon) -> xr.Dataset:
         """What nobody trades, at the buses of a node's network, over a horizon.
@@ -91,9 +105,8 @@ class System:
         network = self.network(node)
         buses = [b for b in network.buses.bus.values.tolist() if b != self.boundary_bus(node) or node == self.top]
         at = {bus: i for i, bus in enumerate(buses)}
-        devices = self.devices
-        chosen = np.flatnonzero((devices.prosumer.values == "") & np.isin(devices.bus.values, buses) & (devices.kind.values != "battery"))
-        devices = devices.isel(device=chosen)
+        bus, idle = self._passive_devices
+        devices = self.devices.isel(device=idle[np.isin(bus, buses)])
         rows = np.array([at[b] for b in devices.bus.values.tolist()], dtype=int)
         p, q = horizon.sample(self.profiles, devices.profile.values)
         out = {}
@@ -107,6 +120,50 @@ class System:
             np.add.at(total, rows[chosen_kind], values[chosen_kind])
             out[name] = (("bus", "period"), total, {"units": "kvar" if name == "reactive" else "kW"})
         return xr.Dataset(out, coords={"bus": buses, "period": horizon.labels})
+
+    # -- looked up once ---------------------------------------------------------------------------------------------
+    @cached_property
+    def _boundary_buses(self) -> dict[str, str]:
+        return dict(zip(self.nodes.node.values.tolist(), self.nodes.boundary_bus.values.tolist(), strict=True))
+
+    @cached_property
+    def _networks(self) -> dict[str, Network]:
+        return {}
+
+    @cached_property
+    def _columns(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Columns of the prosumers and of the devices: taking rows of arrays is cheaper than of labelled tables."""
+        prosumers, devices = ({str(n): v.values for n, v in table.variables.items()} for table in (self.prosumers, self.devices))
+        return prosumers, devices
+
+    @cached_property
+    def _bus_names(self) -> pd.Index:
+        return pd.Index(self.buses.bus.values)
+
+    @cached_property
+    def _branches_of(self) -> dict[str, np.ndarray]:
+        return _positions(self.branches.node.values)
+
+    @cached_property
+    def _buses_of(self) -> dict[str, np.ndarray]:
+        return _positions(self.buses.node.values)
+
+    @cached_property
+    def _prosumers_of(self) -> dict[str, np.ndarray]:
+        return _positions(self.prosumers.node.values)
+
+    @cached_property
+    def _devices_of(self) -> dict[str, np.ndarray]:
+        """Node of a platform -> positions of its prosumers' devices."""
+        owner = pd.Index(self.prosumers.prosumer.values).get_indexer(self.devices.prosumer.values)
+        owned = np.flatnonzero(owner >= 0)
+        return {node: owned[at] for node, at in _positions(self.prosumers.node.values[owner[owned]]).items()}
+
+    @cached_property
+    def _passive_devices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Buses and positions of the devices without a prosumer; batteries stand idle and are left out."""
+        at = np.flatnonzero((self.devices.prosumer.values == "") & (self.devices.kind.values != "battery"))
+        return self.devices.bus.values[at], at
 
     # -- making other systems ---------------------------------------------------------------------------------------
     def replace(self, **changes: object) -> System:
@@ -229,6 +286,17 @@ class System:
         time = np.array(about["time"], dtype="datetime64[s]").astype("datetime64[ns]")
         profiles = xr.Dataset(data, coords={"time": time, "profile": np.array(about["profile"], dtype=str)})
         return cls(name=about["name"], profiles=profiles, notes=tuple(about["notes"]), **tables)
+
+
+_NONE = np.zeros(0, dtype=int)
+
+
+def _positions(owner: np.ndarray) -> dict[str, np.ndarray]:
+    """Owner -> positions of what it owns, in order."""
+    names, group = np.unique(owner, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    parts = np.split(order, np.searchsorted(group[order], np.arange(1, len(names))))
+    return {str(name): part for name, part in zip(names.tolist(), parts, strict=True)} if len(names) else {}
 
 
 def _ancestors(parent: dict[str, str], node: str) -> Iterator[str]:

@@ -13,11 +13,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from multiscale.coordination.bidirectional import Agreement, LocalChildren, Negotiation, Options
+from multiscale.coordination.bidirectional import Negotiation
 from multiscale.coordination.channel import Channel
 from multiscale.coordination.child import ProgramChild
+from multiscale.coordination.children import LocalChildren
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
+from multiscale.coordination.negotiation_state import Agreement, Options
 from multiscale.coordination.parent import Parent
 from multiscale.coordination.request import Reply, Request
 from tests.benchmarks.coordination_cases import many_dsos, one_day, tree_of

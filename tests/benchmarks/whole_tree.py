@@ -3,6 +3,10 @@
     python -m tests.benchmarks.whole_tree --workers 2                        24 hours, as the data are (scenario 2)
     python -m tests.benchmarks.whole_tree --workers 2 --grown                with many more heat pumps, vehicles, PV and batteries
     python -m tests.benchmarks.whole_tree --workers 2 --step 0.25 --gap 5e-3 quarter-hours below, hours above
+    python -m tests.benchmarks.whole_tree --compare                          one worker, then two; the ratio of both
+
+Reading the cached system, the imports of all processes and the start of the workers count. What the first thread of the driver computes is
+serial; all else is done by the workers, or beside them: with S and P CPU seconds of both, two workers should be (S + P) / (S + P / 2) times as fast.
 """
 
 from __future__ import annotations
@@ -10,16 +14,19 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 
-from multiscale.coordination.bidirectional import Options
 from multiscale.coordination.checkpoint import keep, take_up
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
+from multiscale.coordination.negotiation_state import Options
 from multiscale.operation import Transmission
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, Growth
@@ -29,28 +36,72 @@ GROWN = Growth(heat_pump_share=0.5, ev_share=0.4, pv_share=0.5, battery_share=0.
 
 
 class Meter(threading.Thread):
-    """Peak resident memory [GB] of this process and its children, and the CPU seconds of all."""
+    """Peak resident memory [GB] of this process and its children, CPU seconds of all, and a table of stages.
+
+    Its own work (a look at the processes once a second) is in the figures.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.peak, self.cpu, self._own = 0.0, {}, psutil.Process(os.getpid())
+        self.stages: list[tuple[str, np.ndarray]] = []
+        self.born = self._own.create_time()
+        self._last = np.zeros(4)
         self.start()
+
+    def look(self) -> None:
+        """Read memory and CPU seconds of all processes."""
+        total = 0
+        for process in (self._own, *self._own.children(recursive=True)):
+            try:
+                total += process.memory_info().rss
+                self.cpu[process.pid] = sum(process.cpu_times()[:2])
+            except psutil.NoSuchProcess:
+                continue
+        self.peak = max(self.peak, total / 1e9)
 
     def run(self) -> None:
         """Look once a second."""
         while True:
-            total = 0
-            for process in (self._own, *self._own.children(recursive=True)):
-                try:
-                    total += process.memory_info().rss
-                    self.cpu[process.pid] = sum(process.cpu_times()[:2])
-                except psutil.NoSuchProcess:
-                    continue
-            self.peak = max(self.peak, total / 1e9)
+            self.look()
             time.sleep(1.0)
 
-    def __str__(self) -> str:
-        return f"CPU {sum(self.cpu.values()):.0f} s, memory {self.peak:.1f} GB"
+    def stage(self, name: str) -> None:
+        """A stage has ended; called in the first thread."""
+        self.look()
+        now = np.array([time.time() - self.born, time.thread_time(), time.process_time(), sum(self.cpu.values())])
+        self.stages.append((name, now - self._last))
+        self._last = now
+
+    def table(self) -> str:
+        """Stages in rows: wall time, CPU seconds of the driver's first thread, of the driver, of all processes."""
+        rows = [*self.stages, ("together", self._last)]
+        head = f"{'stage':<34}{'wall s':>8}{'serial CPU s':>14}{'driver CPU s':>14}{'all CPU s':>11}"
+        lines = [f"{name:<34}{v[0]:>8.1f}{v[1]:>14.1f}{v[2]:>14.1f}{v[3]:>11.1f}" for name, v in rows]
+        serial, other = self._last[1], self._last[3] - self._last[1]
+        ratio = (serial + other) / (serial + other / 2)
+        return "\n".join([head, *lines, f"memory at most {self.peak:.1f} GB; S = {serial:.1f}, P = {other:.1f}: two workers {ratio:.2f} times one"])
+
+
+def compare() -> None:
+    """One worker, then two, each in a process of its own with the other arguments as given; the ratio of the wall times."""
+    rest = [a for a in sys.argv[1:] if a != "--compare"]
+    walls, costs = [], []
+    for workers in (1, 2):
+        begun = time.perf_counter()
+        command = [sys.executable, "-m", "tests.benchmarks.whole_tree", *rest, "--workers", str(workers)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                print(f"{workers} worker{'s' if workers > 1 else ' '} | {line}", end="", flush=True)
+                lines.append(line)
+        if process.returncode:
+            raise SystemExit(process.returncode)
+        walls.append(time.perf_counter() - begun)
+        costs.append(next((line.split()[1] for line in lines if line.startswith("exactly")), ""))
+    print(f"wall {walls[0]:.1f} s with one worker, {walls[1]:.1f} s with two: ratio {walls[0] / walls[1]:.2f}")
+    print(f"cost and bound {'the same to the last bit' if costs[0] == costs[1] else f'DIFFER: {costs}'}")
 
 
 def main() -> None:
@@ -66,39 +117,49 @@ def main() -> None:
     parser.add_argument("--dsos", nargs="*", default=None)
     parser.add_argument("--negotiate-only", action="store_true", help="leave out the schedules of all prosumers")
     parser.add_argument("--checkpoint", type=Path, default=None)
+    parser.add_argument("--compare", action="store_true", help="one worker, then two")
     given = parser.parse_args()
-    meter, started = Meter(), time.perf_counter()
+    if given.compare:
+        compare()
+        return
+    meter = Meter()
+    meter.stage("start and imports")
 
     def say(text: str) -> None:
-        print(f"{time.perf_counter() - started:7.1f} s  {text}; {meter} (driver {time.process_time():.0f} s)", flush=True)
+        print(f"{time.time() - meter.born:7.1f} s  {text}", flush=True)
 
-    system = study_system("simbench", code=CODE, growth=GROWN if given.grown else None, dsos=given.dsos or "all")
-    tree = tree_of(system, Economics(), one_day(given.date, given.step), aggregated=False)
-    if given.step < 1.0:
-        hours = one_day(given.date)
-        tree = dataclasses.replace(tree, transmission=Transmission(system.restricted(hours), hours, tree.economics))
-    people = sum(f.size for f in tree.fleets.values())
-    say(f"built: {len(tree.distribution)} DSOs, {len(tree.platforms)} platforms, {people:,} prosumers, {tree.horizon.periods} periods")
     with SerialEngine() if given.workers == 0 else DaskEngine(given.workers, given.address) as engine:
-        begun = time.perf_counter()
+        meter.stage("start the scheduler")
+        system = study_system("simbench", code=CODE, growth=GROWN if given.grown else None, dsos=given.dsos or "all")
+        meter.stage("read and check the system")
+        tree = tree_of(system, Economics(), one_day(given.date, given.step), aggregated=False)
+        if given.step < 1.0:
+            hours = one_day(given.date)
+            tree = dataclasses.replace(tree, transmission=Transmission(system.restricted(hours), hours, tree.economics))
+        people = sum(f.size for f in tree.fleets.values())
+        meter.stage("fleets, networks, DSOs")
+        say(f"{len(tree.distribution)} DSOs, {len(tree.platforms)} platforms, {people:,} prosumers, {tree.horizon.periods} periods")
         negotiated = negotiation_of(tree, engine, Options(method=given.method, gap=given.gap))
         if given.checkpoint is not None and given.checkpoint.exists():
             take_up(negotiated, given.checkpoint)
-        say("first prices")
+        meter.stage("first prices of the TSO")
         agreement = negotiated.run(
             lambda step: say(f"{step} ({negotiated.traffic().messages:,} in all)"),
             lambda _: keep(negotiated, given.checkpoint) if given.checkpoint is not None else None,
         )
-        say(f"{agreement.status} in {time.perf_counter() - begun:.1f} s")
-        if given.negotiate_only:
-            return
-        outcome = outcome_of(negotiated, agreement)
-        below = sum(b.negotiation.state.cost - b.negotiation.state.bound for b in negotiated.branches.values())
-        say(
-            f"cost {outcome.cost:.6e}, bound {outcome.bound:.6e} EUR/a, gap {outcome.gap:.2e} (gaps of the DSOs {below:.3g} EUR/a), "
-            f"{outcome.rounds} rounds, {outcome.traffic.messages:,} messages, {outcome.traffic.bytes / 1e6:.2f} MB; "
-            f"negotiated and operated in {time.perf_counter() - begun:.1f} s"
-        )
+        meter.stage("platforms' programs, negotiate")
+        say(agreement.status)
+        if not given.negotiate_only:
+            outcome = outcome_of(negotiated, agreement)
+            meter.stage("operate")
+            below = sum(b.negotiation.state.cost - b.negotiation.state.bound for b in negotiated.branches.values())
+            say(
+                f"cost {outcome.cost:.6e}, bound {outcome.bound:.6e} EUR/a, gap {outcome.gap:.2e} (gaps of the DSOs {below:.3g} EUR/a), "
+                f"{outcome.rounds} rounds, {outcome.traffic.messages:,} messages, {outcome.traffic.bytes / 1e6:.2f} MB"
+            )
+            print(f"exactly {outcome.cost.hex()}/{outcome.bound.hex()}")
+    meter.stage("end the workers")
+    print(meter.table(), flush=True)
 
 
 if __name__ == "__main__":

@@ -127,8 +127,17 @@ def test_answers_come_in_the_order_of_the_tasks(cluster):
 def test_a_task_that_fails_names_its_node(cluster):
     tasks = {name: (name, "south 1") for name in ("north 1", "south 1")}
     for engine in (SerialEngine(), cluster):
-        with pytest.raises(TaskError, match="south 1: no schedule of south 1 exists"):
+        with pytest.raises(TaskError, match="south 1: no schedule of south 1 exists") as caught:
             engine.map(fails_for, tasks)
+        assert type(caught.value.__cause__) is ValueError
+
+
+def test_very_many_tasks_come_back_whole_and_in_order(cluster):
+    tasks = {f"node {k}": (f"answer {k}", "") for k in range(1000)}
+    homes = {name: k % 7 for k, name in enumerate(tasks)}
+    assert list(cluster.map(fails_for, tasks, homes).items()) == [(name, given) for name, (given, _) in tasks.items()]
+    with pytest.raises(TaskError, match="node 777: no schedule of answer 777 exists"):
+        cluster.map(fails_for, tasks | {"node 777": ("answer 777", "answer 777")}, homes)
 
 
 def test_a_killed_worker_changes_nothing(cluster, tmp_path):

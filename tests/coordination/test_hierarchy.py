@@ -4,17 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multiscale.coordination.bidirectional import Negotiation, Options, Refusal
+from multiscale.coordination.bidirectional import Negotiation
 from multiscale.coordination.channel import Channel
 from multiscale.coordination.checkpoint import CheckpointError, keep, take_up
+from multiscale.coordination.children import Refusal
 from multiscale.coordination.crew import EngineChildren
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
 from multiscale.coordination.integrated import integrated_optimum
+from multiscale.coordination.negotiation_state import Options
 from multiscale.coordination.parent import Parent
 from multiscale.coordination.resolution import Resolution
 from multiscale.operation import Design, Transmission, dso_branch_program, operating_tree
+from multiscale.operation.platforms import Platforms
 from multiscale.programs import Link, ProgramError, compose, solve
 from multiscale.timeline import Horizon
 from tests.coordination.families import family
@@ -113,6 +116,17 @@ def test_with_two_workers_one_killed_in_the_middle_changes_nothing(alone, conges
         assert_same(alone, (negotiated, agreement, outcome_of(negotiated, agreement)))
 
 
+def test_the_driver_builds_no_program_of_a_platform(alone, congested):
+    class Sealed(Platforms):
+        def __getitem__(self, name):
+            raise AssertionError(f"the driver looked at the program of {name}")
+
+    sealed = dataclasses.replace(congested, platforms=Sealed(congested.platforms.data))
+    negotiated = negotiation_of(sealed, SerialEngine(), OPTIONS)
+    agreement = negotiated.run()
+    assert_same(alone, (negotiated, agreement, outcome_of(negotiated, agreement)))
+
+
 def test_taken_up_from_a_checkpoint_it_goes_on_as_if_never_interrupted(alone, congested, tmp_path):
     path = tmp_path / "negotiation.pickle"
 
@@ -193,7 +207,7 @@ def test_a_platform_that_cannot_answer_is_left_out_and_named(congested):
             return [(c, Refusal("is out of order") if c == name else r) for c, r in super().ask(requests)]
 
     crew = negotiated.platforms
-    negotiated.platforms = Broken(crew.engine, crew.programs, crew.hours)
+    negotiated.platforms = Broken(crew.engine, crew.sources, crew.hours)
     agreement = negotiated.run()
     assert agreement.status == "partial"
     assert negotiated.excluded() == {name: "is out of order"} == agreement.excluded

@@ -1,0 +1,63 @@
+"""The platforms of a tree: what their programs are built from, and the programs, built where and when they are looked at.
+
+What a program is built from is a small part of its size, so that is what travels to workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from multiscale.operation.platform import PEER_TO_PEER, platform_program
+from multiscale.programs import ParametricProgram
+from multiscale.system import Economics, Fleet, LoadingLimits, Network
+
+
+@dataclass(frozen=True)
+class PlatformData:
+    """What a platform's program is built from; see ``platform_program``.
+
+    Attributes:
+        fleet: prosumers.
+        economics: values and fees.
+        network: low-voltage network, or None.
+        market: how the platform clears.
+        root_voltage: voltage at the busbar that feeds the network [pu].
+        limits: shares of the ratings that may be used.
+    """
+
+    fleet: Fleet
+    economics: Economics
+    network: Network | None = None
+    market: str = PEER_TO_PEER
+    root_voltage: float = 1.0
+    limits: LoadingLimits = field(default_factory=LoadingLimits)
+
+    def program(self) -> ParametricProgram:
+        """The program at prosumer resolution, with the network."""
+        return platform_program(
+            self.fleet, self.economics, network=self.network, market=self.market, root_voltage=self.root_voltage, limits=self.limits
+        )
+
+
+class Platforms(Mapping[str, ParametricProgram]):
+    """Platform -> program, each built when it is first looked at, and kept.
+
+    Args:
+        data: platform -> what its program is built from.
+    """
+
+    def __init__(self, data: Mapping[str, PlatformData]) -> None:
+        self.data = dict(data)
+        self._built: dict[str, ParametricProgram] = {}
+
+    def __getitem__(self, name: str) -> ParametricProgram:
+        if name not in self._built:
+            self._built[name] = self.data[name].program()
+        return self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
