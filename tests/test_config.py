@@ -40,7 +40,7 @@ PLANTED = {
     "planning.method": ("planning.method=magic", "strong_duality"),
     "tarif": ("tarif.levy=1", "did you mean tariff?"),
     "engine.address": ("engine=address", "must be given"),
-    "coordination": ("coordination.signal=gap", "import_export_gap"),
+    "coordination": ("coordination.signal=gap coordination.import_export_gap=0", "import_export_gap"),
     "solver.seed": ("solver.seed=1.5", "whole number"),
     "output.report": ("output.report=maybe", "true or false"),
     "system.platforms": ("system.platforms=-1", "number per distribution system"),
