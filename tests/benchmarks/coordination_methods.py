@@ -20,7 +20,7 @@ from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
 from multiscale.coordination.parent import Parent
 from multiscale.coordination.request import Reply, Request
-from multiscale.compare_mechanisms.enlarged import many_dsos, one_day, tree_of
+from tests.benchmarks.coordination_cases import many_dsos, one_day, tree_of
 from tests.coordination.families import Case, family
 
 GAPS = (1e-2, 1e-3, 1e-4)

@@ -23,7 +23,7 @@ from multiscale.coordination.hierarchy import negotiation_of, outcome_of
 from multiscale.operation import Transmission
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, Growth
-from multiscale.compare_mechanisms.enlarged import CODE, one_day, tree_of
+from tests.benchmarks.coordination_cases import CODE, one_day, tree_of
 
 GROWN = Growth(heat_pump_share=0.5, ev_share=0.4, pv_share=0.5, battery_share=0.4)
 
