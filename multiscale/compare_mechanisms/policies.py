@@ -19,13 +19,12 @@ SLOPE = 0.0005
 def policies(days: Sequence[PreparedDay], error: ErrorModel, history: int) -> Iterator[tuple[str, Policy]]:
     """Every mechanism, as a policy of the simulation; platforms have learned from so many past days like the first."""
     yield "flat", FlatPolicy()
-    yield "pricing: plan", PublishedPolicy(Publication("profile", slope=SLOPE))
-    yield "pricing: hedged", PublishedPolicy(Publication("hedged", slope=SLOPE))
+    yield "pricing", PublishedPolicy(Publication("hedged", slope=SLOPE))
     first = days[0]
     for kind in ("explicit", "learned"):
         known = learn_from_past(first.model, retail(first), kind=kind, days=history, variation=0.15, slope=SLOPE, seed=error.seed)
         yield f"predictive, {kind}", PredictivePolicy(known, SLOPE)
     step = first.tree.horizon.step_hours
-    for hours in (12.0, 6.0):
+    for hours in (24.0, 6.0):
         known = learn_from_past(first.model, retail(first), kind="explicit", days=history, variation=0.15, slope=SLOPE, seed=error.seed)
         yield f"hybrid, {hours:g} h", HybridPolicy(known, max(round(hours / step), 1), SLOPE)

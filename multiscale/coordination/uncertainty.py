@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.coordination.agreement import Agreement, Level, agree
+from multiscale.coordination.agreement import Agreement, Level, agree, holding_cost
 from multiscale.coordination.forecast import ErrorModel
 from multiscale.coordination.messages import Traffic
 from multiscale.coordination.outcome import Outcome
@@ -32,6 +32,7 @@ class CoveredDay:
 
     Attributes:
         cost, bound, alone: by agreement, its proven lower bound, and every level alone [EUR/a], (period,).
+        alone_of: node -> cost of covering its own error alone [EUR/a], (period,).
         deviation: node -> standard deviation of its own error [kW], (period,).
         handed: node -> standard deviation handed upward [kW], (period,).
         price: node -> price of handing over [EUR/kWh per kW of standard deviation], (period,).
@@ -41,6 +42,7 @@ class CoveredDay:
     cost: np.ndarray
     bound: np.ndarray
     alone: np.ndarray
+    alone_of: Mapping[str, np.ndarray]
     deviation: Mapping[str, np.ndarray]
     handed: Mapping[str, np.ndarray]
     price: Mapping[str, np.ndarray]
@@ -74,6 +76,7 @@ def covered_day(tree: OperatingTree, expected: Outcome, error: ErrorModel, *, co
         cost,
         bound,
         alone,
+        {n: hours * np.array([holding_cost(levels[k], coverage * levels[k].deviation) for levels in every]) for k, n in enumerate(names)},
         {n: np.array([levels[k].deviation for levels in every]) for k, n in enumerate(names)},
         {n: np.array([a.handed[n] for a in found]) for n in names},
         {n: np.array([a.price[n] for a in found]) for n in names},
