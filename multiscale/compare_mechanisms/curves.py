@@ -26,7 +26,7 @@ def curves_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: in
     """
     rows = []
     bound, per_day = sum(day.optimum.bound for day in days), 1.0 / len(days)
-    agreed = [negotiated(day.model) for day in days]
+    agreed = [negotiated(day.model, gap=1e-4) for day in days]
     lost = sum(a.cost - day.forecast.bound for a, day in zip(agreed, days, strict=True))
     told = [per_day * sum(getattr(a.traffic, n) for a in agreed) for n in ("messages", "bytes")]
     for error in errors:

@@ -35,13 +35,13 @@ Negotiate = Callable[[OperatingTree], Outcome]
 """Parents' model with the forecasts of the time -> what is agreed: prices, exchanges, and the rounds and messages it took."""
 
 
-GAP = 1e-4
-"""Relative gap to a proven bound at which a negotiation ends."""
+GAP = 1e-3
+"""Relative gap to a proven bound at which a negotiation during the day ends: what is negotiated about, a forecast, is far less certain."""
 
 
-def negotiated(model: OperatingTree) -> Outcome:
+def negotiated(model: OperatingTree, gap: float = GAP) -> Outcome:
     """What the nodes of a tree agree upon by the protocol of ``hierarchy``."""
-    return negotiated_outcome(model, SerialEngine(), Options(gap=GAP))
+    return negotiated_outcome(model, SerialEngine(), Options(gap=gap))
 
 
 @dataclass

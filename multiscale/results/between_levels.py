@@ -152,6 +152,7 @@ def cover_table(result: RunResult) -> Table | None:
     note = (
         f"By agreement all errors together cost {cost:,.0f} EUR/a (at least {least:,.0f} EUR/a by proof), with every level alone {alone:,.0f} EUR/a. "
         f"Beyond the transmission operator's own error: {cost - top:,.0f} against {alone - top:,.0f} EUR/a. Two standard "
-        "deviations are covered; errors and amounts are standard deviations, means over the periods."
+        "deviations are covered; whoever has no flexibility of its own could only cut off. Errors and amounts are standard deviations, means over "
+        "the periods."
     )
     return Table("cover", "Forecast errors: who covers them", frame, units, note)
