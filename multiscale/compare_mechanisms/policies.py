@@ -19,7 +19,7 @@ SLOPE = 0.0005
 def policies(days: Sequence[PreparedDay], error: ErrorModel, history: int) -> Iterator[tuple[str, Policy]]:
     """Every mechanism, as a policy of the simulation; platforms have learned from so many past days like the first."""
     yield "flat", FlatPolicy()
-    yield "pricing", PublishedPolicy(Publication("hedged", slope=SLOPE))
+    yield "pricing", PublishedPolicy(Publication("envelope", slope=SLOPE))
     first = days[0]
     for kind in ("explicit", "learned"):
         known = learn_from_past(first.model, retail(first), kind=kind, days=history, variation=0.15, slope=SLOPE, seed=error.seed)

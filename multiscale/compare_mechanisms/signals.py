@@ -19,7 +19,7 @@ PUBLISHED: Mapping[str, Publication] = {
     "price, plan, slope": Publication("profile"),
     "expected price, gap, plan, slope": Publication("probabilistic", scenarios=6),
     "hedged price, plan, slope": Publication("hedged", coverage=2.0),
-    "price, gap, plan, slope, limits": Publication("envelope", coverage=1.75),
+    "price, gap, plan, slope, limits": Publication("envelope"),
 }
 """Name in the table -> what is published."""
 

@@ -165,7 +165,7 @@ class CoordinationConfig(Settings):
         "message; hybrid: negotiation at times, prediction between; integrated: one program",
     )
     signal: Literal["price", "gap", "profile", "probabilistic", "hedged", "envelope"] = Field(
-        "hedged",
+        "envelope",
         description="what is published: a price; import and export prices with a gap; prices with a planned profile and a slope; "
         "the same from scenarios around the forecast; guarding against errors of the forecast by prices; or by limits, with gap, profile and slope",
     )
@@ -174,7 +174,7 @@ class CoordinationConfig(Settings):
     )
     slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned (or usual) profile", lower=0.0, upper=10.0)
     scenarios: int = count(10, "number of scenarios around the forecast (signal=probabilistic)", 2, 1000)
-    coverage: float = quantity(2.0, "1", "standard deviations of the forecast error guarded against (signal=hedged, envelope)", lower=0.0, upper=5.0)
+    coverage: float = quantity(2.5, "1", "standard deviations of the forecast error guarded against (signal=hedged, envelope)", lower=0.0, upper=5.0)
     method: Literal["hybrid", "level", "admm", "columns"] = Field(
         "hybrid", description="how the next prices are found (kind=bidirectional): level bundle and targets together, either alone, or neither"
     )

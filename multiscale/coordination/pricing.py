@@ -70,11 +70,11 @@ class Publication:
         coverage: standard deviations of the forecast error that are guarded against, for ``hedged`` and ``envelope``.
     """
 
-    signal: str = "hedged"
+    signal: str = "envelope"
     gap: float = 0.002
     slope: float = 0.0005
     scenarios: int = 10
-    coverage: float = 2.0
+    coverage: float = 2.5
 
     def __post_init__(self) -> None:
         if self.signal not in SIGNALS:
