@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,12 @@ import numpy as np
 import xarray as xr
 
 from multiscale.assessment import Ledger, settle_day
+from multiscale.coordination.conflicts import Conflict, conflicts
 from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, make_engine
+from multiscale.coordination.forecast import ErrorModel
 from multiscale.coordination.outcome import Outcome
+from multiscale.coordination.uncertainty import CoveredDay, covered_day
 from multiscale.operation import Adoption, Design, OperatingTree, Transmission
 from multiscale.operation.tree import dso_reference
 from multiscale.planning import ConventionalNeed, NoPlanError, Plan, conventional_need, planning_problem, solve_plan
@@ -97,6 +100,8 @@ class StudyAnswer:
         days: operation under the plan, day by day, with the reference mechanisms.
         today: nobody trades, nothing is built.
         plan: the plan in force, under the mechanism of the study.
+        conflicts: day by day, what levels refuse each other under that mechanism.
+        covered: day by day, how forecast errors are covered by agreement; empty where forecasts do not err.
     """
 
     case: StudyCase
@@ -105,6 +110,8 @@ class StudyAnswer:
     days: tuple[CoordinatedDay, ...]
     today: Scenario
     plan: Scenario
+    conflicts: tuple[tuple[Conflict, ...], ...] = ()
+    covered: tuple[CoveredDay, ...] = ()
 
 
 def run_study(config: StudyConfig) -> RunResult:
@@ -130,11 +137,14 @@ def run_study(config: StudyConfig) -> RunResult:
                 today = operate_today(case, energy_price, engine, transmission)
                 stage.update("with the plan")
                 days, plan = operate_plan(config, grown, plans, today.design.network_charge, engine, transmission, stage.update)
+                stage.update("conflicts and cover of forecast errors")
+                refused = tuple(tuple(conflicts(t, o)) for t, o in zip(plan.trees, plan.outcomes, strict=True))
+                covered = cover_errors(config, days)
         with run.progress.stage("verify"):
             today = verified(case, today)
             plan = verified(grown, plan, plans)
         with run.progress.stage("assess"):
-            answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan)
+            answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, covered)
             dataset, summary = study_dataset(answer), study_summary(answer)
         status = "optimal" if all(p.status == "optimal" for p in plans.values()) else "feasible"
         more = {"solvers": solver_versions(), "notes": list(case.system.notes), "certificates": certificates(plans)}
@@ -277,6 +287,12 @@ def operate_plan(
     )
     outcomes = tuple(day.outcomes[config.coordination.kind] for day in days)
     return days, Scenario("plan", design, tuple(day.tree for day in days), outcomes, Ledger(), {})
+
+
+def cover_errors(config: StudyConfig, days: Sequence[CoordinatedDay]) -> tuple[CoveredDay, ...]:
+    """How the levels cover the forecast errors of every day by agreement; nothing where forecasts do not err."""
+    error = ErrorModel(config.coordination.forecast_error, seed=config.coordination.forecast_seed)
+    return tuple(covered_day(day.tree, day.forecast, error) for day in days) if error.size > 0 else ()
 
 
 def operate_today(

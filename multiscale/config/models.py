@@ -164,15 +164,17 @@ class CoordinationConfig(Settings):
         description="pricing: prices published once, downwards; bidirectional: prices and profiles to and fro until a proven gap; predictive: no "
         "message; hybrid: negotiation at times, prediction between; integrated: one program",
     )
-    signal: Literal["price", "gap", "profile", "probabilistic", "hedged"] = Field(
-        "profile",
+    signal: Literal["price", "gap", "profile", "probabilistic", "hedged", "envelope"] = Field(
+        "envelope",
         description="what is published: a price; import and export prices with a gap; prices with a planned profile and a slope; "
-        "the same from scenarios around the forecast; or guarding against errors of the forecast",
+        "the same from scenarios around the forecast; guarding against errors of the forecast by prices; or by limits, with gap, profile and slope",
     )
-    import_export_gap: float = quantity(0.0, "EUR/kWh", "import price minus export price beyond the tariff (signal=gap)", lower=0.0, upper=1.0)
+    import_export_gap: float = quantity(
+        0.002, "EUR/kWh", "import price minus export price beyond the tariff (signal=gap, envelope)", lower=0.0, upper=1.0
+    )
     slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned (or usual) profile", lower=0.0, upper=10.0)
     scenarios: int = count(10, "number of scenarios around the forecast (signal=probabilistic)", 2, 1000)
-    coverage: float = quantity(2.0, "1", "standard deviations of the forecast error guarded against (signal=hedged)", lower=0.0, upper=5.0)
+    coverage: float = quantity(2.5, "1", "standard deviations of the forecast error guarded against (signal=hedged, envelope)", lower=0.0, upper=5.0)
     method: Literal["hybrid", "level", "admm", "columns"] = Field(
         "hybrid", description="how the next prices are found (kind=bidirectional): level bundle and targets together, either alone, or neither"
     )

@@ -6,7 +6,8 @@
       min  cost of the DSO with its platforms + sum_t h_t offer |y_t - request_t|       s.t. all limits below
 
   What is left over is refused. Nobody is cut off for it as long as the offer is below the value of lost load.
-- A DSO's or platform's request of the level above is met as far as the network above carries it; the rest is refused at its boundary.
+- A DSO's or platform's request of the level above is met as far as the network above carries it; the rest is refused at its boundary, or other
+  customers of that network are cut off in its place, whichever relieves the line at less cost.
 
 The price of a refusal is what one kWh more would be worth to the one who asks: the offer that was not enough, or the multiplier of the exchange
 (at most the value of lost load). The limits named are those with a multiplier in that period.
@@ -27,6 +28,8 @@ from multiscale.programs.build import Term
 
 REFUSED_KW = 1e-3
 """Less is rounding."""
+RELIEF = ("unserved", "curtailed", "shed", "spilled")
+"""Columns of a DSO's program by which it refuses."""
 MULTIPLIER = 1e-7
 """A limit counts as binding from this multiplier on [EUR/kWh]."""
 
@@ -41,6 +44,7 @@ class Conflict:
         asked, granted: exchange of the lower of the two [kW], drawn from above.
         price: what one kWh more would be worth [EUR/kWh].
         limits: names of what binds; empty where no limit of a network but the flexibility itself, or its cost, stands against it.
+        resolved: what becomes of the rest.
     """
 
     asking: str
@@ -50,6 +54,7 @@ class Conflict:
     granted: float
     price: float
     limits: tuple[str, ...]
+    resolved: str = "not granted"
 
     @property
     def refused(self) -> float:
@@ -107,13 +112,14 @@ def dso_answer(tree: OperatingTree, dso: str, request: np.ndarray, energy_price:
     return granted, conflicts
 
 
-def refused_by_transmission(tree: OperatingTree, exchange: Mapping[str, np.ndarray]) -> list[Conflict]:
-    """Exchanges of DSOs [kW], (period,), that the TSO cannot serve, in every period."""
+def refused_by_transmission(tree: OperatingTree, exchange: Mapping[str, np.ndarray], periods: Sequence[int] | None = None) -> list[Conflict]:
+    """Exchanges of DSOs [kW], (period,), that the TSO cannot serve, in the given periods or all."""
     network, labels = tree.transmission, tree.horizon.labels
     drawn = np.array([exchange[d] for d in network.children]).reshape(len(network.children), -1)
     network.dispatch(drawn)
     found = []
-    for t, hours in enumerate(tree.horizon.hours_per_year):
+    for t in range(tree.horizon.periods) if periods is None else periods:
+        hours = float(tree.horizon.hours_per_year[t])
         solution = CompiledProgram(network.program(t)).solve_optimal({"exchange": drawn[:, t]})
         refused = solution.primal("missing").values - solution.primal("spilled").values
         if (np.abs(refused) <= REFUSED_KW).all():
@@ -127,7 +133,7 @@ def refused_by_transmission(tree: OperatingTree, exchange: Mapping[str, np.ndarr
         ]
         price = solution.program.sensitivity(solution.x, solution.y) / hours
         found += [
-            Conflict(d, tree.system.top, str(labels[t]), drawn[k, t], drawn[k, t] - refused[k], float(price[k]), tuple(names))
+            Conflict(d, tree.system.top, str(labels[t]), drawn[k, t], drawn[k, t] - refused[k], float(price[k]), tuple(names), _rest(refused[k]))
             for k, d in enumerate(network.children)
             if abs(refused[k]) > REFUSED_KW
         ]
@@ -135,7 +141,7 @@ def refused_by_transmission(tree: OperatingTree, exchange: Mapping[str, np.ndarr
 
 
 def refused_by_distribution(tree: OperatingTree, dso: str, exchange: Mapping[str, np.ndarray]) -> list[Conflict]:
-    """Exchanges of platforms [kW], (period,), that their DSO's network cannot carry, in every period.
+    """Exchanges of platforms [kW], (period,), that their DSO's network cannot carry, and passive customers cut off for them, in every period.
 
     Raises:
         ValueError: a platform asks for more than its members can draw or feed in.
@@ -156,17 +162,39 @@ def refused_by_distribution(tree: OperatingTree, dso: str, exchange: Mapping[str
     refused = solution.primal("shed").values - solution.primal("spilled").values
     price = own.program.sensitivity(solution.x, solution.y)[own.program.parameters["exchange"].positions] / hours
     binding = _binding(solution, hours)
-    return [
-        Conflict(c, dso, str(labels[t]), float(drawn[k, t]), float(drawn[k, t] - refused[k, t]), float(price[k, t]), binding[t])
+    found = [
+        Conflict(c, dso, str(labels[t]), float(drawn[k, t]), float(drawn[k, t] - refused[k, t]), float(price[k, t]), binding[t], _rest(refused[k, t]))
         for k, c in enumerate(own.children)
         for t in np.flatnonzero(np.abs(refused[k]) > REFUSED_KW)
     ]
+    economics = tree.economics
+    for name, sign, worth in (("unserved", 1.0, economics.value_of_lost_load), ("curtailed", -1.0, economics.curtailment_cost)):
+        cut, most = solution.primal(name), solution.program.columns.array(name, solution.program.upper).values
+        for z, zone in enumerate(cut.zone.values.tolist()):
+            for t in np.flatnonzero(cut.values[z] > REFUSED_KW).tolist():
+                asked, left = sign * float(most[z, t]), sign * float(most[z, t] - cut.values[z, t])
+                found.append(Conflict(f"customers at {zone}", dso, str(labels[t]), asked, left, worth, binding[t], _rest(asked - left)))
+    return found
 
 
 def conflicts(tree: OperatingTree, outcome: Outcome) -> list[Conflict]:
-    """All that was refused in an outcome: platforms by their DSO, DSOs by the TSO."""
-    found = [c for dso in tree.distribution for c in refused_by_distribution(tree, dso, outcome.exchange)]
-    return found + refused_by_transmission(tree, outcome.exchange)
+    """All that was refused in an outcome: platforms and customers by their DSO, DSOs by the TSO.
+
+    Programs are solved again only where something was refused: a DSO's schedule shows it, and a DSO whose boundary the TSO does not serve in full
+    has the value of lost load as its price.
+    """
+    found: list[Conflict] = []
+    for dso, own in tree.distribution.items():
+        columns = own.program.columns
+        if any((columns.array(n, outcome.distribution_x[dso]).values > REFUSED_KW).any() for n in RELIEF if n in columns):
+            found += refused_by_distribution(tree, dso, outcome.exchange)
+    dear = np.abs(outcome.dispatch.price).max(axis=0, initial=0.0) >= 0.999 * tree.economics.value_of_lost_load
+    return found + (refused_by_transmission(tree, outcome.exchange, np.flatnonzero(dear).tolist()) if dear.any() else [])
+
+
+def _rest(refused: float) -> str:
+    """What becomes of power that is refused [kW]: of demand, or of feed-in."""
+    return "cut off" if refused > 0 else "curtailed"
 
 
 def _binding(solution: ProgramSolution, hours: np.ndarray) -> list[tuple[str, ...]]:

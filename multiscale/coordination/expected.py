@@ -85,12 +85,12 @@ def expected_signals(tree: OperatingTree, scenarios: Sequence[Outcome], deviatio
     return signals
 
 
-def hedge_optima(forecast: OperatingTree, error: ErrorModel, coverage: float) -> tuple[Outcome, Outcome, Outcome]:
-    """Integrated optimum of the forecast, and of all net loads so many standard deviations above and below it."""
+def hedge_optima(forecast: OperatingTree, optimum: Outcome, error: ErrorModel, coverage: float) -> tuple[Outcome, Outcome, Outcome]:
+    """Integrated optimum of the forecast (as given), and of all net loads so many standard deviations above and below it."""
     nodes = [forecast.system.top, *forecast.distribution, *forecast.platforms]
     more = 1.0 + min(coverage * error.size, 1.0) * np.ones(forecast.horizon.periods)
     less = 2.0 - more
-    found = [integrated_optimum(forecast)]
+    found = [optimum]
     for demand, generation in ((more, less), (less, more)):
         tree = scaled_tree(forecast, dict.fromkeys(nodes, demand), dict.fromkeys(nodes, generation))
         tree.transmission.learn(forecast.transmission)

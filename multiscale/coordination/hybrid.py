@@ -8,23 +8,23 @@ price follows its own net load,
 
 as its own forecast changes. A period of a day leaves one negotiation and prediction after it; a period of one step is negotiation alone.
 
-``negotiate`` is any function from the parents' model to an outcome whose prices and exchanges are what was agreed; the integrated optimum
-of the model stands in for it: what a negotiation that runs to its end agrees upon.
+``negotiate`` is any function from the parents' model to an outcome whose prices and exchanges are what was agreed; by default the protocol of
+bidirectional negotiation, run to ``GAP`` between the model's nodes, with the messages it really takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-import numpy as np
-
+from multiscale.coordination.bidirectional import Options
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors
-from multiscale.coordination.integrated import integrated_optimum
+from multiscale.coordination.forecast import DayErrors, day_errors
+from multiscale.coordination.hierarchy import negotiated_outcome
 from multiscale.coordination.messages import Signal, Traffic
 from multiscale.coordination.outcome import Outcome
-from multiscale.coordination.predictive import Experience, learn_from_day, learn_from_past, own_view, retail
+from multiscale.coordination.predictive import Experience, Learning, learn_from_day, own_view
 from multiscale.coordination.prepared import PreparedDay, Tell, silent
 from multiscale.coordination.pricing import published_signals
 from multiscale.coordination.response import OwnView
@@ -33,6 +33,15 @@ from multiscale.operation import OperatingTree
 
 Negotiate = Callable[[OperatingTree], Outcome]
 """Parents' model with the forecasts of the time -> what is agreed: prices, exchanges, and the rounds and messages it took."""
+
+
+GAP = 1e-3
+"""Relative gap to a proven bound at which a negotiation during the day ends: what is negotiated about, a forecast, is far less certain."""
+
+
+def negotiated(model: OperatingTree, gap: float = GAP) -> Outcome:
+    """What the nodes of a tree agree upon by the protocol of ``hierarchy``."""
+    return negotiated_outcome(model, SerialEngine(), Options(gap=gap))
 
 
 @dataclass
@@ -49,7 +58,7 @@ class HybridPolicy:
     experience: Mapping[str, Experience]
     every: int
     slope: float
-    negotiate: Negotiate = integrated_optimum
+    negotiate: Negotiate = negotiated
     name: str = "hybrid"
     _agreed: dict[str, Signal] = field(default_factory=dict)
     _seen: dict[str, OwnView] = field(default_factory=dict)
@@ -62,7 +71,7 @@ class HybridPolicy:
         if now % self.every == 0:
             agreed = self.negotiate(errors.forecast(day.model, now))
             self._agreed, self._seen = published_signals(tree, agreed, "profile", deviation_price=self.slope), views
-            _count(traffic, agreed, tree)
+            _count(traffic, agreed)
             return self._agreed
         return {c: self._corrected(c, views[c]) for c in tree.platforms}
 
@@ -78,17 +87,11 @@ class HybridPolicy:
         return replace(told, import_price=moved, export_price=moved - (told.import_price - told.export_price), planned=told.planned + change)
 
 
-def _count(traffic: Traffic, agreed: Outcome, tree: OperatingTree) -> None:
-    """Messages of a negotiation: those it reports, or one up and one down for every node in every round."""
-    if agreed.traffic.messages:
-        traffic.messages += agreed.traffic.messages
-        traffic.bytes += agreed.traffic.bytes
-        traffic.fields |= agreed.traffic.fields
-        return
-    course = np.zeros(tree.horizon.periods)
-    for _ in range(agreed.rounds * (len(tree.distribution) + len(tree.platforms))):
-        traffic.count("down", price=course, planned=course)
-        traffic.count("up", exchange=course, cost=0.0)
+def _count(traffic: Traffic, agreed: Outcome) -> None:
+    """Messages of a negotiation."""
+    traffic.messages += agreed.traffic.messages
+    traffic.bytes += agreed.traffic.bytes
+    traffic.fields |= agreed.traffic.fields
 
 
 def hybrid(
@@ -96,13 +99,8 @@ def hybrid(
     engine: SerialEngine | DaskEngine,
     *,
     period: float = 6.0,
-    model: str = "explicit",
-    history_days: int = 10,
-    variation: float = 0.15,
-    slope: float = 0.0005,
-    forecast_error: float = 0.0,
-    forecast_seed: int = 0,
     tell: Tell = silent,  # noqa: ARG001
+    **learning: Any,
 ) -> list[dict[str, Outcome]]:
     """Operate every day by negotiations every ``period`` hours and predictions between.
 
@@ -110,21 +108,15 @@ def hybrid(
         days: prepared days.
         engine: where the days are played.
         period: hours from one negotiation to the next [h].
-        model, history_days, variation: what platforms have learned, see ``predictive``; without history, prices hold until the next negotiation.
-        slope: price on leaving the plan [EUR/kWh].
-        forecast_error, forecast_seed: of all forecasts, see ``forecast``.
+        learning: see ``Learning``; without past days prices hold until the next negotiation.
     """
-    error = ErrorModel(forecast_error, seed=forecast_seed)
-    tasks = {day.name: (day, period, model, history_days, variation, slope, error) for day in days}
-    found = engine.map(_play, tasks)
+    found = engine.map(_play, {day.name: (day, period, Learning(**learning)) for day in days})
     return [{"hybrid": found[day.name]} for day in days]
 
 
-def _play(day: PreparedDay, period: float, model: str, history_days: int, variation: float, slope: float, error: ErrorModel) -> Outcome:
+def _play(day: PreparedDay, period: float, learning: Learning) -> Outcome:
     every = round(period / day.tree.horizon.step_hours)
     if every < 1:
         raise ValueError(f"coordination.period {period:g} h is shorter than a step of {day.tree.horizon.step_hours:g} h; give at least one step")
-    experience = {}
-    if history_days:
-        experience = learn_from_past(day.model, retail(day), kind=model, days=history_days, variation=variation, slope=slope, seed=error.seed)
-    return play_day(day, HybridPolicy(experience, every, slope), day_errors(error, day.tree, day.name)).outcome
+    experience = learning.experience(day) if learning.history_days else {}
+    return play_day(day, HybridPolicy(experience, every, learning.slope), day_errors(learning.error, day.tree, day.name)).outcome

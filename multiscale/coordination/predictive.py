@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -139,36 +140,57 @@ def learn_from_day(experience: Mapping[str, Experience], day: PreparedDay, playe
         known.add(own_view(day.tree.fleets[p]), drawn[p], price[p])
 
 
+@dataclass(frozen=True)
+class Learning:
+    """How platforms learn, and how wrong forecasts are; of prediction and of the hybrid.
+
+    Attributes:
+        model: of the price, one of ``response.PRICE_MODELS``.
+        history_days, variation: past days they have learned from, see ``learn_from_past``.
+        slope: price on leaving the usual course, or what was agreed [EUR/kWh].
+        forecast_error, forecast_seed: of the forecasts, see ``forecast``.
+    """
+
+    model: str = "explicit"
+    history_days: int = 10
+    variation: float = 0.15
+    slope: float = 0.0005
+    forecast_error: float = 0.0
+    forecast_seed: int = 0
+
+    @property
+    def error(self) -> ErrorModel:
+        """How forecasts err."""
+        return ErrorModel(self.forecast_error, seed=self.forecast_seed)
+
+    def experience(self, day: PreparedDay) -> dict[str, Experience]:
+        """What the platforms have learned when a day begins."""
+        return learn_from_past(
+            day.model, retail(day), kind=self.model, days=self.history_days, variation=self.variation, slope=self.slope, seed=self.forecast_seed
+        )
+
+
 def predictive(
     days: Sequence[PreparedDay],
     engine: SerialEngine | DaskEngine,
     *,
-    model: str = "explicit",
-    history_days: int = 10,
-    variation: float = 0.15,
-    slope: float = 0.0005,
-    forecast_error: float = 0.0,
-    forecast_seed: int = 0,
     tell: Tell = silent,  # noqa: ARG001
+    **learning: Any,
 ) -> list[dict[str, Outcome]]:
     """Operate every day without a message.
 
     Args:
         days: prepared days.
         engine: where the days are learned from and played.
-        model: ``explicit`` or ``learned``, see ``response``.
-        history_days, variation, slope: see ``learn_from_past``.
-        forecast_error, forecast_seed: of the platforms' forecasts of themselves, see ``forecast``.
+        learning: see ``Learning``.
     """
-    error = ErrorModel(forecast_error, seed=forecast_seed)
-    tasks = {day.name: (day, model, history_days, variation, slope, error) for day in days}
-    found = engine.map(_learn_and_play, tasks)
+    found = engine.map(_learn_and_play, {day.name: (day, Learning(**learning)) for day in days})
     return [{"predictive": found[day.name]} for day in days]
 
 
-def _learn_and_play(day: PreparedDay, model: str, history_days: int, variation: float, slope: float, error: ErrorModel) -> Outcome:
-    experience = learn_from_past(day.model, retail(day), kind=model, days=history_days, variation=variation, slope=slope, seed=error.seed)
-    return play_day(day, PredictivePolicy(experience, slope), day_errors(error, day.tree, day.name)).outcome
+def _learn_and_play(day: PreparedDay, learning: Learning) -> Outcome:
+    policy = PredictivePolicy(learning.experience(day), learning.slope)
+    return play_day(day, policy, day_errors(learning.error, day.tree, day.name)).outcome
 
 
 def retail(day: PreparedDay) -> dict[str, float]:

@@ -6,8 +6,8 @@ the DSO re-dispatches its own flexibility, sheds or curtails where the network c
 
 Signals: ``price`` publishes the nodal price alone; ``gap`` adds half a gap to the import price and takes it off the export price;
 ``profile`` publishes the planned exchange beside the price and charges a small price for deviating from it, which settles ties between
-equally cheap schedules (the reason why a price alone makes children herd). ``probabilistic`` and ``hedged`` come from several dispatches
-around a forecast that may be wrong, see ``expected``.
+equally cheap schedules (the reason why a price alone makes children herd). The others come from several dispatches around a forecast that may be
+wrong: ``probabilistic`` and ``hedged`` see ``expected``, ``envelope`` see there; under certainty the last two are ``profile``.
 
 Source: the unidirectional mechanism of Morstyn, Savelli and Hepburn, One Earth 4 (2021) 690-705.
 """
@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.envelope import envelope, envelope_signals
 from multiscale.coordination.expected import expected_signals, hedge_optima, hedged_signals, scenario_optima
 from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors
 from multiscale.coordination.integrated import integrated_optimum
@@ -29,66 +31,86 @@ from multiscale.coordination.prepared import PreparedDay, Tell, operate_signals,
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import BEYOND, connection_limits
 
-SIGNALS = ("price", "gap", "profile", "probabilistic", "hedged")
-"""What can be published; the last two come from several dispatches, the others from one."""
+SIGNALS = ("price", "gap", "profile", "probabilistic", "hedged", "envelope")
+"""What can be published; the last three come from several dispatches, the others from one."""
 
 
 def pricing(
     days: Sequence[PreparedDay],
     engine: SerialEngine | DaskEngine,
     *,
-    signal: str = "profile",
-    gap: float = 0.0,
-    slope: float = 0.002,
-    scenarios: int = 10,
-    coverage: float = 2.0,
     forecast_error: float = 0.0,
     forecast_seed: int = 0,
     tell: Tell = silent,  # noqa: ARG001
+    **publication: Any,
 ) -> list[dict[str, Outcome]]:
     """Operate every day by prices published once, beside the flat tariff (which knows the mean price of the day exactly).
 
     Args:
         days: prepared days.
         engine: where the forecasts are made and the platforms answer.
-        signal, gap, slope: see ``published_signals``; ``probabilistic`` and ``hedged`` are those of ``expected``, with the slope on leaving
-        their plan. scenarios: number of them around the forecast, for ``probabilistic``. coverage: standard deviations of the forecast
-        error that are guarded against, for ``hedged``. forecast_error: standard deviation of the relative error of the parents' forecast
-        [1]; see ``forecast``. At 0 they know the day. forecast_seed: of the errors.
+        forecast_error: standard deviation of the relative error of the parents' forecast [1]; see ``forecast``. At 0 they know the day.
+        forecast_seed: of the errors.
+        publication: what is published, see ``Publication``.
     """
     error = ErrorModel(forecast_error, seed=forecast_seed)
-    sent = Publication(signal, gap, slope, scenarios, coverage)
-    published = engine.map(sent.signals, {day.name: (day, day_errors(error, day.tree, day.name)) for day in days})
+    published = engine.map(Publication(**publication).signals, {day.name: (day, day_errors(error, day.tree, day.name)) for day in days})
     return operate_signals(days, [{"flat": flat_signals(day.tree, day.forecast), "pricing": published[day.name]} for day in days], engine)
 
 
 @dataclass(frozen=True)
 class Publication:
-    """What is published a day ahead, by which rule; see ``pricing`` for the attributes."""
+    """What is published a day ahead, by which rule.
 
-    signal: str = "profile"
-    gap: float = 0.0
-    slope: float = 0.002
+    Attributes:
+        signal: one of ``SIGNALS``.
+        gap: import price less export price [EUR/kWh], of ``gap`` and ``envelope``.
+        slope: price on leaving the plan [EUR/kWh], of all with a plan.
+        scenarios: number of them around the forecast, for ``probabilistic``.
+        coverage: standard deviations of the forecast error that are guarded against, for ``hedged`` and ``envelope``.
+    """
+
+    signal: str = "envelope"
+    gap: float = 0.002
+    slope: float = 0.0005
     scenarios: int = 10
-    coverage: float = 2.0
+    coverage: float = 2.5
 
     def __post_init__(self) -> None:
         if self.signal not in SIGNALS:
             raise ValueError(f"signal {self.signal!r} is unknown; there are {SIGNALS}")
 
-    def signals(self, day: PreparedDay, errors: DayErrors) -> dict[str, Signal]:
-        """Signals of a day under the parents' forecast of it, platform -> signal."""
-        certain = errors.model.size == 0
-        if self.signal == "probabilistic":
-            expected = [day.forecast] if certain else scenario_optima(errors.forecast(day.model), errors.model, self.scenarios)
-            return expected_signals(day.tree, expected, self.slope)
+    def signals(self, day: PreparedDay, errors: DayErrors, expected: Expectation | None = None) -> dict[str, Signal]:
+        """Signals of a day under the parents' forecast of it, platform -> signal; ``expected`` is found where it is not given."""
+        if self.signal in ("hedged", "envelope") and errors.model.size == 0:
+            return published_signals(day.tree, day.forecast, "profile", 0.0, self.slope)
+        known = expected or expectation(day, errors)
+        if self.signal == "envelope":
+            return envelope_signals(day.tree, envelope(known.tree, known.optimum, errors.model, self.coverage), self.gap, self.slope)
         if self.signal == "hedged":
-            if certain:
-                return published_signals(day.tree, day.forecast, "profile", 0.0, self.slope)
-            optima = hedge_optima(errors.forecast(day.model), errors.model, self.coverage)
+            optima = hedge_optima(known.tree, known.optimum, errors.model, self.coverage)
             return hedged_signals(day.tree, optima, self.coverage, self.slope)
-        forecast = day.forecast if certain else integrated_optimum(errors.forecast(day.model))
-        return published_signals(day.tree, forecast, self.signal, self.gap, self.slope)
+        if self.signal == "probabilistic":
+            certain = errors.model.size == 0
+            scenarios = [known.optimum] if certain else scenario_optima(known.tree, errors.model, self.scenarios)
+            return expected_signals(day.tree, scenarios, self.slope)
+        return published_signals(day.tree, known.optimum, self.signal, self.gap, self.slope)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What parents expect of a day: ``tree``, their model of it under their forecast, and its ``optimum``."""
+
+    tree: OperatingTree
+    optimum: Outcome
+
+
+def expectation(day: PreparedDay, errors: DayErrors) -> Expectation:
+    """What parents expect of a day under these errors of their forecast."""
+    if errors.model.size == 0:
+        return Expectation(day.model, day.forecast)
+    tree = errors.forecast(day.model)
+    return Expectation(tree, integrated_optimum(tree))
 
 
 def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: float = 0.0, deviation_price: float = 0.0) -> dict[str, Signal]:

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from multiscale import __version__
-from multiscale.results import maps, negotiation, plots, tables
+from multiscale.results import between_levels, maps, negotiation, plots, tables
 from multiscale.results.answer import STATUS_WORDS, answer, headline, reinforcements
 from multiscale.results.assumptions import assumptions_table
 from multiscale.results.dataset import has
@@ -146,7 +146,7 @@ def _sections(result: RunResult) -> list[Section]:
         Section(
             "operation",
             mechanism.heading,
-            mechanism.text,
+            mechanism.text + (" No level was refused anything for a limit of another." if result.value("coordination.conflicts") == 0 else ""),
             [
                 figure("Prices of energy from above. Solid: import; dashed: export.", plots.price_figure, "prices"),
                 figure("Power drawn from the level above (negative: fed back).", plots.exchange_figure, "exchanges"),
@@ -157,6 +157,8 @@ def _sections(result: RunResult) -> list[Section]:
                 ),
                 tabled(tables.mechanisms_table, "mechanisms"),
                 *([tabled(negotiation.told_table, "messages")] if has(result.dataset, "told_direction") else []),
+                *([tabled(between_levels.conflicts_table, "conflicts")] if has(result.dataset, "conflict_asking") else []),
+                *([tabled(between_levels.cover_table, "cover of forecast errors")] if has(result.dataset, "cover_cost") else []),
                 tabled(tables.energy_table, "energy"),
             ],
         ),

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from multiscale.assessment import ENERGY_TERMS, energy_account, prosumer_bills
+from multiscale.results.between_levels import between_levels, between_levels_summary
 
 if TYPE_CHECKING:
     from multiscale.study import Scenario, StudyAnswer
@@ -26,6 +27,7 @@ def study_dataset(answer: StudyAnswer) -> xr.Dataset:
         _energy(answer),
         _mechanisms(answer),
         _negotiation(answer),
+        between_levels(answer),
         _aggregation(answer),
     ]
     return xr.merge(parts, join="outer", compat="no_conflicts").assign_attrs(system=answer.case.system.name)
@@ -272,6 +274,7 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     }
     summary |= _plan_summary(answer)
     summary |= _coordination_summary(answer)
+    summary |= between_levels_summary(answer)
     for scenario in (answer.plan, answer.today):
         prefix = "ac." if scenario.name == "plan" else "ac.today."
         checks = list(scenario.verification.values())

@@ -43,7 +43,7 @@ def test_under_certainty_expected_prices_have_no_gap(day):
 
 
 def test_hedged_prices_charge_at_most_the_expected_cost_of_what_they_guard_against(day):
-    optima = hedge_optima(day.model, ErrorModel(0.1), 2.0)
+    optima = hedge_optima(day.model, day.forecast, ErrorModel(0.1), 2.0)
     signals = hedged_signals(day.tree, optima, 2.0, 0.001)
     most = day.tree.economics.value_of_lost_load * 0.022750131948
     congestion = np.array([s.import_price - optima[0].energy_price["north"] for s in signals.values()])
@@ -57,7 +57,7 @@ def test_hedged_prices_keep_their_value_when_the_forecast_is_too_low(day):
     reached = {}
     for signal in ("profile", "hedged"):
         costs = [
-            pricing([day], SerialEngine(), signal=signal, slope=0.0005, forecast_error=0.1, forecast_seed=s)[0]["pricing"].cost for s in (0, 1)
+            pricing([day], SerialEngine(), signal=signal, coverage=2.0, forecast_error=0.1, forecast_seed=s)[0]["pricing"].cost for s in (0, 1)
         ]
         reached[signal] = min((flat - c) / (flat - day.optimum.bound) for c in costs)
     assert reached["profile"] < 0.5

@@ -1,0 +1,81 @@
+"""Coordination mechanisms compared on one system: ``python -m multiscale.compare_mechanisms WHAT [options] [overrides]``.
+
+    signals       what to publish: share of the value of coordination reached by every signal in every draw of the forecast error
+    curves        gap x rounds x number of DSOs of the negotiation; value x messages x forecast error of every mechanism, played forward
+    simulation    consecutive days played forward: imbalance, AC violations, welfare of every stakeholder, by mechanism
+    uncertainty   cost of covering forecast errors by agreement, against every level hedging alone, by correlation
+
+Overrides are those of ``multiscale run``. Every table is written as CSV, with a figure beside it, into ``--output``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from multiscale.compare_mechanisms.case import prepared_case
+from multiscale.compare_mechanisms.curves import curves_table
+from multiscale.compare_mechanisms.figures import draw
+from multiscale.compare_mechanisms.many_dsos import rounds_table
+from multiscale.compare_mechanisms.signals import signals_table, summarised
+from multiscale.compare_mechanisms.simulation import simulation_table
+from multiscale.compare_mechanisms.uncertainty import uncertainty_table
+from multiscale.config import load_config
+from multiscale.coordination.forecast import ErrorModel
+from multiscale.coordination.pricing import SIGNALS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one comparison, print its tables, and write them with their figure."""
+    given = _parser().parse_intermixed_args(arguments)
+    config = load_config([*given.overrides, "engine=serial"])
+    error = ErrorModel(max(given.errors), seed=0)
+    dates = [pd.Timestamp(d) for d in given.dates]
+    tables: dict[str, pd.DataFrame] = {}
+    shown: dict[str, pd.DataFrame] = {}
+    if given.what == "simulation":
+        days = prepared_case(config, dates or list(pd.date_range(given.first_day, periods=given.days)))
+        tables["simulation"] = simulation_table(days, error, given.history)
+    elif given.what == "uncertainty":
+        tables["uncertainty"] = uncertainty_table(prepared_case(config, dates)[0], error, [0.0, 0.25, 0.5, 0.7, 0.9, 1.0])
+    elif given.what == "signals":
+        tables["signals"] = signals_table(prepared_case(config, dates), given.errors, given.seeds, given.signals)
+        shown["signals"] = summarised(tables["signals"])
+    else:
+        tables["rounds"] = rounds_table("hard", given.dsos)
+        shown["rounds"] = tables["rounds"].pivot(index="DSOs", columns="round", values="gap").reset_index()
+        tables["curves"] = curves_table(prepared_case(config, dates), given.errors, given.seeds, given.history)
+        keys = ["mechanism", "forecast error"]
+        shown["curves"] = tables["curves"].drop(columns="seed").groupby(keys, sort=False).mean().reset_index()
+    given.output.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        table.to_csv(given.output / f"{name}.csv", index=False)
+        print(shown.get(name, table).to_string(index=False, float_format=lambda v: f"{v:.4g}"))
+        print(given.output / f"{name}.csv")
+    draw(tables, given.what, given.output / f"{given.what}.png")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    layout = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m multiscale.compare_mechanisms", description=__doc__, formatter_class=layout)
+    parser.add_argument("what", choices=("signals", "curves", "simulation", "uncertainty"))
+    parser.add_argument("--errors", type=float, nargs="+", default=[0.0, 0.1], help="standard deviations of relative forecast errors")
+    parser.add_argument("--seeds", type=int, default=3, help="draws of the errors")
+    parser.add_argument("--signals", nargs="+", default=[], choices=SIGNALS, help="of the comparison of signals; default: all")
+    parser.add_argument("--dsos", type=int, nargs="+", default=[1, 2, 4, 8, 16, 28], help="numbers of distribution systems, of the curves")
+    parser.add_argument("--history", type=int, default=10, help="past days platforms have learned from")
+    parser.add_argument("--dates", nargs="+", default=[], metavar="DATE", help="days to compare on instead of those of the study")
+    parser.add_argument("--first-day", default="2016-01-18", help="of the simulation")
+    parser.add_argument("--days", type=int, default=3, help="length of the simulation")
+    parser.add_argument("--output", type=Path, default=Path("comparison"), help="folder for the tables and the figure")
+    parser.add_argument("overrides", nargs="*", help="as of multiscale run, e.g. study=tiny")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

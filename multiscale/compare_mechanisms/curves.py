@@ -1,0 +1,49 @@
+"""Value, messages and bytes of every mechanism at every forecast error, each played forward hour by hour; and what forecasts cannot spoil."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+import pandas as pd
+
+from multiscale.compare_mechanisms.policies import policies
+from multiscale.coordination.forecast import ErrorModel
+from multiscale.coordination.hybrid import negotiated
+from multiscale.coordination.prepared import PreparedDay
+from multiscale.coordination.simulation import PlayedDay, play_days
+
+COLUMNS = ["mechanism", "forecast error", "seed", "cost", "value reached", "messages a day", "bytes a day"]
+
+
+def curves_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: int, history: int) -> pd.DataFrame:
+    """Each day is played alone, with what was learned from days like it.
+
+    The integrated optimum and the bidirectional negotiation know the day as it happens: they are what coordination could reach at most, and their
+    rows hold at every error. The negotiation is of the parents' model with its real messages; its cost is that of the model, so its value is
+    counted against the model's optimum.
+    """
+    rows = []
+    bound, per_day = sum(day.optimum.bound for day in days), 1.0 / len(days)
+    agreed = [negotiated(day.model, gap=1e-4) for day in days]
+    lost = sum(a.cost - day.forecast.bound for a, day in zip(agreed, days, strict=True))
+    told = [per_day * sum(getattr(a.traffic, n) for a in agreed) for n in ("messages", "bytes")]
+    for error in errors:
+        for seed in range(seeds if error > 0 else 1):
+            model = ErrorModel(error, seed=seed)
+            found: dict[str, list[PlayedDay]] = {}
+            for day in days:
+                for name, policy in policies([day], model, history):
+                    found.setdefault(name, []).extend(play_days([day], policy, model))
+                    said = f"{name}, error {error:g}, seed {seed}, {day.name}: {found[name][-1].outcome.cost:.0f}"
+                    print(f"{said} ({time.process_time():.0f} CPU s)", file=sys.stderr, flush=True)
+            flat = sum(p.outcome.cost for p in found["flat"])
+            rows.append(("integrated", error, seed, sum(day.optimum.cost for day in days), 1.0, 0.0, 0.0))
+            rows.append(("bidirectional", error, seed, bound + lost, 1.0 - lost / (flat - bound), *told))
+            for name, played in found.items():
+                cost = sum(p.outcome.cost for p in played)
+                traffic = [p.outcome.traffic for p in played]
+                messages, size = (per_day * sum(getattr(t, a) for t in traffic) for a in ("messages", "bytes"))
+                rows.append((name, error, seed, cost, (flat - cost) / (flat - bound), messages, size))
+    return pd.DataFrame(rows, columns=COLUMNS)
