@@ -44,7 +44,7 @@ def _signals(axes: Axes, table: pd.DataFrame) -> None:
         reached = 100 * np.sort(part["value reached"].to_numpy())
         axes.plot(np.arange(1, len(reached) + 1), reached, marker=mark, markersize=4, label=name)
     axes.axhline(95, color="grey", linestyle=":", linewidth=1)
-    axes.set(xlabel="draw, from the worst to the best", ylabel="value of coordination reached [%]", title=f"{day}, forecast error 10 %")
+    axes.set(xlabel="draw, from the worst to the best", ylabel="value of coordination reached [%]")
     axes.set_title(f"{day}, forecast error {100 * here['forecast error'].max():g} %")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=8)
