@@ -21,6 +21,8 @@ from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
 from multiscale.coordination.negotiation_state import Agreement, Options
 from multiscale.coordination.parent import Parent
+from multiscale.coordination.prepared import realise_day, respond
+from multiscale.coordination.pricing import flat_signals
 from multiscale.coordination.request import Reply, Request
 from tests.benchmarks.coordination_cases import many_dsos, one_day, tree_of
 from tests.coordination.families import Case, family
@@ -124,10 +126,16 @@ def simbench(kind: str, counts: list[int]) -> None:
         run = negotiation_of(tree, SerialEngine(), Options(gap=GAPS[-1], rounds=40))
         agreement = run.run()
         outcome = outcome_of(run, agreement)
+        seconds = time.process_time() - begun
+        flat = [{"flat": flat_signals(tree, outcome)}]
+        uncoordinated = realise_day(tree, flat[0], respond([tree], flat, SerialEngine())[0], outcome.bound)["flat"]
+        value = uncoordinated.cost - outcome.bound
         gaps = ", ".join(f"{100 * s.gap:.2g}" for s in agreement.history)
+        shares = ", ".join(f"{100 * (s.cost - s.bound) / value:.2g}" for s in agreement.history)
         traffic = outcome.traffic
         told = f"{traffic.messages:,} | {traffic.bytes / 1e3:.0f}"
-        say(f"| {kind} | {count} | {gaps} | {time.process_time() - begun:.0f} | {told} | {outcome.gap:.1e} |")
+        worth = f"{100 * value / abs(outcome.cost):.2g}"
+        say(f"| {kind} | {count} | {gaps} | {worth} | {shares} | {seconds:.0f} | {told} | {outcome.gap:.1e} |")
 
 
 def main() -> None:
@@ -137,8 +145,11 @@ def main() -> None:
     parser.add_argument("--simbench", nargs="+", default=None, metavar=("kind", "count"))
     given = parser.parse_args()
     if given.simbench:
-        say("| case | DSOs | gap after every round [%] | CPU s | messages | kB | gap of the operation |")
-        say("|---|---|---|---|---|---|---|")
+        say(
+            "| case | DSOs | gap after every round [% of cost] | value of coordination [% of cost] | the gaps as shares of it [%] "
+            "| CPU s | messages | kB | gap of the operation |"
+        )
+        say("|---|---|---|---|---|---|---|---|---|")
         simbench(given.simbench[0], [int(n) for n in given.simbench[1:]] or [1, 2, 4, 8, 16, 28])
     else:
         synthetic([] if given.more is None else given.more or [2, 3, 4])
