@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = load_config([*given.overrides, "engine=serial"])
     error = ErrorModel(max(given.errors), seed=0)
     dates = [pd.Timestamp(d) for d in given.dates]
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
     tables: dict[str, pd.DataFrame] = {}
     shown: dict[str, pd.DataFrame] = {}
     if given.what == "simulation":
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif given.what == "uncertainty":
         tables["uncertainty"] = uncertainty_table(prepared_case(config, dates)[0], error, [0.0, 0.25, 0.5, 0.7, 0.9, 1.0])
     elif given.what == "signals":
-        tables["signals"] = signals_table(prepared_case(config, dates), given.errors, given.seeds, given.signals)
+        tables["signals"] = signals_table(prepared_case(config, dates), given.errors, seeds, given.signals)
         shown["signals"] = summarised(tables["signals"])
     else:
         tables["rounds"] = rounds_table("hard", given.dsos)
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("what", choices=("signals", "curves", "simulation", "uncertainty"))
     parser.add_argument("--errors", type=float, nargs="+", default=[0.0, 0.1], help="standard deviations of relative forecast errors")
     parser.add_argument("--seeds", type=int, default=3, help="draws of the errors")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the draws, in the comparison of signals")
     parser.add_argument("--signals", nargs="+", default=[], choices=SIGNALS, help="of the comparison of signals; default: all")
     parser.add_argument("--dsos", type=int, nargs="+", default=[1, 2, 4, 8, 16, 28], help="numbers of distribution systems, of the curves")
     parser.add_argument("--history", type=int, default=10, help="past days platforms have learned from")
