@@ -45,8 +45,6 @@ class Digits:
             holder = pyo.ConcreteModel()
             digits = pyo.Var(range(count), domain=pyo.Binary)
             holder.add_component(f"digit of {leader.name}", digits)
-            if leader.value is not None:
-                _set(digits, round(leader.value) - int(low))
             self.of[id(leader)] = (leader, int(low), [(2**k, digits[k]) for k in range(count)])
         _, least, pairs = self.of[id(leader)]
         constant: list[tuple[float, Any | None]] = [(float(least), None)] if least else []
@@ -61,7 +59,3 @@ class Digits:
                 found.update({id(digit): float((whole // weight) % 2) for weight, digit in pairs})
         return found
 
-
-def _set(digits: Any, whole: int) -> None:
-    for k in digits:
-        digits[k].set_value((whole >> k) & 1, skip_validation=True)

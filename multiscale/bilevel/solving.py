@@ -84,9 +84,10 @@ def solve(
 
 
 def _given_start(read: PyomoProblem, start: Mapping[Any, float] | None) -> np.ndarray | None:
-    values = {id(variable): float(value) for variable, value in start.items()} if start else {}
+    values = {id(v): float(v.value) for v in read.leader_variables if v.value is not None}
+    values |= {id(variable): float(value) for variable, value in start.items()} if start else {}
     values |= read.digits.values(values)
-    known = [values.get(id(v), v.value) for v in read.leader_variables]
+    known = [values.get(id(v)) for v in read.leader_variables]
     if start is None and any(value is None for value in known):
         return None
     unknown = {id(v) for v in start or ()} - {id(v) for v in read.leader_variables}
@@ -130,7 +131,7 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
             task = _task(problem, single, lazy, search, settings, clock.left(reserve), tolerance)
             if stopped:
                 outcome = _INTERRUPTED
-            elif hurried and search.best is not None and clock.left() < reserve:
+            elif search.best is not None and clock.left() < reserve:
                 outcome = _NO_TIME
             else:
                 outcome = settle_open_end(problem, single, task) if unclear else run(task)

@@ -5,13 +5,11 @@ from multiscale.coordination.conflicts import conflicts
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.envelope import envelope
 from multiscale.coordination.forecast import ErrorModel, day_errors, scaled_tree
-from multiscale.coordination.prepared import operate_signals, prepare_days
+from multiscale.coordination.prepared import operate_signals
 from multiscale.coordination.pricing import Publication, flat_signals
 from multiscale.coordination.settlement import Upstream
-from multiscale.operation import Design
 from multiscale.operation.tree import BEYOND, exchange_bounds
 from multiscale.programs import CompiledProgram
-from tests.variants import changed
 
 ERROR = ErrorModel(0.1)
 COVERAGE = 1.5
@@ -19,11 +17,8 @@ REACH = COVERAGE * ERROR.size
 
 
 @pytest.fixture(scope="module")
-def day(system, winter, economics, fleets):
-    """North alone; the transformer that feeds it carries a little less than the evening's load."""
-    tight = changed(system.cut(["north 1", "north 2"]), "branches", "rating_kva", {"north HV/MV transformer": 2050.0})
-    mine = {p: fleets[p] for p in ("north 1", "north 2")}
-    return prepare_days(tight, winter, economics, mine, Design({}, {"north": 0.05}), SerialEngine())[0]
+def day(north_alone):
+    return north_alone(2050.0)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +27,9 @@ def shared(day):
 
 
 @pytest.fixture(scope="module")
-def wide(system, winter, economics, fleets):
-    """The same with a transformer that can just carry the net loads guarded against."""
-    wider = changed(system.cut(["north 1", "north 2"]), "branches", "rating_kva", {"north HV/MV transformer": 2350.0})
-    mine = {p: fleets[p] for p in ("north 1", "north 2")}
-    day = prepare_days(wider, winter, economics, mine, Design({}, {"north": 0.05}), SerialEngine())[0]
+def wide(north_alone):
+    """With a transformer that can just carry the net loads guarded against."""
+    day = north_alone(2350.0)
     return day, envelope(day.model, day.forecast, ERROR, COVERAGE)
 
 

@@ -4,18 +4,13 @@ import pytest
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.expected import expected_signals, half_gap, hedge_optima, hedged_signals, scenario_optima
 from multiscale.coordination.forecast import ErrorModel, day_errors
-from multiscale.coordination.prepared import operate_signals, prepare_days
+from multiscale.coordination.prepared import operate_signals
 from multiscale.coordination.pricing import Publication, flat_signals, pricing
-from multiscale.operation import Design
-from tests.variants import changed
 
 
 @pytest.fixture(scope="module")
-def day(system, winter, economics, fleets):
-    """North alone; the transformer that feeds it carries a little less than the evening's load."""
-    tight = changed(system.cut(["north 1", "north 2"]), "branches", "rating_kva", {"north HV/MV transformer": 2050.0})
-    mine = {p: fleets[p] for p in ("north 1", "north 2")}
-    return prepare_days(tight, winter, economics, mine, Design({}, {"north": 0.05}), SerialEngine())[0]
+def day(north_alone):
+    return north_alone(2050.0)
 
 
 @pytest.fixture(scope="module")

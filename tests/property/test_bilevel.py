@@ -11,9 +11,7 @@ from scipy import sparse
 
 from multiscale import bilevel
 from multiscale.bilevel.linear_program import LinearProgram
-
-METHODS = ("auto", "sos1", "indicator", "product", "strong_duality", "big_m", "branch_and_cut")
-MAY_REFUSE = {"strong_duality", "big_m", "branch_and_cut"}
+from tests.bilevel.every_method import MAY_REFUSE, METHODS
 
 
 def random_problem(seed):
