@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from multiscale.compare_mechanisms.enlarged import many_dsos, one_day, tree_of
 from multiscale.coordination.bidirectional import Negotiation
 from multiscale.coordination.channel import Channel
 from multiscale.coordination.child import ProgramChild
@@ -24,7 +25,6 @@ from multiscale.coordination.parent import Parent
 from multiscale.coordination.prepared import realise_day, respond
 from multiscale.coordination.pricing import flat_signals
 from multiscale.coordination.request import Reply, Request
-from tests.benchmarks.coordination_cases import many_dsos, one_day, tree_of
 from tests.coordination.families import Case, family
 
 GAPS = (1e-2, 1e-3, 1e-4)

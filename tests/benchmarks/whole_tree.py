@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from multiscale.compare_mechanisms.enlarged import CODE, one_day, tree_of
 from multiscale.coordination.checkpoint import keep, take_up
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
@@ -30,7 +31,6 @@ from multiscale.coordination.negotiation_state import Options
 from multiscale.operation import Transmission
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, Growth
-from tests.benchmarks.coordination_cases import CODE, one_day, tree_of
 
 GROWN = Growth(heat_pump_share=0.5, ev_share=0.4, pv_share=0.5, battery_share=0.4)
 
