@@ -6,25 +6,21 @@ from collections.abc import Iterator, Sequence
 
 from multiscale.coordination.forecast import ErrorModel
 from multiscale.coordination.hybrid import HybridPolicy
-from multiscale.coordination.predictive import PredictivePolicy, learn_from_past, retail
+from multiscale.coordination.predictive import Learning, PredictivePolicy
 from multiscale.coordination.prepared import PreparedDay
 from multiscale.coordination.pricing import Publication
 from multiscale.coordination.published import FlatPolicy, PublishedPolicy
 from multiscale.coordination.simulation import Policy
 
-SLOPE = 0.0005
-"""Price on leaving a plan [EUR/kWh], as in the main study."""
-
 
 def policies(days: Sequence[PreparedDay], error: ErrorModel, history: int) -> Iterator[tuple[str, Policy]]:
-    """Every mechanism, as a policy of the simulation; platforms have learned from so many past days like the first."""
+    """Every mechanism as a policy of the simulation, with its own defaults; platforms have learned from so many past days like the first."""
     yield "flat", FlatPolicy()
-    yield "pricing", PublishedPolicy(Publication("envelope", slope=SLOPE))
-    first = days[0]
+    yield "pricing", PublishedPolicy(Publication())
     for kind in ("explicit", "learned"):
-        known = learn_from_past(first.model, retail(first), kind=kind, days=history, variation=0.15, slope=SLOPE, seed=error.seed)
-        yield f"predictive, {kind}", PredictivePolicy(known, SLOPE)
-    step = first.tree.horizon.step_hours
+        learning = Learning(kind, history_days=history, forecast_seed=error.seed)
+        yield f"predictive, {kind}", PredictivePolicy(learning.experience(days[0]), learning.slope)
+    step = days[0].tree.horizon.step_hours
     for hours in (24.0, 6.0):
-        known = learn_from_past(first.model, retail(first), kind="explicit", days=history, variation=0.15, slope=SLOPE, seed=error.seed)
-        yield f"hybrid, {hours:g} h", HybridPolicy(known, max(round(hours / step), 1), SLOPE)
+        learning = Learning("explicit", history_days=history, forecast_seed=error.seed)
+        yield f"hybrid, {hours:g} h", HybridPolicy(learning.experience(days[0]), max(round(hours / step), 1), learning.slope)
