@@ -17,7 +17,7 @@ from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoor
 from multiscale.coordination.engine import DaskEngine, SerialEngine, make_engine
 from multiscale.coordination.forecast import ErrorModel
 from multiscale.coordination.outcome import Outcome
-from multiscale.coordination.uncertainty import CoveredDay, covered_day
+from multiscale.coordination.uncertainty import CoveredDay, cover_negotiated, covered_day
 from multiscale.operation import Adoption, Design, OperatingTree, Transmission
 from multiscale.operation.tree import dso_reference
 from multiscale.planning import ConventionalNeed, NoPlanError, Plan, conventional_need, planning_problem, solve_plan
@@ -282,6 +282,7 @@ def operate_plan(
         mechanism=config.coordination.kind,
         limits=case.limits,
         known=transmission,
+        reach=config.coordination.reach,
         tell=tell,
         **config.coordination.settings(),
     )
@@ -290,9 +291,18 @@ def operate_plan(
 
 
 def cover_errors(config: StudyConfig, days: Sequence[CoordinatedDay]) -> tuple[CoveredDay, ...]:
-    """How the levels cover the forecast errors of every day by agreement; nothing where forecasts do not err."""
+    """How the levels cover the forecast errors of every day by agreement; nothing where forecasts do not err.
+
+    Where energy is negotiated, its cover is negotiated with it; under the other mechanisms it is agreed on when energy is settled.
+    """
     error = ErrorModel(config.coordination.forecast_error, seed=config.coordination.forecast_seed)
-    return tuple(covered_day(day.tree, day.forecast, error) for day in days) if error.size > 0 else ()
+    if error.size == 0:
+        return ()
+    outcomes = [day.outcomes[config.coordination.kind] for day in days]
+    return tuple(
+        covered_day(day.tree, day.forecast, error) if found.cover is None else cover_negotiated(day.tree, found, error, config.coordination.coverage)
+        for day, found in zip(days, outcomes, strict=True)
+    )
 
 
 def operate_today(

@@ -13,7 +13,7 @@ import xarray as xr
 
 from multiscale.assessment.bills import platform_payments, prosumer_bills
 from multiscale.coordination.answer import own_cost
-from multiscale.coordination.outcome import Outcome
+from multiscale.coordination.outcome import Cover, Outcome
 from multiscale.operation import OperatingTree
 
 STAKEHOLDERS = (
@@ -33,6 +33,7 @@ FLOWS = (
     "energy at the boundary",
     "network charge",
     "levy",
+    "cover of forecast errors",
     "investment",
     "existing network",
     "equipment",
@@ -147,4 +148,22 @@ def settle_day(tree: OperatingTree, outcome: Outcome) -> Ledger:
             # Who is cut off at the connection does not pay for that energy, and feed-in that is refused is not paid.
             ledger.pay("distribution operators", "prosumers", "energy of platforms", float((hours * energy_price * (shed - spilled)).sum()))
     ledger.bear("wholesale market", "production", outcome.transmission_cost)
+    if outcome.cover is not None:
+        _settle_cover(ledger, tree, outcome.cover)
     return ledger
+
+
+def _settle_cover(ledger: Ledger, tree: OperatingTree, cover: Cover) -> None:
+    """Whoever hands uncertainty over pays its price to its parent; whoever holds flexibility back bears what that costs."""
+    hours = tree.horizon.hours_per_year
+
+    def paid(node: str) -> float:
+        return float((hours * cover.price[node] * cover.handed[node]).sum())
+
+    ledger.bear("wholesale market", "production", float(cover.cost[tree.system.top].sum()))
+    for dso, own in tree.distribution.items():
+        ledger.pay("distribution operators", "wholesale market", "cover of forecast errors", paid(dso))
+        ledger.bear("passive customers", "unserved demand", float(cover.cost[dso].sum()))
+        for platform in own.children:
+            ledger.pay("prosumers", "distribution operators", "cover of forecast errors", paid(platform))
+            ledger.bear("prosumers", "wear and discomfort", float(cover.cost[platform].sum()))

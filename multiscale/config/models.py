@@ -174,7 +174,9 @@ class CoordinationConfig(Settings):
     )
     slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned (or usual) profile", lower=0.0, upper=10.0)
     scenarios: int = count(10, "number of scenarios around the forecast (signal=probabilistic)", 2, 1000)
-    coverage: float = quantity(2.5, "1", "standard deviations of the forecast error guarded against (signal=hedged, envelope)", lower=0.0, upper=5.0)
+    coverage: float = quantity(
+        2.5, "1", "standard deviations of the forecast error guarded against (signal=hedged, envelope; kind=bidirectional)", lower=0.0, upper=5.0
+    )
     method: Literal["hybrid", "level", "admm", "columns"] = Field(
         "hybrid", description="how the next prices are found (kind=bidirectional): level bundle and targets together, either alone, or neither"
     )
@@ -195,12 +197,23 @@ class CoordinationConfig(Settings):
         learning = {"model": self.model, "history_days": self.history_days, "variation": self.variation, "slope": self.slope}
         taken: dict[str, dict[str, object]] = {
             "integrated": {},
-            "bidirectional": {"method": self.method, "gap": self.gap, "rounds": self.rounds},
+            "bidirectional": {
+                "method": self.method,
+                "gap": self.gap,
+                "rounds": self.rounds,
+                "forecast_error": self.forecast_error,
+                "coverage": self.coverage,
+            },
             "pricing": {"signal": self.signal, "gap": self.import_export_gap, "slope": self.slope, **many, **forecast},
             "predictive": {**learning, **forecast},
             "hybrid": {"period": self.period, **learning, **forecast},
         }
         return taken[self.kind]
+
+    @property
+    def reach(self) -> float:
+        """Forecast errors that the networks must have room for, as a share of net loads [1]: where their cover is negotiated."""
+        return self.coverage * self.forecast_error if self.kind == "bidirectional" else 0.0
 
     @model_validator(mode="after")
     def _gap_given(self) -> CoordinationConfig:

@@ -125,9 +125,9 @@ class Negotiation:
             missing = self.options.gap * float(np.abs(self.parent.hours * state.prices[0] * self.expected).sum())
         tolerance = self.options.share_of_gap * missing / len(self.parent.names)
         if state.plan is None:
-            return Request(state.round, state.prices[:, i], tolerance=tolerance)
+            return Request(state.round, state.prices[:, i], tolerance=tolerance, goods=self.parent.goods)
         assert state.beside is not None
-        return Request(state.round, state.prices[:, i], state.plan[i], state.beside[i], state.slope, tolerance)
+        return Request(state.round, state.prices[:, i], state.plan[i], state.beside[i], state.slope, tolerance, self.parent.goods)
 
     # -- up ---------------------------------------------------------------------------------------------------------
     def take(self, arrived: Iterable[tuple[str, Reply | Refusal]], seconds: float) -> bool:

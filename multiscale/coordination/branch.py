@@ -14,12 +14,11 @@ import numpy as np
 
 from multiscale.coordination.bidirectional import Negotiation
 from multiscale.coordination.children import Children, Refusal
+from multiscale.coordination.dso import DsoProgram
 from multiscale.coordination.negotiation_state import Options
 from multiscale.coordination.parent import Parent
 from multiscale.coordination.price_steps import mix_near
 from multiscale.coordination.request import Reply, Request
-from multiscale.coordination.resolution import Resolution
-from multiscale.operation import DistributionProgram
 
 Arrivals = Iterable[tuple[str, Reply | Refusal]]
 Questions = Generator[dict[str, Request], Arrivals, Reply]
@@ -29,16 +28,15 @@ class Branch:
     """A DSO with its platforms.
 
     Args:
-        parent: the DSO's master over its platforms; the program's remaining parameter is ``energy_price`` (period) [EUR/kWh].
-        own: the DSO's program.
+        parent: the DSO's master over its platforms; what remains of the program's parameters are the prices from above [EUR/kWh], (period,).
+        program: of the DSO.
         expected: exchange expected of the platforms [kW], (platform, period).
         options: of the negotiations below.
-        resolution: its periods and the TSO's.
     """
 
-    def __init__(self, parent: Parent, own: DistributionProgram, expected: np.ndarray, options: Options, resolution: Resolution) -> None:
-        self.parent, self.resolution = parent, resolution
-        self.seen = resolution.seen_from_above(own.program).outputs["exchange"].matrix
+    def __init__(self, parent: Parent, program: DsoProgram, expected: np.ndarray, options: Options) -> None:
+        self.parent, self.program, self.resolution = parent, program, program.resolution
+        self.hours_above = np.tile(self.resolution.above.hours_per_year, parent.goods)
         parent.under(np.zeros(len(parent.hours)))
         self.negotiation = Negotiation(parent, expected, options)
         self.plans: dict[tuple[int, int], np.ndarray] = {}
@@ -54,23 +52,24 @@ class Branch:
                 arrived = yield negotiation.requests()
                 negotiation.take(arrived, 0.0)
             agreement = negotiation.agreement()
-            profile = self.seen @ agreement.point.x
+            profile = self.program.seen @ agreement.point.x
             values.append(agreement.bound)
-            costs.append(agreement.point.cost - float(self.resolution.above.hours_per_year * price @ profile))
+            costs.append(agreement.point.cost - float(self.hours_above * price @ profile))
             profiles.append(profile)
             self.plans[request.number, len(profiles) - 1] = agreement.point.exchange
         if request.target is not None:
             assert request.target_price is not None
             parent.under(np.zeros(len(parent.hours)))
-            near = mix_near(parent, request.target_price, request.target, request.slope, self.seen, self.resolution.above.hours_per_year)
+            near = mix_near(parent, request.target_price, request.target, request.slope, self.program.seen, self.hours_above)
             if near is not None:
-                costs.append(near[0])
-                profiles.append(near[1])
-                self.plans[request.number, len(profiles) - 1] = near[2]
+                cost, x, exchange = near
+                costs.append(cost + self.program.repair(x, exchange))
+                profiles.append(self.program.seen @ x)
+                self.plans[request.number, len(profiles) - 1] = exchange
         if len(negotiation.state.excluded) > left_out:
             # A platform failed on the way: what was said before it did, in this reply or earlier, counted on it.
             return replace((yield from self.answers(request)), anew=True)
-        return Reply(request.number, np.array(values), np.array(costs), np.array(profiles))
+        return Reply(request.number, np.array(values), np.array(costs), np.array(profiles), goods=parent.goods)
 
     def shared_out(self, offers: Sequence[tuple[int, int]], weights: np.ndarray) -> np.ndarray:
         """What the platforms draw [kW], (platform, period), when the TSO takes the offers with these weights."""

@@ -30,6 +30,7 @@ def keep(negotiated: TreeNegotiation, path: Path) -> None:
         "fingerprint": _fingerprint(negotiated),
         "top": (negotiation.parent.kept(), negotiation.state, negotiated.top.limits),
         "branches": {d: (b.parent.kept(), b.negotiation.state, b.plans) for d, b in negotiated.branches.items()},
+        "tangents": {node: burden.points for node, burden in negotiated.burdens.items()},
         "references": (negotiated.platforms.reference, negotiated.plain.reference),
     }
     temporary = path.with_name(path.name + ".partial")
@@ -50,12 +51,14 @@ def take_up(negotiated: TreeNegotiation, path: Path) -> None:
         raise CheckpointError(f"checkpoint '{path}' cannot be read ({error}); delete it to begin anew") from error
     if fingerprint != _fingerprint(negotiated):
         raise CheckpointError(f"checkpoint '{path}' belongs to another tree or method; delete it to begin anew")
+    for node, burden in negotiated.burdens.items():
+        burden.points = content["tangents"][node]
     kept, state, limits = content["top"]
     negotiated.top.limits = limits
     negotiated.negotiation.parent.restore(kept, negotiated.top.program())
     negotiated.negotiation.state = state
     for dso, (kept, state, plans) in content["branches"].items():
         branch = negotiated.branches[dso]
-        branch.parent.restore(kept)
+        branch.parent.restore(kept, branch.program.program())
         branch.negotiation.state, branch.plans = state, plans
     negotiated.platforms.reference, negotiated.plain.reference = content["references"]

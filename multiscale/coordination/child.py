@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from multiscale.coordination.request import Reply, Request
+from multiscale.coordination.request import GOODS, Reply, Request
+from multiscale.operation.cover import holding_cost, without_cover
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram
 from multiscale.programs.basis import start_from
 from multiscale.programs.quadratic import solve_quadratic
@@ -21,21 +22,24 @@ class Settled:
     Attributes:
         cost: own cost [EUR/a].
         exchange: what it draws from its parent [kW], (period,).
-        x, y: columns and row duals of its program.
+        x, y: columns and row duals of its program, without those of its forecast errors.
+        cover: part of the cost [EUR/a], (period,), that holding flexibility back for forecast errors has; empty where they are not looked at.
     """
 
     cost: float
     exchange: np.ndarray
     x: np.ndarray
     y: np.ndarray
+    cover: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
 class ProgramChild:
     """A platform (or a whole branch) as a child.
 
     Args:
-        program: all parameters settled; output ``exchange`` (period) [kW] drawn from the parent. Energy at the boundary must be free in it.
-        hours: hours of the year of each period [h/a].
+        program: all parameters settled; output ``exchange`` (period) [kW] drawn from the parent, and perhaps ``uncertainty`` (period) [kW] handed to
+            it. Both must be free in it.
+        hours: hours of the year of each entry of a profile [h/a].
 
     Every answer starts from the optimal basis at one reference price, never from what was solved last: a worker that starts anew says the same.
     """
@@ -43,7 +47,8 @@ class ProgramChild:
     def __init__(self, program: ParametricProgram, hours: np.ndarray) -> None:
         if program.parameters.size:
             raise ValueError(f"program {program.name!r} of a child still has parameters {[b.name for b in program.parameters]}; settle them")
-        self.hours, self.exchange = np.asarray(hours, dtype=float), program.outputs["exchange"].matrix
+        goods = [program.outputs[name].matrix for name in GOODS if name in program.outputs]
+        self.hours, self.goods, self.exchange = np.asarray(hours, dtype=float), len(goods), sparse.vstack(goods, format="csr")
         t = len(self.hours)
         price = Index((Block("price", {"period": np.arange(t)}, "EUR/kWh", 0),))
         effect = sparse.csr_matrix(self.exchange.T @ sparse.diags(self.hours))
@@ -70,7 +75,7 @@ class ProgramChild:
             if near is not None:
                 costs.append(near[0])
                 profiles.append(near[1])
-        return Reply(request.number, np.array(values), np.array(costs), np.array(profiles))
+        return Reply(request.number, np.array(values), np.array(costs), np.array(profiles), goods=self.goods)
 
     def _at_reference(self, price: np.ndarray) -> CompiledProgram:
         if self._compiled is None:
@@ -129,4 +134,5 @@ class ProgramChild:
         )
         solution = CompiledProgram(fixed).solve_optimal(np.zeros(t))
         cost = float(program.c0 @ solution.x) + program.d0
-        return Settled(cost, self.exchange @ solution.x, solution.x, solution.y[:m])
+        cover = holding_cost(program, solution.x) if self.goods > 1 else np.zeros(0)
+        return Settled(cost, self.exchange @ solution.x, *without_cover(program, solution.x, solution.y[:m]), cover)

@@ -46,6 +46,7 @@ def coordinate_days(
     mechanism: str = "pricing",
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
+    reach: float = 0.0,
     tell: Tell = silent,
     **settings: Any,
 ) -> list[CoordinatedDay]:
@@ -58,6 +59,7 @@ def coordinate_days(
         mechanism: one of ``MECHANISMS``.
         limits: shares of the ratings that may be used.
         known: transmission network whose binding limits are known already; saves time, changes nothing else.
+        reach: forecast errors that the networks must have room for, see ``operating_tree``.
         tell: called with what is being done, e.g. how far a negotiation has come.
         settings: those of the mechanism, see the function in ``MECHANISMS``.
 
@@ -66,7 +68,7 @@ def coordinate_days(
     """
     if mechanism not in MECHANISMS:
         raise ValueError(f"mechanism {mechanism!r} is unknown; there are {sorted(MECHANISMS)}")
-    prepared = prepare_days(system, horizon, economics, fleets, design, engine, market=market, limits=limits, known=known)
+    prepared = prepare_days(system, horizon, economics, fleets, design, engine, market=market, limits=limits, known=known, reach=reach)
     outcomes = MECHANISMS[mechanism](prepared, engine, tell=tell, **settings)
     if any("flat" not in found for found in outcomes):
         flat = operate_signals(prepared, [{"flat": flat_signals(p.tree, p.forecast)} for p in prepared], engine)

@@ -13,6 +13,26 @@ from multiscale.operation import Dispatch, OperatingTree
 
 
 @dataclass(frozen=True)
+class Cover:
+    """Who covers forecast errors, as negotiated together with energy (see ``operation.cover``).
+
+    Attributes:
+        cost: node -> cost of the flexibility it holds back [EUR/a], (period,); of the TSO beyond what its own errors alone would cost.
+        handed: node -> standard deviation it hands to its parent [kW], (period,).
+        price: node -> price of handing over [EUR/kWh per kW of standard deviation], (period,).
+    """
+
+    cost: Mapping[str, np.ndarray]
+    handed: Mapping[str, np.ndarray]
+    price: Mapping[str, np.ndarray]
+
+    @property
+    def total(self) -> float:
+        """Cost of all flexibility held back [EUR/a]."""
+        return float(sum(c.sum() for c in self.cost.values()))
+
+
+@dataclass(frozen=True)
 class Outcome:
     """Operation of the whole tree over one horizon (one representative day) under one mechanism.
 
@@ -20,7 +40,7 @@ class Outcome:
 
     Attributes:
         mechanism: name.
-        cost: total [EUR/a].
+        cost: total, with the cost of flexibility held back for forecast errors where that was negotiated [EUR/a].
         bound: proven lower bound on the cost of any operation under the same design [EUR/a].
         platform_x: platform -> columns of its program.
         platform_y: platform -> row duals of its program.
@@ -34,6 +54,7 @@ class Outcome:
         rounds: messages to and fro.
         traffic: messages.
         history: how a negotiation converged, step by step; empty for the others.
+        cover: who covers forecast errors, where it was negotiated together with energy.
     """
 
     mechanism: str
@@ -51,6 +72,12 @@ class Outcome:
     rounds: int
     traffic: Traffic = field(default_factory=Traffic)
     history: tuple[Step, ...] = ()
+    cover: Cover | None = None
+
+    @property
+    def energy_cost(self) -> float:
+        """The cost without that of flexibility held back for forecast errors [EUR/a]."""
+        return self.cost - (self.cover.total if self.cover is not None else 0.0)
 
     @property
     def gap(self) -> float:

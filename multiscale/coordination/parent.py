@@ -6,8 +6,11 @@ profiles with a cost, of which the parent sees the profiles it was sent. With pr
     feasible point   min  c'x + sum_ck f_ck w_ck   s.t.  A x = b + B sum_k w_ck y_ck,   sum_k w_ck = 1,  w >= 0    (Dantzig-Wolfe)
     lower bound      P(pi) + sum_c D_c(pi),   P(pi) = min over x, y of  c'x - h pi'y,   D_c(pi) = least f_c + h pi'y_c, answered by the child
 
-Both hold in every round. Next prices are the projection of the best ones so far on the level set of the parent's model of the dual
-(level bundle method), or the multipliers of an augmented Lagrangian step (ADMM).
+Both inequalities hold in every round. Next prices are the projection of the best ones so far on the level set of the parent's model of the
+dual (level bundle method), or the multipliers of an augmented Lagrangian step (ADMM).
+
+What a child exchanges is energy and, where forecasts err, a share of its uncertainty (``operation.cover``): a profile then holds first the
+one, then the other, over the same periods, and so do prices and hours.
 
 Sources: Dantzig and Wolfe, Operations Research 8 (1960) 101-111; Lemaréchal, Nemirovskii and Nesterov, Mathematical Programming 69
 (1995) 111-147 (level method); Boyd et al., Foundations and Trends in Machine Learning 3 (2011) 1-122 (ADMM).
@@ -22,7 +25,7 @@ import highspy
 import numpy as np
 from scipy import sparse
 
-from multiscale.coordination.request import Band
+from multiscale.coordination.request import GOODS, Band
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, ProgramError
 from multiscale.programs.basis import packed, start_from, unpacked
 
@@ -55,8 +58,9 @@ class Parent:
     """Master program over the offers of the children.
 
     Args:
-        program: of the parent, with a parameter block ``exchange`` (node, period) [kW]; further parameters may only change costs.
-        hours: hours of the year of each period [h/a].
+        program: of the parent, with a parameter block ``exchange`` (node, period) [kW], and perhaps ``uncertainty`` (node, period) [kW]; further
+            parameters may only change costs.
+        hours: hours of the year of each entry of a profile [h/a].
         bands: child -> declared interval of its exchange, in the order of the parameter's nodes.
         extend: rows on demand, see ``Extension``.
     """
@@ -87,11 +91,12 @@ class Parent:
     # -- the parent's program ---------------------------------------------------------------------------------------
     def _take(self, program: ParametricProgram) -> None:
         self.program = program
-        block = program.parameters["exchange"]
-        if abs(program.C[:, block.positions.ravel()]).sum() > 0 or np.any(program.d[block.positions.ravel()]):
+        goods = [b for b in GOODS if b in program.parameters]
+        positions = np.concatenate([program.parameters[b].positions for b in goods], axis=1).ravel()
+        if abs(program.C[:, positions]).sum() > 0 or np.any(program.d[positions]):
             raise ValueError(f"program {program.name!r}: what the children draw has a cost of its own; give it a column")
-        self.exchange = program.B[:, block.positions.ravel()].tocsc()
-        other = [b for b in program.parameters if b.name != "exchange"]
+        self.goods, self.exchange = len(goods), program.B[:, positions].tocsc()
+        other = [b for b in program.parameters if b.name not in goods]
         self._other = np.concatenate([b.positions.ravel() for b in other]) if other else np.zeros(0, dtype=int)
         if self._other.size and abs(program.B[:, self._other]).sum() > 0:
             raise ValueError(f"program {program.name!r}: only the exchange of the children may stand in its rows as a parameter")
@@ -235,12 +240,16 @@ class Parent:
 
     def price_of(self, exchange: np.ndarray) -> np.ndarray:
         """Nodal prices [EUR/kWh] when the children draw the given exchange [kW], (child, period)."""
+        return self.point_at(exchange).price
+
+    def point_at(self, exchange: np.ndarray) -> MasterPoint:
+        """The parent's best when the children draw the given exchange [kW], (child, period), whatever that costs them."""
         kept = self.costs, self.profiles, self._bases
         self.costs = {c: [0.0] for c in self.names}
         self.profiles = {c: [exchange[i]] for i, c in enumerate(self.names)}
         self._master, self._bases = None, [None, None]
         try:
-            return self.best_mix().price
+            return self.best_mix()
         finally:
             self.costs, self.profiles, self._bases = kept
             self._master = None

@@ -56,6 +56,7 @@ def prepare_days(
     market: str = "community",
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
+    reach: float = 0.0,
 ) -> list[PreparedDay]:
     """Build every day's programs and find both optima; arguments as of ``coordinate_days``."""
     trees, models = [], []
@@ -64,7 +65,7 @@ def prepare_days(
         here = system.restricted(day)
         today = {p: f.day(k) for p, f in fleets.items()}
         one = {p: f.aggregate(np.full(f.size, p)) for p, f in today.items()}
-        trees.append(operating_tree(here, day, economics, today, design, market=market, limits=limits))
+        trees.append(operating_tree(here, day, economics, today, design, market=market, limits=limits, reach=reach))
         models.append(operating_tree(here, day, economics, one, design, networks=False, limits=limits))
         if known is not None:
             models[-1].transmission.learn(known)

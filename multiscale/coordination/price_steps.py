@@ -72,7 +72,7 @@ def balanced(parent: Parent, target: np.ndarray, price: np.ndarray, slope: float
 def mix_near(
     parent: Parent, price: np.ndarray, target: np.ndarray, slope: float, seen: sparse.csr_matrix, hours: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray] | None:
-    """The mix that keeps what the parent itself draws near a target: cost without the price, profile, and what the children draw.
+    """The mix that keeps what the parent itself draws near a target: cost without the price, columns, and what the children draw.
 
     None where none was found.
 
@@ -99,7 +99,7 @@ def mix_near(
     cost = float(parent.own_costs() @ x) + parent.constant + float(found[0][n : n + k] @ model.offer_cost) * model.coin
     exchange = np.zeros((len(parent.names), len(parent.hours)))
     np.add.at(exchange, model.owner, found[0][n : n + k, None] * offered)
-    return cost, seen @ x, exchange
+    return cost, x, exchange
 
 
 def _step_model(parent: Parent, point: MasterPoint | None, price: np.ndarray) -> _StepModel:

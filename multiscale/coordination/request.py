@@ -1,10 +1,17 @@
-"""What a parent and a child tell each other in a round of negotiation."""
+"""What a parent and a child tell each other in a round of negotiation.
+
+Where forecasts err, a profile holds the exchange and, after it, the standard deviation of its error that the child hands to the parent: together the
+band in which the exchange will lie. Prices hold first that of energy, then that of handing over.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+
+GOODS = ("exchange", "uncertainty")
+"""What profiles hold, one after the other: power drawn [kW], and the standard deviation of its error handed to the parent [kW]."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +25,7 @@ class Request:
         target_price: price beside the target [EUR/kWh], (period,).
         slope: price of leaving the target, per kW of distance [EUR/kWh per kW].
         tolerance: gap the child's own answers may have [EUR/a].
+        goods: number of ``GOODS`` that prices and target hold.
     """
 
     number: int
@@ -26,12 +34,15 @@ class Request:
     target_price: np.ndarray | None = None
     slope: float = 0.0
     tolerance: float = 0.0
+    goods: int = 1
 
     def content(self) -> dict[str, object]:
         """The fields as told, for the count of traffic."""
-        told: dict[str, object] = {"number": 0, "price": self.prices}
+        told: dict[str, object] = {"number": 0} | _by_good(("price", "uncertainty_price"), self.prices, self.goods)
         if self.target is not None:
-            told |= {"target": self.target, "target_price": self.target_price, "slope": self.slope}
+            assert self.target_price is not None
+            told |= _by_good(("target", "target_uncertainty"), self.target, self.goods)
+            told |= _by_good(("target_price", "target_uncertainty_price"), self.target_price, self.goods) | {"slope": self.slope}
         return told
 
 
@@ -45,6 +56,7 @@ class Reply:
         costs: own cost of each exchange profile offered [EUR/a], (offer,).
         profiles: exchange profiles the child can keep [kW drawn], (offer, period).
         anew: whether nothing holds that the child said before, as when one of its own children failed.
+        goods: number of ``GOODS`` that profiles hold.
     """
 
     number: int
@@ -52,10 +64,22 @@ class Reply:
     costs: np.ndarray
     profiles: np.ndarray
     anew: bool = False
+    goods: int = 1
 
     def content(self) -> dict[str, object]:
         """The fields as told, for the count of traffic."""
-        return {"number": 0, "least_cost": self.values, "own_cost": self.costs, "exchange": self.profiles}
+        return {"number": 0, "least_cost": self.values, "own_cost": self.costs} | _by_good(GOODS, self.profiles, self.goods)
+
+    def band(self, coverage: float) -> tuple[np.ndarray, np.ndarray]:
+        """Between which powers the exchange of every offer will lie [kW], (offer, period): so many standard deviations of what is handed over."""
+        if self.goods == 1:
+            return self.profiles, self.profiles
+        exchange, handed = np.split(self.profiles, 2, axis=-1)
+        return exchange - coverage * handed, exchange + coverage * handed
+
+
+def _by_good(names: tuple[str, ...], values: np.ndarray, goods: int) -> dict[str, object]:
+    return dict(zip(names, np.split(values, goods, axis=-1), strict=False))
 
 
 @dataclass(frozen=True)
@@ -100,6 +124,7 @@ def checked(reply: object, request_periods: int, band: Band) -> Reply:
     if outside.any():
         k, t = (int(i) for i in np.argwhere(outside)[0])
         raise BadReplyError(
-            f"answered an exchange of {profiles[k, t]:.6g} kW in period {t}, outside its declared band {band.low[t]:.6g} to {band.high[t]:.6g} kW"
+            f"answered {'an exchange' if t < request_periods // reply.goods else 'an uncertainty'} of {profiles[k, t]:.6g} kW in period "
+            f"{t % (request_periods // reply.goods)}, outside its declared band {band.low[t]:.6g} to {band.high[t]:.6g} kW"
         )
     return reply

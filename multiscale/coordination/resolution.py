@@ -1,7 +1,9 @@
 """Different time steps on the two sides of a boundary: exact aggregation, and what it leaves open.
 
 A parent in hours and a child in quarter-hours agree on the mean power of each hour; the price of an hour is the price of its quarter-hours.
-Energy and money are then the same on both sides. What the parent does not see is how the power moves within its step: that is told as a band.
+Energy and money are then the same on both sides. What the parent does not see is how the power moves within its step, w = max |y_q - mean y|.
+Where forecasts err that is told as part of the uncertainty handed over: z standard deviations of it cover the movement too, ``mean u_q + w / z``
+[kW]. (Errors within a step count as one.)
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from multiscale.programs import Block, Index, Output, ParametricProgram
+from multiscale.coordination.request import GOODS
+from multiscale.programs import Block, Index, Output, ParametricProgram, ProgramBuilder
 from multiscale.timeline import Horizon
 
 
@@ -58,10 +61,45 @@ class Resolution:
         mean = parts.mean(axis=-1)
         return mean - parts.min(axis=-1), parts.max(axis=-1) - mean
 
-    def seen_from_above(self, program: ParametricProgram) -> ParametricProgram:
-        """The program with its output ``exchange`` in the periods above."""
+    def seen_from_above(self, program: ParametricProgram, coverage: float = 0.0) -> ParametricProgram:
+        """The program with its outputs in the periods above; ``coverage``: standard deviations that are covered, where it has columns ``within``."""
         if self.steps == 1:
             return program
+        seen = {}
+        for name in (g for g in GOODS if g in program.outputs):
+            old = program.outputs[name]
+            block = Block(name, {"period": self.above.labels}, "kW", 0, f"mean: {old.index[name].description}")
+            seen[name] = Output(Index((block,)), (self.mean @ old.matrix).tocsr())
+        if "within" in program.columns:
+            positions = program.columns["within"].positions
+            entries = (np.full(len(positions), 1.0 / coverage), (np.arange(len(positions)), positions))
+            moved = sparse.csr_matrix(entries, seen["uncertainty"].matrix.shape)
+            seen["uncertainty"] = replace(seen["uncertainty"], matrix=(seen["uncertainty"].matrix + moved).tocsr())
+        return replace(program, outputs=dict(program.outputs) | seen)
+
+    def with_movement(self, program: ParametricProgram, most: np.ndarray, coverage: float) -> ParametricProgram:
+        """The program with columns ``within``: how far its exchange moves from its mean in each period above, at most so much [kW], (above,).
+
+        It pays for it like for what else it hands over, at its parameter ``uncertainty_price``.
+        """
+        if self.steps == 1:
+            return program
+        builder = ProgramBuilder.continuing(program)
         own = program.outputs["exchange"].matrix
-        block = Block("exchange", {"period": self.above.labels}, "kW", 0, "mean power drawn from the parent")
-        return replace(program, outputs=dict(program.outputs) | {"exchange": Output(Index((block,)), (self.mean @ own).tocsr())})
+        axes = {"period above": self.above.labels}
+        within = builder.add_columns("within", axes, unit="kW", upper=most, description="movement of the exchange within a period above")
+        moved = (own - sparse.kron(sparse.identity(self.above.periods), np.ones((self.steps, 1))) @ (self.mean @ own)).tocoo()
+        for name, sign in (("movement_up", 1.0), ("movement_down", -1.0)):
+            rows = builder.add_rows(
+                name,
+                {"period": self.below.labels},
+                [(-1.0, self.repeated(within))],
+                "<=",
+                0.0,
+                unit="kW",
+                description="movement within a period above",
+            )
+            builder.add_to_rows(rows[moved.row], moved.col, sign * moved.data)
+        price = program.parameters["uncertainty_price"].positions
+        builder.add_cost_parameter(self.repeated(within), price, self.below.hours_per_year / coverage)
+        return builder.build()

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import sparse
 
-from multiscale.coordination.parent import Parent
+from multiscale.coordination.parent import MasterPoint, Parent
 from multiscale.coordination.request import Band
 from multiscale.operation import Transmission
+from multiscale.operation.cover import Burden, Room, holding_cost, transmission_with_cover
 from multiscale.operation.transmission import period_program
 from multiscale.programs import Block, Index, ParametricProgram
 
 
 class TopProgram:
-    """The TSO's dispatch over all periods as one program, counted from the dispatch in which no node below draws anything.
+    """The TSO's dispatch over all periods as one program, counted from the dispatch in which no node below draws or hands over anything.
 
     Branch limits are rows in the periods in which they were found to bind; ``extend`` looks at all flows and adds what is violated, so a
     point it accepts is feasible for the full DC problem, and a bound without a limit is a bound with it.
 
     Args:
         transmission: the TSO.
+        burden: its forecast errors, where forecasts err, and what its nodes may hand it (see ``operation.cover``).
     """
 
-    def __init__(self, transmission: Transmission) -> None:
-        self.transmission = transmission
+    def __init__(self, transmission: Transmission, burden: Burden | None = None) -> None:
+        self.transmission, self.burden = transmission, burden
         self.limits: list[np.ndarray] = [np.zeros(0, dtype=int) for _ in range(transmission.horizon.periods)]
-        self.idle_cost = float(transmission.idle_cost.sum())
+        self.idle_cost, self.idle_cover = float(transmission.idle_cost.sum()), np.zeros(transmission.horizon.periods)
         # In the dispatch without the nodes below some limits bind; they are the first to watch.
         self._watch(transmission.idle.flow)
+
+    def count_own_errors(self, idle: MasterPoint, program: ParametricProgram) -> None:
+        """Count the cost from the dispatch in which the TSO covers its own forecast errors and no node below draws or hands over anything."""
+        self.idle_cover = holding_cost(program, idle.x)
+        self.idle_cost += idle.cost
 
     def watch(self, exchange: np.ndarray) -> None:
         """Make rows of the limits that are nearly full when the nodes draw so much [kW], (node, period)."""
@@ -41,7 +48,7 @@ class TopProgram:
             self.limits[t] = np.union1d(self.limits[t], full)
 
     def program(self) -> ParametricProgram:
-        """The program with the limits watched so far; parameter ``exchange`` (node, period) [kW]."""
+        """The program with the limits watched and tangents needed so far; parameter ``exchange`` (node, period) [kW], perhaps ``uncertainty`` too."""
         network, t_count = self.transmission, self.transmission.horizon.periods
         parts, self._injection = [], []
         for t in range(t_count):
@@ -60,7 +67,7 @@ class TopProgram:
             exchange.append(part.B @ spread)
             n, m = n + len(kept), m + part.rows.size
         axes = {"node": np.array(network.children, dtype=str), "period": network.horizon.labels}
-        return ParametricProgram(
+        energy = ParametricProgram(
             name=network.system.top,
             columns=Index(tuple(columns)),
             rows=Index(tuple(rows)),
@@ -75,10 +82,19 @@ class TopProgram:
             upper=np.concatenate([p.upper[k] for p, k in parts]),
             d0=sum(p.d0 + float(p.c0 @ _fixed(p, k)) for p, k in parts) - self.idle_cost,
         )
+        self._energy_columns = n
+        if self.burden is None:
+            return energy
+        room = _room(parts, [block.offset for block in columns])
+        horizon = network.horizon
+        return transmission_with_cover(energy, horizon.labels, horizon.hours_per_year, network.economics, self.burden, network.children, room)
 
     def extend(self, x: np.ndarray, exchange: np.ndarray) -> ParametricProgram | None:
-        """The program with the limits violated by a dispatch (columns, exchange of the nodes [kW]), or None where all flows are within."""
+        """The program with what a dispatch (columns, exchange of the nodes [kW]) violates of limits and norms, or None where it violates nothing."""
         network, offset, fresh = self.transmission, 0, False
+        if self.burden is not None:
+            exchange, handed = np.split(exchange, 2, axis=1)
+            fresh = bool(self.burden.understated(x[self._energy_columns :][: network.horizon.periods], handed).any())
         for t, injection in enumerate(self._injection):
             total = injection @ x[offset : offset + injection.shape[1]]
             offset += injection.shape[1]
@@ -91,17 +107,41 @@ class TopProgram:
         return self.program() if fresh else None
 
 
-def top_parent(transmission: Transmission, bands: Mapping[str, Band], expected: np.ndarray) -> tuple[Parent, TopProgram]:
+def top_parent(
+    transmission: Transmission, bands: Mapping[str, Band], expected: np.ndarray, burden: Burden | None = None
+) -> tuple[Parent, TopProgram]:
     """The TSO as a parent of its DSOs, and its program.
 
     Args:
         transmission: the TSO.
         bands: DSO -> declared interval, in the order of its children.
         expected: exchange at which to look for limits first [kW], (DSO, period).
+        burden: see ``TopProgram``.
     """
-    top = TopProgram(transmission)
+    top = TopProgram(transmission, burden)
     top.watch(expected)
-    return Parent(top.program(), transmission.horizon.hours_per_year, bands, top.extend), top
+    hours = np.tile(transmission.horizon.hours_per_year, 1 if burden is None else 2)
+    parent = Parent(top.program(), hours, bands, top.extend)
+    if burden is not None:
+        top.count_own_errors(parent.point_at(np.zeros((len(bands), len(hours)))), parent.program)
+        parent = Parent(top.program(), hours, bands, top.extend)
+    return parent, top
+
+
+def _room(parts: Sequence[tuple[ParametricProgram, np.ndarray]], offsets: Sequence[int]) -> Room:
+    """What generators and renewables leave for forecast errors, in the columns that are kept of every period."""
+    found: dict[str, list[np.ndarray]] = {"generation": [], "curtailed": []}
+    most, least, renewable = [], [], []
+    for (part, kept), offset in zip(parts, offsets, strict=True):
+        here = {}
+        for name, positions in found.items():
+            chosen = np.flatnonzero(np.isin(kept, part.columns[name].positions.ravel()))
+            positions.append(offset + chosen)
+            here[name] = kept[chosen]
+        most.append(part.upper[here["generation"]].sum())
+        least.append(part.lower[here["generation"]].sum())
+        renewable.append(part.upper[here["curtailed"]].sum())
+    return Room(found["generation"], np.array(most), np.array(least), found["curtailed"], np.array(renewable))
 
 
 def _fixed(program: ParametricProgram, kept: np.ndarray) -> np.ndarray:

@@ -23,12 +23,14 @@ class DistributionProgram:
         program: the program.
         reduced: what was kept of the network.
         children: platforms in the order of the ``exchange`` parameter.
+        child_bus: position in the tree of the bus that feeds each of them.
         options: names of the options in the order of the ``built`` parameter.
     """
 
     program: ParametricProgram
     reduced: ReducedTree
     children: tuple[str, ...]
+    child_bus: np.ndarray
     options: tuple[str, ...]
 
 
@@ -148,7 +150,7 @@ def distribution_program(
         branch_options,
     )
     builder.add_output("exchange", period, [(1.0, taken), (-1.0, given)], unit="kW", description="power drawn from the parent")
-    return DistributionProgram(builder.build(), reduced, children, tuple(options.option.values.tolist()))
+    return DistributionProgram(builder.build(), reduced, children, child_bus, tuple(options.option.values.tolist()))
 
 
 def _branch_options(tree: RadialTree, options: xr.Dataset) -> dict[int, list[int]]:

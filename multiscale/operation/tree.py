@@ -49,6 +49,7 @@ class OperatingTree:
         transmission: the TSO.
         design: reinforcements and charges in force.
         limits: shares of the ratings that may be used.
+        reach: see ``operating_tree``.
     """
 
     system: System
@@ -60,6 +61,7 @@ class OperatingTree:
     transmission: Transmission
     design: Design
     limits: LoadingLimits = field(default_factory=LoadingLimits)
+    reach: float = 0.0
 
     def under(self, design: Design) -> OperatingTree:
         """The same tree under another design; no program changes, since designs are parameters."""
@@ -93,6 +95,12 @@ def connection_limits(tree: OperatingTree, dso: str) -> dict[str, tuple[np.ndarr
     return limits
 
 
+def net_load_size(fleet: Fleet) -> np.ndarray:
+    """Size of a fleet's demand and generation [kW], (period,), to which its forecast errors are relative: both err independently."""
+    data = fleet.data
+    return np.hypot((data.demand + data.ev + data.heat_pump).values.sum(axis=0), data.pv.values.sum(axis=0))
+
+
 def reference_exchange(fleet: Fleet) -> np.ndarray:
     """Exchange [kW] (period,) of a fleet that does nothing clever: reference demand less available PV."""
     data = fleet.data
@@ -109,6 +117,7 @@ def operating_tree(
     market: str = PEER_TO_PEER,
     networks: bool = True,
     limits: LoadingLimits = LoadingLimits(),
+    reach: float = 0.0,
 ) -> OperatingTree:
     """Build the programs of every node of the system; those of the platforms when they are first looked at.
 
@@ -119,11 +128,15 @@ def operating_tree(
         market: how every platform clears.
         networks: whether platforms know their low-voltage network (a parent's model of them does not).
         limits: shares of the ratings that may be used.
+        reach: forecast errors, as a share of demand and generation, for which the DSOs' networks must keep room: no limit that could bind then
+            is left out of their programs.
     """
     distribution = {}
     for dso in system.at_level("dso"):
         children = system.children(dso)
         bounds = {c: exchange_bounds(fleets[c]) for c in children}
+        if reach > 0:
+            bounds = {c: (low - reach * net_load_size(fleets[c]), high + reach * net_load_size(fleets[c])) for c, (low, high) in bounds.items()}
         distribution[dso] = distribution_program(
             system,
             dso,
@@ -144,7 +157,7 @@ def operating_tree(
             for name, fleet in fleets.items()
         }
     )
-    return OperatingTree(system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design, limits)
+    return OperatingTree(system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design, limits, reach)
 
 
 def dso_reference(system: System, dso: str, horizon: Horizon, fleets: Mapping[str, Fleet]) -> np.ndarray:

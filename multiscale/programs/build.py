@@ -22,6 +22,12 @@ class _Triplets:
         self.cols: list[np.ndarray] = []
         self.data: list[np.ndarray] = []
 
+    @classmethod
+    def of(cls, matrix: sparse.spmatrix) -> _Triplets:
+        entries, triplets = matrix.tocoo(), cls()
+        triplets.rows, triplets.cols, triplets.data = [entries.row], [entries.col], [entries.data]
+        return triplets
+
     def add(self, rows: np.ndarray, cols: np.ndarray, data: object) -> None:
         rows, cols, values = np.broadcast_arrays(rows, cols, np.asarray(data, dtype=float))
         keep = ((cols >= 0) & (values != 0)).ravel()
@@ -58,7 +64,22 @@ class ProgramBuilder:
         self._equality: list[np.ndarray] = []
         self._a, self._b, self._c, self._q = _Triplets(), _Triplets(), _Triplets(), _Triplets()
         self._outputs: dict[str, tuple[Index, _Triplets]] = {}
-        self._d0 = 0.0
+        self._d0, self._d = 0.0, np.zeros(0)
+
+    @classmethod
+    def continuing(cls, program: ParametricProgram) -> ProgramBuilder:
+        """A builder that goes on where a finished program ended: whatever is added comes after what is there."""
+        builder = cls(program.name)
+        builder._columns, builder._rows = list(program.columns), list(program.rows)
+        builder._parameters = list(program.parameters)
+        builder._lower, builder._upper, builder._cost = [program.lower], [program.upper], [program.c0]
+        builder._rhs, builder._equality = [program.b0], [program.equality]
+        builder._a, builder._b, builder._c = (_Triplets.of(m) for m in (program.A, program.B, program.C))
+        if program.Q is not None:
+            builder._q = _Triplets.of(program.Q)
+        builder._outputs = {name: (output.index, _Triplets.of(output.matrix)) for name, output in program.outputs.items()}
+        builder._d0, builder._d = program.d0, program.d
+        return builder
 
     @staticmethod
     def _place(blocks: list[Block], name: str, coords: Coordinates, unit: str, description: str) -> Block:
@@ -128,6 +149,10 @@ class ProgramBuilder:
         """Add coefficients to rows already declared (positions broadcast), for terms that come later or in scattered form."""
         self._a.add(np.asarray(rows), np.asarray(columns), coefficient)
 
+    def add_parameters_to_rows(self, rows: np.ndarray, parameters: np.ndarray, coefficient: object) -> None:
+        """Add parameter terms to the right-hand side of rows already declared (positions broadcast)."""
+        self._b.add(np.asarray(rows), np.asarray(parameters), coefficient)
+
     def add_cost_parameter(self, columns: np.ndarray, parameters: np.ndarray, coefficient: object = 1.0) -> None:
         """Cost ``coefficient * parameter * column`` [EUR]."""
         self._c.add(np.asarray(columns), np.asarray(parameters), coefficient)
@@ -176,5 +201,6 @@ class ProgramBuilder:
             upper=joined(self._upper),
             Q=self._q.matrix((n, n)) if self._q.rows else None,
             d0=self._d0,
+            d=np.concatenate([self._d, np.zeros(k - len(self._d))]),
             outputs=outputs,
         )

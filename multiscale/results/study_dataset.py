@@ -208,7 +208,7 @@ def _energy(answer: StudyAnswer) -> xr.Dataset:
 
 def _mechanisms(answer: StudyAnswer) -> xr.Dataset:
     names = list(answer.days[0].outcomes)
-    cost = [sum(day.outcomes[n].cost for day in answer.days) for n in names]
+    cost = [sum(day.outcomes[n].energy_cost for day in answer.days) for n in names]
     bound = sum(day.outcomes["integrated"].bound for day in answer.days)
     return xr.Dataset(
         {
@@ -330,22 +330,26 @@ def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
 def _coordination_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     name = answer.plan.outcomes[0].mechanism
     cost = sum(day.outcomes[name].cost for day in answer.days)
-    bound = sum(day.outcomes["integrated"].bound for day in answer.days)
+    energy = sum(day.outcomes[name].energy_cost for day in answer.days)
+    integrated = sum(day.outcomes["integrated"].bound for day in answer.days)
+    # Where the cover of forecast errors is negotiated too, cost and bound are those of both together.
+    bound = sum(max(day.outcomes[n].bound for n in ("integrated", name)) for day in answer.days)
     flat = sum(day.outcomes["flat"].cost for day in answer.days)
-    value = flat - bound
+    value = flat - integrated
     return {
         "coordination.mechanism": (name, ""),
         "coordination.cost": (cost, "EUR/a"),
         "coordination.bound": (bound, "EUR/a"),
         "coordination.gap": ((cost - bound) / max(abs(cost), 1.0), "1"),
+        "coordination.energy_cost": (energy, "EUR/a"),
         "coordination.gap_of_value": ((cost - bound) / max(value, 1.0), "1"),
         "coordination.integrated_gap": (
-            (sum(day.outcomes["integrated"].cost for day in answer.days) - bound) / max(abs(bound), 1.0),
+            (sum(day.outcomes["integrated"].cost for day in answer.days) - integrated) / max(abs(integrated), 1.0),
             "1",
         ),
         "coordination.flat_cost": (flat, "EUR/a"),
         "coordination.value": (value, "EUR/a"),
-        "coordination.value_reached": ((flat - cost) / value if value > 1e-6 * abs(bound) else 1.0, "1"),
+        "coordination.value_reached": ((flat - energy) / value if value > 1e-6 * abs(integrated) else 1.0, "1"),
         "coordination.rounds": (max(day.outcomes[name].rounds for day in answer.days), "1"),
         "coordination.messages": (sum(day.outcomes[name].traffic.messages for day in answer.days), "1"),
         "coordination.bytes": (sum(day.outcomes[name].traffic.bytes for day in answer.days), "B"),
