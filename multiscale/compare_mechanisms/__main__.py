@@ -5,7 +5,7 @@
     simulation    consecutive days played forward: imbalance, AC violations, welfare of every stakeholder, by mechanism
     uncertainty   cost of covering forecast errors by agreement, against every level hedging alone, by correlation
 
-Overrides are those of ``multiscale run``. Every table is written as CSV, with a figure beside it, into ``--output``.
+Overrides are those of ``multiscale run``, e.g. ``study=tiny``. Every table is written as CSV, with a figure beside it, into ``--output``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from multiscale.compare_mechanisms.figures import draw
 from multiscale.compare_mechanisms.many_dsos import rounds_table
 from multiscale.compare_mechanisms.signals import signals_table, summarised
 from multiscale.compare_mechanisms.simulation import simulation_table
-from multiscale.compare_mechanisms.uncertainty import uncertainty_table
+from multiscale.compare_mechanisms.uncertainty import COVERAGE, uncertainty_table
 from multiscale.config import load_config
 from multiscale.coordination.forecast import ErrorModel
 from multiscale.coordination.pricing import SIGNALS
@@ -31,8 +31,11 @@ from multiscale.coordination.pricing import SIGNALS
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one comparison, print its tables, and write them with their figure."""
-    given = _parser().parse_intermixed_args(arguments)
-    config = load_config([*given.overrides, "engine=serial"])
+    every = list(sys.argv[1:] if arguments is None else arguments)
+    # Overrides may stand anywhere, also after an option that takes several values.
+    overrides = [a for a in every if "=" in a and not a.startswith("--")]
+    given = _parser().parse_args([a for a in every if a not in overrides])
+    config = load_config([*overrides, "engine=serial"])
     error = ErrorModel(max(given.errors), seed=0)
     dates = [pd.Timestamp(d) for d in given.dates]
     seeds = range(given.first_seed, given.first_seed + given.seeds)
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         days = prepared_case(config, dates or list(pd.date_range(given.first_day, periods=given.days)))
         tables["simulation"] = simulation_table(days, error, given.history)
     elif given.what == "uncertainty":
-        tables["uncertainty"] = uncertainty_table(prepared_case(config, dates)[0], error, [0.0, 0.25, 0.5, 0.7, 0.9, 1.0])
+        tables["uncertainty"] = uncertainty_table(prepared_case(config, dates, COVERAGE * error.size)[0], error, [0.0, 0.5, 0.7, 1.0])
     elif given.what == "signals":
         tables["signals"] = signals_table(prepared_case(config, dates), given.errors, seeds, given.signals)
         shown["signals"] = summarised(tables["signals"])
@@ -62,8 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    layout = argparse.RawTextHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m multiscale.compare_mechanisms", description=__doc__, formatter_class=layout)
+    layout, name = argparse.RawTextHelpFormatter, "python -m multiscale.compare_mechanisms"
+    usage = "%(prog)s {signals,curves,simulation,uncertainty} [options] [overrides]"
+    parser = argparse.ArgumentParser(prog=name, usage=usage, description=__doc__, formatter_class=layout)
     parser.add_argument("what", choices=("signals", "curves", "simulation", "uncertainty"))
     parser.add_argument("--errors", type=float, nargs="+", default=[0.0, 0.1], help="standard deviations of relative forecast errors")
     parser.add_argument("--seeds", type=int, default=3, help="draws of the errors")
@@ -75,7 +79,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--first-day", default="2016-01-18", help="of the simulation")
     parser.add_argument("--days", type=int, default=3, help="length of the simulation")
     parser.add_argument("--output", type=Path, default=Path("comparison"), help="folder for the tables and the figure")
-    parser.add_argument("overrides", nargs="*", help="as of multiscale run, e.g. study=tiny")
     return parser
 
 

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from multiscale.config import StudyConfig
 
 
-def prepared_case(config: StudyConfig, span: Sequence[pd.Timestamp] = ()) -> list[PreparedDay]:
-    """The days of a study under its plan, or a span of other days under the same plan, ready for any mechanism."""
+def prepared_case(config: StudyConfig, span: Sequence[pd.Timestamp] = (), reach: float = 0.0) -> list[PreparedDay]:
+    """The days of a study under its plan, or a span of other days under the same plan, ready for any mechanism.
+
+    ``reach``: forecast errors that the networks must have room for, see ``operating_tree``.
+    """
     case = build_case(config)
     energy_price, transmission = forecast_prices(case)
     plans = make_plans(config, case, energy_price)
@@ -35,4 +38,4 @@ def prepared_case(config: StudyConfig, span: Sequence[pd.Timestamp] = ()) -> lis
         fleets[p] = fleet
     known = None if span else transmission
     design = Design(built, charges)
-    return prepare_days(case.system, horizon, case.economics, fleets, design, SerialEngine(), limits=case.limits, known=known)
+    return prepare_days(case.system, horizon, case.economics, fleets, design, SerialEngine(), limits=case.limits, known=known, reach=reach)

@@ -29,9 +29,9 @@ def draw(tables: dict[str, pd.DataFrame], what: str, path: Path) -> None:
         axes[0].set(xlabel="cost above the bound [EUR]")
     if what == "uncertainty":
         table = tables["uncertainty"]
-        axes[0].plot(table["correlation"], table["by agreement [EUR]"], marker="o", label="by agreement")
-        axes[0].plot(table["correlation"], table["alone [EUR]"], marker="s", label="every level alone")
-        axes[0].set(xlabel="correlation of forecast errors", ylabel="cost of covering them [EUR/d]", yscale="log")
+        axes[0].plot(table["correlation"], table["more by agreement"], marker="o", label="by agreement")
+        axes[0].plot(table["correlation"], table["more alone"], marker="s", label="every level alone")
+        axes[0].set(xlabel="correlation of forecast errors", ylabel="what the day costs more for them [EUR/d]", yscale="log")
         axes[0].legend()
     figure.savefig(path, dpi=110)
 

@@ -204,6 +204,8 @@ def _keep_room(
     refused = builder.add_columns(
         "refused", axes, unit="kW", upper=burden.largest, cost=cost, description="standard deviation a full line does not let through"
     )
+    told: list[Term] = [(1.0, given)]
+    builder.add_rows("refused_most", axes, [(1.0, refused)], "<=", 0.0, unit="kW", parameters=told, description="no more than is handed over")
     tree = own.reduced.tree
     place = np.zeros((len(tree.buses), len(own.children)))
     place[own.child_bus, np.arange(len(own.children))] = 1.0
@@ -276,7 +278,7 @@ def holding_cost(program: ParametricProgram, x: np.ndarray) -> np.ndarray:
 def without_cover(program: ParametricProgram, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Columns and row duals of the program that forecast errors were added to: what was added comes last."""
     columns = [b.offset for b in program.columns if b.name in ("burden", "handed")]
-    rows = [b.offset for b in program.rows if b.name in ("reserve_up", "cover", "no_more") or b.name.startswith("tangent_")]
+    rows = [b.offset for b in program.rows if b.name in ("reserve_up", "refused_most", "cover", "no_more") or b.name.startswith("tangent_")]
     return x[: min(columns, default=len(x))], y[: min(rows, default=len(y))]
 
 

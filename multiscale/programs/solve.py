@@ -163,10 +163,13 @@ class CompiledProgram:
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + self._time_limit)
         self._highs.run()
         status = self._highs.getModelStatus()
-        if status in (highspy.HighsModelStatus.kUnknown, highspy.HighsModelStatus.kNotset, highspy.HighsModelStatus.kUnboundedOrInfeasible):
-            # A warm simplex now and then ends without an answer, and presolve may not tell infeasible from unbounded: once more, cold.
+        for presolve in ("off", "on"):
+            if status not in _UNDECIDED:
+                break
+            # A warm simplex now and then ends without an answer, and presolve may not tell infeasible from unbounded: once more, cold. That may
+            # end a hair outside its tolerance, which presolve avoids.
             self._highs.clearSolver()
-            self._highs.setOptionValue("presolve", "off")
+            self._highs.setOptionValue("presolve", presolve)
             self._highs.run()
             self._highs.setOptionValue("presolve", "choose")
             status = self._highs.getModelStatus()
@@ -227,6 +230,7 @@ _QUADRATIC, _LOOSE = 1e-6, 1e-5
 """Relative residual of the optimality conditions up to which HiGHS's answer to a quadratic program is taken; the largest that is optimal."""
 
 _LIMITS = (highspy.HighsModelStatus.kTimeLimit,)
+_UNDECIDED = (highspy.HighsModelStatus.kUnknown, highspy.HighsModelStatus.kNotset, highspy.HighsModelStatus.kUnboundedOrInfeasible)
 
 _TERMINATION = {
     highspy.HighsModelStatus.kOptimal: Termination.OPTIMAL,
