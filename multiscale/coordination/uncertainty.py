@@ -37,6 +37,8 @@ class CoveredDay:
         handed: node -> standard deviation handed upward [kW], (period,).
         price: node -> price of handing over [EUR/kWh per kW of standard deviation], (period,).
         traffic: messages up (band, amount) and down (price).
+        coverage: standard deviations that are covered.
+        together: whether energy was decided on with it.
     """
 
     cost: np.ndarray
@@ -47,6 +49,8 @@ class CoveredDay:
     handed: Mapping[str, np.ndarray]
     price: Mapping[str, np.ndarray]
     traffic: Traffic
+    coverage: float
+    together: bool
 
 
 def covered_day(tree: OperatingTree, expected: Outcome, error: ErrorModel, *, coverage: float = 2.0, tolerance: float = 1e-4) -> CoveredDay:
@@ -81,6 +85,8 @@ def covered_day(tree: OperatingTree, expected: Outcome, error: ErrorModel, *, co
         {n: np.array([a.handed[n] for a in found]) for n in names},
         {n: np.array([a.price[n] for a in found]) for n in names},
         traffic,
+        coverage,
+        together=False,
     )
 
 
@@ -116,6 +122,8 @@ def cover_negotiated(tree: OperatingTree, outcome: Outcome, error: ErrorModel, c
         {n: cover.handed.get(n, nothing) for n in names},
         {n: cover.price.get(n, nothing) for n in names},
         outcome.traffic,
+        coverage,
+        together=True,
     )
 
 

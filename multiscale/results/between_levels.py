@@ -79,7 +79,9 @@ def between_levels_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     if answer.covered:
         for name in ("cost", "bound", "alone"):
             summary[f"uncertainty.{name}"] = (float(sum(getattr(day, name).sum() for day in answer.covered)), "EUR/a")
-        top = answer.case.system.top
+        top, first = answer.case.system.top, answer.covered[0]
+        summary["uncertainty.coverage"] = (first.coverage, "1")
+        summary["uncertainty.negotiated_with_energy"] = (first.together, "")
         summary["uncertainty.alone_top"] = (float(sum(day.alone_of[top].sum() for day in answer.covered)), "EUR/a")
         summary["uncertainty.messages"] = (sum(day.traffic.messages for day in answer.covered), "1")
         summary["uncertainty.bytes"] = (sum(day.traffic.bytes for day in answer.covered), "B")
@@ -149,10 +151,18 @@ def cover_table(result: RunResult) -> Table | None:
     cost, alone = float(data.cover_cost.sum()), float(frame["cost if covered alone"].sum())
     top = float(frame["cost if covered alone"].iloc[0])
     least = float(data.cover_bound.sum())
-    note = (
-        f"By agreement all errors together cost {cost:,.0f} EUR/a (at least {least:,.0f} EUR/a by proof), with every level alone {alone:,.0f} EUR/a. "
-        f"Beyond the transmission operator's own error: {cost - top:,.0f} against {alone - top:,.0f} EUR/a. Two standard "
-        "deviations are covered; whoever has no flexibility of its own could only cut off. Errors and amounts are standard deviations, means over "
-        "the periods."
+    if result.value("uncertainty.negotiated_with_energy"):
+        note = (
+            f"Negotiated together with energy: flexibility held back costs {cost:,.0f} EUR/a (at least {least:,.0f} EUR/a by proof, at this cost of "
+            f"energy), every level alone {alone:,.0f} EUR/a; the transmission operator's own error is there without these networks and not counted. "
+        )
+    else:
+        note = (
+            f"By agreement all errors together cost {cost:,.0f} EUR/a (at least {least:,.0f} EUR/a by proof), with every level alone {alone:,.0f} "
+            f"EUR/a. Beyond the transmission operator's own error: {cost - top:,.0f} against {alone - top:,.0f} EUR/a. "
+        )
+    note += (
+        f"{result.value('uncertainty.coverage'):g} standard deviations are covered; whoever has no flexibility of its own could only cut off. Errors "
+        "and amounts are standard deviations, means over the periods."
     )
     return Table("cover", "Forecast errors: who covers them", frame, units, note)

@@ -8,11 +8,12 @@ import pytest
 import xarray as xr
 
 from multiscale.coordination.conflicts import conflicts
+from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.forecast import ErrorModel
 from multiscale.coordination.prepared import operate_signals, prepare_days
 from multiscale.coordination.pricing import flat_signals
-from multiscale.coordination.uncertainty import covered_day
+from multiscale.coordination.uncertainty import cover_negotiated, covered_day
 from multiscale.operation import Design
 from multiscale.results.between_levels import between_levels, between_levels_summary, conflicts_table, cover_table
 from multiscale.results.dataset import missing_declarations
@@ -35,12 +36,16 @@ def answer():
     return SimpleNamespace(case=case, conflicts=(tuple(conflicts(day.tree, flat)),), covered=(covered,), flat=flat, day=day)
 
 
-@pytest.fixture(scope="module")
-def result(answer):
-    nodes = answer.case.system.nodes
+def told(answer):
+    nodes, summary = answer.case.system.nodes, between_levels_summary(answer)
     levels = xr.Dataset({"node_level": ("node", nodes.level.values, {"long_name": "level"})}, coords={"node": nodes.node.values})
     data = xr.merge([between_levels(answer), levels], join="outer")
-    return SimpleNamespace(dataset=data)
+    return SimpleNamespace(dataset=data, value=lambda key: summary[key][0])
+
+
+@pytest.fixture(scope="module")
+def result(answer):
+    return told(answer)
 
 
 def test_everything_told_has_a_unit_and_a_meaning(result):
@@ -70,6 +75,26 @@ def test_agreeing_costs_no_more_than_every_level_alone(answer, result):
     table = cover_table(result)
     assert table.frame["cost if covered alone"].sum() == pytest.approx(alone, rel=1e-9)
     assert table.frame["nodes"].tolist() == [1, 1, 2]
+
+
+def test_a_negotiated_cover_is_told_with_what_it_costs_beside_energy(answer):
+    system, horizon = answer.case.system, answer.case.horizon
+    fleets = {p: system.fleet(p, horizon) for p in ("north 1", "north 2")}
+    settings = {"forecast_error": 0.1, "coverage": 2.0}
+    given = system, horizon, Economics(), fleets, Design({}, {"north": 0.05}), SerialEngine()
+    [day] = coordinate_days(*given, mechanism="bidirectional", reach=0.2, **settings)
+    outcome = day.outcomes["bidirectional"]
+    assert outcome.gap <= 1e-4
+    assert outcome.energy_cost >= day.outcomes["integrated"].bound * (1 - 1e-9)
+    covered = cover_negotiated(day.tree, outcome, ErrorModel(0.1), 2.0)
+    negotiated = told(SimpleNamespace(case=answer.case, conflicts=((),), covered=(covered,)))
+    assert missing_declarations(negotiated.dataset) == []
+    assert negotiated.value("uncertainty.cost") == pytest.approx(outcome.cost - outcome.energy_cost)
+    table = cover_table(negotiated)
+    assert "together with energy" in table.note
+    # The transformer is full in the evening: part of the uncertainty stays below it, the rest is handed over.
+    handed, own = table.frame.loc[2, "handed upward by each"], table.frame.loc[2, "own error of each"]
+    assert 0 < handed < own * (1 - 1e-6)
 
 
 def test_without_errors_and_conflicts_nothing_is_told(answer):
