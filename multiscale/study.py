@@ -153,9 +153,8 @@ def run_study(config: StudyConfig) -> RunResult:
 
 def build_case(config: StudyConfig) -> StudyCase:
     """System, representative days, fleets and reinforcement options of a study."""
-    source = {"simbench": {"code": config.system.code, "co2_price": config.costs.co2_price}, "tiny": {}}.get(
-        config.system.kind, {"path": config.system.path}
-    )
+    simbench = {"code": config.system.code, "co2_price": config.costs.co2_price, "prosumers": config.system.prosumers}
+    source = {"simbench": simbench, "tiny": {}}.get(config.system.kind, {"path": config.system.path})
     system = study_system(
         config.system.kind,
         dsos=config.system.dsos,

@@ -53,6 +53,11 @@ class SystemConfig(Settings):
     kind: Literal["simbench", "tiny", "pandapower", "folder"] = Field(description="where the system comes from")
     name: str = Field("", description="title of the system in the report; empty: named by its source")
     code: str = Field("", description="simbench: code of the case, e.g. 1-EHVHVMVLV-mixed-all-2-sw")
+    prosumers: Literal["connection_points", "customers"] = Field(
+        "connection_points",
+        description="simbench: who is a prosumer; connection_points: every low-voltage bus with a device; customers: every plain load, "
+        "the other devices of its bus dealt out",
+    )
     path: Path | None = Field(None, description="pandapower: network file (json, xlsx, m); folder: folder of tables")
     dsos: Literal["all"] | tuple[str, ...] = Field("all", description="distribution systems studied, by name, or all")
     platforms: Annotated[int, Field(ge=1)] | Literal["all"] | tuple[str, ...] = Field(
@@ -67,6 +72,8 @@ class SystemConfig(Settings):
     def _source(self) -> SystemConfig:
         if self.kind == "simbench" and not self.code:
             raise ValueError("code is empty; a simbench system needs one, e.g. code=1-EHVHVMVLV-mixed-all-2-sw")
+        if self.kind != "simbench" and self.prosumers != "connection_points":
+            raise ValueError(f"prosumers '{self.prosumers}' is a choice of simbench systems; a {self.kind} system says itself who its prosumers are")
         if self.kind in ("pandapower", "folder"):
             if self.path is None:
                 raise ValueError(f"path is not given; a {self.kind} system needs the path of its data")
