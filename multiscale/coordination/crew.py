@@ -12,6 +12,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -78,8 +79,12 @@ class EngineChildren:
     reference: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.keys = {c: content_key(source, self.hours) for c, source in self.sources.items()}
         self._sent: set[str] = set()
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """Hash of what each child's program is made from."""
+        return {c: content_key(source, self.hours) for c, source in self.sources.items()}
 
     def ask(self, requests: Mapping[str, Request]) -> list[tuple[str, Reply | Refusal]]:
         """All answers, in the order of the requests."""

@@ -23,7 +23,7 @@ from multiscale.coordination.request import Band, band_of
 from multiscale.coordination.resolution import Resolution
 from multiscale.coordination.top import TopProgram, top_parent
 from multiscale.operation import OperatingTree
-from multiscale.operation.tree import dso_reference, exchange_bounds, reference_exchange
+from multiscale.operation.tree import dso_reference, reference_exchange
 from multiscale.programs import ParametricProgram, ProgramError
 
 INNER = Options(method="level", gap=1e-7, rounds=12)
@@ -109,7 +109,7 @@ def negotiation_of(
         if not own.children:
             plain[dso] = resolution.seen_from_above(program.settle({"energy_price": 0.0}))
             continue
-        below = {c: band_of(*exchange_bounds(tree.fleets[c])) for c in own.children}
+        below = {c: band_of(own.low[c], own.high[c]) for c in own.children}
         expected = np.array([reference_exchange(tree.fleets[c]) for c in own.children])
         expected = np.clip(expected, [below[c].low for c in own.children], [below[c].high for c in own.children])
         branches[dso] = Branch(Parent(program, hours, below), own, expected, inner, resolution)

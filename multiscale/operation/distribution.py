@@ -24,12 +24,15 @@ class DistributionProgram:
         reduced: what was kept of the network.
         children: platforms in the order of the ``exchange`` parameter.
         options: names of the options in the order of the ``built`` parameter.
+        low, high: bounds of each platform's exchange [kW], platform -> (period,), on which the reduction stands.
     """
 
     program: ParametricProgram
     reduced: ReducedTree
     children: tuple[str, ...]
     options: tuple[str, ...]
+    low: Mapping[str, np.ndarray]
+    high: Mapping[str, np.ndarray]
 
 
 def distribution_program(
@@ -148,7 +151,7 @@ def distribution_program(
         branch_options,
     )
     builder.add_output("exchange", period, [(1.0, taken), (-1.0, given)], unit="kW", description="power drawn from the parent")
-    return DistributionProgram(builder.build(), reduced, children, tuple(options.option.values.tolist()))
+    return DistributionProgram(builder.build(), reduced, children, tuple(options.option.values.tolist()), low, high)
 
 
 def _branch_options(tree: RadialTree, options: xr.Dataset) -> dict[int, list[int]]:
