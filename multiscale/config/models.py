@@ -187,6 +187,11 @@ class CoordinationConfig(Settings):
     )
     gap: float = quantity(1e-4, "1", "relative gap to a proven bound at which a negotiation ends (kind=bidirectional)", lower=0.0, upper=1.0)
     rounds: int = count(40, "largest number of rounds of a negotiation (kind=bidirectional)", 1, 1000)
+    checkpoints: Path | None = Field(
+        None,
+        description="folder in which the negotiation of every day is kept after every round, and from which an interrupted run goes on "
+        "(kind=bidirectional)",
+    )
     period: float = quantity(6.0, "h", "time from one negotiation to the next (kind=hybrid)", above=0.0, upper=24.0)
     model: Literal["explicit", "learned"] = Field("explicit", description="what a platform learns of the price: Kalman filter or ridge regression")
     history_days: int = count(10, "past days that platforms have learned from (kind=predictive, hybrid)", 0, 366)
@@ -202,7 +207,7 @@ class CoordinationConfig(Settings):
         learning = {"model": self.model, "history_days": self.history_days, "variation": self.variation, "slope": self.slope}
         taken: dict[str, dict[str, object]] = {
             "integrated": {},
-            "bidirectional": {"method": self.method, "gap": self.gap, "rounds": self.rounds},
+            "bidirectional": {"method": self.method, "gap": self.gap, "rounds": self.rounds, "checkpoints": self.checkpoints},
             "pricing": {"signal": self.signal, "gap": self.import_export_gap, "slope": self.slope, **many, **forecast},
             "predictive": {**learning, **forecast},
             "hybrid": {"period": self.period, **learning, **forecast},

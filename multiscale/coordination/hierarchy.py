@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from multiscale.coordination.bidirectional import Negotiation
 from multiscale.coordination.branch import Branch, Branches
+from multiscale.coordination.checkpoint import fingerprint, keeping
 from multiscale.coordination.children import Children
 from multiscale.coordination.convergence import Step
 from multiscale.coordination.crew import EngineChildren
@@ -63,6 +66,11 @@ class TreeNegotiation:
             total.bytes += part.state.traffic.bytes
             total.fields |= part.state.traffic.fields
         return total
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What this negotiation is about, for its checkpoint."""
+        return fingerprint(self)
 
     def excluded(self) -> dict[str, str]:
         """Nodes that were left out, and why."""
@@ -173,7 +181,13 @@ def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str
     )
 
 
-def negotiated_outcome(tree: OperatingTree, engine: Engine, options: Options, watch: Callable[[Step], None] | None = None) -> Outcome:
+def negotiated_outcome(
+    tree: OperatingTree,
+    engine: Engine,
+    options: Options,
+    watch: Callable[[Step], None] | None = None,
+    kept: tuple[Path, str] | None = None,
+) -> Outcome:
     """Negotiate a tree and operate it as agreed.
 
     Args:
@@ -181,13 +195,25 @@ def negotiated_outcome(tree: OperatingTree, engine: Engine, options: Options, wa
         engine: where platforms compute their answers.
         options: how to negotiate.
         watch: called after every step.
+        kept: folder and name under which the negotiation is kept after every round, and taken up where it is there already.
+
+    Raises:
+        CheckpointError: what is kept cannot be used, see ``keeping``.
     """
     negotiated = negotiation_of(tree, engine, options)
-    return outcome_of(negotiated, negotiated.run(watch))
+    keep = keeping(negotiated, *kept) if kept else None
+    return outcome_of(negotiated, negotiated.run(watch, keep))
 
 
 def bidirectional(
-    days: Sequence[PreparedDay], engine: Engine, *, method: str = "hybrid", gap: float = 1e-4, rounds: int = 40, tell: Tell = silent
+    days: Sequence[PreparedDay],
+    engine: Engine,
+    *,
+    method: str = "hybrid",
+    gap: float = 1e-4,
+    rounds: int = 40,
+    checkpoints: Path | None = None,
+    tell: Tell = silent,
 ) -> list[dict[str, Outcome]]:
     """Negotiate every day.
 
@@ -195,6 +221,7 @@ def bidirectional(
         days: prepared days.
         engine: where platforms compute their answers.
         method, gap, rounds: see ``Options``.
+        checkpoints: folder in which every day's negotiation is kept after every round, and from which it is taken up.
         tell: told after every step.
     """
     options = Options(method=method, gap=gap, rounds=rounds)
@@ -204,5 +231,6 @@ def bidirectional(
         def watch(step: Step, name: str = day.name) -> None:
             tell(f"{name}: {step}")
 
-        found.append({"bidirectional": negotiated_outcome(day.tree, engine, options, watch)})
+        kept = (checkpoints, day.name) if checkpoints is not None else None
+        found.append({"bidirectional": negotiated_outcome(day.tree, engine, options, watch, kept)})
     return found

@@ -153,7 +153,7 @@ def test_a_checkpoint_of_another_tree_or_none_is_refused(alone, congested, tmp_p
     path = tmp_path / "negotiation.pickle"
     keep(alone[0], path)
     other = negotiation_of(congested.under(Design({}, dict.fromkeys(congested.distribution, 0.06))), SerialEngine(), OPTIONS)
-    with pytest.raises(CheckpointError, match="belongs to another tree or method; delete it"):
+    with pytest.raises(CheckpointError, match="belongs to another tree, design, method or version; delete it"):
         take_up(other, path)
     path.write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="cannot be read"):
