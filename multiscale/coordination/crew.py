@@ -47,13 +47,13 @@ def _child(key: str, source: bytes | None, hours: np.ndarray) -> ProgramChild | 
 
 def answer_child(key: str, source: bytes | None, hours: np.ndarray, request: Request, reference: np.ndarray) -> Reply | Refusal | None:
     """Task of a worker: a child's answer; None where the child is not known here."""
-    child = _child(key, source, hours)
-    if child is None:
-        return None
     try:
-        return child.answer(request, reference)
+        child = _child(key, source, hours)
+        return None if child is None else child.answer(request, reference)
     except ProgramError as error:
         return Refusal(str(error))
+    except Exception as error:  # whatever is wrong with a child stays with it, and is named
+        return Refusal(f"{type(error).__name__}: {error}")
 
 
 def settle_child(source: bytes, hours: np.ndarray, profile: np.ndarray, price: np.ndarray, room: float = 0.0) -> Settled:

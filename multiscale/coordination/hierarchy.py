@@ -133,13 +133,14 @@ def negotiation_of(
 def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str = "bidirectional") -> Outcome:
     """Operate the tree as agreed: every platform and DSO keeps its profile at least cost, the TSO dispatches the sum.
 
-    The cost is computed anew from these schedules, not taken from the negotiation.
+    The cost is computed anew from these schedules, not taken from the negotiation. Platforms that were left out draw what was taken for them:
+    cost and bound are those of all others, who operate around them.
 
     Raises:
-        ProgramError: nodes were left out of the negotiation: how they operate is not known.
+        ProgramError: a DSO was left out: how its network operates is not known.
     """
-    if agreement.excluded:
-        raise ProgramError(f"the operation of nodes left out of the negotiation is not known: {dict(agreement.excluded)}")
+    if negotiated.negotiation.state.excluded:
+        raise ProgramError(f"the operation of DSOs left out of the negotiation is not known: {dict(agreement.excluded)}")
     tree, point, top = negotiated.tree, agreement.point, negotiated.negotiation.parent
     flows: dict[str, np.ndarray] = {}
     resolution = Resolution(tree.horizon, tree.transmission.horizon)
@@ -154,13 +155,16 @@ def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str
             for c, child in enumerate(branch.parent.names):
                 flows[child], platform_price[child] = shared[c], price[c]
     # Answers came from reduced fleets; what is operated is every prosumer behind its own network.
-    settled = negotiated.platforms.settle({c: (flows[c], platform_price[c]) for c in negotiated.platforms.sources})
+    others = [c for c in negotiated.platforms.sources if c not in agreement.excluded]
+    settled = negotiated.platforms.settle({c: (flows[c], platform_price[c]) for c in others})
+    # The bound counts what those left out said last of their own cost.
+    said = sum(b.parent.costs[c][0] for b in negotiated.branches.values() for c in b.negotiation.state.excluded)
     top_price = dict(zip(top.names, point.price, strict=True))
     programs, kept_at = {}, {}
     for dso, own in tree.distribution.items():
         # What follows is computed from what each level really draws, so that the cost is that of a feasible operation to the last digit.
         agreed = np.array([flows[c] for c in own.children]).reshape(len(own.children), tree.horizon.periods)
-        flows |= {c: settled[c].exchange for c in own.children}
+        flows |= {c: settled[c].exchange for c in own.children if c in settled}
         drawn = np.array([flows[c] for c in own.children]).reshape(len(own.children), tree.horizon.periods)
         room = float(np.abs(drawn - agreed).sum(axis=0).max(initial=0.0))
         given = {"energy_price": 0.0, "exchange": drawn, "built": tree.design.choice(own.options)}
@@ -176,8 +180,9 @@ def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str
     rounds = agreement.history[-1].round
     prices = energy_price, platform_price
     told = negotiated.traffic()
+    total, bound, left_out = cost + supply, agreement.bound - said, dict(agreement.excluded)
     return Outcome(
-        mechanism, cost + supply, agreement.bound, x, y, distribution_x, flows, {}, *prices, dispatch, supply, rounds, told, agreement.history
+        mechanism, total, bound, x, y, distribution_x, flows, {}, *prices, dispatch, supply, rounds, told, agreement.history, left_out
     )
 
 

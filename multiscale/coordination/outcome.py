@@ -34,6 +34,8 @@ class Outcome:
         rounds: messages to and fro.
         traffic: messages.
         history: how a negotiation converged, step by step; empty for the others.
+        left_out: platform -> why it is left out: its exchange is given, and what it does inside is not known. It has no columns and no
+            row duals; cost and bound are those of the others.
     """
 
     mechanism: str
@@ -51,6 +53,7 @@ class Outcome:
     rounds: int
     traffic: Traffic = field(default_factory=Traffic)
     history: tuple[Step, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gap(self) -> float:

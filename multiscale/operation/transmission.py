@@ -158,8 +158,11 @@ class Transmission:
         return self.__dict__ | {"_compiled": {}, "_last": None}
 
     def learn(self, other: Transmission) -> None:
-        """Take over the limits another object of the same network and horizon has found to bind."""
-        self._monitored, self._factors = other._monitored, other._factors
+        """Take over the limits another object of the same network has found to bind."""
+        if self._monitored is not other._monitored:
+            self._monitored, self._factors = other._monitored, other._factors
+            # Programs and bases know their limits by number only.
+            self._compiled, self._last = {}, None
 
     @cached_property
     def idle(self) -> Dispatch:
