@@ -68,11 +68,12 @@ def _is_bad_input(error: Exception) -> bool:
     if isinstance(error, ConfigError | RunFolderError):
         return True
     from multiscale.bilevel import BilevelError
+    from multiscale.coordination.checkpoint import CheckpointError
     from multiscale.coordination.engine import EngineUnavailableError, TaskError
     from multiscale.operation.radial import MeshedNetworkError
     from multiscale.system import InvalidSystemError
 
-    if isinstance(error, InvalidSystemError | MeshedNetworkError | BilevelError | EngineUnavailableError):
+    if isinstance(error, InvalidSystemError | MeshedNetworkError | BilevelError | EngineUnavailableError | CheckpointError):
         return True
     # What a worker found wrong with the data is wrong with the data.
     return isinstance(error, TaskError) and isinstance(error.__cause__, Exception) and _is_bad_input(error.__cause__)

@@ -141,21 +141,24 @@ def run_study(config: StudyConfig) -> RunResult:
                 refused = tuple(tuple(conflicts(t, o)) for t, o in zip(plan.trees, plan.outcomes, strict=True))
                 covered = cover_errors(config, days)
         with run.progress.stage("verify"):
-            today = verified(case, today)
-            plan = verified(grown, plan, plans)
+            # Whom a day left out is not compared on that day.
+            without = [frozenset(o.left_out) for o in plan.outcomes]
+            today = verified(case, today, without=without)
+            plan = verified(grown, plan, plans, without)
         with run.progress.stage("assess"):
             answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, covered)
             dataset, summary = study_dataset(answer), study_summary(answer)
-        status = "optimal" if all(p.status == "optimal" for p in plans.values()) else "feasible"
+        left_out = {d: o.left_out for d, o in zip(case.horizon.days, plan.outcomes, strict=True) if o.left_out}
+        status = "optimal" if all(p.status == "optimal" for p in plans.values()) and not left_out else "feasible"
+        note = "; ".join(f"{d.date()}: left out {name} ({why})" for d, nodes in left_out.items() for name, why in nodes.items())
         more = {"solvers": solver_versions(), "notes": list(case.system.notes), "certificates": certificates(plans)}
-        return run.finish(dataset, summary, status, more)
+        return run.finish(dataset, summary, status, more, note)
 
 
 def build_case(config: StudyConfig) -> StudyCase:
     """System, representative days, fleets and reinforcement options of a study."""
-    source = {"simbench": {"code": config.system.code, "co2_price": config.costs.co2_price}, "tiny": {}}.get(
-        config.system.kind, {"path": config.system.path}
-    )
+    simbench = {"code": config.system.code, "co2_price": config.costs.co2_price, "prosumers": config.system.prosumers}
+    source = {"simbench": simbench, "tiny": {}}.get(config.system.kind, {"path": config.system.path})
     system = study_system(
         config.system.kind,
         dsos=config.system.dsos,
@@ -330,8 +333,11 @@ def existing_network_cost(case: StudyCase, dso: str) -> float:
     return case.economics.existing_network_cost * float(demand)
 
 
-def verified(case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | None = None) -> Scenario:
-    """The scenario with its AC power flow and its settled ledger."""
+def verified(
+    case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | None = None, without: Sequence[frozenset[str]] | None = None
+) -> Scenario:
+    """The scenario with its AC power flow and its settled ledger; ``without``: day by day, platforms that are settled at their boundary only."""
+    without = [frozenset()] * len(scenario.trees) if without is None else without
     added = added_ratings(case.system, scenario.design)
     verification = {}
     for dso in case.system.at_level("dso"):
@@ -343,8 +349,8 @@ def verified(case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | No
         own = set(case.system.branches.branch.values[np.isin(case.system.branches.node.values, nodes)].tolist())
         verification[dso] = ac_verify(case.system, nodes, case.horizon, injections, {b: r for b, r in added.items() if b in own})
     ledger = Ledger()
-    for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
-        ledger.add(settle_day(tree, outcome))
+    for tree, outcome, missing in zip(scenario.trees, scenario.outcomes, without, strict=True):
+        ledger.add(settle_day(tree, outcome, missing))
     options, annuity = case.system.options, case.economics.annuity
     for dso in case.system.at_level("dso"):
         ledger.pay("distribution operators", "network builders", "existing network", existing_network_cost(case, dso))

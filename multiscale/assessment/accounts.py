@@ -6,6 +6,7 @@ stakeholders together is minus the social cost.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -98,13 +99,19 @@ class Ledger:
         )
 
 
-def settle_day(tree: OperatingTree, outcome: Outcome) -> Ledger:
+def settle_day(tree: OperatingTree, outcome: Outcome, without: Collection[str] = ()) -> Ledger:
     """Settle one day of operation (weighted to the year).
 
     Platforms pay the published price for what they draw, and the deviation price where one is published; prosumers settle with their
     platform's operator at the prices of its clearing; the DSO buys at its nodal price from the wholesale market and sells to
     passive customers at the same price. Under a retail tariff (``today``) it is the supplier who sells to the platforms, and keeps what the
     tariff earns beyond the nodal price; a DSO gains nothing from energy there.
+
+    Args:
+        tree: programs of all nodes.
+        outcome: the day.
+        without: platforms of which only what crosses their boundary is booked: all that were left out of the outcome, or of the one it is
+            compared with. What their prosumers pay their operator, and their real costs, then stand in neither.
     """
     ledger = Ledger()
     economics, hours = tree.economics, tree.horizon.hours_per_year
@@ -128,7 +135,6 @@ def settle_day(tree: OperatingTree, outcome: Outcome) -> Ledger:
         ledger.pay("passive customers", "distribution operators", "network charge", charge * taken)
         ledger.pay("passive customers", "supplier and state", "levy", economics.levy * taken)
         for child in own.children:
-            program, schedule = tree.platforms[child], outcome.platform_x[child]
             paid = platform_payments(tree, child, outcome)
             ledger.pay("platform operators", "distribution operators", "energy of platforms", paid["energy"])
             if outcome.mechanism == RETAIL:
@@ -136,6 +142,9 @@ def settle_day(tree: OperatingTree, outcome: Outcome) -> Ledger:
                 ledger.pay("distribution operators", "supplier and state", "energy of platforms", margin)
             ledger.pay("platform operators", "distribution operators", "network charge", paid["charge"])
             ledger.pay("platform operators", "supplier and state", "levy", paid["levy"])
+            if child in without or child in outcome.left_out:
+                continue
+            program, schedule = tree.platforms[child], outcome.platform_x[child]
             ledger.pay("prosumers", "platform operators", "trade in platforms", float(prosumer_bills(tree, child, outcome).sum()))
             unserved_here = float((hours * program.columns.array("unserved", schedule).values).sum()) * voll
             inner = own_cost(program, charge, schedule) - paid["charge"] - paid["levy"] - paid["fee"] - unserved_here
@@ -166,4 +175,5 @@ def _settle_cover(ledger: Ledger, tree: OperatingTree, cover: Cover) -> None:
         ledger.bear("passive customers", "unserved demand", float(cover.cost[dso].sum()))
         for platform in own.children:
             ledger.pay("prosumers", "distribution operators", "cover of forecast errors", paid(platform))
-            ledger.bear("prosumers", "wear and discomfort", float(cover.cost[platform].sum()))
+            if platform in cover.cost:  # of one that was left out only what it hands over is known
+                ledger.bear("prosumers", "wear and discomfort", float(cover.cost[platform].sum()))

@@ -53,6 +53,11 @@ class SystemConfig(Settings):
     kind: Literal["simbench", "tiny", "pandapower", "folder"] = Field(description="where the system comes from")
     name: str = Field("", description="title of the system in the report; empty: named by its source")
     code: str = Field("", description="simbench: code of the case, e.g. 1-EHVHVMVLV-mixed-all-2-sw")
+    prosumers: Literal["connection_points", "customers"] = Field(
+        "connection_points",
+        description="simbench: who is a prosumer; connection_points: every low-voltage bus with a device; customers: every plain load, "
+        "the other devices of its bus dealt out",
+    )
     path: Path | None = Field(None, description="pandapower: network file (json, xlsx, m); folder: folder of tables")
     dsos: Literal["all"] | tuple[str, ...] = Field("all", description="distribution systems studied, by name, or all")
     platforms: Annotated[int, Field(ge=1)] | Literal["all"] | tuple[str, ...] = Field(
@@ -67,6 +72,8 @@ class SystemConfig(Settings):
     def _source(self) -> SystemConfig:
         if self.kind == "simbench" and not self.code:
             raise ValueError("code is empty; a simbench system needs one, e.g. code=1-EHVHVMVLV-mixed-all-2-sw")
+        if self.kind != "simbench" and self.prosumers != "connection_points":
+            raise ValueError(f"prosumers '{self.prosumers}' is a choice of simbench systems; a {self.kind} system says itself who its prosumers are")
         if self.kind in ("pandapower", "folder"):
             if self.path is None:
                 raise ValueError(f"path is not given; a {self.kind} system needs the path of its data")
@@ -182,6 +189,11 @@ class CoordinationConfig(Settings):
     )
     gap: float = quantity(1e-4, "1", "relative gap to a proven bound at which a negotiation ends (kind=bidirectional)", lower=0.0, upper=1.0)
     rounds: int = count(40, "largest number of rounds of a negotiation (kind=bidirectional)", 1, 1000)
+    checkpoints: Path | None = Field(
+        None,
+        description="folder in which the negotiation of every day is kept after every round, and from which an interrupted run goes on "
+        "(kind=bidirectional)",
+    )
     period: float = quantity(6.0, "h", "time from one negotiation to the next (kind=hybrid)", above=0.0, upper=24.0)
     model: Literal["explicit", "learned"] = Field("explicit", description="what a platform learns of the price: Kalman filter or ridge regression")
     history_days: int = count(10, "past days that platforms have learned from (kind=predictive, hybrid)", 0, 366)
@@ -203,6 +215,7 @@ class CoordinationConfig(Settings):
                 "rounds": self.rounds,
                 "forecast_error": self.forecast_error,
                 "coverage": self.coverage,
+                "checkpoints": self.checkpoints,
             },
             "pricing": {"signal": self.signal, "gap": self.import_export_gap, "slope": self.slope, **many, **forecast},
             "predictive": {**learning, **forecast},

@@ -94,6 +94,9 @@ class Negotiation:
         state.prices, state.centre = price[None], price
         if self.options.method in ("admm", "hybrid"):
             state.beside = price
+        if not self._active:
+            # Nobody is left to ask: what they took for given is all there is.
+            self._evaluate(True)
 
     @property
     def finished(self) -> bool:

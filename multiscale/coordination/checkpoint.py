@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from multiscale.coordination.hierarchy import TreeNegotiation
+from multiscale import __version__
+from multiscale.coordination.content import content_key
+
+if TYPE_CHECKING:
+    from multiscale.coordination.bidirectional import Negotiation
+    from multiscale.coordination.hierarchy import TreeNegotiation
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what to do."""
 
 
-def _fingerprint(negotiated: TreeNegotiation) -> str:
-    """What was negotiated about: the programs of all children, and how."""
-    hashed = hashlib.blake2b(digest_size=16)
-    for children in (negotiated.platforms, negotiated.plain):
-        for child, key in children.keys.items():
-            hashed.update(f"{child} {key}\n".encode())
-    hashed.update(repr(negotiated.negotiation.options.method).encode())
-    return hashed.hexdigest()
+def fingerprint(negotiated: TreeNegotiation) -> str:
+    """What is negotiated about: the programs of the TSO, of the DSOs and of all children, how, and by which version."""
+    tree, top = negotiated.tree, negotiated.tree.transmission
+    ends = top.passive_bus, top.generator_bus, top.child_bus
+    supply = top.model, ends, top.demand, top.renewable, top.largest_output, top.system.generators, top.economics, top.horizon
+    dsos = [(d, tree.distribution[d].program, tree.design.choice(tree.distribution[d].options)) for d in negotiated.branches]
+    children = [dict(part.keys) for part in (negotiated.platforms, negotiated.plain)]
+    errors = {node: (burden.errors, burden.largest) for node, burden in negotiated.burdens.items()}
+    return content_key(__version__, negotiated.negotiation.options.method, supply, dsos, children, errors)
+
+
+def keeping(negotiated: TreeNegotiation, folder: Path, name: str) -> Callable[[Negotiation], None]:
+    """Take up the negotiation of this name where a folder has it, and return what keeps it there after every round.
+
+    Raises:
+        CheckpointError: what it holds under this name is unreadable or of another tree; later, that the folder cannot be written.
+    """
+    path = folder / f"{name}.negotiation"
+    if path.exists():
+        take_up(negotiated, path)
+
+    def write(_: Negotiation) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            keep(negotiated, path)
+        except OSError as error:
+            message = f"coordination.checkpoints '{folder}' cannot be written ({error.strerror}); give another folder, or make it writable"
+            raise CheckpointError(message) from error
+
+    return write
 
 
 def keep(negotiated: TreeNegotiation, path: Path) -> None:
     """Write everything a restart needs; an interruption leaves the file before or the file after, never half of one."""
     negotiation = negotiated.negotiation
     content = {
-        "fingerprint": _fingerprint(negotiated),
+        "fingerprint": negotiated.fingerprint,
         "top": (negotiation.parent.kept(), negotiation.state, negotiated.top.limits),
         "branches": {d: (b.parent.kept(), b.negotiation.state, b.plans) for d, b in negotiated.branches.items()},
         "tangents": {node: burden.points for node, burden in negotiated.burdens.items()},
@@ -49,8 +77,9 @@ def take_up(negotiated: TreeNegotiation, path: Path) -> None:
         fingerprint = content["fingerprint"]
     except (OSError, pickle.UnpicklingError, EOFError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"checkpoint '{path}' cannot be read ({error}); delete it to begin anew") from error
-    if fingerprint != _fingerprint(negotiated):
-        raise CheckpointError(f"checkpoint '{path}' belongs to another tree or method; delete it to begin anew")
+    if fingerprint != negotiated.fingerprint:
+        message = "belongs to another tree, design, method or version; delete it to begin anew, or give this study a folder of its own"
+        raise CheckpointError(f"checkpoint '{path}' {message}")
     for node, burden in negotiated.burdens.items():
         burden.points = content["tangents"][node]
     kept, state, limits = content["top"]

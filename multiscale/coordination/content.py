@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -19,46 +19,47 @@ def content_key(*parts: object) -> str:
         TypeError: an object of which is not known what it holds.
     """
     hashed = hashlib.blake2b(digest_size=16)
+
+    def take(piece: bytes) -> None:
+        hashed.update(len(piece).to_bytes(8, "little"))
+        hashed.update(piece)
+
     for part in parts:
-        for piece in _pieces(part):
-            hashed.update(len(piece).to_bytes(8, "little"))
-            hashed.update(piece)
+        _tell(take, part)
     return hashed.hexdigest()
 
 
-def _pieces(value: object) -> Iterator[bytes]:
-    yield type(value).__name__.encode()
+def _tell(take: Callable[[bytes], None], value: object) -> None:
+    """Hand over what a value holds, piece by piece."""
+    take(type(value).__name__.encode())
     if value is None or isinstance(value, (str, int, float, bool, np.generic, pd.Timestamp)):
-        yield repr(value).encode()
+        take(repr(value).encode())
     elif isinstance(value, np.ndarray):
-        yield f"{value.dtype} {value.shape}".encode()
-        if value.dtype == object:
-            yield repr(value.ravel().tolist()).encode()
-        else:
-            yield np.ascontiguousarray(value).tobytes()
+        take(f"{value.dtype.str} {value.shape}".encode())
+        take(repr(value.ravel().tolist()).encode() if value.dtype == object else value.tobytes())
     elif isinstance(value, xr.Dataset):
         for name, variable in sorted(value.variables.items(), key=lambda item: str(item[0])):
-            yield f"{name} {variable.dims}".encode()
-            yield from _pieces(variable.values)
+            take(f"{name} {variable.dims}".encode())
+            _tell(take, variable.values)
     elif sparse.issparse(value):
         rows = sparse.csr_matrix(value)
         rows.sort_indices()
         for part in (np.array(rows.shape), rows.indptr, rows.indices, rows.data):
-            yield from _pieces(part)
+            _tell(take, part)
     elif dataclasses.is_dataclass(value) and _plain(value):
-        yield repr(value).encode()
+        take(repr(value).encode())
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             if field.compare:
-                yield field.name.encode()
-                yield from _pieces(getattr(value, field.name))
+                take(field.name.encode())
+                _tell(take, getattr(value, field.name))
     elif isinstance(value, Mapping):
         for name, content in value.items():
-            yield from _pieces(name)
-            yield from _pieces(content)
+            _tell(take, name)
+            _tell(take, content)
     elif isinstance(value, (tuple, list)):
         for content in value:
-            yield from _pieces(content)
+            _tell(take, content)
     else:
         raise TypeError(f"an object of type {type(value).__name__} has no content key")
 

@@ -12,6 +12,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -46,13 +47,13 @@ def _child(key: str, source: bytes | None, hours: np.ndarray) -> ProgramChild | 
 
 def answer_child(key: str, source: bytes | None, hours: np.ndarray, request: Request, reference: np.ndarray) -> Reply | Refusal | None:
     """Task of a worker: a child's answer; None where the child is not known here."""
-    child = _child(key, source, hours)
-    if child is None:
-        return None
     try:
-        return child.answer(request, reference)
+        child = _child(key, source, hours)
+        return None if child is None else child.answer(request, reference)
     except ProgramError as error:
         return Refusal(str(error))
+    except Exception as error:  # whatever is wrong with a child stays with it, and is named
+        return Refusal(f"{type(error).__name__}: {error}")
 
 
 def settle_child(source: bytes, hours: np.ndarray, profile: np.ndarray, price: np.ndarray, room: float = 0.0) -> Settled:
@@ -78,8 +79,12 @@ class EngineChildren:
     reference: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.keys = {c: content_key(source, self.hours) for c, source in self.sources.items()}
         self._sent: set[str] = set()
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """Hash of what each child's program is made from."""
+        return {c: content_key(source, self.hours) for c, source in self.sources.items()}
 
     def ask(self, requests: Mapping[str, Request]) -> list[tuple[str, Reply | Refusal]]:
         """All answers, in the order of the requests."""

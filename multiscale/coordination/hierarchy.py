@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from multiscale.coordination.bidirectional import Negotiation
 from multiscale.coordination.branch import Branch, Branches
+from multiscale.coordination.checkpoint import fingerprint, keeping
 from multiscale.coordination.children import Children
 from multiscale.coordination.convergence import Step
 from multiscale.coordination.crew import EngineChildren
@@ -27,7 +30,7 @@ from multiscale.coordination.top import TopProgram, top_parent
 from multiscale.coordination.uncertainty import forecast_errors
 from multiscale.operation import OperatingTree
 from multiscale.operation.cover import Burden, ForecastErrors, holding_cost
-from multiscale.operation.tree import dso_reference, exchange_bounds, net_load_size, reference_exchange
+from multiscale.operation.tree import dso_reference, net_load_size, reference_exchange
 from multiscale.programs import ParametricProgram, ProgramError
 
 INNER = Options(method="level", gap=1e-7, rounds=12)
@@ -75,6 +78,11 @@ class TreeNegotiation:
             total.bytes += part.state.traffic.bytes
             total.fields |= part.state.traffic.fields
         return total
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What this negotiation is about, for its checkpoint."""
+        return fingerprint(self)
 
     def excluded(self) -> dict[str, str]:
         """Nodes that were left out, and why."""
@@ -140,7 +148,7 @@ def negotiation_of(
             free = dict.fromkeys((b.name for b in program.parameters), 0.0)
             plain[dso] = mine.from_above(program.settle(free))
             continue
-        lowest, highest = (np.array(side) for side in zip(*(exchange_bounds(tree.fleets[c]) for c in own.children), strict=True))
+        lowest, highest = (np.array([side[c] for c in own.children]) for side in (own.low, own.high))
         expected = np.clip(np.array([reference_exchange(tree.fleets[c]) for c in own.children]), lowest, highest)
         below = {c: band_of(*b) for c, b in zip(own.children, zip(profile(lowest, 0.0 * told), profile(highest, told), strict=True), strict=True)}
         parent = Parent(program, profile(hours, hours), below, mine.extend if errors else None)
@@ -168,13 +176,14 @@ def _check_reach(tree: OperatingTree, errors: Mapping[str, ForecastErrors]) -> N
 def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str = "bidirectional") -> Outcome:
     """Operate the tree as agreed: every platform and DSO keeps its profile at least cost, the TSO dispatches the sum.
 
-    The cost is computed anew from these schedules, not taken from the negotiation.
+    The cost is computed anew from these schedules, not taken from the negotiation. Platforms that were left out draw what was taken for them:
+    cost and bound are those of all others, who operate around them.
 
     Raises:
-        ProgramError: nodes were left out of the negotiation: how they operate is not known.
+        ProgramError: a DSO was left out: how its network operates is not known.
     """
-    if agreement.excluded:
-        raise ProgramError(f"the operation of nodes left out of the negotiation is not known: {dict(agreement.excluded)}")
+    if negotiated.negotiation.state.excluded:
+        raise ProgramError(f"the operation of DSOs left out of the negotiation is not known: {dict(agreement.excluded)}")
     tree, point, parent = negotiated.tree, agreement.point, negotiated.negotiation.parent
     goods, engine = parent.goods, negotiated.platforms.engine
     resolution = Resolution(tree.horizon, tree.transmission.horizon)
@@ -184,45 +193,50 @@ def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str
         told |= dict(zip(branch.parent.names, shared, strict=True))
         price |= dict(zip(branch.parent.names, branch.platform_price(price[dso]), strict=True))
     # Answers came from reduced fleets; what is operated is every prosumer behind its own network.
-    settled = negotiated.platforms.settle({c: (told[c], price[c]) for c in negotiated.platforms.sources})
+    settled = negotiated.platforms.settle({c: (told[c], price[c]) for c in negotiated.platforms.sources if c not in agreement.excluded})
+    # The bound counts what those left out said last of their own cost.
+    said = sum(b.parent.costs[c][0] for b in negotiated.branches.values() for c in b.negotiation.state.excluded)
+    done = told | {c: s.exchange for c, s in settled.items()}
     programs, kept_at = {}, {}
     for dso, own in tree.distribution.items():
         # What follows is computed from what each level really draws, so that the cost is that of a feasible operation to the last digit.
         entries = len(own.children), goods * tree.horizon.periods
-        agreed, drawn = (np.array([v[c] for c in own.children]).reshape(entries) for v in (told, {c: s.exchange for c, s in settled.items()}))
+        agreed, drawn = (np.array([v[c] for c in own.children]).reshape(entries) for v in (told, done))
         programs[dso] = negotiated.programs[dso].operated(drawn)
         kept_at[dso] = told[dso], price[dso], float(np.abs(drawn - agreed).sum(axis=0).max(initial=0.0))
     dsos = EngineChildren(engine, programs, np.tile(resolution.above.hours_per_year, goods)).settle(kept_at)
-    flows = {n: s.exchange[: tree.horizon.periods] for n, s in settled.items()}
+    done |= {d: s.exchange for d, s in dsos.items()}
+    flows = {n: np.split(v, goods)[0] for n, v in done.items()}
     flows |= {d: own.program.outputs["exchange"].matrix @ dsos[d].x for d, own in tree.distribution.items()}
     dispatch = tree.transmission.dispatch(np.array([resolution.means(flows[d]) for d in parent.names]))
     supply, cover = transmission_cost(tree, dispatch), None
     if goods > 1:
-        last = parent.point_at(np.array([dsos[d].exchange for d in parent.names]))
+        last = parent.point_at(np.array([done[d] for d in parent.names]))
         held = holding_cost(parent.program, last.x) - negotiated.top.idle_cover
         supply = last.cost - float(held.sum())
         cover = Cover(
             {n: s.cover for n, s in (settled | dsos).items()} | {tree.system.top: held},
-            {n: np.split(s.exchange, 2)[1] for n, s in (settled | dsos).items()},
+            {n: np.split(v, 2)[1] for n, v in done.items()},
             {n: np.split(v, 2)[1] for n, v in price.items()},
         )
     cost = sum(s.cost for s in settled.values()) + sum(s.cost for s in dsos.values()) + supply + (float(held.sum()) if cover else 0.0)
     return Outcome(
         mechanism,
         cost,
-        agreement.bound,
+        agreement.bound - said,
         {c: s.x for c, s in settled.items()},
         {c: s.y for c, s in settled.items()},
         {d: s.x for d, s in dsos.items()},
         flows,
         {},
         {d: resolution.repeated(np.split(price[d], goods)[0]) for d in parent.names},
-        {c: np.split(price[c], goods)[0] for c in settled},
+        {c: np.split(price[c], goods)[0] for c in negotiated.platforms.sources},
         dispatch,
         supply,
         agreement.history[-1].round,
         negotiated.traffic(),
         agreement.history,
+        dict(agreement.excluded),
         cover,
     )
 
@@ -233,6 +247,7 @@ def negotiated_outcome(
     options: Options,
     watch: Callable[[Step], None] | None = None,
     errors: Mapping[str, ForecastErrors] | None = None,
+    kept: tuple[Path, str] | None = None,
 ) -> Outcome:
     """Negotiate a tree and operate it as agreed.
 
@@ -242,9 +257,14 @@ def negotiated_outcome(
         options: how to negotiate.
         watch: called after every step.
         errors: node -> its forecast errors, see ``negotiation_of``.
+        kept: folder and name under which the negotiation is kept after every round, and taken up where it is there already.
+
+    Raises:
+        CheckpointError: what is kept cannot be used, see ``keeping``.
     """
     negotiated = negotiation_of(tree, engine, options, errors=errors)
-    return outcome_of(negotiated, negotiated.run(watch))
+    keep = keeping(negotiated, *kept) if kept else None
+    return outcome_of(negotiated, negotiated.run(watch, keep))
 
 
 def bidirectional(
@@ -256,6 +276,7 @@ def bidirectional(
     rounds: int = 40,
     forecast_error: float = 0.0,
     coverage: float = 2.0,
+    checkpoints: Path | None = None,
     tell: Tell = silent,
 ) -> list[dict[str, Outcome]]:
     """Negotiate every day, where forecasts err also about who covers their errors.
@@ -266,6 +287,7 @@ def bidirectional(
         method, gap, rounds: see ``Options``.
         forecast_error: standard deviation of relative errors of demand and generation [1].
         coverage: standard deviations of them that are covered [1].
+        checkpoints: folder in which every day's negotiation is kept after every round, and from which it is taken up.
         tell: told after every step.
     """
     options, error = Options(method=method, gap=gap, rounds=rounds), ErrorModel(forecast_error)
@@ -276,5 +298,6 @@ def bidirectional(
             tell(f"{name}: {step}")
 
         errors = forecast_errors(day.tree, error, coverage=coverage) if forecast_error > 0 else None
-        found.append({"bidirectional": negotiated_outcome(day.tree, engine, options, watch, errors)})
+        kept = (checkpoints, day.name) if checkpoints is not None else None
+        found.append({"bidirectional": negotiated_outcome(day.tree, engine, options, watch, errors, kept)})
     return found

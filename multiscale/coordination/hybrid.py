@@ -30,6 +30,7 @@ from multiscale.coordination.pricing import published_signals
 from multiscale.coordination.response import OwnView
 from multiscale.coordination.simulation import PlayedDay, play_day
 from multiscale.operation import OperatingTree
+from multiscale.programs import ProgramError
 
 Negotiate = Callable[[OperatingTree], Outcome]
 """Parents' model with the forecasts of the time -> what is agreed: prices, exchanges, and the rounds and messages it took."""
@@ -40,8 +41,15 @@ GAP = 1e-3
 
 
 def negotiated(model: OperatingTree, gap: float = GAP) -> Outcome:
-    """What the nodes of a tree agree upon by the protocol of ``hierarchy``."""
-    return negotiated_outcome(model, SerialEngine(), Options(gap=gap))
+    """What the nodes of a tree agree upon by the protocol of ``hierarchy``.
+
+    Raises:
+        ProgramError: a platform was left out.
+    """
+    outcome = negotiated_outcome(model, SerialEngine(), Options(gap=gap))
+    if outcome.left_out:
+        raise ProgramError(f"a negotiation during the day left out {dict(outcome.left_out)}")
+    return outcome
 
 
 @dataclass

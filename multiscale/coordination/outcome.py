@@ -17,7 +17,8 @@ class Cover:
     """Who covers forecast errors, as negotiated together with energy (see ``operation.cover``).
 
     Attributes:
-        cost: node -> cost of the flexibility it holds back [EUR/a], (period,); of the TSO beyond what its own errors alone would cost.
+        cost: node -> cost of the flexibility it holds back [EUR/a], (period,); of the TSO beyond what its own errors alone would cost; not of
+            platforms that were left out.
         handed: node -> standard deviation it hands to its parent [kW], (period,).
         price: node -> price of handing over [EUR/kWh per kW of standard deviation], (period,).
     """
@@ -55,6 +56,8 @@ class Outcome:
         traffic: messages.
         history: how a negotiation converged, step by step; empty for the others.
         cover: who covers forecast errors, where it was negotiated together with energy.
+        left_out: platform -> why it is left out: its exchange is given, and what it does inside is not known. It has no columns and no
+            row duals; cost and bound are those of the others.
     """
 
     mechanism: str
@@ -72,6 +75,7 @@ class Outcome:
     rounds: int
     traffic: Traffic = field(default_factory=Traffic)
     history: tuple[Step, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
     cover: Cover | None = None
 
     @property

@@ -25,6 +25,7 @@ class DistributionProgram:
         children: platforms in the order of the ``exchange`` parameter.
         child_bus: position in the tree of the bus that feeds each of them.
         options: names of the options in the order of the ``built`` parameter.
+        low, high: bounds of each platform's exchange [kW], platform -> (period,), on which the reduction stands.
     """
 
     program: ParametricProgram
@@ -32,6 +33,8 @@ class DistributionProgram:
     children: tuple[str, ...]
     child_bus: np.ndarray
     options: tuple[str, ...]
+    low: Mapping[str, np.ndarray]
+    high: Mapping[str, np.ndarray]
 
 
 def distribution_program(
@@ -150,7 +153,7 @@ def distribution_program(
         branch_options,
     )
     builder.add_output("exchange", period, [(1.0, taken), (-1.0, given)], unit="kW", description="power drawn from the parent")
-    return DistributionProgram(builder.build(), reduced, children, child_bus, tuple(options.option.values.tolist()))
+    return DistributionProgram(builder.build(), reduced, children, child_bus, tuple(options.option.values.tolist()), low, high)
 
 
 def _branch_options(tree: RadialTree, options: xr.Dataset) -> dict[int, list[int]]:

@@ -17,11 +17,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import highspy
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
 from multiscale.programs import CompiledProgram, ParametricProgram, ProgramBuilder, ProgramSolution
+from multiscale.programs.basis import start_from
 from multiscale.programs.build import Term
 from multiscale.system import Economics, Network, System
 from multiscale.timeline import Horizon
@@ -149,14 +151,18 @@ class Transmission:
         self._monitored = np.zeros(0, dtype=int)
         self._factors = np.zeros((0, len(self.model.buses)))
         self._compiled: dict[int, tuple[int, CompiledProgram]] = {}
+        self._last: tuple[highspy.HighsBasis, int] | None = None
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the solvers: they are made anew where the object arrives."""
-        return self.__dict__ | {"_compiled": {}}
+        return self.__dict__ | {"_compiled": {}, "_last": None}
 
     def learn(self, other: Transmission) -> None:
-        """Take over the limits another object of the same network and horizon has found to bind."""
-        self._monitored, self._factors = other._monitored, other._factors
+        """Take over the limits another object of the same network has found to bind."""
+        if self._monitored is not other._monitored:
+            self._monitored, self._factors = other._monitored, other._factors
+            # Programs and bases know their limits by number only.
+            self._compiled, self._last = {}, None
 
     @cached_property
     def idle(self) -> Dispatch:
@@ -174,10 +180,17 @@ class Transmission:
 
     def _solve(self, period: int, exchange: np.ndarray) -> ProgramSolution:
         count, compiled = self._compiled.get(period, (-1, None))
-        if compiled is None or count != len(self._monitored):
-            compiled = CompiledProgram(self.program(period))
-            self._compiled[period] = (len(self._monitored), compiled)
-        return compiled.solve_optimal({"exchange": exchange})
+        limits = len(self._monitored)
+        if compiled is not None and count == limits:
+            return compiled.solve_optimal({"exchange": exchange})
+        compiled = CompiledProgram(self.program(period))
+        if self._last is not None:
+            # Programs of all periods differ in numbers alone: a fresh one starts where the last one ended.
+            start_from(compiled._highs, _with_limits(*self._last, limits))
+        solution = compiled.solve_optimal({"exchange": exchange})
+        self._compiled[period] = limits, compiled
+        self._last = compiled._highs.getBasis(), limits
+        return solution
 
     def dispatch(self, exchange: np.ndarray) -> Dispatch:
         """Least-cost dispatch for given exchanges [kW], (node, period).
@@ -205,18 +218,33 @@ class Transmission:
                 raise RuntimeError(f"transmission limits of {self.system.top!r} are still violated after {self.rounds} rounds of adding them")
             cost[t] = solution.objective
             price[:, t] = solution.program.sensitivity(solution.x, solution.y) / hours[t]
-            generation[:, t] = solution.primal("generation").values
-            unserved[t], curtailed[t] = solution.primal("unserved").values.sum(), solution.primal("curtailed").values.sum()
+            generation[:, t] = _part(solution, "generation")
+            unserved[t], curtailed[t] = _part(solution, "unserved").sum(), _part(solution, "curtailed").sum()
         return Dispatch(cost, price, generation, unserved, curtailed, flow)
 
     def _injection(self, period: int, solution: ProgramSolution, exchange: np.ndarray) -> np.ndarray:
         """Net injection of every bus [kW]."""
         total = np.zeros(len(self.model.buses))
         np.add.at(total, self.passive_bus, self.renewable[:, period] - self.demand[:, period])
-        np.add.at(total, self.generator_bus, solution.primal("generation").values)
-        np.add.at(total, self.passive_bus, solution.primal("unserved").values - solution.primal("curtailed").values)
+        np.add.at(total, self.generator_bus, _part(solution, "generation"))
+        np.add.at(total, self.passive_bus, _part(solution, "unserved") - _part(solution, "curtailed"))
         np.add.at(total, self.child_bus, -exchange)
         return total
+
+
+def _part(solution: ProgramSolution, name: str) -> np.ndarray:
+    """Columns of one block, without labels: they are made thousands of times."""
+    return solution.x[solution.program.columns[name].positions]
+
+
+def _with_limits(basis: highspy.HighsBasis, before: int, now: int) -> highspy.HighsBasis:
+    """A basis of ``period_program`` with more limits: the rows of new ones are basic, so it stays a basis."""
+    grown = highspy.HighsBasis()
+    rows, new = list(basis.row_status), [highspy.HighsBasisStatus.kBasic] * (now - before)
+    reverse = len(rows) - before
+    grown.col_status, grown.row_status = basis.col_status, [*rows[:reverse], *new, *rows[reverse:], *new]
+    grown.valid = True
+    return grown
 
 
 def period_program(network: Transmission, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:

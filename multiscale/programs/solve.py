@@ -120,23 +120,31 @@ class CompiledProgram:
 
     def _pass_model(self) -> None:
         program = self.program
-        model = highspy.HighsModel()
-        lp = model.lp_
-        lp.num_col_, lp.num_row_ = program.columns.size, program.rows.size
-        lp.col_cost_ = program.c0
-        lp.col_lower_ = np.where(np.isneginf(program.lower), -_INFINITY, program.lower)
-        lp.col_upper_ = np.where(np.isposinf(program.upper), _INFINITY, program.upper)
-        lp.row_lower_ = np.where(program.equality, program.b0, -_INFINITY)
-        lp.row_upper_ = program.b0
-        matrix = sparse.csc_matrix(program.A)
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-        if program.Q is not None:
+        n, m, matrix = program.columns.size, program.rows.size, sparse.csc_matrix(program.A)
+        # As arrays in one call: the fields of HiGHS's own model are filled number by number.
+        status = self._highs.passModel(
+            n,
+            m,
+            matrix.nnz,
+            int(highspy.MatrixFormat.kColwise),
+            int(highspy.ObjSense.kMinimize),
+            0.0,
+            np.asarray(program.c0, dtype=float),
+            np.where(np.isneginf(program.lower), -_INFINITY, program.lower),
+            np.where(np.isposinf(program.upper), _INFINITY, program.upper),
+            np.where(program.equality, program.b0, -_INFINITY),
+            np.asarray(program.b0, dtype=float),
+            matrix.indptr.astype(np.int32),
+            matrix.indices.astype(np.int32),
+            matrix.data,
+            np.zeros(n, dtype=np.int32),
+        )
+        if program.Q is not None and status != highspy.HighsStatus.kError:
             lower = sparse.tril(program.Q, format="csc")
-            model.hessian_.dim_ = program.columns.size
-            model.hessian_.format_ = highspy.HessianFormat.kTriangular
-            model.hessian_.start_, model.hessian_.index_, model.hessian_.value_ = lower.indptr, lower.indices, lower.data
-        status = self._highs.passModel(model)
+            hessian = highspy.HighsHessian()
+            hessian.dim_, hessian.format_ = n, highspy.HessianFormat.kTriangular
+            hessian.start_, hessian.index_, hessian.value_ = lower.indptr, lower.indices, lower.data
+            status = self._highs.passHessian(hessian)
         if status == highspy.HighsStatus.kError:
             raise ProgramError(f"HiGHS refuses program {program.name!r}")
         self._column_ids = np.arange(program.columns.size, dtype=np.int32)

@@ -122,11 +122,17 @@ def _coordination(result: RunResult) -> list[Fact]:
         return []
     text = euros(value("coordination.cost"), True)
     missed, worth = _missed(result), value("coordination.value")
+    left_out = int(value("coordination.left_out") or 0)
     if missed is not None:
-        text += f", at most {euros(missed, True)} above the best coordination there could be"
+        than = "the others could do around what is given" if left_out else "coordination there could be"
+        text += f", at most {euros(missed, True)} above the best {than}"
     if value("coordination.bound") is not None:
         text += f" (certified bound {euros(value('coordination.bound'), True)})"
     facts = [Fact("Cost of operation", text)]
+    if left_out:
+        named = value("coordination.left_out_nodes")
+        known = "their exchange is given; what they do inside is not known, and in no cost, bill or energy here"
+        facts.append(Fact("Left out", f"{plural(left_out, 'platform')} ({named}); {known}", False))
     reached = value("coordination.value_reached")
     if reached is not None and worth is not None and worth >= 0.5:
         facts.append(
@@ -157,6 +163,10 @@ def _coordination_sentence(result: RunResult) -> str:
     if missed is None:
         return ""
     by = words(chosen(result)).by
+    left_out = int(result.value("coordination.left_out") or 0)
+    if left_out:
+        around = f"Around {plural(left_out, 'platform')} left out ({result.value('coordination.left_out_nodes')})"
+        return f"{around}, the others cost at most {euros(missed, True)} more than under perfect coordination."
     if worth is not None and worth >= 0.5 and worth > missed:
         share = 1.0 - missed / float(worth)
         return (

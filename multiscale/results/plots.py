@@ -214,6 +214,8 @@ def bills_figure(result: RunResult) -> str | None:
     data = result.dataset
     if data is None or not has(data, "bill", "prosumer_category") or not {"today", "plan"} <= set(data.scenario.values.tolist()):
         return None
+    # Bills of platforms that were left out are not known.
+    data = data.isel(prosumer=np.flatnonzero(np.isfinite(data.bill.values).all(axis=data.bill.get_axis_num("scenario"))))
     today, plan = (data.bill.sel(scenario=s).values.astype(float) for s in ("today", "plan"))
     categories, counts = np.unique(data.prosumer_category.values.astype(str), return_counts=True)
     categories, counts = categories[np.argsort(-counts)][:6], np.sort(counts)[::-1][:6]

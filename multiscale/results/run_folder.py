@@ -131,6 +131,7 @@ class RunFolder:
         summary: Mapping[str, tuple[Any, str]],
         status: str,
         provenance_extra: Mapping[str, Any] | None = None,
+        note: str = "",
     ) -> RunResult:
         """Write everything and give the folder its name.
 
@@ -139,6 +140,7 @@ class RunFolder:
             summary: key -> (value, unit); stage times and peak memory are added here.
             status: ``optimal`` or ``feasible``.
             provenance_extra: e.g. solver versions, options, bounds.
+            note: what a reader of the status must know, e.g. who was left out.
 
         Raises:
             ValueError: a variable without unit or name, an unknown status.
@@ -152,12 +154,12 @@ class RunFolder:
             stored = write_dataset(dataset, self.path / "result.nc", record)
             (self.path / "config.yaml").write_text(_config_text(self.config), encoding="utf-8")
         complete = self._with_costs(summary)
-        message = ""
+        message = note
         details = self._status(status, message, complete)
         self._write_json("provenance.json", record)
         if self.config.output.report:
             with self.progress.stage("report"):
-                message = self._report(RunResult(self.path, stored, complete, status, details))
+                message = "; ".join(filter(None, (note, self._report(RunResult(self.path, stored, complete, status, details)))))
         complete = self._with_costs(summary)
         details = self._status(status, message, complete)
         self._write_json("summary.json", {key: {"value": _plain(value), "unit": unit} for key, (value, unit) in complete.items()})

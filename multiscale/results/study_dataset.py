@@ -178,11 +178,12 @@ def _prosumers(answer: StudyAnswer) -> xr.Dataset:
     members = system.prosumers
     bills = np.zeros((2, members.sizes["prosumer"]))
     place = {p: i for i, p in enumerate(members.prosumer.values.tolist())}
+    missing = _left_out(answer)
     for s, scenario in enumerate((answer.today, answer.plan)):
         for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
             for platform, fleet in tree.fleets.items():
                 where = [place[p] for p in fleet.data.prosumer.values.tolist()]
-                bills[s, where] += prosumer_bills(tree, platform, outcome)
+                bills[s, where] += np.nan if platform in missing else prosumer_bills(tree, platform, outcome)
     return xr.Dataset(
         {
             "bill": _named(("scenario", "prosumer"), bills, "EUR/a", "yearly bill for energy, charge, levy and fee"),
@@ -195,11 +196,11 @@ def _prosumers(answer: StudyAnswer) -> xr.Dataset:
 
 def _energy(answer: StudyAnswer) -> xr.Dataset:
     platforms = list(answer.case.fleets)
-    total = np.zeros((2, len(platforms), len(ENERGY_TERMS)))
+    total, missing = np.zeros((2, len(platforms), len(ENERGY_TERMS))), _left_out(answer)
     for s, scenario in enumerate((answer.today, answer.plan)):
         for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
             for i, platform in enumerate(platforms):
-                total[s, i] += energy_account(tree, platform, outcome.platform_x[platform])[0]
+                total[s, i] += np.nan if platform in missing else energy_account(tree, platform, outcome.platform_x[platform])[0]
     return xr.Dataset(
         {"energy": _named(("scenario", "node", "term"), total, "kWh/a", "energy of the platform over the year")},
         coords={"scenario": ["today", "plan"], "node": platforms, "term": list(ENERGY_TERMS)},
@@ -208,7 +209,9 @@ def _energy(answer: StudyAnswer) -> xr.Dataset:
 
 def _mechanisms(answer: StudyAnswer) -> xr.Dataset:
     names = list(answer.days[0].outcomes)
-    cost = [sum(day.outcomes[n].energy_cost for day in answer.days) for n in names]
+    # Without what those left out cost inside, a cost can be compared with no other.
+    known = {n: not any(day.outcomes[n].left_out for day in answer.days) for n in names}
+    cost = [sum(day.outcomes[n].energy_cost for day in answer.days) if known[n] else np.nan for n in names]
     bound = sum(day.outcomes["integrated"].bound for day in answer.days)
     return xr.Dataset(
         {
@@ -217,6 +220,11 @@ def _mechanisms(answer: StudyAnswer) -> xr.Dataset:
         },
         coords={"mechanism": names},
     )
+
+
+def _left_out(answer: StudyAnswer) -> set[str]:
+    """Platforms that were left out on some day: what they do over the year is not known, nor compared with today."""
+    return {platform for outcome in answer.plan.outcomes for platform in outcome.left_out}
 
 
 def _negotiation(answer: StudyAnswer) -> xr.Dataset:
@@ -286,6 +294,7 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         for s in (answer.today, answer.plan)
         for t, o in zip(s.trees, s.outcomes, strict=True)
         for p in t.fleets
+        if p not in o.left_out
     ]
     summary["ledger.energy_residual"] = (max(residuals, default=0.0), "1")
     summary["ledger.money_residual"] = (max(answer.today.ledger.residual, answer.plan.ledger.residual), "1")
@@ -330,14 +339,26 @@ def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
 def _coordination_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     name = answer.plan.outcomes[0].mechanism
     cost = sum(day.outcomes[name].cost for day in answer.days)
+    told = {
+        "coordination.mechanism": (name, ""),
+        "coordination.rounds": (max(day.outcomes[name].rounds for day in answer.days), "1"),
+        "coordination.messages": (sum(day.outcomes[name].traffic.messages for day in answer.days), "1"),
+        "coordination.bytes": (sum(day.outcomes[name].traffic.bytes for day in answer.days), "B"),
+        "coordination.left_out": (len(_left_out(answer)), "1"),
+    }
+    if told["coordination.left_out"][0]:
+        # Cost and bound are those of all others around the given exchange: no other mechanism is comparable.
+        bound = sum(d.outcomes[name if d.outcomes[name].left_out else "integrated"].bound for d in answer.days)
+        named = {"coordination.left_out_nodes": (", ".join(sorted(_left_out(answer))), "")}
+        proven = {"coordination.cost": (cost, "EUR/a"), "coordination.bound": (bound, "EUR/a")}
+        return told | named | proven | {"coordination.gap": ((cost - bound) / max(abs(cost), 1.0), "1")}
     energy = sum(day.outcomes[name].energy_cost for day in answer.days)
     integrated = sum(day.outcomes["integrated"].bound for day in answer.days)
     # Where the cover of forecast errors is negotiated too, cost and bound are those of both together.
     bound = sum(max(day.outcomes[n].bound for n in ("integrated", name)) for day in answer.days)
     flat = sum(day.outcomes["flat"].cost for day in answer.days)
     value = flat - integrated
-    return {
-        "coordination.mechanism": (name, ""),
+    return told | {
         "coordination.cost": (cost, "EUR/a"),
         "coordination.bound": (bound, "EUR/a"),
         "coordination.gap": ((cost - bound) / max(abs(cost), 1.0), "1"),
@@ -350,7 +371,4 @@ def _coordination_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "coordination.flat_cost": (flat, "EUR/a"),
         "coordination.value": (value, "EUR/a"),
         "coordination.value_reached": ((flat - energy) / value if value > 1e-6 * abs(integrated) else 1.0, "1"),
-        "coordination.rounds": (max(day.outcomes[name].rounds for day in answer.days), "1"),
-        "coordination.messages": (sum(day.outcomes[name].traffic.messages for day in answer.days), "1"),
-        "coordination.bytes": (sum(day.outcomes[name].traffic.bytes for day in answer.days), "B"),
     }

@@ -204,6 +204,8 @@ def bills_table(result: RunResult) -> Table | None:
         return None
     today, plan = (data.bill.sel(scenario=s).values for s in ("today", "plan"))
     frame = pd.DataFrame({"category": data.prosumer_category.values, "today": today, "plan": plan})
+    # Bills of platforms that were left out are not known.
+    frame = frame.dropna()
     frame["less"] = frame["plan"] < frame["today"] - 1e-6
     grouped = frame.groupby("category")
     out = pd.DataFrame(
@@ -257,6 +259,11 @@ def mechanisms_table(result: RunResult) -> Table | None:
         if worth > 1.0:
             # Of what coordination can save: the cost itself may be near zero where generation earns as much as demand costs.
             frame["saving reached"] = 100 * (1.0 - (frame["cost"] - best) / worth)
+    left_out = result.value("coordination.left_out_nodes")
+    if left_out:
+        frame = frame.dropna()
+        note = f"The mechanism of the run is not among them: its cost is not known with {left_out} left out."
+        return Table("mechanisms", "Cost of operation by mechanism", frame, {"cost": "EUR/a", "above the integrated optimum": "EUR/a"}, note)
     bound = result.value("coordination.bound")
     note = f"Certified lower bound of any mechanism: {number(bound)} EUR/a." if bound is not None else ""
     if "saving reached" in frame:

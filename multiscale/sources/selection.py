@@ -43,8 +43,11 @@ def study_system(
     if problems:
         raise InvalidSystemError(problems)
     chosen = system.at_level("dso") if dsos == "all" else _known(system, "dso", dsos)
-    below = [child for dso in chosen for child in system.children(dso)]
-    system = system.cut([*chosen, *below], name or system.name)
+    kept = {system.top, *chosen, *(child for dso in chosen for child in system.children(dso))}
+    if kept == set(system.nodes.node.values.tolist()):
+        system = system.replace(name=name or system.name)
+    else:
+        system = system.cut(sorted(kept), name or system.name)
     if growth is not None:
         system = grow(system, growth)
     if voltage_setpoint_pu is not None:
@@ -52,10 +55,10 @@ def study_system(
     if platforms == "all":
         return system
     if isinstance(platforms, int):
-        kept = [name for dso in chosen for name in _spread(system.children(dso), platforms)]
+        studied = [name for dso in chosen for name in _spread(system.children(dso), platforms)]
     else:
-        kept = _known(system, "platform", platforms)
-    return system.cut([*chosen, *kept])
+        studied = _known(system, "platform", platforms)
+    return system.cut([*chosen, *studied])
 
 
 def _held_at(system: System, dsos: Sequence[str], voltage_pu: float) -> System:

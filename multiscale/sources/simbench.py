@@ -20,7 +20,7 @@ import xarray as xr
 from multiscale.sources.cache import cached, digest
 from multiscale.sources.generation_costs import CO2_PRICE, priced
 from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, line_frame, transformer_frame, unique_names
-from multiscale.sources.simbench_devices import RENEWABLE_SUFFIX, device_frame, generator_frame, prosumer_category
+from multiscale.sources.simbench_devices import PROSUMERS, RENEWABLE_SUFFIX, device_frame, device_owner, generator_frame, prosumer_category
 from multiscale.system.schema import table
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
@@ -34,7 +34,13 @@ GRID = "grid"
 _log = logging.getLogger(__name__)
 
 
-def simbench_system(code: str, cache: Path | None = None, co2_price: float = CO2_PRICE, costs: pd.DataFrame | None = None) -> System:
+def simbench_system(
+    code: str,
+    cache: Path | None = None,
+    co2_price: float = CO2_PRICE,
+    costs: pd.DataFrame | None = None,
+    prosumers: str = "connection_points",
+) -> System:
     """A SimBench network as a system.
 
     One node for everything above the HV/MV transformers, one DSO per MV network, one platform per LV network; a code with fewer levels
@@ -45,12 +51,16 @@ def simbench_system(code: str, cache: Path | None = None, co2_price: float = CO2
         cache: folder of converted systems; default: environment variable MULTISCALE_CACHE, else the user's cache folder.
         co2_price: for the marginal costs of the wholesale generators [EUR/t].
         costs: table of fuels in place of the one that comes along.
+        prosumers: ``connection_points``: every low-voltage bus with a device is one; ``customers``: every plain load, see ``device_owner``.
 
     Raises:
-        InvalidSystemError: an unknown code (with the close ones).
+        InvalidSystemError: an unknown code (with the close ones), or choice of prosumers.
     """
-    key = f"simbench-{code}-{digest(code, metadata.version('simbench'), metadata.version('pandapower'), *_converter_texts())}"
-    return priced(cached(key, lambda: convert(load_network(code), code), cache), co2_price, costs)
+    if prosumers not in PROSUMERS:
+        raise InvalidSystemError([Problem("system", code, "prosumers", repr(prosumers), "", f"is unknown; choose from {', '.join(PROSUMERS)}")])
+    content = digest(code, prosumers, metadata.version("simbench"), metadata.version("pandapower"), *_converter_texts())
+    key = f"simbench-{code}-{content}"
+    return priced(cached(key, lambda: convert(load_network(code), code, prosumers), cache), co2_price, costs)
 
 
 def _converter_texts() -> list[str]:
@@ -79,7 +89,7 @@ def load_network(code: str) -> Any:
         return simbench.get_simbench_net(code)
 
 
-def convert(net: Any, name: str) -> System:
+def convert(net: Any, name: str, prosumers: str = "connection_points") -> System:
     """A SimBench network (with its profiles) as a system; marginal costs are those of the table that comes along."""
     notes: list[str] = []
     subnet = net.bus["subnet"].astype(str).str.split("_").str[0]
@@ -101,8 +111,11 @@ def convert(net: Any, name: str) -> System:
 
     platforms = set(tree.index[tree["level"] == "platform"])
     on_platform = devices["bus"].map(buses["node"]).isin(platforms)
-    devices["prosumer"] = np.where(on_platform, devices["bus"], "")
-    prosumers = prosumer_category(devices[on_platform])
+    devices["prosumer"] = ""
+    devices.loc[on_platform, "prosumer"] = device_owner(devices[on_platform], prosumers)
+    members = prosumer_category(devices[on_platform])
+    if prosumers == "customers":
+        notes.append(f"every plain load is a prosumer: {len(members)} customers at {members['bus'].nunique()} connection points")
     nodes = _node_columns(tree, name_of)
     profiles = _profiles(net, devices["profile"].unique())
     if len(net.dcline):
@@ -112,7 +125,7 @@ def convert(net: Any, name: str) -> System:
         nodes=table("node", nodes.index, columns_of(nodes)),
         buses=table("bus", buses.index, columns_of(buses)),
         branches=table("branch", branches.index, columns_of(branches)),
-        prosumers=table("prosumer", prosumers.index, {"node": prosumers["bus"].map(buses["node"]).to_numpy(), **columns_of(prosumers)}),
+        prosumers=table("prosumer", members.index, {"node": members["bus"].map(buses["node"]).to_numpy(), **columns_of(members)}),
         devices=table("device", devices.index, columns_of(devices)),
         generators=table("generator", generators.index, columns_of(generators)),
         options=table("option", [], {k: [] for k in ("branch", "added_rating_kva", "cost_eur")}),

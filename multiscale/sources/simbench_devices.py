@@ -13,6 +13,9 @@ RENEWABLE_SUFFIX = " renewable"
 UPSTREAM_MARGIN = 10.0
 """Supply from a grid outside the case is limited to this multiple of the branches at its bus: never what binds."""
 
+PROSUMERS = ("connection_points", "customers")
+"""Who is a prosumer: every low-voltage bus with a device, or every plain load."""
+
 _HEAT_PUMP = ("Air", "Soil")
 _EV = ("HLS", "APLS")
 _GENERATION = {"PV": "pv", "WP": "wind", "BM": "biomass", "Hy": "hydro"}
@@ -103,18 +106,39 @@ def device_frame(net: Any, bus: pd.Series, notes: list[str]) -> pd.DataFrame:
     return both.set_index("device")
 
 
+def device_owner(devices: pd.DataFrame, prosumers: str) -> pd.Series:
+    """Prosumer of every device of the platforms (columns ``bus``, ``kind``, ``p_kw``; index: name); every device has exactly one.
+
+    ``connection_points``: the bus. ``customers``: every plain load is a customer with a contract of its own, named as the load. Heat pumps,
+    vehicles, PV and batteries of a bus are dealt out kind by kind, the largest first, to its customers one after the other, the largest
+    load first, and round again: the largest battery goes where the largest PV is. A bus without a plain load is one customer, named as the bus.
+    """
+    if prosumers == "connection_points":
+        return devices["bus"].copy()
+    ranked = devices.rename_axis("device").reset_index().sort_values(["p_kw", "device"], ascending=[False, True], kind="stable")
+    plain = ranked["kind"] == "load"
+    customers = ranked[plain].groupby("bus")["device"].agg(list)
+    others = ranked[~plain]
+    turn = others.groupby(["bus", "kind"]).cumcount()
+    owner = pd.Series(devices.index.to_numpy(), index=devices.index).where(devices["kind"] == "load")
+    for device, bus, k in zip(others["device"], others["bus"], turn, strict=True):
+        here = customers.get(bus, [bus])
+        owner[device] = here[k % len(here)]
+    return owner
+
+
 def prosumer_category(devices: pd.DataFrame) -> pd.DataFrame:
-    """One prosumer per bus with a device (columns ``bus``, ``category``; index: name of the bus), classed by its largest plain load.
+    """Prosumers of the devices (columns ``bus``, ``category``; index: name of the prosumer), each classed by its largest plain load.
 
     H0* household, G*, BL* and WB* business, L* agriculture; without a plain load by what stands there.
     """
     ranked = devices.assign(plain=devices["kind"] == "load").reset_index()
     ranked = ranked.sort_values(["plain", "p_kw", "device"], ascending=[False, False, True], kind="stable")
-    leading = ranked.groupby("bus", sort=False).first()
-    leading = leading.loc[pd.unique(devices["bus"])]
+    leading = ranked.groupby("prosumer", sort=False).first()
+    leading = leading.loc[pd.unique(devices["prosumer"])]
     category = leading["profile"].str[:1].map(_CATEGORY).where(leading["plain"])
     category = category.where(~leading["profile"].str.startswith(("lv_", "mv_")), np.nan)
-    frame = pd.DataFrame({"bus": leading.index, "category": category.fillna(leading["kind"].map(_BY_KIND)).to_numpy()})
+    frame = pd.DataFrame({"bus": leading["bus"].to_numpy(), "category": category.fillna(leading["kind"].map(_BY_KIND)).to_numpy()})
     return frame.set_index(pd.Index(leading.index, name="prosumer"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -43,6 +44,19 @@ class Fleet:
     node: str
     horizon: Horizon
     data: xr.Dataset
+
+    def __getstate__(self) -> dict[str, object]:
+        """Plain arrays in place of the labelled ones, which take far longer to pack."""
+        variables = {name: (variable.dims, variable.values, dict(variable.attrs)) for name, variable in self.data.variables.items()}
+        return {"node": self.node, "horizon": self.horizon, "variables": variables}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Label them again."""
+        variables = state["variables"]
+        labels = {name: variables[name] for name in ("prosumer", "period")}
+        data = xr.Dataset({name: content for name, content in variables.items() if name not in labels}, coords=labels)
+        for name, value in (("node", state["node"]), ("horizon", state["horizon"]), ("data", data)):
+            object.__setattr__(self, name, value)
 
     @property
     def size(self) -> int:
@@ -112,20 +126,19 @@ class Fleet:
 
 
 def expand_fleet(
-    node: str, prosumers: Mapping[str, np.ndarray], devices: Mapping[str, np.ndarray], profiles: xr.Dataset, horizon: Horizon
+    node: str, prosumers: Mapping[str, np.ndarray], devices: Mapping[str, np.ndarray], p: np.ndarray, q: np.ndarray, horizon: Horizon
 ) -> Fleet:
     """Multiply ratings with profiles and gather them by prosumer.
 
     Args:
         node: the platform.
         prosumers, devices: columns of the tables of those names, in the rows of this platform.
-        profiles: dataset with ``p`` and ``q``, dims (time, profile).
+        p, q: profiles of the devices, relative to their ratings [1], (device, period).
         horizon: periods.
     """
     names = prosumers["prosumer"]
     at = {name: i for i, name in enumerate(names.tolist())}
     owner = np.array([at[name] for name in devices["prosumer"].tolist()], dtype=int)
-    p, q = horizon.sample(profiles, devices["profile"])
     p_kw, e_kwh, kind = devices["p_kw"], devices["e_kwh"], devices["kind"]
     power, reactive = p_kw[:, None] * p, devices["q_kvar"][:, None] * q
     shape = (len(names), horizon.periods)

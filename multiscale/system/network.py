@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -10,6 +11,8 @@ import xarray as xr
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from multiscale.system.schema import table
+
 
 @dataclass(frozen=True)
 class Network:
@@ -17,19 +20,29 @@ class Network:
 
     Attributes:
         node: owner.
-        buses: (bus) table.
-        branches: (branch) table, also those out of service.
+        bus_columns: columns of the table of buses, that of the names among them.
+        branch_columns: the same of the branches, also those out of service.
         root: bus at which the network meets its parent; empty for the top.
     """
 
     node: str
-    buses: xr.Dataset
-    branches: xr.Dataset
+    bus_columns: Mapping[str, np.ndarray]
+    branch_columns: Mapping[str, np.ndarray]
     root: str
 
     def __getstate__(self) -> dict[str, object]:
-        """The tables without what was worked out from them."""
+        """The columns without what was worked out from them."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @cached_property
+    def buses(self) -> xr.Dataset:
+        """The table of buses."""
+        return _labelled("bus", self.bus_columns)
+
+    @cached_property
+    def branches(self) -> xr.Dataset:
+        """The table of branches, also those out of service."""
+        return _labelled("branch", self.branch_columns)
 
     @cached_property
     def active(self) -> xr.Dataset:
@@ -101,3 +114,7 @@ class Network:
                 i = int(parent[i])
             found.append(loop)
         return found
+
+
+def _labelled(component: str, columns: Mapping[str, np.ndarray]) -> xr.Dataset:
+    return table(component, columns[component], {name: values for name, values in columns.items() if name != component})

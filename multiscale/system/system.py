@@ -81,19 +81,20 @@ class System:
         return self._networks[node]
 
     def _network(self, node: str) -> Network:
-        own = self.branches.isel(branch=self._branches_of.get(node, _NONE))
-        ends = pd.unique(np.concatenate([own.from_bus.values, own.to_bus.values, self.buses.bus.values[self._buses_of.get(node, _NONE)]]))
+        mine, buses = self._branches_of.get(node, _NONE), self._columns["bus"]
+        own = {name: values[mine] for name, values in self._columns["branch"].items()}
+        ends = pd.unique(np.concatenate([own["from_bus"], own["to_bus"], buses["bus"][self._buses_of.get(node, _NONE)]]))
         at = self._bus_names.get_indexer(pd.Index(ends))
         if (at < 0).any():
             raise KeyError(f"system {self.name!r}: branches of {node!r} end at unknown buses {ends[at < 0][:5].tolist()}")
-        return Network(node, self.buses.isel(bus=at), own, self.boundary_bus(node))
+        return Network(node, {name: values[at] for name, values in buses.items()}, own, self.boundary_bus(node))
 
     def fleet(self, node: str, horizon: Horizon) -> Fleet:
         """The prosumers of a platform over a horizon, as arrays (prosumer, period)."""
-        prosumers, devices = self._columns
+        prosumers, devices = self._columns["prosumer"], self._columns["device"]
         members, theirs = self._prosumers_of.get(node, _NONE), self._devices_of.get(node, _NONE)
         chosen = {name: values[members] for name, values in prosumers.items()}, {name: values[theirs] for name, values in devices.items()}
-        return expand_fleet(node, *chosen, self.profiles, horizon)
+        return expand_fleet(node, *chosen, *self._courses(theirs, horizon), horizon)
 
     def passive(self, node: str, horizon: Horizon) -> xr.Dataset:
         """What nobody trades, at the buses of a node's network, over a horizon.
@@ -105,16 +106,16 @@ class System:
         network = self.network(node)
         buses = [b for b in network.buses.bus.values.tolist() if b != self.boundary_bus(node) or node == self.top]
         at = {bus: i for i, bus in enumerate(buses)}
-        bus, idle = self._passive_devices
-        devices = self.devices.isel(device=idle[np.isin(bus, buses)])
-        rows = np.array([at[b] for b in devices.bus.values.tolist()], dtype=int)
-        p, q = horizon.sample(self.profiles, devices.profile.values)
+        theirs = np.sort(np.concatenate([_NONE, *(self._passive_devices.get(b, _NONE) for b in buses)]))
+        devices = {name: values[theirs] for name, values in self._columns["device"].items()}
+        rows = np.array([at[b] for b in devices["bus"].tolist()], dtype=int)
+        p, q = self._courses(theirs, horizon)
         out = {}
-        is_load = np.isin(devices.kind.values, LOAD_KINDS)
+        is_load = np.isin(devices["kind"], LOAD_KINDS)
         for name, chosen_kind, values in (
-            ("demand", is_load, devices.p_kw.values[:, None] * p),
-            ("generation", np.isin(devices.kind.values, GENERATION_KINDS), devices.p_kw.values[:, None] * p),
-            ("reactive", is_load, devices.q_kvar.values[:, None] * q),
+            ("demand", is_load, devices["p_kw"][:, None] * p),
+            ("generation", np.isin(devices["kind"], GENERATION_KINDS), devices["p_kw"][:, None] * p),
+            ("reactive", is_load, devices["q_kvar"][:, None] * q),
         ):
             total = np.zeros((len(buses), horizon.periods))
             np.add.at(total, rows[chosen_kind], values[chosen_kind])
@@ -131,10 +132,10 @@ class System:
         return {}
 
     @cached_property
-    def _columns(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Columns of the prosumers and of the devices: taking rows of arrays is cheaper than of labelled tables."""
-        prosumers, devices = ({str(n): v.values for n, v in table.variables.items()} for table in (self.prosumers, self.devices))
-        return prosumers, devices
+    def _columns(self) -> dict[str, dict[str, np.ndarray]]:
+        """Columns of the tables of which every node has its rows: taking rows of arrays is cheaper than of labelled tables."""
+        tables = {"bus": self.buses, "branch": self.branches, "prosumer": self.prosumers, "device": self.devices}
+        return {component: {str(n): v.values for n, v in data.variables.items()} for component, data in tables.items()}
 
     @cached_property
     def _bus_names(self) -> pd.Index:
@@ -160,10 +161,28 @@ class System:
         return {node: owned[at] for node, at in _positions(self.prosumers.node.values[owner[owned]]).items()}
 
     @cached_property
-    def _passive_devices(self) -> tuple[np.ndarray, np.ndarray]:
-        """Buses and positions of the devices without a prosumer; batteries stand idle and are left out."""
+    def _passive_devices(self) -> dict[str, np.ndarray]:
+        """Bus -> positions of its devices without a prosumer; batteries stand idle and are left out."""
         at = np.flatnonzero((self.devices.prosumer.values == "") & (self.devices.kind.values != "battery"))
-        return self.devices.bus.values[at], at
+        return {bus: at[here] for bus, here in _positions(self.devices.bus.values[at]).items()}
+
+    @cached_property
+    def _profile_codes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Number of every device's profile, and the profiles by number."""
+        return pd.factorize(self.devices.profile.values)
+
+    @cached_property
+    def _sampled(self) -> dict[Horizon, tuple[np.ndarray, np.ndarray]]:
+        return {}
+
+    def _courses(self, devices: np.ndarray, horizon: Horizon) -> tuple[np.ndarray, np.ndarray]:
+        """Profiles of the devices at some positions [1], (device, period): sampled once for all nodes, of the last horizon asked for."""
+        codes, names = self._profile_codes
+        if horizon not in self._sampled:
+            self._sampled.clear()
+            self._sampled[horizon] = horizon.sample(self.profiles, names)
+        p, q = self._sampled[horizon]
+        return p[codes[devices]], q[codes[devices]]
 
     # -- making other systems ---------------------------------------------------------------------------------------
     def replace(self, **changes: object) -> System:

@@ -16,6 +16,7 @@ def bus_injections(tree: OperatingTree, outcome: Outcome, dsos: Sequence[str], *
 
     Prosumers draw what they buy less what they sell; passive customers their demand less generation, with what was not served or
     curtailed in a zone taken from its buses in proportion; platform exchange shed or curtailed by the DSO is taken at the platform's busbar.
+    A platform that was left out draws its given exchange at its busbar.
     Without ``relief`` it is what they would draw if the DSO cut nobody off.
     """
     names: list[str] = []
@@ -36,10 +37,15 @@ def bus_injections(tree: OperatingTree, outcome: Outcome, dsos: Sequence[str], *
             put(bus, net[k], passive.reactive.values[k])
         columns, x = own.program.columns, outcome.distribution_x[dso]
         for k, child in enumerate(own.children):
-            program, schedule, fleet = tree.platforms[child], outcome.platform_x[child], tree.fleets[child].data
-            bought, sold = bought_and_sold(program, schedule)
-            for bus, p, q in zip(fleet.bus.values.tolist(), bought - sold, fleet.reactive.values, strict=True):
-                put(bus, p, q)
+            fleet = tree.fleets[child].data
+            if child in outcome.left_out:
+                # What it does inside is not known: it is shown at its busbar.
+                put(tree.system.boundary_bus(child), outcome.exchange[child], fleet.reactive.values.sum(axis=0))
+            else:
+                program, schedule = tree.platforms[child], outcome.platform_x[child]
+                bought, sold = bought_and_sold(program, schedule)
+                for bus, p, q in zip(fleet.bus.values.tolist(), bought - sold, fleet.reactive.values, strict=True):
+                    put(bus, p, q)
             if relief:
                 cut_off = columns.array("shed", x).values[k] - columns.array("spilled", x).values[k]
                 put(tree.system.boundary_bus(child), -cut_off, nothing)

@@ -1,6 +1,7 @@
 """SimBench's whole four-level tree negotiated at prosumer resolution: 1 TSO, 28 DSOs, 412 platforms with their networks, one day.
 
     python -m tests.benchmarks.whole_tree --workers 2                        24 hours, as the data are (scenario 2)
+    python -m tests.benchmarks.whole_tree --workers 2 --customers            every plain load a prosumer: 32,511 of them
     python -m tests.benchmarks.whole_tree --workers 2 --grown                with many more heat pumps, vehicles, PV and batteries
     python -m tests.benchmarks.whole_tree --workers 2 --step 0.25 --gap 5e-3 quarter-hours below, hours above
     python -m tests.benchmarks.whole_tree --compare                          one worker, then two; the ratio of both
@@ -114,6 +115,7 @@ def main() -> None:
     parser.add_argument("--gap", type=float, default=1e-3)
     parser.add_argument("--method", default="hybrid")
     parser.add_argument("--grown", action="store_true")
+    parser.add_argument("--customers", action="store_true", help="every plain load a prosumer, in place of every connection point")
     parser.add_argument("--dsos", nargs="*", default=None)
     parser.add_argument("--negotiate-only", action="store_true", help="leave out the schedules of all prosumers")
     parser.add_argument("--checkpoint", type=Path, default=None)
@@ -130,7 +132,8 @@ def main() -> None:
 
     with SerialEngine() if given.workers == 0 else DaskEngine(given.workers, given.address) as engine:
         meter.stage("start the scheduler")
-        system = study_system("simbench", code=CODE, growth=GROWN if given.grown else None, dsos=given.dsos or "all")
+        prosumers = "customers" if given.customers else "connection_points"
+        system = study_system("simbench", code=CODE, growth=GROWN if given.grown else None, dsos=given.dsos or "all", prosumers=prosumers)
         meter.stage("read and check the system")
         tree = tree_of(system, Economics(), one_day(given.date, given.step), aggregated=False)
         if given.step < 1.0:

@@ -36,15 +36,15 @@ def test_any_other_content_has_another_key(source):
     data = source.data
     louder = data.fleet.data.copy(deep=True)
     louder["demand"].values[3, 7] = np.nextafter(louder["demand"].values[3, 7], np.inf)
-    branches = data.network.branches.copy(deep=True)
-    branches["rating_kva"].values[0] += 1e-9
+    branches = dict(data.network.branch_columns)
+    branches["rating_kva"] = branches["rating_kva"] + np.eye(1, len(branches["rating_kva"]))[0] * 1e-9
     others = [
         dataclasses.replace(source, network_charge=0.051),
         *(
             dataclasses.replace(source, data=dataclasses.replace(data, **change))
             for change in (
                 {"fleet": dataclasses.replace(data.fleet, data=louder)},
-                {"network": dataclasses.replace(data.network, branches=branches)},
+                {"network": dataclasses.replace(data.network, branch_columns=branches)},
                 {"network": None},
                 {"economics": dataclasses.replace(data.economics, levy=data.economics.levy + 1e-12)},
                 {"limits": LoadingLimits.full()},

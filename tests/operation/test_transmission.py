@@ -151,6 +151,23 @@ def test_learned_limits_change_nothing_but_the_way(system, winter, economics, tr
     np.testing.assert_allclose(one.price, two.price, rtol=1e-9)
 
 
+def test_other_limits_learned_after_own_work_are_kept(system, winter, economics):
+    """As many limits as before, but of another line: programs made for the old ones must not be taken for those of the new."""
+    elsewhere = changed(system, "branches", "rating_kva", {"line D-E": 1e6, "line A-B": 5e3})
+    pushed = np.zeros((3, winter.periods))
+    pushed[0] = 15e3
+    own, other, fresh = (Transmission(s, winter, economics) for s in (system, elsewhere, system))
+    for _ in range(2):  # the second time every period has its program with the limit
+        own.dispatch(drawn(own))
+    other.dispatch(pushed)
+    names = [t.model.branches[t._monitored].tolist() for t in (own, other)]
+    assert names == [["line D-E"], ["line A-B"]]
+    own.learn(other)
+    dispatch = own.dispatch(pushed)
+    assert (np.abs(dispatch.flow) <= own.model.limit[:, None] * (1 + 1e-6)).all()
+    np.testing.assert_allclose(dispatch.cost, fresh.dispatch(pushed).cost, rtol=1e-9)
+
+
 def test_a_branch_without_reactance_is_named(system):
     short = changed(system, "branches", "x_ohm", {"line A-E": 0.0})
     with pytest.raises(ValueError, match="branch 'line A-E': reactance 0 ohm"):

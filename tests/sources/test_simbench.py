@@ -224,3 +224,7 @@ def test_four_level_case_is_the_whole_tree(tmp_path):
     assert validate(converted) == []
     assert built <= 60
     assert loaded <= 1
+    customers = simbench_system(code, cache=tmp_path, prosumers="customers")
+    plain = (converted.devices.kind.values == "load") & (converted.devices.prosumer.values != "")
+    assert customers.prosumers.sizes["prosumer"] == plain.sum() == 32511
+    assert validate(customers) == []
