@@ -4,6 +4,7 @@
     python -m tests.benchmarks.whole_tree --workers 2 --customers            every plain load a prosumer: 32,511 of them
     python -m tests.benchmarks.whole_tree --workers 2 --grown                with many more heat pumps, vehicles, PV and batteries
     python -m tests.benchmarks.whole_tree --workers 2 --step 0.25 --gap 5e-3 quarter-hours below, hours above
+    python -m tests.benchmarks.whole_tree --workers 2 --forecast-error 0.1   and who covers the errors of all forecasts
     python -m tests.benchmarks.whole_tree --compare                          one worker, then two; the ratio of both
 
 Reading the cached system, the imports of all processes and the start of the workers count. What the first thread of the driver computes is
@@ -27,8 +28,10 @@ import psutil
 from multiscale.compare_mechanisms.enlarged import CODE, one_day, tree_of
 from multiscale.coordination.checkpoint import keep, take_up
 from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.forecast import ErrorModel
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
 from multiscale.coordination.negotiation_state import Options
+from multiscale.coordination.uncertainty import forecast_errors
 from multiscale.operation import Transmission
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, Growth
@@ -117,6 +120,7 @@ def main() -> None:
     parser.add_argument("--grown", action="store_true")
     parser.add_argument("--customers", action="store_true", help="every plain load a prosumer, in place of every connection point")
     parser.add_argument("--dsos", nargs="*", default=None)
+    parser.add_argument("--forecast-error", type=float, default=0.0, help="standard deviation of relative errors whose cover is negotiated too")
     parser.add_argument("--negotiate-only", action="store_true", help="leave out the schedules of all prosumers")
     parser.add_argument("--checkpoint", type=Path, default=None)
     parser.add_argument("--compare", action="store_true", help="one worker, then two")
@@ -135,14 +139,15 @@ def main() -> None:
         prosumers = "customers" if given.customers else "connection_points"
         system = study_system("simbench", code=CODE, growth=GROWN if given.grown else None, dsos=given.dsos or "all", prosumers=prosumers)
         meter.stage("read and check the system")
-        tree = tree_of(system, Economics(), one_day(given.date, given.step), aggregated=False)
+        tree = tree_of(system, Economics(), one_day(given.date, given.step), aggregated=False, reach=2.0 * given.forecast_error)
         if given.step < 1.0:
             hours = one_day(given.date)
             tree = dataclasses.replace(tree, transmission=Transmission(system.restricted(hours), hours, tree.economics))
         people = sum(f.size for f in tree.fleets.values())
         meter.stage("fleets, networks, DSOs")
         say(f"{len(tree.distribution)} DSOs, {len(tree.platforms)} platforms, {people:,} prosumers, {tree.horizon.periods} periods")
-        negotiated = negotiation_of(tree, engine, Options(method=given.method, gap=given.gap))
+        errors = forecast_errors(tree, ErrorModel(given.forecast_error)) if given.forecast_error > 0 else None
+        negotiated = negotiation_of(tree, engine, Options(method=given.method, gap=given.gap), errors=errors)
         if given.checkpoint is not None and given.checkpoint.exists():
             take_up(negotiated, given.checkpoint)
         meter.stage("first prices of the TSO")
