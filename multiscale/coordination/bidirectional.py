@@ -38,6 +38,25 @@ _FAR_LEVEL = 0.9
 """Where between bound and cost the second level lies that is asked where answers may be late [1]."""
 
 
+def first_prices(price: np.ndarray, goods: int = 1) -> np.ndarray:
+    """Price lists to begin with [EUR/kWh], (list, child, entry): nodal prices at the expected exchange, and where those are of scarcity, milder ones.
+
+    What children are expected to draw before they know any price may be more than there is. At the price of that all of them flee those hours,
+    then others, and rounds pass. So the same prices cut off at five and at two times their median, and the mean of the latter, are asked in the
+    same message.
+    """
+    energy = np.split(price, goods, axis=1)[0]
+    usual = float(np.median(np.abs(energy)))
+    lists = [price]
+    for most in (5.0 * usual, 2.0 * usual):
+        if energy.max(initial=0.0) > most:
+            lists.append(np.concatenate([np.minimum(energy, most), price[:, energy.shape[1] :]], axis=1))
+    if len(lists) > 1:
+        flat = np.broadcast_to(lists[-1][:, : energy.shape[1]].mean(axis=1, keepdims=True), energy.shape)
+        lists.append(np.concatenate([flat, price[:, energy.shape[1] :]], axis=1))
+    return np.array(lists)
+
+
 class Negotiation:
     """One parent with its children.
 
@@ -45,14 +64,15 @@ class Negotiation:
         parent: master program.
         expected: exchange the parent expects of each child [kW], (child, period): first prices, and what a child that says nothing gets.
         options: how.
-        first: price lists to ask in the first round beside the nodal prices at the expected exchange, (list, child, period).
+        first: price lists to ask in the first round beside the nodal prices at the expected exchange, (list, child, period); default: see
+            ``first_prices``.
     """
 
     def __init__(self, parent: Parent, expected: np.ndarray, options: Options, first: np.ndarray | None = None) -> None:
         self.parent, self.expected, self.options = parent, np.asarray(expected, dtype=float), options
         self.state = NegotiationState()
         price = parent.price_of(self.expected)
-        self.state.prices = price[None] if first is None else np.concatenate([price[None], first])
+        self.state.prices = first_prices(price, parent.goods) if first is None else np.concatenate([price[None], first])
         self.state.centre = price
         for child in parent.names:
             self.state.known[child], self.state.silent[child] = [], 0
@@ -91,7 +111,7 @@ class Negotiation:
         state.bound, state.cost, state.plan, state.beside, state.point = -np.inf, np.inf, None, None, None
         offered = all(parent.costs[c] for c in parent.names)
         price = parent.best_mix().price if offered else parent.price_of(self.expected)
-        state.prices, state.centre = price[None], price
+        state.prices, state.centre = price[None] if offered else first_prices(price, parent.goods), price
         if self.options.method in ("admm", "hybrid"):
             state.beside = price
         if not self._active:

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from multiscale.coordination.bidirectional import Negotiation
+from multiscale.coordination.bidirectional import Negotiation, first_prices
 from multiscale.coordination.channel import Channel
 from multiscale.coordination.child import ProgramChild
 from multiscale.coordination.children import LocalChildren, Refusal
@@ -213,12 +213,26 @@ def test_a_second_day_starts_from_the_prices_of_the_first(cases):
     assert warm.history[-1].round <= cold.history[-1].round
 
 
+def test_prices_of_scarcity_are_asked_with_milder_ones_in_the_first_message():
+    calm = np.array([[0.03, 0.04, 0.05, 0.04]])
+    assert (first_prices(calm) == calm[None]).all()
+    scarce = np.array([[0.04, 0.04, 0.04, 3.0]])
+    told = first_prices(scarce)
+    assert np.allclose(told[:, 0], [[0.04, 0.04, 0.04, 3.0], [0.04, 0.04, 0.04, 0.2], [0.04, 0.04, 0.04, 0.08], [0.05] * 4])
+    # Prices of handing uncertainty over stay as they are.
+    both = first_prices(np.concatenate([scarce, 0.01 * scarce], axis=1), goods=2)
+    assert np.allclose(both[:, :, :4], told)
+    assert np.allclose(both[:, :, 4:], 0.01 * scarce)
+
+
 def test_traffic_counts_what_is_told(cases):
     case, _ = cases("easy", 4)
-    traffic = negotiation(case, method="level", gap=1e-9, rounds=2).run(local(case)).traffic
+    run = negotiation(case, method="level", gap=1e-9, rounds=2)
+    asked = [len(run.state.prices), 1]
+    traffic = run.run(local(case)).traffic
     assert traffic.messages == 2 * 4 * 2
-    # Down a price of 24 periods and a number, up a number, a value, a cost and a profile.
-    assert traffic.bytes == 8 * 2 * 4 * (25 + 27)
+    # Down a number and prices of 24 periods, up a number, and for every price a value, a cost and a profile.
+    assert traffic.bytes == 8 * 4 * sum(1 + 24 * k + 1 + 26 * k for k in asked)
     assert traffic.fields == {"down: number", "down: price", "up: number", "up: least_cost", "up: own_cost", "up: exchange"}
 
 
