@@ -2,36 +2,47 @@
 
 A price published once cannot follow: where the forecast is too low and a line becomes full, nothing holds the platforms back, and what
 the network cannot carry is cut off at the value of lost load, a hundred times what moving it would have cost. What does not depend on the
-forecast are the ratings. So the parent shares them out (``sharing``): with all net loads ``coverage`` standard deviations above the forecast it
-dispatches once and widens every platform's limit from its exchange there, first towards the plan of the forecast, then towards the most it
-can ever draw; and the same below the forecast for what is fed in. Where no line is near its rating there is no limit.
+forecast are the ratings. So the parent shares them out (``sharing``): with all net loads ``coverage`` standard deviations above the
+forecast it dispatches once and widens every platform's limit from its exchange there, first towards the plan of the forecast, then towards
+the most it can ever draw; and the same below the forecast for what is fed in. Where no line is near its rating there is no limit.
 
-**Limits that follow what the platform sees.** Most of a forecast's error is common to all nodes, so a platform whose own demand turns out lower than was forecast
-knows that the others' is lower too, probably. With z the coverage, rho = ``ErrorModel.common`` the correlation of two nodes' errors, and an own error e (forecast /
-actual = 1 + size e), the passive net load is guarded against down to
+**Limits that follow what the platform sees.** Most of a forecast's error is common to all nodes, so a platform whose own demand turns out
+lower than was forecast knows that the others' is lower too, probably. With z the coverage, rho = ``ErrorModel.common`` the correlation of
+two nodes' errors and e the own error (forecast / actual = 1 + size e), the passive net load is guarded against down to the error
 
-    g(e) = max(rho e - z sqrt(1 - rho^2), -z)            the error of the DSO's own net load that is exceeded with probability Phi(z), given e
+    g(e) = max(rho e - z sqrt(1 - rho^2), -z)              the first of which, given e, it stays above with probability Phi(z)
 
-and the limit at own demand d = forecast / (1 + size e) is
+and the limit at own demand forecast / (1 + size e) is
 
-    limit(d) = most + room clip((e - begins) / (z - begins), 0, 1)
+    max(most + room clip((e - begins) / (z - begins), 0, 1), 0)
 
-``most`` is shared out at passive net load -z, ``room`` beyond it at g(z); ``begins`` is where the network carries ``most`` without cutting anybody off. So is the limit of
-feed-in by the platform's own photovoltaics. Proven and tested: if platforms see the same e and the passive net load's error is not below g(e), nobody is cut off
-by the DSO whatever they do within their limits, as far as the passive net load alone can be served (actual = forecast / (1 + size g) is convex in e, limits are linear
-in it). If they see different e, any weighted mean of what they see predicts the passive net load at least as well as one of them (variance 1 - rho^2 or less), so on
-the straight part of the rule the guard holds for every line with the same probability; at the kink it is not proven, only measured. A platform's limits are never below
-``most``, which leaves it all it needs as long as its own net load stays within the coverage.
+``most`` is shared out at passive net load -z, ``room`` beyond it at g(z); ``begins`` is where the network carries ``most`` with nobody cut
+off. So is the limit of feed-in by the platform's own photovoltaics.
 
-**Prices.** Limits hold the network, so the price need not: congestion is priced at what limits do not hold, net loads beyond the coverage, at their expected cost:
+Proven, and tested: if platforms see the same e >= ``begins``, no limit is cut at zero and the passive net load's error is not below g(e), the
+DSO cuts nobody off whatever they do within their limits (actual = forecast / (1 + size g) is convex in e, limits are linear in it). If
+they see different e, any weighted mean of these predicts the passive net load at least as well as one of them (error variance 1 - rho^2
+at most), so on the straight part of the rule the guard holds for every line with the same probability.
 
-    price = lambda_dso + clip(lambda_c - lambda_dso, -most, most),      most = value of lost load * P(error > coverage)
+Not proven, only measured: the kink (the mean of a kinked rule is above the rule of the mean); net loads so high that they could not be
+served anyway; and hours in which the worst dispatch lets some platforms feed in for the others, for nobody is made to.
 
-with half a small gap above for import and below for export, beside the plan of the forecast and a small price on leaving it: these break ties between equally cheap
-schedules, which make platforms herd. Under certainty all is ``profile``: nodal prices, no gap, the plan as limit where a line is full.
+A platform's limits are never below ``most``, which leaves it all it needs as long as its own net load stays within the coverage.
 
-Sources: limits shared out beforehand (dynamic operating envelopes): Petrou et al., IEEE Trans. Smart Grid 12 (2021) 4999-5011; decisions that are affine in what is
-observed later: Ben-Tal, Goryashko, Guslitzer and Nemirovski, Math. Program. 99 (2004) 351-376.
+**Prices.** Limits hold the network, so the price need not: congestion is priced at what limits do not hold, net loads beyond the coverage,
+at their expected cost,
+
+    price = lambda_dso + clip(lambda_c - lambda_dso, -beyond, beyond),        beyond = value of lost load * P(error > coverage)
+
+with half a small gap above for import and below for export, beside the plan of the forecast and a small price on leaving it: these break
+ties between equally cheap schedules, which make platforms herd. Under certainty all is ``profile``: nodal prices, no gap, the plan as limit
+where a line is full.
+
+The coverage follows from the newsvendor's rule: holding a kWh back costs some 5 ct (wear, losses, fees), cutting it off the value of lost load of
+5 EUR; so as much is held back as leaves one case in a hundred, z = 2.33.
+
+Sources: limits shared out beforehand (dynamic operating envelopes): Petrou et al., IEEE Trans. Smart Grid 12 (2021) 4999-5011; decisions
+affine in what is observed later: Ben-Tal, Goryashko, Guslitzer and Nemirovski, Math. Program. 99 (2004) 351-376.
 """
 
 from __future__ import annotations
@@ -131,17 +142,17 @@ class _Side:
         rooms: dict[str, Room] = {}
         fed = [d for d, own in forecast.distribution.items() if own.children]
         base = {d: self._widened(NetworkRoom(worst, d), d, self._asked(worst, dispatched, d)) for d in fed}
-        begins = self._begins(base, {d: NetworkRoom(best, d) for d in fed})
+        limited = {d: np.abs(self._farthest(d) - base[d]) > ROUNDING_KW for d in fed}
+        limited_somewhere = {d: base[d] for d in fed if limited[d].any()}
+        begins = self._begins(limited_somewhere, {d: NetworkRoom(best, d) for d in limited_somewhere})
         for dso in fed:
-            farthest = self._farthest(dso)
-            wider = self._widened(NetworkRoom(best, dso), dso, base[dso])
+            wider = self._widened(NetworkRoom(best, dso), dso, base[dso]) if dso in begins else base[dso]
+            error = begins.get(dso, self.top)
             for k, c in enumerate(forecast.distribution[dso].children):
-                unlimited = np.abs(farthest[k] - base[dso][k]) <= ROUNDING_KW
-                limit, end = (sign * y[k] for y in (base[dso], wider))
-                limits[c] = np.where(unlimited, BEYOND, limit)
+                limits[c] = np.where(limited[dso][k], sign * base[dso][k], BEYOND)
+                opens = limited[dso][k] & (error < self.top)
                 own = own_measures(forecast.fleets[c])[0 if sign > 0 else 1]
-                opens = ~unlimited & (begins[dso] < self.top)
-                rooms[c] = Room(np.where(opens, end - limit, 0.0), own * guard.actual(begins[dso]), own * guard.actual(self.top))
+                rooms[c] = Room(np.where(opens, sign * (wider - base[dso])[k], 0.0), own * guard.actual(error), own * guard.actual(self.top))
         return limits, rooms
 
     def _tree(self, passive: np.ndarray) -> OperatingTree:
@@ -178,15 +189,16 @@ class _Side:
         return room.widened(nearer, outer(nearer, self._farthest(dso)))
 
     def _begins(self, base: Mapping[str, np.ndarray], best: Mapping[str, NetworkRoom]) -> dict[str, np.ndarray]:
-        """Own error from which on the network carries the limits ``base`` with nobody cut off [1], (period,), by DSO; at the top where it never does."""
-        left = {d: room.relief(base[d]) > SERVED_KW for d, room in best.items()}
-        low = {d: np.where(no, self.top, self.guard.kink) for d, no in left.items()}
+        """Own error from which on the network carries ``base`` with nobody cut off [1], (period,), by DSO; the top where it never does."""
+        never = {d: room.relief(base[d]) > SERVED_KW for d, room in best.items()}
+        kink = np.full_like(self.top, self.guard.kink)
+        low = {d: np.where(no, self.top, kink) for d, no in never.items()}
         high = {d: self.top.copy() for d in base}
-        at_once = self._tree(self.guard.passive(np.full_like(self.top, self.guard.kink)))
-        for d in base:
-            high[d] = np.where(~left[d] & (NetworkRoom(at_once, d).relief(base[d]) <= SERVED_KW), low[d], high[d])
+        if base:
+            at_kink = self._tree(self.guard.passive(kink))
+            high = {d: np.where(NetworkRoom(at_kink, d).relief(base[d]) <= SERVED_KW, low[d], high[d]) for d in base}
         for _ in range(HALVINGS):
-            if all((high[d] - low[d] <= 0.0).all() for d in base):
+            if all((high[d] <= low[d]).all() for d in base):
                 break
             for d in base:
                 middle = (low[d] + high[d]) / 2.0

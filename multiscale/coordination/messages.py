@@ -9,13 +9,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Room:
-    """By how much a limit grows when what a child measures of itself turns out low: nothing from ``begins`` upwards, all of it from ``ends`` down.
+    """By how much a limit grows when what a child measures of itself turns out low.
 
         room_t clip((begins_t / own_t - 1) / (begins_t / ends_t - 1), 0, 1)
 
     Attributes:
         room: all of it [kW], (period,).
-        begins, ends: own demand (of a limit of import) or own photovoltaics (of export) [kW], (period,); ``ends`` is below ``begins`` where there is room.
+        begins, ends: own demand (for imports) or photovoltaics (for exports) [kW], (period,), below which there is some room, and all of it.
     """
 
     room: np.ndarray
@@ -63,7 +63,7 @@ class Signal:
             )
 
     def seen(self, demand: np.ndarray, generation: np.ndarray) -> Signal:
-        """What the signal says to a child with that inflexible demand and photovoltaics of its own [kW], (period,): limits with the room they leave."""
+        """What the signal says to a child with so much inflexible demand and photovoltaics of its own [kW], (period,): limits with their room."""
         most = self.import_limit if self.import_room is None else np.maximum(self.import_limit + self.import_room.at(demand), 0.0)
         least = self.export_limit if self.export_room is None else np.maximum(self.export_limit + self.export_room.at(generation), 0.0)
         return replace(self, import_limit=most, export_limit=least, import_room=None, export_room=None)

@@ -17,7 +17,7 @@ from multiscale.programs import CompiledProgram, ProgramSolution
 
 
 def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal], answers: Mapping[str, Answer], bound: float) -> Outcome:
-    """Operate the networks with the platforms' answers given, and count every cost; the outcome carries the signals as each platform has seen them."""
+    """Operate the networks with the platforms' answers given, and count every cost; signals are kept as each platform has seen them."""
     periods = tree.horizon.periods
     traffic = Traffic()
     cost = 0.0

@@ -1,12 +1,12 @@
 """The room of a network shared out among the platforms it feeds.
 
-From exchanges ``y`` the platforms' limits are widened together towards targets ``z``, each by the same share of its own way, until a line is full or a
-voltage is at its limit; who is behind that line stops there, the others go on:
+From exchanges ``y`` the platforms' limits are widened together towards targets ``z``, each by the same share of its own way, until a line
+is full or a voltage at its limit; who is behind that line stops there, the others go on:
 
     max sum_t s_t    s.t.  the DSO's network at exchanges  y_ct + s_t (z_ct - y_ct) for all c that are not held up,   0 <= s_t <= 1
 
-with no more customers cut off or curtailed than at ``y``: in the program each kW of that costs more than all shares can gain. On a radial network flows
-and voltage drops grow with every exchange, so whatever the platforms do below their limits, the network carries it.
+with no more customers cut off or curtailed than at ``y``: in the program each kW of that costs more than all shares can gain. On a radial
+network flows and voltage drops grow with every exchange, so whatever the platforms do below their limits, the network carries it.
 
 Source of the rule (max-min fair shares by progressive filling): Bertsekas and Gallager, Data Networks, 2nd ed. (1992), sec. 6.5.2.
 """
