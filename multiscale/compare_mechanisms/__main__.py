@@ -31,11 +31,14 @@ from multiscale.coordination.pricing import SIGNALS
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one comparison, print its tables, and write them with their figure."""
-    given = _parser().parse_intermixed_args(arguments)
+    parser = _parser()
+    given = parser.parse_intermixed_args(arguments)
     config = load_config([*given.overrides, "engine=serial"])
     error = ErrorModel(max(given.errors), seed=0)
     dates = [pd.Timestamp(d) for d in given.dates]
-    seeds = range(given.first_seed, given.first_seed + given.seeds)
+    if len(given.seeds) not in (1, len(given.errors)):
+        parser.error(f"--seeds has {len(given.seeds)} numbers for {len(given.errors)} errors; give one for all, or one for each")
+    draws = given.seeds * len(given.errors) if len(given.seeds) == 1 else given.seeds
     tables: dict[str, pd.DataFrame] = {}
     shown: dict[str, pd.DataFrame] = {}
     if given.what == "simulation":
@@ -44,14 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif given.what == "uncertainty":
         tables["uncertainty"] = uncertainty_table(prepared_case(config, dates)[0], error, [0.0, 0.25, 0.5, 0.7, 0.9, 1.0])
     elif given.what == "signals":
+        seeds = [range(given.first_seed, given.first_seed + n) for n in draws]
         tables["signals"] = signals_table(prepared_case(config, dates), given.errors, seeds, given.signals)
         shown["signals"] = summarised(tables["signals"])
     else:
         tables["rounds"] = rounds_table("hard", given.dsos)
         shown["rounds"] = tables["rounds"].pivot(index="DSOs", columns="round", values="gap").reset_index()
-        tables["curves"] = curves_table(prepared_case(config, dates), given.errors, given.seeds, given.history)
-        keys = ["mechanism", "forecast error"]
-        shown["curves"] = tables["curves"].drop(columns="seed").groupby(keys, sort=False).mean().reset_index()
+        tables["curves"] = curves_table(prepared_case(config, dates), given.errors, draws, given.history)
+        by = tables["curves"].groupby(["mechanism", "forecast error"], sort=False)
+        value = by["value reached"].agg(["mean", "min", "max", "count"]).set_axis(["value reached", "worst", "best", "draws"], axis=1)
+        shown["curves"] = value.join(by[["messages a day", "bytes a day"]].mean()).reset_index()
     given.output.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         table.to_csv(given.output / f"{name}.csv", index=False)
@@ -66,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m multiscale.compare_mechanisms", description=__doc__, formatter_class=layout)
     parser.add_argument("what", choices=("signals", "curves", "simulation", "uncertainty"))
     parser.add_argument("--errors", type=float, nargs="+", default=[0.0, 0.1], help="standard deviations of relative forecast errors")
-    parser.add_argument("--seeds", type=int, default=3, help="draws of the errors")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[3], help="draws of the errors: one number for all, or one for each")
     parser.add_argument("--first-seed", type=int, default=0, help="of the draws, in the comparison of signals")
     parser.add_argument("--signals", nargs="+", default=[], choices=SIGNALS, help="of the comparison of signals; default: all")
     parser.add_argument("--dsos", type=int, nargs="+", default=[1, 2, 4, 8, 16, 28], help="numbers of distribution systems, of the curves")

@@ -62,10 +62,11 @@ def _rounds(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _errors(axes: Axes, table: pd.DataFrame) -> None:
-    """Value by forecast error, mean of the draws."""
+    """Value by forecast error, mean and spread of the draws."""
     for (name, part), mark in zip(table[table["mechanism"] != "flat"].groupby("mechanism", sort=False), MARKS, strict=False):
-        mean = part.groupby("forecast error")["value reached"].mean()
-        axes.plot(100 * mean.index, 100 * mean, marker=mark, markersize=5, label=name)
+        by = 100 * part.groupby("forecast error")["value reached"].agg(["mean", "min", "max"])
+        apart = [by["mean"] - by["min"], by["max"] - by["mean"]]
+        axes.errorbar(100 * by.index, by["mean"], yerr=apart, marker=mark, markersize=5, capsize=3, label=name)
     axes.set(xlabel="forecast error [%]", ylabel="value of coordination reached [%]", title="value by forecast error")
 
 
