@@ -1,9 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
+from multiscale.coordination.answer import own_measures
 from multiscale.coordination.conflicts import conflicts
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.answer import own_measures
 from multiscale.coordination.envelope import Guard, envelope
 from multiscale.coordination.forecast import ErrorModel, day_errors, scaled_fleet, scaled_tree
 from multiscale.coordination.prepared import operate_signals
@@ -118,7 +120,7 @@ def test_limits_grow_as_the_own_demand_turns_out_lower(wide):
         opened = [shared.import_room[p].at(factor * demand) for factor in (1 / (1 - REACH), 1.0, 1 / (1 + REACH), 0.5)]
         np.testing.assert_array_equal(opened[0], 0.0)
         assert opened[1].max() > 1.0
-        for less, more in zip(opened, opened[1:], strict=False):
+        for less, more in pairwise(opened):
             assert (more >= less).all()
         np.testing.assert_allclose(opened[2], shared.import_room[p].room, rtol=1e-9)
 
