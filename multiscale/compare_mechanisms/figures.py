@@ -27,6 +27,13 @@ def draw(tables: dict[str, pd.DataFrame], what: str, path: Path) -> None:
         table = tables["simulation"]
         axes[0].barh(table["mechanism"], table["cost [EUR]"] - table["bound [EUR]"])
         axes[0].set(xlabel="cost above the bound [EUR]")
+    if what == "prediction":
+        table = tables["prediction"]
+        for (name, part), mark in zip(table.groupby("model", sort=False), MARKS, strict=False):
+            total = part.groupby("past days")[["cost", "bound"]].sum()
+            axes[0].plot(total.index, total["cost"] - total["bound"], marker=mark, label=name)
+        axes[0].set(xlabel="past days learned from", ylabel="cost of all days above the bound [EUR]")
+        axes[0].legend()
     if what == "uncertainty":
         table = tables["uncertainty"]
         axes[0].plot(table["correlation"], table["by agreement [EUR]"], marker="o", label="by agreement")
