@@ -3,6 +3,7 @@
     signals       what to publish: share of the value of coordination reached by every signal in every draw of the forecast error
     curves        gap x rounds x number of DSOs of the negotiation; value x messages x forecast error of every mechanism, played forward
     simulation    consecutive days played forward: imbalance, AC violations, welfare of every stakeholder, by mechanism
+    prediction    value of prediction over fresh days, drawn like the past ones platforms learned from, by model and number of past days
     uncertainty   cost of covering forecast errors by agreement, against every level hedging alone, by correlation
 
 Overrides are those of ``multiscale run``, e.g. ``study=tiny``. Every table is written as CSV, with a figure beside it, into ``--output``.
@@ -24,6 +25,7 @@ from multiscale.compare_mechanisms.many_dsos import rounds_table
 from multiscale.compare_mechanisms.signals import signals_table, summarised
 from multiscale.compare_mechanisms.simulation import simulation_table
 from multiscale.compare_mechanisms.uncertainty import COVERAGE, uncertainty_table
+from multiscale.compare_mechanisms.unseen_days import reached, unseen_days_table
 from multiscale.config import load_config
 from multiscale.coordination.forecast import ErrorModel
 from multiscale.coordination.pricing import SIGNALS
@@ -34,27 +36,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     every = list(sys.argv[1:] if arguments is None else arguments)
     # Overrides may stand anywhere, also after an option that takes several values.
     overrides = [a for a in every if "=" in a and not a.startswith("--")]
-    given = _parser().parse_args([a for a in every if a not in overrides])
+    parser = _parser()
+    given = parser.parse_args([a for a in every if a not in overrides])
     config = load_config([*overrides, "engine=serial"])
     error = ErrorModel(max(given.errors), seed=0)
     dates = [pd.Timestamp(d) for d in given.dates]
-    seeds = range(given.first_seed, given.first_seed + given.seeds)
+    if len(given.seeds) not in (1, len(given.errors)):
+        parser.error(f"--seeds has {len(given.seeds)} numbers for {len(given.errors)} errors; give one for all, or one for each")
+    draws = given.seeds * len(given.errors) if len(given.seeds) == 1 else given.seeds
     tables: dict[str, pd.DataFrame] = {}
     shown: dict[str, pd.DataFrame] = {}
     if given.what == "simulation":
         days = prepared_case(config, dates or list(pd.date_range(given.first_day, periods=given.days)))
-        tables["simulation"] = simulation_table(days, error, given.history)
+        tables["simulation"] = simulation_table(days, error, given.history[0])
     elif given.what == "uncertainty":
         tables["uncertainty"] = uncertainty_table(prepared_case(config, dates, COVERAGE * error.size)[0], error, [0.0, 0.5, 0.7, 1.0])
+    elif given.what == "prediction":
+        tables["prediction"] = unseen_days_table(prepared_case(config, dates)[0], given.history, given.days)
+        shown["prediction"] = reached(tables["prediction"])
     elif given.what == "signals":
+        seeds = [range(given.first_seed, given.first_seed + n) for n in draws]
         tables["signals"] = signals_table(prepared_case(config, dates), given.errors, seeds, given.signals)
         shown["signals"] = summarised(tables["signals"])
     else:
         tables["rounds"] = rounds_table("hard", given.dsos)
         shown["rounds"] = tables["rounds"].pivot(index="DSOs", columns="round", values="gap").reset_index()
-        tables["curves"] = curves_table(prepared_case(config, dates), given.errors, given.seeds, given.history)
-        keys = ["mechanism", "forecast error"]
-        shown["curves"] = tables["curves"].drop(columns="seed").groupby(keys, sort=False).mean().reset_index()
+        tables["curves"] = curves_table(prepared_case(config, dates), given.errors, draws, given.history[0])
+        by = tables["curves"].groupby(["mechanism", "forecast error"], sort=False)
+        value = by["value reached"].agg(["mean", "min", "max", "count"]).set_axis(["value reached", "worst", "best", "draws"], axis=1)
+        shown["curves"] = value.join(by[["messages a day", "bytes a day"]].mean()).reset_index()
     given.output.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         table.to_csv(given.output / f"{name}.csv", index=False)
@@ -66,18 +76,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     layout, name = argparse.RawTextHelpFormatter, "python -m multiscale.compare_mechanisms"
-    usage = "%(prog)s {signals,curves,simulation,uncertainty} [options] [overrides]"
+    usage = "%(prog)s {signals,curves,simulation,prediction,uncertainty} [options] [overrides]"
     parser = argparse.ArgumentParser(prog=name, usage=usage, description=__doc__, formatter_class=layout)
-    parser.add_argument("what", choices=("signals", "curves", "simulation", "uncertainty"))
+    parser.add_argument("what", choices=("signals", "curves", "simulation", "prediction", "uncertainty"))
     parser.add_argument("--errors", type=float, nargs="+", default=[0.0, 0.1], help="standard deviations of relative forecast errors")
-    parser.add_argument("--seeds", type=int, default=3, help="draws of the errors")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[3], help="draws of the errors: one number for all, or one for each")
     parser.add_argument("--first-seed", type=int, default=0, help="of the draws, in the comparison of signals")
     parser.add_argument("--signals", nargs="+", default=[], choices=SIGNALS, help="of the comparison of signals; default: all")
     parser.add_argument("--dsos", type=int, nargs="+", default=[1, 2, 4, 8, 16, 28], help="numbers of distribution systems, of the curves")
-    parser.add_argument("--history", type=int, default=10, help="past days platforms have learned from")
+    parser.add_argument("--history", type=int, nargs="+", default=[10], help="past days platforms have learned from (several: of prediction only)")
     parser.add_argument("--dates", nargs="+", default=[], metavar="DATE", help="days to compare on instead of those of the study")
     parser.add_argument("--first-day", default="2016-01-18", help="of the simulation")
-    parser.add_argument("--days", type=int, default=3, help="length of the simulation")
+    parser.add_argument("--days", type=int, default=3, help="length of the simulation; number of fresh days of prediction")
     parser.add_argument("--output", type=Path, default=Path("comparison"), help="folder for the tables and the figure")
     return parser
 

@@ -17,8 +17,8 @@ from multiscale.coordination.simulation import PlayedDay, play_days
 COLUMNS = ["mechanism", "forecast error", "seed", "cost", "value reached", "messages a day", "bytes a day"]
 
 
-def curves_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: int, history: int) -> pd.DataFrame:
-    """Each day is played alone, with what was learned from days like it.
+def curves_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: Sequence[int], history: int) -> pd.DataFrame:
+    """Each day is played alone, with what was learned from days like it; as many draws of each error as ``seeds`` says (one where there is none).
 
     The integrated optimum and the bidirectional negotiation know the day as it happens: they are what coordination could reach at most, and their
     rows hold at every error. The negotiation is of the parents' model with its real messages; its cost is that of the model, so its value is
@@ -29,8 +29,8 @@ def curves_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: in
     agreed = [negotiated(day.model, gap=1e-4) for day in days]
     lost = sum(a.cost - day.forecast.bound for a, day in zip(agreed, days, strict=True))
     told = [per_day * sum(getattr(a.traffic, n) for a in agreed) for n in ("messages", "bytes")]
-    for error in errors:
-        for seed in range(seeds if error > 0 else 1):
+    for error, draws in zip(errors, seeds, strict=True):
+        for seed in range(draws if error > 0 else 1):
             model = ErrorModel(error, seed=seed)
             found: dict[str, list[PlayedDay]] = {}
             for day in days:

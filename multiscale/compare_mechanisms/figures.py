@@ -27,6 +27,13 @@ def draw(tables: dict[str, pd.DataFrame], what: str, path: Path) -> None:
         table = tables["simulation"]
         axes[0].barh(table["mechanism"], table["cost [EUR]"] - table["bound [EUR]"])
         axes[0].set(xlabel="cost above the bound [EUR]")
+    if what == "prediction":
+        table = tables["prediction"]
+        for (name, part), mark in zip(table.groupby("model", sort=False), MARKS, strict=False):
+            total = part.groupby("past days")[["cost", "bound"]].sum()
+            axes[0].plot(total.index, total["cost"] - total["bound"], marker=mark, label=name)
+        axes[0].set(xlabel="past days learned from", ylabel="cost of all days above the bound [EUR]")
+        axes[0].legend()
     if what == "uncertainty":
         table = tables["uncertainty"]
         axes[0].plot(table["correlation"], table["more by agreement"], marker="o", label="by agreement")
@@ -62,10 +69,11 @@ def _rounds(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _errors(axes: Axes, table: pd.DataFrame) -> None:
-    """Value by forecast error, mean of the draws."""
+    """Value by forecast error, mean and spread of the draws."""
     for (name, part), mark in zip(table[table["mechanism"] != "flat"].groupby("mechanism", sort=False), MARKS, strict=False):
-        mean = part.groupby("forecast error")["value reached"].mean()
-        axes.plot(100 * mean.index, 100 * mean, marker=mark, markersize=5, label=name)
+        by = 100 * part.groupby("forecast error")["value reached"].agg(["mean", "min", "max"])
+        apart = [by["mean"] - by["min"], by["max"] - by["mean"]]
+        axes.errorbar(100 * by.index, by["mean"], yerr=apart, marker=mark, markersize=5, capsize=3, label=name)
     axes.set(xlabel="forecast error [%]", ylabel="value of coordination reached [%]", title="value by forecast error")
 
 

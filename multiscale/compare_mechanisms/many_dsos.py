@@ -22,7 +22,7 @@ NETWORKS = 280
 """Networks of all distribution systems together."""
 
 
-def rounds_table(kind: str, counts: Sequence[int], gap: float = 1e-4, rounds: int = 40) -> pd.DataFrame:
+def rounds_table(kind: str, counts: Sequence[int], gap: float = 1e-4, rounds: int = 100) -> pd.DataFrame:
     """Certified gap and messages after every round, until ``gap`` is reached; ``kind`` and the case: see ``enlarged``."""
     rows = []
     for count in counts:

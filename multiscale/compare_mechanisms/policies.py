@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 
 from multiscale.coordination.forecast import ErrorModel
 from multiscale.coordination.hybrid import HybridPolicy
@@ -17,10 +18,10 @@ def policies(days: Sequence[PreparedDay], error: ErrorModel, history: int) -> It
     """Every mechanism as a policy of the simulation, with its own defaults; platforms have learned from so many past days like the first."""
     yield "flat", FlatPolicy()
     yield "pricing", PublishedPolicy(Publication())
-    for kind in ("explicit", "learned"):
-        learning = Learning(kind, history_days=history, forecast_seed=error.seed)
-        yield f"predictive, {kind}", PredictivePolicy(learning.experience(days[0]), learning.slope)
+    learning = {kind: Learning(kind, history_days=history, forecast_seed=error.seed) for kind in ("explicit", "learned")}
+    learned = {kind: by.experience(days[0]) for kind, by in learning.items()}
+    for kind, by in learning.items():
+        yield f"predictive, {kind}", PredictivePolicy(deepcopy(learned[kind]), by.slope)
     step = days[0].tree.horizon.step_hours
     for hours in (24.0, 6.0):
-        learning = Learning("explicit", history_days=history, forecast_seed=error.seed)
-        yield f"hybrid, {hours:g} h", HybridPolicy(learning.experience(days[0]), max(round(hours / step), 1), learning.slope)
+        yield f"hybrid, {hours:g} h", HybridPolicy(deepcopy(learned["explicit"]), max(round(hours / step), 1), learning["explicit"].slope)

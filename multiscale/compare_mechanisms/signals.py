@@ -24,13 +24,13 @@ PUBLISHED: Mapping[str, Publication] = {
 """Name in the table -> what is published."""
 
 
-def signals_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: Sequence[int], chosen: Sequence[str] = ()) -> pd.DataFrame:
+def signals_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: Sequence[Sequence[int]], chosen: Sequence[str] = ()) -> pd.DataFrame:
     """Share of the value reached by every published signal; platforms know themselves, their parents' forecast is wrong.
 
     Args:
         days: prepared days.
         errors: sizes of the forecast error.
-        seeds: of the draws of each (the first where there is no error).
+        seeds: of the draws of each error (the first where there is none).
         chosen: kinds of signals, as of ``Publication.signal``; all where empty.
     """
     kinds = {name: p for name, p in PUBLISHED.items() if not chosen or p.signal in chosen}
@@ -38,8 +38,8 @@ def signals_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: S
     for day in days:
         flat = operate_signals([day], [{"flat": flat_signals(day.tree, day.forecast)}], SerialEngine())[0]["flat"].cost
         value = flat - day.optimum.bound
-        for error in errors:
-            for seed in seeds if error > 0 else seeds[:1]:
+        for error, drawn in zip(errors, seeds, strict=True):
+            for seed in drawn if error > 0 else drawn[:1]:
                 errs = day_errors(ErrorModel(error, seed=seed), day.tree, day.name)
                 known = expectation(day, errs)
                 told = {name: publication.signals(day, errs, known) for name, publication in kinds.items()}

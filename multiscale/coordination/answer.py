@@ -9,6 +9,7 @@ import numpy as np
 
 from multiscale.coordination.messages import Signal
 from multiscale.programs import CompiledProgram, ParametricProgram
+from multiscale.system import Fleet
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Answer:
     own_cost: float
     x: np.ndarray
     y: np.ndarray
+
+
+def own_measures(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
+    """What a platform measures of itself, and limits may follow: inflexible demand and available photovoltaics [kW], (period,)."""
+    return fleet.data.demand.values.sum(axis=0), fleet.data.pv.values.sum(axis=0)
 
 
 def answer_signals(program: ParametricProgram, signals: Sequence[Signal]) -> list[Answer]:

@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Room:
+    """By how much a limit grows when what a child measures of itself turns out low.
+
+        room_t clip((begins_t / own_t - 1) / (begins_t / ends_t - 1), 0, 1)
+
+    Attributes:
+        room: all of it [kW], (period,).
+        begins, ends: own demand (for imports) or photovoltaics (for exports) [kW], (period,), below which there is some room, and all of it.
+    """
+
+    room: np.ndarray
+    begins: np.ndarray
+    ends: np.ndarray
+
+    def at(self, own: np.ndarray) -> np.ndarray:
+        """Part of the room that is open [kW], (period,), to a child that measures so much of its own [kW], (period,)."""
+        least = 1e-9 * np.maximum(self.begins, 1.0)
+        low = self.begins / np.maximum(own, least) - 1.0
+        lowest = self.begins / np.maximum(self.ends, least) - 1.0
+        share = np.divide(low, lowest, out=np.zeros_like(low), where=lowest > 1e-9)
+        return np.clip(share, 0.0, 1.0) * self.room
 
 
 @dataclass(frozen=True)
@@ -17,6 +41,7 @@ class Signal:
         import_limit, export_limit: what the connection can carry [kW], (period,).
         planned: exchange the parent has planned for the child [kW], (period,).
         deviation_price: what each kWh off the plan costs the child [EUR/kWh]; zero publishes no plan.
+        import_room, export_room: how the limits follow what the child measures of its own demand and photovoltaics; None: they do not.
     """
 
     import_price: np.ndarray
@@ -26,6 +51,8 @@ class Signal:
     export_limit: np.ndarray
     planned: np.ndarray
     deviation_price: float = 0.0
+    import_room: Room | None = None
+    export_room: Room | None = None
 
     def __post_init__(self) -> None:
         if (self.export_price > self.import_price + 1e-12).any():
@@ -35,9 +62,22 @@ class Signal:
                 "a child would buy and sell without end"
             )
 
+    def seen(self, demand: np.ndarray, generation: np.ndarray) -> Signal:
+        """What the signal says to a child with so much inflexible demand and photovoltaics of its own [kW], (period,): limits with their room."""
+        most = self.import_limit if self.import_room is None else np.maximum(self.import_limit + self.import_room.at(demand), 0.0)
+        least = self.export_limit if self.export_room is None else np.maximum(self.export_limit + self.export_room.at(generation), 0.0)
+        return replace(self, import_limit=most, export_limit=least, import_room=None, export_room=None)
+
     def parameters(self) -> dict[str, object]:
-        """The signal as parameters of a platform's program."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        """Prices, limits (without room, see ``seen``) and plan as parameters of a platform's program."""
+        names = ("import_price", "export_price", "network_charge", "import_limit", "export_limit", "planned", "deviation_price")
+        return {name: getattr(self, name) for name in names}
+
+    def content(self) -> dict[str, object]:
+        """What is sent of it, by name."""
+        rooms = {"import_room": self.import_room, "export_room": self.export_room}
+        sent = self.parameters() | {f"{n}: {part}": value for n, room in rooms.items() if room is not None for part, value in vars(room).items()}
+        return sent if self.deviation_price > 0 else {n: v for n, v in sent.items() if n not in ("planned", "deviation_price")}
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.coordination.answer import Answer, answer_signals
+from multiscale.coordination.answer import Answer, answer_signals, own_measures
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.messages import Signal
@@ -108,7 +108,8 @@ def respond(
     tasks = {}
     for k, (tree, told) in enumerate(zip(trees, signals, strict=True)):
         for platform, program in tree.platforms.items():
-            tasks[f"{platform}, day {k + 1}"] = (program, [told[name][platform] for name in told])
+            own = own_measures(tree.fleets[platform])
+            tasks[f"{platform}, day {k + 1}"] = (program, [told[name][platform].seen(*own) for name in told])
     answers = engine.map(answer_signals, tasks)
     gathered: list[dict[str, dict[str, Answer]]] = []
     for k, (tree, told) in enumerate(zip(trees, signals, strict=True)):

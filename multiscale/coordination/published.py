@@ -44,7 +44,7 @@ class PublishedPolicy:
             return None
         told = self.publication.signals(day, errors)
         for signal in told.values():
-            traffic.count("down", **signal.parameters())
+            traffic.count("down", **signal.content())
         for _ in day.tree.distribution:
             traffic.count("down", energy_price=next(iter(told.values())).import_price)
         return told

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from multiscale.coordination.answer import Answer
+from multiscale.coordination.answer import Answer, own_measures
 from multiscale.coordination.messages import Signal, Traffic
 from multiscale.coordination.outcome import Outcome, transmission_cost
 from multiscale.operation import OperatingTree
@@ -17,11 +17,12 @@ from multiscale.programs import CompiledProgram, ProgramSolution
 
 
 def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal], answers: Mapping[str, Answer], bound: float) -> Outcome:
-    """Operate the networks with the platforms' answers given, and count every cost."""
+    """Operate the networks with the platforms' answers given, and count every cost; signals are kept as each platform has seen them."""
     periods = tree.horizon.periods
     traffic = Traffic()
     cost = 0.0
     flows, distribution_x, platform_price, energy_price = {}, {}, {}, {}
+    in_force: dict[str, Signal] = {}
     solutions: dict[str, ProgramSolution] = {}
     compiled = {d: CompiledProgram(own.program) for d, own in tree.distribution.items()}
     drawn = {}
@@ -43,12 +44,8 @@ def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal],
             flows[child] = answers[child].exchange
             platform_price[child] = signals[child].import_price
             cost += answers[child].own_cost
-            told = signals[child]
-            content = {"import_price": told.import_price, "export_price": told.export_price, "network_charge": 0.0}
-            content |= {"import_limit": told.import_limit, "export_limit": told.export_limit}
-            if signals[child].deviation_price > 0:
-                content |= {"planned": signals[child].planned, "deviation_price": 0.0}
-            traffic.count("down", **content)
+            traffic.count("down", **signals[child].content())
+            in_force[child] = signals[child].seen(*own_measures(tree.fleets[child]))
     return Outcome(
         mechanism,
         cost,
@@ -57,7 +54,7 @@ def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal],
         {p: a.y for p, a in answers.items()},
         distribution_x,
         flows,
-        signals,
+        in_force,
         energy_price,
         platform_price,
         dispatch,

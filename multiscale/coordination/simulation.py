@@ -21,9 +21,9 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
-from multiscale.coordination.answer import Answer, own_cost
+from multiscale.coordination.answer import Answer, own_cost, own_measures
 from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors
-from multiscale.coordination.messages import Signal, Traffic
+from multiscale.coordination.messages import Room, Signal, Traffic
 from multiscale.coordination.outcome import Outcome
 from multiscale.coordination.prepared import PreparedDay
 from multiscale.coordination.realisation import realised
@@ -120,6 +120,13 @@ def _from(old: Signal | None, new: Signal, now: int) -> Signal:
     def joined(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         return np.concatenate([before[:now], after[now:]])
 
+    def rooms(before: Room | None, after: Room | None) -> Room | None:
+        if before is None and after is None:
+            return None
+        none = Room(*(np.zeros_like(new.import_limit),) * 3)
+        one, other = before or none, after or none
+        return Room(joined(one.room, other.room), joined(one.begins, other.begins), joined(one.ends, other.ends))
+
     return replace(
         new,
         import_price=joined(old.import_price, new.import_price),
@@ -127,6 +134,8 @@ def _from(old: Signal | None, new: Signal, now: int) -> Signal:
         import_limit=joined(old.import_limit, new.import_limit),
         export_limit=joined(old.export_limit, new.export_limit),
         planned=joined(old.planned, new.planned),
+        import_room=rooms(old.import_room, new.import_room),
+        export_room=rooms(old.export_room, new.export_room),
     )
 
 
@@ -135,12 +144,14 @@ class _RollingPlatform:
 
     def __init__(self, program: ParametricProgram, fleet: Fleet) -> None:
         self.original = program
+        self.demand, self.generation = own_measures(fleet)
         self.compiled = CompiledProgram(with_forecast_errors(program, fleet))
         self._x = np.zeros(program.columns.size)
 
     def step(self, now: int, signal: Signal, demand_error: np.ndarray, generation_error: np.ndarray) -> np.ndarray:
         """Decide period ``now``; returns the exchange planned for the whole day [kW], (period,)."""
-        solution = self.compiled.solve_optimal(signal.parameters() | {"demand_error": demand_error, "generation_error": generation_error})
+        told = signal.seen(self.demand * (1.0 + demand_error), self.generation * (1.0 + generation_error)).parameters()
+        solution = self.compiled.solve_optimal(told | {"demand_error": demand_error, "generation_error": generation_error})
         self._x = solution.x
         self._fix(now)
         return self.original.outputs["exchange"].matrix @ solution.x
@@ -160,7 +171,8 @@ class _RollingPlatform:
     def answer(self, signal: Signal) -> Answer:
         """What the platform has done in the end, and what it cost it."""
         none = np.zeros(len(signal.import_price))
-        solution = self.compiled.solve_optimal(signal.parameters() | {"demand_error": none, "generation_error": none})
+        told = signal.seen(self.demand, self.generation).parameters()
+        solution = self.compiled.solve_optimal(told | {"demand_error": none, "generation_error": none})
         exchange = self.original.outputs["exchange"].matrix @ solution.x
         return Answer(exchange, own_cost(self.original, signal.network_charge, solution.x), solution.x, solution.y)
 

@@ -1,13 +1,18 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
+from multiscale.coordination.answer import own_measures
 from multiscale.coordination.conflicts import conflicts
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.envelope import envelope
-from multiscale.coordination.forecast import ErrorModel, day_errors, scaled_tree
+from multiscale.coordination.envelope import Guard, envelope
+from multiscale.coordination.forecast import ErrorModel, day_errors, scaled_fleet, scaled_tree
 from multiscale.coordination.prepared import operate_signals
-from multiscale.coordination.pricing import Publication, flat_signals
+from multiscale.coordination.pricing import Publication, expectation, flat_signals
+from multiscale.coordination.published import PublishedPolicy
 from multiscale.coordination.settlement import Upstream
+from multiscale.coordination.simulation import play_day
 from multiscale.operation.tree import BEYOND, exchange_bounds
 from multiscale.programs import CompiledProgram
 
@@ -92,6 +97,98 @@ def test_limits_leave_room_for_what_the_dispatch_needs(day, shared):
         assert (day.forecast.exchange[p] <= high.most[p] + 1e-3).all()
         assert (-day.forecast.exchange[p] <= high.least[p] + 1e-3).all()
         assert shared.most[p].sum() <= high.most[p].sum()
+
+
+@pytest.mark.parametrize("seen", [-REACH, -0.5 * REACH, 0.0, 0.6 * REACH, REACH])
+def test_limits_that_follow_the_own_demand_keep_the_network_whole(wide, seen):
+    """All platforms see the same error; the passive net load is as high as is guarded against then; all draw what they may."""
+    day, shared = wide
+    guard = Guard(ERROR, COVERAGE)
+    own, passive = 1 / (1 + seen), guard.actual(guard.passive(np.array(seen / ERROR.size)))
+    tree = scaled_tree(day.model, *factors(day, passive, 1 / (1 + REACH)))
+    exchange = {}
+    for p, fleet in day.model.fleets.items():
+        now = scaled_fleet(fleet, own, 1.0)
+        exchange[p] = np.minimum(exchange_bounds(now)[1], np.maximum(shared.most[p] + shared.import_room[p].at(own_measures(now)[0]), 0.0))
+    assert relief(tree, exchange) == pytest.approx(0.0, abs=1e-5 * abs(day.optimum.cost))
+
+
+def test_limits_grow_as_the_own_demand_turns_out_lower(wide):
+    day, shared = wide
+    for p, fleet in day.model.fleets.items():
+        demand, _ = own_measures(fleet)
+        opened = [shared.import_room[p].at(factor * demand) for factor in (1 / (1 - REACH), 1.0, 1 / (1 + REACH), 0.5)]
+        np.testing.assert_array_equal(opened[0], 0.0)
+        assert opened[1].max() > 1.0
+        for less, more in pairwise(opened):
+            assert (more >= less).all()
+        np.testing.assert_allclose(opened[2], shared.import_room[p].room, rtol=1e-9)
+
+
+@pytest.mark.parametrize("platforms", [1, 2, 16])
+def test_what_platforms_see_predicts_the_passive_net_load_with_the_probability_stated(platforms):
+    """Also the mean of what several see, with any weights."""
+    e = ErrorModel(0.1, seed=5).draw(platforms + 1, 24, 1.0, 4000)
+    weights = np.random.default_rng(0).dirichlet(np.ones(platforms))
+    seen = np.tensordot(weights, e[:, 1:], axes=(0, 1))
+    below = (e[:, 0] < Guard(ERROR, 2.5).passive(seen)).mean()
+    beyond = 0.00621  # P(error > 2.5 standard deviations)
+    assert below <= beyond + 0.001
+    if platforms == 1:
+        assert below >= 0.7 * beyond
+
+
+def test_a_network_is_hardly_ever_overrun_when_all_draw_what_they_may(wide):
+    """Fresh draws of all errors: not more often than the coverage says."""
+    day, _ = wide
+    shared = envelope(day.model, day.forecast, ERROR, 2.33)
+    overrun = []
+    for seed in range(40):
+        errors = day_errors(ErrorModel(0.1, seed=seed), day.model, day.name)
+        actual = [{n: 1 / (1 + 0.1 * e) for n, e in course.items()} for course in (errors.demand, errors.generation)]
+        tree = scaled_tree(day.model, *actual)
+        exchange = {}
+        for p, fleet in tree.fleets.items():
+            most = np.maximum(shared.most[p] + shared.import_room[p].at(own_measures(fleet)[0]), 0.0)
+            exchange[p] = np.minimum(exchange_bounds(fleet)[1], most)
+        own = tree.distribution["north"]
+        settled = own.program.settle({"energy_price": 0.0, "built": tree.design.choice(own.options)})
+        solution = CompiledProgram(settled).solve_optimal({"exchange": np.array([exchange[c] for c in own.children])})
+        overrun.append(solution.primal("unserved").values.sum(axis=0) > 0.1)
+    assert np.mean(overrun) <= 0.02
+
+
+def test_the_envelope_keeps_most_of_the_value_where_not_every_net_load_can_be_served(day):
+    """Prices and plan of the forecast lose half of it in each of these draws, at least."""
+    flat = operate_signals([day], [{"flat": flat_signals(day.tree, day.forecast)}], SerialEngine())[0]["flat"].cost
+    for seed in (1, 2):
+        errors = day_errors(ErrorModel(0.1, seed=seed), day.tree, day.name)
+        told = {name: Publication(name).signals(day, errors) for name in ("profile", "envelope")}
+        found = operate_signals([day], [told], SerialEngine())[0]
+        reached = {name: (flat - outcome.cost) / (flat - day.optimum.bound) for name, outcome in found.items()}
+        assert reached["profile"] < 0.5
+        assert reached["envelope"] > 0.97
+
+
+def test_congestion_is_priced_at_what_limits_do_not_hold(day):
+    errors = day_errors(ErrorModel(0.1, seed=1), day.tree, day.name)
+    known = expectation(day, errors)
+    beyond = day.tree.economics.value_of_lost_load * 0.00990308
+    for child, one in Publication("envelope", gap=0.002).signals(day, errors, known).items():
+        middle = (one.import_price + one.export_price) / 2 - known.optimum.energy_price["north"]
+        assert np.abs(known.optimum.platform_price[child] - known.optimum.energy_price["north"]).max() > 1.0
+        assert np.abs(middle).max() == pytest.approx(beyond, rel=1e-5)
+
+
+def test_played_forward_platforms_keep_to_limits_as_they_see_them(wide):
+    day, _ = wide
+    policy = PublishedPolicy(Publication("envelope"))
+    found = play_day(day, policy, day_errors(ErrorModel(0.1, seed=3), day.tree, day.name)).outcome
+    assert all(name.startswith("down") for name in found.traffic.fields)
+    assert "down: import_room: begins" in found.traffic.fields
+    for p, told in found.signals.items():
+        assert told.import_room is None
+        assert (found.exchange[p] <= told.import_limit + 1e-4).all()
 
 
 def test_under_certainty_an_envelope_is_price_and_plan_without_a_gap(day):
