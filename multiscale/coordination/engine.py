@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -46,7 +46,16 @@ class Engine(Protocol):
 
 
 class TaskError(RuntimeError):
-    """A task of a node failed; the message names the node."""
+    """A task of a node failed; the message names the node.
+
+    Args:
+        message: what failed.
+        keys: the tasks among which the one that failed is.
+    """
+
+    def __init__(self, message: str, keys: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.keys = tuple(keys)
 
 
 class EngineUnavailableError(ConnectionError):
@@ -66,7 +75,7 @@ def _one_by_one(function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...
 
 def _sound(answers: dict[str, Any], failed: tuple[str, Exception] | None) -> dict[str, Any]:
     if failed is not None:
-        raise TaskError(f"{failed[0]}: {failed[1]}") from failed[1]
+        raise TaskError(f"{failed[0]}: {failed[1]}", [failed[0]]) from failed[1]
     return answers
 
 
@@ -114,6 +123,8 @@ class DaskEngine:
         # Nobody looks at what Dask measures of itself: a sample of every worker's stack each 10 ms, of every server's loop each 20 ms.
         dask.config.set({"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"})
         dask.config.set({"distributed.admin.system-monitor.interval": "5s"})
+        # A worker lost twice with a task, and that again for every retry, was lost by it.
+        dask.config.set({"distributed.scheduler.allowed-failures": 1})
         # Workers log a lost scheduler with a traceback; whoever loses one is told by the driver.
         dask.config.set({"logging.distributed": "critical"})
         if self.address:
@@ -159,7 +170,7 @@ class DaskEngine:
         for future, keys in futures.items():
             if future.status in ("error", "cancelled"):
                 error = future.exception()
-                raise TaskError(f"{', '.join(keys)}: {error}") from error
+                raise TaskError(f"{', '.join(keys)}: {error}", keys) from error
         answers = {key: answer for part in found for key, answer in _sound(*part).items()}
         return {key: answers[key] for key in tasks}
 
