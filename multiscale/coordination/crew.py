@@ -13,13 +13,14 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from multiscale.coordination.child import ProgramChild, Settled
 from multiscale.coordination.children import Refusal
 from multiscale.coordination.content import content_key
-from multiscale.coordination.engine import Engine
+from multiscale.coordination.engine import Engine, TaskError
 from multiscale.coordination.platform_child import PlatformSource
 from multiscale.coordination.request import Reply, Request
 from multiscale.programs import ParametricProgram, ProgramError
@@ -95,12 +96,29 @@ class EngineChildren:
         def tasks(children: list[str], known: set[str]) -> dict[str, tuple[object, ...]]:
             return {c: (self.keys[c], None if c in known else self._packed(c), self.hours, requests[c], self.reference[c]) for c in children}
 
-        done = self.engine.map(answer_child, tasks(list(requests), self._sent), homes)
+        done = self._answers(tasks(list(requests), self._sent), homes)
         lost = [c for c, found in done.items() if found is None]
         if lost:
-            done |= self.engine.map(answer_child, tasks(lost, set()), homes)
+            done |= self._answers(tasks(lost, set()), homes)
         self._sent |= set(requests)
         return [(c, done[c]) for c in requests]
+
+    def _answers(self, tasks: dict[str, tuple[object, ...]], homes: Mapping[str, int]) -> dict[str, Any]:
+        """All answers; a child with which a worker is lost time after time is asked alone, so that it takes nobody with it."""
+        done: dict[str, Any] = {}
+        left = dict(tasks)
+        while left:
+            try:
+                return done | self.engine.map(answer_child, left, homes)
+            except TaskError as error:
+                if not error.keys:
+                    raise
+                for child in error.keys:
+                    try:
+                        done |= self.engine.map(answer_child, {child: left.pop(child)}, homes)
+                    except TaskError as alone:
+                        done[child] = Refusal(f"its worker was lost ({alone.__cause__})")
+        return done
 
     def settle(self, agreed: Mapping[str, tuple[object, ...]]) -> dict[str, Settled]:
         """What each child does to keep its agreed profile [kW] at its price [EUR/kWh], perhaps with room to leave it [kW]."""

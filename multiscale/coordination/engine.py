@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -19,6 +19,13 @@ CONNECT_SECONDS = 15
 
 START_SECONDS = 120
 """How long the workers of this machine may take to start [s]."""
+
+
+LOOK_SECONDS = 5
+"""How often a driver that waits looks whether the workers are still those that it began with [s]."""
+
+_Begun = tuple[Any, str, list[str]]
+"""A batch of tasks under way: its future, the worker it was given to (or none), its keys."""
 
 
 class Engine(Protocol):
@@ -46,7 +53,16 @@ class Engine(Protocol):
 
 
 class TaskError(RuntimeError):
-    """A task of a node failed; the message names the node."""
+    """A task of a node failed; the message names the node.
+
+    Args:
+        message: what failed.
+        keys: the tasks among which the one that failed is.
+    """
+
+    def __init__(self, message: str, keys: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.keys = tuple(keys)
 
 
 class EngineUnavailableError(ConnectionError):
@@ -66,7 +82,7 @@ def _one_by_one(function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...
 
 def _sound(answers: dict[str, Any], failed: tuple[str, Exception] | None) -> dict[str, Any]:
     if failed is not None:
-        raise TaskError(f"{failed[0]}: {failed[1]}") from failed[1]
+        raise TaskError(f"{failed[0]}: {failed[1]}", [failed[0]]) from failed[1]
     return answers
 
 
@@ -114,6 +130,8 @@ class DaskEngine:
         # Nobody looks at what Dask measures of itself: a sample of every worker's stack each 10 ms, of every server's loop each 20 ms.
         dask.config.set({"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"})
         dask.config.set({"distributed.admin.system-monitor.interval": "5s"})
+        # With which two workers were lost in turn, they were lost by it.
+        dask.config.set({"distributed.scheduler.allowed-failures": 1})
         # Workers log a lost scheduler with a traceback; whoever loses one is told by the driver.
         dask.config.set({"logging.distributed": "critical"})
         if self.address:
@@ -149,19 +167,47 @@ class DaskEngine:
     ) -> dict[str, Any]:
         """See ``Engine.map``."""
         self._await_workers()
-        futures: dict[Any, list[str]] = {}
-        for address, keys in self._batches(list(tasks), self._homes(homes)):
+
+        def begin(address: str, keys: list[str]) -> Any:
             place: dict[str, Any] = {"workers": [address], "allow_other_workers": True} if address else {}
-            batch = {key: tasks[key] for key in keys}
-            futures[self._client.submit(_one_by_one, function, batch, pure=False, retries=self.retries, **place)] = keys
+            return self._client.submit(_one_by_one, function, {key: tasks[key] for key in keys}, pure=False, retries=self.retries, **place)
+
+        begun = [(begin(address, keys), address, keys) for address, keys in self._batches(list(tasks), self._homes(homes))]
+        futures = {future: keys for future, _, keys in self._ended(begun, begin)}
         # All at once: one message to and fro for every answer would cost the driver more than the answers.
         found = self._client.gather(list(futures), errors="skip")
         for future, keys in futures.items():
             if future.status in ("error", "cancelled"):
                 error = future.exception()
-                raise TaskError(f"{', '.join(keys)}: {error}") from error
+                raise TaskError(f"{', '.join(keys)}: {error}", keys) from error
         answers = {key: answer for part in found for key, answer in _sound(*part).items()}
         return {key: answers[key] for key in tasks}
+
+    def _ended(self, begun: list[_Begun], begin: Callable[[str, list[str]], Any]) -> list[_Begun]:
+        """The batches when all have ended.
+
+        What was given to a worker that died while no other was there stays where it is, even when new ones have come up: it is begun again.
+        """
+        from distributed import wait
+
+        nobody = 0.0
+        while True:
+            try:
+                with self._client.as_current():
+                    wait([future for future, _, _ in begun], timeout=LOOK_SECONDS)
+                return begun
+            except TimeoutError:
+                there = self._client.scheduler_info(n_workers=-1)["workers"]
+            nobody = 0.0 if there else nobody + LOOK_SECONDS
+            if nobody >= START_SECONDS:
+                raise EngineUnavailableError(f"all workers were lost, and none came up within {START_SECONDS} s; look at their memory")
+            if self._cluster is not None and len(there) < self.workers:
+                # Whoever keeps a worker alive gives up where it dies while it starts.
+                self._cluster.scale(self.workers)
+            for k, (future, address, keys) in enumerate(begun):
+                if address and there and address not in there and future.status not in ("finished", "error", "cancelled"):
+                    future.cancel()
+                    begun[k] = begin("", keys), "", keys
 
     def _await_workers(self) -> None:
         """Wait until the workers of this machine have come up once; homes must not depend on which was first."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from multiscale.coordination.platform_child import PlatformSource
+
 
 def spectrum(seed: int) -> np.ndarray:
     """Numbers that differ in the last bit if anything is done in another order."""
@@ -36,3 +38,10 @@ def kills_its_worker(marker: str) -> str:
         Path(marker).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return marker
+
+
+class KillsItsWorker(PlatformSource):
+    """A platform whose program cannot be made without the end of the process."""
+
+    def reduced(self):
+        os.kill(os.getpid(), signal.SIGKILL)

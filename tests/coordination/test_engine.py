@@ -147,6 +147,16 @@ def test_a_killed_worker_changes_nothing(cluster, tmp_path):
     assert all((answers[f"node {k}"] == spectrum(k)).all() for k in range(5))
 
 
+def test_the_only_worker_may_be_lost(tmp_path):
+    """Its tasks were given to it by name, and its successor has another: they are begun again."""
+    with DaskEngine(1) as engine:
+        marker = tmp_path / "killed"
+        tasks = {f"node {k}": (str(marker) if k == 2 else "", k) for k in range(5)}
+        answers = engine.map(dies_once, tasks, dict.fromkeys(tasks, 0))
+    assert marker.exists()
+    assert all((answers[f"node {k}"] == spectrum(k)).all() for k in range(5))
+
+
 def test_an_unknown_engine_is_refused():
     with pytest.raises(ValueError, match=r"engine 'quantum' is unknown; there are \['address', 'local', 'serial'\]"):
         make_engine("quantum")

@@ -11,7 +11,7 @@ from multiscale.assessment import settle_day
 from multiscale.config import load_config
 from multiscale.coordination.children import Refusal
 from multiscale.coordination.crew import EngineChildren
-from multiscale.coordination.engine import SerialEngine
+from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError
 from multiscale.coordination.hierarchy import negotiation_of, outcome_of
 from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.negotiation_state import Options
@@ -22,6 +22,7 @@ from multiscale.results import RunResult
 from multiscale.results.closing_table import print_closing_table
 from multiscale.system import Fleet
 from multiscale.verification.injections import bus_injections
+from tests.coordination.tasks import KillsItsWorker
 from tests.variants import changed
 
 OPTIONS = Options(gap=1e-13, rounds=4)
@@ -119,6 +120,40 @@ def test_a_program_that_cannot_be_made_on_the_worker_leaves_out_its_platform_alo
     outcome = outcome_of(negotiated, negotiated.run())
     assert list(outcome.left_out) == ["north 1"]
     assert "ValueError" in outcome.left_out["north 1"]
+
+
+class Losing(SerialEngine):
+    """Workers of which one is lost whenever a child is asked, together with the answers of the two asked before and after it."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def map(self, function, tasks, homes=None):
+        names = list(tasks)
+        if function.__name__ == "answer_child" and self.name in names:
+            k = names.index(self.name)
+            raise TaskError("a worker was lost", names[max(k - 1, 0) : k + 2]) from RuntimeError("killed")
+        return super().map(function, tasks, homes)
+
+
+def test_a_child_with_which_its_worker_is_lost_takes_nobody_with_it(towns):
+    negotiated = negotiation_of(towns, Losing("east 1"), OPTIONS)
+    outcome = outcome_of(negotiated, negotiated.run())
+    assert outcome.left_out == {"east 1": "its worker was lost (killed)"}
+    assert 0 <= outcome.gap <= 1e-6
+
+
+@pytest.mark.slow
+def test_a_program_that_kills_its_worker_time_after_time_takes_nobody_with_it(towns):
+    with DaskEngine(2) as engine:
+        negotiated = negotiation_of(towns, engine, OPTIONS)
+        sources = negotiated.platforms.sources
+        killing = KillsItsWorker(sources["north 2"].data, sources["north 2"].network_charge)
+        negotiated.platforms = EngineChildren(engine, dict(sources) | {"north 2": killing}, negotiated.platforms.hours)
+        outcome = outcome_of(negotiated, negotiated.run())
+    assert list(outcome.left_out) == ["north 2"]
+    assert "its worker was lost" in outcome.left_out["north 2"]
+    assert 0 <= outcome.gap <= 1e-6
 
 
 def test_a_dso_that_is_left_out_is_named_since_its_network_is_not_known(towns):
