@@ -45,16 +45,12 @@ def first_prices(price: np.ndarray, goods: int = 1) -> np.ndarray:
     then others, and rounds pass. So the same prices cut off at five and at two times their median, and the mean of the latter, are asked in the
     same message.
     """
-    energy = np.split(price, goods, axis=1)[0]
+    energy, *other = np.split(price, goods, axis=1)
     usual = float(np.median(np.abs(energy)))
-    lists = [price]
-    for most in (5.0 * usual, 2.0 * usual):
-        if energy.max(initial=0.0) > most:
-            lists.append(np.concatenate([np.minimum(energy, most), price[:, energy.shape[1] :]], axis=1))
-    if len(lists) > 1:
-        flat = np.broadcast_to(lists[-1][:, : energy.shape[1]].mean(axis=1, keepdims=True), energy.shape)
-        lists.append(np.concatenate([flat, price[:, energy.shape[1] :]], axis=1))
-    return np.array(lists)
+    milder = [np.minimum(energy, most * usual) for most in (5.0, 2.0) if energy.max(initial=0.0) > most * usual]
+    if milder:
+        milder.append(np.broadcast_to(milder[-1].mean(axis=1, keepdims=True), energy.shape))
+    return np.array([np.concatenate([e, *other], axis=1) for e in (energy, *milder)])
 
 
 class Negotiation:
