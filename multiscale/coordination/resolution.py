@@ -55,12 +55,6 @@ class Resolution:
         """The value of the period above in every one below, as for prices; (..., above) -> (..., below)."""
         return np.repeat(values, self.steps, axis=-1)
 
-    def within(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How far powers below lie under and over their mean in each period above [same unit]; both >= 0, (..., above)."""
-        parts = values.reshape(*values.shape[:-1], -1, self.steps)
-        mean = parts.mean(axis=-1)
-        return mean - parts.min(axis=-1), parts.max(axis=-1) - mean
-
     def seen_from_above(self, program: ParametricProgram, coverage: float = 0.0) -> ParametricProgram:
         """The program with its outputs in the periods above; ``coverage``: standard deviations that are covered, where it has columns ``within``."""
         if self.steps == 1:
