@@ -182,7 +182,7 @@ class CoordinationConfig(Settings):
     slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned (or usual) profile", lower=0.0, upper=10.0)
     scenarios: int = count(10, "number of scenarios around the forecast (signal=probabilistic)", 2, 1000)
     coverage: float = quantity(
-        2.33, "1", "standard deviations of the forecast error guarded against (signal=hedged, envelope; kind=bidirectional)", lower=0.0, upper=5.0
+        2.4, "1", "standard deviations of the forecast error guarded against (signal=hedged, envelope; kind=bidirectional)", lower=0.0, upper=5.0
     )
     method: Literal["hybrid", "level", "admm", "columns"] = Field(
         "hybrid", description="how the next prices are found (kind=bidirectional): level bundle and targets together, either alone, or neither"

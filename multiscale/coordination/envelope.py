@@ -38,8 +38,8 @@ with half a small gap above for import and below for export, beside the plan of 
 ties between equally cheap schedules, which make platforms herd. Under certainty all is ``profile``: nodal prices, no gap, the plan as limit
 where a line is full.
 
-The coverage follows from the newsvendor's rule: holding a kWh back costs some 5 ct (wear, losses, fees), cutting it off the value of lost load of
-5 EUR; so as much is held back as leaves one case in a hundred, z = 2.33.
+The coverage is about the newsvendor's: holding a kWh back costs 4 to 5 ct (wear, losses, fees), cutting it off the value of lost load of
+5 EUR; so as much is held back as leaves some 0.8 to 1 % of cases, z = 2.4 to 2.33.
 
 Sources: limits shared out beforehand (dynamic operating envelopes): Petrou et al., IEEE Trans. Smart Grid 12 (2021) 4999-5011; decisions
 affine in what is observed later: Ben-Tal, Goryashko, Guslitzer and Nemirovski, Math. Program. 99 (2004) 351-376.

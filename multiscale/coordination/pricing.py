@@ -74,7 +74,7 @@ class Publication:
     gap: float = 0.002
     slope: float = 0.0005
     scenarios: int = 10
-    coverage: float = 2.33
+    coverage: float = 2.4
 
     def __post_init__(self) -> None:
         if self.signal not in SIGNALS:
