@@ -29,6 +29,8 @@ Source = ParametricProgram | PlatformSource
 """What a child's program is made from: the program itself, or the data of a platform."""
 
 _CACHE: OrderedDict[str, ProgramChild] = OrderedDict()
+PATIENCE = 600.0
+"""Time after which a platform that does not answer is given up [s]: far more than any of a hundred prosumers in quarter-hours has needed."""
 _LARGEST_CACHE = 500
 """Programs a worker keeps compiled: those of all platforms of a large tree, and not those of many days."""
 
@@ -72,12 +74,14 @@ class EngineChildren:
         sources: child -> what its program is made from (all parameters settled).
         hours: hours of the year of each period [h/a].
         reference: child -> first price it was asked [EUR/kWh]; part of the state of a negotiation.
+        patience: time after which a child that does not answer is given up [s]; counted from when its worker begins.
     """
 
     engine: Engine
     sources: Mapping[str, Source]
     hours: np.ndarray
     reference: dict[str, np.ndarray] = field(default_factory=dict)
+    patience: float = PATIENCE
 
     def __post_init__(self) -> None:
         self._sent: set[str] = set()
@@ -104,20 +108,21 @@ class EngineChildren:
         return [(c, done[c]) for c in requests]
 
     def _answers(self, tasks: dict[str, tuple[object, ...]], homes: Mapping[str, int]) -> dict[str, Any]:
-        """All answers; a child with which a worker is lost time after time is asked alone, so that it takes nobody with it."""
+        """All answers; a child with which a worker is lost, or never ends, is asked once more alone, so that it takes nobody with it."""
         done: dict[str, Any] = {}
         left = dict(tasks)
         while left:
             try:
-                return done | self.engine.map(answer_child, left, homes)
+                return done | self.engine.map(answer_child, left, homes, self.patience)
             except TaskError as error:
                 if not error.keys:
                     raise
                 for child in error.keys:
                     try:
-                        done |= self.engine.map(answer_child, {child: left.pop(child)}, homes)
+                        done |= self.engine.map(answer_child, {child: left.pop(child)}, homes, self.patience)
                     except TaskError as alone:
-                        done[child] = Refusal(f"its worker was lost ({alone.__cause__})")
+                        late = isinstance(alone.__cause__, TimeoutError)
+                        done[child] = Refusal(f"gave {alone.__cause__}" if late else f"its worker was lost ({alone.__cause__})")
         return done
 
     def settle(self, agreed: Mapping[str, tuple[object, ...]]) -> dict[str, Settled]:

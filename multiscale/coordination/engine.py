@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import resource_tracker
@@ -20,6 +21,9 @@ CONNECT_SECONDS = 15
 START_SECONDS = 120
 """How long the workers of this machine may take to start [s]."""
 
+
+FETCH_SECONDS = 15
+"""How long answers that are there are fetched before it is looked whether their workers still live [s]; then twice as long."""
 
 LOOK_SECONDS = 5
 """How often a driver that waits looks whether the workers are still those that it began with [s]."""
@@ -34,7 +38,11 @@ class Engine(Protocol):
     workers: int
 
     def map(
-        self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]], homes: Mapping[str, int] | None = None
+        self,
+        function: Callable[..., Any],
+        tasks: Mapping[str, tuple[Any, ...]],
+        homes: Mapping[str, int] | None = None,
+        patience: float = float("inf"),
     ) -> dict[str, Any]:
         """``{key: function(*arguments)}`` in the order of the tasks.
 
@@ -42,9 +50,11 @@ class Engine(Protocol):
             function: what to do.
             tasks: key -> arguments.
             homes: key -> number; tasks of one number go to one worker as long as it lives, which then has in its cache what they need.
+            patience: time that tasks which travel together may take [s]; a worker that takes longer is started anew. Where there is one
+                process only, nobody can stop a task.
 
         Raises:
-            TaskError: a task failed; the message names its key.
+            TaskError: a task failed or took too long; the message names its key.
         """
 
     def __enter__(self) -> Self: ...
@@ -86,6 +96,10 @@ def _sound(answers: dict[str, Any], failed: tuple[str, Exception] | None) -> dic
     return answers
 
 
+async def _end_process() -> None:
+    os._exit(1)
+
+
 class SerialEngine:
     """Everything in this process, one task after the other; for debugging and tests."""
 
@@ -96,6 +110,7 @@ class SerialEngine:
         function: Callable[..., Any],
         tasks: Mapping[str, tuple[Any, ...]],
         homes: Mapping[str, int] | None = None,  # noqa: ARG002  there is one place only
+        patience: float = float("inf"),  # noqa: ARG002  which cannot be stopped from within
     ) -> dict[str, Any]:
         """See ``Engine.map``."""
         return _sound(*_one_by_one(function, tasks))
@@ -163,7 +178,11 @@ class DaskEngine:
         return self
 
     def map(
-        self, function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]], homes: Mapping[str, int] | None = None
+        self,
+        function: Callable[..., Any],
+        tasks: Mapping[str, tuple[Any, ...]],
+        homes: Mapping[str, int] | None = None,
+        patience: float = float("inf"),
     ) -> dict[str, Any]:
         """See ``Engine.map``."""
         self._await_workers()
@@ -173,9 +192,15 @@ class DaskEngine:
             return self._client.submit(_one_by_one, function, {key: tasks[key] for key in keys}, pure=False, retries=self.retries, **place)
 
         begun = [(begin(address, keys), address, keys) for address, keys in self._batches(list(tasks), self._homes(homes))]
-        futures = {future: keys for future, _, keys in self._ended(begun, begin)}
-        # All at once: one message to and fro for every answer would cost the driver more than the answers.
-        found = self._client.gather(list(futures), errors="skip")
+        pause = FETCH_SECONDS
+        while True:
+            futures = {future: keys for future, _, keys in self._ended(begun, begin, patience)}
+            try:
+                found = self._client.sync(self._fetched, list(futures), callback_timeout=pause)
+                break
+            except TimeoutError:
+                # An answer may be lost with its worker before it is fetched, and is waited for in vain: it is begun again.
+                pause *= 2
         for future, keys in futures.items():
             if future.status in ("error", "cancelled"):
                 error = future.exception()
@@ -183,10 +208,17 @@ class DaskEngine:
         answers = {key: answer for part in found for key, answer in _sound(*part).items()}
         return {key: answers[key] for key in tasks}
 
-    def _ended(self, begun: list[_Begun], begin: Callable[[str, list[str]], Any]) -> list[_Begun]:
+    async def _fetched(self, futures: list[Any]) -> list[Any]:
+        """All answers at once: one message to and fro for every one would cost the driver more than the answers."""
+        return await self._client.gather(futures, errors="skip", asynchronous=True)
+
+    def _ended(self, begun: list[_Begun], begin: Callable[[str, list[str]], Any], patience: float) -> list[_Begun]:
         """The batches when all have ended.
 
         What was given to a worker that died while no other was there stays where it is, even when new ones have come up: it is begun again.
+
+        Raises:
+            TaskError: a batch took longer than ``patience`` [s]; its worker is started anew.
         """
         from distributed import wait
 
@@ -194,7 +226,7 @@ class DaskEngine:
         while True:
             try:
                 with self._client.as_current():
-                    wait([future for future, _, _ in begun], timeout=LOOK_SECONDS)
+                    wait([future for future, _, _ in begun], timeout=min(LOOK_SECONDS, patience / 2))
                 return begun
             except TimeoutError:
                 there = self._client.scheduler_info(n_workers=-1)["workers"]
@@ -204,10 +236,28 @@ class DaskEngine:
             if self._cluster is not None and len(there) < self.workers:
                 # Whoever keeps a worker alive gives up where it dies while it starts.
                 self._cluster.scale(self.workers)
+            at_work = self._at_work()
+            for future, _, keys in begun:
+                address, seconds = at_work.get(future.key, ("", 0.0))
+                if seconds > patience:
+                    future.cancel()
+                    # Its thread cannot be stopped, its process can; whoever watches over it (a nanny) starts another.
+                    self._client.run(_end_process, workers=[address], wait=False)
+                    raise TaskError(f"{', '.join(keys)}: no answer in {patience:g} s", keys) from TimeoutError(f"no answer in {patience:g} s")
             for k, (future, address, keys) in enumerate(begun):
-                if address and there and address not in there and future.status not in ("finished", "error", "cancelled"):
+                waits = future.key not in at_work and future.status not in ("finished", "error", "cancelled")
+                if address and there and address not in there and waits:
                     future.cancel()
                     begun[k] = begin("", keys), "", keys
+
+    def _at_work(self) -> dict[str, tuple[str, float]]:
+        """Task that a worker has -> address of the worker, and how long it has been at it [s]."""
+
+        def looked_up(dask_scheduler: Any) -> dict[str, tuple[str, float]]:
+            workers = dask_scheduler.workers.items()
+            return {task.key: (address, worker.executing.get(task, 0.0)) for address, worker in workers for task in worker.processing}
+
+        return self._client.run_on_scheduler(looked_up)
 
     def _await_workers(self) -> None:
         """Wait until the workers of this machine have come up once; homes must not depend on which was first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +46,10 @@ class KillsItsWorker(PlatformSource):
 
     def reduced(self):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class NeverEnds(PlatformSource):
+    """A platform whose program is never finished."""
+
+    def reduced(self):
+        time.sleep(3600)

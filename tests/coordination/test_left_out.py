@@ -22,7 +22,7 @@ from multiscale.results import RunResult
 from multiscale.results.closing_table import print_closing_table
 from multiscale.system import Fleet
 from multiscale.verification.injections import bus_injections
-from tests.coordination.tasks import KillsItsWorker
+from tests.coordination.tasks import KillsItsWorker, NeverEnds
 from tests.variants import changed
 
 OPTIONS = Options(gap=1e-13, rounds=4)
@@ -128,7 +128,7 @@ class Losing(SerialEngine):
     def __init__(self, name):
         self.name = name
 
-    def map(self, function, tasks, homes=None):
+    def map(self, function, tasks, homes=None, patience=np.inf):  # noqa: ARG002
         names = list(tasks)
         if function.__name__ == "answer_child" and self.name in names:
             k = names.index(self.name)
@@ -153,6 +153,18 @@ def test_a_program_that_kills_its_worker_time_after_time_takes_nobody_with_it(to
         outcome = outcome_of(negotiated, negotiated.run())
     assert list(outcome.left_out) == ["north 2"]
     assert "its worker was lost" in outcome.left_out["north 2"]
+    assert 0 <= outcome.gap <= 1e-6
+
+
+@pytest.mark.slow
+def test_a_child_that_never_answers_is_given_up_and_its_worker_works_on(towns):
+    with DaskEngine(2) as engine:
+        negotiated = negotiation_of(towns, engine, OPTIONS)
+        sources, hours = negotiated.platforms.sources, negotiated.platforms.hours
+        silent = NeverEnds(sources["north 2"].data, sources["north 2"].network_charge)
+        negotiated.platforms = EngineChildren(engine, dict(sources) | {"north 2": silent}, hours, patience=4.0)
+        outcome = outcome_of(negotiated, negotiated.run())
+    assert outcome.left_out == {"north 2": "gave no answer in 4 s"}
     assert 0 <= outcome.gap <= 1e-6
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.forecast import ErrorModel, day_errors
-from multiscale.coordination.hybrid import HybridPolicy, hybrid, negotiated
+from multiscale.coordination.hybrid import GAP, HybridPolicy, hybrid, negotiated
 from multiscale.coordination.predictive import PredictivePolicy, learn_from_past, own_view, predictive, retail
 from multiscale.coordination.prepared import operate_signals, prepare_days
 from multiscale.coordination.pricing import Publication, flat_signals, published_signals
@@ -141,7 +141,8 @@ def test_negotiating_more_often_is_worth_something(day):
 def test_with_perfect_forecasts_hybrid_is_published_prices(day):
     found = hybrid([day], SerialEngine(), period=12.0, history_days=0, slope=0.001)[0]["hybrid"]
     published = played(day, PublishedPolicy(Publication("profile", slope=0.001)), 0.0).outcome
-    assert found.cost == pytest.approx(published.cost, rel=1e-6)
+    # Negotiations end at a gap, published prices are those of the optimum.
+    assert found.cost == pytest.approx(published.cost, rel=GAP)
 
 
 def test_a_period_shorter_than_a_step_is_refused(day):
