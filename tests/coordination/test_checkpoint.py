@@ -27,10 +27,10 @@ class Counting(SerialEngine):
     def __init__(self):
         self.asked, self.operated = 0, 0
 
-    def map(self, function, tasks, homes=None):
+    def map(self, function, tasks, homes=None, patience=float("inf")):
         self.asked += len(tasks) * (function.__name__ == "answer_child")
         self.operated += len(tasks) * (function.__name__ == "settle_child")
-        return super().map(function, tasks, homes)
+        return super().map(function, tasks, homes, patience)
 
 
 @pytest.fixture(scope="module")

@@ -128,12 +128,12 @@ class Losing(SerialEngine):
     def __init__(self, name):
         self.name = name
 
-    def map(self, function, tasks, homes=None, patience=np.inf):  # noqa: ARG002
+    def map(self, function, tasks, homes=None, patience=np.inf):
         names = list(tasks)
         if function.__name__ == "answer_child" and self.name in names:
             k = names.index(self.name)
             raise TaskError("a worker was lost", names[max(k - 1, 0) : k + 2]) from RuntimeError("killed")
-        return super().map(function, tasks, homes)
+        return super().map(function, tasks, homes, patience)
 
 
 def test_a_child_with_which_its_worker_is_lost_takes_nobody_with_it(towns):
