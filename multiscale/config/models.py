@@ -234,6 +234,12 @@ class CoordinationConfig(Settings):
             raise ValueError("import_export_gap 0 EUR/kWh is no gap; give one above zero, or use signal=price")
         return self
 
+    @model_validator(mode="after")
+    def _something_covered(self) -> CoordinationConfig:
+        if self.kind == "bidirectional" and self.forecast_error > 0 and self.coverage == 0:
+            raise ValueError("coverage 0 standard deviations covers no forecast error; give one above zero, or forecast_error=0")
+        return self
+
 
 class PlanningConfig(Settings):
     """What the distribution system operator decides."""

@@ -14,7 +14,7 @@ from multiscale.operation import Dispatch, OperatingTree
 
 @dataclass(frozen=True)
 class Cover:
-    """Who covers forecast errors, as negotiated together with energy (see ``operation.cover``).
+    """Who covers forecast errors, as negotiated together with energy (see ``operation.cover``); at a boundary in the periods of the upper side.
 
     Attributes:
         cost: node -> cost of the flexibility it holds back [EUR/a], (period,); of the TSO beyond what its own errors alone would cost; not of
