@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from multiscale.config import ConfigError, StudyConfig, groups, load_config
 from multiscale.config.groups import defaults, shipped_folder
 from multiscale.config.reference import settings_tables
-from multiscale.config.settings import unit_of
+from multiscale.settings import unit_of
 from multiscale.system import Economics
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from multiscale.config.errors import ConfigProblem
 from multiscale.config.models import StudyConfig
-from multiscale.config.settings import unit_of
+from multiscale.settings import unit_of
 
 _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _EXPECTED = {

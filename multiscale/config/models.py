@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from multiscale.config.settings import Settings, count, quantity
+from multiscale.settings import Settings, count, quantity
 
 if TYPE_CHECKING:
     from multiscale.system.costs import Economics

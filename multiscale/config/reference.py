@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from multiscale.config.models import LARGEST_SEED, StudyConfig
-from multiscale.config.settings import unit_of
+from multiscale.settings import unit_of
 
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 

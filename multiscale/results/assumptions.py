@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from multiscale.config.models import StudyConfig
-from multiscale.config.settings import unit_of
+from multiscale.settings import unit_of
 from multiscale.results.run_result import RunResult
 from multiscale.results.tables import Table
 from multiscale.results.words import number
