@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from multiscale.coordination.agreement import Level, aggregated, agree, holding_cost
+from multiscale.coordination.uncertainty.agreement import Level, aggregated, agree, holding_cost
 
 NONE = np.array([np.inf]), np.array([5.0])
 

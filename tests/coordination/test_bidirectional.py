@@ -3,13 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from multiscale.coordination.bidirectional import Negotiation, first_prices
-from multiscale.coordination.channel import Channel
-from multiscale.coordination.child import ProgramChild
-from multiscale.coordination.children import LocalChildren, Refusal
-from multiscale.coordination.negotiation_state import Options
-from multiscale.coordination.parent import Parent
-from multiscale.coordination.request import Band, Reply, Request
+from multiscale.coordination.negotiation.children.carriers import LocalChildren, Refusal
+from multiscale.coordination.negotiation.children.channel import Channel
+from multiscale.coordination.negotiation.children.program_child import ProgramChild
+from multiscale.coordination.negotiation.children.request import Band, Reply, Request
+from multiscale.coordination.negotiation.negotiation import Negotiation, first_prices
+from multiscale.coordination.negotiation.parent import Parent
+from multiscale.coordination.negotiation.state import Options
 from multiscale.programs import CompiledProgram
 from tests.coordination.families import family
 

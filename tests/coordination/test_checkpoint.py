@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from multiscale.config import load_config
-from multiscale.coordination.checkpoint import CheckpointError
+from multiscale.coordination.common.prepared import prepare_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.hierarchy import bidirectional
-from multiscale.coordination.prepared import prepare_days
+from multiscale.coordination.negotiation.bidirectional import bidirectional
+from multiscale.coordination.negotiation.checkpoint import CheckpointError
 from multiscale.operation import Design
 from multiscale.results.provenance import config_hash
 from tests.variants import changed

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from multiscale.coordination.conflicts import conflicts, dso_answer, refused_by_distribution, refused_by_transmission
-from multiscale.coordination.integrated import integrated_optimum
+from multiscale.coordination.common.conflicts import conflicts, dso_answer, refused_by_distribution, refused_by_transmission
+from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.operation import Design, operating_tree
 from tests.variants import changed
 

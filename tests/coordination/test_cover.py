@@ -8,20 +8,21 @@ import pytest
 
 from multiscale.assessment import settle_day
 from multiscale.assessment.bills import platform_payments
-from multiscale.coordination.bidirectional import Negotiation
-from multiscale.coordination.channel import Channel
-from multiscale.coordination.checkpoint import keep, take_up
-from multiscale.coordination.dso import DsoProgram
+from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.forecast import ErrorModel
-from multiscale.coordination.hierarchy import negotiation_of, outcome_of
-from multiscale.coordination.negotiation_state import Options
-from multiscale.coordination.platform_child import PlatformSource
-from multiscale.coordination.resolution import Resolution
-from multiscale.coordination.top import TopProgram
-from multiscale.coordination.uncertainty import cover_negotiated, forecast_errors
+from multiscale.coordination.negotiation.agreed_operation import outcome_of
+from multiscale.coordination.negotiation.checkpoint import keep, take_up
+from multiscale.coordination.negotiation.children.channel import Channel
+from multiscale.coordination.negotiation.children.platform_child import PlatformSource
+from multiscale.coordination.negotiation.dso import DsoProgram
+from multiscale.coordination.negotiation.negotiation import Negotiation
+from multiscale.coordination.negotiation.resolution import Resolution
+from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.top import TopProgram
+from multiscale.coordination.negotiation.tree import negotiation_of
+from multiscale.coordination.uncertainty.day_reserves import cover_negotiated, forecast_errors
 from multiscale.operation import Design, Transmission, operating_tree
-from multiscale.operation.cover import Burden, ForecastErrors, holding_cost
+from multiscale.operation.reserves import Burden, ForecastErrors, holding_cost
 from multiscale.programs import Link, compose, solve
 from multiscale.system import Economics
 from multiscale.timeline import Horizon

@@ -109,7 +109,7 @@ def _await_worker(address: str) -> None:
 
 
 def test_an_address_where_nobody_listens_is_refused_with_the_mend(monkeypatch):
-    monkeypatch.setattr("multiscale.coordination.engine.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("multiscale.coordination.engine.engine.CONNECT_SECONDS", 1)
     with (
         pytest.raises(ConnectionError, match=r"no Dask scheduler answers at .*'tcp://127.0.0.1:9': start one \(dask scheduler\)"),
         DaskEngine(address="tcp://127.0.0.1:9"),

@@ -3,16 +3,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from multiscale.coordination.answer import own_measures
-from multiscale.coordination.conflicts import conflicts
+from multiscale.coordination.common.answer import own_measures
+from multiscale.coordination.common.conflicts import conflicts
+from multiscale.coordination.common.forecast import ErrorModel, day_errors, scaled_fleet, scaled_tree
+from multiscale.coordination.common.prepared import operate_signals
+from multiscale.coordination.common.settlement import Upstream
+from multiscale.coordination.common.simulation import play_day
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.envelope import Guard, envelope
-from multiscale.coordination.forecast import ErrorModel, day_errors, scaled_fleet, scaled_tree
-from multiscale.coordination.prepared import operate_signals
-from multiscale.coordination.pricing import Publication, expectation, flat_signals
-from multiscale.coordination.published import PublishedPolicy
-from multiscale.coordination.settlement import Upstream
-from multiscale.coordination.simulation import play_day
+from multiscale.coordination.publication.envelope import Guard, envelope
+from multiscale.coordination.publication.pricing import Publication, expectation, flat_signals
+from multiscale.coordination.publication.published import PublishedPolicy
 from multiscale.operation.tree import BEYOND, exchange_bounds
 from multiscale.programs import CompiledProgram
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from multiscale.coordination.common.forecast import ErrorModel, day_errors
+from multiscale.coordination.common.prepared import operate_signals
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.expected import expected_signals, half_gap, hedge_optima, hedged_signals, scenario_optima
-from multiscale.coordination.forecast import ErrorModel, day_errors
-from multiscale.coordination.prepared import operate_signals
-from multiscale.coordination.pricing import Publication, flat_signals, pricing
+from multiscale.coordination.publication.expected import expected_signals, half_gap, hedge_optima, hedged_signals, scenario_optima
+from multiscale.coordination.publication.pricing import Publication, flat_signals, pricing
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from multiscale.coordination.forecast import CUT_OFF, ErrorModel, day_errors, scaled_tree
+from multiscale.coordination.common.forecast import CUT_OFF, ErrorModel, day_errors, scaled_tree
 
 
 def test_errors_have_mean_zero_and_are_symmetric_exactly():

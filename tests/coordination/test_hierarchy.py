@@ -4,18 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multiscale.coordination.bidirectional import Negotiation
-from multiscale.coordination.channel import Channel
-from multiscale.coordination.checkpoint import CheckpointError, keep, take_up
-from multiscale.coordination.children import Refusal
-from multiscale.coordination.crew import EngineChildren
+from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.coordination.hierarchy import negotiation_of, outcome_of
-from multiscale.coordination.integrated import integrated_optimum
-from multiscale.coordination.negotiation_state import Options
-from multiscale.coordination.parent import Parent
-from multiscale.coordination.resolution import Resolution
+from multiscale.coordination.negotiation.agreed_operation import outcome_of
+from multiscale.coordination.negotiation.checkpoint import CheckpointError, keep, take_up
+from multiscale.coordination.negotiation.children.carriers import Refusal
+from multiscale.coordination.negotiation.children.channel import Channel
+from multiscale.coordination.negotiation.children.remote_children import EngineChildren
+from multiscale.coordination.negotiation.negotiation import Negotiation
+from multiscale.coordination.negotiation.parent import Parent
+from multiscale.coordination.negotiation.resolution import Resolution
+from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.tree import negotiation_of
 from multiscale.operation import Design, Transmission, dso_branch_program, operating_tree
 from multiscale.operation.platforms import Platforms
 from multiscale.programs import Link, compose, solve

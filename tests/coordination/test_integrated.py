@@ -3,7 +3,7 @@ import pytest
 from scipy import sparse
 from scipy.optimize import linprog
 
-from multiscale.coordination.integrated import integrated_optimum
+from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.operation import Design, Transmission, dso_branch_program, operating_tree
 from tests.variants import changed
 

@@ -9,13 +9,14 @@ import pytest
 
 from multiscale.assessment import settle_day
 from multiscale.config import load_config
-from multiscale.coordination.children import Refusal
-from multiscale.coordination.crew import EngineChildren
+from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError
-from multiscale.coordination.hierarchy import negotiation_of, outcome_of
-from multiscale.coordination.integrated import integrated_optimum
-from multiscale.coordination.negotiation_state import Options
-from multiscale.coordination.platform_child import PlatformSource
+from multiscale.coordination.negotiation.agreed_operation import outcome_of
+from multiscale.coordination.negotiation.children.carriers import Refusal
+from multiscale.coordination.negotiation.children.platform_child import PlatformSource
+from multiscale.coordination.negotiation.children.remote_children import EngineChildren
+from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.tree import negotiation_of
 from multiscale.operation import Design, operating_tree
 from multiscale.programs import ProgramError
 from multiscale.results import RunResult
@@ -115,7 +116,7 @@ def test_a_program_that_cannot_be_made_on_the_worker_leaves_out_its_platform_alo
         return dataclasses.replace(self, data=dataclasses.replace(self.data, fleet=fleet)).data.program()
 
     monkeypatch.setattr(PlatformSource, "reduced", fails)
-    monkeypatch.setattr("multiscale.coordination.crew._CACHE", OrderedDict())
+    monkeypatch.setattr("multiscale.coordination.negotiation.children.remote_children._CACHE", OrderedDict())
     negotiated = negotiation_of(towns, SerialEngine(), OPTIONS)
     outcome = outcome_of(negotiated, negotiated.run())
     assert list(outcome.left_out) == ["north 1"]
@@ -213,7 +214,7 @@ def run(tmp_path_factory):
     config = load_config([*overrides, f"output.folder={tmp_path_factory.mktemp('runs')}"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PlatformSource, "reduced", fails)
-        patch.setattr("multiscale.coordination.crew._CACHE", OrderedDict())
+        patch.setattr("multiscale.coordination.negotiation.children.remote_children._CACHE", OrderedDict())
         return run_study(config)
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from multiscale.coordination.messages import Room, Signal
+from multiscale.coordination.common.messages import Room, Signal
 
 
 def signal(**more):

@@ -3,9 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.messages import Signal
 from multiscale.operation import Design
 from multiscale.programs import CompiledProgram
 from tests.variants import changed

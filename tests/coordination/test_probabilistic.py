@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from multiscale.coordination.probabilistic import Relief, feeder_limits, probabilistic_prices, violated_share
+from multiscale.coordination.publication.probabilistic import Relief, feeder_limits, probabilistic_prices, violated_share
 from tests.coordination.feeders import feeder, net_load, scenarios
 
 BUSES, PERIODS = 20, 6

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from multiscale.coordination.answer import own_cost
+from multiscale.coordination.common.answer import own_cost
+from multiscale.coordination.common.prepared import operate_signals, prepare_days
+from multiscale.coordination.common.settlement import Upstream, impact_charges, marginal_charges
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.prepared import operate_signals, prepare_days
-from multiscale.coordination.pricing import flat_signals, published_signals
-from multiscale.coordination.response import PRICE_MODELS, OwnView
-from multiscale.coordination.settlement import Upstream, impact_charges, marginal_charges
+from multiscale.coordination.prediction.response import PRICE_MODELS, OwnView
+from multiscale.coordination.publication.pricing import flat_signals, published_signals
 from multiscale.operation import Design
 from tests.variants import changed
 

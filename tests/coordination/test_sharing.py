@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from multiscale.coordination.sharing import NetworkRoom
+from multiscale.coordination.publication.sharing import NetworkRoom
 from multiscale.operation.tree import exchange_bounds
 
 

@@ -3,14 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 
+from multiscale.coordination.common.forecast import ErrorModel, day_errors
+from multiscale.coordination.common.prepared import operate_signals, prepare_days
+from multiscale.coordination.common.simulation import DECIDED, play_day, play_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.forecast import ErrorModel, day_errors
-from multiscale.coordination.hybrid import GAP, HybridPolicy, hybrid, negotiated
-from multiscale.coordination.predictive import PredictivePolicy, learn_from_past, own_view, predictive, retail
-from multiscale.coordination.prepared import operate_signals, prepare_days
-from multiscale.coordination.pricing import Publication, flat_signals, published_signals
-from multiscale.coordination.published import FlatPolicy, PublishedPolicy
-from multiscale.coordination.simulation import DECIDED, play_day, play_days
+from multiscale.coordination.prediction.hybrid import GAP, HybridPolicy, hybrid, negotiated
+from multiscale.coordination.prediction.predictive import PredictivePolicy, learn_from_past, own_view, predictive, retail
+from multiscale.coordination.publication.pricing import Publication, flat_signals, published_signals
+from multiscale.coordination.publication.published import FlatPolicy, PublishedPolicy
 from multiscale.operation import Design
 from tests.variants import changed
 

@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from multiscale.coordination.conflicts import conflicts
+from multiscale.coordination.common.conflicts import conflicts
+from multiscale.coordination.common.forecast import ErrorModel
+from multiscale.coordination.common.prepared import operate_signals, prepare_days
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.forecast import ErrorModel
-from multiscale.coordination.prepared import operate_signals, prepare_days
-from multiscale.coordination.pricing import flat_signals
-from multiscale.coordination.uncertainty import cover_negotiated, covered_day
+from multiscale.coordination.publication.pricing import flat_signals
+from multiscale.coordination.uncertainty.day_reserves import cover_negotiated, covered_day
 from multiscale.operation import Design
-from multiscale.results.between_levels import between_levels, between_levels_summary, conflicts_table, cover_table
+from multiscale.results.conflicts_and_reserves import between_levels_summary, conflicts_and_reserves, conflicts_table, cover_table
 from multiscale.results.dataset import missing_declarations
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics
@@ -39,7 +39,7 @@ def answer():
 def told(answer):
     nodes, summary = answer.case.system.nodes, between_levels_summary(answer)
     levels = xr.Dataset({"node_level": ("node", nodes.level.values, {"long_name": "level"})}, coords={"node": nodes.node.values})
-    data = xr.merge([between_levels(answer), levels], join="outer")
+    data = xr.merge([conflicts_and_reserves(answer), levels], join="outer")
     return SimpleNamespace(dataset=data, value=lambda key: summary[key][0])
 
 
@@ -99,7 +99,7 @@ def test_a_negotiated_cover_is_told_with_what_it_costs_beside_energy(answer):
 
 def test_without_errors_and_conflicts_nothing_is_told(answer):
     none = SimpleNamespace(case=answer.case, conflicts=((),), covered=())
-    assert not between_levels(none).data_vars
+    assert not conflicts_and_reserves(none).data_vars
     assert between_levels_summary(none)["coordination.refused_value"][0] == 0
-    assert conflicts_table(SimpleNamespace(dataset=between_levels(none))) is None
-    assert cover_table(SimpleNamespace(dataset=between_levels(none))) is None
+    assert conflicts_table(SimpleNamespace(dataset=conflicts_and_reserves(none))) is None
+    assert cover_table(SimpleNamespace(dataset=conflicts_and_reserves(none))) is None
