@@ -14,7 +14,7 @@ from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, 
 from multiscale.operation import Design
 from tests.coordination.tasks import dies_once, fails_for, spectrum
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

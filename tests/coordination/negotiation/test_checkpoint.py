@@ -127,7 +127,7 @@ def test_where_it_is_kept_makes_no_other_study(tmp_path):
     assert config_hash(load_config(common)) == config_hash(load_config([*common, f"coordination.checkpoints={tmp_path}"]))
 
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RUN = ["study=tiny", "planning=none", "horizon=one_day", "horizon.step_hours=4", "coordination=bidirectional", "output.report=false"]
 
 

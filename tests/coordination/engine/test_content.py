@@ -12,7 +12,7 @@ from multiscale.coordination.negotiation.children.platform_child import Platform
 from multiscale.operation import Design, operating_tree
 from multiscale.system import LoadingLimits
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
