@@ -37,11 +37,11 @@ def unit_of(model: type[BaseModel], field: str) -> str | None:
     return str(extra["units"]) if isinstance(extra, dict) and "units" in extra else None
 
 
-def quantity(default: float, unit: str, meaning: str, *, lower: float | None = None, upper: float | None = None, above: float | None = None) -> Any:
+def quantity(default: float | None, unit: str, meaning: str, *, lower: float | None = None, upper: float | None = None, above: float | None = None) -> Any:
     """Declare a number.
 
     Args:
-        default: value where the configuration is silent, in the unit.
+        default: value where the configuration is silent, in the unit; None where a number may be absent.
         unit: declared unit; ``1`` for a share or a factor.
         meaning: one line for people.
         lower, upper: valid range, ends included.

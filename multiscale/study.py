@@ -18,6 +18,7 @@ from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, make_engine
 from multiscale.coordination.uncertainty.day_reserves import CoveredDay, cover_negotiated, covered_day
+from multiscale.markets import TimeOfUse
 from multiscale.operation import Adoption, Design, OperatingTree, Transmission
 from multiscale.operation.tree import dso_reference
 from multiscale.planning import ConventionalNeed, NoPlanError, Plan, conventional_need, planning_problem, solve_plan
@@ -29,6 +30,7 @@ from multiscale.sources import reinforcement_costs
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, Fleet, InvalidSystemError, LoadingLimits, Problem, System, reinforcement_options, validate
 from multiscale.system.yearly import yearly_courses
+from multiscale.tariffs import Prices
 from multiscale.timeline import Aggregation, Horizon, representative_days
 from multiscale.verification.ac import Verification, ac_verify
 from multiscale.verification.injections import bus_injections
@@ -136,7 +138,7 @@ def run_study(config: StudyConfig) -> RunResult:
                 stage.update("without trade and plan")
                 today = operate_today(case, energy_price, engine, transmission)
                 stage.update("with the plan")
-                days, plan = operate_plan(config, grown, plans, today.design.network_charge, engine, transmission, stage.update)
+                days, plan = operate_plan(config, grown, plans, today.design.prices, engine, transmission, stage.update)
                 stage.update("conflicts and cover of forecast errors")
                 refused = tuple(tuple(conflicts(t, o)) for t, o in zip(plan.trees, plan.outcomes, strict=True))
                 covered = cover_errors(config, days)
@@ -233,13 +235,13 @@ def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, 
             case.fleets,
             case.system.options,
             energy_price[dso],
+            config.market,
             limits=case.limits,
             adoption=case.adoption,
         )
         try:
             plans[dso] = solve_plan(
                 problem,
-                charge_range=(config.tariff.charge_min, config.tariff.charge_max),
                 tolerance=config.planning.recovery_tolerance,
                 gap=config.planning.gap,
                 time_limit=config.planning.time_limit_s / len(dsos),
@@ -265,23 +267,22 @@ def operate_plan(
     config: StudyConfig,
     case: StudyCase,
     plans: Mapping[str, Plan],
-    charge_today: Mapping[str, float],
+    prices_today: Mapping[str, Prices],
     engine: SerialEngine | DaskEngine,
     transmission: Transmission,
     tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[CoordinatedDay], Scenario]:
     """Operate every day under the plans (where there is none, at today's charge), with the mechanism of the study beside the references."""
     built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
-    charges = dict(charge_today) | {dso: plan.charge for dso, plan in plans.items()}
-    design = Design(built, charges)
+    design = Design(built, dict(prices_today) | {dso: plan.prices for dso, plan in plans.items()})
     days = coordinate_days(
         case.system,
         case.horizon,
         case.economics,
         case.fleets,
         design,
+        config.market,
         engine,
-        market=config.market.kind,
         mechanism=config.coordination.kind,
         limits=case.limits,
         known=transmission,
@@ -317,7 +318,7 @@ def operate_today(
     """
     existing = {d: existing_network_cost(case, d) for d in case.system.at_level("dso")}
     design, trees, outcomes = uncoordinated_days(
-        case.system, case.horizon, case.economics, case.fleets, existing, engine, energy_price, limits=LoadingLimits.full(), known=transmission
+        case.system, case.horizon, case.economics, case.fleets, existing, engine, energy_price, TimeOfUse(), limits=LoadingLimits.full(), known=transmission
     )
     return Scenario("today", design, tuple(trees), tuple(outcomes), Ledger(), {})
 

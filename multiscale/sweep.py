@@ -141,7 +141,7 @@ def _run_job(job: Job, config: StudyConfig) -> int:
 
 _SHOWN = {
     "plan.reinforcements": "built",
-    "plan.charge": "charge [EUR/kWh]",
+    "plan.price.network_charge": "network charge [EUR/kWh]",
     "plan.objective": "cost [EUR/a]",
     "coordination.value_reached": "coordination reached",
 }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from multiscale.bilevel.certify.certificate import Certificate, FollowerCertificate
     from multiscale.bilevel.certify.solution import BilevelSolution, Status
     from multiscale.bilevel.problem.description import BilevelError, BilevelProblem
-    from multiscale.bilevel.problem.followers import ProgramFollower, dual_of
+    from multiscale.bilevel.problem.followers import ProgramFollower, dual_of, labels_of
     from multiscale.bilevel.problem.solve_options import SolveOptions
     from multiscale.bilevel.read.pyomo_model import read_model
     from multiscale.bilevel.solving import solve, solve_problem
@@ -30,6 +30,7 @@ _HOME = {
     "SolveOptions": "problem.solve_options",
     "Status": "certify.solution",
     "dual_of": "problem.followers",
+    "labels_of": "problem.followers",
     "read_model": "read.pyomo_model",
     "solve": "solving",
     "solve_problem": "solving",
@@ -45,6 +46,7 @@ __all__ = [
     "SolveOptions",
     "Status",
     "dual_of",
+    "labels_of",
     "read_model",
     "solve",
     "solve_problem",

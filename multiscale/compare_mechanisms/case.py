@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from multiscale.coordination.common.prepared import PreparedDay, prepare_days
@@ -27,7 +28,8 @@ def prepared_case(config: StudyConfig, span: Sequence[pd.Timestamp] = (), reach:
     plans = make_plans(config, case, energy_price)
     built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
     # Where nothing is planned, every kWh pays its part of the existing network.
-    charges = dict.fromkeys(case.system.at_level("dso"), case.economics.existing_network_cost) | {d: plan.charge for d, plan in plans.items()}
+    unplanned = {case.economics.tariff.recovering: np.asarray(case.economics.existing_network_cost)}
+    prices = dict.fromkeys(case.system.at_level("dso"), unplanned) | {d: plan.prices for d, plan in plans.items()}
     horizon = Horizon(tuple(span), (1.0,) * len(span), case.horizon.step_hours) if span else case.horizon
     fleets = {}
     for p in case.system.at_level("platform"):
@@ -37,5 +39,5 @@ def prepared_case(config: StudyConfig, span: Sequence[pd.Timestamp] = (), reach:
             fleet = fleet.with_more(pv, battery, adoption_limits(fleet, horizon, case.system).pv_yield)
         fleets[p] = fleet
     known = None if span else transmission
-    design = Design(built, charges)
-    return prepare_days(case.system, horizon, case.economics, fleets, design, SerialEngine(), limits=case.limits, known=known, reach=reach)
+    design = Design(built, prices)
+    return prepare_days(case.system, horizon, case.economics, fleets, design, config.market, SerialEngine(), limits=case.limits, known=known, reach=reach)

@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from multiscale.markets import Community
 from multiscale.operation import Design, OperatingTree, operating_tree
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, System
@@ -101,5 +102,5 @@ def tree_of(system: System, economics: Economics, horizon: Horizon, *, aggregate
     fleets = {p: day.fleet(p, horizon) for p in day.at_level("platform")}
     if aggregated:
         fleets = {p: f.aggregate(np.full(f.size, p)) for p, f in fleets.items()}
-    design = Design({}, dict.fromkeys(day.at_level("dso"), 0.05))
-    return operating_tree(day, horizon, economics, fleets, design, networks=not aggregated, reach=reach)
+    design = Design({}, dict.fromkeys(day.at_level("dso"), {"network_charge": np.asarray(0.05)}))
+    return operating_tree(day, horizon, economics, fleets, design, Community(), networks=not aggregated, reach=reach)

@@ -54,7 +54,7 @@ def unseen_days_table(day: PreparedDay, histories: Sequence[int], count: int, se
             for k, (tree, bound, flat) in enumerate(days):
                 told = {}
                 for p in tree.platforms:
-                    charge = tree.design.network_charge.get(owner[p], 0.0)
+                    charge = tree.prices(owner[p])
                     told[p] = learned[p].signal(own_view(tree.fleets[p]), charge, limits[p], learning.slope)
                 rows.append((kind, history, k, _cost(tree, told), flat, bound))
             print(f"{kind}, {history} past days ({time.process_time():.0f} CPU s)", file=sys.stderr, flush=True)
@@ -74,5 +74,5 @@ def _cost(tree: OperatingTree, told: Mapping[str, Signal]) -> float:
     for p, program in tree.platforms.items():
         solution = CompiledProgram(program).solve_optimal(told[p].parameters())
         drawn[p] = program.outputs["exchange"].matrix @ solution.x
-        own += own_cost(program, told[p].network_charge, solution.x)
+        own += own_cost(program, told[p].tariff, solution.x)
     return own + Upstream(tree).cost(drawn)[0]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from multiscale.markets import MARKETS, Community
 from multiscale.settings import Settings, count, quantity
+from multiscale.tariffs import COMPONENTS, Tariff, standard_components, with_standard
 
 if TYPE_CHECKING:
     from multiscale.system.costs import Economics
@@ -118,6 +120,7 @@ class CostsConfig(Settings):
     battery_cost: float = quantity(450.0, "EUR/kWh", "investment in new storage", above=0.0)
     pv_lifetime: float = quantity(25.0, "a", "lifetime of photovoltaics", above=0.0, upper=100.0)
     battery_lifetime: float = quantity(12.0, "a", "lifetime of storage", above=0.0, upper=100.0)
+    existing_network_cost: float = quantity(0.04, "EUR/kWh", "yearly cost of the existing network per kWh of yearly demand", lower=0.0, upper=10.0)
     co2_price: float = quantity(70.0, "EUR/t", "price of carbon dioxide emitted by wholesale generators", lower=0.0, upper=5000.0)
     reinforcement_table: Path | Literal["default"] = Field(
         "default", description="CSV table of reinforcement costs, or default: the one that comes along"
@@ -138,29 +141,8 @@ class CostsConfig(Settings):
         return self
 
 
-class TariffConfig(Settings):
-    """What prosumers pay beside the energy price; the planner sets the network charge within its range."""
-
-    levy: float = quantity(0.10, "EUR/kWh", "taxes and supplier's margin on every kWh imported", lower=0.0, upper=10.0)
-    export_deduction: float = quantity(0.01, "EUR/kWh", "what the buyer keeps of the price of exported energy", lower=0.0, upper=10.0)
-    trading_fee: float = quantity(0.01, "EUR/kWh", "fee on every kWh traded between prosumers of a platform", lower=0.0, upper=10.0)
-    existing_network_cost: float = quantity(0.04, "EUR/kWh", "yearly cost of the existing network per kWh of yearly demand", lower=0.0, upper=10.0)
-    charge_min: float = quantity(0.0, "EUR/kWh", "least volumetric network charge", lower=0.0, upper=10.0)
-    charge_max: float = quantity(0.30, "EUR/kWh", "largest volumetric network charge", lower=0.0, upper=10.0)
-
-    @model_validator(mode="after")
-    def _range(self) -> TariffConfig:
-        if self.charge_max < self.charge_min:
-            raise ValueError(f"charge_max {self.charge_max:g} EUR/kWh is below charge_min {self.charge_min:g} EUR/kWh; exchange them")
-        return self
-
-
-class MarketConfig(Settings):
-    """How a platform clears."""
-
-    kind: Literal["community", "time_of_use"] = Field(
-        "community", description="community: one pool of trade; time_of_use: no trade, everybody at the tariff"
-    )
+AnyComponent = Annotated[Union[tuple(COMPONENTS.values())], Field(discriminator="kind")]
+AnyMarket = Annotated[Union[tuple(MARKETS.values())], Field(discriminator="kind")]
 
 
 class CoordinationConfig(Settings):
@@ -301,8 +283,8 @@ class StudyConfig(Settings):
     system: SystemConfig
     horizon: HorizonConfig = HorizonConfig()
     costs: CostsConfig = CostsConfig()
-    tariff: TariffConfig = TariffConfig()
-    market: MarketConfig = MarketConfig()
+    tariff: dict[str, AnyComponent] = Field(default_factory=standard_components, description="components of the tariff, by name")
+    market: AnyMarket = Community()
     coordination: CoordinationConfig = CoordinationConfig()
     planning: PlanningConfig = PlanningConfig()
     regime: RegimeConfig = RegimeConfig()
@@ -322,10 +304,19 @@ class StudyConfig(Settings):
         copy._overrides = tuple(overrides)
         return copy
 
+    @field_validator("tariff", mode="before")
+    @classmethod
+    def _with_standard(cls, value: object) -> object:
+        return with_standard(value) if isinstance(value, Mapping) else value
+
     @model_validator(mode="after")
     def _recoverable(self) -> StudyConfig:
-        if self.planning.kind == "dso" and self.tariff.charge_max == 0 and self.tariff.existing_network_cost > 0:
-            raise ValueError("tariff.charge_max 0 EUR/kWh cannot recover tariff.existing_network_cost; raise it, or use planning=none")
+        if self.planning.kind == "dso" and self.costs.existing_network_cost > 0:
+            decided = [c for c in self.tariff.values() if c.decided]
+            if not decided:
+                raise ValueError("tariff: every price is given, so the planner cannot recover the network's cost; leave one price empty, or planning=none")
+            if all(c.price_max == 0 for c in decided):
+                raise ValueError("tariff: price_max 0 cannot recover costs.existing_network_cost; raise it, or use planning=none")
         return self
 
     def economics(self) -> Economics:
@@ -334,5 +325,5 @@ class StudyConfig(Settings):
 
         from multiscale.system.costs import Economics
 
-        values = self.costs.model_dump() | self.tariff.model_dump()
+        values = self.costs.model_dump() | {"tariff": Tariff(self.tariff)}
         return Economics(**{field.name: values[field.name] for field in fields(Economics)})

@@ -9,11 +9,12 @@ import numpy as np
 
 from multiscale.operation.distribution import DistributionProgram, distribution_program
 from multiscale.operation.fleet_program import largest_consumption, largest_supply
-from multiscale.operation.platform import PEER_TO_PEER
+from multiscale.operation.clearing import Market
 from multiscale.operation.platforms import PlatformData, Platforms
 from multiscale.operation.transmission import Transmission
 from multiscale.programs import Link, ParametricProgram, compose
 from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.tariffs import Prices
 from multiscale.timeline import Horizon
 
 BEYOND = 1e7
@@ -26,11 +27,11 @@ class Design:
 
     Attributes:
         built: option -> True where it is built (missing options are not).
-        network_charge: DSO -> charge on imported energy [EUR/kWh].
+        prices: DSO -> prices of the tariff components that are decided, component -> prices.
     """
 
     built: Mapping[str, bool] = field(default_factory=dict)
-    network_charge: Mapping[str, float] = field(default_factory=dict)
+    prices: Mapping[str, Prices] = field(default_factory=dict)
 
     def choice(self, options: tuple[str, ...]) -> np.ndarray:
         """The design as a vector over options [1]."""
@@ -47,7 +48,8 @@ class OperatingTree:
         platforms: platform -> program (at prosumer resolution, with its network).
         distribution: DSO -> program.
         transmission: the TSO.
-        design: reinforcements and charges in force.
+        design: reinforcements and prices in force.
+        market: how every platform clears.
         limits: shares of the ratings that may be used.
         reach: see ``operating_tree``.
     """
@@ -60,12 +62,18 @@ class OperatingTree:
     distribution: Mapping[str, DistributionProgram]
     transmission: Transmission
     design: Design
+    market: Market
     limits: LoadingLimits = field(default_factory=LoadingLimits)
     reach: float = 0.0
 
     def under(self, design: Design) -> OperatingTree:
         """The same tree under another design; no program changes, since designs are parameters."""
         return replace(self, design=design)
+
+    def prices(self, dso: str) -> Prices:
+        """Prices in force at a DSO of every tariff component that is decided; zero where nothing was decided."""
+        decided, given = self.economics.tariff.decided, self.design.prices.get(dso, {})
+        return {name: np.asarray(given.get(name, 0.0), dtype=float) for name in decided}
 
 
 def exchange_bounds(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
@@ -113,8 +121,8 @@ def operating_tree(
     economics: Economics,
     fleets: Mapping[str, Fleet],
     design: Design,
+    market: Market,
     *,
-    market: str = PEER_TO_PEER,
     networks: bool = True,
     limits: LoadingLimits = LoadingLimits(),
     reach: float = 0.0,
@@ -153,11 +161,11 @@ def operating_tree(
         voltage |= {c: no_load[system.boundary_bus(c)] for c in own.children}
     platforms = Platforms(
         {
-            name: PlatformData(fleet, economics, system.network(name) if networks else None, market, voltage.get(name, 1.0), limits)
+            name: PlatformData(fleet, economics, market, system.network(name) if networks else None, voltage.get(name, 1.0), limits)
             for name, fleet in fleets.items()
         }
     )
-    return OperatingTree(system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design, limits, reach)
+    return OperatingTree(system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design, market, limits, reach)
 
 
 def dso_reference(system: System, dso: str, horizon: Horizon, fleets: Mapping[str, Fleet]) -> np.ndarray:
@@ -176,7 +184,7 @@ def dso_branch_program(tree: OperatingTree, dso: str) -> ParametricProgram:
     own = tree.distribution[dso]
     free = np.zeros(tree.horizon.periods)
     internal = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND, "planned": free, "deviation_price": 0.0}
-    fixed = {c: internal | {"network_charge": tree.design.network_charge.get(dso, 0.0)} for c in own.children}
+    fixed = {c: internal | dict(tree.prices(dso)) for c in own.children}
     exchange = own.program.parameters["exchange"].positions if own.children else np.zeros((0, tree.horizon.periods), dtype=int)
     links = [Link(c, "exchange", exchange[k]) for k, c in enumerate(own.children)]
     settled = compose(f"{dso} with platforms", own.program, {c: tree.platforms[c] for c in own.children}, links, fixed)

@@ -10,7 +10,7 @@ and are not part of the social cost. Energy of passive generation is counted as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,11 +20,12 @@ import xarray as xr
 from scipy import sparse
 
 from multiscale import bilevel
-from multiscale.operation import Adoption, DistributionProgram, distribution_program, platform_program
+from multiscale.operation import Adoption, DistributionProgram, Market, distribution_program, platform_program
 from multiscale.operation.tree import exchange_bounds
 from multiscale.planning.charge_range import implied_charge_range
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
 from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.tariffs import BILLED, Prices, Tariff
 from multiscale.timeline import Horizon
 
 
@@ -35,13 +36,14 @@ class PlanningProblem:
     Attributes:
         dso: the leader.
         horizon: representative days.
-        program: the follower: parameters ``built`` (option) and ``network_charge``; outputs ``resource_cost`` [EUR/a],
-            ``charged_energy`` [kWh/a].
+        program: the follower: parameters ``built`` (option) and the decided prices of the tariff; outputs ``resource_cost`` [EUR/a] and the
+            determinant of every tariff component over all platforms.
+        tariff: what is charged for.
         distribution: the DSO's part of it.
         options: reinforcements (component ``option``) in the order of ``built``.
         annuity: yearly cost of each option [EUR/a].
         existing_cost: yearly cost of the existing network [EUR/a].
-        passive_energy: energy of passive customers, who pay the charge too [kWh/a].
+        passive: determinant of every tariff component that passive customers add, in the shape of its prices.
         fleets: platform -> one-participant fleet the planner sees.
         adoption: platform -> capacity that may be bought.
         energy_has_a_price: whether the energy price is above zero in every period.
@@ -51,15 +53,22 @@ class PlanningProblem:
     dso: str
     horizon: Horizon
     program: ParametricProgram
+    tariff: Tariff
     distribution: DistributionProgram
     options: xr.Dataset
     annuity: np.ndarray
     existing_cost: float
-    passive_energy: float
+    passive: Mapping[str, np.ndarray]
     fleets: Mapping[str, Fleet]
     adoption: Mapping[str, Adoption]
     energy_has_a_price: bool
     constant: float
+
+    @property
+    def single_price(self) -> str | None:
+        """The tariff component that is decided, where that is one component with one price; else None."""
+        decided = list(self.tariff.decided)
+        return decided[0] if len(decided) == 1 and self.passive[decided[0]].ndim == 0 else None
 
 
 @dataclass(frozen=True)
@@ -69,12 +78,12 @@ class Plan:
     Attributes:
         dso: who decides.
         built: option -> whether it is built.
-        charge: volumetric network charge [EUR/kWh].
+        prices: prices of the decided tariff components, component -> prices.
         objective, bound: social cost and its proven lower bound [EUR/a].
         gap: (objective - bound) / objective.
         status: of the bilevel solution.
         follower_gap: relative suboptimality of the follower when solved again at the decision.
-        revenue, allowed_revenue: what the charge earns and what it has to recover [EUR/a].
+        revenue, allowed_revenue: what the operator's components of the tariff earn and what it has to recover [EUR/a].
         investment: of everything built [EUR].
         bought: platform -> (new PV [kW], new battery [kWh]).
         exchange: platform -> forecast exchange [kW], (period,).
@@ -83,7 +92,7 @@ class Plan:
 
     dso: str
     built: Mapping[str, bool]
-    charge: float
+    prices: Prices
     objective: float
     bound: float
     gap: float
@@ -105,6 +114,7 @@ def planning_problem(
     fleets: Mapping[str, Fleet],
     options: xr.Dataset,
     energy_price: np.ndarray,
+    market: Market,
     *,
     limits: LoadingLimits = LoadingLimits(),
     adoption: Mapping[str, Adoption] | None = None,
@@ -119,6 +129,7 @@ def planning_problem(
         fleets: platform -> prosumers over the horizon; the planner sees the sum.
         options: reinforcements to choose from.
         energy_price: forecast nodal price at the DSO's boundary [EUR/kWh], (period,).
+        market: how every platform clears.
         limits: shares of the ratings that may be used.
         adoption: platform -> capacity its participant may buy.
     """
@@ -141,17 +152,20 @@ def planning_problem(
         limits=limits,
         options=options,
     )
-    platforms = {c: platform_program(one[c], economics, adoption=adoption.get(c), agreements=False) for c in children}
+    platforms = {c: platform_program(one[c], economics, market, adoption=adoption.get(c), agreements=False) for c in children}
     free = np.zeros(horizon.periods)
     internal = {"import_price": free, "export_price": free}
     exchange = distribution.program.parameters["exchange"].positions
     links = [Link(c, "exchange", exchange[k]) for k, c in enumerate(children)]
-    joined = compose(f"operation of {dso}", distribution.program, platforms, links, dict.fromkeys(children, internal), shared=["network_charge"])
+    joined = compose(f"operation of {dso}", distribution.program, platforms, links, dict.fromkeys(children, internal), shared=list(economics.tariff.decided))
     follower = joined.settle({"energy_price": energy_price})
-    charged = sum((follower.outputs[f"{c}/import_energy"].matrix for c in children), sparse.csr_matrix((1, follower.columns.size)))
-    resource = sparse.csr_matrix(follower.c0[None, :]) - economics.levy * charged
+    determinants = {name: _total(follower, [f"{c}/{BILLED}{name}" for c in children]) for name in economics.tariff.components}
+    resource = sparse.csr_matrix(follower.c0[None, :])
+    for name, component in economics.tariff.components.items():
+        if component.price is not None and name == "levy":
+            resource = resource - component.price * sparse.csr_matrix(determinants[name].matrix.sum(axis=0))
     outputs = {
-        "charged_energy": Output(Index((Block("charged_energy", {}, "kWh/a", 0, "energy that pays the charge"),)), charged),
+        **{BILLED + name: output for name, output in determinants.items()},
         "resource_cost": Output(Index((Block("resource_cost", {}, "EUR/a", 0, "cost of operation without transfers"),)), resource),
         **{c: follower.outputs[f"{c}/exchange"] for c in children},
     }
@@ -159,15 +173,22 @@ def planning_problem(
     chosen = options.sel(option=list(distribution.options))
     annuity = chosen.cost_eur.values * np.array([economics.annuity(n) for n in chosen.lifetime_years.values.tolist()])
     passive = system.passive(dso, horizon)
-    passive_energy = float((passive.demand.values * horizon.hours_per_year).sum())
     hours = horizon.hours_per_year
+    passive_energy = float((passive.demand.values * hours).sum())
+    owed = {name: c.passive(passive.demand.values, passive.generation.values, horizon) for name, c in economics.tariff.components.items()}
     reference = sum(float(((f.data.demand + f.data.ev + f.data.heat_pump).sum("prosumer").values * hours).sum()) for f in one.values())
     existing = economics.existing_network_cost * (passive_energy + reference)
     generated = float((passive.generation.values.sum(axis=0) * energy_price * horizon.hours_per_year).sum())
     dear = bool(energy_price.min() > 0)
     return PlanningProblem(
-        dso, horizon, follower, distribution, chosen, annuity, existing, passive_energy, one, adoption, dear, existing + generated
+        dso, horizon, follower, economics.tariff, distribution, chosen, annuity, existing, owed, one, adoption, dear, existing + generated
     )
+
+
+def _total(program: ParametricProgram, names: Sequence[str]) -> Output:
+    """The sum of outputs of one shape."""
+    parts = [program.outputs[name] for name in names]
+    return Output(parts[0].index, sum((part.matrix for part in parts[1:]), parts[0].matrix))
 
 
 def _with_outputs(program: ParametricProgram, outputs: Mapping[str, Output]) -> ParametricProgram:
@@ -206,46 +227,62 @@ def without_idle_bounds(program: ParametricProgram) -> ParametricProgram:
     return replace(program, lower=lower, upper=upper)
 
 
-def leader_model(
-    problem: PlanningProblem, *, charge_range: tuple[float, float], tolerance: float = 1e-3
-) -> tuple[pyo.ConcreteModel, bilevel.ProgramFollower]:
+def leader_model(problem: PlanningProblem, *, tolerance: float = 1e-3) -> tuple[pyo.ConcreteModel, bilevel.ProgramFollower]:
     """The leader as a Pyomo model, with the follower attached.
 
     Args:
         problem: what is planned.
-        charge_range: lowest and highest charge [EUR/kWh].
         tolerance: relative tolerance of cost recovery.
     """
-    # The range is found with the bounds in place, since they keep the dual bounds of its linear programs finite.
-    low, high = implied_charge_range(
-        problem.program, problem.passive_energy, problem.existing_cost, float(problem.annuity.sum()), charge_range, tolerance
-    )
-    if low > high:
-        raise NoPlanError(
-            "infeasible",
-            f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a charge of at least {low:.4g} EUR/kWh, above the largest "
-            f"allowed {charge_range[1]:g} (tariff.charge_max); allow a higher one",
-        )
     model = pyo.ConcreteModel(name=f"plan of {problem.dso}")
     names = problem.options.option.values.tolist()
     annuity = dict(zip(names, problem.annuity.tolist(), strict=True))
     model.built = pyo.Var(names, domain=pyo.Binary)
-    model.charge = pyo.Var(bounds=(low, high))
+    model.prices = pyo.Block(list(problem.tariff.decided), rule=lambda block, name: _price_variables(block, problem, name, tolerance))
     program = without_idle_bounds(problem.program) if problem.energy_has_a_price else problem.program
-    follower = bilevel.ProgramFollower(program, {"built": model.built, "network_charge": model.charge}, model=model, name="operation")
+    decided = {name: model.prices[name].price for name in problem.tariff.decided}
+    follower = bilevel.ProgramFollower(program, {"built": model.built} | decided, model=model, name="operation")
     investment = sum(annuity[o] * model.built[o] for o in names)
     allowed = problem.existing_cost + investment
-    revenue = model.charge * (follower.output("charged_energy") + problem.passive_energy)
+    revenue = sum(
+        _revenue(problem, name, decided.get(name, component.price), follower)
+        for name, component in problem.tariff.components.items()
+        if component.receiver == "distribution operators"
+    )
     model.recovery_low = pyo.Constraint(expr=revenue >= (1 - tolerance) * allowed)
     model.recovery_high = pyo.Constraint(expr=revenue <= (1 + tolerance) * allowed)
     model.social_cost = pyo.Objective(expr=investment + follower.output("resource_cost") + problem.program.d0 + problem.constant)
     return model, follower
 
 
+def _price_variables(block: Any, problem: PlanningProblem, name: str, tolerance: float) -> None:
+    """Variables for the prices of a component, within their range; that of a single price is narrowed to where the cost can be recovered."""
+    component, labels = problem.tariff.components[name], bilevel.labels_of(problem.program.parameters[name])
+    low, high = component.price_min, component.price_max
+    if name == problem.single_price:
+        # The range is found with the bounds in place, since they keep the dual bounds of its linear programs finite.
+        passive, costs = float(problem.passive[name]), (problem.existing_cost, float(problem.annuity.sum()))
+        low, high = implied_charge_range(problem.program, name, passive, *costs, (low, high), tolerance)
+        if low > high:
+            raise NoPlanError(
+                "infeasible",
+                f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a price of {name} of at least {low:.4g} "
+                f"{component.unit}, above the largest allowed {component.price_max:g} (tariff.{name}.price_max); allow a higher one",
+            )
+    block.price = pyo.Var(bounds=(low, high)) if labels == [None] else pyo.Var(labels, bounds=(low, high))
+
+
+def _revenue(problem: PlanningProblem, name: str, price: Any, follower: bilevel.ProgramFollower) -> Any:
+    """What a component earns [EUR/a], as an expression: one product for each price."""
+    output, passive = follower.output(BILLED + name), problem.passive[name].ravel()
+    labels = bilevel.labels_of(problem.program.outputs[BILLED + name].index.blocks[0])
+    each = [price[label] if hasattr(price, "is_indexed") else price for label in labels]
+    return sum(p * (output[label] + float(passive[k])) for k, (label, p) in enumerate(zip(labels, each, strict=True)))
+
+
 def solve_plan(
     problem: PlanningProblem,
     *,
-    charge_range: tuple[float, float],
     tolerance: float = 1e-3,
     gap: float = 0.01,
     time_limit: float = 60.0,
@@ -259,13 +296,13 @@ def solve_plan(
         NoPlanError: no decision satisfies cost recovery within the range of the charge, or nothing was found in time.
         bilevel.BilevelError: the method does not take this problem.
     """
-    model, follower = leader_model(problem, charge_range=charge_range, tolerance=tolerance)
+    model, follower = leader_model(problem, tolerance=tolerance)
     solution = bilevel.solve(model, followers=[follower], method=method, gap=gap, time_limit=time_limit, seed=seed, **options)
     if not np.isfinite(solution.objective):
         status = str(solution.status)
         raise NoPlanError(
             status if status in ("infeasible", "time_limit") else "error",
-            f"plan of {problem.dso}: {status.replace('_', ' ')}; allow a higher charge (tariff.charge_max is {charge_range[1]:g} EUR/kWh) "
+            f"plan of {problem.dso}: {status.replace('_', ' ')}; allow higher prices (price_max of {', '.join(problem.tariff.decided)}) "
             f"or more time (planning.time_limit_s is {time_limit:g} s)",
         )
     if solution.certificate is None or solution.certificate.failures:
@@ -278,11 +315,15 @@ def read_plan(problem: PlanningProblem, model: pyo.ConcreteModel, solution: bile
     """The plan out of a solved leader model."""
     names = problem.options.option.values.tolist()
     built = {o: pyo.value(model.built[o]) > 0.5 for o in names}
-    charge = float(pyo.value(model.charge))
+    decided = {name: _values(model.prices[name].price, problem.program.parameters[name]) for name in problem.tariff.decided}
     choice = np.array([1.0 if built[o] else 0.0 for o in names])
     x = solution.primal["operation"]
     program = problem.program
-    energy = float((program.outputs["charged_energy"].matrix @ x)[0]) + problem.passive_energy
+    revenue = sum(
+        float(np.sum(problem.tariff.price(name, decided) * ((program.outputs[BILLED + name].matrix @ x).reshape(passive.shape) + passive)))
+        for name, passive in problem.passive.items()
+        if problem.tariff.components[name].receiver == "distribution operators"
+    )
     bought, exchange = {}, {}
     for c in problem.fleets:
         sizes = [float(program.columns.array(f"{c}/{n}", x).sum()) if f"{c}/{n}" in program.columns else 0.0 for n in ("new_pv", "new_battery")]
@@ -291,16 +332,21 @@ def read_plan(problem: PlanningProblem, model: pyo.ConcreteModel, solution: bile
     return Plan(
         problem.dso,
         built,
-        charge,
+        decided,
         solution.objective,
         solution.bound,
         solution.gap,
         str(solution.status),
         max(abs(f.gap) for f in solution.certificate.followers) if solution.certificate else float("nan"),
-        charge * energy,
+        revenue,
         problem.existing_cost + float(problem.annuity @ choice),
         float((problem.options.cost_eur.values * choice).sum()),
         bought,
         exchange,
         solution,
     )
+
+
+def _values(variable: Any, block: Block) -> np.ndarray:
+    """Values of the price variables in the shape of the parameter block."""
+    return np.array([float(pyo.value(variable[label])) for label in bilevel.labels_of(block)]).reshape(block.shape)

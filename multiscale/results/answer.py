@@ -94,10 +94,7 @@ def _plan(result: RunResult) -> list[Fact]:
         count = len(built) if count is None else int(count)
         cost = f", investment {euros(invested)}" if invested is not None and count else ""
         facts.append(Fact("Build", f"{plural(count, 'reinforcement')}{cost}" if count else "nothing: no reinforcement pays"))
-    charge, today = value("plan.charge"), value("plan.charge_today")
-    if charge is not None:
-        before = f" (today {amount(today, 'EUR/kWh')})" if today is not None else ""
-        facts.append(Fact("Network charge", f"{amount(charge, 'EUR/kWh')}{before}"))
+    facts += [Fact(name.capitalize(), f"{now} (today {before})" if before else now) for name, now, before in decided_prices(result)]
     deferred, conventional = value("plan.deferred_investment"), value("plan.conventional_investment")
     if deferred and deferred > 0:
         of = f" of the {euros(conventional)}" if conventional else ""
@@ -232,9 +229,9 @@ def headline(result: RunResult) -> list[str]:
             sentences.append(f"Make {len(built)} reinforcements ({_listed([f'{n} × {m}' for m, n in kinds.items()])}): an investment of {total}.")
     elif value("plan.reinforcements") is not None or has(result.dataset, "option_built"):
         sentences.append("Build nothing: with trading platforms in operation no reinforcement pays.")
-    if value("plan.charge") is not None:
-        today = f" instead of {amount(value('plan.charge_today'), 'EUR/kWh')} today" if value("plan.charge_today") is not None else ""
-        sentences.append(f"A network charge of {amount(value('plan.charge'), 'EUR/kWh')}{today} recovers the cost.")
+    decided = [f"{name} {now}" + (f" instead of {before} today" if before else "") for name, now, before in decided_prices(result)]
+    if decided:
+        sentences.append(f"These prices recover the cost: {_listed(decided)}.")
     gains = next((f.text for f in _gains(result)), "")
     if gains:
         sentences.append(f"Against today (no trading, no plan), yearly: {gains}.")
@@ -247,6 +244,16 @@ def headline(result: RunResult) -> list[str]:
     if ac is not None:
         sentences.append(f"Checked by AC power flow: {ac.text}.")
     return sentences or ["This run holds no plan and no coordination to report."]
+
+
+def decided_prices(result: RunResult) -> list[tuple[str, str, str]]:
+    """Every price that the planner decides, in words: its name, its value under the plan, and today's (empty where it is not known)."""
+    start, found = "plan.price.", []
+    for key in [k for k in result.summary if k.startswith(start)]:
+        value, before, unit = result.value(key), result.value(f"today.price.{key.removeprefix(start)}"), result.unit(key)
+        name = key.removeprefix(start).replace("_", " ").replace(".", ", ")
+        found.append((name, amount(value, unit), amount(before, unit) if before is not None else ""))
+    return found
 
 
 def _listed(items: list[str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 
 from multiscale.assessment import ENERGY_TERMS, energy_account, prosumer_bills
 from multiscale.results.conflicts_and_reserves import between_levels_summary, conflicts_and_reserves
+from multiscale.tariffs import Prices
 
 if TYPE_CHECKING:
     from multiscale.study import Scenario, StudyAnswer
@@ -166,7 +168,9 @@ def _power_flow(answer: StudyAnswer) -> xr.Dataset:
 
 
 def _money(answer: StudyAnswer) -> xr.Dataset:
-    ledgers = [answer.today.ledger.arrays(), answer.plan.ledger.arrays()]
+    booked = (answer.today.ledger, answer.plan.ledger)
+    flows = list(dict.fromkeys(flow for ledger in booked for flow in ledger.money))
+    ledgers = [ledger.arrays(flows) for ledger in booked]
     joined = xr.concat(ledgers, dim="scenario").assign_coords(scenario=["today", "plan"])
     for name in joined.data_vars:
         joined[name].attrs = ledgers[0][name].attrs
@@ -186,7 +190,7 @@ def _prosumers(answer: StudyAnswer) -> xr.Dataset:
                 bills[s, where] += np.nan if platform in missing else prosumer_bills(tree, platform, outcome)
     return xr.Dataset(
         {
-            "bill": _named(("scenario", "prosumer"), bills, "EUR/a", "yearly bill for energy, charge, levy and fee"),
+            "bill": _named(("scenario", "prosumer"), bills, "EUR/a", "yearly bill for energy and under the tariff"),
             "prosumer_node": _named("prosumer", members.node.values, "", "platform"),
             "prosumer_category": _named("prosumer", members.category.values, "", "kind of customer"),
         },
@@ -323,8 +327,8 @@ def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "plan.bound": (bound, "EUR/a"),
         "plan.gap": ((objective - bound) / max(abs(objective), 1.0), "1"),
         "plan.certificate.follower_gap": (max(p.follower_gap for p in plans), "1"),
-        "plan.charge": (plans[0].charge if len(plans) == 1 else float(np.mean([p.charge for p in plans])), "EUR/kWh"),
-        "plan.charge_today": (float(np.mean(list(answer.today.design.network_charge.values()))), "EUR/kWh"),
+        **_prices("plan", [p.prices for p in plans], answer),
+        **_prices("today", list(answer.today.design.prices.values()), answer),
         "plan.revenue": (sum(p.revenue for p in plans), "EUR/a"),
         "plan.allowed_revenue": (sum(p.allowed_revenue for p in plans), "EUR/a"),
         "plan.investment": (investment, "EUR"),
@@ -334,6 +338,17 @@ def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "plan.bought_pv": (sum(b[0] for p in plans for b in p.bought.values()), "kW"),
         "plan.bought_storage": (sum(b[1] for p in plans for b in p.bought.values()), "kWh"),
     }
+
+
+def _prices(scenario: str, prices: Sequence[Prices], answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
+    """Every decided price, the mean over the DSOs: ``plan.price.<component>``, with the label of the price where a component has several."""
+    out: dict[str, tuple[Any, str]] = {}
+    for name, component in answer.case.economics.tariff.decided.items():
+        mean = np.mean([p[name] for p in prices], axis=0)
+        labels = itertools.product(*(labels.tolist() for labels in component.coordinates(answer.case.horizon).values()))
+        for label, value in zip(labels, np.ravel(mean).tolist(), strict=True):
+            out[".".join([scenario, "price", name, *map(str, label)])] = (value, component.unit)
+    return out
 
 
 def _coordination_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:

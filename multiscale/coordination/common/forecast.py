@@ -121,7 +121,7 @@ def scaled_tree(
     fleets = {p: scaled_fleet(f, demand.get(p, 1.0), generation.get(p, 1.0), announced=announced) for p, f in tree.fleets.items()}
     passive = [n for n in (tree.system.top, *tree.distribution) if n in demand or n in generation]
     system = _scaled_passive(tree.system, tree.horizon, passive, demand, generation)
-    other = operating_tree(system, tree.horizon, tree.economics, fleets, tree.design, networks=False, limits=tree.limits)
+    other = operating_tree(system, tree.horizon, tree.economics, fleets, tree.design, tree.market, networks=False, limits=tree.limits)
     other.transmission.learn(tree.transmission)
     return other
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from multiscale.tariffs import Prices
+
 
 @dataclass(frozen=True)
 class Room:
@@ -37,22 +39,24 @@ class Signal:
 
     Attributes:
         import_price, export_price: prices of energy from and to the parent [EUR/kWh], (period,); export <= import.
-        network_charge: on imported energy [EUR/kWh].
+        tariff: prices of the tariff components that are decided, component -> prices.
         import_limit, export_limit: what the connection can carry [kW], (period,).
         planned: exchange the parent has planned for the child [kW], (period,).
         deviation_price: what each kWh off the plan costs the child [EUR/kWh]; zero publishes no plan.
         import_room, export_room: how the limits follow what the child measures of its own demand and photovoltaics; None: they do not.
+        retail: whether a supplier sells at these prices, who keeps what they earn beyond the nodal price.
     """
 
     import_price: np.ndarray
     export_price: np.ndarray
-    network_charge: float
+    tariff: Prices
     import_limit: np.ndarray
     export_limit: np.ndarray
     planned: np.ndarray
     deviation_price: float = 0.0
     import_room: Room | None = None
     export_room: Room | None = None
+    retail: bool = False
 
     def __post_init__(self) -> None:
         if (self.export_price > self.import_price + 1e-12).any():
@@ -70,8 +74,8 @@ class Signal:
 
     def parameters(self) -> dict[str, object]:
         """Prices, limits (without room, see ``seen``) and plan as parameters of a platform's program."""
-        names = ("import_price", "export_price", "network_charge", "import_limit", "export_limit", "planned", "deviation_price")
-        return {name: getattr(self, name) for name in names}
+        names = ("import_price", "export_price", "import_limit", "export_limit", "planned", "deviation_price")
+        return {name: getattr(self, name) for name in names} | dict(self.tariff)
 
     def content(self) -> dict[str, object]:
         """What is sent of it, by name."""

@@ -13,7 +13,7 @@ from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
+from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
 from multiscale.system import Economics, Fleet, LoadingLimits, System
 from multiscale.timeline import Horizon
 
@@ -51,9 +51,9 @@ def prepare_days(
     economics: Economics,
     fleets: Mapping[str, Fleet],
     design: Design,
+    market: Market,
     engine: SerialEngine | DaskEngine,
     *,
-    market: str = "community",
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
     reach: float = 0.0,
@@ -65,8 +65,8 @@ def prepare_days(
         here = system.restricted(day)
         today = {p: f.day(k) for p, f in fleets.items()}
         one = {p: f.aggregate(np.full(f.size, p)) for p, f in today.items()}
-        trees.append(operating_tree(here, day, economics, today, design, market=market, limits=limits, reach=reach))
-        models.append(operating_tree(here, day, economics, one, design, networks=False, limits=limits))
+        trees.append(operating_tree(here, day, economics, today, design, market, limits=limits, reach=reach))
+        models.append(operating_tree(here, day, economics, one, design, market, networks=False, limits=limits))
         if known is not None:
             models[-1].transmission.learn(known)
     names = [str(d.date()) for d in horizon.days]

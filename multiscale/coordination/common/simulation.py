@@ -31,6 +31,7 @@ from multiscale.operation.tree import BEYOND
 from multiscale.programs import CompiledProgram, ParametricProgram
 from multiscale.programs.index import Block, Index
 from multiscale.system import Fleet
+from multiscale.tariffs import Prices
 
 DECIDED = ("charge", "discharge", "ev", "heat_pump")
 STATES = ("stored", "ev_late", "heat_pump_late", "heat_pump_early")
@@ -174,7 +175,7 @@ class _RollingPlatform:
         told = signal.seen(self.demand, self.generation).parameters()
         solution = self.compiled.solve_optimal(told | {"demand_error": none, "generation_error": none})
         exchange = self.original.outputs["exchange"].matrix @ solution.x
-        return Answer(exchange, own_cost(self.original, signal.network_charge, solution.x), solution.x, solution.y)
+        return Answer(exchange, own_cost(self.original, signal.tariff, solution.x), solution.x, solution.y)
 
 
 def with_forecast_errors(program: ParametricProgram, fleet: Fleet) -> ParametricProgram:
@@ -201,7 +202,7 @@ def with_forecast_errors(program: ParametricProgram, fleet: Fleet) -> Parametric
     )
 
 
-def free_signal(price: np.ndarray, charge: float) -> Signal:
+def free_signal(price: np.ndarray, tariff: Prices) -> Signal:
     """One price for import and export, no limit and no plan."""
     none = np.full(len(price), BEYOND)
-    return Signal(price, price, charge, none, none, np.zeros(len(price)))
+    return Signal(price, price, tariff, none, none, np.zeros(len(price)))

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pydantic import BaseModel
 from scipy import sparse
 
 
 def content_key(*parts: object) -> str:
-    """Hash of arrays, tables, sparse matrices, data classes and plain values, whatever they hold in each other.
+    """Hash of arrays, tables, sparse matrices, data classes, settings and plain values, whatever they hold in each other.
 
     Raises:
         TypeError: an object of which is not known what it holds.
@@ -46,7 +47,7 @@ def _tell(take: Callable[[bytes], None], value: object) -> None:
         rows.sort_indices()
         for part in (np.array(rows.shape), rows.indptr, rows.indices, rows.data):
             _tell(take, part)
-    elif dataclasses.is_dataclass(value) and _plain(value):
+    elif isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and _plain(value)):
         take(repr(value).encode())
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):

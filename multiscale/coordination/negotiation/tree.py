@@ -155,8 +155,7 @@ def negotiation_of(
         below = {c: band_of(*b) for c, b in zip(own.children, zip(profile(lowest, 0.0 * told), profile(highest, told), strict=True), strict=True)}
         parent = Parent(program, profile(hours, hours), below, mine.extend if errors else None)
         branches[dso] = Branch(parent, mine, profile(expected, told), inner)
-        charge = tree.design.network_charge.get(dso, 0.0)
-        platforms |= {c: PlatformSource(tree.platforms.data[c], charge, own_errors.get(c)) for c in own.children}
+        platforms |= {c: PlatformSource(tree.platforms.data[c], tree.prices(dso), own_errors.get(c)) for c in own.children}
     expected = np.array([resolution.means(dso_reference(tree.system, d, tree.horizon, tree.fleets)) for d in dsos])
     burden = Burden(errors[tree.system.top], handed) if errors else None
     parent, top = top_parent(tree.transmission, bands, expected, burden)

@@ -31,6 +31,7 @@ from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits, reference_exchange
 from multiscale.programs import CompiledProgram
 from multiscale.system import Fleet
+from multiscale.tariffs import Prices
 
 
 @dataclass
@@ -56,11 +57,11 @@ class Experience:
         self.usual = self.usual + (exchange - self.usual) / self.days
         self.load = self.load + (view.load - self.load) / self.days
 
-    def signal(self, view: OwnView, charge: float, limits: tuple[np.ndarray, np.ndarray], deviation_price: float) -> Signal:
+    def signal(self, view: OwnView, tariff: Prices, limits: tuple[np.ndarray, np.ndarray], deviation_price: float) -> Signal:
         """What the platform tells itself: the price it predicts, and its usual course shifted by how its net load differs from the usual one."""
         price = self.model.predict(view)
         planned = self.usual + view.load - self.load
-        return Signal(price, price, charge, *limits, planned, deviation_price if self.days else 0.0)
+        return Signal(price, price, tariff, *limits, planned, deviation_price if self.days else 0.0)
 
 
 def learn_from_past(
@@ -88,7 +89,7 @@ def learn_from_past(
         drawn, views = {}, {}
         for p, program in tree.platforms.items():
             views[p] = own_view(tree.fleets[p])
-            signal = experience[p].signal(views[p], tree.design.network_charge.get(owner[p], 0.0), limits[p], slope)
+            signal = experience[p].signal(views[p], tree.prices(owner[p]), limits[p], slope)
             solution = CompiledProgram(program).solve_optimal(signal.parameters())
             drawn[p] = program.outputs["exchange"].matrix @ solution.x
         price = measured_prices(Upstream(tree), drawn)
@@ -121,10 +122,9 @@ class PredictivePolicy:
         size = errors.model.grown(tree.horizon.periods, tree.horizon.step_hours, now)
         told = {}
         for dso, own in tree.distribution.items():
-            charge = tree.design.network_charge.get(dso, 0.0)
             for c in own.children:
                 view = own_view(tree.fleets[c], size * errors.demand[c], size * errors.generation[c])
-                told[c] = self.experience[c].signal(view, charge, self._limits[c], self.slope)
+                told[c] = self.experience[c].signal(view, tree.prices(dso), self._limits[c], self.slope)
         return told
 
     def after(self, day: PreparedDay, played: PlayedDay) -> None:

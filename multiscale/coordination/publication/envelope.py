@@ -227,8 +227,8 @@ def envelope_signals(tree: OperatingTree, known: Envelope, gap: float, deviation
                 _within(connection, limit[child], room[child])
                 for connection, limit, room in zip(limits[child], (known.most, known.least), (known.import_room, known.export_room), strict=True)
             )
-            plan, charge = known.forecast.exchange[child], tree.design.network_charge.get(dso, 0.0)
-            signals[child] = Signal(price + gap / 2, price - gap / 2, charge, most, least, plan, deviation_price, import_room, export_room)
+            plan = known.forecast.exchange[child]
+            signals[child] = Signal(price + gap / 2, price - gap / 2, tree.prices(dso), most, least, plan, deviation_price, import_room, export_room)
     return signals
 
 

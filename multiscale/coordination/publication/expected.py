@@ -80,8 +80,7 @@ def expected_signals(tree: OperatingTree, scenarios: Sequence[Outcome], deviatio
             most, least = limits[child]
             most = np.minimum(most, _where_full(above[:, k] > CONGESTED, np.maximum(drawn[:, k], 0.0)))
             least = np.minimum(least, _where_full(above[:, k] < -CONGESTED, np.maximum(-drawn[:, k], 0.0)))
-            charge = tree.design.network_charge.get(dso, 0.0)
-            signals[child] = Signal(mid + half, mid - half, charge, most, least, plan, deviation_price)
+            signals[child] = Signal(mid + half, mid - half, tree.prices(dso), most, least, plan, deviation_price)
     return signals
 
 
@@ -110,8 +109,7 @@ def hedged_signals(
         for child in own.children:
             above, below = (o.platform_price[child] - o.energy_price[dso] for o in (high, low))
             price = forecast.energy_price[dso] + np.clip(above, 0.0, most) + np.clip(below, -most, 0.0)
-            charge = tree.design.network_charge.get(dso, 0.0)
-            signals[child] = Signal(price, price, charge, *limits[child], forecast.exchange[child], deviation_price)
+            signals[child] = Signal(price, price, tree.prices(dso), *limits[child], forecast.exchange[child], deviation_price)
     return signals
 
 

@@ -132,7 +132,7 @@ def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: fl
             price = forecast.platform_price[child]
             planned = forecast.exchange[child] if kind == "profile" else np.zeros_like(price)
             most, least = _envelope(limits[child], price - forecast.energy_price[dso], planned) if kind == "profile" else limits[child]
-            signals[child] = Signal(price + half, price - half, tree.design.network_charge.get(dso, 0.0), most, least, planned, off)
+            signals[child] = Signal(price + half, price - half, tree.prices(dso), most, least, planned, off)
     return signals
 
 
@@ -162,7 +162,7 @@ def flat_signals(tree: OperatingTree, forecast: Outcome) -> dict[str, Signal]:
         for child in own.children:
             drawn = np.maximum(forecast.exchange[child], 0.0) + 1e-9
             price = np.full(tree.horizon.periods, float((forecast.platform_price[child] * drawn).sum() / drawn.sum()))
-            signals[child] = Signal(price, price, tree.design.network_charge.get(dso, 0.0), *limits[child], np.zeros_like(price))
+            signals[child] = Signal(price, price, tree.prices(dso), *limits[child], np.zeros_like(price))
     return signals
 
 
@@ -173,5 +173,5 @@ def retail_signals(tree: OperatingTree, energy_price: Mapping[str, np.ndarray]) 
         price = np.full(tree.horizon.periods, float(energy_price[dso].mean()))
         for child in own.children:
             none = np.full(tree.horizon.periods, BEYOND)
-            signals[child] = Signal(price, price, tree.design.network_charge.get(dso, 0.0), none, none, np.zeros(tree.horizon.periods))
+            signals[child] = Signal(price, price, tree.prices(dso), none, none, np.zeros(tree.horizon.periods), retail=True)
     return signals

@@ -24,7 +24,7 @@ class FlatPolicy:
             return None
         told = flat_signals(day.tree, day.forecast)
         for signal in told.values():
-            traffic.count("down", price=signal.import_price[0], network_charge=signal.network_charge)
+            traffic.count("down", price=signal.import_price[0], **signal.tariff)
         return told
 
     def after(self, day: PreparedDay, played: PlayedDay) -> None:
