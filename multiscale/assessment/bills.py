@@ -36,11 +36,11 @@ def prosumer_bills(tree: OperatingTree, platform: str, outcome: Outcome) -> np.n
 def platform_payments(tree: OperatingTree, platform: str, outcome: Outcome) -> dict[str, float]:
     """What a platform pays over the year [EUR/a]: ``energy`` at the boundary, network ``charge``, ``levy``, and its operator's ``fee``.
 
-    Of a platform that was left out, what its given exchange costs in a pool; the fees inside are not known and not in it.
+    Of a platform that was excluded, what its given exchange costs in a pool; the fees inside are not known and not in it.
     """
     program, hours, economics = tree.platforms[platform], tree.horizon.hours_per_year, tree.economics
     rate = next(tree.design.network_charge.get(d, 0.0) for d, own in tree.distribution.items() if platform in own.children)
-    if platform in outcome.left_out:
+    if platform in outcome.excluded:
         drawn, price = outcome.exchange[platform], outcome.platform_price[platform]
         bought, fed = (float((hours * np.maximum(sign * drawn, 0.0)).sum()) for sign in (1.0, -1.0))
         due = {"charge": rate * bought, "levy": economics.levy * bought + economics.export_deduction * fed, "fee": 0.0}

@@ -224,8 +224,8 @@ class CoordinationConfig(Settings):
         return taken[self.kind]
 
     @property
-    def reach(self) -> float:
-        """Forecast errors that the networks must have room for, as a share of net loads [1]: where their cover is negotiated."""
+    def error_margin(self) -> float:
+        """Forecast errors that the networks must have room for, as a share of net loads [1]: where the reserves for them are negotiated."""
         return self.coverage * self.forecast_error if self.kind == "bidirectional" else 0.0
 
     @model_validator(mode="after")
@@ -237,7 +237,7 @@ class CoordinationConfig(Settings):
     @model_validator(mode="after")
     def _something_covered(self) -> CoordinationConfig:
         if self.kind == "bidirectional" and self.forecast_error > 0 and self.coverage == 0:
-            raise ValueError("coverage 0 standard deviations covers no forecast error; give one above zero, or forecast_error=0")
+            raise ValueError("coverage 0 standard deviations holds no reserves for the forecast error; give one above zero, or forecast_error=0")
         return self
 
 

@@ -34,7 +34,7 @@ def platform_program(
 
     Parameters: ``import_price``, ``export_price`` (period) [EUR/kWh] and ``network_charge`` () [EUR/kWh]. With ``agreements`` also
     ``import_limit``, ``export_limit`` (period) [kW], what the connection to the parent can carry, and ``planned`` (period) [kW] with
-    ``deviation_price`` () [EUR/kWh], a plan published beside the prices: the cost grows by ``h_t deviation_price |exchange_t - planned_t|``.
+    ``deviation_price`` () [EUR/kWh], a plan published with the prices: the cost grows by ``h_t deviation_price |exchange_t - planned_t|``.
     Outputs: ``exchange`` (period) [kW] drawn from the parent; ``import_energy`` () [kWh/a].
 
     Args:
@@ -116,7 +116,7 @@ def bought_and_sold(program: ParametricProgram, schedule: np.ndarray) -> tuple[n
     return program.columns.array("import", schedule).values[None, :], program.columns.array("export", schedule).values[None, :]
 
 
-def _add_agreements(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, given: np.ndarray, reach: np.ndarray) -> None:
+def _add_agreements(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, given: np.ndarray, largest: np.ndarray) -> None:
     """Limits of the exchange, and its deviation from what the parent has planned, at a price."""
     hours, period = fleet.horizon.hours_per_year, {"period": fleet.horizon.labels}
     exchange: list[Term] = [(1.0, taken), (-1.0, given)]
@@ -125,8 +125,8 @@ def _add_agreements(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, gi
         builder.add_rows(name, period, exchange, sense, 0.0, unit="kW", parameters=[(sign, limit)], description="limit of the exchange")
     planned = builder.add_parameters("planned", period, unit="kW", description="exchange the parent has planned")
     price = builder.add_parameters("deviation_price", {}, unit="EUR/kWh", description="price of deviating from the planned exchange")
-    above = builder.add_columns("above_plan", period, unit="kW", upper=reach, description="exchange above the plan")
-    below = builder.add_columns("below_plan", period, unit="kW", upper=reach, description="exchange below the plan")
+    above = builder.add_columns("above_plan", period, unit="kW", upper=largest, description="exchange above the plan")
+    below = builder.add_columns("below_plan", period, unit="kW", upper=largest, description="exchange below the plan")
     deviation: list[Term] = [(1.0, taken), (-1.0, given), (-1.0, above), (1.0, below)]
     builder.add_rows("plan", period, deviation, "==", 0.0, unit="kW", parameters=[(1.0, planned)], description="deviation from the plan")
     for columns in (above, below):

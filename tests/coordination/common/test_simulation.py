@@ -69,11 +69,13 @@ def test_nobody_acts_on_what_was_not_known_yet(day):
             self.factor = factor
 
         def signals(self, day, _errors, now, _traffic):
-            told = flat_signals(day.tree, day.forecast)
+            published = flat_signals(day.tree, day.forecast)
             if now not in (0, 8):
                 return None
             factor = self.factor if now else np.ones(12)
-            return {p: dataclasses.replace(s, import_price=s.import_price * factor, export_price=s.export_price * factor) for p, s in told.items()}
+            return {
+                p: dataclasses.replace(s, import_price=s.import_price * factor, export_price=s.export_price * factor) for p, s in published.items()
+            }
 
         def after(self, day, played):
             pass

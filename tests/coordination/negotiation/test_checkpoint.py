@@ -73,7 +73,7 @@ def test_interrupted_after_some_rounds_it_goes_on_to_the_same_answer_with_fewer_
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        bidirectional(days, Counting(), gap=1e-5, checkpoints=tmp_path, tell=stop)
+        bidirectional(days, Counting(), gap=1e-5, checkpoints=tmp_path, report_progress=stop)
     engine = Counting()
     outcome = bidirectional(days, engine, gap=1e-5, checkpoints=tmp_path)[0]["bidirectional"]
     assert_same(outcome, uninterrupted[1])

@@ -10,7 +10,7 @@ from multiscale.operation import platform_program
 from multiscale.operation.fleet_reduction import reduced_fleet
 from multiscale.operation.platform import PEER_TO_PEER
 from multiscale.operation.platforms import PlatformData
-from multiscale.operation.reserves import ForecastErrors, platform_with_cover
+from multiscale.operation.reserves import ForecastErrors, platform_with_reserves
 from multiscale.operation.tree import BEYOND
 from multiscale.programs import ParametricProgram
 from multiscale.system import Fleet
@@ -49,7 +49,7 @@ class PlatformSource:
 
     def _settled(self, program: ParametricProgram, fleet: Fleet) -> ParametricProgram:
         if self.errors is not None:
-            program = platform_with_cover(program, fleet, self.data.economics, self.errors)
+            program = platform_with_reserves(program, fleet, self.data.economics, self.errors)
         free = np.zeros(self.data.fleet.horizon.periods)
         given = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND, "planned": free, "deviation_price": 0.0}
         return program.settle(given | {"network_charge": self.network_charge})
