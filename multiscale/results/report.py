@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from multiscale import __version__
-from multiscale.results import between_levels, maps, negotiation, plots, tables
+from multiscale.results import conflicts_and_reserves, maps, negotiation, plots, tables
 from multiscale.results.answer import STATUS_WORDS, answer, headline, reinforcements
 from multiscale.results.assumptions import assumptions_table
 from multiscale.results.dataset import has
@@ -157,8 +157,8 @@ def _sections(result: RunResult) -> list[Section]:
                 ),
                 tabled(tables.mechanisms_table, "mechanisms"),
                 *([tabled(negotiation.told_table, "messages")] if has(result.dataset, "told_direction") else []),
-                *([tabled(between_levels.conflicts_table, "conflicts")] if has(result.dataset, "conflict_asking") else []),
-                *([tabled(between_levels.cover_table, "cover of forecast errors")] if has(result.dataset, "cover_cost") else []),
+                *([tabled(conflicts_and_reserves.conflicts_table, "conflicts")] if has(result.dataset, "conflict_asking") else []),
+                *([tabled(conflicts_and_reserves.cover_table, "cover of forecast errors")] if has(result.dataset, "cover_cost") else []),
                 tabled(tables.energy_table, "energy"),
             ],
         ),

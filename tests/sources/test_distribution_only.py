@@ -4,7 +4,7 @@ import numpy as np
 import pandapower as pp
 import pytest
 
-from multiscale.coordination.integrated import integrated_optimum
+from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.operation import Design, Transmission, operating_tree
 from multiscale.sources import pandapower_system
 from multiscale.system import Economics, InvalidSystemError, reinforcement_options, validate
