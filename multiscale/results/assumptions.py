@@ -12,9 +12,6 @@ from multiscale.config.models import StudyConfig
 from multiscale.results.run_result import RunResult
 from multiscale.results.tables import Table
 from multiscale.results.words import number
-from multiscale.results.run_result import RunResult
-from multiscale.results.tables import Table
-from multiscale.results.words import number
 from multiscale.settings import inner_settings, unit_of
 
 
