@@ -12,12 +12,12 @@ import numpy as np
 import xarray as xr
 
 from multiscale.assessment import Ledger, settle_day
-from multiscale.coordination.common.conflicts import Conflict, conflicts
+from multiscale.coordination.common.conflicts import LevelConflict, conflicts
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, make_engine
-from multiscale.coordination.uncertainty.day_reserves import CoveredDay, cover_negotiated, covered_day
+from multiscale.coordination.uncertainty.day_reserves import DayReserves, agreed_reserves, negotiated_reserves
 from multiscale.markets import TimeOfUse
 from multiscale.operation import Adoption, Design, OperatingTree, Transmission
 from multiscale.operation.tree import dso_reference
@@ -103,7 +103,7 @@ class StudyAnswer:
         today: nobody trades, nothing is built.
         plan: the plan in force, under the mechanism of the study.
         conflicts: day by day, what levels refuse each other under that mechanism.
-        covered: day by day, how forecast errors are covered by agreement; empty where forecasts do not err.
+        reserves: day by day, the reserves agreed for forecast errors; empty where forecasts do not err.
     """
 
     case: StudyCase
@@ -112,8 +112,8 @@ class StudyAnswer:
     days: tuple[CoordinatedDay, ...]
     today: Scenario
     plan: Scenario
-    conflicts: tuple[tuple[Conflict, ...], ...] = ()
-    covered: tuple[CoveredDay, ...] = ()
+    conflicts: tuple[tuple[LevelConflict, ...], ...] = ()
+    reserves: tuple[DayReserves, ...] = ()
 
 
 def run_study(config: StudyConfig) -> RunResult:
@@ -139,20 +139,20 @@ def run_study(config: StudyConfig) -> RunResult:
                 today = operate_today(case, energy_price, engine, transmission)
                 stage.update("with the plan")
                 days, plan = operate_plan(config, grown, plans, today.design.prices, engine, transmission, stage.update)
-                stage.update("conflicts and cover of forecast errors")
+                stage.update("conflicts and reserves for forecast errors")
                 refused = tuple(tuple(conflicts(t, o)) for t, o in zip(plan.trees, plan.outcomes, strict=True))
-                covered = cover_errors(config, days)
+                reserves = reserves_of_days(config, days)
         with run.progress.stage("verify"):
-            # Whom a day left out is not compared on that day.
-            without = [frozenset(o.left_out) for o in plan.outcomes]
-            today = verified(case, today, without=without)
-            plan = verified(grown, plan, plans, without)
+            # Platforms that are excluded on a day are not compared on that day.
+            excluded = [frozenset(o.excluded) for o in plan.outcomes]
+            today = verified(case, today, excluded=excluded)
+            plan = verified(grown, plan, plans, excluded)
         with run.progress.stage("assess"):
-            answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, covered)
+            answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, reserves)
             dataset, summary = study_dataset(answer), study_summary(answer)
-        left_out = {d: o.left_out for d, o in zip(case.horizon.days, plan.outcomes, strict=True) if o.left_out}
-        status = "optimal" if all(p.status == "optimal" for p in plans.values()) and not left_out else "feasible"
-        note = "; ".join(f"{d.date()}: left out {name} ({why})" for d, nodes in left_out.items() for name, why in nodes.items())
+        excluded_on = {d: o.excluded for d, o in zip(case.horizon.days, plan.outcomes, strict=True) if o.excluded}
+        status = "optimal" if all(p.status == "optimal" for p in plans.values()) and not excluded_on else "feasible"
+        note = "; ".join(f"{d.date()}: excluded {name} ({why})" for d, nodes in excluded_on.items() for name, why in nodes.items())
         more = {"solvers": solver_versions(), "notes": list(case.system.notes), "certificates": certificates(plans)}
         return run.finish(dataset, summary, status, more, note)
 
@@ -210,7 +210,7 @@ def adoption_limits(fleet: Fleet, horizon: Horizon, system: System) -> Adoption:
 
 
 def forecast_prices(case: StudyCase) -> tuple[dict[str, np.ndarray], Transmission]:
-    """Nodal price at every DSO [EUR/kWh] when its platforms do nothing clever: what the planner expects of the wholesale market.
+    """Nodal price at every DSO [EUR/kWh] when its platforms have no demand response: what the planner expects of the wholesale market.
 
     Returns:
         DSO -> price, (period,); and the transmission network with the limits that were found to bind.
@@ -270,9 +270,9 @@ def operate_plan(
     prices_today: Mapping[str, Prices],
     engine: SerialEngine | DaskEngine,
     transmission: Transmission,
-    tell: Callable[[str], None] = lambda _: None,
+    report_progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[CoordinatedDay], Scenario]:
-    """Operate every day under the plans (where there is none, at today's charge), with the mechanism of the study beside the references."""
+    """Operate every day under the plans (where there is none, at today's charge), with the mechanism of the study alongside the references."""
     built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
     design = Design(built, dict(prices_today) | {dso: plan.prices for dso, plan in plans.items()})
     days = coordinate_days(
@@ -286,39 +286,48 @@ def operate_plan(
         mechanism=config.coordination.kind,
         limits=case.limits,
         known=transmission,
-        reach=config.coordination.reach,
-        tell=tell,
+        error_margin=config.coordination.error_margin,
+        report_progress=report_progress,
         **config.coordination.settings(),
     )
     outcomes = tuple(day.outcomes[config.coordination.kind] for day in days)
     return days, Scenario("plan", design, tuple(day.tree for day in days), outcomes, Ledger(), {})
 
 
-def cover_errors(config: StudyConfig, days: Sequence[CoordinatedDay]) -> tuple[CoveredDay, ...]:
-    """How the levels cover the forecast errors of every day by agreement; nothing where forecasts do not err.
+def reserves_of_days(config: StudyConfig, days: Sequence[CoordinatedDay]) -> tuple[DayReserves, ...]:
+    """Reserves of every day for forecast errors; nothing where forecasts do not err.
 
-    Where energy is negotiated, its cover is negotiated with it; under the other mechanisms it is agreed on when energy is settled.
+    Where energy is negotiated, they are negotiated with it; under the other mechanisms they are agreed on when energy is settled.
     """
     error = ErrorModel(config.coordination.forecast_error, seed=config.coordination.forecast_seed)
     if error.size == 0:
         return ()
     outcomes = [day.outcomes[config.coordination.kind] for day in days]
     return tuple(
-        covered_day(day.tree, day.forecast, error) if found.cover is None else cover_negotiated(day.tree, found, error, config.coordination.coverage)
+        agreed_reserves(day.tree, day.forecast, error)
+        if found.reserves is None
+        else negotiated_reserves(day.tree, found, error, config.coordination.coverage)
         for day, found in zip(days, outcomes, strict=True)
     )
 
 
-def operate_today(
-    case: StudyCase, energy_price: Mapping[str, np.ndarray], engine: SerialEngine | DaskEngine, transmission: Transmission
-) -> Scenario:
+def operate_today(case: StudyCase, energy_price: Mapping[str, np.ndarray], engine: SerialEngine | DaskEngine, transmission: Transmission) -> Scenario:
     """Operate every day without trade and plan, at the charge that recovers the cost of the existing network.
 
     No reserve is kept: customers are cut off only where a rating is exceeded in full.
     """
     existing = {d: existing_network_cost(case, d) for d in case.system.at_level("dso")}
     design, trees, outcomes = uncoordinated_days(
-        case.system, case.horizon, case.economics, case.fleets, existing, engine, energy_price, TimeOfUse(), limits=LoadingLimits.full(), known=transmission
+        case.system,
+        case.horizon,
+        case.economics,
+        case.fleets,
+        existing,
+        engine,
+        energy_price,
+        TimeOfUse(),
+        limits=LoadingLimits.full(),
+        known=transmission,
     )
     return Scenario("today", design, tuple(trees), tuple(outcomes), Ledger(), {})
 
@@ -335,10 +344,10 @@ def existing_network_cost(case: StudyCase, dso: str) -> float:
 
 
 def verified(
-    case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | None = None, without: Sequence[frozenset[str]] | None = None
+    case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | None = None, excluded: Sequence[frozenset[str]] | None = None
 ) -> Scenario:
-    """The scenario with its AC power flow and its settled ledger; ``without``: day by day, platforms that are settled at their boundary only."""
-    without = [frozenset()] * len(scenario.trees) if without is None else without
+    """The scenario with its AC power flow and its settled ledger; ``excluded``: day by day, platforms that are settled at their boundary only."""
+    per_day = [frozenset()] * len(scenario.trees) if excluded is None else excluded
     added = added_ratings(case.system, scenario.design)
     verification = {}
     for dso in case.system.at_level("dso"):
@@ -350,7 +359,7 @@ def verified(
         own = set(case.system.branches.branch.values[np.isin(case.system.branches.node.values, nodes)].tolist())
         verification[dso] = ac_verify(case.system, nodes, case.horizon, injections, {b: r for b, r in added.items() if b in own})
     ledger = Ledger()
-    for tree, outcome, missing in zip(scenario.trees, scenario.outcomes, without, strict=True):
+    for tree, outcome, missing in zip(scenario.trees, scenario.outcomes, per_day, strict=True):
         ledger.add(settle_day(tree, outcome, missing))
     options, annuity = case.system.options, case.economics.annuity
     for dso in case.system.at_level("dso"):

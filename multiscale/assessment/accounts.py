@@ -14,7 +14,7 @@ import xarray as xr
 
 from multiscale.assessment.bills import platform_payments, prosumer_bills
 from multiscale.coordination.common.answer import own_cost
-from multiscale.coordination.common.outcome import Cover, Outcome
+from multiscale.coordination.common.outcome import Outcome, Reserves
 from multiscale.operation import OperatingTree, passive_power
 
 STAKEHOLDERS = (
@@ -93,7 +93,7 @@ class Ledger:
         )
 
 
-def settle_day(tree: OperatingTree, outcome: Outcome, without: Collection[str] = ()) -> Ledger:
+def settle_day(tree: OperatingTree, outcome: Outcome, excluded: Collection[str] = ()) -> Ledger:
     """Settle one day of operation (weighted to the year).
 
     Platforms pay the published price for what they draw, and the deviation price where one is published; prosumers settle with their
@@ -104,7 +104,7 @@ def settle_day(tree: OperatingTree, outcome: Outcome, without: Collection[str] =
     Args:
         tree: programs of all nodes.
         outcome: the day.
-        without: platforms of which only what crosses their boundary is booked: all that were left out of the outcome, or of the one it is
+        excluded: platforms of which only what crosses their boundary is booked: all that were excluded from the outcome, or of the one it is
             compared with. What their prosumers pay their operator, and their real costs, then stand in neither.
     """
     ledger = Ledger()
@@ -136,7 +136,7 @@ def settle_day(tree: OperatingTree, outcome: Outcome, without: Collection[str] =
             for name in tariff.components:
                 if name not in inside:
                     ledger.pay("platform operators", tariff.components[name].receiver, account(name), paid[name])
-            if child in without or child in outcome.left_out:
+            if child in excluded or child in outcome.excluded:
                 continue
             fees = {name: paid[name] for name in tariff.components if name in inside}
             bills = float(prosumer_bills(tree, child, outcome).sum())
@@ -155,23 +155,23 @@ def settle_day(tree: OperatingTree, outcome: Outcome, without: Collection[str] =
             # Who is cut off at the connection does not pay for that energy, and feed-in that is refused is not paid.
             ledger.pay("distribution operators", "prosumers", "energy of platforms", float((hours * energy_price * (shed - spilled)).sum()))
     ledger.bear("wholesale market", "production", outcome.transmission_cost)
-    if outcome.cover is not None:
-        _settle_cover(ledger, tree, outcome.cover)
+    if outcome.reserves is not None:
+        _settle_reserves(ledger, tree, outcome.reserves)
     return ledger
 
 
-def _settle_cover(ledger: Ledger, tree: OperatingTree, cover: Cover) -> None:
+def _settle_reserves(ledger: Ledger, tree: OperatingTree, reserves: Reserves) -> None:
     """Whoever hands uncertainty over pays its price to its parent; whoever holds flexibility back bears what that costs."""
     hours = tree.horizon.hours_per_year
 
     def paid(node: str) -> float:
-        return float((hours * cover.price[node] * cover.handed[node]).sum())
+        return float((hours * reserves.price[node] * reserves.handed[node]).sum())
 
-    ledger.bear("wholesale market", "production", float(cover.cost[tree.system.top].sum()))
+    ledger.bear("wholesale market", "production", float(reserves.cost[tree.system.top].sum()))
     for dso, own in tree.distribution.items():
-        ledger.pay("distribution operators", "wholesale market", "cover of forecast errors", paid(dso))
-        ledger.bear("passive customers", "unserved demand", float(cover.cost[dso].sum()))
+        ledger.pay("distribution operators", "wholesale market", "reserves for forecast errors", paid(dso))
+        ledger.bear("passive customers", "unserved demand", float(reserves.cost[dso].sum()))
         for platform in own.children:
-            ledger.pay("prosumers", "distribution operators", "cover of forecast errors", paid(platform))
-            if platform in cover.cost:  # of one that was left out only what it hands over is known
-                ledger.bear("prosumers", "wear and discomfort", float(cover.cost[platform].sum()))
+            ledger.pay("prosumers", "distribution operators", "reserves for forecast errors", paid(platform))
+            if platform in reserves.cost:  # of one that was excluded only what it hands over is known
+                ledger.bear("prosumers", "wear and discomfort", float(reserves.cost[platform].sum()))

@@ -38,11 +38,11 @@ def prosumer_bills(tree: OperatingTree, platform: str, outcome: Outcome) -> np.n
 def platform_payments(tree: OperatingTree, platform: str, outcome: Outcome) -> dict[str, float]:
     """What a platform pays over the year [EUR/a]: ``energy`` at its metering points, and what it owes under every tariff component, by its name.
 
-    Of a platform that was left out, what its given exchange costs at its boundary; what its members trade inside is not known and not in it.
+    Of a platform that was excluded, what its given exchange costs at its boundary; what its members trade inside is not known and not in it.
     """
     hours, tariff = tree.horizon.hours_per_year, tree.economics.tariff
     prices = tree.prices(next(d for d, own in tree.distribution.items() if platform in own.children))
-    if platform in outcome.left_out:
+    if platform in outcome.excluded:
         drawn, price = outcome.exchange[platform], outcome.platform_price[platform]
         return {"energy": float((hours * price * drawn).sum())} | boundary_payments(tariff, tree.horizon, drawn, prices)
     program, schedule = tree.platforms[platform], outcome.platform_x[platform]

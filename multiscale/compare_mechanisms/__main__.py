@@ -4,9 +4,9 @@
     curves        gap x rounds x number of DSOs of the negotiation; value x messages x forecast error of every mechanism, played forward
     simulation    consecutive days played forward: imbalance, AC violations, welfare of every stakeholder, by mechanism
     prediction    value of prediction over fresh days, drawn like the past ones platforms learned from, by model and number of past days
-    uncertainty   cost of covering forecast errors by agreement, against every level hedging alone, by correlation
+    uncertainty   cost of reserves for forecast errors by agreement, against every level hedging alone, by correlation
 
-Overrides are those of ``multiscale run``, e.g. ``study=tiny``. Every table is written as CSV, with a figure beside it, into ``--output``.
+Overrides are those of ``multiscale run``, e.g. ``study=tiny``. Every table is written as CSV, with a figure, into ``--output``.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from multiscale.config import StudyConfig
 
 
-def prepared_case(config: StudyConfig, span: Sequence[pd.Timestamp] = (), reach: float = 0.0) -> list[PreparedDay]:
+def prepared_case(config: StudyConfig, span: Sequence[pd.Timestamp] = (), error_margin: float = 0.0) -> list[PreparedDay]:
     """The days of a study under its plan, or a span of other days under the same plan, ready for any mechanism.
 
-    ``reach``: forecast errors that the networks must have room for, see ``operating_tree``.
+    ``error_margin``: forecast errors that the networks must have room for, see ``operating_tree``.
     """
     case = build_case(config)
     energy_price, transmission = forecast_prices(case)
@@ -40,4 +40,15 @@ def prepared_case(config: StudyConfig, span: Sequence[pd.Timestamp] = (), reach:
         fleets[p] = fleet
     known = None if span else transmission
     design = Design(built, prices)
-    return prepare_days(case.system, horizon, case.economics, fleets, design, config.market, SerialEngine(), limits=case.limits, known=known, reach=reach)
+    return prepare_days(
+        case.system,
+        horizon,
+        case.economics,
+        fleets,
+        design,
+        config.market,
+        SerialEngine(),
+        limits=case.limits,
+        known=known,
+        error_margin=error_margin,
+    )

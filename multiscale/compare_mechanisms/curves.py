@@ -28,7 +28,7 @@ def curves_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: Se
     bound, per_day = sum(day.optimum.bound for day in days), 1.0 / len(days)
     agreed = [negotiated(day.model, gap=1e-4) for day in days]
     lost = sum(a.cost - day.forecast.bound for a, day in zip(agreed, days, strict=True))
-    told = [per_day * sum(getattr(a.traffic, n) for a in agreed) for n in ("messages", "bytes")]
+    sent = [per_day * sum(getattr(a.traffic, n) for a in agreed) for n in ("messages", "bytes")]
     for error, draws in zip(errors, seeds, strict=True):
         for seed in range(draws if error > 0 else 1):
             model = ErrorModel(error, seed=seed)
@@ -40,7 +40,7 @@ def curves_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: Se
                     print(f"{said} ({time.process_time():.0f} CPU s)", file=sys.stderr, flush=True)
             flat = sum(p.outcome.cost for p in found["flat"])
             rows.append(("integrated", error, seed, sum(day.optimum.cost for day in days), 1.0, 0.0, 0.0))
-            rows.append(("bidirectional", error, seed, bound + lost, 1.0 - lost / (flat - bound), *told))
+            rows.append(("bidirectional", error, seed, bound + lost, 1.0 - lost / (flat - bound), *sent))
             for name, played in found.items():
                 cost = sum(p.outcome.cost for p in played)
                 traffic = [p.outcome.traffic for p in played]

@@ -93,14 +93,14 @@ def _devices(name: str, bus: str, customers: float, kind: str, rng: np.random.Ge
     ]
 
 
-def tree_of(system: System, economics: Economics, horizon: Horizon, *, aggregated: bool, reach: float = 0.0) -> OperatingTree:
+def tree_of(system: System, economics: Economics, horizon: Horizon, *, aggregated: bool, error_margin: float = 0.0) -> OperatingTree:
     """Programs of all nodes for a day, with a network charge of 5 ct/kWh; aggregated: one participant per platform, no low-voltage networks.
 
-    ``reach``: forecast errors that the networks must have room for, see ``operating_tree``.
+    ``error_margin``: forecast errors that the networks must have room for, see ``operating_tree``.
     """
     day = system.restricted(horizon)
     fleets = {p: day.fleet(p, horizon) for p in day.at_level("platform")}
     if aggregated:
         fleets = {p: f.aggregate(np.full(f.size, p)) for p, f in fleets.items()}
-    design = Design({}, dict.fromkeys(day.at_level("dso"), {"network_charge": np.asarray(0.05)}))
-    return operating_tree(day, horizon, economics, fleets, design, Community(), networks=not aggregated, reach=reach)
+    design = Design({}, {key: {"network_charge": np.asarray(0.05)} for key in day.at_level("dso")})
+    return operating_tree(day, horizon, economics, fleets, design, Community(), networks=not aggregated, error_margin=error_margin)

@@ -42,9 +42,9 @@ def signals_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: S
             for seed in drawn if error > 0 else drawn[:1]:
                 errs = day_errors(ErrorModel(error, seed=seed), day.tree, day.name)
                 known = expectation(day, errs)
-                told = {name: publication.signals(day, errs, known) for name, publication in kinds.items()}
+                published = {name: publication.signals(day, errs, known) for name, publication in kinds.items()}
                 day.model.transmission.learn(known.tree.transmission)
-                found = operate_signals([day], [told], SerialEngine())[0]
+                found = operate_signals([day], [published], SerialEngine())[0]
                 for name, outcome in found.items():
                     rows.append((day.name, name, error, seed, outcome.cost, value, (flat - outcome.cost) / value))
                 line = ", ".join(f"{name}: {row[-1]:.4f}" for name, row in zip(found, rows[-len(found) :], strict=True))
@@ -65,4 +65,3 @@ def summarised(table: pd.DataFrame) -> pd.DataFrame:
     together = pd.concat({"all days together": together}, names=["day"]) if days > 1 else together.iloc[:0]
     parts = [each, together] if days > 1 else [each]
     return pd.concat(parts).rename(columns={"min": "worst"}).reset_index()
-

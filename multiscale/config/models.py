@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from multiscale.markets import MARKETS, Community
-from multiscale.settings import Settings, count, quantity
-from multiscale.tariffs import COMPONENTS, Tariff, standard_components, with_standard
+from multiscale.markets import MARKETS, Community, PlatformMarket
+from multiscale.settings import OfKind, Settings, count, quantity
+from multiscale.tariffs import COMPONENTS, Component, Tariff, standard_components, with_standard
 
 if TYPE_CHECKING:
     from multiscale.system.costs import Economics
@@ -141,10 +141,6 @@ class CostsConfig(Settings):
         return self
 
 
-AnyComponent = Annotated[Union[tuple(COMPONENTS.values())], Field(discriminator="kind")]
-AnyMarket = Annotated[Union[tuple(MARKETS.values())], Field(discriminator="kind")]
-
-
 class CoordinationConfig(Settings):
     """How the levels agree."""
 
@@ -206,8 +202,8 @@ class CoordinationConfig(Settings):
         return taken[self.kind]
 
     @property
-    def reach(self) -> float:
-        """Forecast errors that the networks must have room for, as a share of net loads [1]: where their cover is negotiated."""
+    def error_margin(self) -> float:
+        """Forecast errors that the networks must have room for, as a share of net loads [1]: where the reserves for them are negotiated."""
         return self.coverage * self.forecast_error if self.kind == "bidirectional" else 0.0
 
     @model_validator(mode="after")
@@ -219,7 +215,7 @@ class CoordinationConfig(Settings):
     @model_validator(mode="after")
     def _something_covered(self) -> CoordinationConfig:
         if self.kind == "bidirectional" and self.forecast_error > 0 and self.coverage == 0:
-            raise ValueError("coverage 0 standard deviations covers no forecast error; give one above zero, or forecast_error=0")
+            raise ValueError("coverage 0 standard deviations holds no reserves for the forecast error; give one above zero, or forecast_error=0")
         return self
 
 
@@ -283,8 +279,10 @@ class StudyConfig(Settings):
     system: SystemConfig
     horizon: HorizonConfig = HorizonConfig()
     costs: CostsConfig = CostsConfig()
-    tariff: dict[str, AnyComponent] = Field(default_factory=standard_components, description="components of the tariff, by name")
-    market: AnyMarket = Community()
+    tariff: dict[str, Annotated[Component, OfKind(*COMPONENTS.values())]] = Field(
+        default_factory=standard_components, description="components of the tariff, by name"
+    )
+    market: Annotated[PlatformMarket, OfKind(*MARKETS.values(), default="community")] = Community()
     coordination: CoordinationConfig = CoordinationConfig()
     planning: PlanningConfig = PlanningConfig()
     regime: RegimeConfig = RegimeConfig()
@@ -314,7 +312,7 @@ class StudyConfig(Settings):
         if self.planning.kind == "dso" and self.costs.existing_network_cost > 0:
             decided = [c for c in self.tariff.values() if c.decided]
             if not decided:
-                raise ValueError("tariff: every price is given, so the planner cannot recover the network's cost; leave one price empty, or planning=none")
+                raise ValueError("tariff: every price is given, so none can recover the network's cost; leave one empty, or planning=none")
             if all(c.price_max == 0 for c in decided):
                 raise ValueError("tariff: price_max 0 cannot recover costs.existing_network_cost; raise it, or use planning=none")
         return self

@@ -10,7 +10,7 @@ import numpy as np
 
 from multiscale.coordination.common.answer import Answer
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import Tell, operate_signals, prepare_days, realise_day, respond, silent
+from multiscale.coordination.common.prepared import Progress, operate_signals, prepare_days, realise_day, respond, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.mechanisms import MECHANISMS
 from multiscale.coordination.publication.pricing import flat_signals, retail_signals
@@ -47,11 +47,11 @@ def coordinate_days(
     mechanism: str = "pricing",
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
-    reach: float = 0.0,
-    tell: Tell = silent,
+    error_margin: float = 0.0,
+    report_progress: Progress = silent,
     **settings: Any,
 ) -> list[CoordinatedDay]:
-    """Operate every day under the design, with a mechanism beside the integrated optimum and the flat tariff.
+    """Operate every day under the design, with a mechanism alongside the integrated optimum and the flat tariff.
 
     Args:
         system, horizon, economics, fleets, design, market: as for ``operating_tree``, over all days.
@@ -59,8 +59,8 @@ def coordinate_days(
         mechanism: one of ``MECHANISMS``.
         limits: shares of the ratings that may be used.
         known: transmission network whose binding limits are known already; saves time, changes nothing else.
-        reach: forecast errors that the networks must have room for, see ``operating_tree``.
-        tell: called with what is being done, e.g. how far a negotiation has come.
+        error_margin: forecast errors that the networks must have room for, see ``operating_tree``.
+        report_progress: called with what is being done, e.g. how far a negotiation has come.
         settings: those of the mechanism, see the function in ``MECHANISMS``.
 
     Raises:
@@ -68,8 +68,8 @@ def coordinate_days(
     """
     if mechanism not in MECHANISMS:
         raise ValueError(f"mechanism {mechanism!r} is unknown; there are {sorted(MECHANISMS)}")
-    prepared = prepare_days(system, horizon, economics, fleets, design, market, engine, limits=limits, known=known, reach=reach)
-    outcomes = MECHANISMS[mechanism](prepared, engine, tell=tell, **settings)
+    prepared = prepare_days(system, horizon, economics, fleets, design, market, engine, limits=limits, known=known, error_margin=error_margin)
+    outcomes = MECHANISMS[mechanism](prepared, engine, report_progress=report_progress, **settings)
     if any("flat" not in found for found in outcomes):
         flat = operate_signals(prepared, [{"flat": flat_signals(p.tree, p.forecast)} for p in prepared], engine)
         outcomes = [one | other for one, other in zip(flat, outcomes, strict=True)]
@@ -106,7 +106,7 @@ def uncoordinated_days(
         known: transmission network whose binding limits are known already.
     """
     recovering = economics.tariff.recovering
-    charges = {d: {recovering: cost / _reference_determinant(system, horizon, economics, fleets, d)} for d, cost in existing_cost.items()}
+    prices = {d: {recovering: np.asarray(cost / _reference_determinant(system, horizon, economics, fleets, d))} for d, cost in existing_cost.items()}
     trees = []
     for k in range(len(horizon.days)):
         day = horizon.day(k)
@@ -115,12 +115,12 @@ def uncoordinated_days(
         if known is not None:
             trees[-1].transmission.learn(known)
     for number in range(rounds):
-        design = Design({}, charges)
+        design = Design({}, prices)
         trees = [tree.under(design) for tree in trees]
         signals = [{"today": retail_signals(tree, {d: p[horizon.day_of == k] for d, p in energy_price.items()})} for k, tree in enumerate(trees)]
         answers = respond(trees, signals, engine)
         if number + 1 < rounds:
-            charges = {d: {recovering: cost / _determinant(trees, answers, d, recovering)} for d, cost in existing_cost.items()}
+            prices = {d: {recovering: np.asarray(cost / _determinant(trees, answers, d, recovering))} for d, cost in existing_cost.items()}
     tasks = {str(k): (tree, s, a, -np.inf) for k, (tree, s, a) in enumerate(zip(trees, signals, answers, strict=True))}
     outcomes = engine.map(realise_day, tasks)
     return design, trees, [outcomes[str(k)]["today"] for k in range(len(trees))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay, Tell, silent
+from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.negotiation.bidirectional import bidirectional
 from multiscale.coordination.prediction.hybrid import hybrid
@@ -13,13 +13,13 @@ from multiscale.coordination.prediction.predictive import predictive
 from multiscale.coordination.publication.pricing import pricing
 
 Mechanism = Callable[..., list[dict[str, Outcome]]]
-"""``(days, engine, tell=..., **settings)``: operates all prepared days; for each day, name -> outcome.
+"""``(days, engine, report_progress=..., **settings)``: operates all prepared days; for each day, name -> outcome.
 
-``tell`` is called with what is being done. ``flat`` is added where it is missing.
+``report_progress`` is called with what is being done. ``flat`` is added where it is missing.
 """
 
 
-def integrated(days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine, *, tell: Tell = silent) -> list[dict[str, Outcome]]:  # noqa: ARG001
+def integrated(days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine, *, report_progress: Progress = silent) -> list[dict[str, Outcome]]:  # noqa: ARG001
     """The integrated optimum alone, which every prepared day has already."""
     return [{} for _ in days]
 

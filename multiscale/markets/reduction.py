@@ -10,7 +10,7 @@ with arrays over prosumers only:
 - *Generators without flexibility* use their own power first (it saves the price and the fee) and sell the rest: a buyer with PV up to its
   demand, and a pure seller; all sellers add up.
 
-Everybody else (batteries, and flexible devices beside larger PV) stays as it is. Schedules of the merged follow in proportion to their ratings.
+Everybody else (batteries, and flexible devices with larger PV) stays as it is. Schedules of the merged follow in proportion to their ratings.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def bought_and_sold(program: ParametricProgram, schedule: np.ndarray) -> tuple[n
     return program.columns.array("import", schedule).values[None, :], program.columns.array("export", schedule).values[None, :]
 
 
-def _add_agreements(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, given: np.ndarray, reach: np.ndarray) -> None:
+def _add_agreements(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, given: np.ndarray, largest: np.ndarray) -> None:
     """Limits of the exchange, and its deviation from what the parent has planned, at a price."""
     hours, period = fleet.horizon.hours_per_year, {"period": fleet.horizon.labels}
     exchange: list[Term] = [(1.0, taken), (-1.0, given)]
@@ -126,17 +126,15 @@ def _add_agreements(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, gi
         builder.add_rows(name, period, exchange, sense, 0.0, unit="kW", parameters=[(sign, limit)], description="limit of the exchange")
     planned = builder.add_parameters("planned", period, unit="kW", description="exchange the parent has planned")
     price = builder.add_parameters("deviation_price", {}, unit="EUR/kWh", description="price of deviating from the planned exchange")
-    above = builder.add_columns("above_plan", period, unit="kW", upper=reach, description="exchange above the plan")
-    below = builder.add_columns("below_plan", period, unit="kW", upper=reach, description="exchange below the plan")
+    above = builder.add_columns("above_plan", period, unit="kW", upper=largest, description="exchange above the plan")
+    below = builder.add_columns("below_plan", period, unit="kW", upper=largest, description="exchange below the plan")
     deviation: list[Term] = [(1.0, taken), (-1.0, given), (-1.0, above), (1.0, below)]
     builder.add_rows("plan", period, deviation, "==", 0.0, unit="kW", parameters=[(1.0, planned)], description="deviation from the plan")
     for columns in (above, below):
         builder.add_cost_parameter(columns, np.broadcast_to(price, columns.shape), hours)
 
 
-def _add_network(
-    builder: ProgramBuilder, members: Members, network: Network, trade: Trade, limits: LoadingLimits, root_voltage: float
-) -> None:
+def _add_network(builder: ProgramBuilder, members: Members, network: Network, trade: Trade, limits: LoadingLimits, root_voltage: float) -> None:
     fleet, buy, sell = members.fleet, trade.buy, trade.sell
     tree = radial_tree(network, limits, root_voltage)
     at = {bus: i for i, bus in enumerate(tree.buses.tolist())}

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from multiscale.operation.clearing import Market
 from multiscale.operation.distribution import DistributionProgram, distribution_program
 from multiscale.operation.fleet_program import largest_consumption, largest_supply
-from multiscale.operation.clearing import Market
 from multiscale.operation.platforms import PlatformData, Platforms
 from multiscale.operation.transmission import Transmission
 from multiscale.programs import Link, ParametricProgram, compose
@@ -51,7 +51,7 @@ class OperatingTree:
         design: reinforcements and prices in force.
         market: how every platform clears.
         limits: shares of the ratings that may be used.
-        reach: see ``operating_tree``.
+        error_margin: see ``operating_tree``.
     """
 
     system: System
@@ -64,7 +64,7 @@ class OperatingTree:
     design: Design
     market: Market
     limits: LoadingLimits = field(default_factory=LoadingLimits)
-    reach: float = 0.0
+    error_margin: float = 0.0
 
     def under(self, design: Design) -> OperatingTree:
         """The same tree under another design; no program changes, since designs are parameters."""
@@ -110,7 +110,7 @@ def net_load_size(fleet: Fleet) -> np.ndarray:
 
 
 def reference_exchange(fleet: Fleet) -> np.ndarray:
-    """Exchange [kW] (period,) of a fleet that does nothing clever: reference demand less available PV."""
+    """Exchange [kW] (period,) of a fleet without demand response: reference demand less available PV."""
     data = fleet.data
     return (data.demand.values + data.ev.values + data.heat_pump.values - data.pv.values).sum(axis=0)
 
@@ -125,7 +125,7 @@ def operating_tree(
     *,
     networks: bool = True,
     limits: LoadingLimits = LoadingLimits(),
-    reach: float = 0.0,
+    error_margin: float = 0.0,
 ) -> OperatingTree:
     """Build the programs of every node of the system; those of the platforms when they are first looked at.
 
@@ -136,15 +136,18 @@ def operating_tree(
         market: how every platform clears.
         networks: whether platforms know their low-voltage network (a parent's model of them does not).
         limits: shares of the ratings that may be used.
-        reach: forecast errors, as a share of demand and generation, for which the DSOs' networks must keep room: no limit that could bind then
-            is left out of their programs.
+        error_margin: forecast errors, as a share of demand and generation, for which the DSOs' networks must keep capacity: limits that cannot
+            bind even then are not in their programs.
     """
     distribution = {}
     for dso in system.at_level("dso"):
         children = system.children(dso)
         bounds = {c: exchange_bounds(fleets[c]) for c in children}
-        if reach > 0:
-            bounds = {c: (low - reach * net_load_size(fleets[c]), high + reach * net_load_size(fleets[c])) for c, (low, high) in bounds.items()}
+        if error_margin > 0:
+            bounds = {
+                c: (low - error_margin * net_load_size(fleets[c]), high + error_margin * net_load_size(fleets[c]))
+                for c, (low, high) in bounds.items()
+            }
         distribution[dso] = distribution_program(
             system,
             dso,
@@ -165,11 +168,13 @@ def operating_tree(
             for name, fleet in fleets.items()
         }
     )
-    return OperatingTree(system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design, market, limits, reach)
+    return OperatingTree(
+        system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design, market, limits, error_margin
+    )
 
 
 def dso_reference(system: System, dso: str, horizon: Horizon, fleets: Mapping[str, Fleet]) -> np.ndarray:
-    """Exchange [kW] (period,) of a DSO whose platforms do nothing clever."""
+    """Exchange [kW] (period,) of a DSO whose platforms have no demand response."""
     passive = system.passive(dso, horizon)
     own = (passive.demand - passive.generation).sum("bus").values
     return own + sum((reference_exchange(fleets[c]) for c in system.children(dso)), np.zeros(horizon.periods))
@@ -189,5 +194,3 @@ def dso_branch_program(tree: OperatingTree, dso: str) -> ParametricProgram:
     links = [Link(c, "exchange", exchange[k]) for k, c in enumerate(own.children)]
     settled = compose(f"{dso} with platforms", own.program, {c: tree.platforms[c] for c in own.children}, links, fixed)
     return settled.settle({"built": tree.design.choice(own.options)})
-
-

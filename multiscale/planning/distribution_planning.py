@@ -157,7 +157,9 @@ def planning_problem(
     internal = {"import_price": free, "export_price": free}
     exchange = distribution.program.parameters["exchange"].positions
     links = [Link(c, "exchange", exchange[k]) for k, c in enumerate(children)]
-    joined = compose(f"operation of {dso}", distribution.program, platforms, links, dict.fromkeys(children, internal), shared=list(economics.tariff.decided))
+    joined = compose(
+        f"operation of {dso}", distribution.program, platforms, links, dict.fromkeys(children, internal), shared=list(economics.tariff.decided)
+    )
     follower = joined.settle({"energy_price": energy_price})
     determinants = {name: _total(follower, [f"{c}/{BILLED}{name}" for c in children]) for name in economics.tariff.components}
     resource = sparse.csr_matrix(follower.c0[None, :])

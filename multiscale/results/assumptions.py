@@ -12,16 +12,18 @@ from multiscale.config.models import StudyConfig
 from multiscale.results.run_result import RunResult
 from multiscale.results.tables import Table
 from multiscale.results.words import number
-from multiscale.settings import unit_of
+from multiscale.settings import inner_settings, unit_of
 
 
 def settings(values: Mapping[str, Any], model: type[BaseModel] = StudyConfig, prefix: str = "") -> Iterator[tuple[str, Any, str, str]]:
     """Key, value, unit and meaning of every setting."""
     for name, declared in model.model_fields.items():
         key, value = f"{prefix}{name}", values.get(name)
-        inner = declared.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from settings(value if isinstance(value, Mapping) else {}, inner, f"{key}.")
+        inner = inner_settings(declared)
+        if inner:
+            given = value if isinstance(value, Mapping) else {}
+            chosen = inner.get(str(given.get("kind", "")) if "" not in inner else "")
+            yield from settings(given, chosen, f"{key}.") if chosen else ()
         else:
             yield key, value, unit_of(model, name) or "", declared.description or ""
 

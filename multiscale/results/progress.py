@@ -42,7 +42,7 @@ class Stage:
         self._show = show
 
     def update(self, detail: str) -> None:
-        """Tell what is being done, e.g. ``gap 0.8 %``."""
+        """Progress what is being done, e.g. ``gap 0.8 %``."""
         self.detail = detail
         self._show(detail)
 

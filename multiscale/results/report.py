@@ -53,7 +53,7 @@ class Section:
 
 
 def write_report(result: RunResult, path: Path) -> Path:
-    """Write the report of a result; parts whose data are missing are left out with one sentence."""
+    """Write the report of a result; parts whose data are missing are replaced by one sentence."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -158,7 +158,7 @@ def _sections(result: RunResult) -> list[Section]:
                 tabled(tables.mechanisms_table, "mechanisms"),
                 *([tabled(negotiation.told_table, "messages")] if has(result.dataset, "told_direction") else []),
                 *([tabled(conflicts_and_reserves.conflicts_table, "conflicts")] if has(result.dataset, "conflict_asking") else []),
-                *([tabled(conflicts_and_reserves.cover_table, "cover of forecast errors")] if has(result.dataset, "cover_cost") else []),
+                *([tabled(conflicts_and_reserves.reserves_table, "reserves for forecast errors")] if has(result.dataset, "reserves_cost") else []),
                 tabled(tables.energy_table, "energy"),
             ],
         ),
@@ -198,7 +198,7 @@ def _sections(result: RunResult) -> list[Section]:
         Section(
             "assumptions",
             "Assumptions",
-            "Every setting of the run with its unit. The last column tells the defaults of the study from what was chosen for this run.",
+            "Every setting of the run with its unit. The last column distinguishes the defaults of the study from what was chosen for this run.",
             [tabled(assumptions_table, "assumptions")],
         ),
     ]

@@ -140,7 +140,7 @@ class RunFolder:
             summary: key -> (value, unit); stage times and peak memory are added here.
             status: ``optimal`` or ``feasible``.
             provenance_extra: e.g. solver versions, options, bounds.
-            note: what a reader of the status must know, e.g. who was left out.
+            note: what a reader of the status must know, e.g. who was excluded.
 
         Raises:
             ValueError: a variable without unit or name, an unknown status.

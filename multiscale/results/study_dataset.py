@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from multiscale.assessment import ENERGY_TERMS, energy_account, prosumer_bills
-from multiscale.results.conflicts_and_reserves import between_levels_summary, conflicts_and_reserves
+from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_dataset, conflicts_and_reserves_summary
 from multiscale.tariffs import Prices
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def study_dataset(answer: StudyAnswer) -> xr.Dataset:
         _energy(answer),
         _mechanisms(answer),
         _negotiation(answer),
-        conflicts_and_reserves(answer),
+        conflicts_and_reserves_dataset(answer),
         _aggregation(answer),
     ]
     return xr.merge(parts, join="outer", compat="no_conflicts").assign_attrs(system=answer.case.system.name)
@@ -182,7 +182,7 @@ def _prosumers(answer: StudyAnswer) -> xr.Dataset:
     members = system.prosumers
     bills = np.zeros((2, members.sizes["prosumer"]))
     place = {p: i for i, p in enumerate(members.prosumer.values.tolist())}
-    missing = _left_out(answer)
+    missing = _excluded(answer)
     for s, scenario in enumerate((answer.today, answer.plan)):
         for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
             for platform, fleet in tree.fleets.items():
@@ -200,7 +200,7 @@ def _prosumers(answer: StudyAnswer) -> xr.Dataset:
 
 def _energy(answer: StudyAnswer) -> xr.Dataset:
     platforms = list(answer.case.fleets)
-    total, missing = np.zeros((2, len(platforms), len(ENERGY_TERMS))), _left_out(answer)
+    total, missing = np.zeros((2, len(platforms), len(ENERGY_TERMS))), _excluded(answer)
     for s, scenario in enumerate((answer.today, answer.plan)):
         for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
             for i, platform in enumerate(platforms):
@@ -213,8 +213,8 @@ def _energy(answer: StudyAnswer) -> xr.Dataset:
 
 def _mechanisms(answer: StudyAnswer) -> xr.Dataset:
     names = list(answer.days[0].outcomes)
-    # Without what those left out cost inside, a cost can be compared with no other.
-    known = {n: not any(day.outcomes[n].left_out for day in answer.days) for n in names}
+    # Without what the excluded platforms cost inside, a cost can be compared with no other.
+    known = {n: not any(day.outcomes[n].excluded for day in answer.days) for n in names}
     cost = [sum(day.outcomes[n].energy_cost for day in answer.days) if known[n] else np.nan for n in names]
     bound = sum(day.outcomes["integrated"].bound for day in answer.days)
     return xr.Dataset(
@@ -226,18 +226,20 @@ def _mechanisms(answer: StudyAnswer) -> xr.Dataset:
     )
 
 
-def _left_out(answer: StudyAnswer) -> set[str]:
-    """Platforms that were left out on some day: what they do over the year is not known, nor compared with today."""
-    return {platform for outcome in answer.plan.outcomes for platform in outcome.left_out}
+def _excluded(answer: StudyAnswer) -> set[str]:
+    """Platforms that were excluded on some day: what they do over the year is not known, nor compared with today."""
+    return {platform for outcome in answer.plan.outcomes for platform in outcome.excluded}
 
 
 def _negotiation(answer: StudyAnswer) -> xr.Dataset:
-    """What was told, and how cost and bound met step by step where levels negotiated."""
-    told = sorted(set().union(*(o.traffic.fields for o in answer.plan.outcomes)))
+    """What was disclosed, and how cost and bound met step by step where levels negotiated."""
+    disclosed = sorted(set().union(*(o.traffic.fields for o in answer.plan.outcomes)))
     out = xr.Dataset()
-    if told:
-        directions = np.array([t.partition(": ")[0] for t in told], dtype=object)
-        out = out.assign(told_direction=_named("told", directions, "", "way it went")).assign_coords(told=[t.partition(": ")[2] for t in told])
+    if disclosed:
+        directions = np.array([t.partition(": ")[0] for t in disclosed], dtype=object)
+        out = out.assign(disclosed_direction=_named("disclosed", directions, "", "way it went")).assign_coords(
+            disclosed=[t.partition(": ")[2] for t in disclosed]
+        )
     histories = [o.history for o in answer.plan.outcomes]
     longest = max(map(len, histories))
     if not longest:
@@ -286,7 +288,7 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     }
     summary |= _plan_summary(answer)
     summary |= _coordination_summary(answer)
-    summary |= between_levels_summary(answer)
+    summary |= conflicts_and_reserves_summary(answer)
     for scenario in (answer.plan, answer.today):
         prefix = "ac." if scenario.name == "plan" else "ac.today."
         checks = list(scenario.verification.values())
@@ -298,7 +300,7 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         for s in (answer.today, answer.plan)
         for t, o in zip(s.trees, s.outcomes, strict=True)
         for p in t.fleets
-        if p not in o.left_out
+        if p not in o.excluded
     ]
     summary["ledger.energy_residual"] = (max(residuals, default=0.0), "1")
     summary["ledger.money_residual"] = (max(answer.today.ledger.residual, answer.plan.ledger.residual), "1")
@@ -354,26 +356,26 @@ def _prices(scenario: str, prices: Sequence[Prices], answer: StudyAnswer) -> dic
 def _coordination_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     name = answer.plan.outcomes[0].mechanism
     cost = sum(day.outcomes[name].cost for day in answer.days)
-    told = {
+    disclosed = {
         "coordination.mechanism": (name, ""),
         "coordination.rounds": (max(day.outcomes[name].rounds for day in answer.days), "1"),
         "coordination.messages": (sum(day.outcomes[name].traffic.messages for day in answer.days), "1"),
         "coordination.bytes": (sum(day.outcomes[name].traffic.bytes for day in answer.days), "B"),
-        "coordination.left_out": (len(_left_out(answer)), "1"),
+        "coordination.excluded": (len(_excluded(answer)), "1"),
     }
-    if told["coordination.left_out"][0]:
+    if disclosed["coordination.excluded"][0]:
         # Cost and bound are those of all others around the given exchange: no other mechanism is comparable.
-        bound = sum(d.outcomes[name if d.outcomes[name].left_out else "integrated"].bound for d in answer.days)
-        named = {"coordination.left_out_nodes": (", ".join(sorted(_left_out(answer))), "")}
+        bound = sum(d.outcomes[name if d.outcomes[name].excluded else "integrated"].bound for d in answer.days)
+        named = {"coordination.excluded_nodes": (", ".join(sorted(_excluded(answer))), "")}
         proven = {"coordination.cost": (cost, "EUR/a"), "coordination.bound": (bound, "EUR/a")}
-        return told | named | proven | {"coordination.gap": ((cost - bound) / max(abs(cost), 1.0), "1")}
+        return disclosed | named | proven | {"coordination.gap": ((cost - bound) / max(abs(cost), 1.0), "1")}
     energy = sum(day.outcomes[name].energy_cost for day in answer.days)
     integrated = sum(day.outcomes["integrated"].bound for day in answer.days)
-    # Where the cover of forecast errors is negotiated too, cost and bound are those of both together.
+    # Where the reserves for forecast errors is negotiated too, cost and bound are those of both together.
     bound = sum(max(day.outcomes[n].bound for n in ("integrated", name)) for day in answer.days)
     flat = sum(day.outcomes["flat"].cost for day in answer.days)
     value = flat - integrated
-    return told | {
+    return disclosed | {
         "coordination.cost": (cost, "EUR/a"),
         "coordination.bound": (bound, "EUR/a"),
         "coordination.gap": ((cost - bound) / max(abs(cost), 1.0), "1"),

@@ -14,4 +14,17 @@ COMPONENTS: dict[str, type[Component]] = {
 }
 """Kinds of components; a new one is a file and a line here."""
 
-__all__ = ["BILLED", "COMPONENTS", "Charge", "Component", "Export", "Metering", "Peer", "Prices", "Tariff", "Volumetric", "standard_components", "with_standard"]
+__all__ = [
+    "BILLED",
+    "COMPONENTS",
+    "Charge",
+    "Component",
+    "Export",
+    "Metering",
+    "Peer",
+    "Prices",
+    "Tariff",
+    "Volumetric",
+    "standard_components",
+    "with_standard",
+]

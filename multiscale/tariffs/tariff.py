@@ -41,8 +41,9 @@ def with_standard(given: Mapping[str, object]) -> dict[str, object]:
     """
     values: dict[str, object] = {name: component.model_dump() for name, component in standard_components().items()}
     for name, settings in given.items():
-        standard = values.pop(name, {})
+        standard = values.get(name, {})
         if settings is None:
+            values.pop(name, None)
             continue
         if not isinstance(settings, Mapping):
             settings = settings if isinstance(settings, Component) else {"price": settings}
@@ -114,7 +115,8 @@ class Tariff:
 
     def payments(self, program: ParametricProgram, schedule: np.ndarray, prices: Prices) -> dict[str, float]:
         """What a platform pays under every component [EUR/a], in the columns ``schedule`` of its program."""
-        return {name: float(np.sum(self.price(name, prices).ravel() * (program.outputs[BILLED + name].matrix @ schedule))) for name in self.components}
+        determinants = {name: program.outputs[BILLED + name].matrix @ schedule for name in self.components}
+        return {name: float(np.sum(self.price(name, prices).ravel() * values)) for name, values in determinants.items()}
 
     def passive_payments(self, served: np.ndarray, generation: np.ndarray, horizon: Horizon, prices: Prices) -> dict[str, float]:
         """What passive customers pay under every component [EUR/a]; arguments as of ``Component.passive``."""

@@ -6,9 +6,9 @@ from multiscale.assessment import ENERGY_TERMS, FLOWS, STAKEHOLDERS, Ledger, ene
 from multiscale.assessment.bills import platform_payments
 from multiscale.coordination.days import coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.operation import Design
+from multiscale.markets import Community
 from multiscale.timeline import Horizon
-from tests.variants import changed
+from tests.variants import changed, charged
 
 PLATFORMS = ("north 1", "north 2")
 
@@ -23,7 +23,7 @@ def operated(system, days, economics):
     """Two days of one DSO behind a small transformer: (tree, outcome) under every mechanism, and today without trade."""
     here = changed(system.cut(list(PLATFORMS)), "branches", "rating_kva", {"north 1 MV/LV transformer": 36.0})
     fleets = {p: here.fleet(p, days) for p in PLATFORMS}
-    found = coordinate_days(here, days, economics, fleets, Design({}, {"north": 0.05}), SerialEngine())
+    found = coordinate_days(here, days, economics, fleets, charged(["north"], 0.05), Community(), SerialEngine())
     cases = {f"{name}, day {k}": (day.tree, outcome) for k, day in enumerate(found) for name, outcome in day.outcomes.items()}
     price = {"north": np.full(days.periods, 0.06)}
     _, trees, outcomes = uncoordinated_days(here, days, economics, fleets, {"north": 3e5}, SerialEngine(), price)

@@ -28,7 +28,7 @@ class Case:
         parent: program with parameter ``exchange`` (node, period).
         children: name -> program with output ``exchange``.
         bands: declared intervals.
-        expected: exchange of children that do nothing clever [kW], (child, period).
+        expected: exchange of children that have no demand response [kW], (child, period).
         hours: ones.
     """
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multiscale.markets import Community
 from multiscale.operation import platform_program
 from multiscale.operation.tree import BEYOND, exchange_bounds
 from multiscale.programs import CompiledProgram
@@ -17,7 +18,7 @@ NONE = {"import_limit": BEYOND, "export_limit": BEYOND, "planned": 0.0, "deviati
 @pytest.fixture(scope="module")
 def platform(system, winter, economics):
     fleet = system.fleet("south 2", winter)
-    program = platform_program(fleet, economics, network=system.network("south 2"))
+    program = platform_program(fleet, economics, Community(), network=system.network("south 2"))
     return fleet, program, CompiledProgram(program)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from multiscale.markets import Community
 from multiscale.operation import platform_program
 from multiscale.programs import solve
 from multiscale.system.schema import table
@@ -56,8 +57,8 @@ def test_a_fleet_seen_as_one_participant_costs_no_more(fleet, economics):
     hours = fleet.horizon
     prices = {"import_price": 0.1 + 0.05 * np.sin(np.arange(hours.periods)), "network_charge": 0.04}
     prices["export_price"] = prices["import_price"] - 0.02
-    members = solve(platform_program(fleet, economics, agreements=False), prices)
-    one = solve(platform_program(fleet.aggregate(np.full(fleet.size, "all")), economics, agreements=False), prices)
+    members = solve(platform_program(fleet, economics, Community(), agreements=False), prices)
+    one = solve(platform_program(fleet.aggregate(np.full(fleet.size, "all")), economics, Community(), agreements=False), prices)
     assert one.objective <= members.objective + 1e-6
     assert one.objective >= 0.9 * members.objective
 

@@ -23,7 +23,7 @@ from scipy import sparse
 
 from multiscale.coordination.common.answer import Answer, own_cost, own_measures
 from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_errors
-from multiscale.coordination.common.messages import Room, Signal, Traffic
+from multiscale.coordination.common.messages import Headroom, Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay
 from multiscale.coordination.common.realisation import realised
@@ -121,12 +121,12 @@ def _from(old: Signal | None, new: Signal, now: int) -> Signal:
     def joined(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         return np.concatenate([before[:now], after[now:]])
 
-    def rooms(before: Room | None, after: Room | None) -> Room | None:
+    def headrooms(before: Headroom | None, after: Headroom | None) -> Headroom | None:
         if before is None and after is None:
             return None
-        none = Room(*(np.zeros_like(new.import_limit),) * 3)
+        none = Headroom(*(np.zeros_like(new.import_limit),) * 3)
         one, other = before or none, after or none
-        return Room(joined(one.room, other.room), joined(one.begins, other.begins), joined(one.ends, other.ends))
+        return Headroom(joined(one.power, other.power), joined(one.begins, other.begins), joined(one.ends, other.ends))
 
     return replace(
         new,
@@ -135,8 +135,8 @@ def _from(old: Signal | None, new: Signal, now: int) -> Signal:
         import_limit=joined(old.import_limit, new.import_limit),
         export_limit=joined(old.export_limit, new.export_limit),
         planned=joined(old.planned, new.planned),
-        import_room=rooms(old.import_room, new.import_room),
-        export_room=rooms(old.export_room, new.export_room),
+        import_headroom=headrooms(old.import_headroom, new.import_headroom),
+        export_headroom=headrooms(old.export_headroom, new.export_headroom),
     )
 
 
@@ -151,8 +151,8 @@ class _RollingPlatform:
 
     def step(self, now: int, signal: Signal, demand_error: np.ndarray, generation_error: np.ndarray) -> np.ndarray:
         """Decide period ``now``; returns the exchange planned for the whole day [kW], (period,)."""
-        told = signal.seen(self.demand * (1.0 + demand_error), self.generation * (1.0 + generation_error)).parameters()
-        solution = self.compiled.solve_optimal(told | {"demand_error": demand_error, "generation_error": generation_error})
+        received = signal.seen(self.demand * (1.0 + demand_error), self.generation * (1.0 + generation_error)).parameters()
+        solution = self.compiled.solve_optimal(received | {"demand_error": demand_error, "generation_error": generation_error})
         self._x = solution.x
         self._fix(now)
         return self.original.outputs["exchange"].matrix @ solution.x
@@ -172,8 +172,8 @@ class _RollingPlatform:
     def answer(self, signal: Signal) -> Answer:
         """What the platform has done in the end, and what it cost it."""
         none = np.zeros(len(signal.import_price))
-        told = signal.seen(self.demand, self.generation).parameters()
-        solution = self.compiled.solve_optimal(told | {"demand_error": none, "generation_error": none})
+        received = signal.seen(self.demand, self.generation).parameters()
+        solution = self.compiled.solve_optimal(received | {"demand_error": none, "generation_error": none})
         exchange = self.original.outputs["exchange"].matrix @ solution.x
         return Answer(exchange, own_cost(self.original, signal.tariff, solution.x), solution.x, solution.y)
 

@@ -147,7 +147,7 @@ class DaskEngine:
         dask.config.set({"distributed.admin.system-monitor.interval": "5s"})
         # With which two workers were lost in turn, they were lost by it.
         dask.config.set({"distributed.scheduler.allowed-failures": 1})
-        # Workers log a lost scheduler with a traceback; whoever loses one is told by the driver.
+        # Workers log a lost scheduler with a traceback; the driver reports the loss.
         dask.config.set({"logging.distributed": "critical"})
         if self.address:
             try:

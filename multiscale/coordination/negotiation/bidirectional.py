@@ -8,11 +8,11 @@ from pathlib import Path
 from multiscale.coordination.common.convergence import Step
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay, Tell, silent
+from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
 from multiscale.coordination.engine import Engine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.checkpoint import keeping
-from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.tree import negotiation_of
 from multiscale.coordination.uncertainty.day_reserves import forecast_errors
 from multiscale.operation import OperatingTree
@@ -22,7 +22,7 @@ from multiscale.operation.reserves import ForecastErrors
 def negotiated_outcome(
     tree: OperatingTree,
     engine: Engine,
-    options: Options,
+    options: NegotiationOptions,
     watch: Callable[[Step], None] | None = None,
     errors: Mapping[str, ForecastErrors] | None = None,
     kept: tuple[Path, str] | None = None,
@@ -55,25 +55,25 @@ def bidirectional(
     forecast_error: float = 0.0,
     coverage: float = 2.0,
     checkpoints: Path | None = None,
-    tell: Tell = silent,
+    report_progress: Progress = silent,
 ) -> list[dict[str, Outcome]]:
     """Negotiate every day, where forecasts err also about who covers their errors.
 
     Args:
-        days: prepared days; where forecasts err, their trees with a ``reach`` of coverage times error.
+        days: prepared days; where forecasts err, their trees with a ``error_margin`` of coverage times error.
         engine: where platforms compute their answers.
-        method, gap, rounds: see ``Options``.
+        method, gap, rounds: see ``NegotiationOptions``.
         forecast_error: standard deviation of relative errors of demand and generation [1].
         coverage: standard deviations of them that are covered [1].
         checkpoints: folder in which every day's negotiation is kept after every round, and from which it is taken up.
-        tell: told after every step.
+        report_progress: called after every step.
     """
-    options, error = Options(method=method, gap=gap, rounds=rounds), ErrorModel(forecast_error)
+    options, error = NegotiationOptions(method=method, gap=gap, rounds=rounds), ErrorModel(forecast_error)
     found = []
     for day in days:
 
         def watch(step: Step, name: str = day.name) -> None:
-            tell(f"{name}: {step}")
+            report_progress(f"{name}: {step}")
 
         errors = forecast_errors(day.tree, error, coverage=coverage) if forecast_error > 0 else None
         kept = (checkpoints, day.name) if checkpoints is not None else None

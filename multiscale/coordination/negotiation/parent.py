@@ -9,7 +9,7 @@ profiles with a cost, of which the parent sees the profiles it was sent. With pr
 Both inequalities hold in every round. Next prices are the projection of the best ones so far on the level set of the parent's model of the
 dual (level bundle method), or the multipliers of an augmented Lagrangian step (ADMM).
 
-What a child exchanges is energy and, where forecasts err, a share of its uncertainty (``operation.cover``): a profile then holds first the
+What a child exchanges is energy and, where forecasts err, a share of its uncertainty (``operation.reserves``): a profile then holds first the
 one, then the other, over the same periods, and so do prices and hours.
 
 Sources: Dantzig and Wolfe, Operations Research 8 (1960) 101-111; Lemaréchal, Nemirovskii and Nesterov, Mathematical Programming 69
@@ -77,7 +77,7 @@ class Parent:
         self._take(program)
 
     def kept(self) -> dict[str, object]:
-        """What a checkpoint needs beside the program."""
+        """What a checkpoint needs in addition to the program."""
         bases = [packed(b) for b in self._bases]
         return {"offers": (self.costs, self.profiles, self.offers), "bands": self.bands, "given": self._given, "bases": bases}
 
@@ -107,7 +107,7 @@ class Parent:
         self._bases = [None, None]
 
     def under(self, parameters: np.ndarray | None) -> None:
-        """Set the parameters beside the exchange (flat, in the program's order), such as the price from above."""
+        """Set the parameters other than the exchange (flat, in the program's order), such as the price from above."""
         if parameters is None:
             return
         self._given = np.asarray(parameters, dtype=float).ravel()

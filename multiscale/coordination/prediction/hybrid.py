@@ -1,7 +1,7 @@
 """Hybrid coordination: negotiation every so many hours, prediction between.
 
 At the hours of negotiation the parents' model is brought up to date with the forecasts of that time and ``negotiate`` finds prices and
-plans, which hold from then on. Between, nothing is sent: each platform corrects the price it was told by what it has learned of how the
+plans, which hold from then on. Between, nothing is sent: each platform corrects the price it was given by what it has learned of how the
 price follows its own net load,
 
     price_t(now) = negotiated_t + slope (z_t(now) - z_t(negotiation)),       planned_t likewise by its own net load
@@ -21,11 +21,11 @@ from typing import Any
 from multiscale.coordination.common.forecast import DayErrors, day_errors
 from multiscale.coordination.common.messages import Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay, Tell, silent
+from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
 from multiscale.coordination.common.simulation import PlayedDay, play_day
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.negotiation.bidirectional import negotiated_outcome
-from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.prediction.predictive import Experience, Learning, learn_from_day, own_view
 from multiscale.coordination.prediction.response import OwnView
 from multiscale.coordination.publication.pricing import published_signals
@@ -44,11 +44,11 @@ def negotiated(model: OperatingTree, gap: float = GAP) -> Outcome:
     """What the nodes of a tree agree upon by the protocol of ``hierarchy``.
 
     Raises:
-        ProgramError: a platform was left out.
+        ProgramError: a platform was excluded.
     """
-    outcome = negotiated_outcome(model, SerialEngine(), Options(gap=gap))
-    if outcome.left_out:
-        raise ProgramError(f"a negotiation during the day left out {dict(outcome.left_out)}")
+    outcome = negotiated_outcome(model, SerialEngine(), NegotiationOptions(gap=gap))
+    if outcome.excluded:
+        raise ProgramError(f"a negotiation during the day excluded {dict(outcome.excluded)}")
     return outcome
 
 
@@ -88,11 +88,11 @@ class HybridPolicy:
         learn_from_day(self.experience, day, played)
 
     def _corrected(self, platform: str, view: OwnView) -> Signal:
-        told = self._agreed[platform]
+        agreed = self._agreed[platform]
         change = view.load - self._seen[platform].load
         slope = self.experience[platform].model.slope() if platform in self.experience else 0.0
-        moved = told.import_price + max(slope, 0.0) * change
-        return replace(told, import_price=moved, export_price=moved - (told.import_price - told.export_price), planned=told.planned + change)
+        moved = agreed.import_price + max(slope, 0.0) * change
+        return replace(agreed, import_price=moved, export_price=moved - (agreed.import_price - agreed.export_price), planned=agreed.planned + change)
 
 
 def _count(traffic: Traffic, agreed: Outcome) -> None:
@@ -107,7 +107,7 @@ def hybrid(
     engine: SerialEngine | DaskEngine,
     *,
     period: float = 6.0,
-    tell: Tell = silent,  # noqa: ARG001
+    report_progress: Progress = silent,  # noqa: ARG001
     **learning: Any,
 ) -> list[dict[str, Outcome]]:
     """Operate every day by negotiations every ``period`` hours and predictions between.

@@ -22,7 +22,7 @@ import numpy as np
 from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_errors, scaled_tree
 from multiscale.coordination.common.messages import Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay, Tell, silent
+from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
 from multiscale.coordination.common.settlement import Upstream, measured_prices
 from multiscale.coordination.common.simulation import PlayedDay, play_day
 from multiscale.coordination.engine import DaskEngine, SerialEngine
@@ -58,7 +58,7 @@ class Experience:
         self.load = self.load + (view.load - self.load) / self.days
 
     def signal(self, view: OwnView, tariff: Prices, limits: tuple[np.ndarray, np.ndarray], deviation_price: float) -> Signal:
-        """What the platform tells itself: the price it predicts, and its usual course shifted by how its net load differs from the usual one."""
+        """The platform's own signal: the price it predicts, and its usual course shifted by how its net load differs from the usual one."""
         price = self.model.predict(view)
         planned = self.usual + view.load - self.load
         return Signal(price, price, tariff, *limits, planned, deviation_price if self.days else 0.0)
@@ -120,12 +120,12 @@ class PredictivePolicy:
         if not self._limits:
             self._limits = {c: limit for d in tree.distribution for c, limit in connection_limits(tree, d).items()}
         size = errors.model.grown(tree.horizon.periods, tree.horizon.step_hours, now)
-        told = {}
+        signals = {}
         for dso, own in tree.distribution.items():
             for c in own.children:
                 view = own_view(tree.fleets[c], size * errors.demand[c], size * errors.generation[c])
-                told[c] = self.experience[c].signal(view, tree.prices(dso), self._limits[c], self.slope)
-        return told
+                signals[c] = self.experience[c].signal(view, tree.prices(dso), self._limits[c], self.slope)
+        return signals
 
     def after(self, day: PreparedDay, played: PlayedDay) -> None:
         """See ``simulation.Policy``: every platform learns from what it was settled at."""
@@ -174,7 +174,7 @@ def predictive(
     days: Sequence[PreparedDay],
     engine: SerialEngine | DaskEngine,
     *,
-    tell: Tell = silent,  # noqa: ARG001
+    report_progress: Progress = silent,  # noqa: ARG001
     **learning: Any,
 ) -> list[dict[str, Outcome]]:
     """Operate every day without a message.

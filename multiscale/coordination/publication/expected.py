@@ -17,7 +17,7 @@ lost load), by three dispatches: of the forecast, and of all net loads ``coverag
     price_c = lambda_dso(forecast) + clip(kappa_c(high), 0, most) + clip(kappa_c(low), -most, 0),      kappa_c = lambda_c - lambda_dso
     most = value of lost load * P(error > coverage)
 
-beside the plan of the forecast, with a small price on leaving it. ``most`` is the expected cost of what is guarded against: where even the
+with the plan of the forecast, with a small price on leaving it. ``most`` is the expected cost of what is guarded against: where even the
 optimum cannot avoid cutting off, the price says how likely that is, not that it happens. No connection is limited beyond its own rating.
 
 Source of the newsvendor's rule: Arrow, Harris and Marschak, Econometrica 19 (1951) 250-272.
@@ -38,7 +38,7 @@ from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits
 
 CONGESTED = 1e-6
-"""A nodal price that differs from that of the DSO's boundary by more [EUR/kWh] tells of a full line between."""
+"""A nodal price that differs from that of the DSO's boundary by more [EUR/kWh] indicates a full line between."""
 
 
 def scenario_optima(forecast: OperatingTree, error: ErrorModel, count: int) -> list[Outcome]:
@@ -97,9 +97,7 @@ def hedge_optima(forecast: OperatingTree, optimum: Outcome, error: ErrorModel, c
     return found[0], found[1], found[2]
 
 
-def hedged_signals(
-    tree: OperatingTree, optima: tuple[Outcome, Outcome, Outcome], coverage: float, deviation_price: float
-) -> dict[str, Signal]:
+def hedged_signals(tree: OperatingTree, optima: tuple[Outcome, Outcome, Outcome], coverage: float, deviation_price: float) -> dict[str, Signal]:
     """Prices and plan for every platform that guard against congestion; ``optima`` as of ``hedge_optima`` with the same coverage."""
     forecast, high, low = optima
     most = tree.economics.value_of_lost_load * 0.5 * math.erfc(coverage / math.sqrt(2.0))

@@ -5,7 +5,7 @@ nodal prices it finds. Children answer with what is best for them; what they the
 the DSO re-dispatches its own flexibility, sheds or curtails where the network cannot carry it, and the TSO dispatches the rest.
 
 Signals: ``price`` publishes the nodal price alone; ``gap`` adds half a gap to the import price and takes it off the export price;
-``profile`` publishes the planned exchange beside the price and charges a small price for deviating from it, which settles ties between
+``profile`` publishes the planned exchange with the price and charges a small price for deviating from it, which settles ties between
 equally cheap schedules (the reason why a price alone makes children herd). The others come from several dispatches around a forecast that may be
 wrong: ``probabilistic`` and ``hedged`` see ``expected``, ``envelope`` see there; under certainty the last two are ``profile``.
 
@@ -24,7 +24,7 @@ from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_e
 from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay, Tell, operate_signals, silent
+from multiscale.coordination.common.prepared import PreparedDay, Progress, operate_signals, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.publication.envelope import envelope, envelope_signals
 from multiscale.coordination.publication.expected import expected_signals, hedge_optima, hedged_signals, scenario_optima
@@ -41,10 +41,10 @@ def pricing(
     *,
     forecast_error: float = 0.0,
     forecast_seed: int = 0,
-    tell: Tell = silent,  # noqa: ARG001
+    report_progress: Progress = silent,  # noqa: ARG001
     **publication: Any,
 ) -> list[dict[str, Outcome]]:
-    """Operate every day by prices published once, beside the flat tariff (which knows the mean price of the day exactly).
+    """Operate every day by prices published once, alongside the flat tariff (which knows the mean price of the day exactly).
 
     Args:
         days: prepared days.
@@ -114,7 +114,7 @@ def expectation(day: PreparedDay, errors: DayErrors) -> Expectation:
 
 
 def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: float = 0.0, deviation_price: float = 0.0) -> dict[str, Signal]:
-    """What every platform is told, from the parents' forecast.
+    """What every platform receives, from the parents' forecast.
 
     Args:
         tree: programs of all nodes.
@@ -155,7 +155,7 @@ def _envelope(limits: tuple[np.ndarray, np.ndarray], congestion: np.ndarray, pla
 
 
 def flat_signals(tree: OperatingTree, forecast: Outcome) -> dict[str, Signal]:
-    """The same forecast without coordination: every platform is told one price for all hours, the energy-weighted mean."""
+    """The same forecast without coordination: every platform receives one price for all hours, the energy-weighted mean."""
     signals = {}
     for dso, own in tree.distribution.items():
         limits = connection_limits(tree, dso)

@@ -22,10 +22,10 @@ class FlatPolicy:
         """See ``simulation.Policy``."""
         if now:
             return None
-        told = flat_signals(day.tree, day.forecast)
-        for signal in told.values():
+        published = flat_signals(day.tree, day.forecast)
+        for signal in published.values():
             traffic.count("down", price=signal.import_price[0], **signal.tariff)
-        return told
+        return published
 
     def after(self, day: PreparedDay, played: PlayedDay) -> None:
         """Nothing is learned."""
@@ -42,12 +42,12 @@ class PublishedPolicy:
         """See ``simulation.Policy``."""
         if now:
             return None
-        told = self.publication.signals(day, errors)
-        for signal in told.values():
+        published = self.publication.signals(day, errors)
+        for signal in published.values():
             traffic.count("down", **signal.content())
         for _ in day.tree.distribution:
-            traffic.count("down", energy_price=next(iter(told.values())).import_price)
-        return told
+            traffic.count("down", energy_price=next(iter(published.values())).import_price)
+        return published
 
     def after(self, day: PreparedDay, played: PlayedDay) -> None:
         """Nothing is learned."""

@@ -11,8 +11,8 @@ from multiscale.coordination.prediction.hybrid import GAP, HybridPolicy, hybrid,
 from multiscale.coordination.prediction.predictive import PredictivePolicy, learn_from_past, own_view, predictive, retail
 from multiscale.coordination.publication.pricing import Publication, flat_signals, published_signals
 from multiscale.coordination.publication.published import FlatPolicy, PublishedPolicy
-from multiscale.operation import Design
-from tests.variants import changed
+from multiscale.markets import Community
+from tests.variants import changed, charged
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def day(system, winter, economics, fleets):
     """North alone; the transformer that feeds it carries a little less than the evening's load."""
     tight = changed(system.cut(["north 1", "north 2"]), "branches", "rating_kva", {"north HV/MV transformer": 2050.0})
     mine = {p: fleets[p] for p in ("north 1", "north 2")}
-    return prepare_days(tight, winter, economics, mine, Design({}, {"north": 0.05}), SerialEngine())[0]
+    return prepare_days(tight, winter, economics, mine, charged(["north"], 0.05), Community(), SerialEngine())[0]
 
 
 def played(day, policy, size, seed=1):
@@ -69,11 +69,13 @@ def test_nobody_acts_on_what_was_not_known_yet(day):
             self.factor = factor
 
         def signals(self, day, _errors, now, _traffic):
-            told = flat_signals(day.tree, day.forecast)
+            published = flat_signals(day.tree, day.forecast)
             if now not in (0, 8):
                 return None
             factor = self.factor if now else np.ones(12)
-            return {p: dataclasses.replace(s, import_price=s.import_price * factor, export_price=s.export_price * factor) for p, s in told.items()}
+            return {
+                p: dataclasses.replace(s, import_price=s.import_price * factor, export_price=s.export_price * factor) for p, s in published.items()
+            }
 
         def after(self, day, played):
             pass

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def source(system, winter, economics, fleets):
-    tree = operating_tree(system, winter, economics, fleets, Design())
+    tree = operating_tree(system, winter, economics, fleets, Design(), Community())
     return PlatformSource(tree.platforms.data["north 1"], 0.05)
 
 

@@ -11,8 +11,9 @@ from distributed import Client
 
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, make_engine
-from multiscale.operation import Design
+from multiscale.markets import Community
 from tests.coordination.tasks import dies_once, fails_for, spectrum
+from tests.variants import charged
 
 ROOT = Path(__file__).parents[3]
 
@@ -30,7 +31,7 @@ def operate(system, winter, economics, fleets):
     mine = {p: fleets[p] for p in ("north 1", "north 2")}
 
     def run(engine):
-        day = coordinate_days(alone, winter, economics, mine, Design({}, {"north": 0.05}), engine)[0]
+        day = coordinate_days(alone, winter, economics, mine, charged(["north"], 0.05), Community(), engine)[0]
         arrays = {}
         for name, outcome in day.outcomes.items():
             arrays[f"{name} cost"] = np.array([outcome.cost, outcome.bound])

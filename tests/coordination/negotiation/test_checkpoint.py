@@ -16,9 +16,9 @@ from multiscale.coordination.common.prepared import prepare_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.negotiation.bidirectional import bidirectional
 from multiscale.coordination.negotiation.checkpoint import CheckpointError
-from multiscale.operation import Design
+from multiscale.markets import Community
 from multiscale.results.provenance import config_hash
-from tests.variants import changed
+from tests.variants import changed, charged
 
 
 class Counting(SerialEngine):
@@ -37,7 +37,7 @@ class Counting(SerialEngine):
 def days(system, winter, economics, fleets):
     towns = {f"{d} town": 9000.0 for d in system.at_level("dso")}
     here = changed(changed(system, "devices", "p_kw", towns), "branches", "rating_kva", {"north 1 MV/LV transformer": 30.0})
-    return prepare_days(here, winter, economics, fleets, Design({}, dict.fromkeys(system.at_level("dso"), 0.05)), SerialEngine())
+    return prepare_days(here, winter, economics, fleets, charged(system.at_level("dso"), 0.05), Community(), SerialEngine())
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_interrupted_after_some_rounds_it_goes_on_to_the_same_answer_with_fewer_
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        bidirectional(days, Counting(), gap=1e-5, checkpoints=tmp_path, tell=stop)
+        bidirectional(days, Counting(), gap=1e-5, checkpoints=tmp_path, report_progress=stop)
     engine = Counting()
     outcome = bidirectional(days, engine, gap=1e-5, checkpoints=tmp_path)[0]["bidirectional"]
     assert_same(outcome, uninterrupted[1])
@@ -110,8 +110,8 @@ def test_a_checkpoint_about_other_numbers_is_named_with_what_to_do(system, winte
     }[table]
     value = float(getattr(here, table)[column].sel({table.removesuffix("es" if table == "branches" else "s"): name})) * 1.01
     other = changed(here, table, column, {name: value})
-    design = Design({}, dict.fromkeys(system.at_level("dso"), 0.05))
-    changed_days = prepare_days(other, winter, economics, fleets, design, SerialEngine())
+    design = charged(system.at_level("dso"), 0.05)
+    changed_days = prepare_days(other, winter, economics, fleets, design, Community(), SerialEngine())
     with pytest.raises(CheckpointError, match=r"2016-01-20\.negotiation' belongs to another tree.*delete it.*folder of its own"):
         bidirectional(changed_days, Counting(), gap=1e-2, rounds=1, checkpoints=tmp_path)
 

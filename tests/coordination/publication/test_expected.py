@@ -51,9 +51,7 @@ def test_hedged_prices_keep_their_value_when_the_forecast_is_too_low(day):
     flat = operate_signals([day], [{"flat": flat_signals(day.tree, day.forecast)}], SerialEngine())[0]["flat"].cost
     reached = {}
     for signal in ("profile", "hedged"):
-        costs = [
-            pricing([day], SerialEngine(), signal=signal, coverage=2.0, forecast_error=0.1, forecast_seed=s)[0]["pricing"].cost for s in (0, 1)
-        ]
+        costs = [pricing([day], SerialEngine(), signal=signal, coverage=2.0, forecast_error=0.1, forecast_seed=s)[0]["pricing"].cost for s in (0, 1)]
         reached[signal] = min((flat - c) / (flat - day.optimum.bound) for c in costs)
     assert reached["profile"] < 0.5
     assert reached["hedged"] > 0.95
@@ -61,8 +59,8 @@ def test_hedged_prices_keep_their_value_when_the_forecast_is_too_low(day):
 
 def test_without_error_nothing_changes(day):
     for signal in ("profile", "hedged"):
-        told = Publication(signal, slope=0.001).signals(day, day_errors(ErrorModel(0.0), day.tree, day.name))
-        for child, one in told.items():
+        published = Publication(signal, slope=0.001).signals(day, day_errors(ErrorModel(0.0), day.tree, day.name))
+        for child, one in published.items():
             np.testing.assert_array_equal(one.import_price, day.forecast.platform_price[child])
             np.testing.assert_array_equal(one.planned, day.forecast.exchange[child])
 

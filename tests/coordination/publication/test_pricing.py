@@ -6,9 +6,9 @@ import pytest
 from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.operation import Design
+from multiscale.markets import Community
 from multiscale.programs import CompiledProgram
-from tests.variants import changed
+from tests.variants import changed, charged
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def tight(system):
 
 def day(system, winter, economics, fleets, **more):
     mine = {p: fleets[p] for p in system.at_level("platform")}
-    return coordinate_days(system, winter, economics, mine, Design({}, {"north": 0.05}), SerialEngine(), **more)[0]
+    return coordinate_days(system, winter, economics, mine, charged(["north"], 0.05), Community(), SerialEngine(), **more)[0]
 
 
 @pytest.fixture(scope="module", params=["price", "gap", "profile"])

@@ -8,7 +8,7 @@ import numpy as np
 
 from multiscale.operation import platform_program
 from multiscale.operation.platforms import PlatformData
-from multiscale.operation.reserves import ForecastErrors, platform_with_cover
+from multiscale.operation.reserves import ForecastErrors, platform_with_reserves
 from multiscale.operation.tree import BEYOND
 from multiscale.programs import ParametricProgram
 from multiscale.system import Fleet
@@ -48,7 +48,7 @@ class PlatformSource:
 
     def _settled(self, program: ParametricProgram, fleet: Fleet) -> ParametricProgram:
         if self.errors is not None:
-            program = platform_with_cover(program, fleet, self.data.economics, self.errors)
+            program = platform_with_reserves(program, fleet, self.data.economics, self.errors)
         free = np.zeros(self.data.fleet.horizon.periods)
         given = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND, "planned": free, "deviation_price": 0.0}
         return program.settle(given | dict(self.tariff))

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.coordination.negotiation.children.request import GOODS, Reply, Request
-from multiscale.operation.reserves import holding_cost, without_cover
+from multiscale.operation.reserves import holding_cost, without_reserves
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram
 from multiscale.programs.basis import start_from
 from multiscale.programs.quadratic import solve_quadratic
@@ -23,14 +23,14 @@ class Settled:
         cost: own cost [EUR/a].
         exchange: what it draws from its parent [kW], (period,).
         x, y: columns and row duals of its program, without those of its forecast errors.
-        cover: part of the cost [EUR/a], (period,), that holding flexibility back for forecast errors has; empty where they are not looked at.
+        reserves_cost: part of the cost [EUR/a], (period,), that holding flexibility back for forecast errors has; empty where they are not looked at.
     """
 
     cost: float
     exchange: np.ndarray
     x: np.ndarray
     y: np.ndarray
-    cover: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    reserves_cost: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
 class ProgramChild:
@@ -134,5 +134,5 @@ class ProgramChild:
         )
         solution = CompiledProgram(fixed).solve_optimal(np.zeros(t))
         cost = float(program.c0 @ solution.x) + program.d0
-        cover = holding_cost(program, solution.x) if self.goods > 1 else np.zeros(0)
-        return Settled(cost, self.exchange @ solution.x, *without_cover(program, solution.x, solution.y[:m]), cover)
+        reserves_cost = holding_cost(program, solution.x) if self.goods > 1 else np.zeros(0)
+        return Settled(cost, self.exchange @ solution.x, *without_reserves(program, solution.x, solution.y[:m]), reserves_cost)

@@ -66,7 +66,7 @@ def settle_child(source: bytes, hours: np.ndarray, profile: np.ndarray, price: n
 
 
 @dataclass
-class EngineChildren:
+class RemoteChildren:
     """Children on an engine.
 
     Args:
