@@ -34,7 +34,7 @@ def test_building_takes_less_time_than_solving() -> None:
     build = time.process_time() - begun
     price = 0.035 + 0.01 * np.sin(np.arange(day.periods))
     free = np.full(day.periods, BEYOND)
-    signal = Signal(price, price, 0.045, free, free, np.zeros(day.periods)).parameters()
+    signal = Signal(price, price, {"network_charge": np.asarray(0.045)}, free, free, np.zeros(day.periods)).parameters()
     begun = time.process_time()
     for program in compiled:
         program.solve_optimal(signal)

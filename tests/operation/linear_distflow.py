@@ -13,6 +13,7 @@ def platform_model(fleet, network, economics, limits, prices):
     m = pyo.ConcreteModel()
     m.I, m.T = pyo.Set(initialize=data.prosumer.values.tolist()), pyo.RangeSet(0, horizon.periods - 1)
     step, hours = horizon.step_hours, horizon.hours_per_year
+    given = {name: component.price for name, component in economics.tariff.components.items()}
     last = horizon.periods - 1
 
     def before(t):
@@ -57,14 +58,14 @@ def platform_model(fleet, network, economics, limits, prices):
                 economics.value_of_lost_load * m.unserved[i, t]
                 + economics.battery_wear * (m.charge[i, t] + m.discharge[i, t])
                 + economics.curtailment_cost * (value("pv", i, t) - m.pv[i, t])
-                + economics.trading_fee * m.buy[i, t]
+                + given["trading_fee"] * m.buy[i, t]
                 + economics.shift_discomfort * (m.ev_late[i, t] + m.heat_late[i, t] + m.heat_early[i, t])
             )
     for t in m.T:
         net = sum(m.buy[i, t] - m.sell[i, t] for i in m.I)
         m.rows.add(net == m.imported[t] - m.exported[t])
-        paid = float(prices["import_price"][t]) + prices["network_charge"] + economics.levy - economics.trading_fee
-        cost += hours[t] * (paid * m.imported[t] - (float(prices["export_price"][t]) - economics.export_deduction) * m.exported[t])
+        paid = float(prices["import_price"][t]) + prices["network_charge"] + given["levy"] - given["trading_fee"]
+        cost += hours[t] * (paid * m.imported[t] - (float(prices["export_price"][t]) - given["export_deduction"]) * m.exported[t])
     m.cost = pyo.Objective(expr=cost)
     _add_network(m, fleet, network, limits)
     return m

@@ -59,11 +59,6 @@ def test_trade_pays_where_one_has_sun_and_another_needs_it(system, summer, econo
     assert float(traded) > 1.0
 
 
-def test_an_unknown_market_is_refused(fleets, economics):
-    with pytest.raises(ValueError, match="market 'bazaar' is unknown"):
-        platform_program(fleets["north 1"], economics, market="bazaar")
-
-
 def test_balance_of_every_prosumer_closes(solution, fleets):
     data = fleets["north 1"].data
     total = solution.primal("buy") - solution.primal("sell") + solution.primal("unserved") - data.demand
@@ -148,7 +143,7 @@ def test_the_discomfort_of_a_shift_does_not_depend_on_the_step(system, economics
     program = platform_program(type(fleet)("north 1", horizon, data), economics, Community())
     solution = solve(program, {"import_price": price, "export_price": 0.0, "network_charge": 0.0, **no_agreement()})
     np.testing.assert_allclose(solution.primal("ev").values[0], np.where((hour >= 18) & (hour < 22), 5.0, 0.0), atol=1e-6)
-    energy = 20.0 * 366 * (0.1 + economics.levy)
+    energy = 20.0 * 366 * (0.1 + economics.tariff.components["levy"].price)
     assert solution.objective - energy == pytest.approx(366 * economics.shift_discomfort * 20.0 * 2.0, rel=1e-6)
 
 
@@ -187,7 +182,7 @@ def test_pv_is_bought_once_the_charge_makes_it_worth_its_annuity(system, economi
     small = Adoption(np.array([0.5]), np.array([0.0]), course)
     program = platform_program(one, economics, Community(), adoption=small, agreements=False)
     annuity = economics.pv_cost * economics.annuity(economics.pv_lifetime)
-    break_even = annuity / float(course @ horizon.hours_per_year) - economics.levy
+    break_even = annuity / float(course @ horizon.hours_per_year) - economics.tariff.components["levy"].price
     for charge, bought in ((break_even - 0.002, 0.0), (break_even + 0.002, 0.5)):
         solution = solve(program, {"import_price": charge, "export_price": -1.0, "network_charge": 0.0})
         assert float(solution.primal("new_pv")[0]) == pytest.approx(bought, abs=1e-6)

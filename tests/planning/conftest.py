@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from multiscale.markets import Community
 from multiscale.operation import Adoption
 from multiscale.planning import PlanningProblem, planning_problem
 from multiscale.system import Economics
@@ -39,4 +40,4 @@ def small_problem(system, *, adoption: bool = False) -> PlanningProblem:
         more = {p: Adoption(np.array([40.0]), np.array([20.0]), course) for p in fleets}
     economics = Economics(pv_cost=2205.0, battery_cost=100.0) if adoption else Economics()
     price = 0.08 + 0.03 * np.sin(np.arange(horizon.periods))
-    return planning_problem(here, "north", horizon, economics, fleets, here.options, price, adoption=more)
+    return planning_problem(here, "north", horizon, economics, fleets, here.options, price, Community(), adoption=more)

@@ -5,7 +5,7 @@ from multiscale.coordination.common.messages import Headroom, Signal
 
 def signal(**more):
     flat = np.full(3, 10.0)
-    return Signal(0.01 * flat, 0.01 * flat, 0.05, flat, flat, flat, 0.001, **more)
+    return Signal(0.01 * flat, 0.01 * flat, {"network_charge": np.asarray(0.05)}, flat, flat, flat, 0.001, **more)
 
 
 def test_room_opens_in_proportion_to_the_error_the_own_demand_shows():

@@ -9,8 +9,10 @@ import pytest
 
 from multiscale.coordination.engine.content import content_key
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
+from multiscale.markets import Community
 from multiscale.operation import Design, operating_tree
 from multiscale.system import LoadingLimits
+from tests.variants import priced
 
 ROOT = Path(__file__).parents[3]
 
@@ -18,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def source(system, winter, economics, fleets):
     tree = operating_tree(system, winter, economics, fleets, Design(), Community())
-    return PlatformSource(tree.platforms.data["north 1"], 0.05)
+    return PlatformSource(tree.platforms.data["north 1"], {"network_charge": np.asarray(0.05)})
 
 
 def test_a_copy_has_the_same_key_here_and_in_another_process(source, tmp_path):
@@ -39,14 +41,14 @@ def test_any_other_content_has_another_key(source):
     branches = dict(data.network.branch_columns)
     branches["rating_kva"] = branches["rating_kva"] + np.eye(1, len(branches["rating_kva"]))[0] * 1e-9
     others = [
-        dataclasses.replace(source, network_charge=0.051),
+        dataclasses.replace(source, tariff={"network_charge": np.asarray(0.051)}),
         *(
             dataclasses.replace(source, data=dataclasses.replace(data, **change))
             for change in (
                 {"fleet": dataclasses.replace(data.fleet, data=louder)},
                 {"network": dataclasses.replace(data.network, branch_columns=branches)},
                 {"network": None},
-                {"economics": dataclasses.replace(data.economics, levy=data.economics.levy + 1e-12)},
+                {"economics": dataclasses.replace(data.economics, tariff=priced(levy=0.10 + 1e-12))},
                 {"limits": LoadingLimits.full()},
                 {"root_voltage": 1.01},
             )

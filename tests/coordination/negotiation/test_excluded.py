@@ -75,7 +75,7 @@ def best_around(tree, name, given):
     economics = tree.economics
     fleets = dict(tree.fleets) | {name: Fleet(name, tree.horizon, data)}
     other = operating_tree(tree.system, tree.horizon, economics, fleets, tree.design, Community())
-    own = float((tree.horizon.hours_per_year * given).sum()) * (CHARGE + economics.levy)
+    own = float((tree.horizon.hours_per_year * given).sum()) * (CHARGE + economics.tariff.components["levy"].price)
     found = integrated_optimum(other, tolerance=1e-9)
     return found.cost - own, found.bound - own
 
@@ -150,7 +150,7 @@ def test_a_program_that_kills_its_worker_time_after_time_takes_nobody_with_it(to
     with DaskEngine(2) as engine:
         negotiated = negotiation_of(towns, engine, OPTIONS)
         sources = negotiated.platforms.sources
-        killing = KillsItsWorker(sources["north 2"].data, sources["north 2"].network_charge)
+        killing = KillsItsWorker(sources["north 2"].data, sources["north 2"].tariff)
         negotiated.platforms = RemoteChildren(engine, dict(sources) | {"north 2": killing}, negotiated.platforms.hours)
         outcome = outcome_of(negotiated, negotiated.run())
     assert list(outcome.excluded) == ["north 2"]
@@ -163,7 +163,7 @@ def test_a_child_that_never_answers_is_given_up_and_its_worker_works_on(towns):
     with DaskEngine(2) as engine:
         negotiated = negotiation_of(towns, engine, OPTIONS)
         sources, hours = negotiated.platforms.sources, negotiated.platforms.hours
-        silent = NeverEnds(sources["north 2"].data, sources["north 2"].network_charge)
+        silent = NeverEnds(sources["north 2"].data, sources["north 2"].tariff)
         negotiated.platforms = RemoteChildren(engine, dict(sources) | {"north 2": silent}, hours, patience=4.0)
         outcome = outcome_of(negotiated, negotiated.run())
     assert outcome.excluded == {"north 2": "gave no answer in 4 s"}

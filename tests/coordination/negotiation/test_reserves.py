@@ -57,7 +57,7 @@ def as_one_program(tree, errors):
         dsos = {}
         for d, own in tree.distribution.items():
             program = programs[d].program()
-            charge = tree.design.network_charge[d]
+            charge = tree.prices(d)["network_charge"]
             platforms = {c: PlatformSource(tree.platforms.data[c], charge, errors[c]).whole() for c in own.children}
             places = {good: program.parameters[good].positions for good in ("exchange", "uncertainty")}
             links = [Link(c, good, at[k]) for k, c in enumerate(own.children) for good, at in places.items()]

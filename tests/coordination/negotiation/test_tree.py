@@ -234,7 +234,9 @@ def test_a_platform_that_is_infeasible_on_its_own_is_named_with_the_conflict():
 def test_a_study_day_carries_the_mechanism_beside_the_references(system, winter, economics, fleets):
     design = charged(system.at_level("dso"), 0.05)
     said = []
-    days = coordinate_days(system, winter, economics, fleets, design, Community(), SerialEngine(), mechanism="bidirectional", report_progress=said.append)
+    days = coordinate_days(
+        system, winter, economics, fleets, design, Community(), SerialEngine(), mechanism="bidirectional", report_progress=said.append
+    )
     outcome, reference = days[0].outcomes["bidirectional"], days[0].outcomes["integrated"]
     assert outcome.bound <= reference.cost * (1 + 1e-9)
     assert outcome.cost >= reference.bound * (1 - 1e-9)

@@ -74,8 +74,8 @@ def test_no_prosumer_is_worse_off_than_at_the_published_prices(day, scenarios):
         program = day.tree.platforms[child]
         price = program.rows.array("prosumer_balance", outcome.platform_y[child]).values / hours
         free = (outcome.exchange[child] < signal.import_limit - 1e-6) & (-outcome.exchange[child] < signal.export_limit - 1e-6)
-        most = signal.import_price + signal.network_charge + economics.levy
-        least = signal.export_price - economics.export_deduction
+        most = signal.import_price + signal.tariff["network_charge"] + economics.tariff.components["levy"].price
+        least = signal.export_price - economics.tariff.components["export_deduction"].price
         assert free.any()
         assert (price <= most + 1e-9)[:, free].all()
         assert (price >= least - 1e-9)[:, free].all()
