@@ -56,7 +56,7 @@ class LazyFollowers(Conshdlr):
         self.visited: dict[bytes, float] = {}
         self.excluded: set[bytes] = set()
         self.injecting = False
-        self.unsolved = self.open_end = False
+        self.unsolved = self.unbounded_remainder = False
         self.sub_seconds = 0.0
         self._inner: SingleLevel | None = None
         self.separated: set[bytes] = set()
@@ -155,7 +155,7 @@ class LazyFollowers(Conshdlr):
             self.model.addVarLocksType(self.variables[k], locktype, positive + negative, positive + negative)
 
     def _branch_on_price(self) -> bool:
-        """Branch on the price of a product that is far off, before any integer: a wide envelope is not mended by integers."""
+        """Branch on the price of a product that is far off, before any integer: branching on integers does not narrow a wide envelope."""
         worst, chosen = max(0.01, 10.0 * self.data.gap), None
         for target, first, second in self.single.products.tolist():
             price = next((k for k in (first, second) if k in self.search.prices), None)
@@ -223,7 +223,7 @@ class LazyFollowers(Conshdlr):
         return {"result": SCIP_RESULT.CONSADDED}
 
     def _enforce_without_answer(self, y: np.ndarray, reason: Termination) -> dict[str, Any]:
-        """A follower has no optimum here: rows that cannot hold exclude the integers, but other prices may bound what falls for ever at these."""
+        """A follower has no optimum here: infeasible rows exclude the integers; an unbounded objective may be bounded at other prices."""
         proven = reason is Termination.INFEASIBLE or (reason is Termination.UNBOUNDED and not self.search.continuous.size)
         if not proven and y[self.integers].tobytes() not in self.visited and self.visit(y) is None:
             self.unsolved = True
@@ -308,7 +308,7 @@ class LazyFollowers(Conshdlr):
         if status == "infeasible":
             return known, cutoff if np.isfinite(cutoff) else np.inf
         if status not in ("optimal", "gaplimit"):
-            self.open_end |= status in ("unbounded", "inforunbd")
+            self.unbounded_remainder |= status in ("unbounded", "inforunbd")
             return known, np.nan
         best = model.getBestSol()
         v = np.array([best[variable] for variable in variables])
