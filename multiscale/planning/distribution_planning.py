@@ -147,7 +147,7 @@ def planning_problem(
     exchange = distribution.program.parameters["exchange"].positions
     links = [Link(c, "exchange", exchange[k]) for k, c in enumerate(children)]
     joined = compose(f"operation of {dso}", distribution.program, platforms, links, dict.fromkeys(children, internal), shared=["network_charge"])
-    follower = joined.settle({"energy_price": energy_price})
+    follower = joined.fix({"energy_price": energy_price})
     charged = sum((follower.outputs[f"{c}/import_energy"].matrix for c in children), sparse.csr_matrix((1, follower.columns.size)))
     resource = sparse.csr_matrix(follower.c0[None, :]) - economics.levy * charged
     outputs = {

@@ -151,8 +151,8 @@ class ParametricProgram:
         """Derivative of the optimum with respect to the parameters: ``C'x + B'y + d`` [EUR per unit of parameter]."""
         return self.C.T @ x + self.B.T @ y + self.d
 
-    def settle(self, values: Mapping[str, object]) -> ParametricProgram:
-        """The program with some parameter blocks replaced by numbers.
+    def fix(self, values: Mapping[str, object]) -> ParametricProgram:
+        """The program with some parameter blocks fixed at numbers.
 
         Args:
             values: parameter block -> value, broadcast to the block's shape.
