@@ -181,11 +181,3 @@ class ParametricProgram:
             d0=self.constant(p),
             d=self.d[keep],
         )
-
-    def describe(self) -> str:
-        """Size of the program and a table of its blocks with units."""
-        lines = [f"{self.name}: {self.columns.size:,} columns, {self.rows.size:,} rows, {self.A.nnz:,} nonzeros, {self.parameters.size:,} parameters"]
-        for title, index in (("columns", self.columns), ("rows", self.rows), ("parameters", self.parameters)):
-            lines.append(f"  {title}")
-            lines += [f"    {b.name:<32} {'x'.join(map(str, b.shape)) or '1':>12}  [{b.unit}]  {b.description}" for b in index]
-        return "\n".join(lines)

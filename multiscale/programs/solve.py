@@ -96,11 +96,9 @@ class CompiledProgram:
     def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float = 600.0) -> None:
         self.program = program
         self._time_limit = time_limit
-        started = time.perf_counter()
         self._highs = instance_of(program, method=method, time_limit=time_limit)
         self._column_ids = np.arange(program.columns.size, dtype=np.int32)
         self._row_ids = np.arange(program.rows.size, dtype=np.int32)
-        self.compile_seconds = time.perf_counter() - started
 
     @property
     def basis(self) -> Basis:

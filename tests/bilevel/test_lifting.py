@@ -122,7 +122,7 @@ def test_duals_are_those_of_the_follower_as_written():
 
 
 def test_a_wrong_product_fails_the_certificate_of_the_original(monkeypatch):
-    """ConeSide the bound in one row of the lifted product is a wrong follower; only its original form can tell."""
+    """Half the bound in one row of the lifted product is a wrong follower; only its original form can tell."""
     finish = Lifting.finish
 
     def wrong(self, program, leaders):

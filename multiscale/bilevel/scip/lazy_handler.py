@@ -247,7 +247,7 @@ class LazyFollowers(Conshdlr):
 
     # Exact solution at fixed integers.
 
-    def visit(self, y: np.ndarray, *, inject: bool = True) -> list[list[np.ndarray]] | None:
+    def visit(self, y: np.ndarray) -> list[list[np.ndarray]] | None:
         """Solve exactly at the integers of ``y``; answers of the followers for value cuts, or None if it could not be solved."""
         began = time.perf_counter()
         share = _SHARE_OF_GAP if isinstance(self.prices, PriceCutting) and self.prices.applies else 0.1
@@ -263,8 +263,7 @@ class LazyFollowers(Conshdlr):
             answers.append(response.primal)
             if response.better_than(self.best, self.search.tolerance):
                 self.best = response
-                if inject:
-                    self._inject(response)
+                self._inject(response)
         found = self.search.responder.answer(response.y if response is not None else y)
         if isinstance(found, tuple):
             answers.append(found[0])
