@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from multiscale.bilevel.problem.description import BilevelError, BilevelProblem
     from multiscale.bilevel.problem.followers import ProgramFollower, dual_of, labels_of
     from multiscale.bilevel.problem.solve_options import SolveOptions
+    from multiscale.bilevel.read.files import read_files, write_files
     from multiscale.bilevel.read.pyomo_model import read_model
     from multiscale.bilevel.solving import solve, solve_problem
 
@@ -31,9 +32,11 @@ _HOME = {
     "Status": "certify.solution",
     "dual_of": "problem.followers",
     "labels_of": "problem.followers",
+    "read_files": "read.files",
     "read_model": "read.pyomo_model",
     "solve": "solving",
     "solve_problem": "solving",
+    "write_files": "read.files",
 }
 
 __all__ = [
@@ -47,9 +50,11 @@ __all__ = [
     "Status",
     "dual_of",
     "labels_of",
+    "read_files",
     "read_model",
     "solve",
     "solve_problem",
+    "write_files",
 ]
 
 

@@ -166,7 +166,7 @@ def distribution_with_reserves(
     parent. New output ``uncertainty`` (period) [kW], what it hands its parent. It has no flexibility of its own but cutting off.
 
     Args:
-        program: the DSO's, its reinforcements settled.
+        program: the DSO's, its reinforcements fixed.
         own: the DSO's network and platforms.
         labels, hours: of its periods; hours of the year of each.
         economics: values.

@@ -192,5 +192,5 @@ def dso_branch_program(tree: OperatingTree, dso: str) -> ParametricProgram:
     fixed = {c: internal | dict(tree.prices(dso)) for c in own.children}
     exchange = own.program.parameters["exchange"].positions if own.children else np.zeros((0, tree.horizon.periods), dtype=int)
     links = [Link(c, "exchange", exchange[k]) for k, c in enumerate(own.children)]
-    settled = compose(f"{dso} with platforms", own.program, {c: tree.platforms[c] for c in own.children}, links, fixed)
-    return settled.settle({"built": tree.design.choice(own.options)})
+    joined = compose(f"{dso} with platforms", own.program, {c: tree.platforms[c] for c in own.children}, links, fixed)
+    return joined.fix({"built": tree.design.choice(own.options)})

@@ -160,7 +160,7 @@ def planning_problem(
     joined = compose(
         f"operation of {dso}", distribution.program, platforms, links, dict.fromkeys(children, internal), shared=list(economics.tariff.decided)
     )
-    follower = joined.settle({"energy_price": energy_price})
+    follower = joined.fix({"energy_price": energy_price})
     determinants = {name: _total(follower, [f"{c}/{BILLED}{name}" for c in children]) for name in economics.tariff.components}
     resource = sparse.csr_matrix(follower.c0[None, :])
     for name, component in economics.tariff.components.items():

@@ -1,16 +1,21 @@
 """Parametric convex programs: the one mathematical object behind operation, coordination and planning."""
 
+from multiscale.programs.basis import Basis
 from multiscale.programs.build import ProgramBuilder
 from multiscale.programs.compose import Link, compose
+from multiscale.programs.growing import GrowingProgram, GrowingSolution
+from multiscale.programs.highs import ProgramError
 from multiscale.programs.index import Block, Index
-from multiscale.programs.infeasibility import Conflict, explain_infeasibility
+from multiscale.programs.infeasibility import RowRelaxation
 from multiscale.programs.program import Output, ParametricProgram
-from multiscale.programs.solve import CompiledProgram, ProgramError, ProgramSolution, Termination, solve
+from multiscale.programs.solve import CompiledProgram, ProgramSolution, Termination, explain_infeasibility, solve
 
 __all__ = [
+    "Basis",
     "Block",
     "CompiledProgram",
-    "Conflict",
+    "GrowingProgram",
+    "GrowingSolution",
     "Index",
     "Link",
     "Output",
@@ -18,6 +23,7 @@ __all__ = [
     "ProgramBuilder",
     "ProgramError",
     "ProgramSolution",
+    "RowRelaxation",
     "Termination",
     "compose",
     "explain_infeasibility",

@@ -166,12 +166,6 @@ class ProgramBuilder:
         """Cost ``coefficient * parameter * column`` [EUR]."""
         self._c.add(np.asarray(columns), np.asarray(parameters), coefficient)
 
-    def add_quadratic_cost(self, columns: np.ndarray, weight: object) -> None:
-        """Cost ``1/2 weight * column**2`` [EUR], weight >= 0."""
-        if np.any(np.asarray(weight, dtype=float) < 0):
-            raise ValueError(f"{self.name}: a quadratic cost below zero is not convex")
-        self._q.add(np.asarray(columns), np.asarray(columns), weight)
-
     def add_constant_cost(self, amount: float) -> None:
         """A cost [EUR] that nothing decides."""
         self._d0 += float(amount)

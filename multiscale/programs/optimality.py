@@ -16,7 +16,7 @@ from multiscale.programs.program import ParametricProgram
 def residual(program: ParametricProgram, p: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
     """Largest violation of the optimality conditions (feasibility, signs, the smaller side of each pair), relative to 1 + size.
 
-    Infinite if the answer holds a value that is no number.
+    Infinite if the answer holds a value that is not a number.
     """
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return np.inf
@@ -43,7 +43,7 @@ def has_feasible_point(program: ParametricProgram, p: np.ndarray) -> bool | None
     return {"optimal": True, "infeasible": False}.get(status)
 
 
-def falls_forever(program: ParametricProgram, p: np.ndarray) -> bool | None:
+def is_unbounded_below(program: ParametricProgram, p: np.ndarray) -> bool | None:
     """Whether a direction ``d`` with ``Qd = 0``, ``Ad (= or <=) 0`` inside the open bounds has ``c'd < 0``: then a feasible program is unbounded."""
     costs = program.costs(p)
     zero = np.zeros(program.rows.size)

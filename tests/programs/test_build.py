@@ -113,13 +113,6 @@ def test_bounds_that_cross_are_refused_with_the_columns_label():
         builder.build()
 
 
-def test_a_concave_cost_is_refused():
-    builder = ProgramBuilder("diet")
-    x = builder.add_columns("eaten", {}, unit="kg")
-    with pytest.raises(ValueError, match="not convex"):
-        builder.add_quadratic_cost(x, -1.0)
-
-
 def test_an_infinite_coefficient_is_refused():
     builder = ProgramBuilder("diet")
     x = builder.add_columns("eaten", {}, unit="kg")

@@ -2,9 +2,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import sparse
 
-from multiscale.programs import CompiledProgram, ProgramBuilder, Termination, explain_infeasibility, solve
-from multiscale.programs.solve import ProgramError
+from multiscale.programs import CompiledProgram, ProgramBuilder, ProgramError, Termination, explain_infeasibility, solve
 from tests.programs.random_programs import random_program
 
 
@@ -60,8 +60,7 @@ def test_a_quadratic_program_has_the_closed_form_optimum():
     builder = ProgramBuilder("quadratic")
     x = builder.add_columns("x", {"j": [0, 1]}, unit="kW", upper=10.0, cost=[-3.0, -1.0])
     builder.add_rows("total", {}, [(1.0, x)], "==", 2.0, unit="kW")
-    builder.add_quadratic_cost(x, [2.0, 1.0])
-    solution = solve(builder.build())
+    solution = solve(dataclasses.replace(builder.build(), Q=sparse.diags([2.0, 1.0], format="csr")))
     # 2 x0 - 3 = x1 - 1 = price and x0 + x1 = 2
     np.testing.assert_allclose(solution.x, [4 / 3, 2 / 3], atol=1e-8)
     assert float(solution.dual("total")) == pytest.approx(-1 / 3, abs=1e-8)

@@ -137,7 +137,7 @@ def test_every_method_agrees_with_branching_on_pairs(seed):
         except bilevel.BilevelError as refusal:
             refused = str(refusal)
         if refused:
-            # A follower that falls without end is refused by name; its conditions have no solution.
+            # A follower unbounded at every decision is refused by name; its conditions have no solution.
             assert method in MAY_REFUSE or (truth == "infeasible" and "unbounded at every leader decision" in refused)
             continue
         if isinstance(truth, str):

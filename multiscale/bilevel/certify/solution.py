@@ -79,7 +79,7 @@ class BilevelSolution:
             KeyError: the constraint belongs to no follower of this solve.
         """
         if id(constraint) not in self.constraint_rows:
-            raise KeyError(f"{constraint.name} is no constraint of a block follower of this solve")
+            raise KeyError(f"{constraint.name} is not a constraint of a block follower of this solve")
         name, parts = self.constraint_rows[id(constraint)]
         # The stored duals already carry the follower's sense; the parts carry it too.
         sense = next(f.sense for f in self.problem.followers if f.name == name) if self.problem else 1.0

@@ -56,7 +56,7 @@ class LazyFollowers(Conshdlr):
         self.visited: dict[bytes, float] = {}
         self.excluded: set[bytes] = set()
         self.injecting = False
-        self.unsolved = self.open_end = False
+        self.unsolved = self.unbounded_remainder = False
         self.sub_seconds = 0.0
         self._inner: SingleLevel | None = None
         self.separated: set[bytes] = set()
@@ -155,7 +155,7 @@ class LazyFollowers(Conshdlr):
             self.model.addVarLocksType(self.variables[k], locktype, positive + negative, positive + negative)
 
     def _branch_on_price(self) -> bool:
-        """Branch on the price of a product that is far off, before any integer: a wide envelope is not mended by integers."""
+        """Branch on the price of a product that is far off, before any integer: branching on integers does not narrow a wide envelope."""
         worst, chosen = max(0.01, 10.0 * self.data.gap), None
         for target, first, second in self.single.products.tolist():
             price = next((k for k in (first, second) if k in self.search.prices), None)
@@ -223,7 +223,7 @@ class LazyFollowers(Conshdlr):
         return {"result": SCIP_RESULT.CONSADDED}
 
     def _enforce_without_answer(self, y: np.ndarray, reason: Termination) -> dict[str, Any]:
-        """A follower has no optimum here: rows that cannot hold exclude the integers, but other prices may bound what falls for ever at these."""
+        """A follower has no optimum here: infeasible rows exclude the integers; an unbounded objective may be bounded at other prices."""
         proven = reason is Termination.INFEASIBLE or (reason is Termination.UNBOUNDED and not self.search.continuous.size)
         if not proven and y[self.integers].tobytes() not in self.visited and self.visit(y) is None:
             self.unsolved = True
@@ -247,7 +247,7 @@ class LazyFollowers(Conshdlr):
 
     # Exact solution at fixed integers.
 
-    def visit(self, y: np.ndarray, *, inject: bool = True) -> list[list[np.ndarray]] | None:
+    def visit(self, y: np.ndarray) -> list[list[np.ndarray]] | None:
         """Solve exactly at the integers of ``y``; answers of the followers for value cuts, or None if it could not be solved."""
         began = time.perf_counter()
         share = _SHARE_OF_GAP if isinstance(self.prices, PriceCutting) and self.prices.applies else 0.1
@@ -263,8 +263,7 @@ class LazyFollowers(Conshdlr):
             answers.append(response.primal)
             if response.better_than(self.best, self.search.tolerance):
                 self.best = response
-                if inject:
-                    self._inject(response)
+                self._inject(response)
         found = self.search.responder.answer(response.y if response is not None else y)
         if isinstance(found, tuple):
             answers.append(found[0])
@@ -308,7 +307,7 @@ class LazyFollowers(Conshdlr):
         if status == "infeasible":
             return known, cutoff if np.isfinite(cutoff) else np.inf
         if status not in ("optimal", "gaplimit"):
-            self.open_end |= status in ("unbounded", "inforunbd")
+            self.unbounded_remainder |= status in ("unbounded", "inforunbd")
             return known, np.nan
         best = model.getBestSol()
         v = np.array([best[variable] for variable in variables])

@@ -225,7 +225,7 @@ def _lazy_outcome(handler: LazyFollowers, model: Any, single: SingleLevel, start
                 status, v, model.getObjVal(), min(float(model.getDualbound()), handler.floor), model.getNTotalNodes(), time.perf_counter() - started
             )
     bound = min(float(model.getDualbound()), handler.floor)
-    if handler.open_end:
+    if handler.unbounded_remainder:
         # At some integers the rest has no finite optimum: whoever reads this decides whether the problem is unbounded.
         status = "inforunbd"
     if status in ("optimal", "infeasible", "gaplimit"):

@@ -90,7 +90,7 @@ def dso_answer(tree: OperatingTree, dso: str, request: np.ndarray, energy_price:
         raise ValueError(f"offer {offer:g} EUR/kWh is not below the value of lost load {voll:g} EUR/kWh; customers would be cut off for it")
     asked = np.isfinite(request)
     hours, labels = tree.horizon.hours_per_year, tree.horizon.labels
-    branch = dso_branch_program(tree, dso).settle({"energy_price": energy_price})
+    branch = dso_branch_program(tree, dso).fix({"energy_price": energy_price})
     builder = ProgramBuilder(f"request to {dso}")
     exchange = builder.add_parameters("exchange", {"period": labels}, unit="kW", description="exchange granted")
     cost = np.where(asked, offer * hours, 0.0)

@@ -28,7 +28,7 @@ def integrated_optimum(tree: OperatingTree, *, tolerance: float = 1e-6, rounds: 
         rounds: of adding cuts at most; the outcome then carries the gap that is left.
     """
     dsos = tree.transmission.children
-    branches = {d: dso_branch_program(tree, d).settle({"energy_price": np.zeros(tree.horizon.periods)}) for d in dsos}
+    branches = {d: dso_branch_program(tree, d).fix({"energy_price": np.zeros(tree.horizon.periods)}) for d in dsos}
     idle = tree.transmission.idle_cost
     exchange = np.array([dso_reference(tree.system, d, tree.horizon, tree.fleets) for d in dsos])
     dispatches: list[tuple[np.ndarray, Dispatch]] = []

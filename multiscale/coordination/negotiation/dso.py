@@ -31,7 +31,7 @@ class DsoProgram:
         self, own: DistributionProgram, built: np.ndarray, economics: Economics, resolution: Resolution, error_pool: ErrorPool | None = None
     ) -> None:
         self.own, self.economics, self.resolution, self.error_pool = own, economics, resolution, error_pool
-        self._energy = own.program.settle({"built": built})
+        self._energy = own.program.fix({"built": built})
 
     def program(self) -> ParametricProgram:
         """The program; what remains of its parameters are the platforms' profiles and the prices from above."""
@@ -90,11 +90,11 @@ class DsoProgram:
         """The program, seen from above, when the platforms draw so much [kW], (platform, entry of a profile); everything is free at the boundary."""
         free: dict[str, object] = {"energy_price": 0.0}
         if self.error_pool is None:
-            return self.from_above(self._energy.settle(free | {"exchange": drawn}))
+            return self.from_above(self._energy.fix(free | {"exchange": drawn}))
         flows, handed = np.split(drawn, 2, axis=1)
         # At one point the norm is its tangent there.
         there = copy.copy(self)
         there.error_pool = ErrorPool(self.error_pool.errors, self.error_pool.largest, [(np.arange(handed.shape[1]), handed)])
         program = there.program()
         given = free | {"exchange": flows, "uncertainty_price": 0.0} | ({"uncertainty": handed} if len(handed) else {})
-        return self.from_above(program.settle(given))
+        return self.from_above(program.fix(given))

@@ -148,7 +148,7 @@ def negotiation_of(
         bands[dso] = band_of(profile(-most["export"], np.zeros_like(handed[k])), profile(most["import"], handed[k]))
         if not own.children:
             free = dict.fromkeys((b.name for b in program.parameters), 0.0)
-            plain[dso] = mine.from_above(program.settle(free))
+            plain[dso] = mine.from_above(program.fix(free))
             continue
         lowest, highest = (np.array([side[c] for c in own.children]) for side in (own.low, own.high))
         expected = np.clip(np.array([reference_exchange(tree.fleets[c]) for c in own.children]), lowest, highest)

@@ -40,7 +40,7 @@ class NetworkHeadroom:
     def __init__(self, tree: OperatingTree, dso: str) -> None:
         own, self.labels = tree.distribution[dso], tree.horizon.labels
         self.children = own.children
-        program = own.program.settle({"energy_price": 0.0, "built": tree.design.choice(own.options)})
+        program = own.program.fix({"energy_price": 0.0, "built": tree.design.choice(own.options)})
         cost = np.zeros(program.columns.size)
         self._relief = [program.columns[name].positions for name in RELIEF if name in program.columns]
         for there in self._relief:

@@ -26,7 +26,7 @@ def monolithic_optimum(tree):
     everything._monitored = np.arange(len(network.model.branches))
     everything._factors = network.model.transfer_factors(everything._monitored)
     top = [everything.program(t) for t in range(tree.horizon.periods)]
-    below = [dso_branch_program(tree, d).settle({"energy_price": np.zeros(tree.horizon.periods)}) for d in network.children]
+    below = [dso_branch_program(tree, d).fix({"energy_price": np.zeros(tree.horizon.periods)}) for d in network.children]
     programs = [*top, *below]
     blocks = [[p.A if i == j else None for j in range(len(programs))] for i, p in enumerate(programs)]
     for t, program in enumerate(top):

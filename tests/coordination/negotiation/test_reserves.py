@@ -62,7 +62,7 @@ def as_one_program(tree, errors):
             places = {good: program.parameters[good].positions for good in ("exchange", "uncertainty")}
             links = [Link(c, good, at[k]) for k, c in enumerate(own.children) for good, at in places.items()]
             joined = programs[d].from_above(compose(d, program, platforms, links))
-            dsos[d] = joined.settle(dict.fromkeys((b.name for b in joined.parameters), 0.0))
+            dsos[d] = joined.fix(dict.fromkeys((b.name for b in joined.parameters), 0.0))
         program = top.program()
         links = [Link(d, good, program.parameters[good].positions[k]) for k, d in enumerate(dsos) for good in ("exchange", "uncertainty")]
         solution = solve(compose("whole", program, dsos, links))
@@ -75,7 +75,7 @@ def as_one_program(tree, errors):
             break
     # The negotiation counts from the dispatch in which the TSO covers its own errors alone.
     alone = dict.fromkeys((b.name for b in program.parameters), 0.0)
-    return solution.objective - solve(program.settle(alone)).objective
+    return solution.objective - solve(program.fix(alone)).objective
 
 
 CASES = {

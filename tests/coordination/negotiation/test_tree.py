@@ -173,7 +173,7 @@ def test_quarter_hours_below_and_hours_above_agree_on_the_mean(system, economics
     agreement = negotiated.run()
     outcome = outcome_of(negotiated, agreement)
     resolution = Resolution(fine, coarse)
-    below = {d: resolution.seen_from_above(dso_branch_program(tree, d).settle({"energy_price": 0.0})) for d in tree.distribution}
+    below = {d: resolution.seen_from_above(dso_branch_program(tree, d).fix({"energy_price": 0.0})) for d in tree.distribution}
     positions = negotiated.top.program().parameters["exchange"].positions
     links = [Link(d, "exchange", positions[k]) for k, d in enumerate(tree.transmission.children)]
     optimum = solve(compose("whole", negotiated.top.program(), below, links)).objective

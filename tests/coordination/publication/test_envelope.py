@@ -152,8 +152,8 @@ def test_a_network_is_hardly_ever_overrun_when_all_draw_what_they_may(wide):
             most = np.maximum(shared.most[p] + shared.import_headroom[p].at(own_measures(fleet)[0]), 0.0)
             exchange[p] = np.minimum(exchange_bounds(fleet)[1], most)
         own = tree.distribution["north"]
-        settled = own.program.settle({"energy_price": 0.0, "built": tree.design.choice(own.options)})
-        solution = CompiledProgram(settled).solve_optimal({"exchange": np.array([exchange[c] for c in own.children])})
+        fixed = own.program.fix({"energy_price": 0.0, "built": tree.design.choice(own.options)})
+        solution = CompiledProgram(fixed).solve_optimal({"exchange": np.array([exchange[c] for c in own.children])})
         overrun.append(solution.primal("unserved").values.sum(axis=0) > 0.1)
     assert np.mean(overrun) <= 0.02
 

@@ -31,7 +31,7 @@ class PlatformSource:
 
     def whole(self) -> ParametricProgram:
         """The platform's program with energy at the boundary free, the DSO's charge in force and nothing agreed."""
-        return self._settled(self.data.program(), self.data.fleet)
+        return self._fixed(self.data.program(), self.data.fleet)
 
     def reduced(self) -> ParametricProgram:
         """The same with fewer participants, where nothing in the platform's network can bind; else as it is.
@@ -42,13 +42,13 @@ class PlatformSource:
         program = data.program()
         limited = any(block.name.startswith(("rating_", "voltage_")) for block in program.rows)
         if limited or data.fleet.size == 1:
-            return self._settled(program, data.fleet)
+            return self._fixed(program, data.fleet)
         fleet = data.market.reduced(data.fleet, data.economics.tariff)
-        return self._settled(platform_program(fleet, data.economics, data.market), fleet)
+        return self._fixed(platform_program(fleet, data.economics, data.market), fleet)
 
-    def _settled(self, program: ParametricProgram, fleet: Fleet) -> ParametricProgram:
+    def _fixed(self, program: ParametricProgram, fleet: Fleet) -> ParametricProgram:
         if self.errors is not None:
             program = platform_with_reserves(program, fleet, self.data.economics, self.errors)
         free = np.zeros(self.data.fleet.horizon.periods)
         given = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND, "planned": free, "deviation_price": 0.0}
-        return program.settle(given | dict(self.tariff))
+        return program.fix(given | dict(self.tariff))

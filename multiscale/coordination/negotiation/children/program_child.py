@@ -11,7 +11,6 @@ from scipy import sparse
 from multiscale.coordination.negotiation.children.request import GOODS, Reply, Request
 from multiscale.operation.reserves import holding_cost, without_reserves
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram
-from multiscale.programs.basis import start_from
 from multiscale.programs.quadratic import solve_quadratic
 
 
@@ -37,7 +36,7 @@ class ProgramChild:
     """A platform (or a whole branch) as a child.
 
     Args:
-        program: all parameters settled; output ``exchange`` (period) [kW] drawn from the parent, and perhaps ``uncertainty`` (period) [kW] handed to
+        program: all parameters fixed; output ``exchange`` (period) [kW] drawn from the parent, and perhaps ``uncertainty`` (period) [kW] handed to
             it. Both must be free in it.
         hours: hours of the year of each entry of a profile [h/a].
 
@@ -80,12 +79,12 @@ class ProgramChild:
     def _at_reference(self, price: np.ndarray) -> CompiledProgram:
         if self._compiled is None:
             self._compiled = CompiledProgram(self.program)
-        highs, key = self._compiled._highs, price.tobytes()
+        key = price.tobytes()
         if self._reference[0] != key:
-            start_from(highs, None)
+            self._compiled.start_from(None)
             self._compiled.solve_optimal(price)
-            self._reference = key, highs.getBasis()
-        start_from(highs, self._reference[1])
+            self._reference = key, self._compiled.basis
+        self._compiled.start_from(self._reference[1])
         return self._compiled
 
     def _near(self, request: Request) -> tuple[float, np.ndarray] | None:

@@ -71,7 +71,7 @@ class RemoteChildren:
 
     Args:
         engine: where answers are computed.
-        sources: child -> what its program is made from (all parameters settled).
+        sources: child -> what its program is made from (all parameters fixed).
         hours: hours of the year of each period [h/a].
         reference: child -> first price it was asked [EUR/kWh]; part of the state of a negotiation.
         patience: time after which a child that does not answer is given up [s]; counted from when its worker begins.
