@@ -24,11 +24,12 @@ from multiscale.compare_mechanisms.figures import draw
 from multiscale.compare_mechanisms.many_dsos import rounds_table
 from multiscale.compare_mechanisms.signals import signals_table, summarised
 from multiscale.compare_mechanisms.simulation import simulation_table
-from multiscale.compare_mechanisms.uncertainty import COVERAGE, uncertainty_table
+from multiscale.compare_mechanisms.uncertainty import uncertainty_table
 from multiscale.compare_mechanisms.unseen_days import reached, unseen_days_table
 from multiscale.config import load_config
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.publication.pricing import SIGNALS
+from multiscale.coordination.uncertainty.agreement import COVERAGE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from multiscale.assessment import settle_day
-from multiscale.compare_mechanisms.policies import policies
+from multiscale.compare_mechanisms.mechanisms import playable
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.prepared import PreparedDay
 from multiscale.coordination.common.simulation import PlayedDay, play_days
@@ -19,8 +19,8 @@ from multiscale.verification.injections import bus_injections
 def simulation_table(days: Sequence[PreparedDay], error: ErrorModel, history: int) -> pd.DataFrame:
     """Consecutive days under every mechanism: cost, imbalance, AC violations and welfare, in sums over the span."""
     rows = {}
-    for name, policy in policies(days, error, history):
-        played = play_days(days, policy, error)
+    for name, mechanism in playable(days, error, history):
+        played = play_days(days, mechanism, error)
         row = {"cost [EUR]": sum(p.outcome.cost for p in played), "bound [EUR]": sum(p.outcome.bound for p in played)}
         hours = days[0].tree.horizon.hours_per_year
         row["imbalance day ahead [MWh]"] = sum(p.imbalance(hours) for p in played) / 1e3

@@ -25,7 +25,7 @@ from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.state import NegotiationOptions, NegotiationResult
 from multiscale.coordination.negotiation.tree import negotiation_of
-from multiscale.coordination.publication.pricing import flat_signals
+from multiscale.coordination.publication.flat import flat_signals
 from tests.coordination.families import Case, family
 
 GAPS = (1e-2, 1e-3, 1e-4)

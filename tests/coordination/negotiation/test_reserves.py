@@ -263,7 +263,7 @@ def test_a_day_tells_who_covers_what_and_what_it_would_cost_alone(negotiated):
     tree, errors, _, _, outcome = negotiated
     own = errors["north"]
     size = float((own.deviation / forecast_errors(tree, ErrorModel(0.1))["north"].deviation).mean()) * 0.1
-    day = negotiated_reserves(tree, outcome, ErrorModel(size, common=own.common), own.coverage)
+    day = negotiated_reserves(tree, outcome, ErrorModel(size, common=own.common))
     assert day.cost.sum() == pytest.approx(outcome.reserves.total)
     assert day.bound.sum() == pytest.approx(outcome.reserves.total - (outcome.cost - outcome.bound))
     assert outcome.energy_cost == pytest.approx(outcome.cost - day.cost.sum())

@@ -8,6 +8,7 @@ from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
+from multiscale.coordination.negotiation.bidirectional import Bidirectional, BidirectionalSettings
 from multiscale.coordination.negotiation.checkpoint import CheckpointError, keep, take_up
 from multiscale.coordination.negotiation.children.carriers import Refusal
 from multiscale.coordination.negotiation.children.channel import Channel
@@ -233,7 +234,8 @@ def test_a_platform_that_is_infeasible_on_its_own_is_named_with_the_conflict():
 def test_a_study_day_carries_the_mechanism_beside_the_references(system, winter, economics, fleets):
     design = Design({}, dict.fromkeys(system.at_level("dso"), 0.05))
     said = []
-    days = coordinate_days(system, winter, economics, fleets, design, SerialEngine(), mechanism="bidirectional", report_progress=said.append)
+    mechanism = Bidirectional(BidirectionalSettings())
+    days = coordinate_days(system, winter, economics, fleets, design, SerialEngine(), mechanism=mechanism, report_progress=said.append)
     outcome, reference = days[0].outcomes["bidirectional"], days[0].outcomes["integrated"]
     assert outcome.bound <= reference.cost * (1 + 1e-9)
     assert outcome.cost >= reference.bound * (1 - 1e-9)
