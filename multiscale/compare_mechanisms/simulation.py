@@ -11,13 +11,14 @@ from multiscale.assessment import settle_day
 from multiscale.compare_mechanisms.mechanisms import playable
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.prepared import PreparedDay
+from multiscale.coordination.common.settlement import impact_charges, marginal_charges
 from multiscale.coordination.common.simulation import PlayedDay, play_days
 from multiscale.verification.ac import ac_verify
 from multiscale.verification.injections import bus_injections
 
 
 def simulation_table(days: Sequence[PreparedDay], error: ErrorModel, history: int) -> pd.DataFrame:
-    """Consecutive days under every mechanism: cost, imbalance, AC violations and welfare, in sums over the span."""
+    """Consecutive days under every mechanism: cost, imbalance, settlement, AC violations and welfare, in sums over the span."""
     rows = {}
     for name, mechanism in playable(days, error, history):
         played = play_days(days, mechanism, error)
@@ -26,6 +27,8 @@ def simulation_table(days: Sequence[PreparedDay], error: ErrorModel, history: in
         row["imbalance day ahead [MWh]"] = sum(p.imbalance(hours) for p in played) / 1e3
         row["imbalance a step ahead [MWh]"] = sum(p.imbalance(hours, before=True) for p in played) / 1e3
         row["messages"] = sum(p.outcome.traffic.messages for p in played)
+        for rule, charges in (("marginal prices", marginal_charges), ("impact", impact_charges)):
+            row[f"settled by {rule} [EUR]"] = sum(sum(charges(day.tree, p.outcome).values()) for day, p in zip(days, played, strict=True))
         row |= _violations(days, played)
         for day, p in zip(days, played, strict=True):
             welfare = settle_day(day.tree, p.outcome).arrays().welfare

@@ -28,7 +28,6 @@ from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay
 from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.operation.tree import BEYOND
 from multiscale.programs import CompiledProgram, ParametricProgram
 from multiscale.programs.index import Block, Index
 from multiscale.system import Fleet
@@ -186,9 +185,3 @@ def with_forecast_errors(program: ParametricProgram, fleet: Fleet) -> Parametric
         C=sparse.hstack([program.C, empty], format="csr"),
         d=np.concatenate([program.d, np.zeros(2 * periods)]),
     )
-
-
-def free_signal(price: np.ndarray, charge: float) -> Signal:
-    """One price for import and export, no limit and no plan."""
-    none = np.full(len(price), BEYOND)
-    return Signal(price, price, charge, none, none, np.zeros(len(price)))

@@ -17,6 +17,8 @@ from multiscale.coordination.common.settings import CoordinationSettings
 from multiscale.coordination.engine import Engine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.checkpoint import keeping
+from multiscale.coordination.negotiation.children.carriers import Children
+from multiscale.coordination.negotiation.children.channel import ChannelSettings
 from multiscale.coordination.negotiation.state import METHODS, NegotiationOptions
 from multiscale.coordination.negotiation.tree import negotiation_of
 from multiscale.coordination.uncertainty.agreement import COVERAGE
@@ -33,6 +35,7 @@ def negotiated_outcome(
     watch: Callable[[Step], None] | None = None,
     errors: Mapping[str, ForecastErrors] | None = None,
     kept: tuple[Path, str] | None = None,
+    through: Callable[[Children], Children] = lambda children: children,
 ) -> Outcome:
     """Negotiate a tree and operate it as agreed.
 
@@ -43,13 +46,14 @@ def negotiated_outcome(
         watch: called after every step.
         errors: node -> its forecast errors, see ``negotiation_of``.
         kept: folder and name under which the negotiation is kept after every round, and taken up where it is there already.
+        through: wraps the way from the TSO to the DSOs, e.g. in an unreliable channel.
 
     Raises:
         CheckpointError: what is kept cannot be used, see ``keeping``.
     """
     negotiated = negotiation_of(tree, engine, options, errors=errors)
     keep = keeping(negotiated, *kept) if kept else None
-    return outcome_of(negotiated, negotiated.run(watch, keep))
+    return outcome_of(negotiated, negotiated.run(watch, keep, through))
 
 
 class BidirectionalSettings(CoordinationSettings):
@@ -62,6 +66,8 @@ class BidirectionalSettings(CoordinationSettings):
     gap: float = quantity(1e-4, "1", "relative gap to a proven bound at which a negotiation ends", lower=0.0, upper=1.0)
     rounds: int = count(40, "largest number of rounds of a negotiation", 1, 1000)
     coverage: float = quantity(COVERAGE, "1", "standard deviations of the forecast error for which reserves are negotiated", lower=0.0, upper=5.0)
+    quorum: float = quantity(1.0, "1", "share of the distribution systems whose answers end a round", above=0.0, upper=1.0)
+    channel: ChannelSettings = ChannelSettings()
     checkpoints: Path | None = Field(
         None, description="folder in which the negotiation of every day is kept after every round, and from which an interrupted run goes on"
     )
@@ -89,7 +95,7 @@ class Bidirectional(Mechanism):
     def operate(self, days: Sequence[PreparedDay], engine: Engine, report_progress: Progress = silent) -> list[dict[str, Outcome]]:
         """See ``Mechanism``; where forecasts err, the trees of the days need the ``error_margin``."""
         settings = self.settings
-        options, error = NegotiationOptions(method=settings.method, gap=settings.gap, rounds=settings.rounds), settings.error
+        options, error = NegotiationOptions(method=settings.method, gap=settings.gap, rounds=settings.rounds, quorum=settings.quorum), settings.error
         found = []
         for day in days:
 
@@ -98,5 +104,5 @@ class Bidirectional(Mechanism):
 
             errors = forecast_errors(day.tree, error, coverage=settings.coverage) if error.size > 0 else None
             kept = (settings.checkpoints, day.name) if settings.checkpoints is not None else None
-            found.append({self.name: negotiated_outcome(day.tree, engine, options, watch, errors, kept)})
+            found.append({self.name: negotiated_outcome(day.tree, engine, options, watch, errors, kept, settings.channel.through)})
         return found
