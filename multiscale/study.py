@@ -13,10 +13,10 @@ import xarray as xr
 
 from multiscale.assessment import Ledger, settle_day
 from multiscale.coordination.common.conflicts import LevelConflict, conflicts
-from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, make_engine
+from multiscale.coordination.mechanisms import mechanism_of
 from multiscale.coordination.uncertainty.day_reserves import DayReserves, agreed_reserves, negotiated_reserves
 from multiscale.markets import TimeOfUse
 from multiscale.operation import Adoption, Design, OperatingTree, Transmission
@@ -275,6 +275,7 @@ def operate_plan(
     """Operate every day under the plans (where there is none, at today's charge), with the mechanism of the study alongside the references."""
     built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
     design = Design(built, dict(prices_today) | {dso: plan.prices for dso, plan in plans.items()})
+    mechanism = mechanism_of(config.coordination)
     days = coordinate_days(
         case.system,
         case.horizon,
@@ -283,14 +284,12 @@ def operate_plan(
         design,
         config.market,
         engine,
-        mechanism=config.coordination.kind,
+        mechanism=mechanism,
         limits=case.limits,
         known=transmission,
-        error_margin=config.coordination.error_margin,
         report_progress=report_progress,
-        **config.coordination.settings(),
     )
-    outcomes = tuple(day.outcomes[config.coordination.kind] for day in days)
+    outcomes = tuple(day.outcomes[mechanism.name] for day in days)
     return days, Scenario("plan", design, tuple(day.tree for day in days), outcomes, Ledger(), {})
 
 
@@ -299,14 +298,13 @@ def reserves_of_days(config: StudyConfig, days: Sequence[CoordinatedDay]) -> tup
 
     Where energy is negotiated, they are negotiated with it; under the other mechanisms they are agreed on when energy is settled.
     """
-    error = ErrorModel(config.coordination.forecast_error, seed=config.coordination.forecast_seed)
+    error = config.coordination.error
     if error.size == 0:
         return ()
-    outcomes = [day.outcomes[config.coordination.kind] for day in days]
+    name = mechanism_of(config.coordination).name
+    outcomes = [day.outcomes[name] for day in days]
     return tuple(
-        agreed_reserves(day.tree, day.forecast, error)
-        if found.reserves is None
-        else negotiated_reserves(day.tree, found, error, config.coordination.coverage)
+        agreed_reserves(day.tree, day.forecast, error) if found.reserves is None else negotiated_reserves(day.tree, found, error)
         for day, found in zip(days, outcomes, strict=True)
     )
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from multiscale.config import ConfigError, StudyConfig, groups, load_config
 from multiscale.config.groups import defaults, shipped_folder
 from multiscale.config.reference import settings_tables
-from multiscale.settings import unit_of
+from multiscale.coordination.negotiation.bidirectional import BidirectionalSettings
+from multiscale.settings import inner_settings, unit_of
 from multiscale.system import Economics
 
 ROOT = Path(__file__).parents[1]
@@ -103,6 +104,18 @@ def test_rules_across_keys(overrides: list[str], message: str):
     assert any(message in text for text in _problems(*overrides).values())
 
 
+def test_settings_of_another_mechanism_are_refused_and_its_kind_is_named():
+    found = _problems("coordination.rounds=3", "coordination.gapp=1")
+    assert "bidirectional, not of pricing" in found["coordination.rounds"]
+    assert "no such key" in found["coordination.gapp"]
+    assert "use pricing, bidirectional, predictive, hybrid, integrated" in _problems("coordination.kind=magic")["coordination.kind"]
+
+
+def test_a_mechanism_chosen_on_the_command_line_takes_its_own_settings():
+    chosen = load_config(["coordination=bidirectional", "coordination.forecast_error=0.1", "coordination.rounds=3"]).coordination
+    assert chosen == BidirectionalSettings(forecast_error=0.1, rounds=3)
+
+
 def test_a_reinforcement_table_needs_its_columns(tmp_path: Path):
     (tmp_path / "costs.csv").write_text("# my costs\nkind,cost_eur\nline,3\n")
     (text,) = _problems(f"costs.reinforcement_table={tmp_path / 'costs.csv'}").values()
@@ -144,22 +157,24 @@ def test_default_choices_state_the_defaults_of_the_models():
         if group in ("study", "system"):
             continue
         stated = yaml.safe_load((shipped_folder("conf") / group / f"{choice}.yaml").read_text())
-        model = StudyConfig.model_fields[group].annotation
+        model = StudyConfig.model_fields[group].default
         for key, value in stated.items():
-            assert model.model_fields[key].default == value or str(model.model_fields[key].default) == value, f"{group}.{key}"
+            assert getattr(model, key) == value or str(getattr(model, key)) == value, f"{group}.{key}"
 
 
 def _fields(model: type[BaseModel]):
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _fields(field.annotation)
-        else:
+        inner = inner_settings(field)
+        for several in inner.values():
+            yield from _fields(several)
+        if not inner:
             yield model, name, field
 
 
 def test_every_setting_has_a_meaning_and_every_number_a_unit():
     for model, name, field in _fields(StudyConfig):
-        assert field.description, f"{model.__name__}.{name}"
+        # What a kind of settings is stands at its head.
+        assert field.description or (name == "kind" and model.__doc__), f"{model.__name__}.{name}"
         if field.annotation in (int, float):
             assert unit_of(model, name), f"{model.__name__}.{name}"
 

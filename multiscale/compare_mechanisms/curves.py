@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from multiscale.compare_mechanisms.policies import policies
+from multiscale.compare_mechanisms.mechanisms import playable
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.prepared import PreparedDay
 from multiscale.coordination.common.simulation import PlayedDay, play_days
@@ -34,8 +34,8 @@ def curves_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: Se
             model = ErrorModel(error, seed=seed)
             found: dict[str, list[PlayedDay]] = {}
             for day in days:
-                for name, policy in policies([day], model, history):
-                    found.setdefault(name, []).extend(play_days([day], policy, model))
+                for name, mechanism in playable([day], model, history):
+                    found.setdefault(name, []).extend(play_days([day], mechanism, model))
                     said = f"{name}, error {error:g}, seed {seed}, {day.name}: {found[name][-1].outcome.cost:.0f}"
                     print(f"{said} ({time.process_time():.0f} CPU s)", file=sys.stderr, flush=True)
             flat = sum(p.outcome.cost for p in found["flat"])

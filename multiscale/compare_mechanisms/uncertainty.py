@@ -16,9 +16,6 @@ from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.tree import negotiation_of
 from multiscale.coordination.uncertainty.day_reserves import forecast_errors
 
-COVERAGE = 2.0
-"""Standard deviations that are covered."""
-
 
 def uncertainty_table(day: PreparedDay, error: ErrorModel, correlations: Sequence[float], gap: float = 1e-4) -> pd.DataFrame:
     """What the day costs more because forecasts err [EUR], by correlation of the errors: by agreement, and with every level alone.
@@ -35,7 +32,7 @@ def uncertainty_table(day: PreparedDay, error: ErrorModel, correlations: Sequenc
     share = float(tree.horizon.step_hours / tree.horizon.hours_per_year[0])
 
     def negotiated(alone: bool | None, common: float = 0.0) -> tuple[float, float, float, int]:
-        errors = None if alone is None else forecast_errors(tree, replace(error, common=common), coverage=COVERAGE, alone=alone)
+        errors = None if alone is None else forecast_errors(tree, replace(error, common=common), alone=alone)
         negotiation = negotiation_of(tree, SerialEngine(), options, errors=errors)
         outcome = outcome_of(negotiation, negotiation.run())
         held = 0.0 if outcome.reserves is None else outcome.reserves.total

@@ -21,9 +21,9 @@ from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.common.prepared import PreparedDay
 from multiscale.coordination.common.settlement import Upstream
-from multiscale.coordination.prediction.predictive import Learning, own_view
+from multiscale.coordination.prediction.predictive import PredictiveSettings, own_view
 from multiscale.coordination.prediction.response import PRICE_MODELS
-from multiscale.coordination.publication.pricing import flat_signals
+from multiscale.coordination.publication.flat import flat_signals
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits
 from multiscale.programs import CompiledProgram
@@ -37,7 +37,7 @@ def unseen_days_table(day: PreparedDay, histories: Sequence[int], count: int, se
     model = day.model
     owner = {c: d for d, own in model.distribution.items() for c in own.children}
     limits = {c: limit for d in model.distribution for c, limit in connection_limits(model, d).items()}
-    weather = ErrorModel(Learning().variation, seed=seed + FRESH)
+    weather = ErrorModel(PredictiveSettings().variation, seed=seed + FRESH)
     days = []
     for k in range(count):
         errors = day_errors(weather, model, f"fresh day {k}")
@@ -49,7 +49,7 @@ def unseen_days_table(day: PreparedDay, histories: Sequence[int], count: int, se
     rows = []
     for kind in PRICE_MODELS:
         for history in histories:
-            learning = Learning(kind, history_days=history, forecast_seed=seed)
+            learning = PredictiveSettings(model=kind, history_days=history, forecast_seed=seed)
             learned = learning.experience(day)
             for k, (tree, bound, flat) in enumerate(days):
                 signals = {}

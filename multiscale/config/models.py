@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from multiscale.coordination.common.settings import CoordinationSettings
+from multiscale.coordination.mechanisms import MECHANISMS
+from multiscale.coordination.publication.pricing import PricingSettings
 from multiscale.markets import MARKETS, Community, PlatformMarket
-from multiscale.settings import OfKind, Settings, count, quantity
+from multiscale.settings import LARGEST_SEED, OfKind, Settings, count, quantity
 from multiscale.tariffs import COMPONENTS, Component, Tariff, standard_components, with_standard
 
 if TYPE_CHECKING:
     from multiscale.system.costs import Economics
     from multiscale.system.growth import Growth
-
-
-LARGEST_SEED = 2**31 - 1
 
 
 class StudyInfo(Settings):
@@ -141,84 +141,6 @@ class CostsConfig(Settings):
         return self
 
 
-class CoordinationConfig(Settings):
-    """How the levels agree."""
-
-    kind: Literal["pricing", "bidirectional", "predictive", "hybrid", "integrated"] = Field(
-        "pricing",
-        description="pricing: prices published once, downwards; bidirectional: prices and profiles to and fro until a proven gap; predictive: no "
-        "message; hybrid: negotiation at times, prediction between; integrated: one program",
-    )
-    signal: Literal["price", "gap", "profile", "probabilistic", "hedged", "envelope"] = Field(
-        "envelope",
-        description="what is published: a price; import and export prices with a gap; prices with a planned profile and a slope; "
-        "the same from scenarios around the forecast; guarding against errors of the forecast by prices; or by limits, with gap, profile and slope",
-    )
-    import_export_gap: float = quantity(
-        0.002, "EUR/kWh", "import price minus export price beyond the tariff (signal=gap, envelope)", lower=0.0, upper=1.0
-    )
-    slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned (or usual) profile", lower=0.0, upper=10.0)
-    scenarios: int = count(10, "number of scenarios around the forecast (signal=probabilistic)", 2, 1000)
-    coverage: float = quantity(
-        2.4, "1", "standard deviations of the forecast error guarded against (signal=hedged, envelope; kind=bidirectional)", lower=0.0, upper=5.0
-    )
-    method: Literal["hybrid", "level", "admm", "columns"] = Field(
-        "hybrid", description="how the next prices are found (kind=bidirectional): level bundle and targets together, either alone, or neither"
-    )
-    gap: float = quantity(1e-4, "1", "relative gap to a proven bound at which a negotiation ends (kind=bidirectional)", lower=0.0, upper=1.0)
-    rounds: int = count(40, "largest number of rounds of a negotiation (kind=bidirectional)", 1, 1000)
-    checkpoints: Path | None = Field(
-        None,
-        description="folder in which the negotiation of every day is kept after every round, and from which an interrupted run goes on "
-        "(kind=bidirectional)",
-    )
-    period: float = quantity(6.0, "h", "time from one negotiation to the next (kind=hybrid)", above=0.0, upper=24.0)
-    model: Literal["explicit", "learned"] = Field("explicit", description="what a platform learns of the price: Kalman filter or ridge regression")
-    history_days: int = count(10, "past days that platforms have learned from (kind=predictive, hybrid)", 0, 366)
-    variation: float = quantity(0.15, "1", "standard deviation of demand and generation from one past day to the next", lower=0.0, upper=0.4)
-
-    forecast_error: float = quantity(0.0, "1", "standard deviation of the relative error of forecasts a day ahead", lower=0.0, upper=0.4)
-    forecast_seed: int = count(0, "seed of the forecast errors", 0, LARGEST_SEED)
-
-    def settings(self) -> dict[str, object]:
-        """What the chosen mechanism takes, by the names of its arguments."""
-        forecast: dict[str, object] = {"forecast_error": self.forecast_error, "forecast_seed": self.forecast_seed}
-        many = {"scenarios": self.scenarios, "coverage": self.coverage}
-        learning = {"model": self.model, "history_days": self.history_days, "variation": self.variation, "slope": self.slope}
-        taken: dict[str, dict[str, object]] = {
-            "integrated": {},
-            "bidirectional": {
-                "method": self.method,
-                "gap": self.gap,
-                "rounds": self.rounds,
-                "forecast_error": self.forecast_error,
-                "coverage": self.coverage,
-                "checkpoints": self.checkpoints,
-            },
-            "pricing": {"signal": self.signal, "gap": self.import_export_gap, "slope": self.slope, **many, **forecast},
-            "predictive": {**learning, **forecast},
-            "hybrid": {"period": self.period, **learning, **forecast},
-        }
-        return taken[self.kind]
-
-    @property
-    def error_margin(self) -> float:
-        """Forecast errors that the networks must have room for, as a share of net loads [1]: where the reserves for them are negotiated."""
-        return self.coverage * self.forecast_error if self.kind == "bidirectional" else 0.0
-
-    @model_validator(mode="after")
-    def _gap_given(self) -> CoordinationConfig:
-        if self.signal == "gap" and self.import_export_gap == 0:
-            raise ValueError("import_export_gap 0 EUR/kWh is no gap; give one above zero, or use signal=price")
-        return self
-
-    @model_validator(mode="after")
-    def _something_covered(self) -> CoordinationConfig:
-        if self.kind == "bidirectional" and self.forecast_error > 0 and self.coverage == 0:
-            raise ValueError("coverage 0 standard deviations holds no reserves for the forecast error; give one above zero, or forecast_error=0")
-        return self
-
-
 class PlanningConfig(Settings):
     """What the distribution system operator decides."""
 
@@ -283,7 +205,7 @@ class StudyConfig(Settings):
         default_factory=standard_components, description="components of the tariff, by name"
     )
     market: Annotated[PlatformMarket, OfKind(*MARKETS.values(), default="community")] = Community()
-    coordination: CoordinationConfig = CoordinationConfig()
+    coordination: Annotated[CoordinationSettings, OfKind(*(entry.settings for entry in MECHANISMS.values()), default="pricing")] = PricingSettings()
     planning: PlanningConfig = PlanningConfig()
     regime: RegimeConfig = RegimeConfig()
     engine: EngineConfig = EngineConfig()

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from multiscale.config.models import LARGEST_SEED, StudyConfig
-from multiscale.settings import inner_settings, kinds, names_of, unit_of
+from multiscale.config.models import StudyConfig
+from multiscale.settings import LARGEST_SEED, inner_settings, kinds, names_of, unit_of
 
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
@@ -26,7 +26,11 @@ def _tables(title: str, field: FieldInfo) -> Iterator[str]:
             yield from _table(title, model)
         return
     models = list(several.values())
-    common = [name for name in models[0].model_fields if name != "kind" and all(name in m.model_fields for m in models)]
+    common = [
+        name
+        for name, field in models[0].model_fields.items()
+        if name != "kind" and all(name in m.model_fields and m.model_fields[name].default == field.default for m in models)
+    ]
     base = next(b for b in models[0].__mro__ if all(issubclass(m, b) for m in models))
     yield from (f"### {title}", "", str(base.__doc__).strip(), "", "| kind | |", "|---|---|")
     yield from (f"| `{kind}` | {_first_line(model)} |" for kind, model in several.items())

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from multiscale.coordination.common.answer import Answer
+from multiscale.coordination.common.mechanism import Mechanism
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import Progress, operate_signals, prepare_days, realise_day, respond, silent
+from multiscale.coordination.common.prepared import Progress, prepare_days, realise_day, respond, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.coordination.mechanisms import MECHANISMS
-from multiscale.coordination.publication.pricing import flat_signals, retail_signals
+from multiscale.coordination.publication.flat import Flat, retail_signals
+from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
 from multiscale.system import Economics, Fleet, LoadingLimits, System
 from multiscale.tariffs import BILLED
@@ -44,34 +44,27 @@ def coordinate_days(
     market: Market,
     engine: SerialEngine | DaskEngine,
     *,
-    mechanism: str = "pricing",
+    mechanism: Mechanism = Pricing(PricingSettings()),
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
-    error_margin: float = 0.0,
     report_progress: Progress = silent,
-    **settings: Any,
 ) -> list[CoordinatedDay]:
     """Operate every day under the design, with a mechanism alongside the integrated optimum and the flat tariff.
 
     Args:
         system, horizon, economics, fleets, design, market: as for ``operating_tree``, over all days.
         engine: where the days' optima are found and the platforms answer.
-        mechanism: one of ``MECHANISMS``.
+        mechanism: how the levels coordinate, see ``mechanism_of``.
         limits: shares of the ratings that may be used.
         known: transmission network whose binding limits are known already; saves time, changes nothing else.
-        error_margin: forecast errors that the networks must have room for, see ``operating_tree``.
         report_progress: called with what is being done, e.g. how far a negotiation has come.
-        settings: those of the mechanism, see the function in ``MECHANISMS``.
-
-    Raises:
-        ValueError: an unknown mechanism.
     """
-    if mechanism not in MECHANISMS:
-        raise ValueError(f"mechanism {mechanism!r} is unknown; there are {sorted(MECHANISMS)}")
-    prepared = prepare_days(system, horizon, economics, fleets, design, market, engine, limits=limits, known=known, error_margin=error_margin)
-    outcomes = MECHANISMS[mechanism](prepared, engine, report_progress=report_progress, **settings)
+    prepared = prepare_days(
+        system, horizon, economics, fleets, design, market, engine, limits=limits, known=known, error_margin=mechanism.error_margin
+    )
+    outcomes = mechanism.operate(prepared, engine, report_progress)
     if any("flat" not in found for found in outcomes):
-        flat = operate_signals(prepared, [{"flat": flat_signals(p.tree, p.forecast)} for p in prepared], engine)
+        flat = Flat().operate(prepared, engine)
         outcomes = [one | other for one, other in zip(flat, outcomes, strict=True)]
     return [CoordinatedDay(p.tree, p.forecast, {"integrated": p.optimum} | found) for p, found in zip(prepared, outcomes, strict=True)]
 

@@ -18,15 +18,14 @@ from multiscale.coordination.common.prepared import realise_day, respond
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.children.carriers import LocalChildren
-from multiscale.coordination.negotiation.children.channel import Channel
 from multiscale.coordination.negotiation.children.program_child import ProgramChild
 from multiscale.coordination.negotiation.children.request import Reply, Request
 from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.state import NegotiationOptions, NegotiationResult
 from multiscale.coordination.negotiation.tree import negotiation_of
-from multiscale.coordination.publication.pricing import flat_signals
-from tests.coordination.families import Case, family
+from multiscale.coordination.publication.flat import flat_signals
+from tests.coordination.families import Case, family, unreliable
 
 GAPS = (1e-2, 1e-3, 1e-4)
 
@@ -84,7 +83,7 @@ def negotiated(case: Case, method: str, first: np.ndarray | None = None, channel
         else NegotiationOptions(method=method, gap=GAPS[1], rounds=400, quorum=0.9)
     )
     run = Negotiation(Parent(case.parent, case.hours, case.bands), case.expected, options, first)
-    agreement = run.run(children if channel is None else Channel(children, seed=channel))
+    agreement = run.run(children if channel is None else unreliable(children, channel))
     return agreement, children.seconds, time.process_time() - begun
 
 

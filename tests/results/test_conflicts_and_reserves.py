@@ -12,7 +12,8 @@ from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.prepared import operate_signals, prepare_days
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.publication.pricing import flat_signals
+from multiscale.coordination.negotiation.bidirectional import Bidirectional, BidirectionalSettings
+from multiscale.coordination.publication.flat import flat_signals
 from multiscale.coordination.uncertainty.day_reserves import agreed_reserves, negotiated_reserves
 from multiscale.markets import Community
 from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_dataset, conflicts_and_reserves_summary, conflicts_table, reserves_table
@@ -77,16 +78,16 @@ def test_agreeing_costs_no_more_than_every_level_alone(answer, result):
     assert table.frame["nodes"].tolist() == [1, 1, 2]
 
 
-def test_a_negotiated_cover_is_told_with_what_it_costs_beside_energy(answer):
+def test_negotiated_reserves_are_shown_with_what_they_cost_in_addition_to_energy(answer):
     system, horizon = answer.case.system, answer.case.horizon
     fleets = {p: system.fleet(p, horizon) for p in ("north 1", "north 2")}
-    settings = {"forecast_error": 0.1, "coverage": 2.0}
+    mechanism = Bidirectional(BidirectionalSettings(forecast_error=0.1, coverage=2.0))
     given = system, horizon, Economics(), fleets, charged(["north"], 0.05), Community(), SerialEngine()
-    [day] = coordinate_days(*given, mechanism="bidirectional", error_margin=0.2, **settings)
+    [day] = coordinate_days(*given, mechanism=mechanism)
     outcome = day.outcomes["bidirectional"]
     assert outcome.gap <= 1e-4
     assert outcome.energy_cost >= day.outcomes["integrated"].bound * (1 - 1e-9)
-    reserves = negotiated_reserves(day.tree, outcome, ErrorModel(0.1), 2.0)
+    reserves = negotiated_reserves(day.tree, outcome, ErrorModel(0.1))
     negotiated = shown(SimpleNamespace(case=answer.case, conflicts=((),), reserves=(reserves,)))
     assert missing_declarations(negotiated.dataset) == []
     assert negotiated.value("uncertainty.cost") == pytest.approx(outcome.cost - outcome.energy_cost)

@@ -21,11 +21,13 @@ class Reserves:
             platforms that were excluded.
         handed: node -> standard deviation it hands to its parent [kW], (period,).
         price: node -> price of handing over [EUR/kWh per kW of standard deviation], (period,).
+        coverage: standard deviations for which they are held [1].
     """
 
     cost: Mapping[str, np.ndarray]
     handed: Mapping[str, np.ndarray]
     price: Mapping[str, np.ndarray]
+    coverage: float
 
     @property
     def total(self) -> float:

@@ -2,7 +2,7 @@
 
 At the start of every period each platform knows what that period needs, forecasts the rest of the day (the better the nearer, see
 ``forecast``), optimises the rest of the day under the signals in force, and does what it decided for that period. What it has done is
-fixed from then on. Signals come from a policy, which may look at anything the mechanism lets it see at that time.
+fixed from then on. Signals come from a mechanism (``Mechanism.play``), which may look at anything it lets a node see at that time.
 
     schedule at period k = argmin cost(x; signals in force, forecast as of k)   s.t.  x_t as done for all t < k
 
@@ -14,24 +14,23 @@ Source: receding horizon control: Rawlings, Mayne and Diehl, Model Predictive Co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 
 from multiscale.coordination.common.answer import Answer, own_cost, own_measures
 from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_errors
+from multiscale.coordination.common.mechanism import Mechanism, PlayedDay, SignalSource
 from multiscale.coordination.common.messages import Headroom, Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay
 from multiscale.coordination.common.realisation import realised
-from multiscale.operation.tree import BEYOND
+from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.programs import CompiledProgram, ParametricProgram
 from multiscale.programs.index import Block, Index
 from multiscale.system import Fleet
-from multiscale.tariffs import Prices
 
 DECIDED = ("charge", "discharge", "ev", "heat_pump")
 STATES = ("stored", "ev_late", "heat_pump_late", "heat_pump_early")
@@ -39,45 +38,43 @@ ROUNDING_KWH = 1e-6
 """States of the past are recomputed from what was done, to within so much [kWh]."""
 
 
-class Policy(Protocol):
-    """Where the signals of a mechanism come from."""
+def play_day(day: PreparedDay, mechanism: Mechanism, errors: DayErrors) -> PlayedDay:
+    """Play one day forward under a mechanism; the bound of the outcome is that of the integrated optimum, which knows the whole day.
 
-    @property
-    def name(self) -> str:
-        """Name of the mechanism."""
-
-    def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:
-        """Signals in force from the start of period ``now`` on, platform -> signal over the whole day; None leaves those before in force.
-
-        Messages that are needed for them are counted in ``traffic``.
-        """
-
-    def after(self, day: PreparedDay, played: PlayedDay) -> None:
-        """Learn from a day that is over."""
-
-
-@dataclass(frozen=True)
-class PlayedDay:
-    """A day as it was played.
-
-    Attributes:
-        outcome: what happened, with every cost.
-        nominated: platform -> exchange it planned at the start of the day [kW], (period,).
-        planned_before: platform -> exchange planned one period ahead [kW], (period,); the first as nominated.
+    Raises:
+        MechanismError: the mechanism cannot be played forward.
     """
-
-    outcome: Outcome
-    nominated: Mapping[str, np.ndarray]
-    planned_before: Mapping[str, np.ndarray]
-
-    def imbalance(self, hours: np.ndarray, *, before: bool = False) -> float:
-        """Energy [kWh/a] by which platforms left what they nominated at the start of the day (or planned one period before)."""
-        plans = self.planned_before if before else self.nominated
-        return float(sum((hours * np.abs(self.outcome.exchange[p] - plan)).sum() for p, plan in plans.items()))
+    return _played(day, mechanism.name, mechanism.play(day), errors)
 
 
-def play_day(day: PreparedDay, policy: Policy, errors: DayErrors) -> PlayedDay:
-    """Play one day forward under a policy; the bound of the outcome is that of the integrated optimum, which knows the whole day."""
+def play_days(days: Sequence[PreparedDay], mechanism: Mechanism, error: ErrorModel) -> list[PlayedDay]:
+    """Play a span of days one after the other; the mechanism learns after each.
+
+    Every day ends with the batteries and the backlog as they were at its beginning, as everywhere in the model.
+
+    Raises:
+        MechanismError: the mechanism cannot be played forward.
+    """
+    source, played = mechanism.play(days[0]), []
+    for day in days:
+        played.append(_played(day, mechanism.name, source, day_errors(error, day.tree, day.name)))
+        source.learn(day, played[-1])
+    return played
+
+
+def operate_by_playing(
+    days: Sequence[PreparedDay], mechanism: Mechanism, error: ErrorModel, engine: SerialEngine | DaskEngine
+) -> list[dict[str, Outcome]]:
+    """Every day played forward by itself: for each day, name of the mechanism -> outcome."""
+    found = engine.map(_outcome, {day.name: (day, mechanism, error) for day in days})
+    return [{mechanism.name: found[day.name]} for day in days]
+
+
+def _outcome(day: PreparedDay, mechanism: Mechanism, error: ErrorModel) -> Outcome:
+    return play_day(day, mechanism, day_errors(error, day.tree, day.name)).outcome
+
+
+def _played(day: PreparedDay, mechanism: str, source: SignalSource, errors: DayErrors) -> PlayedDay:
     tree, periods = day.tree, day.tree.horizon.periods
     platforms = {name: _RollingPlatform(tree.platforms[name], tree.fleets[name]) for name in tree.platforms}
     traffic = Traffic()
@@ -85,7 +82,7 @@ def play_day(day: PreparedDay, policy: Policy, errors: DayErrors) -> PlayedDay:
     nominated, before = {}, {p: np.zeros(periods) for p in platforms}
     size = errors.model
     for now in range(periods):
-        fresh = policy.signals(day, errors, now, traffic)
+        fresh = source.signals(day, errors, now, traffic)
         if fresh is not None:
             in_force = {p: _from(in_force.get(p), fresh[p], now) for p in platforms}
         grown = size.grown(periods, tree.horizon.step_hours, now)
@@ -97,20 +94,8 @@ def play_day(day: PreparedDay, policy: Policy, errors: DayErrors) -> PlayedDay:
             if now + 1 < periods:
                 before[name][now + 1] = exchange[now + 1]
     answers = {name: platform.answer(in_force[name]) for name, platform in platforms.items()}
-    outcome = realised(tree, policy.name, in_force, answers, day.optimum.bound)
+    outcome = realised(tree, mechanism, in_force, answers, day.optimum.bound)
     return PlayedDay(replace(outcome, traffic=traffic, rounds=1), nominated, before)
-
-
-def play_days(days: Sequence[PreparedDay], policy: Policy, error: ErrorModel) -> list[PlayedDay]:
-    """Play a span of days one after the other; the policy learns after each.
-
-    Every day ends with the batteries and the backlog as they were at its beginning, as everywhere in the model.
-    """
-    played = []
-    for day in days:
-        played.append(play_day(day, policy, day_errors(error, day.tree, day.name)))
-        policy.after(day, played[-1])
-    return played
 
 
 def _from(old: Signal | None, new: Signal, now: int) -> Signal:
@@ -200,9 +185,3 @@ def with_forecast_errors(program: ParametricProgram, fleet: Fleet) -> Parametric
         C=sparse.hstack([program.C, empty], format="csr"),
         d=np.concatenate([program.d, np.zeros(2 * periods)]),
     )
-
-
-def free_signal(price: np.ndarray, tariff: Prices) -> Signal:
-    """One price for import and export, no limit and no plan."""
-    none = np.full(len(price), BEYOND)
-    return Signal(price, price, tariff, none, none, np.zeros(len(price)))

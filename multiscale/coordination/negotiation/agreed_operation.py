@@ -58,6 +58,7 @@ def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechan
             {n: s.reserves_cost for n, s in (settled | dsos).items()} | {tree.system.top: held},
             {n: np.split(v, 2)[1] for n, v in done.items()},
             {n: np.split(v, 2)[1] for n, v in price.items()},
+            negotiated.error_pools[tree.system.top].errors.coverage,
         )
     cost = sum(s.cost for s in settled.values()) + sum(s.cost for s in dsos.values()) + supply + (float(held.sum()) if reserves else 0.0)
     return Outcome(

@@ -14,22 +14,27 @@ Source: fictitious play: Brown, in Activity Analysis of Production and Allocatio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_errors, scaled_tree
+from multiscale.coordination.common.forecast import LARGEST_ERROR, DayErrors, ErrorModel, day_errors, scaled_tree
+from multiscale.coordination.common.mechanism import Mechanism, PlayedDay
 from multiscale.coordination.common.messages import Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
+from multiscale.coordination.common.settings import DrawnErrorSettings
 from multiscale.coordination.common.settlement import Upstream, measured_prices
-from multiscale.coordination.common.simulation import PlayedDay, play_day
+from multiscale.coordination.common.simulation import operate_by_playing
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.prediction.response import PRICE_MODELS, OwnView, PriceModel
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits, reference_exchange
 from multiscale.programs import CompiledProgram
+from multiscale.settings import OneOf, count, quantity
 from multiscale.system import Fleet
 from multiscale.tariffs import Prices
 
@@ -106,16 +111,15 @@ def own_view(fleet: Fleet, demand_error: np.ndarray | float = 0.0, generation_er
 
 
 @dataclass
-class PredictivePolicy:
-    """Signals a platform gives itself, anew at every period; see ``simulation.Policy``."""
+class PredictedSignals:
+    """Signals a platform gives itself, anew at every period; see ``SignalSource``."""
 
     experience: Mapping[str, Experience]
     slope: float
-    name: str = "predictive"
     _limits: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:  # noqa: ARG002
-        """See ``simulation.Policy``; nothing is sent."""
+        """See ``SignalSource``; nothing is sent."""
         tree = day.tree
         if not self._limits:
             self._limits = {c: limit for d in tree.distribution for c, limit in connection_limits(tree, d).items()}
@@ -127,8 +131,8 @@ class PredictivePolicy:
                 signals[c] = self.experience[c].signal(view, tree.prices(dso), self._limits[c], self.slope)
         return signals
 
-    def after(self, day: PreparedDay, played: PlayedDay) -> None:
-        """See ``simulation.Policy``: every platform learns from what it was settled at."""
+    def learn(self, day: PreparedDay, played: PlayedDay) -> None:
+        """See ``SignalSource``: every platform learns from what it was settled at."""
         learn_from_day(self.experience, day, played)
 
 
@@ -140,28 +144,18 @@ def learn_from_day(experience: Mapping[str, Experience], day: PreparedDay, playe
         known.add(own_view(day.tree.fleets[p]), drawn[p], price[p])
 
 
-@dataclass(frozen=True)
-class Learning:
-    """How platforms learn, and how wrong forecasts are; of prediction and of the hybrid.
+class LearningSettings(DrawnErrorSettings):
+    """How platforms learn, of prediction and of the hybrid."""
 
-    Attributes:
-        model: of the price, one of ``response.PRICE_MODELS``.
-        history_days, variation: past days they have learned from, see ``learn_from_past``.
-        slope: price on leaving the usual course, or what was agreed [EUR/kWh].
-        forecast_error, forecast_seed: of the forecasts, see ``forecast``.
-    """
-
-    model: str = "explicit"
-    history_days: int = 10
-    variation: float = 0.15
-    slope: float = 0.0005
-    forecast_error: float = 0.0
-    forecast_seed: int = 0
-
-    @property
-    def error(self) -> ErrorModel:
-        """How forecasts err."""
-        return ErrorModel(self.forecast_error, seed=self.forecast_seed)
+    forecast_error: float = quantity(0.1, "1", "standard deviation of the relative error of forecasts a day ahead", lower=0.0, upper=LARGEST_ERROR)
+    model: Annotated[str, OneOf(PRICE_MODELS)] = Field(
+        "explicit", description="what a platform learns of the price: Kalman filter or ridge regression"
+    )
+    history_days: int = count(10, "past days that platforms have learned from", 0, 366)
+    variation: float = quantity(
+        0.15, "1", "standard deviation of demand and generation from one past day to the next", lower=0.0, upper=LARGEST_ERROR
+    )
+    slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the usual profile, or the one agreed", lower=0.0, upper=10.0)
 
     def experience(self, day: PreparedDay) -> dict[str, Experience]:
         """What the platforms have learned when a day begins."""
@@ -170,27 +164,38 @@ class Learning:
         )
 
 
-def predictive(
-    days: Sequence[PreparedDay],
-    engine: SerialEngine | DaskEngine,
-    *,
-    report_progress: Progress = silent,  # noqa: ARG001
-    **learning: Any,
-) -> list[dict[str, Outcome]]:
-    """Operate every day without a message.
+class PredictiveSettings(LearningSettings):
+    """No message: platforms predict the price they will be settled at."""
 
-    Args:
-        days: prepared days.
-        engine: where the days are learned from and played.
-        learning: see ``Learning``.
+    kind: Literal["predictive"] = "predictive"
+
+
+@dataclass(frozen=True)
+class Predictive(Mechanism):
+    """Every platform operates on its own prediction, without a message.
+
+    Attributes:
+        settings: how platforms learn.
+        learned: platform -> what it has learned before the first day; None: from ``history_days`` past days like it.
     """
-    found = engine.map(_learn_and_play, {day.name: (day, Learning(**learning)) for day in days})
-    return [{"predictive": found[day.name]} for day in days]
 
+    settings: PredictiveSettings
+    learned: Mapping[str, Experience] | None = None
 
-def _learn_and_play(day: PreparedDay, learning: Learning) -> Outcome:
-    policy = PredictivePolicy(learning.experience(day), learning.slope)
-    return play_day(day, policy, day_errors(learning.error, day.tree, day.name)).outcome
+    name = "predictive"
+
+    def operate(
+        self,
+        days: Sequence[PreparedDay],
+        engine: SerialEngine | DaskEngine,
+        report_progress: Progress = silent,  # noqa: ARG002
+    ) -> list[dict[str, Outcome]]:
+        """See ``Mechanism``; every day is played forward by itself."""
+        return operate_by_playing(days, self, self.settings.error, engine)
+
+    def play(self, first: PreparedDay) -> PredictedSignals:
+        """See ``Mechanism``."""
+        return PredictedSignals(self.settings.experience(first) if self.learned is None else deepcopy(self.learned), self.settings.slope)
 
 
 def retail(day: PreparedDay) -> dict[str, float]:

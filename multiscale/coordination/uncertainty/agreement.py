@@ -28,6 +28,9 @@ from multiscale.coordination.common.messages import Traffic
 from multiscale.programs import ProgramBuilder, solve
 from multiscale.programs.build import Term
 
+COVERAGE = 2.0
+"""Standard deviations of forecast errors for which reserves are held, where nothing else is asked."""
+
 
 @dataclass(frozen=True)
 class Level:
@@ -77,7 +80,7 @@ class Agreement:
 
 
 def agree(
-    levels: Sequence[Level], correlation: Mapping[str, np.ndarray], *, coverage: float = 2.0, tolerance: float = 1e-5, rounds: int = 60
+    levels: Sequence[Level], correlation: Mapping[str, np.ndarray], *, coverage: float = COVERAGE, tolerance: float = 1e-5, rounds: int = 60
 ) -> Agreement:
     """Find the cheapest agreement in one period.
 

@@ -20,7 +20,7 @@ import numpy as np
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.messages import Traffic
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.uncertainty.agreement import Agreement, Level, agree, holding_cost
+from multiscale.coordination.uncertainty.agreement import COVERAGE, Agreement, Level, agree, holding_cost
 from multiscale.operation import OperatingTree
 from multiscale.operation.reserves import AVAILABLE, ForecastErrors, battery_price, cutting_price
 from multiscale.operation.tree import net_load_size
@@ -53,7 +53,7 @@ class DayReserves:
     together: bool
 
 
-def agreed_reserves(tree: OperatingTree, expected: Outcome, error: ErrorModel, *, coverage: float = 2.0, tolerance: float = 1e-4) -> DayReserves:
+def agreed_reserves(tree: OperatingTree, expected: Outcome, error: ErrorModel, *, coverage: float = COVERAGE, tolerance: float = 1e-4) -> DayReserves:
     """Agree on the errors of every period of a day.
 
     Args:
@@ -90,7 +90,7 @@ def agreed_reserves(tree: OperatingTree, expected: Outcome, error: ErrorModel, *
     )
 
 
-def negotiated_reserves(tree: OperatingTree, outcome: Outcome, error: ErrorModel, coverage: float) -> DayReserves:
+def negotiated_reserves(tree: OperatingTree, outcome: Outcome, error: ErrorModel) -> DayReserves:
     """Reserves of a day's forecast errors as negotiated together with energy.
 
     The bound is on the cost of reserves at the outcome's cost of energy: no operation whose energy costs no more holds them for less, since the
@@ -100,12 +100,12 @@ def negotiated_reserves(tree: OperatingTree, outcome: Outcome, error: ErrorModel
     Args:
         tree: programs of all nodes.
         outcome: of the negotiation.
-        error, coverage: what was negotiated about.
+        error: the errors that were negotiated about.
     """
     reserves = outcome.reserves
     if reserves is None:
         raise ValueError(f"the outcome of {outcome.mechanism!r} has no reserves for forecast errors; negotiate with them")
-    cost = np.sum(list(reserves.cost.values()), axis=0)
+    coverage, cost = reserves.coverage, np.sum(list(reserves.cost.values()), axis=0)
     missing = outcome.cost - outcome.bound
     levels, hours = day_levels(tree, outcome, error, coverage, AVAILABLE), tree.horizon.hours_per_year
     names = [level.name for level in levels[0]]
@@ -127,7 +127,7 @@ def negotiated_reserves(tree: OperatingTree, outcome: Outcome, error: ErrorModel
     )
 
 
-def forecast_errors(tree: OperatingTree, error: ErrorModel, *, coverage: float = 2.0, alone: bool = False) -> dict[str, ForecastErrors]:
+def forecast_errors(tree: OperatingTree, error: ErrorModel, *, coverage: float = COVERAGE, alone: bool = False) -> dict[str, ForecastErrors]:
     """Forecast errors of every node of a tree in its own periods, to be negotiated about together with energy; see ``operation.reserves``.
 
     Args:

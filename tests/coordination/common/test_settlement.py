@@ -6,7 +6,8 @@ from multiscale.coordination.common.prepared import operate_signals, prepare_day
 from multiscale.coordination.common.settlement import Upstream, impact_charges, marginal_charges
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.prediction.response import PRICE_MODELS, OwnView
-from multiscale.coordination.publication.pricing import flat_signals, published_signals
+from multiscale.coordination.publication.flat import flat_signals
+from multiscale.coordination.publication.pricing import published_signals
 from multiscale.markets import Community
 from tests.variants import changed, charged
 

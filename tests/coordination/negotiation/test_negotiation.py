@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from multiscale.coordination.negotiation.children.carriers import LocalChildren, Refusal
-from multiscale.coordination.negotiation.children.channel import Channel
 from multiscale.coordination.negotiation.children.program_child import ProgramChild
 from multiscale.coordination.negotiation.children.request import Band, Reply, Request
 from multiscale.coordination.negotiation.negotiation import Negotiation, first_prices
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.programs import CompiledProgram
-from tests.coordination.families import family
+from tests.coordination.families import family, unreliable
 
 SMALL = {"prosumers": 5, "steps": 2}
 
@@ -100,7 +99,7 @@ def test_late_lost_repeated_and_reordered_answers_leave_the_certificate_valid_an
     case, optimum = cases(kind, count, seed)
     together = negotiation(case, gap=1e-3).run(local(case))
     for channel in channels:
-        apart = negotiation(case, gap=1e-3, rounds=200, quorum=0.9).run(Channel(local(case), seed=channel))
+        apart = negotiation(case, gap=1e-3, rounds=200, quorum=0.9).run(unreliable(local(case), channel))
         assert_certified(apart.history, optimum)
         assert apart.status == "agreed"
         assert together.history[-1].step < apart.history[-1].step <= 5 * together.history[-1].step
@@ -108,7 +107,7 @@ def test_late_lost_repeated_and_reordered_answers_leave_the_certificate_valid_an
 
 def test_the_same_seed_gives_the_same_course(cases):
     case, _ = cases("easy", 4)
-    runs = [negotiation(case, gap=1e-2, rounds=60, quorum=0.9).run(Channel(local(case), seed=5)).history for _ in range(2)]
+    runs = [negotiation(case, gap=1e-2, rounds=60, quorum=0.9).run(unreliable(local(case), 5)).history for _ in range(2)]
     assert [(s.cost, s.bound, s.messages) for s in runs[0]] == [(s.cost, s.bound, s.messages) for s in runs[1]]
 
 

@@ -12,7 +12,6 @@ from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.checkpoint import keep, take_up
-from multiscale.coordination.negotiation.children.channel import Channel
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
 from multiscale.coordination.negotiation.dso import DsoProgram
 from multiscale.coordination.negotiation.negotiation import Negotiation
@@ -27,6 +26,7 @@ from multiscale.operation.reserves import ErrorPool, ForecastErrors, holding_cos
 from multiscale.programs import Link, compose, solve
 from multiscale.system import Economics
 from multiscale.timeline import Horizon
+from tests.coordination.families import unreliable
 from tests.variants import changed, charged
 
 OPTIONS = NegotiationOptions(gap=1e-6, rounds=40)
@@ -241,7 +241,7 @@ def test_lost_and_late_messages_leave_the_certificate_valid(system, winter):
     errors = forecast_errors(tree, ErrorModel(0.2, common=0.3))
     optimum = as_one_program(tree, errors)
     negotiation = negotiation_of(tree, SerialEngine(), NegotiationOptions(gap=1e-4, rounds=60, quorum=0.6), errors=errors)
-    agreement = negotiation.run(through=lambda children: Channel(children, seed=5))
+    agreement = negotiation.run(through=lambda children: unreliable(children, 5))
     assert agreement.status == "agreed"
     assert all(s.bound <= optimum * (1 + 1e-8) and s.cost >= optimum * (1 - 1e-8) for s in agreement.history)
 
@@ -264,7 +264,7 @@ def test_a_day_tells_who_covers_what_and_what_it_would_cost_alone(negotiated):
     tree, errors, _, _, outcome = negotiated
     own = errors["north"]
     size = float((own.deviation / forecast_errors(tree, ErrorModel(0.1))["north"].deviation).mean()) * 0.1
-    day = negotiated_reserves(tree, outcome, ErrorModel(size, common=own.common), own.coverage)
+    day = negotiated_reserves(tree, outcome, ErrorModel(size, common=own.common))
     assert day.cost.sum() == pytest.approx(outcome.reserves.total)
     assert day.bound.sum() == pytest.approx(outcome.reserves.total - (outcome.cost - outcome.bound))
     assert outcome.energy_cost == pytest.approx(outcome.cost - day.cost.sum())

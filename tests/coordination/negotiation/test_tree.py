@@ -8,9 +8,10 @@ from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
+from multiscale.coordination.negotiation.bidirectional import Bidirectional, BidirectionalSettings
 from multiscale.coordination.negotiation.checkpoint import CheckpointError, keep, take_up
 from multiscale.coordination.negotiation.children.carriers import Refusal
-from multiscale.coordination.negotiation.children.channel import Channel
+from multiscale.coordination.negotiation.children.channel import ChannelSettings
 from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
 from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.parent import Parent
@@ -22,7 +23,7 @@ from multiscale.operation import Design, Transmission, dso_branch_program, opera
 from multiscale.operation.platforms import Platforms
 from multiscale.programs import Link, compose, solve
 from multiscale.timeline import Horizon
-from tests.coordination.families import family
+from tests.coordination.families import family, unreliable
 from tests.coordination.tasks import kills_its_worker
 from tests.variants import changed, charged
 
@@ -193,7 +194,7 @@ def test_steps_that_do_not_fit_are_refused(winter):
 
 def test_an_unreliable_channel_between_tso_and_dsos_leaves_the_certificate_valid(congested, optimum):
     negotiated = negotiation_of(congested, SerialEngine(), dataclasses.replace(OPTIONS, quorum=0.5, rounds=100))
-    agreement = negotiated.run(through=lambda children: Channel(children, seed=2))
+    agreement = negotiated.run(through=lambda children: unreliable(children, 2))
     assert agreement.status == "agreed"
     for step in agreement.history:
         assert step.bound <= optimum.cost * (1 + 1e-9)
@@ -234,9 +235,8 @@ def test_a_platform_that_is_infeasible_on_its_own_is_named_with_the_conflict():
 def test_a_study_day_carries_the_mechanism_beside_the_references(system, winter, economics, fleets):
     design = charged(system.at_level("dso"), 0.05)
     said = []
-    days = coordinate_days(
-        system, winter, economics, fleets, design, Community(), SerialEngine(), mechanism="bidirectional", report_progress=said.append
-    )
+    mechanism = Bidirectional(BidirectionalSettings())
+    days = coordinate_days(system, winter, economics, fleets, design, SerialEngine(), mechanism=mechanism, report_progress=said.append)
     outcome, reference = days[0].outcomes["bidirectional"], days[0].outcomes["integrated"]
     assert outcome.bound <= reference.cost * (1 + 1e-9)
     assert outcome.cost >= reference.bound * (1 - 1e-9)
@@ -244,3 +244,13 @@ def test_a_study_day_carries_the_mechanism_beside_the_references(system, winter,
     assert outcome.traffic.messages > 0
     assert any(f.startswith("up: ") for f in outcome.traffic.fields)
     assert "gap" in said[-1]
+
+
+def test_a_study_may_negotiate_over_an_unreliable_channel(system, winter, economics, fleets):
+    design = Design({}, {"north": 0.05, "east": 0.05})
+    channel = ChannelSettings(lost=0.1, late=0.5, repeated=0.1, seed=3)
+    mechanism = Bidirectional(BidirectionalSettings(gap=1e-3, rounds=100, quorum=0.5, channel=channel))
+    [day] = coordinate_days(system, winter, economics, fleets, design, SerialEngine(), mechanism=mechanism)
+    found = day.outcomes["bidirectional"]
+    assert found.gap <= 1e-3
+    assert found.bound <= day.outcomes["integrated"].cost * (1 + 1e-9)

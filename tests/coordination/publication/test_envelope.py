@@ -11,8 +11,8 @@ from multiscale.coordination.common.settlement import Upstream
 from multiscale.coordination.common.simulation import play_day
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.publication.envelope import Guard, envelope
-from multiscale.coordination.publication.pricing import Publication, expectation, flat_signals
-from multiscale.coordination.publication.published import PublishedPolicy
+from multiscale.coordination.publication.flat import flat_signals
+from multiscale.coordination.publication.pricing import Pricing, PricingSettings, expectation
 from multiscale.operation.tree import BEYOND, exchange_bounds
 from multiscale.programs import CompiledProgram
 
@@ -163,7 +163,7 @@ def test_the_envelope_keeps_most_of_the_value_where_not_every_net_load_can_be_se
     flat = operate_signals([day], [{"flat": flat_signals(day.tree, day.forecast)}], SerialEngine())[0]["flat"].cost
     for seed in (1, 2):
         errors = day_errors(ErrorModel(0.1, seed=seed), day.tree, day.name)
-        published = {name: Publication(name).signals(day, errors) for name in ("profile", "envelope")}
+        published = {name: Pricing(PricingSettings(signal=name)).published(day, errors) for name in ("profile", "envelope")}
         found = operate_signals([day], [published], SerialEngine())[0]
         reached = {name: (flat - outcome.cost) / (flat - day.optimum.bound) for name, outcome in found.items()}
         assert reached["profile"] < 0.5
@@ -174,7 +174,7 @@ def test_congestion_is_priced_at_what_limits_do_not_hold(day):
     errors = day_errors(ErrorModel(0.1, seed=1), day.tree, day.name)
     known = expectation(day, errors)
     beyond = day.tree.economics.value_of_lost_load * 0.00819754
-    for child, one in Publication("envelope", gap=0.002).signals(day, errors, known).items():
+    for child, one in Pricing(PricingSettings(signal="envelope", import_export_gap=0.002)).published(day, errors, known).items():
         middle = (one.import_price + one.export_price) / 2 - known.optimum.energy_price["north"]
         assert np.abs(known.optimum.platform_price[child] - known.optimum.energy_price["north"]).max() > 1.0
         assert np.abs(middle).max() == pytest.approx(beyond, rel=1e-5)
@@ -182,8 +182,8 @@ def test_congestion_is_priced_at_what_limits_do_not_hold(day):
 
 def test_played_forward_platforms_keep_to_limits_as_they_see_them(wide):
     day, _ = wide
-    policy = PublishedPolicy(Publication("envelope"))
-    found = play_day(day, policy, day_errors(ErrorModel(0.1, seed=3), day.tree, day.name)).outcome
+    mechanism = Pricing(PricingSettings(signal="envelope"))
+    found = play_day(day, mechanism, day_errors(ErrorModel(0.1, seed=3), day.tree, day.name)).outcome
     assert all(name.startswith("down") for name in found.traffic.fields)
     assert "down: import_headroom: begins" in found.traffic.fields
     for p, published in found.signals.items():
@@ -192,7 +192,7 @@ def test_played_forward_platforms_keep_to_limits_as_they_see_them(wide):
 
 
 def test_under_certainty_an_envelope_is_price_and_plan_without_a_gap(day):
-    published = Publication("envelope", slope=0.001).signals(day, day_errors(ErrorModel(0.0), day.tree, day.name))
+    published = Pricing(PricingSettings(signal="envelope", slope=0.001)).published(day, day_errors(ErrorModel(0.0), day.tree, day.name))
     for child, one in published.items():
         np.testing.assert_array_equal(one.import_price, day.forecast.platform_price[child])
         np.testing.assert_array_equal(one.export_price, one.import_price)
