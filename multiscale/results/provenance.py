@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -12,9 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import multiscale
 from multiscale.config import StudyConfig
 from multiscale.config.groups import shipped_folder
+from multiscale.content import content_key, file_hash
+from multiscale.version import __version__
 
 PACKAGES = (
     "numpy", "scipy", "pandas", "xarray", "highspy", "pyscipopt", "pyomo", "pandapower", "simbench", "dask", "distributed", "numba",
@@ -23,27 +23,11 @@ PACKAGES = (
 _DO_NOT_CHANGE_THE_ANSWER = {"output", "engine"}
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder with their relative names."""
-    digest = hashlib.sha256()
-    if path.is_dir():
-        for inner in sorted(p for p in path.rglob("*") if p.is_file()):
-            digest.update(f"{inner.relative_to(path).as_posix()}\0{file_hash(inner)}\n".encode())
-        return digest.hexdigest()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def code_hash() -> str:
-    """SHA-256 over the source files of the package."""
-    root = Path(multiscale.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.suffix in (".py", ".csv", ".j2") and path.is_file():
-            digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
+    """Hash of the source files of the package with their relative names."""
+    root = Path(__file__).parents[1]
+    files = (p for p in sorted(root.rglob("*")) if p.suffix in (".py", ".csv", ".j2") and p.is_file())
+    return content_key(*((path.relative_to(root).as_posix(), file_hash(path)) for path in files))
 
 
 def input_hashes(config: StudyConfig) -> dict[str, str]:
@@ -59,24 +43,23 @@ def input_hashes(config: StudyConfig) -> dict[str, str]:
 
 
 def config_hash(config: StudyConfig) -> str:
-    """SHA-256 of everything in the configuration that the answer depends on (not where it is computed or written)."""
+    """Hash of everything in the configuration that the answer depends on (not where it is computed or written)."""
     values = {k: v for k, v in config.model_dump(mode="json").items() if k not in _DO_NOT_CHANGE_THE_ANSWER}
     # Where a negotiation is kept changes nothing of what it leads to.
     del values["coordination"]["checkpoints"]
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return content_key(json.dumps(values, sort_keys=True))
 
 
 def content_hash(config: StudyConfig, inputs: dict[str, str]) -> str:
     """Hash of configuration, inputs and code: equal hashes mean the same study."""
-    parts = [config_hash(config), json.dumps(inputs, sort_keys=True), multiscale.__version__, code_hash()]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return content_key(config_hash(config), json.dumps(inputs, sort_keys=True), __version__, code_hash())
 
 
 def provenance(config: StudyConfig, inputs: dict[str, str], overrides: Iterable[str]) -> dict[str, Any]:
     """Everything but the output files: see the keys."""
     return {
         "schema": 1,
-        "multiscale": multiscale.__version__,
+        "multiscale": __version__,
         "code_sha256": code_hash(),
         "git": git_state(),
         "config_sha256": config_hash(config),

@@ -11,16 +11,17 @@ from typing import Any
 
 import jinja2
 
-from multiscale import __version__
+from multiscale.content import file_hash
+from multiscale.files import write_atomically
 from multiscale.results import conflicts_and_reserves, maps, negotiation, plots, tables
 from multiscale.results.answer import STATUS_WORDS, answer, headline, reinforcements
 from multiscale.results.assumptions import assumptions_table
 from multiscale.results.dataset import has
 from multiscale.results.mechanism_words import chosen, words
-from multiscale.results.provenance import file_hash
 from multiscale.results.run_result import RunFolderError, RunResult
 from multiscale.results.tables import Table
 from multiscale.results.words import euros, number
+from multiscale.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def write_report(result: RunResult, path: Path) -> Path:
         started=str(result.details.get("started", ""))[:16].replace("T", " "),
         name=result.folder.name.removeprefix(".").removesuffix(".partial"),
     )
-    path.write_text(page, encoding="utf-8")
+    write_atomically(path, page)
     return path
 
 
@@ -95,7 +96,7 @@ def rebuild_report(folder: Path) -> Path:
     record = result.provenance()
     if "files" in record:
         record["files"][path.name] = file_hash(path)
-        (folder / "provenance.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        write_atomically(folder / "provenance.json", json.dumps(record, indent=1) + "\n")
     return path
 
 

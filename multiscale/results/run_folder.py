@@ -20,9 +20,11 @@ import xarray as xr
 import yaml
 
 from multiscale.config import StudyConfig
+from multiscale.content import file_hash
+from multiscale.files import write_atomically
 from multiscale.results.log import JsonLines
 from multiscale.results.progress import Progress, stage_times_file
-from multiscale.results.provenance import content_hash, file_hash, input_hashes, provenance
+from multiscale.results.provenance import content_hash, input_hashes, provenance
 from multiscale.results.run_result import STATUSES, RunFolderError, RunResult, read_status
 
 logger = logging.getLogger("multiscale")
@@ -266,9 +268,7 @@ class RunFolder:
         self.path = target
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        scratch = self.path / f".{name}"
-        scratch.write_text(json.dumps(content, indent=1, default=_plain) + "\n", encoding="utf-8")
-        scratch.replace(self.path / name)
+        write_atomically(self.path / name, json.dumps(content, indent=1, default=_plain) + "\n")
 
 
 def _config_text(config: StudyConfig) -> str:

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.sources.cache import cached, digest
+from multiscale.content import content_key
+from multiscale.sources.cache import cached
 from multiscale.sources.generation_costs import CO2_PRICE, priced
 from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, line_frame, transformer_frame, unique_names
 from multiscale.sources.simbench_devices import PROSUMERS, RENEWABLE_SUFFIX, device_frame, device_owner, generator_frame, prosumer_category
@@ -58,8 +59,8 @@ def simbench_system(
     """
     if prosumers not in PROSUMERS:
         raise InvalidSystemError([Problem("system", code, "prosumers", repr(prosumers), "", f"is unknown; choose from {', '.join(PROSUMERS)}")])
-    content = digest(code, prosumers, metadata.version("simbench"), metadata.version("pandapower"), *_converter_texts())
-    key = f"simbench-{code}-{content}"
+    content = content_key(code, prosumers, metadata.version("simbench"), metadata.version("pandapower"), *_converter_texts())
+    key = f"simbench-{code}-{content[:20]}"
     return priced(cached(key, lambda: convert(load_network(code), code, prosumers), cache), co2_price, costs)
 
 

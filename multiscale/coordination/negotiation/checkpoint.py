@@ -8,6 +8,7 @@ from pathlib import Path
 
 from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.tree import TreeNegotiation
+from multiscale.files import write_atomically
 
 
 class CheckpointError(ValueError):
@@ -45,9 +46,7 @@ def keep(negotiated: TreeNegotiation, path: Path) -> None:
         "tangents": {node: error_pool.points for node, error_pool in negotiated.error_pools.items()},
         "references": (negotiated.platforms.reference, negotiated.plain.reference),
     }
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_bytes(pickle.dumps(content))
-    temporary.replace(path)
+    write_atomically(path, pickle.dumps(content))
 
 
 def take_up(negotiated: TreeNegotiation, path: Path) -> None:

@@ -8,11 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from multiscale import __version__
+from multiscale.content import content_key
 from multiscale.coordination.common.convergence import Step
 from multiscale.coordination.common.messages import Traffic
 from multiscale.coordination.engine import Engine
-from multiscale.coordination.engine.content import content_key
 from multiscale.coordination.negotiation.branch import Branch, Branches
 from multiscale.coordination.negotiation.children.carriers import Children
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
@@ -28,6 +27,7 @@ from multiscale.operation import OperatingTree
 from multiscale.operation.reserves import ErrorPool, ForecastErrors
 from multiscale.operation.tree import dso_reference, net_load_size, reference_exchange
 from multiscale.programs import ParametricProgram
+from multiscale.version import __version__
 
 INNER = NegotiationOptions(method="level", gap=1e-7, rounds=12)
 """How DSOs negotiate with their platforms: linear answers suffice, since their prices follow from the TSO's nearly always."""

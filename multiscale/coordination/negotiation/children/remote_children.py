@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from multiscale.content import content_key
 from multiscale.coordination.engine import Engine, TaskError
-from multiscale.coordination.engine.content import content_key
 from multiscale.coordination.negotiation.children.carriers import Refusal
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
 from multiscale.coordination.negotiation.children.program_child import ProgramChild, Settled

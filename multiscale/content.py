@@ -1,10 +1,11 @@
-"""The hash of what an object holds: the same in every process and on every machine, unlike that of its pickle."""
+"""The one hash of the engine: of what an object or a file holds. It is the same in every process and on every machine, unlike that of a pickle."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,14 @@ from scipy import sparse
 
 
 def content_key(*parts: object) -> str:
-    """Hash of arrays, tables, sparse matrices, data classes, settings and plain values, whatever they hold in each other.
+    """SHA-256 of arrays, tables, sparse matrices, data classes, settings and plain values, whatever they hold in each other.
+
+    The order of a mapping counts; a path is its text, not the file behind it (see ``file_hash``).
 
     Raises:
         TypeError: an object of which is not known what it holds.
     """
-    hashed = hashlib.blake2b(digest_size=16)
+    hashed = hashlib.sha256()
 
     def take(piece: bytes) -> None:
         hashed.update(len(piece).to_bytes(8, "little"))
@@ -30,10 +33,18 @@ def content_key(*parts: object) -> str:
     return hashed.hexdigest()
 
 
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file as ``sha256sum`` prints it, or of all files of a folder with their relative names."""
+    if path.is_dir():
+        return content_key(*((inner.relative_to(path).as_posix(), file_hash(inner)) for inner in sorted(path.rglob("*")) if inner.is_file()))
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def _tell(take: Callable[[bytes], None], value: object) -> None:
     """Hand over what a value holds, piece by piece."""
     take(type(value).__name__.encode())
-    if value is None or isinstance(value, (str, int, float, bool, np.generic, pd.Timestamp)):
+    if value is None or isinstance(value, (str, bytes, int, float, bool, np.generic, pd.Timestamp)):
         take(repr(value).encode())
     elif isinstance(value, np.ndarray):
         take(f"{value.dtype.str} {value.shape}".encode())

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multiscale.coordination.engine.content import content_key
+from multiscale.content import content_key
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
 from multiscale.markets import Community
 from multiscale.operation import Design, operating_tree
 from multiscale.system import LoadingLimits
 from tests.variants import priced
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_a_copy_has_the_same_key_here_and_in_another_process(source, tmp_path):
     assert content_key(pickle.loads(pickle.dumps(source))) == content_key(source)
     file = tmp_path / "source.pickle"
     file.write_bytes(pickle.dumps((source, source.reduced())))
-    code = "import pickle, sys; from multiscale.coordination.engine.content import content_key; s, p = pickle.load(open(sys.argv[1], 'rb'))"
+    code = "import pickle, sys; from multiscale.content import content_key; s, p = pickle.load(open(sys.argv[1], 'rb'))"
     command = [sys.executable, "-c", f"{code}; print(content_key(s), content_key(p))", file]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert said.stdout.split() == [content_key(source), content_key(source.reduced())]
