@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, OperatingTree, operating_tree
 from multiscale.sources import tiny_system
-from multiscale.system import Economics, Fleet, System
+from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
 
 

@@ -125,7 +125,7 @@ def settle_day(tree: OperatingTree, outcome: Outcome, without: Collection[str] =
         unserved, curtailed = columns.array("unserved", x).values, columns.array("curtailed", x).values
         voll = economics.value_of_lost_load
         ledger.bear("passive customers", "unserved demand", float((hours * unserved).sum() * voll))
-        ledger.bear("passive customers", "wear and discomfort", float((hours * curtailed).sum() * economics.curtailment_cost))
+        ledger.bear("passive customers", "wear and discomfort", float((hours * curtailed).sum() * tree.system.curtailment_cost))
         passive = tree.system.passive(dso, tree.horizon)
         demand, generation = passive.demand.values.sum(axis=0), passive.generation.values.sum(axis=0)
         served = demand - unserved.sum(axis=0)
@@ -153,7 +153,7 @@ def settle_day(tree: OperatingTree, outcome: Outcome, without: Collection[str] =
         if "shed" in columns:
             shed, spilled = (columns.array(name, x).values.reshape(-1, len(hours)).sum(axis=0) for name in ("shed", "spilled"))
             ledger.bear("prosumers", "unserved demand", float((hours * shed).sum() * voll))
-            ledger.bear("prosumers", "wear and discomfort", float((hours * spilled).sum() * economics.curtailment_cost))
+            ledger.bear("prosumers", "wear and discomfort", float((hours * spilled).sum() * tree.system.curtailment_cost))
             # Who is cut off at the connection does not pay for that energy, and feed-in that is refused is not paid.
             ledger.pay("distribution operators", "prosumers", "energy of platforms", float((hours * energy_price * (shed - spilled)).sum()))
     ledger.bear("wholesale market", "production", outcome.transmission_cost)

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from multiscale.config.errors import ConfigProblem
-from multiscale.config.models import StudyConfig
+from multiscale.config.models import MOVED, StudyConfig
 from multiscale.settings import unit_of
 
 _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -71,6 +71,14 @@ def _inner(model: type[BaseModel], field: str) -> type[BaseModel] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
+def _group(location: list[str]) -> bool:
+    """Whether a key names a group of keys."""
+    model: type[BaseModel] | None = StudyConfig
+    for name in location:
+        model = _inner(model, name) if model else None
+    return model is not None
+
+
 def _location(loc: tuple[int | str, ...]) -> list[str]:
     """Keys of the models along an error's location: without positions in lists and branches of unions."""
     keys: list[str] = []
@@ -88,7 +96,7 @@ def _remove(values: dict[str, Any], location: list[str]) -> bool:
         values = values[name]
     if not location or location[-1] not in values:
         return False
-    if isinstance(values[location[-1]], dict) and location[-1] in (*StudyConfig.model_fields, "growth"):
+    if isinstance(values[location[-1]], dict) and _group(location):
         return False
     del values[location[-1]]
     return True
@@ -101,6 +109,8 @@ def _problem(key: str, item: Any) -> ConfigProblem:
         model = _inner(model, name) or model
     value, kind = item["input"], item["type"]
     shown = "" if isinstance(value, dict | BaseModel) or kind == "missing" else repr(value)
+    if kind == "extra_forbidden" and key in MOVED:
+        return ConfigProblem(key, shown, f"no such key; did you mean {MOVED[key]}?")
     if kind == "extra_forbidden":
         return ConfigProblem(key, shown, f"no such key{close_matches(field, list(model.model_fields))}")
     if kind == "missing":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pydantic import BaseModel
 from scipy import sparse
 
 
@@ -53,6 +54,8 @@ def _tell(take: Callable[[bytes], None], value: object) -> None:
             if field.compare:
                 take(field.name.encode())
                 _tell(take, getattr(value, field.name))
+    elif isinstance(value, BaseModel):
+        _tell(take, value.model_dump())
     elif isinstance(value, Mapping):
         for name, content in value.items():
             _tell(take, name)

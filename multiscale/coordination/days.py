@@ -14,8 +14,9 @@ from multiscale.coordination.mechanisms import MECHANISMS
 from multiscale.coordination.outcome import Outcome
 from multiscale.coordination.prepared import Tell, operate_signals, prepare_days, realise_day, respond, silent
 from multiscale.coordination.pricing import flat_signals, retail_signals
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
-from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 
 

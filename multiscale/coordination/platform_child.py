@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import platform_program
 from multiscale.operation.cover import ForecastErrors, platform_with_cover
 from multiscale.operation.fleet_reduction import reduced_fleet
@@ -13,7 +14,6 @@ from multiscale.operation.platform import PEER_TO_PEER
 from multiscale.operation.platforms import PlatformData
 from multiscale.operation.tree import BEYOND
 from multiscale.programs import ParametricProgram
-from multiscale.system import Fleet
 
 
 @dataclass(frozen=True)

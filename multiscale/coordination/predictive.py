@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from multiscale.coordination.answer import own_measures
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.forecast import DayErrors, ErrorModel, day_errors, scaled_tree
 from multiscale.coordination.messages import Signal, Traffic
@@ -27,10 +28,10 @@ from multiscale.coordination.prepared import PreparedDay, Tell, silent
 from multiscale.coordination.response import PRICE_MODELS, OwnView, PriceModel
 from multiscale.coordination.settlement import Upstream, measured_prices
 from multiscale.coordination.simulation import PlayedDay, play_day
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits, reference_exchange
 from multiscale.programs import CompiledProgram
-from multiscale.system import Fleet
 
 
 @dataclass
@@ -100,7 +101,7 @@ def learn_from_past(
 
 def own_view(fleet: Fleet, demand_error: np.ndarray | float = 0.0, generation_error: np.ndarray | float = 0.0) -> OwnView:
     """What a platform sees of itself, with relative errors of its forecast of demand and PV [1], (period,)."""
-    demand, pv = fleet.data.demand.values.sum(axis=0), fleet.data.pv.values.sum(axis=0)
+    demand, pv = own_measures(fleet)
     return OwnView(reference_exchange(fleet) + demand * demand_error - pv * generation_error, pv * (1.0 + generation_error))
 
 

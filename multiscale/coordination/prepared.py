@@ -13,8 +13,9 @@ from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.messages import Signal
 from multiscale.coordination.outcome import Outcome
 from multiscale.coordination.realisation import realised
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
-from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 
 Tell = Callable[[str], None]

@@ -1,14 +1,11 @@
 """The operating problems of platforms, DSOs and the TSO as parametric programs, and the whole tree as one."""
 
 from multiscale.operation.distribution import DistributionProgram, distribution_program
-from multiscale.operation.fleet_program import ASSETS, Adoption
 from multiscale.operation.platform import bought_and_sold, platform_program
 from multiscale.operation.transmission import Dispatch, Transmission
 from multiscale.operation.tree import Design, OperatingTree, dso_branch_program, operating_tree
 
 __all__ = [
-    "ASSETS",
-    "Adoption",
     "Design",
     "Dispatch",
     "DistributionProgram",

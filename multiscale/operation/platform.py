@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from multiscale.operation.fleet_program import ASSETS, Adoption, add_adoption, largest_consumption, largest_supply
+from multiscale.devices import Adoption
+from multiscale.devices.fleet import Fleet
 from multiscale.operation.radial import add_radial_network, radial_tree, reduce_tree
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
-from multiscale.system import Economics, Fleet, LoadingLimits, Network
+from multiscale.system import Economics, LoadingLimits, Network
 
 PEER_TO_PEER = "community"
 INDIVIDUAL = "time_of_use"
@@ -29,7 +30,7 @@ def platform_program(
 
         min  sum_t h_t [ (import_price_t + network_charge + levy) import_t - (export_price_t - deduction) export_t
                          + fee (sum_i buy_it - import_t) + wear + discomfort + VOLL unserved ]  + annuities of capacity bought
-        s.t. buy_it - sell_it + pv + discharge - charge - ev - heat pump + unserved = load_it       dual: price of prosumer i
+        s.t. buy_it - sell_it + supply - consumption of devices + unserved = load_it                dual: price of prosumer i
              sum_i (buy_it - sell_it) = import_t - export_t, through the network                    dual: price of the pool
 
     Parameters: ``import_price``, ``export_price`` (period) [EUR/kWh] and ``network_charge`` () [EUR/kWh]. With ``agreements`` also
@@ -61,10 +62,9 @@ def platform_program(
     charge = builder.add_parameters("network_charge", {}, unit="EUR/kWh", description="network charge on imported energy")
 
     # Upper bounds one kW beyond what anybody can do: they never bind (so they carry no dual) and keep every dual bound finite.
-    most, supply = largest_consumption(fleet), largest_supply(fleet)
+    most, supply = fleet.largest_consumption(), fleet.largest_supply()
     if adoption is not None:
-        supply = supply + adoption.pv_kw[:, None] * adoption.pv_yield + 0.5 * adoption.battery_kwh[:, None]
-        most = most + 0.5 * adoption.battery_kwh[:, None]
+        most, supply = most + fleet.new_consumption(adoption), supply + fleet.new_supply(adoption)
     exchange_cost = (economics.levy * hours, economics.export_deduction * hours)
     voll = economics.value_of_lost_load * hours
     unserved = builder.add_columns("unserved", who, unit="kW", upper=most + 1.0, cost=voll, description="demand not served")
@@ -82,11 +82,9 @@ def platform_program(
         taken = builder.add_columns("import", period, unit="kW", upper=limit_in, cost=pooled[0] - fee, description="import from the parent")
         given = builder.add_columns("export", period, unit="kW", upper=limit_out, cost=pooled[1], description="export to the parent")
         paying, paid = (taken, given) if peer_to_peer else (buy, sell)
-    terms: list[Term] = [(1.0, buy), (-1.0, sell), (1.0, unserved)]
-    for add in ASSETS.values():
-        terms += add(builder, fleet, economics)
+    terms: list[Term] = [(1.0, buy), (-1.0, sell), (1.0, unserved), *fleet.add_devices(builder)]
     if adoption is not None:
-        terms += add_adoption(builder, fleet, economics, adoption)
+        terms += fleet.add_adoption(builder, adoption, economics.annuity)
     builder.add_rows("prosumer_balance", who, terms, "==", data.demand.values, unit="kW", description="power balance of the prosumer")
 
     builder.add_cost_parameter(paying, np.broadcast_to(import_price, paying.shape), hours)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation.platform import PEER_TO_PEER, platform_program
 from multiscale.programs import ParametricProgram
-from multiscale.system import Economics, Fleet, LoadingLimits, Network
+from multiscale.system import Economics, LoadingLimits, Network
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,13 @@ import xarray as xr
 from scipy import sparse
 
 from multiscale import bilevel
-from multiscale.operation import Adoption, DistributionProgram, distribution_program, platform_program
+from multiscale.devices import Adoption
+from multiscale.devices.fleet import Fleet, purchasable
+from multiscale.operation import DistributionProgram, distribution_program, platform_program
 from multiscale.operation.tree import exchange_bounds
 from multiscale.planning.charge_range import implied_charge_range
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
-from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 
 
@@ -76,7 +78,7 @@ class Plan:
         follower_gap: relative suboptimality of the follower when solved again at the decision.
         revenue, allowed_revenue: what the charge earns and what it has to recover [EUR/a].
         investment: of everything built [EUR].
-        bought: platform -> (new PV [kW], new battery [kWh]).
+        bought: platform -> device -> new capacity [unit of the device's capacity].
         exchange: platform -> forecast exchange [kW], (period,).
         solution: the whole bilevel solution, with its certificate.
     """
@@ -92,7 +94,7 @@ class Plan:
     revenue: float
     allowed_revenue: float
     investment: float
-    bought: Mapping[str, tuple[float, float]]
+    bought: Mapping[str, Mapping[str, float]]
     exchange: Mapping[str, np.ndarray]
     solution: bilevel.BilevelSolution
 
@@ -127,8 +129,8 @@ def planning_problem(
     one = {c: fleets[c].aggregate(np.full(fleets[c].size, c)) for c in children}
     bounds = {c: exchange_bounds(one[c]) for c in children}
     for c, more in adoption.items():
-        extra = (more.pv_kw[:, None] * more.pv_yield + 0.5 * more.battery_kwh[:, None]).sum(axis=0)
-        bounds[c] = (bounds[c][0] - extra, bounds[c][1] + 0.5 * more.battery_kwh.sum())
+        supply, consumption = one[c].new_supply(more).sum(axis=0), one[c].new_consumption(more).sum(axis=0)
+        bounds[c] = (bounds[c][0] - supply, bounds[c][1] + consumption)
     distribution = distribution_program(
         system,
         dso,
@@ -160,14 +162,11 @@ def planning_problem(
     annuity = chosen.cost_eur.values * np.array([economics.annuity(n) for n in chosen.lifetime_years.values.tolist()])
     passive = system.passive(dso, horizon)
     passive_energy = float((passive.demand.values * horizon.hours_per_year).sum())
-    hours = horizon.hours_per_year
-    reference = sum(float(((f.data.demand + f.data.ev + f.data.heat_pump).sum("prosumer").values * hours).sum()) for f in one.values())
+    reference = sum(f.yearly_reference_demand() for f in one.values())
     existing = economics.existing_network_cost * (passive_energy + reference)
     generated = float((passive.generation.values.sum(axis=0) * energy_price * horizon.hours_per_year).sum())
     dear = bool(energy_price.min() > 0)
-    return PlanningProblem(
-        dso, horizon, follower, distribution, chosen, annuity, existing, passive_energy, one, adoption, dear, existing + generated
-    )
+    return PlanningProblem(dso, horizon, follower, distribution, chosen, annuity, existing, passive_energy, one, adoption, dear, existing + generated)
 
 
 def _with_outputs(program: ParametricProgram, outputs: Mapping[str, Output]) -> ParametricProgram:
@@ -285,8 +284,8 @@ def read_plan(problem: PlanningProblem, model: pyo.ConcreteModel, solution: bile
     energy = float((program.outputs["charged_energy"].matrix @ x)[0]) + problem.passive_energy
     bought, exchange = {}, {}
     for c in problem.fleets:
-        sizes = [float(program.columns.array(f"{c}/{n}", x).sum()) if f"{c}/{n}" in program.columns else 0.0 for n in ("new_pv", "new_battery")]
-        bought[c] = (sizes[0], sizes[1])
+        sizes = {key: f"{c}/{device.capacity.column}" for key, device in purchasable(problem.fleets[c].devices).items()}
+        bought[c] = {key: float(program.columns.array(size, x).sum()) for key, size in sizes.items() if size in program.columns}
         exchange[c] = program.outputs[c].matrix @ x
     return Plan(
         problem.dso,

@@ -1,4 +1,4 @@
-"""Prices and costs that are not attributes of a component: values of lost load, wear, levies, capital."""
+"""Prices and costs that are not attributes of a component or a device: value of lost load, levies, capital."""
 
 from __future__ import annotations
 
@@ -11,30 +11,18 @@ class Economics:
 
     Attributes:
         value_of_lost_load: cost of unserved energy [EUR/kWh].
-        battery_wear: cost of each kWh charged and of each kWh discharged [EUR/kWh].
         levy: taxes and supplier's margin on every kWh a platform (or, without trading, a prosumer) imports [EUR/kWh].
         export_deduction: what the buyer keeps of the price of exported energy [EUR/kWh].
         trading_fee: fee on every kWh traded between prosumers of a platform [EUR/kWh].
-        shift_discomfort: cost of each kWh of demand moved in time, for every hour by which it is moved [EUR/kWh per h].
-        curtailment_cost: cost of each kWh of available generation not used [EUR/kWh].
         discount_rate: per year [1/a].
-        pv_cost, battery_cost: investment in new photovoltaics [EUR/kW] and storage [EUR/kWh].
-        pv_lifetime, battery_lifetime: [a].
         existing_network_cost: yearly cost of the existing network that the charge must also recover, per kWh of yearly demand [EUR/kWh].
     """
 
     value_of_lost_load: float = 5.0
-    battery_wear: float = 0.01
     levy: float = 0.10
     export_deduction: float = 0.01
     trading_fee: float = 0.01
-    shift_discomfort: float = 0.005
-    curtailment_cost: float = 0.001
     discount_rate: float = 0.05
-    pv_cost: float = 1400.0
-    battery_cost: float = 450.0
-    pv_lifetime: float = 25.0
-    battery_lifetime: float = 12.0
     existing_network_cost: float = 0.04
 
     def annuity(self, lifetime_years: float) -> float:

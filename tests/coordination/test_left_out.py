@@ -16,11 +16,11 @@ from multiscale.coordination.hierarchy import negotiation_of, outcome_of
 from multiscale.coordination.integrated import integrated_optimum
 from multiscale.coordination.negotiation_state import Options
 from multiscale.coordination.platform_child import PlatformSource
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, operating_tree
 from multiscale.programs import ProgramError
 from multiscale.results import RunResult
 from multiscale.results.closing_table import print_closing_table
-from multiscale.system import Fleet
 from multiscale.verification.injections import bus_injections
 from tests.coordination.tasks import KillsItsWorker, NeverEnds
 from tests.variants import changed

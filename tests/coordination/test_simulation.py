@@ -10,7 +10,7 @@ from multiscale.coordination.predictive import PredictivePolicy, learn_from_past
 from multiscale.coordination.prepared import operate_signals, prepare_days
 from multiscale.coordination.pricing import Publication, flat_signals, published_signals
 from multiscale.coordination.published import FlatPolicy, PublishedPolicy
-from multiscale.coordination.simulation import DECIDED, play_day, play_days
+from multiscale.coordination.simulation import play_day, play_days
 from multiscale.operation import Design
 from tests.variants import changed
 
@@ -81,7 +81,7 @@ def test_nobody_acts_on_what_was_not_known_yet(day):
     rising, falling = (play_day(day, Switching(f), errors).outcome for f in (np.linspace(0.2, 3.0, 12), np.linspace(3.0, 0.2, 12)))
     later = 0.0
     for name, program in day.tree.platforms.items():
-        for block in DECIDED:
+        for block in day.tree.fleets[name].decided:
             if block in program.columns:
                 a, b = (program.columns.array(block, o.platform_x[name]).values for o in (rising, falling))
                 np.testing.assert_allclose(a[:, :8], b[:, :8], atol=1e-6)

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import platform_program
 from multiscale.operation.fleet_reduction import reduced_fleet
 from multiscale.programs import CompiledProgram
-from multiscale.system import Economics, Fleet, Growth, grow
+from multiscale.system import Economics, Growth, grow
 
 
 @pytest.fixture(scope="module", params=["as it is", "grown"])
