@@ -65,6 +65,8 @@ def _tell(take: Callable[[bytes], None], value: object) -> None:
             if field.compare:
                 take(field.name.encode())
                 _tell(take, getattr(value, field.name))
+    elif isinstance(value, BaseModel):
+        _tell(take, value.model_dump())
     elif isinstance(value, Mapping):
         for name, content in value.items():
             _tell(take, name)

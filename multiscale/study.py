@@ -18,8 +18,10 @@ from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoor
 from multiscale.coordination.engine import DaskEngine, SerialEngine, make_engine
 from multiscale.coordination.mechanisms import mechanism_of
 from multiscale.coordination.uncertainty.day_reserves import DayReserves, agreed_reserves, negotiated_reserves
+from multiscale.devices import Adoption, Offer
+from multiscale.devices.fleet import Fleet, purchasable
 from multiscale.markets import TimeOfUse
-from multiscale.operation import Adoption, Design, OperatingTree, Transmission
+from multiscale.operation import Design, OperatingTree, Transmission
 from multiscale.operation.tree import dso_reference
 from multiscale.planning import ConventionalNeed, NoPlanError, Plan, conventional_need, planning_problem, solve_plan
 from multiscale.planning.candidates import candidate_branches
@@ -28,7 +30,7 @@ from multiscale.results.run_result import RunResult
 from multiscale.results.study_dataset import study_dataset, study_summary
 from multiscale.sources import reinforcement_costs
 from multiscale.sources.selection import study_system
-from multiscale.system import Economics, Fleet, InvalidSystemError, LoadingLimits, Problem, System, reinforcement_options, validate
+from multiscale.system import Economics, InvalidSystemError, LoadingLimits, Problem, System, reinforcement_options, validate
 from multiscale.system.yearly import yearly_courses
 from multiscale.tariffs import Prices
 from multiscale.timeline import Aggregation, Horizon, representative_days
@@ -170,6 +172,7 @@ def build_case(config: StudyConfig) -> StudyCase:
         name=config.system.name,
         **source,
     )
+    system = system.replace(device_settings=config.device_settings())
     bare = [d for d in system.at_level("dso") if not system.children(d)]
     if bare and config.planning.kind == "dso":
         message = "has no platform below whose answer could be planned for; use planning=none, or a case with low-voltage networks"
@@ -197,16 +200,17 @@ def build_case(config: StudyConfig) -> StudyCase:
 
 
 def adoption_limits(fleet: Fleet, horizon: Horizon, system: System) -> Adoption:
-    """What a platform's prosumers may buy together: up to 5 kW of PV and 5 kWh of storage each.
+    """What a platform's prosumers may buy together: of every device that can be bought, its ``largest_new`` each.
 
-    The yield of new PV is that of all PV in the studied networks, per kW installed.
+    New capacity that follows a profile follows that of all devices of its kind in the studied networks, per kW installed.
     """
-    devices = system.devices
-    pv = np.flatnonzero(devices.kind.values == "pv")
-    rating = devices.p_kw.values[pv]
-    course, _ = horizon.sample(system.profiles, devices.profile.values[pv])
-    yielded = (rating[:, None] * course).sum(axis=0) / rating.sum() if rating.sum() > 0 else np.zeros(horizon.periods)
-    return Adoption(np.array([5.0 * fleet.size]), np.array([5.0 * fleet.size]), yielded)
+    offers = {}
+    for key, device in purchasable(fleet.devices).items():
+        alike = np.flatnonzero(system.devices.kind.values == device.capacity.kind)
+        rating = system.devices.p_kw.values[alike].sum()
+        course = system.uncontrolled(alike, horizon)[0].sum(axis=0) / rating if rating > 0 else np.zeros(horizon.periods)
+        offers[key] = Offer(np.array([device.largest_new * fleet.size]), course)
+    return offers
 
 
 def forecast_prices(case: StudyCase) -> tuple[dict[str, np.ndarray], Transmission]:
@@ -254,12 +258,12 @@ def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, 
 
 
 def with_bought_capacity(case: StudyCase, plans: Mapping[str, Plan]) -> StudyCase:
-    """The case with the PV and storage that prosumers buy in answer to the plan, shared among them by their yearly demand."""
+    """The case with the capacity that prosumers buy in answer to the plan, shared among them by their yearly demand."""
     fleets = dict(case.fleets)
     for plan in plans.values():
-        for platform, (pv_kw, battery_kwh) in plan.bought.items():
-            if pv_kw > 1e-6 or battery_kwh > 1e-6:
-                fleets[platform] = fleets[platform].with_more(pv_kw, battery_kwh, case.adoption[platform].pv_yield)
+        for platform, bought in plan.bought.items():
+            if any(size > 1e-6 for size in bought.values()):
+                fleets[platform] = fleets[platform].with_more(bought, case.adoption[platform])
     return StudyCase(case.system, case.aggregation, case.economics, case.limits, fleets, case.need, case.adoption)
 
 
@@ -336,8 +340,7 @@ def existing_network_cost(case: StudyCase, dso: str) -> float:
     passive = case.system.passive(dso, case.horizon)
     demand = (passive.demand.values * hours).sum()
     for child in case.system.children(dso):
-        data = case.fleets[child].data
-        demand += ((data.demand + data.ev + data.heat_pump).values * hours).sum()
+        demand += case.fleets[child].yearly_reference_demand()
     return case.economics.existing_network_cost * float(demand)
 
 
@@ -368,10 +371,10 @@ def verified(
             yearly = float(options.cost_eur[k]) * annuity(float(options.lifetime_years[k]))
             ledger.pay("distribution operators", "network builders", "investment", yearly)
             ledger.bear("network builders", "construction", yearly)
-    e = case.economics
     for plan in (plans or {}).values():
-        for pv_kw, battery_kwh in plan.bought.values():
-            yearly = pv_kw * e.pv_cost * annuity(e.pv_lifetime) + battery_kwh * e.battery_cost * annuity(e.battery_lifetime)
+        for platform, bought in plan.bought.items():
+            devices = purchasable(case.fleets[platform].devices)
+            yearly = sum(size * devices[key].yearly_cost(annuity) for key, size in bought.items())
             ledger.pay("prosumers", "equipment suppliers", "equipment", yearly)
             ledger.bear("equipment suppliers", "construction", yearly)
     return Scenario(scenario.name, scenario.design, scenario.trees, scenario.outcomes, ledger, verification)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from multiscale.devices.fleet import Fleet
 from multiscale.markets import Community
 from multiscale.operation import OperatingTree, operating_tree
 from multiscale.sources import tiny_system
-from multiscale.system import Economics, Fleet, System
+from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
 from tests.variants import charged
 

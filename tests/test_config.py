@@ -25,7 +25,7 @@ def _problems(*overrides: str) -> dict[str, str]:
 
 
 PLANTED = {
-    "costs.pv_cost": ("costs.pv_cost=???", "must be given"),
+    "devices.photovoltaics.investment": ("devices.photovoltaics.investment=???", "must be given"),
     "tariff.trading_fee": ("tariff.trading_fee=${nokey}", "points to a key that does not exist"),
     "system.growth.pv_kw": ("system.growth.pv_kw=-5 MW", "must be above 0 and at most 1000 kW"),
     "planning.gapp": ("planning.gapp=0.1", "did you mean gap?"),
@@ -35,7 +35,9 @@ PLANTED = {
     "horizon.step_hours": ("horizon.step_hours=5", "does not divide a day"),
     "costs.value_of_lost_load": ("costs.value_of_lost_load=5 kWh", "EUR/kWh"),
     "system.growth.ev_kw": ("system.growth.ev_kw=11 kWh", "kW"),
-    "costs.battery_wear": ("costs.battery_wear=true", "is no number"),
+    "devices.battery.wear": ("devices.battery.wear=true", "is no number"),
+    "devices.battery.wera": ("devices.battery.wera=0.1", "did you mean wear?"),
+    "costs.battery_wear": ("costs.battery_wear=0.02", "did you mean devices.battery.wear?"),
     "costs.discount_rate": ("costs.discount_rate=inf", "finite number"),
     "market": ("market=auction", "community, time_of_use"),
     "planning.method": ("planning.method=magic", "strong_duality"),
@@ -184,9 +186,9 @@ def test_every_setting_is_documented_as_it_is():
 
 
 def test_costs_and_tariff_become_the_economics_of_the_system():
-    economics = load_config(["tariff.levy=7 ct/kWh", "costs.pv_cost=900"]).economics()
+    economics = load_config(["tariff.levy=7 ct/kWh", "costs.discount_rate=3 %/a"]).economics()
     assert economics.levy == pytest.approx(0.07)
-    assert economics.pv_cost == 900.0
+    assert economics.discount_rate == pytest.approx(0.03)
     assert load_config().economics() == Economics()
 
 

@@ -119,7 +119,7 @@ def settle_day(tree: OperatingTree, outcome: Outcome, excluded: Collection[str] 
         unserved, curtailed = columns.array("unserved", x).values, columns.array("curtailed", x).values
         voll = economics.value_of_lost_load
         ledger.bear("passive customers", "unserved demand", float((hours * unserved).sum() * voll))
-        ledger.bear("passive customers", "wear and discomfort", float((hours * curtailed).sum() * economics.curtailment_cost))
+        ledger.bear("passive customers", "wear and discomfort", float((hours * curtailed).sum() * tree.system.curtailment_cost))
         served, used = passive_power(own, tree.system, tree.horizon, x)
         net = served.sum(axis=0) - used.sum(axis=0)
         ledger.pay("passive customers", "distribution operators", "energy of passive customers", float((hours * energy_price * net).sum()))
@@ -151,7 +151,7 @@ def settle_day(tree: OperatingTree, outcome: Outcome, excluded: Collection[str] 
         if "shed" in columns:
             shed, spilled = (columns.array(name, x).values.reshape(-1, len(hours)).sum(axis=0) for name in ("shed", "spilled"))
             ledger.bear("prosumers", "unserved demand", float((hours * shed).sum() * voll))
-            ledger.bear("prosumers", "wear and discomfort", float((hours * spilled).sum() * economics.curtailment_cost))
+            ledger.bear("prosumers", "wear and discomfort", float((hours * spilled).sum() * tree.system.curtailment_cost))
             # Who is cut off at the connection does not pay for that energy, and feed-in that is refused is not paid.
             ledger.pay("distribution operators", "prosumers", "energy of platforms", float((hours * energy_price * (shed - spilled)).sum()))
     ledger.bear("wholesale market", "production", outcome.transmission_cost)

@@ -18,17 +18,16 @@ def energy_account(tree: OperatingTree, platform: str, schedule: np.ndarray) -> 
     The residual is what remains of ``import - export + photovoltaics + unserved - demand - storage losses``, relative to the demand [1].
     """
     program, hours = tree.platforms[platform], tree.horizon.hours_per_year
-    fleet = tree.fleets[platform].data
+    fleet = tree.fleets[platform]
 
     def total(name: str) -> float:
         return float((hours * program.columns.array(name, schedule).values).sum()) if name in program.columns else 0.0
 
-    demand = float((hours * fleet.demand.values).sum()) + total("ev") + total("heat_pump")
-    available = float((hours * fleet.pv.values).sum())
-    used = total("pv")
-    storage = total("charge") - total("discharge")
+    accounts = [device.energy(fleet, total) for device in fleet.devices.values()]
+    demand = float((hours * fleet.data.demand.values).sum()) + sum(a.consumed for a in accounts)
+    used, curtailed, storage = (sum(getattr(a, name) for a in accounts) for name in ("generated", "curtailed", "lost"))
     imported, exported = (float((hours * (program.outputs[name].matrix @ schedule)).sum()) for name in (METERED_IMPORT, METERED_EXPORT))
     traded = max(total("buy") - imported, 0.0)
-    terms = np.array([demand, used, imported, exported, traded, available - used, total("unserved"), storage])
+    terms = np.array([demand, used, imported, exported, traded, curtailed, total("unserved"), storage])
     balance = terms[2] - terms[3] + terms[1] + terms[6] - demand - storage
     return terms, abs(balance) / max(demand, 1.0)

@@ -34,9 +34,9 @@ def prepared_case(config: StudyConfig, span: Sequence[pd.Timestamp] = (), error_
     fleets = {}
     for p in case.system.at_level("platform"):
         fleet = case.system.fleet(p, horizon)
-        pv, battery = next((plan.bought[p] for plan in plans.values() if p in plan.bought), (0.0, 0.0))
-        if pv > 1e-6 or battery > 1e-6:
-            fleet = fleet.with_more(pv, battery, adoption_limits(fleet, horizon, case.system).pv_yield)
+        bought = next((plan.bought[p] for plan in plans.values() if p in plan.bought), {})
+        if any(size > 1e-6 for size in bought.values()):
+            fleet = fleet.with_more(bought, adoption_limits(fleet, horizon, case.system))
         fleets[p] = fleet
     known = None if span else transmission
     design = Design(built, prices)

@@ -12,16 +12,15 @@ a battery, moving demand is free.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
+from multiscale.devices import device_settings
 from multiscale.markets import Community
 from multiscale.operation import Design, OperatingTree, operating_tree
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, System
-from multiscale.system.schema import table
+from multiscale.system.schema import table, with_rows
 from multiscale.timeline import Horizon
 
 CODE = "1-EHVHVMVLV-mixed-all-2-sw"
@@ -58,7 +57,7 @@ def many_dsos(kind: str, count: int = 28, *, seed: int = 1, platforms: int = 12,
             devices.loc[mine, "prosumer"] = name
             customers = devices.loc[mine & (devices["kind"] == "load"), "p_kw"].sum() / HOUSEHOLD_KW
             added += _devices(name, bus, customers, kind, rng)
-    both = pd.concat([devices, pd.DataFrame(added).set_index("device")])
+    both = with_rows("device", devices, pd.DataFrame(added).set_index("device"))
     people = pd.DataFrame(members).set_index("prosumer")
     tree = pd.concat([nodes, pd.DataFrame(new_nodes).set_index("node")])
     branches = system.branches.to_dataframe()
@@ -73,8 +72,8 @@ def many_dsos(kind: str, count: int = 28, *, seed: int = 1, platforms: int = 12,
         devices=table("device", both.index, {c: both[c].to_numpy() for c in both}),
         branches=table("branch", branches.index, {c: branches[c].to_numpy() for c in branches}),
     )
-    economics = Economics()
-    return system, replace(economics, shift_discomfort=0.0) if kind == "hard" else economics
+    free = {"electric_vehicle": {"discomfort": 0.0}, "heat_pump": {"discomfort": 0.0}} if kind == "hard" else {}
+    return system.replace(device_settings=device_settings(**free)), Economics()
 
 
 def _devices(name: str, bus: str, customers: float, kind: str, rng: np.random.Generator) -> list[dict[str, object]]:

@@ -45,8 +45,7 @@ def feeder_table(day: PreparedDay, errors: Sequence[float], *, scenarios: int = 
         for size in errors:
             begun = time.process_time()
             drawn, fresh = (_scenarios(mean, ErrorModel(size, seed=s), scenarios, day.model.horizon.step_hours) for s in (seed, seed + FRESH))
-            economics = day.model.economics
-            lost, curtailed = economics.value_of_lost_load, economics.curtailment_cost
+            lost, curtailed = day.model.economics.value_of_lost_load, day.model.system.curtailment_cost
             prices = probabilistic_prices(tree, drawn, reactive, price, price, value_of_lost_load=lost, curtailment_cost=curtailed)
             gap = float((prices.import_price - prices.export_price).mean())
             over = violated_share(tree, fresh, reactive, prices)

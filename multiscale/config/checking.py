@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from multiscale.config.errors import ConfigProblem
-from multiscale.config.models import StudyConfig
+from multiscale.config.models import MOVED, StudyConfig
 from multiscale.settings import inner_settings, kinds, names_of, unit_of
 
 _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -110,6 +110,8 @@ def _problem(key: str, item: Any, model: type[BaseModel] | None) -> ConfigProble
     if kind.startswith("union_tag"):
         return _unknown_kind(key, item)
     shown = "" if isinstance(value, dict | BaseModel) or kind == "missing" else repr(value)
+    if kind == "extra_forbidden" and key in MOVED:
+        return ConfigProblem(key, shown, f"no such key; did you mean {MOVED[key]}?")
     if kind == "extra_forbidden":
         return ConfigProblem(key, shown, _elsewhere(key, model) or f"no such key{close_matches(field, list(model.model_fields))}")
     if kind == "missing":

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, create_model, field_validator, model_validator
 
 from multiscale.coordination.common.settings import CoordinationSettings
 from multiscale.coordination.mechanisms import MECHANISMS
 from multiscale.coordination.publication.pricing import PricingSettings
+from multiscale.devices import DEVICES, Device
 from multiscale.markets import MARKETS, Community, PlatformMarket
 from multiscale.settings import LARGEST_SEED, OfKind, Settings, count, quantity
 from multiscale.tariffs import COMPONENTS, Component, Tariff, standard_components, with_standard
@@ -112,14 +113,7 @@ class CostsConfig(Settings):
     """What things cost society."""
 
     value_of_lost_load: float = quantity(5.0, "EUR/kWh", "cost of unserved energy", above=0.0, upper=1000.0)
-    battery_wear: float = quantity(0.01, "EUR/kWh", "cost of each kWh charged and of each kWh discharged", lower=0.0, upper=10.0)
-    shift_discomfort: float = quantity(0.005, "EUR/kWh", "cost of each kWh of demand moved in time, per hour of shift", lower=0.0, upper=10.0)
-    curtailment_cost: float = quantity(0.001, "EUR/kWh", "cost of each kWh of available generation not used", lower=0.0, upper=10.0)
     discount_rate: float = quantity(0.05, "1/a", "discount rate of investments", lower=0.0, upper=0.5)
-    pv_cost: float = quantity(1400.0, "EUR/kW", "investment in new photovoltaics", above=0.0)
-    battery_cost: float = quantity(450.0, "EUR/kWh", "investment in new storage", above=0.0)
-    pv_lifetime: float = quantity(25.0, "a", "lifetime of photovoltaics", above=0.0, upper=100.0)
-    battery_lifetime: float = quantity(12.0, "a", "lifetime of storage", above=0.0, upper=100.0)
     existing_network_cost: float = quantity(0.04, "EUR/kWh", "yearly cost of the existing network per kWh of yearly demand", lower=0.0, upper=10.0)
     co2_price: float = quantity(70.0, "EUR/t", "price of carbon dioxide emitted by wholesale generators", lower=0.0, upper=5000.0)
     reinforcement_table: Path | Literal["default"] = Field(
@@ -139,6 +133,28 @@ class CostsConfig(Settings):
             if missing:
                 raise ValueError(f"reinforcement_table '{self.reinforcement_table}' lacks the columns {', '.join(missing)}; add them")
         return self
+
+
+if TYPE_CHECKING:
+    DevicesConfig = Settings
+else:
+    DevicesConfig = create_model(
+        "DevicesConfig",
+        __base__=Settings,
+        __doc__="What prosumers own: costs and behaviour of every kind of device, new ones included.",
+        **{key: (kind, Field(default_factory=kind)) for key, kind in DEVICES.items()},
+    )
+
+MOVED = {
+    "costs.battery_wear": "devices.battery.wear",
+    "costs.shift_discomfort": "devices.electric_vehicle.discomfort and devices.heat_pump.discomfort",
+    "costs.curtailment_cost": "devices.photovoltaics.curtailment_cost",
+    "costs.pv_cost": "devices.photovoltaics.investment",
+    "costs.battery_cost": "devices.battery.investment",
+    "costs.pv_lifetime": "devices.photovoltaics.lifetime",
+    "costs.battery_lifetime": "devices.battery.lifetime",
+}
+"""Keys that settings had before, and their keys today; the old ones are refused."""
 
 
 class PlanningConfig(Settings):
@@ -201,6 +217,7 @@ class StudyConfig(Settings):
     system: SystemConfig
     horizon: HorizonConfig = HorizonConfig()
     costs: CostsConfig = CostsConfig()
+    devices: DevicesConfig = DevicesConfig()
     tariff: dict[str, Annotated[Component, OfKind(*COMPONENTS.values())]] = Field(
         default_factory=standard_components, description="components of the tariff, by name"
     )
@@ -238,6 +255,10 @@ class StudyConfig(Settings):
             if all(c.price_max == 0 for c in decided):
                 raise ValueError("tariff: price_max 0 cannot recover costs.existing_network_cost; raise it, or use planning=none")
         return self
+
+    def device_settings(self) -> dict[str, Device]:
+        """Settings of the devices by their keys in the registry."""
+        return {key: getattr(self.devices, key) for key in DEVICES}
 
     def economics(self) -> Economics:
         """Costs and tariff as the data class of the system."""

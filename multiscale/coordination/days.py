@@ -14,8 +14,9 @@ from multiscale.coordination.common.prepared import Progress, prepare_days, real
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.publication.flat import Flat, retail_signals
 from multiscale.coordination.publication.pricing import Pricing, PricingSettings
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
-from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.system import Economics, LoadingLimits, System
 from multiscale.tariffs import BILLED
 from multiscale.timeline import Horizon
 

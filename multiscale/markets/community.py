@@ -6,12 +6,12 @@ from typing import Literal
 
 import numpy as np
 
+from multiscale.devices.fleet import Fleet
 from multiscale.markets.market import PlatformMarket, boundary_columns, trading_columns
 from multiscale.markets.reduction import reduced_fleet
 from multiscale.operation.clearing import Members, Trade
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import quantity
-from multiscale.system import Fleet
 from multiscale.tariffs import Metering, Tariff
 
 

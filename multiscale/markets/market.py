@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation.clearing import Members, Trade
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import Settings
-from multiscale.system import Fleet
 from multiscale.tariffs import Tariff
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from multiscale.devices.fleet import Fleet
 from multiscale.markets.market import PlatformMarket, boundary_columns, trading_columns
 from multiscale.markets.reduction import reduced_fleet
 from multiscale.operation.clearing import Members, Trade
 from multiscale.programs import ProgramBuilder
-from multiscale.system import Fleet
 from multiscale.tariffs import Metering, Tariff
 
 

@@ -2,16 +2,13 @@
 
 from multiscale.operation.clearing import Market, Members, Trade
 from multiscale.operation.distribution import DistributionProgram, distribution_program, passive_power
-from multiscale.operation.fleet_program import ASSETS, Adoption
 from multiscale.operation.platform import METERED_EXPORT, METERED_IMPORT, bought_and_sold, platform_program
 from multiscale.operation.transmission import Dispatch, Transmission
 from multiscale.operation.tree import Design, OperatingTree, dso_branch_program, operating_tree
 
 __all__ = [
-    "ASSETS",
     "METERED_EXPORT",
     "METERED_IMPORT",
-    "Adoption",
     "Design",
     "Dispatch",
     "DistributionProgram",

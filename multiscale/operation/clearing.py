@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from multiscale.devices.fleet import Fleet
 from multiscale.programs import ProgramBuilder
-from multiscale.system import Fleet
 from multiscale.tariffs import Metering, Tariff
 
 

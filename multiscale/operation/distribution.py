@@ -124,7 +124,7 @@ def distribution_program(
     at_zone = {"zone": names, **period}
     unserved = builder.add_columns("unserved", at_zone, unit="kW", upper=zone_demand, cost=voll, description="passive demand not served")
     curtailed = builder.add_columns(
-        "curtailed", at_zone, unit="kW", upper=zone_generation, cost=economics.curtailment_cost * hours, description="passive generation curtailed"
+        "curtailed", at_zone, unit="kW", upper=zone_generation, cost=system.curtailment_cost * hours, description="passive generation curtailed"
     )
     child_zone = reduced.zone[child_bus] if len(child_bus) else np.zeros(0, dtype=int)
     consumption: list[Term] = [(-1.0, unserved), (1.0, curtailed)]
@@ -135,7 +135,7 @@ def distribution_program(
         if relief:
             largest = np.array([np.maximum(np.abs(low[c]), np.abs(high[c])) for c in children])
             shed = builder.add_columns("shed", axes, unit="kW", upper=largest, cost=voll, description="platform demand not served")
-            spill_cost = economics.curtailment_cost * hours
+            spill_cost = system.curtailment_cost * hours
             spilled = builder.add_columns("spilled", axes, unit="kW", upper=largest, cost=spill_cost, description="platform export curtailed")
             for sign, block in ((-1.0, shed), (1.0, spilled)):
                 consumption.append((sign, np.where(absent, -1, block[members].transpose(0, 2, 1))))

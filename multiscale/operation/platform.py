@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from multiscale.devices import Adoption
+from multiscale.devices.fleet import Fleet
 from multiscale.operation.clearing import Market, Members, Trade
-from multiscale.operation.fleet_program import ASSETS, Adoption, add_adoption, largest_consumption, largest_supply
 from multiscale.operation.radial import add_radial_network, radial_tree, reduce_tree
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
-from multiscale.system import Economics, Fleet, LoadingLimits, Network
+from multiscale.system import Economics, LoadingLimits, Network
 from multiscale.tariffs import Metering
 
 METERED_IMPORT, METERED_EXPORT = "metered import", "metered export"
@@ -62,10 +63,9 @@ def platform_program(
     export_price = builder.add_parameters("export_price", period, unit="EUR/kWh", description="price of energy to the parent")
 
     # Upper bounds one kW beyond what anybody can do: they never bind (so they carry no dual) and keep every dual bound finite.
-    draw, supply = largest_consumption(fleet), largest_supply(fleet)
+    draw, supply = fleet.largest_consumption(), fleet.largest_supply()
     if adoption is not None:
-        supply = supply + adoption.pv_kw[:, None] * adoption.pv_yield + 0.5 * adoption.battery_kwh[:, None]
-        draw = draw + 0.5 * adoption.battery_kwh[:, None]
+        draw, supply = draw + fleet.new_consumption(adoption), supply + fleet.new_supply(adoption)
     members = Members(fleet, draw, supply)
     voll = economics.value_of_lost_load * hours
     unserved = builder.add_columns("unserved", who, unit="kW", upper=draw + 1.0, cost=voll, description="demand not served")
@@ -74,12 +74,9 @@ def platform_program(
     builder.add_cost_parameter(metered.imported, np.broadcast_to(import_price, metered.imported.shape), hours)
     builder.add_cost_parameter(metered.exported, np.broadcast_to(export_price, metered.exported.shape), -hours)
     economics.tariff.add(builder, metered)
-
-    terms: list[Term] = [(1.0, trade.buy), (-1.0, trade.sell), (1.0, unserved)]
-    for add in ASSETS.values():
-        terms += add(builder, fleet, economics)
+    terms: list[Term] = [(1.0, trade.buy), (-1.0, trade.sell), (1.0, unserved), *fleet.add_devices(builder)]
     if adoption is not None:
-        terms += add_adoption(builder, fleet, economics, adoption)
+        terms += fleet.add_adoption(builder, adoption, economics.annuity)
     builder.add_rows("prosumer_balance", who, terms, "==", data.demand.values, unit="kW", description="power balance of the prosumer")
 
     if agreements:

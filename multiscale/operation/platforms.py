@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation.clearing import Market
 from multiscale.operation.platform import platform_program
 from multiscale.programs import ParametricProgram
-from multiscale.system import Economics, Fleet, LoadingLimits, Network
+from multiscale.system import Economics, LoadingLimits, Network
 
 
 @dataclass(frozen=True)

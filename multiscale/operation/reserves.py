@@ -8,8 +8,7 @@ The exchange of node n errs in period t with a standard deviation of s_nt [kW]: 
 what it keeps, upward and downward alike,
 
     z (s_nt - u_nt) <= sum of reserves + cut_nt                                                  [kW]
-    battery          reserve <= P - discharge + charge,   reserve <= P - charge + discharge,
-                     reserve D / eta <= stored,           stored + eta D reserve <= E            (one period of use)
+    devices          see ``Device.add_reserve``: power and energy left for one period of use, upward and downward alike
     generators       reserve <= sum_g (largest_g - p_g),  reserve <= sum_g (p_g - least_g) + renewables in use
     cutting off      cut_nt: whatever is left, at the value of lost load
 
@@ -34,10 +33,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation.distribution import DistributionProgram
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
-from multiscale.system import Economics, Fleet
+from multiscale.system import Economics
 
 AVAILABLE = 0.005
 """Price of holding a generator back [EUR/kWh]."""
@@ -136,20 +136,8 @@ def platform_with_reserves(program: ParametricProgram, fleet: Fleet, economics: 
     period = {"period": horizon.labels}
     handed = _handed(builder, horizon.labels, errors, errors.deviation)
     held: list[Term] = [(1.0, _cut(builder, horizon.labels, horizon.hours_per_year, economics, errors.coverage, errors.deviation))]
-    if "charge" in program.columns:
-        axes = dict(program.columns["charge"].coords)
-        charge, discharge, stored = (program.columns[name].positions for name in ("charge", "discharge", "stored"))
-        eta = fleet.data.battery_efficiency.sel(prosumer=axes["battery_owner"]).values[:, None]
-        power, energy, step = program.upper[charge], program.upper[stored], horizon.step_hours
-        cost = battery_price(economics, errors.coverage) * horizon.hours_per_year
-        reserve = builder.add_columns("reserve", axes, unit="kW", upper=power, cost=cost, description="battery held back for forecast errors")
-        up: list[Term] = [(1.0, reserve), (1.0, discharge), (-1.0, charge)]
-        down: list[Term] = [(1.0, reserve), (-1.0, discharge), (1.0, charge)]
-        builder.add_rows("reserve_up", axes, up, "<=", power, unit="kW", description="power left upward")
-        builder.add_rows("reserve_down", axes, down, "<=", power, unit="kW", description="power left downward")
-        builder.add_rows("reserve_full", axes, [(step / eta, reserve), (-1.0, stored)], "<=", 0.0, unit="kWh", description="energy to give")
-        builder.add_rows("reserve_room", axes, [(step * eta, reserve), (1.0, stored)], "<=", energy, unit="kWh", description="room to take")
-        held.append((1.0, reserve.T))
+    for device in fleet.devices.values():
+        held += device.add_reserve(builder, program, fleet, use_price(device.use_cost, errors.coverage) * horizon.hours_per_year)
     needed = errors.coverage * errors.deviation
     builder.add_rows(
         "reserve_requirement", period, [*held, (errors.coverage, handed)], ">=", needed, unit="kW", description="reserves for the error that is kept"
@@ -281,7 +269,8 @@ def transmission_with_reserves(
 
 def holding_cost(program: ParametricProgram, x: np.ndarray) -> np.ndarray:
     """What a schedule holds back for forecast errors costs [EUR/a], (period,): reserves, what full lines refuse, customers to be cut off."""
-    held = (program.columns[name].positions for name in ("reserve", "refused", "cut") if name in program.columns)
+    names = [b.name for b in program.columns if b.name.startswith("reserve") or b.name in ("refused", "cut")]
+    held = (program.columns[name].positions for name in names)
     return sum((program.c0[p] * x[p]).reshape(-1, p.shape[-1]).sum(axis=0) for p in held)  # type: ignore[return-value]
 
 
@@ -289,7 +278,7 @@ def without_reserves(program: ParametricProgram, x: np.ndarray, y: np.ndarray) -
     """Columns and row duals of the program that forecast errors were added to: what was added comes last."""
     columns = [b.offset for b in program.columns if b.name in ("pooled_error", "handed")]
     rows = [
-        b.offset for b in program.rows if b.name in ("reserve_up", "refused_most", "reserve_requirement", "no_more") or b.name.startswith("tangent_")
+        b.offset for b in program.rows if b.name in ("refused_most", "reserve_requirement", "no_more") or b.name.startswith(("tangent_", "reserve_"))
     ]
     return x[: min(columns, default=len(x))], y[: min(rows, default=len(y))]
 
@@ -315,9 +304,12 @@ def _cut(builder: ProgramBuilder, labels: np.ndarray, hours: np.ndarray, economi
     return builder.add_columns("cut", {"period": labels}, unit="kW", upper=upper, cost=cost, description="customers cut off for forecast errors")
 
 
-def battery_price(economics: Economics, coverage: float) -> float:
-    """What one kW of a battery costs that covers errors in both directions for an hour [EUR/kWh]."""
-    return 2.0 * economics.battery_wear * 2.0 * USE / coverage
+def use_price(use_cost: float, coverage: float) -> float:
+    """What one kW of a device costs that is held back for errors in both directions for an hour [EUR/kWh].
+
+    What is used costs ``use_cost`` [EUR/kWh], and once more when it is made good.
+    """
+    return 2.0 * use_cost * 2.0 * USE / coverage
 
 
 def cutting_price(economics: Economics, coverage: float) -> float:

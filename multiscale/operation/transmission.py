@@ -263,7 +263,7 @@ def period_program(network: Transmission, t: int, monitored: np.ndarray, factors
         cost=generators.cost_eur_per_kwh.values * hours,
         description="output of wholesale generators",
     )
-    voll, spill = economics.value_of_lost_load * hours, economics.curtailment_cost * hours
+    voll, spill = economics.value_of_lost_load * hours, network.system.curtailment_cost * hours
     unserved = builder.add_columns("unserved", buses, unit="kW", upper=demand, cost=voll, description="demand not served")
     curtailed = builder.add_columns("curtailed", buses, unit="kW", upper=renewable, cost=spill, description="renewable generation curtailed")
     # A node below may feed in more than anybody upstream can take: what is left over is spilled at its boundary, at the value of lost load.

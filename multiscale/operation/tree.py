@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation.clearing import Market
 from multiscale.operation.distribution import DistributionProgram, distribution_program
-from multiscale.operation.fleet_program import largest_consumption, largest_supply
 from multiscale.operation.platforms import PlatformData, Platforms
 from multiscale.operation.transmission import Transmission
 from multiscale.programs import Link, ParametricProgram, compose
-from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.system import Economics, LoadingLimits, System
 from multiscale.tariffs import Prices
 from multiscale.timeline import Horizon
 
@@ -78,7 +78,7 @@ class OperatingTree:
 
 def exchange_bounds(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
     """Interval [kW] (period,) in which a platform's exchange must lie, whatever it does."""
-    return -largest_supply(fleet).sum(axis=0), largest_consumption(fleet).sum(axis=0)
+    return -fleet.largest_supply().sum(axis=0), fleet.largest_consumption().sum(axis=0)
 
 
 def connection_limits(tree: OperatingTree, dso: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -105,14 +105,12 @@ def connection_limits(tree: OperatingTree, dso: str) -> dict[str, tuple[np.ndarr
 
 def net_load_size(fleet: Fleet) -> np.ndarray:
     """Size of a fleet's demand and generation [kW], (period,), to which its forecast errors are relative: both err independently."""
-    data = fleet.data
-    return np.hypot((data.demand + data.ev + data.heat_pump).values.sum(axis=0), data.pv.values.sum(axis=0))
+    return np.hypot(fleet.reference_demand.sum(axis=0), fleet.reference_generation.sum(axis=0))
 
 
 def reference_exchange(fleet: Fleet) -> np.ndarray:
-    """Exchange [kW] (period,) of a fleet without demand response: reference demand less available PV."""
-    data = fleet.data
-    return (data.demand.values + data.ev.values + data.heat_pump.values - data.pv.values).sum(axis=0)
+    """Exchange [kW] (period,) of a fleet without demand response: reference demand less available generation."""
+    return (fleet.reference_demand - fleet.reference_generation).sum(axis=0)
 
 
 def operating_tree(

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation.radial import RadialTree, radial_tree
 from multiscale.operation.tree import reference_exchange
-from multiscale.system import Fleet, LoadingLimits, System
+from multiscale.system import LoadingLimits, System
 from multiscale.timeline import Horizon
 
 

@@ -20,11 +20,13 @@ import xarray as xr
 from scipy import sparse
 
 from multiscale import bilevel
-from multiscale.operation import Adoption, DistributionProgram, Market, distribution_program, platform_program
+from multiscale.devices import Adoption
+from multiscale.devices.fleet import Fleet, purchasable
+from multiscale.operation import DistributionProgram, Market, distribution_program, platform_program
 from multiscale.operation.tree import exchange_bounds
 from multiscale.planning.charge_range import implied_charge_range
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
-from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.system import Economics, LoadingLimits, System
 from multiscale.tariffs import BILLED, Prices, Tariff
 from multiscale.timeline import Horizon
 
@@ -85,7 +87,7 @@ class Plan:
         follower_gap: relative suboptimality of the follower when solved again at the decision.
         revenue, allowed_revenue: what the operator's components of the tariff earn and what it has to recover [EUR/a].
         investment: of everything built [EUR].
-        bought: platform -> (new PV [kW], new battery [kWh]).
+        bought: platform -> device -> new capacity [unit of the device's capacity].
         exchange: platform -> forecast exchange [kW], (period,).
         solution: the whole bilevel solution, with its certificate.
     """
@@ -101,7 +103,7 @@ class Plan:
     revenue: float
     allowed_revenue: float
     investment: float
-    bought: Mapping[str, tuple[float, float]]
+    bought: Mapping[str, Mapping[str, float]]
     exchange: Mapping[str, np.ndarray]
     solution: bilevel.BilevelSolution
 
@@ -138,8 +140,8 @@ def planning_problem(
     one = {c: fleets[c].aggregate(np.full(fleets[c].size, c)) for c in children}
     bounds = {c: exchange_bounds(one[c]) for c in children}
     for c, more in adoption.items():
-        extra = (more.pv_kw[:, None] * more.pv_yield + 0.5 * more.battery_kwh[:, None]).sum(axis=0)
-        bounds[c] = (bounds[c][0] - extra, bounds[c][1] + 0.5 * more.battery_kwh.sum())
+        supply, consumption = one[c].new_supply(more).sum(axis=0), one[c].new_consumption(more).sum(axis=0)
+        bounds[c] = (bounds[c][0] - supply, bounds[c][1] + consumption)
     distribution = distribution_program(
         system,
         dso,
@@ -178,7 +180,7 @@ def planning_problem(
     hours = horizon.hours_per_year
     passive_energy = float((passive.demand.values * hours).sum())
     owed = {name: c.passive(passive.demand.values, passive.generation.values, horizon) for name, c in economics.tariff.components.items()}
-    reference = sum(float(((f.data.demand + f.data.ev + f.data.heat_pump).sum("prosumer").values * hours).sum()) for f in one.values())
+    reference = sum(f.yearly_reference_demand() for f in one.values())
     existing = economics.existing_network_cost * (passive_energy + reference)
     generated = float((passive.generation.values.sum(axis=0) * energy_price * horizon.hours_per_year).sum())
     dear = bool(energy_price.min() > 0)
@@ -328,8 +330,8 @@ def read_plan(problem: PlanningProblem, model: pyo.ConcreteModel, solution: bile
     )
     bought, exchange = {}, {}
     for c in problem.fleets:
-        sizes = [float(program.columns.array(f"{c}/{n}", x).sum()) if f"{c}/{n}" in program.columns else 0.0 for n in ("new_pv", "new_battery")]
-        bought[c] = (sizes[0], sizes[1])
+        sizes = {key: f"{c}/{device.capacity.column}" for key, device in purchasable(problem.fleets[c].devices).items()}
+        bought[c] = {key: float(program.columns.array(size, x).sum()) for key, size in sizes.items() if size in program.columns}
         exchange[c] = program.outputs[c].matrix @ x
     return Plan(
         problem.dso,

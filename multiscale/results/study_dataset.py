@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from multiscale.assessment import ENERGY_TERMS, energy_account, prosumer_bills
+from multiscale.devices.fleet import purchasable
 from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_dataset, conflicts_and_reserves_summary
 from multiscale.tariffs import Prices
 
@@ -337,8 +338,10 @@ def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "plan.reinforcements": (sum(sum(p.built.values()) for p in plans), "1"),
         "plan.conventional_investment": (conventional, "EUR"),
         "plan.deferred_investment": (conventional - investment, "EUR"),
-        "plan.bought_pv": (sum(b[0] for p in plans for b in p.bought.values()), "kW"),
-        "plan.bought_storage": (sum(b[1] for p in plans for b in p.bought.values()), "kWh"),
+        **{
+            f"plan.bought_{device.capacity.account}": (sum(b.get(key, 0.0) for p in plans for b in p.bought.values()), device.capacity.unit)
+            for key, device in purchasable(answer.case.system.device_settings).items()
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""Prices and costs that are not attributes of a component: values of lost load, wear, capital, and the tariff."""
+"""Prices and costs that are not attributes of a component or a device: value of lost load, capital, and the tariff."""
 
 from __future__ import annotations
 
@@ -13,25 +13,13 @@ class Economics:
 
     Attributes:
         value_of_lost_load: cost of unserved energy [EUR/kWh].
-        battery_wear: cost of each kWh charged and of each kWh discharged [EUR/kWh].
-        shift_discomfort: cost of each kWh of demand moved in time, for every hour by which it is moved [EUR/kWh per h].
-        curtailment_cost: cost of each kWh of available generation not used [EUR/kWh].
         discount_rate: per year [1/a].
-        pv_cost, battery_cost: investment in new photovoltaics [EUR/kW] and storage [EUR/kWh].
-        pv_lifetime, battery_lifetime: [a].
         existing_network_cost: yearly cost of the existing network that the charge must also recover, per kWh of yearly demand [EUR/kWh].
         tariff: what is charged for.
     """
 
     value_of_lost_load: float = 5.0
-    battery_wear: float = 0.01
-    shift_discomfort: float = 0.005
-    curtailment_cost: float = 0.001
     discount_rate: float = 0.05
-    pv_cost: float = 1400.0
-    battery_cost: float = 450.0
-    pv_lifetime: float = 25.0
-    battery_lifetime: float = 12.0
     existing_network_cost: float = 0.04
     tariff: Tariff = field(default_factory=Tariff)
 

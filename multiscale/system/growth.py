@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.system.schema import table
+from multiscale.system.schema import table, with_rows
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
 
@@ -97,7 +97,7 @@ def grow(system: System, growth: Growth) -> System:
                     "loss_per_day": 0.0013 if kind == "battery" else 0.0,
                 }
             )
-    both = pd.concat([devices, pd.DataFrame(added).set_index("device")]) if added else devices
+    both = with_rows("device", devices, pd.DataFrame(added).set_index("device")) if added else devices
     count = pd.DataFrame(added)["kind"].value_counts().to_dict() if added else {}
     new = ", ".join(f"{n} new {kind}" for kind, n in sorted(count.items())) or "no new devices"
     note = f"growth: {new}, inflexible demand x {growth.load_factor:g}"

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from multiscale.devices.fleet import Fleet
 from multiscale.markets import Community
 from multiscale.markets.reduction import reduced_fleet
 from multiscale.operation import platform_program
 from multiscale.programs import CompiledProgram
-from multiscale.system import Economics, Fleet, Growth, grow
+from multiscale.system import Economics, Growth, grow
 
 
 @pytest.fixture(scope="module", params=["as it is", "grown"])

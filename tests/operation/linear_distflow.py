@@ -23,6 +23,7 @@ def platform_model(fleet, network, economics, limits, prices):
         chosen = data[name].sel(prosumer=i)
         return float(chosen if t is None else chosen[t])
 
+    devices = fleet.devices
     everybody = ("buy", "sell", "unserved", "pv", "charge", "discharge", "stored", "ev", "ev_late", "heat", "heat_late", "heat_early")
     for name in everybody:
         m.add_component(name, pyo.Var(m.I, m.T, bounds=(0, None)))
@@ -56,10 +57,10 @@ def platform_model(fleet, network, economics, limits, prices):
             m.rows.add(supply == use)
             cost += hours[t] * (
                 economics.value_of_lost_load * m.unserved[i, t]
-                + economics.battery_wear * (m.charge[i, t] + m.discharge[i, t])
-                + economics.curtailment_cost * (value("pv", i, t) - m.pv[i, t])
+                + devices["battery"].wear * (m.charge[i, t] + m.discharge[i, t])
+                + devices["photovoltaics"].curtailment_cost * (value("pv", i, t) - m.pv[i, t])
                 + given["trading_fee"] * m.buy[i, t]
-                + economics.shift_discomfort * (m.ev_late[i, t] + m.heat_late[i, t] + m.heat_early[i, t])
+                + devices["heat_pump"].discomfort * (m.ev_late[i, t] + m.heat_late[i, t] + m.heat_early[i, t])
             )
     for t in m.T:
         net = sum(m.buy[i, t] - m.sell[i, t] for i in m.I)

@@ -87,7 +87,7 @@ def test_feed_in_beyond_the_rating_is_spilled_and_worthless_behind_the_branch(sy
     price = nodal_price(dso, solution, winter)
     over = -drawn(fleets, -0.9)[0] - usable(fleets, 9.5)
     assert (over > 0).any()
-    np.testing.assert_allclose(price[0], np.where(over > 0, -economics.curtailment_cost, 0.08), atol=1e-9)
+    np.testing.assert_allclose(price[0], np.where(over > 0, -system.curtailment_cost, 0.08), atol=1e-9)
     np.testing.assert_allclose(price[1], 0.08, rtol=1e-9)
     np.testing.assert_allclose(solution.primal("spilled").sel(platform="north 1").values, np.maximum(over, 0.0), rtol=1e-7, atol=1e-9)
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pyomo.environ as pyo
 import pytest
 
+from multiscale.devices import ElectricVehicle, HeatPump, Offer, Photovoltaics
 from multiscale.markets import Community, TimeOfUse
-from multiscale.operation import Adoption, platform_program
-from multiscale.operation.fleet_program import ELECTRIC_VEHICLE, HEAT_PUMP
+from multiscale.operation import platform_program
 from multiscale.operation.radial import MeshedNetworkError
 from multiscale.programs import CompiledProgram, solve
 from multiscale.system import LoadingLimits
@@ -121,11 +121,11 @@ def test_heat_pumps_pay_for_the_heat_they_store(solution, fleets):
 
 def test_bands_hold_the_reference(fleets):
     """Doing nothing clever is allowed: no backlog, reference power."""
-    for deferrable in (ELECTRIC_VEHICLE, HEAT_PUMP):
+    for deferrable in (ElectricVehicle(), HeatPump()):
         late, early, limit = deferrable.bands(fleets["south 2"])
         assert (late >= 0).all()
         assert (early >= 0).all()
-        assert (limit >= fleets["south 2"].data[deferrable.reference].values - 1e-12).all()
+        assert (limit >= fleets["south 2"].data[deferrable.name].values - 1e-12).all()
 
 
 @pytest.mark.parametrize("step", [1.0, 2.0])
@@ -144,7 +144,7 @@ def test_the_discomfort_of_a_shift_does_not_depend_on_the_step(system, economics
     solution = solve(program, {"import_price": price, "export_price": 0.0, "network_charge": 0.0, **no_agreement()})
     np.testing.assert_allclose(solution.primal("ev").values[0], np.where((hour >= 18) & (hour < 22), 5.0, 0.0), atol=1e-6)
     energy = 20.0 * 366 * (0.1 + economics.tariff.components["levy"].price)
-    assert solution.objective - energy == pytest.approx(366 * economics.shift_discomfort * 20.0 * 2.0, rel=1e-6)
+    assert solution.objective - energy == pytest.approx(366 * ElectricVehicle().discomfort * 20.0 * 2.0, rel=1e-6)
 
 
 def test_limit_of_the_connection_is_kept_and_priced(fleets, economics, prices):
@@ -179,9 +179,9 @@ def test_pv_is_bought_once_the_charge_makes_it_worth_its_annuity(system, economi
     one = fleet.aggregate(np.full(fleet.size, "all"))
     one.data["pv"].values[:] = 0.0
     course = horizon.sample(system.profiles, np.array(["pv"]))[0][0]
-    small = Adoption(np.array([0.5]), np.array([0.0]), course)
+    small = {"photovoltaics": Offer(np.array([0.5]), course)}
     program = platform_program(one, economics, Community(), adoption=small, agreements=False)
-    annuity = economics.pv_cost * economics.annuity(economics.pv_lifetime)
+    annuity = Photovoltaics().yearly_cost(economics.annuity)
     break_even = annuity / float(course @ horizon.hours_per_year) - economics.tariff.components["levy"].price
     for charge, bought in ((break_even - 0.002, 0.0), (break_even + 0.002, 0.5)):
         solution = solve(program, {"import_price": charge, "export_price": -1.0, "network_charge": 0.0})

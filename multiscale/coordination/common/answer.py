@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from multiscale.coordination.common.messages import Signal
+from multiscale.devices.fleet import Fleet
 from multiscale.programs import CompiledProgram, ParametricProgram
-from multiscale.system import Fleet
 from multiscale.tariffs import Prices
 
 
@@ -31,8 +31,8 @@ class Answer:
 
 
 def own_measures(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
-    """What a platform measures of itself, and limits may follow: inflexible demand and available photovoltaics [kW], (period,)."""
-    return fleet.data.demand.values.sum(axis=0), fleet.data.pv.values.sum(axis=0)
+    """What a platform measures of itself, and limits may follow: inflexible demand and available generation [kW], (period,)."""
+    return fleet.data.demand.values.sum(axis=0), fleet.reference_generation.sum(axis=0)
 
 
 def answer_signals(program: ParametricProgram, signals: Sequence[Signal]) -> list[Answer]:

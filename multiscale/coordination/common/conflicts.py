@@ -169,8 +169,7 @@ def refused_by_distribution(tree: OperatingTree, dso: str, exchange: Mapping[str
         for k, c in enumerate(own.children)
         for t in np.flatnonzero(np.abs(refused[k]) > REFUSED_KW)
     ]
-    economics = tree.economics
-    for name, sign, worth in (("unserved", 1.0, economics.value_of_lost_load), ("curtailed", -1.0, economics.curtailment_cost)):
+    for name, sign, worth in (("unserved", 1.0, tree.economics.value_of_lost_load), ("curtailed", -1.0, tree.system.curtailment_cost)):
         cut, most = solution.primal(name), solution.program.columns.array(name, solution.program.upper).values
         for z, zone in enumerate(cut.zone.values.tolist()):
             for t in np.flatnonzero(cut.values[z] > REFUSED_KW).tolist():

@@ -13,8 +13,9 @@ from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
-from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 
 Progress = Callable[[str], None]

@@ -28,12 +28,10 @@ from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay
 from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.devices.fleet import Fleet
 from multiscale.programs import CompiledProgram, ParametricProgram
 from multiscale.programs.index import Block, Index
-from multiscale.system import Fleet
 
-DECIDED = ("charge", "discharge", "ev", "heat_pump")
-STATES = ("stored", "ev_late", "heat_pump_late", "heat_pump_early")
 ROUNDING_KWH = 1e-6
 """States of the past are recomputed from what was done, to within so much [kWh]."""
 
@@ -129,7 +127,7 @@ class _RollingPlatform:
     """A platform's program whose past is fixed and whose future is forecast."""
 
     def __init__(self, program: ParametricProgram, fleet: Fleet) -> None:
-        self.original = program
+        self.original, self.fleet = program, fleet
         self.demand, self.generation = own_measures(fleet)
         self.compiled = CompiledProgram(with_forecast_errors(program, fleet))
         self._x = np.zeros(program.columns.size)
@@ -144,12 +142,12 @@ class _RollingPlatform:
 
     def _fix(self, now: int) -> None:
         columns, program = self.original.columns, self.compiled.program
-        for name in DECIDED:
+        for name in self.fleet.decided:
             if name in columns:
                 there = columns[name].positions[:, now]
                 done = np.clip(self._x[there], program.lower[there], program.upper[there])
                 self.compiled.bound(there, done, done)
-        for name in STATES:
+        for name in self.fleet.states:
             if name in columns:
                 there = columns[name].positions[:, now]
                 self.compiled.bound(there, program.lower[there] - ROUNDING_KWH, program.upper[there] + ROUNDING_KWH)
@@ -172,7 +170,7 @@ def with_forecast_errors(program: ParametricProgram, fleet: Fleet) -> Parametric
     rows = program.rows["prosumer_balance"].positions
     periods = rows.shape[1]
     blocks, parts, offset = [], [program.B], program.parameters.size
-    for name, effect in (("demand_error", fleet.data.demand.values), ("generation_error", -fleet.data.pv.values)):
+    for name, effect in (("demand_error", fleet.data.demand.values), ("generation_error", -fleet.reference_generation)):
         period = np.broadcast_to(np.arange(periods), rows.shape)
         parts.append(sparse.csr_matrix((effect.ravel(), (rows.ravel(), period.ravel())), shape=(program.rows.size, periods)))
         blocks.append(Block(name, {"period": fleet.horizon.labels}, "1", offset, f"relative error of the forecast of {name.split('_')[0]}"))

@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from multiscale.coordination.common.answer import own_measures
 from multiscale.coordination.common.forecast import LARGEST_ERROR, DayErrors, ErrorModel, day_errors, scaled_tree
 from multiscale.coordination.common.mechanism import Mechanism, PlayedDay
 from multiscale.coordination.common.messages import Signal, Traffic
@@ -31,11 +32,11 @@ from multiscale.coordination.common.settlement import Upstream, measured_prices
 from multiscale.coordination.common.simulation import operate_by_playing
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.prediction.response import PRICE_MODELS, OwnView, PriceModel
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits, reference_exchange
 from multiscale.programs import CompiledProgram
 from multiscale.settings import OneOf, count, quantity
-from multiscale.system import Fleet
 from multiscale.tariffs import Prices
 
 
@@ -106,7 +107,7 @@ def learn_from_past(
 
 def own_view(fleet: Fleet, demand_error: np.ndarray | float = 0.0, generation_error: np.ndarray | float = 0.0) -> OwnView:
     """What a platform sees of itself, with relative errors of its forecast of demand and PV [1], (period,)."""
-    demand, pv = fleet.data.demand.values.sum(axis=0), fleet.data.pv.values.sum(axis=0)
+    demand, pv = own_measures(fleet)
     return OwnView(reference_exchange(fleet) + demand * demand_error - pv * generation_error, pv * (1.0 + generation_error))
 
 

@@ -22,7 +22,7 @@ from multiscale.coordination.common.messages import Traffic
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.uncertainty.agreement import COVERAGE, Agreement, Level, agree, holding_cost
 from multiscale.operation import OperatingTree
-from multiscale.operation.reserves import AVAILABLE, ForecastErrors, battery_price, cutting_price
+from multiscale.operation.reserves import AVAILABLE, ForecastErrors, cutting_price, use_price
 from multiscale.operation.tree import net_load_size
 
 
@@ -159,7 +159,7 @@ def day_levels(tree: OperatingTree, expected: Outcome, error: ErrorModel, covera
 
     Generators cost their distance from the price; or ``generators`` [EUR/kWh], where what they forgo is counted with the energy.
     """
-    cutting, wear = cutting_price(tree.economics, coverage), battery_price(tree.economics, coverage)
+    cutting = cutting_price(tree.economics, coverage)
     network, periods, size = tree.transmission, range(tree.horizon.periods), deviations(tree, error)
     price = np.mean([expected.energy_price[d] for d in network.children], axis=0)
     room = np.maximum(network.largest_output - expected.dispatch.generation, 0.0)
@@ -170,8 +170,10 @@ def day_levels(tree: OperatingTree, expected: Outcome, error: ErrorModel, covera
     nodes = [(top, "", room, apart), *((dso, top, nothing, nothing) for dso in tree.distribution)]
     for dso, own in tree.distribution.items():
         for p in own.children:
-            batteries = np.full((1, len(periods)), float(tree.fleets[p].data.battery_power.sum()))
-            nodes.append((p, dso, batteries, np.full_like(batteries, wear)))
+            fleet = tree.fleets[p]
+            held = [(power, use_price(d.use_cost, coverage)) for d in fleet.devices.values() if (power := d.largest_reserve(fleet)) is not None]
+            most, price_of = (np.array([[pair[k]] * len(periods) for pair in held]).reshape(len(held), len(periods)) for k in (0, 1))
+            nodes.append((p, dso, most, price_of))
     return [
         [Level(n, above, float(size[n][t]), np.append(a[:, t], np.inf), np.append(c[:, t], cutting)) for n, above, a, c in nodes] for t in periods
     ]

@@ -6,7 +6,7 @@ import pytest
 from multiscale.coordination.common.forecast import ErrorModel, day_errors
 from multiscale.coordination.common.mechanism import Mechanism, MechanismError
 from multiscale.coordination.common.prepared import operate_signals, prepare_days
-from multiscale.coordination.common.simulation import DECIDED, play_day, play_days
+from multiscale.coordination.common.simulation import play_day, play_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.mechanisms import MECHANISMS, IntegratedSettings, mechanism_of
 from multiscale.coordination.negotiation.bidirectional import BidirectionalSettings
@@ -86,7 +86,7 @@ def test_nobody_acts_on_what_was_not_known_yet(day):
     rising, falling = (play_day(day, Switching(f), errors).outcome for f in (np.linspace(0.2, 3.0, 12), np.linspace(3.0, 0.2, 12)))
     later = 0.0
     for name, program in day.tree.platforms.items():
-        for block in DECIDED:
+        for block in day.tree.fleets[name].decided:
             if block in program.columns:
                 a, b = (program.columns.array(block, o.platform_x[name]).values for o in (rising, falling))
                 np.testing.assert_allclose(a[:, :8], b[:, :8], atol=1e-6)

@@ -17,12 +17,12 @@ from multiscale.coordination.negotiation.children.platform_child import Platform
 from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
 from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.tree import negotiation_of
+from multiscale.devices.fleet import Fleet
 from multiscale.markets import Community
 from multiscale.operation import operating_tree
 from multiscale.programs import ProgramError
 from multiscale.results import RunResult
 from multiscale.results.closing_table import print_closing_table
-from multiscale.system import Fleet
 from multiscale.verification.injections import bus_injections
 from tests.coordination.tasks import KillsItsWorker, NeverEnds
 from tests.variants import changed, charged

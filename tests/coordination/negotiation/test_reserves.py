@@ -20,6 +20,7 @@ from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.top import TopProgram
 from multiscale.coordination.negotiation.tree import negotiation_of
 from multiscale.coordination.uncertainty.day_reserves import forecast_errors, negotiated_reserves
+from multiscale.devices import device_settings
 from multiscale.markets import Community
 from multiscale.operation import Transmission, operating_tree
 from multiscale.operation.reserves import ErrorPool, ForecastErrors, holding_cost
@@ -36,13 +37,14 @@ def _on(date, step):
     return Horizon((pd.Timestamp(date),), (366.0,), step, ("winter",))
 
 
-def built(system, horizon, rating=30.0, towns=9000.0, **values):
+def built(system, horizon, rating=30.0, towns=9000.0, **battery):
     """Towns so large that DSOs move nodal prices, a transformer that is nearly full, and batteries worth using."""
-    here = changed(system, "devices", "p_kw", {f"{d} town": towns for d in system.at_level("dso")})
+    here = system.replace(device_settings=device_settings(battery=battery))
+    here = changed(here, "devices", "p_kw", {f"{d} town": towns for d in system.at_level("dso")})
     here = changed(here, "branches", "rating_kva", {"north 1 MV/LV transformer": rating})
     fleets = {p: here.fleet(p, horizon) for p in here.at_level("platform")}
     design = charged(here.at_level("dso"), 0.05)
-    return here, operating_tree(here, horizon, Economics(**values), fleets, design, Community(), error_margin=0.9)
+    return here, operating_tree(here, horizon, Economics(), fleets, design, Community(), error_margin=0.9)
 
 
 def as_one_program(tree, errors):
@@ -82,7 +84,7 @@ CASES = {
     "as they are": (0.1, 0.7, {}),
     "independent": (0.2, 0.0, {}),
     "all together": (0.1, 1.0, {}),
-    "cheap batteries": (0.3, 0.7, {"battery_wear": 0.0005}),
+    "cheap batteries": (0.3, 0.7, {"wear": 0.0005}),
 }
 
 
@@ -247,7 +249,7 @@ def test_lost_and_late_messages_leave_the_certificate_valid(system, winter):
 
 
 def test_a_negotiation_taken_up_from_a_checkpoint_ends_as_if_never_interrupted(system, winter, tmp_path):
-    _, tree = built(system, winter, battery_wear=0.0005)
+    _, tree = built(system, winter, wear=0.0005)
     errors = forecast_errors(tree, ErrorModel(0.3))
     whole = negotiation_of(tree, SerialEngine(), OPTIONS, errors=errors)
     ended = whole.run()

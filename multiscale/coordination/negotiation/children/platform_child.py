@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import platform_program
 from multiscale.operation.platforms import PlatformData
 from multiscale.operation.reserves import ForecastErrors, platform_with_reserves
 from multiscale.operation.tree import BEYOND
 from multiscale.programs import ParametricProgram
-from multiscale.system import Fleet
 from multiscale.tariffs import Prices
 
 
