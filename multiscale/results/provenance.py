@@ -46,7 +46,7 @@ def config_hash(config: StudyConfig) -> str:
     """Hash of everything in the configuration that the answer depends on (not where it is computed or written)."""
     values = {k: v for k, v in config.model_dump(mode="json").items() if k not in _DO_NOT_CHANGE_THE_ANSWER}
     # Where a negotiation is kept changes nothing of what it leads to.
-    del values["coordination"]["checkpoints"]
+    values["coordination"].pop("checkpoints", None)
     return content_key(json.dumps(values, sort_keys=True))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from multiscale.devices import device_settings
+from multiscale.markets import Community
 from multiscale.operation import platform_program
 from multiscale.programs import solve
 
@@ -19,5 +20,7 @@ def test_it_works_once_the_spread_pays_conversions_and_wear(fleet_of, winter, ec
     even = (bought + economics.levy + wear) / eta**2 + wear + economics.export_deduction
     for margin, works in ((-1e-3, False), (1e-3, True)):
         price = np.where(np.arange(winter.periods) < 6, bought, even + margin)
-        solution = solve(platform_program(one, economics, agreements=False), {"import_price": price, "export_price": price, "network_charge": 0.0})
+        solution = solve(
+            platform_program(one, economics, Community(), agreements=False), {"import_price": price, "export_price": price, "network_charge": 0.0}
+        )
         assert float(solution.primal("stored").max()) == pytest.approx(6.0 if works else 0.0, abs=1e-6)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from multiscale.devices import device_settings
+from multiscale.markets import Community
 from multiscale.operation import platform_program
 from multiscale.programs import solve
 
@@ -18,7 +19,7 @@ def test_it_is_curtailed_below_minus_its_curtailment_cost(fleet_of, summer, econ
     for margin, used in ((1e-3, available), (-1e-3, 0 * available)):
         price = economics.export_deduction - cost + margin
         told = {"import_price": price, "export_price": price, "network_charge": 0.0}
-        solution = solve(platform_program(one, economics, agreements=False), told)
+        solution = solve(platform_program(one, economics, Community(), agreements=False), told)
         np.testing.assert_allclose(solution.primal("pv").values[0], used, atol=1e-7)
         # Whoever feeds in at a negative price pays almost what curtailing would cost.
         expected = cost * available - margin * used

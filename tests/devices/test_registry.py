@@ -14,6 +14,7 @@ from multiscale.coordination.content import content_key
 from multiscale.devices import DEVICES, device_settings
 from multiscale.devices.fleet import fleet_variables, purchasable
 from multiscale.devices.words import describe_devices
+from multiscale.markets import Community
 from multiscale.operation import platform_program
 from multiscale.operation.fleet_reduction import reduced_fleet
 from multiscale.programs import CompiledProgram, solve
@@ -71,8 +72,8 @@ def test_the_response_of_proportional_devices_together_is_the_sum_of_theirs(flee
     one = fleet.aggregate(np.full(fleet.size, "all"))
     shapes = DEVICES[key]().shape(fleet)[: len(SIZES)]
     np.testing.assert_allclose(shapes, np.broadcast_to(shapes[:1], shapes.shape), rtol=1e-12, atol=1e-12)
-    together = solve(platform_program(one, economics, agreements=False), told).objective
-    apart = sum(solve(platform_program(f, economics, agreements=False), told).objective for f in singles(fleet))
+    together = solve(platform_program(one, economics, Community(), agreements=False), told).objective
+    apart = sum(solve(platform_program(f, economics, Community(), agreements=False), told).objective for f in singles(fleet))
     assert together == pytest.approx(apart, rel=1e-7, abs=1e-5)
 
 
@@ -83,7 +84,7 @@ def test_no_device_draws_or_supplies_more_than_its_bounds(fleet_of, winter, econ
     fleet = fleet_of(key, winter)
     one = fleet.aggregate(np.full(fleet.size, "all"))
     told = {"import_price": np.array(price), "export_price": np.array(price), "network_charge": 0.0}
-    exchange = solve(platform_program(one, economics, agreements=False), told).output("exchange").values
+    exchange = solve(platform_program(one, economics, Community(), agreements=False), told).output("exchange").values
     assert (exchange <= one.largest_consumption()[0] + 1e-7).all()
     assert (exchange >= -one.largest_supply()[0] - 1e-7).all()
 
@@ -105,7 +106,9 @@ def test_a_reduced_fleet_answers_like_the_whole_one(fleet_of, winter, economics,
     assert reduced.size <= fleet.size
     price = 0.1 + 0.08 * np.sin(np.arange(winter.periods))
     told = {"import_price": price, "export_price": price - 0.02, "network_charge": 0.03}
-    whole, fewer = (CompiledProgram(platform_program(f, economics, agreements=False)).solve_optimal(told).objective for f in (fleet, reduced))
+    whole, fewer = (
+        CompiledProgram(platform_program(f, economics, Community(), agreements=False)).solve_optimal(told).objective for f in (fleet, reduced)
+    )
     assert fewer == pytest.approx(whole, rel=1e-9, abs=1e-6)
 
 
@@ -145,7 +148,7 @@ def test_what_is_bought_costs_its_annuity(fleet_of, winter, key, economics):
     device = purchasable(device_settings())[key]
     one = fleet_of(key, winter).aggregate(np.full(5, "all"))
     offer = {key: Offer(np.array([3.0]), np.ones(winter.periods))}
-    program = platform_program(one, economics, adoption=offer, agreements=False)
+    program = platform_program(one, economics, Community(), adoption=offer, agreements=False)
     size = program.columns[device.capacity.column]
     r, n = economics.discount_rate, device.lifetime
     assert program.c0[size.positions[0]] == pytest.approx(device.investment * r / (1 - (1 + r) ** -n), rel=1e-12)
