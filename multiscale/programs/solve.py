@@ -12,6 +12,7 @@ import highspy
 import numpy as np
 from scipy import sparse
 
+from multiscale.programs.basis import start_from, unpacked
 from multiscale.programs.optimality import falls_forever, has_feasible_point, residual
 from multiscale.programs.program import ParametricProgram
 from multiscale.programs.quadratic import interior_point
@@ -201,6 +202,15 @@ class CompiledProgram:
         self.program = replace(program, lower=lowest, upper=highest)
         ends = np.where(np.isneginf(lowest), -_INFINITY, lowest), np.where(np.isposinf(highest), _INFINITY, highest)
         self._highs.changeColsBounds(len(self._column_ids), self._column_ids, *ends)
+
+    def basis(self) -> tuple[np.ndarray, np.ndarray]:
+        """Status of every column and row in the last basis, as HiGHS numbers them (1: basic)."""
+        basis = self._highs.getBasis()
+        return tuple(np.array([int(s) for s in part], dtype=np.int8) for part in (basis.col_status, basis.row_status))  # type: ignore[return-value]
+
+    def start(self, columns: np.ndarray, rows: np.ndarray) -> None:
+        """Start the next solve from a basis, given as ``basis`` returns it: as many basic columns and rows as there are rows."""
+        start_from(self._highs, unpacked((columns.astype(np.int8).tobytes(), rows.astype(np.int8).tobytes())))
 
     def solve_optimal(self, parameters: Mapping[str, object] | np.ndarray | None = None) -> ProgramSolution:
         """Solve and demand an optimum.
