@@ -1,7 +1,7 @@
 r"""A DSO plans: which branches to reinforce and which volumetric charge recovers the cost, given how platforms respond.
 
     min over z in {0,1}, charge   existing cost + annuities' z  +  resource cost of operation(z, charge)       social cost [EUR/a]
-    s.t.  |charge * (energy imported by platforms + passive energy) - (existing cost + annuities' z)| <= tolerance * (existing + annuities' z)
+    s.t.  allowed <= charge * (energy imported by platforms + passive energy) <= (1 + tolerance) allowed,   allowed = existing cost + annuities' z
           operation in argmin: cost of the DSO's network with all platforms, charge and levy included, new PV and storage bought by them
 
 The follower is the DSO's program with every platform as one participant. Charges and levies are transfers: they steer the follower
@@ -12,17 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import pyomo.environ as pyo
 import xarray as xr
 from scipy import sparse
 
 from multiscale import bilevel
 from multiscale.operation import Adoption, DistributionProgram, distribution_program, platform_program
 from multiscale.operation.tree import exchange_bounds
-from multiscale.planning.charge_range import implied_charge_range
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
 from multiscale.system import Economics, Fleet, LoadingLimits, System
 from multiscale.timeline import Horizon
@@ -72,13 +69,17 @@ class Plan:
         charge: volumetric network charge [EUR/kWh].
         objective, bound: social cost and its proven lower bound [EUR/a].
         gap: (objective - bound) / objective.
-        status: of the bilevel solution.
+        status: ``optimal`` (within the gap asked for), ``feasible``, or ``time_limit`` where the clock ended the search.
         follower_gap: relative suboptimality of the follower when solved again at the decision.
         revenue, allowed_revenue: what the charge earns and what it has to recover [EUR/a].
         investment: of everything built [EUR].
         bought: platform -> (new PV [kW], new battery [kWh]).
         exchange: platform -> forecast exchange [kW], (period,).
         solution: the whole bilevel solution, with its certificate.
+        decision_range: what decisions move [EUR/a]: the dearer of building nothing and building everything, less the plan (see
+            ``planning.extremes``); None where neither recovers its cost.
+        message: how the search went, and what ended it if that was neither the gap nor the end of what is to be searched.
+        surplus: revenue beyond the cost to be recovered and its tolerance [EUR/a]; above zero only where the least permitted charge earns too much.
     """
 
     dso: str
@@ -95,6 +96,19 @@ class Plan:
     bought: Mapping[str, tuple[float, float]]
     exchange: Mapping[str, np.ndarray]
     solution: bilevel.BilevelSolution
+    decision_range: float | None = None
+    message: str = ""
+    surplus: float = 0.0
+
+    @property
+    def gap_eur(self) -> float:
+        """Distance of the plan from its proven bound [EUR/a]."""
+        return self.objective - self.bound
+
+    @property
+    def gap_of_decisions(self) -> float | None:
+        """The gap as a share of what decisions move [1]; None where nothing is moved."""
+        return self.gap_eur / self.decision_range if self.decision_range else None
 
 
 def planning_problem(
@@ -186,100 +200,33 @@ class NoPlanError(bilevel.BilevelError):
         self.status = status
 
 
-IDLE_BOUNDS = ("unserved", "curtailed", "import", "export", "flow")
-"""Columns whose bounds lie beyond what any answer uses, as long as energy has a price."""
+def cannot_recover(problem: PlanningProblem, least: float, largest: float) -> str:
+    """Message: no permitted charge recovers the cost."""
+    return (
+        f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a charge of at least {least:.4g} EUR/kWh, above the largest "
+        f"allowed {largest:g} (tariff.charge_max); allow a higher one"
+    )
 
 
-def without_idle_bounds(program: ParametricProgram) -> ParametricProgram:
-    """The follower without bounds that no answer ever touches; the same answers, and prices that are provably bounded.
-
-    Unserved demand is dearer than any energy and curtailment costs something, so with a positive price nobody uses more of either
-    than there is; imports, exports and flows are bounded by what customers can draw and feed in. A finite bound on such a column
-    would let its multiplier run free in the dual; without it, unserved demand alone keeps every price below its cost.
-    """
-    lower, upper = program.lower.copy(), program.upper.copy()
-    for block in program.columns:
-        if block.name.rsplit("/", 1)[-1] in IDLE_BOUNDS:
-            where = block.positions.ravel()
-            upper[where] = np.inf
-            lower[where] = np.where(lower[where] < 0, -np.inf, lower[where])
-    return replace(program, lower=lower, upper=upper)
-
-
-def leader_model(
-    problem: PlanningProblem, *, charge_range: tuple[float, float], tolerance: float = 1e-3
-) -> tuple[pyo.ConcreteModel, bilevel.ProgramFollower]:
-    """The leader as a Pyomo model, with the follower attached.
+def plan_from(
+    problem: PlanningProblem,
+    choice: np.ndarray,
+    charge: float,
+    solution: bilevel.BilevelSolution,
+    decision_range: float | None,
+    message: str = "",
+    surplus: float = 0.0,
+) -> Plan:
+    """The plan out of a certified solution.
 
     Args:
-        problem: what is planned.
-        charge_range: lowest and highest charge [EUR/kWh].
-        tolerance: relative tolerance of cost recovery.
+        problem: what was planned.
+        choice: 1 for every option that is built.
+        charge: volumetric charge [EUR/kWh].
+        solution: with the follower's answer as ``operation``.
+        decision_range, message, surplus: see ``Plan``.
     """
-    # The range is found with the bounds in place, since they keep the dual bounds of its linear programs finite.
-    low, high = implied_charge_range(
-        problem.program, problem.passive_energy, problem.existing_cost, float(problem.annuity.sum()), charge_range, tolerance
-    )
-    if low > high:
-        raise NoPlanError(
-            "infeasible",
-            f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a charge of at least {low:.4g} EUR/kWh, above the largest "
-            f"allowed {charge_range[1]:g} (tariff.charge_max); allow a higher one",
-        )
-    model = pyo.ConcreteModel(name=f"plan of {problem.dso}")
-    names = problem.options.option.values.tolist()
-    annuity = dict(zip(names, problem.annuity.tolist(), strict=True))
-    model.built = pyo.Var(names, domain=pyo.Binary)
-    model.charge = pyo.Var(bounds=(low, high))
-    program = without_idle_bounds(problem.program) if problem.energy_has_a_price else problem.program
-    follower = bilevel.ProgramFollower(program, {"built": model.built, "network_charge": model.charge}, model=model, name="operation")
-    investment = sum(annuity[o] * model.built[o] for o in names)
-    allowed = problem.existing_cost + investment
-    revenue = model.charge * (follower.output("charged_energy") + problem.passive_energy)
-    model.recovery_low = pyo.Constraint(expr=revenue >= (1 - tolerance) * allowed)
-    model.recovery_high = pyo.Constraint(expr=revenue <= (1 + tolerance) * allowed)
-    model.social_cost = pyo.Objective(expr=investment + follower.output("resource_cost") + problem.program.d0 + problem.constant)
-    return model, follower
-
-
-def solve_plan(
-    problem: PlanningProblem,
-    *,
-    charge_range: tuple[float, float],
-    tolerance: float = 1e-3,
-    gap: float = 0.01,
-    time_limit: float = 60.0,
-    method: str = "auto",
-    seed: int = 0,
-    **options: Any,
-) -> Plan:
-    """Solve a DSO's planning problem to a proven gap, or as far as the time allows; ``options`` go to ``bilevel.solve``.
-
-    Raises:
-        NoPlanError: no decision satisfies cost recovery within the range of the charge, or nothing was found in time.
-        bilevel.BilevelError: the method does not take this problem.
-    """
-    model, follower = leader_model(problem, charge_range=charge_range, tolerance=tolerance)
-    solution = bilevel.solve(model, followers=[follower], method=method, gap=gap, time_limit=time_limit, seed=seed, **options)
-    if not np.isfinite(solution.objective):
-        status = str(solution.status)
-        raise NoPlanError(
-            status if status in ("infeasible", "time_limit") else "error",
-            f"plan of {problem.dso}: {status.replace('_', ' ')}; allow a higher charge (tariff.charge_max is {charge_range[1]:g} EUR/kWh) "
-            f"or more time (planning.time_limit_s is {time_limit:g} s)",
-        )
-    if solution.certificate is None or solution.certificate.failures:
-        why = "; ".join(solution.certificate.failures) if solution.certificate else solution.message
-        raise NoPlanError("error", f"plan of {problem.dso}: the certificate of what was found does not hold ({why}); try another planning.method")
-    return read_plan(problem, model, solution)
-
-
-def read_plan(problem: PlanningProblem, model: pyo.ConcreteModel, solution: bilevel.BilevelSolution) -> Plan:
-    """The plan out of a solved leader model."""
-    names = problem.options.option.values.tolist()
-    built = {o: pyo.value(model.built[o]) > 0.5 for o in names}
-    charge = float(pyo.value(model.charge))
-    choice = np.array([1.0 if built[o] else 0.0 for o in names])
+    built = {o: bool(z > 0.5) for o, z in zip(problem.options.option.values.tolist(), choice.tolist(), strict=True)}
     x = solution.primal["operation"]
     program = problem.program
     energy = float((program.outputs["charged_energy"].matrix @ x)[0]) + problem.passive_energy
@@ -303,4 +250,7 @@ def read_plan(problem: PlanningProblem, model: pyo.ConcreteModel, solution: bile
         bought,
         exchange,
         solution,
+        decision_range,
+        message,
+        surplus,
     )

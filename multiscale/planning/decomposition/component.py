@@ -9,7 +9,7 @@ import numpy as np
 from multiscale.programs import CompiledProgram, ParametricProgram
 
 
-class SearchEnded(Exception):
+class SearchEnded(Exception):  # noqa: N818
     """The search has used what it may use; the message says what ended it."""
 
 

@@ -19,19 +19,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from multiscale.planning.decomposition.charge_marching import BELOW, Recovery, lower_end, recovering_charge, start_of_range
+from multiscale.planning.charge_marching import BELOW, Recovery, lower_end, recovering_charge, start_of_range
 from multiscale.planning.decomposition.component import Component, PartAnswer, SearchEnded, Work
 from multiscale.planning.decomposition.enumeration import ChoiceClass, classes, everything
 from multiscale.planning.decomposition.split import NetworkState, Retained, Split
 from multiscale.planning.decomposition.structure import Structure
-
 
 Box = tuple[np.ndarray, np.ndarray]
 Boxes = dict[bytes, list[Box]]
 """Component -> its open boxes; a component that is not named is open everywhere."""
 
 
-class LimitsViolated(Exception):
+class LimitsViolated(Exception):  # noqa: N818
     """Answers violate limits that were left out.
 
     Attributes:
@@ -76,6 +75,10 @@ class Level:
     solves: int
 
 
+ROUNDING = 1e-9
+"""Share of the social cost to which linear programs are solved."""
+
+
 @dataclass
 class DecompositionSearch:
     """The search for a plan.
@@ -86,10 +89,13 @@ class DecompositionSearch:
         existing, passive: cost of the existing network [EUR/a], energy of passive customers [kWh/a].
         charge_range: permitted charges [EUR/kWh].
         tolerance: relative tolerance of cost recovery, upwards.
-        gap: distance of plan and bound at which the search ends [EUR/a].
+        gap_eur, gap: distance of plan and bound at which the search ends, in EUR/a and relative to the social cost.
+        constant: social cost outside the follower [EUR/a].
         work: counts solves.
         best: best plan so far.
         bound: lower bound on the social cost of any plan, without the problem's constant [EUR/a].
+        first_charge: no choice recovers its cost below it [EUR/kWh].
+        least_charge: no choice that is still open does.
         ended: what ended the search before its end; empty if nothing did.
         levels: record.
     """
@@ -100,10 +106,13 @@ class DecompositionSearch:
     passive: float
     charge_range: tuple[float, float]
     tolerance: float
+    gap_eur: float
     gap: float
+    constant: float
     work: Work
     best: Candidate | None = None
     bound: float = -np.inf
+    first_charge: float = 0.0
     least_charge: float = 0.0
     ended: str = ""
     levels: list[Level] = field(default_factory=list)
@@ -112,7 +121,7 @@ class DecompositionSearch:
         self.network = NetworkState(self.known)
         nothing = Retained(np.zeros(self.known.limits.size, dtype=bool), np.zeros(self.known.state.size, dtype=bool))
         self.split = Split(self.known, self.network, nothing)
-        self.least_charge = self.charge_range[0]
+        self.first_charge = self.least_charge = self.charge_range[0]
 
     def run(self) -> None:
         """Search until plan and bound meet, nothing is open, or the work is spent."""
@@ -129,9 +138,17 @@ class DecompositionSearch:
             self.ended = str(end)
         if self.best is None and self.least_charge <= self.charge_range[1]:
             for choice in (np.zeros(self.annuity.size, dtype=bool), np.ones(self.annuity.size, dtype=bool)):
-                self.consider(choice, self.least_charge, limited=False)
+                self.consider(choice, self.first_charge, limited=False)
         if self.best is not None:
             self.bound = min(self.bound, self.best.cost)
+
+    @property
+    def allowance(self) -> float:
+        """Distance of plan and bound that counts as none [EUR/a]: the gaps asked for, and rounding of the linear programs."""
+        if self.best is None:
+            return 0.0
+        cost = abs(self.best.cost + self.constant)
+        return max(self.gap_eur, self.gap * cost) + ROUNDING * (1.0 + cost)
 
     # Answers of all components together.
 
@@ -171,7 +188,7 @@ class DecompositionSearch:
         self._checked_answers(none, near, at_base=True)
         self._checked_answers(every, near, at_base=True)
         unbuilt, _, energy = self.total(self._checked_answers(none, near, at_base=True))
-        self.least_charge = start_of_range(unbuilt, energy, near, relaxed, levy, self.passive, self.existing, low)
+        self.first_charge = self.least_charge = start_of_range(unbuilt, energy, near, relaxed, levy, self.passive, self.existing, low)
 
     def _level(self, boxes: Boxes) -> Boxes | None:
         """One level at the least charge; returns what is open for the next one, or None at the end."""
@@ -189,7 +206,7 @@ class DecompositionSearch:
         kept = [[k for k in part if k.value - low <= room + 1e-9 * abs(low)] for part, low in zip(found, lowest, strict=True)]
         sizes = [len(part) for part, c in zip(kept, self.split.components, strict=True) if c.options.size]
         self.levels.append(Level(charge, self.bound, self.best.cost if self.best else np.inf, sizes, self.work.solves))
-        if self.best and self.best.cost - self.bound <= self.gap:
+        if self.best and self.best.cost - self.bound <= self.allowance:
             return None
         energy = sum(max(k.answer.energy for k in part) for part in kept)
         annuities = sum(min(k.annuity for k in part) for part in kept)
@@ -271,7 +288,7 @@ class DecompositionSearch:
         while heap:
             value, _, indices, boxes, charge = heapq.heappop(heap)
             self.bound = max(self.bound, min(value, settled))
-            if self.best and self.best.cost - self.bound <= self.gap:
+            if self.best and self.best.cost - self.bound <= self.allowance:
                 return
             if indices is not None:
                 for c in range(len(ranked)):

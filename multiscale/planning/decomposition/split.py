@@ -210,7 +210,8 @@ class Split:
                 continue
             ours = columns[inner]
             part = matrix[rows][:, inner]
-            key = hashlib.sha256(b"".join(a.tobytes() for a in (ours, names[rows], part.indptr, part.indices, part.data, rhs[rows], costs[ours]))).digest()
+            content = (ours, names[rows], part.indptr, part.indices, part.data, rhs[rows], costs[ours])
+            key = hashlib.sha256(b"".join(a.tobytes() for a in content)).digest()
             if key in by_key:
                 result.append(by_key[key])
                 continue

@@ -6,12 +6,15 @@ All names of parameters, outputs and blocks of the follower that the decompositi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
-from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.programs import ParametricProgram
+
+if TYPE_CHECKING:
+    from multiscale.planning.distribution_planning import PlanningProblem
 
 BUILT, CHARGE = "built", "network_charge"
 CHARGED_ENERGY, RESOURCE_COST = "charged_energy", "resource_cost"
