@@ -246,9 +246,12 @@ def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, 
         try:
             plans[dso] = solve_plan(
                 problem,
+                config.regime,
                 tolerance=config.planning.recovery_tolerance,
                 gap=config.planning.gap,
-                time_limit=config.planning.time_limit_s / len(dsos),
+                gap_eur=config.planning.gap_eur,
+                solve_limit=config.planning.solve_limit,
+                time_limit=None if config.planning.time_limit_s is None else config.planning.time_limit_s / len(dsos),
                 method=config.planning.method,
                 seed=config.solver.seed,
             )

@@ -13,6 +13,7 @@ from multiscale.coordination.mechanisms import MECHANISMS
 from multiscale.coordination.publication.pricing import PricingSettings
 from multiscale.devices import DEVICES, Device
 from multiscale.markets import MARKETS, Community, PlatformMarket
+from multiscale.planning import REGIMES, Regime, Social
 from multiscale.settings import LARGEST_SEED, OfKind, Settings, count, quantity
 from multiscale.tariffs import COMPONENTS, Component, Tariff, standard_components, with_standard
 
@@ -161,20 +162,16 @@ class PlanningConfig(Settings):
     """What the distribution system operator decides."""
 
     kind: Literal["dso", "none"] = Field("dso", description="dso: reinforcements and network charge; none: nothing is built")
-    method: Literal["auto", "strong_duality", "sos1", "big_m", "indicator", "product", "branch_and_cut"] = Field(
-        "branch_and_cut", description="how the platforms' optimality enters the plan"
+    method: Literal["auto", "decomposition", "strong_duality", "sos1", "big_m", "indicator", "product", "branch_and_cut"] = Field(
+        "auto", description="auto: decomposition where it applies, else that of the regime; the others: how the platforms' optimality enters the plan"
     )
-    gap: float = quantity(0.001, "1", "relative gap between plan and proven bound at which the search ends", lower=0.0, upper=1.0)
-    time_limit_s: float = quantity(75.0, "s", "time limit of the search for a plan", above=0.0)
+    gap_eur: float = quantity(50.0, "EUR/a", "distance of plan and proven bound at which the search ends", lower=0.0)
+    gap: float = quantity(0.0, "1", "the same relative to the objective; whichever is reached first", lower=0.0, upper=1.0)
+    solve_limit: int = count(20_000, "largest number of linear programs (decomposition) or nodes (other methods) of the search for a plan", 1)
+    time_limit_s: float | None = quantity(None, "s", "time limit of the search for a plan; empty: work alone limits it", above=0.0)
     candidates: int = count(16, "largest number of reinforcement options per distribution system", 0, 1000)
     adoption: bool = Field(True, description="whether prosumers may buy photovoltaics and batteries in answer to the charge")
-    recovery_tolerance: float = quantity(0.001, "1", "relative tolerance of cost recovery by the charge", above=0.0, upper=0.1)
-
-
-class RegimeConfig(Settings):
-    """Whose interest the operator follows."""
-
-    kind: Literal["social"] = Field("social", description="social: least cost to everybody")
+    recovery_tolerance: float = quantity(1e-5, "1", "largest surplus of revenue over the cost to recover, relative to it", above=0.0, upper=0.1)
 
 
 class EngineConfig(Settings):
@@ -224,7 +221,7 @@ class StudyConfig(Settings):
     market: Annotated[PlatformMarket, OfKind(*MARKETS.values(), default="community")] = Community()
     coordination: Annotated[CoordinationSettings, OfKind(*(entry.settings for entry in MECHANISMS.values()), default="pricing")] = PricingSettings()
     planning: PlanningConfig = PlanningConfig()
-    regime: RegimeConfig = RegimeConfig()
+    regime: Annotated[Regime, OfKind(*REGIMES.values(), default="social")] = Social()
     engine: EngineConfig = EngineConfig()
     solver: SolverConfig = SolverConfig()
     output: OutputConfig = OutputConfig()

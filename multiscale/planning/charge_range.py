@@ -25,7 +25,7 @@ def implied_charge_range(
 
     With w(x) the energy of the follower that pays the charge and E that of passive customers, recovery demands
 
-        (1 - tolerance) existing <= charge (w + E) <= (1 + tolerance) (existing + annuities),
+        existing <= charge (w + E) <= (1 + tolerance) (existing + annuities),
 
     and the follower's answer x at a charge within [low, high] costs no more than its answer without any reinforcement, which
     stays feasible with them:  cost(x) + low w(x) <= optimum(nothing built, high).  The least and largest w over everything the
@@ -37,7 +37,7 @@ def implied_charge_range(
         passive_energy: E [kWh/a].
         existing_cost, annuities: yearly cost of the existing network and of all options together [EUR/a].
         charge_range: range to begin with [EUR/kWh].
-        tolerance: relative tolerance of cost recovery.
+        tolerance: relative tolerance of cost recovery, upwards.
         rounds: of tightening at most.
 
     Returns:
@@ -49,7 +49,7 @@ def implied_charge_range(
         ceiling = unbuilt.solve_optimal({"built": 0.0, price: high}).objective
         least, largest = _energy_range(program, price, low, ceiling)
         most_paying, least_paying = largest + passive_energy, least + passive_energy
-        new_low = max(low, (1 - tolerance) * existing_cost / most_paying * (1 - 1e-9)) if most_paying > 0 else low
+        new_low = max(low, existing_cost / most_paying * (1 - 1e-9)) if most_paying > 0 else low
         new_high = min(high, (1 + tolerance) * (existing_cost + annuities) / least_paying * (1 + 1e-9)) if least_paying > 0 else high
         settled = (new_high - new_low) > 0.9 * (high - low)
         low, high = new_low, new_high

@@ -1,7 +1,7 @@
 r"""A DSO plans: which branches to reinforce and which volumetric charge recovers the cost, given how platforms respond.
 
     min over z in {0,1}, charge   existing cost + annuities' z  +  resource cost of operation(z, charge)       social cost [EUR/a]
-    s.t.  |charge * (energy imported by platforms + passive energy) - (existing cost + annuities' z)| <= tolerance * (existing + annuities' z)
+    s.t.  allowed <= charge * (energy imported by platforms + passive energy) <= (1 + tolerance) allowed,   allowed = existing cost + annuities' z
           operation in argmin: cost of the DSO's network with all platforms, charge and levy included, new PV and storage bought by them
 
 The follower is the DSO's program with every platform as one participant. Charges and levies are transfers: they steer the follower
@@ -12,10 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import pyomo.environ as pyo
 import xarray as xr
 from scipy import sparse
 
@@ -24,7 +22,6 @@ from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet, purchasable
 from multiscale.operation import DistributionProgram, Market, distribution_program, platform_program
 from multiscale.operation.tree import exchange_bounds
-from multiscale.planning.charge_range import implied_charge_range
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.tariffs import BILLED, Prices, Tariff
@@ -72,6 +69,17 @@ class PlanningProblem:
         decided = list(self.tariff.decided)
         return decided[0] if len(decided) == 1 and self.passive[decided[0]].ndim == 0 else None
 
+    @property
+    def passive_energy(self) -> float:
+        """Determinant of the single price that passive customers add."""
+        return float(self.passive[str(self.single_price)])
+
+    @property
+    def price_range(self) -> tuple[float, float]:
+        """Lowest and highest permitted value of the single price."""
+        component = self.tariff.components[str(self.single_price)]
+        return component.price_min, component.price_max
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -83,13 +91,17 @@ class Plan:
         prices: prices of the decided tariff components, component -> prices.
         objective, bound: social cost and its proven lower bound [EUR/a].
         gap: (objective - bound) / objective.
-        status: of the bilevel solution.
+        status: ``optimal`` (within the gap asked for), ``feasible``, or ``time_limit`` where the clock ended the search.
         follower_gap: relative suboptimality of the follower when solved again at the decision.
         revenue, allowed_revenue: what the operator's components of the tariff earn and what it has to recover [EUR/a].
         investment: of everything built [EUR].
         bought: platform -> device -> new capacity [unit of the device's capacity].
         exchange: platform -> forecast exchange [kW], (period,).
         solution: the whole bilevel solution, with its certificate.
+        decision_range: what decisions move [EUR/a]: the dearer of building nothing and building everything, less the plan (see
+            ``planning.extremes``); None where neither recovers its cost.
+        message: how the search went, and what ended it if that was neither the gap nor the end of what is to be searched.
+        surplus: revenue beyond the cost to be recovered and its tolerance [EUR/a]; above zero only where the least permitted charge earns too much.
     """
 
     dso: str
@@ -106,6 +118,19 @@ class Plan:
     bought: Mapping[str, Mapping[str, float]]
     exchange: Mapping[str, np.ndarray]
     solution: bilevel.BilevelSolution
+    decision_range: float | None = None
+    message: str = ""
+    surplus: float = 0.0
+
+    @property
+    def gap_eur(self) -> float:
+        """Distance of the plan from its proven bound [EUR/a]."""
+        return self.objective - self.bound
+
+    @property
+    def gap_of_decisions(self) -> float | None:
+        """The gap as a share of what decisions move [1]; None where nothing is moved."""
+        return self.gap_eur / self.decision_range if self.decision_range else None
 
 
 def planning_problem(
@@ -136,7 +161,7 @@ def planning_problem(
         adoption: platform -> capacity its participant may buy.
     """
     adoption = {c: a for c, a in (adoption or {}).items() if c in system.children(dso)}
-    children = system.children(dso)
+    children, hours = system.children(dso), horizon.hours_per_year
     one = {c: fleets[c].aggregate(np.full(fleets[c].size, c)) for c in children}
     bounds = {c: exchange_bounds(one[c]) for c in children}
     for c, more in adoption.items():
@@ -171,13 +196,13 @@ def planning_problem(
     outputs = {
         **{BILLED + name: output for name, output in determinants.items()},
         "resource_cost": Output(Index((Block("resource_cost", {}, "EUR/a", 0, "cost of operation without transfers"),)), resource),
+        "unserved": _unserved(follower, hours),
         **{c: follower.outputs[f"{c}/exchange"] for c in children},
     }
     follower = _with_outputs(follower, outputs)
     chosen = options.sel(option=list(distribution.options))
     annuity = chosen.cost_eur.values * np.array([economics.annuity(n) for n in chosen.lifetime_years.values.tolist()])
     passive = system.passive(dso, horizon)
-    hours = horizon.hours_per_year
     passive_energy = float((passive.demand.values * hours).sum())
     owed = {name: c.passive(passive.demand.values, passive.generation.values, horizon) for name, c in economics.tariff.components.items()}
     reference = sum(f.yearly_reference_demand() for f in one.values())
@@ -193,6 +218,15 @@ def _total(program: ParametricProgram, names: Sequence[str]) -> Output:
     """The sum of outputs of one shape."""
     parts = [program.outputs[name] for name in names]
     return Output(parts[0].index, sum((part.matrix for part in parts[1:]), parts[0].matrix))
+
+
+def _unserved(program: ParametricProgram, hours: np.ndarray) -> Output:
+    """Energy that is not served, of passive customers and in platforms."""
+    weight = np.zeros(program.columns.size)
+    for block in program.columns:
+        if block.name.rsplit("/", 1)[-1] == "unserved":
+            weight[block.positions] = hours
+    return Output(Index((Block("unserved", {}, "kWh/a", 0, "energy not served"),)), sparse.csr_matrix(weight[None, :]))
 
 
 def _with_outputs(program: ParametricProgram, outputs: Mapping[str, Output]) -> ParametricProgram:
@@ -211,120 +245,38 @@ class NoPlanError(bilevel.BilevelError):
         self.status = status
 
 
-IDLE_BOUNDS = ("unserved", "curtailed", "import", "export", "flow")
-"""Columns whose bounds lie beyond what any answer uses, as long as energy has a price."""
+def cannot_recover(problem: PlanningProblem, least: float, largest: float) -> str:
+    """Message: no permitted value of the single price recovers the cost."""
+    name = str(problem.single_price)
+    return (
+        f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a price of {name} of at least {least:.4g} "
+        f"{problem.tariff.components[name].unit}, above the largest allowed {largest:g} (tariff.{name}.price_max); allow a higher one"
+    )
 
 
-def without_idle_bounds(program: ParametricProgram) -> ParametricProgram:
-    """The follower without bounds that no answer ever touches; the same answers, and prices that are provably bounded.
-
-    Unserved demand is dearer than any energy and curtailment costs something, so with a positive price nobody uses more of either
-    than there is; imports, exports and flows are bounded by what customers can draw and feed in. A finite bound on such a column
-    would let its multiplier run free in the dual; without it, unserved demand alone keeps every price below its cost.
-    """
-    lower, upper = program.lower.copy(), program.upper.copy()
-    for block in program.columns:
-        if block.name.rsplit("/", 1)[-1] in IDLE_BOUNDS:
-            where = block.positions.ravel()
-            upper[where] = np.inf
-            lower[where] = np.where(lower[where] < 0, -np.inf, lower[where])
-    return replace(program, lower=lower, upper=upper)
-
-
-def leader_model(problem: PlanningProblem, *, tolerance: float = 1e-3) -> tuple[pyo.ConcreteModel, bilevel.ProgramFollower]:
-    """The leader as a Pyomo model, with the follower attached.
+def plan_from(
+    problem: PlanningProblem,
+    choice: np.ndarray,
+    prices: Prices,
+    solution: bilevel.BilevelSolution,
+    decision_range: float | None,
+    message: str = "",
+    surplus: float = 0.0,
+) -> Plan:
+    """The plan out of a certified solution.
 
     Args:
-        problem: what is planned.
-        tolerance: relative tolerance of cost recovery.
+        problem: what was planned.
+        choice: 1 for every option that is built.
+        prices: of the decided tariff components.
+        solution: with the follower's answer as ``operation``.
+        decision_range, message, surplus: see ``Plan``.
     """
-    model = pyo.ConcreteModel(name=f"plan of {problem.dso}")
-    names = problem.options.option.values.tolist()
-    annuity = dict(zip(names, problem.annuity.tolist(), strict=True))
-    model.built = pyo.Var(names, domain=pyo.Binary)
-    model.prices = pyo.Block(list(problem.tariff.decided), rule=lambda block, name: _price_variables(block, problem, name, tolerance))
-    program = without_idle_bounds(problem.program) if problem.energy_has_a_price else problem.program
-    decided = {name: model.prices[name].price for name in problem.tariff.decided}
-    follower = bilevel.ProgramFollower(program, {"built": model.built} | decided, model=model, name="operation")
-    investment = sum(annuity[o] * model.built[o] for o in names)
-    allowed = problem.existing_cost + investment
-    revenue = sum(
-        _revenue(problem, name, decided.get(name, component.price), follower)
-        for name, component in problem.tariff.components.items()
-        if component.receiver == "distribution operators"
-    )
-    model.recovery_low = pyo.Constraint(expr=revenue >= (1 - tolerance) * allowed)
-    model.recovery_high = pyo.Constraint(expr=revenue <= (1 + tolerance) * allowed)
-    model.social_cost = pyo.Objective(expr=investment + follower.output("resource_cost") + problem.program.d0 + problem.constant)
-    return model, follower
-
-
-def _price_variables(block: Any, problem: PlanningProblem, name: str, tolerance: float) -> None:
-    """Variables for the prices of a component, within their range; that of a single price is narrowed to where the cost can be recovered."""
-    component, labels = problem.tariff.components[name], bilevel.labels_of(problem.program.parameters[name])
-    low, high = component.price_min, component.price_max
-    if name == problem.single_price:
-        # The range is found with the bounds in place, since they keep the dual bounds of its linear programs finite.
-        passive, costs = float(problem.passive[name]), (problem.existing_cost, float(problem.annuity.sum()))
-        low, high = implied_charge_range(problem.program, name, passive, *costs, (low, high), tolerance)
-        if low > high:
-            raise NoPlanError(
-                "infeasible",
-                f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a price of {name} of at least {low:.4g} "
-                f"{component.unit}, above the largest allowed {component.price_max:g} (tariff.{name}.price_max); allow a higher one",
-            )
-    block.price = pyo.Var(bounds=(low, high)) if labels == [None] else pyo.Var(labels, bounds=(low, high))
-
-
-def _revenue(problem: PlanningProblem, name: str, price: Any, follower: bilevel.ProgramFollower) -> Any:
-    """What a component earns [EUR/a], as an expression: one product for each price."""
-    output, passive = follower.output(BILLED + name), problem.passive[name].ravel()
-    labels = bilevel.labels_of(problem.program.outputs[BILLED + name].index.blocks[0])
-    each = [price[label] if hasattr(price, "is_indexed") else price for label in labels]
-    return sum(p * (output[label] + float(passive[k])) for k, (label, p) in enumerate(zip(labels, each, strict=True)))
-
-
-def solve_plan(
-    problem: PlanningProblem,
-    *,
-    tolerance: float = 1e-3,
-    gap: float = 0.01,
-    time_limit: float = 60.0,
-    method: str = "auto",
-    seed: int = 0,
-    **options: Any,
-) -> Plan:
-    """Solve a DSO's planning problem to a proven gap, or as far as the time allows; ``options`` go to ``bilevel.solve``.
-
-    Raises:
-        NoPlanError: no decision satisfies cost recovery within the range of the charge, or nothing was found in time.
-        bilevel.BilevelError: the method does not take this problem.
-    """
-    model, follower = leader_model(problem, tolerance=tolerance)
-    solution = bilevel.solve(model, followers=[follower], method=method, gap=gap, time_limit=time_limit, seed=seed, **options)
-    if not np.isfinite(solution.objective):
-        status = str(solution.status)
-        raise NoPlanError(
-            status if status in ("infeasible", "time_limit") else "error",
-            f"plan of {problem.dso}: {status.replace('_', ' ')}; allow higher prices (price_max of {', '.join(problem.tariff.decided)}) "
-            f"or more time (planning.time_limit_s is {time_limit:g} s)",
-        )
-    if solution.certificate is None or solution.certificate.failures:
-        why = "; ".join(solution.certificate.failures) if solution.certificate else solution.message
-        raise NoPlanError("error", f"plan of {problem.dso}: the certificate of what was found does not hold ({why}); try another planning.method")
-    return read_plan(problem, model, solution)
-
-
-def read_plan(problem: PlanningProblem, model: pyo.ConcreteModel, solution: bilevel.BilevelSolution) -> Plan:
-    """The plan out of a solved leader model."""
-    names = problem.options.option.values.tolist()
-    built = {o: pyo.value(model.built[o]) > 0.5 for o in names}
-    decided = {name: _values(model.prices[name].price, problem.program.parameters[name]) for name in problem.tariff.decided}
-    choice = np.array([1.0 if built[o] else 0.0 for o in names])
+    built = {o: bool(z > 0.5) for o, z in zip(problem.options.option.values.tolist(), choice.tolist(), strict=True)}
     x = solution.primal["operation"]
     program = problem.program
     revenue = sum(
-        float(np.sum(problem.tariff.price(name, decided) * ((program.outputs[BILLED + name].matrix @ x).reshape(passive.shape) + passive)))
+        float(np.sum(problem.tariff.price(name, prices) * ((program.outputs[BILLED + name].matrix @ x).reshape(passive.shape) + passive)))
         for name, passive in problem.passive.items()
         if problem.tariff.components[name].receiver == "distribution operators"
     )
@@ -336,7 +288,7 @@ def read_plan(problem: PlanningProblem, model: pyo.ConcreteModel, solution: bile
     return Plan(
         problem.dso,
         built,
-        decided,
+        prices,
         solution.objective,
         solution.bound,
         solution.gap,
@@ -348,9 +300,7 @@ def read_plan(problem: PlanningProblem, model: pyo.ConcreteModel, solution: bile
         bought,
         exchange,
         solution,
+        decision_range,
+        message,
+        surplus,
     )
-
-
-def _values(variable: Any, block: Block) -> np.ndarray:
-    """Values of the price variables in the shape of the parameter block."""
-    return np.array([float(pyo.value(variable[label])) for label in bilevel.labels_of(block)]).reshape(block.shape)

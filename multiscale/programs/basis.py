@@ -34,10 +34,19 @@ class Basis:
 
     def packed(self) -> tuple[bytes, bytes]:
         """Columns and rows as bytes, for a checkpoint."""
-        columns, rows = (
-            np.array([int(s) for s in part], dtype=np.int8).tobytes() for part in (self._status.col_status, self._status.row_status)
-        )
+        columns, rows = self.statuses
+        return columns.tobytes(), rows.tobytes()
+
+    @property
+    def statuses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Status of every column and row, as HiGHS numbers them (0: at the lower bound, 1: basic, 2: at the upper bound)."""
+        columns, rows = (np.array([int(s) for s in part], dtype=np.int8) for part in (self._status.col_status, self._status.row_status))
         return columns, rows
+
+    @classmethod
+    def of_statuses(cls, columns: np.ndarray, rows: np.ndarray) -> Basis:
+        """The basis with these statuses: as many basic columns and rows as there are rows."""
+        return cls.unpacked((columns.astype(np.int8).tobytes(), rows.astype(np.int8).tobytes()))
 
     @classmethod
     def unpacked(cls, data: tuple[bytes, bytes]) -> Basis:

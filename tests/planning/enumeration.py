@@ -50,18 +50,18 @@ class Enumeration:
         pieces = self._corners(built, *self.range)
         found = [(np.inf, tuple(built.tolist()), 0.0)]
         for low, high, energy, resource in pieces:
-            least, most = ((1 + s * self.tolerance) * allowed / (energy + self.passive_energy) for s in (-1, 1))
+            least, most = ((1 + s * self.tolerance) * allowed / (energy + self.passive_energy) for s in (0, 1))
             if max(least, low) <= min(most, high):
                 found.append((fixed + resource, tuple(built.tolist()), max(least, low)))
         for (_, charge, e0, r0), (_, _, e1, r1) in itertools.pairwise(pieces):
             if charge <= 0 or abs(e0 - e1) < 1e-9:
                 continue
             shares = []
-            for s in (-1, 1):
+            for s in (0, 1):
                 energy = (1 + s * self.tolerance) * allowed / charge - self.passive_energy
                 shares.append(np.clip((energy - e0) / (e1 - e0), 0.0, 1.0))
             for share in shares:
                 energy = e0 + share * (e1 - e0) + self.passive_energy
-                if abs(charge * energy - allowed) <= self.tolerance * allowed * (1 + 1e-9):
+                if -1e-9 * allowed <= charge * energy - allowed <= self.tolerance * allowed * (1 + 1e-9):
                     found.append((fixed + r0 + share * (r1 - r0), tuple(built.tolist()), charge))
         return min(found)

@@ -65,7 +65,8 @@ def test_what_is_called_optimal_is_optimal_and_the_bound_holds(problem_with_adop
 
 
 def test_the_charge_recovers_the_cost(plan, problem):
-    assert abs(plan.revenue - plan.allowed_revenue) <= TOLERANCE * plan.allowed_revenue * (1 + 1e-6)
+    """And earns no less, and no more than the tolerance."""
+    assert -1e-6 * plan.allowed_revenue <= plan.revenue - plan.allowed_revenue <= TOLERANCE * plan.allowed_revenue * (1 + 1e-6)
     built = np.array([plan.built[o] for o in problem.options.option.values.tolist()], dtype=float)
     assert plan.allowed_revenue == pytest.approx(problem.existing_cost + problem.annuity @ built, rel=1e-9)
 
