@@ -62,7 +62,7 @@ def config_hash(config: StudyConfig) -> str:
     """SHA-256 of everything in the configuration that the answer depends on (not where it is computed or written)."""
     values = {k: v for k, v in config.model_dump(mode="json").items() if k not in _DO_NOT_CHANGE_THE_ANSWER}
     # Where a negotiation is kept changes nothing of what it leads to.
-    del values["coordination"]["checkpoints"]
+    values["coordination"].pop("checkpoints", None)
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
