@@ -17,7 +17,7 @@ from multiscale.timeline import Horizon
 
 @dataclass(frozen=True)
 class ConventionalNeed:
-    """Loading of a DSO's branches when prosumers do nothing clever, and what it would take to serve that.
+    """Loading of a DSO's branches without demand response, and what it would take to serve that.
 
     Attributes:
         loading: largest share of the usable rating of every branch [%], branch -> percent, over the horizon.

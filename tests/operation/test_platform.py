@@ -120,7 +120,7 @@ def test_heat_pumps_pay_for_the_heat_they_store(solution, fleets):
 
 
 def test_bands_hold_the_reference(fleets):
-    """Doing nothing clever is allowed: no backlog, reference power."""
+    """Operation without demand response is feasible: no backlog, reference power."""
     for deferrable in (ElectricVehicle(), HeatPump()):
         late, early, limit = deferrable.bands(fleets["south 2"])
         assert (late >= 0).all()
