@@ -21,7 +21,7 @@ DEVICES: dict[str, type[Device]] = {
 
 
 def device_settings(**changes: Mapping[str, Any]) -> dict[str, Device]:
-    """Settings of all devices: the defaults, changed where told, e.g. ``device_settings(battery={"wear": 0.0})``.
+    """Settings of all devices: the defaults with the given changes, e.g. ``device_settings(battery={"wear": 0.0})``.
 
     Raises:
         KeyError: a device that is not in the registry.
