@@ -8,18 +8,20 @@ from multiscale.devices.device import Adoption, Device, Offer, PurchasableDevice
 from multiscale.devices.electric_vehicle import ElectricVehicle
 from multiscale.devices.heat_pump import HeatPump
 from multiscale.devices.photovoltaics import Photovoltaics
+from multiscale.devices.thermal_heat_pump import ThermalHeatPump
 
 DEVICES: dict[str, type[Device]] = {
     "photovoltaics": Photovoltaics,
     "battery": Battery,
     "electric_vehicle": ElectricVehicle,
     "heat_pump": HeatPump,
+    "thermal_heat_pump": ThermalHeatPump,
 }
 """Key of a device, as in the configuration -> its settings, with what it does. Nothing else lists the kinds."""
 
 
 def device_settings(**changes: Mapping[str, Any]) -> dict[str, Device]:
-    """Settings of all devices: the defaults, changed where told, e.g. ``device_settings(battery={"wear": 0.0})``.
+    """Settings of all devices: the defaults with the given changes, e.g. ``device_settings(battery={"wear": 0.0})``.
 
     Raises:
         KeyError: a device that is not in the registry.

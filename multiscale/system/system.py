@@ -111,7 +111,7 @@ class System:
     def uncontrolled(self, devices: np.ndarray, horizon: Horizon) -> tuple[np.ndarray, np.ndarray]:
         """Active power [kW] and reactive power drawn [kvar] of devices that nobody controls, (position, period).
 
-        A load or a generator follows its profile; storage would too, and has to be left out by the caller.
+        Storage has no course of its own: the caller excludes it.
 
         Args:
             devices: positions in the table.
