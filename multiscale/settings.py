@@ -16,6 +16,9 @@ from pydantic_core import CoreSchema, core_schema
 
 F = TypeVar("F")
 
+LARGEST_SEED = 2**31 - 1
+"""Largest seed that every solver and random generator takes."""
+
 
 class Settings(BaseModel):
     """Immutable; unknown keys are refused; numbers are read in their declared units."""

@@ -263,10 +263,12 @@ def solve_plan(
     solution = bilevel.solve(model, followers=[follower], method=method, gap=gap, time_limit=time_limit, seed=seed, **options)
     if not np.isfinite(solution.objective):
         status = str(solution.status)
+        full = "memlimit" in solution.message
+        more = ", or more memory (solver.memory_limit_mb): that of SCIP was used up" if full else ""
         raise NoPlanError(
             status if status in ("infeasible", "time_limit") else "error",
             f"plan of {problem.dso}: {status.replace('_', ' ')}; allow a higher charge (tariff.charge_max is {charge_range[1]:g} EUR/kWh) "
-            f"or more time (planning.time_limit_s is {time_limit:g} s)",
+            f"or more time (planning.time_limit_s is {time_limit:g} s){more}",
         )
     if solution.certificate is None or solution.certificate.failures:
         why = "; ".join(solution.certificate.failures) if solution.certificate else solution.message

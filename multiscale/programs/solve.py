@@ -12,6 +12,7 @@ import highspy
 import numpy as np
 from scipy import sparse
 
+from multiscale.programs.limits import limits
 from multiscale.programs.optimality import falls_forever, has_feasible_point, residual
 from multiscale.programs.program import ParametricProgram
 from multiscale.programs.quadratic import interior_point
@@ -88,17 +89,22 @@ class ProgramError(RuntimeError):
     """A program has no optimum; the message says which and why."""
 
 
+class SolverTimeLimitError(ProgramError):
+    """A program was not solved within its time limit; the message names the program and what to do."""
+
+
 class CompiledProgram:
     """A program handed to HiGHS once and solved for many parameters, each time from the last basis.
 
     Args:
         program: the program.
         method: ``simplex`` (default), ``ipm`` (interior point without crossover: large single solves), or ``choose``.
-        time_limit: seconds for one solve.
+        time_limit: seconds for one solve; default: the limit in force (``programs.limits``).
     """
 
-    def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float = 600.0) -> None:
+    def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float | None = None) -> None:
         self.program = program
+        time_limit = limits().time_limit_s if time_limit is None else time_limit
         self._time_limit = time_limit
         started = time.perf_counter()
         self._highs = highspy.Highs()
@@ -206,11 +212,16 @@ class CompiledProgram:
         """Solve and demand an optimum.
 
         Raises:
+            SolverTimeLimitError: the time limit was reached; the message names the program, the limit and the remedy.
             ProgramError: there is none; the message names the program and, if it is infeasible, the rows in conflict.
         """
         solution = self.solve(parameters)
         if solution.termination is Termination.OPTIMAL:
             return solution
+        if solution.termination is Termination.TIME_LIMIT:
+            what = f"program {self.program.name!r} ({self.program.columns.size} columns, {self.program.rows.size} rows)"
+            remedy = "raise solver.time_limit_s, or study fewer platforms or longer time steps"
+            raise SolverTimeLimitError(f"{what} was not solved within {self._time_limit:g} s; {remedy}")
         message = f"program {self.program.name!r} ended {solution.termination}"
         if solution.termination is Termination.INFEASIBLE:
             from multiscale.programs.infeasibility import explain_infeasibility

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
+
+from multiscale.system.cost_settings import CostsSettings, TariffSettings
+
+_COSTS, _TARIFF = CostsSettings(), TariffSettings()
 
 
 @dataclass(frozen=True)
 class Economics:
-    """Economic assumptions of a study; the defaults are replaced in the configuration.
+    """Economic assumptions of a study; the defaults are those of the settings.
 
     Attributes:
         value_of_lost_load: cost of unserved energy [EUR/kWh].
@@ -23,19 +28,25 @@ class Economics:
         existing_network_cost: yearly cost of the existing network that the charge must also recover, per kWh of yearly demand [EUR/kWh].
     """
 
-    value_of_lost_load: float = 5.0
-    battery_wear: float = 0.01
-    levy: float = 0.10
-    export_deduction: float = 0.01
-    trading_fee: float = 0.01
-    shift_discomfort: float = 0.005
-    curtailment_cost: float = 0.001
-    discount_rate: float = 0.05
-    pv_cost: float = 1400.0
-    battery_cost: float = 450.0
-    pv_lifetime: float = 25.0
-    battery_lifetime: float = 12.0
-    existing_network_cost: float = 0.04
+    value_of_lost_load: float = _COSTS.value_of_lost_load
+    battery_wear: float = _COSTS.battery_wear
+    levy: float = _TARIFF.levy
+    export_deduction: float = _TARIFF.export_deduction
+    trading_fee: float = _TARIFF.trading_fee
+    shift_discomfort: float = _COSTS.shift_discomfort
+    curtailment_cost: float = _COSTS.curtailment_cost
+    discount_rate: float = _COSTS.discount_rate
+    pv_cost: float = _COSTS.pv_cost
+    battery_cost: float = _COSTS.battery_cost
+    pv_lifetime: float = _COSTS.pv_lifetime
+    battery_lifetime: float = _COSTS.battery_lifetime
+    existing_network_cost: float = _TARIFF.existing_network_cost
+
+    @classmethod
+    def of(cls, costs: CostsSettings, tariff: TariffSettings) -> Self:
+        """The assumptions that these settings state."""
+        values = costs.model_dump() | tariff.model_dump()
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
 
     def annuity(self, lifetime_years: float) -> float:
         """Yearly payment per EUR invested: r / (1 - (1 + r)^-n) [1/a]; 1/n at a zero rate."""
