@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 F = TypeVar("F")
 
 LARGEST_SEED = 2**31 - 1
-"""Largest seed of a random draw."""
+"""Largest seed that every solver and random generator takes."""
 
 
 class Settings(BaseModel):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from multiscale.assessment import Ledger, settle_day
 from multiscale.coordination.common.conflicts import LevelConflict, conflicts
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
-from multiscale.coordination.engine import DaskEngine, SerialEngine, make_engine
+from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, make_engine
 from multiscale.coordination.mechanisms import mechanism_of
 from multiscale.coordination.uncertainty.day_reserves import DayReserves, agreed_reserves, negotiated_reserves
 from multiscale.devices import Adoption, Offer
@@ -25,6 +26,8 @@ from multiscale.operation import Design, OperatingTree, Transmission
 from multiscale.operation.tree import dso_reference
 from multiscale.planning import ConventionalNeed, NoPlanError, Plan, conventional_need, planning_problem, solve_plan
 from multiscale.planning.candidates import candidate_branches
+from multiscale.planning.settings import DsoPlanSettings
+from multiscale.programs import SolverSettings, SolverTimeLimitError, limits_in_force
 from multiscale.results.run_folder import NoAnswerError, RunFolder
 from multiscale.results.run_result import RunResult
 from multiscale.results.study_dataset import study_dataset, study_summary
@@ -123,14 +126,14 @@ def run_study(config: StudyConfig) -> RunResult:
 
     Raises:
         InvalidSystemError: the data has problems; all are listed.
-        NoAnswerError: no plan satisfies the conditions, or none was found in time.
+        NoAnswerError: no plan satisfies the conditions, or none was found in time; or a program reached ``solver.time_limit_s``.
         RunFolderError: the output folder cannot be written.
     """
-    with RunFolder.create(config) as run:
+    with RunFolder.create(config.record()) as run, _within_limits(config.solver):
         run.progress.announce([*STAGES, "write", "report"])
         with run.progress.stage("build"):
             case = build_case(config)
-        with make_engine(config.engine.kind, config.engine.workers, config.engine.address) as engine:
+        with make_engine(config.engine, config.solver) as engine:
             with run.progress.stage("plan") as stage:
                 stage.update(f"{case.system.options.sizes['option']} options")
                 energy_price, transmission = forecast_prices(case)
@@ -159,22 +162,25 @@ def run_study(config: StudyConfig) -> RunResult:
         return run.finish(dataset, summary, status, more, note)
 
 
+@contextlib.contextmanager
+def _within_limits(settings: SolverSettings) -> Iterator[None]:
+    """The limits of single solves are in force; a program that reaches its time limit ends the study with that status."""
+    try:
+        with limits_in_force(settings):
+            yield
+    except (SolverTimeLimitError, TaskError) as error:
+        reason = error.__cause__ if isinstance(error, TaskError) else error
+        if isinstance(reason, SolverTimeLimitError):
+            raise NoAnswerError("time_limit", str(error)) from error
+        raise
+
+
 def build_case(config: StudyConfig) -> StudyCase:
     """System, representative days, fleets and reinforcement options of a study."""
-    simbench = {"code": config.system.code, "co2_price": config.costs.co2_price, "prosumers": config.system.prosumers}
-    source = {"simbench": simbench, "tiny": {}}.get(config.system.kind, {"path": config.system.path})
-    system = study_system(
-        config.system.kind,
-        dsos=config.system.dsos,
-        platforms=config.system.platforms,
-        growth=config.system.growth.scenario(),
-        voltage_setpoint_pu=config.system.voltage_setpoint_pu,
-        name=config.system.name,
-        **source,
-    )
+    system = study_system(config.system, config.costs.co2_price)
     system = system.replace(device_settings=config.device_settings())
     bare = [d for d in system.at_level("dso") if not system.children(d)]
-    if bare and config.planning.kind == "dso":
+    if bare and isinstance(config.planning, DsoPlanSettings):
         message = "has no platform below whose answer could be planned for; use planning=none, or a case with low-voltage networks"
         raise InvalidSystemError([Problem("dso", d, "planning.kind", "'dso'", "", message) for d in bare])
     economics, limits = config.economics(), LoadingLimits()
@@ -195,7 +201,8 @@ def build_case(config: StudyConfig) -> StudyCase:
     problems = validate(system)
     if problems:
         raise InvalidSystemError(problems)
-    adoption = {p: adoption_limits(f, horizon, system) for p, f in fleets.items()} if config.planning.adoption else {}
+    may_buy = isinstance(config.planning, DsoPlanSettings) and config.planning.adoption
+    adoption = {p: adoption_limits(f, horizon, system) for p, f in fleets.items()} if may_buy else {}
     return StudyCase(system, aggregation, economics, limits, fleets, need, adoption)
 
 
@@ -226,7 +233,8 @@ def forecast_prices(case: StudyCase) -> tuple[dict[str, np.ndarray], Transmissio
 
 def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, np.ndarray]) -> dict[str, Plan]:
     """A plan for every DSO, each to a proven gap."""
-    if config.planning.kind == "none":
+    settings = config.planning
+    if not isinstance(settings, DsoPlanSettings):
         return {}
     plans = {}
     dsos = case.system.at_level("dso")
@@ -247,13 +255,14 @@ def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, 
             plans[dso] = solve_plan(
                 problem,
                 config.regime,
-                tolerance=config.planning.recovery_tolerance,
-                gap=config.planning.gap,
-                gap_eur=config.planning.gap_eur,
-                solve_limit=config.planning.solve_limit,
-                time_limit=None if config.planning.time_limit_s is None else config.planning.time_limit_s / len(dsos),
-                method=config.planning.method,
+                tolerance=settings.recovery_tolerance,
+                gap=settings.gap,
+                gap_eur=settings.gap_eur,
+                solve_limit=settings.solve_limit,
+                time_limit=None if settings.time_limit_s is None else settings.time_limit_s / len(dsos),
+                method=settings.method,
                 seed=config.solver.seed,
+                memory_limit=config.solver.memory_limit_mb,
             )
         except NoPlanError as error:
             raise NoAnswerError(error.status, str(error)) from error

@@ -8,7 +8,32 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pydantic import Field, field_validator, model_validator
 from scipy import optimize
+
+from multiscale.settings import LARGEST_SEED, Settings, count, quantity
+
+
+class HorizonSettings(Settings):
+    """Which days of the year are computed, and in which steps."""
+
+    days: int = count(2, "number of representative days", 1, 366)
+    step_hours: float = quantity(1.0, "h", "length of a time step; it divides a day", lower=0.25, upper=24.0)
+    peaks: bool = Field(True, description="whether the peak day is one of the days")
+    seed: int = count(0, "seed of the choice of typical days", 0, LARGEST_SEED)
+
+    @field_validator("step_hours")
+    @classmethod
+    def _whole_steps(cls, value: float) -> float:
+        if abs(24.0 / value - round(24.0 / value)) > 1e-9:
+            raise ValueError(f"{value:g} h does not divide a day; use e.g. 0.25, 0.5, 1, 2, 3 h")
+        return value
+
+    @model_validator(mode="after")
+    def _room_for_typical(self) -> HorizonSettings:
+        if self.peaks and self.days < 2:
+            raise ValueError("days 1 cannot hold the peak day and a typical day; use days=2 or more, or peaks=false")
+        return self
 
 
 @dataclass(frozen=True)

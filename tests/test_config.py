@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
-from pydantic import BaseModel
 
-from multiscale.config import ConfigError, StudyConfig, groups, load_config
-from multiscale.config.groups import defaults, shipped_folder
+from multiscale.config import ConfigError, groups, load_config
+from multiscale.config.groups import shipped_folder
 from multiscale.config.reference import settings_tables
 from multiscale.coordination.negotiation.bidirectional import BidirectionalSettings
-from multiscale.settings import inner_settings, unit_of
 from multiscale.system import Economics
 
 ROOT = Path(__file__).parents[1]
@@ -153,34 +150,6 @@ def test_the_main_study_is_the_default():
     assert (config.planning.kind, config.coordination.kind, config.engine.kind) == ("dso", "pricing", "local")
 
 
-def test_default_choices_state_the_defaults_of_the_models():
-    """A user of the Python interface and one of the command line start from the same values."""
-    for group, choice in defaults().items():
-        if group in ("study", "system"):
-            continue
-        stated = yaml.safe_load((shipped_folder("conf") / group / f"{choice}.yaml").read_text())
-        model = StudyConfig.model_fields[group].default
-        for key, value in stated.items():
-            assert getattr(model, key) == value or str(getattr(model, key)) == value, f"{group}.{key}"
-
-
-def _fields(model: type[BaseModel]):
-    for name, field in model.model_fields.items():
-        inner = inner_settings(field)
-        for several in inner.values():
-            yield from _fields(several)
-        if not inner:
-            yield model, name, field
-
-
-def test_every_setting_has_a_meaning_and_every_number_a_unit():
-    for model, name, field in _fields(StudyConfig):
-        # What a kind of settings is stands at its head.
-        assert field.description or (name == "kind" and model.__doc__), f"{model.__name__}.{name}"
-        if field.annotation in (int, float):
-            assert unit_of(model, name), f"{model.__name__}.{name}"
-
-
 def test_every_setting_is_documented_as_it_is():
     assert settings_tables().strip() in (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
@@ -201,3 +170,18 @@ def test_every_study_has_a_page():
     for study in groups()["study"]:
         page = (shipped_folder("studies") / study / "README.md").read_text(encoding="utf-8")
         assert f"multiscale run study={study}" in page or (study == "main" and "multiscale run" in page)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "message"),
+    [
+        (["engine=serial", "engine.workers=3"], "engine.workers", "is a key of engine.kind local, not of serial"),
+        (["planning=none", "planning.gap=0.1"], "planning.gap", "is a key of planning.kind dso, not of none"),
+        (["study=tiny", "system.code=x"], "system.code", "is a key of system.kind simbench, not of tiny"),
+        (["planning.kind=tso"], "planning.kind", "is not a valid value; use dso, none"),
+        (["system.kind=matlab"], "system.kind", "use simbench, tiny, pandapower, folder"),
+        (["planning.method=magic"], "planning.method", "use auto, strong_duality"),
+    ],
+)
+def test_kinds_and_their_keys_are_told_apart(overrides: list[str], key: str, message: str):
+    assert message in _problems(*overrides)[key]

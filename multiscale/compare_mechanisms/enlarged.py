@@ -18,6 +18,7 @@ import pandas as pd
 from multiscale.devices import device_settings
 from multiscale.markets import Community
 from multiscale.operation import Design, OperatingTree, operating_tree
+from multiscale.sources import SimbenchSettings
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, System
 from multiscale.system.schema import table, with_rows
@@ -36,7 +37,7 @@ def one_day(date: str = DAY, step_hours: float = 1.0) -> Horizon:
 
 def many_dsos(kind: str, count: int = 28, *, seed: int = 1, platforms: int = 12, parallel: float = 10.0) -> tuple[System, Economics]:
     """The system and the economics of a case."""
-    system = study_system("simbench", code=CODE)
+    system = study_system(SimbenchSettings(code=CODE), co2_price=25.0)
     dsos = system.at_level("dso")
     chosen = [dsos[i] for i in np.unique(np.linspace(0, len(dsos) - 1, count).round().astype(int))]
     system = system.cut(chosen, f"SimBench with {count} distribution systems, {kind}")

@@ -115,7 +115,8 @@ def _problem(key: str, item: Any, model: type[BaseModel] | None) -> ConfigProble
     if kind == "extra_forbidden":
         return ConfigProblem(key, shown, _elsewhere(key, model) or f"no such key{close_matches(field, list(model.model_fields))}")
     if kind == "missing":
-        return ConfigProblem(key, "", "is missing; give it on the command line or in a file")
+        meaning = model.model_fields[field].description or "it" if field in model.model_fields else "it"
+        return ConfigProblem(key, "", f"is missing; give {meaning} on the command line or in a file")
     if field not in model.model_fields:
         return ConfigProblem(key, shown, str(item["msg"]))
     declared = model.model_fields[field]

@@ -7,8 +7,9 @@ from multiscale.programs.growing import GrowingProgram, GrowingSolution
 from multiscale.programs.highs import ProgramError
 from multiscale.programs.index import Block, Index
 from multiscale.programs.infeasibility import RowRelaxation
+from multiscale.programs.limits import SolverSettings, limits_in_force
 from multiscale.programs.program import Output, ParametricProgram
-from multiscale.programs.solve import CompiledProgram, ProgramSolution, Termination, explain_infeasibility, solve
+from multiscale.programs.solve import CompiledProgram, ProgramSolution, SolverTimeLimitError, Termination, explain_infeasibility, solve
 
 __all__ = [
     "Basis",
@@ -24,8 +25,11 @@ __all__ = [
     "ProgramError",
     "ProgramSolution",
     "RowRelaxation",
+    "SolverSettings",
+    "SolverTimeLimitError",
     "Termination",
     "compose",
     "explain_infeasibility",
+    "limits_in_force",
     "solve",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 from multiscale.programs.basis import Basis
 from multiscale.programs.highs import INFINITY, ProgramError, instance_of
 from multiscale.programs.infeasibility import RowRelaxation, elastic_program, row_relaxations
+from multiscale.programs.limits import limits
 from multiscale.programs.optimality import has_feasible_point, is_unbounded_below, residual
 from multiscale.programs.program import ParametricProgram
 from multiscale.programs.quadratic import interior_point
@@ -84,17 +85,22 @@ class ProgramSolution:
         return output.index.array(output.index.blocks[0].name, output.matrix @ self.x)
 
 
+class SolverTimeLimitError(ProgramError):
+    """A program was not solved within its time limit; the message names the program and what to do."""
+
+
 class CompiledProgram:
     """A program handed to HiGHS once and solved for many parameters, each time from the last basis.
 
     Args:
         program: the program.
         method: ``simplex`` (default), ``ipm`` (interior point without crossover: large single solves), or ``choose``.
-        time_limit: seconds for one solve.
+        time_limit: seconds for one solve; default: the limit in force (``programs.limits``).
     """
 
-    def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float = 600.0) -> None:
+    def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float | None = None) -> None:
         self.program = program
+        time_limit = limits().time_limit_s if time_limit is None else time_limit
         self._time_limit = time_limit
         self._highs = instance_of(program, method=method, time_limit=time_limit)
         self._column_ids = np.arange(program.columns.size, dtype=np.int32)
@@ -167,11 +173,16 @@ class CompiledProgram:
         """Solve and demand an optimum.
 
         Raises:
+            SolverTimeLimitError: the time limit was reached; the message names the program, the limit and the remedy.
             ProgramError: there is none; the message names the program and, if it is infeasible, the rows in conflict.
         """
         solution = self.solve(parameters)
         if solution.termination is Termination.OPTIMAL:
             return solution
+        if solution.termination is Termination.TIME_LIMIT:
+            what = f"program {self.program.name!r} ({self.program.columns.size} columns, {self.program.rows.size} rows)"
+            remedy = "raise solver.time_limit_s, or study fewer platforms or longer time steps"
+            raise SolverTimeLimitError(f"{what} was not solved within {self._time_limit:g} s; {remedy}")
         message = f"program {self.program.name!r} ended {solution.termination}"
         if solution.termination is Termination.INFEASIBLE:
             message += ": " + "; ".join(str(row) for row in explain_infeasibility(self.program, solution.parameters)[:5])

@@ -2,91 +2,44 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
-import subprocess
-from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from multiscale.config import StudyConfig
-from multiscale.config.groups import shipped_folder
-from multiscale.content import content_key, file_hash
+from multiscale.content import file_hash
+from multiscale.results.code_version import code_hash, git_state, package_version
+from multiscale.results.study_record import StudyRecord
 from multiscale.version import __version__
 
 PACKAGES = (
     "numpy", "scipy", "pandas", "xarray", "highspy", "pyscipopt", "pyomo", "pandapower", "simbench", "dask", "distributed", "numba",
     "hydra-core", "omegaconf", "pydantic", "h5netcdf", "matplotlib",
 )  # fmt: skip
-_DO_NOT_CHANGE_THE_ANSWER = {"output", "engine"}
 
 
-def code_hash() -> str:
-    """Hash of the source files of the package with their relative names."""
-    root = Path(__file__).parents[1]
-    files = (p for p in sorted(root.rglob("*")) if p.suffix in (".py", ".csv", ".j2") and p.is_file())
-    return content_key(*((path.relative_to(root).as_posix(), file_hash(path)) for path in files))
-
-
-def input_hashes(config: StudyConfig) -> dict[str, str]:
-    """What the configuration reads from outside -> its hash, or the version of the package it comes with."""
-    found = {}
-    if config.system.kind == "simbench":
-        found[f"simbench:{config.system.code}"] = f"package simbench {_version('simbench')}"
-    if config.system.path is not None:
-        found[str(config.system.path)] = file_hash(config.system.path)
-    if isinstance(config.costs.reinforcement_table, Path):
-        found[str(config.costs.reinforcement_table)] = file_hash(config.costs.reinforcement_table)
-    return found
-
-
-def config_hash(config: StudyConfig) -> str:
-    """Hash of everything in the configuration that the answer depends on (not where it is computed or written)."""
-    values = {k: v for k, v in config.model_dump(mode="json").items() if k not in _DO_NOT_CHANGE_THE_ANSWER}
-    # Where a negotiation is kept changes nothing of what it leads to.
-    values["coordination"].pop("checkpoints", None)
-    return content_key(json.dumps(values, sort_keys=True))
-
-
-def content_hash(config: StudyConfig, inputs: dict[str, str]) -> str:
-    """Hash of configuration, inputs and code: equal hashes mean the same study."""
-    return content_key(config_hash(config), json.dumps(inputs, sort_keys=True), __version__, code_hash())
-
-
-def provenance(config: StudyConfig, inputs: dict[str, str], overrides: Iterable[str]) -> dict[str, Any]:
+def provenance(study: StudyRecord) -> dict[str, Any]:
     """Everything but the output files: see the keys."""
     return {
         "schema": 1,
         "multiscale": __version__,
         "code_sha256": code_hash(),
         "git": git_state(),
-        "config_sha256": config_hash(config),
-        "overrides": list(overrides),
-        "config": config.model_dump(mode="json"),
-        "inputs": inputs,
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "seeds": {"growth": config.system.growth.seed, "horizon": config.horizon.seed, "solver": config.solver.seed},
+        "config_sha256": study.config_hash,
+        "overrides": list(study.overrides),
+        "config": dict(study.config),
+        "settings": [asdict(setting) for setting in study.settings],
+        "inputs": study.inputs,
+        "packages": {name: version for name in PACKAGES if (version := package_version(name))},
+        "seeds": dict(study.seeds),
         "host": {
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
             "cores": os.cpu_count(),
         },
     }
-
-
-def git_state() -> dict[str, Any] | None:
-    """Commit of the working copy the package stands in and whether it is changed; ``None`` for an installed package."""
-    root = shipped_folder("conf").parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        commit = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
-        changed = subprocess.run(["git", "-C", str(root), "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return {"commit": commit.stdout.strip(), "changed": bool(changed.stdout.strip())}
 
 
 def changed_files(folder: Path) -> list[str]:
@@ -106,10 +59,3 @@ def changed_files(folder: Path) -> list[str]:
         elif not expected.startswith("package ") and file_hash(path) != expected:
             found.append(f"input {name}: changed")
     return found
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""

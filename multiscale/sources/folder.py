@@ -11,12 +11,15 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pydantic import model_validator
 
 from multiscale.attribute import Attribute
+from multiscale.sources.settings import PathSettings
 from multiscale.system.schema import COMPONENTS, table
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
@@ -43,6 +46,25 @@ _log = logging.getLogger(__name__)
 def column_header(attribute: str, declared: Attribute) -> str:
     """Header of an attribute's column: its name without the unit's suffix, and its unit in brackets."""
     return f"{_SUFFIX.sub('', attribute)} [{declared.unit}]" if declared.kind == "number" else attribute
+
+
+class FolderSettings(PathSettings):
+    """A folder of tables, one CSV or Parquet file per component."""
+
+    kind: Literal["folder"] = "folder"
+
+    @model_validator(mode="after")
+    def _folder_there(self) -> FolderSettings:
+        if not self.path.exists():
+            raise ValueError(f"path '{self.path}' does not exist")
+        if not self.path.is_dir():
+            raise ValueError(f"path '{self.path}' is no folder; give the folder that holds the tables")
+        return self
+
+
+def folder_source(settings: FolderSettings, co2_price: float) -> System:  # noqa: ARG001  its tables state the costs of generators
+    """The system that the settings name."""
+    return folder_system(settings.path)
 
 
 def folder_system(path: str | Path) -> System:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Self
 
+from multiscale.system.cost_settings import CostsSettings
 from multiscale.tariffs import Tariff
+
+_COSTS = CostsSettings()
 
 
 @dataclass(frozen=True)
 class Economics:
-    """Economic assumptions of a study; the defaults are replaced in the configuration.
+    """Economic assumptions of a study; the defaults are those of the settings.
 
     Attributes:
         value_of_lost_load: cost of unserved energy [EUR/kWh].
@@ -18,10 +22,15 @@ class Economics:
         tariff: what is charged for.
     """
 
-    value_of_lost_load: float = 5.0
-    discount_rate: float = 0.05
-    existing_network_cost: float = 0.04
+    value_of_lost_load: float = _COSTS.value_of_lost_load
+    discount_rate: float = _COSTS.discount_rate
+    existing_network_cost: float = _COSTS.existing_network_cost
     tariff: Tariff = field(default_factory=Tariff)
+
+    @classmethod
+    def of(cls, costs: CostsSettings, tariff: Tariff) -> Self:
+        """The assumptions that these settings state."""
+        return cls(costs.value_of_lost_load, costs.discount_rate, costs.existing_network_cost, tariff)
 
     def annuity(self, lifetime_years: float) -> float:
         """Yearly payment per EUR invested: r / (1 - (1 + r)^-n) [1/a]; 1/n at a zero rate."""

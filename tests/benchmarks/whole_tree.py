@@ -34,6 +34,7 @@ from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.tree import negotiation_of
 from multiscale.coordination.uncertainty.day_reserves import forecast_errors
 from multiscale.operation import Transmission
+from multiscale.sources import SimbenchSettings
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, Growth
 
@@ -138,7 +139,8 @@ def main() -> None:
     with SerialEngine() if given.workers == 0 else DaskEngine(given.workers, given.address) as engine:
         meter.stage("start the scheduler")
         prosumers = "customers" if given.customers else "connection_points"
-        system = study_system("simbench", code=CODE, growth=GROWN if given.grown else None, dsos=given.dsos or "all", prosumers=prosumers)
+        chosen = {"growth": GROWN if given.grown else Growth(), "dsos": tuple(given.dsos or ()) or "all", "prosumers": prosumers}
+        system = study_system(SimbenchSettings(code=CODE, **chosen), co2_price=25.0)
         meter.stage("read and check the system")
         tree = tree_of(system, Economics(), one_day(given.date, given.step), aggregated=False, error_margin=2.0 * given.forecast_error)
         if given.step < 1.0:

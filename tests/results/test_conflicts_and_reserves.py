@@ -18,6 +18,7 @@ from multiscale.coordination.uncertainty.day_reserves import agreed_reserves, ne
 from multiscale.markets import Community
 from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_dataset, conflicts_and_reserves_summary, conflicts_table, reserves_table
 from multiscale.results.dataset import missing_declarations
+from multiscale.sources import TinySettings
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics
 from multiscale.timeline import Horizon
@@ -26,7 +27,7 @@ from tests.variants import changed, charged
 
 @pytest.fixture(scope="module")
 def answer():
-    system = changed(study_system("tiny", dsos=["north"]), "branches", "rating_kva", {"north HV/MV transformer": 2050.0})
+    system = changed(study_system(TinySettings(dsos=("north",))), "branches", "rating_kva", {"north HV/MV transformer": 2050.0})
     system = system.cut(["north 1", "north 2"])
     horizon = Horizon((pd.Timestamp("2016-01-20"),), (366.0,), 2.0)
     fleets = {p: system.fleet(p, horizon) for p in ("north 1", "north 2")}

@@ -11,6 +11,7 @@ from multiscale.markets.reduction import reduced_fleet
 from multiscale.operation import operating_tree
 from multiscale.operation.platform import platform_program
 from multiscale.programs import solve
+from multiscale.sources import SimbenchSettings
 from multiscale.sources.selection import study_system
 from multiscale.sources.simbench import convert, simbench_system
 from multiscale.sources.simbench_devices import device_owner
@@ -117,7 +118,7 @@ def test_growth_reaches_customers_one_by_one(customers):
 def test_both_choices_are_kept_side_by_side_and_reached_by_a_study(tmp_path, monkeypatch):
     monkeypatch.setattr(source, "load_network", network)
     monkeypatch.setenv("MULTISCALE_CACHE", str(tmp_path))
-    sizes = [study_system("simbench", code=MVLV, prosumers=p).prosumers.sizes["prosumer"] for p in ("customers", "connection_points") * 2]
+    sizes = [study_system(SimbenchSettings(code=MVLV, prosumers=p)).prosumers.sizes["prosumer"] for p in ("customers", "connection_points") * 2]
     assert sizes == [41, 39, 41, 39]
     assert len(list(tmp_path.iterdir())) == 2
     with pytest.raises(InvalidSystemError, match=r"prosumers 'houses' is unknown; choose from connection_points, customers"):

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from distributed import Client
 
+from multiscale.config import ConfigError, load_config
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, make_engine
+from multiscale.coordination.engine.settings import AddressSettings
 from multiscale.markets import Community
 from tests.coordination.tasks import dies_once, fails_for, spectrum
 from tests.variants import charged
@@ -84,7 +86,7 @@ def test_a_scheduler_started_from_the_command_line_gives_the_same(operate, seria
             pass
         processes.append(subprocess.Popen(worker, **quiet))
         _await_worker(address)
-        with make_engine("address", address=address) as engine:
+        with make_engine(AddressSettings(address=address)) as engine:
             assert engine.workers == 1
             assert_same(operate(engine), serial)
     finally:
@@ -159,5 +161,8 @@ def test_the_only_worker_may_be_lost(tmp_path):
 
 
 def test_an_unknown_engine_is_refused():
-    with pytest.raises(ValueError, match=r"engine 'quantum' is unknown; there are \['address', 'local', 'serial'\]"):
-        make_engine("quantum")
+    with pytest.raises(ConfigError, match=r"engine = quantum: no such choice; group engine has local, address, serial") as caught:
+        load_config(["engine=quantum"])
+    assert len(caught.value.problems) == 1
+    with pytest.raises(ConfigError, match=r"engine\.kind = 'quantum': is not a valid value; use serial, local, address"):
+        load_config(["engine.kind=quantum"])

@@ -17,7 +17,6 @@ from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.negotiation.bidirectional import Bidirectional, BidirectionalSettings
 from multiscale.coordination.negotiation.checkpoint import CheckpointError
 from multiscale.markets import Community
-from multiscale.results.provenance import config_hash
 from tests.variants import changed, charged
 
 
@@ -124,7 +123,7 @@ def test_a_folder_that_cannot_be_written_is_named(days, tmp_path):
 
 def test_where_it_is_kept_makes_no_other_study(tmp_path):
     common = ["study=tiny", "coordination=bidirectional"]
-    assert config_hash(load_config(common)) == config_hash(load_config([*common, f"coordination.checkpoints={tmp_path}"]))
+    assert load_config(common).record().config_hash == load_config([*common, f"coordination.checkpoints={tmp_path}"]).record().config_hash
 
 
 ROOT = Path(__file__).parents[3]
