@@ -119,9 +119,9 @@ def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.
     remark = "" if search.best is not None or stopped else check_unbounded_followers(problem, search)
     # What the certificate will take, with a follower solve as the measure; with little more than that left, the start is the answer.
     reserve = _CERTIFICATE * search.responder.slowest
-    hurried = clock.left() < 3.0 * reserve
+    short = clock.left() < 3.0 * reserve
     with clock.stage("reformulation"):
-        single, lazy = _despite_interrupt(lambda: _reformulate(problem, methods, bounds, search, settings, hurried=hurried or bool(stopped)), stopped)
+        single, lazy = _despite_interrupt(lambda: _reformulate(problem, methods, bounds, search, settings, short=short or bool(stopped)), stopped)
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
     with clock.stage("reformulation"):
@@ -152,13 +152,13 @@ def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.
 
 
 def _reformulate(
-    problem: BilevelProblem, methods: list[str], bounds: list[DualBounds], search: DecisionSearch, settings: SolveOptions, *, hurried: bool
+    problem: BilevelProblem, methods: list[str], bounds: list[DualBounds], search: DecisionSearch, settings: SolveOptions, *, short: bool
 ) -> tuple[SingleLevel, LazyData | None]:
-    """The single-level program and, for branch and cut, what is added to it on the way."""
+    """The single-level program and, for branch and cut, what is added to it during the search."""
     lazy = None
     if "branch_and_cut" in methods:
-        known = _known_answers(search, along=not hurried)
-        single, lazy = assemble_lazy(problem, bounds, known, settings.gap, ceilings=search.exact.applies and not hurried)
+        known = _known_answers(search, along=not short)
+        single, lazy = assemble_lazy(problem, bounds, known, settings.gap, ceilings=search.exact.applies and not short)
     else:
         single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
     if settings.write is not None:
@@ -285,7 +285,7 @@ def _task(
         lazy=lazy,
         known=best,
         starts=[] if best is None or lazy is not None else [single.complete(best.y, best.primal, best.dual)],
-        # Room for what row tolerances (and the slack of value cuts) take off SCIP's bound.
+        # Margin for what row tolerances (and the slack of value cuts) cost SCIP's bound.
         gap=settings.gap * (0.5 if lazy is None else 0.8),
         time_limit=left,
         memory_limit=settings.memory_limit,

@@ -69,7 +69,7 @@ class ProgramBuilder:
 
     @classmethod
     def continuing(cls, program: ParametricProgram) -> ProgramBuilder:
-        """A builder that goes on where a finished program ended: whatever is added comes after what is there."""
+        """A builder that continues a finished program: new blocks come after those it has."""
         builder = cls(program.name)
         builder._columns, builder._rows = list(program.columns), list(program.rows)
         builder._parameters = list(program.parameters)

@@ -123,7 +123,7 @@ class Index:
                 raise ValueError(f"{name!r} has shape {array.shape}; it must be {block.shape} over {tuple(block.coords)}") from None
         if np.isnan(flat).any():
             where = int(np.flatnonzero(np.isnan(flat))[0])
-            raise (KeyError if self.owner(where).name not in values else ValueError)(f"{self.label(where)} has no number")
+            raise (KeyError if self.owner(where).name not in values else ValueError)(f"{self.label(where)} has no value")
         return flat
 
     def owner(self, position: int) -> Block:

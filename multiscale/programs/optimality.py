@@ -1,4 +1,4 @@
-"""Whether an answer solves a program, and why a program without an answer has none; by conditions and linear programs, not by the solver's word.
+"""Whether an answer solves a program, and why a program without one has none: by conditions and linear programs, not by the solver's status.
 
 HiGHS's active-set method for quadratic programs now and then calls a bounded program unbounded, returns a point that is not optimal, or
 does not end when the curvature is singular. Its answers are checked by ``residual``; where one fails, an interior point decides (``quadratic``).

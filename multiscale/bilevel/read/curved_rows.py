@@ -11,7 +11,7 @@ and its multiplier is linear in the multipliers of the two rows that define the 
 is the cone ``||F (x,1)|| <= h'(x,1)`` if the follower cannot be on its opposite side, where ``h'(x,1) < 0`` (see ``cone_side``). Everything
 else is not convex and refused.
 
-A row ``||F x||^2 <= sum_k U_k z_k`` with binary leader variables shuts to a point where all are zero, and there it has no multiplier.
+A row ``||F x||^2 <= sum_k U_k z_k`` with binary leader variables admits one point only where all are zero, and there it has no multiplier.
 The rows ``|F_i x| <= 2 sum_k sqrt(U_k) z_k``, which it implies, hold ``x`` there in its place; the 2 keeps them off its own boundary.
 """
 
@@ -159,7 +159,7 @@ class CurvedRows:
         if not negative.size:
             return self._quadratic(body, factors)
         if negative.size > 1:
-            raise BilevelError(f"{where} is not convex: {self._direction(body, factors[negative[1]])} and another direction bend the wrong way")
+            raise BilevelError(f"{where} is not convex: {self._direction(body, factors[negative[1]])} and another direction have the wrong curvature")
         if body.leader:
             raise BilevelError(
                 f"{where} has a product or square on its larger side and leader variables next to it; "
@@ -184,10 +184,10 @@ class CurvedRows:
             ends.append(self.added.defined(f"{name} {what}", own, leader, -body.constant / (2 * scale) + shift))
             parts.append((len(self.added.rows) - 1, 1.0 / (2 * scale)))
         self.added.cones.append([ends[0], *tail, ends[1]])
-        self._shut(body, tail)
+        self._add_implied_rows(body, tail)
         return parts
 
-    def _shut(self, body: _Body, tail: list[int]) -> None:
+    def _add_implied_rows(self, body: _Body, tail: list[int]) -> None:
         """Linear rows that hold the row's terms at zero where binaries take all its room."""
         if body.own or not body.leader or not all(is_binary(self._leaders[k]) for k, _ in body.leader):
             return
@@ -199,7 +199,7 @@ class CurvedRows:
         constant = sum(2.0 * np.sqrt(a) for _, a in body.leader if a > 0)
         for i, j in enumerate(tail):
             for sign, what in ((1.0, "upper"), (-1.0, "lower")):
-                self.added.row(f"{body.name} factor {i} ({what}, where shut)", [(j, sign)], room, constant, equality=False)
+                self.added.row(f"{body.name} factor {i} ({what}, where closed)", [(j, sign)], room, constant, equality=False)
 
     def _norm(self, body: _Body, where: str) -> None:
         """``||F (x,1)|| <= h'(x,1)`` from the homogeneous form of the row."""

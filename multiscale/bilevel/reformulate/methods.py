@@ -126,7 +126,7 @@ def bounds_for(problem: BilevelProblem, f: int, method: str, time_limit: float) 
     if method == "big_m":
         needed = np.flatnonzero(~follower.program.equality)
     elif method == "product":
-        # Propagation costs nothing; linear programs are not worth it, for open sides have a form of their own.
+        # Propagation costs nothing; linear programs do not pay, since sides without a bound have a form of their own.
         needed = np.zeros(0, dtype=np.int64)
     elif method in ("strong_duality", "branch_and_cut") and touched.size:
         needed = touched

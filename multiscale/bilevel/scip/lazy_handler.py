@@ -90,13 +90,13 @@ class LazyFollowers(Conshdlr):
         node = int(self.model.getCurrentNode().getNumber())
         self.rounds = self.rounds + 1 if node == self.node else 1
         self.node = node
-        # With several prices the answer at one of them says little of the others: cuts wait for integer points.
+        # With several prices the answer at one of them tells little about the others: cuts wait for integer points.
         # Where it has found nothing of late, it is tried ever more seldom.
         if self.rounds > SEPARATION_ROUNDS or not self.search.exact.applies or node % 2 ** min(self.fruitless // 4, 6):
             return {"result": SCIP_RESULT.DIDNOTRUN}
         y = np.array([self.model.getSolVal(None, v) for v in self.variables[: self.single.leader_size]])
         paid = self._paid(None)
-        # What follower optimality would cost here has to be worth a row.
+        # What follower optimality would cost here must justify a row.
         least = 0.1 * self.data.gap * max(1.0, abs(self.best.objective) if self.best is not None else 1.0)
         added = 0
         for corner in self._corners(y):
@@ -235,7 +235,7 @@ class LazyFollowers(Conshdlr):
     def _overpaid(self, y: np.ndarray, paid: list[float], primal: list[np.ndarray]) -> list[int]:
         """Followers that pay more than their optimum at ``y``, by more than a small share of the gap.
 
-        Ever finer cuts of nearly the same place would only trouble the linear programs; the bound stays valid either way.
+        Ever finer cuts of nearly the same place would only make the linear programs ill-conditioned; the bound stays valid either way.
         """
         tolerance = max(1e-7, 0.02 * self.data.gap)
         over = []
@@ -354,7 +354,7 @@ class LazyFollowers(Conshdlr):
                     term = Term(self.variables[j])
                     content[term] = content.get(term, 0.0) + weight
                 largest = max(abs(weight) for weight in content.values())
-                # Rounding left-overs only trouble the linear programs.
+                # Rounding residues only make the linear programs ill-conditioned.
                 content = {term: weight for term, weight in content.items() if abs(weight) > 1e-11 * largest}
                 self.model.addCons(ExprCons(Expr(content), lhs=None, rhs=cut[1] - constant), name="value")
                 added += 1
