@@ -100,13 +100,13 @@ def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolu
     The answer of the components must cost what the whole follower costs, satisfy all its rows and bounds, be complementary to its duals, and pay the
     charge on the same energy.
     """
-    known, split = search.known, search.split
+    known = search.known
     program = known.program
     charge = best.recovery.charge
-    x = split.columns([c.point(best.built[c.options], charge) for c in split.components])
+    x = search.point(best)
     p = parameters(known, best.built.astype(float), charge)
     compiled = CompiledProgram(program)
-    statuses = split.statuses()
+    statuses = search.split.statuses()
     if statuses is not None:
         compiled.start(*statuses)
     solution = compiled.solve_optimal(p)

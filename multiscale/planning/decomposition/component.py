@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
-from multiscale.programs import CompiledProgram, ParametricProgram
+from multiscale.programs import CompiledProgram, ParametricProgram, ProgramSolution
 
 
 class SearchEnded(Exception):  # noqa: N818
@@ -24,7 +26,7 @@ class Work:
     """
 
     limit: float
-    clock: object = None
+    clock: Callable[[], str] | None = None
     solves: int = 0
 
     def spend(self, *, limited: bool = True) -> None:
@@ -35,7 +37,7 @@ class Work:
         """
         if limited and self.solves >= self.limit:
             raise SearchEnded(f"ended after {self.solves:,} solves of linear programs (planning.solve_limit)")
-        remark = self.clock() if limited and callable(self.clock) else ""
+        remark = self.clock() if limited and self.clock is not None else ""
         if remark:
             raise SearchEnded(remark)
         self.solves += 1
@@ -74,7 +76,14 @@ class Component:
     """
 
     def __init__(
-        self, key: bytes, columns: np.ndarray, rows: np.ndarray, program: ParametricProgram, options: np.ndarray, energy: np.ndarray, network: object
+        self,
+        key: bytes,
+        columns: np.ndarray,
+        rows: np.ndarray,
+        program: ParametricProgram,
+        options: np.ndarray,
+        energy: np.ndarray,
+        network: sparse.csr_matrix,
     ) -> None:
         self.key, self.columns, self.rows, self.program, self.options = key, columns, rows, program, options
         self.energy, self.network = energy, network
@@ -85,7 +94,7 @@ class Component:
         self.start: tuple[np.ndarray, np.ndarray] | None = None
         self.answers: dict[tuple[bytes, float], PartAnswer] = {}
 
-    def solve(self, built: np.ndarray, charge: float, spread: object, work: Work, *, limited: bool = True) -> PartAnswer:
+    def solve(self, built: np.ndarray, charge: float, spread: Callable[[np.ndarray], np.ndarray], work: Work, *, limited: bool = True) -> PartAnswer:
         """The answer with the options ``built`` (bool, of this component) at a charge [EUR/kWh]; ``spread`` turns network rows into states."""
         key = (built.tobytes(), charge if self.pays else 0.0)
         if key not in self.answers:
@@ -97,7 +106,7 @@ class Component:
                 bound=solution.bound,
                 energy=float(self.energy @ x),
                 needed=self.program.A[self.raised] @ x - self.program.b0[self.raised],
-                state=spread(-(self.network @ x)),  # type: ignore[operator]
+                state=spread(-(self.network @ x)),
             )
         return self.answers[key]
 
@@ -109,7 +118,7 @@ class Component:
         """Statuses of its columns and rows in the last basis; None before the first solve."""
         return None if self.compiled is None else self.compiled.basis()
 
-    def _solution(self, built: np.ndarray, charge: float):  # type: ignore[no-untyped-def]
+    def _solution(self, built: np.ndarray, charge: float) -> ProgramSolution:
         if self.compiled is None:
             self.compiled = CompiledProgram(self.program)
             if self.start is not None:

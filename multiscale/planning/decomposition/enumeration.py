@@ -1,7 +1,7 @@
 """The choices of a component that matter: those whose options are all used.
 
-An answer that is optimal at an upper set u and uses only the options l + N of it is optimal for every z with l + N <= z <= u, so of all these choices only
-l + N, the cheapest, counts. The other choices of the box l <= z <= u lack a member of N: with N = {n_1, ..., n_m} they are split into
+An answer that is optimal at an upper set u and uses only the options l + N of it is optimal for every z with l + N <= z <= u, so of all these choices
+only l + N, the cheapest, counts. The other choices of the box l <= z <= u lack a member of N: with N = {n_1, ..., n_m} they are split into
 
     box j:   n_1, ..., n_(j-1) built,   n_j not built         j = 1, ..., m
 
@@ -10,6 +10,7 @@ and each of these is solved at its own upper set.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,7 @@ def classes(
     charge: float,
     levy: float,
     annuity: np.ndarray,
-    spread: object,
+    spread: Callable[[np.ndarray], np.ndarray],
     work: Work,
 ) -> list[ChoiceClass]:
     """Every choice of some boxes at a charge, as classes with one answer each.

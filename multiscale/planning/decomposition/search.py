@@ -1,14 +1,15 @@
 r"""Levels of the charge, then the best choices one by one, until bound and plan meet.
 
-A level: at a charge ``a`` below which no open choice recovers its cost, enumerate the classes of every component. As the social cost of operation does not
-fall with the charge,
+A level: at a charge ``a`` below which no open choice recovers its cost, enumerate the classes of every component. As the social cost of operation
+does not fall with the charge,
 
     bound = constants + sum_c min over classes (annuities + sigma_c(a))
 
 holds for every plan; the minimising classes with the charge that recovers their cost are a plan. Classes further above their component's minimum
 than plan - bound are in no better plan and are dropped, which lowers the largest energy, raises ``a`` and starts the next level.
 
-Where levels no longer move the charge, choices of all components together are taken in the order of their bound, each at its own lower end of the charge.
+Where levels no longer move the charge, choices of all components together are taken in the order of their bound, each at its own lower end of the
+charge.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from multiscale.planning.charge_marching import BELOW, Recovery, lower_end, reco
 from multiscale.planning.decomposition.component import Component, PartAnswer, SearchEnded, Work
 from multiscale.planning.decomposition.enumeration import ChoiceClass, classes, everything
 from multiscale.planning.decomposition.split import NetworkState, Retained, Split
-from multiscale.planning.decomposition.structure import Structure
+from multiscale.planning.decomposition.structure import Structure, option_rows
 
 Box = tuple[np.ndarray, np.ndarray]
 Boxes = dict[bytes, list[Box]]
@@ -92,6 +93,7 @@ class DecompositionSearch:
         gap_eur, gap: distance of plan and bound at which the search ends, in EUR/a and relative to the social cost.
         constant: social cost outside the follower [EUR/a].
         work: counts solves.
+        most_levels: number of levels after which choices are taken one by one.
         best: best plan so far.
         bound: lower bound on the social cost of any plan, without the problem's constant [EUR/a].
         first_charge: no choice recovers its cost below it [EUR/kWh].
@@ -110,6 +112,7 @@ class DecompositionSearch:
     gap: float
     constant: float
     work: Work
+    most_levels: int = 30
     best: Candidate | None = None
     bound: float = -np.inf
     first_charge: float = 0.0
@@ -119,6 +122,7 @@ class DecompositionSearch:
 
     def __post_init__(self) -> None:
         self.network = NetworkState(self.known)
+        self._options_at_limits = option_rows(self.known)[self.known.limits]
         nothing = Retained(np.zeros(self.known.limits.size, dtype=bool), np.zeros(self.known.state.size, dtype=bool))
         self.split = Split(self.known, self.network, nothing)
         self.first_charge = self.least_charge = self.charge_range[0]
@@ -163,8 +167,7 @@ class DecompositionSearch:
         while True:
             answers = self._answers(built, charge, limited=limited)
             state = self.split.state(answers)
-            more = 0.0 if at_base else (self.known.program.B[self.known.limits][:, self.known.built] @ built.astype(float))
-            violated = self.network.violated(state, state, self.split.retained, more)
+            violated = self.network.violated(state, state, self.split.retained, 0.0 if at_base else self._raised_by(built))
             if not violated.any:
                 return answers
             self._retain(violated)
@@ -216,7 +219,7 @@ class DecompositionSearch:
             self.least_charge = max(self.least_charge, higher)
             self.bound = self.best.cost if self.best else np.inf
             return None
-        if higher <= self.least_charge * (1.0 + 1e-7) + 1e-12:
+        if higher <= self.least_charge * (1.0 + 1e-7) + 1e-12 or len(self.levels) >= self.most_levels:
             self._one_by_one(kept)
             return None
         self.least_charge = higher
@@ -265,6 +268,25 @@ class DecompositionSearch:
             return None
         cost, _, energy = self.total(self._checked_answers(built, recovery.charge, limited=limited))
         return Candidate(built.copy(), recovery, investment + cost - (recovery.charge + self.known.levy) * energy)
+
+    def point(self, candidate: Candidate) -> np.ndarray:
+        """Columns of the whole follower at a candidate, from the components.
+
+        Solved again a component may give another of its best answers, which may violate limits left out that the one looked at before
+        satisfies; they are retained then, at the same cost.
+        """
+        while True:
+            parts = [c.point(candidate.built[c.options], candidate.recovery.charge) for c in self.split.components]
+            x = self.split.columns(parts)
+            state = self.network.state_of(x)
+            violated = self.network.violated(state, state, self.split.retained, self._raised_by(candidate.built))
+            if not violated.any:
+                return x
+            self._retain(violated)
+
+    def _raised_by(self, built: np.ndarray) -> np.ndarray:
+        """What options add to the limits."""
+        return self._options_at_limits @ built.astype(float)
 
     def _one_by_one(self, open_classes: list[list[ChoiceClass]]) -> None:
         """Combinations of classes in the order of their bound, each split until its cheapest choice is known to be its best."""
@@ -319,7 +341,7 @@ class DecompositionSearch:
             if higher > self.charge_range[1]:
                 continue
             inner = [(k.low, k.high) for k in combination]
-            if higher > charge * (1.0 + 1e-7) + 1e-12:
+            if higher > charge * (1.0 + 1e-9) + 1e-12:
                 result.append((bound, inner, higher, False))
                 continue
             # The charge that recovers the cost of the cheapest choice is the lower end of all of them.

@@ -75,6 +75,12 @@ class NetworkState:
         ours = np.isin(columns, np.concatenate([known.state, known.given]))
         return part.multiply(~ours[None, :]).tocsr()
 
+    def state_of(self, x: np.ndarray) -> np.ndarray:
+        """State of a whole answer, with the net exchange in place of the import."""
+        state = x[self.known.state].copy()
+        state[: self.known.taken.size] -= x[self.known.given]
+        return state
+
     def spread(self, rhs: np.ndarray) -> np.ndarray:
         """State caused by right-hand sides of the network rows."""
         return self._factor.solve(rhs)
