@@ -150,7 +150,9 @@ def run_study(config: StudyConfig) -> RunResult:
             dataset, summary = study_dataset(answer), study_summary(answer)
         left_out = {d: o.left_out for d, o in zip(case.horizon.days, plan.outcomes, strict=True) if o.left_out}
         status = "optimal" if all(p.status == "optimal" for p in plans.values()) and not left_out else "feasible"
-        note = "; ".join(f"{d.date()}: left out {name} ({why})" for d, nodes in left_out.items() for name, why in nodes.items())
+        notes = [f"{d.date()}: left out {name} ({why})" for d, nodes in left_out.items() for name, why in nodes.items()]
+        notes += [f"plan of {dso}: {p.message}" for dso, p in plans.items() if p.status != "optimal" or p.surplus > 0]
+        note = "; ".join(notes)
         more = {"solvers": solver_versions(), "notes": list(case.system.notes), "certificates": certificates(plans)}
         return run.finish(dataset, summary, status, more, note)
 
@@ -242,7 +244,9 @@ def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, 
                 charge_range=(config.tariff.charge_min, config.tariff.charge_max),
                 tolerance=config.planning.recovery_tolerance,
                 gap=config.planning.gap,
-                time_limit=config.planning.time_limit_s / len(dsos),
+                gap_eur=config.planning.gap_eur / len(dsos),
+                solve_limit=config.planning.solve_limit,
+                time_limit=config.planning.time_limit_s / len(dsos) if config.planning.time_limit_s > 0 else None,
                 method=config.planning.method,
                 seed=config.solver.seed,
             )
@@ -392,6 +396,9 @@ def certificates(plans: Mapping[str, Plan]) -> dict[str, object]:
             "objective": plan.objective,
             "bound": plan.bound,
             "gap": plan.gap,
+            "gap in EUR/a": plan.gap_eur,
+            "what decisions move in EUR/a": plan.decision_range,
+            "message": plan.message,
             "follower gap": plan.follower_gap,
             "method": dict(plan.solution.methods),
             "timings": dict(plan.solution.timings),

@@ -245,14 +245,16 @@ class PlanningConfig(Settings):
     """What the distribution system operator decides."""
 
     kind: Literal["dso", "none"] = Field("dso", description="dso: reinforcements and network charge; none: nothing is built")
-    method: Literal["auto", "strong_duality", "sos1", "big_m", "indicator", "product", "branch_and_cut"] = Field(
-        "branch_and_cut", description="how the platforms' optimality enters the plan"
+    method: Literal["auto", "decomposition", "strong_duality", "sos1", "big_m", "indicator", "product", "branch_and_cut"] = Field(
+        "auto", description="auto: decomposition where it applies, else branch_and_cut; or how the platforms' optimality enters the plan"
     )
-    gap: float = quantity(0.001, "1", "relative gap between plan and proven bound at which the search ends", lower=0.0, upper=1.0)
-    time_limit_s: float = quantity(75.0, "s", "time limit of the search for a plan", above=0.0)
+    gap_eur: float = quantity(50.0, "EUR/a", "distance of plan and proven bound at which the search ends", lower=0.0)
+    gap: float = quantity(0.0, "1", "the same relative to the social cost; whichever is reached first ends the search", lower=0.0, upper=1.0)
+    solve_limit: int = count(20_000, "largest number of linear programs (decomposition) or nodes (other methods) of the search", 1)
+    time_limit_s: float = quantity(0.0, "s", "time limit of the search for a plan; 0: none, work alone ends it", lower=0.0)
     candidates: int = count(16, "largest number of reinforcement options per distribution system", 0, 1000)
     adoption: bool = Field(True, description="whether prosumers may buy photovoltaics and batteries in answer to the charge")
-    recovery_tolerance: float = quantity(0.001, "1", "relative tolerance of cost recovery by the charge", above=0.0, upper=0.1)
+    recovery_tolerance: float = quantity(1e-5, "1", "share by which the charge may earn more than the cost to be recovered; never less", above=0.0, upper=0.1)
 
 
 class RegimeConfig(Settings):

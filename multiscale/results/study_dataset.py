@@ -322,6 +322,8 @@ def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "plan.objective": (objective, "EUR/a"),
         "plan.bound": (bound, "EUR/a"),
         "plan.gap": ((objective - bound) / max(abs(objective), 1.0), "1"),
+        "plan.gap_eur": (objective - bound, "EUR/a"),
+        **_moved(plans, objective - bound),
         "plan.certificate.follower_gap": (max(p.follower_gap for p in plans), "1"),
         "plan.charge": (plans[0].charge if len(plans) == 1 else float(np.mean([p.charge for p in plans])), "EUR/kWh"),
         "plan.charge_today": (float(np.mean(list(answer.today.design.network_charge.values()))), "EUR/kWh"),
@@ -334,6 +336,15 @@ def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "plan.bought_pv": (sum(b[0] for p in plans for b in p.bought.values()), "kW"),
         "plan.bought_storage": (sum(b[1] for p in plans for b in p.bought.values()), "kWh"),
     }
+
+
+def _moved(plans: list[Any], gap: float) -> dict[str, tuple[Any, str]]:
+    """What decisions move, and the gap as a share of it, where that is known and above zero."""
+    ranges = [p.decision_range for p in plans if p.decision_range is not None]
+    total = sum(ranges)
+    if len(ranges) < len(plans) or total <= 0:
+        return {}
+    return {"plan.decision_range": (total, "EUR/a"), "plan.gap_of_decisions": (gap / total, "1")}
 
 
 def _coordination_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
