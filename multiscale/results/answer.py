@@ -119,7 +119,7 @@ def _proof(result: RunResult) -> tuple[str, str, bool | None]:
     gap, gap_eur, moved = value("plan.gap"), value("plan.gap_eur"), value("plan.gap_of_decisions")
     asked, asked_eur = planning.get("gap"), planning.get("gap_eur")
     # Rounding of the linear programs is no gap.
-    gap_eur = 0.0 if gap_eur is not None and abs(gap_eur) < 0.005 else gap_eur
+    gap_eur, moved = (0.0, 0.0 if moved is not None else None) if gap_eur is not None and abs(gap_eur) < 0.005 else (gap_eur, moved)
     share = percent(gap) if moved is None else f"{percent(moved)} of what decisions move"
     distance = f"gap {share}" if gap_eur is None else f"gap {euros(gap_eur, True)}, {share}"
     proof = f"; no plan costs less than {euros(value('plan.bound'), True)} ({distance})" if value("plan.bound") is not None else ""

@@ -36,9 +36,8 @@ def random_problem(system: System, seed: int, *, deduction: float = 0.0) -> Plan
     here = changed(cut, "branches", "rating_kva", rating)
     here = changed(here, "devices", "p_kw", {"north town": town, "north solar park": park})
     if rng.random() < 0.35:
-        branches = here.branches
-        long = rng.uniform(5, 25)
-        ohm = {b: long * float(branches.r_ohm.sel(branch=b)) for b in LINES}
+        # A drop of the squared voltage around the 0.1 that is permitted, at the peak: 2 r P / (1000 Vn^2).
+        ohm = {b: rng.uniform(0.8, 2.5) * 0.1 * 1000.0 * 20.0**2 / (2.0 * p) for b, p in ((LINES[0], peak), (LINES[2], 0.8 * park + 25.0))}
         here = changed(here, "branches", "r_ohm", ohm)
     choice = rng.permutation([*LINES, *TRANSFORMERS, TOP])[: rng.integers(3, 6)]
     costs = {b: float(10 ** rng.uniform(2.5, 5.5)) for b in choice}

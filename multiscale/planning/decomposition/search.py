@@ -325,9 +325,7 @@ class DecompositionSearch:
                     heapq.heappush(heap, (max(more, value), next(count), None, parts, at))
         self.bound = max(self.bound, min(settled, self.best.cost if self.best else np.inf))
 
-    def _refined(
-        self, boxes: list[Box], charge: float
-    ) -> list[tuple[float, list[Box], float, bool]]:
+    def _refined(self, boxes: list[Box], charge: float) -> list[tuple[float, list[Box], float, bool]]:
         """A combination of boxes at its own lower end of the charge: (bound, boxes, lower end, whether its best choice is known)."""
         components = self.split.components
         below = BELOW * charge
