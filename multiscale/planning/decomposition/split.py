@@ -27,6 +27,9 @@ from multiscale.programs import Block, Index, ParametricProgram
 
 BASIC, AT_LOWER = 1, 0
 
+NEARLY = 0.8
+"""Share of a limit from which on it is retained together with a violated one of the same branch."""
+
 
 @dataclass(frozen=True)
 class Retained:
@@ -65,6 +68,7 @@ class NetworkState:
         self._factor = splu(self._matrix[:, known.state].tocsc())
         self.limit_rows = program.A[known.limits][:, known.state].tocsr()
         self.limit = program.b0[known.limits]
+        self._branch = (self.limit_rows.indices - known.taken.size) // known.taken.size
         self._up = self.limit_rows.maximum(0)
         self._down = self.limit_rows.minimum(0)
 
@@ -86,9 +90,15 @@ class NetworkState:
         return self._factor.solve(rhs)
 
     def violated(self, low: np.ndarray, high: np.ndarray, retained: Retained, more: np.ndarray | float = 0.0) -> Retained:
-        """Limits left out that states between ``low`` and ``high`` may violate; ``more`` is what options add to the limits (none if unknown)."""
+        """Limits left out that states between ``low`` and ``high`` may violate; ``more`` is what options add to the limits (none if unknown).
+
+        Where a branch has a violated limit, its limits in other periods come along if they are nearly reached: they are the next to be violated.
+        """
         activity = self._up @ high + self._down @ low
         rows = (activity > self.limit + more + TOLERANCE) & ~retained.rows
+        if rows.any():
+            near = (activity > NEARLY * (self.limit + more)) & ~retained.rows
+            rows |= near & np.isin(self._branch, self._branch[rows | retained.rows])
         bounds = ((high > self.known.state_upper + TOLERANCE) | (low < self.known.state_lower - TOLERANCE)) & ~retained.bounds
         return Retained(rows, bounds)
 

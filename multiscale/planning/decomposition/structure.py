@@ -128,8 +128,8 @@ def _reason_rows(program: ParametricProgram) -> str | None:
     if network.size != state.size or not program.equality[network].all():
         return "the network is not radial"
     flows, voltages = _positions(program, "columns", (FLOW,)), _positions(program, "columns", (VOLTAGE,))
-    if not np.isin(program.A[limits].indices, flows).all():
-        return "a limit of flows holds other quantities than flows"
+    if not np.isin(program.A[limits].indices, flows).all() or (np.diff(program.A[limits].indptr) != 1).any():
+        return "a limit of flows holds more than one flow"
     ends = program.A[program.rows[BALANCE].positions.ravel()].tocsc()[:, flows]
     if not np.array_equal(np.diff(ends.indptr), np.full(flows.size, 2)) or np.any(np.asarray(ends.sum(axis=0)) != 0):
         return "a flow does not lead from one zone to another"
