@@ -43,6 +43,10 @@ class Work:
         self.solves += 1
 
 
+Basis = tuple[np.ndarray, np.ndarray]
+"""Statuses of columns and rows in a simplex basis."""
+
+
 @dataclass(frozen=True)
 class PartAnswer:
     """Least-cost operation of a component at one set of options and one charge.
@@ -91,7 +95,7 @@ class Component:
         self.more = program.B[self.raised][:, :-1].toarray()
         self.pays = bool(energy.any())
         self.compiled: CompiledProgram | None = None
-        self.start: tuple[np.ndarray, np.ndarray] | None = None
+        self.start: Basis | None = None
         self.answers: dict[tuple[bytes, float], PartAnswer] = {}
 
     def solve(self, built: np.ndarray, charge: float, spread: Callable[[np.ndarray], np.ndarray], work: Work, *, limited: bool = True) -> PartAnswer:
@@ -114,9 +118,14 @@ class Component:
         """Columns of the answer."""
         return self._solution(built, charge).x
 
-    def basis(self) -> tuple[np.ndarray, np.ndarray] | None:
+    def basis(self) -> Basis | None:
         """Statuses of its columns and rows in the last basis; None before the first solve."""
         return None if self.compiled is None else self.compiled.basis()
+
+    def start_from(self, basis: Basis) -> None:
+        """Start the next solve from a basis of this component."""
+        if self.compiled is not None:
+            self.compiled.start(*basis)
 
     def _solution(self, built: np.ndarray, charge: float) -> ProgramSolution:
         if self.compiled is None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.planning.decomposition.component import Component, PartAnswer, Work
+from multiscale.planning.decomposition.component import Basis, Component, PartAnswer, Work
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,21 @@ def classes(
         work: counts solves.
     """
     found = []
-    open_boxes = list(reversed(boxes))
+    open_boxes: list[tuple[np.ndarray, np.ndarray, Basis | None]] = [(low, high, None) for low, high in reversed(boxes)]
     while open_boxes:
-        low, high = open_boxes.pop()
+        low, high, basis = open_boxes.pop()
+        if basis is not None:
+            component.start_from(basis)
         answer = component.solve(high, charge, spread, work)
         used = component.used(answer, low, high)
         found.append(choice_class(component, low | used, high, annuity, answer, charge + levy))
         inside, without = low.copy(), []
+        # Each of the boxes below lacks one option of this one: its basis is nearer than that of the box solved last.
+        basis = component.basis() if used.sum() > 1 else None
         for k in np.flatnonzero(used).tolist():
             outside = high.copy()
             outside[k] = False
-            without.append((inside.copy(), outside))
+            without.append((inside.copy(), outside, basis if inside.sum() > low.sum() else None))
             inside[k] = True
         open_boxes += reversed(without)
     return found
