@@ -55,6 +55,7 @@ def classes(
     annuity: np.ndarray,
     spread: Callable[[np.ndarray], np.ndarray],
     work: Work,
+    look: Callable[[PartAnswer], None] | None = None,
 ) -> list[ChoiceClass]:
     """Every choice of some boxes at a charge, as classes with one answer each.
 
@@ -65,6 +66,7 @@ def classes(
         annuity: of all options of the follower [EUR/a].
         spread: turns network rows into states.
         work: counts solves.
+        look: called with every answer; may raise to end the enumeration early.
     """
     found = []
     open_boxes: list[tuple[np.ndarray, np.ndarray, Basis | None]] = [(low, high, None) for low, high in reversed(boxes)]
@@ -73,6 +75,8 @@ def classes(
         if basis is not None:
             component.start_from(basis)
         answer = component.solve(high, charge, spread, work)
+        if look is not None:
+            look(answer)
         used = component.used(answer, low, high)
         found.append(choice_class(component, low | used, high, annuity, answer, charge + levy))
         inside, without = low.copy(), []

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from multiscale.planning.charge_marching import BELOW, Recovery, lower_end, recovering_charge, start_of_range
-from multiscale.planning.decomposition.component import Component, PartAnswer, SearchEnded, Work
+from multiscale.planning.decomposition.component import PartAnswer, SearchEnded, Work
 from multiscale.planning.decomposition.enumeration import ChoiceClass, classes, everything
 from multiscale.planning.decomposition.split import NetworkState, Retained, Split
 from multiscale.planning.decomposition.structure import Structure, option_rows
@@ -197,8 +197,7 @@ class DecompositionSearch:
         """One level at the least charge; returns what is open for the next one, or None at the end."""
         charge = BELOW * self.least_charge
         split = self.split
-        found = [self._classes(c, boxes.get(c.key) or everything(c), charge) for c in split.components]
-        self._check_any(found)
+        found = self._all_classes([boxes.get(c.key) or everything(c) for c in split.components], charge)
         lowest = [min(k.value for k in part) for part in found]
         self.bound = max(self.bound, self.split.constant + sum(lowest))
         least = [min(part, key=lambda k: k.value) for part in found]
@@ -225,20 +224,33 @@ class DecompositionSearch:
         self.least_charge = higher
         return {c.key: [(k.low, k.high) for k in part] for c, part in zip(self.split.components, kept, strict=True)}
 
-    def _classes(self, component: Component, boxes: list[Box], charge: float) -> list[ChoiceClass]:
-        return classes(component, boxes, charge, self.known.levy, self.annuity, self.network.spread, self.work)
-
-    def _check_any(self, found: list[list[ChoiceClass]]) -> None:
-        """Whether all combinations of the classes satisfy the limits left out, by the range of what each component adds.
+    def _all_classes(self, boxes: list[list[Box]], charge: float) -> list[list[ChoiceClass]]:
+        """The classes of every component at a charge.
 
         Raises:
-            LimitsViolated: some combination may violate some.
+            LimitsViolated: some combination of them may violate limits left out.
         """
+        components = self.split.components
+        first = [c.solve(part[0][1], charge, self.network.spread, self.work) for c, part in zip(components, boxes, strict=True)]
+        together = self.split.state(first)
+        found = []
+        for c, part, own in zip(components, boxes, first, strict=True):
+            others = together - own.state
+
+            def look(answer: PartAnswer, others: np.ndarray = others) -> None:
+                # Most violations show with the other components at their first answer: then nothing more is enumerated in vain.
+                self._check(others + answer.state, others + answer.state)
+
+            found.append(classes(c, part, charge, self.known.levy, self.annuity, self.network.spread, self.work, look))
         low, high = self.split.fixed_state.copy(), self.split.fixed_state.copy()
         for part in found:
             states = np.array([k.answer.state for k in part])
             low += states.min(axis=0)
             high += states.max(axis=0)
+        self._check(low, high)
+        return found
+
+    def _check(self, low: np.ndarray, high: np.ndarray) -> None:
         violated = self.network.violated(low, high, self.split.retained)
         if violated.any:
             raise LimitsViolated(violated)
@@ -327,10 +339,8 @@ class DecompositionSearch:
 
     def _refined(self, boxes: list[Box], charge: float) -> list[tuple[float, list[Box], float, bool]]:
         """A combination of boxes at its own lower end of the charge: (bound, boxes, lower end, whether its best choice is known)."""
-        components = self.split.components
         below = BELOW * charge
-        parts = [self._classes(c, [box], below) for c, box in zip(components, boxes, strict=True)]
-        self._check_any(parts)
+        parts = self._all_classes([[box] for box in boxes], below)
         result = []
         for combination in itertools.product(*parts):
             bound = self.split.constant + sum(k.value for k in combination)
