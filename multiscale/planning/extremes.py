@@ -17,6 +17,7 @@ import numpy as np
 
 from multiscale.planning.charge_marching import recovering_charge
 from multiscale.planning.distribution_planning import PlanningProblem
+from multiscale.planning.follower_names import BUILT, CHARGE, CHARGED_ENERGY, RESOURCE_COST
 from multiscale.programs import CompiledProgram
 
 
@@ -33,9 +34,9 @@ def cost_of_extremes(problem: PlanningProblem, charge_range: tuple[float, float]
         latest: dict[str, float] = {}
 
         def energy_at(charge: float, built: np.ndarray = built, latest: dict[str, float] = latest) -> float:
-            x = compiled.solve_optimal({"built": built, "network_charge": charge}).x
-            latest["resource"] = float((program.outputs["resource_cost"].matrix @ x)[0])
-            return float((program.outputs["charged_energy"].matrix @ x)[0])
+            x = compiled.solve_optimal({BUILT: built, CHARGE: charge}).x
+            latest["resource"] = float((program.outputs[RESOURCE_COST].matrix @ x)[0])
+            return float((program.outputs[CHARGED_ENERGY].matrix @ x)[0])
 
         investment = float(problem.annuity @ built)
         if recovering_charge(energy_at, problem.passive_energy, problem.existing_cost + investment, charge_range[0], charge_range[1], tolerance):

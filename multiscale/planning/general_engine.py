@@ -16,6 +16,7 @@ from multiscale import bilevel
 from multiscale.planning.charge_range import implied_charge_range
 from multiscale.planning.distribution_planning import NoPlanError, Plan, PlanningProblem, cannot_recover, plan_from
 from multiscale.planning.extremes import cost_of_extremes, decision_range
+from multiscale.planning.follower_names import BUILT, CHARGE, CHARGED_ENERGY, RESOURCE_COST
 from multiscale.programs import ParametricProgram
 
 NO_CLOCK = 86_400.0
@@ -70,13 +71,13 @@ def leader_model(
     model.built = pyo.Var(names, domain=pyo.Binary)
     model.charge = pyo.Var(bounds=(low, high))
     program = without_idle_bounds(problem.program) if problem.energy_has_a_price else problem.program
-    follower = bilevel.ProgramFollower(program, {"built": model.built, "network_charge": model.charge}, model=model, name="operation")
+    follower = bilevel.ProgramFollower(program, {BUILT: model.built, CHARGE: model.charge}, model=model, name="operation")
     investment = sum(annuity[o] * model.built[o] for o in names)
     allowed = problem.existing_cost + investment
-    revenue = model.charge * (follower.output("charged_energy") + problem.passive_energy)
+    revenue = model.charge * (follower.output(CHARGED_ENERGY) + problem.passive_energy)
     model.recovery_low = pyo.Constraint(expr=revenue >= allowed)
     model.recovery_high = pyo.Constraint(expr=revenue <= (1 + tolerance) * allowed)
-    model.social_cost = pyo.Objective(expr=investment + follower.output("resource_cost") + problem.program.d0 + problem.constant)
+    model.social_cost = pyo.Objective(expr=investment + follower.output(RESOURCE_COST) + problem.program.d0 + problem.constant)
     return model, follower
 
 

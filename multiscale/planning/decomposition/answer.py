@@ -10,9 +10,10 @@ from multiscale import bilevel
 from multiscale.bilevel.certificate import TOLERANCE, Certificate, FollowerCertificate
 from multiscale.planning.decomposition.component import Work
 from multiscale.planning.decomposition.search import Candidate, DecompositionSearch
-from multiscale.planning.decomposition.structure import CHARGED_ENERGY, RESOURCE_COST, applies, parameters, structure
+from multiscale.planning.decomposition.structure import applies, parameters, structure
 from multiscale.planning.distribution_planning import NoPlanError, Plan, PlanningProblem, cannot_recover, plan_from
 from multiscale.planning.extremes import decision_range
+from multiscale.planning.follower_names import CHARGED_ENERGY, RESOURCE_COST
 from multiscale.programs import CompiledProgram, ProgramSolution
 
 METHOD = "decomposition"

@@ -17,6 +17,9 @@ import numpy as np
 
 from multiscale.planning.decomposition.component import Basis, Component, PartAnswer, Work
 
+Box = tuple[np.ndarray, np.ndarray]
+"""All choices between two (bool, options of a component)."""
+
 
 @dataclass(frozen=True)
 class ChoiceClass:
@@ -42,14 +45,14 @@ def choice_class(component: Component, low: np.ndarray, high: np.ndarray, annuit
     return ChoiceClass(low, high, cost, cost + answer.bound - transfer * answer.energy, answer)
 
 
-def everything(component: Component) -> list[tuple[np.ndarray, np.ndarray]]:
+def everything(component: Component) -> list[Box]:
     """The box of all choices of a component."""
     return [(np.zeros(component.options.size, dtype=bool), np.ones(component.options.size, dtype=bool))]
 
 
 def classes(
     component: Component,
-    boxes: list[tuple[np.ndarray, np.ndarray]],
+    boxes: list[Box],
     charge: float,
     levy: float,
     annuity: np.ndarray,

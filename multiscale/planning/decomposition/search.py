@@ -14,33 +14,19 @@ charge.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from multiscale.planning.charge_marching import BELOW, Recovery, lower_end, recovering_charge, start_of_range
 from multiscale.planning.decomposition.component import PartAnswer, SearchEnded, Work
-from multiscale.planning.decomposition.enumeration import ChoiceClass, classes, everything
+from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, classes, everything
+from multiscale.planning.decomposition.one_by_one import LimitsViolated, take_one_by_one
 from multiscale.planning.decomposition.split import NetworkState, Retained, Split
 from multiscale.planning.decomposition.structure import Structure, option_rows
 
-Box = tuple[np.ndarray, np.ndarray]
 Boxes = dict[bytes, list[Box]]
 """Component -> its open boxes; a component that is not named is open everywhere."""
-
-
-class LimitsViolated(Exception):  # noqa: N818
-    """Answers violate limits that were left out.
-
-    Attributes:
-        limits: which.
-    """
-
-    def __init__(self, limits: Retained) -> None:
-        super().__init__("limits left out are violated")
-        self.limits = limits
 
 
 @dataclass(frozen=True)
@@ -197,11 +183,11 @@ class DecompositionSearch:
         """One level at the least charge; returns what is open for the next one, or None at the end."""
         charge = BELOW * self.least_charge
         split = self.split
-        found = self._all_classes([boxes.get(c.key) or everything(c) for c in split.components], charge)
+        found = self.all_classes([boxes.get(c.key) or everything(c) for c in split.components], charge)
         lowest = [min(k.value for k in part) for part in found]
         self.bound = max(self.bound, self.split.constant + sum(lowest))
         least = [min(part, key=lambda k: k.value) for part in found]
-        self.consider(self._choice([k.low for k in least]), self.least_charge)
+        self.consider(self.choice([k.low for k in least]), self.least_charge)
         if self.split is not split:
             return boxes
         room = self.best.cost - (self.split.constant + sum(lowest)) if self.best else np.inf
@@ -219,12 +205,12 @@ class DecompositionSearch:
             self.bound = self.best.cost if self.best else np.inf
             return None
         if higher <= self.least_charge * (1.0 + 1e-7) + 1e-12 or len(self.levels) >= self.most_levels:
-            self._one_by_one(kept)
+            take_one_by_one(self, kept)
             return None
         self.least_charge = higher
         return {c.key: [(k.low, k.high) for k in part] for c, part in zip(self.split.components, kept, strict=True)}
 
-    def _all_classes(self, boxes: list[list[Box]], charge: float) -> list[list[ChoiceClass]]:
+    def all_classes(self, boxes: list[list[Box]], charge: float) -> list[list[ChoiceClass]]:
         """The classes of every component at a charge.
 
         Raises:
@@ -243,8 +229,8 @@ class DecompositionSearch:
 
             found.append(classes(c, part, charge, self.known.levy, self.annuity, self.network.spread, self.work, look))
         low, high = self.split.fixed_state.copy(), self.split.fixed_state.copy()
-        for part in found:
-            states = np.array([k.answer.state for k in part])
+        for group in found:
+            states = np.array([k.answer.state for k in group])
             low += states.min(axis=0)
             high += states.max(axis=0)
         self._check(low, high)
@@ -255,7 +241,8 @@ class DecompositionSearch:
         if violated.any:
             raise LimitsViolated(violated)
 
-    def _choice(self, parts: list[np.ndarray]) -> np.ndarray:
+    def choice(self, parts: list[np.ndarray]) -> np.ndarray:
+        """The choice over all options from those of every component."""
         built = np.zeros(self.annuity.size, dtype=bool)
         for component, part in zip(self.split.components, parts, strict=True):
             built[component.options] = part
@@ -299,63 +286,3 @@ class DecompositionSearch:
     def _raised_by(self, built: np.ndarray) -> np.ndarray:
         """What options add to the limits."""
         return self._options_at_limits @ built.astype(float)
-
-    def _one_by_one(self, open_classes: list[list[ChoiceClass]]) -> None:
-        """Combinations of classes in the order of their bound, each split until its cheapest choice is known to be its best."""
-        ranked = [sorted(part, key=lambda k: k.value) for part in open_classes]
-        constant = self.split.constant
-        count = itertools.count()
-        first = (0,) * len(ranked)
-        base = constant + sum(part[0].value for part in ranked)
-        # Entries: bound, tie-breaker, indices of a combination (None: a part of one), its boxes, its lower end of the charge.
-        heap: list[tuple[float, int, tuple[int, ...] | None, list[Box], float]] = []
-        seen = {first}
-
-        def push(indices: tuple[int, ...]) -> None:
-            value = constant + sum(part[i].value for part, i in zip(ranked, indices, strict=True))
-            boxes = [(part[i].low, part[i].high) for part, i in zip(ranked, indices, strict=True)]
-            heapq.heappush(heap, (value, next(count), indices, boxes, self.least_charge))
-
-        push(first)
-        self.bound = max(self.bound, base)
-        settled = np.inf
-        while heap:
-            value, _, indices, boxes, charge = heapq.heappop(heap)
-            self.bound = max(self.bound, min(value, settled))
-            if self.best and self.best.cost - self.bound <= self.allowance:
-                return
-            if indices is not None:
-                for c in range(len(ranked)):
-                    following = (*indices[:c], indices[c] + 1, *indices[c + 1 :])
-                    if following[c] < len(ranked[c]) and following not in seen:
-                        seen.add(following)
-                        push(following)
-            for more, parts, at, done in self._refined(boxes, charge):
-                if done:
-                    settled = min(settled, more)
-                else:
-                    heapq.heappush(heap, (max(more, value), next(count), None, parts, at))
-        self.bound = max(self.bound, min(settled, self.best.cost if self.best else np.inf))
-
-    def _refined(self, boxes: list[Box], charge: float) -> list[tuple[float, list[Box], float, bool]]:
-        """A combination of boxes at its own lower end of the charge: (bound, boxes, lower end, whether its best choice is known)."""
-        below = BELOW * charge
-        parts = self._all_classes([[box] for box in boxes], below)
-        result = []
-        for combination in itertools.product(*parts):
-            bound = self.split.constant + sum(k.value for k in combination)
-            annuities = sum(k.annuity for k in combination)
-            higher = lower_end(self.existing, annuities, sum(k.answer.energy for k in combination), self.passive)
-            if higher > self.charge_range[1]:
-                continue
-            inner = [(k.low, k.high) for k in combination]
-            if higher > charge * (1.0 + 1e-9) + 1e-12:
-                result.append((bound, inner, higher, False))
-                continue
-            # The charge that recovers the cost of the cheapest choice is the lower end of all of them.
-            split = self.split
-            self.consider(self._choice([low for low, _ in inner]), charge)
-            if self.split is not split:
-                raise LimitsViolated(self.split.retained)
-            result.append((bound, inner, charge, True))
-        return result

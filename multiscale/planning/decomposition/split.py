@@ -23,7 +23,7 @@ from scipy.sparse.linalg import splu
 
 from multiscale.planning.decomposition.component import TOLERANCE, Component, PartAnswer
 from multiscale.planning.decomposition.structure import Structure, option_rows
-from multiscale.programs import Block, Index, ParametricProgram
+from multiscale.programs import Block, Index, ParametricProgram, ProgramError
 
 BASIC, AT_LOWER = 1, 0
 
@@ -149,6 +149,8 @@ class Split:
     def _idle(self, costs: np.ndarray) -> np.ndarray:
         program, k = self.known.program, self.isolated
         low, high = program.lower[k], program.upper[k]
+        if (np.where(costs[k] < 0, np.isinf(high), (costs[k] > 0) & np.isinf(low))).any():
+            raise ProgramError(f"program {program.name!r} is unbounded")
         return np.where(costs[k] < 0, high, np.where((costs[k] > 0) | np.isfinite(low), low, np.clip(0.0, low, high)))
 
     def _kept_state(self) -> np.ndarray:
@@ -270,10 +272,6 @@ class Split:
                 return None
             columns[component.columns], rows[component.rows] = basis
         return columns, rows
-
-    def built_here(self, component: Component, built: np.ndarray) -> np.ndarray:
-        """A choice over all options, seen by a component."""
-        return built[component.options]
 
     def state(self, answers: list[PartAnswer]) -> np.ndarray:
         """Flows and voltages of one answer of every component."""

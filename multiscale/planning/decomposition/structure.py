@@ -1,6 +1,6 @@
-"""What the decomposition knows about a follower: the names it relies on, and whether the problem has the structure it needs.
+"""What the decomposition knows about a follower: the blocks it relies on, and whether the problem has the structure it needs.
 
-All names of parameters, outputs and blocks of the follower that the decomposition uses stand here, and nowhere else.
+Names of blocks of the follower's network stand here and nowhere else in the decomposition; those of parameters and outputs in ``follower_names``.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from multiscale.planning.follower_names import BUILT, CHARGE, CHARGED_ENERGY, RESOURCE_COST
 from multiscale.programs import ParametricProgram
 
 if TYPE_CHECKING:
     from multiscale.planning.distribution_planning import PlanningProblem
 
-BUILT, CHARGE = "built", "network_charge"
-CHARGED_ENERGY, RESOURCE_COST = "charged_energy", "resource_cost"
 BALANCE, DROP = "balance", "voltage_drop"
 IMPORT, EXPORT, FLOW, VOLTAGE = "import", "export", "flow", "voltage_squared"
 LIMITS = ("rating_forward", "rating_reverse")
