@@ -96,15 +96,19 @@ class CompiledProgram:
         program: the program.
         method: ``simplex`` (default), ``ipm`` (interior point without crossover: large single solves), or ``choose``.
         time_limit: seconds for one solve.
+        devex: whether the dual simplex prices by Devex weights in place of steepest edge, whose weights have to be computed anew for every basis
+            given by ``start``.
     """
 
-    def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float = 600.0) -> None:
+    def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float = 600.0, devex: bool = False) -> None:
         self.program = program
         self._time_limit = time_limit
         started = time.perf_counter()
         self._highs = highspy.Highs()
         # Instances with different thread counts in one process make HiGHS return 'not set': one thread everywhere.
         options = {"output_flag": False, "threads": 1, "time_limit": time_limit, "solver": method, "random_seed": 1}
+        if devex:
+            options["simplex_dual_edge_weight_strategy"] = 1
         if program.Q is not None:
             # HiGHS adds 1e-7 to the Hessian's diagonal by default, which moves the optimum by up to 1e-5.
             options["qp_regularization_value"] = 0.0

@@ -106,7 +106,7 @@ def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolu
     charge = best.recovery.charge
     x = search.point(best)
     p = parameters(known, best.built.astype(float), charge)
-    compiled = CompiledProgram(program)
+    compiled = CompiledProgram(program, devex=True)
     statuses = search.split.statuses()
     if statuses is not None:
         compiled.start(*statuses)

@@ -129,7 +129,7 @@ class Component:
 
     def _solution(self, built: np.ndarray, charge: float) -> ProgramSolution:
         if self.compiled is None:
-            self.compiled = CompiledProgram(self.program)
+            self.compiled = CompiledProgram(self.program, devex=True)
             if self.start is not None:
                 self.compiled.start(*self.start)
         return self.compiled.solve_optimal(np.append(built.astype(float), charge))
