@@ -157,7 +157,9 @@ def run_study(config: StudyConfig) -> RunResult:
             dataset, summary = study_dataset(answer), study_summary(answer)
         excluded_on = {d: o.excluded for d, o in zip(case.horizon.days, plan.outcomes, strict=True) if o.excluded}
         status = "optimal" if all(p.status == "optimal" for p in plans.values()) and not excluded_on else "feasible"
-        note = "; ".join(f"{d.date()}: excluded {name} ({why})" for d, nodes in excluded_on.items() for name, why in nodes.items())
+        notes = [f"{d.date()}: excluded {name} ({why})" for d, nodes in excluded_on.items() for name, why in nodes.items()]
+        notes += [f"plan of {dso}: {p.message}" for dso, p in plans.items() if p.status != "optimal" or p.surplus > 0]
+        note = "; ".join(notes)
         more = {"solvers": solver_versions(), "notes": list(case.system.notes), "certificates": certificates(plans)}
         return run.finish(dataset, summary, status, more, note)
 
@@ -257,7 +259,7 @@ def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, 
                 config.regime,
                 tolerance=settings.recovery_tolerance,
                 gap=settings.gap,
-                gap_eur=settings.gap_eur,
+                gap_eur=settings.gap_eur / len(dsos),
                 solve_limit=settings.solve_limit,
                 time_limit=None if settings.time_limit_s is None else settings.time_limit_s / len(dsos),
                 method=settings.method,
@@ -415,6 +417,9 @@ def certificates(plans: Mapping[str, Plan]) -> dict[str, object]:
             "objective": plan.objective,
             "bound": plan.bound,
             "gap": plan.gap,
+            "gap in EUR/a": plan.gap_eur,
+            "what decisions move in EUR/a": plan.decision_range,
+            "message": plan.message,
             "follower gap": plan.follower_gap,
             "method": dict(plan.solution.methods),
             "timings": dict(plan.solution.timings),

@@ -17,6 +17,7 @@ import numpy as np
 
 from multiscale.planning.charge_marching import recovering_charge
 from multiscale.planning.distribution_planning import PlanningProblem
+from multiscale.planning.follower_names import BUILT, RESOURCE_COST
 from multiscale.programs import CompiledProgram
 from multiscale.tariffs import BILLED
 
@@ -34,8 +35,8 @@ def cost_of_extremes(problem: PlanningProblem, charge_range: tuple[float, float]
         latest: dict[str, float] = {}
 
         def energy_at(charge: float, built: np.ndarray = built, latest: dict[str, float] = latest) -> float:
-            x = compiled.solve_optimal({"built": built, price: charge}).x
-            latest["resource"] = float((program.outputs["resource_cost"].matrix @ x)[0])
+            x = compiled.solve_optimal({BUILT: built, price: charge}).x
+            latest["resource"] = float((program.outputs[RESOURCE_COST].matrix @ x)[0])
             return float((program.outputs[BILLED + price].matrix @ x)[0])
 
         investment = float(problem.annuity @ built)

@@ -16,6 +16,7 @@ from multiscale import bilevel
 from multiscale.planning.charge_range import implied_charge_range
 from multiscale.planning.distribution_planning import NoPlanError, Plan, PlanningProblem, cannot_recover, plan_from
 from multiscale.planning.extremes import cost_of_extremes, decision_range
+from multiscale.planning.follower_names import BUILT, RESOURCE_COST
 from multiscale.planning.regimes import Leader, Regime, Social
 from multiscale.programs import Block, ParametricProgram
 from multiscale.tariffs import BILLED
@@ -68,14 +69,14 @@ def leader_model(
         _add_prices(model.prices[name], problem, name, regime, tolerance)
     program = without_idle_bounds(problem.program) if problem.energy_has_a_price else problem.program
     decided = {name: model.prices[name].price for name in problem.tariff.decided}
-    follower = bilevel.ProgramFollower(program, {"built": model.built} | decided, model=model, name="operation")
+    follower = bilevel.ProgramFollower(program, {BUILT: model.built} | decided, model=model, name="operation")
     revenue = sum(
         _revenue(problem, name, decided.get(name, component.price), follower)
         for name, component in problem.tariff.components.items()
         if component.receiver == "distribution operators"
     )
     investment = sum(a * model.built[o] for o, a in zip(names, problem.annuity.tolist(), strict=True))
-    resource = follower.output("resource_cost") + problem.program.d0 + problem.constant
+    resource = follower.output(RESOURCE_COST) + problem.program.d0 + problem.constant
     regime.state(Leader(model, problem.existing_cost, investment, revenue, resource, lambda: follower.output("unserved"), tolerance))
     return model, follower
 

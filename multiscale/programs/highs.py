@@ -15,13 +15,14 @@ class ProgramError(RuntimeError):
     """A program has no optimum; the message says which and why."""
 
 
-def instance_of(program: ParametricProgram, *, method: str = "simplex", time_limit: float = 600.0) -> highspy.Highs:
+def instance_of(program: ParametricProgram, *, method: str = "simplex", time_limit: float = 600.0, devex: bool = False) -> highspy.Highs:
     """A HiGHS instance that holds the program at parameters of zero.
 
     Args:
         program: the program.
         method: ``simplex``, ``ipm`` (interior point without crossover) or ``choose``.
         time_limit: seconds for one solve.
+        devex: whether the dual simplex prices by Devex weights in place of steepest edge.
 
     Raises:
         ValueError: HiGHS refuses an option.
@@ -30,6 +31,8 @@ def instance_of(program: ParametricProgram, *, method: str = "simplex", time_lim
     highs = highspy.Highs()
     # Instances with different thread counts in one process make HiGHS return 'not set': one thread everywhere.
     options = {"output_flag": False, "threads": 1, "time_limit": time_limit, "solver": method, "random_seed": 1}
+    if devex:
+        options["simplex_dual_edge_weight_strategy"] = 1
     if program.Q is not None:
         # HiGHS adds 1e-7 to the Hessian's diagonal by default, which moves the optimum by up to 1e-5.
         options["qp_regularization_value"] = 0.0

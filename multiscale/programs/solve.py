@@ -96,13 +96,15 @@ class CompiledProgram:
         program: the program.
         method: ``simplex`` (default), ``ipm`` (interior point without crossover: large single solves), or ``choose``.
         time_limit: seconds for one solve; default: the limit in force (``programs.limits``).
+        devex: whether the dual simplex prices by Devex weights in place of steepest edge, whose weights have to be computed anew for every basis
+            given by ``start_from``.
     """
 
-    def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float | None = None) -> None:
+    def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float | None = None, devex: bool = False) -> None:
         self.program = program
         time_limit = limits().time_limit_s if time_limit is None else time_limit
         self._time_limit = time_limit
-        self._highs = instance_of(program, method=method, time_limit=time_limit)
+        self._highs = instance_of(program, method=method, time_limit=time_limit, devex=devex)
         self._column_ids = np.arange(program.columns.size, dtype=np.int32)
         self._row_ids = np.arange(program.rows.size, dtype=np.int32)
 

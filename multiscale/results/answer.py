@@ -105,12 +105,26 @@ def _plan(result: RunResult) -> list[Fact]:
         bought = [f"{number(pv)} kW of photovoltaics"] * (pv > 0.5) + [f"{number(storage)} kWh of storage"] * (storage > 0.5)
         facts.append(Fact("Prosumers buy", f"{_listed(bought)}, in answer to the charge"))
     if value("plan.objective") is not None:
-        gap, asked = value("plan.gap"), result.config().get("planning", {}).get("gap")
-        proof = f"; no plan costs less than {euros(value('plan.bound'), True)} (gap {percent(gap)})" if value("plan.bound") is not None else ""
-        reached = None if gap is None or asked is None else gap <= asked * (1 + 1e-9)
-        missed = f", more than the {percent(asked)} asked for" if reached is False else ""
+        proof, missed, reached = _proof(result)
         facts.append(Fact("Cost of the plan", f"{euros(value('plan.objective'), True)}{proof}{missed}", reached))
     return facts
+
+
+def _proof(result: RunResult) -> tuple[str, str, bool | None]:
+    """What is proven of the plan's cost, by how much it misses what was asked for, and whether it reaches that (None: nothing was asked)."""
+    value, planning = result.value, result.config().get("planning", {})
+    gap, gap_eur, moved = value("plan.gap"), value("plan.gap_eur"), value("plan.gap_of_decisions")
+    asked, asked_eur = planning.get("gap"), planning.get("gap_eur")
+    # Rounding of the linear programs is no gap.
+    gap_eur, moved = (0.0, 0.0 if moved is not None else None) if gap_eur is not None and abs(gap_eur) < 0.005 else (gap_eur, moved)
+    share = percent(gap) if moved is None else f"{percent(moved)} of what decisions move"
+    distance = f"gap {share}" if gap_eur is None else f"gap {euros(gap_eur, True)}, {share}"
+    proof = f"; no plan costs less than {euros(value('plan.bound'), True)} ({distance})" if value("plan.bound") is not None else ""
+    if gap is None or asked is None:
+        return proof, "", None
+    reached = gap <= asked * (1 + 1e-9) or (gap_eur is not None and asked_eur is not None and gap_eur <= asked_eur * (1 + 1e-9))
+    wanted = percent(asked) if asked_eur is None else euros(asked_eur, True)
+    return proof, "" if reached else f", more than the {wanted} asked for", reached
 
 
 def _coordination(result: RunResult) -> list[Fact]:

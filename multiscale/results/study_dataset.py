@@ -329,6 +329,8 @@ def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "plan.objective": (objective, "EUR/a"),
         "plan.bound": (bound, "EUR/a"),
         "plan.gap": ((objective - bound) / max(abs(objective), 1.0), "1"),
+        "plan.gap_eur": (objective - bound, "EUR/a"),
+        **_moved(plans, objective - bound),
         "plan.certificate.follower_gap": (max(p.follower_gap for p in plans), "1"),
         **_prices("plan", [p.prices for p in plans], answer),
         **_prices("today", list(answer.today.design.prices.values()), answer),
@@ -354,6 +356,15 @@ def _prices(scenario: str, prices: Sequence[Prices], answer: StudyAnswer) -> dic
         for label, value in zip(labels, np.ravel(mean).tolist(), strict=True):
             out[".".join([scenario, "price", name, *map(str, label)])] = (value, component.unit)
     return out
+
+
+def _moved(plans: list[Any], gap: float) -> dict[str, tuple[Any, str]]:
+    """What decisions move, and the gap as a share of it, where that is known and above zero."""
+    ranges = [p.decision_range for p in plans if p.decision_range is not None]
+    total = sum(ranges)
+    if len(ranges) < len(plans) or total <= 0:
+        return {}
+    return {"plan.decision_range": (total, "EUR/a"), "plan.gap_of_decisions": (gap / total, "1")}
 
 
 def _coordination_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:

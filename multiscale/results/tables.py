@@ -276,9 +276,10 @@ def mechanisms_table(result: RunResult) -> Table | None:
 def certificates_table(result: RunResult) -> Table | None:
     """What was proven or checked, with the value that proves it."""
     rows = []
-    asked = result.config().get("planning", {}).get("gap")
+    planning = result.config().get("planning", {})
+    limits = {"plan.gap_eur": planning.get("gap_eur"), "plan.gap": planning.get("gap") if "gap_eur" not in planning else None}
     for key, meaning, allowed in _CERTIFICATES:
-        limit = float(asked) if key == "plan.gap" and asked is not None else allowed
+        limit = limits.get(key, allowed)
         if key in result.summary:
             value, unit = result.summary[key]
             held = "" if limit is None else ("held" if abs(float(value)) <= limit else "not held")
@@ -291,7 +292,9 @@ def certificates_table(result: RunResult) -> Table | None:
 _CERTIFICATES: tuple[tuple[str, str, float | None], ...] = (
     ("plan.objective", "cost of the plan", None),
     ("plan.bound", "proven lower bound of any plan", None),
-    ("plan.gap", "relative gap between the two", 0.01),
+    ("plan.gap_eur", "gap between the two", None),
+    ("plan.gap_of_decisions", "gap as a share of what decisions move", None),
+    ("plan.gap", "gap relative to the cost", None),
     ("plan.certificate.follower_gap", "platforms solved again at the plan: relative optimality gap", 1e-6),
     ("coordination.cost", "cost of operation under the mechanism", None),
     ("coordination.bound", "certified lower bound of any coordination", None),

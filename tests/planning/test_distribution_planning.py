@@ -26,7 +26,7 @@ def test_the_case_is_a_question(enumeration):
     assert 0 < sum(enumeration.best[1]) < 3
 
 
-@pytest.mark.parametrize("method", ["branch_and_cut", "strong_duality"])
+@pytest.mark.parametrize("method", ["auto", "branch_and_cut", "strong_duality"])
 def test_the_plan_is_that_of_brute_force(problem, enumeration, method):
     plan = solve_plan(problem, tolerance=TOLERANCE, gap=1e-7, time_limit=60, method=method)
     value, built, _ = enumeration.best
@@ -45,7 +45,7 @@ def best_with_adoption(problem_with_adoption):
     return Enumeration(problem_with_adoption, TOLERANCE).best
 
 
-@pytest.mark.parametrize("method", ["branch_and_cut", "strong_duality"])
+@pytest.mark.parametrize("method", ["auto", "branch_and_cut", "strong_duality"])
 def test_the_plan_with_adoption_is_that_of_brute_force(problem_with_adoption, best_with_adoption, method):
     """Prosumers buy PV at a charge near the one that recovers the cost: the answer of the follower jumps there."""
     value, built, _ = best_with_adoption

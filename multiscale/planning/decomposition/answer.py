@@ -10,9 +10,10 @@ from multiscale import bilevel
 from multiscale.bilevel.certify.certificate import TOLERANCE, Certificate, FollowerCertificate
 from multiscale.planning.decomposition.component import Work
 from multiscale.planning.decomposition.search import Candidate, DecompositionSearch
-from multiscale.planning.decomposition.structure import RESOURCE_COST, parameters, structure
+from multiscale.planning.decomposition.structure import parameters, structure
 from multiscale.planning.distribution_planning import NoPlanError, Plan, PlanningProblem, cannot_recover, plan_from
 from multiscale.planning.extremes import decision_range
+from multiscale.planning.follower_names import RESOURCE_COST
 from multiscale.programs import Basis, CompiledProgram, ProgramSolution
 
 METHOD = "decomposition"
@@ -99,13 +100,13 @@ def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolu
     The answer of the components must cost what the whole follower costs, satisfy all its rows and bounds, be complementary to its duals, and pay the
     charge on the same energy.
     """
-    known, split = search.known, search.split
+    known = search.known
     program = known.program
     charge = best.recovery.charge
-    x = split.columns([c.point(best.built[c.options], charge) for c in split.components])
+    x = search.point(best)
     p = parameters(known, best.built.astype(float), charge)
-    compiled = CompiledProgram(program)
-    statuses = split.statuses()
+    compiled = CompiledProgram(program, devex=True)
+    statuses = search.split.statuses()
     if statuses is not None:
         compiled.start_from(Basis.of_statuses(*statuses))
     solution = compiled.solve_optimal(p)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramSolution
 
@@ -24,7 +26,7 @@ class Work:
     """
 
     limit: float
-    clock: object = None
+    clock: Callable[[], str] | None = None
     solves: int = 0
 
     def spend(self, *, limited: bool = True) -> None:
@@ -35,7 +37,7 @@ class Work:
         """
         if limited and self.solves >= self.limit:
             raise SearchEnded(f"ended after {self.solves:,} solves of linear programs (planning.solve_limit)")
-        remark = self.clock() if limited and callable(self.clock) else ""
+        remark = self.clock() if limited and self.clock is not None else ""
         if remark:
             raise SearchEnded(remark)
         self.solves += 1
@@ -74,7 +76,14 @@ class Component:
     """
 
     def __init__(
-        self, key: bytes, columns: np.ndarray, rows: np.ndarray, program: ParametricProgram, options: np.ndarray, energy: np.ndarray, network: object
+        self,
+        key: bytes,
+        columns: np.ndarray,
+        rows: np.ndarray,
+        program: ParametricProgram,
+        options: np.ndarray,
+        energy: np.ndarray,
+        network: sparse.csr_matrix,
     ) -> None:
         self.key, self.columns, self.rows, self.program, self.options = key, columns, rows, program, options
         self.energy, self.network = energy, network
@@ -82,10 +91,10 @@ class Component:
         self.more = program.B[self.raised][:, :-1].toarray()
         self.pays = bool(energy.any())
         self.compiled: CompiledProgram | None = None
-        self.start: tuple[np.ndarray, np.ndarray] | None = None
+        self.start: Basis | None = None
         self.answers: dict[tuple[bytes, float], PartAnswer] = {}
 
-    def solve(self, built: np.ndarray, charge: float, spread: object, work: Work, *, limited: bool = True) -> PartAnswer:
+    def solve(self, built: np.ndarray, charge: float, spread: Callable[[np.ndarray], np.ndarray], work: Work, *, limited: bool = True) -> PartAnswer:
         """The answer with the options ``built`` (bool, of this component) at a charge [EUR/kWh]; ``spread`` turns network rows into states."""
         key = (built.tobytes(), charge if self.pays else 0.0)
         if key not in self.answers:
@@ -97,7 +106,7 @@ class Component:
                 bound=solution.bound,
                 energy=float(self.energy @ x),
                 needed=self.program.A[self.raised] @ x - self.program.b0[self.raised],
-                state=spread(-(self.network @ x)),  # type: ignore[operator]
+                state=spread(-(self.network @ x)),
             )
         return self.answers[key]
 
@@ -105,15 +114,20 @@ class Component:
         """Columns of the answer."""
         return self._solution(built, charge).x
 
-    def basis(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Statuses of its columns and rows in the last basis; None before the first solve."""
-        return None if self.compiled is None else self.compiled.basis.statuses
+    def basis(self) -> Basis | None:
+        """Where its last solve ended; None before the first."""
+        return None if self.compiled is None else self.compiled.basis
+
+    def start_from(self, basis: Basis) -> None:
+        """Start the next solve from a basis of this component."""
+        if self.compiled is not None:
+            self.compiled.start_from(basis)
 
     def _solution(self, built: np.ndarray, charge: float) -> ProgramSolution:
         if self.compiled is None:
-            self.compiled = CompiledProgram(self.program)
+            self.compiled = CompiledProgram(self.program, devex=True)
             if self.start is not None:
-                self.compiled.start_from(Basis.of_statuses(*self.start))
+                self.compiled.start_from(self.start)
         return self.compiled.solve_optimal(np.append(built.astype(float), charge))
 
     def used(self, answer: PartAnswer, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The choices of a component that matter: those whose options are all used.
 
-An answer that is optimal at an upper set u and uses only the options l + N of it is optimal for every z with l + N <= z <= u, so of all these choices only
-l + N, the cheapest, counts. The other choices of the box l <= z <= u lack a member of N: with N = {n_1, ..., n_m} they are split into
+An answer that is optimal at an upper set u and uses only the options l + N of it is optimal for every z with l + N <= z <= u, so of all these choices
+only l + N, the cheapest, counts. The other choices of the box l <= z <= u lack a member of N: with N = {n_1, ..., n_m} they are split into
 
     box j:   n_1, ..., n_(j-1) built,   n_j not built         j = 1, ..., m
 
@@ -10,11 +10,16 @@ and each of these is solved at its own upper set.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from multiscale.planning.decomposition.component import Component, PartAnswer, Work
+from multiscale.programs import Basis
+
+Box = tuple[np.ndarray, np.ndarray]
+"""All choices between two (bool, options of a component)."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +46,20 @@ def choice_class(component: Component, low: np.ndarray, high: np.ndarray, annuit
     return ChoiceClass(low, high, cost, cost + answer.bound - transfer * answer.energy, answer)
 
 
-def everything(component: Component) -> list[tuple[np.ndarray, np.ndarray]]:
+def everything(component: Component) -> list[Box]:
     """The box of all choices of a component."""
     return [(np.zeros(component.options.size, dtype=bool), np.ones(component.options.size, dtype=bool))]
 
 
 def classes(
     component: Component,
-    boxes: list[tuple[np.ndarray, np.ndarray]],
+    boxes: list[Box],
     charge: float,
     levy: float,
     annuity: np.ndarray,
-    spread: object,
+    spread: Callable[[np.ndarray], np.ndarray],
     work: Work,
+    look: Callable[[PartAnswer], None] | None = None,
 ) -> list[ChoiceClass]:
     """Every choice of some boxes at a charge, as classes with one answer each.
 
@@ -64,19 +70,26 @@ def classes(
         annuity: of all options of the follower [EUR/a].
         spread: turns network rows into states.
         work: counts solves.
+        look: called with every answer; may raise to end the enumeration early.
     """
     found = []
-    open_boxes = list(reversed(boxes))
+    open_boxes: list[tuple[np.ndarray, np.ndarray, Basis | None]] = [(low, high, None) for low, high in reversed(boxes)]
     while open_boxes:
-        low, high = open_boxes.pop()
+        low, high, basis = open_boxes.pop()
+        if basis is not None:
+            component.start_from(basis)
         answer = component.solve(high, charge, spread, work)
+        if look is not None:
+            look(answer)
         used = component.used(answer, low, high)
         found.append(choice_class(component, low | used, high, annuity, answer, charge + levy))
         inside, without = low.copy(), []
+        # Each of the boxes below lacks one option of this one: its basis is nearer than that of the box solved last.
+        basis = component.basis() if used.sum() > 1 else None
         for k in np.flatnonzero(used).tolist():
             outside = high.copy()
             outside[k] = False
-            without.append((inside.copy(), outside))
+            without.append((inside.copy(), outside, basis if inside.sum() > low.sum() else None))
             inside[k] = True
         open_boxes += reversed(without)
     return found

@@ -1,45 +1,32 @@
 r"""Levels of the charge, then the best choices one by one, until bound and plan meet.
 
-A level: at a charge ``a`` below which no open choice recovers its cost, enumerate the classes of every component. As the social cost of operation does not
-fall with the charge,
+A level: at a charge ``a`` below which no open choice recovers its cost, enumerate the classes of every component. As the social cost of operation
+does not fall with the charge,
 
     bound = constants + sum_c min over classes (annuities + sigma_c(a))
 
 holds for every plan; the minimising classes with the charge that recovers their cost are a plan. Classes further above their component's minimum
 than plan - bound are in no better plan and are dropped, which lowers the largest energy, raises ``a`` and starts the next level.
 
-Where levels no longer move the charge, choices of all components together are taken in the order of their bound, each at its own lower end of the charge.
+Where levels no longer move the charge, choices of all components together are taken in the order of their bound, each at its own lower end of the
+charge.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from multiscale.planning.charge_marching import BELOW, Recovery, lower_end, recovering_charge, start_of_range
-from multiscale.planning.decomposition.component import Component, PartAnswer, SearchEnded, Work
-from multiscale.planning.decomposition.enumeration import ChoiceClass, classes, everything
+from multiscale.planning.decomposition.component import PartAnswer, SearchEnded, Work
+from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, classes, everything
+from multiscale.planning.decomposition.one_by_one import LimitsViolated, take_one_by_one
 from multiscale.planning.decomposition.split import NetworkState, Retained, Split
-from multiscale.planning.decomposition.structure import Structure
+from multiscale.planning.decomposition.structure import Structure, option_rows
 
-Box = tuple[np.ndarray, np.ndarray]
 Boxes = dict[bytes, list[Box]]
 """Component -> its open boxes; a component that is not named is open everywhere."""
-
-
-class LimitsViolated(Exception):  # noqa: N818
-    """Answers violate limits that were left out.
-
-    Attributes:
-        limits: which.
-    """
-
-    def __init__(self, limits: Retained) -> None:
-        super().__init__("limits left out are violated")
-        self.limits = limits
 
 
 @dataclass(frozen=True)
@@ -92,6 +79,7 @@ class DecompositionSearch:
         gap_eur, gap: distance of plan and bound at which the search ends, in EUR/a and relative to the social cost.
         constant: social cost outside the follower [EUR/a].
         work: counts solves.
+        most_levels: number of levels after which choices are taken one by one.
         best: best plan so far.
         bound: lower bound on the social cost of any plan, without the problem's constant [EUR/a].
         first_charge: no choice recovers its cost below it [EUR/kWh].
@@ -110,6 +98,7 @@ class DecompositionSearch:
     gap: float
     constant: float
     work: Work
+    most_levels: int = 30
     best: Candidate | None = None
     bound: float = -np.inf
     first_charge: float = 0.0
@@ -119,6 +108,7 @@ class DecompositionSearch:
 
     def __post_init__(self) -> None:
         self.network = NetworkState(self.known)
+        self._options_at_limits = option_rows(self.known)[self.known.limits]
         nothing = Retained(np.zeros(self.known.limits.size, dtype=bool), np.zeros(self.known.state.size, dtype=bool))
         self.split = Split(self.known, self.network, nothing)
         self.first_charge = self.least_charge = self.charge_range[0]
@@ -163,8 +153,7 @@ class DecompositionSearch:
         while True:
             answers = self._answers(built, charge, limited=limited)
             state = self.split.state(answers)
-            more = 0.0 if at_base else (self.known.program.B[self.known.limits][:, self.known.built] @ built.astype(float))
-            violated = self.network.violated(state, state, self.split.retained, more)
+            violated = self.network.violated(state, state, self.split.retained, 0.0 if at_base else self._raised_by(built))
             if not violated.any:
                 return answers
             self._retain(violated)
@@ -194,12 +183,11 @@ class DecompositionSearch:
         """One level at the least charge; returns what is open for the next one, or None at the end."""
         charge = BELOW * self.least_charge
         split = self.split
-        found = [self._classes(c, boxes.get(c.key) or everything(c), charge) for c in split.components]
-        self._check_any(found)
+        found = self.all_classes([boxes.get(c.key) or everything(c) for c in split.components], charge)
         lowest = [min(k.value for k in part) for part in found]
         self.bound = max(self.bound, self.split.constant + sum(lowest))
         least = [min(part, key=lambda k: k.value) for part in found]
-        self.consider(self._choice([k.low for k in least]), self.least_charge)
+        self.consider(self.choice([k.low for k in least]), self.least_charge)
         if self.split is not split:
             return boxes
         room = self.best.cost - (self.split.constant + sum(lowest)) if self.best else np.inf
@@ -216,31 +204,45 @@ class DecompositionSearch:
             self.least_charge = max(self.least_charge, higher)
             self.bound = self.best.cost if self.best else np.inf
             return None
-        if higher <= self.least_charge * (1.0 + 1e-7) + 1e-12:
-            self._one_by_one(kept)
+        if higher <= self.least_charge * (1.0 + 1e-7) + 1e-12 or len(self.levels) >= self.most_levels:
+            take_one_by_one(self, kept)
             return None
         self.least_charge = higher
         return {c.key: [(k.low, k.high) for k in part] for c, part in zip(self.split.components, kept, strict=True)}
 
-    def _classes(self, component: Component, boxes: list[Box], charge: float) -> list[ChoiceClass]:
-        return classes(component, boxes, charge, self.known.levy, self.annuity, self.network.spread, self.work)
-
-    def _check_any(self, found: list[list[ChoiceClass]]) -> None:
-        """Whether all combinations of the classes satisfy the limits left out, by the range of what each component adds.
+    def all_classes(self, boxes: list[list[Box]], charge: float) -> list[list[ChoiceClass]]:
+        """The classes of every component at a charge.
 
         Raises:
-            LimitsViolated: some combination may violate some.
+            LimitsViolated: some combination of them may violate limits left out.
         """
+        components = self.split.components
+        first = [c.solve(part[0][1], charge, self.network.spread, self.work) for c, part in zip(components, boxes, strict=True)]
+        together = self.split.state(first)
+        found = []
+        for c, part, own in zip(components, boxes, first, strict=True):
+            others = together - own.state
+
+            def look(answer: PartAnswer, others: np.ndarray = others) -> None:
+                # Most violations show with the other components at their first answer: then nothing more is enumerated in vain.
+                self._check(others + answer.state, others + answer.state)
+
+            found.append(classes(c, part, charge, self.known.levy, self.annuity, self.network.spread, self.work, look))
         low, high = self.split.fixed_state.copy(), self.split.fixed_state.copy()
-        for part in found:
-            states = np.array([k.answer.state for k in part])
+        for group in found:
+            states = np.array([k.answer.state for k in group])
             low += states.min(axis=0)
             high += states.max(axis=0)
+        self._check(low, high)
+        return found
+
+    def _check(self, low: np.ndarray, high: np.ndarray) -> None:
         violated = self.network.violated(low, high, self.split.retained)
         if violated.any:
             raise LimitsViolated(violated)
 
-    def _choice(self, parts: list[np.ndarray]) -> np.ndarray:
+    def choice(self, parts: list[np.ndarray]) -> np.ndarray:
+        """The choice over all options from those of every component."""
         built = np.zeros(self.annuity.size, dtype=bool)
         for component, part in zip(self.split.components, parts, strict=True):
             built[component.options] = part
@@ -266,64 +268,21 @@ class DecompositionSearch:
         cost, _, energy = self.total(self._checked_answers(built, recovery.charge, limited=limited))
         return Candidate(built.copy(), recovery, investment + cost - (recovery.charge + self.known.levy) * energy)
 
-    def _one_by_one(self, open_classes: list[list[ChoiceClass]]) -> None:
-        """Combinations of classes in the order of their bound, each split until its cheapest choice is known to be its best."""
-        ranked = [sorted(part, key=lambda k: k.value) for part in open_classes]
-        constant = self.split.constant
-        count = itertools.count()
-        first = (0,) * len(ranked)
-        base = constant + sum(part[0].value for part in ranked)
-        # Entries: bound, tie-breaker, indices of a combination (None: a part of one), its boxes, its lower end of the charge.
-        heap: list[tuple[float, int, tuple[int, ...] | None, list[Box], float]] = []
-        seen = {first}
+    def point(self, candidate: Candidate) -> np.ndarray:
+        """Columns of the whole follower at a candidate, from the components.
 
-        def push(indices: tuple[int, ...]) -> None:
-            value = constant + sum(part[i].value for part, i in zip(ranked, indices, strict=True))
-            boxes = [(part[i].low, part[i].high) for part, i in zip(ranked, indices, strict=True)]
-            heapq.heappush(heap, (value, next(count), indices, boxes, self.least_charge))
+        Solved again a component may give another of its best answers, which may violate limits left out that the one looked at before
+        satisfies; they are retained then, at the same cost.
+        """
+        while True:
+            parts = [c.point(candidate.built[c.options], candidate.recovery.charge) for c in self.split.components]
+            x = self.split.columns(parts)
+            state = self.network.state_of(x)
+            violated = self.network.violated(state, state, self.split.retained, self._raised_by(candidate.built))
+            if not violated.any:
+                return x
+            self._retain(violated)
 
-        push(first)
-        self.bound = max(self.bound, base)
-        settled = np.inf
-        while heap:
-            value, _, indices, boxes, charge = heapq.heappop(heap)
-            self.bound = max(self.bound, min(value, settled))
-            if self.best and self.best.cost - self.bound <= self.allowance:
-                return
-            if indices is not None:
-                for c in range(len(ranked)):
-                    following = (*indices[:c], indices[c] + 1, *indices[c + 1 :])
-                    if following[c] < len(ranked[c]) and following not in seen:
-                        seen.add(following)
-                        push(following)
-            for more, parts, at, done in self._refined(boxes, charge):
-                if done:
-                    settled = min(settled, more)
-                else:
-                    heapq.heappush(heap, (max(more, value), next(count), None, parts, at))
-        self.bound = max(self.bound, min(settled, self.best.cost if self.best else np.inf))
-
-    def _refined(self, boxes: list[Box], charge: float) -> list[tuple[float, list[Box], float, bool]]:
-        """A combination of boxes at its own lower end of the charge: (bound, boxes, lower end, whether its best choice is known)."""
-        components = self.split.components
-        below = BELOW * charge
-        parts = [self._classes(c, [box], below) for c, box in zip(components, boxes, strict=True)]
-        self._check_any(parts)
-        result = []
-        for combination in itertools.product(*parts):
-            bound = self.split.constant + sum(k.value for k in combination)
-            annuities = sum(k.annuity for k in combination)
-            higher = lower_end(self.existing, annuities, sum(k.answer.energy for k in combination), self.passive)
-            if higher > self.charge_range[1]:
-                continue
-            inner = [(k.low, k.high) for k in combination]
-            if higher > charge * (1.0 + 1e-7) + 1e-12:
-                result.append((bound, inner, higher, False))
-                continue
-            # The charge that recovers the cost of the cheapest choice is the lower end of all of them.
-            split = self.split
-            self.consider(self._choice([low for low, _ in inner]), charge)
-            if self.split is not split:
-                raise LimitsViolated(self.split.retained)
-            result.append((bound, inner, charge, True))
-        return result
+    def _raised_by(self, built: np.ndarray) -> np.ndarray:
+        """What options add to the limits."""
+        return self._options_at_limits @ built.astype(float)

@@ -23,9 +23,12 @@ from scipy.sparse.linalg import splu
 
 from multiscale.planning.decomposition.component import TOLERANCE, Component, PartAnswer
 from multiscale.planning.decomposition.structure import Structure, option_rows
-from multiscale.programs import Block, Index, ParametricProgram
+from multiscale.programs import Basis, Block, Index, ParametricProgram, ProgramError
 
 BASIC, AT_LOWER = 1, 0
+
+NEARLY = 0.8
+"""Share of a limit from which on it is retained together with a violated one of the same branch."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class NetworkState:
         self._factor = splu(self._matrix[:, known.state].tocsc())
         self.limit_rows = program.A[known.limits][:, known.state].tocsr()
         self.limit = program.b0[known.limits]
+        self._branch = (self.limit_rows.indices - known.taken.size) // known.taken.size
         self._up = self.limit_rows.maximum(0)
         self._down = self.limit_rows.minimum(0)
 
@@ -75,14 +79,26 @@ class NetworkState:
         ours = np.isin(columns, np.concatenate([known.state, known.given]))
         return part.multiply(~ours[None, :]).tocsr()
 
+    def state_of(self, x: np.ndarray) -> np.ndarray:
+        """State of a whole answer, with the net exchange in place of the import."""
+        state = x[self.known.state].copy()
+        state[: self.known.taken.size] -= x[self.known.given]
+        return state
+
     def spread(self, rhs: np.ndarray) -> np.ndarray:
         """State caused by right-hand sides of the network rows."""
         return self._factor.solve(rhs)
 
     def violated(self, low: np.ndarray, high: np.ndarray, retained: Retained, more: np.ndarray | float = 0.0) -> Retained:
-        """Limits left out that states between ``low`` and ``high`` may violate; ``more`` is what options add to the limits (none if unknown)."""
+        """Limits left out that states between ``low`` and ``high`` may violate; ``more`` is what options add to the limits (none if unknown).
+
+        Where a branch has a violated limit, its limits in other periods come along if they are nearly reached: they are the next to be violated.
+        """
         activity = self._up @ high + self._down @ low
         rows = (activity > self.limit + more + TOLERANCE) & ~retained.rows
+        if rows.any():
+            near = (activity > NEARLY * (self.limit + more)) & ~retained.rows
+            rows |= near & np.isin(self._branch, self._branch[rows | retained.rows])
         bounds = ((high > self.known.state_upper + TOLERANCE) | (low < self.known.state_lower - TOLERANCE)) & ~retained.bounds
         return Retained(rows, bounds)
 
@@ -133,6 +149,8 @@ class Split:
     def _idle(self, costs: np.ndarray) -> np.ndarray:
         program, k = self.known.program, self.isolated
         low, high = program.lower[k], program.upper[k]
+        if (np.where(costs[k] < 0, np.isinf(high), (costs[k] > 0) & np.isinf(low))).any():
+            raise ProgramError(f"program {program.name!r} is unbounded")
         return np.where(costs[k] < 0, high, np.where((costs[k] > 0) | np.isfinite(low), low, np.clip(0.0, low, high)))
 
     def _kept_state(self) -> np.ndarray:
@@ -234,7 +252,7 @@ class Split:
             )
             component = Component(key, ours, names[rows], piece, options, energy, self.network.network_of(ours))
             if status is not None:
-                component.start = (status[0][ours], status[1][names[rows]])
+                component.start = Basis.of_statuses(status[0][ours], status[1][names[rows]])
             result.append(component)
         return result
 
@@ -252,12 +270,8 @@ class Split:
             basis = component.basis()
             if basis is None:
                 return None
-            columns[component.columns], rows[component.rows] = basis
+            columns[component.columns], rows[component.rows] = basis.statuses
         return columns, rows
-
-    def built_here(self, component: Component, built: np.ndarray) -> np.ndarray:
-        """A choice over all options, seen by a component."""
-        return built[component.options]
 
     def state(self, answers: list[PartAnswer]) -> np.ndarray:
         """Flows and voltages of one answer of every component."""

@@ -1,6 +1,6 @@
-"""What the decomposition knows about a follower: the names it relies on, and whether the problem has the structure it needs.
+"""What the decomposition knows about a follower: the blocks it relies on, and whether the problem has the structure it needs.
 
-All names of parameters, outputs and blocks of the follower that the decomposition uses stand here, and nowhere else.
+Names of blocks of the follower's network stand here and nowhere else in the decomposition; those of parameters and outputs in ``follower_names``.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from multiscale.planning.follower_names import BUILT, RESOURCE_COST
 from multiscale.programs import ParametricProgram
 from multiscale.tariffs import BILLED, Volumetric
 
 if TYPE_CHECKING:
     from multiscale.planning.distribution_planning import PlanningProblem
 
-BUILT, RESOURCE_COST = "built", "resource_cost"
 BALANCE, DROP = "balance", "voltage_drop"
 IMPORT, EXPORT, FLOW, VOLTAGE = "import", "export", "flow", "voltage_squared"
 LIMITS = ("rating_forward", "rating_reverse")
@@ -133,8 +133,8 @@ def _reason_rows(program: ParametricProgram, price: str) -> str | None:
     if network.size != state.size or not program.equality[network].all():
         return "the network is not radial"
     flows, voltages = _positions(program, "columns", (FLOW,)), _positions(program, "columns", (VOLTAGE,))
-    if not np.isin(program.A[limits].indices, flows).all():
-        return "a limit of flows holds other quantities than flows"
+    if not np.isin(program.A[limits].indices, flows).all() or (np.diff(program.A[limits].indptr) != 1).any():
+        return "a limit of flows holds more than one flow"
     ends = program.A[program.rows[BALANCE].positions.ravel()].tocsc()[:, flows]
     if not np.array_equal(np.diff(ends.indptr), np.full(flows.size, 2)) or np.any(np.asarray(ends.sum(axis=0)) != 0):
         return "a flow does not lead from one zone to another"

@@ -1,0 +1,213 @@
+"""The decomposition against enumeration of everything: same plan, same charge, and a bound that holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from multiscale.planning import NoPlanError, PlanningProblem, solve_plan
+from multiscale.planning.decomposition import applies
+from multiscale.planning.decomposition.component import Work
+from multiscale.planning.decomposition.search import DecompositionSearch
+from multiscale.planning.decomposition.structure import structure
+from multiscale.programs import CompiledProgram
+from tests.planning.conftest import RANGE
+from tests.planning.enumeration import Enumeration
+from tests.planning.random_problems import TOP, random_problem
+
+WIDE, TIGHT = (0.0, 0.4), 1e-5
+
+
+def check(problem: PlanningProblem, charge_range=WIDE):
+    """The plan is the best of all; returns it."""
+    plan = solve_plan(problem, charge_range=charge_range, tolerance=TIGHT, method="decomposition")
+    value, built, _ = Enumeration(problem, charge_range, TIGHT).best
+    assert plan.status == "optimal"
+    assert plan.objective == pytest.approx(value, rel=1e-8)
+    assert tuple(float(b) for b in plan.built.values()) == built
+    assert value * (1 - 1e-8) - 1e-6 <= plan.bound <= plan.objective
+    assert plan.follower_gap <= 1e-9
+    assert plan.allowed_revenue * (1 - 1e-12) <= plan.revenue <= plan.allowed_revenue * (1 + TIGHT)
+    return plan
+
+
+@pytest.mark.parametrize("name", ["problem", "problem_with_adoption"])
+def test_the_plan_is_that_of_brute_force(name, request):
+    """With adoption, prosumers buy PV at a charge near the one that recovers the cost: the charged energy jumps there."""
+    plan = check(request.getfixturevalue(name), RANGE)
+    if name == "problem_with_adoption":
+        assert max(pv for pv, _ in plan.bought.values()) > 0
+
+
+@pytest.mark.parametrize("seed", range(100, 124))
+def test_random_problems(system, seed):
+    """Options in series and idle ones, a binding HV/MV transformer, voltages that bind, negative prices, batteries, adoption."""
+    check(random_problem(system, seed))
+
+
+def test_random_problems_hold_what_they_are_to_test(system):
+    """Among the seeds, limits of every kind bind in the plan, and prices fall below zero."""
+    seen = set()
+    for seed in range(100, 124):
+        problem = random_problem(system, seed)
+        plan = solve_plan(problem, charge_range=WIDE, method="decomposition")
+        program, x, y = problem.program, plan.solution.primal["operation"], plan.solution.dual["operation"]
+        for name in ("rating_forward", "rating_reverse"):
+            if name in program.rows:
+                block = program.rows[name]
+                binding = np.flatnonzero(np.abs(y[block.positions]) > 1e-3)
+                labels = [program.rows.label(block.offset + int(i)) for i in binding]
+                seen |= {name} if labels else set()
+                seen |= {"top"} if any(TOP in label for label in labels) else set()
+        if "voltage_squared" in program.columns:
+            v = program.columns["voltage_squared"].positions.ravel()
+            seen |= {"voltage"} if (np.minimum(x[v] - program.lower[v], program.upper[v] - x[v]) < 1e-7).any() else set()
+        seen |= {"negative price"} if program.c0[program.columns["import"].positions].min() < 0 else set()
+        seen |= {"bought"} if any(pv > 1e-3 or kwh > 1e-3 for pv, kwh in plan.bought.values()) else set()
+        seen |= {"built"} if any(plan.built.values()) else {"nothing built"}
+    assert seen == {"rating_forward", "rating_reverse", "top", "voltage", "negative price", "bought", "built", "nothing built"}
+
+
+@pytest.mark.parametrize("seed", [104, 110, 119, 124, 128])
+def test_choices_one_by_one_give_the_same_plan(system, seed):
+    """With one level only and no first plan nothing is dropped, and every combination has to be judged at its own charge."""
+    problem = random_problem(system, seed)
+    search = DecompositionSearch(
+        known=structure(problem), annuity=problem.annuity, existing=problem.existing_cost, passive=problem.passive_energy, charge_range=WIDE,
+        tolerance=TIGHT, gap_eur=-np.inf, gap=-np.inf, constant=problem.constant, work=Work(1e5), most_levels=1,
+    )  # fmt: skip
+    consider, calls = search.consider, []
+
+    def without_first_plan(built, start, *, limited=True):
+        calls.append(start)
+        return None if len(calls) == 1 else consider(built, start, limited=limited)
+
+    search.consider = without_first_plan
+    search.run()
+    assert len(calls) > 1
+    assert search.best.cost + problem.constant == pytest.approx(Enumeration(problem, WIDE, TIGHT).best[0], rel=1e-8)
+    assert search.bound == pytest.approx(search.best.cost, rel=1e-8)
+
+
+def test_social_cost_of_operation_does_not_fall_with_the_charge(problem_with_adoption):
+    """What the bound stands on: phi - (charge + levy) w does not fall, and w does not rise."""
+    problem = problem_with_adoption
+    compiled, outputs = CompiledProgram(problem.program), problem.program.outputs
+    points = []
+    for charge in np.linspace(0.0, 0.3, 31):
+        x = compiled.solve_optimal({"built": 0.0, "network_charge": charge}).x
+        points.append([float((outputs[n].matrix @ x)[0]) for n in ("resource_cost", "charged_energy")])
+    resource, energy = np.array(points).T
+    assert (np.diff(resource) >= -1e-6 * np.abs(resource[1:])).all()
+    assert (np.diff(energy) <= 1e-6 * energy[1:]).all()
+    assert energy[0] > energy[-1]
+
+
+def test_the_gap_is_stated_against_what_decisions_move(problem):
+    """The yardstick is the dearer of nothing and everything built, less the plan."""
+    plan = solve_plan(problem, charge_range=RANGE)
+    forced = []
+    for built in (0.0, 1.0):
+        compiled, charge = CompiledProgram(problem.program), 0.0
+        allowed = problem.existing_cost + built * problem.annuity.sum()
+        for _ in range(60):
+            x = compiled.solve_optimal({"built": built, "network_charge": charge}).x
+            charge = allowed / (float((problem.program.outputs["charged_energy"].matrix @ x)[0]) + problem.passive_energy)
+        resource = float((problem.program.outputs["resource_cost"].matrix @ x)[0])
+        forced.append(built * problem.annuity.sum() + resource + problem.program.d0 + problem.constant)
+    assert plan.decision_range == pytest.approx(max(forced) - plan.objective, rel=1e-6)
+    assert plan.gap_of_decisions == plan.gap_eur / plan.decision_range
+
+
+def test_both_engines_agree(problem):
+    """The general engine, its recovery one-sided too, finds the plan of the decomposition and the same yardstick."""
+    ours = solve_plan(problem, charge_range=RANGE, method="decomposition")
+    general = solve_plan(problem, charge_range=RANGE, gap=1e-7, method="branch_and_cut")
+    assert general.objective == pytest.approx(ours.objective, rel=1e-6)
+    assert general.built == ours.built
+    assert general.decision_range == pytest.approx(ours.decision_range, rel=1e-6)
+    assert general.revenue >= general.allowed_revenue * (1 - 1e-9)
+
+
+def test_work_ends_the_search_alike_every_time(problem):
+    """Few solves leave a gap, a bound that holds, and a message that names the limit."""
+    best = solve_plan(problem, charge_range=RANGE).objective
+    plans = [solve_plan(problem, charge_range=RANGE, solve_limit=8, method="decomposition") for _ in range(2)]
+    assert plans[0].status == "feasible"
+    assert "ended after 8 solves of linear programs (planning.solve_limit)" in plans[0].message
+    assert plans[0].bound <= best <= plans[0].objective
+    assert (plans[0].objective, plans[0].bound, plans[0].charge) == (plans[1].objective, plans[1].bound, plans[1].charge)
+
+
+def test_a_clock_that_ends_the_search_is_named(problem):
+    plan = solve_plan(problem, charge_range=RANGE, time_limit=1e-9, method="decomposition")
+    assert plan.status == "time_limit"
+    assert "ended by the clock after" in plan.message
+    assert plan.bound < plan.objective
+
+
+def test_a_charge_that_earns_too_much_is_the_least_permitted_one_and_says_so(problem):
+    least = solve_plan(problem, charge_range=RANGE).charge
+    plan = solve_plan(problem, charge_range=(1.5 * least, 0.3), method="decomposition")
+    assert plan.charge == pytest.approx(1.5 * least)
+    assert plan.surplus == pytest.approx(plan.revenue - (1 + TIGHT) * plan.allowed_revenue, rel=1e-6)
+    assert plan.surplus > 0
+    assert "more than the cost to be recovered" in plan.message
+
+
+def test_a_charge_range_that_cannot_recover_the_cost_is_refused(problem):
+    with pytest.raises(NoPlanError, match=r"recovering [\d,]+ EUR/a takes a charge of at least 0\.0\d+ EUR/kWh") as found:
+        solve_plan(problem, charge_range=(0.0, 0.01), method="decomposition")
+    assert found.value.status == "infeasible"
+
+
+def dearer_exports(problem):
+    """Energy is bought at a higher price than it is sold."""
+    program = problem.program
+    given, output = program.columns["export"].positions, program.outputs["resource_cost"]
+    cost, resource = program.c0.copy(), output.matrix.toarray()
+    cost[given] *= 0.9
+    resource[0, given] *= 0.9
+    outputs = dict(program.outputs) | {"resource_cost": replace(output, matrix=sparse.csr_matrix(resource))}
+    return replace(problem, program=replace(program, c0=cost, outputs=outputs))
+
+
+def quadratic(problem):
+    n = problem.program.columns.size
+    return replace(problem, program=replace(problem.program, Q=sparse.identity(n, format="csr")))
+
+
+def other_transfers(problem):
+    """The operator's costs no longer hold all that the follower pays besides charge and levy."""
+    program = problem.program
+    output = program.outputs["resource_cost"]
+    changed = output.matrix.toarray()
+    changed[0, program.columns["north 1/export"].positions] -= 1.0
+    outputs = dict(program.outputs) | {"resource_cost": replace(output, matrix=sparse.csr_matrix(changed))}
+    return replace(problem, program=replace(program, outputs=outputs))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [(dearer_exports, "at different prices"), (quadratic, "a quadratic cost"), (other_transfers, "transfers other than the charge and a levy")],
+)
+def test_where_it_does_not_apply_it_says_why(problem, change, reason):
+    assert applies(problem, RANGE) is None
+    other = change(problem)
+    assert reason in applies(other, RANGE)
+    with pytest.raises(NoPlanError, match=reason):
+        solve_plan(other, charge_range=RANGE, method="decomposition")
+
+
+def test_auto_falls_back_to_the_general_engine_and_says_so(problem):
+    other = dearer_exports(problem)
+    plan = solve_plan(other, charge_range=RANGE, gap=1e-7)
+    assert "by branch_and_cut, as the decomposition does not apply: energy is bought" in plan.message
+    assert plan.objective == pytest.approx(Enumeration(other, RANGE, TIGHT).best[0], rel=1e-6)
+
+
+def test_a_charge_below_the_levy_is_refused(problem):
+    assert "below zero together" in applies(problem, (-0.2, 0.3))
