@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+from multiscale.aggregation import Aggregation, aggregation_warnings
 from multiscale.assessment import Ledger, settle_day
 from multiscale.coordination.conflicts import Conflict, conflicts
 from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
@@ -22,6 +23,8 @@ from multiscale.operation import Adoption, Design, OperatingTree, Transmission
 from multiscale.operation.tree import dso_reference
 from multiscale.planning import ConventionalNeed, NoPlanError, Plan, conventional_need, planning_problem, solve_plan
 from multiscale.planning.candidates import candidate_branches
+from multiscale.planning.yearly_overload import yearly_overload
+from multiscale.representative_days import representative_days
 from multiscale.results.run_folder import NoAnswerError, RunFolder
 from multiscale.results.run_result import RunResult
 from multiscale.results.study_dataset import study_dataset, study_summary
@@ -29,7 +32,7 @@ from multiscale.sources import reinforcement_costs
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, Fleet, InvalidSystemError, LoadingLimits, Problem, System, reinforcement_options, validate
 from multiscale.system.yearly import yearly_courses
-from multiscale.timeline import Aggregation, Horizon, representative_days
+from multiscale.timeline import Horizon
 from multiscale.verification.ac import Verification, ac_verify
 from multiscale.verification.injections import bus_injections
 
@@ -52,6 +55,7 @@ class StudyCase:
         fleets: platform -> prosumers over all representative days.
         need: DSO -> loading without any response of prosumers.
         adoption: platform -> capacity its prosumers may buy.
+        warnings: what the representative days miss beyond the limits set.
     """
 
     system: System
@@ -61,6 +65,7 @@ class StudyCase:
     fleets: Mapping[str, Fleet]
     need: Mapping[str, ConventionalNeed]
     adoption: Mapping[str, Adoption]
+    warnings: tuple[str, ...] = ()
 
     @property
     def horizon(self) -> Horizon:
@@ -174,11 +179,12 @@ def build_case(config: StudyConfig) -> StudyCase:
         raise InvalidSystemError([Problem("dso", d, "planning.kind", "'dso'", "", message) for d in bare])
     economics, limits = config.economics(), LoadingLimits()
     dsos = system.at_level("dso")
-    courses = yearly_courses(system, dsos)
-    peaks = {"demand": "peak demand"} if config.horizon.peaks else {}
-    if config.horizon.peaks and config.horizon.days >= 3:
-        peaks["-net load"] = "peak feed-in"
-    aggregation = representative_days(courses, config.horizon.days, config.horizon.step_hours, peaks, config.horizon.seed)
+    overload = yearly_overload(system, dsos, limits)
+    days, step = config.horizon.days, config.horizon.step_hours
+    aggregation = representative_days(yearly_courses(system, dsos), days, step, overload, extremes=config.horizon.peaks)
+    warnings = tuple(aggregation_warnings(aggregation, config.horizon.error_limits()))
+    for warning in warnings:
+        logger.warning(warning)
     horizon = aggregation.horizon
     fleets = {p: system.fleet(p, horizon) for p in system.at_level("platform")}
     need = {d: conventional_need(system, d, horizon, fleets, limits) for d in dsos}
@@ -191,7 +197,7 @@ def build_case(config: StudyConfig) -> StudyCase:
     if problems:
         raise InvalidSystemError(problems)
     adoption = {p: adoption_limits(f, horizon, system) for p, f in fleets.items()} if config.planning.adoption else {}
-    return StudyCase(system, aggregation, economics, limits, fleets, need, adoption)
+    return StudyCase(system, aggregation, economics, limits, fleets, need, adoption, warnings)
 
 
 def adoption_limits(fleet: Fleet, horizon: Horizon, system: System) -> Adoption:
@@ -258,7 +264,7 @@ def with_bought_capacity(case: StudyCase, plans: Mapping[str, Plan]) -> StudyCas
         for platform, (pv_kw, battery_kwh) in plan.bought.items():
             if pv_kw > 1e-6 or battery_kwh > 1e-6:
                 fleets[platform] = fleets[platform].with_more(pv_kw, battery_kwh, case.adoption[platform].pv_yield)
-    return StudyCase(case.system, case.aggregation, case.economics, case.limits, fleets, case.need, case.adoption)
+    return replace(case, fleets=fleets)
 
 
 def operate_plan(

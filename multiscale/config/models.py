@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from multiscale.settings import Settings, count, quantity
 
 if TYPE_CHECKING:
+    from multiscale.aggregation import ErrorLimits
     from multiscale.system.costs import Economics
     from multiscale.system.growth import Growth
 
@@ -89,8 +90,11 @@ class HorizonConfig(Settings):
 
     days: int = count(2, "number of representative days", 1, 366)
     step_hours: float = quantity(1.0, "h", "length of a time step; it divides a day", lower=0.25, upper=24.0)
-    peaks: bool = Field(True, description="whether the peak day is one of the days")
-    seed: int = count(0, "seed of the choice of typical days", 0, LARGEST_SEED)
+    peaks: bool = Field(True, description="whether the day of the peak demand (and, of three or more days, that of the peak feed-in) is one of them")
+    energy_warning: float = quantity(0.05, "1", "error of a yearly energy by the representative days above which the run warns", lower=0.0)
+    peak_warning: float = quantity(0.01, "1", "error of peak demand or peak feed-in above which the run warns", lower=0.0)
+    overload_warning: float = quantity(0.25, "1", "error of a branch's energy above its usable rating above which the run warns", lower=0.0)
+    duration_warning: float = quantity(0.1, "1", "root mean square error of a duration curve, of its peak, above which the run warns", lower=0.0)
 
     @field_validator("step_hours")
     @classmethod
@@ -98,6 +102,12 @@ class HorizonConfig(Settings):
         if abs(24.0 / value - round(24.0 / value)) > 1e-9:
             raise ValueError(f"{value:g} h does not divide a day; use e.g. 0.25, 0.5, 1, 2, 3 h")
         return value
+
+    def error_limits(self) -> ErrorLimits:
+        """The limits of warnings as the data class they are compared in."""
+        from multiscale.aggregation import ErrorLimits
+
+        return ErrorLimits(self.energy_warning, self.peak_warning, self.overload_warning, self.duration_warning)
 
     @model_validator(mode="after")
     def _room_for_typical(self) -> HorizonConfig:

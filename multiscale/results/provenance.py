@@ -84,7 +84,7 @@ def provenance(config: StudyConfig, inputs: dict[str, str], overrides: Iterable[
         "config": config.model_dump(mode="json"),
         "inputs": inputs,
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "seeds": {"growth": config.system.growth.seed, "horizon": config.horizon.seed, "solver": config.solver.seed},
+        "seeds": {"growth": config.system.growth.seed, "solver": config.solver.seed},
         "host": {
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),

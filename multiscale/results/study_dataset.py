@@ -250,10 +250,13 @@ def _negotiation(answer: StudyAnswer) -> xr.Dataset:
     ).assign_coords(representative_day=days, negotiation_step=np.arange(1, longest + 1))
 
 
+_OVERLOADED = "overloaded_branch"
+
+
 def _aggregation(answer: StudyAnswer) -> xr.Dataset:
     error = answer.case.aggregation.error
     measures = list(error.data_vars)
-    horizon = answer.case.horizon
+    horizon, overload = answer.case.horizon, answer.case.aggregation.overload
     return xr.Dataset(
         {
             "aggregation_error": _named(
@@ -261,9 +264,13 @@ def _aggregation(answer: StudyAnswer) -> xr.Dataset:
             ),
             "day_weight": _named("representative_day", np.array(horizon.weights), "d/a", "days of the year that the day stands for"),
             "day_date": _named("representative_day", np.array([str(d.date()) for d in horizon.days]), "", "date of the day"),
+            "overload_direction": _named(_OVERLOADED, overload.direction.values, "", "direction in which the branch is overloaded"),
+            "overload_energy": _named(_OVERLOADED, overload.year.values, "kWh/a", "energy above the usable rating over the year, without response"),
+            "overload_represented": _named(_OVERLOADED, overload.represented.values, "kWh/a", "the same by the representative days"),
         },
         coords={
             "feature": error.feature.values,
+            _OVERLOADED: overload[_OVERLOADED].values,
             "measure": measures,
             "representative_day": list(horizon.names or (str(d.date()) for d in horizon.days)),
         },
@@ -305,9 +312,29 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     summary["assess.gain_prosumers"] = (float(change[0]), "EUR/a")
     summary["assess.social_cost_today"] = (answer.today.ledger.social_cost, "EUR/a")
     summary["assess.social_cost_plan"] = (answer.plan.ledger.social_cost, "EUR/a")
-    for feature, value in zip(case.aggregation.error.feature.values.tolist(), case.aggregation.error.energy.values.tolist(), strict=True):
-        summary[f"horizon.energy_error.{feature.replace(' ', '_')}"] = (value, "%")
-    return summary
+    return summary | _horizon_summary(answer)
+
+
+def _horizon_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
+    """What the representative days miss of the year."""
+    aggregation = answer.case.aggregation
+    error, overload = aggregation.error, aggregation.overload
+    summary: dict[str, tuple[Any, str]] = {"horizon.days": (len(aggregation.horizon.days), "1")}
+    for measure in ("energy", "duration"):
+        for feature, value in zip(error.feature.values.tolist(), error[measure].values.tolist(), strict=True):
+            summary[f"horizon.{measure}_error.{feature.replace(' ', '_')}"] = (value, "%")
+    branch, worst = aggregation.worst_overload_error
+    return summary | {
+        "horizon.peak_demand_error": (aggregation.peak_demand_error, "%"),
+        "horizon.peak_feed_in_error": (aggregation.peak_feed_in_error, "%"),
+        "horizon.overloaded_branches": (int(overload.sizes["overloaded_branch"]), "1"),
+        "horizon.overloaded_branches_seen": (int(overload.sizes["overloaded_branch"]) - len(aggregation.unseen), "1"),
+        "horizon.overload_energy": (float(overload.year.sum()), "kWh/a"),
+        "horizon.overload_error": (aggregation.overload_error, "%"),
+        "horizon.overload_error_worst": (worst, "%"),
+        "horizon.overload_worst_branch": (branch, ""),
+        "horizon.warnings": ("; ".join(answer.case.warnings), ""),
+    }
 
 
 def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
