@@ -68,8 +68,8 @@ def _is_bad_input(error: Exception) -> bool:
     if isinstance(error, ConfigError | RunFolderError):
         return True
     from multiscale.bilevel import BilevelError
-    from multiscale.coordination.checkpoint import CheckpointError
     from multiscale.coordination.engine import EngineUnavailableError, TaskError
+    from multiscale.coordination.negotiation.checkpoint import CheckpointError
     from multiscale.operation.radial import MeshedNetworkError
     from multiscale.system import InvalidSystemError
 

@@ -13,12 +13,12 @@ import xarray as xr
 
 from multiscale.aggregation import Aggregation, aggregation_warnings
 from multiscale.assessment import Ledger, settle_day
-from multiscale.coordination.conflicts import Conflict, conflicts
+from multiscale.coordination.common.conflicts import Conflict, conflicts
+from multiscale.coordination.common.forecast import ErrorModel
+from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, make_engine
-from multiscale.coordination.forecast import ErrorModel
-from multiscale.coordination.outcome import Outcome
-from multiscale.coordination.uncertainty import CoveredDay, cover_negotiated, covered_day
+from multiscale.coordination.uncertainty.day_reserves import CoveredDay, cover_negotiated, covered_day
 from multiscale.operation import Adoption, Design, OperatingTree, Transmission
 from multiscale.operation.tree import dso_reference
 from multiscale.planning import ConventionalNeed, NoPlanError, Plan, conventional_need, planning_problem, solve_plan

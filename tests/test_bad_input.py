@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from multiscale import cli
-from multiscale.coordination import engine
+from multiscale.coordination.engine import engine
 from multiscale.sources import prices, tiny_system, write_folder
 
 ROOT = Path(__file__).parents[1]
@@ -200,7 +200,7 @@ def test_a_scheduler_that_does_not_answer(refused: Callable[..., str], monkeypat
 
 
 def test_a_task_that_fails_names_its_node(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch):
-    from multiscale.coordination import prepared
+    from multiscale.coordination.common import prepared
 
     def fails(program: object, signals: object) -> None:
         raise ArithmeticError("no optimum")
@@ -212,7 +212,7 @@ def test_a_task_that_fails_names_its_node(refused: Callable[..., str], monkeypat
 
 
 def test_what_a_task_finds_wrong_with_the_data_is_bad_input(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch):
-    from multiscale.coordination import prepared
+    from multiscale.coordination.common import prepared
     from multiscale.operation.radial import MeshedNetworkError
 
     def fails(program: object, signals: object) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from multiscale.assessment.bills import platform_payments, prosumer_bills
-from multiscale.coordination.answer import own_cost
-from multiscale.coordination.outcome import Cover, Outcome
+from multiscale.coordination.common.answer import own_cost
+from multiscale.coordination.common.outcome import Cover, Outcome
 from multiscale.operation import OperatingTree
 
 STAKEHOLDERS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from multiscale.coordination.outcome import Outcome
+from multiscale.coordination.common.outcome import Outcome
 from multiscale.operation import OperatingTree, bought_and_sold
 from multiscale.programs import ParametricProgram
 

@@ -2,6 +2,9 @@
 
 from multiscale import bilevel
 solution = bilevel.solve(model, followers=[model.market], gap=1e-4, time_limit=600)
+
+Folders, in the order of imports (each imports only from those before it): ``problem``, ``solvers``, ``read``, ``reformulate``, ``search``, ``scip``,
+``certify``; ``solving`` runs them in this order.
 """
 
 from __future__ import annotations
@@ -9,25 +12,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from multiscale.bilevel.certificate import Certificate, FollowerCertificate
-    from multiscale.bilevel.description import BilevelError, BilevelProblem
-    from multiscale.bilevel.followers import ProgramFollower, dual_of
-    from multiscale.bilevel.options import Options
-    from multiscale.bilevel.read import read_model
-    from multiscale.bilevel.solution import BilevelSolution, Status
+    from multiscale.bilevel.certify.certificate import Certificate, FollowerCertificate
+    from multiscale.bilevel.certify.solution import BilevelSolution, Status
+    from multiscale.bilevel.problem.description import BilevelError, BilevelProblem
+    from multiscale.bilevel.problem.followers import ProgramFollower, dual_of
+    from multiscale.bilevel.problem.solve_options import SolveOptions
+    from multiscale.bilevel.read.pyomo_model import read_model
     from multiscale.bilevel.solving import solve, solve_problem
 
 _HOME = {
-    "BilevelError": "description",
-    "BilevelProblem": "description",
-    "BilevelSolution": "solution",
-    "Certificate": "certificate",
-    "FollowerCertificate": "certificate",
-    "Options": "options",
-    "ProgramFollower": "followers",
-    "Status": "solution",
-    "dual_of": "followers",
-    "read_model": "read",
+    "BilevelError": "problem.description",
+    "BilevelProblem": "problem.description",
+    "BilevelSolution": "certify.solution",
+    "Certificate": "certify.certificate",
+    "FollowerCertificate": "certify.certificate",
+    "ProgramFollower": "problem.followers",
+    "SolveOptions": "problem.solve_options",
+    "Status": "certify.solution",
+    "dual_of": "problem.followers",
+    "read_model": "read.pyomo_model",
     "solve": "solving",
     "solve_problem": "solving",
 }
@@ -38,8 +41,8 @@ __all__ = [
     "BilevelSolution",
     "Certificate",
     "FollowerCertificate",
-    "Options",
     "ProgramFollower",
+    "SolveOptions",
     "Status",
     "dual_of",
     "read_model",

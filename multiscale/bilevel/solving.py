@@ -11,27 +11,27 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from multiscale.bilevel.assemble import assemble, assemble_lazy
-from multiscale.bilevel.bounds import DualBounds
-from multiscale.bilevel.certificate import TOLERANCE
-from multiscale.bilevel.conclude import PROVEN, conclude
-from multiscale.bilevel.description import BilevelError, BilevelProblem
-from multiscale.bilevel.endless import check_endless
-from multiscale.bilevel.gate import check_gate, check_products
-from multiscale.bilevel.lazy_data import LazyData
-from multiscale.bilevel.methods import bounds_for, choose_methods
-from multiscale.bilevel.options import Options
-from multiscale.bilevel.original import check_originals
-from multiscale.bilevel.qualification import Qualification, qualify
-from multiscale.bilevel.read import PyomoProblem, read_model
-from multiscale.bilevel.scip_client import Run, run, start_early
-from multiscale.bilevel.scip_worker import Outcome, Task
-from multiscale.bilevel.search import DecisionSearch
-from multiscale.bilevel.single_level import SingleLevel
-from multiscale.bilevel.solution import BilevelSolution, Status
-from multiscale.bilevel.tighten import tighten_leader
-from multiscale.bilevel.unbounded import OPEN, open_relaxation, settle_open_end
-from multiscale.bilevel.written import write_problems
+from multiscale.bilevel.certify.certificate import TOLERANCE
+from multiscale.bilevel.certify.conclude import PROVEN, conclude
+from multiscale.bilevel.certify.original import check_originals
+from multiscale.bilevel.certify.qualification import Qualification, qualify
+from multiscale.bilevel.certify.solution import BilevelSolution, Status
+from multiscale.bilevel.certify.unbounded_followers import check_endless
+from multiscale.bilevel.certify.unbounded_relaxation import OPEN, open_relaxation, settle_open_end
+from multiscale.bilevel.problem.description import BilevelError, BilevelProblem
+from multiscale.bilevel.problem.preconditions import check_gate, check_products
+from multiscale.bilevel.problem.solve_options import SolveOptions
+from multiscale.bilevel.read.pyomo_model import PyomoProblem, read_model
+from multiscale.bilevel.reformulate.assemble import assemble, assemble_lazy
+from multiscale.bilevel.reformulate.bounds import DualBounds
+from multiscale.bilevel.reformulate.lazy_data import LazyData
+from multiscale.bilevel.reformulate.methods import bounds_for, choose_methods
+from multiscale.bilevel.reformulate.single_level import SingleLevel
+from multiscale.bilevel.scip.client import Run, run, start_early
+from multiscale.bilevel.scip.lp_export import write_problems
+from multiscale.bilevel.scip.worker import ScipOutcome, Task
+from multiscale.bilevel.search.decision_search import DecisionSearch
+from multiscale.bilevel.search.tighten import tighten_leader
 
 _T = TypeVar("_T")
 
@@ -61,7 +61,7 @@ def solve(
         seed: same seed, same answer (as long as no time limit strikes).
         start: leader variable (Pyomo) -> value; a decision to complete and begin with. Others take their current values, if any.
         load: write the answer into the model.
-        **options: see ``Options``.
+        **options: see ``SolveOptions``.
 
     Returns:
         The answer; its ``status`` is never ``optimal`` unless the certificate holds.
@@ -70,7 +70,7 @@ def solve(
         BilevelError: the problem is refused; the message names the component and says what to change.
     """
     started = time.perf_counter()
-    settings = Options(method=method, gap=gap, time_limit=time_limit, seed=seed, **options)
+    settings = SolveOptions(method=method, gap=gap, time_limit=time_limit, seed=seed, **options)
     start_early()
     read = read_model(model, followers)
     decision = _given_start(read, start)
@@ -99,7 +99,7 @@ def _given_start(read: PyomoProblem, start: Mapping[Any, float] | None) -> np.nd
     return np.array([middle[k] if value is None else value for k, value in enumerate(known)], dtype=float)
 
 
-def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarray | None = None, read_seconds: float = 0.0) -> BilevelSolution:
+def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.ndarray | None = None, read_seconds: float = 0.0) -> BilevelSolution:
     """Solve a problem given as arrays; see ``solve``."""
     clock = _Clock(settings.time_limit - read_seconds)
     clock.timings["read"] = read_seconds
@@ -152,7 +152,7 @@ def solve_problem(problem: BilevelProblem, settings: Options, *, start: np.ndarr
 
 
 def _reformulate(
-    problem: BilevelProblem, methods: list[str], bounds: list[DualBounds], search: DecisionSearch, settings: Options, *, hurried: bool
+    problem: BilevelProblem, methods: list[str], bounds: list[DualBounds], search: DecisionSearch, settings: SolveOptions, *, hurried: bool
 ) -> tuple[SingleLevel, LazyData | None]:
     """The single-level program and, for branch and cut, what is added to it on the way."""
     lazy = None
@@ -182,8 +182,8 @@ def _qualified(answer: BilevelSolution, conic: Mapping[int, Qualification]) -> B
 _CERTIFICATE = 4.0
 """Follower solves that a certificate takes, about: SCIP's point, the best point, and ties for and against the leader."""
 
-_NO_TIME = Run(Outcome("timelimit", None, np.nan, -np.inf, 0, 0.0, note="no time left for SCIP"), aborted="", interrupted=False)
-_INTERRUPTED = Run(Outcome("userinterrupt", None, np.nan, -np.inf, 0, 0.0), aborted="interrupted", interrupted=True)
+_NO_TIME = Run(ScipOutcome("timelimit", None, np.nan, -np.inf, 0, 0.0, note="no time left for SCIP"), aborted="", interrupted=False)
+_INTERRUPTED = Run(ScipOutcome("userinterrupt", None, np.nan, -np.inf, 0, 0.0), aborted="interrupted", interrupted=True)
 
 
 @contextmanager
@@ -276,7 +276,7 @@ def _known_answers(search: DecisionSearch, *, along: bool) -> list[list[np.ndarr
 
 
 def _task(
-    problem: BilevelProblem, single: SingleLevel, lazy: LazyData | None, search: DecisionSearch, settings: Options, left: float, tolerance: float
+    problem: BilevelProblem, single: SingleLevel, lazy: LazyData | None, search: DecisionSearch, settings: SolveOptions, left: float, tolerance: float
 ) -> Task:
     best = search.best
     return Task(

@@ -27,8 +27,8 @@ from multiscale.compare_mechanisms.simulation import simulation_table
 from multiscale.compare_mechanisms.uncertainty import COVERAGE, uncertainty_table
 from multiscale.compare_mechanisms.unseen_days import reached, unseen_days_table
 from multiscale.config import load_config
-from multiscale.coordination.forecast import ErrorModel
-from multiscale.coordination.pricing import SIGNALS
+from multiscale.coordination.common.forecast import ErrorModel
+from multiscale.coordination.publication.pricing import SIGNALS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from multiscale.coordination.common.prepared import PreparedDay, prepare_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.prepared import PreparedDay, prepare_days
 from multiscale.operation import Design
 from multiscale.study import adoption_limits, build_case, forecast_prices, make_plans
 from multiscale.timeline import Horizon

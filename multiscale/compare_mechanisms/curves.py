@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from multiscale.compare_mechanisms.policies import policies
-from multiscale.coordination.forecast import ErrorModel
-from multiscale.coordination.hybrid import negotiated
-from multiscale.coordination.prepared import PreparedDay
-from multiscale.coordination.simulation import PlayedDay, play_days
+from multiscale.coordination.common.forecast import ErrorModel
+from multiscale.coordination.common.prepared import PreparedDay
+from multiscale.coordination.common.simulation import PlayedDay, play_days
+from multiscale.coordination.prediction.hybrid import negotiated
 
 COLUMNS = ["mechanism", "forecast error", "seed", "cost", "value reached", "messages a day", "bytes a day"]
 

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from multiscale.compare_mechanisms.enlarged import many_dsos, one_day, tree_of
-from multiscale.coordination.bidirectional import Options
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.hierarchy import negotiation_of
+from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.tree import negotiation_of
 
 NETWORKS = 280
 """Networks of all distribution systems together."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 
-from multiscale.coordination.forecast import ErrorModel
-from multiscale.coordination.hybrid import HybridPolicy
-from multiscale.coordination.predictive import Learning, PredictivePolicy
-from multiscale.coordination.prepared import PreparedDay
-from multiscale.coordination.pricing import Publication
-from multiscale.coordination.published import FlatPolicy, PublishedPolicy
-from multiscale.coordination.simulation import Policy
+from multiscale.coordination.common.forecast import ErrorModel
+from multiscale.coordination.common.prepared import PreparedDay
+from multiscale.coordination.common.simulation import Policy
+from multiscale.coordination.prediction.hybrid import HybridPolicy
+from multiscale.coordination.prediction.predictive import Learning, PredictivePolicy
+from multiscale.coordination.publication.pricing import Publication
+from multiscale.coordination.publication.published import FlatPolicy, PublishedPolicy
 
 
 def policies(days: Sequence[PreparedDay], error: ErrorModel, history: int) -> Iterator[tuple[str, Policy]]:

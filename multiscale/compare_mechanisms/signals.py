@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from multiscale.coordination.common.forecast import ErrorModel, day_errors
+from multiscale.coordination.common.prepared import PreparedDay, operate_signals
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.forecast import ErrorModel, day_errors
-from multiscale.coordination.prepared import PreparedDay, operate_signals
-from multiscale.coordination.pricing import Publication, expectation, flat_signals
+from multiscale.coordination.publication.pricing import Publication, expectation, flat_signals
 
 PUBLISHED: Mapping[str, Publication] = {
     "price": Publication("price"),

@@ -9,9 +9,9 @@ import pandas as pd
 
 from multiscale.assessment import settle_day
 from multiscale.compare_mechanisms.policies import policies
-from multiscale.coordination.forecast import ErrorModel
-from multiscale.coordination.prepared import PreparedDay
-from multiscale.coordination.simulation import PlayedDay, play_days
+from multiscale.coordination.common.forecast import ErrorModel
+from multiscale.coordination.common.prepared import PreparedDay
+from multiscale.coordination.common.simulation import PlayedDay, play_days
 from multiscale.verification.ac import ac_verify
 from multiscale.verification.injections import bus_injections
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pandas as pd
 
+from multiscale.coordination.common.forecast import ErrorModel
+from multiscale.coordination.common.prepared import PreparedDay
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.forecast import ErrorModel
-from multiscale.coordination.hierarchy import negotiation_of, outcome_of
-from multiscale.coordination.negotiation_state import Options
-from multiscale.coordination.prepared import PreparedDay
-from multiscale.coordination.uncertainty import forecast_errors
+from multiscale.coordination.negotiation.agreed_operation import outcome_of
+from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.tree import negotiation_of
+from multiscale.coordination.uncertainty.day_reserves import forecast_errors
 
 COVERAGE = 2.0
 """Standard deviations that are covered."""

@@ -15,15 +15,15 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from multiscale.coordination.answer import own_cost
-from multiscale.coordination.forecast import ErrorModel, day_errors, scaled_tree
-from multiscale.coordination.integrated import integrated_optimum
-from multiscale.coordination.messages import Signal
-from multiscale.coordination.predictive import Learning, own_view
-from multiscale.coordination.prepared import PreparedDay
-from multiscale.coordination.pricing import flat_signals
-from multiscale.coordination.response import PRICE_MODELS
-from multiscale.coordination.settlement import Upstream
+from multiscale.coordination.common.answer import own_cost
+from multiscale.coordination.common.forecast import ErrorModel, day_errors, scaled_tree
+from multiscale.coordination.common.integrated import integrated_optimum
+from multiscale.coordination.common.messages import Signal
+from multiscale.coordination.common.prepared import PreparedDay
+from multiscale.coordination.common.settlement import Upstream
+from multiscale.coordination.prediction.predictive import Learning, own_view
+from multiscale.coordination.prediction.response import PRICE_MODELS
+from multiscale.coordination.publication.pricing import flat_signals
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits
 from multiscale.programs import CompiledProgram

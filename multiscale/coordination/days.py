@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from multiscale.coordination.answer import Answer
+from multiscale.coordination.common.answer import Answer
+from multiscale.coordination.common.outcome import Outcome
+from multiscale.coordination.common.prepared import Tell, operate_signals, prepare_days, realise_day, respond, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.mechanisms import MECHANISMS
-from multiscale.coordination.outcome import Outcome
-from multiscale.coordination.prepared import Tell, operate_signals, prepare_days, realise_day, respond, silent
-from multiscale.coordination.pricing import flat_signals, retail_signals
+from multiscale.coordination.publication.pricing import flat_signals, retail_signals
 from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
 from multiscale.system import Economics, Fleet, LoadingLimits, System
 from multiscale.timeline import Horizon

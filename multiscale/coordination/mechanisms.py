@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from multiscale.coordination.common.outcome import Outcome
+from multiscale.coordination.common.prepared import PreparedDay, Tell, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.coordination.hierarchy import bidirectional
-from multiscale.coordination.hybrid import hybrid
-from multiscale.coordination.outcome import Outcome
-from multiscale.coordination.predictive import predictive
-from multiscale.coordination.prepared import PreparedDay, Tell, silent
-from multiscale.coordination.pricing import pricing
+from multiscale.coordination.negotiation.bidirectional import bidirectional
+from multiscale.coordination.prediction.hybrid import hybrid
+from multiscale.coordination.prediction.predictive import predictive
+from multiscale.coordination.publication.pricing import pricing
 
 Mechanism = Callable[..., list[dict[str, Outcome]]]
 """``(days, engine, tell=..., **settings)``: operates all prepared days; for each day, name -> outcome.

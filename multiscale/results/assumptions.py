@@ -9,10 +9,10 @@ import pandas as pd
 from pydantic import BaseModel
 
 from multiscale.config.models import StudyConfig
-from multiscale.settings import unit_of
 from multiscale.results.run_result import RunResult
 from multiscale.results.tables import Table
 from multiscale.results.words import number
+from multiscale.settings import unit_of
 
 
 def settings(values: Mapping[str, Any], model: type[BaseModel] = StudyConfig, prefix: str = "") -> Iterator[tuple[str, Any, str, str]]:

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from multiscale import __version__
-from multiscale.results import between_levels, maps, negotiation, plots, tables
+from multiscale.results import conflicts_and_reserves, maps, negotiation, plots, tables
 from multiscale.results.answer import STATUS_WORDS, answer, headline, reinforcements
 from multiscale.results.assumptions import assumptions_table
 from multiscale.results.dataset import has
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Block:
+class Exhibit:
     """A figure or a table of a section, or the sentence that says why it is not there.
 
     Attributes:
@@ -49,7 +49,7 @@ class Section:
     key: str
     title: str
     text: str = ""
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[Exhibit] = field(default_factory=list)
 
 
 def write_report(result: RunResult, path: Path) -> Path:
@@ -105,13 +105,13 @@ def _title(result: RunResult) -> str:
 
 
 def _sections(result: RunResult) -> list[Section]:
-    def figure(caption: str, draw: Callable[[RunResult], str | None], of: str) -> Block:
+    def figure(caption: str, draw: Callable[[RunResult], str | None], of: str) -> Exhibit:
         drawn = _safely(draw, result, of)
-        return Block(caption=caption, figure=drawn) if drawn else Block(missing=f"No figure of {of}: the result does not hold the data for it.")
+        return Exhibit(caption=caption, figure=drawn) if drawn else Exhibit(missing=f"No figure of {of}: the result does not hold the data for it.")
 
-    def tabled(make: Callable[[RunResult], Table | None], of: str) -> Block:
+    def tabled(make: Callable[[RunResult], Table | None], of: str) -> Exhibit:
         made = _safely(make, result, of)
-        return Block(table=made) if made is not None else Block(missing=f"No table of {of}: the result does not hold the data for it.")
+        return Exhibit(table=made) if made is not None else Exhibit(missing=f"No table of {of}: the result does not hold the data for it.")
 
     mechanism = words(chosen(result))
     return [
@@ -157,8 +157,8 @@ def _sections(result: RunResult) -> list[Section]:
                 ),
                 tabled(tables.mechanisms_table, "mechanisms"),
                 *([tabled(negotiation.told_table, "messages")] if has(result.dataset, "told_direction") else []),
-                *([tabled(between_levels.conflicts_table, "conflicts")] if has(result.dataset, "conflict_asking") else []),
-                *([tabled(between_levels.cover_table, "cover of forecast errors")] if has(result.dataset, "cover_cost") else []),
+                *([tabled(conflicts_and_reserves.conflicts_table, "conflicts")] if has(result.dataset, "conflict_asking") else []),
+                *([tabled(conflicts_and_reserves.cover_table, "cover of forecast errors")] if has(result.dataset, "cover_cost") else []),
                 tabled(tables.energy_table, "energy"),
             ],
         ),

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from multiscale.assessment import ENERGY_TERMS, energy_account, prosumer_bills
-from multiscale.results.between_levels import between_levels, between_levels_summary
+from multiscale.results.conflicts_and_reserves import between_levels_summary, conflicts_and_reserves
 
 if TYPE_CHECKING:
     from multiscale.study import Scenario, StudyAnswer
@@ -27,7 +27,7 @@ def study_dataset(answer: StudyAnswer) -> xr.Dataset:
         _energy(answer),
         _mechanisms(answer),
         _negotiation(answer),
-        between_levels(answer),
+        conflicts_and_reserves(answer),
         _aggregation(answer),
     ]
     return xr.merge(parts, join="outer", compat="no_conflicts").assign_attrs(system=answer.case.system.name)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from multiscale.coordination.outcome import Outcome
+from multiscale.coordination.common.outcome import Outcome
 from multiscale.operation import OperatingTree, bought_and_sold
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from multiscale.assessment import ENERGY_TERMS, energy_account
-from multiscale.coordination.integrated import integrated_optimum
+from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.operation import Design, operating_tree
 from multiscale.representative_days import representative_days
 from multiscale.sources import tiny_system

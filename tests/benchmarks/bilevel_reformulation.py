@@ -13,9 +13,9 @@ import pyomo.environ as pyo
 import pytest
 
 from multiscale import bilevel
-from multiscale.bilevel.assemble import assemble
-from multiscale.bilevel.bounds import no_bounds
-from multiscale.bilevel.description import BilevelProblem, Follower, Form, Leader
+from multiscale.bilevel.problem.description import BilevelProblem, Follower, Form, Leader
+from multiscale.bilevel.reformulate.assemble import assemble
+from multiscale.bilevel.reformulate.bounds import no_bounds
 from multiscale.programs import ProgramBuilder
 
 pytestmark = pytest.mark.benchmark

@@ -29,9 +29,9 @@ import pyomo.environ as pyo
 from pyomo.contrib.solver.common.factory import SolverFactory
 from scipy import sparse
 
-from multiscale.bilevel import Options, solve_problem
-from multiscale.bilevel.bounds import prove_bounds, reduced_cost_bounds
-from multiscale.bilevel.linear_program import LinearProgram
+from multiscale.bilevel import SolveOptions, solve_problem
+from multiscale.bilevel.reformulate.bounds import prove_bounds, reduced_cost_bounds
+from multiscale.bilevel.solvers.linear_program import LinearProgram
 from multiscale.programs import CompiledProgram, Termination
 from tests.benchmarks.bilevel_families import instances
 
@@ -204,7 +204,7 @@ def cpu_seconds():
 def ours(problem, limit):
     began = cpu_seconds()
     # The wall clock runs faster than the CPU's on a shared machine.
-    solution = solve_problem(problem, Options(gap=GAP, time_limit=2 * limit))
+    solution = solve_problem(problem, SolveOptions(gap=GAP, time_limit=2 * limit))
     return cpu_seconds() - began, str(solution.status), problem.leader.sense * solution.objective
 
 

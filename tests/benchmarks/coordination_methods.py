@@ -14,17 +14,18 @@ from collections.abc import Callable
 import numpy as np
 
 from multiscale.compare_mechanisms.enlarged import many_dsos, one_day, tree_of
-from multiscale.coordination.bidirectional import Negotiation
-from multiscale.coordination.channel import Channel
-from multiscale.coordination.child import ProgramChild
-from multiscale.coordination.children import LocalChildren
+from multiscale.coordination.common.prepared import realise_day, respond
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.hierarchy import negotiation_of, outcome_of
-from multiscale.coordination.negotiation_state import Agreement, Options
-from multiscale.coordination.parent import Parent
-from multiscale.coordination.prepared import realise_day, respond
-from multiscale.coordination.pricing import flat_signals
-from multiscale.coordination.request import Reply, Request
+from multiscale.coordination.negotiation.agreed_operation import outcome_of
+from multiscale.coordination.negotiation.children.carriers import LocalChildren
+from multiscale.coordination.negotiation.children.channel import Channel
+from multiscale.coordination.negotiation.children.program_child import ProgramChild
+from multiscale.coordination.negotiation.children.request import Reply, Request
+from multiscale.coordination.negotiation.negotiation import Negotiation
+from multiscale.coordination.negotiation.parent import Parent
+from multiscale.coordination.negotiation.state import Agreement, Options
+from multiscale.coordination.negotiation.tree import negotiation_of
+from multiscale.coordination.publication.pricing import flat_signals
 from tests.coordination.families import Case, family
 
 GAPS = (1e-2, 1e-3, 1e-4)

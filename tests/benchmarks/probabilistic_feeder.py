@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from multiscale.coordination.probabilistic import probabilistic_prices, violated_share
+from multiscale.coordination.publication.probabilistic import probabilistic_prices, violated_share
 from tests.coordination.feeders import feeder, net_load, scenarios
 
 BUSES, PERIODS, SCENARIOS, FRESH = 100, 24, 500, 2000

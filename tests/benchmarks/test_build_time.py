@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from multiscale.config import load_config
-from multiscale.coordination.messages import Signal
+from multiscale.coordination.common.messages import Signal
 from multiscale.operation import Design, dso_branch_program, operating_tree
 from multiscale.operation.tree import BEYOND
 from multiscale.programs import CompiledProgram

@@ -26,12 +26,13 @@ import numpy as np
 import psutil
 
 from multiscale.compare_mechanisms.enlarged import CODE, one_day, tree_of
-from multiscale.coordination.checkpoint import keep, take_up
+from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.coordination.forecast import ErrorModel
-from multiscale.coordination.hierarchy import negotiation_of, outcome_of
-from multiscale.coordination.negotiation_state import Options
-from multiscale.coordination.uncertainty import forecast_errors
+from multiscale.coordination.negotiation.agreed_operation import outcome_of
+from multiscale.coordination.negotiation.checkpoint import keep, take_up
+from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.tree import negotiation_of
+from multiscale.coordination.uncertainty.day_reserves import forecast_errors
 from multiscale.operation import Transmission
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, Growth

@@ -8,9 +8,9 @@ import pytest
 from scipy import sparse
 
 from multiscale import bilevel
-from multiscale.bilevel.bounds import no_bounds, prove_bounds, with_quantity_bounds
-from multiscale.bilevel.linear_program import LinearProgram
-from multiscale.bilevel.tighten import tighten_leader
+from multiscale.bilevel.reformulate.bounds import no_bounds, prove_bounds, with_quantity_bounds
+from multiscale.bilevel.search.tighten import tighten_leader
+from multiscale.bilevel.solvers.linear_program import LinearProgram
 from multiscale.programs import CompiledProgram, Termination
 
 

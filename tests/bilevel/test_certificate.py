@@ -9,15 +9,15 @@ import pyomo.environ as pyo
 import pytest
 
 from multiscale import bilevel
-from multiscale.bilevel.assemble import assemble
-from multiscale.bilevel.certificate import certify_follower
-from multiscale.bilevel.conclude import conclude
-from multiscale.bilevel.methods import bounds_for
-from multiscale.bilevel.options import Options
-from multiscale.bilevel.scip_client import run
-from multiscale.bilevel.scip_worker import Task
-from multiscale.bilevel.search import DecisionSearch
-from multiscale.bilevel.single_level import SingleLevel
+from multiscale.bilevel.certify.certificate import certify_follower
+from multiscale.bilevel.certify.conclude import conclude
+from multiscale.bilevel.problem.solve_options import SolveOptions
+from multiscale.bilevel.reformulate.assemble import assemble
+from multiscale.bilevel.reformulate.methods import bounds_for
+from multiscale.bilevel.reformulate.single_level import SingleLevel
+from multiscale.bilevel.scip.client import run
+from multiscale.bilevel.scip.worker import Task
+from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.solving import find_start
 from multiscale.programs import CompiledProgram
 from tests.bilevel.feeder import feeder
@@ -50,7 +50,7 @@ def answer(problem, method, fault):
     search = DecisionSearch(problem)
     find_start(search, None, 1.0, 60.0, flips=False)
     outcome = run(Task(wrong, None, [], 1e-6, 10.0, 4000.0, 1e-7, 0, False, {}))
-    return conclude(problem, wrong, bounds, search, outcome, Options(gap=1e-5))
+    return conclude(problem, wrong, bounds, search, outcome, SolveOptions(gap=1e-5))
 
 
 def _row(single: SingleLevel, block: str, change, position: int = 0) -> SingleLevel:

@@ -11,17 +11,17 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from multiscale import bilevel
-from multiscale.bilevel.assemble import assemble
-from multiscale.bilevel.certificate import certify_follower
-from multiscale.bilevel.conclude import conclude
-from multiscale.bilevel.conic_solve import ConicProgram, conic_residual
-from multiscale.bilevel.describe import kkt_equations
-from multiscale.bilevel.methods import bounds_for
-from multiscale.bilevel.options import Options
-from multiscale.bilevel.response import Responder
-from multiscale.bilevel.scip_client import run
-from multiscale.bilevel.scip_worker import Task
-from multiscale.bilevel.search import DecisionSearch
+from multiscale.bilevel.certify.certificate import certify_follower
+from multiscale.bilevel.certify.conclude import conclude
+from multiscale.bilevel.problem.equations import kkt_equations
+from multiscale.bilevel.problem.solve_options import SolveOptions
+from multiscale.bilevel.reformulate.assemble import assemble
+from multiscale.bilevel.reformulate.methods import bounds_for
+from multiscale.bilevel.scip.client import run
+from multiscale.bilevel.scip.worker import Task
+from multiscale.bilevel.search.decision_search import DecisionSearch
+from multiscale.bilevel.search.response import Responder
+from multiscale.bilevel.solvers.conic_program import ConicProgram, conic_residual
 from multiscale.programs import ProgramBuilder
 
 METHODS = ("auto", "strong_duality", "sos1", "product", "indicator")
@@ -401,7 +401,7 @@ def test_faults_in_the_conic_conditions_are_caught():
         bounds = [bounds_for(problem, 0, "strong_duality", 5.0)]
         single = fault(assemble(problem, ["strong_duality"], bounds))
         outcome = run(Task(single, None, [], 1e-6, 10.0, 4000.0, 1e-7, 0, False, {}))
-        return conclude(problem, single, bounds, DecisionSearch(problem), outcome, Options(gap=1e-5))
+        return conclude(problem, single, bounds, DecisionSearch(problem), outcome, SolveOptions(gap=1e-5))
 
     truth = answer(lambda single: single)
     assert truth.status == "optimal"

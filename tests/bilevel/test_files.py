@@ -7,11 +7,11 @@ import pyscipopt
 import pytest
 
 from multiscale import bilevel
-from multiscale.bilevel.assemble import assemble
-from multiscale.bilevel.describe import kkt_equations
-from multiscale.bilevel.files import read_files, write_files
-from multiscale.bilevel.methods import bounds_for
-from multiscale.bilevel.written import write_lp
+from multiscale.bilevel.problem.equations import kkt_equations
+from multiscale.bilevel.read.files import read_files, write_files
+from multiscale.bilevel.reformulate.assemble import assemble
+from multiscale.bilevel.reformulate.methods import bounds_for
+from multiscale.bilevel.scip.lp_export import write_lp
 from tests.bilevel.feeder import feeder
 from tests.bilevel.published import INSTANCES
 

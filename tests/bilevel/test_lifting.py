@@ -9,7 +9,7 @@ import pyomo.environ as pyo
 import pytest
 
 from multiscale import bilevel
-from multiscale.bilevel.lifting import Lifting
+from multiscale.bilevel.read.lifting import Lifting
 from multiscale.programs import CompiledProgram
 
 

@@ -11,9 +11,9 @@ import pytest
 from scipy import sparse
 
 from multiscale import bilevel
-from multiscale.bilevel.linear_program import LinearProgram
-from multiscale.bilevel.price_search import PriceSearch
-from multiscale.bilevel.response import Responder
+from multiscale.bilevel.search.price_search import PriceSearch
+from multiscale.bilevel.search.response import Responder
+from multiscale.bilevel.solvers.linear_program import LinearProgram
 from multiscale.programs import Block, CompiledProgram, Index, Output
 from tests.bilevel.feeder import TARIFF_CAP, feeder
 from tests.bilevel.published import INSTANCES

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from multiscale import bilevel
-from multiscale.bilevel.methods import bounds_for
-from multiscale.bilevel.price_cutting import PriceCutting
-from multiscale.bilevel.read import read_model
-from multiscale.bilevel.response import Responder
-from multiscale.bilevel.search import DecisionSearch
-from multiscale.bilevel.tighten import friendly_decision
+from multiscale.bilevel.read.pyomo_model import read_model
+from multiscale.bilevel.reformulate.methods import bounds_for
+from multiscale.bilevel.search.decision_search import DecisionSearch
+from multiscale.bilevel.search.price_cutting import PriceCutting
+from multiscale.bilevel.search.response import Responder
+from multiscale.bilevel.search.tighten import friendly_decision
 from multiscale.programs import CompiledProgram
 from tests.bilevel.feeder import feeder
 

@@ -9,8 +9,8 @@ import pyomo.environ as pyo
 import pytest
 
 from multiscale import bilevel
-from multiscale.bilevel.assemble import assemble
-from multiscale.bilevel.methods import bounds_for
+from multiscale.bilevel.reformulate.assemble import assemble
+from multiscale.bilevel.reformulate.methods import bounds_for
 from multiscale.programs import CompiledProgram
 from tests.bilevel.every_method import MAY_REFUSE, METHODS
 

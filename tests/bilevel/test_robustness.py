@@ -11,12 +11,12 @@ import pyomo.environ as pyo
 import pytest
 
 from multiscale import bilevel
-from multiscale.bilevel import scip_client
-from multiscale.bilevel.assemble import assemble
-from multiscale.bilevel.certificate import certify_follower
-from multiscale.bilevel.methods import bounds_for
-from multiscale.bilevel.scip_client import run
-from multiscale.bilevel.scip_worker import Task
+from multiscale.bilevel.certify.certificate import certify_follower
+from multiscale.bilevel.reformulate.assemble import assemble
+from multiscale.bilevel.reformulate.methods import bounds_for
+from multiscale.bilevel.scip import client as scip_client
+from multiscale.bilevel.scip.client import run
+from multiscale.bilevel.scip.worker import Task
 from tests.bilevel.feeder import feeder
 
 
@@ -46,7 +46,7 @@ def test_a_process_that_always_dies_leaves_the_certified_start(monkeypatch, kind
 
 def test_a_process_that_dies_without_a_start_is_an_error_with_its_reason(monkeypatch):
     def dead(task):
-        return scip_client.Run(scip_client.Outcome("aborted", None, np.nan, -np.inf, 0, 0.1), aborted="SCIP process ended with code -11")
+        return scip_client.Run(scip_client.ScipOutcome("aborted", None, np.nan, -np.inf, 0, 0.1), aborted="SCIP process ended with code -11")
 
     monkeypatch.setattr(scip_client, "_run_once", dead)
     m = pyo.ConcreteModel()
@@ -83,7 +83,7 @@ def test_a_time_limit_gives_a_certified_point_and_a_bound(method):
 def test_an_interrupt_during_the_start_keeps_what_is_known():
     case = feeder(15, 24, 3, hard=True)
     problem = bilevel.read_model(case.model, [case.follower]).problem
-    from multiscale.bilevel.search import DecisionSearch
+    from multiscale.bilevel.search.decision_search import DecisionSearch
 
     tried = DecisionSearch.try_decision
     calls = []
@@ -96,7 +96,7 @@ def test_an_interrupt_during_the_start_keeps_what_is_known():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DecisionSearch, "try_decision", interrupted)
-        solution = bilevel.solve_problem(problem, bilevel.Options(method="strong_duality", gap=1e-9, time_limit=30))
+        solution = bilevel.solve_problem(problem, bilevel.SolveOptions(method="strong_duality", gap=1e-9, time_limit=30))
     assert solution.status == "feasible"
     assert solution.certificate.holds
     assert "interrupted" in solution.message

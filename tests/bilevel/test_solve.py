@@ -11,7 +11,7 @@ import pyomo.environ as pyo
 import pytest
 
 from multiscale import bilevel
-from multiscale.bilevel import scip_client
+from multiscale.bilevel.scip import client as scip_client
 from multiscale.programs import ProgramBuilder
 from tests.bilevel.feeder import feeder
 

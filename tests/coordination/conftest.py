@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from multiscale.coordination.common.prepared import prepare_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.prepared import prepare_days
 from multiscale.operation import Design
 from tests.variants import changed
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.coordination.request import Band
+from multiscale.coordination.negotiation.children.request import Band
 from multiscale.programs import Link, ParametricProgram, ProgramBuilder, compose, solve
 
 T = 24

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from multiscale.coordination.forecast import ErrorModel
+from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.operation.radial import RadialTree
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from multiscale.coordination.platform_child import PlatformSource
+from multiscale.coordination.negotiation.children.platform_child import PlatformSource
 
 
 def spectrum(seed: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from multiscale import bilevel
-from multiscale.bilevel.linear_program import LinearProgram
+from multiscale.bilevel.solvers.linear_program import LinearProgram
 from tests.bilevel.every_method import MAY_REFUSE, METHODS
 
 

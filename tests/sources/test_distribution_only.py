@@ -4,7 +4,7 @@ import numpy as np
 import pandapower as pp
 import pytest
 
-from multiscale.coordination.integrated import integrated_optimum
+from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.operation import Design, Transmission, operating_tree
 from multiscale.representative_days import representative_days
 from multiscale.sources import pandapower_system

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import multiscale.sources.simbench as source
-from multiscale.coordination.integrated import integrated_optimum
+from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.operation import Design, operating_tree
 from multiscale.operation.fleet_reduction import reduced_fleet
 from multiscale.operation.platform import platform_program

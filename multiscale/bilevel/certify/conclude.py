@@ -1,0 +1,210 @@
+"""From SCIP's outcome to a certified answer: the followers are solved again, the best of all known points is certified."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from multiscale.bilevel.certify.certificate import TOLERANCE, Certificate, certify_follower
+from multiscale.bilevel.certify.pattern import pattern_program
+from multiscale.bilevel.certify.round_trip import round_trip
+from multiscale.bilevel.certify.solution import BilevelSolution, Status
+from multiscale.bilevel.problem.description import BilevelProblem
+from multiscale.bilevel.problem.solve_options import SolveOptions
+from multiscale.bilevel.reformulate.bounds import DualBounds
+from multiscale.bilevel.reformulate.single_level import SingleLevel
+from multiscale.bilevel.scip.client import Run, run
+from multiscale.bilevel.scip.lp_export import write_lp
+from multiscale.bilevel.scip.worker import Task
+from multiscale.bilevel.search.decision_search import DecisionSearch
+from multiscale.bilevel.search.response import Response
+
+PROVEN = {"optimal", "gaplimit"}
+"""What SCIP calls a closed gap."""
+
+_SOLVER_GAP = 1e-3
+"""Largest follower gap of SCIP's own point (before the followers are solved again) that its row tolerance can explain."""
+
+
+def conclude(
+    problem: BilevelProblem,
+    single: SingleLevel,
+    bounds: list[DualBounds],
+    search: DecisionSearch,
+    outcome: Run,
+    settings: SolveOptions,
+    deadline: float = np.inf,
+) -> BilevelSolution:
+    """Turn SCIP's outcome into a certified answer: the followers are solved again, the better of all known points is certified."""
+    scip = outcome.outcome
+    solver_gap = 0.0
+    if scip.v is not None and not np.isnan(scip.v).any():
+        solver_gap = _solver_gap(problem, single, scip.v)
+        _consider(search, problem, single, scip.v)
+        if _falls_short(search, scip.objective, settings.gap):
+            _consider_pattern(search, problem, single, scip.v, settings)
+    best = _finish(search)
+    bound = scip.bound if abs(scip.bound) < 1e20 else (np.inf if scip.bound > 0 else -np.inf)
+    said = "; ".join(
+        [f"SCIP: {scip.status}", *filter(None, [scip.note, outcome.aborted, "solved again under safe settings" if outcome.retried else ""])]
+    )
+    sense = problem.leader.sense
+    if best is None:
+        status = {"infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED}.get(scip.status, Status.ERROR)
+        if scip.status in ("timelimit", "memlimit", "userinterrupt"):
+            status = Status.TIME_LIMIT if scip.status == "timelimit" else Status.ERROR
+        if scip.v is not None:
+            said += "; SCIP's point fails when the followers are solved again, and no certified point is known"
+            status = Status.ERROR
+        return BilevelSolution(status, np.nan, sense * bound, np.inf, {}, {}, {}, None, {}, {}, said, scip.nodes)
+    certificate = certify(problem, single, best, bounds, search, solver_gap, bound, deadline)
+    gap = max(0.0, best.objective - bound) / max(abs(best.objective), 1e-6)
+    closed = best.objective - bound <= settings.gap * abs(best.objective) + 1e-6 * (1.0 + abs(best.objective))
+    if scip.status in ("unbounded", "inforunbd"):
+        status = Status.UNBOUNDED
+    elif not certificate.holds:
+        status = Status.ERROR
+    elif closed and scip.status in PROVEN | {"timelimit", "userinterrupt", "memlimit"}:
+        status = Status.OPTIMAL
+    else:
+        status = Status.FEASIBLE
+    names = [*problem.leader.names, *problem.leader.quantity_names]
+    return BilevelSolution(
+        status=status,
+        objective=sense * best.objective,
+        bound=sense * bound,
+        gap=gap,
+        values=dict(zip(names, best.z.tolist(), strict=True)),
+        primal={f.name: x for f, x in zip(problem.followers, best.primal, strict=True)},
+        dual={f.name: f.sense * y for f, y in zip(problem.followers, best.dual, strict=True)},
+        certificate=certificate,
+        methods={},
+        timings={},
+        message=said,
+        nodes=scip.nodes,
+    )
+
+
+def _solver_gap(problem: BilevelProblem, single: SingleLevel, v: np.ndarray) -> float:
+    """Largest follower gap of SCIP's point at SCIP's decision; infinite where a follower has no optimum there."""
+    y = v[: single.leader_size].copy()
+    y[problem.leader.integral] = np.round(y[problem.leader.integral])
+    gaps = []
+    for f in range(len(problem.followers)):
+        multipliers = v[single.dual[f]] if single.dual[f].size else np.zeros(problem.followers[f].program.rows.size)
+        found = certify_follower(problem, f, y, v[single.primal[f]], multipliers)
+        gaps.append(np.inf if found.message else abs(found.gap))
+    return max(gaps, default=0.0)
+
+
+def _consider(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray) -> None:
+    """Add SCIP's decision, with the followers solved again, to the known points."""
+    y = search.clipped(v[: single.leader_size])
+    quantities = (single.joint_factors * v[single.joint_columns])[problem.leader.size :]
+    response = search.responder.respond(y, thorough=True)
+    candidates = [response]
+    if response is not None:
+        candidates.append(_as_returned(search, problem, single, v, response))
+        near = search.responder.choose(response, "near", quantities)
+        if near is not None:
+            candidates.append(search.responder.evaluate(y, near.primal, near.dual))
+            candidates.append(near)
+    if not any(c is not None and c.violation[0] <= search.tolerance for c in candidates) and search.prices.size:
+        candidates.append(search.search_prices(y, budget=40))
+    for candidate in candidates:
+        if candidate is not None and candidate.violation[0] <= search.tolerance and candidate.better_than(search.best, search.tolerance):
+            search.best = candidate
+
+
+def _falls_short(search: DecisionSearch, objective: float, gap: float) -> bool:
+    """Whether the best certified point is worse than SCIP's point by more than the gap."""
+    return search.best is None or search.best.objective > objective + gap * abs(objective) + 1e-6 * (1.0 + abs(objective))
+
+
+def _consider_pattern(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray, settings: SolveOptions) -> None:
+    """Add the best point with the complementary pattern of SCIP's point."""
+    y = search.clipped(v[: single.leader_size])
+    if any(f.cones for f in problem.followers):
+        # A cone has no two sides to choose from.
+        return
+    if any(not columns.size and f.program.rows.size for columns, f in zip(single.dual, problem.followers, strict=True)):
+        return
+    program = pattern_program(problem, y, [v[columns] for columns in single.primal], [v[columns] for columns in single.dual])
+    if program is None:
+        return
+    if settings.write is not None:
+        write_lp(program, Path(settings.write) / "pattern.lp", problem)
+    task = Task(program, None, [], 1e-9, min(30.0, settings.time_limit), settings.memory_limit, 1e-9, settings.seed, False, {})
+    found = run(task).outcome
+    if found.v is not None:
+        _consider(search, problem, program, found.v)
+
+
+def _as_returned(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray, response: Response) -> Response | None:
+    """The follower answers as SCIP returned them, if they are optimal to rounding: at a price where answers tie, a mixture of them."""
+    if not all(follower.is_linear for follower in problem.followers):
+        # A quadratic cost is flat at its optimum: a small gap says little about the point.
+        return None
+    y = response.y
+    primal = [np.clip(v[columns], f.program.lower, f.program.upper) for columns, f in zip(single.primal, problem.followers, strict=True)]
+    violated = max(f.program.violation(x, y) for f, x in zip(problem.followers, primal, strict=True))
+    if violated > 1e-8 or not search.responder.is_optimal(y, primal, response.primal):
+        return None
+    return search.responder.evaluate(search.clipped(v[: single.leader_size]), primal, response.dual)
+
+
+def _finish(search: DecisionSearch) -> Response | None:
+    """The best known point, its ties broken in the leader's favour."""
+    best = search.best
+    if best is None:
+        return None
+    better = search.responder.choose(best, "best")
+    # Interior-point answers leave the face of a conic follower a little width, which is no tie.
+    worth = 1e-6 * max(1.0, abs(best.objective)) if any(f.cones for f in search.problem.followers) else 0.0
+    if better is not None and better.violation[0] <= search.tolerance and better.objective < best.objective - worth:
+        return better
+    return best
+
+
+def certify(
+    problem: BilevelProblem,
+    single: SingleLevel,
+    best: Response,
+    bounds: list[DualBounds],
+    search: DecisionSearch,
+    solver_gap: float,
+    bound: float,
+    deadline: float,
+) -> Certificate:
+    """The certificate of a point; see ``Certificate`` for what is checked."""
+    followers = tuple(certify_follower(problem, f, best.y, best.primal[f], best.dual[f], bounds[f]) for f in range(len(problem.followers)))
+    failures = [f"follower {c.name}: {c.message or 'a residual exceeds the tolerance'}" for c in followers if not c.holds()]
+    if best.violation[0] > TOLERANCE:
+        failures.append(f"leader row {best.violation[1]} is violated by {best.violation[0]:.2e}")
+    if solver_gap > _SOLVER_GAP:
+        failures.append(f"SCIP's own point leaves a follower gap of {solver_gap:.2e}: the single-level program is wrong or too loose")
+    returned = round_trip(single, search, best, bounds, seconds=min(2.0, deadline - time.perf_counter()))
+    if returned[0] > 1e-5:
+        failures.append(f"true follower answers violate the single-level program ({returned[1]} by {returned[0]:.2e}): it cuts them off")
+    if bound > best.objective + 1e-4 * max(1.0, abs(best.objective)):
+        failures.append(f"SCIP's bound {bound:.9g} contradicts the certified point {best.objective:.9g}")
+    sense = problem.leader.sense
+    optimistic, pessimistic = (_extreme(search, best, which) for which in ("best", "worst"))
+    return Certificate(
+        followers=followers,
+        leader_violation=best.violation,
+        optimistic=None if optimistic is None else sense * min(optimistic, best.objective),
+        pessimistic=None if pessimistic is None else sense * max(pessimistic, best.objective),
+        solver_gap=solver_gap,
+        round_trip=returned,
+        failures=tuple(failures),
+    )
+
+
+def _extreme(search: DecisionSearch, best: Response, which: str) -> float | None:
+    if not any(q.kind != "cost" for q in search.problem.leader.quantities):
+        return best.objective
+    found = search.responder.choose(best, which)
+    return None if found is None else found.objective

@@ -1,0 +1,56 @@
+"""Follower optimality by complementary pairs with binaries and proven bounds: ``slack <= S (1 - b)``, ``multiplier <= M b``.
+
+Refused unless every ``S`` and every ``M`` is proven.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from multiscale.bilevel.problem.description import BINARY, BilevelError
+from multiscale.bilevel.reformulate.bounds import DualBounds, reduced_cost_bounds
+from multiscale.bilevel.reformulate.pairs import add_pairs
+from multiscale.bilevel.reformulate.single_level import Derived
+from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+
+
+def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:
+    """Lay down follower ``f`` with binaries.
+
+    Raises:
+        BilevelError: a slack or multiplier has no proven bound (names the first), or the follower has cones.
+    """
+    problem = builder.problem
+    name = problem.followers[f].name
+    if problem.followers[f].cones:
+        raise BilevelError(
+            f"follower {name!r} has second-order cones, whose complementarity is no choice between two sides; "
+            "big_m cannot state it, use strong_duality or sos1"
+        )
+    pairs = add_pairs(builder, f, bounds)
+    rows = int((~problem.followers[f].program.equality).sum())
+    at_lower, at_upper = reduced_cost_bounds(problem, f, bounds)
+    most = np.concatenate([pairs.multiplier_bound[:rows], at_lower, at_upper])
+    for what, limits in (("multiplier", most), ("distance to its bound", pairs.distance_bound)):
+        missing = np.flatnonzero(~np.isfinite(limits))
+        if missing.size:
+            where = _column_label(builder, int(pairs.distance[missing[0]]))
+            raise BilevelError(
+                f"follower {name!r}: big_m needs a proven bound of the {what} of {where}, and there is none ({missing.size} missing); use sos1"
+            )
+    count = most.size
+    tight = builder.add_columns(f"{name} tight", count, 0.0, 1.0, BINARY)
+    matrix = sparse.hstack([sparse.identity(count), -sparse.identity(count)], format="csr")
+    builder.derived.append(Derived("switch", tight, np.concatenate([pairs.multiplier, pairs.distance]), matrix, np.zeros(count), threshold=0.0))
+    eye = sparse.identity(count, format="csr")
+    builder.add_rows(f"{name} slack below big-M", -np.inf, pairs.distance_bound, [(eye, pairs.distance), (sparse.diags(pairs.distance_bound), tight)])
+    builder.add_rows(f"{name} multiplier below big-M", -np.inf, 0.0, [(eye, pairs.multiplier), (-sparse.diags(most), tight)])
+
+
+def _column_label(builder: SingleLevelBuilder, column: int) -> str:
+    """Block and position of a column under construction."""
+    for name, first, count in builder.blocks:
+        if first <= column < first + count:
+            return f"{name}[{column - first}]"
+    return f"column {column}"

@@ -1,0 +1,182 @@
+"""Choose a reformulation for each follower, and prove the multiplier bounds it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from multiscale.bilevel.problem.description import BilevelError, BilevelProblem, Follower, Leader
+from multiscale.bilevel.problem.span import combination
+from multiscale.bilevel.reformulate.assemble import REFORMULATIONS
+from multiscale.bilevel.reformulate.bounds import DualBounds, no_bounds, prove_bounds, with_quantity_bounds
+
+
+def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Method and reason for each follower.
+
+    Args:
+        problem: the bilevel problem.
+        method: one name for all followers, or follower name -> method (missing ones: ``auto``).
+
+    Raises:
+        BilevelError: an unknown method or follower.
+    """
+    given = {f.name: method for f in problem.followers} if isinstance(method, str) else dict(method)
+    unknown = sorted(set(given) - {f.name for f in problem.followers})
+    if unknown:
+        raise BilevelError(f"method names unknown followers {unknown}; there are {[f.name for f in problem.followers]}")
+    methods: list[str] = []
+    reasons: list[str] = []
+    if all(given.get(f.name, "auto") == "auto" for f in problem.followers) and _suits_branch_and_cut(problem):
+        why = "branch_and_cut (the leader's objective values what the followers pay, so branching over its binaries alone has strong bounds)"
+        return ["branch_and_cut"] * len(problem.followers), [why] * len(problem.followers)
+    for f, follower in enumerate(problem.followers):
+        wanted = given.get(follower.name, "auto")
+        if wanted != "auto" and wanted not in REFORMULATIONS:
+            raise BilevelError(f"unknown method {wanted!r}; there are auto, {', '.join(sorted(REFORMULATIONS))}")
+        chosen, why = (wanted, "as asked") if wanted != "auto" else _automatic(problem, f)
+        methods.append(chosen)
+        reasons.append(f"{chosen} ({why})")
+    if "branch_and_cut" in methods:
+        check_branch_and_cut(problem, methods)
+    return methods, reasons
+
+
+def _suits_branch_and_cut(problem: BilevelProblem) -> bool:
+    """Binaries in every follower's rows, and an objective that rises with every follower's cost."""
+    leader, n = problem.leader, problem.leader.size
+    try:
+        check_branch_and_cut(problem, ["branch_and_cut"] * len(problem.followers))
+    except BilevelError:
+        return False
+    worth = np.zeros(len(problem.followers))
+    position = n
+    weights = np.zeros(n + len(leader.quantity_names))
+    np.add.at(weights, leader.objective.columns, leader.objective.coefficients)
+    for quantity in leader.quantities:
+        if quantity.kind == "dual":
+            return False
+        part = weights[position : position + quantity.size]
+        program = problem.followers[quantity.follower].program
+        if quantity.kind == "cost":
+            worth[quantity.follower] += float(part @ quantity.matrix.toarray().ravel())
+        else:
+            prices = problem.followers[quantity.follower].cost_columns[:20]
+            basis = [program.c0, *(program.C.tocsc()[:, [int(k)]].toarray().ravel() for k in prices)]
+            for i in np.flatnonzero(part)[:200]:
+                found = combination(quantity.matrix[i], basis)
+                worth[quantity.follower] += 0.0 if found is None else float(part[i] * found[0])
+        position += quantity.size
+    return bool((worth > 0).all()) and all(f.limit_columns.size for f in problem.followers)
+
+
+def check_branch_and_cut(problem: BilevelProblem, methods: list[str]) -> None:
+    """Refuse branch and cut where its argument does not hold.
+
+    Raises:
+        BilevelError: a follower under another method, a quadratic follower, or a general integer among the linking variables.
+    """
+    if any(name != "branch_and_cut" for name in methods):
+        raise BilevelError("branch_and_cut takes all followers or none; give all of them this method")
+    for quantity in problem.leader.quantities:
+        if quantity.kind == "dual":
+            name = problem.followers[quantity.follower].name
+            raise BilevelError(f"the leader uses duals of follower {name!r}; branch_and_cut has none in its tree, use strong_duality or sos1")
+    for follower in problem.followers:
+        if not follower.is_linear:
+            kind = "has second-order cones" if follower.cones else "is quadratic"
+            raise BilevelError(f"follower {follower.name!r} {kind}; branch_and_cut takes linear followers, use strong_duality")
+        for k in np.union1d(follower.cost_columns, follower.limit_columns):
+            if problem.leader.integral[k] and not problem.leader.is_binary(int(k)):
+                raise BilevelError(
+                    f"leader variable {problem.leader.names[k]} is a general integer; branch_and_cut takes binaries, use strong_duality"
+                )
+            if not problem.leader.integral[k] and k in follower.limit_columns:
+                raise BilevelError(f"leader variable {problem.leader.names[k]} moves a right-hand side of {follower.name!r} continuously; use sos1")
+
+
+def _automatic(problem: BilevelProblem, f: int) -> tuple[str, str]:
+    """Strong duality wherever its products have finite factors; otherwise complementary pairs."""
+    leader, follower = problem.leader, problem.followers[f]
+    if follower.program.Q is not None:
+        return "sos1", "a quadratic cost leaves pairs linear, and makes strong duality a curved row that tolerances loosen"
+    moving = np.array([k for k in follower.limit_columns if not leader.is_binary(int(k))], dtype=np.int64)
+    used = [q.matrix.indices for q in leader.quantities if q.kind == "dual" and q.follower == f]
+    if moving.size or used:
+        # Propagation alone: it costs next to nothing.
+        proven = prove_bounds(problem, f, np.zeros(0, dtype=np.int64), every=bool(used))
+        touched = np.unique(follower.program.B.tocsc()[:, moving].indices)
+        if not proven.proven(touched):
+            return "sos1", f"{leader.names[moving[0]]}, which is no binary, moves a right-hand side: pairs need no bound of its multiplier"
+        if used and not (proven.proven(np.unique(np.concatenate(used))) and proven.scope == "every"):
+            return "sos1", "the leader uses duals of which no bounds are proven"
+    in_products = np.union1d(follower.cost_columns, follower.limit_columns)
+    open_ended = np.isinf(leader.lower[in_products]) | np.isinf(leader.upper[in_products])
+    if open_ended.any():
+        return "sos1", f"leader variable {leader.names[in_products[open_ended][0]]} has no bounds, so products are out"
+    return "strong_duality", "one row instead of complementary pairs; products aggregated"
+
+
+def bounds_for(problem: BilevelProblem, f: int, method: str, time_limit: float) -> DualBounds:
+    """Proven multiplier bounds of a follower, as far as the method can use them."""
+    follower, leader = problem.followers[f], problem.leader
+    every = any(q.kind == "dual" and q.follower == f for q in leader.quantities)
+    touched = np.unique(follower.program.B.tocsc()[:, follower.limit_columns].indices)
+    if method == "big_m":
+        needed = np.flatnonzero(~follower.program.equality)
+    elif method == "product":
+        # Propagation costs nothing; linear programs are not worth it, for open sides have a form of their own.
+        needed = np.zeros(0, dtype=np.int64)
+    elif method in ("strong_duality", "branch_and_cut") and touched.size:
+        needed = touched
+    elif method in ("strong_duality", "branch_and_cut"):
+        _check_duals_of_quadratic(leader, follower, f, no_bounds(follower))
+        return with_quantity_bounds(problem, f, no_bounds(follower), time_limit=time_limit)
+    else:
+        return no_bounds(follower)
+    if method == "branch_and_cut":
+        # Bounds only sharpen its value cuts.
+        time_limit *= 0.3
+    bounds = prove_bounds(problem, f, needed, time_limit=time_limit, every=every)
+    bounds = no_bounds(follower) if every and bounds.scope != "every" else bounds
+    if method == "strong_duality":
+        _check_products_with_multipliers(leader, follower, bounds)
+        _check_duals_of_quadratic(leader, follower, f, bounds)
+    return with_quantity_bounds(problem, f, bounds, time_limit=time_limit)
+
+
+def _check_duals_of_quadratic(leader: Leader, follower: Follower, f: int, bounds: DualBounds) -> None:
+    """Refuse duals without bounds in the leader's hands where strong duality is a curved row: cuts of it never close an open direction.
+
+    Raises:
+        BilevelError: names the follower and a row.
+    """
+    if follower.program.Q is None:
+        return
+    for quantity in leader.quantities:
+        rows = np.unique(quantity.matrix.indices)
+        if quantity.kind == "dual" and quantity.follower == f and not bounds.proven(rows):
+            raise BilevelError(
+                f"follower {follower.name!r} is quadratic and the leader uses the dual of {follower.program.rows.label(int(rows[0]))}, of which no "
+                "bound is proven: strong_duality would not end; use sos1"
+            )
+
+
+def _check_products_with_multipliers(leader: Leader, follower: Follower, bounds: DualBounds) -> None:
+    """Refuse products of a leader variable that is no binary and a multiplier without bounds: branching may never end.
+
+    Raises:
+        BilevelError: names the variable and a row.
+    """
+    matrix = follower.program.B.tocsc()
+    for k in follower.limit_columns:
+        if leader.is_binary(int(k)):
+            continue
+        rows = matrix.indices[matrix.indptr[k] : matrix.indptr[k + 1]]
+        missing = rows[~(np.isfinite(bounds.lower[rows]) & np.isfinite(bounds.upper[rows]))]
+        if missing.size:
+            raise BilevelError(
+                f"follower {follower.name!r}: strong_duality multiplies the leader variable {leader.names[k]} by the dual of "
+                f"{follower.program.rows.label(int(missing[0]))}, of which no bound is proven; use sos1"
+            )

@@ -1,0 +1,15 @@
+"""Follower optimality by complementary pairs as SOS1 constraints: at most one side of each pair is nonzero. No multiplier bound is needed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multiscale.bilevel.reformulate.bounds import DualBounds
+from multiscale.bilevel.reformulate.pairs import add_pairs
+from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+
+
+def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:
+    """Lay down follower ``f`` with SOS1 pairs."""
+    pairs = add_pairs(builder, f, bounds)
+    builder.pairs.append(np.column_stack([pairs.distance, pairs.multiplier]))

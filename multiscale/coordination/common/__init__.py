@@ -1,0 +1,1 @@
+"""What all mechanisms share: prepared days, messages, answers, outcomes, forecasts, and a day played forward."""

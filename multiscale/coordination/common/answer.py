@@ -1,0 +1,54 @@
+"""A platform answers a parent's signals: the task that travels to the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from multiscale.coordination.common.messages import Signal
+from multiscale.programs import CompiledProgram, ParametricProgram
+from multiscale.system import Fleet
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A platform's best response to one signal.
+
+    Attributes:
+        exchange: power drawn from the parent [kW], (period,).
+        own_cost: the platform's cost without what it pays for energy at the boundary and for deviations [EUR/a]: charge, levy, fees,
+            wear, discomfort, unserved demand.
+        x, y: columns and row duals of its program (stay on the driver for reports; a parent sees the exchange only).
+    """
+
+    exchange: np.ndarray
+    own_cost: float
+    x: np.ndarray
+    y: np.ndarray
+
+
+def own_measures(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
+    """What a platform measures of itself, and limits may follow: inflexible demand and available photovoltaics [kW], (period,)."""
+    return fleet.data.demand.values.sum(axis=0), fleet.data.pv.values.sum(axis=0)
+
+
+def answer_signals(program: ParametricProgram, signals: Sequence[Signal]) -> list[Answer]:
+    """Solve a platform's program at every signal, in order.
+
+    The first solve starts cold and each further one from the basis before, so the answers are the same on whichever worker.
+    """
+    compiled = CompiledProgram(program)
+    answers = []
+    for signal in signals:
+        solution = compiled.solve_optimal(signal.parameters())
+        exchange = program.outputs["exchange"].matrix @ solution.x
+        answers.append(Answer(exchange, own_cost(program, signal.network_charge, solution.x), solution.x, solution.y))
+    return answers
+
+
+def own_cost(program: ParametricProgram, network_charge: float, x: np.ndarray) -> float:
+    """Cost [EUR/a] of a schedule without energy at the boundary: the program's objective at prices of zero."""
+    zero = {block.name: 0.0 for block in program.parameters} | {"network_charge": network_charge}  # limits do not enter the cost
+    return program.objective(x, program.parameters.vector(zero))

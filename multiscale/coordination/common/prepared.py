@@ -1,0 +1,117 @@
+"""A day ready to be coordinated: its programs, what its parents expect, and the reference; and operation by published signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from multiscale.coordination.common.answer import Answer, answer_signals, own_measures
+from multiscale.coordination.common.integrated import integrated_optimum
+from multiscale.coordination.common.messages import Signal
+from multiscale.coordination.common.outcome import Outcome
+from multiscale.coordination.common.realisation import realised
+from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
+from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.timeline import Horizon
+
+Tell = Callable[[str], None]
+"""Told what is being done, e.g. how far a negotiation has come."""
+
+
+def silent(what: str) -> None:
+    """Tell nobody."""
+    del what
+
+
+@dataclass(frozen=True)
+class PreparedDay:
+    """What a mechanism starts from.
+
+    Attributes:
+        name: date.
+        tree: programs at prosumer resolution, as the day will turn out.
+        model: the same with one participant per platform and without its low-voltage network: the parents' model of it.
+        optimum: integrated optimum of the tree; its bound is that of every mechanism.
+        forecast: integrated optimum of the model.
+    """
+
+    name: str
+    tree: OperatingTree
+    model: OperatingTree
+    optimum: Outcome
+    forecast: Outcome
+
+
+def prepare_days(
+    system: System,
+    horizon: Horizon,
+    economics: Economics,
+    fleets: Mapping[str, Fleet],
+    design: Design,
+    engine: SerialEngine | DaskEngine,
+    *,
+    market: str = "community",
+    limits: LoadingLimits = LoadingLimits(),
+    known: Transmission | None = None,
+    reach: float = 0.0,
+) -> list[PreparedDay]:
+    """Build every day's programs and find both optima; arguments as of ``coordinate_days``."""
+    trees, models = [], []
+    for k in range(len(horizon.days)):
+        day = horizon.day(k)
+        here = system.restricted(day)
+        today = {p: f.day(k) for p, f in fleets.items()}
+        one = {p: f.aggregate(np.full(f.size, p)) for p, f in today.items()}
+        trees.append(operating_tree(here, day, economics, today, design, market=market, limits=limits, reach=reach))
+        models.append(operating_tree(here, day, economics, one, design, networks=False, limits=limits))
+        if known is not None:
+            models[-1].transmission.learn(known)
+    names = [str(d.date()) for d in horizon.days]
+    optima = engine.map(_optima, {d: (tree, model) for d, tree, model in zip(names, trees, models, strict=True)})
+    prepared = [PreparedDay(d, tree, model, *optima[d]) for d, tree, model in zip(names, trees, models, strict=True)]
+    if known is not None:
+        for ready in prepared:
+            ready.tree.transmission.learn(known)
+    return prepared
+
+
+def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome]:
+    """Integrated optimum of the tree and of the parents' model of it; both share what is known of the transmission network."""
+    forecast = integrated_optimum(model)
+    tree.transmission.learn(model.transmission)
+    return integrated_optimum(tree), forecast
+
+
+def operate_signals(
+    days: Sequence[PreparedDay], signals: Sequence[Mapping[str, Mapping[str, Signal]]], engine: SerialEngine | DaskEngine
+) -> list[dict[str, Outcome]]:
+    """Operation when platforms answer what is published: for each day, name of the set of signals -> outcome."""
+    answers = respond([day.tree for day in days], signals, engine)
+    found = engine.map(realise_day, {day.name: (day.tree, s, a, day.optimum.bound) for day, s, a in zip(days, signals, answers, strict=True)})
+    return [found[day.name] for day in days]
+
+
+def realise_day(
+    tree: OperatingTree, signals: Mapping[str, Mapping[str, Signal]], answers: Mapping[str, Mapping[str, Answer]], bound: float
+) -> dict[str, Outcome]:
+    """Outcome of every set of signals on one day."""
+    return {name: realised(tree, name, signals[name], answers[name], bound) for name in signals}
+
+
+def respond(
+    trees: Sequence[OperatingTree], signals: Sequence[Mapping[str, Mapping[str, Signal]]], engine: SerialEngine | DaskEngine
+) -> list[dict[str, dict[str, Answer]]]:
+    """Answers of all platforms on all days: for each day, name of the set of signals -> platform -> answer."""
+    tasks = {}
+    for k, (tree, told) in enumerate(zip(trees, signals, strict=True)):
+        for platform, program in tree.platforms.items():
+            own = own_measures(tree.fleets[platform])
+            tasks[f"{platform}, day {k + 1}"] = (program, [told[name][platform].seen(*own) for name in told])
+    answers = engine.map(answer_signals, tasks)
+    gathered: list[dict[str, dict[str, Answer]]] = []
+    for k, (tree, told) in enumerate(zip(trees, signals, strict=True)):
+        gathered.append({name: {p: answers[f"{p}, day {k + 1}"][n] for p in tree.platforms} for n, name in enumerate(told)})
+    return gathered

@@ -1,0 +1,207 @@
+"""A day played forward: day ahead -> intra-day -> real time, with forecasts that differ from what happens.
+
+At the start of every period each platform knows what that period needs, forecasts the rest of the day (the better the nearer, see
+``forecast``), optimises the rest of the day under the signals in force, and does what it decided for that period. What it has done is
+fixed from then on. Signals come from a policy, which may look at anything the mechanism lets it see at that time.
+
+    schedule at period k = argmin cost(x; signals in force, forecast as of k)   s.t.  x_t as done for all t < k
+
+Platforms forecast the inflexible demand and the PV of their members; vehicles and heat pumps announce themselves. The networks then
+carry what comes, see ``realised``.
+
+Source: receding horizon control: Rawlings, Mayne and Diehl, Model Predictive Control, 2nd ed. (2017), ch. 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from scipy import sparse
+
+from multiscale.coordination.common.answer import Answer, own_cost, own_measures
+from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_errors
+from multiscale.coordination.common.messages import Room, Signal, Traffic
+from multiscale.coordination.common.outcome import Outcome
+from multiscale.coordination.common.prepared import PreparedDay
+from multiscale.coordination.common.realisation import realised
+from multiscale.operation.tree import BEYOND
+from multiscale.programs import CompiledProgram, ParametricProgram
+from multiscale.programs.index import Block, Index
+from multiscale.system import Fleet
+
+DECIDED = ("charge", "discharge", "ev", "heat_pump")
+STATES = ("stored", "ev_late", "heat_pump_late", "heat_pump_early")
+ROUNDING_KWH = 1e-6
+"""States of the past are recomputed from what was done, to within so much [kWh]."""
+
+
+class Policy(Protocol):
+    """Where the signals of a mechanism come from."""
+
+    @property
+    def name(self) -> str:
+        """Name of the mechanism."""
+
+    def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:
+        """Signals in force from the start of period ``now`` on, platform -> signal over the whole day; None leaves those before in force.
+
+        Messages that are needed for them are counted in ``traffic``.
+        """
+
+    def after(self, day: PreparedDay, played: PlayedDay) -> None:
+        """Learn from a day that is over."""
+
+
+@dataclass(frozen=True)
+class PlayedDay:
+    """A day as it was played.
+
+    Attributes:
+        outcome: what happened, with every cost.
+        nominated: platform -> exchange it planned at the start of the day [kW], (period,).
+        planned_before: platform -> exchange planned one period ahead [kW], (period,); the first as nominated.
+    """
+
+    outcome: Outcome
+    nominated: Mapping[str, np.ndarray]
+    planned_before: Mapping[str, np.ndarray]
+
+    def imbalance(self, hours: np.ndarray, *, before: bool = False) -> float:
+        """Energy [kWh/a] by which platforms left what they nominated at the start of the day (or planned one period before)."""
+        plans = self.planned_before if before else self.nominated
+        return float(sum((hours * np.abs(self.outcome.exchange[p] - plan)).sum() for p, plan in plans.items()))
+
+
+def play_day(day: PreparedDay, policy: Policy, errors: DayErrors) -> PlayedDay:
+    """Play one day forward under a policy; the bound of the outcome is that of the integrated optimum, which knows the whole day."""
+    tree, periods = day.tree, day.tree.horizon.periods
+    platforms = {name: _RollingPlatform(tree.platforms[name], tree.fleets[name]) for name in tree.platforms}
+    traffic = Traffic()
+    in_force: dict[str, Signal] = {}
+    nominated, before = {}, {p: np.zeros(periods) for p in platforms}
+    size = errors.model
+    for now in range(periods):
+        fresh = policy.signals(day, errors, now, traffic)
+        if fresh is not None:
+            in_force = {p: _from(in_force.get(p), fresh[p], now) for p in platforms}
+        grown = size.grown(periods, tree.horizon.step_hours, now)
+        for name, platform in platforms.items():
+            exchange = platform.step(now, in_force[name], grown * errors.demand[name], grown * errors.generation[name])
+            if now == 0:
+                nominated[name] = exchange
+                before[name][0] = exchange[0]
+            if now + 1 < periods:
+                before[name][now + 1] = exchange[now + 1]
+    answers = {name: platform.answer(in_force[name]) for name, platform in platforms.items()}
+    outcome = realised(tree, policy.name, in_force, answers, day.optimum.bound)
+    return PlayedDay(replace(outcome, traffic=traffic, rounds=1), nominated, before)
+
+
+def play_days(days: Sequence[PreparedDay], policy: Policy, error: ErrorModel) -> list[PlayedDay]:
+    """Play a span of days one after the other; the policy learns after each.
+
+    Every day ends with the batteries and the backlog as they were at its beginning, as everywhere in the model.
+    """
+    played = []
+    for day in days:
+        played.append(play_day(day, policy, day_errors(error, day.tree, day.name)))
+        policy.after(day, played[-1])
+    return played
+
+
+def _from(old: Signal | None, new: Signal, now: int) -> Signal:
+    """A new signal from period ``now`` on, the old one before."""
+    if old is None or now == 0:
+        return new
+
+    def joined(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        return np.concatenate([before[:now], after[now:]])
+
+    def rooms(before: Room | None, after: Room | None) -> Room | None:
+        if before is None and after is None:
+            return None
+        none = Room(*(np.zeros_like(new.import_limit),) * 3)
+        one, other = before or none, after or none
+        return Room(joined(one.room, other.room), joined(one.begins, other.begins), joined(one.ends, other.ends))
+
+    return replace(
+        new,
+        import_price=joined(old.import_price, new.import_price),
+        export_price=joined(old.export_price, new.export_price),
+        import_limit=joined(old.import_limit, new.import_limit),
+        export_limit=joined(old.export_limit, new.export_limit),
+        planned=joined(old.planned, new.planned),
+        import_room=rooms(old.import_room, new.import_room),
+        export_room=rooms(old.export_room, new.export_room),
+    )
+
+
+class _RollingPlatform:
+    """A platform's program whose past is fixed and whose future is forecast."""
+
+    def __init__(self, program: ParametricProgram, fleet: Fleet) -> None:
+        self.original = program
+        self.demand, self.generation = own_measures(fleet)
+        self.compiled = CompiledProgram(with_forecast_errors(program, fleet))
+        self._x = np.zeros(program.columns.size)
+
+    def step(self, now: int, signal: Signal, demand_error: np.ndarray, generation_error: np.ndarray) -> np.ndarray:
+        """Decide period ``now``; returns the exchange planned for the whole day [kW], (period,)."""
+        told = signal.seen(self.demand * (1.0 + demand_error), self.generation * (1.0 + generation_error)).parameters()
+        solution = self.compiled.solve_optimal(told | {"demand_error": demand_error, "generation_error": generation_error})
+        self._x = solution.x
+        self._fix(now)
+        return self.original.outputs["exchange"].matrix @ solution.x
+
+    def _fix(self, now: int) -> None:
+        columns, program = self.original.columns, self.compiled.program
+        for name in DECIDED:
+            if name in columns:
+                there = columns[name].positions[:, now]
+                done = np.clip(self._x[there], program.lower[there], program.upper[there])
+                self.compiled.bound(there, done, done)
+        for name in STATES:
+            if name in columns:
+                there = columns[name].positions[:, now]
+                self.compiled.bound(there, program.lower[there] - ROUNDING_KWH, program.upper[there] + ROUNDING_KWH)
+
+    def answer(self, signal: Signal) -> Answer:
+        """What the platform has done in the end, and what it cost it."""
+        none = np.zeros(len(signal.import_price))
+        told = signal.seen(self.demand, self.generation).parameters()
+        solution = self.compiled.solve_optimal(told | {"demand_error": none, "generation_error": none})
+        exchange = self.original.outputs["exchange"].matrix @ solution.x
+        return Answer(exchange, own_cost(self.original, signal.network_charge, solution.x), solution.x, solution.y)
+
+
+def with_forecast_errors(program: ParametricProgram, fleet: Fleet) -> ParametricProgram:
+    """The program with relative errors of demand and PV as parameters (period) [1].
+
+    The balance of prosumer i becomes ``supply = d_it (1 + demand_error_t) - pv_it generation_error_t``: PV that was forecast too high or too low
+    counts as load.
+    """
+    rows = program.rows["prosumer_balance"].positions
+    periods = rows.shape[1]
+    blocks, parts, offset = [], [program.B], program.parameters.size
+    for name, effect in (("demand_error", fleet.data.demand.values), ("generation_error", -fleet.data.pv.values)):
+        period = np.broadcast_to(np.arange(periods), rows.shape)
+        parts.append(sparse.csr_matrix((effect.ravel(), (rows.ravel(), period.ravel())), shape=(program.rows.size, periods)))
+        blocks.append(Block(name, {"period": fleet.horizon.labels}, "1", offset, f"relative error of the forecast of {name.split('_')[0]}"))
+        offset += periods
+    empty = sparse.csr_matrix((program.columns.size, 2 * periods))
+    return replace(
+        program,
+        parameters=Index((*program.parameters.blocks, *blocks)),
+        B=sparse.hstack(parts, format="csr"),
+        C=sparse.hstack([program.C, empty], format="csr"),
+        d=np.concatenate([program.d, np.zeros(2 * periods)]),
+    )
+
+
+def free_signal(price: np.ndarray, charge: float) -> Signal:
+    """One price for import and export, no limit and no plan."""
+    none = np.full(len(price), BEYOND)
+    return Signal(price, price, charge, none, none, np.zeros(len(price)))

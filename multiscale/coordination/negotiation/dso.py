@@ -1,0 +1,100 @@
+"""A DSO's program as the TSO sees it and as its platforms do, with the tangents of its forecast errors found so far."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from multiscale.coordination.negotiation.children.request import GOODS
+from multiscale.coordination.negotiation.resolution import Resolution
+from multiscale.operation import DistributionProgram
+from multiscale.operation.reserves import Burden, cutting_price, distribution_with_cover
+from multiscale.programs import ParametricProgram
+from multiscale.system import Economics
+
+
+class DsoProgram:
+    """A DSO between TSO and platforms.
+
+    Args:
+        own: its program.
+        built: reinforcements built [1], (option,).
+        economics: values.
+        resolution: its periods and the TSO's.
+        burden: its forecast errors, where forecasts err, and what its platforms may hand it (see ``operation.cover``).
+    """
+
+    def __init__(
+        self, own: DistributionProgram, built: np.ndarray, economics: Economics, resolution: Resolution, burden: Burden | None = None
+    ) -> None:
+        self.own, self.economics, self.resolution, self.burden = own, economics, resolution, burden
+        self._energy = own.program.settle({"built": built})
+
+    def program(self) -> ParametricProgram:
+        """The program; what remains of its parameters are the platforms' profiles and the prices from above."""
+        if self.burden is None:
+            return self._energy
+        below = self.resolution.below
+        covered = distribution_with_cover(self._energy, self.own, below.labels, below.hours_per_year, self.economics, self.burden)
+        return self.resolution.with_movement(covered, self.most_movement, self.burden.errors.coverage)
+
+    @property
+    def most_movement(self) -> np.ndarray:
+        """How far the exchange can move from its mean within a period of the TSO [kW], (period above,)."""
+        reach = [self._energy.columns.array(name, self._energy.upper).values for name in ("import", "export")]
+        return 2.0 * self.resolution.means(np.maximum(*reach)) * self.resolution.steps
+
+    @property
+    def most_handed(self) -> np.ndarray:
+        """Most that the DSO can hand the TSO [kW of standard deviation], (period above,)."""
+        if self.burden is None:
+            return np.zeros(self.resolution.above.periods)
+        most = self.resolution.means(self.burden.errors.together(self.burden.largest))
+        return most + (self.most_movement / self.burden.errors.coverage if self.resolution.steps > 1 else 0.0)
+
+    def from_above(self, program: ParametricProgram) -> ParametricProgram:
+        """The program with its outputs in the periods of the TSO."""
+        return self.resolution.seen_from_above(program, 0.0 if self.burden is None else self.burden.errors.coverage)
+
+    @cached_property
+    def seen(self) -> sparse.csr_matrix:
+        """What the TSO sees of the columns [kW]."""
+        outputs = self.from_above(self.program()).outputs
+        return sparse.vstack([outputs[name].matrix for name in GOODS if name in outputs], format="csr")
+
+    def extend(self, x: np.ndarray, exchange: np.ndarray) -> ParametricProgram | None:
+        """The program with the tangents that a point (columns, profiles of the platforms [kW]) violates, or None where it violates none."""
+        short = self._short(x, exchange)
+        return self.program() if short is not None and short.any() else None
+
+    def repair(self, x: np.ndarray, exchange: np.ndarray) -> float:
+        """What it costs [EUR/a] to cover by cutting off what a point understates of its errors; zero where it understates nothing."""
+        short = self._short(x, exchange)
+        if short is None or self.burden is None:
+            return 0.0
+        hours, coverage = self.resolution.below.hours_per_year, self.burden.errors.coverage
+        return float((hours * short).sum()) * coverage * cutting_price(self.economics, coverage)
+
+    def _short(self, x: np.ndarray, exchange: np.ndarray) -> np.ndarray | None:
+        """How far the columns understate the norm of all errors [kW], (period,); a tangent is added where they do."""
+        if self.burden is None:
+            return None
+        handed = np.split(exchange, 2, axis=1)[1]
+        at = self._energy.columns.size
+        return self.burden.understated(x[at : at + handed.shape[1]], handed)
+
+    def operated(self, drawn: np.ndarray) -> ParametricProgram:
+        """The program, seen from above, when the platforms draw so much [kW], (platform, entry of a profile); everything is free at the boundary."""
+        free: dict[str, object] = {"energy_price": 0.0}
+        if self.burden is None:
+            return self.from_above(self._energy.settle(free | {"exchange": drawn}))
+        flows, handed = np.split(drawn, 2, axis=1)
+        # At one point the norm is its tangent there.
+        there = copy.copy(self)
+        there.burden = Burden(self.burden.errors, self.burden.largest, [(np.arange(handed.shape[1]), handed)])
+        program = there.program()
+        given = free | {"exchange": flows, "uncertainty_price": 0.0} | ({"uncertainty": handed} if len(handed) else {})
+        return self.from_above(program.settle(given))

@@ -1,0 +1,316 @@
+"""Bidirectional negotiation: a parent and its children exchange prices and exchange profiles until a proven gap is reached.
+
+In every round the parent tells each child one or two price vectors and, where targets are used, an exchange it would like; the child answers
+with its optimum at each price (a bound and a profile) and one profile near the target. From all answers so far the parent knows, in every
+round, a feasible point of the whole and a proven lower bound (``parent.py``). Methods, compared by measurement in ``docs/coordination.md``:
+
+    columns   prices of the master program (Dantzig-Wolfe as it is)
+    level     prices by the level bundle method
+    admm      augmented Lagrangian: a target, and the price beside it
+    hybrid    level and admm in one round
+
+Where answers are late or lost, a round ends when a share ``quorum`` of the children has answered. D_c is concave in the price, so an answer
+to an old price bounds the answer to a new one, with the child's declared band [low, high],
+
+    D_c(pi) >= D_c(pi') + sum_t h_t min((pi - pi')_t low_t, (pi - pi')_t high_t)
+
+and the certificate holds at any time. Late answers still bring profiles; repeated ones change nothing. What was lost is asked for again in every
+step. A round then lasts several steps, nearly all of them spent waiting: so every message asks two prices more, that of the master and one
+from a level near the cost, and fewer rounds are needed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from multiscale.coordination.common.convergence import Step
+from multiscale.coordination.negotiation.children.carriers import Children, Refusal
+from multiscale.coordination.negotiation.children.request import BadReplyError, Reply, Request, checked
+from multiscale.coordination.negotiation.parent import Parent
+from multiscale.coordination.negotiation.price_steps import balanced, level_price
+from multiscale.coordination.negotiation.state import Agreement, NegotiationState, Options
+from multiscale.programs import ProgramError
+
+_FAR_LEVEL = 0.9
+"""Where between bound and cost the second level lies that is asked where answers may be late [1]."""
+
+
+def first_prices(price: np.ndarray, goods: int = 1) -> np.ndarray:
+    """Price lists to begin with [EUR/kWh], (list, child, entry): nodal prices at the expected exchange, and where those are of scarcity, milder ones.
+
+    What children are expected to draw before they know any price may be more than there is. At the price of that all of them flee those hours,
+    then others, and rounds pass. So the same prices cut off at five and at two times their median, and the mean of the latter, are asked in the
+    same message.
+    """
+    energy, *other = np.split(price, goods, axis=1)
+    usual = float(np.median(np.abs(energy)))
+    milder = [np.minimum(energy, most * usual) for most in (5.0, 2.0) if energy.max(initial=0.0) > most * usual]
+    if milder:
+        milder.append(np.broadcast_to(milder[-1].mean(axis=1, keepdims=True), energy.shape))
+    return np.array([np.concatenate([e, *other], axis=1) for e in (energy, *milder)])
+
+
+class Negotiation:
+    """One parent with its children.
+
+    Args:
+        parent: master program.
+        expected: exchange the parent expects of each child [kW], (child, period): first prices, and what a child that says nothing gets.
+        options: how.
+        first: price lists to ask in the first round beside the nodal prices at the expected exchange, (list, child, period); default: see
+            ``first_prices``.
+    """
+
+    def __init__(self, parent: Parent, expected: np.ndarray, options: Options, first: np.ndarray | None = None) -> None:
+        self.parent, self.expected, self.options = parent, np.asarray(expected, dtype=float), options
+        self.state = NegotiationState()
+        price = parent.price_of(self.expected)
+        self.state.prices = first_prices(price, parent.goods) if first is None else np.concatenate([price[None], first])
+        self.state.centre = price
+        for child in parent.names:
+            self.state.known[child], self.state.silent[child] = [], 0
+        if options.method in ("admm", "hybrid"):
+            self.state.beside = price
+
+    def run(
+        self,
+        children: Children,
+        watch: Callable[[Step], None] | None = None,
+        keep: Callable[[Negotiation], None] | None = None,
+    ) -> Agreement:
+        """Negotiate until the gap or the last round is reached.
+
+        Args:
+            children: who carries the messages.
+            watch: called after every step, e.g. to show the gap.
+            keep: called after every round, e.g. to write a checkpoint.
+        """
+        started = time.perf_counter() - (self.state.history[-1].seconds if self.state.history else 0.0)
+        while not self.finished:
+            ended = self.take(children.ask(self.requests()), time.perf_counter() - started)
+            if watch is not None:
+                watch(self.state.history[-1])
+            if ended and keep is not None:
+                keep(self)
+        return self.agreement()
+
+    def restart(self, parameters: np.ndarray) -> None:
+        """Negotiate anew under other parameters of the parent, such as the price from above; all that the children said stays valid."""
+        state, parent = self.state, self.parent
+        parent.under(parameters)
+        if state.step:
+            state.round += 1
+        state.first_round, state.answered = state.round, set()
+        state.bound, state.cost, state.plan, state.beside, state.point = -np.inf, np.inf, None, None, None
+        offered = all(parent.costs[c] for c in parent.names)
+        price = parent.best_mix().price if offered else parent.price_of(self.expected)
+        state.prices, state.centre = price[None] if offered else first_prices(price, parent.goods), price
+        if self.options.method in ("admm", "hybrid"):
+            state.beside = price
+        if not self._active:
+            # Nobody is left to ask: what they took for given is all there is.
+            self._evaluate(True)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the gap or the last round is reached."""
+        state, options = self.state, self.options
+        enough = max(options.gap * abs(state.cost), options.target) if np.isfinite(state.cost) else 0.0
+        return state.cost - state.bound <= enough or state.round - state.first_round >= options.rounds or not self._active
+
+    @property
+    def _active(self) -> list[str]:
+        return [c for c in self.parent.names if c not in self.state.excluded]
+
+    # -- down -------------------------------------------------------------------------------------------------------
+    def requests(self) -> dict[str, Request]:
+        """What to tell every child that has not answered the present round."""
+        state = self.state
+        if state.round not in state.asked:
+            state.asked[state.round] = {c: self._request(i) for i, c in enumerate(self.parent.names)}
+        told = {c: state.asked[state.round][c] for c in self._active if c not in state.answered}
+        for request in told.values():
+            state.traffic.count("down", **request.content())
+        return told
+
+    def _request(self, i: int) -> Request:
+        state = self.state
+        if np.isfinite(state.cost) and np.isfinite(state.bound):
+            missing = max(state.cost - state.bound, 0.0)
+        else:
+            missing = self.options.gap * float(np.abs(self.parent.hours * state.prices[0] * self.expected).sum())
+        tolerance = self.options.share_of_gap * missing / len(self.parent.names)
+        if state.plan is None:
+            return Request(state.round, state.prices[:, i], tolerance=tolerance, goods=self.parent.goods)
+        assert state.beside is not None
+        return Request(state.round, state.prices[:, i], state.plan[i], state.beside[i], state.slope, tolerance, self.parent.goods)
+
+    # -- up ---------------------------------------------------------------------------------------------------------
+    def take(self, arrived: Iterable[tuple[str, Reply | Refusal]], seconds: float) -> bool:
+        """Use what has arrived; True if the round has ended and the next prices are made."""
+        state = self.state
+        state.step += 1
+        for child in self._active:
+            state.silent[child] += 1
+        for child, reply in arrived:
+            if child in state.excluded:
+                continue
+            if isinstance(reply, Refusal):
+                self._exclude(child, reply.reason)
+                continue
+            try:
+                self._hear(child, checked(reply, len(self.parent.hours), self.parent.bands[child]))
+            except BadReplyError as error:
+                self._exclude(child, str(error))
+        for child in self._active:
+            if state.silent[child] >= self.options.patience:
+                self._exclude(child, f"gave no answer in {self.options.patience} steps")
+        active = self._active
+        ended = len(state.answered.intersection(active)) >= self.options.quorum * len(active) - 1e-9
+        if all(self.parent.costs[c] for c in self.parent.names):
+            self._evaluate(ended)
+        answered = len(state.answered)
+        if ended:
+            self._next_round()
+        traffic = state.traffic
+        number = state.round - 1 if ended else state.round
+        state.history.append(Step(state.step, number + 1, state.cost, state.bound, answered, traffic.messages, traffic.bytes, seconds))
+        return ended
+
+    def _hear(self, child: str, reply: Reply) -> None:
+        state = self.state
+        request = state.asked.get(reply.number, {}).get(child)
+        if request is None or len(reply.values) != len(request.prices):
+            raise BadReplyError(f"answered round {reply.number}, which was not asked, or not every price of it")
+        state.traffic.count("up", **reply.content())
+        state.silent[child] = 0
+        if reply.anew:
+            self.parent.forget(child)
+            state.known[child], state.bound, state.cost = [], -np.inf, np.inf
+        fresh = [self.parent.add(child, f, y, (reply.number, k)) for k, (f, y) in enumerate(zip(reply.costs, reply.profiles, strict=True))]
+        if any(fresh) or reply.number == state.round:
+            state.known[child] += list(zip(request.prices, reply.values.tolist(), strict=True))
+        if reply.number == state.round:
+            state.answered.add(child)
+            if state.near is None:
+                state.near = self.expected.copy()
+            state.near[self.parent.names.index(child)] = reply.profiles[-1]
+
+    def _exclude(self, child: str, reason: str) -> None:
+        """Take a child's exchange as given: what it last offered, else what was expected of it."""
+        state, i = self.state, self.parent.names.index(child)
+        state.excluded[child] = reason
+        state.answered.discard(child)
+        offered = self.parent.profiles[child]
+        self.parent.only(child, self.parent.costs[child][-1] if offered else 0.0, offered[-1] if offered else self.expected[i])
+        # What was proven before held for a problem with this child in it.
+        state.bound, state.cost = -np.inf, np.inf
+
+    # -- what is known now ------------------------------------------------------------------------------------------
+    def least(self, child: str, price: np.ndarray) -> float:
+        """Proven lower bound on the child's own cost plus price x exchange, from all its answers so far [EUR/a]."""
+        if child in self.state.excluded:
+            return self.parent.costs[child][0] + float(self.parent.hours * price @ self.parent.profiles[child][0])
+        if not self.state.known[child]:
+            return -np.inf
+        band = self.parent.bands[child]
+        asked = np.array([p for p, _ in self.state.known[child]])
+        value = np.array([v for _, v in self.state.known[child]])
+        change = self.parent.hours * (price - asked)
+        return float((value + np.minimum(change * band.low, change * band.high).sum(axis=1)).max())
+
+    def _evaluate(self, ended: bool) -> None:
+        state, parent = self.state, self.parent
+        point = parent.best_mix()
+        state.point, state.cost = point, min(point.cost, state.cost)
+        lists = list(state.prices) if ended or state.step % 3 == 0 else []
+        if state.centre is not None and not ended:
+            lists.append(state.centre)
+        for price in lists:
+            least = [self.least(c, price[i]) for i, c in enumerate(parent.names)]
+            if np.isfinite(least).all():
+                value = parent.own_bound(price) + float(np.sum(least))
+                # Rounding of large sums must not push a bound above what it bounds.
+                value -= 1e-10 * (abs(value) + float(np.abs(least).sum()))
+                if value > state.bound:
+                    state.bound, state.centre = value, price
+        state.bound = min(state.bound, state.cost)
+
+    def _next_round(self) -> None:
+        state, options, parent = self.state, self.options, self.parent
+        state.round += 1
+        state.answered = set()
+        if self.finished or state.point is None or state.centre is None or state.near is None:
+            return
+        point, prices = state.point, []
+        if options.method in ("level", "hybrid"):
+            level = state.bound + options.level * (state.cost - state.bound)
+            found = level_price(parent, state.centre, level, point) if np.isfinite(state.bound) else None
+            state.steps_failed += found is None
+            prices.append(point.price if found is None else found)
+        if options.method == "columns":
+            prices.append(point.price)
+        if options.method in ("admm", "hybrid"):
+            self._move_target()
+            assert state.beside is not None
+            prices.append(state.beside)
+        if options.quorum < 1.0:
+            prices += self._prices_beside()
+        state.prices = np.array(prices)
+
+    def _prices_beside(self) -> list[np.ndarray]:
+        """What to ask in the same message where a round lasts several steps: the master's price, and a level near the cost."""
+        state, parent = self.state, self.parent
+        assert state.point is not None
+        assert state.centre is not None
+        prices = [state.point.price]
+        if np.isfinite(state.bound):
+            found = level_price(parent, state.centre, state.bound + _FAR_LEVEL * (state.cost - state.bound), state.point)
+            state.steps_failed += found is None
+            prices += [] if found is None else [found]
+        return prices
+
+    def _move_target(self) -> None:
+        """The parent's half of the ADMM step, over-relaxed, and a slope that keeps both residuals alike."""
+        state, parent = self.state, self.parent
+        assert state.near is not None
+        assert state.beside is not None
+        assert state.point is not None
+        before = state.plan
+        if before is None:
+            # The first target starts from the best that is known: with several price lists asked at once, that is not the last of them.
+            assert state.centre is not None
+            before, state.near, state.beside = state.point.exchange, state.point.exchange.copy(), state.centre
+            state.slope = self.options.slope * float(np.abs(state.beside).mean()) / max(float(np.abs(state.near).mean()), 1e-6)
+        relaxed = 1.6 * state.near - 0.6 * before
+        plan = balanced(parent, relaxed, state.beside, state.slope, state.point)
+        if plan is None:
+            state.steps_failed += 1
+            plan = state.point.exchange
+        state.beside = state.beside + state.slope * (relaxed - plan)
+        primal, dual = float(np.linalg.norm(state.near - plan)), float(np.linalg.norm(plan - before))
+        if primal > 3.0 * dual:
+            state.slope *= 1.6
+        elif dual > 3.0 * primal:
+            state.slope /= 1.6
+        state.plan = plan
+
+    def agreement(self) -> Agreement:
+        """What has been reached.
+
+        Raises:
+            ProgramError: no child has answered, so there is nothing to agree on.
+        """
+        state = self.state
+        if state.point is None:
+            raise ProgramError(f"negotiation of {self.parent.name!r}: no feasible point after {state.step} steps; {state.excluded or 'no answers'}")
+        enough = max(self.options.gap * abs(state.cost), self.options.target)
+        status = "partial" if state.excluded else "agreed" if state.cost - state.bound <= enough else "open"
+        lists = []
+        for asked in state.asked.values():
+            count = len(next(iter(asked.values())).prices)
+            lists += [np.array([asked[c].prices[k] for c in self.parent.names]) for k in range(count)]
+        return Agreement(status, state.cost, state.bound, state.point, tuple(lists), tuple(state.history), state.traffic, dict(state.excluded), state)

@@ -1,0 +1,198 @@
+"""Predictive coordination: no message; every platform carries a model of the price its exchange will be settled at.
+
+Offline, the platforms live through past days in simulation, each operating on its own prediction; the networks carry what comes, and every
+platform measures the marginal price it is settled at (``settlement``) and learns from it (``response``). In operation they play the day
+forward with a receding horizon (``simulation``), predicting anew as their own forecast becomes better, and keep to the course they have
+learned to be usual for them at a small price on leaving it, so that equally cheap schedules do not make all of them move at once.
+
+A past day is the day's system with demand and generation of every node off by ``variation`` (standard deviation, correlated over nodes and time).
+Averaging what was measured over days makes the predictions settle instead of chasing each other (fictitious play).
+
+Source: fictitious play: Brown, in Activity Analysis of Production and Allocation (1951) 374-376.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_errors, scaled_tree
+from multiscale.coordination.common.messages import Signal, Traffic
+from multiscale.coordination.common.outcome import Outcome
+from multiscale.coordination.common.prepared import PreparedDay, Tell, silent
+from multiscale.coordination.common.settlement import Upstream, measured_prices
+from multiscale.coordination.common.simulation import PlayedDay, play_day
+from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.prediction.response import PRICE_MODELS, OwnView, PriceModel
+from multiscale.operation import OperatingTree
+from multiscale.operation.tree import connection_limits, reference_exchange
+from multiscale.programs import CompiledProgram
+from multiscale.system import Fleet
+
+
+@dataclass
+class Experience:
+    """What a platform has learned.
+
+    Attributes:
+        model: of the price at its connection.
+        usual: mean exchange of the days so far [kW], (period,).
+        load: mean net load without flexibility of the same days [kW], (period,).
+        days: number of them.
+    """
+
+    model: PriceModel
+    usual: np.ndarray
+    load: np.ndarray
+    days: int = 0
+
+    def add(self, view: OwnView, exchange: np.ndarray, price: np.ndarray) -> None:
+        """One day more."""
+        self.model.learn(view, price)
+        self.days += 1
+        self.usual = self.usual + (exchange - self.usual) / self.days
+        self.load = self.load + (view.load - self.load) / self.days
+
+    def signal(self, view: OwnView, charge: float, limits: tuple[np.ndarray, np.ndarray], deviation_price: float) -> Signal:
+        """What the platform tells itself: the price it predicts, and its usual course shifted by how its net load differs from the usual one."""
+        price = self.model.predict(view)
+        planned = self.usual + view.load - self.load
+        return Signal(price, price, charge, *limits, planned, deviation_price if self.days else 0.0)
+
+
+def learn_from_past(
+    model: OperatingTree, start: Mapping[str, float], *, kind: str, days: int, variation: float, slope: float, seed: int
+) -> dict[str, Experience]:
+    """Let the platforms live through past days, each on its own prediction.
+
+    Args:
+        model: tree with one participant per platform.
+        start: platform -> price it expects before it has measured any [EUR/kWh], such as the retail price.
+        kind: one of ``PRICE_MODELS``.
+        days: how many.
+        variation: standard deviation of demand and generation from day to day [1].
+        slope: price on leaving the usual course [EUR/kWh].
+        seed: of the days.
+    """
+    periods = model.horizon.periods
+    experience = {p: Experience(PRICE_MODELS[kind](start[p], periods), np.zeros(periods), np.zeros(periods)) for p in model.platforms}
+    owner = {c: d for d, own in model.distribution.items() for c in own.children}
+    limits = {c: limit for d in model.distribution for c, limit in connection_limits(model, d).items()}
+    weather = ErrorModel(variation, seed=seed)
+    for k in range(days):
+        errors = day_errors(weather, model, f"past day {k}")
+        tree = scaled_tree(model, *({n: 1.0 + variation * e for n, e in course.items()} for course in (errors.demand, errors.generation)))
+        drawn, views = {}, {}
+        for p, program in tree.platforms.items():
+            views[p] = own_view(tree.fleets[p])
+            signal = experience[p].signal(views[p], tree.design.network_charge.get(owner[p], 0.0), limits[p], slope)
+            solution = CompiledProgram(program).solve_optimal(signal.parameters())
+            drawn[p] = program.outputs["exchange"].matrix @ solution.x
+        price = measured_prices(Upstream(tree), drawn)
+        for p in tree.platforms:
+            experience[p].add(views[p], drawn[p], price[p])
+        model.transmission.learn(tree.transmission)
+    return experience
+
+
+def own_view(fleet: Fleet, demand_error: np.ndarray | float = 0.0, generation_error: np.ndarray | float = 0.0) -> OwnView:
+    """What a platform sees of itself, with relative errors of its forecast of demand and PV [1], (period,)."""
+    demand, pv = fleet.data.demand.values.sum(axis=0), fleet.data.pv.values.sum(axis=0)
+    return OwnView(reference_exchange(fleet) + demand * demand_error - pv * generation_error, pv * (1.0 + generation_error))
+
+
+@dataclass
+class PredictivePolicy:
+    """Signals a platform gives itself, anew at every period; see ``simulation.Policy``."""
+
+    experience: Mapping[str, Experience]
+    slope: float
+    name: str = "predictive"
+    _limits: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:  # noqa: ARG002
+        """See ``simulation.Policy``; nothing is sent."""
+        tree = day.tree
+        if not self._limits:
+            self._limits = {c: limit for d in tree.distribution for c, limit in connection_limits(tree, d).items()}
+        size = errors.model.grown(tree.horizon.periods, tree.horizon.step_hours, now)
+        told = {}
+        for dso, own in tree.distribution.items():
+            charge = tree.design.network_charge.get(dso, 0.0)
+            for c in own.children:
+                view = own_view(tree.fleets[c], size * errors.demand[c], size * errors.generation[c])
+                told[c] = self.experience[c].signal(view, charge, self._limits[c], self.slope)
+        return told
+
+    def after(self, day: PreparedDay, played: PlayedDay) -> None:
+        """See ``simulation.Policy``: every platform learns from what it was settled at."""
+        learn_from_day(self.experience, day, played)
+
+
+def learn_from_day(experience: Mapping[str, Experience], day: PreparedDay, played: PlayedDay) -> None:
+    """Every platform measures what it drew and the marginal price it was settled at."""
+    drawn = {p: played.outcome.exchange[p] for p in day.tree.platforms}
+    price = measured_prices(Upstream(day.tree), drawn)
+    for p, known in experience.items():
+        known.add(own_view(day.tree.fleets[p]), drawn[p], price[p])
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How platforms learn, and how wrong forecasts are; of prediction and of the hybrid.
+
+    Attributes:
+        model: of the price, one of ``response.PRICE_MODELS``.
+        history_days, variation: past days they have learned from, see ``learn_from_past``.
+        slope: price on leaving the usual course, or what was agreed [EUR/kWh].
+        forecast_error, forecast_seed: of the forecasts, see ``forecast``.
+    """
+
+    model: str = "explicit"
+    history_days: int = 10
+    variation: float = 0.15
+    slope: float = 0.0005
+    forecast_error: float = 0.0
+    forecast_seed: int = 0
+
+    @property
+    def error(self) -> ErrorModel:
+        """How forecasts err."""
+        return ErrorModel(self.forecast_error, seed=self.forecast_seed)
+
+    def experience(self, day: PreparedDay) -> dict[str, Experience]:
+        """What the platforms have learned when a day begins."""
+        return learn_from_past(
+            day.model, retail(day), kind=self.model, days=self.history_days, variation=self.variation, slope=self.slope, seed=self.forecast_seed
+        )
+
+
+def predictive(
+    days: Sequence[PreparedDay],
+    engine: SerialEngine | DaskEngine,
+    *,
+    tell: Tell = silent,  # noqa: ARG001
+    **learning: Any,
+) -> list[dict[str, Outcome]]:
+    """Operate every day without a message.
+
+    Args:
+        days: prepared days.
+        engine: where the days are learned from and played.
+        learning: see ``Learning``.
+    """
+    found = engine.map(_learn_and_play, {day.name: (day, Learning(**learning)) for day in days})
+    return [{"predictive": found[day.name]} for day in days]
+
+
+def _learn_and_play(day: PreparedDay, learning: Learning) -> Outcome:
+    policy = PredictivePolicy(learning.experience(day), learning.slope)
+    return play_day(day, policy, day_errors(learning.error, day.tree, day.name)).outcome
+
+
+def retail(day: PreparedDay) -> dict[str, float]:
+    """What a platform expects to pay before it has measured anything: the mean price at its DSO's boundary [EUR/kWh]."""
+    return {c: float(day.forecast.energy_price[d].mean()) for d, own in day.tree.distribution.items() for c in own.children}

@@ -1,0 +1,1 @@
+"""Signals published once a day ahead, one message down and none back."""

@@ -1,0 +1,1 @@
+"""How the levels share forecast errors and the reserves for them."""

@@ -1,0 +1,168 @@
+"""What levels refuse each other, and who covers whose forecast errors: in the dataset, the summary, and the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from multiscale.results.dataset import has
+from multiscale.results.run_result import RunResult
+from multiscale.results.tables import Table
+
+if TYPE_CHECKING:
+    from multiscale.study import StudyAnswer
+
+SHOWN = 25
+"""Conflicts shown in the report; all are in the dataset."""
+
+
+def conflicts_and_reserves(answer: StudyAnswer) -> xr.Dataset:
+    """Conflicts of all days, one by one, and the cover of forecast errors by period and node (where forecasts err)."""
+
+    def named(dims: str | tuple[str, ...], values: Any, unit: str, meaning: str) -> tuple[Any, ...]:
+        return dims, values, {"long_name": meaning} | ({"units": unit} if unit else {})
+
+    found = [c for day in answer.conflicts for c in day]
+    hours = dict(zip(answer.case.horizon.labels.tolist(), answer.case.horizon.hours_per_year.tolist(), strict=True))
+    out = xr.Dataset()
+    if found:
+
+        def text(values: list[str]) -> np.ndarray:
+            return np.array(values, dtype=object)
+
+        out = out.assign(
+            conflict_asking=named("conflict", text([c.asking for c in found]), "", "who asks"),
+            conflict_limiting=named("conflict", text([c.limiting for c in found]), "", "node whose limit it is"),
+            conflict_limits=named("conflict", text([", ".join(c.limits) for c in found]), "", "limits that bind"),
+            conflict_resolved=named("conflict", text([c.resolved for c in found]), "", "what became of the rest"),
+            conflict_period=named("conflict", text([c.period for c in found]), "", "period"),
+            conflict_asked=named("conflict", np.array([c.asked for c in found]), "kW", "power asked for, drawn from above"),
+            conflict_granted=named("conflict", np.array([c.granted for c in found]), "kW", "power granted"),
+            conflict_price=named("conflict", np.array([c.price for c in found]), "EUR/kWh", "what one kWh more would be worth"),
+            conflict_cost=named(
+                "conflict", np.array([hours[c.period] * abs(c.refused) * abs(c.price) for c in found]), "EUR/a", "value of what was refused"
+            ),
+        )
+    if answer.covered:
+        nodes = list(answer.covered[0].deviation)
+
+        def by_period(name: str) -> np.ndarray:
+            return np.concatenate([getattr(day, name) for day in answer.covered])
+
+        def by_node(name: str) -> np.ndarray:
+            return np.concatenate([[getattr(day, name)[n] for n in nodes] for day in answer.covered], axis=1)
+
+        both = ("node", "period")
+        out = out.assign(
+            cover_cost=named("period", by_period("cost"), "EUR/a", "cost of covering forecast errors by agreement"),
+            cover_bound=named("period", by_period("bound"), "EUR/a", "proven lower bound of that cost"),
+            cover_alone=named(both, by_node("alone_of"), "EUR/a", "cost of covering its own forecast error alone"),
+            cover_deviation=named(both, by_node("deviation"), "kW", "standard deviation of the own forecast error"),
+            cover_handed=named(both, by_node("handed"), "kW", "standard deviation handed to the level above"),
+            cover_price=named(both, by_node("price"), "EUR/kWh", "price of handing over one kW of standard deviation for an hour"),
+        ).assign_coords(node=nodes, period=answer.case.horizon.labels)
+    return out
+
+
+def between_levels_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
+    """Number and value of what was refused, and the cost of covering forecast errors."""
+    hours = dict(zip(answer.case.horizon.labels.tolist(), answer.case.horizon.hours_per_year.tolist(), strict=True))
+    found = [c for day in answer.conflicts for c in day]
+    summary: dict[str, tuple[Any, str]] = {
+        "coordination.conflicts": (len(found), "1"),
+        "coordination.refused_energy": (sum(hours[c.period] * abs(c.refused) for c in found), "kWh/a"),
+        "coordination.refused_value": (sum(hours[c.period] * abs(c.refused) * abs(c.price) for c in found), "EUR/a"),
+    }
+    if answer.covered:
+        for name in ("cost", "bound", "alone"):
+            summary[f"uncertainty.{name}"] = (float(sum(getattr(day, name).sum() for day in answer.covered)), "EUR/a")
+        top, first = answer.case.system.top, answer.covered[0]
+        summary["uncertainty.coverage"] = (first.coverage, "1")
+        summary["uncertainty.negotiated_with_energy"] = (first.together, "")
+        summary["uncertainty.alone_top"] = (float(sum(day.alone_of[top].sum() for day in answer.covered)), "EUR/a")
+        summary["uncertainty.messages"] = (sum(day.traffic.messages for day in answer.covered), "1")
+        summary["uncertainty.bytes"] = (sum(day.traffic.bytes for day in answer.covered), "B")
+    return summary
+
+
+def conflicts_table(result: RunResult) -> Table | None:
+    """What one level asked for and a limit of another did not allow, the dearest first."""
+    data = result.dataset
+    if data is None or not has(data, "conflict_asking"):
+        return None
+    given = data[[str(v) for v in data.data_vars if str(v).startswith("conflict_")]].to_dataframe().sort_values("conflict_cost", ascending=False)
+    frame = pd.DataFrame(
+        {
+            "period": given["conflict_period"].astype(str),
+            "who asks": given["conflict_asking"].astype(str),
+            "limit of": given["conflict_limiting"].astype(str),
+            "what binds": [_shortened(str(v)) for v in given["conflict_limits"]],
+            "asked": given["conflict_asked"],
+            "granted": given["conflict_granted"],
+            "rest": given["conflict_resolved"].astype(str),
+            "worth": given["conflict_price"],
+            "cost": given["conflict_cost"],
+        }
+    )
+    units = {"asked": "kW", "granted": "kW", "worth": "EUR/kWh", "cost": "EUR/a"}
+    total = float(frame["cost"].sum())
+    note = (
+        f"{len(frame)} in all, together worth {total:,.0f} EUR/a; in the cost of operation above. Power is drawn from above; negative: fed in. "
+        "Worth: what one kWh more would be worth to who asks."
+    )
+    if len(frame) > SHOWN:
+        note += f" The {SHOWN} dearest are shown, all are in result.nc."
+    return Table("conflicts", "Conflicts between levels and how they were resolved", frame.head(SHOWN), units, note)
+
+
+def _shortened(limits: str, most: int = 2) -> str:
+    parts = limits.split(", ")
+    return ", ".join(parts[:most]) + (f" and {len(parts) - most} more" if len(parts) > most else "")
+
+
+def cover_table(result: RunResult) -> Table | None:
+    """Who has which forecast error, hands on how much, and what covering costs alone and by agreement."""
+    data = result.dataset
+    if data is None or not has(data, "cover_cost", "cover_alone"):
+        return None
+    there = data.cover_alone.notnull().all("period").values
+    nodes = data.node.values[there]
+    level = dict(zip(data.node.values.tolist(), data.node_level.values.astype(str).tolist(), strict=True))
+    rows = []
+    for name, meaning in (("tso", "transmission operator"), ("dso", "distribution operators"), ("platform", "platforms")):
+        own = [n for n in nodes.tolist() if level[n] == name]
+        if own:
+            here = data.sel(node=own)
+            rows.append(
+                {
+                    "level": meaning,
+                    "nodes": len(own),
+                    "own error of each": float(here.cover_deviation.mean()),
+                    "handed upward by each": float(here.cover_handed.mean()) if name != "tso" else 0.0,
+                    "price of handing over": 100 * float(here.cover_price.mean()) if name != "tso" else 0.0,
+                    "cost if covered alone": float(here.cover_alone.sum()),
+                }
+            )
+    frame = pd.DataFrame(rows)
+    units = {"own error of each": "kW", "handed upward by each": "kW", "price of handing over": "ct/kWh", "cost if covered alone": "EUR/a"}
+    cost, alone = float(data.cover_cost.sum()), float(frame["cost if covered alone"].sum())
+    top = float(frame["cost if covered alone"].iloc[0])
+    least = float(data.cover_bound.sum())
+    if result.value("uncertainty.negotiated_with_energy"):
+        note = (
+            f"Negotiated together with energy: flexibility held back costs {cost:,.0f} EUR/a (at least {least:,.0f} EUR/a by proof, at this cost of "
+            f"energy), every level alone {alone:,.0f} EUR/a; the transmission operator's own error is there without these networks and not counted. "
+        )
+    else:
+        note = (
+            f"By agreement all errors together cost {cost:,.0f} EUR/a (at least {least:,.0f} EUR/a by proof), with every level alone {alone:,.0f} "
+            f"EUR/a. Beyond the transmission operator's own error: {cost - top:,.0f} against {alone - top:,.0f} EUR/a. "
+        )
+    note += (
+        f"{result.value('uncertainty.coverage'):g} standard deviations are covered; whoever has no flexibility of its own could only cut off. Errors "
+        "and amounts are standard deviations, means over the periods."
+    )
+    return Table("cover", "Forecast errors: who covers them", frame, units, note)

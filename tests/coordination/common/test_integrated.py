@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.optimize import linprog
+
+from multiscale.coordination.common.integrated import integrated_optimum
+from multiscale.operation import Design, Transmission, dso_branch_program, operating_tree
+from tests.variants import changed
+
+
+@pytest.fixture(scope="module", params=["wide", "congested"])
+def case(request, system, winter, economics, fleets):
+    """The whole tiny case; congested: feeders so large that the DSOs move the nodal prices, and a transformer that is too small."""
+    if request.param == "wide":
+        return operating_tree(system, winter, economics, fleets, Design({}, dict.fromkeys(system.at_level("dso"), 0.05)))
+    towns = {f"{d} town": 9000.0 for d in system.at_level("dso")}
+    here = changed(changed(system, "devices", "p_kw", towns), "branches", "rating_kva", {"north 1 MV/LV transformer": 30.0})
+    return operating_tree(here, winter, economics, fleets, Design({}, dict.fromkeys(system.at_level("dso"), 0.05)))
+
+
+def monolithic_optimum(tree):
+    """All nodes and hours in one linear program with every transmission limit, handed to another front end of the solver [EUR/a]."""
+    network = tree.transmission
+    everything = Transmission(tree.system, tree.horizon, tree.economics)
+    everything._monitored = np.arange(len(network.model.branches))
+    everything._factors = network.model.transfer_factors(everything._monitored)
+    top = [everything.program(t) for t in range(tree.horizon.periods)]
+    below = [dso_branch_program(tree, d).settle({"energy_price": np.zeros(tree.horizon.periods)}) for d in network.children]
+    programs = [*top, *below]
+    blocks = [[p.A if i == j else None for j in range(len(programs))] for i, p in enumerate(programs)]
+    for t, program in enumerate(top):
+        for k, branch in enumerate(below):
+            node = program.parameters["exchange"].positions[k]
+            blocks[t][len(top) + k] = -program.B[:, [node]] @ branch.outputs["exchange"].matrix[[t]]
+    matrix = sparse.bmat(blocks, format="csr")
+    b, equal, cost, lower, upper = (np.concatenate([getattr(p, a) for p in programs]) for a in ("b0", "equality", "c0", "lower", "upper"))
+    found = linprog(cost, A_ub=matrix[~equal], b_ub=b[~equal], A_eq=matrix[equal], b_eq=b[equal], bounds=np.column_stack([lower, upper]))
+    return found.fun + sum(p.d0 for p in programs)
+
+
+def test_the_optimum_is_that_of_one_monolithic_program(case):
+    outcome = integrated_optimum(case, tolerance=1e-8)
+    alone = float(case.transmission.idle_cost.sum())
+    wanted = monolithic_optimum(case) - alone
+    assert outcome.cost == pytest.approx(wanted, rel=1e-7)
+    assert outcome.bound <= wanted * (1 + 1e-9)
+    assert outcome.gap <= 1e-7
+
+
+def test_power_drawn_by_a_dso_is_what_its_platforms_and_customers_draw(case):
+    outcome = integrated_optimum(case)
+    for dso, own in case.distribution.items():
+        x = outcome.distribution_x[dso]
+        drawn = own.program.columns.array("import", x).values - own.program.columns.array("export", x).values
+        np.testing.assert_allclose(outcome.exchange[dso], drawn, atol=1e-6)
+        passive = case.system.passive(dso, case.horizon)
+        columns = own.program.columns
+        served = (passive.demand - passive.generation).sum("bus").values + sum(outcome.exchange[c] for c in own.children)
+        served = served - columns.array("unserved", x).values.sum(axis=0) + columns.array("curtailed", x).values.sum(axis=0)
+        served = served - columns.array("shed", x).values.sum(axis=0) + columns.array("spilled", x).values.sum(axis=0)
+        np.testing.assert_allclose(drawn, served, atol=1e-5)
+
+
+def test_without_a_round_there_is_nothing_to_say(tree):
+    with pytest.raises(ValueError, match="at least one round"):
+        integrated_optimum(tree, rounds=0)
+
+
+@pytest.mark.parametrize("case", ["congested"], indirect=True)
+def test_large_feeders_move_nodal_prices_and_take_several_rounds(case):
+    outcome = integrated_optimum(case)
+    assert outcome.rounds > 1
+    assert outcome.gap <= 1e-6

@@ -1,0 +1,162 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from distributed import Client
+
+from multiscale.coordination.days import coordinate_days
+from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, make_engine
+from multiscale.operation import Design
+from tests.coordination.tasks import dies_once, fails_for, spectrum
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with DaskEngine(2) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def operate(system, winter, economics, fleets):
+    """One day of one DSO under every mechanism, as flat arrays."""
+    alone = system.cut(["north 1", "north 2"])
+    mine = {p: fleets[p] for p in ("north 1", "north 2")}
+
+    def run(engine):
+        day = coordinate_days(alone, winter, economics, mine, Design({}, {"north": 0.05}), engine)[0]
+        arrays = {}
+        for name, outcome in day.outcomes.items():
+            arrays[f"{name} cost"] = np.array([outcome.cost, outcome.bound])
+            for node in outcome.exchange:
+                arrays[f"{name} exchange {node}"] = outcome.exchange[node]
+            for platform in outcome.platform_x:
+                arrays[f"{name} x {platform}"], arrays[f"{name} y {platform}"] = outcome.platform_x[platform], outcome.platform_y[platform]
+        return arrays
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def serial(operate):
+    return operate(SerialEngine())
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert (one[name] == other[name]).all(), name
+
+
+def test_a_second_serial_run_is_the_same_to_the_last_bit(operate, serial):
+    assert_same(operate(SerialEngine()), serial)
+
+
+def test_two_workers_give_what_one_process_gives(operate, serial, cluster):
+    assert_same(operate(cluster), serial)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_any_number_of_workers_gives_what_one_process_gives(operate, serial, workers):
+    with DaskEngine(workers) as engine:
+        assert_same(operate(engine), serial)
+
+
+def test_a_scheduler_started_from_the_command_line_gives_the_same(operate, serial, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__DASHBOARD__LINK": "", "OMP_NUM_THREADS": "1"}
+    where = tmp_path / "scheduler.json"
+    # Ports the system chooses: several test runs may share a machine.
+    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    scheduler += ["--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(where)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": tmp_path}
+    processes = [subprocess.Popen(scheduler, **quiet)]
+    try:
+        address = _address(where, processes[0])
+        worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
+        with pytest.raises(ConnectionError, match=r"has no workers: start some \(dask worker"), DaskEngine(address=address):
+            pass
+        processes.append(subprocess.Popen(worker, **quiet))
+        _await_worker(address)
+        with make_engine("address", address=address) as engine:
+            assert engine.workers == 1
+            assert_same(operate(engine), serial)
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait(timeout=20)
+
+
+def _address(where: Path, process: subprocess.Popen) -> str:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        assert process.poll() is None, "the scheduler ended"
+        try:
+            return str(json.loads(where.read_text())["address"])
+        except (FileNotFoundError, json.JSONDecodeError):
+            time.sleep(0.1)
+    raise TimeoutError("no scheduler")
+
+
+def _await_worker(address: str) -> None:
+    with Client(address, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=30)
+
+
+def test_an_address_where_nobody_listens_is_refused_with_the_mend(monkeypatch):
+    monkeypatch.setattr("multiscale.coordination.engine.engine.CONNECT_SECONDS", 1)
+    with (
+        pytest.raises(ConnectionError, match=r"no Dask scheduler answers at .*'tcp://127.0.0.1:9': start one \(dask scheduler\)"),
+        DaskEngine(address="tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+def test_answers_come_in_the_order_of_the_tasks(cluster):
+    tasks = {f"node {k}": (k,) for k in (5, 3, 9, 1)}
+    answers, here = cluster.map(spectrum, tasks), SerialEngine().map(spectrum, tasks)
+    assert list(answers) == list(tasks) == list(here)
+    assert all((answers[k] == here[k]).all() for k in tasks)
+
+
+def test_a_task_that_fails_names_its_node(cluster):
+    tasks = {name: (name, "south 1") for name in ("north 1", "south 1")}
+    for engine in (SerialEngine(), cluster):
+        with pytest.raises(TaskError, match="south 1: no schedule of south 1 exists") as caught:
+            engine.map(fails_for, tasks)
+        assert type(caught.value.__cause__) is ValueError
+
+
+def test_very_many_tasks_come_back_whole_and_in_order(cluster):
+    tasks = {f"node {k}": (f"answer {k}", "") for k in range(1000)}
+    homes = {name: k % 7 for k, name in enumerate(tasks)}
+    assert list(cluster.map(fails_for, tasks, homes).items()) == [(name, given) for name, (given, _) in tasks.items()]
+    with pytest.raises(TaskError, match="node 777: no schedule of answer 777 exists"):
+        cluster.map(fails_for, tasks | {"node 777": ("answer 777", "answer 777")}, homes)
+
+
+def test_a_killed_worker_changes_nothing(cluster, tmp_path):
+    marker = tmp_path / "killed"
+    answers = cluster.map(dies_once, {f"node {k}": (str(marker) if k == 2 else "", k) for k in range(5)})
+    assert marker.exists()
+    assert all((answers[f"node {k}"] == spectrum(k)).all() for k in range(5))
+
+
+def test_the_only_worker_may_be_lost(tmp_path):
+    """Its tasks were given to it by name, and its successor has another: they are begun again."""
+    with DaskEngine(1) as engine:
+        marker = tmp_path / "killed"
+        tasks = {f"node {k}": (str(marker) if k == 2 else "", k) for k in range(5)}
+        answers = engine.map(dies_once, tasks, dict.fromkeys(tasks, 0))
+    assert marker.exists()
+    assert all((answers[f"node {k}"] == spectrum(k)).all() for k in range(5))
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(ValueError, match=r"engine 'quantum' is unknown; there are \['address', 'local', 'serial'\]"):
+        make_engine("quantum")
