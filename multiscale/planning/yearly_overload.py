@@ -13,11 +13,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from multiscale.operation.radial import RadialTree, radial_tree
 from multiscale.system import LoadingLimits, System
 from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS
+from multiscale.system.yearly import hourly
 
 
 def yearly_overload(system: System, dsos: Sequence[str], limits: LoadingLimits = LoadingLimits()) -> pd.DataFrame:
@@ -88,18 +88,3 @@ def yearly_flows(system: System, dso: str, tree: RadialTree) -> tuple[np.ndarray
         course = hourly(system.profiles, variable, known.get_indexer(pd.Index(names[varying]))).to_numpy()
         flows.append(matrix[:, varying] @ course.T + matrix[:, names == ""].sum(axis=1, keepdims=True))
     return flows[0], flows[1]
-
-
-def hourly(profiles: xr.Dataset, variable: str, columns: np.ndarray) -> pd.DataFrame:
-    """Hourly means of some profiles (by position) [1], hour x profile; a finer step is averaged, a coarser one held."""
-    time = pd.DatetimeIndex(profiles.time.values)
-    count = round(pd.Timedelta(hours=1) / (time[1] - time[0]))
-    data = profiles[variable].transpose("time", "profile").to_numpy()
-    if count > 1:
-        whole = len(time) // count * count
-        values = np.zeros((whole // count, len(columns)))
-        for k, column in enumerate(columns.tolist()):
-            values[:, k] = np.asarray(data[:whole, column], dtype=float).reshape(-1, count).mean(axis=1)
-        return pd.DataFrame(values, index=time[:whole:count])
-    frame = pd.DataFrame(np.asarray(data[:, columns], dtype=float), index=time)
-    return frame if count == 1 else frame.resample("1h").ffill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS
 from multiscale.system.system import System
@@ -39,3 +40,18 @@ def yearly_courses(system: System, nodes: list[str]) -> pd.DataFrame:
     frame["demand"] = frame[loads].sum(axis=1)
     frame["net load"] = frame["demand"] - frame[generation].sum(axis=1)
     return frame
+
+
+def hourly(profiles: xr.Dataset, variable: str, columns: np.ndarray) -> pd.DataFrame:
+    """Hourly means of some profiles (by position) [1], hour x profile; a finer step is averaged, a coarser one held."""
+    time = pd.DatetimeIndex(profiles.time.values)
+    count = round(pd.Timedelta(hours=1) / (time[1] - time[0]))
+    data = profiles[variable].transpose("time", "profile").to_numpy()
+    if count > 1:
+        whole = len(time) // count * count
+        values = np.zeros((whole // count, len(columns)))
+        for k, column in enumerate(columns.tolist()):
+            values[:, k] = np.asarray(data[:whole, column], dtype=float).reshape(-1, count).mean(axis=1)
+        return pd.DataFrame(values, index=time[:whole:count])
+    frame = pd.DataFrame(np.asarray(data[:, columns], dtype=float), index=time)
+    return frame if count == 1 else frame.resample("1h").ffill()
