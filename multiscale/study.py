@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,11 +35,14 @@ from multiscale.system.yearly import yearly_courses
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import Verification, ac_verify
 from multiscale.verification.injections import bus_injections
+from multiscale.verification.year import YearVerification, year_check, year_injections
 
 if TYPE_CHECKING:
     from multiscale.config import StudyConfig
 
 logger = logging.getLogger(__name__)
+
+DAYS_OF_A_YEAR = 365
 
 STAGES = ("build", "plan", "operate", "verify", "assess")
 
@@ -107,6 +110,7 @@ class StudyAnswer:
         plan: the plan in force, under the mechanism of the study.
         conflicts: day by day, what levels refuse each other under that mechanism.
         covered: day by day, how forecast errors are covered by agreement; empty where forecasts do not err.
+        year: DSO -> AC power flow of the plan in every hour of the year; empty where it was not asked for.
     """
 
     case: StudyCase
@@ -117,6 +121,7 @@ class StudyAnswer:
     plan: Scenario
     conflicts: tuple[tuple[Conflict, ...], ...] = ()
     covered: tuple[CoveredDay, ...] = ()
+    year: Mapping[str, YearVerification] = field(default_factory=dict)
 
 
 def run_study(config: StudyConfig) -> RunResult:
@@ -150,8 +155,9 @@ def run_study(config: StudyConfig) -> RunResult:
             without = [frozenset(o.left_out) for o in plan.outcomes]
             today = verified(case, today, without=without)
             plan = verified(grown, plan, plans, without)
+            year = year_verified(grown, plan) if config.verification.year else {}
         with run.progress.stage("assess"):
-            answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, covered)
+            answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, covered, year)
             dataset, summary = study_dataset(answer), study_summary(answer)
         left_out = {d: o.left_out for d, o in zip(case.horizon.days, plan.outcomes, strict=True) if o.left_out}
         status = "optimal" if all(p.status == "optimal" for p in plans.values()) and not left_out else "feasible"
@@ -373,6 +379,27 @@ def verified(
             ledger.pay("prosumers", "equipment suppliers", "equipment", yearly)
             ledger.bear("equipment suppliers", "construction", yearly)
     return Scenario(scenario.name, scenario.design, scenario.trees, scenario.outcomes, ledger, verification)
+
+
+def year_verified(case: StudyCase, scenario: Scenario) -> dict[str, YearVerification]:
+    """AC power flow of every hour of the year for every DSO; nothing where the profiles do not span a year."""
+    nearest = case.aggregation.nearest
+    if len(nearest) < DAYS_OF_A_YEAR:
+        logger.info("the profiles span %d days: no AC power flow of a whole year", len(nearest))
+        return {}
+    added, found = added_ratings(case.system, scenario.design), {}
+    for dso in case.system.at_level("dso"):
+        nodes = [dso, *case.system.children(dso)]
+        operated = xr.concat([bus_injections(t, o, [dso]) for t, o in zip(scenario.trees, scenario.outcomes, strict=True)], dim="period")
+        new_pv: dict[str, float] = {}
+        for platform in case.system.children(dso):
+            grown, before = case.fleets[platform].data, case.system.fleet(platform, case.horizon).data
+            for bus, kw in zip(grown.bus.values.tolist(), (grown.pv_rating - before.pv_rating).values.tolist(), strict=True):
+                new_pv[bus] = new_pv.get(bus, 0.0) + kw
+        own = set(case.system.branches.branch.values[np.isin(case.system.branches.node.values, nodes)].tolist())
+        injections = year_injections(case.system, nodes, case.horizon, nearest, operated, new_pv)
+        found[dso] = year_check(case.system, nodes, injections, {b: r for b, r in added.items() if b in own})
+    return found
 
 
 def added_ratings(system: System, design: Design) -> dict[str, float]:

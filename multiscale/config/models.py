@@ -296,6 +296,14 @@ class SolverConfig(Settings):
     seed: int = count(0, "seed of the solvers", 0, LARGEST_SEED)
 
 
+class VerificationConfig(Settings):
+    """What is checked beyond the representative days."""
+
+    year: bool = Field(
+        True, description="whether the plan is checked by AC power flow in every hour of the year (where the profiles span 365 days or more)"
+    )
+
+
 class OutputConfig(Settings):
     """Where the answer goes."""
 
@@ -318,6 +326,7 @@ class StudyConfig(Settings):
     regime: RegimeConfig = RegimeConfig()
     engine: EngineConfig = EngineConfig()
     solver: SolverConfig = SolverConfig()
+    verification: VerificationConfig = VerificationConfig()
     output: OutputConfig = OutputConfig()
     _overrides: tuple[str, ...] = PrivateAttr(default=())
 

@@ -11,6 +11,8 @@ import xarray as xr
 from multiscale.assessment import ENERGY_TERMS, energy_account, prosumer_bills
 from multiscale.results.conflicts_and_reserves import between_levels_summary, conflicts_and_reserves
 
+from multiscale.results.year_of_hours import year_dataset, year_summary
+
 if TYPE_CHECKING:
     from multiscale.study import Scenario, StudyAnswer
 
@@ -29,6 +31,7 @@ def study_dataset(answer: StudyAnswer) -> xr.Dataset:
         _negotiation(answer),
         conflicts_and_reserves(answer),
         _aggregation(answer),
+        year_dataset(answer.year),
     ]
     return xr.merge(parts, join="outer", compat="no_conflicts").assign_attrs(system=answer.case.system.name)
 
@@ -312,7 +315,7 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     summary["assess.gain_prosumers"] = (float(change[0]), "EUR/a")
     summary["assess.social_cost_today"] = (answer.today.ledger.social_cost, "EUR/a")
     summary["assess.social_cost_plan"] = (answer.plan.ledger.social_cost, "EUR/a")
-    return summary | _horizon_summary(answer)
+    return summary | _horizon_summary(answer) | year_summary(answer.year)
 
 
 def _horizon_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
