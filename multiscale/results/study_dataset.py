@@ -10,7 +10,6 @@ import xarray as xr
 
 from multiscale.assessment import ENERGY_TERMS, energy_account, prosumer_bills
 from multiscale.results.conflicts_and_reserves import between_levels_summary, conflicts_and_reserves
-
 from multiscale.results.year_of_hours import year_dataset, year_summary
 
 if TYPE_CHECKING:
@@ -282,7 +281,7 @@ def _aggregation(answer: StudyAnswer) -> xr.Dataset:
 
 def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     """The flat summary: key -> (value, unit)."""
-    case, system = answer.case, answer.case.system
+    system = answer.case.system
     summary: dict[str, tuple[Any, str]] = {
         "system.platforms": (len(system.at_level("platform")), "1"),
         "system.prosumers": (int(system.prosumers.sizes["prosumer"]), "1"),

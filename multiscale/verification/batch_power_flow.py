@@ -14,6 +14,7 @@ Source: power-grid-model, https://power-grid-model.readthedocs.io (components ``
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from power_grid_model import CalculationMethod, ComponentType, DatasetType, LoadGenType, PowerGridModel, initialize_array
@@ -133,7 +134,7 @@ def _solve(model: PowerFlowModel, grid: PowerGridModel, p_kw: np.ndarray, q_kvar
     loads["id"] = np.arange(len(p_kw)) + model.buses.sizes["bus"] + model.branches.sizes["branch"]
     loads["p_specified"], loads["q_specified"] = 1e3 * p_kw.T, 1e3 * q_kvar.T
     n_line, done = len(model.line), np.ones(len(hours), dtype=bool)
-    wanted = {ComponentType.node: ["energized", "u_pu"]}
+    wanted: dict[Any, Any] = {ComponentType.node: ["energized", "u_pu"]}
     if n_line:
         wanted[ComponentType.line] = ["i_from", "i_to"]
     if len(model.transformer):

@@ -179,9 +179,9 @@ def year_check(
         rows.append(("branch", str(branch[b]), int(overloaded[b].sum()), hours[t], float(flows.loading[b, t]), 100.0, "%"))
     for b in np.flatnonzero(violated.any(axis=1)):
         t = int(np.where(violated[b], np.nan_to_num(excess[b], nan=np.inf), -np.inf).argmax())
-        volts = float(flows.voltage[b, t])
-        limit = float(high[b, 0]) if volts > high[b, 0] else float(low[b, 0])
-        rows.append(("bus", str(bus[b]), int(violated[b].sum()), hours[t], volts, limit, "pu"))
+        worst = float(flows.voltage[b, t])
+        limit = float(high[b, 0]) if worst > high[b, 0] else float(low[b, 0])
+        rows.append(("bus", str(bus[b]), int(violated[b].sum()), hours[t], worst, limit, "pu"))
     diverged = tuple(hours[~flows.converged].tolist())
     rows += [("power flow", ", ".join(nodes[:3]), 1, hour, np.nan, np.nan, "") for hour in diverged]
     violations = pd.DataFrame(rows, columns=["component", "identifier", "hours", "worst_hour", "value", "limit", "unit"])

@@ -129,4 +129,5 @@ def test_new_photovoltaics_feed_in_when_the_others_do():
     after = year_injections(system, FEEDER, aggregation.horizon, aggregation.nearest, own, {bus: 10.0}, response=False)
     fed_in = (before.p - after.p).sel(bus=bus).values
     courses = yearly_courses(system, system.at_level("dso"))
-    np.testing.assert_allclose(fed_in, 10.0 * courses["pv"].to_numpy() / system.devices.p_kw.values[system.devices.kind.values == "pv"].sum(), rtol=1e-4)
+    rated = system.devices.p_kw.values[system.devices.kind.values == "pv"].sum()
+    np.testing.assert_allclose(fed_in, 10.0 * courses["pv"].to_numpy() / rated, rtol=1e-4)
