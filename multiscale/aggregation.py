@@ -123,7 +123,7 @@ def represented_overload(energy: pd.DataFrame, chosen: np.ndarray, weights: np.n
 
 
 def aggregation_warnings(aggregation: Aggregation, limits: ErrorLimits) -> list[str]:
-    """One sentence for every kind of error above its limit, and for overloaded branches that no day shows; empty where all is within limits."""
+    """One phrase for every kind of error above its limit, and for overloaded branches that no day shows; empty where all is within limits."""
     error, found = aggregation.error, []
     for measure, limit, what in (("energy", limits.energy, "energy over the year"), ("duration", limits.duration, "duration curve")):
         off = {str(f): float(v) for f, v in zip(error.feature.values, error[measure].values, strict=True) if abs(v) > 100 * limit}
@@ -141,8 +141,7 @@ def aggregation_warnings(aggregation: Aggregation, limits: ErrorLimits) -> list[
     if abs(value) > 100 * limits.overload:
         all_of_them = f"{_percent(aggregation.overload_error)} over all branches, {_percent(value)} on {branch}"
         found.append(f"energy above usable ratings: error of {all_of_them} (limit {100 * limits.overload:g} %)")
-    count = len(aggregation.horizon.days)
-    return [f"{count} representative {'day' if count == 1 else 'days'}: {text}; take more days (horizon.days)" for text in found]
+    return found
 
 
 def _percent(value: float) -> str:

@@ -190,7 +190,7 @@ def build_case(config: StudyConfig) -> StudyCase:
     aggregation = representative_days(yearly_courses(system, dsos), days, step, overload, extremes=config.horizon.peaks)
     warnings = tuple(aggregation_warnings(aggregation, config.horizon.error_limits()))
     for warning in warnings:
-        logger.warning(warning)
+        logger.warning("%d representative day(s): %s; more days (horizon.days) come closer", days, warning)
     horizon = aggregation.horizon
     fleets = {p: system.fleet(p, horizon) for p in system.at_level("platform")}
     need = {d: conventional_need(system, d, horizon, fleets, limits) for d in dsos}

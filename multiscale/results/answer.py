@@ -291,7 +291,8 @@ def headline(result: RunResult) -> list[str]:
         sentences.append(f"Checked by AC power flow: {ac.text}.")
     sentences += [f"AC power flow of the whole year: {fact.text}." for fact in _year(result)]
     if value("horizon.warnings"):
-        sentences.append(f"Warning: {value('horizon.warnings')}.")
+        days = plural(int(value("horizon.days") or 0), "representative day")
+        sentences.append(f"Warning: by {days}, {value('horizon.warnings')}. More days (horizon.days) come closer.")
     return sentences or ["This run holds no plan and no coordination to report."]
 
 
