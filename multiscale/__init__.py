@@ -2,8 +2,9 @@
 
 from typing import Any
 
-__version__ = "0.1.0"
-__all__ = ["load_system", "run_study"]
+from multiscale.version import __version__
+
+__all__ = ["__version__", "load_system", "run_study"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.timeline import Horizon
+from multiscale.timeline import Horizon, HorizonSettings
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,11 @@ def represented_overload(energy: pd.DataFrame, chosen: np.ndarray, weights: np.n
         },
         coords={dim: np.array([b for b, _ in pairs], dtype=str)},
     )
+
+
+def error_limits(settings: HorizonSettings) -> ErrorLimits:
+    """The limits as the settings give them."""
+    return ErrorLimits(settings.energy_warning, settings.peak_warning, settings.overload_warning, settings.duration_warning)
 
 
 def aggregation_warnings(aggregation: Aggregation, limits: ErrorLimits) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiscale import __version__
+from multiscale.version import __version__
 
 if TYPE_CHECKING:
     from multiscale.config import StudyConfig

@@ -1,10 +1,23 @@
-"""A group of settings, and numbers with a declared unit: a plain number is in that unit, a text such as ``8 ct/kWh`` is converted."""
+"""How settings are declared: groups, numbers with a unit, names out of a registry, and groups that come in several kinds.
+
+A plain number is in its declared unit; a text such as ``8 ct/kWh`` is converted. A registry entry is a settings class and the function that
+takes it; the class carries its key as ``kind: Literal["..."]``, so that the name stands in one place.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
+
+F = TypeVar("F")
+
+LARGEST_SEED = 2**31 - 1
+"""Largest seed that every solver and random generator takes."""
 
 
 class Settings(BaseModel):
@@ -37,11 +50,13 @@ def unit_of(model: type[BaseModel], field: str) -> str | None:
     return str(extra["units"]) if isinstance(extra, dict) and "units" in extra else None
 
 
-def quantity(default: float, unit: str, meaning: str, *, lower: float | None = None, upper: float | None = None, above: float | None = None) -> Any:
+def quantity(
+    default: float | None, unit: str, meaning: str, *, lower: float | None = None, upper: float | None = None, above: float | None = None
+) -> Any:
     """Declare a number.
 
     Args:
-        default: value where the configuration is silent, in the unit.
+        default: value where the configuration is silent, in the unit; None where a number may be absent.
         unit: declared unit; ``1`` for a share or a factor.
         meaning: one line for people.
         lower, upper: valid range, ends included.
@@ -53,3 +68,97 @@ def quantity(default: float, unit: str, meaning: str, *, lower: float | None = N
 def count(default: int, meaning: str, lower: int, upper: int | None = None) -> Any:
     """Declare a whole number, with its range."""
     return Field(default, ge=lower, le=upper, description=meaning, json_schema_extra={"units": "1"})
+
+
+@dataclass(frozen=True)
+class Entry(Generic[F]):
+    """One line of a registry.
+
+    Attributes:
+        settings: settings class; its field ``kind`` is the key of the entry.
+        function: what takes the settings.
+    """
+
+    settings: type[Settings]
+    function: F
+
+
+def registry(*entries: Entry[F]) -> dict[str, Entry[F]]:
+    """Kind -> entry, in the given order.
+
+    Raises:
+        ValueError: two entries have one kind, or a settings class has none.
+    """
+    found = {kind_name(entry.settings): entry for entry in entries}
+    if len(found) < len(entries):
+        raise ValueError(f"two entries of a registry have the same kind; there are {', '.join(kind_name(e.settings) for e in entries)}")
+    return found
+
+
+def kind_name(settings: type[Settings]) -> str:
+    """The kind that a settings class is for: the single value of its field ``kind``.
+
+    Raises:
+        ValueError: the class declares no kind.
+    """
+    names = get_args(settings.model_fields["kind"].annotation) if "kind" in settings.model_fields else ()
+    if len(names) != 1:
+        raise ValueError(f'{settings.__name__} declares no kind of its own; add the field kind: Literal["..."] = "..."')
+    return str(names[0])
+
+
+class OfKind:
+    """Annotation of a group that comes in several kinds: ``engine: Annotated[EngineSettings, OfKind(Serial, Local, default="local")]``.
+
+    The annotated type is the common base class. The key ``kind`` of the given values chooses the class that checks them.
+
+    Args:
+        classes: settings classes, one per kind.
+        default: kind where the values name none; empty: one has to be named.
+    """
+
+    def __init__(self, *classes: type[Settings], default: str = "") -> None:
+        self.kinds: Mapping[str, type[Settings]] = {kind_name(c): c for c in classes}
+        self.default = default
+        if default and default not in self.kinds:
+            raise ValueError(f"kind {default!r} does not exist; there are {', '.join(self.kinds)}")
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def with_kind(value: object) -> object:
+            return {"kind": self.default, **value} if self.default and isinstance(value, Mapping) else value
+
+        union = core_schema.tagged_union_schema({kind: handler.generate_schema(c) for kind, c in self.kinds.items()}, discriminator="kind")
+        return core_schema.no_info_before_validator_function(with_kind, union)
+
+
+class OneOf:
+    """Annotation of a text that is a key of a registry: ``method: Annotated[str, OneOf(METHODS)]``."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(names)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(list(self.names))
+
+
+def kinds(field: FieldInfo) -> Mapping[str, type[Settings]]:
+    """Kind -> settings class of a group that comes in several kinds; empty for any other field."""
+    return next((m.kinds for m in field.metadata if isinstance(m, OfKind)), {})
+
+
+def inner_settings(field: FieldInfo) -> dict[str, type[Settings]]:
+    """Settings classes that a field may hold: by kind, a single one under the empty name, none for a plain value."""
+    if several := kinds(field):
+        return dict(several)
+    annotation = field.annotation
+    return {"": annotation} if isinstance(annotation, type) and issubclass(annotation, Settings) else {}
+
+
+def names_of(field: FieldInfo) -> list[str]:
+    """Texts that a field accepts, where only certain ones are valid."""
+    listed = [name for m in field.metadata if isinstance(m, OneOf) for name in m.names]
+    return listed or _texts(field.annotation)
+
+
+def _texts(annotation: Any) -> list[str]:
+    return [annotation] if isinstance(annotation, str) else [text for part in get_args(annotation) for text in _texts(part)]

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from multiscale.aggregation import Aggregation, aggregation_warnings
+from multiscale.aggregation import Aggregation, aggregation_warnings, error_limits
 from multiscale.assessment import Ledger, settle_day
-from multiscale.coordination.common.conflicts import Conflict, conflicts
-from multiscale.coordination.common.forecast import ErrorModel
+from multiscale.coordination.common.conflicts import LevelConflict, conflicts
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
-from multiscale.coordination.engine import DaskEngine, SerialEngine, make_engine
-from multiscale.coordination.uncertainty.day_reserves import CoveredDay, cover_negotiated, covered_day
-from multiscale.operation import Adoption, Design, OperatingTree, Transmission
+from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, make_engine
+from multiscale.coordination.mechanisms import mechanism_of
+from multiscale.coordination.uncertainty.day_reserves import DayReserves, agreed_reserves, negotiated_reserves
+from multiscale.devices import Adoption, Offer
+from multiscale.devices.fleet import Fleet, purchasable
+from multiscale.markets import TimeOfUse
+from multiscale.operation import Design, OperatingTree, Transmission
 from multiscale.operation.tree import dso_reference
 from multiscale.planning import ConventionalNeed, NoPlanError, Plan, conventional_need, planning_problem, solve_plan
 from multiscale.planning.candidates import candidate_branches
+from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.yearly_overload import yearly_overload
+from multiscale.programs import SolverSettings, SolverTimeLimitError, limits_in_force
 from multiscale.representative_days import representative_days
 from multiscale.results.run_folder import NoAnswerError, RunFolder
 from multiscale.results.run_result import RunResult
 from multiscale.results.study_dataset import study_dataset, study_summary
 from multiscale.sources import reinforcement_costs
 from multiscale.sources.selection import study_system
-from multiscale.system import Economics, Fleet, InvalidSystemError, LoadingLimits, Problem, System, reinforcement_options, validate
+from multiscale.system import Economics, InvalidSystemError, LoadingLimits, Problem, System, reinforcement_options, validate
 from multiscale.system.yearly import yearly_courses
+from multiscale.tariffs import Prices
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import Verification, ac_verify
 from multiscale.verification.injections import bus_injections
@@ -109,7 +116,7 @@ class StudyAnswer:
         today: nobody trades, nothing is built.
         plan: the plan in force, under the mechanism of the study.
         conflicts: day by day, what levels refuse each other under that mechanism.
-        covered: day by day, how forecast errors are covered by agreement; empty where forecasts do not err.
+        reserves: day by day, the reserves agreed for forecast errors; empty where forecasts do not err.
         year: DSO -> AC power flow of the plan in every hour of the year; empty where it was not asked for.
     """
 
@@ -119,8 +126,8 @@ class StudyAnswer:
     days: tuple[CoordinatedDay, ...]
     today: Scenario
     plan: Scenario
-    conflicts: tuple[tuple[Conflict, ...], ...] = ()
-    covered: tuple[CoveredDay, ...] = ()
+    conflicts: tuple[tuple[LevelConflict, ...], ...] = ()
+    reserves: tuple[DayReserves, ...] = ()
     year: Mapping[str, YearVerification] = field(default_factory=dict)
 
 
@@ -129,14 +136,14 @@ def run_study(config: StudyConfig) -> RunResult:
 
     Raises:
         InvalidSystemError: the data has problems; all are listed.
-        NoAnswerError: no plan satisfies the conditions, or none was found in time.
+        NoAnswerError: no plan satisfies the conditions, or none was found in time; or a program reached ``solver.time_limit_s``.
         RunFolderError: the output folder cannot be written.
     """
-    with RunFolder.create(config) as run:
+    with RunFolder.create(config.record()) as run, _within_limits(config.solver):
         run.progress.announce([*STAGES, "write", "report"])
         with run.progress.stage("build"):
             case = build_case(config)
-        with make_engine(config.engine.kind, config.engine.workers, config.engine.address) as engine:
+        with make_engine(config.engine, config.solver) as engine:
             with run.progress.stage("plan") as stage:
                 stage.update(f"{case.system.options.sizes['option']} options")
                 energy_price, transmission = forecast_prices(case)
@@ -146,41 +153,45 @@ def run_study(config: StudyConfig) -> RunResult:
                 stage.update("without trade and plan")
                 today = operate_today(case, energy_price, engine, transmission)
                 stage.update("with the plan")
-                days, plan = operate_plan(config, grown, plans, today.design.network_charge, engine, transmission, stage.update)
-                stage.update("conflicts and cover of forecast errors")
+                days, plan = operate_plan(config, grown, plans, today.design.prices, engine, transmission, stage.update)
+                stage.update("conflicts and reserves for forecast errors")
                 refused = tuple(tuple(conflicts(t, o)) for t, o in zip(plan.trees, plan.outcomes, strict=True))
-                covered = cover_errors(config, days)
+                reserves = reserves_of_days(config, days)
         with run.progress.stage("verify"):
-            # Whom a day left out is not compared on that day.
-            without = [frozenset(o.left_out) for o in plan.outcomes]
-            today = verified(case, today, without=without)
-            plan = verified(grown, plan, plans, without)
+            # Platforms that are excluded on a day are not compared on that day.
+            excluded = [frozenset(o.excluded) for o in plan.outcomes]
+            today = verified(case, today, excluded=excluded)
+            plan = verified(grown, plan, plans, excluded)
             year = year_verified(grown, plan) if config.verification.year else {}
         with run.progress.stage("assess"):
-            answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, covered, year)
+            answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, reserves, year)
             dataset, summary = study_dataset(answer), study_summary(answer)
-        left_out = {d: o.left_out for d, o in zip(case.horizon.days, plan.outcomes, strict=True) if o.left_out}
-        status = "optimal" if all(p.status == "optimal" for p in plans.values()) and not left_out else "feasible"
-        note = "; ".join(f"{d.date()}: left out {name} ({why})" for d, nodes in left_out.items() for name, why in nodes.items())
+        excluded_on = {d: o.excluded for d, o in zip(case.horizon.days, plan.outcomes, strict=True) if o.excluded}
+        status = "optimal" if all(p.status == "optimal" for p in plans.values()) and not excluded_on else "feasible"
+        note = "; ".join(f"{d.date()}: excluded {name} ({why})" for d, nodes in excluded_on.items() for name, why in nodes.items())
         more = {"solvers": solver_versions(), "notes": list(case.system.notes), "certificates": certificates(plans)}
         return run.finish(dataset, summary, status, more, note)
 
 
+@contextlib.contextmanager
+def _within_limits(settings: SolverSettings) -> Iterator[None]:
+    """The limits of single solves are in force; a program that reaches its time limit ends the study with that status."""
+    try:
+        with limits_in_force(settings):
+            yield
+    except (SolverTimeLimitError, TaskError) as error:
+        reason = error.__cause__ if isinstance(error, TaskError) else error
+        if isinstance(reason, SolverTimeLimitError):
+            raise NoAnswerError("time_limit", str(error)) from error
+        raise
+
+
 def build_case(config: StudyConfig) -> StudyCase:
     """System, representative days, fleets and reinforcement options of a study."""
-    simbench = {"code": config.system.code, "co2_price": config.costs.co2_price, "prosumers": config.system.prosumers}
-    source = {"simbench": simbench, "tiny": {}}.get(config.system.kind, {"path": config.system.path})
-    system = study_system(
-        config.system.kind,
-        dsos=config.system.dsos,
-        platforms=config.system.platforms,
-        growth=config.system.growth.scenario(),
-        voltage_setpoint_pu=config.system.voltage_setpoint_pu,
-        name=config.system.name,
-        **source,
-    )
+    system = study_system(config.system, config.costs.co2_price)
+    system = system.replace(device_settings=config.device_settings())
     bare = [d for d in system.at_level("dso") if not system.children(d)]
-    if bare and config.planning.kind == "dso":
+    if bare and isinstance(config.planning, DsoPlanSettings):
         message = "has no platform below whose answer could be planned for; use planning=none, or a case with low-voltage networks"
         raise InvalidSystemError([Problem("dso", d, "planning.kind", "'dso'", "", message) for d in bare])
     economics, limits = config.economics(), LoadingLimits()
@@ -188,7 +199,7 @@ def build_case(config: StudyConfig) -> StudyCase:
     overload = yearly_overload(system, dsos, limits)
     days, step = config.horizon.days, config.horizon.step_hours
     aggregation = representative_days(yearly_courses(system, dsos), days, step, overload, extremes=config.horizon.peaks)
-    warnings = tuple(aggregation_warnings(aggregation, config.horizon.error_limits()))
+    warnings = tuple(aggregation_warnings(aggregation, error_limits(config.horizon)))
     for warning in warnings:
         logger.warning("%d representative day(s): %s; more days (horizon.days) come closer", days, warning)
     horizon = aggregation.horizon
@@ -202,25 +213,27 @@ def build_case(config: StudyConfig) -> StudyCase:
     problems = validate(system)
     if problems:
         raise InvalidSystemError(problems)
-    adoption = {p: adoption_limits(f, horizon, system) for p, f in fleets.items()} if config.planning.adoption else {}
+    may_buy = isinstance(config.planning, DsoPlanSettings) and config.planning.adoption
+    adoption = {p: adoption_limits(f, horizon, system) for p, f in fleets.items()} if may_buy else {}
     return StudyCase(system, aggregation, economics, limits, fleets, need, adoption, warnings)
 
 
 def adoption_limits(fleet: Fleet, horizon: Horizon, system: System) -> Adoption:
-    """What a platform's prosumers may buy together: up to 5 kW of PV and 5 kWh of storage each.
+    """What a platform's prosumers may buy together: of every device that can be bought, its ``largest_new`` each.
 
-    The yield of new PV is that of all PV in the studied networks, per kW installed.
+    New capacity that follows a profile follows that of all devices of its kind in the studied networks, per kW installed.
     """
-    devices = system.devices
-    pv = np.flatnonzero(devices.kind.values == "pv")
-    rating = devices.p_kw.values[pv]
-    course, _ = horizon.sample(system.profiles, devices.profile.values[pv])
-    yielded = (rating[:, None] * course).sum(axis=0) / rating.sum() if rating.sum() > 0 else np.zeros(horizon.periods)
-    return Adoption(np.array([5.0 * fleet.size]), np.array([5.0 * fleet.size]), yielded)
+    offers = {}
+    for key, device in purchasable(fleet.devices).items():
+        alike = np.flatnonzero(system.devices.kind.values == device.capacity.kind)
+        rating = system.devices.p_kw.values[alike].sum()
+        course = system.uncontrolled(alike, horizon)[0].sum(axis=0) / rating if rating > 0 else np.zeros(horizon.periods)
+        offers[key] = Offer(np.array([device.largest_new * fleet.size]), course)
+    return offers
 
 
 def forecast_prices(case: StudyCase) -> tuple[dict[str, np.ndarray], Transmission]:
-    """Nodal price at every DSO [EUR/kWh] when its platforms do nothing clever: what the planner expects of the wholesale market.
+    """Nodal price at every DSO [EUR/kWh] when its platforms have no demand response: what the planner expects of the wholesale market.
 
     Returns:
         DSO -> price, (period,); and the transmission network with the limits that were found to bind.
@@ -232,7 +245,8 @@ def forecast_prices(case: StudyCase) -> tuple[dict[str, np.ndarray], Transmissio
 
 def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, np.ndarray]) -> dict[str, Plan]:
     """A plan for every DSO, each to a proven gap."""
-    if config.planning.kind == "none":
+    settings = config.planning
+    if not isinstance(settings, DsoPlanSettings):
         return {}
     plans = {}
     dsos = case.system.at_level("dso")
@@ -245,18 +259,22 @@ def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, 
             case.fleets,
             case.system.options,
             energy_price[dso],
+            config.market,
             limits=case.limits,
             adoption=case.adoption,
         )
         try:
             plans[dso] = solve_plan(
                 problem,
-                charge_range=(config.tariff.charge_min, config.tariff.charge_max),
-                tolerance=config.planning.recovery_tolerance,
-                gap=config.planning.gap,
-                time_limit=config.planning.time_limit_s / len(dsos),
-                method=config.planning.method,
+                config.regime,
+                tolerance=settings.recovery_tolerance,
+                gap=settings.gap,
+                gap_eur=settings.gap_eur,
+                solve_limit=settings.solve_limit,
+                time_limit=None if settings.time_limit_s is None else settings.time_limit_s / len(dsos),
+                method=settings.method,
                 seed=config.solver.seed,
+                memory_limit=config.solver.memory_limit_mb,
             )
         except NoPlanError as error:
             raise NoAnswerError(error.status, str(error)) from error
@@ -264,12 +282,12 @@ def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, 
 
 
 def with_bought_capacity(case: StudyCase, plans: Mapping[str, Plan]) -> StudyCase:
-    """The case with the PV and storage that prosumers buy in answer to the plan, shared among them by their yearly demand."""
+    """The case with the capacity that prosumers buy in answer to the plan, shared among them by their yearly demand."""
     fleets = dict(case.fleets)
     for plan in plans.values():
-        for platform, (pv_kw, battery_kwh) in plan.bought.items():
-            if pv_kw > 1e-6 or battery_kwh > 1e-6:
-                fleets[platform] = fleets[platform].with_more(pv_kw, battery_kwh, case.adoption[platform].pv_yield)
+        for platform, bought in plan.bought.items():
+            if any(size > 1e-6 for size in bought.values()):
+                fleets[platform] = fleets[platform].with_more(bought, case.adoption[platform])
     return replace(case, fleets=fleets)
 
 
@@ -277,59 +295,65 @@ def operate_plan(
     config: StudyConfig,
     case: StudyCase,
     plans: Mapping[str, Plan],
-    charge_today: Mapping[str, float],
+    prices_today: Mapping[str, Prices],
     engine: SerialEngine | DaskEngine,
     transmission: Transmission,
-    tell: Callable[[str], None] = lambda _: None,
+    report_progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[CoordinatedDay], Scenario]:
-    """Operate every day under the plans (where there is none, at today's charge), with the mechanism of the study beside the references."""
+    """Operate every day under the plans (where there is none, at today's charge), with the mechanism of the study alongside the references."""
     built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
-    charges = dict(charge_today) | {dso: plan.charge for dso, plan in plans.items()}
-    design = Design(built, charges)
+    design = Design(built, dict(prices_today) | {dso: plan.prices for dso, plan in plans.items()})
+    mechanism = mechanism_of(config.coordination)
     days = coordinate_days(
         case.system,
         case.horizon,
         case.economics,
         case.fleets,
         design,
+        config.market,
         engine,
-        market=config.market.kind,
-        mechanism=config.coordination.kind,
+        mechanism=mechanism,
         limits=case.limits,
         known=transmission,
-        reach=config.coordination.reach,
-        tell=tell,
-        **config.coordination.settings(),
+        report_progress=report_progress,
     )
-    outcomes = tuple(day.outcomes[config.coordination.kind] for day in days)
+    outcomes = tuple(day.outcomes[mechanism.name] for day in days)
     return days, Scenario("plan", design, tuple(day.tree for day in days), outcomes, Ledger(), {})
 
 
-def cover_errors(config: StudyConfig, days: Sequence[CoordinatedDay]) -> tuple[CoveredDay, ...]:
-    """How the levels cover the forecast errors of every day by agreement; nothing where forecasts do not err.
+def reserves_of_days(config: StudyConfig, days: Sequence[CoordinatedDay]) -> tuple[DayReserves, ...]:
+    """Reserves of every day for forecast errors; nothing where forecasts do not err.
 
-    Where energy is negotiated, its cover is negotiated with it; under the other mechanisms it is agreed on when energy is settled.
+    Where energy is negotiated, they are negotiated with it; under the other mechanisms they are agreed on when energy is settled.
     """
-    error = ErrorModel(config.coordination.forecast_error, seed=config.coordination.forecast_seed)
+    error = config.coordination.error
     if error.size == 0:
         return ()
-    outcomes = [day.outcomes[config.coordination.kind] for day in days]
+    name = mechanism_of(config.coordination).name
+    outcomes = [day.outcomes[name] for day in days]
     return tuple(
-        covered_day(day.tree, day.forecast, error) if found.cover is None else cover_negotiated(day.tree, found, error, config.coordination.coverage)
+        agreed_reserves(day.tree, day.forecast, error) if found.reserves is None else negotiated_reserves(day.tree, found, error)
         for day, found in zip(days, outcomes, strict=True)
     )
 
 
-def operate_today(
-    case: StudyCase, energy_price: Mapping[str, np.ndarray], engine: SerialEngine | DaskEngine, transmission: Transmission
-) -> Scenario:
+def operate_today(case: StudyCase, energy_price: Mapping[str, np.ndarray], engine: SerialEngine | DaskEngine, transmission: Transmission) -> Scenario:
     """Operate every day without trade and plan, at the charge that recovers the cost of the existing network.
 
     No reserve is kept: customers are cut off only where a rating is exceeded in full.
     """
     existing = {d: existing_network_cost(case, d) for d in case.system.at_level("dso")}
     design, trees, outcomes = uncoordinated_days(
-        case.system, case.horizon, case.economics, case.fleets, existing, engine, energy_price, limits=LoadingLimits.full(), known=transmission
+        case.system,
+        case.horizon,
+        case.economics,
+        case.fleets,
+        existing,
+        engine,
+        energy_price,
+        TimeOfUse(),
+        limits=LoadingLimits.full(),
+        known=transmission,
     )
     return Scenario("today", design, tuple(trees), tuple(outcomes), Ledger(), {})
 
@@ -340,16 +364,15 @@ def existing_network_cost(case: StudyCase, dso: str) -> float:
     passive = case.system.passive(dso, case.horizon)
     demand = (passive.demand.values * hours).sum()
     for child in case.system.children(dso):
-        data = case.fleets[child].data
-        demand += ((data.demand + data.ev + data.heat_pump).values * hours).sum()
+        demand += case.fleets[child].yearly_reference_demand()
     return case.economics.existing_network_cost * float(demand)
 
 
 def verified(
-    case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | None = None, without: Sequence[frozenset[str]] | None = None
+    case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | None = None, excluded: Sequence[frozenset[str]] | None = None
 ) -> Scenario:
-    """The scenario with its AC power flow and its settled ledger; ``without``: day by day, platforms that are settled at their boundary only."""
-    without = [frozenset()] * len(scenario.trees) if without is None else without
+    """The scenario with its AC power flow and its settled ledger; ``excluded``: day by day, platforms that are settled at their boundary only."""
+    per_day = [frozenset()] * len(scenario.trees) if excluded is None else excluded
     added = added_ratings(case.system, scenario.design)
     verification = {}
     for dso in case.system.at_level("dso"):
@@ -361,7 +384,7 @@ def verified(
         own = set(case.system.branches.branch.values[np.isin(case.system.branches.node.values, nodes)].tolist())
         verification[dso] = ac_verify(case.system, nodes, case.horizon, injections, {b: r for b, r in added.items() if b in own})
     ledger = Ledger()
-    for tree, outcome, missing in zip(scenario.trees, scenario.outcomes, without, strict=True):
+    for tree, outcome, missing in zip(scenario.trees, scenario.outcomes, per_day, strict=True):
         ledger.add(settle_day(tree, outcome, missing))
     options, annuity = case.system.options, case.economics.annuity
     for dso in case.system.at_level("dso"):
@@ -372,10 +395,10 @@ def verified(
             yearly = float(options.cost_eur[k]) * annuity(float(options.lifetime_years[k]))
             ledger.pay("distribution operators", "network builders", "investment", yearly)
             ledger.bear("network builders", "construction", yearly)
-    e = case.economics
     for plan in (plans or {}).values():
-        for pv_kw, battery_kwh in plan.bought.values():
-            yearly = pv_kw * e.pv_cost * annuity(e.pv_lifetime) + battery_kwh * e.battery_cost * annuity(e.battery_lifetime)
+        for platform, bought in plan.bought.items():
+            devices = purchasable(case.fleets[platform].devices)
+            yearly = sum(size * devices[key].yearly_cost(annuity) for key, size in bought.items())
             ledger.pay("prosumers", "equipment suppliers", "equipment", yearly)
             ledger.bear("equipment suppliers", "construction", yearly)
     return Scenario(scenario.name, scenario.design, scenario.trees, scenario.outcomes, ledger, verification)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from multiscale.config import ConfigError, ConfigProblem, StudyConfig, load_config
 from multiscale.config.loading import parse_overrides
+from multiscale.files import write_atomically
 from multiscale.results.run_result import EXIT_CODES, RunFolderError
 
 
@@ -141,16 +142,14 @@ def _run_job(job: Job, config: StudyConfig) -> int:
 
 _SHOWN = {
     "plan.reinforcements": "built",
-    "plan.charge": "charge [EUR/kWh]",
+    "plan.price.network_charge": "network charge [EUR/kWh]",
     "plan.objective": "cost [EUR/a]",
     "coordination.value_reached": "coordination reached",
 }
 
 
 def _write(manifest: Path, jobs: list[Job]) -> None:
-    scratch = manifest.with_suffix(".partial")
-    scratch.write_text(json.dumps({"jobs": [asdict(job) for job in jobs]}, indent=1, default=str) + "\n", encoding="utf-8")
-    scratch.replace(manifest)
+    write_atomically(manifest, json.dumps({"jobs": [asdict(job) for job in jobs]}, indent=1, default=str) + "\n")
 
 
 def _print_jobs(jobs: list[Job]) -> None:

@@ -8,6 +8,34 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pydantic import Field, field_validator, model_validator
+
+from multiscale.settings import Settings, count, quantity
+
+
+class HorizonSettings(Settings):
+    """Which days of the year are computed, and in which steps."""
+
+    days: int = count(2, "number of representative days", 1, 366)
+    step_hours: float = quantity(1.0, "h", "length of a time step; it divides a day", lower=0.25, upper=24.0)
+    peaks: bool = Field(True, description="whether the day of the peak demand (and, of three or more days, that of the peak feed-in) is one of them")
+    energy_warning: float = quantity(0.05, "1", "error of a yearly energy by the representative days above which the run warns", lower=0.0)
+    peak_warning: float = quantity(0.01, "1", "error of peak demand or peak feed-in above which the run warns", lower=0.0)
+    overload_warning: float = quantity(0.25, "1", "error of a branch's energy above its usable rating above which the run warns", lower=0.0)
+    duration_warning: float = quantity(0.1, "1", "root mean square error of a duration curve, of its peak, above which the run warns", lower=0.0)
+
+    @field_validator("step_hours")
+    @classmethod
+    def _whole_steps(cls, value: float) -> float:
+        if abs(24.0 / value - round(24.0 / value)) > 1e-9:
+            raise ValueError(f"{value:g} h does not divide a day; use e.g. 0.25, 0.5, 1, 2, 3 h")
+        return value
+
+    @model_validator(mode="after")
+    def _room_for_typical(self) -> HorizonSettings:
+        if self.peaks and self.days < 2:
+            raise ValueError("days 1 cannot hold the peak day and a typical day; use days=2 or more, or peaks=false")
+        return self
 
 
 @dataclass(frozen=True)

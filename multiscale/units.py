@@ -14,7 +14,7 @@ class UnitError(ValueError):
 def _registry() -> Any:
     import pint
 
-    registry: Any = pint.UnitRegistry()
+    registry: Any = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
     registry.define("euro = [currency] = EUR = Euro")
     registry.define("euro_cent = euro / 100 = ct = cent_EUR")
     registry.define("kiloeuro = 1000 euro = kEUR")
@@ -63,10 +63,12 @@ def conversion_factor(given: str, unit: str) -> float:
         unit: declared unit, e.g. ``kW``; ``1`` for a share.
 
     Raises:
-        UnitError: an unknown unit, or one of another kind; active and reactive power count as different kinds.
+        UnitError: an unknown unit, or one of another kind (active and reactive power count as different kinds), or of another zero (degC).
     """
     if given == unit:
         return 1.0
+    if "degC" in (given, unit):
+        raise UnitError(f"[{given}] is not [{unit}] times a factor")
     if (given in _REACTIVE) != (unit in _REACTIVE):
         raise UnitError(f"[{given}] is not a unit of the kind of [{unit}]")
     return convert(f"1 {_spelled(given)}", unit)

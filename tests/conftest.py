@@ -5,10 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from multiscale.operation import Design, OperatingTree, operating_tree
+from multiscale.devices.fleet import Fleet
+from multiscale.markets import Community
+from multiscale.operation import OperatingTree, operating_tree
 from multiscale.sources import tiny_system
-from multiscale.system import Economics, Fleet, System
+from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
+from tests.variants import charged
 
 
 @pytest.fixture(scope="session")
@@ -40,4 +43,4 @@ def fleets(system: System, winter: Horizon) -> dict[str, Fleet]:
 @pytest.fixture(scope="session")
 def tree(system: System, winter: Horizon, economics: Economics, fleets: dict[str, Fleet]) -> OperatingTree:
     """Every node's program, with a network charge of 5 ct/kWh."""
-    return operating_tree(system, winter, economics, fleets, Design({}, dict.fromkeys(system.at_level("dso"), 0.05)))
+    return operating_tree(system, winter, economics, fleets, charged(system.at_level("dso"), 0.05), Community())

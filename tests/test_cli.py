@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 def _answered(config: StudyConfig, status: str = "optimal") -> RunResult:
     dataset = xr.Dataset({"power": ("time", [1.0], {"units": "kW", "long_name": "power"})})
-    with RunFolder.create(config) as run:
+    with RunFolder.create(config.record()) as run:
         with run.progress.stage("plan"):
             pass
         return run.finish(dataset, {"plan.gap": (0.004, "1"), "plan.charge": (config.tariff.levy, "EUR/kWh")}, status)
@@ -55,7 +55,7 @@ def test_run_prints_the_answer_and_last_the_folder(study, capsys: pytest.Capture
 @pytest.mark.parametrize(("status", "code"), [("infeasible", 3), ("time_limit", 4)])
 def test_no_answer_has_its_own_exit_code(study, capsys: pytest.CaptureFixture[str], status: str, code: int):
     def none(config: StudyConfig) -> RunResult:
-        with RunFolder.create(config):
+        with RunFolder.create(config.record()):
             raise NoAnswerError(status, "line 'a' is short of 3 kW at 18:00")
 
     assert cli.main(["run", *study(none)]) == code
@@ -96,7 +96,7 @@ def test_an_unexpected_error_is_one_line_and_a_file_with_the_rest(study, capsys:
 
 def test_interruption_has_its_own_exit_code(study, capsys: pytest.CaptureFixture[str]):
     def stopped(config: StudyConfig) -> RunResult:
-        with RunFolder.create(config):
+        with RunFolder.create(config.record()):
             raise KeyboardInterrupt
 
     assert cli.main(["run", *study(stopped)]) == 130
@@ -151,7 +151,7 @@ def test_an_existing_run_is_shown_and_not_repeated_if_so_wished(study, capsys: p
     first = capsys.readouterr().out.splitlines()[-1]
 
     def never(config: StudyConfig) -> RunResult:
-        with RunFolder.create(config):
+        with RunFolder.create(config.record()):
             raise AssertionError
 
     study(never)

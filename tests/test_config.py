@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
-from pydantic import BaseModel
 
-from multiscale.config import ConfigError, StudyConfig, groups, load_config
-from multiscale.config.groups import defaults, shipped_folder
+from multiscale.config import ConfigError, groups, load_config
+from multiscale.config.groups import shipped_folder
 from multiscale.config.reference import settings_tables
-from multiscale.settings import unit_of
+from multiscale.coordination.negotiation.bidirectional import BidirectionalSettings
 from multiscale.system import Economics
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +22,7 @@ def _problems(*overrides: str) -> dict[str, str]:
 
 
 PLANTED = {
-    "costs.pv_cost": ("costs.pv_cost=???", "must be given"),
+    "devices.photovoltaics.investment": ("devices.photovoltaics.investment=???", "must be given"),
     "tariff.trading_fee": ("tariff.trading_fee=${nokey}", "points to a key that does not exist"),
     "system.growth.pv_kw": ("system.growth.pv_kw=-5 MW", "must be above 0 and at most 1000 kW"),
     "planning.gapp": ("planning.gapp=0.1", "did you mean gap?"),
@@ -34,7 +32,9 @@ PLANTED = {
     "horizon.step_hours": ("horizon.step_hours=5", "does not divide a day"),
     "costs.value_of_lost_load": ("costs.value_of_lost_load=5 kWh", "EUR/kWh"),
     "system.growth.ev_kw": ("system.growth.ev_kw=11 kWh", "kW"),
-    "costs.battery_wear": ("costs.battery_wear=true", "is no number"),
+    "devices.battery.wear": ("devices.battery.wear=true", "is no number"),
+    "devices.battery.wera": ("devices.battery.wera=0.1", "did you mean wear?"),
+    "costs.battery_wear": ("costs.battery_wear=0.02", "did you mean devices.battery.wear?"),
     "costs.discount_rate": ("costs.discount_rate=inf", "finite number"),
     "market": ("market=auction", "community, time_of_use"),
     "planning.method": ("planning.method=magic", "strong_duality"),
@@ -103,6 +103,18 @@ def test_rules_across_keys(overrides: list[str], message: str):
     assert any(message in text for text in _problems(*overrides).values())
 
 
+def test_settings_of_another_mechanism_are_refused_and_its_kind_is_named():
+    found = _problems("coordination.rounds=3", "coordination.gapp=1")
+    assert "bidirectional, not of pricing" in found["coordination.rounds"]
+    assert "no such key" in found["coordination.gapp"]
+    assert "use pricing, bidirectional, predictive, hybrid, integrated" in _problems("coordination.kind=magic")["coordination.kind"]
+
+
+def test_a_mechanism_chosen_on_the_command_line_takes_its_own_settings():
+    chosen = load_config(["coordination=bidirectional", "coordination.forecast_error=0.1", "coordination.rounds=3"]).coordination
+    assert chosen == BidirectionalSettings(forecast_error=0.1, rounds=3)
+
+
 def test_a_reinforcement_table_needs_its_columns(tmp_path: Path):
     (tmp_path / "costs.csv").write_text("# my costs\nkind,cost_eur\nline,3\n")
     (text,) = _problems(f"costs.reinforcement_table={tmp_path / 'costs.csv'}").values()
@@ -138,40 +150,14 @@ def test_the_main_study_is_the_default():
     assert (config.planning.kind, config.coordination.kind, config.engine.kind) == ("dso", "pricing", "local")
 
 
-def test_default_choices_state_the_defaults_of_the_models():
-    """A user of the Python interface and one of the command line start from the same values."""
-    for group, choice in defaults().items():
-        if group in ("study", "system"):
-            continue
-        stated = yaml.safe_load((shipped_folder("conf") / group / f"{choice}.yaml").read_text())
-        model = StudyConfig.model_fields[group].annotation
-        for key, value in stated.items():
-            assert model.model_fields[key].default == value or str(model.model_fields[key].default) == value, f"{group}.{key}"
-
-
-def _fields(model: type[BaseModel]):
-    for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _fields(field.annotation)
-        else:
-            yield model, name, field
-
-
-def test_every_setting_has_a_meaning_and_every_number_a_unit():
-    for model, name, field in _fields(StudyConfig):
-        assert field.description, f"{model.__name__}.{name}"
-        if field.annotation in (int, float):
-            assert unit_of(model, name), f"{model.__name__}.{name}"
-
-
 def test_every_setting_is_documented_as_it_is():
     assert settings_tables().strip() in (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
 def test_costs_and_tariff_become_the_economics_of_the_system():
-    economics = load_config(["tariff.levy=7 ct/kWh", "costs.pv_cost=900"]).economics()
+    economics = load_config(["tariff.levy=7 ct/kWh", "costs.discount_rate=3 %/a"]).economics()
     assert economics.levy == pytest.approx(0.07)
-    assert economics.pv_cost == 900.0
+    assert economics.discount_rate == pytest.approx(0.03)
     assert load_config().economics() == Economics()
 
 
@@ -184,3 +170,18 @@ def test_every_study_has_a_page():
     for study in groups()["study"]:
         page = (shipped_folder("studies") / study / "README.md").read_text(encoding="utf-8")
         assert f"multiscale run study={study}" in page or (study == "main" and "multiscale run" in page)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "message"),
+    [
+        (["engine=serial", "engine.workers=3"], "engine.workers", "is a key of engine.kind local, not of serial"),
+        (["planning=none", "planning.gap=0.1"], "planning.gap", "is a key of planning.kind dso, not of none"),
+        (["study=tiny", "system.code=x"], "system.code", "is a key of system.kind simbench, not of tiny"),
+        (["planning.kind=tso"], "planning.kind", "is not a valid value; use dso, none"),
+        (["system.kind=matlab"], "system.kind", "use simbench, tiny, pandapower, folder"),
+        (["planning.method=magic"], "planning.method", "use auto, strong_duality"),
+    ],
+)
+def test_kinds_and_their_keys_are_told_apart(overrides: list[str], key: str, message: str):
+    assert message in _problems(*overrides)[key]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from multiscale.operation import Design
 from multiscale.system import System
 from multiscale.system.schema import table
+from multiscale.tariffs import Tariff, standard_components
 
 _COMPONENT = {"buses": "bus", "branches": "branch", "devices": "device", "generators": "generator", "nodes": "node"}
 
@@ -29,3 +31,14 @@ def with_options(system: System, options: Mapping[str, tuple[float, float]]) -> 
     added, cost = (np.array([v[k] for v in options.values()]) for k in (0, 1))
     names = [f"reinforce {b}" for b in branches]
     return system.replace(options=table("option", names, {"branch": np.array(branches), "added_rating_kva": added, "cost_eur": cost}))
+
+
+def charged(dsos: Iterable[str], charge: float) -> Design:
+    """Nothing is built, and every DSO asks for the same network charge [EUR/kWh]."""
+    return Design({}, {d: {"network_charge": np.asarray(charge)} for d in dsos})
+
+
+def priced(**prices: float) -> Tariff:
+    """The standard tariff with some given prices changed, component -> price."""
+    standard = standard_components()
+    return Tariff(standard | {name: standard[name].model_copy(update={"price": price}) for name, price in prices.items()})

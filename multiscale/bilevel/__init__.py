@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from multiscale.bilevel.certify.certificate import Certificate, FollowerCertificate
     from multiscale.bilevel.certify.solution import BilevelSolution, Status
     from multiscale.bilevel.problem.description import BilevelError, BilevelProblem
-    from multiscale.bilevel.problem.followers import ProgramFollower, dual_of
+    from multiscale.bilevel.problem.followers import ProgramFollower, dual_of, labels_of
     from multiscale.bilevel.problem.solve_options import SolveOptions
+    from multiscale.bilevel.read.files import read_files, write_files
     from multiscale.bilevel.read.pyomo_model import read_model
     from multiscale.bilevel.solving import solve, solve_problem
 
@@ -30,9 +31,12 @@ _HOME = {
     "SolveOptions": "problem.solve_options",
     "Status": "certify.solution",
     "dual_of": "problem.followers",
+    "labels_of": "problem.followers",
+    "read_files": "read.files",
     "read_model": "read.pyomo_model",
     "solve": "solving",
     "solve_problem": "solving",
+    "write_files": "read.files",
 }
 
 __all__ = [
@@ -45,9 +49,12 @@ __all__ = [
     "SolveOptions",
     "Status",
     "dual_of",
+    "labels_of",
+    "read_files",
     "read_model",
     "solve",
     "solve_problem",
+    "write_files",
 ]
 
 

@@ -16,10 +16,10 @@ from multiscale.bilevel.certify.conclude import PROVEN, conclude
 from multiscale.bilevel.certify.original import check_originals
 from multiscale.bilevel.certify.qualification import Qualification, qualify
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
-from multiscale.bilevel.certify.unbounded_followers import check_endless
-from multiscale.bilevel.certify.unbounded_relaxation import OPEN, open_relaxation, settle_open_end
+from multiscale.bilevel.certify.unbounded_followers import check_unbounded_followers
+from multiscale.bilevel.certify.unbounded_relaxation import NO_FINITE_OPTIMUM, relaxation_is_unbounded, resolve_unbounded_relaxation
 from multiscale.bilevel.problem.description import BilevelError, BilevelProblem
-from multiscale.bilevel.problem.preconditions import check_gate, check_products
+from multiscale.bilevel.problem.preconditions import check_preconditions, check_products
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.read.pyomo_model import PyomoProblem, read_model
 from multiscale.bilevel.reformulate.assemble import assemble, assemble_lazy
@@ -93,7 +93,7 @@ def _given_start(read: PyomoProblem, start: Mapping[Any, float] | None) -> np.nd
     unknown = {id(v) for v in start or ()} - {id(v) for v in read.leader_variables}
     if unknown and start:
         name = next(v.name for v in start if id(v) in unknown)
-        raise BilevelError(f"start: {name} is no leader variable of this problem")
+        raise BilevelError(f"start: {name} is not a leader variable of this problem")
     leader = read.problem.leader
     middle = np.where(np.isfinite(leader.lower), leader.lower, 0.0)
     return np.array([middle[k] if value is None else value for k, value in enumerate(known)], dtype=float)
@@ -103,7 +103,7 @@ def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.
     """Solve a problem given as arrays; see ``solve``."""
     clock = _Clock(settings.time_limit - read_seconds)
     clock.timings["read"] = read_seconds
-    check_gate(problem)
+    check_preconditions(problem)
     problem = tighten_leader(problem)
     methods, reasons = choose_methods(problem, settings.method)
     products = ("strong_duality", "branch_and_cut")
@@ -116,16 +116,16 @@ def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.
     search = DecisionSearch(problem, tolerance=TOLERANCE, gap=max(1e-6, 0.1 * settings.gap), time_limit=min(60.0, 0.5 * clock.left()))
     with clock.stage("start"), _interruptible() as stopped:
         find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), clock.left(), flips="branch_and_cut" not in methods)
-    remark = "" if search.best is not None or stopped else check_endless(problem, search)
+    remark = "" if search.best is not None or stopped else check_unbounded_followers(problem, search)
     # What the certificate will take, with a follower solve as the measure; with little more than that left, the start is the answer.
     reserve = _CERTIFICATE * search.responder.slowest
-    hurried = clock.left() < 3.0 * reserve
+    short = clock.left() < 3.0 * reserve
     with clock.stage("reformulation"):
-        single, lazy = _despite_interrupt(lambda: _reformulate(problem, methods, bounds, search, settings, hurried=hurried or bool(stopped)), stopped)
+        single, lazy = _despite_interrupt(lambda: _reformulate(problem, methods, bounds, search, settings, short=short or bool(stopped)), stopped)
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
     with clock.stage("reformulation"):
-        unclear = not stopped and open_relaxation(single)
+        unclear = not stopped and relaxation_is_unbounded(single)
     while True:
         with clock.stage("scip"):
             task = _task(problem, single, lazy, search, settings, clock.left(reserve), tolerance)
@@ -134,9 +134,9 @@ def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.
             elif search.best is not None and clock.left() < reserve:
                 outcome = _NO_TIME
             else:
-                outcome = settle_open_end(problem, single, task) if unclear else run(task)
-            if outcome.outcome.status in OPEN and not unclear:
-                outcome = settle_open_end(problem, single, replace(task, time_limit=clock.left(reserve)))
+                outcome = resolve_unbounded_relaxation(problem, single, task) if unclear else run(task)
+            if outcome.outcome.status in NO_FINITE_OPTIMUM and not unclear:
+                outcome = resolve_unbounded_relaxation(problem, single, replace(task, time_limit=clock.left(reserve)))
         with clock.stage("certificate"):
             ended = partial(conclude, problem, single, bounds, search, outcome, settings, clock.deadline)
             answer = _despite_interrupt(ended, stopped)
@@ -152,13 +152,13 @@ def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.
 
 
 def _reformulate(
-    problem: BilevelProblem, methods: list[str], bounds: list[DualBounds], search: DecisionSearch, settings: SolveOptions, *, hurried: bool
+    problem: BilevelProblem, methods: list[str], bounds: list[DualBounds], search: DecisionSearch, settings: SolveOptions, *, short: bool
 ) -> tuple[SingleLevel, LazyData | None]:
-    """The single-level program and, for branch and cut, what is added to it on the way."""
+    """The single-level program and, for branch and cut, what is added to it during the search."""
     lazy = None
     if "branch_and_cut" in methods:
-        known = _known_answers(search, along=not hurried)
-        single, lazy = assemble_lazy(problem, bounds, known, settings.gap, ceilings=search.exact.applies and not hurried)
+        known = _known_answers(search, along=not short)
+        single, lazy = assemble_lazy(problem, bounds, known, settings.gap, ceilings=search.exact.applies and not short)
     else:
         single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
     if settings.write is not None:
@@ -168,15 +168,15 @@ def _reformulate(
 
 
 def _qualified(answer: BilevelSolution, conic: Mapping[int, Qualification]) -> BilevelSolution:
-    """The answer with what is known of constraint qualifications; not proven, it is no proof of optimality or infeasibility."""
-    open_ends = "; ".join(found.text for found in conic.values() if not found.proven)
+    """The answer with what is known of constraint qualifications; where none is proven, optimality and infeasibility are not proven either."""
+    unproven = "; ".join(found.text for found in conic.values() if not found.proven)
     if answer.certificate is not None and conic:
         followers = [replace(c, qualification=conic[f].text) if f in conic else c for f, c in enumerate(answer.certificate.followers)]
         answer = replace(answer, certificate=replace(answer.certificate, followers=tuple(followers)))
-    if not open_ends or answer.status not in (Status.OPTIMAL, Status.INFEASIBLE, Status.ERROR):
+    if not unproven or answer.status not in (Status.OPTIMAL, Status.INFEASIBLE, Status.ERROR):
         return answer
     status = Status.FEASIBLE if answer.status is Status.OPTIMAL else Status.ERROR
-    return replace(answer, status=status, message=f"{answer.message}; the bound leaves out decisions without a constraint qualification: {open_ends}")
+    return replace(answer, status=status, message=f"{answer.message}; the bound excludes decisions without a constraint qualification: {unproven}")
 
 
 _CERTIFICATE = 4.0
@@ -285,7 +285,7 @@ def _task(
         lazy=lazy,
         known=best,
         starts=[] if best is None or lazy is not None else [single.complete(best.y, best.primal, best.dual)],
-        # Room for what row tolerances (and the slack of value cuts) take off SCIP's bound.
+        # Margin for what row tolerances (and the slack of value cuts) cost SCIP's bound.
         gap=settings.gap * (0.5 if lazy is None else 0.8),
         time_limit=left,
         memory_limit=settings.memory_limit,

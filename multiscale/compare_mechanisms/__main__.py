@@ -4,9 +4,10 @@
     curves        gap x rounds x number of DSOs of the negotiation; value x messages x forecast error of every mechanism, played forward
     simulation    consecutive days played forward: imbalance, AC violations, welfare of every stakeholder, by mechanism
     prediction    value of prediction over fresh days, drawn like the past ones platforms learned from, by model and number of past days
-    uncertainty   cost of covering forecast errors by agreement, against every level hedging alone, by correlation
+    feeder        import and export prices of the DSOs' networks from a probabilistic dispatch: gap, surplus, limits kept, by forecast error
+    uncertainty   cost of reserves for forecast errors by agreement, against every level hedging alone, by correlation
 
-Overrides are those of ``multiscale run``, e.g. ``study=tiny``. Every table is written as CSV, with a figure beside it, into ``--output``.
+Overrides are those of ``multiscale run``, e.g. ``study=tiny``. Every table is written as CSV, with a figure, into ``--output``.
 """
 
 from __future__ import annotations
@@ -20,15 +21,17 @@ import pandas as pd
 
 from multiscale.compare_mechanisms.case import prepared_case
 from multiscale.compare_mechanisms.curves import curves_table
+from multiscale.compare_mechanisms.feeder import feeder_table
 from multiscale.compare_mechanisms.figures import draw
 from multiscale.compare_mechanisms.many_dsos import rounds_table
 from multiscale.compare_mechanisms.signals import signals_table, summarised
 from multiscale.compare_mechanisms.simulation import simulation_table
-from multiscale.compare_mechanisms.uncertainty import COVERAGE, uncertainty_table
+from multiscale.compare_mechanisms.uncertainty import uncertainty_table
 from multiscale.compare_mechanisms.unseen_days import reached, unseen_days_table
 from multiscale.config import load_config
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.publication.pricing import SIGNALS
+from multiscale.coordination.uncertainty.agreement import COVERAGE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tables["simulation"] = simulation_table(days, error, given.history[0])
     elif given.what == "uncertainty":
         tables["uncertainty"] = uncertainty_table(prepared_case(config, dates, COVERAGE * error.size)[0], error, [0.0, 0.5, 0.7, 1.0])
+    elif given.what == "feeder":
+        tables["feeder"] = feeder_table(prepared_case(config, dates)[0], given.errors, seed=given.first_seed)
     elif given.what == "prediction":
         tables["prediction"] = unseen_days_table(prepared_case(config, dates)[0], given.history, given.days)
         shown["prediction"] = reached(tables["prediction"])
@@ -76,12 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     layout, name = argparse.RawTextHelpFormatter, "python -m multiscale.compare_mechanisms"
-    usage = "%(prog)s {signals,curves,simulation,prediction,uncertainty} [options] [overrides]"
+    usage = "%(prog)s {signals,curves,simulation,prediction,feeder,uncertainty} [options] [overrides]"
     parser = argparse.ArgumentParser(prog=name, usage=usage, description=__doc__, formatter_class=layout)
-    parser.add_argument("what", choices=("signals", "curves", "simulation", "prediction", "uncertainty"))
+    parser.add_argument("what", choices=("signals", "curves", "simulation", "prediction", "feeder", "uncertainty"))
     parser.add_argument("--errors", type=float, nargs="+", default=[0.0, 0.1], help="standard deviations of relative forecast errors")
     parser.add_argument("--seeds", type=int, nargs="+", default=[3], help="draws of the errors: one number for all, or one for each")
-    parser.add_argument("--first-seed", type=int, default=0, help="of the draws, in the comparison of signals")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the draws, in the comparison of signals and of feeders")
     parser.add_argument("--signals", nargs="+", default=[], choices=SIGNALS, help="of the comparison of signals; default: all")
     parser.add_argument("--dsos", type=int, nargs="+", default=[1, 2, 4, 8, 16, 28], help="numbers of distribution systems, of the curves")
     parser.add_argument("--history", type=int, nargs="+", default=[10], help="past days platforms have learned from (several: of prediction only)")

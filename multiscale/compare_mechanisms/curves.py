@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from multiscale.compare_mechanisms.policies import policies
+from multiscale.compare_mechanisms.mechanisms import playable
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.prepared import PreparedDay
 from multiscale.coordination.common.simulation import PlayedDay, play_days
@@ -28,19 +28,19 @@ def curves_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: Se
     bound, per_day = sum(day.optimum.bound for day in days), 1.0 / len(days)
     agreed = [negotiated(day.model, gap=1e-4) for day in days]
     lost = sum(a.cost - day.forecast.bound for a, day in zip(agreed, days, strict=True))
-    told = [per_day * sum(getattr(a.traffic, n) for a in agreed) for n in ("messages", "bytes")]
+    sent = [per_day * sum(getattr(a.traffic, n) for a in agreed) for n in ("messages", "bytes")]
     for error, draws in zip(errors, seeds, strict=True):
         for seed in range(draws if error > 0 else 1):
             model = ErrorModel(error, seed=seed)
             found: dict[str, list[PlayedDay]] = {}
             for day in days:
-                for name, policy in policies([day], model, history):
-                    found.setdefault(name, []).extend(play_days([day], policy, model))
+                for name, mechanism in playable([day], model, history):
+                    found.setdefault(name, []).extend(play_days([day], mechanism, model))
                     said = f"{name}, error {error:g}, seed {seed}, {day.name}: {found[name][-1].outcome.cost:.0f}"
                     print(f"{said} ({time.process_time():.0f} CPU s)", file=sys.stderr, flush=True)
             flat = sum(p.outcome.cost for p in found["flat"])
             rows.append(("integrated", error, seed, sum(day.optimum.cost for day in days), 1.0, 0.0, 0.0))
-            rows.append(("bidirectional", error, seed, bound + lost, 1.0 - lost / (flat - bound), *told))
+            rows.append(("bidirectional", error, seed, bound + lost, 1.0 - lost / (flat - bound), *sent))
             for name, played in found.items():
                 cost = sum(p.outcome.cost for p in played)
                 traffic = [p.outcome.traffic for p in played]

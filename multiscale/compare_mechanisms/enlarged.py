@@ -12,15 +12,16 @@ a battery, moving demand is free.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
+from multiscale.devices import device_settings
+from multiscale.markets import Community
 from multiscale.operation import Design, OperatingTree, operating_tree
+from multiscale.sources import SimbenchSettings
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, System
-from multiscale.system.schema import table
+from multiscale.system.schema import table, with_rows
 from multiscale.timeline import Horizon
 
 CODE = "1-EHVHVMVLV-mixed-all-2-sw"
@@ -36,7 +37,7 @@ def one_day(date: str = DAY, step_hours: float = 1.0) -> Horizon:
 
 def many_dsos(kind: str, count: int = 28, *, seed: int = 1, platforms: int = 12, parallel: float = 10.0) -> tuple[System, Economics]:
     """The system and the economics of a case."""
-    system = study_system("simbench", code=CODE)
+    system = study_system(SimbenchSettings(code=CODE), co2_price=25.0)
     dsos = system.at_level("dso")
     chosen = [dsos[i] for i in np.unique(np.linspace(0, len(dsos) - 1, count).round().astype(int))]
     system = system.cut(chosen, f"SimBench with {count} distribution systems, {kind}")
@@ -57,7 +58,7 @@ def many_dsos(kind: str, count: int = 28, *, seed: int = 1, platforms: int = 12,
             devices.loc[mine, "prosumer"] = name
             customers = devices.loc[mine & (devices["kind"] == "load"), "p_kw"].sum() / HOUSEHOLD_KW
             added += _devices(name, bus, customers, kind, rng)
-    both = pd.concat([devices, pd.DataFrame(added).set_index("device")])
+    both = with_rows("device", devices, pd.DataFrame(added).set_index("device"))
     people = pd.DataFrame(members).set_index("prosumer")
     tree = pd.concat([nodes, pd.DataFrame(new_nodes).set_index("node")])
     branches = system.branches.to_dataframe()
@@ -72,8 +73,8 @@ def many_dsos(kind: str, count: int = 28, *, seed: int = 1, platforms: int = 12,
         devices=table("device", both.index, {c: both[c].to_numpy() for c in both}),
         branches=table("branch", branches.index, {c: branches[c].to_numpy() for c in branches}),
     )
-    economics = Economics()
-    return system, replace(economics, shift_discomfort=0.0) if kind == "hard" else economics
+    free = {"electric_vehicle": {"discomfort": 0.0}, "heat_pump": {"discomfort": 0.0}} if kind == "hard" else {}
+    return system.replace(device_settings=device_settings(**free)), Economics()
 
 
 def _devices(name: str, bus: str, customers: float, kind: str, rng: np.random.Generator) -> list[dict[str, object]]:
@@ -92,14 +93,14 @@ def _devices(name: str, bus: str, customers: float, kind: str, rng: np.random.Ge
     ]
 
 
-def tree_of(system: System, economics: Economics, horizon: Horizon, *, aggregated: bool, reach: float = 0.0) -> OperatingTree:
+def tree_of(system: System, economics: Economics, horizon: Horizon, *, aggregated: bool, error_margin: float = 0.0) -> OperatingTree:
     """Programs of all nodes for a day, with a network charge of 5 ct/kWh; aggregated: one participant per platform, no low-voltage networks.
 
-    ``reach``: forecast errors that the networks must have room for, see ``operating_tree``.
+    ``error_margin``: forecast errors that the networks must have room for, see ``operating_tree``.
     """
     day = system.restricted(horizon)
     fleets = {p: day.fleet(p, horizon) for p in day.at_level("platform")}
     if aggregated:
         fleets = {p: f.aggregate(np.full(f.size, p)) for p, f in fleets.items()}
-    design = Design({}, dict.fromkeys(day.at_level("dso"), 0.05))
-    return operating_tree(day, horizon, economics, fleets, design, networks=not aggregated, reach=reach)
+    design = Design({}, {key: {"network_charge": np.asarray(0.05)} for key in day.at_level("dso")})
+    return operating_tree(day, horizon, economics, fleets, design, Community(), networks=not aggregated, error_margin=error_margin)

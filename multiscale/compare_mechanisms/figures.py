@@ -34,6 +34,11 @@ def draw(tables: dict[str, pd.DataFrame], what: str, path: Path) -> None:
             axes[0].plot(total.index, total["cost"] - total["bound"], marker=mark, label=name)
         axes[0].set(xlabel="past days learned from", ylabel="cost of all days above the bound [EUR]")
         axes[0].legend()
+    if what == "feeder":
+        for (name, part), mark in zip(tables["feeder"].groupby("DSO", sort=False), MARKS, strict=False):
+            axes[0].plot(100 * part["forecast error"], 100 * part["mean gap [EUR/kWh]"], marker=mark, label=name)
+        axes[0].set(xlabel="forecast error [%]", ylabel="import price less export price [ct/kWh]")
+        axes[0].legend()
     if what == "uncertainty":
         table = tables["uncertainty"]
         axes[0].plot(table["correlation"], table["more by agreement"], marker="o", label="by agreement")

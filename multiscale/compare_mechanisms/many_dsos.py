@@ -15,7 +15,7 @@ import pandas as pd
 
 from multiscale.compare_mechanisms.enlarged import many_dsos, one_day, tree_of
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.tree import negotiation_of
 
 NETWORKS = 280
@@ -28,10 +28,10 @@ def rounds_table(kind: str, counts: Sequence[int], gap: float = 1e-4, rounds: in
     for count in counts:
         begun = time.process_time()
         tree = tree_of(*many_dsos(kind, count, parallel=NETWORKS / count), one_day(), aggregated=True)
-        run = negotiation_of(tree, SerialEngine(), Options(gap=gap, rounds=rounds))
+        run = negotiation_of(tree, SerialEngine(), NegotiationOptions(gap=gap, rounds=rounds))
         messages: list[int] = []
         agreement = run.run(watch=lambda _step, run=run, messages=messages: messages.append(run.traffic().messages))  # type: ignore[misc]
-        for step, told in zip(agreement.history, messages, strict=True):
-            rows.append((count, step.round, step.cost, step.bound, step.gap if np.isfinite(step.bound) else np.nan, told))
+        for step, sent in zip(agreement.history, messages, strict=True):
+            rows.append((count, step.round, step.cost, step.bound, step.gap if np.isfinite(step.bound) else np.nan, sent))
         print(f"{kind}, {count} DSOs: {len(messages)} rounds ({time.process_time() - begun:.0f} CPU s)", file=sys.stderr, flush=True)
     return pd.DataFrame(rows, columns=["DSOs", "round", "cost", "bound", "gap", "messages"])

@@ -11,15 +11,16 @@ import pandas as pd
 from multiscale.coordination.common.forecast import ErrorModel, day_errors
 from multiscale.coordination.common.prepared import PreparedDay, operate_signals
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.publication.pricing import Publication, expectation, flat_signals
+from multiscale.coordination.publication.flat import flat_signals
+from multiscale.coordination.publication.pricing import Pricing, PricingSettings, expectation
 
-PUBLISHED: Mapping[str, Publication] = {
-    "price": Publication("price"),
-    "price, gap": Publication("gap"),
-    "price, plan, slope": Publication("profile"),
-    "expected price, gap, plan, slope": Publication("probabilistic", scenarios=6),
-    "hedged price, plan, slope": Publication("hedged", coverage=2.0),
-    "price, gap, plan, slope, limits": Publication("envelope"),
+PUBLISHED: Mapping[str, Pricing] = {
+    "price": Pricing(PricingSettings(signal="price")),
+    "price, gap": Pricing(PricingSettings(signal="gap")),
+    "price, plan, slope": Pricing(PricingSettings(signal="profile")),
+    "expected price, gap, plan, slope": Pricing(PricingSettings(signal="probabilistic", scenarios=6)),
+    "hedged price, plan, slope": Pricing(PricingSettings(signal="hedged", coverage=2.0)),
+    "price, gap, plan, slope, limits": Pricing(PricingSettings(signal="envelope")),
 }
 """Name in the table -> what is published."""
 
@@ -31,9 +32,9 @@ def signals_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: S
         days: prepared days.
         errors: sizes of the forecast error.
         seeds: of the draws of each error (the first where there is none).
-        chosen: kinds of signals, as of ``Publication.signal``; all where empty.
+        chosen: kinds of signals, as of ``PricingSettings.signal``; all where empty.
     """
-    kinds = {name: p for name, p in PUBLISHED.items() if not chosen or p.signal in chosen}
+    kinds = {name: p for name, p in PUBLISHED.items() if not chosen or p.settings.signal in chosen}
     rows = []
     for day in days:
         flat = operate_signals([day], [{"flat": flat_signals(day.tree, day.forecast)}], SerialEngine())[0]["flat"].cost
@@ -42,9 +43,9 @@ def signals_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: S
             for seed in drawn if error > 0 else drawn[:1]:
                 errs = day_errors(ErrorModel(error, seed=seed), day.tree, day.name)
                 known = expectation(day, errs)
-                told = {name: publication.signals(day, errs, known) for name, publication in kinds.items()}
+                published = {name: pricing.published(day, errs, known) for name, pricing in kinds.items()}
                 day.model.transmission.learn(known.tree.transmission)
-                found = operate_signals([day], [told], SerialEngine())[0]
+                found = operate_signals([day], [published], SerialEngine())[0]
                 for name, outcome in found.items():
                     rows.append((day.name, name, error, seed, outcome.cost, value, (flat - outcome.cost) / value))
                 line = ", ".join(f"{name}: {row[-1]:.4f}" for name, row in zip(found, rows[-len(found) :], strict=True))
@@ -65,4 +66,3 @@ def summarised(table: pd.DataFrame) -> pd.DataFrame:
     together = pd.concat({"all days together": together}, names=["day"]) if days > 1 else together.iloc[:0]
     parts = [each, together] if days > 1 else [each]
     return pd.concat(parts).rename(columns={"min": "worst"}).reset_index()
-

@@ -8,24 +8,27 @@ from collections.abc import Sequence
 import pandas as pd
 
 from multiscale.assessment import settle_day
-from multiscale.compare_mechanisms.policies import policies
+from multiscale.compare_mechanisms.mechanisms import playable
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.prepared import PreparedDay
+from multiscale.coordination.common.settlement import impact_charges, marginal_charges
 from multiscale.coordination.common.simulation import PlayedDay, play_days
 from multiscale.verification.ac import ac_verify
 from multiscale.verification.injections import bus_injections
 
 
 def simulation_table(days: Sequence[PreparedDay], error: ErrorModel, history: int) -> pd.DataFrame:
-    """Consecutive days under every mechanism: cost, imbalance, AC violations and welfare, in sums over the span."""
+    """Consecutive days under every mechanism: cost, imbalance, settlement, AC violations and welfare, in sums over the span."""
     rows = {}
-    for name, policy in policies(days, error, history):
-        played = play_days(days, policy, error)
+    for name, mechanism in playable(days, error, history):
+        played = play_days(days, mechanism, error)
         row = {"cost [EUR]": sum(p.outcome.cost for p in played), "bound [EUR]": sum(p.outcome.bound for p in played)}
         hours = days[0].tree.horizon.hours_per_year
         row["imbalance day ahead [MWh]"] = sum(p.imbalance(hours) for p in played) / 1e3
         row["imbalance a step ahead [MWh]"] = sum(p.imbalance(hours, before=True) for p in played) / 1e3
         row["messages"] = sum(p.outcome.traffic.messages for p in played)
+        for rule, charges in (("marginal prices", marginal_charges), ("impact", impact_charges)):
+            row[f"settled by {rule} [EUR]"] = sum(sum(charges(day.tree, p.outcome).values()) for day, p in zip(days, played, strict=True))
         row |= _violations(days, played)
         for day, p in zip(days, played, strict=True):
             welfare = settle_day(day.tree, p.outcome).arrays().welfare

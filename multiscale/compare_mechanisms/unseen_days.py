@@ -21,9 +21,9 @@ from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.common.prepared import PreparedDay
 from multiscale.coordination.common.settlement import Upstream
-from multiscale.coordination.prediction.predictive import Learning, own_view
+from multiscale.coordination.prediction.predictive import PredictiveSettings, own_view
 from multiscale.coordination.prediction.response import PRICE_MODELS
-from multiscale.coordination.publication.pricing import flat_signals
+from multiscale.coordination.publication.flat import flat_signals
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits
 from multiscale.programs import CompiledProgram
@@ -33,11 +33,11 @@ FRESH = 7919
 
 
 def unseen_days_table(day: PreparedDay, histories: Sequence[int], count: int, seed: int = 0) -> pd.DataFrame:
-    """Cost of so many fresh days under every model of the price and number of past days, beside a flat price and the bound [EUR/a]."""
+    """Cost of so many fresh days under every model of the price and number of past days, alongside a flat price and the bound [EUR/a]."""
     model = day.model
     owner = {c: d for d, own in model.distribution.items() for c in own.children}
     limits = {c: limit for d in model.distribution for c, limit in connection_limits(model, d).items()}
-    weather = ErrorModel(Learning().variation, seed=seed + FRESH)
+    weather = ErrorModel(PredictiveSettings().variation, seed=seed + FRESH)
     days = []
     for k in range(count):
         errors = day_errors(weather, model, f"fresh day {k}")
@@ -49,14 +49,14 @@ def unseen_days_table(day: PreparedDay, histories: Sequence[int], count: int, se
     rows = []
     for kind in PRICE_MODELS:
         for history in histories:
-            learning = Learning(kind, history_days=history, forecast_seed=seed)
+            learning = PredictiveSettings(model=kind, history_days=history, forecast_seed=seed)
             learned = learning.experience(day)
             for k, (tree, bound, flat) in enumerate(days):
-                told = {}
+                signals = {}
                 for p in tree.platforms:
-                    charge = tree.design.network_charge.get(owner[p], 0.0)
-                    told[p] = learned[p].signal(own_view(tree.fleets[p]), charge, limits[p], learning.slope)
-                rows.append((kind, history, k, _cost(tree, told), flat, bound))
+                    charge = tree.prices(owner[p])
+                    signals[p] = learned[p].signal(own_view(tree.fleets[p]), charge, limits[p], learning.slope)
+                rows.append((kind, history, k, _cost(tree, signals), flat, bound))
             print(f"{kind}, {history} past days ({time.process_time():.0f} CPU s)", file=sys.stderr, flush=True)
     return pd.DataFrame(rows, columns=["model", "past days", "day", "cost", "cost at a flat price", "bound"])
 
@@ -68,11 +68,11 @@ def reached(table: pd.DataFrame) -> pd.DataFrame:
     return ((total["cost at a flat price"] - total["cost"]) / value).rename("value reached").reset_index()
 
 
-def _cost(tree: OperatingTree, told: Mapping[str, Signal]) -> float:
+def _cost(tree: OperatingTree, signals: Mapping[str, Signal]) -> float:
     """Cost of everybody [EUR/a] when platforms answer these signals."""
     drawn, own = {}, 0.0
     for p, program in tree.platforms.items():
-        solution = CompiledProgram(program).solve_optimal(told[p].parameters())
+        solution = CompiledProgram(program).solve_optimal(signals[p].parameters())
         drawn[p] = program.outputs["exchange"].matrix @ solution.x
-        own += own_cost(program, told[p].network_charge, solution.x)
+        own += own_cost(program, signals[p].tariff, solution.x)
     return own + Upstream(tree).cost(drawn)[0]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from multiscale.config.errors import ConfigProblem
-from multiscale.config.models import StudyConfig
-from multiscale.settings import unit_of
+from multiscale.config.models import MOVED, StudyConfig
+from multiscale.settings import inner_settings, kinds, names_of, unit_of
 
 _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _EXPECTED = {
@@ -41,7 +41,9 @@ def checked(values: dict[str, Any], known: set[str]) -> tuple[StudyConfig | None
         except ValidationError as error:
             removed = False
             for item in error.errors():
-                location = _location(item["loc"])
+                location, model = _located(item["loc"])
+                if item["type"].startswith("union_tag"):
+                    location = [*location, "kind"]
                 key = ".".join(location)
                 rule = item["type"] == "value_error" and isinstance(item["input"], dict)
                 # A rule over several keys says nothing where one of them is at fault itself.
@@ -49,7 +51,7 @@ def checked(values: dict[str, Any], known: set[str]) -> tuple[StudyConfig | None
                     continue
                 faulty.add(key)
                 removed = _remove(values, location) or removed
-                found.append(_problem(key, item))
+                found.append(_problem(key, item, model))
             if not removed:
                 return None, found
         else:
@@ -66,21 +68,21 @@ def _last(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-def _inner(model: type[BaseModel], field: str) -> type[BaseModel] | None:
-    annotation = model.model_fields[field].annotation if field in model.model_fields else None
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-
-
-def _location(loc: tuple[int | str, ...]) -> list[str]:
-    """Keys of the models along an error's location: without positions in lists and branches of unions."""
+def _located(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel] | None]:
+    """Keys along an error's location, without kinds, positions in lists and branches of unions; and the model that declares the last of them."""
     keys: list[str] = []
-    model: type[BaseModel] | None = StudyConfig
-    for part in loc:
-        if model is None:
+    holder: type[BaseModel] | None = None
+    inside: Mapping[str, type[BaseModel]] = {"": StudyConfig}
+    for part in map(str, loc):
+        if "" not in inside and part in inside:
+            inside = {"": inside[part]}
+            continue
+        if "" not in inside:
             break
-        keys.append(str(part))
-        model = _inner(model, str(part))
-    return keys
+        holder = inside[""]
+        keys.append(part)
+        inside = inner_settings(holder.model_fields[part]) if part in holder.model_fields else {}
+    return keys, holder
 
 
 def _remove(values: dict[str, Any], location: list[str]) -> bool:
@@ -88,23 +90,33 @@ def _remove(values: dict[str, Any], location: list[str]) -> bool:
         values = values[name]
     if not location or location[-1] not in values:
         return False
-    if isinstance(values[location[-1]], dict) and location[-1] in (*StudyConfig.model_fields, "growth"):
+    if isinstance(values[location[-1]], dict) and _is_group(location):
         return False
     del values[location[-1]]
     return True
 
 
-def _problem(key: str, item: Any) -> ConfigProblem:
-    *above, field = key.split(".")
-    model: type[BaseModel] = StudyConfig
-    for name in above:
-        model = _inner(model, name) or model
+def _is_group(location: list[str]) -> bool:
+    models: list[type[BaseModel]] = [StudyConfig]
+    for name in location:
+        models = [inner for model in models if name in model.model_fields for inner in inner_settings(model.model_fields[name]).values()]
+    return bool(models)
+
+
+def _problem(key: str, item: Any, model: type[BaseModel] | None) -> ConfigProblem:
+    field = _last(key)
+    model = model or StudyConfig
     value, kind = item["input"], item["type"]
+    if kind.startswith("union_tag"):
+        return _unknown_kind(key, item)
     shown = "" if isinstance(value, dict | BaseModel) or kind == "missing" else repr(value)
+    if kind == "extra_forbidden" and key in MOVED:
+        return ConfigProblem(key, shown, f"no such key; did you mean {MOVED[key]}?")
     if kind == "extra_forbidden":
-        return ConfigProblem(key, shown, f"no such key{close_matches(field, list(model.model_fields))}")
+        return ConfigProblem(key, shown, _elsewhere(key, model) or f"no such key{close_matches(field, list(model.model_fields))}")
     if kind == "missing":
-        return ConfigProblem(key, "", "is missing; give it on the command line or in a file")
+        meaning = model.model_fields[field].description or "it" if field in model.model_fields else "it"
+        return ConfigProblem(key, "", f"is missing; give {meaning} on the command line or in a file")
     if field not in model.model_fields:
         return ConfigProblem(key, shown, str(item["msg"]))
     declared = model.model_fields[field]
@@ -112,7 +124,7 @@ def _problem(key: str, item: Any) -> ConfigProblem:
     suffix = f" {unit}" if unit not in (None, "1") else ""
     if kind == "value_error":
         return ConfigProblem(key, shown, str(item["ctx"]["error"]))
-    choices = _choices(declared.annotation)
+    choices = names_of(declared)
     if unit is None and len(get_args(declared.annotation)) > 1 and choices and not all(isinstance(a, str) for a in get_args(declared.annotation)):
         return ConfigProblem(key, shown, f"is not valid; give {declared.description}")
     if choices:
@@ -126,5 +138,20 @@ def _problem(key: str, item: Any) -> ConfigProblem:
     return ConfigProblem(key, shown, f"is not {expected}; give {declared.description or expected}{suffix and ' in' + suffix}")
 
 
-def _choices(annotation: Any) -> list[str]:
-    return [annotation] if isinstance(annotation, str) else [text for inner in get_args(annotation) for text in _choices(inner)]
+def _unknown_kind(key: str, item: Any) -> ConfigProblem:
+    """A group whose kind is missing or does not exist."""
+    there = ", ".join(kinds(StudyConfig.model_fields[key.split(".", maxsplit=1)[0]]))
+    if item["type"] == "union_tag_not_found":
+        return ConfigProblem(key, "", f"is missing; use {there}")
+    return ConfigProblem(key, repr(item["ctx"]["tag"]), f"is not a valid value; use {there}")
+
+
+def _elsewhere(key: str, model: type[BaseModel]) -> str:
+    """What to say of a key that settings of another kind have; empty where none has it."""
+    group, _, field = key.partition(".")
+    others = kinds(StudyConfig.model_fields[group]) if group in StudyConfig.model_fields else {}
+    having = [name for name, other in others.items() if field in other.model_fields]
+    chosen = next((name for name, other in others.items() if other is model), "")
+    if not having or not chosen:
+        return ""
+    return f"is a key of {group}.kind {' or '.join(having)}, not of {chosen}; remove it, or choose {group}={having[0]}"

@@ -7,14 +7,15 @@ from pathlib import Path
 
 
 def shipped_folder(name: str) -> Path:
-    """Folder ``conf`` or ``studies``: a package of the installed wheel, or beside the package in a working copy.
+    """Folder ``conf`` or ``studies``: beside the package in a working copy (whatever else is installed), or a package of the installed wheel.
 
     Raises:
         FileNotFoundError: the installation is incomplete.
     """
+    root = Path(__file__).resolve().parents[2]
+    places = [root / name] if (root / "pyproject.toml").is_file() else []
     spec = importlib.util.find_spec(f"multiscale.{name}")
-    places = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
-    places.append(Path(__file__).resolve().parents[2] / name)
+    places += [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
     for place in places:
         if place.is_dir():
             return place

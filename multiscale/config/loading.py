@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from multiscale.config.checking import checked, close_matches
 from multiscale.config.errors import ConfigError, ConfigProblem
 from multiscale.config.groups import groups, shipped_folder
 from multiscale.config.models import StudyConfig
+from multiscale.settings import inner_settings
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -146,8 +145,9 @@ def _apply(composed: DictConfig, override: Override, problems: list[ConfigProble
 
 
 def _first_field(group: str) -> str:
-    model = StudyConfig.model_fields[group].annotation
-    return next(iter(model.model_fields)) if isinstance(model, type) and issubclass(model, BaseModel) else ""
+    for model in inner_settings(StudyConfig.model_fields[group]).values():
+        return next(iter(model.model_fields))
+    return ""
 
 
 def _leaves(node: Any, prefix: str, problems: list[ConfigProblem], origins: dict[str, str]) -> Iterator[tuple[str, Any]]:

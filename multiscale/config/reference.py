@@ -4,33 +4,68 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from multiscale.config.models import LARGEST_SEED, StudyConfig
-from multiscale.settings import unit_of
+from multiscale.config.models import StudyConfig
+from multiscale.settings import LARGEST_SEED, inner_settings, kinds, names_of, unit_of
 
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
 def settings_tables() -> str:
-    """One table per group: key, unit, default, range, meaning."""
-    return "\n".join(line for name, field in StudyConfig.model_fields.items() for line in _table(name, field.annotation))
+    """One table per group, and one per kind where a group has several: key, unit, default, range, meaning."""
+    return "\n".join(line for name, field in StudyConfig.model_fields.items() for line in _tables(name, field))
 
 
-def _table(title: str, model: Any) -> Iterator[str]:
-    yield from (f"### {title}", "", str(model.__doc__).strip(), "", "| key | unit | default | range | meaning |", "|---|---|---|---|---|")
+def _tables(title: str, field: FieldInfo) -> Iterator[str]:
+    several = kinds(field)
+    if not several:
+        for model in inner_settings(field).values():
+            yield from _table(title, model)
+        return
+    models = list(several.values())
+    common = [
+        name
+        for name, field in models[0].model_fields.items()
+        if name != "kind" and all(name in m.model_fields and m.model_fields[name].default == field.default for m in models)
+    ]
+    base = next(b for b in models[0].__mro__ if all(issubclass(m, b) for m in models))
+    yield from (f"### {title}", "", str(base.__doc__).strip(), "", "| kind | |", "|---|---|")
+    yield from (f"| `{kind}` | {_first_line(model)} |" for kind, model in several.items())
+    yield ""
+    if common:
+        yield from (f"Keys of every kind of `{title}`:", "")
+        yield from _rows(title, models[0], common)
+    for kind, model in several.items():
+        own = [name for name in model.model_fields if name != "kind" and name not in common]
+        if own:
+            yield from (f"Keys of `{title}.kind={kind}` only:", "")
+            yield from _rows(title, model, own)
+
+
+def _table(title: str, model: type[BaseModel]) -> Iterator[str]:
+    yield from (f"### {title}", "", str(model.__doc__).strip(), "")
+    yield from _rows(title, model, list(model.model_fields))
+
+
+def _rows(title: str, model: type[BaseModel], names: list[str]) -> Iterator[str]:
+    yield from ("| key | unit | default | range | meaning |", "|---|---|---|---|---|")
     inner = []
-    for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            inner.append((f"{title}.{name}", field.annotation))
+    for name in names:
+        field = model.model_fields[name]
+        if inner_settings(field):
+            inner.append((f"{title}.{name}", field))
         else:
             yield f"| `{name}` | {unit_of(model, name) or ''} | {_default(field)} | {_range(field)} | {field.description} |"
     yield ""
-    for nested in inner:
-        yield from _table(*nested)
+    for nested, field in inner:
+        yield from _tables(nested, field)
+
+
+def _first_line(model: type[BaseModel]) -> str:
+    return str(model.__doc__).strip().splitlines()[0]
 
 
 def _default(field: FieldInfo) -> str:
@@ -50,11 +85,7 @@ def _range(field: FieldInfo) -> str:
         for key, sign in _SIGNS.items()
         if (limit := getattr(m, key, LARGEST_SEED)) not in (None, LARGEST_SEED)
     ]
-    return " and ".join(limits) or ", ".join(_texts(field.annotation))
-
-
-def _texts(annotation: Any) -> list[str]:
-    return [annotation] if isinstance(annotation, str) else [text for inner in get_args(annotation) for text in _texts(inner)]
+    return " and ".join(limits) or ", ".join(names_of(field))
 
 
 if __name__ == "__main__":

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from multiscale.coordination.common.answer import Answer
+from multiscale.coordination.common.mechanism import Mechanism
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import Tell, operate_signals, prepare_days, realise_day, respond, silent
+from multiscale.coordination.common.prepared import Progress, prepare_days, realise_day, respond, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.coordination.mechanisms import MECHANISMS
-from multiscale.coordination.publication.pricing import flat_signals, retail_signals
-from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
-from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.coordination.publication.flat import Flat, retail_signals
+from multiscale.coordination.publication.pricing import Pricing, PricingSettings
+from multiscale.devices.fleet import Fleet
+from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
+from multiscale.system import Economics, LoadingLimits, System
+from multiscale.tariffs import BILLED
 from multiscale.timeline import Horizon
 
 
@@ -40,38 +42,30 @@ def coordinate_days(
     economics: Economics,
     fleets: Mapping[str, Fleet],
     design: Design,
+    market: Market,
     engine: SerialEngine | DaskEngine,
     *,
-    market: str = "community",
-    mechanism: str = "pricing",
+    mechanism: Mechanism = Pricing(PricingSettings()),
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
-    reach: float = 0.0,
-    tell: Tell = silent,
-    **settings: Any,
+    report_progress: Progress = silent,
 ) -> list[CoordinatedDay]:
-    """Operate every day under the design, with a mechanism beside the integrated optimum and the flat tariff.
+    """Operate every day under the design, with a mechanism alongside the integrated optimum and the flat tariff.
 
     Args:
-        system, horizon, economics, fleets, design: as for ``operating_tree``, over all days.
+        system, horizon, economics, fleets, design, market: as for ``operating_tree``, over all days.
         engine: where the days' optima are found and the platforms answer.
-        market: how every platform clears, see ``platform_program``.
-        mechanism: one of ``MECHANISMS``.
+        mechanism: how the levels coordinate, see ``mechanism_of``.
         limits: shares of the ratings that may be used.
         known: transmission network whose binding limits are known already; saves time, changes nothing else.
-        reach: forecast errors that the networks must have room for, see ``operating_tree``.
-        tell: called with what is being done, e.g. how far a negotiation has come.
-        settings: those of the mechanism, see the function in ``MECHANISMS``.
-
-    Raises:
-        ValueError: an unknown mechanism.
+        report_progress: called with what is being done, e.g. how far a negotiation has come.
     """
-    if mechanism not in MECHANISMS:
-        raise ValueError(f"mechanism {mechanism!r} is unknown; there are {sorted(MECHANISMS)}")
-    prepared = prepare_days(system, horizon, economics, fleets, design, engine, market=market, limits=limits, known=known, reach=reach)
-    outcomes = MECHANISMS[mechanism](prepared, engine, tell=tell, **settings)
+    prepared = prepare_days(
+        system, horizon, economics, fleets, design, market, engine, limits=limits, known=known, error_margin=mechanism.error_margin
+    )
+    outcomes = mechanism.operate(prepared, engine, report_progress)
     if any("flat" not in found for found in outcomes):
-        flat = operate_signals(prepared, [{"flat": flat_signals(p.tree, p.forecast)} for p in prepared], engine)
+        flat = Flat().operate(prepared, engine)
         outcomes = [one | other for one, other in zip(flat, outcomes, strict=True)]
     return [CoordinatedDay(p.tree, p.forecast, {"integrated": p.optimum} | found) for p, found in zip(prepared, outcomes, strict=True)]
 
@@ -84,6 +78,7 @@ def uncoordinated_days(
     existing_cost: Mapping[str, float],
     engine: SerialEngine | DaskEngine,
     energy_price: Mapping[str, np.ndarray],
+    market: Market,
     *,
     limits: LoadingLimits = LoadingLimits(),
     rounds: int = 2,
@@ -99,35 +94,51 @@ def uncoordinated_days(
         existing_cost: DSO -> cost to recover [EUR/a].
         engine: where prosumers answer.
         energy_price: DSO -> price at its boundary [EUR/kWh], (period,); prosumers pay its mean over the day.
+        market: how every platform clears.
         limits: shares of the ratings that may be used.
         rounds: updates of the charge.
         known: transmission network whose binding limits are known already.
     """
-    charges = dict.fromkeys(existing_cost, economics.existing_network_cost)
+    recovering = economics.tariff.recovering
+    prices = {d: {recovering: np.asarray(cost / _reference_determinant(system, horizon, economics, fleets, d))} for d, cost in existing_cost.items()}
     trees = []
     for k in range(len(horizon.days)):
         day = horizon.day(k)
         today = {p: f.day(k) for p, f in fleets.items()}
-        trees.append(operating_tree(system.restricted(day), day, economics, today, Design(), market="time_of_use", networks=False, limits=limits))
+        trees.append(operating_tree(system.restricted(day), day, economics, today, Design(), market, networks=False, limits=limits))
         if known is not None:
             trees[-1].transmission.learn(known)
     for number in range(rounds):
-        design = Design({}, charges)
+        design = Design({}, prices)
         trees = [tree.under(design) for tree in trees]
         signals = [{"today": retail_signals(tree, {d: p[horizon.day_of == k] for d, p in energy_price.items()})} for k, tree in enumerate(trees)]
         answers = respond(trees, signals, engine)
         if number + 1 < rounds:
-            charges = {d: cost / _charged_energy(trees, answers, d) for d, cost in existing_cost.items()}
+            prices = {d: {recovering: np.asarray(cost / _determinant(trees, answers, d, recovering))} for d, cost in existing_cost.items()}
     tasks = {str(k): (tree, s, a, -np.inf) for k, (tree, s, a) in enumerate(zip(trees, signals, answers, strict=True))}
     outcomes = engine.map(realise_day, tasks)
     return design, trees, [outcomes[str(k)]["today"] for k in range(len(trees))]
 
 
-def _charged_energy(trees: Sequence[OperatingTree], answers: Sequence[Mapping[str, Mapping[str, Answer]]], dso: str) -> float:
-    """Energy that pays the network charge [kWh/a]: imports of prosumers and passive demand."""
+def _determinant(trees: Sequence[OperatingTree], answers: Sequence[Mapping[str, Mapping[str, Answer]]], dso: str, name: str) -> float:
+    """Determinant of a tariff component over all customers of a DSO, summed over its prices [unit of the component]."""
     total = 0.0
     for tree, by_set in zip(trees, answers, strict=True):
-        total += float((tree.horizon.hours_per_year * tree.system.passive(dso, tree.horizon).demand.values.sum(axis=0)).sum())
+        passive = tree.system.passive(dso, tree.horizon)
+        component = tree.economics.tariff.components[name]
+        total += float(np.sum(component.passive(passive.demand.values, passive.generation.values, tree.horizon)))
         for child in tree.distribution[dso].children:
-            total += float((tree.platforms[child].outputs["import_energy"].matrix @ by_set["today"][child].x)[0])
+            total += float((tree.platforms[child].outputs[BILLED + name].matrix @ by_set["today"][child].x).sum())
     return total
+
+
+def _reference_determinant(system: System, horizon: Horizon, economics: Economics, fleets: Mapping[str, Fleet], dso: str) -> float:
+    """The same without any response or own generation of customers."""
+    component = economics.tariff.components[economics.tariff.recovering]
+    passive = system.passive(dso, horizon)
+    total = np.sum(component.passive(passive.demand.values, passive.generation.values, horizon))
+    for child in system.children(dso):
+        data = fleets[child].data
+        demand = (data.demand + data.ev + data.heat_pump).values
+        total += np.sum(component.passive(demand, np.zeros_like(demand), horizon))
+    return float(total)

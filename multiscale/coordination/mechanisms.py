@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from multiscale.coordination.common.mechanism import Mechanism
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay, Tell, silent
+from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
+from multiscale.coordination.common.settings import CoordinationSettings
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.coordination.negotiation.bidirectional import bidirectional
-from multiscale.coordination.prediction.hybrid import hybrid
-from multiscale.coordination.prediction.predictive import predictive
-from multiscale.coordination.publication.pricing import pricing
-
-Mechanism = Callable[..., list[dict[str, Outcome]]]
-"""``(days, engine, tell=..., **settings)``: operates all prepared days; for each day, name -> outcome.
-
-``tell`` is called with what is being done. ``flat`` is added where it is missing.
-"""
+from multiscale.coordination.negotiation.bidirectional import Bidirectional, BidirectionalSettings
+from multiscale.coordination.prediction.hybrid import Hybrid, HybridSettings
+from multiscale.coordination.prediction.predictive import Predictive, PredictiveSettings
+from multiscale.coordination.publication.pricing import Pricing, PricingSettings
+from multiscale.settings import Entry, registry
 
 
-def integrated(days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine, *, tell: Tell = silent) -> list[dict[str, Outcome]]:  # noqa: ARG001
-    """The integrated optimum alone, which every prepared day has already."""
-    return [{} for _ in days]
+class IntegratedSettings(CoordinationSettings):
+    """The whole tree as one program: the reference."""
+
+    kind: Literal["integrated"] = "integrated"
 
 
-MECHANISMS: dict[str, Mechanism] = {
-    "integrated": integrated,
-    "pricing": pricing,
-    "bidirectional": bidirectional,
-    "predictive": predictive,
-    "hybrid": hybrid,
-}
+@dataclass(frozen=True)
+class Integrated(Mechanism):
+    """The integrated optimum, which every prepared day has already."""
+
+    settings: IntegratedSettings
+
+    name = "integrated"
+
+    def operate(
+        self,
+        days: Sequence[PreparedDay],
+        engine: SerialEngine | DaskEngine,  # noqa: ARG002
+        report_progress: Progress = silent,  # noqa: ARG002
+    ) -> list[dict[str, Outcome]]:
+        """See ``Mechanism``."""
+        return [{self.name: day.optimum} for day in days]
+
+
+MECHANISMS: dict[str, Entry[Callable[[Any], Mechanism]]] = registry(
+    Entry(PricingSettings, Pricing),
+    Entry(BidirectionalSettings, Bidirectional),
+    Entry(PredictiveSettings, Predictive),
+    Entry(HybridSettings, Hybrid),
+    Entry(IntegratedSettings, Integrated),
+)
+
+
+def mechanism_of(settings: CoordinationSettings) -> Mechanism:
+    """The mechanism that settings are for."""
+    return next(entry.function(settings) for entry in MECHANISMS.values() if type(settings) is entry.settings)

@@ -124,7 +124,7 @@ def distribution_program(
     at_zone = {"zone": names, **period}
     unserved = builder.add_columns("unserved", at_zone, unit="kW", upper=zone_demand, cost=voll, description="passive demand not served")
     curtailed = builder.add_columns(
-        "curtailed", at_zone, unit="kW", upper=zone_generation, cost=economics.curtailment_cost * hours, description="passive generation curtailed"
+        "curtailed", at_zone, unit="kW", upper=zone_generation, cost=system.curtailment_cost * hours, description="passive generation curtailed"
     )
     child_zone = reduced.zone[child_bus] if len(child_bus) else np.zeros(0, dtype=int)
     consumption: list[Term] = [(-1.0, unserved), (1.0, curtailed)]
@@ -135,7 +135,7 @@ def distribution_program(
         if relief:
             largest = np.array([np.maximum(np.abs(low[c]), np.abs(high[c])) for c in children])
             shed = builder.add_columns("shed", axes, unit="kW", upper=largest, cost=voll, description="platform demand not served")
-            spill_cost = economics.curtailment_cost * hours
+            spill_cost = system.curtailment_cost * hours
             spilled = builder.add_columns("spilled", axes, unit="kW", upper=largest, cost=spill_cost, description="platform export curtailed")
             for sign, block in ((-1.0, shed), (1.0, spilled)):
                 consumption.append((sign, np.where(absent, -1, block[members].transpose(0, 2, 1))))
@@ -174,3 +174,23 @@ def _grouped(group: np.ndarray, count: int) -> np.ndarray:
         members[g, filled[g]] = i
         filled[g] += 1
     return members
+
+
+def passive_power(own: DistributionProgram, system: System, horizon: Horizon, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Demand that is served and generation that is used of a DSO's passive customers [kW], (bus, period), in the columns ``x`` of its program.
+
+    Demand that is not served in a zone of the reduced network is shared by its buses in proportion to their net demand, and curtailed
+    generation in proportion to their net generation.
+    """
+    passive = system.passive(own.program.name, horizon)
+    demand, generation = passive.demand.values.copy(), passive.generation.values.copy()
+    at = {bus: i for i, bus in enumerate(own.reduced.tree.buses.tolist())}
+    known = np.array([bus in at for bus in passive.bus.values.tolist()], dtype=bool)
+    zone = own.reduced.zone[np.array([at[bus] for bus in passive.bus.values.tolist() if bus in at], dtype=int)]
+    for kept, other, name in ((demand, passive.generation.values, "unserved"), (generation, passive.demand.values, "curtailed")):
+        lost = own.program.columns.array(name, x).values
+        net = np.maximum(kept - other, 0.0)[known]
+        total = np.zeros_like(lost)
+        np.add.at(total, zone, net)
+        kept[known] -= net * np.divide(lost, total, out=np.zeros_like(lost), where=total > 0)[zone]
+    return demand, generation

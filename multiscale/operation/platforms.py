@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from multiscale.operation.platform import PEER_TO_PEER, platform_program
+from multiscale.devices.fleet import Fleet
+from multiscale.operation.clearing import Market
+from multiscale.operation.platform import platform_program
 from multiscale.programs import ParametricProgram
-from multiscale.system import Economics, Fleet, LoadingLimits, Network
+from multiscale.system import Economics, LoadingLimits, Network
 
 
 @dataclass(frozen=True)
@@ -19,24 +21,24 @@ class PlatformData:
 
     Attributes:
         fleet: prosumers.
-        economics: values and fees.
-        network: low-voltage network, or None.
+        economics: values and the tariff.
         market: how the platform clears.
+        network: low-voltage network, or None.
         root_voltage: voltage at the busbar that feeds the network [pu].
         limits: shares of the ratings that may be used.
     """
 
     fleet: Fleet
     economics: Economics
+    market: Market
     network: Network | None = None
-    market: str = PEER_TO_PEER
     root_voltage: float = 1.0
     limits: LoadingLimits = field(default_factory=LoadingLimits)
 
     def program(self) -> ParametricProgram:
         """The program at prosumer resolution, with the network."""
         return platform_program(
-            self.fleet, self.economics, network=self.network, market=self.market, root_voltage=self.root_voltage, limits=self.limits
+            self.fleet, self.economics, self.market, network=self.network, root_voltage=self.root_voltage, limits=self.limits
         )
 
 

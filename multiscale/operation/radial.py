@@ -220,9 +220,7 @@ class ReducedTree:
     below_high: np.ndarray
 
 
-def reduce_tree(
-    tree: RadialTree, low: np.ndarray, high: np.ndarray, reactive: np.ndarray, decided: np.ndarray
-) -> ReducedTree:
+def reduce_tree(tree: RadialTree, low: np.ndarray, high: np.ndarray, reactive: np.ndarray, decided: np.ndarray) -> ReducedTree:
     """Drop what can never bind, whatever anybody decides, direction by direction and period by period.
 
     The net consumption of every bus lies in [low, high] in each period, so the flow of a branch lies between the sums below it and
@@ -245,8 +243,8 @@ def reduce_tree(
     fixed = per_kvar[:, None] * below_q - tree.boost[:, None]
     # Inside the rating no branch carries more than its limit, so the drop is taken over the smaller interval; a branch that may be
     # reinforced has no such limit yet.
-    for reach in (forward, reverse):
-        reach[0], reach[decided] = np.inf, np.inf
+    for limit in (forward, reverse):
+        limit[0], limit[decided] = np.inf, np.inf
     most = tree.along_path(per_kw[:, None] * np.minimum(below_high, forward) + fixed)
     least = tree.along_path(per_kw[:, None] * np.maximum(below_low, -reverse) + fixed)
     squared = tree.v_reference[tree.source_of()] ** 2
@@ -300,9 +298,9 @@ def add_radial_network(
     zones = np.array([str(tree.buses[0]), *(str(tree.buses[i]) for i in reduced.kept)])
     below_q = tree.below(reactive)
     # Bounds beyond anything the customers can draw or feed in: they never bind, and they keep every dual bound finite.
-    reach = 2.0 * (1.0 + np.maximum(np.abs(reduced.below_low), np.abs(reduced.below_high)))[reduced.kept]
+    largest = 2.0 * (1.0 + np.maximum(np.abs(reduced.below_low), np.abs(reduced.below_high)))[reduced.kept]
     flow = builder.add_columns(
-        "flow", {"branch": names, "period": periods}, unit="kW", lower=-reach, upper=reach, description="active power towards the customers"
+        "flow", {"branch": names, "period": periods}, unit="kW", lower=-largest, upper=largest, description="active power towards the customers"
     )
     n = len(zones)
     inflow = np.full((n, len(periods)), -1)

@@ -17,13 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import highspy
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
-from multiscale.programs import CompiledProgram, ParametricProgram, ProgramBuilder, ProgramSolution
-from multiscale.programs.basis import start_from
+from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramBuilder, ProgramSolution
 from multiscale.programs.build import Term
 from multiscale.system import Economics, Network, System
 from multiscale.timeline import Horizon
@@ -151,7 +149,7 @@ class Transmission:
         self._monitored = np.zeros(0, dtype=int)
         self._factors = np.zeros((0, len(self.model.buses)))
         self._compiled: dict[int, tuple[int, CompiledProgram]] = {}
-        self._last: tuple[highspy.HighsBasis, int] | None = None
+        self._last: tuple[Basis, int] | None = None
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the solvers: they are made anew where the object arrives."""
@@ -186,10 +184,10 @@ class Transmission:
         compiled = CompiledProgram(self.program(period))
         if self._last is not None:
             # Programs of all periods differ in numbers alone: a fresh one starts where the last one ended.
-            start_from(compiled._highs, _with_limits(*self._last, limits))
+            compiled.start_from(_with_limits(*self._last, limits))
         solution = compiled.solve_optimal({"exchange": exchange})
         self._compiled[period] = limits, compiled
-        self._last = compiled._highs.getBasis(), limits
+        self._last = compiled.basis, limits
         return solution
 
     def dispatch(self, exchange: np.ndarray) -> Dispatch:
@@ -237,14 +235,9 @@ def _part(solution: ProgramSolution, name: str) -> np.ndarray:
     return solution.x[solution.program.columns[name].positions]
 
 
-def _with_limits(basis: highspy.HighsBasis, before: int, now: int) -> highspy.HighsBasis:
+def _with_limits(basis: Basis, before: int, now: int) -> Basis:
     """A basis of ``period_program`` with more limits: the rows of new ones are basic, so it stays a basis."""
-    grown = highspy.HighsBasis()
-    rows, new = list(basis.row_status), [highspy.HighsBasisStatus.kBasic] * (now - before)
-    reverse = len(rows) - before
-    grown.col_status, grown.row_status = basis.col_status, [*rows[:reverse], *new, *rows[reverse:], *new]
-    grown.valid = True
-    return grown
+    return basis.with_basic_rows(basis.rows, now - before).with_basic_rows(basis.rows - before, now - before)
 
 
 def period_program(network: Transmission, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:
@@ -270,7 +263,7 @@ def period_program(network: Transmission, t: int, monitored: np.ndarray, factors
         cost=generators.cost_eur_per_kwh.values * hours,
         description="output of wholesale generators",
     )
-    voll, spill = economics.value_of_lost_load * hours, economics.curtailment_cost * hours
+    voll, spill = economics.value_of_lost_load * hours, network.system.curtailment_cost * hours
     unserved = builder.add_columns("unserved", buses, unit="kW", upper=demand, cost=voll, description="demand not served")
     curtailed = builder.add_columns("curtailed", buses, unit="kW", upper=renewable, cost=spill, description="renewable generation curtailed")
     # A node below may feed in more than anybody upstream can take: what is left over is spilled at its boundary, at the value of lost load.

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from multiscale.devices.fleet import Fleet
+from multiscale.operation.clearing import Market
 from multiscale.operation.distribution import DistributionProgram, distribution_program
-from multiscale.operation.fleet_program import largest_consumption, largest_supply
-from multiscale.operation.platform import PEER_TO_PEER
 from multiscale.operation.platforms import PlatformData, Platforms
 from multiscale.operation.transmission import Transmission
 from multiscale.programs import Link, ParametricProgram, compose
-from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.system import Economics, LoadingLimits, System
+from multiscale.tariffs import Prices
 from multiscale.timeline import Horizon
 
 BEYOND = 1e7
@@ -26,11 +27,11 @@ class Design:
 
     Attributes:
         built: option -> True where it is built (missing options are not).
-        network_charge: DSO -> charge on imported energy [EUR/kWh].
+        prices: DSO -> prices of the tariff components that are decided, component -> prices.
     """
 
     built: Mapping[str, bool] = field(default_factory=dict)
-    network_charge: Mapping[str, float] = field(default_factory=dict)
+    prices: Mapping[str, Prices] = field(default_factory=dict)
 
     def choice(self, options: tuple[str, ...]) -> np.ndarray:
         """The design as a vector over options [1]."""
@@ -47,9 +48,10 @@ class OperatingTree:
         platforms: platform -> program (at prosumer resolution, with its network).
         distribution: DSO -> program.
         transmission: the TSO.
-        design: reinforcements and charges in force.
+        design: reinforcements and prices in force.
+        market: how every platform clears.
         limits: shares of the ratings that may be used.
-        reach: see ``operating_tree``.
+        error_margin: see ``operating_tree``.
     """
 
     system: System
@@ -60,17 +62,23 @@ class OperatingTree:
     distribution: Mapping[str, DistributionProgram]
     transmission: Transmission
     design: Design
+    market: Market
     limits: LoadingLimits = field(default_factory=LoadingLimits)
-    reach: float = 0.0
+    error_margin: float = 0.0
 
     def under(self, design: Design) -> OperatingTree:
         """The same tree under another design; no program changes, since designs are parameters."""
         return replace(self, design=design)
 
+    def prices(self, dso: str) -> Prices:
+        """Prices in force at a DSO of every tariff component that is decided; zero where nothing was decided."""
+        decided, given = self.economics.tariff.decided, self.design.prices.get(dso, {})
+        return {name: np.asarray(given.get(name, 0.0), dtype=float) for name in decided}
+
 
 def exchange_bounds(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
     """Interval [kW] (period,) in which a platform's exchange must lie, whatever it does."""
-    return -largest_supply(fleet).sum(axis=0), largest_consumption(fleet).sum(axis=0)
+    return -fleet.largest_supply().sum(axis=0), fleet.largest_consumption().sum(axis=0)
 
 
 def connection_limits(tree: OperatingTree, dso: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -97,14 +105,12 @@ def connection_limits(tree: OperatingTree, dso: str) -> dict[str, tuple[np.ndarr
 
 def net_load_size(fleet: Fleet) -> np.ndarray:
     """Size of a fleet's demand and generation [kW], (period,), to which its forecast errors are relative: both err independently."""
-    data = fleet.data
-    return np.hypot((data.demand + data.ev + data.heat_pump).values.sum(axis=0), data.pv.values.sum(axis=0))
+    return np.hypot(fleet.reference_demand.sum(axis=0), fleet.reference_generation.sum(axis=0))
 
 
 def reference_exchange(fleet: Fleet) -> np.ndarray:
-    """Exchange [kW] (period,) of a fleet that does nothing clever: reference demand less available PV."""
-    data = fleet.data
-    return (data.demand.values + data.ev.values + data.heat_pump.values - data.pv.values).sum(axis=0)
+    """Exchange [kW] (period,) of a fleet without demand response: reference demand less available generation."""
+    return (fleet.reference_demand - fleet.reference_generation).sum(axis=0)
 
 
 def operating_tree(
@@ -113,11 +119,11 @@ def operating_tree(
     economics: Economics,
     fleets: Mapping[str, Fleet],
     design: Design,
+    market: Market,
     *,
-    market: str = PEER_TO_PEER,
     networks: bool = True,
     limits: LoadingLimits = LoadingLimits(),
-    reach: float = 0.0,
+    error_margin: float = 0.0,
 ) -> OperatingTree:
     """Build the programs of every node of the system; those of the platforms when they are first looked at.
 
@@ -128,15 +134,18 @@ def operating_tree(
         market: how every platform clears.
         networks: whether platforms know their low-voltage network (a parent's model of them does not).
         limits: shares of the ratings that may be used.
-        reach: forecast errors, as a share of demand and generation, for which the DSOs' networks must keep room: no limit that could bind then
-            is left out of their programs.
+        error_margin: forecast errors, as a share of demand and generation, for which the DSOs' networks must keep capacity: limits that cannot
+            bind even then are not in their programs.
     """
     distribution = {}
     for dso in system.at_level("dso"):
         children = system.children(dso)
         bounds = {c: exchange_bounds(fleets[c]) for c in children}
-        if reach > 0:
-            bounds = {c: (low - reach * net_load_size(fleets[c]), high + reach * net_load_size(fleets[c])) for c, (low, high) in bounds.items()}
+        if error_margin > 0:
+            bounds = {
+                c: (low - error_margin * net_load_size(fleets[c]), high + error_margin * net_load_size(fleets[c]))
+                for c, (low, high) in bounds.items()
+            }
         distribution[dso] = distribution_program(
             system,
             dso,
@@ -153,15 +162,17 @@ def operating_tree(
         voltage |= {c: no_load[system.boundary_bus(c)] for c in own.children}
     platforms = Platforms(
         {
-            name: PlatformData(fleet, economics, system.network(name) if networks else None, market, voltage.get(name, 1.0), limits)
+            name: PlatformData(fleet, economics, market, system.network(name) if networks else None, voltage.get(name, 1.0), limits)
             for name, fleet in fleets.items()
         }
     )
-    return OperatingTree(system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design, limits, reach)
+    return OperatingTree(
+        system, horizon, economics, fleets, platforms, distribution, Transmission(system, horizon, economics), design, market, limits, error_margin
+    )
 
 
 def dso_reference(system: System, dso: str, horizon: Horizon, fleets: Mapping[str, Fleet]) -> np.ndarray:
-    """Exchange [kW] (period,) of a DSO whose platforms do nothing clever."""
+    """Exchange [kW] (period,) of a DSO whose platforms have no demand response."""
     passive = system.passive(dso, horizon)
     own = (passive.demand - passive.generation).sum("bus").values
     return own + sum((reference_exchange(fleets[c]) for c in system.children(dso)), np.zeros(horizon.periods))
@@ -176,10 +187,8 @@ def dso_branch_program(tree: OperatingTree, dso: str) -> ParametricProgram:
     own = tree.distribution[dso]
     free = np.zeros(tree.horizon.periods)
     internal = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND, "planned": free, "deviation_price": 0.0}
-    fixed = {c: internal | {"network_charge": tree.design.network_charge.get(dso, 0.0)} for c in own.children}
+    fixed = {c: internal | dict(tree.prices(dso)) for c in own.children}
     exchange = own.program.parameters["exchange"].positions if own.children else np.zeros((0, tree.horizon.periods), dtype=int)
     links = [Link(c, "exchange", exchange[k]) for k, c in enumerate(own.children)]
-    settled = compose(f"{dso} with platforms", own.program, {c: tree.platforms[c] for c in own.children}, links, fixed)
-    return settled.settle({"built": tree.design.choice(own.options)})
-
-
+    joined = compose(f"{dso} with platforms", own.program, {c: tree.platforms[c] for c in own.children}, links, fixed)
+    return joined.fix({"built": tree.design.choice(own.options)})

@@ -8,10 +8,12 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, solve
+from multiscale.tariffs import BILLED
 
 
 def implied_charge_range(
     program: ParametricProgram,
+    price: str,
     passive_energy: float,
     existing_cost: float,
     annuities: float,
@@ -23,18 +25,19 @@ def implied_charge_range(
 
     With w(x) the energy of the follower that pays the charge and E that of passive customers, recovery demands
 
-        (1 - tolerance) existing <= charge (w + E) <= (1 + tolerance) (existing + annuities),
+        existing <= charge (w + E) <= (1 + tolerance) (existing + annuities),
 
     and the follower's answer x at a charge within [low, high] costs no more than its answer without any reinforcement, which
     stays feasible with them:  cost(x) + low w(x) <= optimum(nothing built, high).  The least and largest w over everything the
     follower could do (options relaxed to [0, 1]) under that row bound the charge, which tightens the row, and so on.
 
     Args:
-        program: the follower with parameters ``built`` and ``network_charge`` and output ``charged_energy``.
+        program: the follower with parameters ``built`` and ``price``, and the determinant of that component as output.
+        price: tariff component that recovers the cost.
         passive_energy: E [kWh/a].
         existing_cost, annuities: yearly cost of the existing network and of all options together [EUR/a].
         charge_range: range to begin with [EUR/kWh].
-        tolerance: relative tolerance of cost recovery.
+        tolerance: relative tolerance of cost recovery, upwards.
         rounds: of tightening at most.
 
     Returns:
@@ -43,10 +46,10 @@ def implied_charge_range(
     low, high = charge_range
     unbuilt = CompiledProgram(program)
     for _ in range(rounds):
-        ceiling = unbuilt.solve_optimal({"built": 0.0, "network_charge": high}).objective
-        least, largest = _energy_range(program, low, ceiling)
+        ceiling = unbuilt.solve_optimal({"built": 0.0, price: high}).objective
+        least, largest = _energy_range(program, price, low, ceiling)
         most_paying, least_paying = largest + passive_energy, least + passive_energy
-        new_low = max(low, (1 - tolerance) * existing_cost / most_paying * (1 - 1e-9)) if most_paying > 0 else low
+        new_low = max(low, existing_cost / most_paying * (1 - 1e-9)) if most_paying > 0 else low
         new_high = min(high, (1 + tolerance) * (existing_cost + annuities) / least_paying * (1 + 1e-9)) if least_paying > 0 else high
         settled = (new_high - new_low) > 0.9 * (high - low)
         low, high = new_low, new_high
@@ -55,11 +58,11 @@ def implied_charge_range(
     return low, high
 
 
-def _energy_range(program: ParametricProgram, charge: float, ceiling: float) -> tuple[float, float]:
+def _energy_range(program: ParametricProgram, price: str, charge: float, ceiling: float) -> tuple[float, float]:
     """Least and largest charged energy [kWh/a] of a follower whose cost at a charge is at most ``ceiling`` [EUR/a]."""
     built = program.parameters["built"]
     n, k = program.columns.size, built.size
-    energy = program.outputs["charged_energy"].matrix.toarray().ravel()
+    energy = program.outputs[BILLED + price].matrix.toarray().ravel()
     cost = program.c0 + charge * energy
     relaxed = ParametricProgram(
         name=f"{program.name} (charged energy)",

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation.radial import RadialTree, radial_tree
 from multiscale.operation.tree import reference_exchange
-from multiscale.system import Fleet, LoadingLimits, System
+from multiscale.system import LoadingLimits, System
 from multiscale.timeline import Horizon
 
 
 @dataclass(frozen=True)
 class ConventionalNeed:
-    """Loading of a DSO's branches when prosumers do nothing clever, and what it would take to serve that.
+    """Loading of a DSO's branches without demand response, and what it would take to serve that.
 
     Attributes:
         loading: largest share of the usable rating of every branch [%], branch -> percent, over the horizon.

@@ -1,7 +1,7 @@
 r"""A DSO plans: which branches to reinforce and which volumetric charge recovers the cost, given how platforms respond.
 
     min over z in {0,1}, charge   existing cost + annuities' z  +  resource cost of operation(z, charge)       social cost [EUR/a]
-    s.t.  |charge * (energy imported by platforms + passive energy) - (existing cost + annuities' z)| <= tolerance * (existing + annuities' z)
+    s.t.  allowed <= charge * (energy imported by platforms + passive energy) <= (1 + tolerance) allowed,   allowed = existing cost + annuities' z
           operation in argmin: cost of the DSO's network with all platforms, charge and levy included, new PV and storage bought by them
 
 The follower is the DSO's program with every platform as one participant. Charges and levies are transfers: they steer the follower
@@ -10,21 +10,21 @@ and are not part of the social cost. Energy of passive generation is counted as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import pyomo.environ as pyo
 import xarray as xr
 from scipy import sparse
 
 from multiscale import bilevel
-from multiscale.operation import Adoption, DistributionProgram, distribution_program, platform_program
+from multiscale.devices import Adoption
+from multiscale.devices.fleet import Fleet, purchasable
+from multiscale.operation import DistributionProgram, Market, distribution_program, platform_program
 from multiscale.operation.tree import exchange_bounds
-from multiscale.planning.charge_range import implied_charge_range
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
-from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.system import Economics, LoadingLimits, System
+from multiscale.tariffs import BILLED, Prices, Tariff
 from multiscale.timeline import Horizon
 
 
@@ -35,13 +35,14 @@ class PlanningProblem:
     Attributes:
         dso: the leader.
         horizon: representative days.
-        program: the follower: parameters ``built`` (option) and ``network_charge``; outputs ``resource_cost`` [EUR/a],
-            ``charged_energy`` [kWh/a].
+        program: the follower: parameters ``built`` (option) and the decided prices of the tariff; outputs ``resource_cost`` [EUR/a] and the
+            determinant of every tariff component over all platforms.
+        tariff: what is charged for.
         distribution: the DSO's part of it.
         options: reinforcements (component ``option``) in the order of ``built``.
         annuity: yearly cost of each option [EUR/a].
         existing_cost: yearly cost of the existing network [EUR/a].
-        passive_energy: energy of passive customers, who pay the charge too [kWh/a].
+        passive: determinant of every tariff component that passive customers add, in the shape of its prices.
         fleets: platform -> one-participant fleet the planner sees.
         adoption: platform -> capacity that may be bought.
         energy_has_a_price: whether the energy price is above zero in every period.
@@ -51,15 +52,33 @@ class PlanningProblem:
     dso: str
     horizon: Horizon
     program: ParametricProgram
+    tariff: Tariff
     distribution: DistributionProgram
     options: xr.Dataset
     annuity: np.ndarray
     existing_cost: float
-    passive_energy: float
+    passive: Mapping[str, np.ndarray]
     fleets: Mapping[str, Fleet]
     adoption: Mapping[str, Adoption]
     energy_has_a_price: bool
     constant: float
+
+    @property
+    def single_price(self) -> str | None:
+        """The tariff component that is decided, where that is one component with one price; else None."""
+        decided = list(self.tariff.decided)
+        return decided[0] if len(decided) == 1 and self.passive[decided[0]].ndim == 0 else None
+
+    @property
+    def passive_energy(self) -> float:
+        """Determinant of the single price that passive customers add."""
+        return float(self.passive[str(self.single_price)])
+
+    @property
+    def price_range(self) -> tuple[float, float]:
+        """Lowest and highest permitted value of the single price."""
+        component = self.tariff.components[str(self.single_price)]
+        return component.price_min, component.price_max
 
 
 @dataclass(frozen=True)
@@ -69,21 +88,25 @@ class Plan:
     Attributes:
         dso: who decides.
         built: option -> whether it is built.
-        charge: volumetric network charge [EUR/kWh].
+        prices: prices of the decided tariff components, component -> prices.
         objective, bound: social cost and its proven lower bound [EUR/a].
         gap: (objective - bound) / objective.
-        status: of the bilevel solution.
+        status: ``optimal`` (within the gap asked for), ``feasible``, or ``time_limit`` where the clock ended the search.
         follower_gap: relative suboptimality of the follower when solved again at the decision.
-        revenue, allowed_revenue: what the charge earns and what it has to recover [EUR/a].
+        revenue, allowed_revenue: what the operator's components of the tariff earn and what it has to recover [EUR/a].
         investment: of everything built [EUR].
-        bought: platform -> (new PV [kW], new battery [kWh]).
+        bought: platform -> device -> new capacity [unit of the device's capacity].
         exchange: platform -> forecast exchange [kW], (period,).
         solution: the whole bilevel solution, with its certificate.
+        decision_range: what decisions move [EUR/a]: the dearer of building nothing and building everything, less the plan (see
+            ``planning.extremes``); None where neither recovers its cost.
+        message: how the search went, and what ended it if that was neither the gap nor the end of what is to be searched.
+        surplus: revenue beyond the cost to be recovered and its tolerance [EUR/a]; above zero only where the least permitted charge earns too much.
     """
 
     dso: str
     built: Mapping[str, bool]
-    charge: float
+    prices: Prices
     objective: float
     bound: float
     gap: float
@@ -92,9 +115,22 @@ class Plan:
     revenue: float
     allowed_revenue: float
     investment: float
-    bought: Mapping[str, tuple[float, float]]
+    bought: Mapping[str, Mapping[str, float]]
     exchange: Mapping[str, np.ndarray]
     solution: bilevel.BilevelSolution
+    decision_range: float | None = None
+    message: str = ""
+    surplus: float = 0.0
+
+    @property
+    def gap_eur(self) -> float:
+        """Distance of the plan from its proven bound [EUR/a]."""
+        return self.objective - self.bound
+
+    @property
+    def gap_of_decisions(self) -> float | None:
+        """The gap as a share of what decisions move [1]; None where nothing is moved."""
+        return self.gap_eur / self.decision_range if self.decision_range else None
 
 
 def planning_problem(
@@ -105,6 +141,7 @@ def planning_problem(
     fleets: Mapping[str, Fleet],
     options: xr.Dataset,
     energy_price: np.ndarray,
+    market: Market,
     *,
     limits: LoadingLimits = LoadingLimits(),
     adoption: Mapping[str, Adoption] | None = None,
@@ -119,16 +156,17 @@ def planning_problem(
         fleets: platform -> prosumers over the horizon; the planner sees the sum.
         options: reinforcements to choose from.
         energy_price: forecast nodal price at the DSO's boundary [EUR/kWh], (period,).
+        market: how every platform clears.
         limits: shares of the ratings that may be used.
         adoption: platform -> capacity its participant may buy.
     """
     adoption = {c: a for c, a in (adoption or {}).items() if c in system.children(dso)}
-    children = system.children(dso)
+    children, hours = system.children(dso), horizon.hours_per_year
     one = {c: fleets[c].aggregate(np.full(fleets[c].size, c)) for c in children}
     bounds = {c: exchange_bounds(one[c]) for c in children}
     for c, more in adoption.items():
-        extra = (more.pv_kw[:, None] * more.pv_yield + 0.5 * more.battery_kwh[:, None]).sum(axis=0)
-        bounds[c] = (bounds[c][0] - extra, bounds[c][1] + 0.5 * more.battery_kwh.sum())
+        supply, consumption = one[c].new_supply(more).sum(axis=0), one[c].new_consumption(more).sum(axis=0)
+        bounds[c] = (bounds[c][0] - supply, bounds[c][1] + consumption)
     distribution = distribution_program(
         system,
         dso,
@@ -141,33 +179,54 @@ def planning_problem(
         limits=limits,
         options=options,
     )
-    platforms = {c: platform_program(one[c], economics, adoption=adoption.get(c), agreements=False) for c in children}
+    platforms = {c: platform_program(one[c], economics, market, adoption=adoption.get(c), agreements=False) for c in children}
     free = np.zeros(horizon.periods)
     internal = {"import_price": free, "export_price": free}
     exchange = distribution.program.parameters["exchange"].positions
     links = [Link(c, "exchange", exchange[k]) for k, c in enumerate(children)]
-    joined = compose(f"operation of {dso}", distribution.program, platforms, links, dict.fromkeys(children, internal), shared=["network_charge"])
-    follower = joined.settle({"energy_price": energy_price})
-    charged = sum((follower.outputs[f"{c}/import_energy"].matrix for c in children), sparse.csr_matrix((1, follower.columns.size)))
-    resource = sparse.csr_matrix(follower.c0[None, :]) - economics.levy * charged
+    joined = compose(
+        f"operation of {dso}", distribution.program, platforms, links, dict.fromkeys(children, internal), shared=list(economics.tariff.decided)
+    )
+    follower = joined.fix({"energy_price": energy_price})
+    determinants = {name: _total(follower, [f"{c}/{BILLED}{name}" for c in children]) for name in economics.tariff.components}
+    resource = sparse.csr_matrix(follower.c0[None, :])
+    for name, component in economics.tariff.components.items():
+        if component.price is not None and name == "levy":
+            resource = resource - component.price * sparse.csr_matrix(determinants[name].matrix.sum(axis=0))
     outputs = {
-        "charged_energy": Output(Index((Block("charged_energy", {}, "kWh/a", 0, "energy that pays the charge"),)), charged),
+        **{BILLED + name: output for name, output in determinants.items()},
         "resource_cost": Output(Index((Block("resource_cost", {}, "EUR/a", 0, "cost of operation without transfers"),)), resource),
+        "unserved": _unserved(follower, hours),
         **{c: follower.outputs[f"{c}/exchange"] for c in children},
     }
     follower = _with_outputs(follower, outputs)
     chosen = options.sel(option=list(distribution.options))
     annuity = chosen.cost_eur.values * np.array([economics.annuity(n) for n in chosen.lifetime_years.values.tolist()])
     passive = system.passive(dso, horizon)
-    passive_energy = float((passive.demand.values * horizon.hours_per_year).sum())
-    hours = horizon.hours_per_year
-    reference = sum(float(((f.data.demand + f.data.ev + f.data.heat_pump).sum("prosumer").values * hours).sum()) for f in one.values())
+    passive_energy = float((passive.demand.values * hours).sum())
+    owed = {name: c.passive(passive.demand.values, passive.generation.values, horizon) for name, c in economics.tariff.components.items()}
+    reference = sum(f.yearly_reference_demand() for f in one.values())
     existing = economics.existing_network_cost * (passive_energy + reference)
     generated = float((passive.generation.values.sum(axis=0) * energy_price * horizon.hours_per_year).sum())
     dear = bool(energy_price.min() > 0)
     return PlanningProblem(
-        dso, horizon, follower, distribution, chosen, annuity, existing, passive_energy, one, adoption, dear, existing + generated
+        dso, horizon, follower, economics.tariff, distribution, chosen, annuity, existing, owed, one, adoption, dear, existing + generated
     )
+
+
+def _total(program: ParametricProgram, names: Sequence[str]) -> Output:
+    """The sum of outputs of one shape."""
+    parts = [program.outputs[name] for name in names]
+    return Output(parts[0].index, sum((part.matrix for part in parts[1:]), parts[0].matrix))
+
+
+def _unserved(program: ParametricProgram, hours: np.ndarray) -> Output:
+    """Energy that is not served, of passive customers and in platforms."""
+    weight = np.zeros(program.columns.size)
+    for block in program.columns:
+        if block.name.rsplit("/", 1)[-1] == "unserved":
+            weight[block.positions] = hours
+    return Output(Index((Block("unserved", {}, "kWh/a", 0, "energy not served"),)), sparse.csr_matrix(weight[None, :]))
 
 
 def _with_outputs(program: ParametricProgram, outputs: Mapping[str, Output]) -> ParametricProgram:
@@ -186,121 +245,62 @@ class NoPlanError(bilevel.BilevelError):
         self.status = status
 
 
-IDLE_BOUNDS = ("unserved", "curtailed", "import", "export", "flow")
-"""Columns whose bounds lie beyond what any answer uses, as long as energy has a price."""
+def cannot_recover(problem: PlanningProblem, least: float, largest: float) -> str:
+    """Message: no permitted value of the single price recovers the cost."""
+    name = str(problem.single_price)
+    return (
+        f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a price of {name} of at least {least:.4g} "
+        f"{problem.tariff.components[name].unit}, above the largest allowed {largest:g} (tariff.{name}.price_max); allow a higher one"
+    )
 
 
-def without_idle_bounds(program: ParametricProgram) -> ParametricProgram:
-    """The follower without bounds that no answer ever touches; the same answers, and prices that are provably bounded.
-
-    Unserved demand is dearer than any energy and curtailment costs something, so with a positive price nobody uses more of either
-    than there is; imports, exports and flows are bounded by what customers can draw and feed in. A finite bound on such a column
-    would let its multiplier run free in the dual; without it, unserved demand alone keeps every price below its cost.
-    """
-    lower, upper = program.lower.copy(), program.upper.copy()
-    for block in program.columns:
-        if block.name.rsplit("/", 1)[-1] in IDLE_BOUNDS:
-            where = block.positions.ravel()
-            upper[where] = np.inf
-            lower[where] = np.where(lower[where] < 0, -np.inf, lower[where])
-    return replace(program, lower=lower, upper=upper)
-
-
-def leader_model(
-    problem: PlanningProblem, *, charge_range: tuple[float, float], tolerance: float = 1e-3
-) -> tuple[pyo.ConcreteModel, bilevel.ProgramFollower]:
-    """The leader as a Pyomo model, with the follower attached.
+def plan_from(
+    problem: PlanningProblem,
+    choice: np.ndarray,
+    prices: Prices,
+    solution: bilevel.BilevelSolution,
+    decision_range: float | None,
+    message: str = "",
+    surplus: float = 0.0,
+) -> Plan:
+    """The plan out of a certified solution.
 
     Args:
-        problem: what is planned.
-        charge_range: lowest and highest charge [EUR/kWh].
-        tolerance: relative tolerance of cost recovery.
+        problem: what was planned.
+        choice: 1 for every option that is built.
+        prices: of the decided tariff components.
+        solution: with the follower's answer as ``operation``.
+        decision_range, message, surplus: see ``Plan``.
     """
-    # The range is found with the bounds in place, since they keep the dual bounds of its linear programs finite.
-    low, high = implied_charge_range(
-        problem.program, problem.passive_energy, problem.existing_cost, float(problem.annuity.sum()), charge_range, tolerance
-    )
-    if low > high:
-        raise NoPlanError(
-            "infeasible",
-            f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a charge of at least {low:.4g} EUR/kWh, above the largest "
-            f"allowed {charge_range[1]:g} (tariff.charge_max); allow a higher one",
-        )
-    model = pyo.ConcreteModel(name=f"plan of {problem.dso}")
-    names = problem.options.option.values.tolist()
-    annuity = dict(zip(names, problem.annuity.tolist(), strict=True))
-    model.built = pyo.Var(names, domain=pyo.Binary)
-    model.charge = pyo.Var(bounds=(low, high))
-    program = without_idle_bounds(problem.program) if problem.energy_has_a_price else problem.program
-    follower = bilevel.ProgramFollower(program, {"built": model.built, "network_charge": model.charge}, model=model, name="operation")
-    investment = sum(annuity[o] * model.built[o] for o in names)
-    allowed = problem.existing_cost + investment
-    revenue = model.charge * (follower.output("charged_energy") + problem.passive_energy)
-    model.recovery_low = pyo.Constraint(expr=revenue >= (1 - tolerance) * allowed)
-    model.recovery_high = pyo.Constraint(expr=revenue <= (1 + tolerance) * allowed)
-    model.social_cost = pyo.Objective(expr=investment + follower.output("resource_cost") + problem.program.d0 + problem.constant)
-    return model, follower
-
-
-def solve_plan(
-    problem: PlanningProblem,
-    *,
-    charge_range: tuple[float, float],
-    tolerance: float = 1e-3,
-    gap: float = 0.01,
-    time_limit: float = 60.0,
-    method: str = "auto",
-    seed: int = 0,
-    **options: Any,
-) -> Plan:
-    """Solve a DSO's planning problem to a proven gap, or as far as the time allows; ``options`` go to ``bilevel.solve``.
-
-    Raises:
-        NoPlanError: no decision satisfies cost recovery within the range of the charge, or nothing was found in time.
-        bilevel.BilevelError: the method does not take this problem.
-    """
-    model, follower = leader_model(problem, charge_range=charge_range, tolerance=tolerance)
-    solution = bilevel.solve(model, followers=[follower], method=method, gap=gap, time_limit=time_limit, seed=seed, **options)
-    if not np.isfinite(solution.objective):
-        status = str(solution.status)
-        raise NoPlanError(
-            status if status in ("infeasible", "time_limit") else "error",
-            f"plan of {problem.dso}: {status.replace('_', ' ')}; allow a higher charge (tariff.charge_max is {charge_range[1]:g} EUR/kWh) "
-            f"or more time (planning.time_limit_s is {time_limit:g} s)",
-        )
-    if solution.certificate is None or solution.certificate.failures:
-        why = "; ".join(solution.certificate.failures) if solution.certificate else solution.message
-        raise NoPlanError("error", f"plan of {problem.dso}: the certificate of what was found does not hold ({why}); try another planning.method")
-    return read_plan(problem, model, solution)
-
-
-def read_plan(problem: PlanningProblem, model: pyo.ConcreteModel, solution: bilevel.BilevelSolution) -> Plan:
-    """The plan out of a solved leader model."""
-    names = problem.options.option.values.tolist()
-    built = {o: pyo.value(model.built[o]) > 0.5 for o in names}
-    charge = float(pyo.value(model.charge))
-    choice = np.array([1.0 if built[o] else 0.0 for o in names])
+    built = {o: bool(z > 0.5) for o, z in zip(problem.options.option.values.tolist(), choice.tolist(), strict=True)}
     x = solution.primal["operation"]
     program = problem.program
-    energy = float((program.outputs["charged_energy"].matrix @ x)[0]) + problem.passive_energy
+    revenue = sum(
+        float(np.sum(problem.tariff.price(name, prices) * ((program.outputs[BILLED + name].matrix @ x).reshape(passive.shape) + passive)))
+        for name, passive in problem.passive.items()
+        if problem.tariff.components[name].receiver == "distribution operators"
+    )
     bought, exchange = {}, {}
     for c in problem.fleets:
-        sizes = [float(program.columns.array(f"{c}/{n}", x).sum()) if f"{c}/{n}" in program.columns else 0.0 for n in ("new_pv", "new_battery")]
-        bought[c] = (sizes[0], sizes[1])
+        sizes = {key: f"{c}/{device.capacity.column}" for key, device in purchasable(problem.fleets[c].devices).items()}
+        bought[c] = {key: float(program.columns.array(size, x).sum()) for key, size in sizes.items() if size in program.columns}
         exchange[c] = program.outputs[c].matrix @ x
     return Plan(
         problem.dso,
         built,
-        charge,
+        prices,
         solution.objective,
         solution.bound,
         solution.gap,
         str(solution.status),
         max(abs(f.gap) for f in solution.certificate.followers) if solution.certificate else float("nan"),
-        charge * energy,
+        revenue,
         problem.existing_cost + float(problem.annuity @ choice),
         float((problem.options.cost_eur.values * choice).sum()),
         bought,
         exchange,
         solution,
+        decision_range,
+        message,
+        surplus,
     )

@@ -1,16 +1,22 @@
 """Parametric convex programs: the one mathematical object behind operation, coordination and planning."""
 
+from multiscale.programs.basis import Basis
 from multiscale.programs.build import ProgramBuilder
 from multiscale.programs.compose import Link, compose
+from multiscale.programs.growing import GrowingProgram, GrowingSolution
+from multiscale.programs.highs import ProgramError
 from multiscale.programs.index import Block, Index
-from multiscale.programs.infeasibility import Conflict, explain_infeasibility
+from multiscale.programs.infeasibility import RowRelaxation
+from multiscale.programs.limits import SolverSettings, limits_in_force
 from multiscale.programs.program import Output, ParametricProgram
-from multiscale.programs.solve import CompiledProgram, ProgramError, ProgramSolution, Termination, solve
+from multiscale.programs.solve import CompiledProgram, ProgramSolution, SolverTimeLimitError, Termination, explain_infeasibility, solve
 
 __all__ = [
+    "Basis",
     "Block",
     "CompiledProgram",
-    "Conflict",
+    "GrowingProgram",
+    "GrowingSolution",
     "Index",
     "Link",
     "Output",
@@ -18,8 +24,12 @@ __all__ = [
     "ProgramBuilder",
     "ProgramError",
     "ProgramSolution",
+    "RowRelaxation",
+    "SolverSettings",
+    "SolverTimeLimitError",
     "Termination",
     "compose",
     "explain_infeasibility",
+    "limits_in_force",
     "solve",
 ]

@@ -63,12 +63,13 @@ class ProgramBuilder:
         self._rhs: list[np.ndarray] = []
         self._equality: list[np.ndarray] = []
         self._a, self._b, self._c, self._q = _Triplets(), _Triplets(), _Triplets(), _Triplets()
+        self._later_cost: list[tuple[np.ndarray, np.ndarray]] = []
         self._outputs: dict[str, tuple[Index, _Triplets]] = {}
         self._d0, self._d = 0.0, np.zeros(0)
 
     @classmethod
     def continuing(cls, program: ParametricProgram) -> ProgramBuilder:
-        """A builder that goes on where a finished program ended: whatever is added comes after what is there."""
+        """A builder that continues a finished program: new blocks come after those it has."""
         builder = cls(program.name)
         builder._columns, builder._rows = list(program.columns), list(program.rows)
         builder._parameters = list(program.parameters)
@@ -153,15 +154,17 @@ class ProgramBuilder:
         """Add parameter terms to the right-hand side of rows already declared (positions broadcast)."""
         self._b.add(np.asarray(rows), np.asarray(parameters), coefficient)
 
+    def add_cost(self, columns: np.ndarray, amount: object) -> None:
+        """Further linear cost [EUR/unit] of columns already declared (broadcast; position -1 means the column is absent)."""
+        positions, amounts = np.broadcast_arrays(np.asarray(columns), np.asarray(amount, dtype=float))
+        if not np.isfinite(amounts).all():
+            raise ValueError(f"{self.name}: a cost of columns already declared holds a value that is not a finite number")
+        there = positions.ravel() >= 0
+        self._later_cost.append((positions.ravel()[there], amounts.ravel()[there]))
+
     def add_cost_parameter(self, columns: np.ndarray, parameters: np.ndarray, coefficient: object = 1.0) -> None:
         """Cost ``coefficient * parameter * column`` [EUR]."""
         self._c.add(np.asarray(columns), np.asarray(parameters), coefficient)
-
-    def add_quadratic_cost(self, columns: np.ndarray, weight: object) -> None:
-        """Cost ``1/2 weight * column**2`` [EUR], weight >= 0."""
-        if np.any(np.asarray(weight, dtype=float) < 0):
-            raise ValueError(f"{self.name}: a quadratic cost below zero is not convex")
-        self._q.add(np.asarray(columns), np.asarray(columns), weight)
 
     def add_constant_cost(self, amount: float) -> None:
         """A cost [EUR] that nothing decides."""
@@ -175,6 +178,10 @@ class ProgramBuilder:
             self._add(triplets, block, coefficient, np.asarray(positions), 1.0)
         self._outputs[name] = (Index((block,)), triplets)
 
+    def add_to_output(self, name: str, entries: np.ndarray, columns: np.ndarray, coefficient: object) -> None:
+        """Add ``coefficient * column`` to entries of an output already declared (positions broadcast)."""
+        self._outputs[name][1].add(np.asarray(entries), np.asarray(columns), coefficient)
+
     def build(self) -> ParametricProgram:
         """The finished program."""
         columns, rows, parameters = Index(tuple(self._columns)), Index(tuple(self._rows)), Index(tuple(self._parameters))
@@ -183,6 +190,9 @@ class ProgramBuilder:
         def joined(parts: list[np.ndarray], dtype: type = float) -> np.ndarray:
             return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
 
+        costs = joined(self._cost)
+        for positions, amounts in self._later_cost:
+            np.add.at(costs, positions, amounts)
         outputs: Mapping[str, Output] = {
             name: Output(index, triplets.matrix((index.size, n))) for name, (index, triplets) in self._outputs.items()
         }
@@ -195,7 +205,7 @@ class ProgramBuilder:
             b0=joined(self._rhs),
             B=self._b.matrix((m, k)),
             equality=joined(self._equality, bool).astype(bool),
-            c0=joined(self._cost),
+            c0=costs,
             C=self._c.matrix((n, k)),
             lower=joined(self._lower),
             upper=joined(self._upper),

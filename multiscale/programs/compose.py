@@ -62,22 +62,22 @@ def compose(
         raise ValueError(f"{name}: only a part of the parameter blocks {partly} is linked; link the whole block or split it")
 
     keys = list(children)
-    settled = {key: children[key].settle(fixed.get(key, {})) for key in keys}
+    given = {key: children[key].fix(fixed.get(key, {})) for key in keys}
     columns, rows = parent.columns, parent.rows
     parameters = Index.stacked(kept_blocks)
     keep = np.concatenate([b.positions.ravel() for b in kept_blocks]) if kept_blocks else np.zeros(0, dtype=int)
     offset = {}
     for key in keys:
         offset[key] = columns.size
-        columns = columns.joined(settled[key].columns, f"{key}/")
-        rows = rows.joined(settled[key].rows, f"{key}/")
-        parameters = parameters.joined(settled[key].parameters, f"{key}/")
+        columns = columns.joined(given[key].columns, f"{key}/")
+        rows = rows.joined(given[key].rows, f"{key}/")
+        parameters = parameters.joined(given[key].parameters, f"{key}/")
 
-    programs = [settled[key] for key in keys]
+    programs = [given[key] for key in keys]
     own = sparse.block_diag([parent.A, *(q.A for q in programs)], format="csr")
     coupling = []
     for link in links:
-        output = settled[link.child].outputs[link.output]
+        output = given[link.child].outputs[link.output]
         positions = np.asarray(link.parameter).ravel()
         if positions.size != output.matrix.shape[0]:
             raise ValueError(f"{name}: output {link.output!r} of {link.child!r} has {output.matrix.shape[0]} entries, its parameter {positions.size}")
@@ -92,7 +92,7 @@ def compose(
         quadratic = sparse.block_diag(parts, format="csr")
     outputs = {k: Output(o.index, _widen(o.matrix, 0, columns.size)) for k, o in parent.outputs.items()}
     for key in keys:
-        outputs |= {f"{key}/{k}": Output(o.index, _widen(o.matrix, offset[key], columns.size)) for k, o in settled[key].outputs.items()}
+        outputs |= {f"{key}/{k}": Output(o.index, _widen(o.matrix, offset[key], columns.size)) for k, o in given[key].outputs.items()}
     joined = ParametricProgram(
         name=name,
         columns=columns,

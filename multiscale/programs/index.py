@@ -24,7 +24,7 @@ class Block:
         coords: dimension name -> labels, in the order of the array's axes (C order in the vector).
         unit: unit of a column's value, a parameter's value, or a row's right-hand side.
         offset: position of the first entry in the flat vector.
-        description: one line for people; shown by ``describe`` and kept as ``long_name``.
+        description: one line for people; kept as ``long_name``.
     """
 
     name: str
@@ -99,10 +99,6 @@ class Index:
         attributes = {"units": block.unit, "long_name": block.description or block.name.replace("_", " ")}
         return xr.DataArray(values, dims=tuple(block.coords), coords=dict(block.coords), name=name, attrs=attributes)
 
-    def arrays(self, vector: np.ndarray) -> dict[str, xr.DataArray]:
-        """Every block of a flat vector as a labelled array."""
-        return {block.name: self.array(block.name, vector) for block in self.blocks}
-
     def vector(self, values: Mapping[str, object], fill: float | None = None) -> np.ndarray:
         """The flat vector with the given blocks set.
 
@@ -127,7 +123,7 @@ class Index:
                 raise ValueError(f"{name!r} has shape {array.shape}; it must be {block.shape} over {tuple(block.coords)}") from None
         if np.isnan(flat).any():
             where = int(np.flatnonzero(np.isnan(flat))[0])
-            raise (KeyError if self.owner(where).name not in values else ValueError)(f"{self.label(where)} has no number")
+            raise (KeyError if self.owner(where).name not in values else ValueError)(f"{self.label(where)} has no value")
         return flat
 
     def owner(self, position: int) -> Block:

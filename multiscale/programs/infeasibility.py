@@ -1,4 +1,4 @@
-"""Say why a program has no feasible point: the smallest relaxation that gives one, row by row."""
+"""Why a program has no feasible point: the least relaxation that gives one, row by row."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from multiscale.programs.program import ParametricProgram
 
 
 @dataclass(frozen=True)
-class Conflict:
-    """A row that has to give way, and by how much.
+class RowRelaxation:
+    """A row that must be relaxed for a feasible point, and by how much.
 
     Attributes:
         row: label of the row, e.g. ``balance[bus 3,t07]``.
@@ -29,13 +29,11 @@ class Conflict:
         return f"{self.row} misses by {abs(self.amount):.6g} {self.unit}"
 
 
-def explain_infeasibility(program: ParametricProgram, parameters: np.ndarray) -> list[Conflict]:
-    """The rows to relax, with the least total relaxation, largest first; empty for a feasible program.
+def elastic_program(program: ParametricProgram, parameters: np.ndarray) -> ParametricProgram:
+    """``min sum(s+ + s-)`` subject to ``A x - s+ + s- = or <= b0 + B p`` and the bounds of ``x``: it always has a feasible point.
 
-    Solves ``min sum(s+ + s-)`` subject to the rows with slack ``s`` and the bounds, which always has a feasible point.
+    Its columns are those of ``program``, then ``s+`` (row), then ``s-`` (row), in the unit of each row.
     """
-    from multiscale.programs.solve import CompiledProgram
-
     m = program.rows.size
     eye = sparse.identity(m, format="csr")
     ids = {"row": np.arange(m)}
@@ -43,7 +41,7 @@ def explain_infeasibility(program: ParametricProgram, parameters: np.ndarray) ->
     for name in ("relax_up", "relax_down"):
         columns = Index((*columns.blocks, Block(f"__{name}__", ids, "row unit", columns.size)))
     n = program.columns.size
-    elastic = replace(
+    return replace(
         program,
         name=f"{program.name} (elastic)",
         columns=columns,
@@ -60,9 +58,13 @@ def explain_infeasibility(program: ParametricProgram, parameters: np.ndarray) ->
         d=np.zeros(0),
         outputs={},
     )
-    x = CompiledProgram(elastic).solve().x
+
+
+def row_relaxations(program: ParametricProgram, parameters: np.ndarray, x: np.ndarray) -> list[RowRelaxation]:
+    """The rows of ``program`` that an optimum ``x`` of its elastic program relaxes, largest first."""
+    n, m = program.columns.size, program.rows.size
     relaxation = x[n : n + m] - x[n + m :]
     scale = 1e-7 * (1.0 + np.abs(program.rhs(parameters)))
     rows = np.flatnonzero(np.abs(relaxation) > scale)
     rows = rows[np.argsort(-np.abs(relaxation[rows]))]
-    return [Conflict(program.rows.label(int(i)), float(relaxation[i]), program.rows.owner(int(i)).unit) for i in rows]
+    return [RowRelaxation(program.rows.label(int(i)), float(relaxation[i]), program.rows.owner(int(i)).unit) for i in rows]

@@ -1,4 +1,4 @@
-"""Whether an answer solves a program, and why a program without an answer has none; by conditions and linear programs, not by the solver's word.
+"""Whether an answer solves a program, and why a program without one has none: by conditions and linear programs, not by the solver's status.
 
 HiGHS's active-set method for quadratic programs now and then calls a bounded program unbounded, returns a point that is not optimal, or
 does not end when the curvature is singular. Its answers are checked by ``residual``; where one fails, an interior point decides (``quadratic``).
@@ -16,7 +16,7 @@ from multiscale.programs.program import ParametricProgram
 def residual(program: ParametricProgram, p: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
     """Largest violation of the optimality conditions (feasibility, signs, the smaller side of each pair), relative to 1 + size.
 
-    Infinite if the answer holds a value that is no number.
+    Infinite if the answer holds a value that is not a number.
     """
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return np.inf
@@ -43,7 +43,7 @@ def has_feasible_point(program: ParametricProgram, p: np.ndarray) -> bool | None
     return {"optimal": True, "infeasible": False}.get(status)
 
 
-def falls_forever(program: ParametricProgram, p: np.ndarray) -> bool | None:
+def is_unbounded_below(program: ParametricProgram, p: np.ndarray) -> bool | None:
     """Whether a direction ``d`` with ``Qd = 0``, ``Ad (= or <=) 0`` inside the open bounds has ``c'd < 0``: then a feasible program is unbounded."""
     costs = program.costs(p)
     zero = np.zeros(program.rows.size)

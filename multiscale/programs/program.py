@@ -151,8 +151,8 @@ class ParametricProgram:
         """Derivative of the optimum with respect to the parameters: ``C'x + B'y + d`` [EUR per unit of parameter]."""
         return self.C.T @ x + self.B.T @ y + self.d
 
-    def settle(self, values: Mapping[str, object]) -> ParametricProgram:
-        """The program with some parameter blocks replaced by numbers.
+    def fix(self, values: Mapping[str, object]) -> ParametricProgram:
+        """The program with some parameter blocks fixed at numbers.
 
         Args:
             values: parameter block -> value, broadcast to the block's shape.
@@ -181,11 +181,3 @@ class ParametricProgram:
             d0=self.constant(p),
             d=self.d[keep],
         )
-
-    def describe(self) -> str:
-        """Size of the program and a table of its blocks with units."""
-        lines = [f"{self.name}: {self.columns.size:,} columns, {self.rows.size:,} rows, {self.A.nnz:,} nonzeros, {self.parameters.size:,} parameters"]
-        for title, index in (("columns", self.columns), ("rows", self.rows), ("parameters", self.parameters)):
-            lines.append(f"  {title}")
-            lines += [f"    {b.name:<32} {'x'.join(map(str, b.shape)) or '1':>12}  [{b.unit}]  {b.description}" for b in index]
-        return "\n".join(lines)

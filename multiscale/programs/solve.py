@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 import highspy
 import numpy as np
-from scipy import sparse
 
-from multiscale.programs.optimality import falls_forever, has_feasible_point, residual
+from multiscale.programs.basis import Basis
+from multiscale.programs.highs import INFINITY, ProgramError, instance_of
+from multiscale.programs.infeasibility import RowRelaxation, elastic_program, row_relaxations
+from multiscale.programs.limits import limits
+from multiscale.programs.optimality import has_feasible_point, is_unbounded_below, residual
 from multiscale.programs.program import ParametricProgram
 from multiscale.programs.quadratic import interior_point
 
 if TYPE_CHECKING:
     import xarray as xr
-
-_INFINITY = highspy.kHighsInf
 
 
 class Termination(StrEnum):
@@ -84,8 +85,8 @@ class ProgramSolution:
         return output.index.array(output.index.blocks[0].name, output.matrix @ self.x)
 
 
-class ProgramError(RuntimeError):
-    """A program has no optimum; the message says which and why."""
+class SolverTimeLimitError(ProgramError):
+    """A program was not solved within its time limit; the message names the program and what to do."""
 
 
 class CompiledProgram:
@@ -94,61 +95,27 @@ class CompiledProgram:
     Args:
         program: the program.
         method: ``simplex`` (default), ``ipm`` (interior point without crossover: large single solves), or ``choose``.
-        time_limit: seconds for one solve.
+        time_limit: seconds for one solve; default: the limit in force (``programs.limits``).
     """
 
-    def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float = 600.0) -> None:
+    def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float | None = None) -> None:
         self.program = program
+        time_limit = limits().time_limit_s if time_limit is None else time_limit
         self._time_limit = time_limit
-        started = time.perf_counter()
-        self._highs = highspy.Highs()
-        # Instances with different thread counts in one process make HiGHS return 'not set': one thread everywhere.
-        options = {"output_flag": False, "threads": 1, "time_limit": time_limit, "solver": method, "random_seed": 1}
-        if program.Q is not None:
-            # HiGHS adds 1e-7 to the Hessian's diagonal by default, which moves the optimum by up to 1e-5.
-            options["qp_regularization_value"] = 0.0
-            # The active-set method may cycle on singular curvature: it ends here, and the interior-point method decides.
-            options["qp_iteration_limit"] = 1000 + 20 * (program.columns.size + program.rows.size)
-        if method == "ipm":
-            options["run_crossover"] = "off"
-        for key, value in options.items():
-            if self._highs.setOptionValue(key, value) != highspy.HighsStatus.kOk:
-                raise ValueError(f"HiGHS refuses option {key} = {value!r}")
-        self._pass_model()
-        self._dirty = False
-        self.compile_seconds = time.perf_counter() - started
-
-    def _pass_model(self) -> None:
-        program = self.program
-        n, m, matrix = program.columns.size, program.rows.size, sparse.csc_matrix(program.A)
-        # As arrays in one call: the fields of HiGHS's own model are filled number by number.
-        status = self._highs.passModel(
-            n,
-            m,
-            matrix.nnz,
-            int(highspy.MatrixFormat.kColwise),
-            int(highspy.ObjSense.kMinimize),
-            0.0,
-            np.asarray(program.c0, dtype=float),
-            np.where(np.isneginf(program.lower), -_INFINITY, program.lower),
-            np.where(np.isposinf(program.upper), _INFINITY, program.upper),
-            np.where(program.equality, program.b0, -_INFINITY),
-            np.asarray(program.b0, dtype=float),
-            matrix.indptr.astype(np.int32),
-            matrix.indices.astype(np.int32),
-            matrix.data,
-            np.zeros(n, dtype=np.int32),
-        )
-        if program.Q is not None and status != highspy.HighsStatus.kError:
-            lower = sparse.tril(program.Q, format="csc")
-            hessian = highspy.HighsHessian()
-            hessian.dim_, hessian.format_ = n, highspy.HessianFormat.kTriangular
-            hessian.start_, hessian.index_, hessian.value_ = lower.indptr, lower.indices, lower.data
-            status = self._highs.passHessian(hessian)
-        if status == highspy.HighsStatus.kError:
-            raise ProgramError(f"HiGHS refuses program {program.name!r}")
+        self._highs = instance_of(program, method=method, time_limit=time_limit)
         self._column_ids = np.arange(program.columns.size, dtype=np.int32)
         self._row_ids = np.arange(program.rows.size, dtype=np.int32)
+
+    @property
+    def basis(self) -> Basis:
+        """Where the last simplex solve ended."""
+        return Basis.of(self._highs)
+
+    def start_from(self, basis: Basis | None) -> None:
+        """Forget everything solved so far, and start the next solve from the given basis (None: from nothing)."""
+        self._highs.clearSolver()
+        if basis is not None:
+            basis.put_into(self._highs)
 
     def solve(self, parameters: Mapping[str, object] | np.ndarray | None = None) -> ProgramSolution:
         """Solve at the given parameters (block -> value, or the flat vector).
@@ -166,7 +133,7 @@ class CompiledProgram:
         started = time.perf_counter()
         rhs = program.rhs(p)
         self._highs.changeColsCost(program.columns.size, self._column_ids, program.costs(p))
-        self._highs.changeRowsBounds(program.rows.size, self._row_ids, np.where(program.equality, rhs, -_INFINITY), rhs)
+        self._highs.changeRowsBounds(program.rows.size, self._row_ids, np.where(program.equality, rhs, -INFINITY), rhs)
         # HiGHS counts its limit over all runs of an instance.
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + self._time_limit)
         self._highs.run()
@@ -199,24 +166,26 @@ class CompiledProgram:
         lowest, highest = program.lower.copy(), program.upper.copy()
         lowest[columns], highest[columns] = lower, upper
         self.program = replace(program, lower=lowest, upper=highest)
-        ends = np.where(np.isneginf(lowest), -_INFINITY, lowest), np.where(np.isposinf(highest), _INFINITY, highest)
+        ends = np.where(np.isneginf(lowest), -INFINITY, lowest), np.where(np.isposinf(highest), INFINITY, highest)
         self._highs.changeColsBounds(len(self._column_ids), self._column_ids, *ends)
 
     def solve_optimal(self, parameters: Mapping[str, object] | np.ndarray | None = None) -> ProgramSolution:
         """Solve and demand an optimum.
 
         Raises:
+            SolverTimeLimitError: the time limit was reached; the message names the program, the limit and the remedy.
             ProgramError: there is none; the message names the program and, if it is infeasible, the rows in conflict.
         """
         solution = self.solve(parameters)
         if solution.termination is Termination.OPTIMAL:
             return solution
+        if solution.termination is Termination.TIME_LIMIT:
+            what = f"program {self.program.name!r} ({self.program.columns.size} columns, {self.program.rows.size} rows)"
+            remedy = "raise solver.time_limit_s, or study fewer platforms or longer time steps"
+            raise SolverTimeLimitError(f"{what} was not solved within {self._time_limit:g} s; {remedy}")
         message = f"program {self.program.name!r} ended {solution.termination}"
         if solution.termination is Termination.INFEASIBLE:
-            from multiscale.programs.infeasibility import explain_infeasibility
-
-            conflicts = explain_infeasibility(self.program, solution.parameters)
-            message += ": " + "; ".join(str(conflict) for conflict in conflicts[:5])
+            message += ": " + "; ".join(str(row) for row in explain_infeasibility(self.program, solution.parameters)[:5])
         raise ProgramError(message)
 
 
@@ -225,7 +194,7 @@ def _quadratic_again(program: ParametricProgram, p: np.ndarray, x: np.ndarray, y
     feasible = has_feasible_point(program, p)
     if feasible is False:
         return Termination.INFEASIBLE, x, y
-    if feasible and falls_forever(program, p):
+    if feasible and is_unbounded_below(program, p):
         return Termination.UNBOUNDED, x, y
     found = interior_point(program, p)
     better = np.inf if found is None else residual(program, p, *found)
@@ -253,3 +222,9 @@ _TERMINATION = {
 def solve(program: ParametricProgram, parameters: Mapping[str, object] | np.ndarray | None = None, **options: object) -> ProgramSolution:
     """Solve a program once; raises ProgramError where there is no optimum."""
     return CompiledProgram(program, **options).solve_optimal(parameters)  # type: ignore[arg-type]
+
+
+def explain_infeasibility(program: ParametricProgram, parameters: np.ndarray) -> list[RowRelaxation]:
+    """The rows to relax so that a program has a feasible point, with the least total relaxation, largest first; empty for a feasible program."""
+    relaxed = CompiledProgram(elastic_program(program, parameters)).solve()
+    return row_relaxations(program, parameters, relaxed.x)

@@ -81,7 +81,7 @@ def peak_loading(result: RunResult, branch: str) -> tuple[float, float]:
 
 
 def answer(result: RunResult) -> list[Fact]:
-    """The whole answer, line by line; what is not known is left out."""
+    """The whole answer, line by line; what is not known is omitted."""
     return [*_plan(result), *_coordination(result), *_checks(result), *_gains(result)]
 
 
@@ -94,10 +94,7 @@ def _plan(result: RunResult) -> list[Fact]:
         count = len(built) if count is None else int(count)
         cost = f", investment {euros(invested)}" if invested is not None and count else ""
         facts.append(Fact("Build", f"{plural(count, 'reinforcement')}{cost}" if count else "nothing: no reinforcement pays"))
-    charge, today = value("plan.charge"), value("plan.charge_today")
-    if charge is not None:
-        before = f" (today {amount(today, 'EUR/kWh')})" if today is not None else ""
-        facts.append(Fact("Network charge", f"{amount(charge, 'EUR/kWh')}{before}"))
+    facts += [Fact(name.capitalize(), f"{now} (today {before})" if before else now) for name, now, before in decided_prices(result)]
     deferred, conventional = value("plan.deferred_investment"), value("plan.conventional_investment")
     if deferred and deferred > 0:
         of = f" of the {euros(conventional)}" if conventional else ""
@@ -122,17 +119,17 @@ def _coordination(result: RunResult) -> list[Fact]:
         return []
     text = euros(value("coordination.cost"), True)
     missed, worth = _missed(result), value("coordination.value")
-    left_out = int(value("coordination.left_out") or 0)
+    excluded = int(value("coordination.excluded") or 0)
     if missed is not None:
-        than = "the others could do around what is given" if left_out else "coordination there could be"
+        than = "the others could do around what is given" if excluded else "coordination there could be"
         text += f", at most {euros(missed, True)} above the best {than}"
     if value("coordination.bound") is not None:
         text += f" (certified bound {euros(value('coordination.bound'), True)})"
     facts = [Fact("Cost of operation", text)]
-    if left_out:
-        named = value("coordination.left_out_nodes")
+    if excluded:
+        named = value("coordination.excluded_nodes")
         known = "their exchange is given; what they do inside is not known, and in no cost, bill or energy here"
-        facts.append(Fact("Left out", f"{plural(left_out, 'platform')} ({named}); {known}", False))
+        facts.append(Fact("Excluded", f"{plural(excluded, 'platform')} ({named}); {known}", False))
     reached = value("coordination.value_reached")
     if reached is not None and worth is not None and worth >= 0.5:
         facts.append(
@@ -156,16 +153,15 @@ def _missed(result: RunResult) -> float | None:
     return None if cost is None or bound is None else max(float(cost) - float(bound), 0.0)
 
 
-
 def _coordination_sentence(result: RunResult) -> str:
     """How near operation comes to perfect coordination; relative to what coordination is worth, for the cost itself may be near zero."""
     missed, worth = _missed(result), result.value("coordination.value")
     if missed is None:
         return ""
     by = words(chosen(result)).by
-    left_out = int(result.value("coordination.left_out") or 0)
-    if left_out:
-        around = f"Around {plural(left_out, 'platform')} left out ({result.value('coordination.left_out_nodes')})"
+    excluded = int(result.value("coordination.excluded") or 0)
+    if excluded:
+        around = f"Around {plural(excluded, 'platform')} excluded ({result.value('coordination.excluded_nodes')})"
         return f"{around}, the others cost at most {euros(missed, True)} more than under perfect coordination."
     if worth is not None and worth >= 0.5 and worth > missed:
         share = 1.0 - missed / float(worth)
@@ -275,9 +271,9 @@ def headline(result: RunResult) -> list[str]:
             sentences.append(f"Make {len(built)} reinforcements ({_listed([f'{n} × {m}' for m, n in kinds.items()])}): an investment of {total}.")
     elif value("plan.reinforcements") is not None or has(result.dataset, "option_built"):
         sentences.append("Build nothing: with trading platforms in operation no reinforcement pays.")
-    if value("plan.charge") is not None:
-        today = f" instead of {amount(value('plan.charge_today'), 'EUR/kWh')} today" if value("plan.charge_today") is not None else ""
-        sentences.append(f"A network charge of {amount(value('plan.charge'), 'EUR/kWh')}{today} recovers the cost.")
+    decided = [f"{name} {now}" + (f" instead of {before} today" if before else "") for name, now, before in decided_prices(result)]
+    if decided:
+        sentences.append(f"These prices recover the cost: {_listed(decided)}.")
     gains = next((f.text for f in _gains(result)), "")
     if gains:
         sentences.append(f"Against today (no trading, no plan), yearly: {gains}.")
@@ -294,6 +290,16 @@ def headline(result: RunResult) -> list[str]:
         days = plural(int(value("horizon.days") or 0), "representative day")
         sentences.append(f"Warning: by {days}, {value('horizon.warnings')}. More days (horizon.days) come closer.")
     return sentences or ["This run holds no plan and no coordination to report."]
+
+
+def decided_prices(result: RunResult) -> list[tuple[str, str, str]]:
+    """Every price that the planner decides, in words: its name, its value under the plan, and today's (empty where it is not known)."""
+    start, found = "plan.price.", []
+    for key in [k for k in result.summary if k.startswith(start)]:
+        value, before, unit = result.value(key), result.value(f"today.price.{key.removeprefix(start)}"), result.summary[key][1]
+        name = key.removeprefix(start).replace("_", " ").replace(".", ", ")
+        found.append((name, amount(value, unit), amount(before, unit) if before is not None else ""))
+    return found
 
 
 def _listed(items: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What levels refuse each other, and who covers whose forecast errors: in the dataset, the summary, and the report."""
+"""Conflicts between levels, and the reserves for forecast errors: in the dataset, the summary, and the report."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SHOWN = 25
 """Conflicts shown in the report; all are in the dataset."""
 
 
-def conflicts_and_reserves(answer: StudyAnswer) -> xr.Dataset:
-    """Conflicts of all days, one by one, and the cover of forecast errors by period and node (where forecasts err)."""
+def conflicts_and_reserves_dataset(answer: StudyAnswer) -> xr.Dataset:
+    """Conflicts of all days, one by one, and the reserves for forecast errors by period and node (where forecasts err)."""
 
     def named(dims: str | tuple[str, ...], values: Any, unit: str, meaning: str) -> tuple[Any, ...]:
         return dims, values, {"long_name": meaning} | ({"units": unit} if unit else {})
@@ -46,29 +46,29 @@ def conflicts_and_reserves(answer: StudyAnswer) -> xr.Dataset:
                 "conflict", np.array([hours[c.period] * abs(c.refused) * abs(c.price) for c in found]), "EUR/a", "value of what was refused"
             ),
         )
-    if answer.covered:
-        nodes = list(answer.covered[0].deviation)
+    if answer.reserves:
+        nodes = list(answer.reserves[0].deviation)
 
         def by_period(name: str) -> np.ndarray:
-            return np.concatenate([getattr(day, name) for day in answer.covered])
+            return np.concatenate([getattr(day, name) for day in answer.reserves])
 
         def by_node(name: str) -> np.ndarray:
-            return np.concatenate([[getattr(day, name)[n] for n in nodes] for day in answer.covered], axis=1)
+            return np.concatenate([[getattr(day, name)[n] for n in nodes] for day in answer.reserves], axis=1)
 
         both = ("node", "period")
         out = out.assign(
-            cover_cost=named("period", by_period("cost"), "EUR/a", "cost of covering forecast errors by agreement"),
-            cover_bound=named("period", by_period("bound"), "EUR/a", "proven lower bound of that cost"),
-            cover_alone=named(both, by_node("alone_of"), "EUR/a", "cost of covering its own forecast error alone"),
-            cover_deviation=named(both, by_node("deviation"), "kW", "standard deviation of the own forecast error"),
-            cover_handed=named(both, by_node("handed"), "kW", "standard deviation handed to the level above"),
-            cover_price=named(both, by_node("price"), "EUR/kWh", "price of handing over one kW of standard deviation for an hour"),
+            reserves_cost=named("period", by_period("cost"), "EUR/a", "cost of reserves for forecast errors by agreement"),
+            reserves_bound=named("period", by_period("bound"), "EUR/a", "proven lower bound of that cost"),
+            reserves_alone=named(both, by_node("alone_of"), "EUR/a", "cost of reserves for its own forecast error alone"),
+            reserves_deviation=named(both, by_node("deviation"), "kW", "standard deviation of the own forecast error"),
+            reserves_handed=named(both, by_node("handed"), "kW", "standard deviation handed to the level above"),
+            reserves_price=named(both, by_node("price"), "EUR/kWh", "price of handing over one kW of standard deviation for an hour"),
         ).assign_coords(node=nodes, period=answer.case.horizon.labels)
     return out
 
 
-def between_levels_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
-    """Number and value of what was refused, and the cost of covering forecast errors."""
+def conflicts_and_reserves_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
+    """Number and value of what was refused, and the cost of reserves for forecast errors."""
     hours = dict(zip(answer.case.horizon.labels.tolist(), answer.case.horizon.hours_per_year.tolist(), strict=True))
     found = [c for day in answer.conflicts for c in day]
     summary: dict[str, tuple[Any, str]] = {
@@ -76,15 +76,15 @@ def between_levels_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "coordination.refused_energy": (sum(hours[c.period] * abs(c.refused) for c in found), "kWh/a"),
         "coordination.refused_value": (sum(hours[c.period] * abs(c.refused) * abs(c.price) for c in found), "EUR/a"),
     }
-    if answer.covered:
+    if answer.reserves:
         for name in ("cost", "bound", "alone"):
-            summary[f"uncertainty.{name}"] = (float(sum(getattr(day, name).sum() for day in answer.covered)), "EUR/a")
-        top, first = answer.case.system.top, answer.covered[0]
+            summary[f"uncertainty.{name}"] = (float(sum(getattr(day, name).sum() for day in answer.reserves)), "EUR/a")
+        top, first = answer.case.system.top, answer.reserves[0]
         summary["uncertainty.coverage"] = (first.coverage, "1")
         summary["uncertainty.negotiated_with_energy"] = (first.together, "")
-        summary["uncertainty.alone_top"] = (float(sum(day.alone_of[top].sum() for day in answer.covered)), "EUR/a")
-        summary["uncertainty.messages"] = (sum(day.traffic.messages for day in answer.covered), "1")
-        summary["uncertainty.bytes"] = (sum(day.traffic.bytes for day in answer.covered), "B")
+        summary["uncertainty.alone_top"] = (float(sum(day.alone_of[top].sum() for day in answer.reserves)), "EUR/a")
+        summary["uncertainty.messages"] = (sum(day.traffic.messages for day in answer.reserves), "1")
+        summary["uncertainty.bytes"] = (sum(day.traffic.bytes for day in answer.reserves), "B")
     return summary
 
 
@@ -123,12 +123,12 @@ def _shortened(limits: str, most: int = 2) -> str:
     return ", ".join(parts[:most]) + (f" and {len(parts) - most} more" if len(parts) > most else "")
 
 
-def cover_table(result: RunResult) -> Table | None:
-    """Who has which forecast error, hands on how much, and what covering costs alone and by agreement."""
+def reserves_table(result: RunResult) -> Table | None:
+    """Who has which forecast error, hands over how much, and what the reserves cost alone and by agreement."""
     data = result.dataset
-    if data is None or not has(data, "cover_cost", "cover_alone"):
+    if data is None or not has(data, "reserves_cost", "reserves_alone"):
         return None
-    there = data.cover_alone.notnull().all("period").values
+    there = data.reserves_alone.notnull().all("period").values
     nodes = data.node.values[there]
     level = dict(zip(data.node.values.tolist(), data.node_level.values.astype(str).tolist(), strict=True))
     rows = []
@@ -140,17 +140,17 @@ def cover_table(result: RunResult) -> Table | None:
                 {
                     "level": meaning,
                     "nodes": len(own),
-                    "own error of each": float(here.cover_deviation.mean()),
-                    "handed upward by each": float(here.cover_handed.mean()) if name != "tso" else 0.0,
-                    "price of handing over": 100 * float(here.cover_price.mean()) if name != "tso" else 0.0,
-                    "cost if covered alone": float(here.cover_alone.sum()),
+                    "own error of each": float(here.reserves_deviation.mean()),
+                    "handed upward by each": float(here.reserves_handed.mean()) if name != "tso" else 0.0,
+                    "price of handing over": 100 * float(here.reserves_price.mean()) if name != "tso" else 0.0,
+                    "cost if held alone": float(here.reserves_alone.sum()),
                 }
             )
     frame = pd.DataFrame(rows)
-    units = {"own error of each": "kW", "handed upward by each": "kW", "price of handing over": "ct/kWh", "cost if covered alone": "EUR/a"}
-    cost, alone = float(data.cover_cost.sum()), float(frame["cost if covered alone"].sum())
-    top = float(frame["cost if covered alone"].iloc[0])
-    least = float(data.cover_bound.sum())
+    units = {"own error of each": "kW", "handed upward by each": "kW", "price of handing over": "ct/kWh", "cost if held alone": "EUR/a"}
+    cost, alone = float(data.reserves_cost.sum()), float(frame["cost if held alone"].sum())
+    top = float(frame["cost if held alone"].iloc[0])
+    least = float(data.reserves_bound.sum())
     if result.value("uncertainty.negotiated_with_energy"):
         note = (
             f"Negotiated together with energy: flexibility held back costs {cost:,.0f} EUR/a (at least {least:,.0f} EUR/a by proof, at this cost of "
@@ -162,7 +162,7 @@ def cover_table(result: RunResult) -> Table | None:
             f"EUR/a. Beyond the transmission operator's own error: {cost - top:,.0f} against {alone - top:,.0f} EUR/a. "
         )
     note += (
-        f"{result.value('uncertainty.coverage'):g} standard deviations are covered; whoever has no flexibility of its own could only cut off. Errors "
+        f"{result.value('uncertainty.coverage'):g} standard deviations are covered; nodes without flexibility could only shed load. Errors "
         "and amounts are standard deviations, means over the periods."
     )
-    return Table("cover", "Forecast errors: who covers them", frame, units, note)
+    return Table("reserves", "Reserves for forecast errors", frame, units, note)

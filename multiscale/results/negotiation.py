@@ -1,4 +1,4 @@
-"""How a negotiation converged, and what was told in it."""
+"""How a negotiation converged, and what was disclosed in it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def convergence_figure(result: RunResult) -> str | None:
         figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
         axes = figure.subplots(2, len(days), sharex="col", squeeze=False)
         for k, day in enumerate(days):
-            told = data.isel(representative_day=k)
-            cost, bound = told.negotiation_cost.values, told.negotiation_bound.values
+            steps = data.isel(representative_day=k)
+            cost, bound = steps.negotiation_cost.values, steps.negotiation_bound.values
             there = np.isfinite(cost)
-            step = told.negotiation_step.values[there]
+            step = steps.negotiation_step.values[there]
             top, below = axes[0, k], axes[1, k]
-            # Only what happens near the end can be told apart: the first bound may be far away.
+            # Only what happens near the end can be distinguished: the first bound may be far away.
             span = max(np.nanmax(cost) - np.nanmin(cost), 1e-3 * max(1.0, abs(float(np.nanmin(cost)))))
             top.plot(step, cost[there], color=BLUE, linestyle=DASHES[0], marker="o", markersize=4, label="cost of the best agreement")
             top.plot(step, bound[there], color=ORANGE, linestyle=DASHES[1], marker="s", markersize=4, label="proven lower bound")
@@ -46,12 +46,12 @@ def convergence_figure(result: RunResult) -> str | None:
 
 
 def told_table(result: RunResult) -> Table | None:
-    """What was told to whom under the mechanism of the run: every field that left a boundary."""
+    """What was disclosed to whom under the mechanism of the run: every field that left a boundary."""
     data = result.dataset
     if data is None or not has(data, "told_direction"):
         return None
-    frame = pd.DataFrame({"field": data.told.values.astype(str), "direction": data.told_direction.values.astype(str)})
+    frame = pd.DataFrame({"field": data.disclosed.values.astype(str), "direction": data.disclosed_direction.values.astype(str)})
     messages, size = result.value("coordination.messages"), result.value("coordination.bytes")
     count = f"{messages:,.0f} messages, {size:,.0f} bytes in all. " if messages is not None and size is not None else ""
     note = f"{count}What is not listed stayed where it was."
-    return Table("told", "What left which boundary", frame, {}, note)
+    return Table("disclosed", "What left which boundary", frame, {}, note)

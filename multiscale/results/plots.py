@@ -117,9 +117,7 @@ def exchange_figure(result: RunResult) -> str | None:
                 _clock(ax, title if i == 0 else "", label=i == len(nodes) - 1)
             axes[i, 0].set_ylabel(f"{node}\n[kW]")
         _legend_below(figure, axes[0, 0], 3)
-        return svg(
-            figure, "Power drawn from the parent over the representative days: as operated, in the integrated optimum and as forecast"
-        )
+        return svg(figure, "Power drawn from the parent over the representative days: as operated, in the integrated optimum and as forecast")
 
 
 def duration_figure(result: RunResult, count: int = 6) -> str | None:
@@ -214,7 +212,7 @@ def bills_figure(result: RunResult) -> str | None:
     data = result.dataset
     if data is None or not has(data, "bill", "prosumer_category") or not {"today", "plan"} <= set(data.scenario.values.tolist()):
         return None
-    # Bills of platforms that were left out are not known.
+    # Bills of platforms that were excluded are not known.
     data = data.isel(prosumer=np.flatnonzero(np.isfinite(data.bill.values).all(axis=data.bill.get_axis_num("scenario"))))
     today, plan = (data.bill.sel(scenario=s).values.astype(float) for s in ("today", "plan"))
     categories, counts = np.unique(data.prosumer_category.values.astype(str), return_counts=True)

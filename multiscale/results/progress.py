@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from multiscale.files import write_atomically
+
 if TYPE_CHECKING:
     import psutil
     from rich.progress import Progress as Bars
@@ -42,7 +44,7 @@ class Stage:
         self._show = show
 
     def update(self, detail: str) -> None:
-        """Tell what is being done, e.g. ``gap 0.8 %``."""
+        """Progress what is being done, e.g. ``gap 0.8 %``."""
         self.detail = detail
         self._show(detail)
 
@@ -121,9 +123,7 @@ class Progress:
             kept[self._key] = {name: round(value, 3) for name, value in self.seconds.items()}
             with contextlib.suppress(OSError):
                 self._file.parent.mkdir(parents=True, exist_ok=True)
-                scratch = self._file.with_suffix(f".{os.getpid()}")
-                scratch.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-                scratch.replace(self._file)
+                write_atomically(self._file, json.dumps(kept, indent=1))
 
     @contextlib.contextmanager
     def _shown(self, name: str) -> Iterator[Stage]:

@@ -11,17 +11,18 @@ from typing import Any
 
 import jinja2
 
-from multiscale import __version__
+from multiscale.content import file_hash
+from multiscale.files import write_atomically
 from multiscale.results import conflicts_and_reserves, maps, negotiation, plots, tables
 from multiscale.results.answer import STATUS_WORDS, answer, headline, reinforcements
 from multiscale.results.assumptions import assumptions_table
 from multiscale.results.dataset import has
 from multiscale.results.mechanism_words import chosen, words
-from multiscale.results.provenance import file_hash
 from multiscale.results.run_result import RunFolderError, RunResult
 from multiscale.results.tables import Table
 from multiscale.results.words import euros, number
 from multiscale.results.year_of_hours import year_violations_table
+from multiscale.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Section:
 
 
 def write_report(result: RunResult, path: Path) -> Path:
-    """Write the report of a result; parts whose data are missing are left out with one sentence."""
+    """Write the report of a result; parts whose data are missing are replaced by one sentence."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -79,7 +80,7 @@ def write_report(result: RunResult, path: Path) -> Path:
         started=str(result.details.get("started", ""))[:16].replace("T", " "),
         name=result.folder.name.removeprefix(".").removesuffix(".partial"),
     )
-    path.write_text(page, encoding="utf-8")
+    write_atomically(path, page)
     return path
 
 
@@ -96,7 +97,7 @@ def rebuild_report(folder: Path) -> Path:
     record = result.provenance()
     if "files" in record:
         record["files"][path.name] = file_hash(path)
-        (folder / "provenance.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        write_atomically(folder / "provenance.json", json.dumps(record, indent=1) + "\n")
     return path
 
 
@@ -160,7 +161,7 @@ def _sections(result: RunResult) -> list[Section]:
                 tabled(tables.mechanisms_table, "mechanisms"),
                 *([tabled(negotiation.told_table, "messages")] if has(result.dataset, "told_direction") else []),
                 *([tabled(conflicts_and_reserves.conflicts_table, "conflicts")] if has(result.dataset, "conflict_asking") else []),
-                *([tabled(conflicts_and_reserves.cover_table, "cover of forecast errors")] if has(result.dataset, "cover_cost") else []),
+                *([tabled(conflicts_and_reserves.reserves_table, "reserves for forecast errors")] if has(result.dataset, "reserves_cost") else []),
                 tabled(tables.energy_table, "energy"),
             ],
         ),
@@ -200,7 +201,7 @@ def _sections(result: RunResult) -> list[Section]:
         Section(
             "assumptions",
             "Assumptions",
-            "Every setting of the run with its unit. The last column tells the defaults of the study from what was chosen for this run.",
+            "Every setting of the run with its unit. The last column distinguishes the defaults of the study from what was chosen for this run.",
             [tabled(assumptions_table, "assumptions")],
         ),
     ]

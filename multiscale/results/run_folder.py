@@ -10,7 +10,7 @@ import shutil
 import socket
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,11 +19,13 @@ from typing import Any, Self
 import xarray as xr
 import yaml
 
-from multiscale.config import StudyConfig
+from multiscale.content import file_hash
+from multiscale.files import write_atomically
 from multiscale.results.log import JsonLines
 from multiscale.results.progress import Progress, stage_times_file
-from multiscale.results.provenance import content_hash, file_hash, input_hashes, provenance
+from multiscale.results.provenance import provenance
 from multiscale.results.run_result import STATUSES, RunFolderError, RunResult, read_status
+from multiscale.results.study_record import StudyRecord
 
 logger = logging.getLogger("multiscale")
 
@@ -60,17 +62,16 @@ class RunFolder:
     leaving without ``finish``) writes the reason to ``status.json`` and renames it to ``<name>.incomplete``.
 
     Attributes:
-        config: the study.
+        study: settings of the study.
         path: the folder as it is called now.
         final: what it will be called.
         progress: stages and their times.
     """
 
-    def __init__(self, config: StudyConfig, final: Path, inputs: dict[str, str], overrides: Sequence[str]) -> None:
-        self.config = config
+    def __init__(self, study: StudyRecord, final: Path) -> None:
+        self.study = study
         self.final = final
         self.path = final.with_name(f".{final.name}.partial")
-        self._inputs, self._overrides = inputs, list(overrides)
         self._started = datetime.now(UTC)
         self._clock = time.perf_counter()
         self._result: RunResult | None = None
@@ -79,29 +80,23 @@ class RunFolder:
         logger.addHandler(self._handler)
         logger.setLevel(min(logger.level or logging.INFO, logging.INFO))
         self.progress = Progress(
-            key=f"{config.study.name}/{config.system.kind}/{config.system.code}/{config.horizon.days}",
+            key=f"{study.name}/{study.title}/{study.config.get('horizon', {}).get('days', '')}",
             memory_file=stage_times_file(),
             note=self._note_stage,
         )
 
     @classmethod
-    def create(cls, config: StudyConfig, study_name: str = "", overrides: Sequence[str] | None = None) -> Self:
+    def create(cls, study: StudyRecord) -> Self:
         """Make the folder for a study, before anything is computed.
-
-        Args:
-            config: the study.
-            study_name: beginning of the folder's name; default: the configured name.
-            overrides: for the record; default: those the configuration was made from.
 
         Raises:
             RunFolderError: the folder cannot be written, or another process is writing the same run.
             RunExistsError: the run exists and ``output.overwrite`` is false.
         """
-        inputs = input_hashes(config)
-        final = config.output.folder / f"{study_name or config.study.name}-{content_hash(config, inputs)[:10]}"
-        if final.exists() and not config.output.overwrite:
+        final = study.output.folder / f"{study.name}-{study.key[:10]}"
+        if final.exists() and not study.output.overwrite:
             raise RunExistsError(final)
-        return cls(config, final, inputs, config.overrides if overrides is None else overrides)
+        return cls(study, final)
 
     def __enter__(self) -> Self:
         return self
@@ -140,7 +135,7 @@ class RunFolder:
             summary: key -> (value, unit); stage times and peak memory are added here.
             status: ``optimal`` or ``feasible``.
             provenance_extra: e.g. solver versions, options, bounds.
-            note: what a reader of the status must know, e.g. who was left out.
+            note: what a reader of the status must know, e.g. who was excluded.
 
         Raises:
             ValueError: a variable without unit or name, an unknown status.
@@ -149,15 +144,15 @@ class RunFolder:
 
         if status not in STATUSES:
             raise ValueError(f"status {status!r} is unknown; use one of {', '.join(STATUSES)}")
-        record = provenance(self.config, self._inputs, self._overrides) | dict(provenance_extra or {})
+        record = provenance(self.study) | dict(provenance_extra or {})
         with self.progress.stage("write"):
             stored = write_dataset(dataset, self.path / "result.nc", record)
-            (self.path / "config.yaml").write_text(_config_text(self.config), encoding="utf-8")
+            (self.path / "config.yaml").write_text(_config_text(self.study.config), encoding="utf-8")
         complete = self._with_costs(summary)
         message = note
         details = self._status(status, message, complete)
         self._write_json("provenance.json", record)
-        if self.config.output.report:
+        if self.study.output.report:
             with self.progress.stage("report"):
                 message = "; ".join(filter(None, (note, self._report(RunResult(self.path, stored, complete, status, details)))))
         complete = self._with_costs(summary)
@@ -226,7 +221,7 @@ class RunFolder:
             logger.info("stage %s ended", name, extra={"fields": {"seconds": round(seconds, 3)}})
 
     def _status(self, status: str, message: str, summary: Mapping[str, tuple[Any, str]] | None = None) -> dict[str, Any]:
-        details: dict[str, Any] = {"status": status, "study": self.config.study.name}
+        details: dict[str, Any] = {"status": status, "study": self.study.name}
         shown = {"objective": "plan.objective", "bound": "plan.bound", "gap": "plan.gap", "coordination_missed": "coordination.gap_of_value"}
         for name, key in shown.items():
             if summary and key in summary:
@@ -266,13 +261,11 @@ class RunFolder:
         self.path = target
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        scratch = self.path / f".{name}"
-        scratch.write_text(json.dumps(content, indent=1, default=_plain) + "\n", encoding="utf-8")
-        scratch.replace(self.path / name)
+        write_atomically(self.path / name, json.dumps(content, indent=1, default=_plain) + "\n")
 
 
-def _config_text(config: StudyConfig) -> str:
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+def _config_text(config: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
 
 
 def _plain(value: Any) -> Any:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from multiscale.assessment import ENERGY_TERMS, energy_account, prosumer_bills
-from multiscale.results.conflicts_and_reserves import between_levels_summary, conflicts_and_reserves
+from multiscale.devices.fleet import purchasable
+from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_dataset, conflicts_and_reserves_summary
 from multiscale.results.year_of_hours import year_dataset, year_summary
+from multiscale.tariffs import Prices
 
 if TYPE_CHECKING:
     from multiscale.study import Scenario, StudyAnswer
@@ -28,7 +31,7 @@ def study_dataset(answer: StudyAnswer) -> xr.Dataset:
         _energy(answer),
         _mechanisms(answer),
         _negotiation(answer),
-        conflicts_and_reserves(answer),
+        conflicts_and_reserves_dataset(answer),
         _aggregation(answer),
         year_dataset(answer.year),
     ]
@@ -168,7 +171,9 @@ def _power_flow(answer: StudyAnswer) -> xr.Dataset:
 
 
 def _money(answer: StudyAnswer) -> xr.Dataset:
-    ledgers = [answer.today.ledger.arrays(), answer.plan.ledger.arrays()]
+    booked = (answer.today.ledger, answer.plan.ledger)
+    flows = list(dict.fromkeys(flow for ledger in booked for flow in ledger.money))
+    ledgers = [ledger.arrays(flows) for ledger in booked]
     joined = xr.concat(ledgers, dim="scenario").assign_coords(scenario=["today", "plan"])
     for name in joined.data_vars:
         joined[name].attrs = ledgers[0][name].attrs
@@ -180,7 +185,7 @@ def _prosumers(answer: StudyAnswer) -> xr.Dataset:
     members = system.prosumers
     bills = np.zeros((2, members.sizes["prosumer"]))
     place = {p: i for i, p in enumerate(members.prosumer.values.tolist())}
-    missing = _left_out(answer)
+    missing = _excluded(answer)
     for s, scenario in enumerate((answer.today, answer.plan)):
         for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
             for platform, fleet in tree.fleets.items():
@@ -188,7 +193,7 @@ def _prosumers(answer: StudyAnswer) -> xr.Dataset:
                 bills[s, where] += np.nan if platform in missing else prosumer_bills(tree, platform, outcome)
     return xr.Dataset(
         {
-            "bill": _named(("scenario", "prosumer"), bills, "EUR/a", "yearly bill for energy, charge, levy and fee"),
+            "bill": _named(("scenario", "prosumer"), bills, "EUR/a", "yearly bill for energy and under the tariff"),
             "prosumer_node": _named("prosumer", members.node.values, "", "platform"),
             "prosumer_category": _named("prosumer", members.category.values, "", "kind of customer"),
         },
@@ -198,7 +203,7 @@ def _prosumers(answer: StudyAnswer) -> xr.Dataset:
 
 def _energy(answer: StudyAnswer) -> xr.Dataset:
     platforms = list(answer.case.fleets)
-    total, missing = np.zeros((2, len(platforms), len(ENERGY_TERMS))), _left_out(answer)
+    total, missing = np.zeros((2, len(platforms), len(ENERGY_TERMS))), _excluded(answer)
     for s, scenario in enumerate((answer.today, answer.plan)):
         for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
             for i, platform in enumerate(platforms):
@@ -211,8 +216,8 @@ def _energy(answer: StudyAnswer) -> xr.Dataset:
 
 def _mechanisms(answer: StudyAnswer) -> xr.Dataset:
     names = list(answer.days[0].outcomes)
-    # Without what those left out cost inside, a cost can be compared with no other.
-    known = {n: not any(day.outcomes[n].left_out for day in answer.days) for n in names}
+    # Without what the excluded platforms cost inside, a cost can be compared with no other.
+    known = {n: not any(day.outcomes[n].excluded for day in answer.days) for n in names}
     cost = [sum(day.outcomes[n].energy_cost for day in answer.days) if known[n] else np.nan for n in names]
     bound = sum(day.outcomes["integrated"].bound for day in answer.days)
     return xr.Dataset(
@@ -224,18 +229,20 @@ def _mechanisms(answer: StudyAnswer) -> xr.Dataset:
     )
 
 
-def _left_out(answer: StudyAnswer) -> set[str]:
-    """Platforms that were left out on some day: what they do over the year is not known, nor compared with today."""
-    return {platform for outcome in answer.plan.outcomes for platform in outcome.left_out}
+def _excluded(answer: StudyAnswer) -> set[str]:
+    """Platforms that were excluded on some day: what they do over the year is not known, nor compared with today."""
+    return {platform for outcome in answer.plan.outcomes for platform in outcome.excluded}
 
 
 def _negotiation(answer: StudyAnswer) -> xr.Dataset:
-    """What was told, and how cost and bound met step by step where levels negotiated."""
-    told = sorted(set().union(*(o.traffic.fields for o in answer.plan.outcomes)))
+    """What was disclosed, and how cost and bound met step by step where levels negotiated."""
+    disclosed = sorted(set().union(*(o.traffic.fields for o in answer.plan.outcomes)))
     out = xr.Dataset()
-    if told:
-        directions = np.array([t.partition(": ")[0] for t in told], dtype=object)
-        out = out.assign(told_direction=_named("told", directions, "", "way it went")).assign_coords(told=[t.partition(": ")[2] for t in told])
+    if disclosed:
+        directions = np.array([t.partition(": ")[0] for t in disclosed], dtype=object)
+        out = out.assign(disclosed_direction=_named("disclosed", directions, "", "way it went")).assign_coords(
+            disclosed=[t.partition(": ")[2] for t in disclosed]
+        )
     histories = [o.history for o in answer.plan.outcomes]
     longest = max(map(len, histories))
     if not longest:
@@ -291,7 +298,7 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     }
     summary |= _plan_summary(answer)
     summary |= _coordination_summary(answer)
-    summary |= between_levels_summary(answer)
+    summary |= conflicts_and_reserves_summary(answer)
     for scenario in (answer.plan, answer.today):
         prefix = "ac." if scenario.name == "plan" else "ac.today."
         checks = list(scenario.verification.values())
@@ -303,7 +310,7 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         for s in (answer.today, answer.plan)
         for t, o in zip(s.trees, s.outcomes, strict=True)
         for p in t.fleets
-        if p not in o.left_out
+        if p not in o.excluded
     ]
     summary["ledger.energy_residual"] = (max(residuals, default=0.0), "1")
     summary["ledger.money_residual"] = (max(answer.today.ledger.residual, answer.plan.ledger.residual), "1")
@@ -352,42 +359,55 @@ def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "plan.bound": (bound, "EUR/a"),
         "plan.gap": ((objective - bound) / max(abs(objective), 1.0), "1"),
         "plan.certificate.follower_gap": (max(p.follower_gap for p in plans), "1"),
-        "plan.charge": (plans[0].charge if len(plans) == 1 else float(np.mean([p.charge for p in plans])), "EUR/kWh"),
-        "plan.charge_today": (float(np.mean(list(answer.today.design.network_charge.values()))), "EUR/kWh"),
+        **_prices("plan", [p.prices for p in plans], answer),
+        **_prices("today", list(answer.today.design.prices.values()), answer),
         "plan.revenue": (sum(p.revenue for p in plans), "EUR/a"),
         "plan.allowed_revenue": (sum(p.allowed_revenue for p in plans), "EUR/a"),
         "plan.investment": (investment, "EUR"),
         "plan.reinforcements": (sum(sum(p.built.values()) for p in plans), "1"),
         "plan.conventional_investment": (conventional, "EUR"),
         "plan.deferred_investment": (conventional - investment, "EUR"),
-        "plan.bought_pv": (sum(b[0] for p in plans for b in p.bought.values()), "kW"),
-        "plan.bought_storage": (sum(b[1] for p in plans for b in p.bought.values()), "kWh"),
+        **{
+            f"plan.bought_{device.capacity.account}": (sum(b.get(key, 0.0) for p in plans for b in p.bought.values()), device.capacity.unit)
+            for key, device in purchasable(answer.case.system.device_settings).items()
+        },
     }
+
+
+def _prices(scenario: str, prices: Sequence[Prices], answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
+    """Every decided price, the mean over the DSOs: ``plan.price.<component>``, with the label of the price where a component has several."""
+    out: dict[str, tuple[Any, str]] = {}
+    for name, component in answer.case.economics.tariff.decided.items():
+        mean = np.mean([p[name] for p in prices], axis=0)
+        labels = itertools.product(*(labels.tolist() for labels in component.coordinates(answer.case.horizon).values()))
+        for label, value in zip(labels, np.ravel(mean).tolist(), strict=True):
+            out[".".join([scenario, "price", name, *map(str, label)])] = (value, component.unit)
+    return out
 
 
 def _coordination_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     name = answer.plan.outcomes[0].mechanism
     cost = sum(day.outcomes[name].cost for day in answer.days)
-    told = {
+    disclosed = {
         "coordination.mechanism": (name, ""),
         "coordination.rounds": (max(day.outcomes[name].rounds for day in answer.days), "1"),
         "coordination.messages": (sum(day.outcomes[name].traffic.messages for day in answer.days), "1"),
         "coordination.bytes": (sum(day.outcomes[name].traffic.bytes for day in answer.days), "B"),
-        "coordination.left_out": (len(_left_out(answer)), "1"),
+        "coordination.excluded": (len(_excluded(answer)), "1"),
     }
-    if told["coordination.left_out"][0]:
+    if disclosed["coordination.excluded"][0]:
         # Cost and bound are those of all others around the given exchange: no other mechanism is comparable.
-        bound = sum(d.outcomes[name if d.outcomes[name].left_out else "integrated"].bound for d in answer.days)
-        named = {"coordination.left_out_nodes": (", ".join(sorted(_left_out(answer))), "")}
+        bound = sum(d.outcomes[name if d.outcomes[name].excluded else "integrated"].bound for d in answer.days)
+        named = {"coordination.excluded_nodes": (", ".join(sorted(_excluded(answer))), "")}
         proven = {"coordination.cost": (cost, "EUR/a"), "coordination.bound": (bound, "EUR/a")}
-        return told | named | proven | {"coordination.gap": ((cost - bound) / max(abs(cost), 1.0), "1")}
+        return disclosed | named | proven | {"coordination.gap": ((cost - bound) / max(abs(cost), 1.0), "1")}
     energy = sum(day.outcomes[name].energy_cost for day in answer.days)
     integrated = sum(day.outcomes["integrated"].bound for day in answer.days)
-    # Where the cover of forecast errors is negotiated too, cost and bound are those of both together.
+    # Where the reserves for forecast errors is negotiated too, cost and bound are those of both together.
     bound = sum(max(day.outcomes[n].bound for n in ("integrated", name)) for day in answer.days)
     flat = sum(day.outcomes["flat"].cost for day in answer.days)
     value = flat - integrated
-    return told | {
+    return disclosed | {
         "coordination.cost": (cost, "EUR/a"),
         "coordination.bound": (bound, "EUR/a"),
         "coordination.gap": ((cost - bound) / max(abs(cost), 1.0), "1"),

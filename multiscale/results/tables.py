@@ -204,7 +204,7 @@ def bills_table(result: RunResult) -> Table | None:
         return None
     today, plan = (data.bill.sel(scenario=s).values for s in ("today", "plan"))
     frame = pd.DataFrame({"category": data.prosumer_category.values, "today": today, "plan": plan})
-    # Bills of platforms that were left out are not known.
+    # Bills of platforms that were excluded are not known.
     frame = frame.dropna()
     frame["less"] = frame["plan"] < frame["today"] - 1e-6
     grouped = frame.groupby("category")
@@ -246,7 +246,7 @@ def losses_table(result: RunResult) -> Table | None:
 
 
 def mechanisms_table(result: RunResult) -> Table | None:
-    """Cost of operation under every mechanism beside the integrated optimum."""
+    """Cost of operation under every mechanism alongside the integrated optimum."""
     data = result.dataset
     if data is None or not has(data, "cost_of"):
         return None
@@ -259,10 +259,10 @@ def mechanisms_table(result: RunResult) -> Table | None:
         if worth > 1.0:
             # Of what coordination can save: the cost itself may be near zero where generation earns as much as demand costs.
             frame["saving reached"] = 100 * (1.0 - (frame["cost"] - best) / worth)
-    left_out = result.value("coordination.left_out_nodes")
-    if left_out:
+    excluded = result.value("coordination.excluded_nodes")
+    if excluded:
         frame = frame.dropna()
-        note = f"The mechanism of the run is not among them: its cost is not known with {left_out} left out."
+        note = f"The mechanism of the run is not among them: its cost is not known with {excluded} excluded."
         return Table("mechanisms", "Cost of operation by mechanism", frame, {"cost": "EUR/a", "above the integrated optimum": "EUR/a"}, note)
     bound = result.value("coordination.bound")
     note = f"Certified lower bound of any mechanism: {number(bound)} EUR/a." if bound is not None else ""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 
+from multiscale.content import file_hash
+from multiscale.files import folder_written_atomically
 from multiscale.system.system import System
 
 _MANIFEST = "manifest.json"
@@ -25,16 +24,6 @@ def cache_folder(given: Path | None = None) -> Path:
         return Path(given)
     named = os.environ.get("MULTISCALE_CACHE", "")
     return Path(named) if named else Path(platformdirs.user_cache_dir("multiscale"))
-
-
-def digest(*parts: str | bytes) -> str:
-    """Short content hash of the parts."""
-    hashed = hashlib.blake2b(digest_size=10)
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        hashed.update(len(data).to_bytes(8, "little"))
-        hashed.update(data)
-    return hashed.hexdigest()
 
 
 def cached(key: str, build: Callable[[], System], folder: Path | None = None) -> System:
@@ -59,30 +48,15 @@ def cached(key: str, build: Callable[[], System], folder: Path | None = None) ->
     return system
 
 
-def _hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "blake2b").hexdigest()
-
-
 def _check(place: Path) -> None:
     manifest = json.loads((place / _MANIFEST).read_text(encoding="utf-8"))
     for name, expected in manifest.items():
-        if _hash(place / name) != expected:
+        if file_hash(place / name) != expected:
             raise ValueError(f"content of {name} has changed")
 
 
 def _keep(system: System, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".writing-") as temporary:
-        fresh = Path(temporary) / "new"
+    with folder_written_atomically(place) as fresh:
         system.save(fresh)
-        manifest = {file.name: _hash(file) for file in sorted(fresh.iterdir())}
+        manifest = {file.name: file_hash(file) for file in sorted(fresh.iterdir())}
         (fresh / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        if place.exists():
-            # A damaged entry, or one another process has just written: moved aside first, for a rename cannot replace a full folder.
-            shutil.move(place, Path(temporary) / "old")
-        try:
-            fresh.rename(place)
-        except OSError:
-            if not place.exists():
-                raise

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from multiscale.attribute import Attribute
 from multiscale.sources.folder import FILES, column_header
-from multiscale.system.schema import COMPONENTS, Attribute
+from multiscale.system.schema import COMPONENTS
 
 
 def describe_columns() -> str:
@@ -22,7 +23,7 @@ def _values(declared: Attribute) -> str:
     if declared.choices:
         return ", ".join(f"`{choice}`" for choice in declared.choices if choice)
     if declared.refers_to:
-        return f"name of a {declared.refers_to}"
+        return f"name of a {declared.refers_to}" + (f" in {declared.unit}" if declared.unit else "")
     if declared.kind != "number":
         return "true, false" if declared.kind == "flag" else "text"
     low, high = np.isfinite(declared.lower), np.isfinite(declared.upper)

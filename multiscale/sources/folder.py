@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pydantic import model_validator
 
-from multiscale.system.schema import COMPONENTS, Attribute, table
+from multiscale.attribute import Attribute
+from multiscale.sources.settings import PathSettings
+from multiscale.system.schema import COMPONENTS, table
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
 from multiscale.units import UnitError, conversion_factor
@@ -44,6 +48,25 @@ def column_header(attribute: str, declared: Attribute) -> str:
     return f"{_SUFFIX.sub('', attribute)} [{declared.unit}]" if declared.kind == "number" else attribute
 
 
+class FolderSettings(PathSettings):
+    """A folder of tables, one CSV or Parquet file per component."""
+
+    kind: Literal["folder"] = "folder"
+
+    @model_validator(mode="after")
+    def _folder_there(self) -> FolderSettings:
+        if not self.path.exists():
+            raise ValueError(f"path '{self.path}' does not exist")
+        if not self.path.is_dir():
+            raise ValueError(f"path '{self.path}' is no folder; give the folder that holds the tables")
+        return self
+
+
+def folder_source(settings: FolderSettings, co2_price: float) -> System:  # noqa: ARG001  its tables state the costs of generators
+    """The system that the settings name."""
+    return folder_system(settings.path)
+
+
 def folder_system(path: str | Path) -> System:
     """The system that a folder of tables describes.
 
@@ -59,7 +82,8 @@ def folder_system(path: str | Path) -> System:
             [Problem("folder", str(folder), "", "", "", "does not exist; give the path of a folder with " + ", ".join(FILES.values()))]
         )
     tables = {component: _read_table(folder, component, problems, notes) for component in FILES}
-    profiles = _read_profiles(folder, problems)
+    profiles, units = _read_profiles(folder, problems)
+    problems += _unit_problems(tables, units)
     if problems:
         raise InvalidSystemError(problems)
     assert profiles is not None
@@ -96,9 +120,14 @@ def write_folder(system: System, path: str | Path, kind: str = "csv") -> None:
         frame = data.to_dataframe().rename(columns={a: column_header(a, d) for a, d in COMPONENTS[component].items()})
         _write(frame, folder / f"{name}.{kind}", kind)
     columns: dict[str, np.ndarray] = {}
+    units = {name: a.unit for c, column, a in _profile_columns() if a.unit for name in set(getattr(system, FILES[c])[column].values.tolist())}
     for variable in ("p", "q"):
         values = system.profiles[variable].transpose("time", "profile").to_numpy()
-        columns |= {f"{profile} {variable} [1]": values[:, j] for j, profile in enumerate(system.profiles.profile.values.tolist())}
+        for j, profile in enumerate(system.profiles.profile.values.tolist()):
+            if profile not in units:
+                columns[f"{profile} {variable} [1]"] = values[:, j]
+            elif variable == "p":
+                columns[f"{profile} [{units[profile]}]"] = values[:, j]
     index = pd.DatetimeIndex(system.profiles.time.values, name="time")
     _write(pd.DataFrame(columns, index=index), folder / f"profiles.{kind}", kind)
     about = {"name": system.name, "notes": list(system.notes)}
@@ -214,20 +243,40 @@ def _factor(file: str, attribute: str, unit: str | None, declared: Attribute, pr
     return factor
 
 
-def _read_profiles(folder: Path, problems: list[Problem]) -> xr.Dataset | None:
+def _profile_columns() -> list[tuple[str, str, Attribute]]:
+    """Component, column and declaration of every column that names a profile."""
+    return [(c, column, a) for c, attributes in COMPONENTS.items() for column, a in attributes.items() if a.refers_to == "profile"]
+
+
+def _unit_problems(tables: Mapping[str, xr.Dataset], units: Mapping[str, str]) -> list[Problem]:
+    """Profiles in another unit than the column that names them declares."""
+    problems = []
+    for component, column, declared in _profile_columns():
+        wanted, data = declared.unit or "1", tables[component]
+        for name, profile in zip(data[component].values.tolist(), data[column].values.tolist(), strict=True):
+            if profile and units.get(profile, wanted) != wanted:
+                message = f"is a profile in [{units[profile]}], and {declared.meaning} is in [{wanted}]; name another one"
+                problems.append(Problem(component, name, column, repr(profile), "", message))
+    return problems
+
+
+def _read_profiles(folder: Path, problems: list[Problem]) -> tuple[xr.Dataset | None, dict[str, str]]:
+    """The profiles, and the unit of each: a share, or one in which a column declares the profiles it names."""
     frame, file = _open(folder, "profiles", problems)
+    units: dict[str, str] = {}
     if frame is None:
-        return None
+        return None, units
     before = len(problems)
     if "time" not in frame:
         problems.append(Problem("file", file, "time", "", "", "column is missing; give the time stamps, e.g. 2016-01-01 00:15:00"))
-        return None
+        return None, units
     time = pd.to_datetime(frame["time"], errors="coerce")
     if time.isna().any():
         k = int(np.flatnonzero(time.isna())[0])
         message = f"in row {k + 1} is no time stamp; write e.g. 2016-01-01 00:15:00"
         problems.append(Problem("profile", "time", "time", repr(str(frame["time"].iloc[k])), "", message))
     values: dict[str, dict[str, np.ndarray]] = {"p": {}, "q": {}}
+    physical = {declared.unit for _, _, declared in _profile_columns() if declared.unit}
     for header in frame.columns:
         if header == "time":
             continue
@@ -235,8 +284,9 @@ def _read_profiles(folder: Path, problems: list[Problem]) -> xr.Dataset | None:
         name, unit = (match["name"], match["unit"]) if match else (str(header), None)
         variable = name[-1] if name.endswith((" p", " q")) else "p"
         profile = name[:-2] if name.endswith((" p", " q")) else name
+        units[profile] = unit if unit is not None and unit in physical else "1"
         try:
-            factor = conversion_factor(unit, "1") if unit is not None else np.nan
+            factor = conversion_factor(unit, units[profile]) if unit is not None else np.nan
         except UnitError:
             factor = np.nan
         if not np.isfinite(factor):
@@ -251,14 +301,14 @@ def _read_profiles(folder: Path, problems: list[Problem]) -> xr.Dataset | None:
         if profile not in values["p"]
     ]
     if len(problems) > before:
-        return None
+        return None, units
     names: Sequence[str] = list(values["p"])
     stacked = {v: np.stack([values[v].get(n, values["p"][n]) for n in names], axis=1) if names else np.zeros((len(time), 0)) for v in ("p", "q")}
     data = {
         v: (("time", "profile"), stacked[v].astype(np.float32), {"units": "1", "long_name": f"{kind} power relative to the rating"})
         for v, kind in (("p", "active"), ("q", "reactive"))
     }
-    return xr.Dataset(data, coords={"time": time.to_numpy().astype("datetime64[ns]"), "profile": np.array(names, dtype=str)})
+    return xr.Dataset(data, coords={"time": time.to_numpy().astype("datetime64[ns]"), "profile": np.array(names, dtype=str)}), units
 
 
 def _course(file: str, profile: str, given: pd.Series, time: pd.Series, problems: list[Problem]) -> np.ndarray:

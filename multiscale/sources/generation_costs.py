@@ -7,10 +7,11 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 
+from multiscale.system.cost_settings import CostsSettings
 from multiscale.system.schema import table
 from multiscale.system.system import System
 
-CO2_PRICE = 25.0
+CO2_PRICE = CostsSettings().co2_price
 EFFICIENCY_SPREAD = 0.10
 
 

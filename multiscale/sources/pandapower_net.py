@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import model_validator
 from scipy import sparse
 from scipy.sparse import csgraph
 
 from multiscale.sources.pandapower_devices import embedded_generators, network_devices, network_generators, network_prosumers, profile_table
 from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV, hierarchy, without_ties
 from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, line_frame, transformer_frame, unique_names
+from multiscale.sources.settings import PathSettings
 from multiscale.system.schema import table
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
+
+
+class PandapowerSettings(PathSettings):
+    """Any pandapower network (json, xlsx) or MATPOWER case (m)."""
+
+    kind: Literal["pandapower"] = "pandapower"
+
+    @model_validator(mode="after")
+    def _file_there(self) -> PandapowerSettings:
+        if not self.path.exists():
+            raise ValueError(f"path '{self.path}' does not exist")
+        return self
+
+
+def pandapower_source(settings: PandapowerSettings, co2_price: float) -> System:  # noqa: ARG001  the network states the costs of generators
+    """The system that the settings name."""
+    return pandapower_system(settings.path)
 
 
 def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path | None = None, name: str = "") -> System:

@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from multiscale.sources import load_system
-from multiscale.system import Growth, InvalidSystemError, Problem, System, grow, validate
+from multiscale.sources import SystemSettings, load_system
+from multiscale.sources.generation_costs import CO2_PRICE
+from multiscale.system import InvalidSystemError, Problem, System, grow, validate
 from multiscale.system.validation import close_names
 
 
-def study_system(
-    kind: str,
-    *,
-    dsos: str | Sequence[str] = "all",
-    platforms: int | str | Sequence[str] = "all",
-    growth: Growth | None = None,
-    voltage_setpoint_pu: float | None = None,
-    name: str = "",
-    **source: Any,
-) -> System:
+def study_system(settings: SystemSettings, co2_price: float = CO2_PRICE) -> System:
     """Load a system, let it grow, and cut it to what is studied.
 
-    Growth comes first and reaches every prosumer of the chosen DSOs, also those whose platform is not studied in detail: they
+    Growth comes first and applies to every prosumer of the chosen DSOs, also those whose platform is not studied in detail: they
     become passive demand with the new devices.
 
     Args:
-        kind: source, see ``load_system``; ``source`` holds its options.
-        dsos: names, or ``all``.
-        platforms: names, a number per DSO (evenly spread over its list), or ``all``.
-        growth: scenario; None for the system as it is.
-        voltage_setpoint_pu: voltage that the on-load tap changers of the DSOs hold [pu]; None leaves them as they are.
-        name: title.
+        settings: of one source. A number of platforms is spread evenly over the list of every DSO.
+        co2_price: for the marginal costs of wholesale generators [EUR/t], where the source does not state them.
 
     Raises:
         InvalidSystemError: the data has problems, or a DSO or platform does not exist; all are listed.
     """
-    system = load_system(kind, **source)
+    system, name = load_system(settings, co2_price), settings.name
+    dsos, platforms = settings.dsos, settings.platforms
     problems = validate(system) or list(_lacks(system))
     if problems:
         raise InvalidSystemError(problems)
@@ -48,10 +36,9 @@ def study_system(
         system = system.replace(name=name or system.name)
     else:
         system = system.cut(sorted(kept), name or system.name)
-    if growth is not None:
-        system = grow(system, growth)
-    if voltage_setpoint_pu is not None:
-        system = _held_at(system, chosen, voltage_setpoint_pu)
+    system = grow(system, settings.growth)
+    if settings.voltage_setpoint_pu is not None:
+        system = _held_at(system, chosen, settings.voltage_setpoint_pu)
     if platforms == "all":
         return system
     if isinstance(platforms, int):

@@ -11,15 +11,19 @@ import logging
 import warnings
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pydantic import Field, model_validator
 
-from multiscale.sources.cache import cached, digest
+from multiscale.content import content_key
+from multiscale.settings import OneOf
+from multiscale.sources.cache import cached
 from multiscale.sources.generation_costs import CO2_PRICE, priced
 from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, line_frame, transformer_frame, unique_names
+from multiscale.sources.settings import SystemSettings
 from multiscale.sources.simbench_devices import PROSUMERS, RENEWABLE_SUFFIX, device_frame, device_owner, generator_frame, prosumer_category
 from multiscale.system.schema import table
 from multiscale.system.system import System
@@ -34,12 +38,40 @@ GRID = "grid"
 _log = logging.getLogger(__name__)
 
 
+class SimbenchSettings(SystemSettings):
+    """A case of the SimBench package."""
+
+    kind: Literal["simbench"] = "simbench"
+    code: str = Field(description="code of the case, e.g. 1-EHVHVMVLV-mixed-all-2-sw")
+    prosumers: Annotated[str, OneOf(PROSUMERS)] = Field(
+        PROSUMERS[0],
+        description="who is a prosumer; connection_points: every low-voltage bus with a device; customers: every plain load, the other devices of "
+        "its bus dealt out",
+    )
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """What comes out of an installed package -> name of the package."""
+        return {f"simbench:{self.code}": "simbench"}
+
+    @model_validator(mode="after")
+    def _code_given(self) -> SimbenchSettings:
+        if not self.code:
+            raise ValueError("code is empty; a simbench system needs one, e.g. code=1-EHVHVMVLV-mixed-all-2-sw")
+        return self
+
+
+def simbench_source(settings: SimbenchSettings, co2_price: float) -> System:
+    """The system that the settings name."""
+    return simbench_system(settings.code, co2_price=co2_price, prosumers=settings.prosumers)
+
+
 def simbench_system(
     code: str,
     cache: Path | None = None,
     co2_price: float = CO2_PRICE,
     costs: pd.DataFrame | None = None,
-    prosumers: str = "connection_points",
+    prosumers: str = PROSUMERS[0],
 ) -> System:
     """A SimBench network as a system.
 
@@ -58,8 +90,8 @@ def simbench_system(
     """
     if prosumers not in PROSUMERS:
         raise InvalidSystemError([Problem("system", code, "prosumers", repr(prosumers), "", f"is unknown; choose from {', '.join(PROSUMERS)}")])
-    content = digest(code, prosumers, metadata.version("simbench"), metadata.version("pandapower"), *_converter_texts())
-    key = f"simbench-{code}-{content}"
+    content = content_key(code, prosumers, metadata.version("simbench"), metadata.version("pandapower"), *_converter_texts())
+    key = f"simbench-{code}-{content[:20]}"
     return priced(cached(key, lambda: convert(load_network(code), code, prosumers), cache), co2_price, costs)
 
 

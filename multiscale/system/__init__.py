@@ -1,20 +1,17 @@
 """What exists: the hierarchy, its networks, its prosumers, prices and costs. Pure data, no solver."""
 
 from multiscale.system.costs import Economics
-from multiscale.system.fleet import Fleet
 from multiscale.system.growth import Growth, grow
 from multiscale.system.limits import LoadingLimits
 from multiscale.system.network import Network
 from multiscale.system.options import reinforcement_options
-from multiscale.system.schema import COMPONENTS, Attribute, table
+from multiscale.system.schema import COMPONENTS, table
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem, validate
 
 __all__ = [
     "COMPONENTS",
-    "Attribute",
     "Economics",
-    "Fleet",
     "Growth",
     "InvalidSystemError",
     "LoadingLimits",

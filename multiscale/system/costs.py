@@ -1,41 +1,36 @@
-"""Prices and costs that are not attributes of a component: values of lost load, wear, levies, capital."""
+"""Prices and costs that are not attributes of a component or a device: value of lost load, capital, and the tariff."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
+
+from multiscale.system.cost_settings import CostsSettings
+from multiscale.tariffs import Tariff
+
+_COSTS = CostsSettings()
 
 
 @dataclass(frozen=True)
 class Economics:
-    """Economic assumptions of a study; the defaults are replaced in the configuration.
+    """Economic assumptions of a study; the defaults are those of the settings.
 
     Attributes:
         value_of_lost_load: cost of unserved energy [EUR/kWh].
-        battery_wear: cost of each kWh charged and of each kWh discharged [EUR/kWh].
-        levy: taxes and supplier's margin on every kWh a platform (or, without trading, a prosumer) imports [EUR/kWh].
-        export_deduction: what the buyer keeps of the price of exported energy [EUR/kWh].
-        trading_fee: fee on every kWh traded between prosumers of a platform [EUR/kWh].
-        shift_discomfort: cost of each kWh of demand moved in time, for every hour by which it is moved [EUR/kWh per h].
-        curtailment_cost: cost of each kWh of available generation not used [EUR/kWh].
         discount_rate: per year [1/a].
-        pv_cost, battery_cost: investment in new photovoltaics [EUR/kW] and storage [EUR/kWh].
-        pv_lifetime, battery_lifetime: [a].
         existing_network_cost: yearly cost of the existing network that the charge must also recover, per kWh of yearly demand [EUR/kWh].
+        tariff: what is charged for.
     """
 
-    value_of_lost_load: float = 5.0
-    battery_wear: float = 0.01
-    levy: float = 0.10
-    export_deduction: float = 0.01
-    trading_fee: float = 0.01
-    shift_discomfort: float = 0.005
-    curtailment_cost: float = 0.001
-    discount_rate: float = 0.05
-    pv_cost: float = 1400.0
-    battery_cost: float = 450.0
-    pv_lifetime: float = 25.0
-    battery_lifetime: float = 12.0
-    existing_network_cost: float = 0.04
+    value_of_lost_load: float = _COSTS.value_of_lost_load
+    discount_rate: float = _COSTS.discount_rate
+    existing_network_cost: float = _COSTS.existing_network_cost
+    tariff: Tariff = field(default_factory=Tariff)
+
+    @classmethod
+    def of(cls, costs: CostsSettings, tariff: Tariff) -> Self:
+        """The assumptions that these settings state."""
+        return cls(costs.value_of_lost_load, costs.discount_rate, costs.existing_network_cost, tariff)
 
     def annuity(self, lifetime_years: float) -> float:
         """Yearly payment per EUR invested: r / (1 - (1 + r)^-n) [1/a]; 1/n at a zero rate."""

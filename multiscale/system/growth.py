@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.system.schema import table
+from multiscale.settings import LARGEST_SEED, Settings, count, quantity
+from multiscale.system.schema import table, with_rows
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
 
 
-@dataclass(frozen=True)
-class Growth:
-    """Shares of prosumers that own a device in the scenario, and the size of new devices.
+class Growth(Settings):
+    """Growth scenario: shares of prosumers with a device, and the size of new ones.
 
-    Attributes:
-        heat_pump_share, ev_share, pv_share, battery_share: share of prosumers with the device [1]; prosumers that have one already
-            count, and none is ever taken away.
-        heat_pump_kw, ev_kw, pv_kw: rated power of a new device [kW].
-        ev_kwh_per_year: energy a new vehicle charges at home [kWh/a].
-        battery_kw, battery_kwh: converter and energy of a new battery [kW, kWh]; only prosumers with photovoltaics get one.
-        load_factor: factor on inflexible demand [1].
-        seed: of the random choice of prosumers.
+    Prosumers that have a device already count towards its share, and none is ever taken away.
     """
 
-    heat_pump_share: float = 0.0
-    ev_share: float = 0.0
-    pv_share: float = 0.0
-    battery_share: float = 0.0
-    heat_pump_kw: float = 3.5
-    ev_kw: float = 11.0
-    ev_kwh_per_year: float = 2200.0
-    pv_kw: float = 6.0
-    battery_kw: float = 3.0
-    battery_kwh: float = 6.0
-    load_factor: float = 1.0
-    seed: int = 0
+    heat_pump_share: float = quantity(0.0, "1", "share of prosumers with a heat pump", lower=0.0, upper=1.0)
+    ev_share: float = quantity(0.0, "1", "share of prosumers with an electric vehicle", lower=0.0, upper=1.0)
+    pv_share: float = quantity(0.0, "1", "share of prosumers with photovoltaics", lower=0.0, upper=1.0)
+    battery_share: float = quantity(0.0, "1", "share of prosumers with a battery (only those with photovoltaics get one)", lower=0.0, upper=1.0)
+    heat_pump_kw: float = quantity(3.5, "kW", "electric power of a new heat pump", above=0.0, upper=100.0)
+    ev_kw: float = quantity(11.0, "kW", "charging power of a new electric vehicle", above=0.0, upper=350.0)
+    ev_kwh_per_year: float = quantity(2200.0, "kWh", "energy that a new electric vehicle charges at home in a year", lower=0.0, upper=100000.0)
+    pv_kw: float = quantity(6.0, "kW", "peak power of a new photovoltaic plant", above=0.0, upper=1000.0)
+    battery_kw: float = quantity(3.0, "kW", "converter power of a new battery", above=0.0, upper=1000.0)
+    battery_kwh: float = quantity(6.0, "kWh", "usable energy of a new battery", above=0.0, upper=10000.0)
+    load_factor: float = quantity(1.0, "1", "factor on inflexible demand", lower=0.0, upper=10.0)
+    seed: int = count(0, "seed of the random choice of prosumers", 0, LARGEST_SEED)
 
 
 def grow(system: System, growth: Growth) -> System:
@@ -97,7 +88,7 @@ def grow(system: System, growth: Growth) -> System:
                     "loss_per_day": 0.0013 if kind == "battery" else 0.0,
                 }
             )
-    both = pd.concat([devices, pd.DataFrame(added).set_index("device")]) if added else devices
+    both = with_rows("device", devices, pd.DataFrame(added).set_index("device")) if added else devices
     count = pd.DataFrame(added)["kind"].value_counts().to_dict() if added else {}
     new = ", ".join(f"{n} new {kind}" for kind, n in sorted(count.items())) or "no new devices"
     note = f"growth: {new}, inflexible demand x {growth.load_factor:g}"

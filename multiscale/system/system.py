@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.system.fleet import Fleet, expand_fleet
+from multiscale.devices import DEVICES, Device, Photovoltaics, device_settings
+from multiscale.devices.fleet import Fleet, expand_fleet, rows_of
 from multiscale.system.network import Network
-from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS, table
+from multiscale.system.schema import COMPONENTS, GENERATION_KINDS, IDLE_KINDS, LOAD_KINDS, table, with_rows
 from multiscale.timeline import Horizon
 
 _TABLES = ("nodes", "buses", "branches", "prosumers", "devices", "generators", "options")
@@ -36,8 +38,10 @@ class System:
         devices: (device) loads, generation and batteries, factored: rated power x profile.
         generators: (generator) wholesale generators, dispatched by the transmission level.
         options: (option) reinforcements the planner may choose.
-        profiles: variables ``p`` and ``q`` [1], dims (time, profile): relative active and reactive power, at an even step.
+        profiles: variables ``p`` and ``q``, dims (time, profile): active and reactive power relative to the rating [1], at an even step; or, in
+            ``p``, another quantity that a column of the devices names, in the unit declared there (outdoor temperature).
         notes: what a source or a cut did that a reader of results must know.
+        device_settings: settings of every kind of device in force, as in the registry; no part of what is saved.
     """
 
     name: str
@@ -50,6 +54,7 @@ class System:
     options: xr.Dataset
     profiles: xr.Dataset
     notes: tuple[str, ...] = field(default=())
+    device_settings: Mapping[str, Device] = field(default_factory=device_settings)
 
     def __getstate__(self) -> dict[str, object]:
         """The tables without what is looked up in them: that is made anew where the object arrives."""
@@ -93,15 +98,40 @@ class System:
         """The prosumers of a platform over a horizon, as arrays (prosumer, period)."""
         prosumers, devices = self._columns["prosumer"], self._columns["device"]
         members, theirs = self._prosumers_of.get(node, _NONE), self._devices_of.get(node, _NONE)
-        chosen = {name: values[members] for name, values in prosumers.items()}, {name: values[theirs] for name, values in devices.items()}
-        return expand_fleet(node, *chosen, *self._courses(theirs, horizon), horizon)
+        table = {name: values[theirs] for name, values in devices.items()}
+        reactive = table["q_kvar"][:, None] * self._courses(theirs, horizon)[1]
+        people = {name: values[members] for name, values in prosumers.items()}
+        return expand_fleet(node, people, table, self._sampler(theirs, horizon), reactive, horizon, self.device_settings)
+
+    @property
+    def curtailment_cost(self) -> float:
+        """Cost of each kWh of available generation that is not used, of passive generation too [EUR/kWh]."""
+        return Photovoltaics.of(self.device_settings).curtailment_cost
+
+    def uncontrolled(self, devices: np.ndarray, horizon: Horizon) -> tuple[np.ndarray, np.ndarray]:
+        """Active power [kW] and reactive power drawn [kvar] of devices that nobody controls, (position, period).
+
+        Storage has no course of its own: the caller excludes it.
+
+        Args:
+            devices: positions in the table.
+            horizon: periods.
+        """
+        table = {name: values[devices] for name, values in self._columns["device"].items()}
+        p, q = self._courses(devices, horizon)
+        power, sample = table["p_kw"][:, None] * p, self._sampler(devices, horizon)
+        for device in self.device_settings.values():
+            mine = np.flatnonzero(np.isin(table["kind"], device.kinds))
+            if device.role != "storage" and len(mine):
+                power[mine] = device.reference(rows_of(device, table, sample, np.zeros(len(devices), dtype=int), 1))
+        return power, table["q_kvar"][:, None] * q
 
     def passive(self, node: str, horizon: Horizon) -> xr.Dataset:
         """What nobody trades, at the buses of a node's network, over a horizon.
 
         Returns:
             Dataset with dims (bus, period): ``demand`` [kW], ``reactive`` [kvar, drawn] and ``generation`` [kW, available] of the
-            devices without a prosumer. Batteries without a prosumer stand idle.
+            devices without a prosumer. Storage without a prosumer stands idle.
         """
         network = self.network(node)
         buses = [b for b in network.buses.bus.values.tolist() if b != self.boundary_bus(node) or node == self.top]
@@ -109,13 +139,13 @@ class System:
         theirs = np.sort(np.concatenate([_NONE, *(self._passive_devices.get(b, _NONE) for b in buses)]))
         devices = {name: values[theirs] for name, values in self._columns["device"].items()}
         rows = np.array([at[b] for b in devices["bus"].tolist()], dtype=int)
-        p, q = self._courses(theirs, horizon)
+        power, drawn = self.uncontrolled(theirs, horizon)
         out = {}
         is_load = np.isin(devices["kind"], LOAD_KINDS)
         for name, chosen_kind, values in (
-            ("demand", is_load, devices["p_kw"][:, None] * p),
-            ("generation", np.isin(devices["kind"], GENERATION_KINDS), devices["p_kw"][:, None] * p),
-            ("reactive", is_load, devices["q_kvar"][:, None] * q),
+            ("demand", is_load, power),
+            ("generation", np.isin(devices["kind"], GENERATION_KINDS), power),
+            ("reactive", is_load, drawn),
         ):
             total = np.zeros((len(buses), horizon.periods))
             np.add.at(total, rows[chosen_kind], values[chosen_kind])
@@ -162,27 +192,29 @@ class System:
 
     @cached_property
     def _passive_devices(self) -> dict[str, np.ndarray]:
-        """Bus -> positions of its devices without a prosumer; batteries stand idle and are left out."""
-        at = np.flatnonzero((self.devices.prosumer.values == "") & (self.devices.kind.values != "battery"))
+        """Bus -> positions of its devices without a prosumer, excluding storage, which stands idle."""
+        at = np.flatnonzero((self.devices.prosumer.values == "") & ~np.isin(self.devices.kind.values, IDLE_KINDS))
         return {bus: at[here] for bus, here in _positions(self.devices.bus.values[at]).items()}
 
     @cached_property
-    def _profile_codes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Number of every device's profile, and the profiles by number."""
-        return pd.factorize(self.devices.profile.values)
-
-    @cached_property
-    def _sampled(self) -> dict[Horizon, tuple[np.ndarray, np.ndarray]]:
+    def _sampled(self) -> dict[Horizon, dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
         return {}
 
-    def _courses(self, devices: np.ndarray, horizon: Horizon) -> tuple[np.ndarray, np.ndarray]:
-        """Profiles of the devices at some positions [1], (device, period): sampled once for all nodes, of the last horizon asked for."""
-        codes, names = self._profile_codes
+    def _courses(self, devices: np.ndarray, horizon: Horizon, column: str = "profile") -> tuple[np.ndarray, np.ndarray]:
+        """Profiles that a column names for the devices at some positions, (device, period): sampled once for all nodes, of the last horizon."""
         if horizon not in self._sampled:
             self._sampled.clear()
-            self._sampled[horizon] = horizon.sample(self.profiles, names)
-        p, q = self._sampled[horizon]
+            self._sampled[horizon] = {}
+        sampled = self._sampled[horizon]
+        if column not in sampled:
+            codes, names = pd.factorize(self.devices[column].values)
+            sampled[column] = (codes, *horizon.sample(self.profiles, names))
+        codes, p, q = sampled[column]
         return p[codes[devices]], q[codes[devices]]
+
+    def _sampler(self, devices: np.ndarray, horizon: Horizon) -> Callable[[str, np.ndarray], np.ndarray]:
+        """Column that names a profile, and positions among some devices -> those profiles, (position, period)."""
+        return lambda column, positions: self._courses(devices[positions], horizon, column)[0]
 
     # -- making other systems ---------------------------------------------------------------------------------------
     def replace(self, **changes: object) -> System:
@@ -199,7 +231,7 @@ class System:
 
         A transformer that only feeds a dropped node goes with it, and the demand then sits on its upper side. The dropped demand and
         generation keep their profiles, summed per (bus, kind, profile): the aggregate is exact up to losses inside the dropped networks.
-        Dropped batteries stand idle.
+        Dropped storage stands idle.
 
         Raises:
             KeyError: an unknown node.
@@ -237,12 +269,10 @@ class System:
         gone_prosumer = np.isin(self.prosumers.node.values, list(anchor))
         devices = self.devices.to_dataframe()
         lost = ~devices["bus"].isin(buses.bus.values) | devices["prosumer"].isin(self.prosumers.prosumer.values[gone_prosumer])
-        stay, moved = devices[~lost], devices[lost & (devices["kind"] != "battery")].copy()
+        stay, moved = devices[~lost], devices[lost & ~devices["kind"].isin(IDLE_KINDS)].copy()
         moved["bus"] = [anchor.get(bus_node[b], b) for b in moved["bus"]]
         moved["prosumer"] = ""
-        summed = moved.groupby(["bus", "kind", "profile"], as_index=False).agg(p_kw=("p_kw", "sum"), q_kvar=("q_kvar", "sum"))
-        summed.index = pd.Index([f"{r.bus} {r.kind} {r.profile} (passive)" for r in summed.itertuples()], name="device")
-        both = pd.concat([stay, summed.assign(prosumer="", e_kwh=0.0, efficiency=1.0, loss_per_day=0.0)])
+        both = with_rows("device", stay, _summed_devices(moved))
 
         note = (f"cut to {len(kept)} of {len(known)} nodes: {len(anchor)} dropped nodes are passive demand and generation where they were connected",)
         return self.replace(
@@ -292,7 +322,7 @@ class System:
     @classmethod
     def load(cls, folder: Path) -> System:
         """Read what ``save`` wrote; the profiles stay on disk until they are sampled."""
-        tables = {}
+        tables: dict[str, Any] = {}
         for name in _TABLES:
             frame = pd.read_parquet(folder / f"{name}.parquet")
             component = str(frame.index.name)
@@ -308,6 +338,19 @@ class System:
 
 
 _NONE = np.zeros(0, dtype=int)
+
+
+def _summed_devices(devices: pd.DataFrame) -> pd.DataFrame:
+    """Passive devices, those of a bus that share all that is no size (kind, profile, what their kind declares) summed to one."""
+    declared = COMPONENTS["device"]
+    sizes = [column for column in devices if declared[column].extensive]
+    own = [c for kind in sorted(set(devices["kind"])) for d in DEVICES.values() if kind in d.kinds for c in d.columns]
+    shared = ["bus", "kind", "profile", *(c for c in devices if c in own and c not in sizes)]
+    total = devices.groupby(shared, as_index=False, dropna=False)[sizes].sum()
+    again = total.groupby(["bus", "kind", "profile"]).cumcount().tolist()
+    names = [f"{r.bus} {r.kind} {r.profile} {k + 1 if k else ''}".rstrip() for r, k in zip(total.itertuples(), again, strict=True)]
+    total.index = pd.Index([f"{name} (passive)" for name in names], name="device")
+    return total.assign(prosumer="")
 
 
 def _positions(owner: np.ndarray) -> dict[str, np.ndarray]:

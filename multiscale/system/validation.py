@@ -12,8 +12,10 @@ import xarray as xr
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from multiscale.attribute import Attribute
+from multiscale.devices import DEVICES
 from multiscale.system.network import Network
-from multiscale.system.schema import COMPONENTS, LEVELS, Attribute
+from multiscale.system.schema import COMPONENTS, LEVELS
 from multiscale.system.system import System
 
 _TABLE = {
@@ -80,6 +82,7 @@ def validate(system: System) -> list[Problem]:
     problems += _tree_problems(system)
     problems += _branch_problems(system)
     problems += _membership_problems(system)
+    problems += _device_problems(system)
     if not any(p.field in ("from_bus", "to_bus", "boundary_bus", "parent", "node", "level", "bus") for p in problems):
         problems += _topology_problems(system)
         if not any(p.field == "rating_kva" for p in problems):
@@ -258,6 +261,20 @@ def _membership_problems(system: System) -> Iterator[Problem]:
         if owner in at and at[owner] != bus:
             message = f"is not the connection point {at[owner]!r} of its prosumer {owner!r}; move one of them"
             yield Problem("device", name, "bus", repr(bus), "", message)
+
+
+def _device_problems(system: System) -> Iterator[Problem]:
+    """Columns without which a device of some kind cannot be used."""
+    devices = system.devices
+    names, kinds = devices.device.values.astype(str), devices.kind.values.astype(str)
+    for device in DEVICES.values():
+        mine = np.flatnonzero(np.isin(kinds, device.kinds))
+        for column in device.required:
+            declared, values = device.columns[column], devices[column].values
+            given = values != "" if declared.kind == "text" else values > 0
+            for k in mine[~given[mine]]:
+                shown, unit = (repr(str(values[k])), "") if declared.kind == "text" else (_number(float(values[k])), declared.unit)
+                yield Problem("device", names[k], column, shown, unit, f"is not enough for a {kinds[k]}; give the {declared.meaning}")
 
 
 # -- topology ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS
+from multiscale.devices.device import Rows
+from multiscale.system.schema import COMPONENTS, GENERATION_KINDS, IDLE_KINDS, LOAD_KINDS
 from multiscale.system.system import System
 
 
@@ -23,18 +24,9 @@ def yearly_courses(system: System, nodes: list[str]) -> pd.DataFrame:
         stack += children
     own_bus = set(system.buses.bus.values[np.isin(system.buses.node.values, list(members))].tolist())
     devices = system.devices.to_dataframe()
-    devices = devices[devices["bus"].isin(own_bus) & (devices["kind"] != "battery")]
-    time = pd.DatetimeIndex(system.profiles.time.values)
-    profile = {name: k for k, name in enumerate(system.profiles.profile.values.tolist())}
-    values = system.profiles.p.transpose("time", "profile").to_numpy()
-    courses = {}
-    for kind, group in devices.groupby("kind"):
-        rating = group.groupby("profile")["p_kw"].sum()
-        constant = float(rating.get("", 0.0))
-        rating = rating.drop("", errors="ignore")
-        columns = [profile[name] for name in rating.index]
-        courses[str(kind)] = values[:, columns].astype(float) @ rating.to_numpy() + constant
-    frame = pd.DataFrame(courses, index=time).resample("1h").mean()
+    devices = devices[devices["bus"].isin(own_bus) & ~devices["kind"].isin(IDLE_KINDS)]
+    courses = {str(kind): _course(system, str(kind), group) for kind, group in devices.groupby("kind")}
+    frame = pd.DataFrame(courses, index=_hourly(system.profiles, []).index)
     loads = [k for k in LOAD_KINDS if k in frame]
     generation = [k for k in GENERATION_KINDS if k in frame]
     frame["demand"] = frame[loads].sum(axis=1)
@@ -55,3 +47,30 @@ def hourly(profiles: xr.Dataset, variable: str, columns: np.ndarray) -> pd.DataF
         return pd.DataFrame(values, index=time[:whole:count])
     frame = pd.DataFrame(np.asarray(data[:, columns], dtype=float), index=time)
     return frame if count == 1 else frame.resample("1h").ffill()
+
+
+def _course(system: System, kind: str, devices: pd.DataFrame) -> np.ndarray:
+    """Power of all devices of a kind when nobody controls them [kW], (hour,): as many rows as there are different profiles and parameters."""
+    device = next((d for d in system.device_settings.values() if kind in d.kinds), None)
+    declared = COMPONENTS["device"]
+    shared = ["profile", *(c for c in (device.columns if device else ()) if not declared[c].extensive)]
+    sizes = [column for column in devices if declared[column].extensive]
+    total = devices.groupby(shared, as_index=False, dropna=False)[sizes].sum()
+    columns = {name: total[name].to_numpy() for name in total.columns}
+
+    def sample(column: str) -> np.ndarray:
+        names = columns[column].tolist()
+        hourly = _hourly(system.profiles, sorted({name for name in names if name}))
+        return np.array([hourly[name].to_numpy() if name else np.ones(len(hourly)) for name in names])
+
+    if device is None:
+        return columns["p_kw"] @ sample("profile")
+    return device.reference(Rows(columns, sample, np.zeros(len(total), dtype=int), 1)).sum(axis=0)
+
+
+def _hourly(profiles: xr.Dataset, names: list[str]) -> pd.DataFrame:
+    """Hourly means of some profiles, (hour, profile)."""
+    values = profiles.p.transpose("time", "profile").to_numpy()
+    column = {name: k for k, name in enumerate(profiles.profile.values.tolist())}
+    chosen = values[:, [column[name] for name in names]].astype(float)
+    return pd.DataFrame(chosen, index=pd.DatetimeIndex(profiles.time.values), columns=names).resample("1h").mean()

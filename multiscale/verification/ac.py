@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 from pandapower.powerflow import LoadflowNotConverged
 
-from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS
+from multiscale.system.schema import GENERATION_KINDS, IDLE_KINDS, LOAD_KINDS
 from multiscale.system.system import System
 from multiscale.timeline import Horizon
 from multiscale.verification.pandapower_model import PowerFlowModel, power_flow_model
@@ -230,21 +230,21 @@ def _run(model: PowerFlowModel, warm: bool, compiled: bool, stepped: bool = Fals
 
 
 def profile_injections(system: System, nodes: Sequence[str], horizon: Horizon) -> xr.Dataset:
-    """What the buses of some nodes draw when every device follows its profile and the batteries stand idle.
+    """What the buses of some nodes draw when every device follows its profile and the storage stands idle.
 
     Returns:
         Dataset ``p`` [kW] and ``q`` [kvar], dims (bus, period), of the buses of the nodes that carry a device.
     """
     mine = set(system.buses.bus.values[np.isin(system.buses.node.values, list(nodes))].tolist())
     devices = system.devices
-    chosen = np.isin(devices.bus.values, list(mine)) & (devices.kind.values != "battery")
-    devices = devices.isel(device=np.flatnonzero(chosen))
-    p, q = horizon.sample(system.profiles, devices.profile.values)
+    chosen = np.flatnonzero(np.isin(devices.bus.values, list(mine)) & ~np.isin(devices.kind.values, IDLE_KINDS))
+    power, reactive = system.uncontrolled(chosen, horizon)
+    devices = devices.isel(device=chosen)
     sign = np.where(np.isin(devices.kind.values, LOAD_KINDS), 1.0, 0.0) - np.isin(devices.kind.values, GENERATION_KINDS)
     rows, buses = pd.factorize(devices.bus.values)
     totals = np.zeros((2, len(buses), horizon.periods))
-    np.add.at(totals[0], rows, (sign * devices.p_kw.values)[:, None] * p)
-    np.add.at(totals[1], rows, devices.q_kvar.values[:, None] * q)
+    np.add.at(totals[0], rows, sign[:, None] * power)
+    np.add.at(totals[1], rows, reactive)
     return xr.Dataset(
         {"p": (("bus", "period"), totals[0], {"units": "kW"}), "q": (("bus", "period"), totals[1], {"units": "kvar"})},
         coords={"bus": np.asarray(buses, dtype=str), "period": horizon.labels},

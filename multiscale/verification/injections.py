@@ -16,7 +16,7 @@ def bus_injections(tree: OperatingTree, outcome: Outcome, dsos: Sequence[str], *
 
     Prosumers draw what they buy less what they sell; passive customers their demand less generation, with what was not served or
     curtailed in a zone taken from its buses in proportion; platform exchange shed or curtailed by the DSO is taken at the platform's busbar.
-    A platform that was left out draws its given exchange at its busbar.
+    A platform that was excluded draws its given exchange at its busbar.
     Without ``relief`` it is what they would draw if the DSO cut nobody off.
     """
     names: list[str] = []
@@ -38,7 +38,7 @@ def bus_injections(tree: OperatingTree, outcome: Outcome, dsos: Sequence[str], *
         columns, x = own.program.columns, outcome.distribution_x[dso]
         for k, child in enumerate(own.children):
             fleet = tree.fleets[child].data
-            if child in outcome.left_out:
+            if child in outcome.excluded:
                 # What it does inside is not known: it is shown at its busbar.
                 put(tree.system.boundary_bus(child), outcome.exchange[child], fleet.reactive.values.sum(axis=0))
             else:

@@ -2,13 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multiscale.assessment import ENERGY_TERMS, FLOWS, STAKEHOLDERS, Ledger, energy_account, prosumer_bills, settle_day
+from multiscale.assessment import ENERGY_TERMS, STAKEHOLDERS, Ledger, energy_account, prosumer_bills, settle_day
 from multiscale.assessment.bills import platform_payments
 from multiscale.coordination.days import coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.operation import Design
+from multiscale.markets import Community, TimeOfUse
 from multiscale.timeline import Horizon
-from tests.variants import changed
+from tests.variants import changed, charged
 
 PLATFORMS = ("north 1", "north 2")
 
@@ -23,10 +23,10 @@ def operated(system, days, economics):
     """Two days of one DSO behind a small transformer: (tree, outcome) under every mechanism, and today without trade."""
     here = changed(system.cut(list(PLATFORMS)), "branches", "rating_kva", {"north 1 MV/LV transformer": 36.0})
     fleets = {p: here.fleet(p, days) for p in PLATFORMS}
-    found = coordinate_days(here, days, economics, fleets, Design({}, {"north": 0.05}), SerialEngine())
+    found = coordinate_days(here, days, economics, fleets, charged(["north"], 0.05), Community(), SerialEngine())
     cases = {f"{name}, day {k}": (day.tree, outcome) for k, day in enumerate(found) for name, outcome in day.outcomes.items()}
     price = {"north": np.full(days.periods, 0.06)}
-    _, trees, outcomes = uncoordinated_days(here, days, economics, fleets, {"north": 3e5}, SerialEngine(), price)
+    _, trees, outcomes = uncoordinated_days(here, days, economics, fleets, {"north": 3e5}, SerialEngine(), price, TimeOfUse())
     return cases | {f"today, day {k}": case for k, case in enumerate(zip(trees, outcomes, strict=True))}
 
 
@@ -41,8 +41,9 @@ def case(request, operated):
 def test_every_flow_of_money_sums_to_zero(case):
     ledger = settle_day(*case)
     assert ledger.residual <= 1e-12
-    np.testing.assert_allclose(ledger.money.sum(axis=0), 0.0, atol=1e-6)
-    assert np.abs(ledger.money).max() > 1000.0
+    money = ledger.arrays().money
+    np.testing.assert_allclose(money.sum("stakeholder"), 0.0, atol=1e-6)
+    assert np.abs(money).max() > 1000.0
 
 
 def test_welfare_of_all_is_minus_the_social_cost(case):
@@ -51,9 +52,9 @@ def test_welfare_of_all_is_minus_the_social_cost(case):
 
 
 def test_social_cost_is_the_cost_of_operation_without_transfers(case):
-    """What the mechanism minimised, less charge, levy and fees paid by platforms, is what somebody really bears."""
+    """What the mechanism minimised, less what platforms pay under the tariff, is what somebody really bears."""
     tree, outcome = case
-    transfers = sum(sum(platform_payments(tree, p, outcome)[n] for n in ("charge", "levy", "fee")) for p in PLATFORMS)
+    transfers = sum(sum(platform_payments(tree, p, outcome)[n] for n in tree.economics.tariff.components) for p in PLATFORMS)
     assert settle_day(tree, outcome).social_cost == pytest.approx(outcome.cost - transfers, rel=1e-7)
 
 
@@ -61,17 +62,18 @@ def test_bills_of_a_platform_sum_to_its_payments_and_fees(case):
     tree, outcome = case
     for platform in PLATFORMS:
         payments = platform_payments(tree, platform, outcome)
-        assert set(payments) == {"energy", "charge", "levy", "fee"}
+        assert set(payments) == {"energy", *tree.economics.tariff.components}
         assert prosumer_bills(tree, platform, outcome).sum() == pytest.approx(sum(payments.values()), rel=1e-9, abs=1e-6)
 
 
 def test_without_trade_everybody_pays_the_tariff_for_what_it_draws(operated, economics):
     tree, outcome = operated["today, day 1"]
-    hours, charge = tree.horizon.hours_per_year, tree.design.network_charge["north"]
+    hours, charge = tree.horizon.hours_per_year, tree.prices("north")["network_charge"]
     for platform in PLATFORMS:
         columns, x, signal = tree.platforms[platform].columns, outcome.platform_x[platform], outcome.signals[platform]
         buy, sell = columns.array("buy", x).values, columns.array("sell", x).values
-        tariff = (signal.import_price + charge + economics.levy) * buy - (signal.export_price - economics.export_deduction) * sell
+        levy, deduction = (economics.tariff.components[name].price for name in ("levy", "export_deduction"))
+        tariff = (signal.import_price + charge + levy) * buy - (signal.export_price - deduction) * sell
         np.testing.assert_allclose(prosumer_bills(tree, platform, outcome), (tariff * hours).sum(axis=1), rtol=1e-6)
 
 
@@ -80,7 +82,7 @@ def test_a_retail_charge_recovers_the_cost_of_the_network(operated):
     paid = 0.0
     for k in (0, 1):
         ledger = settle_day(*operated[f"today, day {k}"])
-        paid += ledger.money[STAKEHOLDERS.index("distribution operators"), FLOWS.index("network charge")]
+        paid += ledger.money["network charge"][STAKEHOLDERS.index("distribution operators")]
     assert paid == pytest.approx(3e5, rel=0.01)
 
 
@@ -120,5 +122,5 @@ def test_a_payment_is_received_by_somebody():
 
 def test_a_payment_nobody_receives_shows():
     ledger = Ledger()
-    ledger.money[0, 0] = -50.0
+    ledger.money["levy"] = np.eye(len(STAKEHOLDERS))[0] * -50.0
     assert ledger.residual == pytest.approx(1.0)

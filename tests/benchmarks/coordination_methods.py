@@ -1,8 +1,8 @@
 """Compare the methods of negotiation: rounds to a certified gap, computing time, messages.
 
-    python -m tests.benchmarks.coordination_methods                          synthetic families, all methods
-    python -m tests.benchmarks.coordination_methods --more 2 3 4             further seeds, the chosen method, late answers, second day
-    python -m tests.benchmarks.coordination_methods --simbench hard 1 2 4 8 16 28     SimBench with so many DSOs, gap after every round
+python -m tests.benchmarks.coordination_methods                          synthetic families, all methods
+python -m tests.benchmarks.coordination_methods --more 2 3 4             further seeds, the chosen method, late answers, second day
+python -m tests.benchmarks.coordination_methods --simbench hard 1 2 4 8 16 28     SimBench with so many DSOs, gap after every round
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from multiscale.coordination.common.prepared import realise_day, respond
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.children.carriers import LocalChildren
-from multiscale.coordination.negotiation.children.channel import Channel
 from multiscale.coordination.negotiation.children.program_child import ProgramChild
 from multiscale.coordination.negotiation.children.request import Reply, Request
 from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.parent import Parent
-from multiscale.coordination.negotiation.state import Agreement, Options
+from multiscale.coordination.negotiation.state import NegotiationOptions, NegotiationResult
 from multiscale.coordination.negotiation.tree import negotiation_of
-from multiscale.coordination.publication.pricing import flat_signals
-from tests.coordination.families import Case, family
+from multiscale.coordination.publication.flat import flat_signals
+from tests.coordination.families import Case, family, unreliable
 
 GAPS = (1e-2, 1e-3, 1e-4)
 
@@ -64,27 +63,31 @@ def children_of(case: Case) -> Timed:
 
 
 def flat_cost(case: Case) -> float:
-    """Cost when every child is told one price for all hours, and the parent dispatches the rest."""
+    """Cost when every child receives one price for all hours, and the parent dispatches the rest."""
     parent = Parent(case.parent, case.hours, case.bands)
     price = parent.price_of(case.expected)
     weight = np.maximum(case.expected, 1e-9)
-    told = np.full(24, float((price * weight).sum() / weight.sum()))
+    price_list = np.full(24, float((price * weight).sum() / weight.sum()))
     for name, program in case.children.items():
-        reply = ProgramChild(program, case.hours).answer(Request(0, told[None]), told)
+        reply = ProgramChild(program, case.hours).answer(Request(0, price_list[None]), price_list)
         parent.add(name, reply.costs[0], reply.profiles[0])
     return parent.best_mix().cost
 
 
-def negotiated(case: Case, method: str, first: np.ndarray | None = None, channel: int | None = None) -> tuple[Agreement, float, float]:
-    """Agreement, CPU seconds of the children and in all."""
+def negotiated(case: Case, method: str, first: np.ndarray | None = None, channel: int | None = None) -> tuple[NegotiationResult, float, float]:
+    """NegotiationResult, CPU seconds of the children and in all."""
     children, begun = children_of(case), time.process_time()
-    options = Options(method=method, gap=GAPS[-1], rounds=60) if channel is None else Options(method=method, gap=GAPS[1], rounds=400, quorum=0.9)
+    options = (
+        NegotiationOptions(method=method, gap=GAPS[-1], rounds=60)
+        if channel is None
+        else NegotiationOptions(method=method, gap=GAPS[1], rounds=400, quorum=0.9)
+    )
     run = Negotiation(Parent(case.parent, case.hours, case.bands), case.expected, options, first)
-    agreement = run.run(children if channel is None else Channel(children, seed=channel))
+    agreement = run.run(children if channel is None else unreliable(children, channel))
     return agreement, children.seconds, time.process_time() - begun
 
 
-def line(name: str, case: Case, found: tuple[Agreement, float, float], optimum: float, flat: float) -> str:
+def line(name: str, case: Case, found: tuple[NegotiationResult, float, float], optimum: float, flat: float) -> str:
     """One row: rounds to each gap, gap as share of the value of coordination at 0.1 %, CPU seconds, messages, certificates kept."""
     agreement, below, total = found
     rounds = [next((str(s.step) for s in agreement.history if s.gap <= gap), "-") for gap in GAPS]
@@ -124,7 +127,7 @@ def simbench(kind: str, counts: list[int]) -> None:
     for count in counts:
         tree = tree_of(*many_dsos(kind, count), one_day(), aggregated=True)
         begun = time.process_time()
-        run = negotiation_of(tree, SerialEngine(), Options(gap=GAPS[-1], rounds=40))
+        run = negotiation_of(tree, SerialEngine(), NegotiationOptions(gap=GAPS[-1], rounds=40))
         agreement = run.run()
         outcome = outcome_of(run, agreement)
         seconds = time.process_time() - begun
@@ -134,9 +137,9 @@ def simbench(kind: str, counts: list[int]) -> None:
         gaps = ", ".join(f"{100 * s.gap:.2g}" for s in agreement.history)
         shares = ", ".join(f"{100 * (s.cost - s.bound) / value:.2g}" for s in agreement.history)
         traffic = outcome.traffic
-        told = f"{traffic.messages:,} | {traffic.bytes / 1e3:.0f}"
+        sent = f"{traffic.messages:,} | {traffic.bytes / 1e3:.0f}"
         worth = f"{100 * value / abs(outcome.cost):.2g}"
-        say(f"| {kind} | {count} | {gaps} | {worth} | {shares} | {seconds:.0f} | {told} | {outcome.gap:.1e} |")
+        say(f"| {kind} | {count} | {gaps} | {worth} | {shares} | {seconds:.0f} | {sent} | {outcome.gap:.1e} |")
 
 
 def main() -> None:

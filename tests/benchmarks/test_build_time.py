@@ -12,10 +12,12 @@ import pytest
 
 from multiscale.config import load_config
 from multiscale.coordination.common.messages import Signal
-from multiscale.operation import Design, dso_branch_program, operating_tree
+from multiscale.markets import Community
+from multiscale.operation import dso_branch_program, operating_tree
 from multiscale.operation.tree import BEYOND
 from multiscale.programs import CompiledProgram
 from multiscale.study import build_case
+from tests.variants import charged
 
 
 @pytest.mark.benchmark
@@ -25,14 +27,14 @@ def test_building_takes_less_time_than_solving() -> None:
     fleets = {p: f.day(0) for p, f in case.fleets.items()}
     dso = case.system.at_level("dso")[0]
     begun = time.process_time()
-    tree = operating_tree(case.system, day, case.economics, fleets, Design({}, {dso: 0.045}), limits=case.limits)
+    tree = operating_tree(case.system, day, case.economics, fleets, charged([dso], 0.045), Community(), limits=case.limits)
     branch = dso_branch_program(tree, dso)
     compiled = [CompiledProgram(program) for program in tree.platforms.values()]
     whole = CompiledProgram(branch)
     build = time.process_time() - begun
     price = 0.035 + 0.01 * np.sin(np.arange(day.periods))
     free = np.full(day.periods, BEYOND)
-    signal = Signal(price, price, 0.045, free, free, np.zeros(day.periods)).parameters()
+    signal = Signal(price, price, {"network_charge": np.asarray(0.045)}, free, free, np.zeros(day.periods)).parameters()
     begun = time.process_time()
     for program in compiled:
         program.solve_optimal(signal)

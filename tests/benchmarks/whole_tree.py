@@ -4,11 +4,11 @@
     python -m tests.benchmarks.whole_tree --workers 2 --customers            every plain load a prosumer: 32,511 of them
     python -m tests.benchmarks.whole_tree --workers 2 --grown                with many more heat pumps, vehicles, PV and batteries
     python -m tests.benchmarks.whole_tree --workers 2 --step 0.25 --gap 5e-3 quarter-hours below, hours above
-    python -m tests.benchmarks.whole_tree --workers 2 --forecast-error 0.1   and who covers the errors of all forecasts
+    python -m tests.benchmarks.whole_tree --workers 2 --forecast-error 0.1   and the reserves for the errors of all forecasts
     python -m tests.benchmarks.whole_tree --compare                          one worker, then two; the ratio of both
 
 Reading the cached system, the imports of all processes and the start of the workers count. What the first thread of the driver computes is
-serial; all else is done by the workers, or beside them: with S and P CPU seconds of both, two workers should be (S + P) / (S + P / 2) times as fast.
+serial; all else is done by the workers, or in parallel: with S and P CPU seconds of both, two workers should be (S + P) / (S + P / 2) times as fast.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.checkpoint import keep, take_up
-from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.tree import negotiation_of
 from multiscale.coordination.uncertainty.day_reserves import forecast_errors
 from multiscale.operation import Transmission
+from multiscale.sources import SimbenchSettings
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, Growth
 
@@ -121,7 +122,7 @@ def main() -> None:
     parser.add_argument("--grown", action="store_true")
     parser.add_argument("--customers", action="store_true", help="every plain load a prosumer, in place of every connection point")
     parser.add_argument("--dsos", nargs="*", default=None)
-    parser.add_argument("--forecast-error", type=float, default=0.0, help="standard deviation of relative errors whose cover is negotiated too")
+    parser.add_argument("--forecast-error", type=float, default=0.0, help="standard deviation of relative errors whose reserves are negotiated too")
     parser.add_argument("--negotiate-only", action="store_true", help="leave out the schedules of all prosumers")
     parser.add_argument("--checkpoint", type=Path, default=None)
     parser.add_argument("--compare", action="store_true", help="one worker, then two")
@@ -138,9 +139,10 @@ def main() -> None:
     with SerialEngine() if given.workers == 0 else DaskEngine(given.workers, given.address) as engine:
         meter.stage("start the scheduler")
         prosumers = "customers" if given.customers else "connection_points"
-        system = study_system("simbench", code=CODE, growth=GROWN if given.grown else None, dsos=given.dsos or "all", prosumers=prosumers)
+        chosen = {"growth": GROWN if given.grown else Growth(), "dsos": tuple(given.dsos or ()) or "all", "prosumers": prosumers}
+        system = study_system(SimbenchSettings(code=CODE, **chosen), co2_price=25.0)
         meter.stage("read and check the system")
-        tree = tree_of(system, Economics(), one_day(given.date, given.step), aggregated=False, reach=2.0 * given.forecast_error)
+        tree = tree_of(system, Economics(), one_day(given.date, given.step), aggregated=False, error_margin=2.0 * given.forecast_error)
         if given.step < 1.0:
             hours = one_day(given.date)
             tree = dataclasses.replace(tree, transmission=Transmission(system.restricted(hours), hours, tree.economics))
@@ -148,7 +150,7 @@ def main() -> None:
         meter.stage("fleets, networks, DSOs")
         say(f"{len(tree.distribution)} DSOs, {len(tree.platforms)} platforms, {people:,} prosumers, {tree.horizon.periods} periods")
         errors = forecast_errors(tree, ErrorModel(given.forecast_error)) if given.forecast_error > 0 else None
-        negotiated = negotiation_of(tree, engine, Options(method=given.method, gap=given.gap), errors=errors)
+        negotiated = negotiation_of(tree, engine, NegotiationOptions(method=given.method, gap=given.gap), errors=errors)
         if given.checkpoint is not None and given.checkpoint.exists():
             take_up(negotiated, given.checkpoint)
         meter.stage("first prices of the TSO")

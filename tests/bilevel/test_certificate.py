@@ -154,24 +154,24 @@ FAULTS = {
 }
 
 
-def test_every_harmful_fault_is_caught():
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_every_harmful_fault_is_caught(seed):
     harmful, missed = 0, []
-    for seed in (1, 2):
-        problem = market(seed)
-        truth = {method: answer(problem, method, None) for method in ("strong_duality", "sos1", "big_m", "indicator", "product")}
-        assert {t.status for t in truth.values()} == {"optimal"}
-        assert [t.objective for t in truth.values()] == pytest.approx([truth["sos1"].objective] * len(truth), rel=1e-6)
-        for name, (method, fault) in FAULTS.items():
-            found = answer(problem, method, fault)
-            right = found.status == "optimal" and found.objective == pytest.approx(truth[method].objective, rel=1e-5)
-            if right:
-                # The fault did not matter for this instance: the answer is the optimum all the same.
-                continue
-            harmful += 1
-            if found.status == "optimal":
-                missed.append((seed, name))
+    problem = market(seed)
+    truth = {method: answer(problem, method, None) for method in ("strong_duality", "sos1", "big_m", "indicator", "product")}
+    assert {t.status for t in truth.values()} == {"optimal"}
+    assert [t.objective for t in truth.values()] == pytest.approx([truth["sos1"].objective] * len(truth), rel=1e-6)
+    for name, (method, fault) in FAULTS.items():
+        found = answer(problem, method, fault)
+        right = found.status == "optimal" and found.objective == pytest.approx(truth[method].objective, rel=1e-5)
+        if right:
+            # The fault did not matter for this instance: the answer is the optimum all the same.
+            continue
+        harmful += 1
+        if found.status == "optimal":
+            missed.append(name)
     assert not missed
-    assert harmful >= 100
+    assert harmful >= 50
 
 
 def test_a_wrong_answer_of_a_follower_fails_its_certificate():

@@ -8,7 +8,6 @@ import pytest
 
 from multiscale import bilevel
 from multiscale.bilevel.problem.equations import kkt_equations
-from multiscale.bilevel.read.files import read_files, write_files
 from multiscale.bilevel.reformulate.assemble import assemble
 from multiscale.bilevel.reformulate.methods import bounds_for
 from multiscale.bilevel.scip.lp_export import write_lp
@@ -41,8 +40,8 @@ ENDATA
 @pytest.mark.parametrize("instance", LINEAR, ids=lambda i: i.name)
 def test_what_is_written_is_read_back_as_the_same_problem(instance, by, tmp_path):
     model, lower = instance.model()
-    write_files(bilevel.read_model(model, [lower]).problem, tmp_path / "p.mps", tmp_path / "p.aux", by=by)
-    again, block = read_files(tmp_path / "p.mps", tmp_path / "p.aux")
+    bilevel.write_files(bilevel.read_model(model, [lower]).problem, tmp_path / "p.mps", tmp_path / "p.aux", by=by)
+    again, block = bilevel.read_files(tmp_path / "p.mps", tmp_path / "p.aux")
     solution = bilevel.solve(again, [block], gap=1e-6, time_limit=20)
     assert solution.status == "optimal"
     assert solution.objective == pytest.approx(instance.optimum, rel=1e-5)
@@ -58,7 +57,7 @@ def test_what_is_written_is_read_back_as_the_same_problem(instance, by, tmp_path
 def test_positions_and_names_are_both_understood(aux, tmp_path):
     (tmp_path / "p.mps").write_text(MPS)
     (tmp_path / "p.aux").write_text(aux)
-    model, lower = read_files(tmp_path / "p.mps", tmp_path / "p.aux")
+    model, lower = bilevel.read_files(tmp_path / "p.mps", tmp_path / "p.aux")
     solution = bilevel.solve(model, [lower], gap=1e-6, time_limit=20)
     # y = max(0, 3 - x); x - 4 y is least at x = 1, where y = 2.
     assert solution.objective == pytest.approx(1 - 4 * 2, rel=1e-5)
@@ -68,7 +67,7 @@ def test_a_row_that_does_not_exist_is_named(tmp_path):
     (tmp_path / "p.mps").write_text(MPS)
     (tmp_path / "p.aux").write_text("N 1\nM 1\nLC 1\nLR 7\nLO 1\nOS 1\n")
     with pytest.raises(bilevel.BilevelError, match="no row 7"):
-        read_files(tmp_path / "p.mps", tmp_path / "p.aux")
+        bilevel.read_files(tmp_path / "p.mps", tmp_path / "p.aux")
 
 
 def test_equations_carry_names():

@@ -111,7 +111,7 @@ REFUSED = {
     disjunction: r"'low'.*low\.bad is a Disjunct",
     leader_disjunction: r"leader component bad is a Disjunct",
     price_times_quantity_in_a_row: r"'low'.*low\.bad multiplies its variable low\.q by the leader variable price, which is not an integer",
-    unbounded_at_every_price: r"'low' is unbounded at every leader decision: it minimises without end along .*low\.gift",
+    unbounded_at_every_price: r"'low' is unbounded at every leader decision: it minimises without limit along .*low\.gift",
     crossed_leader_bounds: r"price has lower bound 5 above upper bound 4",
     leader_function: r"bad uses 'tan'",
 }

@@ -6,8 +6,8 @@ import pytest
 
 from multiscale.coordination.common.prepared import prepare_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.operation import Design
-from tests.variants import changed
+from multiscale.markets import Community
+from tests.variants import changed, charged
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +17,6 @@ def north_alone(system, winter, economics, fleets):
     def day(rating):
         tight = changed(system.cut(["north 1", "north 2"]), "branches", "rating_kva", {"north HV/MV transformer": rating})
         mine = {p: fleets[p] for p in ("north 1", "north 2")}
-        return prepare_days(tight, winter, economics, mine, Design({}, {"north": 0.05}), SerialEngine())[0]
+        return prepare_days(tight, winter, economics, mine, charged(["north"], 0.05), Community(), SerialEngine())[0]
 
     return day

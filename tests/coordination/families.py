@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from multiscale.coordination.negotiation.children.carriers import Children
+from multiscale.coordination.negotiation.children.channel import Channel, ChannelSettings
 from multiscale.coordination.negotiation.children.request import Band
 from multiscale.programs import Link, ParametricProgram, ProgramBuilder, compose, solve
 
@@ -28,7 +30,7 @@ class Case:
         parent: program with parameter ``exchange`` (node, period).
         children: name -> program with output ``exchange``.
         bands: declared intervals.
-        expected: exchange of children that do nothing clever [kW], (child, period).
+        expected: exchange of children that have no demand response [kW], (child, period).
         hours: ones.
     """
 
@@ -162,3 +164,8 @@ def _parent(rng: np.random.Generator, names: list[str], bus: np.ndarray, expecte
     injection = made + solved.primal("wind").values - own - drawn
     low, high = (0.4, 0.7) if hard else (0.6, 0.85)
     return program(rng.uniform(low, high, len(LINES)) * np.maximum(np.abs(factors @ injection).max(axis=1), 1.0))
+
+
+def unreliable(children: Children, seed: int) -> Channel:
+    """Children behind a channel that loses a twentieth of the messages, delays half of the answers and repeats some."""
+    return Channel(children, ChannelSettings(lost=0.05, late=0.5, repeated=0.05, seed=seed))

@@ -13,6 +13,7 @@ def platform_model(fleet, network, economics, limits, prices):
     m = pyo.ConcreteModel()
     m.I, m.T = pyo.Set(initialize=data.prosumer.values.tolist()), pyo.RangeSet(0, horizon.periods - 1)
     step, hours = horizon.step_hours, horizon.hours_per_year
+    given = {name: component.price for name, component in economics.tariff.components.items()}
     last = horizon.periods - 1
 
     def before(t):
@@ -22,6 +23,7 @@ def platform_model(fleet, network, economics, limits, prices):
         chosen = data[name].sel(prosumer=i)
         return float(chosen if t is None else chosen[t])
 
+    devices = fleet.devices
     everybody = ("buy", "sell", "unserved", "pv", "charge", "discharge", "stored", "ev", "ev_late", "heat", "heat_late", "heat_early")
     for name in everybody:
         m.add_component(name, pyo.Var(m.I, m.T, bounds=(0, None)))
@@ -55,16 +57,16 @@ def platform_model(fleet, network, economics, limits, prices):
             m.rows.add(supply == use)
             cost += hours[t] * (
                 economics.value_of_lost_load * m.unserved[i, t]
-                + economics.battery_wear * (m.charge[i, t] + m.discharge[i, t])
-                + economics.curtailment_cost * (value("pv", i, t) - m.pv[i, t])
-                + economics.trading_fee * m.buy[i, t]
-                + economics.shift_discomfort * (m.ev_late[i, t] + m.heat_late[i, t] + m.heat_early[i, t])
+                + devices["battery"].wear * (m.charge[i, t] + m.discharge[i, t])
+                + devices["photovoltaics"].curtailment_cost * (value("pv", i, t) - m.pv[i, t])
+                + given["trading_fee"] * m.buy[i, t]
+                + devices["heat_pump"].discomfort * (m.ev_late[i, t] + m.heat_late[i, t] + m.heat_early[i, t])
             )
     for t in m.T:
         net = sum(m.buy[i, t] - m.sell[i, t] for i in m.I)
         m.rows.add(net == m.imported[t] - m.exported[t])
-        paid = float(prices["import_price"][t]) + prices["network_charge"] + economics.levy - economics.trading_fee
-        cost += hours[t] * (paid * m.imported[t] - (float(prices["export_price"][t]) - economics.export_deduction) * m.exported[t])
+        paid = float(prices["import_price"][t]) + prices["network_charge"] + given["levy"] - given["trading_fee"]
+        cost += hours[t] * (paid * m.imported[t] - (float(prices["export_price"][t]) - given["export_deduction"]) * m.exported[t])
     m.cost = pyo.Objective(expr=cost)
     _add_network(m, fleet, network, limits)
     return m

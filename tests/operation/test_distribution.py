@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from multiscale.markets import Community
 from multiscale.operation import Design, distribution_program, dso_branch_program, operating_tree
 from multiscale.operation import distribution as distribution_module
 from multiscale.operation import platform as platform_module
@@ -86,7 +87,7 @@ def test_feed_in_beyond_the_rating_is_spilled_and_worthless_behind_the_branch(sy
     price = nodal_price(dso, solution, winter)
     over = -drawn(fleets, -0.9)[0] - usable(fleets, 9.5)
     assert (over > 0).any()
-    np.testing.assert_allclose(price[0], np.where(over > 0, -economics.curtailment_cost, 0.08), atol=1e-9)
+    np.testing.assert_allclose(price[0], np.where(over > 0, -system.curtailment_cost, 0.08), atol=1e-9)
     np.testing.assert_allclose(price[1], 0.08, rtol=1e-9)
     np.testing.assert_allclose(solution.primal("spilled").sel(platform="north 1").values, np.maximum(over, 0.0), rtol=1e-7, atol=1e-9)
 
@@ -147,9 +148,9 @@ def test_the_reduced_network_costs_what_the_full_one_costs(system, winter, econo
 
 
 def test_the_reduced_platform_costs_what_the_full_one_costs(variant, winter, economics, fleets, prices, monkeypatch):
-    reduced = platform_module.platform_program(fleets["north 1"], economics, network=variant.network("north 1"))
+    reduced = platform_module.platform_program(fleets["north 1"], economics, Community(), network=variant.network("north 1"))
     monkeypatch.setattr(platform_module, "reduce_tree", everything_kept)
-    full = platform_module.platform_program(fleets["north 1"], economics, network=variant.network("north 1"))
+    full = platform_module.platform_program(fleets["north 1"], economics, Community(), network=variant.network("north 1"))
     assert full.rows.size > reduced.rows.size
     assert solve(reduced, prices).objective == pytest.approx(solve(full, prices).objective, rel=1e-9)
 
@@ -169,7 +170,7 @@ def test_platforms_answer_congestion_before_anybody_is_cut_off(tight, winter, ec
     """In one program, batteries and vehicles shift: the price behind the branch rises, but not to the value of lost load in every hour."""
     fleets = {p: f for p, f in fleets.items() if p.startswith("north")}
     alone = tight.cut(["north 1", "north 2"])
-    tree = operating_tree(alone, winter, economics, fleets, Design())
+    tree = operating_tree(alone, winter, economics, fleets, Design(), Community())
     branch = dso_branch_program(tree, "north")
     free = dso_branch_program(tree.under(Design({f"reinforce {TRANSFORMER}": True})), "north")
     values = {"energy_price": np.full(winter.periods, 0.08)}
@@ -184,7 +185,7 @@ def test_platforms_answer_congestion_before_anybody_is_cut_off(tight, winter, ec
 
 
 def test_connection_limits_are_the_usable_rating_with_what_is_built(tight, winter, economics, fleets):
-    tree = operating_tree(tight, winter, economics, fleets, Design())
+    tree = operating_tree(tight, winter, economics, fleets, Design(), Community())
     reactive = fleets["north 1"].data.reactive.values.sum(axis=0)
     for design, rating in ((Design(), 30.0), (Design({f"reinforce {TRANSFORMER}": True}), 70.0)):
         limits = connection_limits(tree.under(design), "north")

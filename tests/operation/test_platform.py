@@ -5,8 +5,9 @@ import pandas as pd
 import pyomo.environ as pyo
 import pytest
 
-from multiscale.operation import Adoption, platform_program
-from multiscale.operation.fleet_program import ELECTRIC_VEHICLE, HEAT_PUMP
+from multiscale.devices import ElectricVehicle, HeatPump, Offer, Photovoltaics
+from multiscale.markets import Community, TimeOfUse
+from multiscale.operation import platform_program
 from multiscale.operation.radial import MeshedNetworkError
 from multiscale.programs import CompiledProgram, solve
 from multiscale.system import LoadingLimits
@@ -19,13 +20,13 @@ from tests.variants import changed
 
 @pytest.fixture(scope="module")
 def solution(system, fleets, economics, prices):
-    return solve(platform_program(fleets["north 1"], economics, network=system.network("north 1")), prices)
+    return solve(platform_program(fleets["north 1"], economics, Community(), network=system.network("north 1")), prices)
 
 
 def test_optimum_is_that_of_the_formulation_written_out_in_full(variant, fleets, economics, prices):
     """The network reduction drops only what cannot bind: the un-reduced problem in another modelling language costs the same."""
     fleet, network = fleets["north 1"], variant.network("north 1")
-    ours = solve(platform_program(fleet, economics, network=network), prices)
+    ours = solve(platform_program(fleet, economics, Community(), network=network), prices)
     model = platform_model(fleet, network, economics, LoadingLimits(), prices)
     pyo.SolverFactory("appsi_highs").solve(model)
     assert ours.objective == pytest.approx(pyo.value(model.cost), rel=1e-7)
@@ -33,34 +34,29 @@ def test_optimum_is_that_of_the_formulation_written_out_in_full(variant, fleets,
 
 def test_a_network_that_binds_costs_something(system, fleets, economics, prices):
     fleet = fleets["north 1"]
-    without = solve(platform_program(fleet, economics), prices).objective
+    without = solve(platform_program(fleet, economics, Community()), prices).objective
     thin = changed(system, "branches", "rating_kva", {"north 1 line 2": 12.0, "north 1 line 4": 6.0}).network("north 1")
     low = changed(system, "buses", "v_min_pu", {"north 1 bus 4": 0.985}).network("north 1")
-    wide = solve(platform_program(fleet, economics, network=system.network("north 1")), prices).objective
+    wide = solve(platform_program(fleet, economics, Community(), network=system.network("north 1")), prices).objective
     assert wide == pytest.approx(without, rel=1e-9)
-    assert solve(platform_program(fleet, economics, network=thin), prices).objective > 1.001 * without
-    assert solve(platform_program(fleet, economics, network=low), prices).objective > 1.001 * without
+    assert solve(platform_program(fleet, economics, Community(), network=thin), prices).objective > 1.001 * without
+    assert solve(platform_program(fleet, economics, Community(), network=low), prices).objective > 1.001 * without
 
 
 def test_trading_with_neighbours_never_costs_more_than_going_alone(fleets, economics, prices):
     for fleet in fleets.values():
-        together = solve(platform_program(fleet, economics), prices).objective
-        alone = solve(platform_program(fleet, economics, market="time_of_use"), prices).objective
+        together = solve(platform_program(fleet, economics, Community()), prices).objective
+        alone = solve(platform_program(fleet, economics, TimeOfUse()), prices).objective
         assert together <= alone + 1e-6
 
 
 def test_trade_pays_where_one_has_sun_and_another_needs_it(system, summer, economics, prices):
     fleet = system.fleet("north 1", summer)
-    together = solve(platform_program(fleet, economics), prices)
-    alone = solve(platform_program(fleet, economics, market="time_of_use"), prices)
+    together = solve(platform_program(fleet, economics, Community()), prices)
+    alone = solve(platform_program(fleet, economics, TimeOfUse()), prices)
     assert together.objective < alone.objective - 1.0
     traded = together.primal("buy").sum() - together.primal("import").sum()
     assert float(traded) > 1.0
-
-
-def test_an_unknown_market_is_refused(fleets, economics):
-    with pytest.raises(ValueError, match="market 'bazaar' is unknown"):
-        platform_program(fleets["north 1"], economics, market="bazaar")
 
 
 def test_balance_of_every_prosumer_closes(solution, fleets):
@@ -73,7 +69,7 @@ def test_balance_of_every_prosumer_closes(solution, fleets):
 
 
 def test_price_of_a_prosumer_is_the_cost_of_one_kw_more(fleets, economics, prices):
-    program = platform_program(fleets["north 1"], economics)
+    program = platform_program(fleets["north 1"], economics, Community())
     base = solve(program, prices)
     row = program.rows["prosumer_balance"].positions[3, 9]
     b0 = program.b0.copy()
@@ -94,7 +90,7 @@ def test_batteries_are_cyclic_and_conserve_energy(solution, fleets):
 
 def test_batteries_are_used_when_prices_differ_enough(fleets, economics, prices):
     """The spread must pay both conversions and the wear; otherwise the battery stands idle apart from the sun."""
-    program = platform_program(fleets["north 1"], economics, market="time_of_use")
+    program = platform_program(fleets["north 1"], economics, TimeOfUse())
     hour = np.arange(12) * 2.0
     flat, steep = (solve(program, prices | {"import_price": p, "export_price": p - 0.05}) for p in (np.full(12, 0.1), np.where(hour < 8, 0.05, 0.4)))
     assert float(steep.primal("discharge").sum()) > float(flat.primal("discharge").sum()) + 1.0
@@ -124,12 +120,12 @@ def test_heat_pumps_pay_for_the_heat_they_store(solution, fleets):
 
 
 def test_bands_hold_the_reference(fleets):
-    """Doing nothing clever is allowed: no backlog, reference power."""
-    for deferrable in (ELECTRIC_VEHICLE, HEAT_PUMP):
+    """Operation without demand response is feasible: no backlog, reference power."""
+    for deferrable in (ElectricVehicle(), HeatPump()):
         late, early, limit = deferrable.bands(fleets["south 2"])
         assert (late >= 0).all()
         assert (early >= 0).all()
-        assert (limit >= fleets["south 2"].data[deferrable.reference].values - 1e-12).all()
+        assert (limit >= fleets["south 2"].data[deferrable.name].values - 1e-12).all()
 
 
 @pytest.mark.parametrize("step", [1.0, 2.0])
@@ -144,15 +140,15 @@ def test_the_discomfort_of_a_shift_does_not_depend_on_the_step(system, economics
     data["ev"].values[1] = np.where((hour >= 16) & (hour < 20), 5.0, 0.0)
     data["ev_power"].values[1] = 5.0
     price = np.where((hour >= 16) & (hour < 18), 3.0, 0.1)
-    program = platform_program(type(fleet)("north 1", horizon, data), economics)
+    program = platform_program(type(fleet)("north 1", horizon, data), economics, Community())
     solution = solve(program, {"import_price": price, "export_price": 0.0, "network_charge": 0.0, **no_agreement()})
     np.testing.assert_allclose(solution.primal("ev").values[0], np.where((hour >= 18) & (hour < 22), 5.0, 0.0), atol=1e-6)
-    energy = 20.0 * 366 * (0.1 + economics.levy)
-    assert solution.objective - energy == pytest.approx(366 * economics.shift_discomfort * 20.0 * 2.0, rel=1e-6)
+    energy = 20.0 * 366 * (0.1 + economics.tariff.components["levy"].price)
+    assert solution.objective - energy == pytest.approx(366 * ElectricVehicle().discomfort * 20.0 * 2.0, rel=1e-6)
 
 
 def test_limit_of_the_connection_is_kept_and_priced(fleets, economics, prices):
-    program = platform_program(fleets["north 1"], economics)
+    program = platform_program(fleets["north 1"], economics, Community())
     compiled = CompiledProgram(program)
     free = compiled.solve_optimal(prices)
     at_most = 0.8 * float(free.output("exchange").max())
@@ -166,7 +162,7 @@ def test_limit_of_the_connection_is_kept_and_priced(fleets, economics, prices):
 
 
 def test_a_deviation_price_draws_the_exchange_to_the_plan(fleets, economics, prices):
-    compiled = CompiledProgram(platform_program(fleets["north 1"], economics))
+    compiled = CompiledProgram(platform_program(fleets["north 1"], economics, Community()))
     planned = compiled.solve_optimal(prices | {"deviation_price": 0.0}).output("exchange").values + 2.0
     away = [
         float(np.abs(compiled.solve_optimal(prices | {"planned": planned, "deviation_price": price}).output("exchange").values - planned).sum())
@@ -183,10 +179,10 @@ def test_pv_is_bought_once_the_charge_makes_it_worth_its_annuity(system, economi
     one = fleet.aggregate(np.full(fleet.size, "all"))
     one.data["pv"].values[:] = 0.0
     course = horizon.sample(system.profiles, np.array(["pv"]))[0][0]
-    small = Adoption(np.array([0.5]), np.array([0.0]), course)
-    program = platform_program(one, economics, adoption=small, agreements=False)
-    annuity = economics.pv_cost * economics.annuity(economics.pv_lifetime)
-    break_even = annuity / float(course @ horizon.hours_per_year) - economics.levy
+    small = {"photovoltaics": Offer(np.array([0.5]), course)}
+    program = platform_program(one, economics, Community(), adoption=small, agreements=False)
+    annuity = Photovoltaics().yearly_cost(economics.annuity)
+    break_even = annuity / float(course @ horizon.hours_per_year) - economics.tariff.components["levy"].price
     for charge, bought in ((break_even - 0.002, 0.0), (break_even + 0.002, 0.5)):
         solution = solve(program, {"import_price": charge, "export_price": -1.0, "network_charge": 0.0})
         assert float(solution.primal("new_pv")[0]) == pytest.approx(bought, abs=1e-6)
@@ -198,7 +194,7 @@ def test_a_meshed_network_is_refused_with_the_loop_named(system, fleets, economi
     data["from_bus"][-1] = "north 1 bus 2"
     meshed = system.replace(branches=table("branch", np.append(old.branch.values, "north 1 tie"), data))
     with pytest.raises(MeshedNetworkError, match="network of 'north 1' is meshed: loop through") as caught:
-        platform_program(fleets["north 1"], economics, network=meshed.network("north 1"))
+        platform_program(fleets["north 1"], economics, Community(), network=meshed.network("north 1"))
     for branch in ("north 1 tie", "north 1 line 3", "north 1 line 4"):
         assert branch in str(caught.value)
     assert "north 1 line 1" not in str(caught.value)
@@ -207,4 +203,4 @@ def test_a_meshed_network_is_refused_with_the_loop_named(system, fleets, economi
 def test_an_islanded_network_is_refused_with_the_bus_named(system, fleets, economics):
     cut = changed(system, "branches", "in_service", {"north 1 line 4": False})
     with pytest.raises(MeshedNetworkError, match=r"buses \['north 1 bus 4'\] have no connection to 'north 1 busbar'"):
-        platform_program(fleets["north 1"], economics, network=cut.network("north 1"))
+        platform_program(fleets["north 1"], economics, Community(), network=cut.network("north 1"))

@@ -61,7 +61,7 @@ def full_problem(transmission, t, exchange):
     np.add.at(need, transmission.passive_bus, transmission.demand[:, t] - transmission.renewable[:, t])
     np.add.at(need, transmission.child_bus, exchange)
     voll = economics.value_of_lost_load
-    spill, running = economics.curtailment_cost, generators.cost_eur_per_kwh.values
+    spill, running = transmission.system.curtailment_cost, generators.cost_eur_per_kwh.values
     cost = np.concatenate([running, np.full(p, voll), np.full(p, spill), np.full(2 * c, voll), np.zeros(n)])
     upper = [*transmission.largest_output[:, t], *transmission.demand[:, t], *transmission.renewable[:, t], *[None] * (2 * c)]
     bounds = [(0, u) for u in upper] + [(0, 0)] + [(None, None)] * (n - 1)

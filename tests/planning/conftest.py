@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multiscale.operation import Adoption
+from multiscale.devices import Offer, device_settings
+from multiscale.markets import Community
 from multiscale.planning import PlanningProblem, planning_problem
 from multiscale.system import Economics
 from multiscale.timeline import Horizon
@@ -32,11 +33,12 @@ def small_problem(system, *, adoption: bool = False) -> PlanningProblem:
     cut = system.cut(["north 1", "north 2"])
     tight = changed(cut, "branches", "rating_kva", {ONE: 24.0, TWO: 36.0, UP: 1900.0})
     here = with_options(tight, {ONE: (30.0, 6000.0), TWO: (30.0, 90000.0), UP: (2000.0, 400000.0)})
+    settings = {"photovoltaics": {"investment": 2205.0}, "battery": {"investment": 100.0}} if adoption else {}
+    here = here.replace(device_settings=device_settings(**settings))
     fleets = {p: here.fleet(p, horizon) for p in ("north 1", "north 2")}
     more = {}
     if adoption:
         course = horizon.sample(here.profiles, np.array(["pv"]))[0][0]
-        more = {p: Adoption(np.array([40.0]), np.array([20.0]), course) for p in fleets}
-    economics = Economics(pv_cost=2205.0, battery_cost=100.0) if adoption else Economics()
+        more = {p: {"photovoltaics": Offer(np.array([40.0]), course), "battery": Offer(np.array([20.0]), 0 * course)} for p in fleets}
     price = 0.08 + 0.03 * np.sin(np.arange(horizon.periods))
-    return planning_problem(here, "north", horizon, economics, fleets, here.options, price, adoption=more)
+    return planning_problem(here, "north", horizon, Economics(), fleets, here.options, price, Community(), adoption=more)

@@ -17,8 +17,10 @@ class Enumeration:
     best answer, of which the leader may take the one it likes.
     """
 
-    def __init__(self, problem, charge_range, tolerance):
-        self.problem, self.range, self.tolerance = problem, charge_range, tolerance
+    def __init__(self, problem, tolerance):
+        component = problem.tariff.components[problem.single_price]
+        self.problem, self.range, self.tolerance = problem, (component.price_min, component.price_max), tolerance
+        self.passive_energy = float(problem.passive[problem.single_price])
         self.compiled = CompiledProgram(problem.program)
         self.best = min(self._best_of(np.array(z)) for z in itertools.product((0.0, 1.0), repeat=len(problem.annuity)))
 
@@ -26,7 +28,7 @@ class Enumeration:
         """Objective, charged energy and resource cost of the follower."""
         solution = self.compiled.solve_optimal({"built": built, "network_charge": charge})
         program = self.problem.program
-        energy, resource = (float((program.outputs[n].matrix @ solution.x)[0]) for n in ("charged_energy", "resource_cost"))
+        energy, resource = (float((program.outputs[n].matrix @ solution.x)[0]) for n in ("billed network_charge", "resource_cost"))
         return solution.objective, energy, resource
 
     def _corners(self, built, low, high):
@@ -48,18 +50,18 @@ class Enumeration:
         pieces = self._corners(built, *self.range)
         found = [(np.inf, tuple(built.tolist()), 0.0)]
         for low, high, energy, resource in pieces:
-            least, most = ((1 + s * self.tolerance) * allowed / (energy + problem.passive_energy) for s in (-1, 1))
+            least, most = ((1 + s * self.tolerance) * allowed / (energy + self.passive_energy) for s in (0, 1))
             if max(least, low) <= min(most, high):
                 found.append((fixed + resource, tuple(built.tolist()), max(least, low)))
         for (_, charge, e0, r0), (_, _, e1, r1) in itertools.pairwise(pieces):
             if charge <= 0 or abs(e0 - e1) < 1e-9:
                 continue
             shares = []
-            for s in (-1, 1):
-                energy = (1 + s * self.tolerance) * allowed / charge - problem.passive_energy
+            for s in (0, 1):
+                energy = (1 + s * self.tolerance) * allowed / charge - self.passive_energy
                 shares.append(np.clip((energy - e0) / (e1 - e0), 0.0, 1.0))
             for share in shares:
-                energy = e0 + share * (e1 - e0) + problem.passive_energy
-                if abs(charge * energy - allowed) <= self.tolerance * allowed * (1 + 1e-9):
+                energy = e0 + share * (e1 - e0) + self.passive_energy
+                if -1e-9 * allowed <= charge * energy - allowed <= self.tolerance * allowed * (1 + 1e-9):
                     found.append((fixed + r0 + share * (r1 - r0), tuple(built.tolist()), charge))
         return min(found)

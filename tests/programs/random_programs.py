@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from scipy import sparse
 
 from multiscale.programs import ParametricProgram, ProgramBuilder
 
@@ -31,7 +34,7 @@ def random_program(seed: int, *, columns: int = 7, rows: int = 6, parameters: in
         )
     builder.add_cost_parameter(x[:parameters], theta, 0.3)
     builder.add_constant_cost(1.5)
-    if quadratic:
-        builder.add_quadratic_cost(x, rng.uniform(0.5, 2.0, columns))
+    curvature = rng.uniform(0.5, 2.0, columns) if quadratic else None
     builder.add_output("total", {"k": np.arange(2)}, [(1.0, x[:2])], unit="kW")
-    return builder.build()
+    program = builder.build()
+    return program if curvature is None else replace(program, Q=sparse.diags(curvature, format="csr"))

@@ -96,11 +96,11 @@ def test_an_output_of_another_length_is_refused_by_name():
         compose("both", top, {"a": builder.build()}, links(top, "a"))
 
 
-def test_settled_parameters_move_into_the_numbers():
+def test_fixed_parameters_move_into_the_numbers():
     program = random_program(5)
     theta = np.array([0.2, -0.1, 0.05])
-    settled = program.settle({"theta": theta})
-    assert settled.parameters.size == 0
-    assert solve(settled).objective == pytest.approx(solve(program, {"theta": theta}).objective, rel=1e-12)
+    fixed = program.fix({"theta": theta})
+    assert fixed.parameters.size == 0
+    assert solve(fixed).objective == pytest.approx(solve(program, {"theta": theta}).objective, rel=1e-12)
     with pytest.raises(KeyError, match="no parameters"):
-        program.settle({"teta": 0.0})
+        program.fix({"teta": 0.0})

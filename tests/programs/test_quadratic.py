@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, Termination
-from multiscale.programs.optimality import falls_forever, has_feasible_point, residual
+from multiscale.programs.optimality import has_feasible_point, is_unbounded_below, residual
 from multiscale.programs.quadratic import interior_point
 
 
@@ -48,10 +48,10 @@ def test_answers_satisfy_the_optimality_conditions():
     for seed in range(150):
         p = random_program(seed)
         assert has_feasible_point(p, nothing)
-        falls = falls_forever(p, nothing)
+        unbounded = is_unbounded_below(p, nothing)
         solution = CompiledProgram(p).solve(nothing)
-        found[falls] += 1
-        if falls:
+        found[unbounded] += 1
+        if unbounded:
             assert solution.termination is Termination.UNBOUNDED
             continue
         assert solution.termination is Termination.OPTIMAL

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multiscale.devices import Photovoltaics
+from multiscale.markets import Community
 from multiscale.operation import platform_program
 from multiscale.operation.tree import BEYOND, exchange_bounds
 from multiscale.programs import CompiledProgram
@@ -17,7 +19,7 @@ NONE = {"import_limit": BEYOND, "export_limit": BEYOND, "planned": 0.0, "deviati
 @pytest.fixture(scope="module")
 def platform(system, winter, economics):
     fleet = system.fleet("south 2", winter)
-    program = platform_program(fleet, economics, network=system.network("south 2"))
+    program = platform_program(fleet, economics, Community(), network=system.network("south 2"))
     return fleet, program, CompiledProgram(program)
 
 
@@ -31,7 +33,7 @@ def answer(platform, price, gap=0.0, charge=0.05):
 def test_price_of_a_prosumer_lies_between_curtailment_and_the_value_of_lost_load(platform, economics, price, gap, charge):
     solution = answer(platform, price, gap, charge)
     dual = solution.dual("prosumer_balance").values / platform[0].horizon.hours_per_year
-    least = min(-economics.curtailment_cost, min(price) - gap / 2 - economics.export_deduction)
+    least = min(-Photovoltaics().curtailment_cost, min(price) - gap / 2 - economics.tariff.components["export_deduction"].price)
     assert dual.min() >= least - 1e-9
     assert dual.max() <= economics.value_of_lost_load + 1e-9
     assert solution.gap <= 1e-7

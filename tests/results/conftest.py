@@ -25,7 +25,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
 @pytest.fixture(scope="session")
 def finished(config: StudyConfig) -> RunResult:
     dataset = synthetic_dataset()
-    with RunFolder.create(config) as run:
+    with RunFolder.create(config.record()) as run:
         run.progress.announce(["build", "plan"])
         with run.progress.stage("build"):
             run.log("a line", number=1)

@@ -1,4 +1,4 @@
-"""A small system in which a flat price overloads a transformer: what is refused, and who covers forecast errors, as a study tells them."""
+"""A small system in which a flat price overloads a transformer: what is refused, and the reserves for forecast errors."""
 
 from types import SimpleNamespace
 
@@ -12,40 +12,42 @@ from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.prepared import operate_signals, prepare_days
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.publication.pricing import flat_signals
-from multiscale.coordination.uncertainty.day_reserves import cover_negotiated, covered_day
-from multiscale.operation import Design
-from multiscale.results.conflicts_and_reserves import between_levels_summary, conflicts_and_reserves, conflicts_table, cover_table
+from multiscale.coordination.negotiation.bidirectional import Bidirectional, BidirectionalSettings
+from multiscale.coordination.publication.flat import flat_signals
+from multiscale.coordination.uncertainty.day_reserves import agreed_reserves, negotiated_reserves
+from multiscale.markets import Community
+from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_dataset, conflicts_and_reserves_summary, conflicts_table, reserves_table
 from multiscale.results.dataset import missing_declarations
+from multiscale.sources import TinySettings
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics
 from multiscale.timeline import Horizon
-from tests.variants import changed
+from tests.variants import changed, charged
 
 
 @pytest.fixture(scope="module")
 def answer():
-    system = changed(study_system("tiny", dsos=["north"]), "branches", "rating_kva", {"north HV/MV transformer": 2050.0})
+    system = changed(study_system(TinySettings(dsos=("north",))), "branches", "rating_kva", {"north HV/MV transformer": 2050.0})
     system = system.cut(["north 1", "north 2"])
     horizon = Horizon((pd.Timestamp("2016-01-20"),), (366.0,), 2.0)
     fleets = {p: system.fleet(p, horizon) for p in ("north 1", "north 2")}
-    day = prepare_days(system, horizon, Economics(), fleets, Design({}, {"north": 0.05}), SerialEngine())[0]
+    day = prepare_days(system, horizon, Economics(), fleets, charged(["north"], 0.05), Community(), SerialEngine())[0]
     flat = operate_signals([day], [{"flat": flat_signals(day.tree, day.forecast)}], SerialEngine())[0]["flat"]
-    covered = covered_day(day.tree, day.forecast, ErrorModel(0.1))
+    reserves = agreed_reserves(day.tree, day.forecast, ErrorModel(0.1))
     case = SimpleNamespace(system=system, horizon=horizon)
-    return SimpleNamespace(case=case, conflicts=(tuple(conflicts(day.tree, flat)),), covered=(covered,), flat=flat, day=day)
+    return SimpleNamespace(case=case, conflicts=(tuple(conflicts(day.tree, flat)),), reserves=(reserves,), flat=flat, day=day)
 
 
-def told(answer):
-    nodes, summary = answer.case.system.nodes, between_levels_summary(answer)
+def shown(answer):
+    nodes, summary = answer.case.system.nodes, conflicts_and_reserves_summary(answer)
     levels = xr.Dataset({"node_level": ("node", nodes.level.values, {"long_name": "level"})}, coords={"node": nodes.node.values})
-    data = xr.merge([conflicts_and_reserves(answer), levels], join="outer")
+    data = xr.merge([conflicts_and_reserves_dataset(answer), levels], join="outer")
     return SimpleNamespace(dataset=data, value=lambda key: summary[key][0])
 
 
 @pytest.fixture(scope="module")
 def result(answer):
-    return told(answer)
+    return shown(answer)
 
 
 def test_everything_told_has_a_unit_and_a_meaning(result):
@@ -53,7 +55,7 @@ def test_everything_told_has_a_unit_and_a_meaning(result):
 
 
 def test_the_value_of_what_was_refused_is_the_dso_s_cost_of_cutting_off(answer):
-    summary = between_levels_summary(answer)
+    summary = conflicts_and_reserves_summary(answer)
     cost = answer.day.tree.distribution["north"].program.c0 @ answer.flat.distribution_x["north"]
     assert summary["coordination.conflicts"][0] > 0
     assert summary["coordination.refused_value"][0] == pytest.approx(cost, rel=1e-4)
@@ -68,38 +70,38 @@ def test_conflicts_are_listed_the_dearest_first_with_what_binds(result):
 
 
 def test_agreeing_costs_no_more_than_every_level_alone(answer, result):
-    summary = between_levels_summary(answer)
+    summary = conflicts_and_reserves_summary(answer)
     cost, bound, alone, top = (summary[f"uncertainty.{n}"][0] for n in ("cost", "bound", "alone", "alone_top"))
     assert top <= bound <= cost <= bound * (1 + 2e-4)
     assert cost < alone
-    table = cover_table(result)
-    assert table.frame["cost if covered alone"].sum() == pytest.approx(alone, rel=1e-9)
+    table = reserves_table(result)
+    assert table.frame["cost if held alone"].sum() == pytest.approx(alone, rel=1e-9)
     assert table.frame["nodes"].tolist() == [1, 1, 2]
 
 
-def test_a_negotiated_cover_is_told_with_what_it_costs_beside_energy(answer):
+def test_negotiated_reserves_are_shown_with_what_they_cost_in_addition_to_energy(answer):
     system, horizon = answer.case.system, answer.case.horizon
     fleets = {p: system.fleet(p, horizon) for p in ("north 1", "north 2")}
-    settings = {"forecast_error": 0.1, "coverage": 2.0}
-    given = system, horizon, Economics(), fleets, Design({}, {"north": 0.05}), SerialEngine()
-    [day] = coordinate_days(*given, mechanism="bidirectional", reach=0.2, **settings)
+    mechanism = Bidirectional(BidirectionalSettings(forecast_error=0.1, coverage=2.0))
+    given = system, horizon, Economics(), fleets, charged(["north"], 0.05), Community(), SerialEngine()
+    [day] = coordinate_days(*given, mechanism=mechanism)
     outcome = day.outcomes["bidirectional"]
     assert outcome.gap <= 1e-4
     assert outcome.energy_cost >= day.outcomes["integrated"].bound * (1 - 1e-9)
-    covered = cover_negotiated(day.tree, outcome, ErrorModel(0.1), 2.0)
-    negotiated = told(SimpleNamespace(case=answer.case, conflicts=((),), covered=(covered,)))
+    reserves = negotiated_reserves(day.tree, outcome, ErrorModel(0.1))
+    negotiated = shown(SimpleNamespace(case=answer.case, conflicts=((),), reserves=(reserves,)))
     assert missing_declarations(negotiated.dataset) == []
     assert negotiated.value("uncertainty.cost") == pytest.approx(outcome.cost - outcome.energy_cost)
-    table = cover_table(negotiated)
+    table = reserves_table(negotiated)
     assert "together with energy" in table.note
     # The transformer is full in the evening: part of the uncertainty stays below it, the rest is handed over.
     handed, own = table.frame.loc[2, "handed upward by each"], table.frame.loc[2, "own error of each"]
     assert 0 < handed < own * (1 - 1e-6)
 
 
-def test_without_errors_and_conflicts_nothing_is_told(answer):
-    none = SimpleNamespace(case=answer.case, conflicts=((),), covered=())
-    assert not conflicts_and_reserves(none).data_vars
-    assert between_levels_summary(none)["coordination.refused_value"][0] == 0
-    assert conflicts_table(SimpleNamespace(dataset=conflicts_and_reserves(none))) is None
-    assert cover_table(SimpleNamespace(dataset=conflicts_and_reserves(none))) is None
+def test_without_errors_and_conflicts_nothing_is_shown(answer):
+    none = SimpleNamespace(case=answer.case, conflicts=((),), reserves=())
+    assert not conflicts_and_reserves_dataset(none).data_vars
+    assert conflicts_and_reserves_summary(none)["coordination.refused_value"][0] == 0
+    assert conflicts_table(SimpleNamespace(dataset=conflicts_and_reserves_dataset(none))) is None
+    assert reserves_table(SimpleNamespace(dataset=conflicts_and_reserves_dataset(none))) is None

@@ -16,7 +16,7 @@ import yaml
 
 from multiscale.config import StudyConfig, load_config
 from multiscale.results import NoAnswerError, RunExistsError, RunFolder, RunFolderError, RunResult
-from multiscale.results.provenance import changed_files, content_hash, input_hashes
+from multiscale.results.provenance import changed_files
 
 FILES = {"result.nc", "summary.json", "report.html", "config.yaml", "provenance.json", "status.json", "log.jsonl"}
 
@@ -84,7 +84,7 @@ def test_log_lines_are_json_with_time_level_stage_and_message(finished: RunResul
 def test_the_name_depends_on_the_study_and_not_on_where_it_is_computed(tmp_path: Path):
     base, other = _config(tmp_path), _config(tmp_path, "planning.gap=0.02")
     elsewhere = _config(tmp_path / "x", "engine=local", "engine.workers=4")
-    names = [content_hash(c, input_hashes(c)) for c in (base, other, elsewhere)]
+    names = [c.record().key for c in (base, other, elsewhere)]
     assert names[0] == names[2] != names[1]
 
 
@@ -93,13 +93,13 @@ def test_a_changed_input_changes_the_name(tmp_path: Path):
     data.mkdir()
     (data / "buses.csv").write_text("a")
     config = load_config(["system=folder", f"system.path={data}"])
-    before = content_hash(config, input_hashes(config))
+    before = config.record().key
     (data / "buses.csv").write_text("b")
-    assert content_hash(config, input_hashes(config)) != before
+    assert config.record().key != before
 
 
 def test_while_it_is_written_no_folder_has_the_final_name(tmp_path: Path):
-    with RunFolder.create(_config(tmp_path)) as run:
+    with RunFolder.create(_config(tmp_path).record()) as run:
         assert [p.name for p in tmp_path.iterdir()] == [f".{run.final.name}.partial"]
         assert json.loads((run.path / "status.json").read_text())["status"] == "running"
         run.finish(_dataset(), {}, "feasible")
@@ -107,7 +107,7 @@ def test_while_it_is_written_no_folder_has_the_final_name(tmp_path: Path):
 
 
 def test_a_failed_run_is_marked_and_keeps_the_reason(tmp_path: Path):
-    with pytest.raises(ZeroDivisionError), RunFolder.create(_config(tmp_path)) as run, run.progress.stage("plan"):
+    with pytest.raises(ZeroDivisionError), RunFolder.create(_config(tmp_path).record()) as run, run.progress.stage("plan"):
         _ = 1 / 0
     (left,) = tmp_path.iterdir()
     assert left.name == f"{run.final.name}.incomplete"
@@ -120,7 +120,7 @@ def test_a_failed_run_is_marked_and_keeps_the_reason(tmp_path: Path):
 
 @pytest.mark.parametrize(("status", "code"), [("infeasible", 3), ("time_limit", 4)])
 def test_no_answer_is_a_status_of_its_own(tmp_path: Path, status: str, code: int):
-    with pytest.raises(NoAnswerError), RunFolder.create(_config(tmp_path)):
+    with pytest.raises(NoAnswerError), RunFolder.create(_config(tmp_path).record()):
         raise NoAnswerError(status, "line 'a' cannot carry the demand")
     (left,) = tmp_path.iterdir()
     assert RunResult.load(left).exit_code == code
@@ -128,7 +128,7 @@ def test_no_answer_is_a_status_of_its_own(tmp_path: Path, status: str, code: int
 
 
 def test_leaving_without_finishing_is_no_success(tmp_path: Path):
-    with RunFolder.create(_config(tmp_path)):
+    with RunFolder.create(_config(tmp_path).record()):
         pass
     (left,) = tmp_path.iterdir()
     assert left.name.endswith(".incomplete")
@@ -136,37 +136,38 @@ def test_leaving_without_finishing_is_no_success(tmp_path: Path):
 
 def test_a_variable_without_unit_is_refused_and_named(tmp_path: Path):
     bare = xr.Dataset({"power": ("time", [1.0]), "kind": ("time", ["a"])})
-    with pytest.raises(ValueError, match=r"power: no units and no long_name; kind: no long_name"), RunFolder.create(_config(tmp_path)) as run:
+    study = _config(tmp_path).record()
+    with pytest.raises(ValueError, match=r"power: no units and no long_name; kind: no long_name"), RunFolder.create(study) as run:
         run.finish(bare, {}, "optimal")
     assert not run.final.exists()
 
 
 def test_success_replaces_what_was_there(tmp_path: Path):
     for value in (1.0, 2.0):
-        with RunFolder.create(_config(tmp_path)) as run:
+        with RunFolder.create(_config(tmp_path).record()) as run:
             run.finish(_dataset(), {"value": (value, "1")}, "optimal")
     assert RunResult.load(run.final).value("value") == 2.0
     assert len(list(tmp_path.iterdir())) == 1
     with pytest.raises(RunExistsError):
-        RunFolder.create(_config(tmp_path, "output.overwrite=false"))
+        RunFolder.create(_config(tmp_path, "output.overwrite=false").record())
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_computed(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match=r"output.folder '.*file/runs' cannot be written"):
-        RunFolder.create(_config(tmp_path / "file" / "runs"))
+        RunFolder.create(_config(tmp_path / "file" / "runs").record())
 
 
 def test_a_run_at_work_is_not_disturbed(tmp_path: Path):
-    with RunFolder.create(_config(tmp_path)) as run:
+    with RunFolder.create(_config(tmp_path).record()) as run:
         with pytest.raises(RunFolderError, match="is computing this study"):
-            RunFolder.create(_config(tmp_path))
+            RunFolder.create(_config(tmp_path).record())
         run.finish(_dataset(), {}, "optimal")
 
 
 def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path):
     config = _config(tmp_path)
-    with RunFolder.create(config) as run:
+    with RunFolder.create(config.record()) as run:
         name = run.path
         run.finish(_dataset(), {}, "optimal")
     name.mkdir()
@@ -174,7 +175,7 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path):
     dead.wait()
     status = json.loads((run.final / "status.json").read_text()) | {"process": dead.pid}
     (name / "status.json").write_text(json.dumps(status))
-    with RunFolder.create(config) as run:
+    with RunFolder.create(config.record()) as run:
         run.finish(_dataset(), {}, "optimal")
     assert [p.name for p in tmp_path.iterdir()] == [run.final.name]
 
@@ -190,7 +191,7 @@ from multiscale.results import RunFolder
 from multiscale import cli
 
 def run_study(config):
-    with RunFolder.create(config) as run, run.progress.stage("plan"):
+    with RunFolder.create(config.record()) as run, run.progress.stage("plan"):
         print("ready", flush=True)
         time.sleep(30)
 

@@ -5,11 +5,13 @@ import pandapower as pp
 import pytest
 
 from multiscale.coordination.common.integrated import integrated_optimum
-from multiscale.operation import Design, Transmission, operating_tree
+from multiscale.markets import Community
+from multiscale.operation import Transmission, operating_tree
 from multiscale.representative_days import representative_days
 from multiscale.sources import pandapower_system
 from multiscale.system import Economics, InvalidSystemError, reinforcement_options, validate
 from multiscale.system.yearly import yearly_courses
+from tests.variants import charged
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def test_a_feeder_with_surplus_exports_it_and_curtails_nothing(sunny_feeder):
     np.testing.assert_allclose(dispatch.cost, -55.0 * price * horizon.hours_per_year)
 
     dso = system.at_level("dso")[0]
-    tree = operating_tree(system, horizon, economics, fleets, Design({}, {dso: 0.04}))
+    tree = operating_tree(system, horizon, economics, fleets, charged([dso], 0.04), Community())
     outcome = integrated_optimum(tree)
     (platform,) = tree.platforms
     columns = tree.platforms[platform].columns

@@ -6,10 +6,12 @@ import pytest
 
 import multiscale.sources.simbench as source
 from multiscale.coordination.common.integrated import integrated_optimum
-from multiscale.operation import Design, operating_tree
-from multiscale.operation.fleet_reduction import reduced_fleet
+from multiscale.markets import Community
+from multiscale.markets.reduction import reduced_fleet
+from multiscale.operation import operating_tree
 from multiscale.operation.platform import platform_program
 from multiscale.programs import solve
+from multiscale.sources import SimbenchSettings
 from multiscale.sources.selection import study_system
 from multiscale.sources.simbench import convert, simbench_system
 from multiscale.sources.simbench_devices import device_owner
@@ -19,6 +21,7 @@ from multiscale.timeline import Horizon
 from multiscale.verification.ac import ac_verify
 from multiscale.verification.injections import bus_injections
 from tests.sources.simbench_networks import MVLV, network, system
+from tests.variants import charged, priced
 
 SUNNY = Horizon((pd.Timestamp("2016-05-08"),), (366.0,), 2.0)
 
@@ -37,7 +40,7 @@ def operated(system, economics):
     """Integrated optimum of a sunny day, its program and the day's system."""
     day = system.restricted(SUNNY)
     fleets = {p: day.fleet(p, SUNNY) for p in day.at_level("platform")}
-    tree = operating_tree(day, SUNNY, economics, fleets, Design({}, dict.fromkeys(day.at_level("dso"), 0.05)))
+    tree = operating_tree(day, SUNNY, economics, fleets, charged(day.at_level("dso"), 0.05), Community())
     return day, tree, integrated_optimum(tree, tolerance=1e-9)
 
 
@@ -75,7 +78,7 @@ def test_devices_are_dealt_out_kind_by_kind_the_largest_to_the_largest():
 
 def test_trading_within_a_house_costs_the_fee_and_nothing_else(points, customers):
     """At most one flexible device of a kind stands at each bus of this case, so without a fee who owns what changes nothing."""
-    free, fee = Economics(trading_fee=0.0), Economics(trading_fee=0.03)
+    free, fee = Economics(tariff=priced(trading_fee=0.0)), Economics(tariff=priced(trading_fee=0.03))
     costs = {k: [operated(s, e)[2].cost for s in (points, customers)] for k, e in (("free", free), ("fee", fee))}
     assert costs["free"][1] == pytest.approx(costs["free"][0], rel=1e-9)
     assert costs["fee"][1] >= costs["fee"][0] * (1 + 1e-9)
@@ -101,7 +104,7 @@ def test_the_reduced_fleet_answers_as_all_customers_do(customers):
     price = np.linspace(0.02, 0.2, SUNNY.periods)
     told = {"import_price": price, "export_price": price, "network_charge": 0.05, "import_limit": 1e7, "export_limit": 1e7}
     told |= {"planned": 0.0, "deviation_price": 0.0}
-    whole, fewer = (solve(platform_program(f, Economics()), told).objective for f in (fleet, reduced_fleet(fleet)))
+    whole, fewer = (solve(platform_program(f, Economics(), Community()), told).objective for f in (fleet, reduced_fleet(fleet)))
     assert fewer == pytest.approx(whole, rel=1e-9)
 
 
@@ -115,7 +118,7 @@ def test_growth_reaches_customers_one_by_one(customers):
 def test_both_choices_are_kept_side_by_side_and_reached_by_a_study(tmp_path, monkeypatch):
     monkeypatch.setattr(source, "load_network", network)
     monkeypatch.setenv("MULTISCALE_CACHE", str(tmp_path))
-    sizes = [study_system("simbench", code=MVLV, prosumers=p).prosumers.sizes["prosumer"] for p in ("customers", "connection_points") * 2]
+    sizes = [study_system(SimbenchSettings(code=MVLV, prosumers=p)).prosumers.sizes["prosumer"] for p in ("customers", "connection_points") * 2]
     assert sizes == [41, 39, 41, 39]
     assert len(list(tmp_path.iterdir())) == 2
     with pytest.raises(InvalidSystemError, match=r"prosumers 'houses' is unknown; choose from connection_points, customers"):

@@ -2,6 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from multiscale.devices import Offer
+from multiscale.markets import Community
 from multiscale.operation import platform_program
 from multiscale.programs import solve
 from multiscale.system.schema import table
@@ -56,15 +58,19 @@ def test_a_fleet_seen_as_one_participant_costs_no_more(fleet, economics):
     hours = fleet.horizon
     prices = {"import_price": 0.1 + 0.05 * np.sin(np.arange(hours.periods)), "network_charge": 0.04}
     prices["export_price"] = prices["import_price"] - 0.02
-    members = solve(platform_program(fleet, economics, agreements=False), prices)
-    one = solve(platform_program(fleet.aggregate(np.full(fleet.size, "all")), economics, agreements=False), prices)
+    members = solve(platform_program(fleet, economics, Community(), agreements=False), prices)
+    one = solve(platform_program(fleet.aggregate(np.full(fleet.size, "all")), economics, Community(), agreements=False), prices)
     assert one.objective <= members.objective + 1e-6
     assert one.objective >= 0.9 * members.objective
 
 
+def offer(course):
+    return {"photovoltaics": Offer(np.full(4, 12.0), course), "battery": Offer(np.full(4, 20.0), 0 * course)}
+
+
 def test_bought_capacity_is_shared_out_completely(fleet):
     yielded = np.linspace(0, 1, fleet.horizon.periods)
-    more = fleet.with_more(12.0, 20.0, yielded).data
+    more = fleet.with_more({"photovoltaics": 12.0, "battery": 20.0}, offer(yielded)).data
     before = fleet.data
     assert float((more.pv_rating - before.pv_rating).sum()) == pytest.approx(12.0)
     assert float((more.battery_energy - before.battery_energy).sum()) == pytest.approx(20.0)
@@ -75,5 +81,5 @@ def test_bought_capacity_is_shared_out_completely(fleet):
 
 def test_with_more_leaves_the_original_alone(fleet):
     before = fleet.data.copy(deep=True)
-    fleet.with_more(5.0, 5.0, np.ones(fleet.horizon.periods))
+    fleet.with_more({"photovoltaics": 5.0, "battery": 5.0}, offer(np.ones(fleet.horizon.periods)))
     assert before.identical(fleet.data)

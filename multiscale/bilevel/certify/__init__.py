@@ -1,4 +1,4 @@
-"""What an answer is worth: certificate, constraint qualification, proofs of unboundedness, and the solution that carries them.
+"""Certification of an answer: certificate, constraint qualification, proofs of unboundedness, and the solution that carries them.
 
 Imports all other folders.
 """

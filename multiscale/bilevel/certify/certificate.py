@@ -31,10 +31,10 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class FollowerCertificate:
-    """What the independent solve says about one follower (all residuals relative, see the module).
+    """Result of the independent solve of one follower (all residuals relative, see the module).
 
-    ``qualification`` says for a conic follower why its optima have multipliers, or where that is not proven; ``original`` what the
-    follower as the user wrote it says, where products with binaries were replaced by columns.
+    ``qualification`` states for a conic follower why its optima have multipliers, or where that is not proven; ``original`` the result for the
+    follower as the user wrote it, where products with binaries were replaced by columns.
     """
 
     name: str
@@ -51,7 +51,7 @@ class FollowerCertificate:
     message: str = ""
 
     def holds(self, tolerance: float = TOLERANCE) -> bool:
-        """Whether every residual is within the tolerance (multipliers may lean on proven bounds)."""
+        """Whether every residual is within the tolerance (multipliers may be at proven bounds)."""
         residuals = (abs(self.gap), self.primal, self.dual, self.complementarity)
         return not self.message and all(value <= tolerance for value in residuals)
 

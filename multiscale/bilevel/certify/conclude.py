@@ -47,7 +47,7 @@ def conclude(
             _consider_pattern(search, problem, single, scip.v, settings)
     best = _finish(search)
     bound = scip.bound if abs(scip.bound) < 1e20 else (np.inf if scip.bound > 0 else -np.inf)
-    said = "; ".join(
+    message = "; ".join(
         [f"SCIP: {scip.status}", *filter(None, [scip.note, outcome.aborted, "solved again under safe settings" if outcome.retried else ""])]
     )
     sense = problem.leader.sense
@@ -56,9 +56,9 @@ def conclude(
         if scip.status in ("timelimit", "memlimit", "userinterrupt"):
             status = Status.TIME_LIMIT if scip.status == "timelimit" else Status.ERROR
         if scip.v is not None:
-            said += "; SCIP's point fails when the followers are solved again, and no certified point is known"
+            message += "; SCIP's point fails when the followers are solved again, and no certified point is known"
             status = Status.ERROR
-        return BilevelSolution(status, np.nan, sense * bound, np.inf, {}, {}, {}, None, {}, {}, said, scip.nodes)
+        return BilevelSolution(status, np.nan, sense * bound, np.inf, {}, {}, {}, None, {}, {}, message, scip.nodes)
     certificate = certify(problem, single, best, bounds, search, solver_gap, bound, deadline)
     gap = max(0.0, best.objective - bound) / max(abs(best.objective), 1e-6)
     closed = best.objective - bound <= settings.gap * abs(best.objective) + 1e-6 * (1.0 + abs(best.objective))
@@ -82,7 +82,7 @@ def conclude(
         certificate=certificate,
         methods={},
         timings={},
-        message=said,
+        message=message,
         nodes=scip.nodes,
     )
 
@@ -145,7 +145,7 @@ def _consider_pattern(search: DecisionSearch, problem: BilevelProblem, single: S
 def _as_returned(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray, response: Response) -> Response | None:
     """The follower answers as SCIP returned them, if they are optimal to rounding: at a price where answers tie, a mixture of them."""
     if not all(follower.is_linear for follower in problem.followers):
-        # A quadratic cost is flat at its optimum: a small gap says little about the point.
+        # A quadratic cost is flat at its optimum: a small gap tells little about the point.
         return None
     y = response.y
     primal = [np.clip(v[columns], f.program.lower, f.program.upper) for columns, f in zip(single.primal, problem.followers, strict=True)]
@@ -161,9 +161,9 @@ def _finish(search: DecisionSearch) -> Response | None:
     if best is None:
         return None
     better = search.responder.choose(best, "best")
-    # Interior-point answers leave the face of a conic follower a little width, which is no tie.
-    worth = 1e-6 * max(1.0, abs(best.objective)) if any(f.cones for f in search.problem.followers) else 0.0
-    if better is not None and better.violation[0] <= search.tolerance and better.objective < best.objective - worth:
+    # Interior-point answers leave the face of a conic follower a little width, which is not a tie.
+    least_gain = 1e-6 * max(1.0, abs(best.objective)) if any(f.cones for f in search.problem.followers) else 0.0
+    if better is not None and better.violation[0] <= search.tolerance and better.objective < best.objective - least_gain:
         return better
     return best
 

@@ -3,7 +3,7 @@
 For a leader decision ``y`` let ``m(y)`` be the largest ``t <= 1`` with ``x_h - t >= ||x_t||`` for all cones and the linear rows at ``y``
 (linear rows need no interior). ``m(y) > 0`` (Slater) gives multipliers for every optimum. ``m`` is concave and grows with right-hand
 sides of ``<=`` rows, so it need only be looked at where variables that only tighten rows are at their tightest and all others at
-the ends of their ranges. Cones that the linear rows make polyhedral (no entry beside the head can move, or one while all others are
+the ends of their ranges. Cones that the linear rows make polyhedral (no entry except the head can move, or one while all others are
 zero, as in ``P^2 + Q^2 <= l v`` of a line that is not built, with ``P = Q = 0``) need no interior: they are recognised decision by
 decision.
 """
@@ -73,7 +73,7 @@ class _Margin:
         return -np.inf if found.termination is Termination.INFEASIBLE else np.nan
 
     def polyhedral(self, y: np.ndarray) -> frozenset[int]:
-        """Cones of which the linear rows hold all entries beside the head, or all but one at zero."""
+        """Cones of which the linear rows hold all entries except the head, or all but one at zero."""
         program = self.follower.program
         rhs = program.rhs(y)
         linear = LinearProgram(program.A, np.where(program.equality, rhs, -np.inf), rhs, program.lower, program.upper)
@@ -160,7 +160,7 @@ def qualify(problem: BilevelProblem, f: int, *, seconds: float) -> Qualification
 def _unproven(
     follower: Follower, margin: _Margin, base: np.ndarray, moving: np.ndarray, sides: list[np.ndarray], names: tuple[str, ...]
 ) -> str:
-    """What stands in the way of a proof: the tightest corner, if there is one."""
+    """What prevents a proof: the tightest corner, if there is one."""
     y = base.copy()
     y[moving] = [side[0] for side in sides]
     at = ", ".join(f"{names[k]} = {round(y[k], 6):g}" for k in moving[:4])

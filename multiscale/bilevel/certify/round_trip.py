@@ -19,7 +19,7 @@ def round_trip(
 
     The certified point must satisfy all of it; the answers at other decisions (the ones a start would try, and random ones) the
     follower rows. Where only *some* optimal dual is within the bounds, the dual the solver returns need not be: other decisions
-    are then left out.
+    are then excluded.
     """
     worst = single.violation(single.complete(best.y, best.primal, best.dual))
     if any(proven.scope != "every" for proven in bounds):

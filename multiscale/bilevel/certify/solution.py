@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Status(StrEnum):
-    """What an answer is worth.
+    """What is proven of an answer.
 
     ``optimal``: certified and within the gap. ``feasible``: certified, gap not closed. ``infeasible``, ``unbounded``: proven.
     ``time_limit``: no certified point in time. ``error``: anything else; ``message`` says what.
@@ -35,7 +35,7 @@ class BilevelSolution:
     """Answer of a bilevel solve; values are also in the Pyomo model.
 
     Attributes:
-        status: what the answer is worth.
+        status: what is proven of the answer.
         objective: leader objective in the user's sense, from the followers' own solutions (nan without a point).
         bound: proven bound on it (lower for minimisation, upper for maximisation).
         gap: |objective - bound| / max(|objective|, 1e-6).
@@ -45,7 +45,7 @@ class BilevelSolution:
         certificate: the evidence; None without a point.
         methods: follower -> reformulation, with the reason.
         timings: stage -> seconds.
-        message: what happened, for people.
+        message: what happened, in words.
     """
 
     status: Status
@@ -79,7 +79,7 @@ class BilevelSolution:
             KeyError: the constraint belongs to no follower of this solve.
         """
         if id(constraint) not in self.constraint_rows:
-            raise KeyError(f"{constraint.name} is no constraint of a block follower of this solve")
+            raise KeyError(f"{constraint.name} is not a constraint of a block follower of this solve")
         name, parts = self.constraint_rows[id(constraint)]
         # The stored duals already carry the follower's sense; the parts carry it too.
         sense = next(f.sense for f in self.problem.followers if f.name == name) if self.problem else 1.0

@@ -1,4 +1,4 @@
-"""Followers that fall without end at every leader decision: refused by name, for no answer of theirs exists."""
+"""Unbounded followers: a follower that is unbounded at every leader decision has no optimal answer and is refused by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multiscale.bilevel.solvers.conic_program import compiled
 from multiscale.programs import Termination
 
 
-def check_endless(problem: BilevelProblem, search: DecisionSearch) -> str:
+def check_unbounded_followers(problem: BilevelProblem, search: DecisionSearch) -> str:
     """Look at followers that are unbounded at the first decisions; to be called when no start was found.
 
     Returns:
@@ -35,8 +35,8 @@ def check_endless(problem: BilevelProblem, search: DecisionSearch) -> str:
         if column is not None:
             what = "minimises" if follower.sense > 0 else "maximises"
             raise BilevelError(
-                f"follower {follower.name!r} is unbounded at every leader decision: it {what} without end along "
-                f"{follower.program.columns.label(column)}; give that variable a bound, or mend its objective"
+                f"follower {follower.name!r} is unbounded at every leader decision: it {what} without limit along "
+                f"{follower.program.columns.label(column)}; give that variable a bound, or correct its objective"
             )
         remarks.append(f"follower {follower.name!r} is unbounded at some leader decisions")
     return "; ".join(remarks)
@@ -70,8 +70,8 @@ def _ray(problem: BilevelProblem, f: int) -> int | None:
             part = slice(curvature.indptr[j], curvature.indptr[j + 1])
             entries = list(zip(curvature.indices[part].tolist(), curvature.data[part].tolist(), strict=True))
             added.row(f"curvature {j}", entries, [], 0.0, equality=True)
-    fall = [*[(int(j), -float(costs[j])) for j in np.flatnonzero(costs)], *[(payment, -1.0) for payment in payments]]
-    added.row("fall", fall, [], 1.0, equality=False)
+    decrease = [*[(int(j), -float(costs[j])) for j in np.flatnonzero(costs)], *[(payment, -1.0) for payment in payments]]
+    added.row("decrease", decrease, [], 1.0, equality=False)
     base = replace(
         program,
         parameters=type(program.parameters)(()),

@@ -23,18 +23,18 @@ from multiscale.bilevel.scip.client import Run, run
 from multiscale.bilevel.scip.worker import Task
 from multiscale.bilevel.solvers.linear_program import LinearProgram
 
-OPEN = {"unbounded", "inforunbd"}
-"""What SCIP calls an end without a finite optimum."""
+NO_FINITE_OPTIMUM = {"unbounded", "inforunbd"}
+"""SCIP's statuses for a problem without a finite optimum."""
 
 _FAR = 1e6
 _LARGEST = 2_000
 _SHARE = 0.25
 
 
-def open_relaxation(single: SingleLevel) -> bool:
-    """Whether the objective falls for ever over the linear rows: SCIP's branching then may stop at a finite value by mistake.
+def relaxation_is_unbounded(single: SingleLevel) -> bool:
+    """Whether the objective is unbounded below over the linear rows: SCIP's branching may then stop at a finite value by mistake.
 
-    Not asked of programs with many entries, nor of objectives with other than quadratic terms: there SCIP's own word starts the proof.
+    False for programs with many entries and for objectives with other than quadratic terms: there SCIP's own status starts the proof.
     """
     objective = single.objective
     if single.rows.nnz > _LARGEST or objective.tree is not None:
@@ -49,18 +49,18 @@ def open_relaxation(single: SingleLevel) -> bool:
     np.add.at(costs, objective.columns, objective.coefficients)
     costs[single.size :] = objective.products
 
-    def falls() -> bool:
+    def unbounded() -> bool:
         return LinearProgram(matrix, single.row_lower, single.row_upper, lower, upper, costs).solve().status == "unbounded"
 
     if not columns.size:
-        return falls()
+        return unbounded()
     for tighten in (False, True):
         if tighten:
             _bound_factors(matrix, single, lower, upper, np.union1d(first, second))
         ends = np.stack([_times(a, b) for a in (lower[first], upper[first]) for b in (lower[second], upper[second])])
         least = np.where(first == second, np.maximum(ends.min(axis=0), 0.0), ends.min(axis=0))
         lower[columns], upper[columns] = np.maximum(lower[columns], least), np.minimum(upper[columns], ends.max(axis=0))
-        if not falls():
+        if not unbounded():
             return False
     return True
 
@@ -83,8 +83,8 @@ def _bound_factors(matrix: sparse.csr_matrix, single: SingleLevel, lower: np.nda
                 ends[j] = sign * answer.value - sign * 1e-6 * max(1.0, abs(answer.value))
 
 
-def settle_open_end(problem: BilevelProblem, single: SingleLevel, task: Task) -> Run:
-    """An outcome that is ``infeasible``, ``unbounded`` with proof, or a finite optimum."""
+def resolve_unbounded_relaxation(problem: BilevelProblem, single: SingleLevel, task: Task) -> Run:
+    """Decide between infeasible, unbounded with proof, and a finite optimum."""
     pairs = assemble(problem, ["sos1"] * len(problem.followers), [no_bounds(f) for f in problem.followers])
     scale = _FAR * max(1.0, np.abs(pairs.objective.coefficients).max(initial=0.0), np.abs(pairs.objective.products).max(initial=0.0))
     far = replace(_limited(pairs, -np.inf, -scale), objective=Form())
@@ -126,7 +126,7 @@ def _has_ray(problem: BilevelProblem, pairs: SingleLevel, v: np.ndarray, task: T
     program = pattern_program(problem, y, [v[columns] for columns in pairs.primal], [v[columns] for columns in pairs.dual])
     if program is None:
         return False
-    # The pattern must hold a point, and its objective must fall for ever.
+    # The pattern must hold a point, and its objective must be unbounded below.
     if run(replace(task, single=replace(program, objective=Form()))).outcome.v is None:
         return False
-    return run(replace(task, single=program)).outcome.status in OPEN
+    return run(replace(task, single=program)).outcome.status in NO_FINITE_OPTIMUM

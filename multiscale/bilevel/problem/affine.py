@@ -15,7 +15,7 @@ from multiscale.bilevel.problem.expression import tree_columns
 class AffineLeader:
     """Leader rows ``row_lower <= matrix v <= row_upper`` and objective ``costs'v`` (None where it is not linear in ``v``).
 
-    Rows that are not linear in ``v`` are left out: whoever uses the answer checks the full violation afterwards.
+    Rows that are not linear in ``v`` are excluded: the caller checks the full violation afterwards.
     """
 
     matrix: sparse.csr_matrix

@@ -66,7 +66,7 @@ def check_products(problem: BilevelProblem) -> None:
                 )
 
 
-def check_gate(problem: BilevelProblem) -> None:
+def check_preconditions(problem: BilevelProblem) -> None:
     """All checks that do not depend on the method."""
     for follower in problem.followers:
         check_convex(follower)

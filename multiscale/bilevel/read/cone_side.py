@@ -1,4 +1,4 @@
-"""Is a quadratic row with one negative direction convex where the follower can be? Its other half must be out of reach."""
+"""Cone side check: a quadratic row with one negative direction is convex only if the follower stays on one side of its double cone."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Affine = tuple[list[tuple[int, float]], float]
 
 
 @dataclass(frozen=True)
-class Half:
-    """The wanted half ``||tails(x)|| <= head(x)`` of a row ``||tails(x)||^2 <= head(x)^2``.
+class ConeSide:
+    """The convex side ``||tails(x)|| <= head(x)`` of a row ``||tails(x)||^2 <= head(x)^2``.
 
     Attributes:
         where: follower and constraint, for messages.
@@ -32,14 +32,14 @@ class Half:
     names: list[str]
 
 
-def check_half(half: Half, program: ParametricProgram, low: np.ndarray, high: np.ndarray) -> None:
-    """Refuse a row whose other half ``||tails|| <= -head`` the follower's linear rows reach, at any leader decision.
+def check_cone_side(side: ConeSide, program: ParametricProgram, low: np.ndarray, high: np.ndarray) -> None:
+    """Refuse a row if the follower's linear rows admit points of the opposite side ``||tails|| <= -head`` at any leader decision.
 
-    The largest ``-head`` over that half, the linear rows and the box of leader variables must be zero: then only the tip is left,
-    which belongs to both halves.
+    The largest ``-head`` over that side, the linear rows and the box of leader variables must be zero: then it holds only the apex,
+    which belongs to both sides.
 
     Args:
-        half: the row.
+        side: the row.
         program: the follower with all its rows and without its cones.
         low, high: bounds of the leader variables.
 
@@ -47,12 +47,12 @@ def check_half(half: Half, program: ParametricProgram, low: np.ndarray, high: np
         BilevelError: the row is not convex, with the constraint's name.
     """
     n, m, k = program.columns.size, program.rows.size, program.parameters.size
-    other = Extension(n + k)
-    (own, constant), tails = half.head, half.tails
-    columns = [other.defined("head", [(j, -a) for j, a in own], [], -constant)]
-    columns += [other.defined(f"tail {i}", terms, [], shift) for i, (terms, shift) in enumerate(tails)]
+    opposite = Extension(n + k)
+    (own, constant), tails = side.head, side.tails
+    columns = [opposite.defined("head", [(j, -a) for j, a in own], [], -constant)]
+    columns += [opposite.defined(f"tail {i}", terms, [], shift) for i, (terms, shift) in enumerate(tails)]
     joined = ParametricProgram(
-        name="other half",
+        name="opposite side",
         columns=_numbered(n + k),
         rows=_numbered(m),
         parameters=Index(()),
@@ -65,15 +65,15 @@ def check_half(half: Half, program: ParametricProgram, low: np.ndarray, high: np
         lower=np.concatenate([program.lower, low]),
         upper=np.concatenate([program.upper, high]),
     )
-    whole = other.apply(joined)
+    whole = opposite.apply(joined)
     costs, upper = whole.c0.copy(), whole.upper.copy()
     costs[columns[0]], upper[columns[0]] = -1.0, 1.0
-    found = ConicProgram(Follower("other half", replace(whole, c0=costs, upper=upper), cones=(np.array(columns),))).solve(np.zeros(0))
+    found = ConicProgram(Follower("opposite side", replace(whole, c0=costs, upper=upper), cones=(np.array(columns),))).solve(np.zeros(0))
     if found.termination is Termination.INFEASIBLE or (found.termination is Termination.OPTIMAL and -found.objective <= 1e-6):
         return
-    text = " + ".join(f"{a:g} {name}" for (_, a), name in zip(own, half.names, strict=True)) + (f" + {constant:g}" if constant else "")
+    text = " + ".join(f"{a:g} {name}" for (_, a), name in zip(own, side.names, strict=True)) + (f" + {constant:g}" if constant else "")
     raise BilevelError(
-        f"{half.where} is not convex: it also allows {text} < 0. Give {', '.join(half.names)} bounds that keep it above zero "
+        f"{side.where} is not convex: it also allows {text} < 0. Give {', '.join(side.names)} bounds that keep it above zero "
         "(as in x_1 x_2 >= ... with x_1, x_2 >= 0), or a row that says so"
     )
 

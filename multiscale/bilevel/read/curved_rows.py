@@ -8,10 +8,10 @@ and its multiplier is linear in the multipliers of the two rows that define the 
 
     x'Px + a'x + c = ||F (x,1)||^2 - (h'(x,1))^2  <=  0      (rotated cone ``x_1 x_2 >= ...``, norm cone ``||..||^2 <= x_h^2``)
 
-is the cone ``||F (x,1)|| <= h'(x,1)`` if the constraint's other half, where ``h'(x,1) < 0``, is out of reach. Everything else is not
-convex and refused.
+is the cone ``||F (x,1)|| <= h'(x,1)`` if the follower cannot be on its opposite side, where ``h'(x,1) < 0`` (see ``cone_side``). Everything
+else is not convex and refused.
 
-A row ``||F x||^2 <= sum_k U_k z_k`` with binary leader variables shuts to a point where all are zero, and there it has no multiplier.
+A row ``||F x||^2 <= sum_k U_k z_k`` with binary leader variables admits one point only where all are zero, and there it has no multiplier.
 The rows ``|F_i x| <= 2 sum_k sqrt(U_k) z_k``, which it implies, hold ``x`` there in its place; the 2 keeps them off its own boundary.
 """
 
@@ -28,7 +28,7 @@ from scipy.sparse.csgraph import connected_components
 
 from multiscale.bilevel.problem.description import BilevelError
 from multiscale.bilevel.problem.extension import Entries, Extension
-from multiscale.bilevel.read.cone_side import Half, check_half
+from multiscale.bilevel.read.cone_side import ConeSide, check_cone_side
 from multiscale.bilevel.read.digits import Digits
 from multiscale.bilevel.read.lifting import Lifting, is_binary
 from multiscale.programs import ParametricProgram
@@ -64,7 +64,7 @@ class CurvedRows:
         self.name, self.variables, self.column, self.leader, self.digits = name, variables, column, leader, digits
         self.added = Extension(len(variables))
         self.lifting = Lifting(name, variables, self.added)
-        self._halves: list[Half] = []
+        self._cone_sides: list[ConeSide] = []
         self._leaders: dict[int, Any] = {}
         self._rows: dict[int, list[tuple[int, float]]] = {}
 
@@ -153,16 +153,16 @@ class CurvedRows:
         return parts
 
     def _cone(self, body: _Body, where: str) -> list[tuple[int, float]]:
-        """Lay the row down as a cone; returns the rows and factors of its multiplier (none for one with a negative direction)."""
+        """State the row as a cone; returns the rows and factors of its multiplier (none for one with a negative direction)."""
         values, factors = _factors(body.curvature)
         negative = np.flatnonzero(values < 0)
         if not negative.size:
             return self._quadratic(body, factors)
         if negative.size > 1:
-            raise BilevelError(f"{where} is not convex: {self._direction(body, factors[negative[1]])} and another direction bend the wrong way")
+            raise BilevelError(f"{where} is not convex: {self._direction(body, factors[negative[1]])} and another direction have the wrong curvature")
         if body.leader:
             raise BilevelError(
-                f"{where} has a product or square on its larger side and leader variables beside it; "
+                f"{where} has a product or square on its larger side and leader variables next to it; "
                 "let a variable of the follower equal the leader's term and use that one"
             )
         self._norm(body, where)
@@ -184,10 +184,10 @@ class CurvedRows:
             ends.append(self.added.defined(f"{name} {what}", own, leader, -body.constant / (2 * scale) + shift))
             parts.append((len(self.added.rows) - 1, 1.0 / (2 * scale)))
         self.added.cones.append([ends[0], *tail, ends[1]])
-        self._shut(body, tail)
+        self._add_implied_rows(body, tail)
         return parts
 
-    def _shut(self, body: _Body, tail: list[int]) -> None:
+    def _add_implied_rows(self, body: _Body, tail: list[int]) -> None:
         """Linear rows that hold the row's terms at zero where binaries take all its room."""
         if body.own or not body.leader or not all(is_binary(self._leaders[k]) for k, _ in body.leader):
             return
@@ -199,7 +199,7 @@ class CurvedRows:
         constant = sum(2.0 * np.sqrt(a) for _, a in body.leader if a > 0)
         for i, j in enumerate(tail):
             for sign, what in ((1.0, "upper"), (-1.0, "lower")):
-                self.added.row(f"{body.name} factor {i} ({what}, where shut)", [(j, sign)], room, constant, equality=False)
+                self.added.row(f"{body.name} factor {i} ({what}, where closed)", [(j, sign)], room, constant, equality=False)
 
     def _norm(self, body: _Body, where: str) -> None:
         """``||F (x,1)|| <= h'(x,1)`` from the homogeneous form of the row."""
@@ -216,7 +216,7 @@ class CurvedRows:
         values, factors = _factors(matrix)
         negative = np.flatnonzero(values < 0)
         if negative.size != 1:
-            raise BilevelError(f"{where} is not convex: with its linear terms it is no second-order cone")
+            raise BilevelError(f"{where} is not convex: with its linear terms it is not a second-order cone")
 
         def entries(row: np.ndarray) -> tuple[list[tuple[int, float]], float]:
             return [(j, float(a)) for j, a in zip(columns, row[:size], strict=True) if a != 0], float(row[size])
@@ -227,7 +227,7 @@ class CurvedRows:
         own, constant = entries(sign * head)
         tails = [entries(row) for row in np.delete(factors, negative, axis=0)]
         if not self._surely_positive(own, constant):
-            self._halves.append(Half(where, (own, constant), tails, [self._label(j) for j, _ in own]))
+            self._cone_sides.append(ConeSide(where, (own, constant), tails, [self._label(j) for j, _ in own]))
         columns_of = [self.added.defined(f"{body.name} head", own, [], constant)]
         columns_of += [self.added.defined(f"{body.name} tail {i}", terms, [], shift) for i, (terms, shift) in enumerate(tails)]
         self.added.cones.append(columns_of)
@@ -267,14 +267,14 @@ class CurvedRows:
         """The program with everything added, and constraint (by identity) -> rows and factors that make up its dual.
 
         Raises:
-            BilevelError: a product's variable has no bounds, or a cone's other half is within reach.
+            BilevelError: a product's variable has no bounds, or the follower can be on the opposite side of a cone.
         """
         self.lifting.finish(program, leaders)
         bounds = np.array([-np.inf if v.lb is None else v.lb for v in leaders]), np.array([np.inf if v.ub is None else v.ub for v in leaders])
         first = program.rows.size
         whole = self.added.apply(program)
-        for half in self._halves:
-            check_half(half, whole, *bounds)
+        for side in self._cone_sides:
+            check_cone_side(side, whole, *bounds)
         return whole, {key: [(first + row, factor) for row, factor in parts] for key, parts in self._rows.items()}
 
 

@@ -48,7 +48,7 @@ def _read_mps(path: Path) -> highspy.HighsLp:
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     if solver.readModel(str(path)) == highspy.HighsStatus.kError:
-        raise BilevelError(f"{path} is no MPS file HiGHS can read")
+        raise BilevelError(f"{path} is not an MPS file that HiGHS can read")
     return solver.getLp()
 
 

@@ -262,7 +262,7 @@ def _joint_order(
     if lost and reader.owner(lost[0]) == DUALS:
         asked = next((c.name for c, v in model.component(DUALS).by_constraint.items() if v is lost[0]), lost[0].name)
         raise BilevelError(
-            f"dual_of({asked}): this is no row of a follower of this solve that has one dual; it must be active, linear or convex quadratic "
+            f"dual_of({asked}): this is not a row of a follower of this solve with a single dual; it must be active, linear or convex quadratic "
             "(a row with a product on its larger side has a cone's multiplier instead)"
         )
     if lost:

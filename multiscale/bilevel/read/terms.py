@@ -20,7 +20,7 @@ _FURTHER = frozenset({expressions.ProductExpression, expressions.NegationExpress
 
 
 class _OtherFormError(Exception):
-    """The expression is not a polynomial of degree two, or is written in a way the walk does not know."""
+    """The expression is not a polynomial of degree two, or is written in a form the walk does not support."""
 
 
 @dataclass

@@ -25,7 +25,7 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
     name = problem.followers[f].name
     if problem.followers[f].cones:
         raise BilevelError(
-            f"follower {name!r} has second-order cones, whose complementarity is no choice between two sides; "
+            f"follower {name!r} has second-order cones, whose complementarity is not a choice between two sides; "
             "big_m cannot state it, use strong_duality or sos1"
         )
     pairs = add_pairs(builder, f, bounds)

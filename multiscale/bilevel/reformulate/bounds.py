@@ -129,7 +129,7 @@ def _by_propagation(follower: Follower, leader: Leader, every: bool) -> DualBoun
     if program.Q is not None:
         curve_low, curve_high = interval(program.Q, np.zeros(program.columns.size), program.lower, program.upper)
         cost_low, cost_high = cost_low + curve_low, cost_high + curve_high
-    # r = c - A'lambda: r >= 0 unless the column has an upper bound to lean on, r <= 0 unless it has a lower one.
+    # r = c - A'lambda: r >= 0 unless the column may be at an upper bound, r <= 0 unless at a lower one.
     # The reduced costs of a cone's columns may have either sign.
     above = np.where(np.isinf(program.upper) & ~follower.in_cone, cost_high, np.inf)
     below = np.where(np.isinf(program.lower) & ~follower.in_cone, cost_low, -np.inf)

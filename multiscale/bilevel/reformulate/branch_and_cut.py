@@ -1,6 +1,6 @@
 """Follower optimality by branching over the leader's integers: the tree holds the follower's primal rows only.
 
-The single-level program keeps the follower feasible but not optimal: a relaxation. At every integer leader point SCIP reaches, the
+The single-level program keeps the follower feasible but not optimal: a relaxation. At every integer leader point SCIP visits, the
 remaining problem is solved exactly (see ``lazy_handler``), its answer injected, and the point's value cut into the tree:
 
     eta >= v(u') - (v(u') - L) * Hamming(u, u')

@@ -1,4 +1,4 @@
-"""What branch and cut carries into the SCIP process beside the relaxation."""
+"""What branch and cut carries into the SCIP process together with the relaxation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from multiscale.bilevel.reformulate.value_cuts import Plane
 
 @dataclass(frozen=True)
 class LazyData:
-    """What the handler needs beside the relaxation.
+    """What the handler needs in addition to the relaxation.
 
     Attributes:
         bounds: multiplier bounds for value cuts.

@@ -24,8 +24,8 @@ def add_leader(builder: SingleLevelBuilder) -> SingleLevel:
         builder.add_rows("leader row", leader.row_lower, leader.row_upper, [(scaled, columns)])
     _quantity_bounds(builder, columns, factors)
     leader_rows = np.arange(n_before, builder.row_count)
-    objective = _rewritten(builder, leader.objective, columns, factors, 1.0)
-    curved = [replace(row, form=_rewritten(builder, row.form, columns, factors, _side(row))) for row in leader.curved]
+    objective = _rewrite_form(builder, leader.objective, columns, factors, 1.0)
+    curved = [replace(row, form=_rewrite_form(builder, row.form, columns, factors, _side(row))) for row in leader.curved]
     flat = [row for row in curved if row.form.is_linear]
     for row in flat:
         matrix = sparse.csr_matrix(row.form.coefficients[None, :])
@@ -99,7 +99,7 @@ def _side(row: CurvedRow) -> float:
     return float(np.isfinite(row.upper)) - float(np.isfinite(row.lower))
 
 
-def _rewritten(builder: SingleLevelBuilder, form: Form, columns: np.ndarray, factors: np.ndarray, side: float) -> Form:
+def _rewrite_form(builder: SingleLevelBuilder, form: Form, columns: np.ndarray, factors: np.ndarray, side: float) -> Form:
     """A leader form over the columns here, its price times quantity terms rewritten where that is exact and saves products."""
     rest, added = rewrite_prices(builder, form, side)
     moved = _moved(builder, rest, columns, factors)

@@ -108,13 +108,13 @@ def _automatic(problem: BilevelProblem, f: int) -> tuple[str, str]:
         proven = prove_bounds(problem, f, np.zeros(0, dtype=np.int64), every=bool(used))
         touched = np.unique(follower.program.B.tocsc()[:, moving].indices)
         if not proven.proven(touched):
-            return "sos1", f"{leader.names[moving[0]]}, which is no binary, moves a right-hand side: pairs need no bound of its multiplier"
+            return "sos1", f"{leader.names[moving[0]]}, which is not binary, moves a right-hand side: pairs need no bound of its multiplier"
         if used and not (proven.proven(np.unique(np.concatenate(used))) and proven.scope == "every"):
             return "sos1", "the leader uses duals of which no bounds are proven"
     in_products = np.union1d(follower.cost_columns, follower.limit_columns)
-    open_ended = np.isinf(leader.lower[in_products]) | np.isinf(leader.upper[in_products])
-    if open_ended.any():
-        return "sos1", f"leader variable {leader.names[in_products[open_ended][0]]} has no bounds, so products are out"
+    unbounded = np.isinf(leader.lower[in_products]) | np.isinf(leader.upper[in_products])
+    if unbounded.any():
+        return "sos1", f"leader variable {leader.names[in_products[unbounded][0]]} has no bounds, so products are not possible"
     return "strong_duality", "one row instead of complementary pairs; products aggregated"
 
 
@@ -126,7 +126,7 @@ def bounds_for(problem: BilevelProblem, f: int, method: str, time_limit: float) 
     if method == "big_m":
         needed = np.flatnonzero(~follower.program.equality)
     elif method == "product":
-        # Propagation costs nothing; linear programs are not worth it, for open sides have a form of their own.
+        # Propagation costs nothing; linear programs do not pay, since sides without a bound have a form of their own.
         needed = np.zeros(0, dtype=np.int64)
     elif method in ("strong_duality", "branch_and_cut") and touched.size:
         needed = touched
@@ -164,7 +164,7 @@ def _check_duals_of_quadratic(leader: Leader, follower: Follower, f: int, bounds
 
 
 def _check_products_with_multipliers(leader: Leader, follower: Follower, bounds: DualBounds) -> None:
-    """Refuse products of a leader variable that is no binary and a multiplier without bounds: branching may never end.
+    """Refuse products of a leader variable that is not binary and a multiplier without bounds: branching may never end.
 
     Raises:
         BilevelError: names the variable and a row.

@@ -42,7 +42,7 @@ def rewrite_prices(builder: SingleLevelBuilder, form: Form, side: float = 1.0) -
     """Split a leader form over the joint vector.
 
     Args:
-        builder: the program under construction, followers laid down.
+        builder: the program under construction, followers stated.
         form: the leader's objective (minimised) or row.
         side: 1 where the form is to be small, -1 where it is to be large, 0 for an equation: squares of the right sign are convex.
 
@@ -117,7 +117,7 @@ def potentials(follower: Follower, weights: sparse.csr_matrix, side: float = 1.0
     m, n = matrix.shape
     pattern = matrix.astype(bool)
     if (weights.astype(bool) > pattern).nnz:
-        # A price of a row the quantity does not stand in says nothing.
+        # The price of a row that does not contain the quantity is of no use.
         return None
     ratio = matrix.copy()
     ratio.data = np.zeros(ratio.nnz)

@@ -16,7 +16,7 @@ from multiscale.bilevel.reformulate.single_level import Derived, FollowerColumns
 from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
 
 REDUNDANT = "primal-dual inequality"
-"""Ending of the names of rows that only strengthen the relaxation; a retry after numerical trouble leaves them out."""
+"""Ending of the names of rows that only strengthen the relaxation; a retry after numerical difficulties omits them."""
 
 
 def add_primal_dual_inequality(builder: SingleLevelBuilder, f: int, columns: FollowerColumns) -> bool:

@@ -4,7 +4,7 @@
 
 Weak duality makes it an equality. Products are aggregated first: for each leader variable one product with the quantity
 ``C_k'x`` and one with the value ``B_k'lambda``. A binary variable times a multiplier with *proven* bounds ``[lo, hi]`` becomes a
-column ``w`` with the exact linear rows (only those the strong-duality row can lean on are written):
+column ``w`` with the exact linear rows (only those the strong-duality row can use are written):
 
     w <= hi y,  w <= lambda - lo (1 - y)      where w may only be overstated (coefficient > 0)
     w >= lo y,  w >= lambda - hi (1 - y)      where w may only be understated (coefficient < 0)

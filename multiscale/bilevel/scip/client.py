@@ -95,8 +95,8 @@ class _Worker:
         """Why the process ended."""
         code = self.process.wait()
         self.log.seek(0)
-        said = self.log.read()[-300:].decode(errors="replace").strip()
-        return f"SCIP process ended with code {code}" + (f": {said}" if said else "")
+        output = self.log.read()[-300:].decode(errors="replace").strip()
+        return f"SCIP process ended with code {code}" + (f": {output}" if output else "")
 
     def stop(self) -> None:
         self.process.kill()

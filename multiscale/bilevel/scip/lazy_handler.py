@@ -56,7 +56,7 @@ class LazyFollowers(Conshdlr):
         self.visited: dict[bytes, float] = {}
         self.excluded: set[bytes] = set()
         self.injecting = False
-        self.unsolved = self.open_end = False
+        self.unsolved = self.unbounded_remainder = False
         self.sub_seconds = 0.0
         self._inner: SingleLevel | None = None
         self.separated: set[bytes] = set()
@@ -90,13 +90,13 @@ class LazyFollowers(Conshdlr):
         node = int(self.model.getCurrentNode().getNumber())
         self.rounds = self.rounds + 1 if node == self.node else 1
         self.node = node
-        # With several prices the answer at one of them says little of the others: cuts wait for integer points.
+        # With several prices the answer at one of them tells little about the others: cuts wait for integer points.
         # Where it has found nothing of late, it is tried ever more seldom.
         if self.rounds > SEPARATION_ROUNDS or not self.search.exact.applies or node % 2 ** min(self.fruitless // 4, 6):
             return {"result": SCIP_RESULT.DIDNOTRUN}
         y = np.array([self.model.getSolVal(None, v) for v in self.variables[: self.single.leader_size]])
         paid = self._paid(None)
-        # What follower optimality would cost here has to be worth a row.
+        # What follower optimality would cost here must justify a row.
         least = 0.1 * self.data.gap * max(1.0, abs(self.best.objective) if self.best is not None else 1.0)
         added = 0
         for corner in self._corners(y):
@@ -155,7 +155,7 @@ class LazyFollowers(Conshdlr):
             self.model.addVarLocksType(self.variables[k], locktype, positive + negative, positive + negative)
 
     def _branch_on_price(self) -> bool:
-        """Branch on the price of a product that is far off, before any integer: a wide envelope is not mended by integers."""
+        """Branch on the price of a product that is far off, before any integer: branching on integers does not narrow a wide envelope."""
         worst, chosen = max(0.01, 10.0 * self.data.gap), None
         for target, first, second in self.single.products.tolist():
             price = next((k for k in (first, second) if k in self.search.prices), None)
@@ -223,7 +223,7 @@ class LazyFollowers(Conshdlr):
         return {"result": SCIP_RESULT.CONSADDED}
 
     def _enforce_without_answer(self, y: np.ndarray, reason: Termination) -> dict[str, Any]:
-        """A follower has no optimum here: rows that cannot hold exclude the integers, but other prices may bound what falls for ever at these."""
+        """A follower has no optimum here: infeasible rows exclude the integers; an unbounded objective may be bounded at other prices."""
         proven = reason is Termination.INFEASIBLE or (reason is Termination.UNBOUNDED and not self.search.continuous.size)
         if not proven and y[self.integers].tobytes() not in self.visited and self.visit(y) is None:
             self.unsolved = True
@@ -235,7 +235,7 @@ class LazyFollowers(Conshdlr):
     def _overpaid(self, y: np.ndarray, paid: list[float], primal: list[np.ndarray]) -> list[int]:
         """Followers that pay more than their optimum at ``y``, by more than a small share of the gap.
 
-        Ever finer cuts of nearly the same place would only trouble the linear programs; the bound stays valid either way.
+        Ever finer cuts of nearly the same place would only make the linear programs ill-conditioned; the bound stays valid either way.
         """
         tolerance = max(1e-7, 0.02 * self.data.gap)
         over = []
@@ -247,7 +247,7 @@ class LazyFollowers(Conshdlr):
 
     # Exact solution at fixed integers.
 
-    def visit(self, y: np.ndarray, *, inject: bool = True) -> list[list[np.ndarray]] | None:
+    def visit(self, y: np.ndarray) -> list[list[np.ndarray]] | None:
         """Solve exactly at the integers of ``y``; answers of the followers for value cuts, or None if it could not be solved."""
         began = time.perf_counter()
         share = _SHARE_OF_GAP if isinstance(self.prices, PriceCutting) and self.prices.applies else 0.1
@@ -263,8 +263,7 @@ class LazyFollowers(Conshdlr):
             answers.append(response.primal)
             if response.better_than(self.best, self.search.tolerance):
                 self.best = response
-                if inject:
-                    self._inject(response)
+                self._inject(response)
         found = self.search.responder.answer(response.y if response is not None else y)
         if isinstance(found, tuple):
             answers.append(found[0])
@@ -308,7 +307,7 @@ class LazyFollowers(Conshdlr):
         if status == "infeasible":
             return known, cutoff if np.isfinite(cutoff) else np.inf
         if status not in ("optimal", "gaplimit"):
-            self.open_end |= status in ("unbounded", "inforunbd")
+            self.unbounded_remainder |= status in ("unbounded", "inforunbd")
             return known, np.nan
         best = model.getBestSol()
         v = np.array([best[variable] for variable in variables])
@@ -355,7 +354,7 @@ class LazyFollowers(Conshdlr):
                     term = Term(self.variables[j])
                     content[term] = content.get(term, 0.0) + weight
                 largest = max(abs(weight) for weight in content.values())
-                # Rounding left-overs only trouble the linear programs.
+                # Rounding residues only make the linear programs ill-conditioned.
                 content = {term: weight for term, weight in content.items() if abs(weight) > 1e-11 * largest}
                 self.model.addCons(ExprCons(Expr(content), lhs=None, rhs=cut[1] - constant), name="value")
                 added += 1

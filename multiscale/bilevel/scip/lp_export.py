@@ -1,4 +1,4 @@
-"""The problems of a solve as files for people: the relaxation, each follower, the single-level program, and what is solved after it."""
+"""LP export: the problems of a solve as readable files: the relaxation, each follower, the single-level program, and what is solved after it."""
 
 from __future__ import annotations
 

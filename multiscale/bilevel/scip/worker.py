@@ -1,6 +1,6 @@
 """The process that runs SCIP: reads tasks from its standard input, writes incumbents and answers to its standard output.
 
-It is started by ``client`` and stays for further tasks. Nothing that happens in SCIP (abort, memory limit) reaches the
+It is started by ``client`` and stays for further tasks. Nothing that happens in SCIP (abort, memory limit) affects the
 process that asked.
 """
 
@@ -63,7 +63,7 @@ class Task:
 
 @dataclass(frozen=True)
 class ScipOutcome:
-    """What SCIP said: its status, best vector (None: none), bound on the minimum, nodes, seconds."""
+    """The outcome of a SCIP run: status, best vector (None: none), bound on the minimum, nodes, seconds."""
 
     status: str
     v: np.ndarray | None
@@ -212,7 +212,7 @@ def _lazy_outcome(handler: LazyFollowers, model: Any, single: SingleLevel, start
     """The best point; the bound is the smaller of SCIP's and of what excluded points were solved to."""
     status, best = model.getStatus(), handler.best
     if model.getNSols() and (best is None or model.getObjVal() < best.objective):
-        # A point SCIP found by itself and the handler let pass; the followers are solved again by whoever reads it.
+        # A point SCIP found by itself and the handler let pass; the caller solves the followers again.
         found = model.getBestSol()
         v = np.array([found[variable] for variable in handler.variables])
         again = handler.search.responder.respond(handler.search.clipped(v[: single.leader_size]), thorough=True)
@@ -225,8 +225,8 @@ def _lazy_outcome(handler: LazyFollowers, model: Any, single: SingleLevel, start
                 status, v, model.getObjVal(), min(float(model.getDualbound()), handler.floor), model.getNTotalNodes(), time.perf_counter() - started
             )
     bound = min(float(model.getDualbound()), handler.floor)
-    if handler.open_end:
-        # At some integers the rest has no finite optimum: whoever reads this decides whether the problem is unbounded.
+    if handler.unbounded_remainder:
+        # At some integers the rest has no finite optimum: the caller decides whether the problem is unbounded.
         status = "inforunbd"
     if status in ("optimal", "infeasible", "gaplimit"):
         status = "infeasible" if best is None and bound > 1e19 else "optimal"

@@ -76,13 +76,13 @@ class DecisionSearch:
         # Adding zero turns -0.0 into 0.0: keys are bytes.
         return y + 0.0
 
-    def try_decision(self, y: np.ndarray, *, repair: bool = True, budget: int = 24, thorough: bool = False) -> Response | None:
+    def try_decision(self, y: np.ndarray, *, budget: int = 24, thorough: bool = False) -> Response | None:
         """The best feasible point found at a decision: itself, or along the prices if a leader row fails there."""
         y = self.clipped(y)
-        key = np.round(y[self.responder.linking], 9).tobytes() + bytes([repair])
+        key = np.round(y[self.responder.linking], 9).tobytes()
         if key in self._tried:
             return self._tried[key]
-        if repair and self.exact.applies:
+        if self.exact.applies:
             # Along the price the search sees all there is, ties included.
             found = self.search_prices(y, budget=budget)
             self._tried[key] = found
@@ -91,7 +91,7 @@ class DecisionSearch:
             return found
         response = self.responder.respond(y, thorough=thorough)
         feasible = response is not None and response.violation[0] <= self.tolerance
-        if repair and self.prices.size and response is not None:
+        if self.prices.size and response is not None:
             along = self.search_prices(y, budget=budget, known=response if feasible else None)
             if along is not None and along.better_than(response, self.tolerance):
                 response, feasible = along, True

@@ -113,7 +113,7 @@ class PriceSpace:
         return np.concatenate([self.problem.leader.integral[self.own], np.zeros(self.size - self.own.size, dtype=bool)])
 
     def _shares(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """For every quantity its factors to its follower's level and slopes; nan for optimal costs, None if one is no combination."""
+        """For every quantity its factors to its follower's level and slopes; nan for optimal costs, None if one is not a combination."""
         count = self.prices.size
         levels, slopes = [np.zeros(0)], [np.zeros((0, count))]
         for quantity in self.problem.leader.quantities:

@@ -166,7 +166,7 @@ class Responder:
         if v is None:
             return None
         chosen = self._response_at(response, own, faces, starts, v)
-        # The face is drawn with tolerances, and a small price times a long move may leave it: what is no longer optimal is no tie.
+        # The face is drawn with tolerances, and a small price times a long move may leave it: a point that is no longer optimal is not a tie.
         if faces and not self.is_optimal(response.y, chosen.primal, response.primal, 2e-7):
             return None
         if faces and not all(_in_cones(f, chosen.y, x, dual) for f, x, dual in zip(problem.followers, chosen.primal, chosen.dual, strict=True)):

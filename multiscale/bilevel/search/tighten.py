@@ -46,7 +46,7 @@ def friendly_decision(problem: BilevelProblem, prices: np.ndarray, at: np.ndarra
     """The leader's variables if followers chose as it likes, integers relaxed and some prices held; None without an optimum.
 
     The objective is the leader's with every follower's cost counted at the prices held; products of other variables, nonlinear terms
-    and nonlinear rows are left out. A place to start from, no bound.
+    and nonlinear rows are excluded. It is a starting point, not a bound.
 
     Args:
         problem: the bilevel problem.

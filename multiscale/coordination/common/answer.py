@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from multiscale.coordination.common.messages import Signal
+from multiscale.devices.fleet import Fleet
 from multiscale.programs import CompiledProgram, ParametricProgram
-from multiscale.system import Fleet
+from multiscale.tariffs import Prices
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Answer:
 
 
 def own_measures(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
-    """What a platform measures of itself, and limits may follow: inflexible demand and available photovoltaics [kW], (period,)."""
-    return fleet.data.demand.values.sum(axis=0), fleet.data.pv.values.sum(axis=0)
+    """What a platform measures of itself, and limits may follow: inflexible demand and available generation [kW], (period,)."""
+    return fleet.data.demand.values.sum(axis=0), fleet.reference_generation.sum(axis=0)
 
 
 def answer_signals(program: ParametricProgram, signals: Sequence[Signal]) -> list[Answer]:
@@ -44,11 +45,11 @@ def answer_signals(program: ParametricProgram, signals: Sequence[Signal]) -> lis
     for signal in signals:
         solution = compiled.solve_optimal(signal.parameters())
         exchange = program.outputs["exchange"].matrix @ solution.x
-        answers.append(Answer(exchange, own_cost(program, signal.network_charge, solution.x), solution.x, solution.y))
+        answers.append(Answer(exchange, own_cost(program, signal.tariff, solution.x), solution.x, solution.y))
     return answers
 
 
-def own_cost(program: ParametricProgram, network_charge: float, x: np.ndarray) -> float:
+def own_cost(program: ParametricProgram, tariff: Prices, x: np.ndarray) -> float:
     """Cost [EUR/a] of a schedule without energy at the boundary: the program's objective at prices of zero."""
-    zero = {block.name: 0.0 for block in program.parameters} | {"network_charge": network_charge}  # limits do not enter the cost
+    zero = {block.name: 0.0 for block in program.parameters} | dict(tariff)  # limits do not enter the cost
     return program.objective(x, program.parameters.vector(zero))

@@ -35,7 +35,7 @@ MULTIPLIER = 1e-7
 
 
 @dataclass(frozen=True)
-class Conflict:
+class LevelConflict:
     """A request that a limit does not allow, in one period.
 
     Attributes:
@@ -69,7 +69,7 @@ class Conflict:
         )
 
 
-def dso_answer(tree: OperatingTree, dso: str, request: np.ndarray, energy_price: np.ndarray, offer: float) -> tuple[np.ndarray, list[Conflict]]:
+def dso_answer(tree: OperatingTree, dso: str, request: np.ndarray, energy_price: np.ndarray, offer: float) -> tuple[np.ndarray, list[LevelConflict]]:
     """A DSO's answer to a request of the TSO.
 
     Args:
@@ -90,7 +90,7 @@ def dso_answer(tree: OperatingTree, dso: str, request: np.ndarray, energy_price:
         raise ValueError(f"offer {offer:g} EUR/kWh is not below the value of lost load {voll:g} EUR/kWh; customers would be cut off for it")
     asked = np.isfinite(request)
     hours, labels = tree.horizon.hours_per_year, tree.horizon.labels
-    branch = dso_branch_program(tree, dso).settle({"energy_price": energy_price})
+    branch = dso_branch_program(tree, dso).fix({"energy_price": energy_price})
     builder = ProgramBuilder(f"request to {dso}")
     exchange = builder.add_parameters("exchange", {"period": labels}, unit="kW", description="exchange granted")
     cost = np.where(asked, offer * hours, 0.0)
@@ -105,14 +105,14 @@ def dso_answer(tree: OperatingTree, dso: str, request: np.ndarray, energy_price:
     own_price = np.abs(solution.dual("request").values) / hours
     binding = _binding(solution, hours)
     conflicts = [
-        Conflict(tree.system.top, dso, str(labels[t]), float(request[t]), float(granted[t]), float(own_price[t]), binding[t])
+        LevelConflict(tree.system.top, dso, str(labels[t]), float(request[t]), float(granted[t]), float(own_price[t]), binding[t])
         for t in np.flatnonzero(asked)
         if abs(request[t] - granted[t]) > REFUSED_KW
     ]
     return granted, conflicts
 
 
-def refused_by_transmission(tree: OperatingTree, exchange: Mapping[str, np.ndarray], periods: Sequence[int] | None = None) -> list[Conflict]:
+def refused_by_transmission(tree: OperatingTree, exchange: Mapping[str, np.ndarray], periods: Sequence[int] | None = None) -> list[LevelConflict]:
     """Exchanges of DSOs [kW], (period,), that the TSO cannot serve, in the given periods or all."""
     network, labels = tree.transmission, tree.horizon.labels
     drawn = np.array([exchange[d] for d in network.children]).reshape(len(network.children), -1)
@@ -133,14 +133,14 @@ def refused_by_transmission(tree: OperatingTree, exchange: Mapping[str, np.ndarr
         ]
         price = solution.program.sensitivity(solution.x, solution.y) / hours
         found += [
-            Conflict(d, tree.system.top, str(labels[t]), drawn[k, t], drawn[k, t] - refused[k], float(price[k]), tuple(names), _rest(refused[k]))
+            LevelConflict(d, tree.system.top, str(labels[t]), drawn[k, t], drawn[k, t] - refused[k], float(price[k]), tuple(names), _rest(refused[k]))
             for k, d in enumerate(network.children)
             if abs(refused[k]) > REFUSED_KW
         ]
     return found
 
 
-def refused_by_distribution(tree: OperatingTree, dso: str, exchange: Mapping[str, np.ndarray]) -> list[Conflict]:
+def refused_by_distribution(tree: OperatingTree, dso: str, exchange: Mapping[str, np.ndarray]) -> list[LevelConflict]:
     """Exchanges of platforms [kW], (period,), that their DSO's network cannot carry, and passive customers cut off for them, in every period.
 
     Raises:
@@ -163,27 +163,28 @@ def refused_by_distribution(tree: OperatingTree, dso: str, exchange: Mapping[str
     price = own.program.sensitivity(solution.x, solution.y)[own.program.parameters["exchange"].positions] / hours
     binding = _binding(solution, hours)
     found = [
-        Conflict(c, dso, str(labels[t]), float(drawn[k, t]), float(drawn[k, t] - refused[k, t]), float(price[k, t]), binding[t], _rest(refused[k, t]))
+        LevelConflict(
+            c, dso, str(labels[t]), float(drawn[k, t]), float(drawn[k, t] - refused[k, t]), float(price[k, t]), binding[t], _rest(refused[k, t])
+        )
         for k, c in enumerate(own.children)
         for t in np.flatnonzero(np.abs(refused[k]) > REFUSED_KW)
     ]
-    economics = tree.economics
-    for name, sign, worth in (("unserved", 1.0, economics.value_of_lost_load), ("curtailed", -1.0, economics.curtailment_cost)):
+    for name, sign, worth in (("unserved", 1.0, tree.economics.value_of_lost_load), ("curtailed", -1.0, tree.system.curtailment_cost)):
         cut, most = solution.primal(name), solution.program.columns.array(name, solution.program.upper).values
         for z, zone in enumerate(cut.zone.values.tolist()):
             for t in np.flatnonzero(cut.values[z] > REFUSED_KW).tolist():
                 asked, left = sign * float(most[z, t]), sign * float(most[z, t] - cut.values[z, t])
-                found.append(Conflict(f"customers at {zone}", dso, str(labels[t]), asked, left, worth, binding[t], _rest(asked - left)))
+                found.append(LevelConflict(f"customers at {zone}", dso, str(labels[t]), asked, left, worth, binding[t], _rest(asked - left)))
     return found
 
 
-def conflicts(tree: OperatingTree, outcome: Outcome) -> list[Conflict]:
+def conflicts(tree: OperatingTree, outcome: Outcome) -> list[LevelConflict]:
     """All that was refused in an outcome: platforms and customers by their DSO, DSOs by the TSO.
 
     Programs are solved again only where something was refused: a DSO's schedule shows it, and a DSO whose boundary the TSO does not serve in full
     has the value of lost load as its price.
     """
-    found: list[Conflict] = []
+    found: list[LevelConflict] = []
     for dso, own in tree.distribution.items():
         columns = own.program.columns
         if any((columns.array(n, outcome.distribution_x[dso]).values > REFUSED_KW).any() for n in RELIEF if n in columns):

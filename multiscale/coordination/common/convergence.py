@@ -14,7 +14,7 @@ class Step:
         cost: of the best feasible point [EUR/a].
         bound: best proven lower bound [EUR/a].
         answered: children that have answered the present request.
-        messages, bytes: told so far, both ways, at the parent's own boundary.
+        messages, bytes: sent so far, both ways, at the parent's own boundary.
         seconds: since the start.
     """
 

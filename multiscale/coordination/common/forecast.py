@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import OperatingTree, operating_tree
-from multiscale.system import Fleet, System
+from multiscale.system import System
 from multiscale.system.schema import GENERATION_KINDS, table
 from multiscale.timeline import Horizon
 
@@ -90,7 +91,7 @@ class DayErrors:
     def forecast(self, tree: OperatingTree, now: int | None = None) -> OperatingTree:
         """The tree with demand and generation as forecast: a day ahead, or as seen from the start of period ``now``.
 
-        A day ahead vehicles and heat pumps are forecast like other demand; during the day they have announced themselves.
+        A day ahead flexible devices are forecast like other demand; during the day they have announced themselves.
         """
         horizon = tree.horizon
         size = np.full(horizon.periods, self.model.size) if now is None else self.model.grown(horizon.periods, horizon.step_hours, now)
@@ -116,23 +117,19 @@ def scaled_tree(
     Args:
         tree: model of the parents (one participant per platform, no low-voltage networks).
         demand, generation: node -> factor [1], (period,); missing nodes stay as they are.
-        announced: whether vehicles and heat pumps stay as they are too, rather than follow the demand.
+        announced: whether flexible devices stay as they are too, rather than follow the demand.
     """
     fleets = {p: scaled_fleet(f, demand.get(p, 1.0), generation.get(p, 1.0), announced=announced) for p, f in tree.fleets.items()}
     passive = [n for n in (tree.system.top, *tree.distribution) if n in demand or n in generation]
     system = _scaled_passive(tree.system, tree.horizon, passive, demand, generation)
-    other = operating_tree(system, tree.horizon, tree.economics, fleets, tree.design, networks=False, limits=tree.limits)
+    other = operating_tree(system, tree.horizon, tree.economics, fleets, tree.design, tree.market, networks=False, limits=tree.limits)
     other.transmission.learn(tree.transmission)
     return other
 
 
 def scaled_fleet(fleet: Fleet, demand: np.ndarray | float, generation: np.ndarray | float, *, announced: bool = False) -> Fleet:
-    """The fleet with demand (inflexible, and vehicles and heat pumps unless ``announced``) times one factor and PV times another, (period,)."""
-    data = fleet.data.copy(deep=True)
-    flexible = 1.0 if announced else demand
-    for name, factor in (("demand", demand), ("ev", flexible), ("heat_pump", flexible), ("pv", generation)):
-        data[name].values *= factor
-    return Fleet(fleet.node, fleet.horizon, data)
+    """The fleet with demand (inflexible, and of flexible devices unless ``announced``) times one factor and generation times another, (period,)."""
+    return fleet.scaled(demand, 1.0 if announced else demand, generation)
 
 
 def _scaled_passive(

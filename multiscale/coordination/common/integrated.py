@@ -28,7 +28,7 @@ def integrated_optimum(tree: OperatingTree, *, tolerance: float = 1e-6, rounds: 
         rounds: of adding cuts at most; the outcome then carries the gap that is left.
     """
     dsos = tree.transmission.children
-    branches = {d: dso_branch_program(tree, d).settle({"energy_price": np.zeros(tree.horizon.periods)}) for d in dsos}
+    branches = {d: dso_branch_program(tree, d).fix({"energy_price": np.zeros(tree.horizon.periods)}) for d in dsos}
     idle = tree.transmission.idle_cost
     exchange = np.array([dso_reference(tree.system, d, tree.horizon, tree.fleets) for d in dsos])
     dispatches: list[tuple[np.ndarray, Dispatch]] = []
@@ -63,15 +63,21 @@ def _master(
     builder = ProgramBuilder("transmission cost by cuts")
     exchange = builder.add_parameters("exchange", {"node": np.array(dsos, dtype=str), **period}, unit="kW", description="power drawn by the node")
     slope = np.array([d.price for _, d in dispatches])
-    reach = 10.0 * (np.abs(slope).max() + tree.economics.value_of_lost_load) * hours * sum(_largest(b) for b in branches.values())
-    theta = builder.add_columns("theta", period, unit="EUR/a", lower=-reach, upper=reach, cost=1.0, description="cost of transmission")
+    largest = 10.0 * (np.abs(slope).max() + tree.economics.value_of_lost_load) * hours * sum(_largest(b) for b in branches.values())
+    theta = builder.add_columns("theta", period, unit="EUR/a", lower=-largest, upper=largest, cost=1.0, description="cost of transmission")
     cuts = {"cut": np.arange(len(dispatches)), **period}
     value = np.array([d.cost - idle for _, d in dispatches]) - hours * (slope * np.array([y for y, _ in dispatches])).sum(axis=1)
     drawn = np.broadcast_to(exchange.T, (len(dispatches), *exchange.T.shape))
     # theta_t - sum_n h lambda_nt y_nt >= V - sum_n h lambda y^k
     by_node = hours[None, :, None] * slope.transpose(0, 2, 1)
     builder.add_rows(
-        "cuts", cuts, [(1.0, np.broadcast_to(theta, (len(dispatches), len(theta))))], ">=", value, unit="EUR/a", parameters=[(by_node, drawn)],
+        "cuts",
+        cuts,
+        [(1.0, np.broadcast_to(theta, (len(dispatches), len(theta))))],
+        ">=",
+        value,
+        unit="EUR/a",
+        parameters=[(by_node, drawn)],
         description="cost of transmission is above its tangents",
     )
     links = [Link(d, "exchange", exchange[k]) for k, d in enumerate(dsos)]

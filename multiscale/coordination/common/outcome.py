@@ -13,19 +13,21 @@ from multiscale.operation import Dispatch, OperatingTree
 
 
 @dataclass(frozen=True)
-class Cover:
-    """Who covers forecast errors, as negotiated together with energy (see ``operation.cover``); at a boundary in the periods of the upper side.
+class Reserves:
+    """Reserves for forecast errors, as negotiated together with energy (see ``operation.reserves``); at a boundary in the periods of the upper side.
 
     Attributes:
         cost: node -> cost of the flexibility it holds back [EUR/a], (period,); of the TSO beyond what its own errors alone would cost; not of
-            platforms that were left out.
+            platforms that were excluded.
         handed: node -> standard deviation it hands to its parent [kW], (period,).
         price: node -> price of handing over [EUR/kWh per kW of standard deviation], (period,).
+        coverage: standard deviations for which they are held [1].
     """
 
     cost: Mapping[str, np.ndarray]
     handed: Mapping[str, np.ndarray]
     price: Mapping[str, np.ndarray]
+    coverage: float
 
     @property
     def total(self) -> float:
@@ -55,8 +57,8 @@ class Outcome:
         rounds: messages to and fro.
         traffic: messages.
         history: how a negotiation converged, step by step; empty for the others.
-        cover: who covers forecast errors, where it was negotiated together with energy.
-        left_out: platform -> why it is left out: its exchange is given, and what it does inside is not known. It has no columns and no
+        reserves: who holds them for forecast errors, where it was negotiated together with energy.
+        excluded: platform -> why it is excluded: its exchange is given, and what it does inside is not known. It has no columns and no
             row duals; cost and bound are those of the others.
     """
 
@@ -75,13 +77,13 @@ class Outcome:
     rounds: int
     traffic: Traffic = field(default_factory=Traffic)
     history: tuple[Step, ...] = ()
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    cover: Cover | None = None
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    reserves: Reserves | None = None
 
     @property
     def energy_cost(self) -> float:
         """The cost without that of flexibility held back for forecast errors [EUR/a]."""
-        return self.cost - (self.cover.total if self.cover is not None else 0.0)
+        return self.cost - (self.reserves.total if self.reserves is not None else 0.0)
 
     @property
     def gap(self) -> float:

@@ -13,16 +13,17 @@ from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.engine import DaskEngine, SerialEngine
-from multiscale.operation import Design, OperatingTree, Transmission, operating_tree
-from multiscale.system import Economics, Fleet, LoadingLimits, System
+from multiscale.devices.fleet import Fleet
+from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
+from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 
-Tell = Callable[[str], None]
-"""Told what is being done, e.g. how far a negotiation has come."""
+Progress = Callable[[str], None]
+"""Called with what is being done, e.g. how far a negotiation has come."""
 
 
 def silent(what: str) -> None:
-    """Tell nobody."""
+    """Progress nobody."""
     del what
 
 
@@ -51,12 +52,12 @@ def prepare_days(
     economics: Economics,
     fleets: Mapping[str, Fleet],
     design: Design,
+    market: Market,
     engine: SerialEngine | DaskEngine,
     *,
-    market: str = "community",
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
-    reach: float = 0.0,
+    error_margin: float = 0.0,
 ) -> list[PreparedDay]:
     """Build every day's programs and find both optima; arguments as of ``coordinate_days``."""
     trees, models = [], []
@@ -65,8 +66,8 @@ def prepare_days(
         here = system.restricted(day)
         today = {p: f.day(k) for p, f in fleets.items()}
         one = {p: f.aggregate(np.full(f.size, p)) for p, f in today.items()}
-        trees.append(operating_tree(here, day, economics, today, design, market=market, limits=limits, reach=reach))
-        models.append(operating_tree(here, day, economics, one, design, networks=False, limits=limits))
+        trees.append(operating_tree(here, day, economics, today, design, market, limits=limits, error_margin=error_margin))
+        models.append(operating_tree(here, day, economics, one, design, market, networks=False, limits=limits))
         if known is not None:
             models[-1].transmission.learn(known)
     names = [str(d.date()) for d in horizon.days]
@@ -106,12 +107,12 @@ def respond(
 ) -> list[dict[str, dict[str, Answer]]]:
     """Answers of all platforms on all days: for each day, name of the set of signals -> platform -> answer."""
     tasks = {}
-    for k, (tree, told) in enumerate(zip(trees, signals, strict=True)):
+    for k, (tree, published) in enumerate(zip(trees, signals, strict=True)):
         for platform, program in tree.platforms.items():
             own = own_measures(tree.fleets[platform])
-            tasks[f"{platform}, day {k + 1}"] = (program, [told[name][platform].seen(*own) for name in told])
+            tasks[f"{platform}, day {k + 1}"] = (program, [published[name][platform].seen(*own) for name in published])
     answers = engine.map(answer_signals, tasks)
     gathered: list[dict[str, dict[str, Answer]]] = []
-    for k, (tree, told) in enumerate(zip(trees, signals, strict=True)):
-        gathered.append({name: {p: answers[f"{p}, day {k + 1}"][n] for p in tree.platforms} for n, name in enumerate(told)})
+    for k, (tree, published) in enumerate(zip(trees, signals, strict=True)):
+        gathered.append({name: {p: answers[f"{p}, day {k + 1}"][n] for p in tree.platforms} for n, name in enumerate(published)})
     return gathered

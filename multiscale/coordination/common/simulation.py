@@ -2,7 +2,7 @@
 
 At the start of every period each platform knows what that period needs, forecasts the rest of the day (the better the nearer, see
 ``forecast``), optimises the rest of the day under the signals in force, and does what it decided for that period. What it has done is
-fixed from then on. Signals come from a policy, which may look at anything the mechanism lets it see at that time.
+fixed from then on. Signals come from a mechanism (``Mechanism.play``), which may look at anything it lets a node see at that time.
 
     schedule at period k = argmin cost(x; signals in force, forecast as of k)   s.t.  x_t as done for all t < k
 
@@ -14,69 +14,65 @@ Source: receding horizon control: Rawlings, Mayne and Diehl, Model Predictive Co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 
 from multiscale.coordination.common.answer import Answer, own_cost, own_measures
 from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_errors
-from multiscale.coordination.common.messages import Room, Signal, Traffic
+from multiscale.coordination.common.mechanism import Mechanism, PlayedDay, SignalSource
+from multiscale.coordination.common.messages import Headroom, Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay
 from multiscale.coordination.common.realisation import realised
-from multiscale.operation.tree import BEYOND
+from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.devices.fleet import Fleet
 from multiscale.programs import CompiledProgram, ParametricProgram
 from multiscale.programs.index import Block, Index
-from multiscale.system import Fleet
 
-DECIDED = ("charge", "discharge", "ev", "heat_pump")
-STATES = ("stored", "ev_late", "heat_pump_late", "heat_pump_early")
 ROUNDING_KWH = 1e-6
 """States of the past are recomputed from what was done, to within so much [kWh]."""
 
 
-class Policy(Protocol):
-    """Where the signals of a mechanism come from."""
+def play_day(day: PreparedDay, mechanism: Mechanism, errors: DayErrors) -> PlayedDay:
+    """Play one day forward under a mechanism; the bound of the outcome is that of the integrated optimum, which knows the whole day.
 
-    @property
-    def name(self) -> str:
-        """Name of the mechanism."""
-
-    def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:
-        """Signals in force from the start of period ``now`` on, platform -> signal over the whole day; None leaves those before in force.
-
-        Messages that are needed for them are counted in ``traffic``.
-        """
-
-    def after(self, day: PreparedDay, played: PlayedDay) -> None:
-        """Learn from a day that is over."""
-
-
-@dataclass(frozen=True)
-class PlayedDay:
-    """A day as it was played.
-
-    Attributes:
-        outcome: what happened, with every cost.
-        nominated: platform -> exchange it planned at the start of the day [kW], (period,).
-        planned_before: platform -> exchange planned one period ahead [kW], (period,); the first as nominated.
+    Raises:
+        MechanismError: the mechanism cannot be played forward.
     """
-
-    outcome: Outcome
-    nominated: Mapping[str, np.ndarray]
-    planned_before: Mapping[str, np.ndarray]
-
-    def imbalance(self, hours: np.ndarray, *, before: bool = False) -> float:
-        """Energy [kWh/a] by which platforms left what they nominated at the start of the day (or planned one period before)."""
-        plans = self.planned_before if before else self.nominated
-        return float(sum((hours * np.abs(self.outcome.exchange[p] - plan)).sum() for p, plan in plans.items()))
+    return _played(day, mechanism.name, mechanism.play(day), errors)
 
 
-def play_day(day: PreparedDay, policy: Policy, errors: DayErrors) -> PlayedDay:
-    """Play one day forward under a policy; the bound of the outcome is that of the integrated optimum, which knows the whole day."""
+def play_days(days: Sequence[PreparedDay], mechanism: Mechanism, error: ErrorModel) -> list[PlayedDay]:
+    """Play a span of days one after the other; the mechanism learns after each.
+
+    Every day ends with the batteries and the backlog as they were at its beginning, as everywhere in the model.
+
+    Raises:
+        MechanismError: the mechanism cannot be played forward.
+    """
+    source, played = mechanism.play(days[0]), []
+    for day in days:
+        played.append(_played(day, mechanism.name, source, day_errors(error, day.tree, day.name)))
+        source.learn(day, played[-1])
+    return played
+
+
+def operate_by_playing(
+    days: Sequence[PreparedDay], mechanism: Mechanism, error: ErrorModel, engine: SerialEngine | DaskEngine
+) -> list[dict[str, Outcome]]:
+    """Every day played forward by itself: for each day, name of the mechanism -> outcome."""
+    found = engine.map(_outcome, {day.name: (day, mechanism, error) for day in days})
+    return [{mechanism.name: found[day.name]} for day in days]
+
+
+def _outcome(day: PreparedDay, mechanism: Mechanism, error: ErrorModel) -> Outcome:
+    return play_day(day, mechanism, day_errors(error, day.tree, day.name)).outcome
+
+
+def _played(day: PreparedDay, mechanism: str, source: SignalSource, errors: DayErrors) -> PlayedDay:
     tree, periods = day.tree, day.tree.horizon.periods
     platforms = {name: _RollingPlatform(tree.platforms[name], tree.fleets[name]) for name in tree.platforms}
     traffic = Traffic()
@@ -84,7 +80,7 @@ def play_day(day: PreparedDay, policy: Policy, errors: DayErrors) -> PlayedDay:
     nominated, before = {}, {p: np.zeros(periods) for p in platforms}
     size = errors.model
     for now in range(periods):
-        fresh = policy.signals(day, errors, now, traffic)
+        fresh = source.signals(day, errors, now, traffic)
         if fresh is not None:
             in_force = {p: _from(in_force.get(p), fresh[p], now) for p in platforms}
         grown = size.grown(periods, tree.horizon.step_hours, now)
@@ -96,20 +92,8 @@ def play_day(day: PreparedDay, policy: Policy, errors: DayErrors) -> PlayedDay:
             if now + 1 < periods:
                 before[name][now + 1] = exchange[now + 1]
     answers = {name: platform.answer(in_force[name]) for name, platform in platforms.items()}
-    outcome = realised(tree, policy.name, in_force, answers, day.optimum.bound)
+    outcome = realised(tree, mechanism, in_force, answers, day.optimum.bound)
     return PlayedDay(replace(outcome, traffic=traffic, rounds=1), nominated, before)
-
-
-def play_days(days: Sequence[PreparedDay], policy: Policy, error: ErrorModel) -> list[PlayedDay]:
-    """Play a span of days one after the other; the policy learns after each.
-
-    Every day ends with the batteries and the backlog as they were at its beginning, as everywhere in the model.
-    """
-    played = []
-    for day in days:
-        played.append(play_day(day, policy, day_errors(error, day.tree, day.name)))
-        policy.after(day, played[-1])
-    return played
 
 
 def _from(old: Signal | None, new: Signal, now: int) -> Signal:
@@ -120,12 +104,12 @@ def _from(old: Signal | None, new: Signal, now: int) -> Signal:
     def joined(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         return np.concatenate([before[:now], after[now:]])
 
-    def rooms(before: Room | None, after: Room | None) -> Room | None:
+    def headrooms(before: Headroom | None, after: Headroom | None) -> Headroom | None:
         if before is None and after is None:
             return None
-        none = Room(*(np.zeros_like(new.import_limit),) * 3)
+        none = Headroom(*(np.zeros_like(new.import_limit),) * 3)
         one, other = before or none, after or none
-        return Room(joined(one.room, other.room), joined(one.begins, other.begins), joined(one.ends, other.ends))
+        return Headroom(joined(one.power, other.power), joined(one.begins, other.begins), joined(one.ends, other.ends))
 
     return replace(
         new,
@@ -134,8 +118,8 @@ def _from(old: Signal | None, new: Signal, now: int) -> Signal:
         import_limit=joined(old.import_limit, new.import_limit),
         export_limit=joined(old.export_limit, new.export_limit),
         planned=joined(old.planned, new.planned),
-        import_room=rooms(old.import_room, new.import_room),
-        export_room=rooms(old.export_room, new.export_room),
+        import_headroom=headrooms(old.import_headroom, new.import_headroom),
+        export_headroom=headrooms(old.export_headroom, new.export_headroom),
     )
 
 
@@ -143,27 +127,27 @@ class _RollingPlatform:
     """A platform's program whose past is fixed and whose future is forecast."""
 
     def __init__(self, program: ParametricProgram, fleet: Fleet) -> None:
-        self.original = program
+        self.original, self.fleet = program, fleet
         self.demand, self.generation = own_measures(fleet)
         self.compiled = CompiledProgram(with_forecast_errors(program, fleet))
         self._x = np.zeros(program.columns.size)
 
     def step(self, now: int, signal: Signal, demand_error: np.ndarray, generation_error: np.ndarray) -> np.ndarray:
         """Decide period ``now``; returns the exchange planned for the whole day [kW], (period,)."""
-        told = signal.seen(self.demand * (1.0 + demand_error), self.generation * (1.0 + generation_error)).parameters()
-        solution = self.compiled.solve_optimal(told | {"demand_error": demand_error, "generation_error": generation_error})
+        received = signal.seen(self.demand * (1.0 + demand_error), self.generation * (1.0 + generation_error)).parameters()
+        solution = self.compiled.solve_optimal(received | {"demand_error": demand_error, "generation_error": generation_error})
         self._x = solution.x
         self._fix(now)
         return self.original.outputs["exchange"].matrix @ solution.x
 
     def _fix(self, now: int) -> None:
         columns, program = self.original.columns, self.compiled.program
-        for name in DECIDED:
+        for name in self.fleet.decided:
             if name in columns:
                 there = columns[name].positions[:, now]
                 done = np.clip(self._x[there], program.lower[there], program.upper[there])
                 self.compiled.bound(there, done, done)
-        for name in STATES:
+        for name in self.fleet.states:
             if name in columns:
                 there = columns[name].positions[:, now]
                 self.compiled.bound(there, program.lower[there] - ROUNDING_KWH, program.upper[there] + ROUNDING_KWH)
@@ -171,10 +155,10 @@ class _RollingPlatform:
     def answer(self, signal: Signal) -> Answer:
         """What the platform has done in the end, and what it cost it."""
         none = np.zeros(len(signal.import_price))
-        told = signal.seen(self.demand, self.generation).parameters()
-        solution = self.compiled.solve_optimal(told | {"demand_error": none, "generation_error": none})
+        received = signal.seen(self.demand, self.generation).parameters()
+        solution = self.compiled.solve_optimal(received | {"demand_error": none, "generation_error": none})
         exchange = self.original.outputs["exchange"].matrix @ solution.x
-        return Answer(exchange, own_cost(self.original, signal.network_charge, solution.x), solution.x, solution.y)
+        return Answer(exchange, own_cost(self.original, signal.tariff, solution.x), solution.x, solution.y)
 
 
 def with_forecast_errors(program: ParametricProgram, fleet: Fleet) -> ParametricProgram:
@@ -186,7 +170,7 @@ def with_forecast_errors(program: ParametricProgram, fleet: Fleet) -> Parametric
     rows = program.rows["prosumer_balance"].positions
     periods = rows.shape[1]
     blocks, parts, offset = [], [program.B], program.parameters.size
-    for name, effect in (("demand_error", fleet.data.demand.values), ("generation_error", -fleet.data.pv.values)):
+    for name, effect in (("demand_error", fleet.data.demand.values), ("generation_error", -fleet.reference_generation)):
         period = np.broadcast_to(np.arange(periods), rows.shape)
         parts.append(sparse.csr_matrix((effect.ravel(), (rows.ravel(), period.ravel())), shape=(program.rows.size, periods)))
         blocks.append(Block(name, {"period": fleet.horizon.labels}, "1", offset, f"relative error of the forecast of {name.split('_')[0]}"))
@@ -199,9 +183,3 @@ def with_forecast_errors(program: ParametricProgram, fleet: Fleet) -> Parametric
         C=sparse.hstack([program.C, empty], format="csr"),
         d=np.concatenate([program.d, np.zeros(2 * periods)]),
     )
-
-
-def free_signal(price: np.ndarray, charge: float) -> Signal:
-    """One price for import and export, no limit and no plan."""
-    none = np.full(len(price), BEYOND)
-    return Signal(price, price, charge, none, none, np.zeros(len(price)))

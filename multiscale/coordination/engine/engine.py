@@ -15,6 +15,11 @@ from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from multiscale.coordination.engine.settings import AddressSettings, EngineSettings, LocalSettings, SerialSettings
+from multiscale.programs.limits import SolverSettings, limits_in_force
+from multiscale.programs.limits import limits as limits_here
+from multiscale.settings import Entry, kind_name, registry
+
 CONNECT_SECONDS = 15
 """How long an answer of a scheduler is waited for [s]."""
 
@@ -79,12 +84,15 @@ class EngineUnavailableError(ConnectionError):
     """The workers that were asked for cannot be had; the message says what to start or choose instead."""
 
 
-def _one_by_one(function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]]) -> tuple[dict[str, Any], tuple[str, Exception] | None]:
+def _one_by_one(
+    function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]], limits: SolverSettings
+) -> tuple[dict[str, Any], tuple[str, Exception] | None]:
     """``{key: function(*arguments)}``, and the task that failed, if one did: an error that is raised loses its cause on the way."""
     answers = {}
     for key, arguments in tasks.items():
         try:
-            answers[key] = function(*arguments)
+            with limits_in_force(limits):
+                answers[key] = function(*arguments)
         except Exception as error:
             return answers, (key, error)
     return answers, None
@@ -101,9 +109,16 @@ async def _end_process() -> None:
 
 
 class SerialEngine:
-    """Everything in this process, one task after the other; for debugging and tests."""
+    """Everything in this process, one task after the other; for debugging and tests.
+
+    Args:
+        limits: limits of every solve within the tasks; default: those in force here.
+    """
 
     workers = 1
+
+    def __init__(self, limits: SolverSettings | None = None) -> None:
+        self._limits = limits or limits_here()
 
     def map(
         self,
@@ -113,7 +128,7 @@ class SerialEngine:
         patience: float = float("inf"),  # noqa: ARG002  which cannot be stopped from within
     ) -> dict[str, Any]:
         """See ``Engine.map``."""
-        return _sound(*_one_by_one(function, tasks))
+        return _sound(*_one_by_one(function, tasks, self._limits))
 
     def __enter__(self) -> Self:
         return self
@@ -129,17 +144,28 @@ class DaskEngine:
         workers: processes to start on this machine (ignored with an address).
         address: of a running scheduler, e.g. ``tcp://host:8786``; empty starts a local cluster.
         retries: how often a task is tried again after its worker was lost.
+        threads_per_worker: tasks that each process on this machine does at the same time.
+        limits: limits of every solve within the tasks; default: those in force here.
     """
 
-    def __init__(self, workers: int = 2, address: str = "", retries: int = 2) -> None:
-        self.workers, self.address, self.retries = workers, address, retries
+    def __init__(
+        self,
+        workers: int = LocalSettings().workers,
+        address: str = "",
+        retries: int = 2,
+        *,
+        threads_per_worker: int = LocalSettings().threads_per_worker,
+        limits: SolverSettings | None = None,
+    ) -> None:
+        self.workers, self.address, self.retries, self.threads_per_worker = workers, address, retries, threads_per_worker
+        self._limits = limits or limits_here()
         self._up = False
 
     def __enter__(self) -> Self:
         import dask
         from distributed import Client, LocalCluster
 
-        # One thread per worker: the solvers are single-threaded and hold the interpreter lock while models are built.
+        # One thread per worker by default: the solvers are single-threaded and hold the interpreter lock while models are built.
         # Programs travel with their tasks, so that any worker can do any of them and a lost worker costs nothing but time.
         dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s", "distributed.admin.large-graph-warning-threshold": "2GB"})
         # Nobody looks at what Dask measures of itself: a sample of every worker's stack each 10 ms, of every server's loop each 20 ms.
@@ -147,7 +173,7 @@ class DaskEngine:
         dask.config.set({"distributed.admin.system-monitor.interval": "5s"})
         # With which two workers were lost in turn, they were lost by it.
         dask.config.set({"distributed.scheduler.allowed-failures": 1})
-        # Workers log a lost scheduler with a traceback; whoever loses one is told by the driver.
+        # Workers log a lost scheduler with a traceback; the driver reports the loss.
         dask.config.set({"logging.distributed": "critical"})
         if self.address:
             try:
@@ -165,7 +191,7 @@ class DaskEngine:
                 # No dashboard, and its HTTP server at a free port: several studies may run on one machine.
                 self._cluster = LocalCluster(
                     n_workers=0,
-                    threads_per_worker=1,
+                    threads_per_worker=self.threads_per_worker,
                     processes=True,
                     dashboard_address=None,
                     scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
@@ -189,7 +215,8 @@ class DaskEngine:
 
         def begin(address: str, keys: list[str]) -> Any:
             place: dict[str, Any] = {"workers": [address], "allow_other_workers": True} if address else {}
-            return self._client.submit(_one_by_one, function, {key: tasks[key] for key in keys}, pure=False, retries=self.retries, **place)
+            mine = {key: tasks[key] for key in keys}
+            return self._client.submit(_one_by_one, function, mine, self._limits, pure=False, retries=self.retries, **place)
 
         begun = [(begin(address, keys), address, keys) for address, keys in self._batches(list(tasks), self._homes(homes))]
         pause = FETCH_SECONDS
@@ -311,13 +338,19 @@ def _interrupts_kept_from_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def make_engine(kind: str, workers: int = 2, address: str = "") -> SerialEngine | DaskEngine:
-    """The engine named in the configuration: ``serial``, ``local`` or ``address``."""
-    engines: dict[str, Callable[[], SerialEngine | DaskEngine]] = {
-        "serial": SerialEngine,
-        "local": lambda: DaskEngine(workers),
-        "address": lambda: DaskEngine(workers, address),
-    }
-    if kind not in engines:
-        raise ValueError(f"engine {kind!r} is unknown; there are {sorted(engines)}")
-    return engines[kind]()
+ENGINES: Mapping[str, Entry[Callable[[Any, SolverSettings], SerialEngine | DaskEngine]]] = registry(
+    Entry(SerialSettings, lambda _, limits: SerialEngine(limits)),
+    Entry(LocalSettings, lambda chosen, limits: DaskEngine(chosen.workers, threads_per_worker=chosen.threads_per_worker, limits=limits)),
+    Entry(AddressSettings, lambda chosen, limits: DaskEngine(address=chosen.address, limits=limits)),
+)
+"""Kind of engine -> its settings and what makes it. A new engine is one line here."""
+
+
+def make_engine(chosen: EngineSettings, limits: SolverSettings | None = None) -> SerialEngine | DaskEngine:
+    """The engine that the settings choose.
+
+    Args:
+        chosen: settings of one kind of engine.
+        limits: limits of every solve within its tasks; default: those in force here.
+    """
+    return ENGINES[kind_name(type(chosen))].function(chosen, limits or limits_here())

@@ -4,62 +4,63 @@ from __future__ import annotations
 
 import numpy as np
 
-from multiscale.coordination.common.outcome import Cover, Outcome, transmission_cost
-from multiscale.coordination.negotiation.children.remote_children import EngineChildren
+from multiscale.coordination.common.outcome import Outcome, Reserves, transmission_cost
+from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
 from multiscale.coordination.negotiation.resolution import Resolution
-from multiscale.coordination.negotiation.state import Agreement
+from multiscale.coordination.negotiation.state import NegotiationResult
 from multiscale.coordination.negotiation.tree import TreeNegotiation
 from multiscale.operation.reserves import holding_cost
 from multiscale.programs import ProgramError
 
 
-def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str = "bidirectional") -> Outcome:
+def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechanism: str = "bidirectional") -> Outcome:
     """Operate the tree as agreed: every platform and DSO keeps its profile at least cost, the TSO dispatches the sum.
 
-    The cost is computed anew from these schedules, not taken from the negotiation. Platforms that were left out draw what was taken for them:
+    The cost is computed anew from these schedules, not taken from the negotiation. Platforms that were excluded draw what was taken for them:
     cost and bound are those of all others, who operate around them.
 
     Raises:
-        ProgramError: a DSO was left out: how its network operates is not known.
+        ProgramError: a DSO was excluded: how its network operates is not known.
     """
     if negotiated.negotiation.state.excluded:
-        raise ProgramError(f"the operation of DSOs left out of the negotiation is not known: {dict(agreement.excluded)}")
+        raise ProgramError(f"the operation of DSOs excluded from the negotiation is not known: {dict(agreement.excluded)}")
     tree, point, parent = negotiated.tree, agreement.point, negotiated.negotiation.parent
     goods, engine = parent.goods, negotiated.platforms.engine
     resolution = Resolution(tree.horizon, tree.transmission.horizon)
-    told, price = dict(zip(parent.names, point.exchange, strict=True)), dict(zip(parent.names, point.price, strict=True))
+    agreed_profile, price = dict(zip(parent.names, point.exchange, strict=True)), dict(zip(parent.names, point.price, strict=True))
     for dso, branch in negotiated.branches.items():
         shared = branch.shared_out(parent.offers[dso], point.weights[dso])
-        told |= dict(zip(branch.parent.names, shared, strict=True))
+        agreed_profile |= dict(zip(branch.parent.names, shared, strict=True))
         price |= dict(zip(branch.parent.names, branch.platform_price(price[dso]), strict=True))
     # Answers came from reduced fleets; what is operated is every prosumer behind its own network.
-    settled = negotiated.platforms.settle({c: (told[c], price[c]) for c in negotiated.platforms.sources if c not in agreement.excluded})
-    # The bound counts what those left out said last of their own cost.
+    settled = negotiated.platforms.settle({c: (agreed_profile[c], price[c]) for c in negotiated.platforms.sources if c not in agreement.excluded})
+    # The bound counts what the excluded said last of their own cost.
     said = sum(b.parent.costs[c][0] for b in negotiated.branches.values() for c in b.negotiation.state.excluded)
-    done = told | {c: s.exchange for c, s in settled.items()}
+    done = agreed_profile | {c: s.exchange for c, s in settled.items()}
     programs, kept_at = {}, {}
     for dso, own in tree.distribution.items():
         # What follows is computed from what each level really draws, so that the cost is that of a feasible operation to the last digit.
         entries = len(own.children), goods * tree.horizon.periods
-        agreed, drawn = (np.array([v[c] for c in own.children]).reshape(entries) for v in (told, done))
+        agreed, drawn = (np.array([v[c] for c in own.children]).reshape(entries) for v in (agreed_profile, done))
         programs[dso] = negotiated.programs[dso].operated(drawn)
-        kept_at[dso] = told[dso], price[dso], float(np.abs(drawn - agreed).sum(axis=0).max(initial=0.0))
-    dsos = EngineChildren(engine, programs, np.tile(resolution.above.hours_per_year, goods)).settle(kept_at)
+        kept_at[dso] = agreed_profile[dso], price[dso], float(np.abs(drawn - agreed).sum(axis=0).max(initial=0.0))
+    dsos = RemoteChildren(engine, programs, np.tile(resolution.above.hours_per_year, goods)).settle(kept_at)
     done |= {d: s.exchange for d, s in dsos.items()}
     flows = {n: np.split(v, goods)[0] for n, v in done.items()}
     flows |= {d: own.program.outputs["exchange"].matrix @ dsos[d].x for d, own in tree.distribution.items()}
     dispatch = tree.transmission.dispatch(np.array([resolution.means(flows[d]) for d in parent.names]))
-    supply, cover = transmission_cost(tree, dispatch), None
+    supply, reserves = transmission_cost(tree, dispatch), None
     if goods > 1:
         last = parent.point_at(np.array([done[d] for d in parent.names]))
-        held = holding_cost(parent.program, last.x) - negotiated.top.idle_cover
+        held = holding_cost(parent.program, last.x) - negotiated.top.idle_reserves_cost
         supply = last.cost - float(held.sum())
-        cover = Cover(
-            {n: s.cover for n, s in (settled | dsos).items()} | {tree.system.top: held},
+        reserves = Reserves(
+            {n: s.reserves_cost for n, s in (settled | dsos).items()} | {tree.system.top: held},
             {n: np.split(v, 2)[1] for n, v in done.items()},
             {n: np.split(v, 2)[1] for n, v in price.items()},
+            negotiated.error_pools[tree.system.top].errors.coverage,
         )
-    cost = sum(s.cost for s in settled.values()) + sum(s.cost for s in dsos.values()) + supply + (float(held.sum()) if cover else 0.0)
+    cost = sum(s.cost for s in settled.values()) + sum(s.cost for s in dsos.values()) + supply + (float(held.sum()) if reserves else 0.0)
     return Outcome(
         mechanism,
         cost,
@@ -77,5 +78,5 @@ def outcome_of(negotiated: TreeNegotiation, agreement: Agreement, mechanism: str
         negotiated.traffic(),
         agreement.history,
         dict(agreement.excluded),
-        cover,
+        reserves,
     )

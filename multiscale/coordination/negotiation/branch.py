@@ -18,7 +18,7 @@ from multiscale.coordination.negotiation.dso import DsoProgram
 from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.price_steps import mix_near
-from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.state import NegotiationOptions
 
 Arrivals = Iterable[tuple[str, Reply | Refusal]]
 Questions = Generator[dict[str, Request], Arrivals, Reply]
@@ -34,7 +34,7 @@ class Branch:
         options: of the negotiations below.
     """
 
-    def __init__(self, parent: Parent, program: DsoProgram, expected: np.ndarray, options: Options) -> None:
+    def __init__(self, parent: Parent, program: DsoProgram, expected: np.ndarray, options: NegotiationOptions) -> None:
         self.parent, self.program, self.resolution = parent, program, program.resolution
         self.hours_above = np.tile(self.resolution.above.hours_per_year, parent.goods)
         parent.under(np.zeros(len(parent.hours)))
@@ -44,7 +44,7 @@ class Branch:
     def answers(self, request: Request) -> Questions:
         """Work out the reply to a request; yields questions to platforms and takes their answers."""
         parent, negotiation = self.parent, self.negotiation
-        values, costs, profiles, left_out = [], [], [], len(negotiation.state.excluded)
+        values, costs, profiles, excluded = [], [], [], len(negotiation.state.excluded)
         negotiation.options = replace(negotiation.options, target=request.tolerance / (1 + len(request.prices)))
         for price in request.prices:
             negotiation.restart(self.resolution.repeated(price))
@@ -66,7 +66,7 @@ class Branch:
                 costs.append(cost + self.program.repair(x, exchange))
                 profiles.append(self.program.seen @ x)
                 self.plans[request.number, len(profiles) - 1] = exchange
-        if len(negotiation.state.excluded) > left_out:
+        if len(negotiation.state.excluded) > excluded:
             # A platform failed on the way: what was said before it did, in this reply or earlier, counted on it.
             return replace((yield from self.answers(request)), anew=True)
         return Reply(request.number, np.array(values), np.array(costs), np.array(profiles), goods=parent.goods)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.tree import TreeNegotiation
+from multiscale.files import write_atomically
 
 
 class CheckpointError(ValueError):
@@ -42,12 +43,10 @@ def keep(negotiated: TreeNegotiation, path: Path) -> None:
         "fingerprint": negotiated.fingerprint,
         "top": (negotiation.parent.kept(), negotiation.state, negotiated.top.limits),
         "branches": {d: (b.parent.kept(), b.negotiation.state, b.plans) for d, b in negotiated.branches.items()},
-        "tangents": {node: burden.points for node, burden in negotiated.burdens.items()},
+        "tangents": {node: error_pool.points for node, error_pool in negotiated.error_pools.items()},
         "references": (negotiated.platforms.reference, negotiated.plain.reference),
     }
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_bytes(pickle.dumps(content))
-    temporary.replace(path)
+    write_atomically(path, pickle.dumps(content))
 
 
 def take_up(negotiated: TreeNegotiation, path: Path) -> None:
@@ -64,8 +63,8 @@ def take_up(negotiated: TreeNegotiation, path: Path) -> None:
     if fingerprint != negotiated.fingerprint:
         message = "belongs to another tree, design, method or version; delete it to begin anew, or give this study a folder of its own"
         raise CheckpointError(f"checkpoint '{path}' {message}")
-    for node, burden in negotiated.burdens.items():
-        burden.points = content["tangents"][node]
+    for node, error_pool in negotiated.error_pools.items():
+        error_pool.points = content["tangents"][node]
     kept, state, limits = content["top"]
     negotiated.top.limits = limits
     negotiated.negotiation.parent.restore(kept, negotiated.top.program())

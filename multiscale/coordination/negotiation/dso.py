@@ -11,7 +11,7 @@ from scipy import sparse
 from multiscale.coordination.negotiation.children.request import GOODS
 from multiscale.coordination.negotiation.resolution import Resolution
 from multiscale.operation import DistributionProgram
-from multiscale.operation.reserves import Burden, cutting_price, distribution_with_cover
+from multiscale.operation.reserves import ErrorPool, cutting_price, distribution_with_reserves
 from multiscale.programs import ParametricProgram
 from multiscale.system import Economics
 
@@ -24,40 +24,40 @@ class DsoProgram:
         built: reinforcements built [1], (option,).
         economics: values.
         resolution: its periods and the TSO's.
-        burden: its forecast errors, where forecasts err, and what its platforms may hand it (see ``operation.cover``).
+        error_pool: its forecast errors, where forecasts err, and what its platforms may hand it (see ``operation.reserves``).
     """
 
     def __init__(
-        self, own: DistributionProgram, built: np.ndarray, economics: Economics, resolution: Resolution, burden: Burden | None = None
+        self, own: DistributionProgram, built: np.ndarray, economics: Economics, resolution: Resolution, error_pool: ErrorPool | None = None
     ) -> None:
-        self.own, self.economics, self.resolution, self.burden = own, economics, resolution, burden
-        self._energy = own.program.settle({"built": built})
+        self.own, self.economics, self.resolution, self.error_pool = own, economics, resolution, error_pool
+        self._energy = own.program.fix({"built": built})
 
     def program(self) -> ParametricProgram:
         """The program; what remains of its parameters are the platforms' profiles and the prices from above."""
-        if self.burden is None:
+        if self.error_pool is None:
             return self._energy
         below = self.resolution.below
-        covered = distribution_with_cover(self._energy, self.own, below.labels, below.hours_per_year, self.economics, self.burden)
-        return self.resolution.with_movement(covered, self.most_movement, self.burden.errors.coverage)
+        extended = distribution_with_reserves(self._energy, self.own, below.labels, below.hours_per_year, self.economics, self.error_pool)
+        return self.resolution.with_movement(extended, self.most_movement, self.error_pool.errors.coverage)
 
     @property
     def most_movement(self) -> np.ndarray:
         """How far the exchange can move from its mean within a period of the TSO [kW], (period above,)."""
-        reach = [self._energy.columns.array(name, self._energy.upper).values for name in ("import", "export")]
-        return 2.0 * self.resolution.means(np.maximum(*reach)) * self.resolution.steps
+        limits = [self._energy.columns.array(name, self._energy.upper).values for name in ("import", "export")]
+        return 2.0 * self.resolution.means(np.maximum(*limits)) * self.resolution.steps
 
     @property
     def most_handed(self) -> np.ndarray:
         """Most that the DSO can hand the TSO [kW of standard deviation], (period above,)."""
-        if self.burden is None:
+        if self.error_pool is None:
             return np.zeros(self.resolution.above.periods)
-        most = self.resolution.means(self.burden.errors.together(self.burden.largest))
-        return most + (self.most_movement / self.burden.errors.coverage if self.resolution.steps > 1 else 0.0)
+        most = self.resolution.means(self.error_pool.errors.together(self.error_pool.largest))
+        return most + (self.most_movement / self.error_pool.errors.coverage if self.resolution.steps > 1 else 0.0)
 
     def from_above(self, program: ParametricProgram) -> ParametricProgram:
         """The program with its outputs in the periods of the TSO."""
-        return self.resolution.seen_from_above(program, 0.0 if self.burden is None else self.burden.errors.coverage)
+        return self.resolution.seen_from_above(program, 0.0 if self.error_pool is None else self.error_pool.errors.coverage)
 
     @cached_property
     def seen(self) -> sparse.csr_matrix:
@@ -71,30 +71,30 @@ class DsoProgram:
         return self.program() if short is not None and short.any() else None
 
     def repair(self, x: np.ndarray, exchange: np.ndarray) -> float:
-        """What it costs [EUR/a] to cover by cutting off what a point understates of its errors; zero where it understates nothing."""
+        r"""What shedding load costs \[EUR/a\] for what a point understates of its errors; zero where it understates nothing."""
         short = self._short(x, exchange)
-        if short is None or self.burden is None:
+        if short is None or self.error_pool is None:
             return 0.0
-        hours, coverage = self.resolution.below.hours_per_year, self.burden.errors.coverage
+        hours, coverage = self.resolution.below.hours_per_year, self.error_pool.errors.coverage
         return float((hours * short).sum()) * coverage * cutting_price(self.economics, coverage)
 
     def _short(self, x: np.ndarray, exchange: np.ndarray) -> np.ndarray | None:
         """How far the columns understate the norm of all errors [kW], (period,); a tangent is added where they do."""
-        if self.burden is None:
+        if self.error_pool is None:
             return None
         handed = np.split(exchange, 2, axis=1)[1]
         at = self._energy.columns.size
-        return self.burden.understated(x[at : at + handed.shape[1]], handed)
+        return self.error_pool.understated(x[at : at + handed.shape[1]], handed)
 
     def operated(self, drawn: np.ndarray) -> ParametricProgram:
         """The program, seen from above, when the platforms draw so much [kW], (platform, entry of a profile); everything is free at the boundary."""
         free: dict[str, object] = {"energy_price": 0.0}
-        if self.burden is None:
-            return self.from_above(self._energy.settle(free | {"exchange": drawn}))
+        if self.error_pool is None:
+            return self.from_above(self._energy.fix(free | {"exchange": drawn}))
         flows, handed = np.split(drawn, 2, axis=1)
         # At one point the norm is its tangent there.
         there = copy.copy(self)
-        there.burden = Burden(self.burden.errors, self.burden.largest, [(np.arange(handed.shape[1]), handed)])
+        there.error_pool = ErrorPool(self.error_pool.errors, self.error_pool.largest, [(np.arange(handed.shape[1]), handed)])
         program = there.program()
         given = free | {"exchange": flows, "uncertainty_price": 0.0} | ({"uncertainty": handed} if len(handed) else {})
-        return self.from_above(program.settle(given))
+        return self.from_above(program.fix(given))

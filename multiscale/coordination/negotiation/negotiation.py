@@ -1,12 +1,12 @@
 """Bidirectional negotiation: a parent and its children exchange prices and exchange profiles until a proven gap is reached.
 
-In every round the parent tells each child one or two price vectors and, where targets are used, an exchange it would like; the child answers
+In every round the parent sends each child one or two price vectors and, where targets are used, an exchange it would like; the child answers
 with its optimum at each price (a bound and a profile) and one profile near the target. From all answers so far the parent knows, in every
 round, a feasible point of the whole and a proven lower bound (``parent.py``). Methods, compared by measurement in ``docs/coordination.md``:
 
     columns   prices of the master program (Dantzig-Wolfe as it is)
     level     prices by the level bundle method
-    admm      augmented Lagrangian: a target, and the price beside it
+    admm      augmented Lagrangian: a target, and the price at it
     hybrid    level and admm in one round
 
 Where answers are late or lost, a round ends when a share ``quorum`` of the children has answered. D_c is concave in the price, so an answer
@@ -31,7 +31,7 @@ from multiscale.coordination.negotiation.children.carriers import Children, Refu
 from multiscale.coordination.negotiation.children.request import BadReplyError, Reply, Request, checked
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.price_steps import balanced, level_price
-from multiscale.coordination.negotiation.state import Agreement, NegotiationState, Options
+from multiscale.coordination.negotiation.state import NegotiationOptions, NegotiationResult, NegotiationState
 from multiscale.programs import ProgramError
 
 _FAR_LEVEL = 0.9
@@ -60,11 +60,11 @@ class Negotiation:
         parent: master program.
         expected: exchange the parent expects of each child [kW], (child, period): first prices, and what a child that says nothing gets.
         options: how.
-        first: price lists to ask in the first round beside the nodal prices at the expected exchange, (list, child, period); default: see
+        first: price lists to ask in the first round in addition to the nodal prices at the expected exchange, (list, child, period); default: see
             ``first_prices``.
     """
 
-    def __init__(self, parent: Parent, expected: np.ndarray, options: Options, first: np.ndarray | None = None) -> None:
+    def __init__(self, parent: Parent, expected: np.ndarray, options: NegotiationOptions, first: np.ndarray | None = None) -> None:
         self.parent, self.expected, self.options = parent, np.asarray(expected, dtype=float), options
         self.state = NegotiationState()
         price = parent.price_of(self.expected)
@@ -73,14 +73,14 @@ class Negotiation:
         for child in parent.names:
             self.state.known[child], self.state.silent[child] = [], 0
         if options.method in ("admm", "hybrid"):
-            self.state.beside = price
+            self.state.target_price = price
 
     def run(
         self,
         children: Children,
         watch: Callable[[Step], None] | None = None,
         keep: Callable[[Negotiation], None] | None = None,
-    ) -> Agreement:
+    ) -> NegotiationResult:
         """Negotiate until the gap or the last round is reached.
 
         Args:
@@ -104,12 +104,12 @@ class Negotiation:
         if state.step:
             state.round += 1
         state.first_round, state.answered = state.round, set()
-        state.bound, state.cost, state.plan, state.beside, state.point = -np.inf, np.inf, None, None, None
+        state.bound, state.cost, state.plan, state.target_price, state.point = -np.inf, np.inf, None, None, None
         offered = all(parent.costs[c] for c in parent.names)
         price = parent.best_mix().price if offered else parent.price_of(self.expected)
         state.prices, state.centre = price[None] if offered else first_prices(price, parent.goods), price
         if self.options.method in ("admm", "hybrid"):
-            state.beside = price
+            state.target_price = price
         if not self._active:
             # Nobody is left to ask: what they took for given is all there is.
             self._evaluate(True)
@@ -127,14 +127,14 @@ class Negotiation:
 
     # -- down -------------------------------------------------------------------------------------------------------
     def requests(self) -> dict[str, Request]:
-        """What to tell every child that has not answered the present round."""
+        """The requests to every child that has not answered the present round."""
         state = self.state
         if state.round not in state.asked:
             state.asked[state.round] = {c: self._request(i) for i, c in enumerate(self.parent.names)}
-        told = {c: state.asked[state.round][c] for c in self._active if c not in state.answered}
-        for request in told.values():
+        requests = {c: state.asked[state.round][c] for c in self._active if c not in state.answered}
+        for request in requests.values():
             state.traffic.count("down", **request.content())
-        return told
+        return requests
 
     def _request(self, i: int) -> Request:
         state = self.state
@@ -145,8 +145,8 @@ class Negotiation:
         tolerance = self.options.share_of_gap * missing / len(self.parent.names)
         if state.plan is None:
             return Request(state.round, state.prices[:, i], tolerance=tolerance, goods=self.parent.goods)
-        assert state.beside is not None
-        return Request(state.round, state.prices[:, i], state.plan[i], state.beside[i], state.slope, tolerance, self.parent.goods)
+        assert state.target_price is not None
+        return Request(state.round, state.prices[:, i], state.plan[i], state.target_price[i], state.slope, tolerance, self.parent.goods)
 
     # -- up ---------------------------------------------------------------------------------------------------------
     def take(self, arrived: Iterable[tuple[str, Reply | Refusal]], seconds: float) -> bool:
@@ -255,8 +255,8 @@ class Negotiation:
             prices.append(point.price)
         if options.method in ("admm", "hybrid"):
             self._move_target()
-            assert state.beside is not None
-            prices.append(state.beside)
+            assert state.target_price is not None
+            prices.append(state.target_price)
         if options.quorum < 1.0:
             prices += self._prices_beside()
         state.prices = np.array(prices)
@@ -277,20 +277,20 @@ class Negotiation:
         """The parent's half of the ADMM step, over-relaxed, and a slope that keeps both residuals alike."""
         state, parent = self.state, self.parent
         assert state.near is not None
-        assert state.beside is not None
+        assert state.target_price is not None
         assert state.point is not None
         before = state.plan
         if before is None:
             # The first target starts from the best that is known: with several price lists asked at once, that is not the last of them.
             assert state.centre is not None
-            before, state.near, state.beside = state.point.exchange, state.point.exchange.copy(), state.centre
-            state.slope = self.options.slope * float(np.abs(state.beside).mean()) / max(float(np.abs(state.near).mean()), 1e-6)
+            before, state.near, state.target_price = state.point.exchange, state.point.exchange.copy(), state.centre
+            state.slope = self.options.slope * float(np.abs(state.target_price).mean()) / max(float(np.abs(state.near).mean()), 1e-6)
         relaxed = 1.6 * state.near - 0.6 * before
-        plan = balanced(parent, relaxed, state.beside, state.slope, state.point)
+        plan = balanced(parent, relaxed, state.target_price, state.slope, state.point)
         if plan is None:
             state.steps_failed += 1
             plan = state.point.exchange
-        state.beside = state.beside + state.slope * (relaxed - plan)
+        state.target_price = state.target_price + state.slope * (relaxed - plan)
         primal, dual = float(np.linalg.norm(state.near - plan)), float(np.linalg.norm(plan - before))
         if primal > 3.0 * dual:
             state.slope *= 1.6
@@ -298,7 +298,7 @@ class Negotiation:
             state.slope /= 1.6
         state.plan = plan
 
-    def agreement(self) -> Agreement:
+    def agreement(self) -> NegotiationResult:
         """What has been reached.
 
         Raises:
@@ -313,4 +313,6 @@ class Negotiation:
         for asked in state.asked.values():
             count = len(next(iter(asked.values())).prices)
             lists += [np.array([asked[c].prices[k] for c in self.parent.names]) for k in range(count)]
-        return Agreement(status, state.cost, state.bound, state.point, tuple(lists), tuple(state.history), state.traffic, dict(state.excluded), state)
+        return NegotiationResult(
+            status, state.cost, state.bound, state.point, tuple(lists), tuple(state.history), state.traffic, dict(state.excluded), state
+        )

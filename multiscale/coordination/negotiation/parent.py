@@ -9,7 +9,7 @@ profiles with a cost, of which the parent sees the profiles it was sent. With pr
 Both inequalities hold in every round. Next prices are the projection of the best ones so far on the level set of the parent's model of the
 dual (level bundle method), or the multipliers of an augmented Lagrangian step (ADMM).
 
-What a child exchanges is energy and, where forecasts err, a share of its uncertainty (``operation.cover``): a profile then holds first the
+What a child exchanges is energy and, where forecasts err, a share of its uncertainty (``operation.reserves``): a profile then holds first the
 one, then the other, over the same periods, and so do prices and hours.
 
 Sources: Dantzig and Wolfe, Operations Research 8 (1960) 101-111; Lemaréchal, Nemirovskii and Nesterov, Mathematical Programming 69
@@ -21,13 +21,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import highspy
 import numpy as np
 from scipy import sparse
 
 from multiscale.coordination.negotiation.children.request import GOODS, Band
-from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, ProgramError
-from multiscale.programs.basis import packed, start_from, unpacked
+from multiscale.programs import Basis, Block, CompiledProgram, GrowingProgram, Index, ParametricProgram, ProgramError
 
 Extension = Callable[[np.ndarray, np.ndarray], "ParametricProgram | None"]
 """Looks at (columns, exchange) of a master's answer and returns the program with the rows that were violated, or None."""
@@ -72,13 +70,13 @@ class Parent:
         self.profiles: dict[str, list[np.ndarray]] = {c: [] for c in self.names}
         self.offers: dict[str, list[tuple[int, int]]] = {c: [] for c in self.names}
         self._owner: list[int] = []
-        self._bases: list[highspy.HighsBasis | None] = [None, None]
+        self._bases: list[Basis | None] = [None, None]
         self._given = np.zeros(0)
         self._take(program)
 
     def kept(self) -> dict[str, object]:
-        """What a checkpoint needs beside the program."""
-        bases = [packed(b) for b in self._bases]
+        """What a checkpoint needs in addition to the program."""
+        bases = [None if b is None else b.packed() for b in self._bases]
         return {"offers": (self.costs, self.profiles, self.offers), "bands": self.bands, "given": self._given, "bases": bases}
 
     def restore(self, kept: Mapping[str, object], program: ParametricProgram | None = None) -> None:
@@ -86,7 +84,7 @@ class Parent:
         self._take(program or self.program)
         self.costs, self.profiles, self.offers = kept["offers"]  # type: ignore[misc]
         self.bands, self._given = kept["bands"], kept["given"]  # type: ignore[assignment]
-        self._bases = [unpacked(b) for b in kept["bases"]]  # type: ignore[attr-defined]
+        self._bases = [None if b is None else Basis.unpacked(b) for b in kept["bases"]]  # type: ignore[attr-defined]
 
     # -- the parent's program ---------------------------------------------------------------------------------------
     def _take(self, program: ParametricProgram) -> None:
@@ -102,18 +100,17 @@ class Parent:
             raise ValueError(f"program {program.name!r}: only the exchange of the children may stand in its rows as a parameter")
         if len(self._given) != len(self._other):
             self._given = np.zeros(len(self._other))
-        self._master: highspy.Highs | None = None
+        self._master: GrowingProgram | None = None
         self._pricing: CompiledProgram | None = None
         self._bases = [None, None]
 
     def under(self, parameters: np.ndarray | None) -> None:
-        """Set the parameters beside the exchange (flat, in the program's order), such as the price from above."""
+        """Set the parameters other than the exchange (flat, in the program's order), such as the price from above."""
         if parameters is None:
             return
         self._given = np.asarray(parameters, dtype=float).ravel()
         if self._master is not None:
-            n = self.program.columns.size
-            self._master.changeColsCost(n, np.arange(n, dtype=np.int32), self.own_costs())
+            self._master.change_costs(self.own_costs())
 
     def _parameters(self) -> np.ndarray:
         p = np.zeros(self.program.parameters.size)
@@ -172,13 +169,10 @@ class Parent:
             value += [entry[rows], np.ones(1)]
             starts.append(starts[-1] + len(rows) + 1)
             self._owner.append(child)
-        count = len(offers)
-        cost = np.array([c for _, c, _ in offers])
-        flat_index, flat_value = np.concatenate(index).astype(np.int32), np.concatenate(value).astype(float)
-        begin = np.array(starts[:-1], dtype=np.int32)
-        self._master.addCols(count, cost, np.zeros(count), np.full(count, highspy.kHighsInf), starts[-1], begin, flat_index, flat_value)
+        entries = sparse.csc_matrix((np.concatenate(value), np.concatenate(index), starts), shape=(m + len(self.names), len(offers)))
+        self._master.add_columns(np.array([c for _, c, _ in offers]), entries)
 
-    def _compiled_master(self) -> highspy.Highs:
+    def _compiled_master(self) -> GrowingProgram:
         if self._master is None:
             program, n = self.program, len(self.names)
             rows = Index((*program.rows.blocks, Block("share", {"child": np.array(self.names, dtype=str)}, "1", program.rows.size)))
@@ -191,7 +185,7 @@ class Parent:
                 equality=np.concatenate([program.equality, np.ones(n, dtype=bool)]),
                 c0=self.own_costs(),
             )
-            self._master = CompiledProgram(plain)._highs
+            self._master = GrowingProgram(plain)
             self._owner = []
             offers = [(i, f, y) for i, c in enumerate(self.names) for f, y in zip(self.costs[c], self.profiles[c], strict=True)]
             if offers:
@@ -214,19 +208,13 @@ class Parent:
         raise ProgramError(f"program {self.name!r}: limits are still violated after {rounds} rounds of adding them")
 
     def _solve_master(self) -> MasterPoint:
-        highs = self._compiled_master()
+        master = self._compiled_master()
         # From the last basis and nothing else, so that a negotiation taken up from a checkpoint goes on as if never interrupted.
-        start_from(highs, self._bases[0])
-        highs.run()
-        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            highs.clearSolver()
-            highs.run()
-        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            raise ProgramError(f"program {self.name!r} with the offers of its children ended {highs.modelStatusToString(highs.getModelStatus())}")
-        self._bases[0] = highs.getBasis()
-        solution = highs.getSolution()
+        master.start_from(self._bases[0])
+        solution = master.solve()
+        self._bases[0] = master.basis
         n, m, periods = self.program.columns.size, self.program.rows.size, len(self.hours)
-        values, duals = np.array(solution.col_value), np.array(solution.row_dual)
+        values, duals = solution.x, solution.y
         x, owner = values[:n], np.array(self._owner, dtype=int)
         weights, exchange = {}, np.zeros((len(self.names), periods))
         cost = float(self.own_costs() @ x) + self.constant
@@ -236,7 +224,7 @@ class Parent:
             exchange[i] = weights[child] @ np.array(self.profiles[child])
             cost += float(weights[child] @ np.array(self.costs[child]))
         price = (self.exchange.T @ duals[:m]).reshape(len(self.names), periods) / self.hours
-        return MasterPoint(cost, x, weights, exchange, price, np.array(solution.col_dual)[:n])
+        return MasterPoint(cost, x, weights, exchange, price, solution.reduced_costs[:n])
 
     def price_of(self, exchange: np.ndarray) -> np.ndarray:
         """Nodal prices [EUR/kWh] when the children draw the given exchange [kW], (child, period)."""
@@ -280,8 +268,7 @@ class Parent:
                     outputs={},
                 )
             )
-        highs = self._pricing._highs
-        start_from(highs, self._bases[1])
+        self._pricing.start_from(self._bases[1])
         solution = self._pricing.solve_optimal(np.concatenate([np.asarray(price, dtype=float).ravel(), self._given]))
-        self._bases[1] = highs.getBasis()
+        self._bases[1] = self._pricing.basis
         return solution.bound

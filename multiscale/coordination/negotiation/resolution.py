@@ -2,7 +2,7 @@
 
 A parent in hours and a child in quarter-hours agree on the mean power of each hour; the price of an hour is the price of its quarter-hours.
 Energy and money are then the same on both sides. What the parent does not see is how the power moves within its step, w = max |y_q - mean y|.
-Where forecasts err that is told as part of the uncertainty handed over: z standard deviations of it cover the movement too, ``mean u_q + w / z``
+Where forecasts err that is disclosed as part of the uncertainty handed over: z standard deviations of it cover the movement too, ``mean u_q + w / z``
 [kW]. (Errors within a step count as one.)
 """
 

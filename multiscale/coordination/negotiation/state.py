@@ -16,7 +16,7 @@ METHODS = ("columns", "level", "admm", "hybrid")
 
 
 @dataclass(frozen=True)
-class Options:
+class NegotiationOptions:
     """How to negotiate.
 
     Attributes:
@@ -27,7 +27,7 @@ class Options:
         level: where between bound and cost the level lies [1].
         slope: first slope of the targets, as a share of mean price / mean exchange [1].
         quorum: share of the children whose answers end a round [1].
-        patience: steps without any answer after which a child is left out.
+        patience: steps without any answer after which a child is excluded.
         share_of_gap: part of the present gap that the children's own answers may miss [1].
     """
 
@@ -57,10 +57,10 @@ class NegotiationState:
         bound, centre: best proven bound [EUR/a] and its prices [EUR/kWh], (child, period).
         cost: of the best feasible point [EUR/a].
         point: the master's answer.
-        price, beside: level price and price beside the target.
+        price, target_price: level price, and price at the target.
         plan: exchange the parent would like [kW]; slope: of leaving it.
         silent: steps since each child was heard.
-        excluded: child -> why it is left out.
+        excluded: child -> why it is excluded.
         history: steps.
         traffic: messages.
     """
@@ -76,7 +76,7 @@ class NegotiationState:
     cost: float = np.inf
     point: MasterPoint | None = None
     prices: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    beside: np.ndarray | None = None
+    target_price: np.ndarray | None = None
     plan: np.ndarray | None = None
     near: np.ndarray | None = None
     slope: float = 0.0
@@ -93,11 +93,11 @@ class NegotiationState:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class NegotiationResult:
     """What a negotiation led to.
 
     Attributes:
-        status: ``agreed`` (gap reached), ``open`` (rounds used up; the gap says how far), ``partial`` (children were left out).
+        status: ``agreed`` (gap reached), ``open`` (rounds used up; the gap says how far), ``partial`` (children were excluded).
         cost, bound: of the whole (without what excluded children cost) [EUR/a].
         point: weights of all offers, exchanges, prices, the parent's columns.
         prices: price lists that were asked, for the next day's first round.

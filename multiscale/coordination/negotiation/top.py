@@ -10,7 +10,7 @@ from scipy import sparse
 from multiscale.coordination.negotiation.children.request import Band
 from multiscale.coordination.negotiation.parent import MasterPoint, Parent
 from multiscale.operation import Transmission
-from multiscale.operation.reserves import Burden, Room, holding_cost, transmission_with_cover
+from multiscale.operation.reserves import ErrorPool, GeneratorHeadroom, holding_cost, transmission_with_reserves
 from multiscale.operation.transmission import period_program
 from multiscale.programs import Block, Index, ParametricProgram
 
@@ -23,19 +23,19 @@ class TopProgram:
 
     Args:
         transmission: the TSO.
-        burden: its forecast errors, where forecasts err, and what its nodes may hand it (see ``operation.cover``).
+        error_pool: its forecast errors, where forecasts err, and what its nodes may hand it (see ``operation.reserves``).
     """
 
-    def __init__(self, transmission: Transmission, burden: Burden | None = None) -> None:
-        self.transmission, self.burden = transmission, burden
+    def __init__(self, transmission: Transmission, error_pool: ErrorPool | None = None) -> None:
+        self.transmission, self.error_pool = transmission, error_pool
         self.limits: list[np.ndarray] = [np.zeros(0, dtype=int) for _ in range(transmission.horizon.periods)]
-        self.idle_cost, self.idle_cover = float(transmission.idle_cost.sum()), np.zeros(transmission.horizon.periods)
+        self.idle_cost, self.idle_reserves_cost = float(transmission.idle_cost.sum()), np.zeros(transmission.horizon.periods)
         # In the dispatch without the nodes below some limits bind; they are the first to watch.
         self._watch(transmission.idle.flow)
 
     def count_own_errors(self, idle: MasterPoint, program: ParametricProgram) -> None:
         """Count the cost from the dispatch in which the TSO covers its own forecast errors and no node below draws or hands over anything."""
-        self.idle_cover = holding_cost(program, idle.x)
+        self.idle_reserves_cost = holding_cost(program, idle.x)
         self.idle_cost += idle.cost
 
     def watch(self, exchange: np.ndarray) -> None:
@@ -83,18 +83,20 @@ class TopProgram:
             d0=sum(p.d0 + float(p.c0 @ _fixed(p, k)) for p, k in parts) - self.idle_cost,
         )
         self._energy_columns = n
-        if self.burden is None:
+        if self.error_pool is None:
             return energy
-        room = _room(parts, [block.offset for block in columns])
+        headroom = _headroom(parts, [block.offset for block in columns])
         horizon = network.horizon
-        return transmission_with_cover(energy, horizon.labels, horizon.hours_per_year, network.economics, self.burden, network.children, room)
+        return transmission_with_reserves(
+            energy, horizon.labels, horizon.hours_per_year, network.economics, self.error_pool, network.children, headroom
+        )
 
     def extend(self, x: np.ndarray, exchange: np.ndarray) -> ParametricProgram | None:
         """The program with what a dispatch (columns, exchange of the nodes [kW]) violates of limits and norms, or None where it violates nothing."""
         network, offset, fresh = self.transmission, 0, False
-        if self.burden is not None:
+        if self.error_pool is not None:
             exchange, handed = np.split(exchange, 2, axis=1)
-            fresh = bool(self.burden.understated(x[self._energy_columns :][: network.horizon.periods], handed).any())
+            fresh = bool(self.error_pool.understated(x[self._energy_columns :][: network.horizon.periods], handed).any())
         for t, injection in enumerate(self._injection):
             total = injection @ x[offset : offset + injection.shape[1]]
             offset += injection.shape[1]
@@ -108,7 +110,7 @@ class TopProgram:
 
 
 def top_parent(
-    transmission: Transmission, bands: Mapping[str, Band], expected: np.ndarray, burden: Burden | None = None
+    transmission: Transmission, bands: Mapping[str, Band], expected: np.ndarray, error_pool: ErrorPool | None = None
 ) -> tuple[Parent, TopProgram]:
     """The TSO as a parent of its DSOs, and its program.
 
@@ -116,19 +118,19 @@ def top_parent(
         transmission: the TSO.
         bands: DSO -> declared interval, in the order of its children.
         expected: exchange at which to look for limits first [kW], (DSO, period).
-        burden: see ``TopProgram``.
+        error_pool: see ``TopProgram``.
     """
-    top = TopProgram(transmission, burden)
+    top = TopProgram(transmission, error_pool)
     top.watch(expected)
-    hours = np.tile(transmission.horizon.hours_per_year, 1 if burden is None else 2)
+    hours = np.tile(transmission.horizon.hours_per_year, 1 if error_pool is None else 2)
     parent = Parent(top.program(), hours, bands, top.extend)
-    if burden is not None:
+    if error_pool is not None:
         top.count_own_errors(parent.point_at(np.zeros((len(bands), len(hours)))), parent.program)
         parent = Parent(top.program(), hours, bands, top.extend)
     return parent, top
 
 
-def _room(parts: Sequence[tuple[ParametricProgram, np.ndarray]], offsets: Sequence[int]) -> Room:
+def _headroom(parts: Sequence[tuple[ParametricProgram, np.ndarray]], offsets: Sequence[int]) -> GeneratorHeadroom:
     """What generators and renewables leave for forecast errors, in the columns that are kept of every period."""
     found: dict[str, list[np.ndarray]] = {"generation": [], "curtailed": []}
     most, least, renewable = [], [], []
@@ -141,7 +143,7 @@ def _room(parts: Sequence[tuple[ParametricProgram, np.ndarray]], offsets: Sequen
         most.append(part.upper[here["generation"]].sum())
         least.append(part.lower[here["generation"]].sum())
         renewable.append(part.upper[here["curtailed"]].sum())
-    return Room(found["generation"], np.array(most), np.array(least), found["curtailed"], np.array(renewable))
+    return GeneratorHeadroom(found["generation"], np.array(most), np.array(least), found["curtailed"], np.array(renewable))
 
 
 def _fixed(program: ParametricProgram, kept: np.ndarray) -> np.ndarray:

@@ -8,28 +8,28 @@ from functools import cached_property
 
 import numpy as np
 
-from multiscale import __version__
+from multiscale.content import content_key
 from multiscale.coordination.common.convergence import Step
 from multiscale.coordination.common.messages import Traffic
 from multiscale.coordination.engine import Engine
-from multiscale.coordination.engine.content import content_key
 from multiscale.coordination.negotiation.branch import Branch, Branches
 from multiscale.coordination.negotiation.children.carriers import Children
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
-from multiscale.coordination.negotiation.children.remote_children import EngineChildren
+from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
 from multiscale.coordination.negotiation.children.request import Band, band_of
 from multiscale.coordination.negotiation.dso import DsoProgram
 from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.resolution import Resolution
-from multiscale.coordination.negotiation.state import Agreement, Options
+from multiscale.coordination.negotiation.state import NegotiationOptions, NegotiationResult
 from multiscale.coordination.negotiation.top import TopProgram, top_parent
 from multiscale.operation import OperatingTree
-from multiscale.operation.reserves import Burden, ForecastErrors
+from multiscale.operation.reserves import ErrorPool, ForecastErrors
 from multiscale.operation.tree import dso_reference, net_load_size, reference_exchange
 from multiscale.programs import ParametricProgram
+from multiscale.version import __version__
 
-INNER = Options(method="level", gap=1e-7, rounds=12)
+INNER = NegotiationOptions(method="level", gap=1e-7, rounds=12)
 """How DSOs negotiate with their platforms: linear answers suffice, since their prices follow from the TSO's nearly always."""
 
 
@@ -52,8 +52,8 @@ class TreeNegotiation:
     programs: dict[str, DsoProgram]
     negotiation: Negotiation
     branches: dict[str, Branch]
-    platforms: EngineChildren
-    plain: EngineChildren
+    platforms: RemoteChildren
+    plain: RemoteChildren
 
     @property
     def children(self) -> Branches:
@@ -61,10 +61,10 @@ class TreeNegotiation:
         return Branches(self.branches, self.platforms, self.plain)
 
     @property
-    def burdens(self) -> dict[str, Burden]:
+    def error_pools(self) -> dict[str, ErrorPool]:
         """Parent -> its forecast errors with the tangents found so far, where forecasts err."""
-        every = {self.tree.system.top: self.top.burden} | {d: p.burden for d, p in self.programs.items()}
-        return {node: burden for node, burden in every.items() if burden is not None}
+        every = {self.tree.system.top: self.top.error_pool} | {d: p.error_pool for d, p in self.programs.items()}
+        return {node: error_pool for node, error_pool in every.items() if error_pool is not None}
 
     def traffic(self) -> Traffic:
         """Messages at both boundaries so far."""
@@ -83,11 +83,11 @@ class TreeNegotiation:
         supply = top.model, ends, top.demand, top.renewable, top.largest_output, top.system.generators, top.economics, top.horizon
         dsos = [(d, tree.distribution[d].program, tree.design.choice(tree.distribution[d].options)) for d in self.branches]
         children = [dict(part.keys) for part in (self.platforms, self.plain)]
-        errors = {node: (burden.errors, burden.largest) for node, burden in self.burdens.items()}
+        errors = {node: (error_pool.errors, error_pool.largest) for node, error_pool in self.error_pools.items()}
         return content_key(__version__, self.negotiation.options.method, supply, dsos, children, errors)
 
     def excluded(self) -> dict[str, str]:
-        """Nodes that were left out, and why."""
+        """Nodes that were excluded, and why."""
         out = dict(self.negotiation.state.excluded)
         for branch in self.branches.values():
             out |= branch.negotiation.state.excluded
@@ -98,7 +98,7 @@ class TreeNegotiation:
         watch: Callable[[Step], None] | None = None,
         keep: Callable[[Negotiation], None] | None = None,
         through: Callable[[Children], Children] = lambda children: children,
-    ) -> Agreement:
+    ) -> NegotiationResult:
         """Negotiate; see ``Negotiation.run``. ``through`` wraps the way to the DSOs, e.g. in a channel that loses messages."""
         agreement = self.negotiation.run(through(self.children), watch, keep)
         excluded = self.excluded()
@@ -108,9 +108,9 @@ class TreeNegotiation:
 def negotiation_of(
     tree: OperatingTree,
     engine: Engine,
-    options: Options,
+    options: NegotiationOptions,
     first: np.ndarray | None = None,
-    inner: Options = INNER,
+    inner: NegotiationOptions = INNER,
     errors: Mapping[str, ForecastErrors] | None = None,
 ) -> TreeNegotiation:
     """Set up the negotiation of a tree.
@@ -121,12 +121,12 @@ def negotiation_of(
         options: of the TSO with its DSOs.
         first: price lists to begin with [EUR/kWh], (list, DSO, period), such as yesterday's.
         inner: of the DSOs with their platforms.
-        errors: node -> its forecast errors, in its own periods: then it is also negotiated who covers them (see ``operation.cover``).
+        errors: node -> its forecast errors, in its own periods: then it is also negotiated who covers them (see ``operation.reserves``).
     """
     resolution = Resolution(tree.horizon, tree.transmission.horizon)
     hours, dsos = tree.horizon.hours_per_year, tree.transmission.children
     if errors:
-        _check_reach(tree, errors)
+        _check_margin(tree, errors)
     # Where forecasts err, a profile is followed by the uncertainty handed over.
     profile = (lambda energy, handed: np.concatenate([energy, handed], axis=-1)) if errors else (lambda energy, _: energy)
     bands: dict[str, Band] = {}
@@ -138,38 +138,40 @@ def negotiation_of(
     for k, dso in enumerate(dsos):
         own = tree.distribution[dso]
         own_errors = {c: errors[c] for c in own.children} if errors else {}
-        told = np.array([e.deviation for e in own_errors.values()]).reshape(len(own_errors), tree.horizon.periods)
-        burden = Burden(errors[dso], told) if errors else None
-        mine = programs[dso] = DsoProgram(own, tree.design.choice(own.options), tree.economics, resolution, burden)
+        handed_below = np.array([e.deviation for e in own_errors.values()]).reshape(len(own_errors), tree.horizon.periods)
+        error_pool = ErrorPool(errors[dso], handed_below) if errors else None
+        mine = programs[dso] = DsoProgram(own, tree.design.choice(own.options), tree.economics, resolution, error_pool)
         program = mine.program()
         most = {name: resolution.means(program.columns.array(name, program.upper).values) for name in ("import", "export")}
-        if burden is not None:
+        if error_pool is not None:
             handed[k] = mine.most_handed
         bands[dso] = band_of(profile(-most["export"], np.zeros_like(handed[k])), profile(most["import"], handed[k]))
         if not own.children:
             free = dict.fromkeys((b.name for b in program.parameters), 0.0)
-            plain[dso] = mine.from_above(program.settle(free))
+            plain[dso] = mine.from_above(program.fix(free))
             continue
         lowest, highest = (np.array([side[c] for c in own.children]) for side in (own.low, own.high))
         expected = np.clip(np.array([reference_exchange(tree.fleets[c]) for c in own.children]), lowest, highest)
-        below = {c: band_of(*b) for c, b in zip(own.children, zip(profile(lowest, 0.0 * told), profile(highest, told), strict=True), strict=True)}
+        below = {
+            c: band_of(*b)
+            for c, b in zip(own.children, zip(profile(lowest, 0.0 * handed_below), profile(highest, handed_below), strict=True), strict=True)
+        }
         parent = Parent(program, profile(hours, hours), below, mine.extend if errors else None)
-        branches[dso] = Branch(parent, mine, profile(expected, told), inner)
-        charge = tree.design.network_charge.get(dso, 0.0)
-        platforms |= {c: PlatformSource(tree.platforms.data[c], charge, own_errors.get(c)) for c in own.children}
+        branches[dso] = Branch(parent, mine, profile(expected, handed_below), inner)
+        platforms |= {c: PlatformSource(tree.platforms.data[c], tree.prices(dso), own_errors.get(c)) for c in own.children}
     expected = np.array([resolution.means(dso_reference(tree.system, d, tree.horizon, tree.fleets)) for d in dsos])
-    burden = Burden(errors[tree.system.top], handed) if errors else None
-    parent, top = top_parent(tree.transmission, bands, expected, burden)
+    error_pool = ErrorPool(errors[tree.system.top], handed) if errors else None
+    parent, top = top_parent(tree.transmission, bands, expected, error_pool)
     negotiation = Negotiation(parent, profile(expected, handed), options, first)
     above = resolution.above.hours_per_year
-    crews = EngineChildren(engine, platforms, profile(hours, hours)), EngineChildren(engine, plain, profile(above, above))
-    return TreeNegotiation(tree, top, programs, negotiation, branches, *crews)
+    both = RemoteChildren(engine, platforms, profile(hours, hours)), RemoteChildren(engine, plain, profile(above, above))
+    return TreeNegotiation(tree, top, programs, negotiation, branches, *both)
 
 
-def _check_reach(tree: OperatingTree, errors: Mapping[str, ForecastErrors]) -> None:
+def _check_margin(tree: OperatingTree, errors: Mapping[str, ForecastErrors]) -> None:
     for c, fleet in tree.fleets.items():
-        if (errors[c].coverage * errors[c].deviation > tree.reach * net_load_size(fleet) * (1 + 1e-9) + 1e-9).any():
+        if (errors[c].coverage * errors[c].deviation > tree.error_margin * net_load_size(fleet) * (1 + 1e-9) + 1e-9).any():
             raise ValueError(
-                f"the networks above {c!r} were built for forecast errors of {tree.reach:g} of its net load, and larger ones are to be covered; "
-                "build the tree with a larger reach (operating_tree)"
+                f"the networks above {c!r} were built for forecast errors of {tree.error_margin:g} of its net load; for larger ones "
+                "build the tree with a larger error_margin (operating_tree)"
             )

@@ -1,7 +1,7 @@
 """Hybrid coordination: negotiation every so many hours, prediction between.
 
 At the hours of negotiation the parents' model is brought up to date with the forecasts of that time and ``negotiate`` finds prices and
-plans, which hold from then on. Between, nothing is sent: each platform corrects the price it was told by what it has learned of how the
+plans, which hold from then on. Between, nothing is sent: each platform corrects the price it was given by what it has learned of how the
 price follows its own net load,
 
     price_t(now) = negotiated_t + slope (z_t(now) - z_t(negotiation)),       planned_t likewise by its own net load
@@ -15,22 +15,25 @@ bidirectional negotiation, run to ``GAP`` between the model's nodes, with the me
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Literal
 
-from multiscale.coordination.common.forecast import DayErrors, day_errors
+from multiscale.coordination.common.forecast import DayErrors
+from multiscale.coordination.common.mechanism import Mechanism, PlayedDay
 from multiscale.coordination.common.messages import Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay, Tell, silent
-from multiscale.coordination.common.simulation import PlayedDay, play_day
+from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
+from multiscale.coordination.common.simulation import operate_by_playing
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.negotiation.bidirectional import negotiated_outcome
-from multiscale.coordination.negotiation.state import Options
-from multiscale.coordination.prediction.predictive import Experience, Learning, learn_from_day, own_view
+from multiscale.coordination.negotiation.state import NegotiationOptions
+from multiscale.coordination.prediction.predictive import Experience, LearningSettings, learn_from_day, own_view
 from multiscale.coordination.prediction.response import OwnView
 from multiscale.coordination.publication.pricing import published_signals
 from multiscale.operation import OperatingTree
 from multiscale.programs import ProgramError
+from multiscale.settings import quantity
 
 Negotiate = Callable[[OperatingTree], Outcome]
 """Parents' model with the forecasts of the time -> what is agreed: prices, exchanges, and the rounds and messages it took."""
@@ -44,17 +47,17 @@ def negotiated(model: OperatingTree, gap: float = GAP) -> Outcome:
     """What the nodes of a tree agree upon by the protocol of ``hierarchy``.
 
     Raises:
-        ProgramError: a platform was left out.
+        ProgramError: a platform was excluded.
     """
-    outcome = negotiated_outcome(model, SerialEngine(), Options(gap=gap))
-    if outcome.left_out:
-        raise ProgramError(f"a negotiation during the day left out {dict(outcome.left_out)}")
+    outcome = negotiated_outcome(model, SerialEngine(), NegotiationOptions(gap=gap))
+    if outcome.excluded:
+        raise ProgramError(f"a negotiation during the day excluded {dict(outcome.excluded)}")
     return outcome
 
 
 @dataclass
-class HybridPolicy:
-    """Negotiation at some periods, prediction at the others; see ``simulation.Policy``.
+class HybridSignals:
+    """Negotiation at some periods, prediction at the others; see ``SignalSource``.
 
     Attributes:
         experience: platform -> what it has learned (empty: nothing is corrected between negotiations).
@@ -67,12 +70,11 @@ class HybridPolicy:
     every: int
     slope: float
     negotiate: Negotiate = negotiated
-    name: str = "hybrid"
     _agreed: dict[str, Signal] = field(default_factory=dict)
     _seen: dict[str, OwnView] = field(default_factory=dict)
 
     def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:
-        """See ``simulation.Policy``."""
+        """See ``SignalSource``."""
         tree = day.tree
         size = errors.model.grown(tree.horizon.periods, tree.horizon.step_hours, now)
         views = {c: own_view(tree.fleets[c], size * errors.demand[c], size * errors.generation[c]) for c in tree.platforms}
@@ -83,16 +85,16 @@ class HybridPolicy:
             return self._agreed
         return {c: self._corrected(c, views[c]) for c in tree.platforms}
 
-    def after(self, day: PreparedDay, played: PlayedDay) -> None:
-        """See ``simulation.Policy``: every platform learns from what it was settled at."""
+    def learn(self, day: PreparedDay, played: PlayedDay) -> None:
+        """See ``SignalSource``: every platform learns from what it was settled at."""
         learn_from_day(self.experience, day, played)
 
     def _corrected(self, platform: str, view: OwnView) -> Signal:
-        told = self._agreed[platform]
+        agreed = self._agreed[platform]
         change = view.load - self._seen[platform].load
         slope = self.experience[platform].model.slope() if platform in self.experience else 0.0
-        moved = told.import_price + max(slope, 0.0) * change
-        return replace(told, import_price=moved, export_price=moved - (told.import_price - told.export_price), planned=told.planned + change)
+        moved = agreed.import_price + max(slope, 0.0) * change
+        return replace(agreed, import_price=moved, export_price=moved - (agreed.import_price - agreed.export_price), planned=agreed.planned + change)
 
 
 def _count(traffic: Traffic, agreed: Outcome) -> None:
@@ -102,29 +104,49 @@ def _count(traffic: Traffic, agreed: Outcome) -> None:
     traffic.fields |= agreed.traffic.fields
 
 
-def hybrid(
-    days: Sequence[PreparedDay],
-    engine: SerialEngine | DaskEngine,
-    *,
-    period: float = 6.0,
-    tell: Tell = silent,  # noqa: ARG001
-    **learning: Any,
-) -> list[dict[str, Outcome]]:
-    """Operate every day by negotiations every ``period`` hours and predictions between.
+class HybridSettings(LearningSettings):
+    """Negotiation at times, prediction between."""
 
-    Args:
-        days: prepared days.
-        engine: where the days are played.
-        period: hours from one negotiation to the next [h].
-        learning: see ``Learning``; without past days prices hold until the next negotiation.
+    kind: Literal["hybrid"] = "hybrid"
+    period: float = quantity(6.0, "h", "time from one negotiation to the next", above=0.0, upper=24.0)
+
+
+@dataclass(frozen=True)
+class Hybrid(Mechanism):
+    """Negotiations every ``period`` hours and predictions between; without past days prices hold until the next negotiation.
+
+    Attributes:
+        settings: how often to negotiate, and how platforms learn.
+        learned: platform -> what it has learned before the first day; None: from ``history_days`` past days like it.
+        negotiate: see ``Negotiate``.
     """
-    found = engine.map(_play, {day.name: (day, period, Learning(**learning)) for day in days})
-    return [{"hybrid": found[day.name]} for day in days]
 
+    settings: HybridSettings
+    learned: Mapping[str, Experience] | None = None
+    negotiate: Negotiate = negotiated
 
-def _play(day: PreparedDay, period: float, learning: Learning) -> Outcome:
-    every = round(period / day.tree.horizon.step_hours)
-    if every < 1:
-        raise ValueError(f"coordination.period {period:g} h is shorter than a step of {day.tree.horizon.step_hours:g} h; give at least one step")
-    experience = learning.experience(day) if learning.history_days else {}
-    return play_day(day, HybridPolicy(experience, every, learning.slope), day_errors(learning.error, day.tree, day.name)).outcome
+    name = "hybrid"
+
+    def operate(
+        self,
+        days: Sequence[PreparedDay],
+        engine: SerialEngine | DaskEngine,
+        report_progress: Progress = silent,  # noqa: ARG002
+    ) -> list[dict[str, Outcome]]:
+        """See ``Mechanism``; every day is played forward by itself."""
+        return operate_by_playing(days, self, self.settings.error, engine)
+
+    def play(self, first: PreparedDay) -> HybridSignals:
+        """See ``Mechanism``.
+
+        Raises:
+            ValueError: the period is shorter than a step.
+        """
+        period, step = self.settings.period, first.tree.horizon.step_hours
+        every = round(period / step)
+        if every < 1:
+            raise ValueError(f"coordination.period {period:g} h is shorter than a step of {step:g} h; give at least one step")
+        if self.learned is not None:
+            return HybridSignals(deepcopy(self.learned), every, self.settings.slope, self.negotiate)
+        experience = self.settings.experience(first) if self.settings.history_days else {}
+        return HybridSignals(experience, every, self.settings.slope, self.negotiate)

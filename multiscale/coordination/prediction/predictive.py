@@ -14,23 +14,30 @@ Source: fictitious play: Brown, in Activity Analysis of Production and Allocatio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_errors, scaled_tree
+from multiscale.coordination.common.answer import own_measures
+from multiscale.coordination.common.forecast import LARGEST_ERROR, DayErrors, ErrorModel, day_errors, scaled_tree
+from multiscale.coordination.common.mechanism import Mechanism, PlayedDay
 from multiscale.coordination.common.messages import Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay, Tell, silent
+from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
+from multiscale.coordination.common.settings import DrawnErrorSettings
 from multiscale.coordination.common.settlement import Upstream, measured_prices
-from multiscale.coordination.common.simulation import PlayedDay, play_day
+from multiscale.coordination.common.simulation import operate_by_playing
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.prediction.response import PRICE_MODELS, OwnView, PriceModel
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits, reference_exchange
 from multiscale.programs import CompiledProgram
-from multiscale.system import Fleet
+from multiscale.settings import OneOf, count, quantity
+from multiscale.tariffs import Prices
 
 
 @dataclass
@@ -56,11 +63,11 @@ class Experience:
         self.usual = self.usual + (exchange - self.usual) / self.days
         self.load = self.load + (view.load - self.load) / self.days
 
-    def signal(self, view: OwnView, charge: float, limits: tuple[np.ndarray, np.ndarray], deviation_price: float) -> Signal:
-        """What the platform tells itself: the price it predicts, and its usual course shifted by how its net load differs from the usual one."""
+    def signal(self, view: OwnView, tariff: Prices, limits: tuple[np.ndarray, np.ndarray], deviation_price: float) -> Signal:
+        """The platform's own signal: the price it predicts, and its usual course shifted by how its net load differs from the usual one."""
         price = self.model.predict(view)
         planned = self.usual + view.load - self.load
-        return Signal(price, price, charge, *limits, planned, deviation_price if self.days else 0.0)
+        return Signal(price, price, tariff, *limits, planned, deviation_price if self.days else 0.0)
 
 
 def learn_from_past(
@@ -88,7 +95,7 @@ def learn_from_past(
         drawn, views = {}, {}
         for p, program in tree.platforms.items():
             views[p] = own_view(tree.fleets[p])
-            signal = experience[p].signal(views[p], tree.design.network_charge.get(owner[p], 0.0), limits[p], slope)
+            signal = experience[p].signal(views[p], tree.prices(owner[p]), limits[p], slope)
             solution = CompiledProgram(program).solve_optimal(signal.parameters())
             drawn[p] = program.outputs["exchange"].matrix @ solution.x
         price = measured_prices(Upstream(tree), drawn)
@@ -100,35 +107,33 @@ def learn_from_past(
 
 def own_view(fleet: Fleet, demand_error: np.ndarray | float = 0.0, generation_error: np.ndarray | float = 0.0) -> OwnView:
     """What a platform sees of itself, with relative errors of its forecast of demand and PV [1], (period,)."""
-    demand, pv = fleet.data.demand.values.sum(axis=0), fleet.data.pv.values.sum(axis=0)
+    demand, pv = own_measures(fleet)
     return OwnView(reference_exchange(fleet) + demand * demand_error - pv * generation_error, pv * (1.0 + generation_error))
 
 
 @dataclass
-class PredictivePolicy:
-    """Signals a platform gives itself, anew at every period; see ``simulation.Policy``."""
+class PredictedSignals:
+    """Signals a platform gives itself, anew at every period; see ``SignalSource``."""
 
     experience: Mapping[str, Experience]
     slope: float
-    name: str = "predictive"
     _limits: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:  # noqa: ARG002
-        """See ``simulation.Policy``; nothing is sent."""
+        """See ``SignalSource``; nothing is sent."""
         tree = day.tree
         if not self._limits:
             self._limits = {c: limit for d in tree.distribution for c, limit in connection_limits(tree, d).items()}
         size = errors.model.grown(tree.horizon.periods, tree.horizon.step_hours, now)
-        told = {}
+        signals = {}
         for dso, own in tree.distribution.items():
-            charge = tree.design.network_charge.get(dso, 0.0)
             for c in own.children:
                 view = own_view(tree.fleets[c], size * errors.demand[c], size * errors.generation[c])
-                told[c] = self.experience[c].signal(view, charge, self._limits[c], self.slope)
-        return told
+                signals[c] = self.experience[c].signal(view, tree.prices(dso), self._limits[c], self.slope)
+        return signals
 
-    def after(self, day: PreparedDay, played: PlayedDay) -> None:
-        """See ``simulation.Policy``: every platform learns from what it was settled at."""
+    def learn(self, day: PreparedDay, played: PlayedDay) -> None:
+        """See ``SignalSource``: every platform learns from what it was settled at."""
         learn_from_day(self.experience, day, played)
 
 
@@ -140,28 +145,18 @@ def learn_from_day(experience: Mapping[str, Experience], day: PreparedDay, playe
         known.add(own_view(day.tree.fleets[p]), drawn[p], price[p])
 
 
-@dataclass(frozen=True)
-class Learning:
-    """How platforms learn, and how wrong forecasts are; of prediction and of the hybrid.
+class LearningSettings(DrawnErrorSettings):
+    """How platforms learn, of prediction and of the hybrid."""
 
-    Attributes:
-        model: of the price, one of ``response.PRICE_MODELS``.
-        history_days, variation: past days they have learned from, see ``learn_from_past``.
-        slope: price on leaving the usual course, or what was agreed [EUR/kWh].
-        forecast_error, forecast_seed: of the forecasts, see ``forecast``.
-    """
-
-    model: str = "explicit"
-    history_days: int = 10
-    variation: float = 0.15
-    slope: float = 0.0005
-    forecast_error: float = 0.0
-    forecast_seed: int = 0
-
-    @property
-    def error(self) -> ErrorModel:
-        """How forecasts err."""
-        return ErrorModel(self.forecast_error, seed=self.forecast_seed)
+    forecast_error: float = quantity(0.1, "1", "standard deviation of the relative error of forecasts a day ahead", lower=0.0, upper=LARGEST_ERROR)
+    model: Annotated[str, OneOf(PRICE_MODELS)] = Field(
+        "explicit", description="what a platform learns of the price: Kalman filter or ridge regression"
+    )
+    history_days: int = count(10, "past days that platforms have learned from", 0, 366)
+    variation: float = quantity(
+        0.15, "1", "standard deviation of demand and generation from one past day to the next", lower=0.0, upper=LARGEST_ERROR
+    )
+    slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the usual profile, or the one agreed", lower=0.0, upper=10.0)
 
     def experience(self, day: PreparedDay) -> dict[str, Experience]:
         """What the platforms have learned when a day begins."""
@@ -170,27 +165,38 @@ class Learning:
         )
 
 
-def predictive(
-    days: Sequence[PreparedDay],
-    engine: SerialEngine | DaskEngine,
-    *,
-    tell: Tell = silent,  # noqa: ARG001
-    **learning: Any,
-) -> list[dict[str, Outcome]]:
-    """Operate every day without a message.
+class PredictiveSettings(LearningSettings):
+    """No message: platforms predict the price they will be settled at."""
 
-    Args:
-        days: prepared days.
-        engine: where the days are learned from and played.
-        learning: see ``Learning``.
+    kind: Literal["predictive"] = "predictive"
+
+
+@dataclass(frozen=True)
+class Predictive(Mechanism):
+    """Every platform operates on its own prediction, without a message.
+
+    Attributes:
+        settings: how platforms learn.
+        learned: platform -> what it has learned before the first day; None: from ``history_days`` past days like it.
     """
-    found = engine.map(_learn_and_play, {day.name: (day, Learning(**learning)) for day in days})
-    return [{"predictive": found[day.name]} for day in days]
 
+    settings: PredictiveSettings
+    learned: Mapping[str, Experience] | None = None
 
-def _learn_and_play(day: PreparedDay, learning: Learning) -> Outcome:
-    policy = PredictivePolicy(learning.experience(day), learning.slope)
-    return play_day(day, policy, day_errors(learning.error, day.tree, day.name)).outcome
+    name = "predictive"
+
+    def operate(
+        self,
+        days: Sequence[PreparedDay],
+        engine: SerialEngine | DaskEngine,
+        report_progress: Progress = silent,  # noqa: ARG002
+    ) -> list[dict[str, Outcome]]:
+        """See ``Mechanism``; every day is played forward by itself."""
+        return operate_by_playing(days, self, self.settings.error, engine)
+
+    def play(self, first: PreparedDay) -> PredictedSignals:
+        """See ``Mechanism``."""
+        return PredictedSignals(self.settings.experience(first) if self.learned is None else deepcopy(self.learned), self.settings.slope)
 
 
 def retail(day: PreparedDay) -> dict[str, float]:

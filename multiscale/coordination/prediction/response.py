@@ -6,7 +6,7 @@ forecast, without a message:
     explicit   price_t = level_t + slope (z_t - mean z_t)       levels and slope by a Kalman filter, one observation a period
     learned    price_t = f(hour, z_t, pv_t)'w                   weights by ridge regression over all days so far, its strength by leaving days out
 
-``z`` is the net load [kW] of the platform if nobody does anything clever, relative to its largest value so far.
+``z`` is the net load [kW] of the platform without demand response, relative to its largest value so far.
 
 Sources: Kalman, J. Basic Engineering 82 (1960) 35-45; Hoerl and Kennard, Technometrics 12 (1970) 55-67.
 """
@@ -122,11 +122,11 @@ class RidgePrice:
         self.prices.append(price)
         days = [self._features(v) for v in self.views]
         if len(days) >= 3:
-            self.strength = min(STRENGTHS, key=lambda s: self._left_out(days, s))
+            self.strength = min(STRENGTHS, key=lambda s: self._held_out_error(days, s))
         self.weights = _ridge(np.vstack(days), np.concatenate(self.prices), self.strength)
 
-    def _left_out(self, days: list[np.ndarray], strength: float) -> float:
-        """Squared error on days that were left out of the fit, one after the other."""
+    def _held_out_error(self, days: list[np.ndarray], strength: float) -> float:
+        """Squared error on days held out of the fit, one after the other."""
         total = 0.0
         for k in range(len(days)):
             rest = [i for i in range(len(days)) if i != k]

@@ -14,9 +14,9 @@ two nodes' errors and e the own error (forecast / actual = 1 + size e), the pass
 
 and the limit at own demand forecast / (1 + size e) is
 
-    max(most + room clip((e - begins) / (z - begins), 0, 1), 0)
+    max(most + headroom clip((e - begins) / (z - begins), 0, 1), 0)
 
-``most`` is shared out at passive net load -z, ``room`` beyond it at g(z); ``begins`` is where the network carries ``most`` with nobody cut
+``most`` is shared out at passive net load -z, ``headroom`` beyond it at g(z); ``begins`` is where the network carries ``most`` with nobody cut
 off. So is the limit of feed-in by the platform's own photovoltaics.
 
 Proven, and tested: if platforms see the same e >= ``begins``, no limit is cut at zero and the passive net load's error is not below g(e), the
@@ -56,16 +56,16 @@ import numpy as np
 from multiscale.coordination.common.answer import own_measures
 from multiscale.coordination.common.forecast import CUT_OFF, ErrorModel, scaled_fleet, scaled_tree
 from multiscale.coordination.common.integrated import integrated_optimum
-from multiscale.coordination.common.messages import Room, Signal
+from multiscale.coordination.common.messages import Headroom, Signal
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.publication.sharing import ROUNDING_KW, NetworkRoom
+from multiscale.coordination.publication.sharing import ROUNDING_KW, NetworkHeadroom
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import BEYOND, connection_limits, exchange_bounds
 
 FARTHEST = 0.8
 """Largest error guarded against, as a share of the forecast: net loads up to five times it."""
 HALVINGS = 6
-"""Steps in the search for the own error at which room begins: to a sixty-fourth of the coverage, on the safe side."""
+"""Steps in the search for the own error at which headroom begins: to a sixty-fourth of the coverage, on the safe side."""
 SERVED_KW = 0.1
 """As much cut off is rounding."""
 
@@ -78,15 +78,15 @@ class Envelope:
         forecast: optimum of the forecast.
         coverage: standard deviations guarded against [1].
         most, least: platform -> largest import and largest export [kW], (period,), whatever it sees; ``BEYOND`` where none is needed.
-        import_room, export_room: platform -> by how much they grow with what it sees.
+        import_headroom, export_headroom: platform -> by how much they grow with what it sees.
     """
 
     forecast: Outcome
     coverage: float
     most: Mapping[str, np.ndarray]
     least: Mapping[str, np.ndarray]
-    import_room: Mapping[str, Room]
-    export_room: Mapping[str, Room]
+    import_headroom: Mapping[str, Headroom]
+    export_headroom: Mapping[str, Headroom]
 
 
 @dataclass(frozen=True)
@@ -97,20 +97,20 @@ class Guard:
     coverage: float
 
     @property
-    def reach(self) -> float:
+    def margin(self) -> float:
         """Standard deviations that are really covered: errors are cut off, and a forecast can hardly be five times too low."""
         return min(self.coverage, CUT_OFF, FARTHEST / self.model.size if self.model.size > 0 else CUT_OFF)
 
     def passive(self, own: np.ndarray) -> np.ndarray:
         """g(e): error of the passive net load guarded against [1] where platforms see the error ``own`` [1]."""
         rho = self.model.common
-        return np.clip(rho * own - self.reach * math.sqrt(1.0 - rho**2), -self.reach, self.reach)
+        return np.clip(rho * own - self.margin * math.sqrt(1.0 - rho**2), -self.margin, self.margin)
 
     @property
     def kink(self) -> float:
         """Own error up to which the passive net load is guarded against in full."""
         rho = self.model.common
-        return float(np.clip(-self.reach * (1.0 - math.sqrt(1.0 - rho**2)) / max(rho, 1e-9), -self.reach, self.reach))
+        return float(np.clip(-self.margin * (1.0 - math.sqrt(1.0 - rho**2)) / max(rho, 1e-9), -self.margin, self.margin))
 
     def actual(self, error: np.ndarray | float) -> np.ndarray:
         """What happens, as a share of its forecast [1]."""
@@ -121,7 +121,7 @@ def envelope(forecast: OperatingTree, optimum: Outcome, error: ErrorModel, cover
     """Share the networks out for net loads so many standard deviations above and below a forecast with its optimum."""
     guard = Guard(error, coverage)
     shares = [_Side(forecast, optimum, guard, sign).shared_out() for sign in (1.0, -1.0)]
-    return Envelope(optimum, guard.reach, shares[0][0], shares[1][0], shares[0][1], shares[1][1])
+    return Envelope(optimum, guard.margin, shares[0][0], shares[1][0], shares[0][1], shares[1][1])
 
 
 class _Side:
@@ -130,30 +130,30 @@ class _Side:
     def __init__(self, forecast: OperatingTree, optimum: Outcome, guard: Guard, sign: float) -> None:
         self.forecast, self.optimum, self.guard, self.sign = forecast, optimum, guard, sign
         periods = forecast.horizon.periods
-        self.top = np.full(periods, guard.reach)
+        self.top = np.full(periods, guard.margin)
         self.highest = guard.actual(-self.top)
 
-    def shared_out(self) -> tuple[dict[str, np.ndarray], dict[str, Room]]:
-        """Limits [kW] and their room, by platform."""
+    def shared_out(self) -> tuple[dict[str, np.ndarray], dict[str, Headroom]]:
+        """Limits [kW] and their headroom, by platform."""
         forecast, sign, guard = self.forecast, self.sign, self.guard
         worst, best = self._tree(-self.top), self._tree(guard.passive(self.top))
         dispatched = integrated_optimum(worst)
         limits: dict[str, np.ndarray] = {}
-        rooms: dict[str, Room] = {}
+        headrooms: dict[str, Headroom] = {}
         fed = [d for d, own in forecast.distribution.items() if own.children]
-        base = {d: self._widened(NetworkRoom(worst, d), d, self._asked(worst, dispatched, d)) for d in fed}
+        base = {d: self._widened(NetworkHeadroom(worst, d), d, self._asked(worst, dispatched, d)) for d in fed}
         limited = {d: np.abs(self._farthest(d) - base[d]) > ROUNDING_KW for d in fed}
         limited_somewhere = {d: base[d] for d in fed if limited[d].any()}
-        begins = self._begins(limited_somewhere, {d: NetworkRoom(best, d) for d in limited_somewhere})
+        begins = self._begins(limited_somewhere, {d: NetworkHeadroom(best, d) for d in limited_somewhere})
         for dso in fed:
-            wider = self._widened(NetworkRoom(best, dso), dso, base[dso]) if dso in begins else base[dso]
+            wider = self._widened(NetworkHeadroom(best, dso), dso, base[dso]) if dso in begins else base[dso]
             error = begins.get(dso, self.top)
             for k, c in enumerate(forecast.distribution[dso].children):
                 limits[c] = np.where(limited[dso][k], sign * base[dso][k], BEYOND)
                 opens = limited[dso][k] & (error < self.top)
                 own = own_measures(forecast.fleets[c])[0 if sign > 0 else 1]
-                rooms[c] = Room(np.where(opens, sign * (wider - base[dso])[k], 0.0), own * guard.actual(error), own * guard.actual(self.top))
-        return limits, rooms
+                headrooms[c] = Headroom(np.where(opens, sign * (wider - base[dso])[k], 0.0), own * guard.actual(error), own * guard.actual(self.top))
+        return limits, headrooms
 
     def _tree(self, passive: np.ndarray) -> OperatingTree:
         """Forecast with platforms' net loads at the worst, and passive ones at this error [1], (period,)."""
@@ -171,7 +171,7 @@ class _Side:
         children = tree.distribution[dso].children
         asked = np.array([dispatched.exchange[c] for c in children])
         if self.sign > 0:
-            # Whom the dispatch cuts off inside a platform may still ask: perhaps the net load is not that high, and there is room.
+            # Whom the dispatch cuts off inside a platform may still ask: perhaps the net load is not that high, and there is headroom.
             asked += np.array([tree.platforms[c].columns.array("unserved", dispatched.platform_x[c]).values.sum(axis=0) for c in children])
         return asked
 
@@ -181,28 +181,28 @@ class _Side:
         bounds = [exchange_bounds(scaled_fleet(self.forecast.fleets[c], *scaled)) for c in self.forecast.distribution[dso].children]
         return np.array([b[1] if self.sign > 0 else b[0] for b in bounds])
 
-    def _widened(self, room: NetworkRoom, dso: str, exchange: np.ndarray) -> np.ndarray:
+    def _widened(self, headroom: NetworkHeadroom, dso: str, exchange: np.ndarray) -> np.ndarray:
         """Limits towards the plan, and on towards the farthest [kW], (platform, period)."""
         plan = np.array([self.optimum.exchange[c] for c in self.forecast.distribution[dso].children])
         outer = np.maximum if self.sign > 0 else np.minimum
-        nearer = room.widened(exchange, outer(exchange, plan))
-        return room.widened(nearer, outer(nearer, self._farthest(dso)))
+        nearer = headroom.widened(exchange, outer(exchange, plan))
+        return headroom.widened(nearer, outer(nearer, self._farthest(dso)))
 
-    def _begins(self, base: Mapping[str, np.ndarray], best: Mapping[str, NetworkRoom]) -> dict[str, np.ndarray]:
+    def _begins(self, base: Mapping[str, np.ndarray], best: Mapping[str, NetworkHeadroom]) -> dict[str, np.ndarray]:
         """Own error from which on the network carries ``base`` with nobody cut off [1], (period,), by DSO; the top where it never does."""
-        never = {d: room.relief(base[d]) > SERVED_KW for d, room in best.items()}
+        never = {d: headroom.relief(base[d]) > SERVED_KW for d, headroom in best.items()}
         kink = np.full_like(self.top, self.guard.kink)
         low = {d: np.where(no, self.top, kink) for d, no in never.items()}
         high = {d: self.top.copy() for d in base}
         if base:
             at_kink = self._tree(self.guard.passive(kink))
-            high = {d: np.where(NetworkRoom(at_kink, d).relief(base[d]) <= SERVED_KW, low[d], high[d]) for d in base}
+            high = {d: np.where(NetworkHeadroom(at_kink, d).relief(base[d]) <= SERVED_KW, low[d], high[d]) for d in base}
         for _ in range(HALVINGS):
             if all((high[d] <= low[d]).all() for d in base):
                 break
             for d in base:
                 middle = (low[d] + high[d]) / 2.0
-                served = NetworkRoom(self._tree(self.guard.passive(middle)), d).relief(base[d]) <= SERVED_KW
+                served = NetworkHeadroom(self._tree(self.guard.passive(middle)), d).relief(base[d]) <= SERVED_KW
                 low[d], high[d] = np.where(served, low[d], middle), np.where(served, middle, high[d])
         return high
 
@@ -223,19 +223,23 @@ def envelope_signals(tree: OperatingTree, known: Envelope, gap: float, deviation
         energy = known.forecast.energy_price[dso]
         for child in own.children:
             price = energy + np.clip(known.forecast.platform_price[child] - energy, -beyond, beyond)
-            (most, import_room), (least, export_room) = (
-                _within(connection, limit[child], room[child])
-                for connection, limit, room in zip(limits[child], (known.most, known.least), (known.import_room, known.export_room), strict=True)
+            (most, import_headroom), (least, export_headroom) = (
+                _within(connection, limit[child], headroom[child])
+                for connection, limit, headroom in zip(
+                    limits[child], (known.most, known.least), (known.import_headroom, known.export_headroom), strict=True
+                )
             )
-            plan, charge = known.forecast.exchange[child], tree.design.network_charge.get(dso, 0.0)
-            signals[child] = Signal(price + gap / 2, price - gap / 2, charge, most, least, plan, deviation_price, import_room, export_room)
+            plan = known.forecast.exchange[child]
+            signals[child] = Signal(
+                price + gap / 2, price - gap / 2, tree.prices(dso), most, least, plan, deviation_price, import_headroom, export_headroom
+            )
     return signals
 
 
-def _within(connection: np.ndarray, limit: np.ndarray, room: Room) -> tuple[np.ndarray, Room | None]:
-    """A limit with its room, inside what the connection carries [kW], (period,); no room where none is left."""
+def _within(connection: np.ndarray, limit: np.ndarray, headroom: Headroom) -> tuple[np.ndarray, Headroom | None]:
+    """A limit with its headroom, inside what the connection carries [kW], (period,); no headroom where none is left."""
     most = np.minimum(connection, limit)
-    if not (room.room > ROUNDING_KW).any():
+    if not (headroom.power > ROUNDING_KW).any():
         return np.maximum(most, 0.0), None
-    left = np.minimum(room.room, connection - most)
-    return most, Room(left, room.begins, room.ends)
+    left = np.minimum(headroom.power, connection - most)
+    return most, Headroom(left, headroom.begins, headroom.ends)

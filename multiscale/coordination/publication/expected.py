@@ -17,7 +17,7 @@ lost load), by three dispatches: of the forecast, and of all net loads ``coverag
     price_c = lambda_dso(forecast) + clip(kappa_c(high), 0, most) + clip(kappa_c(low), -most, 0),      kappa_c = lambda_c - lambda_dso
     most = value of lost load * P(error > coverage)
 
-beside the plan of the forecast, with a small price on leaving it. ``most`` is the expected cost of what is guarded against: where even the
+with the plan of the forecast, with a small price on leaving it. ``most`` is the expected cost of what is guarded against: where even the
 optimum cannot avoid cutting off, the price says how likely that is, not that it happens. No connection is limited beyond its own rating.
 
 Source of the newsvendor's rule: Arrow, Harris and Marschak, Econometrica 19 (1951) 250-272.
@@ -38,7 +38,7 @@ from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits
 
 CONGESTED = 1e-6
-"""A nodal price that differs from that of the DSO's boundary by more [EUR/kWh] tells of a full line between."""
+"""A nodal price that differs from that of the DSO's boundary by more [EUR/kWh] indicates a full line between."""
 
 
 def scenario_optima(forecast: OperatingTree, error: ErrorModel, count: int) -> list[Outcome]:
@@ -80,8 +80,7 @@ def expected_signals(tree: OperatingTree, scenarios: Sequence[Outcome], deviatio
             most, least = limits[child]
             most = np.minimum(most, _where_full(above[:, k] > CONGESTED, np.maximum(drawn[:, k], 0.0)))
             least = np.minimum(least, _where_full(above[:, k] < -CONGESTED, np.maximum(-drawn[:, k], 0.0)))
-            charge = tree.design.network_charge.get(dso, 0.0)
-            signals[child] = Signal(mid + half, mid - half, charge, most, least, plan, deviation_price)
+            signals[child] = Signal(mid + half, mid - half, tree.prices(dso), most, least, plan, deviation_price)
     return signals
 
 
@@ -98,9 +97,7 @@ def hedge_optima(forecast: OperatingTree, optimum: Outcome, error: ErrorModel, c
     return found[0], found[1], found[2]
 
 
-def hedged_signals(
-    tree: OperatingTree, optima: tuple[Outcome, Outcome, Outcome], coverage: float, deviation_price: float
-) -> dict[str, Signal]:
+def hedged_signals(tree: OperatingTree, optima: tuple[Outcome, Outcome, Outcome], coverage: float, deviation_price: float) -> dict[str, Signal]:
     """Prices and plan for every platform that guard against congestion; ``optima`` as of ``hedge_optima`` with the same coverage."""
     forecast, high, low = optima
     most = tree.economics.value_of_lost_load * 0.5 * math.erfc(coverage / math.sqrt(2.0))
@@ -110,8 +107,7 @@ def hedged_signals(
         for child in own.children:
             above, below = (o.platform_price[child] - o.energy_price[dso] for o in (high, low))
             price = forecast.energy_price[dso] + np.clip(above, 0.0, most) + np.clip(below, -most, 0.0)
-            charge = tree.design.network_charge.get(dso, 0.0)
-            signals[child] = Signal(price, price, charge, *limits[child], forecast.exchange[child], deviation_price)
+            signals[child] = Signal(price, price, tree.prices(dso), *limits[child], forecast.exchange[child], deviation_price)
     return signals
 
 

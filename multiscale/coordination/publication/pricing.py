@@ -5,7 +5,7 @@ nodal prices it finds. Children answer with what is best for them; what they the
 the DSO re-dispatches its own flexibility, sheds or curtails where the network cannot carry it, and the TSO dispatches the rest.
 
 Signals: ``price`` publishes the nodal price alone; ``gap`` adds half a gap to the import price and takes it off the export price;
-``profile`` publishes the planned exchange beside the price and charges a small price for deviating from it, which settles ties between
+``profile`` publishes the planned exchange with the price and charges a small price for deviating from it, which settles ties between
 equally cheap schedules (the reason why a price alone makes children herd). The others come from several dispatches around a forecast that may be
 wrong: ``probabilistic`` and ``hedged`` see ``expected``, ``envelope`` see there; under certainty the last two are ``profile``.
 
@@ -14,87 +14,28 @@ Source: the unidirectional mechanism of Morstyn, Savelli and Hepburn, One Earth 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_errors
 from multiscale.coordination.common.integrated import integrated_optimum
-from multiscale.coordination.common.messages import Signal
+from multiscale.coordination.common.mechanism import Mechanism, PlayedDay
+from multiscale.coordination.common.messages import Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay, Tell, operate_signals, silent
+from multiscale.coordination.common.prepared import PreparedDay, Progress, operate_signals, silent
+from multiscale.coordination.common.settings import DrawnErrorSettings
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.publication.envelope import envelope, envelope_signals
 from multiscale.coordination.publication.expected import expected_signals, hedge_optima, hedged_signals, scenario_optima
+from multiscale.coordination.publication.flat import flat_signals
 from multiscale.operation import OperatingTree
-from multiscale.operation.tree import BEYOND, connection_limits
-
-SIGNALS = ("price", "gap", "profile", "probabilistic", "hedged", "envelope")
-"""What can be published; the last three come from several dispatches, the others from one."""
-
-
-def pricing(
-    days: Sequence[PreparedDay],
-    engine: SerialEngine | DaskEngine,
-    *,
-    forecast_error: float = 0.0,
-    forecast_seed: int = 0,
-    tell: Tell = silent,  # noqa: ARG001
-    **publication: Any,
-) -> list[dict[str, Outcome]]:
-    """Operate every day by prices published once, beside the flat tariff (which knows the mean price of the day exactly).
-
-    Args:
-        days: prepared days.
-        engine: where the forecasts are made and the platforms answer.
-        forecast_error: standard deviation of the relative error of the parents' forecast [1]; see ``forecast``. At 0 they know the day.
-        forecast_seed: of the errors.
-        publication: what is published, see ``Publication``.
-    """
-    error = ErrorModel(forecast_error, seed=forecast_seed)
-    published = engine.map(Publication(**publication).signals, {day.name: (day, day_errors(error, day.tree, day.name)) for day in days})
-    return operate_signals(days, [{"flat": flat_signals(day.tree, day.forecast), "pricing": published[day.name]} for day in days], engine)
-
-
-@dataclass(frozen=True)
-class Publication:
-    """What is published a day ahead, by which rule.
-
-    Attributes:
-        signal: one of ``SIGNALS``.
-        gap: import price less export price [EUR/kWh], of ``gap`` and ``envelope``.
-        slope: price on leaving the plan [EUR/kWh], of all with a plan.
-        scenarios: number of them around the forecast, for ``probabilistic``.
-        coverage: standard deviations of the forecast error that are guarded against, for ``hedged`` and ``envelope``.
-    """
-
-    signal: str = "envelope"
-    gap: float = 0.002
-    slope: float = 0.0005
-    scenarios: int = 10
-    coverage: float = 2.4
-
-    def __post_init__(self) -> None:
-        if self.signal not in SIGNALS:
-            raise ValueError(f"signal {self.signal!r} is unknown; there are {SIGNALS}")
-
-    def signals(self, day: PreparedDay, errors: DayErrors, expected: Expectation | None = None) -> dict[str, Signal]:
-        """Signals of a day under the parents' forecast of it, platform -> signal; ``expected`` is found where it is not given."""
-        if self.signal in ("hedged", "envelope") and errors.model.size == 0:
-            return published_signals(day.tree, day.forecast, "profile", 0.0, self.slope)
-        known = expected or expectation(day, errors)
-        if self.signal == "envelope":
-            return envelope_signals(day.tree, envelope(known.tree, known.optimum, errors.model, self.coverage), self.gap, self.slope)
-        if self.signal == "hedged":
-            optima = hedge_optima(known.tree, known.optimum, errors.model, self.coverage)
-            return hedged_signals(day.tree, optima, self.coverage, self.slope)
-        if self.signal == "probabilistic":
-            certain = errors.model.size == 0
-            scenarios = [known.optimum] if certain else scenario_optima(known.tree, errors.model, self.scenarios)
-            return expected_signals(day.tree, scenarios, self.slope)
-        return published_signals(day.tree, known.optimum, self.signal, self.gap, self.slope)
+from multiscale.operation.tree import connection_limits
+from multiscale.settings import OneOf, count, quantity
 
 
 @dataclass(frozen=True)
@@ -113,8 +54,113 @@ def expectation(day: PreparedDay, errors: DayErrors) -> Expectation:
     return Expectation(tree, integrated_optimum(tree))
 
 
+def _from_optimum(kind: str, settings: PricingSettings, day: PreparedDay, known: Expectation, _: ErrorModel) -> dict[str, Signal]:
+    return published_signals(day.tree, known.optimum, kind, settings.import_export_gap, settings.slope)
+
+
+def _probabilistic(settings: PricingSettings, day: PreparedDay, known: Expectation, error: ErrorModel) -> dict[str, Signal]:
+    scenarios = [known.optimum] if error.size == 0 else scenario_optima(known.tree, error, settings.scenarios)
+    return expected_signals(day.tree, scenarios, settings.slope)
+
+
+def _hedged(settings: PricingSettings, day: PreparedDay, known: Expectation, error: ErrorModel) -> dict[str, Signal]:
+    if error.size == 0:
+        return _from_optimum("profile", settings, day, known, error)
+    optima = hedge_optima(known.tree, known.optimum, error, settings.coverage)
+    return hedged_signals(day.tree, optima, settings.coverage, settings.slope)
+
+
+def _limited(settings: PricingSettings, day: PreparedDay, known: Expectation, error: ErrorModel) -> dict[str, Signal]:
+    if error.size == 0:
+        return _from_optimum("profile", settings, day, known, error)
+    limits = envelope(known.tree, known.optimum, error, settings.coverage)
+    return envelope_signals(day.tree, limits, settings.import_export_gap, settings.slope)
+
+
+SIGNALS: Mapping[str, Callable[[PricingSettings, PreparedDay, Expectation, ErrorModel], dict[str, Signal]]] = {
+    "price": partial(_from_optimum, "price"),
+    "gap": partial(_from_optimum, "gap"),
+    "profile": partial(_from_optimum, "profile"),
+    "probabilistic": _probabilistic,
+    "hedged": _hedged,
+    "envelope": _limited,
+}
+"""What can be published, and the rule for it; the last three come from several dispatches, the others from one."""
+
+
+class PricingSettings(DrawnErrorSettings):
+    """Prices published once, downwards."""
+
+    kind: Literal["pricing"] = "pricing"
+    signal: Annotated[str, OneOf(SIGNALS)] = Field(
+        "envelope",
+        description="what is published: a price; import and export prices with a gap; prices with a planned profile and a slope; "
+        "the same from scenarios around the forecast; guarding against errors of the forecast by prices; or by limits, with gap, profile and slope",
+    )
+    import_export_gap: float = quantity(
+        0.002, "EUR/kWh", "import price minus export price beyond the tariff (signal=gap, envelope)", lower=0.0, upper=1.0
+    )
+    slope: float = quantity(0.0005, "EUR/kWh", "price of each kWh that leaves the planned profile", lower=0.0, upper=10.0)
+    scenarios: int = count(10, "number of scenarios around the forecast (signal=probabilistic)", 2, 1000)
+    coverage: float = quantity(
+        2.4,
+        "1",
+        "standard deviations of the forecast error guarded against (signal=hedged, envelope): 0.8 % of cases lie beyond 2.4",
+        lower=0.0,
+        upper=5.0,
+    )
+
+    @model_validator(mode="after")
+    def _gap_given(self) -> PricingSettings:
+        if self.signal == "gap" and self.import_export_gap == 0:
+            raise ValueError("import_export_gap 0 EUR/kWh is no gap; give one above zero, or use signal=price")
+        return self
+
+
+@dataclass(frozen=True)
+class Pricing(Mechanism):
+    """Signals published once, a day ahead."""
+
+    settings: PricingSettings
+
+    name = "pricing"
+
+    def operate(
+        self,
+        days: Sequence[PreparedDay],
+        engine: SerialEngine | DaskEngine,
+        report_progress: Progress = silent,  # noqa: ARG002
+    ) -> list[dict[str, Outcome]]:
+        """See ``Mechanism``; with the outcome of the flat tariff, which knows the mean price of the day exactly."""
+        error = self.settings.error
+        published = engine.map(self.published, {day.name: (day, day_errors(error, day.tree, day.name)) for day in days})
+        return operate_signals(days, [{"flat": flat_signals(day.tree, day.forecast), self.name: published[day.name]} for day in days], engine)
+
+    def published(self, day: PreparedDay, errors: DayErrors, expected: Expectation | None = None) -> dict[str, Signal]:
+        """Signals of a day under the parents' forecast of it, platform -> signal; ``expected`` is found where it is not given."""
+        return SIGNALS[self.settings.signal](self.settings, day, expected or expectation(day, errors), errors.model)
+
+    def play(self, first: PreparedDay) -> Pricing:  # noqa: ARG002
+        """See ``Mechanism``; nothing is kept."""
+        return self
+
+    def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:
+        """See ``SignalSource``."""
+        if now:
+            return None
+        published = self.published(day, errors)
+        for signal in published.values():
+            traffic.count("down", **signal.content())
+        for _ in day.tree.distribution:
+            traffic.count("down", energy_price=next(iter(published.values())).import_price)
+        return published
+
+    def learn(self, day: PreparedDay, played: PlayedDay) -> None:
+        """Nothing is learned."""
+
+
 def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: float = 0.0, deviation_price: float = 0.0) -> dict[str, Signal]:
-    """What every platform is told, from the parents' forecast.
+    """What every platform receives, from the parents' forecast.
 
     Args:
         tree: programs of all nodes.
@@ -132,7 +178,7 @@ def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: fl
             price = forecast.platform_price[child]
             planned = forecast.exchange[child] if kind == "profile" else np.zeros_like(price)
             most, least = _envelope(limits[child], price - forecast.energy_price[dso], planned) if kind == "profile" else limits[child]
-            signals[child] = Signal(price + half, price - half, tree.design.network_charge.get(dso, 0.0), most, least, planned, off)
+            signals[child] = Signal(price + half, price - half, tree.prices(dso), most, least, planned, off)
     return signals
 
 
@@ -152,26 +198,3 @@ def _envelope(limits: tuple[np.ndarray, np.ndarray], congestion: np.ndarray, pla
         np.where(congestion > 1e-6, np.minimum(most, np.maximum(planned, 0.0)), most),
         np.where(congestion < -1e-6, np.minimum(least, np.maximum(-planned, 0.0)), least),
     )
-
-
-def flat_signals(tree: OperatingTree, forecast: Outcome) -> dict[str, Signal]:
-    """The same forecast without coordination: every platform is told one price for all hours, the energy-weighted mean."""
-    signals = {}
-    for dso, own in tree.distribution.items():
-        limits = connection_limits(tree, dso)
-        for child in own.children:
-            drawn = np.maximum(forecast.exchange[child], 0.0) + 1e-9
-            price = np.full(tree.horizon.periods, float((forecast.platform_price[child] * drawn).sum() / drawn.sum()))
-            signals[child] = Signal(price, price, tree.design.network_charge.get(dso, 0.0), *limits[child], np.zeros_like(price))
-    return signals
-
-
-def retail_signals(tree: OperatingTree, energy_price: Mapping[str, np.ndarray]) -> dict[str, Signal]:
-    """A retail tariff: the mean price at the DSO's boundary [EUR/kWh], (period,), the same in all hours and for all platforms."""
-    signals = {}
-    for dso, own in tree.distribution.items():
-        price = np.full(tree.horizon.periods, float(energy_price[dso].mean()))
-        for child in own.children:
-            none = np.full(tree.horizon.periods, BEYOND)
-            signals[child] = Signal(price, price, tree.design.network_charge.get(dso, 0.0), none, none, np.zeros(tree.horizon.periods))
-    return signals

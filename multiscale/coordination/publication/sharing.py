@@ -1,4 +1,4 @@
-"""The room of a network shared out among the platforms it feeds.
+"""The headroom of a network shared out among the platforms it feeds.
 
 From exchanges ``y`` the platforms' limits are widened together towards targets ``z``, each by the same share of its own way, until a line
 is full or a voltage at its limit; who is behind that line stops there, the others go on:
@@ -29,7 +29,7 @@ ROUNDING_KW = 1e-3
 """Way to a target that is no way any more, and relief that is none."""
 
 
-class NetworkRoom:
+class NetworkHeadroom:
     """What a DSO's network can still carry, with the passive net loads of a tree.
 
     Args:
@@ -40,7 +40,7 @@ class NetworkRoom:
     def __init__(self, tree: OperatingTree, dso: str) -> None:
         own, self.labels = tree.distribution[dso], tree.horizon.labels
         self.children = own.children
-        program = own.program.settle({"energy_price": 0.0, "built": tree.design.choice(own.options)})
+        program = own.program.fix({"energy_price": 0.0, "built": tree.design.choice(own.options)})
         cost = np.zeros(program.columns.size)
         self._relief = [program.columns[name].positions for name in RELIEF if name in program.columns]
         for there in self._relief:
@@ -80,8 +80,8 @@ class NetworkRoom:
         terms = [(way, np.broadcast_to(share, way.shape)), (exchange, np.broadcast_to(one, exchange.shape))]
         builder.add_output("exchange", axes, terms, unit="kW", description="limit of the exchange")
         link = Link("shares", "exchange", self.program.parameters["exchange"].positions)
-        compiled = CompiledProgram(compose("shares of the room", self.program, {"shares": builder.build()}, [link]))
-        # What must be cut off anyway is cut off where it is now: it makes no room elsewhere.
+        compiled = CompiledProgram(compose("shares of the headroom", self.program, {"shares": builder.build()}, [link]))
+        # What must be cut off anyway is cut off where it is now: it makes no headroom elsewhere.
         needed = self._compiled.solve_optimal({"exchange": exchange}).x
         for there in (positions.ravel() for positions in self._relief):
             upper = self.program.upper[there]

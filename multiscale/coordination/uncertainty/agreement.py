@@ -28,6 +28,9 @@ from multiscale.coordination.common.messages import Traffic
 from multiscale.programs import ProgramBuilder, solve
 from multiscale.programs.build import Term
 
+COVERAGE = 2.0
+"""Standard deviations of forecast errors for which reserves are held, where nothing else is asked."""
+
 
 @dataclass(frozen=True)
 class Level:
@@ -57,7 +60,7 @@ class Agreement:
         alone: cost if every level hedges its own error alone [EUR/h].
         kept, handed: node -> standard deviation [kW].
         price: node -> price of handing over [EUR/kWh per kW of standard deviation]; zero where nothing is handed.
-        burden: node -> standard deviation it is left with [kW]: its own error and what its children hand it.
+        pooled: node -> standard deviation it is left with [kW]: its own error and what its children hand it.
         traffic: messages up (band, amount) and down (price).
     """
 
@@ -67,7 +70,7 @@ class Agreement:
     kept: Mapping[str, float]
     handed: Mapping[str, float]
     price: Mapping[str, float]
-    burden: Mapping[str, float]
+    pooled: Mapping[str, float]
     traffic: Traffic
 
     @property
@@ -77,7 +80,7 @@ class Agreement:
 
 
 def agree(
-    levels: Sequence[Level], correlation: Mapping[str, np.ndarray], *, coverage: float = 2.0, tolerance: float = 1e-5, rounds: int = 60
+    levels: Sequence[Level], correlation: Mapping[str, np.ndarray], *, coverage: float = COVERAGE, tolerance: float = 1e-5, rounds: int = 60
 ) -> Agreement:
     """Find the cheapest agreement in one period.
 
@@ -107,10 +110,10 @@ def agree(
     for _ in range(rounds):
         handed, value = _master(levels, at, children, tangents, correlation, coverage)
         bound = max(bound, value)
-        kept, burden, handed = _evaluate(levels, children, correlation, handed)
+        kept, pooled, handed = _evaluate(levels, children, correlation, handed)
         cost = sum(holding_cost(level, coverage * kept[k]) for k, level in enumerate(levels))
         if best is None or cost < best[0]:
-            best = (cost, handed, burden)
+            best = (cost, handed, pooled)
         if best[0] - bound <= tolerance * max(abs(best[0]), 1e-9):
             break
         for name in parents:
@@ -119,8 +122,8 @@ def agree(
                 tangents[name].append(parts)
     if best is None:
         raise ValueError(f"an agreement needs at least one round of tangents, not {rounds}")
-    cost, handed, burden = best
-    price = _prices(levels, at, children, correlation, handed, burden, coverage)
+    cost, handed, pooled = best
+    price = _prices(levels, at, children, correlation, handed, pooled, coverage)
     traffic = Traffic()
     for level in levels:
         if level.parent:
@@ -131,10 +134,10 @@ def agree(
         cost,
         bound,
         alone,
-        dict(zip(names, (burden - handed).tolist(), strict=True)),
+        dict(zip(names, (pooled - handed).tolist(), strict=True)),
         dict(zip(names, handed.tolist(), strict=True)),
         dict(zip(names, price.tolist(), strict=True)),
-        dict(zip(names, burden.tolist(), strict=True)),
+        dict(zip(names, pooled.tolist(), strict=True)),
         traffic,
     )
 
@@ -186,29 +189,31 @@ def _master(
     names = {"node": np.array([level.name for level in levels], dtype=str)}
     top = np.array([np.inf if level.parent else 0.0 for level in levels])
     handed = builder.add_columns("handed", names, unit="kW", upper=top, description="standard deviation handed to the parent")
-    burden = builder.add_columns("burden", names, unit="kW", description="standard deviation the node is left with")
+    pooled = builder.add_columns("pooled", names, unit="kW", description="standard deviation of the pooled error")
     for k, level in enumerate(levels):
         axes = {f"step of {level.name}": np.arange(len(level.price))}
         step = builder.add_columns(f"held by {level.name}", axes, unit="kW", upper=level.amount, cost=level.price, description="flexibility held")
-        rest: list[Term] = [(-1.0, step[None, :]), (coverage, burden[[k]][:, None]), (-coverage, handed[[k]][:, None])]
-        builder.add_rows(f"cover {level.name}", {"node": np.array([level.name])}, rest, "<=", 0.0, unit="kW", description="what is kept is covered")
+        rest: list[Term] = [(-1.0, step[None, :]), (coverage, pooled[[k]][:, None]), (-coverage, handed[[k]][:, None])]
+        builder.add_rows(
+            f"reserve requirement {level.name}", {"node": np.array([level.name])}, rest, "<=", 0.0, unit="kW", description="reserves for what is kept"
+        )
     own = [k for k, level in enumerate(levels) if not children[level.name]]
     builder.add_rows(
         "own error",
         {"leaf": np.array([levels[k].name for k in own], dtype=str)},
-        [(-1.0, burden[own])],
+        [(-1.0, pooled[own])],
         "<=",
         np.array([-levels[k].deviation for k in own]),
         unit="kW",
         description="a node without children bears its own error",
     )
-    keeps: list[Term] = [(1.0, handed), (-1.0, burden)]
+    keeps: list[Term] = [(1.0, handed), (-1.0, pooled)]
     builder.add_rows("no more", names, keeps, "<=", 0.0, unit="kW", description="nobody hands over more than it bears")
     for name, points in tangents.items():
         below, matrix = children[name], correlation[name]
         for j, v in enumerate(points):
             gradient = matrix @ v / aggregated(v, matrix)
-            terms: list[Term] = [(gradient[1:][None, :], handed[below][None, :]), (-1.0, burden[[at[name]]][:, None])]
+            terms: list[Term] = [(gradient[1:][None, :], handed[below][None, :]), (-1.0, pooled[[at[name]]][:, None])]
             own_part = -gradient[0] * levels[at[name]].deviation
             axes = {"node": np.array([name])}
             builder.add_rows(f"tangent {j} of {name}", axes, terms, "<=", own_part, unit="kW", description="tangent of the norm")
@@ -220,13 +225,13 @@ def _evaluate(
     levels: Sequence[Level], children: Mapping[str, list[int]], correlation: Mapping[str, np.ndarray], handed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Kept and borne standard deviations [kW] for given amounts handed over, children first; nobody hands over more than it bears."""
-    burden, given = np.zeros(len(levels)), np.maximum(handed, 0.0)
+    pooled, given = np.zeros(len(levels)), np.maximum(handed, 0.0)
     for k in range(len(levels) - 1, -1, -1):
         level = levels[k]
         below = children[level.name]
-        burden[k] = aggregated(np.array([level.deviation, *given[below]]), correlation[level.name]) if below else level.deviation
-        given[k] = min(given[k], burden[k]) if level.parent else 0.0
-    return burden - given, burden, given
+        pooled[k] = aggregated(np.array([level.deviation, *given[below]]), correlation[level.name]) if below else level.deviation
+        given[k] = min(given[k], pooled[k]) if level.parent else 0.0
+    return pooled - given, pooled, given
 
 
 def _prices(
@@ -235,14 +240,14 @@ def _prices(
     children: Mapping[str, list[int]],
     correlation: Mapping[str, np.ndarray],
     handed: np.ndarray,
-    burden: np.ndarray,
+    pooled: np.ndarray,
     coverage: float,
 ) -> np.ndarray:
     """mu_n (R u)_i / s_n for every node i with a parent n; mu_n is the cheaper of keeping one unit more and handing it on."""
     price = np.zeros(len(levels))
     marginal = np.zeros(len(levels))
     for k, level in enumerate(levels):
-        keeping = coverage * _marginal_cost(level, coverage * (burden[k] - handed[k]))
+        keeping = coverage * _marginal_cost(level, coverage * (pooled[k] - handed[k]))
         if level.parent:
             n = at[level.parent]
             below = children[level.parent]

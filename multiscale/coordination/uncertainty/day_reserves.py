@@ -1,4 +1,4 @@
-"""What forecast errors cost over a day when they are covered by agreement, and when every level hedges alone.
+"""Reserves for the forecast errors of a day: their cost by agreement between the levels, and with every level alone.
 
 In every period each node errs by the size of the forecast error on its own demand and generation,
 
@@ -6,8 +6,8 @@ In every period each node errs by the size of the forecast error on its own dema
 
 and has the flexibility that its devices leave: a platform the power of its batteries; the TSO the headroom of its generators, each at its distance
 from the price (what it forgoes or costs more), 5 EUR/MWh at least; cutting off is everybody's last resort. Batteries and cutting off cost what they
-are used on average, see ``operation.cover``. Where energy is negotiated, its cover is negotiated with it; where another mechanism has settled it,
-it is agreed on afterwards, in every period to a certified gap, see ``agreement``.
+are used on average, see ``operation.reserves``. Where energy is negotiated, reserves are negotiated with it; where another mechanism has settled it,
+they are agreed on afterwards, in every period to a certified gap, see ``agreement``.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ import numpy as np
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.messages import Traffic
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.uncertainty.agreement import Agreement, Level, agree, holding_cost
+from multiscale.coordination.uncertainty.agreement import COVERAGE, Agreement, Level, agree, holding_cost
 from multiscale.operation import OperatingTree
-from multiscale.operation.reserves import AVAILABLE, ForecastErrors, battery_price, cutting_price
+from multiscale.operation.reserves import AVAILABLE, ForecastErrors, cutting_price, use_price
 from multiscale.operation.tree import net_load_size
 
 
 @dataclass(frozen=True)
-class CoveredDay:
-    """Cover of a day's forecast errors.
+class DayReserves:
+    """Reserves of a day's forecast errors.
 
     Attributes:
         cost, bound, alone: by agreement, its proven lower bound, and every level alone [EUR/a], (period,).
-        alone_of: node -> cost of covering its own error alone [EUR/a], (period,).
+        alone_of: node -> cost of reserves for its own error alone [EUR/a], (period,).
         deviation: node -> standard deviation of its own error [kW], (period,).
         handed: node -> standard deviation handed upward [kW], (period,).
         price: node -> price of handing over [EUR/kWh per kW of standard deviation], (period,).
@@ -53,7 +53,7 @@ class CoveredDay:
     together: bool
 
 
-def covered_day(tree: OperatingTree, expected: Outcome, error: ErrorModel, *, coverage: float = 2.0, tolerance: float = 1e-4) -> CoveredDay:
+def agreed_reserves(tree: OperatingTree, expected: Outcome, error: ErrorModel, *, coverage: float = COVERAGE, tolerance: float = 1e-4) -> DayReserves:
     """Agree on the errors of every period of a day.
 
     Args:
@@ -76,7 +76,7 @@ def covered_day(tree: OperatingTree, expected: Outcome, error: ErrorModel, *, co
     hours = tree.horizon.hours_per_year
     cost, bound, alone = (hours * np.array([getattr(a, name) for a in found]) for name in ("cost", "bound", "alone"))
     names = [level.name for level in every[0]]
-    return CoveredDay(
+    return DayReserves(
         cost,
         bound,
         alone,
@@ -90,22 +90,22 @@ def covered_day(tree: OperatingTree, expected: Outcome, error: ErrorModel, *, co
     )
 
 
-def cover_negotiated(tree: OperatingTree, outcome: Outcome, error: ErrorModel, coverage: float) -> CoveredDay:
-    """Cover of a day's forecast errors as negotiated together with energy.
+def negotiated_reserves(tree: OperatingTree, outcome: Outcome, error: ErrorModel) -> DayReserves:
+    """Reserves of a day's forecast errors as negotiated together with energy.
 
-    The bound is on cover at the outcome's cost of energy: no operation whose energy costs no more covers the errors for less, since the certificate
-    holds for both together. ``alone`` is what the same flexibility would cost each node if it covered its own error, with nothing else to do;
+    The bound is on the cost of reserves at the outcome's cost of energy: no operation whose energy costs no more holds them for less, since the
+    certificate holds for both together. ``alone`` is what the same flexibility would cost each node if it held reserves for its own error only;
     nothing for the TSO, whose own error is there without the nodes below, and is not counted.
 
     Args:
         tree: programs of all nodes.
         outcome: of the negotiation.
-        error, coverage: what was negotiated about.
+        error: the errors that were negotiated about.
     """
-    cover = outcome.cover
-    if cover is None:
-        raise ValueError(f"the outcome of {outcome.mechanism!r} has no cover of forecast errors; negotiate with them")
-    cost = np.sum(list(cover.cost.values()), axis=0)
+    reserves = outcome.reserves
+    if reserves is None:
+        raise ValueError(f"the outcome of {outcome.mechanism!r} has no reserves for forecast errors; negotiate with them")
+    coverage, cost = reserves.coverage, np.sum(list(reserves.cost.values()), axis=0)
     missing = outcome.cost - outcome.bound
     levels, hours = day_levels(tree, outcome, error, coverage, AVAILABLE), tree.horizon.hours_per_year
     names = [level.name for level in levels[0]]
@@ -113,22 +113,22 @@ def cover_negotiated(tree: OperatingTree, outcome: Outcome, error: ErrorModel, c
     alone_of = {n: hours * np.array([holding_cost(at[k], coverage * at[k].deviation) for at in levels]) for k, n in enumerate(names)}
     nothing = np.zeros_like(cost)
     alone_of[tree.system.top] = nothing
-    return CoveredDay(
+    return DayReserves(
         cost,
         cost - missing * cost / max(float(cost.sum()), 1e-9),
         np.sum(list(alone_of.values()), axis=0),
         alone_of,
         own,
-        {n: cover.handed.get(n, nothing) for n in names},
-        {n: cover.price.get(n, nothing) for n in names},
+        {n: reserves.handed.get(n, nothing) for n in names},
+        {n: reserves.price.get(n, nothing) for n in names},
         outcome.traffic,
         coverage,
         together=True,
     )
 
 
-def forecast_errors(tree: OperatingTree, error: ErrorModel, *, coverage: float = 2.0, alone: bool = False) -> dict[str, ForecastErrors]:
-    """Forecast errors of every node of a tree in its own periods, to be negotiated about together with energy; see ``operation.cover``.
+def forecast_errors(tree: OperatingTree, error: ErrorModel, *, coverage: float = COVERAGE, alone: bool = False) -> dict[str, ForecastErrors]:
+    """Forecast errors of every node of a tree in its own periods, to be negotiated about together with energy; see ``operation.reserves``.
 
     Args:
         tree: programs of all nodes.
@@ -159,7 +159,7 @@ def day_levels(tree: OperatingTree, expected: Outcome, error: ErrorModel, covera
 
     Generators cost their distance from the price; or ``generators`` [EUR/kWh], where what they forgo is counted with the energy.
     """
-    cutting, wear = cutting_price(tree.economics, coverage), battery_price(tree.economics, coverage)
+    cutting = cutting_price(tree.economics, coverage)
     network, periods, size = tree.transmission, range(tree.horizon.periods), deviations(tree, error)
     price = np.mean([expected.energy_price[d] for d in network.children], axis=0)
     room = np.maximum(network.largest_output - expected.dispatch.generation, 0.0)
@@ -170,8 +170,10 @@ def day_levels(tree: OperatingTree, expected: Outcome, error: ErrorModel, covera
     nodes = [(top, "", room, apart), *((dso, top, nothing, nothing) for dso in tree.distribution)]
     for dso, own in tree.distribution.items():
         for p in own.children:
-            batteries = np.full((1, len(periods)), float(tree.fleets[p].data.battery_power.sum()))
-            nodes.append((p, dso, batteries, np.full_like(batteries, wear)))
+            fleet = tree.fleets[p]
+            held = [(power, use_price(d.use_cost, coverage)) for d in fleet.devices.values() if (power := d.largest_reserve(fleet)) is not None]
+            most, price_of = (np.array([[pair[k]] * len(periods) for pair in held]).reshape(len(held), len(periods)) for k in (0, 1))
+            nodes.append((p, dso, most, price_of))
     return [
         [Level(n, above, float(size[n][t]), np.append(a[:, t], np.inf), np.append(c[:, t], cutting)) for n, above, a, c in nodes] for t in periods
     ]

@@ -3,8 +3,9 @@ import pytest
 
 from multiscale.coordination.common.conflicts import conflicts, dso_answer, refused_by_distribution, refused_by_transmission
 from multiscale.coordination.common.integrated import integrated_optimum
-from multiscale.operation import Design, operating_tree
-from tests.variants import changed
+from multiscale.markets import Community
+from multiscale.operation import operating_tree
+from tests.variants import changed, charged
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +13,7 @@ def tree(system, winter, economics, fleets):
     """North alone; after reserve and margin its HV/MV transformer carries little more than the evening's load."""
     narrow = changed(system.cut(["north 1", "north 2"]), "branches", "rating_kva", {"north HV/MV transformer": 2100.0})
     mine = {p: fleets[p] for p in ("north 1", "north 2")}
-    return operating_tree(narrow, winter, economics, mine, Design({}, {"north": 0.05}))
+    return operating_tree(narrow, winter, economics, mine, charged(["north"], 0.05), Community())
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_what_the_tso_cannot_serve_is_refused_at_the_boundary(tree, optimum):
 def test_what_a_dso_cannot_carry_for_a_platform_is_refused(system, winter, economics, fleets):
     narrow = changed(system.cut(["north 1", "north 2"]), "branches", "rating_kva", {"north 1 MV/LV transformer": 20.0})
     mine = {p: fleets[p] for p in ("north 1", "north 2")}
-    tree = operating_tree(narrow, winter, economics, mine, Design({}, {"north": 0.05}))
+    tree = operating_tree(narrow, winter, economics, mine, charged(["north"], 0.05), Community())
     drawn = {c: np.full(winter.periods, 5.0) for c in mine}
     assert refused_by_distribution(tree, "north", drawn) == []
     drawn["north 1"][5] = 30.0

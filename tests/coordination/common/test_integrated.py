@@ -4,18 +4,19 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from multiscale.coordination.common.integrated import integrated_optimum
-from multiscale.operation import Design, Transmission, dso_branch_program, operating_tree
-from tests.variants import changed
+from multiscale.markets import Community
+from multiscale.operation import Transmission, dso_branch_program, operating_tree
+from tests.variants import changed, charged
 
 
 @pytest.fixture(scope="module", params=["wide", "congested"])
 def case(request, system, winter, economics, fleets):
     """The whole tiny case; congested: feeders so large that the DSOs move the nodal prices, and a transformer that is too small."""
     if request.param == "wide":
-        return operating_tree(system, winter, economics, fleets, Design({}, dict.fromkeys(system.at_level("dso"), 0.05)))
+        return operating_tree(system, winter, economics, fleets, charged(system.at_level("dso"), 0.05), Community())
     towns = {f"{d} town": 9000.0 for d in system.at_level("dso")}
     here = changed(changed(system, "devices", "p_kw", towns), "branches", "rating_kva", {"north 1 MV/LV transformer": 30.0})
-    return operating_tree(here, winter, economics, fleets, Design({}, dict.fromkeys(system.at_level("dso"), 0.05)))
+    return operating_tree(here, winter, economics, fleets, charged(system.at_level("dso"), 0.05), Community())
 
 
 def monolithic_optimum(tree):
@@ -25,7 +26,7 @@ def monolithic_optimum(tree):
     everything._monitored = np.arange(len(network.model.branches))
     everything._factors = network.model.transfer_factors(everything._monitored)
     top = [everything.program(t) for t in range(tree.horizon.periods)]
-    below = [dso_branch_program(tree, d).settle({"energy_price": np.zeros(tree.horizon.periods)}) for d in network.children]
+    below = [dso_branch_program(tree, d).fix({"energy_price": np.zeros(tree.horizon.periods)}) for d in network.children]
     programs = [*top, *below]
     blocks = [[p.A if i == j else None for j in range(len(programs))] for i, p in enumerate(programs)]
     for t, program in enumerate(top):

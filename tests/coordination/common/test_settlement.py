@@ -6,9 +6,10 @@ from multiscale.coordination.common.prepared import operate_signals, prepare_day
 from multiscale.coordination.common.settlement import Upstream, impact_charges, marginal_charges
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.prediction.response import PRICE_MODELS, OwnView
-from multiscale.coordination.publication.pricing import flat_signals, published_signals
-from multiscale.operation import Design
-from tests.variants import changed
+from multiscale.coordination.publication.flat import flat_signals
+from multiscale.coordination.publication.pricing import published_signals
+from multiscale.markets import Community
+from tests.variants import changed, charged
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def day(system, winter, economics, fleets):
     """North with a feeder so large that it moves prices, and a transformer that is too small for north 1."""
     narrow = changed(system.cut(["north 1", "north 2"]), "branches", "rating_kva", {"north 1 MV/LV transformer": 40.0})
     mine = {p: fleets[p] for p in ("north 1", "north 2")}
-    return prepare_days(narrow, winter, economics, mine, Design({}, {"north": 0.05}), SerialEngine())[0]
+    return prepare_days(narrow, winter, economics, mine, charged(["north"], 0.05), Community(), SerialEngine())[0]
 
 
 def private_cost(day, outcome, platform):

@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 
 from multiscale.coordination.common.forecast import ErrorModel, day_errors
+from multiscale.coordination.common.mechanism import Mechanism, MechanismError
 from multiscale.coordination.common.prepared import operate_signals, prepare_days
-from multiscale.coordination.common.simulation import DECIDED, play_day, play_days
+from multiscale.coordination.common.simulation import play_day, play_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.prediction.hybrid import GAP, HybridPolicy, hybrid, negotiated
-from multiscale.coordination.prediction.predictive import PredictivePolicy, learn_from_past, own_view, predictive, retail
-from multiscale.coordination.publication.pricing import Publication, flat_signals, published_signals
-from multiscale.coordination.publication.published import FlatPolicy, PublishedPolicy
-from multiscale.operation import Design
-from tests.variants import changed
+from multiscale.coordination.mechanisms import MECHANISMS, IntegratedSettings, mechanism_of
+from multiscale.coordination.negotiation.bidirectional import BidirectionalSettings
+from multiscale.coordination.prediction.hybrid import GAP, Hybrid, HybridSettings, negotiated
+from multiscale.coordination.prediction.predictive import Predictive, PredictiveSettings, learn_from_past, own_view, retail
+from multiscale.coordination.publication.flat import Flat, flat_signals
+from multiscale.coordination.publication.pricing import Pricing, PricingSettings, published_signals
+from multiscale.markets import Community
+from tests.variants import changed, charged
 
 
 @pytest.fixture(scope="module")
@@ -20,25 +23,25 @@ def day(system, winter, economics, fleets):
     """North alone; the transformer that feeds it carries a little less than the evening's load."""
     tight = changed(system.cut(["north 1", "north 2"]), "branches", "rating_kva", {"north HV/MV transformer": 2050.0})
     mine = {p: fleets[p] for p in ("north 1", "north 2")}
-    return prepare_days(tight, winter, economics, mine, Design({}, {"north": 0.05}), SerialEngine())[0]
+    return prepare_days(tight, winter, economics, mine, charged(["north"], 0.05), Community(), SerialEngine())[0]
 
 
-def played(day, policy, size, seed=1):
-    return play_day(day, policy, day_errors(ErrorModel(size, seed=seed), day.tree, day.name))
+def played(day, mechanism, size, seed=1):
+    return play_day(day, mechanism, day_errors(ErrorModel(size, seed=seed), day.tree, day.name))
 
 
 @pytest.mark.parametrize("kind", ["flat", "profile"])
 def test_with_perfect_forecasts_the_day_goes_as_planned(day, kind):
-    policy = FlatPolicy() if kind == "flat" else PublishedPolicy(Publication("profile", slope=0.001))
+    mechanism = Flat() if kind == "flat" else Pricing(PricingSettings(signal="profile", slope=0.001))
     signals = flat_signals(day.tree, day.forecast) if kind == "flat" else published_signals(day.tree, day.forecast, "profile", 0.0, 0.001)
     at_once = operate_signals([day], [{"at once": signals}], SerialEngine())[0]["at once"]
-    found = played(day, policy, 0.0)
+    found = played(day, mechanism, 0.0)
     assert found.outcome.cost == pytest.approx(at_once.cost, rel=1e-6)
     assert found.imbalance(day.tree.horizon.hours_per_year) == pytest.approx(0.0, abs=1.0)
 
 
 def test_what_was_done_is_feasible_and_costs_no_less_than_the_bound(day):
-    found = played(day, PublishedPolicy(Publication("profile")), 0.2).outcome
+    found = played(day, Pricing(PricingSettings(signal="profile")), 0.2).outcome
     for name, program in day.tree.platforms.items():
         p = program.parameters.vector(found.signals[name].parameters())
         assert program.violation(found.platform_x[name], p) <= 1e-4
@@ -49,7 +52,7 @@ def test_worse_forecasts_mean_more_imbalance_and_it_shrinks_towards_real_time(da
     hours = day.tree.horizon.hours_per_year
     ahead, before = [], []
     for size in (0.0, 0.1, 0.3):
-        found = played(day, FlatPolicy(), size)
+        found = played(day, Flat(), size)
         ahead.append(found.imbalance(hours))
         before.append(found.imbalance(hours, before=True))
     assert ahead[0] < ahead[1] < ahead[2]
@@ -60,7 +63,7 @@ def test_nobody_acts_on_what_was_not_known_yet(day):
     """Two days whose forecasts differ for the last hours only, and only from the eighth period on: until then the same is done."""
     errors = day_errors(ErrorModel(0.3, seed=1), day.tree, day.name)
 
-    class Switching:
+    class Switching(Mechanism):
         """A flat price that changes for the rest of the day at period 8."""
 
         name = "switching"
@@ -69,19 +72,21 @@ def test_nobody_acts_on_what_was_not_known_yet(day):
             self.factor = factor
 
         def signals(self, day, _errors, now, _traffic):
-            told = flat_signals(day.tree, day.forecast)
+            published = flat_signals(day.tree, day.forecast)
             if now not in (0, 8):
                 return None
             factor = self.factor if now else np.ones(12)
-            return {p: dataclasses.replace(s, import_price=s.import_price * factor, export_price=s.export_price * factor) for p, s in told.items()}
+            return {
+                p: dataclasses.replace(s, import_price=s.import_price * factor, export_price=s.export_price * factor) for p, s in published.items()
+            }
 
-        def after(self, day, played):
-            pass
+        def play(self, _first):
+            return self
 
     rising, falling = (play_day(day, Switching(f), errors).outcome for f in (np.linspace(0.2, 3.0, 12), np.linspace(3.0, 0.2, 12)))
     later = 0.0
     for name, program in day.tree.platforms.items():
-        for block in DECIDED:
+        for block in day.tree.fleets[name].decided:
             if block in program.columns:
                 a, b = (program.columns.array(block, o.platform_x[name]).values for o in (rising, falling))
                 np.testing.assert_allclose(a[:, :8], b[:, :8], atol=1e-6)
@@ -89,9 +94,9 @@ def test_nobody_acts_on_what_was_not_known_yet(day):
     assert later > 0.1
 
 
-def test_a_policy_learns_after_every_day(day):
-    class Counting(FlatPolicy):
-        def after(self, _day, played):
+def test_a_mechanism_learns_after_every_day(day):
+    class Counting(Flat):
+        def learn(self, _day, played):
             seen.append(played.outcome.cost)
 
     seen = []
@@ -101,10 +106,10 @@ def test_a_policy_learns_after_every_day(day):
 
 @pytest.mark.parametrize("model", ["explicit", "learned"])
 def test_prediction_sends_nothing_and_reaches_most_of_the_value_of_coordination(day, model):
-    found = predictive([day], SerialEngine(), model=model, history_days=6, forecast_error=0.1)[0]["predictive"]
+    found = Predictive(PredictiveSettings(model=model, history_days=6, forecast_error=0.1)).operate([day], SerialEngine())[0]["predictive"]
     assert found.traffic.messages == 0
     assert found.traffic.fields == set()
-    flat = played(day, FlatPolicy(), 0.1, seed=0).outcome.cost
+    flat = played(day, Flat(), 0.1, seed=0).outcome.cost
     assert (flat - found.cost) / (flat - day.optimum.bound) > 0.8
     assert found.cost >= day.optimum.bound * (1 - 1e-6)
 
@@ -112,8 +117,10 @@ def test_prediction_sends_nothing_and_reaches_most_of_the_value_of_coordination(
 def test_experience_grows_in_operation(day):
     experience = learn_from_past(day.model, retail(day), kind="explicit", days=2, variation=0.1, slope=0.001, seed=0)
     before = {p: known.model.predict(own_view(day.tree.fleets[p])).copy() for p, known in experience.items()}
-    play_days([day], PredictivePolicy(experience, 0.001), ErrorModel(0.1))
-    for p, known in experience.items():
+    mechanism = Predictive(PredictiveSettings(slope=0.001), experience)
+    source = mechanism.play(day)
+    source.learn(day, played(day, mechanism, 0.1))
+    for p, known in source.experience.items():
         assert known.days == 3
         assert np.abs(known.model.predict(own_view(day.tree.fleets[p])) - before[p]).max() > 0
 
@@ -126,7 +133,7 @@ def test_hybrid_negotiates_as_often_as_asked(day, period, times):
         calls.append(negotiated(model))
         return calls[-1]
 
-    found = played(day, HybridPolicy({}, round(period / 2.0), 0.001, negotiate), 0.1)
+    found = played(day, Hybrid(HybridSettings(period=period, history_days=0, slope=0.001), negotiate=negotiate), 0.1)
     assert len(calls) == times
     assert found.outcome.traffic.messages == sum(c.traffic.messages for c in calls)
     assert all(c.traffic.messages >= 2 * 3 and c.gap <= 2e-3 for c in calls)
@@ -134,17 +141,33 @@ def test_hybrid_negotiates_as_often_as_asked(day, period, times):
 
 
 def test_negotiating_more_often_is_worth_something(day):
-    costs = [hybrid([day], SerialEngine(), period=p, history_days=0, forecast_error=0.3, forecast_seed=2)[0]["hybrid"].cost for p in (6.0, 24.0)]
+    every = [HybridSettings(period=p, history_days=0, forecast_error=0.3, forecast_seed=2) for p in (6.0, 24.0)]
+    costs = [Hybrid(settings).operate([day], SerialEngine())[0]["hybrid"].cost for settings in every]
     assert day.optimum.bound <= costs[0] < costs[1]
 
 
 def test_with_perfect_forecasts_hybrid_is_published_prices(day):
-    found = hybrid([day], SerialEngine(), period=12.0, history_days=0, slope=0.001)[0]["hybrid"]
-    published = played(day, PublishedPolicy(Publication("profile", slope=0.001)), 0.0).outcome
+    found = Hybrid(HybridSettings(period=12.0, history_days=0, slope=0.001, forecast_error=0.0)).operate([day], SerialEngine())[0]["hybrid"]
+    published = played(day, Pricing(PricingSettings(signal="profile", slope=0.001)), 0.0).outcome
     # Negotiations end at a gap, published prices are those of the optimum.
     assert found.cost == pytest.approx(published.cost, rel=GAP)
 
 
 def test_a_period_shorter_than_a_step_is_refused(day):
     with pytest.raises(RuntimeError, match=r"coordination.period 0.5 h is shorter than a step of 2 h"):
-        hybrid([day], SerialEngine(), period=0.5, history_days=0)
+        Hybrid(HybridSettings(period=0.5, history_days=0)).operate([day], SerialEngine())
+
+
+@pytest.mark.parametrize("settings", [BidirectionalSettings(), IntegratedSettings()])
+def test_a_mechanism_that_needs_the_whole_day_says_so_by_name_when_it_is_to_be_played(day, settings):
+    with pytest.raises(MechanismError, match=f"mechanism '{settings.kind}' cannot be played forward"):
+        play_days([day], mechanism_of(settings), ErrorModel(0.1))
+
+
+def test_every_mechanism_of_the_registry_operates_a_day_and_has_the_name_of_its_settings(day):
+    for kind, entry in MECHANISMS.items():
+        mechanism = mechanism_of(entry.settings())
+        assert mechanism.name == kind
+        found = mechanism.operate([day], SerialEngine())[0][kind]
+        assert found.mechanism == kind
+        assert found.cost >= day.optimum.bound * (1 - 1e-6)

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from distributed import Client
 
+from multiscale.config import ConfigError, load_config
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, make_engine
-from multiscale.operation import Design
+from multiscale.coordination.engine.settings import AddressSettings
+from multiscale.markets import Community
 from tests.coordination.tasks import dies_once, fails_for, spectrum
+from tests.variants import charged
 
 ROOT = Path(__file__).parents[3]
 
@@ -30,7 +33,7 @@ def operate(system, winter, economics, fleets):
     mine = {p: fleets[p] for p in ("north 1", "north 2")}
 
     def run(engine):
-        day = coordinate_days(alone, winter, economics, mine, Design({}, {"north": 0.05}), engine)[0]
+        day = coordinate_days(alone, winter, economics, mine, charged(["north"], 0.05), Community(), engine)[0]
         arrays = {}
         for name, outcome in day.outcomes.items():
             arrays[f"{name} cost"] = np.array([outcome.cost, outcome.bound])
@@ -83,7 +86,7 @@ def test_a_scheduler_started_from_the_command_line_gives_the_same(operate, seria
             pass
         processes.append(subprocess.Popen(worker, **quiet))
         _await_worker(address)
-        with make_engine("address", address=address) as engine:
+        with make_engine(AddressSettings(address=address)) as engine:
             assert engine.workers == 1
             assert_same(operate(engine), serial)
     finally:
@@ -158,5 +161,8 @@ def test_the_only_worker_may_be_lost(tmp_path):
 
 
 def test_an_unknown_engine_is_refused():
-    with pytest.raises(ValueError, match=r"engine 'quantum' is unknown; there are \['address', 'local', 'serial'\]"):
-        make_engine("quantum")
+    with pytest.raises(ConfigError, match=r"engine = quantum: no such choice; group engine has local, address, serial") as caught:
+        load_config(["engine=quantum"])
+    assert len(caught.value.problems) == 1
+    with pytest.raises(ConfigError, match=r"engine\.kind = 'quantum': is not a valid value; use serial, local, address"):
+        load_config(["engine.kind=quantum"])

@@ -14,11 +14,10 @@ import pytest
 from multiscale.config import load_config
 from multiscale.coordination.common.prepared import prepare_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.coordination.negotiation.bidirectional import bidirectional
+from multiscale.coordination.negotiation.bidirectional import Bidirectional, BidirectionalSettings
 from multiscale.coordination.negotiation.checkpoint import CheckpointError
-from multiscale.operation import Design
-from multiscale.results.provenance import config_hash
-from tests.variants import changed
+from multiscale.markets import Community
+from tests.variants import changed, charged
 
 
 class Counting(SerialEngine):
@@ -37,13 +36,13 @@ class Counting(SerialEngine):
 def days(system, winter, economics, fleets):
     towns = {f"{d} town": 9000.0 for d in system.at_level("dso")}
     here = changed(changed(system, "devices", "p_kw", towns), "branches", "rating_kva", {"north 1 MV/LV transformer": 30.0})
-    return prepare_days(here, winter, economics, fleets, Design({}, dict.fromkeys(system.at_level("dso"), 0.05)), SerialEngine())
+    return prepare_days(here, winter, economics, fleets, charged(system.at_level("dso"), 0.05), Community(), SerialEngine())
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(days):
     engine = Counting()
-    return engine, bidirectional(days, engine, gap=1e-5)[0]["bidirectional"]
+    return engine, Bidirectional(BidirectionalSettings(gap=1e-5)).operate(days, engine)[0]["bidirectional"]
 
 
 class StoppedError(Exception):
@@ -73,24 +72,24 @@ def test_interrupted_after_some_rounds_it_goes_on_to_the_same_answer_with_fewer_
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        bidirectional(days, Counting(), gap=1e-5, checkpoints=tmp_path, tell=stop)
+        Bidirectional(BidirectionalSettings(gap=1e-5, checkpoints=tmp_path)).operate(days, Counting(), report_progress=stop)
     engine = Counting()
-    outcome = bidirectional(days, engine, gap=1e-5, checkpoints=tmp_path)[0]["bidirectional"]
+    outcome = Bidirectional(BidirectionalSettings(gap=1e-5, checkpoints=tmp_path)).operate(days, engine)[0]["bidirectional"]
     assert_same(outcome, uninterrupted[1])
     assert 0 < engine.asked < uninterrupted[0].asked
 
 
 def test_of_a_day_that_was_agreed_only_the_operation_is_computed(days, uninterrupted, tmp_path):
-    bidirectional(days, Counting(), gap=1e-5, checkpoints=tmp_path)
+    Bidirectional(BidirectionalSettings(gap=1e-5, checkpoints=tmp_path)).operate(days, Counting())
     engine = Counting()
-    outcome = bidirectional(days, engine, gap=1e-5, checkpoints=tmp_path)[0]["bidirectional"]
+    outcome = Bidirectional(BidirectionalSettings(gap=1e-5, checkpoints=tmp_path)).operate(days, engine)[0]["bidirectional"]
     assert_same(outcome, uninterrupted[1])
     assert (engine.asked, engine.operated) == (0, uninterrupted[0].operated)
 
 
 def test_a_smaller_gap_goes_on_from_what_was_agreed_before(days, uninterrupted, tmp_path):
-    loose = bidirectional(days, Counting(), gap=1e-2, checkpoints=tmp_path)[0]["bidirectional"]
-    tight = bidirectional(days, Counting(), gap=1e-5, checkpoints=tmp_path)[0]["bidirectional"]
+    loose = Bidirectional(BidirectionalSettings(gap=1e-2, checkpoints=tmp_path)).operate(days, Counting())[0]["bidirectional"]
+    tight = Bidirectional(BidirectionalSettings(gap=1e-5, checkpoints=tmp_path)).operate(days, Counting())[0]["bidirectional"]
     before = len(loose.history)
     assert [(s.cost, s.bound) for s in tight.history[:before]] == [(s.cost, s.bound) for s in loose.history]
     assert len(tight.history) > before
@@ -101,7 +100,7 @@ def test_a_smaller_gap_goes_on_from_what_was_agreed_before(days, uninterrupted, 
 @pytest.mark.parametrize("table", ["generators", "devices", "branches"])
 def test_a_checkpoint_about_other_numbers_is_named_with_what_to_do(system, winter, economics, fleets, days, tmp_path, table):
     """A generator of the TSO, a customer of a DSO, a line of a DSO: nothing that a platform's program shows."""
-    bidirectional(days, Counting(), gap=1e-2, rounds=1, checkpoints=tmp_path)
+    Bidirectional(BidirectionalSettings(gap=1e-2, rounds=1, checkpoints=tmp_path)).operate(days, Counting())
     here = days[0].tree.system
     column, name = {
         "generators": ("cost_eur_per_kwh", str(here.generators.generator.values[0])),
@@ -110,21 +109,21 @@ def test_a_checkpoint_about_other_numbers_is_named_with_what_to_do(system, winte
     }[table]
     value = float(getattr(here, table)[column].sel({table.removesuffix("es" if table == "branches" else "s"): name})) * 1.01
     other = changed(here, table, column, {name: value})
-    design = Design({}, dict.fromkeys(system.at_level("dso"), 0.05))
-    changed_days = prepare_days(other, winter, economics, fleets, design, SerialEngine())
+    design = charged(system.at_level("dso"), 0.05)
+    changed_days = prepare_days(other, winter, economics, fleets, design, Community(), SerialEngine())
     with pytest.raises(CheckpointError, match=r"2016-01-20\.negotiation' belongs to another tree.*delete it.*folder of its own"):
-        bidirectional(changed_days, Counting(), gap=1e-2, rounds=1, checkpoints=tmp_path)
+        Bidirectional(BidirectionalSettings(gap=1e-2, rounds=1, checkpoints=tmp_path)).operate(changed_days, Counting())
 
 
 def test_a_folder_that_cannot_be_written_is_named(days, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CheckpointError, match=r"coordination\.checkpoints .* cannot be written"):
-        bidirectional(days, Counting(), gap=1e-2, rounds=1, checkpoints=tmp_path / "file" / "below")
+        Bidirectional(BidirectionalSettings(gap=1e-2, rounds=1, checkpoints=tmp_path / "file" / "below")).operate(days, Counting())
 
 
 def test_where_it_is_kept_makes_no_other_study(tmp_path):
     common = ["study=tiny", "coordination=bidirectional"]
-    assert config_hash(load_config(common)) == config_hash(load_config([*common, f"coordination.checkpoints={tmp_path}"]))
+    assert load_config(common).record().config_hash == load_config([*common, f"coordination.checkpoints={tmp_path}"]).record().config_hash
 
 
 ROOT = Path(__file__).parents[3]

@@ -14,19 +14,20 @@ from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.children.carriers import Refusal
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
-from multiscale.coordination.negotiation.children.remote_children import EngineChildren
-from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
+from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.tree import negotiation_of
-from multiscale.operation import Design, operating_tree
+from multiscale.devices.fleet import Fleet
+from multiscale.markets import Community
+from multiscale.operation import operating_tree
 from multiscale.programs import ProgramError
 from multiscale.results import RunResult
 from multiscale.results.closing_table import print_closing_table
-from multiscale.system import Fleet
 from multiscale.verification.injections import bus_injections
 from tests.coordination.tasks import KillsItsWorker, NeverEnds
-from tests.variants import changed
+from tests.variants import changed, charged
 
-OPTIONS = Options(gap=1e-13, rounds=4)
+OPTIONS = NegotiationOptions(gap=1e-13, rounds=4)
 """A gap that rounding does not reach: whoever fails in a later round is asked in one."""
 CHARGE = 0.05
 
@@ -35,7 +36,7 @@ CHARGE = 0.05
 def towns(system, winter, economics, fleets):
     """Feeders so large that the DSOs move the nodal prices, and nobody is cut off."""
     larger = changed(system, "devices", "p_kw", {f"{d} town": 1500.0 for d in system.at_level("dso")})
-    return operating_tree(larger, winter, economics, fleets, Design({}, dict.fromkeys(system.at_level("dso"), CHARGE)))
+    return operating_tree(larger, winter, economics, fleets, charged(system.at_level("dso"), CHARGE), Community())
 
 
 def broken_by(negotiated, names, how):
@@ -43,14 +44,14 @@ def broken_by(negotiated, names, how):
     asked = []
 
     @dataclasses.dataclass
-    class Broken(EngineChildren):
+    class Broken(RemoteChildren):
         def ask(self, requests):
             answers = super().ask(requests)
             asked.extend(c for c, _ in answers if c in names)
             return [(c, how(reply, asked.count(c)) if c in names else reply) for c, reply in answers]
 
-    crew = negotiated.platforms
-    negotiated.platforms = Broken(crew.engine, crew.sources, crew.hours)
+    remote = negotiated.platforms
+    negotiated.platforms = Broken(remote.engine, remote.sources, remote.hours)
     return negotiated
 
 
@@ -73,8 +74,8 @@ def best_around(tree, name, given):
     data["reactive"].values[0] = tree.fleets[name].data.reactive.values.sum(axis=0)
     economics = tree.economics
     fleets = dict(tree.fleets) | {name: Fleet(name, tree.horizon, data)}
-    other = operating_tree(tree.system, tree.horizon, economics, fleets, tree.design)
-    own = float((tree.horizon.hours_per_year * given).sum()) * (CHARGE + economics.levy)
+    other = operating_tree(tree.system, tree.horizon, economics, fleets, tree.design, Community())
+    own = float((tree.horizon.hours_per_year * given).sum()) * (CHARGE + economics.tariff.components["levy"].price)
     found = integrated_optimum(other, tolerance=1e-9)
     return found.cost - own, found.bound - own
 
@@ -86,7 +87,7 @@ def test_cost_and_bound_are_those_of_the_others_around_the_given_exchange(towns,
     agreement = negotiated.run()
     outcome = outcome_of(negotiated, agreement)
     assert agreement.status == "partial"
-    assert list(outcome.left_out) == [name]
+    assert list(outcome.excluded) == [name]
     assert name not in outcome.platform_x
     assert set(outcome.platform_x) == set(towns.platforms) - {name}
     cost, bound = best_around(towns, name, outcome.exchange[name])
@@ -99,7 +100,7 @@ def test_a_dso_all_of_whose_platforms_fail_still_takes_part(towns):
     children = towns.distribution["south"].children
     negotiated = broken_by(negotiation_of(towns, SerialEngine(), OPTIONS), children, refuses)
     outcome = outcome_of(negotiated, negotiated.run())
-    assert dict(outcome.left_out) == dict.fromkeys(children, "is out of order")
+    assert dict(outcome.excluded) == dict.fromkeys(children, "is out of order")
     assert set(outcome.distribution_x) == set(towns.distribution)
     assert 0 <= outcome.gap <= 1e-6
 
@@ -119,8 +120,8 @@ def test_a_program_that_cannot_be_made_on_the_worker_leaves_out_its_platform_alo
     monkeypatch.setattr("multiscale.coordination.negotiation.children.remote_children._CACHE", OrderedDict())
     negotiated = negotiation_of(towns, SerialEngine(), OPTIONS)
     outcome = outcome_of(negotiated, negotiated.run())
-    assert list(outcome.left_out) == ["north 1"]
-    assert "ValueError" in outcome.left_out["north 1"]
+    assert list(outcome.excluded) == ["north 1"]
+    assert "ValueError" in outcome.excluded["north 1"]
 
 
 class Losing(SerialEngine):
@@ -140,7 +141,7 @@ class Losing(SerialEngine):
 def test_a_child_with_which_its_worker_is_lost_takes_nobody_with_it(towns):
     negotiated = negotiation_of(towns, Losing("east 1"), OPTIONS)
     outcome = outcome_of(negotiated, negotiated.run())
-    assert outcome.left_out == {"east 1": "its worker was lost (killed)"}
+    assert outcome.excluded == {"east 1": "its worker was lost (killed)"}
     assert 0 <= outcome.gap <= 1e-6
 
 
@@ -149,11 +150,11 @@ def test_a_program_that_kills_its_worker_time_after_time_takes_nobody_with_it(to
     with DaskEngine(2) as engine:
         negotiated = negotiation_of(towns, engine, OPTIONS)
         sources = negotiated.platforms.sources
-        killing = KillsItsWorker(sources["north 2"].data, sources["north 2"].network_charge)
-        negotiated.platforms = EngineChildren(engine, dict(sources) | {"north 2": killing}, negotiated.platforms.hours)
+        killing = KillsItsWorker(sources["north 2"].data, sources["north 2"].tariff)
+        negotiated.platforms = RemoteChildren(engine, dict(sources) | {"north 2": killing}, negotiated.platforms.hours)
         outcome = outcome_of(negotiated, negotiated.run())
-    assert list(outcome.left_out) == ["north 2"]
-    assert "its worker was lost" in outcome.left_out["north 2"]
+    assert list(outcome.excluded) == ["north 2"]
+    assert "its worker was lost" in outcome.excluded["north 2"]
     assert 0 <= outcome.gap <= 1e-6
 
 
@@ -162,14 +163,14 @@ def test_a_child_that_never_answers_is_given_up_and_its_worker_works_on(towns):
     with DaskEngine(2) as engine:
         negotiated = negotiation_of(towns, engine, OPTIONS)
         sources, hours = negotiated.platforms.sources, negotiated.platforms.hours
-        silent = NeverEnds(sources["north 2"].data, sources["north 2"].network_charge)
-        negotiated.platforms = EngineChildren(engine, dict(sources) | {"north 2": silent}, hours, patience=4.0)
+        silent = NeverEnds(sources["north 2"].data, sources["north 2"].tariff)
+        negotiated.platforms = RemoteChildren(engine, dict(sources) | {"north 2": silent}, hours, patience=4.0)
         outcome = outcome_of(negotiated, negotiated.run())
-    assert outcome.left_out == {"north 2": "gave no answer in 4 s"}
+    assert outcome.excluded == {"north 2": "gave no answer in 4 s"}
     assert 0 <= outcome.gap <= 1e-6
 
 
-def test_a_dso_that_is_left_out_is_named_since_its_network_is_not_known(towns):
+def test_a_dso_that_is_excluded_is_named_since_its_network_is_not_known(towns):
     negotiated = negotiation_of(towns, SerialEngine(), OPTIONS)
 
     def answers(request):
@@ -178,7 +179,7 @@ def test_a_dso_that_is_left_out_is_named_since_its_network_is_not_known(towns):
 
     negotiated.branches["north"].answers = answers
     agreement = negotiated.run()
-    with pytest.raises(ProgramError, match=r"DSOs left out .*'north': 'ProgramError: has lost its network'"):
+    with pytest.raises(ProgramError, match=r"DSOs excluded .*'north': 'ProgramError: has lost its network'"):
         outcome_of(negotiated, agreement)
 
 
@@ -220,20 +221,20 @@ def run(tmp_path_factory):
 
 def test_a_run_completes_with_a_status_that_says_so(run, capsys):
     assert (run.status, run.exit_code) == ("feasible", 0)
-    assert run.value("coordination.left_out") == 1
-    assert run.value("coordination.left_out_nodes") == "north 2"
+    assert run.value("coordination.excluded") == 1
+    assert run.value("coordination.excluded_nodes") == "north 2"
     assert run.value("coordination.value_reached") is None
     assert 0 <= run.value("coordination.gap") <= 1e-4
     assert abs(run.value("ledger.money_residual")) <= 1e-9
     assert abs(run.value("ledger.energy_residual")) <= 1e-9
     note = json.loads((run.folder / "status.json").read_text())["message"]
-    assert "left out north 2 (program 'north 2' ended infeasible: ev_energy)" in note
+    assert "excluded north 2 (program 'north 2' ended infeasible: ev_energy)" in note
     print_closing_table(run)
     shown = " ".join(capsys.readouterr().out.split())
-    assert "Left out ✗ 1 platform (north 2)" in shown
+    assert "Excluded ✗ 1 platform (north 2)" in shown
     assert "Note" in shown
     report = (run.folder / "report.html").read_text()
-    assert "Left out" in report
+    assert "Excluded" in report
     assert "north 2" in report
 
 

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from multiscale.coordination.negotiation.children.carriers import LocalChildren, Refusal
-from multiscale.coordination.negotiation.children.channel import Channel
 from multiscale.coordination.negotiation.children.program_child import ProgramChild
 from multiscale.coordination.negotiation.children.request import Band, Reply, Request
 from multiscale.coordination.negotiation.negotiation import Negotiation, first_prices
 from multiscale.coordination.negotiation.parent import Parent
-from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.programs import CompiledProgram
-from tests.coordination.families import family
+from tests.coordination.families import family, unreliable
 
 SMALL = {"prosumers": 5, "steps": 2}
 
@@ -44,7 +43,7 @@ def local(case, changed=None):
 
 
 def negotiation(case, **options):
-    return Negotiation(Parent(case.parent, case.hours, case.bands), case.expected, Options(**options))
+    return Negotiation(Parent(case.parent, case.hours, case.bands), case.expected, NegotiationOptions(**options))
 
 
 def assert_certified(history, optimum):
@@ -100,7 +99,7 @@ def test_late_lost_repeated_and_reordered_answers_leave_the_certificate_valid_an
     case, optimum = cases(kind, count, seed)
     together = negotiation(case, gap=1e-3).run(local(case))
     for channel in channels:
-        apart = negotiation(case, gap=1e-3, rounds=200, quorum=0.9).run(Channel(local(case), seed=channel))
+        apart = negotiation(case, gap=1e-3, rounds=200, quorum=0.9).run(unreliable(local(case), channel))
         assert_certified(apart.history, optimum)
         assert apart.status == "agreed"
         assert together.history[-1].step < apart.history[-1].step <= 5 * together.history[-1].step
@@ -108,7 +107,7 @@ def test_late_lost_repeated_and_reordered_answers_leave_the_certificate_valid_an
 
 def test_the_same_seed_gives_the_same_course(cases):
     case, _ = cases("easy", 4)
-    runs = [negotiation(case, gap=1e-2, rounds=60, quorum=0.9).run(Channel(local(case), seed=5)).history for _ in range(2)]
+    runs = [negotiation(case, gap=1e-2, rounds=60, quorum=0.9).run(unreliable(local(case), 5)).history for _ in range(2)]
     assert [(s.cost, s.bound, s.messages) for s in runs[0]] == [(s.cost, s.bound, s.messages) for s in runs[1]]
 
 
@@ -141,7 +140,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", list(BAD))
-def test_a_bad_child_is_left_out_and_named_and_the_rest_agrees(cases, what):
+def test_a_bad_child_is_excluded_and_named_and_the_rest_agrees(cases, what):
     case, _ = cases("easy", 4)
     answer, reason = BAD[what]
     agreement = negotiation(case, method="level", gap=1e-2).run(local(case, {"child 002": answer}))
@@ -184,7 +183,7 @@ class NeverAnswers:
         return self.children.ask({c: r for c, r in requests.items() if c != self.name})
 
 
-def test_a_child_that_never_answers_is_left_out_after_a_while(cases):
+def test_a_child_that_never_answers_is_excluded_after_a_while(cases):
     case, _ = cases("easy", 4)
     agreement = negotiation(case, method="level", gap=1e-2, patience=4).run(NeverAnswers(local(case), "child 001"))
     assert agreement.status == "partial"
@@ -207,7 +206,9 @@ def test_a_second_day_starts_from_the_prices_of_the_first(cases):
     tomorrow = family("hard", 4, seed=1, day=1, **SMALL)
     cold = negotiation(tomorrow, gap=1e-3).run(local(tomorrow))
     lists = np.array(first.prices[-16:])
-    warm = Negotiation(Parent(tomorrow.parent, tomorrow.hours, tomorrow.bands), tomorrow.expected, Options(gap=1e-3), lists).run(local(tomorrow))
+    warm = Negotiation(Parent(tomorrow.parent, tomorrow.hours, tomorrow.bands), tomorrow.expected, NegotiationOptions(gap=1e-3), lists).run(
+        local(tomorrow)
+    )
     assert_certified(warm.history, tomorrow.integrated())
     assert warm.history[0].gap < cold.history[0].gap
     assert warm.history[-1].round <= cold.history[-1].round
@@ -217,15 +218,15 @@ def test_prices_of_scarcity_are_asked_with_milder_ones_in_the_first_message():
     calm = np.array([[0.03, 0.04, 0.05, 0.04]])
     assert (first_prices(calm) == calm[None]).all()
     scarce = np.array([[0.04, 0.04, 0.04, 3.0]])
-    told = first_prices(scarce)
-    assert np.allclose(told[:, 0], [[0.04, 0.04, 0.04, 3.0], [0.04, 0.04, 0.04, 0.2], [0.04, 0.04, 0.04, 0.08], [0.05] * 4])
+    prices = first_prices(scarce)
+    assert np.allclose(prices[:, 0], [[0.04, 0.04, 0.04, 3.0], [0.04, 0.04, 0.04, 0.2], [0.04, 0.04, 0.04, 0.08], [0.05] * 4])
     # Prices of handing uncertainty over stay as they are.
     both = first_prices(np.concatenate([scarce, 0.01 * scarce], axis=1), goods=2)
-    assert np.allclose(both[:, :, :4], told)
+    assert np.allclose(both[:, :, :4], prices)
     assert np.allclose(both[:, :, 4:], 0.01 * scarce)
 
 
-def test_traffic_counts_what_is_told(cases):
+def test_traffic_counts_what_is_disclosed(cases):
     case, _ = cases("easy", 4)
     run = negotiation(case, method="level", gap=1e-9, rounds=2)
     asked = [len(run.state.prices), 1]
@@ -238,7 +239,7 @@ def test_traffic_counts_what_is_told(cases):
 
 def test_bad_settings_are_refused():
     with pytest.raises(ValueError, match="method 'magic' is unknown"):
-        Options(method="magic")
+        NegotiationOptions(method="magic")
     with pytest.raises(ValueError, match="low <= high"):
         Band(np.ones(2), np.zeros(2))
     case = family("easy", 2, prosumers=2)

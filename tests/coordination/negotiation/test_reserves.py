@@ -12,36 +12,39 @@ from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.checkpoint import keep, take_up
-from multiscale.coordination.negotiation.children.channel import Channel
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
 from multiscale.coordination.negotiation.dso import DsoProgram
 from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.resolution import Resolution
-from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.top import TopProgram
 from multiscale.coordination.negotiation.tree import negotiation_of
-from multiscale.coordination.uncertainty.day_reserves import cover_negotiated, forecast_errors
-from multiscale.operation import Design, Transmission, operating_tree
-from multiscale.operation.reserves import Burden, ForecastErrors, holding_cost
+from multiscale.coordination.uncertainty.day_reserves import forecast_errors, negotiated_reserves
+from multiscale.devices import device_settings
+from multiscale.markets import Community
+from multiscale.operation import Transmission, operating_tree
+from multiscale.operation.reserves import ErrorPool, ForecastErrors, holding_cost
 from multiscale.programs import Link, compose, solve
 from multiscale.system import Economics
 from multiscale.timeline import Horizon
-from tests.variants import changed
+from tests.coordination.families import unreliable
+from tests.variants import changed, charged
 
-OPTIONS = Options(gap=1e-6, rounds=40)
+OPTIONS = NegotiationOptions(gap=1e-6, rounds=40)
 
 
 def _on(date, step):
     return Horizon((pd.Timestamp(date),), (366.0,), step, ("winter",))
 
 
-def built(system, horizon, rating=30.0, towns=9000.0, **values):
+def built(system, horizon, rating=30.0, towns=9000.0, **battery):
     """Towns so large that DSOs move nodal prices, a transformer that is nearly full, and batteries worth using."""
-    here = changed(system, "devices", "p_kw", {f"{d} town": towns for d in system.at_level("dso")})
+    here = system.replace(device_settings=device_settings(battery=battery))
+    here = changed(here, "devices", "p_kw", {f"{d} town": towns for d in system.at_level("dso")})
     here = changed(here, "branches", "rating_kva", {"north 1 MV/LV transformer": rating})
     fleets = {p: here.fleet(p, horizon) for p in here.at_level("platform")}
-    design = Design({}, dict.fromkeys(here.at_level("dso"), 0.05))
-    return here, operating_tree(here, horizon, Economics(**values), fleets, design, reach=0.9)
+    design = charged(here.at_level("dso"), 0.05)
+    return here, operating_tree(here, horizon, Economics(), fleets, design, Community(), error_margin=0.9)
 
 
 def as_one_program(tree, errors):
@@ -49,39 +52,39 @@ def as_one_program(tree, errors):
     resolution = Resolution(tree.horizon, tree.transmission.horizon)
     programs = {}
     for d, own in tree.distribution.items():
-        told = np.array([errors[c].deviation for c in own.children]).reshape(len(own.children), tree.horizon.periods)
-        programs[d] = DsoProgram(own, tree.design.choice(own.options), tree.economics, resolution, Burden(errors[d], told))
-    top = TopProgram(tree.transmission, Burden(errors[tree.system.top], np.array([p.most_handed for p in programs.values()])))
+        disclosed = np.array([errors[c].deviation for c in own.children]).reshape(len(own.children), tree.horizon.periods)
+        programs[d] = DsoProgram(own, tree.design.choice(own.options), tree.economics, resolution, ErrorPool(errors[d], disclosed))
+    top = TopProgram(tree.transmission, ErrorPool(errors[tree.system.top], np.array([p.most_handed for p in programs.values()])))
     for _ in range(50):
         dsos = {}
         for d, own in tree.distribution.items():
             program = programs[d].program()
-            charge = tree.design.network_charge[d]
+            charge = tree.prices(d)["network_charge"]
             platforms = {c: PlatformSource(tree.platforms.data[c], charge, errors[c]).whole() for c in own.children}
             places = {good: program.parameters[good].positions for good in ("exchange", "uncertainty")}
             links = [Link(c, good, at[k]) for k, c in enumerate(own.children) for good, at in places.items()]
             joined = programs[d].from_above(compose(d, program, platforms, links))
-            dsos[d] = joined.settle(dict.fromkeys((b.name for b in joined.parameters), 0.0))
+            dsos[d] = joined.fix(dict.fromkeys((b.name for b in joined.parameters), 0.0))
         program = top.program()
         links = [Link(d, good, program.parameters[good].positions[k]) for k, d in enumerate(dsos) for good in ("exchange", "uncertainty")]
         solution = solve(compose("whole", program, dsos, links))
-        told = np.array([np.concatenate([solution.output(f"{d}/{good}").values for good in ("exchange", "uncertainty")]) for d in dsos])
-        again = top.extend(solution.x[: program.columns.size], told) is not None
+        disclosed = np.array([np.concatenate([solution.output(f"{d}/{good}").values for good in ("exchange", "uncertainty")]) for d in dsos])
+        again = top.extend(solution.x[: program.columns.size], disclosed) is not None
         for d, own in tree.distribution.items():
             handed = np.array([solution.output(f"{d}/{c}/uncertainty").values for c in own.children])
-            again |= programs[d].burden.understated(solution.primal(f"{d}/burden").values, handed).any()
+            again |= programs[d].error_pool.understated(solution.primal(f"{d}/pooled_error").values, handed).any()
         if not again:
             break
     # The negotiation counts from the dispatch in which the TSO covers its own errors alone.
     alone = dict.fromkeys((b.name for b in program.parameters), 0.0)
-    return solution.objective - solve(program.settle(alone)).objective
+    return solution.objective - solve(program.fix(alone)).objective
 
 
 CASES = {
     "as they are": (0.1, 0.7, {}),
     "independent": (0.2, 0.0, {}),
     "all together": (0.1, 1.0, {}),
-    "cheap batteries": (0.3, 0.7, {"battery_wear": 0.0005}),
+    "cheap batteries": (0.3, 0.7, {"wear": 0.0005}),
 }
 
 
@@ -109,7 +112,7 @@ def test_the_optimum_of_energy_and_cover_as_one_program_lies_inside_the_certifie
 def test_every_node_holds_back_what_it_keeps_and_batteries_can_deliver_it(negotiated):
     tree, errors, negotiation, _, outcome = negotiated
     for platform, source in negotiation.platforms.sources.items():
-        handed = outcome.cover.handed[platform]
+        handed = outcome.reserves.handed[platform]
         assert (handed >= -1e-9).all()
         assert (handed <= errors[platform].deviation + 1e-6).all()
         # What is left free by the schedule is enough, battery by battery, together with the customers that would be cut off.
@@ -120,7 +123,7 @@ def test_every_node_holds_back_what_it_keeps_and_batteries_can_deliver_it(negoti
         eta, step = data.battery_efficiency.values[owners, None], tree.horizon.step_hours
         free = np.minimum.reduce([power - discharge + charge, power + discharge - charge, stored * eta / step, (energy - stored) / (eta * step)])
         kept = errors[platform].coverage * (errors[platform].deviation - handed)
-        held = outcome.cover.cost[platform] / tree.horizon.hours_per_year
+        held = outcome.reserves.cost[platform] / tree.horizon.hours_per_year
         dearest = tree.economics.value_of_lost_load / errors[platform].coverage / np.sqrt(2 * np.pi)
         assert (kept <= free.sum(axis=0) + held / dearest + 1e-5).all()
         assert source.errors is errors[platform]
@@ -130,8 +133,8 @@ def test_lines_keep_room_for_all_that_is_handed_through_them(negotiated):
     tree, errors, _, _, outcome = negotiated
     for dso, own in tree.distribution.items():
         network, columns, x = own.reduced.tree, own.program.columns, outcome.distribution_x[dso]
-        handed = np.array([outcome.cover.handed[c] for c in own.children])
-        refused = outcome.cover.cost[dso].sum() > 1e-6
+        handed = np.array([outcome.reserves.handed[c] for c in own.children])
+        refused = outcome.reserves.cost[dso].sum() > 1e-6
         for name, sign in (("rating_forward", 1.0), ("rating_reverse", -1.0)):
             if name not in own.program.rows or refused:
                 continue
@@ -150,7 +153,7 @@ def test_money_for_cover_sums_to_zero_and_the_ledger_holds_the_whole_cost(negoti
     assert ledger.residual < 1e-9
     transfers = sum(payments[k] for c in tree.platforms for payments in [platform_payments(tree, c, outcome)] for k in ("charge", "levy", "fee"))
     assert ledger.social_cost == pytest.approx(outcome.cost - transfers, rel=1e-9)
-    flow = ledger.arrays().money.sel(flow="cover of forecast errors")
+    flow = ledger.arrays().money.sel(flow="reserves for forecast errors")
     assert float(flow.sel(stakeholder="wholesale market")) > 0
     assert float(flow.sum()) == pytest.approx(0.0, abs=1e-6 * float(np.abs(flow).sum()))
 
@@ -160,13 +163,13 @@ def test_the_price_of_handing_over_is_what_one_unit_more_costs(system, winter):
     _, tree = built(system, winter)
     errors = forecast_errors(tree, ErrorModel(0.1))
     base = as_one_program(tree, errors)
-    negotiation = negotiation_of(tree, SerialEngine(), Options(gap=1e-9, rounds=40), errors=errors)
+    negotiation = negotiation_of(tree, SerialEngine(), NegotiationOptions(gap=1e-9, rounds=40), errors=errors)
     outcome = outcome_of(negotiation, negotiation.run())
     more = 0.01
     grown = dict(errors) | {"east 1": dataclasses.replace(errors["east 1"], deviation=errors["east 1"].deviation + more)}
     after = as_one_program(tree, grown)
-    inside = (outcome.cover.handed["east 1"] > 1e-6).all()
-    price = (tree.horizon.hours_per_year * outcome.cover.price["east 1"]).sum() * more
+    inside = (outcome.reserves.handed["east 1"] > 1e-6).all()
+    price = (tree.horizon.hours_per_year * outcome.reserves.price["east 1"]).sum() * more
     # Where part is kept the price is still what handing one unit more would cost, so it bounds what the cheaper way does.
     assert after - base <= price * (1 + 1e-3) + 1e-3
     if inside:
@@ -185,7 +188,7 @@ def test_the_cost_of_cover_grows_with_the_error_and_is_least_by_agreement(system
             outcome = outcome_of(negotiation, negotiation.run())
             by_size[size, alone] = outcome.cost + negotiation.top.idle_cost - energy
             if alone:
-                assert max(h.max() for h in outcome.cover.handed.values()) <= 1e-9
+                assert max(h.max() for h in outcome.reserves.handed.values()) <= 1e-9
     agreed, alone = ([by_size[s, a] for s in (0.05, 0.1, 0.2)] for a in (False, True))
     assert np.diff(agreed).min() > 0
     assert all(0 < a < 0.2 * b for a, b in zip(agreed, alone, strict=True))
@@ -195,9 +198,9 @@ def test_the_sum_of_partly_correlated_errors_is_what_samples_of_them_show():
     error = ErrorModel(0.1, common=0.6, seed=3)
     sizes = np.array([[40.0], [25.0], [60.0]])
     drawn = error.draw(3, 1, 1.0, 40_000)[..., 0] @ sizes[:, 0]
-    told = ForecastErrors(sizes[0], 2.0, error.common).together(sizes[1:])
-    assert told[0] == pytest.approx(drawn.std(), rel=0.03)  # errors are cut off at 2.5 standard deviations
-    assert told[0] < sizes.sum()
+    disclosed = ForecastErrors(sizes[0], 2.0, error.common).together(sizes[1:])
+    assert disclosed[0] == pytest.approx(drawn.std(), rel=0.03)  # errors are cut off at 2.5 standard deviations
+    assert disclosed[0] < sizes.sum()
     assert ForecastErrors(sizes[0], 2.0, 1.0).together(sizes[1:])[0] == pytest.approx(sizes.sum())
 
 
@@ -215,16 +218,16 @@ def test_movement_within_a_longer_period_of_the_parent_is_part_of_what_is_handed
     for dso, own in tree.distribution.items():
         moved = np.abs(outcome.exchange[dso] - resolution.repeated(resolution.means(outcome.exchange[dso])))
         most = moved.reshape(-1, resolution.steps).max(axis=1)
-        told = outcome.cover.handed[dso]
-        kept_below = errors[dso].together(np.array([outcome.cover.handed[c] for c in own.children]))
-        assert (most / errors[dso].coverage <= told + 1e-6).all()
-        assert (told <= resolution.means(kept_below) + most / errors[dso].coverage + 1e-3 * told).all()
+        disclosed = outcome.reserves.handed[dso]
+        kept_below = errors[dso].together(np.array([outcome.reserves.handed[c] for c in own.children]))
+        assert (most / errors[dso].coverage <= disclosed + 1e-6).all()
+        assert (disclosed <= resolution.means(kept_below) + most / errors[dso].coverage + 1e-3 * disclosed).all()
 
 
 def test_messages_carry_a_band_and_prices_for_it(negotiated):
     _, _, negotiation, _, _ = negotiated
-    told = negotiation.traffic().fields
-    assert {"up: exchange", "up: uncertainty", "down: price", "down: uncertainty_price"} <= told
+    fields = negotiation.traffic().fields
+    assert {"up: exchange", "up: uncertainty", "down: price", "down: uncertainty_price"} <= fields
     name = next(iter(negotiation.platforms.sources))
     branch = next(b for b in negotiation.branches.values() if name in b.parent.names)
     request = next(iter(branch.negotiation.state.asked.values()))[name]
@@ -239,14 +242,14 @@ def test_lost_and_late_messages_leave_the_certificate_valid(system, winter):
     _, tree = built(system, winter)
     errors = forecast_errors(tree, ErrorModel(0.2, common=0.3))
     optimum = as_one_program(tree, errors)
-    negotiation = negotiation_of(tree, SerialEngine(), Options(gap=1e-4, rounds=60, quorum=0.6), errors=errors)
-    agreement = negotiation.run(through=lambda children: Channel(children, seed=5))
+    negotiation = negotiation_of(tree, SerialEngine(), NegotiationOptions(gap=1e-4, rounds=60, quorum=0.6), errors=errors)
+    agreement = negotiation.run(through=lambda children: unreliable(children, 5))
     assert agreement.status == "agreed"
     assert all(s.bound <= optimum * (1 + 1e-8) and s.cost >= optimum * (1 - 1e-8) for s in agreement.history)
 
 
 def test_a_negotiation_taken_up_from_a_checkpoint_ends_as_if_never_interrupted(system, winter, tmp_path):
-    _, tree = built(system, winter, battery_wear=0.0005)
+    _, tree = built(system, winter, wear=0.0005)
     errors = forecast_errors(tree, ErrorModel(0.3))
     whole = negotiation_of(tree, SerialEngine(), OPTIONS, errors=errors)
     ended = whole.run()
@@ -263,15 +266,15 @@ def test_a_day_tells_who_covers_what_and_what_it_would_cost_alone(negotiated):
     tree, errors, _, _, outcome = negotiated
     own = errors["north"]
     size = float((own.deviation / forecast_errors(tree, ErrorModel(0.1))["north"].deviation).mean()) * 0.1
-    covered = cover_negotiated(tree, outcome, ErrorModel(size, common=own.common), own.coverage)
-    assert covered.cost.sum() == pytest.approx(outcome.cover.total)
-    assert covered.bound.sum() == pytest.approx(outcome.cover.total - (outcome.cost - outcome.bound))
-    assert outcome.energy_cost == pytest.approx(outcome.cost - covered.cost.sum())
-    assert covered.alone.sum() > covered.cost.sum()
+    day = negotiated_reserves(tree, outcome, ErrorModel(size, common=own.common))
+    assert day.cost.sum() == pytest.approx(outcome.reserves.total)
+    assert day.bound.sum() == pytest.approx(outcome.reserves.total - (outcome.cost - outcome.bound))
+    assert outcome.energy_cost == pytest.approx(outcome.cost - day.cost.sum())
+    assert day.alone.sum() > day.cost.sum()
 
 
 def test_networks_built_without_room_for_the_errors_are_refused(tree):
-    with pytest.raises(ValueError, match="larger reach"):
+    with pytest.raises(ValueError, match="larger error_margin"):
         negotiation_of(tree, SerialEngine(), OPTIONS, errors=forecast_errors(tree, ErrorModel(0.1)))
 
 

@@ -8,24 +8,26 @@ from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
+from multiscale.coordination.negotiation.bidirectional import Bidirectional, BidirectionalSettings
 from multiscale.coordination.negotiation.checkpoint import CheckpointError, keep, take_up
 from multiscale.coordination.negotiation.children.carriers import Refusal
-from multiscale.coordination.negotiation.children.channel import Channel
-from multiscale.coordination.negotiation.children.remote_children import EngineChildren
+from multiscale.coordination.negotiation.children.channel import ChannelSettings
+from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
 from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.resolution import Resolution
-from multiscale.coordination.negotiation.state import Options
+from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.tree import negotiation_of
+from multiscale.markets import Community
 from multiscale.operation import Design, Transmission, dso_branch_program, operating_tree
 from multiscale.operation.platforms import Platforms
 from multiscale.programs import Link, compose, solve
 from multiscale.timeline import Horizon
-from tests.coordination.families import family
+from tests.coordination.families import family, unreliable
 from tests.coordination.tasks import kills_its_worker
-from tests.variants import changed
+from tests.variants import changed, charged
 
-OPTIONS = Options(gap=1e-5, rounds=40)
+OPTIONS = NegotiationOptions(gap=1e-5, rounds=40)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def congested(system, winter, economics, fleets):
     """Feeders so large that the DSOs move the nodal prices, and a transformer that is too small."""
     towns = {f"{d} town": 9000.0 for d in system.at_level("dso")}
     here = changed(changed(system, "devices", "p_kw", towns), "branches", "rating_kva", {"north 1 MV/LV transformer": 30.0})
-    return operating_tree(here, winter, economics, fleets, Design({}, dict.fromkeys(system.at_level("dso"), 0.05)))
+    return operating_tree(here, winter, economics, fleets, charged(system.at_level("dso"), 0.05), Community())
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +82,8 @@ def test_every_node_keeps_its_limits_in_what_was_agreed(alone, congested):
     _, _, outcome = alone
     for platform, program in congested.platforms.items():
         free = np.zeros(congested.horizon.periods)
-        told = {"import_price": free, "export_price": free, "network_charge": 0.05, "import_limit": 1e7, "export_limit": 1e7}
-        p = program.parameters.vector(told | {"planned": free, "deviation_price": 0.0})
+        given = {"import_price": free, "export_price": free, "network_charge": 0.05, "import_limit": 1e7, "export_limit": 1e7}
+        p = program.parameters.vector(given | {"planned": free, "deviation_price": 0.0})
         x = outcome.platform_x[platform].copy()
         # Distance from a plan that nobody published is not a limit.
         rows = program.A @ x - program.rhs(p)
@@ -166,13 +168,13 @@ def test_quarter_hours_below_and_hours_above_agree_on_the_mean(system, economics
     fine, coarse = (Horizon((pd.Timestamp("2016-01-20"),), (366.0,), h) for h in (2.0, 4.0))
     towns = changed(system, "devices", "p_kw", {f"{d} town": 9000.0 for d in system.at_level("dso")})
     fleets = {p: towns.fleet(p, fine) for p in towns.at_level("platform")}
-    tree = operating_tree(towns, fine, economics, fleets, Design({}, dict.fromkeys(towns.at_level("dso"), 0.05)))
+    tree = operating_tree(towns, fine, economics, fleets, charged(towns.at_level("dso"), 0.05), Community())
     tree = dataclasses.replace(tree, transmission=Transmission(towns, coarse, economics))
     negotiated = negotiation_of(tree, SerialEngine(), OPTIONS)
     agreement = negotiated.run()
     outcome = outcome_of(negotiated, agreement)
     resolution = Resolution(fine, coarse)
-    below = {d: resolution.seen_from_above(dso_branch_program(tree, d).settle({"energy_price": 0.0})) for d in tree.distribution}
+    below = {d: resolution.seen_from_above(dso_branch_program(tree, d).fix({"energy_price": 0.0})) for d in tree.distribution}
     positions = negotiated.top.program().parameters["exchange"].positions
     links = [Link(d, "exchange", positions[k]) for k, d in enumerate(tree.transmission.children)]
     optimum = solve(compose("whole", negotiated.top.program(), below, links)).objective
@@ -192,28 +194,28 @@ def test_steps_that_do_not_fit_are_refused(winter):
 
 def test_an_unreliable_channel_between_tso_and_dsos_leaves_the_certificate_valid(congested, optimum):
     negotiated = negotiation_of(congested, SerialEngine(), dataclasses.replace(OPTIONS, quorum=0.5, rounds=100))
-    agreement = negotiated.run(through=lambda children: Channel(children, seed=2))
+    agreement = negotiated.run(through=lambda children: unreliable(children, 2))
     assert agreement.status == "agreed"
     for step in agreement.history:
         assert step.bound <= optimum.cost * (1 + 1e-9)
         assert step.cost >= optimum.bound * (1 - 1e-9)
 
 
-def test_a_platform_that_cannot_answer_is_left_out_and_named(congested):
+def test_a_platform_that_cannot_answer_is_excluded_and_named(congested):
     negotiated = negotiation_of(congested, SerialEngine(), OPTIONS)
     name = "north 2"
 
     @dataclasses.dataclass
-    class Broken(EngineChildren):
+    class Broken(RemoteChildren):
         def ask(self, requests):
             return [(c, Refusal("is out of order") if c == name else r) for c, r in super().ask(requests)]
 
-    crew = negotiated.platforms
-    negotiated.platforms = Broken(crew.engine, crew.sources, crew.hours)
+    remote = negotiated.platforms
+    negotiated.platforms = Broken(remote.engine, remote.sources, remote.hours)
     agreement = negotiated.run()
     assert agreement.status == "partial"
     assert negotiated.excluded() == {name: "is out of order"} == agreement.excluded
-    assert outcome_of(negotiated, agreement).left_out == {name: "is out of order"}
+    assert outcome_of(negotiated, agreement).excluded == {name: "is out of order"}
     assert agreement.gap <= OPTIONS.gap
 
 
@@ -222,8 +224,8 @@ def test_a_platform_that_is_infeasible_on_its_own_is_named_with_the_conflict():
     name, program = next(iter(case.children.items()))
     due = program.rows["due"].positions
     broken = dataclasses.replace(program, b0=np.where(np.arange(program.rows.size) == due[0], 1e6, program.b0))
-    crew = EngineChildren(SerialEngine(), case.children | {name: broken}, case.hours)
-    agreement = Negotiation(Parent(case.parent, case.hours, case.bands), case.expected, Options(gap=1e-2)).run(crew)
+    remote = RemoteChildren(SerialEngine(), case.children | {name: broken}, case.hours)
+    agreement = Negotiation(Parent(case.parent, case.hours, case.bands), case.expected, NegotiationOptions(gap=1e-2)).run(remote)
     assert agreement.status == "partial"
     assert list(agreement.excluded) == [name]
     assert "infeasible" in agreement.excluded[name]
@@ -231,9 +233,10 @@ def test_a_platform_that_is_infeasible_on_its_own_is_named_with_the_conflict():
 
 
 def test_a_study_day_carries_the_mechanism_beside_the_references(system, winter, economics, fleets):
-    design = Design({}, dict.fromkeys(system.at_level("dso"), 0.05))
+    design = charged(system.at_level("dso"), 0.05)
     said = []
-    days = coordinate_days(system, winter, economics, fleets, design, SerialEngine(), mechanism="bidirectional", tell=said.append)
+    mechanism = Bidirectional(BidirectionalSettings())
+    days = coordinate_days(system, winter, economics, fleets, design, SerialEngine(), mechanism=mechanism, report_progress=said.append)
     outcome, reference = days[0].outcomes["bidirectional"], days[0].outcomes["integrated"]
     assert outcome.bound <= reference.cost * (1 + 1e-9)
     assert outcome.cost >= reference.bound * (1 - 1e-9)
@@ -241,3 +244,13 @@ def test_a_study_day_carries_the_mechanism_beside_the_references(system, winter,
     assert outcome.traffic.messages > 0
     assert any(f.startswith("up: ") for f in outcome.traffic.fields)
     assert "gap" in said[-1]
+
+
+def test_a_study_may_negotiate_over_an_unreliable_channel(system, winter, economics, fleets):
+    design = Design({}, {"north": 0.05, "east": 0.05})
+    channel = ChannelSettings(lost=0.1, late=0.5, repeated=0.1, seed=3)
+    mechanism = Bidirectional(BidirectionalSettings(gap=1e-3, rounds=100, quorum=0.5, channel=channel))
+    [day] = coordinate_days(system, winter, economics, fleets, design, SerialEngine(), mechanism=mechanism)
+    found = day.outcomes["bidirectional"]
+    assert found.gap <= 1e-3
+    assert found.bound <= day.outcomes["integrated"].cost * (1 + 1e-9)

@@ -5,7 +5,8 @@ from multiscale.coordination.common.forecast import ErrorModel, day_errors
 from multiscale.coordination.common.prepared import operate_signals
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.publication.expected import expected_signals, half_gap, hedge_optima, hedged_signals, scenario_optima
-from multiscale.coordination.publication.pricing import Publication, flat_signals, pricing
+from multiscale.coordination.publication.flat import flat_signals
+from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +52,8 @@ def test_hedged_prices_keep_their_value_when_the_forecast_is_too_low(day):
     flat = operate_signals([day], [{"flat": flat_signals(day.tree, day.forecast)}], SerialEngine())[0]["flat"].cost
     reached = {}
     for signal in ("profile", "hedged"):
-        costs = [
-            pricing([day], SerialEngine(), signal=signal, coverage=2.0, forecast_error=0.1, forecast_seed=s)[0]["pricing"].cost for s in (0, 1)
-        ]
+        draws = [PricingSettings(signal=signal, coverage=2.0, forecast_error=0.1, forecast_seed=s) for s in (0, 1)]
+        costs = [Pricing(settings).operate([day], SerialEngine())[0]["pricing"].cost for settings in draws]
         reached[signal] = min((flat - c) / (flat - day.optimum.bound) for c in costs)
     assert reached["profile"] < 0.5
     assert reached["hedged"] > 0.95
@@ -61,8 +61,8 @@ def test_hedged_prices_keep_their_value_when_the_forecast_is_too_low(day):
 
 def test_without_error_nothing_changes(day):
     for signal in ("profile", "hedged"):
-        told = Publication(signal, slope=0.001).signals(day, day_errors(ErrorModel(0.0), day.tree, day.name))
-        for child, one in told.items():
+        published = Pricing(PricingSettings(signal=signal, slope=0.001)).published(day, day_errors(ErrorModel(0.0), day.tree, day.name))
+        for child, one in published.items():
             np.testing.assert_array_equal(one.import_price, day.forecast.platform_price[child])
             np.testing.assert_array_equal(one.planned, day.forecast.exchange[child])
 
@@ -76,8 +76,8 @@ def test_no_prosumer_is_worse_off_than_at_the_published_prices(day, scenarios):
         program = day.tree.platforms[child]
         price = program.rows.array("prosumer_balance", outcome.platform_y[child]).values / hours
         free = (outcome.exchange[child] < signal.import_limit - 1e-6) & (-outcome.exchange[child] < signal.export_limit - 1e-6)
-        most = signal.import_price + signal.network_charge + economics.levy
-        least = signal.export_price - economics.export_deduction
+        most = signal.import_price + signal.tariff["network_charge"] + economics.tariff.components["levy"].price
+        least = signal.export_price - economics.tariff.components["export_deduction"].price
         assert free.any()
         assert (price <= most + 1e-9)[:, free].all()
         assert (price >= least - 1e-9)[:, free].all()

@@ -6,9 +6,11 @@ import pytest
 from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import SerialEngine
-from multiscale.operation import Design
+from multiscale.coordination.mechanisms import Integrated, IntegratedSettings
+from multiscale.coordination.publication.pricing import Pricing, PricingSettings
+from multiscale.markets import Community
 from multiscale.programs import CompiledProgram
-from tests.variants import changed
+from tests.variants import changed, charged
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +20,12 @@ def tight(system):
 
 def day(system, winter, economics, fleets, **more):
     mine = {p: fleets[p] for p in system.at_level("platform")}
-    return coordinate_days(system, winter, economics, mine, Design({}, {"north": 0.05}), SerialEngine(), **more)[0]
+    return coordinate_days(system, winter, economics, mine, charged(["north"], 0.05), Community(), SerialEngine(), **more)[0]
 
 
 @pytest.fixture(scope="module", params=["price", "gap", "profile"])
 def coordinated(request, tight, winter, economics, fleets):
-    return day(tight, winter, economics, fleets, signal=request.param, gap=0.02), request.param
+    return day(tight, winter, economics, fleets, mechanism=Pricing(PricingSettings(signal=request.param, import_export_gap=0.02))), request.param
 
 
 def test_no_mechanism_costs_less_than_the_bound_of_the_integrated_optimum(coordinated):
@@ -62,7 +64,7 @@ def test_one_message_goes_down_to_every_node_and_none_comes_back(coordinated):
     assert traffic.bytes > 8 * 2 * 2 * found.tree.horizon.periods
 
 
-def test_limits_told_to_a_platform_are_kept(coordinated):
+def test_limits_published_to_a_platform_are_kept(coordinated):
     outcome = coordinated[0].outcomes["pricing"]
     for platform, signal in outcome.signals.items():
         assert (outcome.exchange[platform] <= signal.import_limit + 1e-6).all()
@@ -70,24 +72,25 @@ def test_limits_told_to_a_platform_are_kept(coordinated):
 
 
 def test_a_profile_comes_closest_to_the_optimum(tight, winter, economics, fleets):
-    cost = {s: day(tight, winter, economics, fleets, signal=s, gap=0.02).outcomes["pricing"].cost for s in ("price", "profile")}
+    published = {s: Pricing(PricingSettings(signal=s, import_export_gap=0.02)) for s in ("price", "profile")}
+    cost = {s: day(tight, winter, economics, fleets, mechanism=m).outcomes["pricing"].cost for s, m in published.items()}
     flat = day(tight, winter, economics, fleets).outcomes["flat"].cost
     assert cost["profile"] <= min(cost["price"], flat) + 1e-6
 
 
 def test_integrated_coordination_needs_no_signal(tight, winter, economics, fleets):
-    found = day(tight, winter, economics, fleets, mechanism="integrated")
+    found = day(tight, winter, economics, fleets, mechanism=Integrated(IntegratedSettings()))
     assert set(found.outcomes) == {"integrated", "flat"}
     assert found.outcomes["integrated"].signals == {}
 
 
-def test_an_unknown_signal_is_refused(tight, winter, economics, fleets):
-    with pytest.raises(ValueError, match="signal 'smoke' is unknown"):
-        day(tight, winter, economics, fleets, signal="smoke")
+def test_an_unknown_signal_is_refused_and_those_there_are_are_named():
+    with pytest.raises(ValueError, match="'price', 'gap', 'profile', 'probabilistic', 'hedged' or 'envelope'"):
+        PricingSettings(signal="smoke")
 
 
 def test_a_signal_that_pays_more_for_export_than_import_costs_is_refused():
     flat = np.full(3, 0.1)
-    sound = Signal(flat, flat, 0.05, flat, flat, flat)
+    sound = Signal(flat, flat, {"network_charge": np.asarray(0.05)}, flat, flat, flat)
     with pytest.raises(ValueError, match=r"export price 0.2 is above import price 0.1 EUR/kWh in period 1; a child would buy and sell without end"):
         dataclasses.replace(sound, export_price=np.array([0.1, 0.2, 0.1]))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
+from multiscale.compare_mechanisms.feeder import feeder_table
 from multiscale.coordination.publication.probabilistic import Relief, feeder_limits, probabilistic_prices, violated_share
 from tests.coordination.feeders import feeder, net_load, scenarios
 
@@ -163,3 +164,13 @@ def test_upstream_prices_that_cross_are_refused():
 def test_scenarios_of_another_feeder_are_refused():
     with pytest.raises(ValueError, match="scenarios are of 5 buses"):
         publish(feeder(6), scenarios(net_load(5, PERIODS), 0.1, 4))
+
+
+def test_gaps_of_the_networks_of_a_study_grow_with_the_forecast_error_and_pay_for_it(north_alone):
+    """Rule and envelope on a network of a system instead of one made up: the comparison ``feeder``."""
+    table = feeder_table(north_alone(2050.0), [0.0, 0.1, 0.2], scenarios=60)
+    gap = table["mean gap [EUR/kWh]"].to_numpy()
+    assert gap[0] > 0
+    assert (np.diff(gap) > 0).all()
+    assert (table["least expected surplus [EUR/h]"] >= -1e-6).all()
+    assert (table["over a limit out of sample"] <= 0.02).all()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from multiscale.coordination.publication.sharing import NetworkRoom
+from multiscale.coordination.publication.sharing import NetworkHeadroom
 from multiscale.operation.tree import exchange_bounds
 
 
@@ -13,7 +13,7 @@ def day(north_alone):
 
 @pytest.fixture(scope="module")
 def widened(day):
-    room = NetworkRoom(day.model, "north")
+    room = NetworkHeadroom(day.model, "north")
     start = np.array([day.forecast.exchange[c] for c in room.children])
     target = np.maximum(start, np.array([exchange_bounds(day.model.fleets[c])[1] for c in room.children]))
     return room, start, target, room.widened(start, target)

@@ -72,16 +72,16 @@ def test_who_has_cheap_flexibility_keeps_its_own():
 
 
 def test_payments_and_the_own_share_make_up_the_marginal_cost_of_all_uncertainty():
-    """Euler's rule for the norm: what children pay plus the parent's own share is its marginal cost times its burden, which covers its cost."""
+    """Euler's rule for the norm: what children pay plus the parent's own share is its marginal cost times its pooled error, which covers its cost."""
     found = agreed(three_levels(), 0.5)
     parts = np.array([20.0, *(found.handed[f"p{k}"] for k in range(4))])
-    own_share = (uniform(5, 0.5) @ parts)[0] / found.burden["dso"]
+    own_share = (uniform(5, 0.5) @ parts)[0] / found.pooled["dso"]
     received = sum(found.price[f"p{k}"] * found.handed[f"p{k}"] for k in range(4))
-    marginal = found.price["p0"] / ((uniform(5, 0.5) @ parts)[1] / found.burden["dso"])
-    assert received + marginal * own_share * 20.0 == pytest.approx(marginal * found.burden["dso"], rel=1e-9)
+    marginal = found.price["p0"] / ((uniform(5, 0.5) @ parts)[1] / found.pooled["dso"])
+    assert received + marginal * own_share * 20.0 == pytest.approx(marginal * found.pooled["dso"], rel=1e-9)
     dso = three_levels()[1]
     spent = holding_cost(dso, 2 * found.kept["dso"]) + found.price["dso"] * found.handed["dso"]
-    assert marginal * found.burden["dso"] >= spent - 1e-9
+    assert marginal * found.pooled["dso"] >= spent - 1e-9
 
 
 def test_the_price_is_the_slope_of_the_cost_by_the_error_handed_over():

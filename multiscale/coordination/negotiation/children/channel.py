@@ -13,6 +13,21 @@ import numpy as np
 
 from multiscale.coordination.negotiation.children.carriers import Children, Refusal
 from multiscale.coordination.negotiation.children.request import Reply, Request
+from multiscale.settings import LARGEST_SEED, Settings, count, quantity
+
+
+class ChannelSettings(Settings):
+    """An unreliable way between a parent and its children; nothing is lost, late or repeated by default."""
+
+    lost: float = quantity(0.0, "1", "share of messages lost, each way", lower=0.0, upper=0.9)
+    late: float = quantity(0.0, "1", "share of answers that come late, while their child is busy", lower=0.0, upper=1.0)
+    repeated: float = quantity(0.0, "1", "share of answers that arrive a second time, in a later step", lower=0.0, upper=1.0)
+    longest: int = count(3, "longest delay, in steps of the negotiation", 1, 1000)
+    seed: int = count(0, "seed of what is lost, late and repeated", 0, LARGEST_SEED)
+
+    def through(self, children: Children) -> Children:
+        """The children behind such a channel; themselves where it is perfect."""
+        return Channel(children, self) if self.lost or self.late or self.repeated else children
 
 
 @dataclass
@@ -21,38 +36,30 @@ class Channel:
 
     Attributes:
         children: who computes the answers.
-        seed: of everything random.
-        lost: share of messages lost, each way [1].
-        late: share of answers that come 1 to ``longest`` steps later, while their child is busy [1].
-        repeated: share of answers that arrive a second time, in a later step [1].
-        longest: longest delay [steps].
+        settings: how unreliable it is.
     """
 
     children: Children
-    seed: int = 0
-    lost: float = 0.05
-    late: float = 0.5
-    repeated: float = 0.05
-    longest: int = 3
+    settings: ChannelSettings
     _step: int = 0
     _busy: dict[str, int] = field(default_factory=dict)
     _under_way: list[tuple[int, str, Reply | Refusal]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._random = np.random.default_rng(self.seed)
+        self._random = np.random.default_rng(self.settings.seed)
 
     def ask(self, requests: Mapping[str, Request]) -> list[tuple[str, Reply | Refusal]]:
         """Send what can be sent; bring what arrives in this step, in any order."""
         self._step += 1
         draw = self._random.random
-        heard = {c: r for c, r in requests.items() if self._busy.get(c, 0) < self._step and draw() >= self.lost}
+        heard = {c: r for c, r in requests.items() if self._busy.get(c, 0) < self._step and draw() >= self.settings.lost}
         for child, reply in self.children.ask(heard) if heard else ():
-            delay = int(self._random.integers(1, self.longest + 1)) if draw() < self.late else 0
+            delay = int(self._random.integers(1, self.settings.longest + 1)) if draw() < self.settings.late else 0
             self._busy[child] = self._step + delay
-            if draw() >= self.lost / 2:
+            if draw() >= self.settings.lost / 2:
                 self._under_way.append((self._step + delay, child, reply))
-                if draw() < self.repeated:
-                    self._under_way.append((self._step + delay + int(self._random.integers(1, self.longest + 1)), child, reply))
+                if draw() < self.settings.repeated:
+                    self._under_way.append((self._step + delay + int(self._random.integers(1, self.settings.longest + 1)), child, reply))
         due = [(c, r) for at, c, r in self._under_way if at <= self._step]
         self._under_way = [item for item in self._under_way if item[0] > self._step]
         return [due[k] for k in self._random.permutation(len(due))]

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import platform_program
-from multiscale.operation.fleet_reduction import reduced_fleet
-from multiscale.operation.platform import PEER_TO_PEER
 from multiscale.operation.platforms import PlatformData
-from multiscale.operation.reserves import ForecastErrors, platform_with_cover
+from multiscale.operation.reserves import ForecastErrors, platform_with_reserves
 from multiscale.operation.tree import BEYOND
 from multiscale.programs import ParametricProgram
-from multiscale.system import Fleet
+from multiscale.tariffs import Prices
 
 
 @dataclass(frozen=True)
@@ -22,34 +21,34 @@ class PlatformSource:
 
     Attributes:
         data: fleet, network, values.
-        network_charge: of its DSO on imported energy [EUR/kWh].
+        tariff: prices of the decided tariff components of its DSO.
         errors: its forecast errors, where forecasts err.
     """
 
     data: PlatformData
-    network_charge: float
+    tariff: Prices
     errors: ForecastErrors | None = None
 
     def whole(self) -> ParametricProgram:
         """The platform's program with energy at the boundary free, the DSO's charge in force and nothing agreed."""
-        return self._settled(self.data.program(), self.data.fleet)
+        return self._fixed(self.data.program(), self.data.fleet)
 
     def reduced(self) -> ParametricProgram:
-        """The same with fewer participants, where nothing in the platform's network can bind and its prosumers trade in a pool; else as it is.
+        """The same with fewer participants, where nothing in the platform's network can bind; else as it is.
 
-        Same optimum and same exchange at every price, a fifth of the columns: see ``reduced_fleet``.
+        Same optimum and same exchange at every price, a fifth of the columns: see the market's ``reduced``.
         """
         data = self.data
         program = data.program()
         limited = any(block.name.startswith(("rating_", "voltage_")) for block in program.rows)
-        if limited or data.market != PEER_TO_PEER or data.fleet.size == 1:
-            return self._settled(program, data.fleet)
-        fleet = reduced_fleet(data.fleet)
-        return self._settled(platform_program(fleet, data.economics), fleet)
+        if limited or data.fleet.size == 1:
+            return self._fixed(program, data.fleet)
+        fleet = data.market.reduced(data.fleet, data.economics.tariff)
+        return self._fixed(platform_program(fleet, data.economics, data.market), fleet)
 
-    def _settled(self, program: ParametricProgram, fleet: Fleet) -> ParametricProgram:
+    def _fixed(self, program: ParametricProgram, fleet: Fleet) -> ParametricProgram:
         if self.errors is not None:
-            program = platform_with_cover(program, fleet, self.data.economics, self.errors)
+            program = platform_with_reserves(program, fleet, self.data.economics, self.errors)
         free = np.zeros(self.data.fleet.horizon.periods)
         given = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND, "planned": free, "deviation_price": 0.0}
-        return program.settle(given | {"network_charge": self.network_charge})
+        return program.fix(given | dict(self.tariff))

@@ -9,9 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.coordination.negotiation.children.request import GOODS, Reply, Request
-from multiscale.operation.reserves import holding_cost, without_cover
+from multiscale.operation.reserves import holding_cost, without_reserves
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram
-from multiscale.programs.basis import start_from
 from multiscale.programs.quadratic import solve_quadratic
 
 
@@ -23,21 +22,21 @@ class Settled:
         cost: own cost [EUR/a].
         exchange: what it draws from its parent [kW], (period,).
         x, y: columns and row duals of its program, without those of its forecast errors.
-        cover: part of the cost [EUR/a], (period,), that holding flexibility back for forecast errors has; empty where they are not looked at.
+        reserves_cost: part of the cost [EUR/a], (period,), that holding flexibility back for forecast errors has; empty where they are not looked at.
     """
 
     cost: float
     exchange: np.ndarray
     x: np.ndarray
     y: np.ndarray
-    cover: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    reserves_cost: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
 class ProgramChild:
     """A platform (or a whole branch) as a child.
 
     Args:
-        program: all parameters settled; output ``exchange`` (period) [kW] drawn from the parent, and perhaps ``uncertainty`` (period) [kW] handed to
+        program: all parameters fixed; output ``exchange`` (period) [kW] drawn from the parent, and perhaps ``uncertainty`` (period) [kW] handed to
             it. Both must be free in it.
         hours: hours of the year of each entry of a profile [h/a].
 
@@ -80,12 +79,12 @@ class ProgramChild:
     def _at_reference(self, price: np.ndarray) -> CompiledProgram:
         if self._compiled is None:
             self._compiled = CompiledProgram(self.program)
-        highs, key = self._compiled._highs, price.tobytes()
+        key = price.tobytes()
         if self._reference[0] != key:
-            start_from(highs, None)
+            self._compiled.start_from(None)
             self._compiled.solve_optimal(price)
-            self._reference = key, highs.getBasis()
-        start_from(highs, self._reference[1])
+            self._reference = key, self._compiled.basis
+        self._compiled.start_from(self._reference[1])
         return self._compiled
 
     def _near(self, request: Request) -> tuple[float, np.ndarray] | None:
@@ -134,5 +133,5 @@ class ProgramChild:
         )
         solution = CompiledProgram(fixed).solve_optimal(np.zeros(t))
         cost = float(program.c0 @ solution.x) + program.d0
-        cover = holding_cost(program, solution.x) if self.goods > 1 else np.zeros(0)
-        return Settled(cost, self.exchange @ solution.x, *without_cover(program, solution.x, solution.y[:m]), cover)
+        reserves_cost = holding_cost(program, solution.x) if self.goods > 1 else np.zeros(0)
+        return Settled(cost, self.exchange @ solution.x, *without_reserves(program, solution.x, solution.y[:m]), reserves_cost)

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from multiscale.content import content_key
 from multiscale.coordination.engine import Engine, TaskError
-from multiscale.coordination.engine.content import content_key
 from multiscale.coordination.negotiation.children.carriers import Refusal
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
 from multiscale.coordination.negotiation.children.program_child import ProgramChild, Settled
@@ -66,12 +66,12 @@ def settle_child(source: bytes, hours: np.ndarray, profile: np.ndarray, price: n
 
 
 @dataclass
-class EngineChildren:
+class RemoteChildren:
     """Children on an engine.
 
     Args:
         engine: where answers are computed.
-        sources: child -> what its program is made from (all parameters settled).
+        sources: child -> what its program is made from (all parameters fixed).
         hours: hours of the year of each period [h/a].
         reference: child -> first price it was asked [EUR/kWh]; part of the state of a negotiation.
         patience: time after which a child that does not answer is given up [s]; counted from when its worker begins.

@@ -1,4 +1,4 @@
-"""What a parent and a child tell each other in a round of negotiation.
+"""What a parent and a child send each other in a round of negotiation.
 
 Where forecasts err, a profile holds the exchange and, after it, the standard deviation of its error that the child hands to the parent: together the
 band in which the exchange will lie. Prices hold first that of energy, then that of handing over.
@@ -21,8 +21,8 @@ class Request:
     Attributes:
         number: of the round; answers carry it, so that late and repeated ones are recognised.
         prices: prices of energy at the boundary [EUR/kWh], (price, period); an answer to each is wanted.
-        target: exchange the parent would like [kW], (period,), or None where only prices are told.
-        target_price: price beside the target [EUR/kWh], (period,).
+        target: exchange the parent would like [kW], (period,), or None where only prices are sent.
+        target_price: price at the target [EUR/kWh], (period,).
         slope: price of leaving the target, per kW of distance [EUR/kWh per kW].
         tolerance: gap the child's own answers may have [EUR/a].
         goods: number of ``GOODS`` that prices and target hold.
@@ -37,13 +37,13 @@ class Request:
     goods: int = 1
 
     def content(self) -> dict[str, object]:
-        """The fields as told, for the count of traffic."""
-        told: dict[str, object] = {"number": 0} | _by_good(("price", "uncertainty_price"), self.prices, self.goods)
+        """The fields as sent, for the count of traffic."""
+        sent: dict[str, object] = {"number": 0} | _by_good(("price", "uncertainty_price"), self.prices, self.goods)
         if self.target is not None:
             assert self.target_price is not None
-            told |= _by_good(("target", "target_uncertainty"), self.target, self.goods)
-            told |= _by_good(("target_price", "target_uncertainty_price"), self.target_price, self.goods) | {"slope": self.slope}
-        return told
+            sent |= _by_good(("target", "target_uncertainty"), self.target, self.goods)
+            sent |= _by_good(("target_price", "target_uncertainty_price"), self.target_price, self.goods) | {"slope": self.slope}
+        return sent
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Reply:
     goods: int = 1
 
     def content(self) -> dict[str, object]:
-        """The fields as told, for the count of traffic."""
+        """The fields as sent, for the count of traffic."""
         return {"number": 0, "least_cost": self.values, "own_cost": self.costs} | _by_good(GOODS, self.profiles, self.goods)
 
     def band(self, coverage: float) -> tuple[np.ndarray, np.ndarray]:

@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from multiscale.devices.fleet import Fleet
+from multiscale.markets import Community
+from multiscale.markets.reduction import reduced_fleet
 from multiscale.operation import platform_program
-from multiscale.operation.fleet_reduction import reduced_fleet
 from multiscale.programs import CompiledProgram
-from multiscale.system import Economics, Fleet, Growth, grow
+from multiscale.system import Economics, Growth, grow
 
 
 @pytest.fixture(scope="module", params=["as it is", "grown"])
@@ -17,7 +19,7 @@ def fleet(request, system, winter, summer):
 
 def test_a_reduced_fleet_answers_every_price_as_the_fleet_does(fleet):
     reduced = reduced_fleet(fleet)
-    full, small = (CompiledProgram(platform_program(f, Economics())) for f in (fleet, reduced))
+    full, small = (CompiledProgram(platform_program(f, Economics(), Community())) for f in (fleet, reduced))
     assert small.program.columns.size <= full.program.columns.size
     rng, n = np.random.default_rng(3), fleet.horizon.periods
     for spread in (0.02, 0.2, 1.0):

@@ -1,24 +1,28 @@
-"""The hash of what an object holds: the same in every process and on every machine, unlike that of its pickle."""
+"""The one hash of the engine: of what an object or a file holds. It is the same in every process and on every machine, unlike that of a pickle."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pydantic import BaseModel
 from scipy import sparse
 
 
 def content_key(*parts: object) -> str:
-    """Hash of arrays, tables, sparse matrices, data classes and plain values, whatever they hold in each other.
+    """SHA-256 of arrays, tables, sparse matrices, data classes, settings and plain values, whatever they hold in each other.
+
+    The order of a mapping counts; a path is its text, not the file behind it (see ``file_hash``).
 
     Raises:
         TypeError: an object of which is not known what it holds.
     """
-    hashed = hashlib.blake2b(digest_size=16)
+    hashed = hashlib.sha256()
 
     def take(piece: bytes) -> None:
         hashed.update(len(piece).to_bytes(8, "little"))
@@ -29,10 +33,18 @@ def content_key(*parts: object) -> str:
     return hashed.hexdigest()
 
 
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file as ``sha256sum`` prints it, or of all files of a folder with their relative names."""
+    if path.is_dir():
+        return content_key(*((inner.relative_to(path).as_posix(), file_hash(inner)) for inner in sorted(path.rglob("*")) if inner.is_file()))
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def _tell(take: Callable[[bytes], None], value: object) -> None:
     """Hand over what a value holds, piece by piece."""
     take(type(value).__name__.encode())
-    if value is None or isinstance(value, (str, int, float, bool, np.generic, pd.Timestamp)):
+    if value is None or isinstance(value, (str, bytes, int, float, bool, np.generic, pd.Timestamp)):
         take(repr(value).encode())
     elif isinstance(value, np.ndarray):
         take(f"{value.dtype.str} {value.shape}".encode())
@@ -46,13 +58,15 @@ def _tell(take: Callable[[bytes], None], value: object) -> None:
         rows.sort_indices()
         for part in (np.array(rows.shape), rows.indptr, rows.indices, rows.data):
             _tell(take, part)
-    elif dataclasses.is_dataclass(value) and _plain(value):
+    elif isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and _plain(value)):
         take(repr(value).encode())
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             if field.compare:
                 take(field.name.encode())
                 _tell(take, getattr(value, field.name))
+    elif isinstance(value, BaseModel):
+        _tell(take, value.model_dump())
     elif isinstance(value, Mapping):
         for name, content in value.items():
             _tell(take, name)

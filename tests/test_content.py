@@ -7,18 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multiscale.coordination.engine.content import content_key
+from multiscale.content import content_key
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
+from multiscale.markets import Community
 from multiscale.operation import Design, operating_tree
 from multiscale.system import LoadingLimits
+from tests.variants import priced
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def source(system, winter, economics, fleets):
-    tree = operating_tree(system, winter, economics, fleets, Design())
-    return PlatformSource(tree.platforms.data["north 1"], 0.05)
+    tree = operating_tree(system, winter, economics, fleets, Design(), Community())
+    return PlatformSource(tree.platforms.data["north 1"], {"network_charge": np.asarray(0.05)})
 
 
 def test_a_copy_has_the_same_key_here_and_in_another_process(source, tmp_path):
@@ -26,7 +28,7 @@ def test_a_copy_has_the_same_key_here_and_in_another_process(source, tmp_path):
     assert content_key(pickle.loads(pickle.dumps(source))) == content_key(source)
     file = tmp_path / "source.pickle"
     file.write_bytes(pickle.dumps((source, source.reduced())))
-    code = "import pickle, sys; from multiscale.coordination.engine.content import content_key; s, p = pickle.load(open(sys.argv[1], 'rb'))"
+    code = "import pickle, sys; from multiscale.content import content_key; s, p = pickle.load(open(sys.argv[1], 'rb'))"
     command = [sys.executable, "-c", f"{code}; print(content_key(s), content_key(p))", file]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert said.stdout.split() == [content_key(source), content_key(source.reduced())]
@@ -39,14 +41,14 @@ def test_any_other_content_has_another_key(source):
     branches = dict(data.network.branch_columns)
     branches["rating_kva"] = branches["rating_kva"] + np.eye(1, len(branches["rating_kva"]))[0] * 1e-9
     others = [
-        dataclasses.replace(source, network_charge=0.051),
+        dataclasses.replace(source, tariff={"network_charge": np.asarray(0.051)}),
         *(
             dataclasses.replace(source, data=dataclasses.replace(data, **change))
             for change in (
                 {"fleet": dataclasses.replace(data.fleet, data=louder)},
                 {"network": dataclasses.replace(data.network, branch_columns=branches)},
                 {"network": None},
-                {"economics": dataclasses.replace(data.economics, levy=data.economics.levy + 1e-12)},
+                {"economics": dataclasses.replace(data.economics, tariff=priced(levy=0.10 + 1e-12))},
                 {"limits": LoadingLimits.full()},
                 {"root_voltage": 1.01},
             )

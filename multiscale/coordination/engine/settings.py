@@ -1,0 +1,40 @@
+"""Settings of the engine: one class for every place where the work may be done."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from multiscale.settings import Settings, count
+
+
+class EngineSettings(Settings):
+    """Where the work is done."""
+
+
+class SerialSettings(EngineSettings):
+    """This process, one task after the other: for debugging and tests."""
+
+    kind: Literal["serial"] = "serial"
+
+
+class LocalSettings(EngineSettings):
+    """Dask workers on this machine."""
+
+    kind: Literal["local"] = "local"
+    workers: int = count(2, "number of worker processes", 1, 4096)
+    threads_per_worker: int = count(1, "tasks that each worker process does at the same time", 1, 256)
+
+
+class AddressSettings(EngineSettings):
+    """The workers of a running Dask scheduler."""
+
+    kind: Literal["address"] = "address"
+    address: str = Field(description="address of the scheduler, e.g. tcp://10.0.0.1:8786")
+
+    @model_validator(mode="after")
+    def _address_given(self) -> AddressSettings:
+        if "://" not in self.address:
+            raise ValueError(f"address '{self.address}' is no scheduler address; give e.g. address=tcp://10.0.0.1:8786")
+        return self

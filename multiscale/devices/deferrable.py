@@ -1,0 +1,126 @@
+"""Consumption that may be served earlier or later than its reference course: what vehicles and heat pumps have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from multiscale.devices.device import Device, Energy, Rows, Variable, axes_of, placed, spread
+from multiscale.settings import quantity
+
+if TYPE_CHECKING:
+    from multiscale.devices.fleet import Fleet
+    from multiscale.programs import ProgramBuilder
+    from multiscale.programs.build import Term
+    from multiscale.timeline import Horizon
+
+
+class Deferrable(Device):
+    """Demand as a backlog of energy against its reference course.
+
+        backlog_t = (1 - loss D) backlog_(t-1) + D (reference_t - power_t),   cyclic per day,   0 <= power_t <= rated
+        -(reference energy of the next ``earlier_hours``) <= backlog_t <= (reference energy of the last ``later_hours``)   [kWh]
+
+    The band is the comfort; each kWh moved costs ``discomfort`` per hour.
+
+    Attributes:
+        name: of the columns of the program, and of the variable of the fleet with the reference course [kW].
+        rated: variable of the fleet with the rated power [kW].
+    """
+
+    role = "consumption"
+    name: ClassVar[str]
+    rated: ClassVar[str]
+
+    earlier_hours: float
+    later_hours: float
+    loss_per_hour: float
+    discomfort: float = quantity(0.005, "EUR/kWh", "cost of each kWh moved in time, per hour of shift", lower=0.0, upper=10.0)
+
+    def expand(self, rows: Rows) -> dict[str, np.ndarray]:
+        """Reference course and rated power."""
+        return {self.name: rows.total(self.reference(rows)), self.rated: rows.total(rows.columns["p_kw"])}
+
+    def shape(self, fleet: Fleet) -> np.ndarray:
+        """The reference course relative to the rating: bands and limits scale with it."""
+        course, rated = fleet.data[self.name].values, fleet.data[self.rated].values
+        scale = np.where(rated > 0, rated, course.max(axis=1, initial=0.0))
+        scale = np.where(scale > 0, scale, 1.0)
+        return np.concatenate([course / scale[:, None], (rated / scale)[:, None]], axis=1)
+
+    def owners(self, fleet: Fleet) -> np.ndarray:
+        """Where anything is ever drawn."""
+        return fleet.data[self.name].values.max(axis=1, initial=0.0) > 0
+
+    def scaled(self, data: Mapping[str, np.ndarray], consumption: np.ndarray | float, generation: np.ndarray | float) -> dict[str, np.ndarray]:
+        """Another reference course."""
+        del generation
+        return {self.name: data[self.name] * consumption}
+
+    def reference_consumption(self, fleet: Fleet) -> np.ndarray:
+        """The reference course."""
+        return fleet.data[self.name].values
+
+    def bands(self, fleet: Fleet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Largest energy late, largest energy early [kWh] and largest power [kW] of every prosumer, (prosumer, period).
+
+        The power is limited by the rating, and by what can be due: the reference and both bands.
+        """
+        horizon, course = fleet.horizon, fleet.data[self.name].values
+
+        def count(hours: float) -> int:
+            return min(round(hours / horizon.step_hours), horizon.steps - 1)
+
+        late = _earlier(course, horizon, range(count(self.later_hours)))
+        early = _earlier(course, horizon, [-(k + 1) for k in range(count(self.earlier_hours))])
+        due = course + (late[:, horizon.previous] + early) / horizon.step_hours
+        return late, early, np.minimum(np.maximum(fleet.data[self.rated].values[:, None], course), due)
+
+    def largest_consumption(self, fleet: Fleet) -> np.ndarray:
+        """See ``bands``."""
+        return self.bands(fleet)[2]
+
+    def largest_supply(self, fleet: Fleet) -> float:
+        """It supplies nothing."""
+        del fleet
+        return 0.0
+
+    def add(self, builder: ProgramBuilder, fleet: Fleet) -> list[Term]:
+        """Columns of the power [kW] and of the energy late and early [kWh]."""
+        horizon, course = fleet.horizon, fleet.data[self.name].values
+        owners, place = placed(self.owners(fleet))
+        if not len(owners):
+            return []
+        step, cost = horizon.step_hours, self.discomfort * horizon.hours_per_year
+        late, early, limit = (values[owners] for values in self.bands(fleet))
+        axes = axes_of(fleet, owners, f"{self.name}_owner")
+        label = self.name.replace("_", " ")
+        power = builder.add_columns(self.name, axes, unit="kW", upper=limit, description=f"{label} power")
+        terms: list[Term] = [(step, power)]
+        for sign, word, band in ((1.0, "late", late), (-1.0, "early", early)):
+            if band.max(initial=0.0) > 0:
+                owed = builder.add_columns(f"{self.name}_{word}", axes, unit="kWh", upper=band, cost=cost, description=f"{label} energy {word}")
+                terms += [(sign, owed), (sign * (self.loss_per_hour * step - 1.0), owed[:, horizon.previous])]
+        builder.add_rows(f"{self.name}_energy", axes, terms, "==", step * course[owners], unit="kWh", description=f"{label} energy balance")
+        return [(-1.0, spread(power, place))]
+
+    def energy(self, fleet: Fleet, total: Callable[[str], float]) -> Energy:
+        """What it draws."""
+        del fleet
+        return Energy(consumed=total(self.name))
+
+
+def deferrable_variables(name: str, rated: str, device: str, reference: str) -> dict[str, Variable]:
+    """The variables of the fleet of such a device."""
+    return {name: Variable("kW", f"{reference} (reference)", by_period=True), rated: Variable("kW", device)}
+
+
+def _earlier(course: np.ndarray, horizon: Horizon, steps: Sequence[int]) -> np.ndarray:
+    """Sum of a course over periods so many steps before (negative: after), around midnight of the same day, times the step [h]."""
+    total = np.zeros_like(course)
+    by_day = course.reshape(course.shape[0], -1, horizon.steps)
+    for k in steps:
+        total += horizon.step_hours * np.roll(by_day, k, axis=2).reshape(course.shape)
+    return total

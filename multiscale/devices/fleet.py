@@ -1,0 +1,274 @@
+"""The prosumers of a platform as arrays over (prosumer, period): no object per prosumer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from multiscale.devices import DEVICES, device_settings
+from multiscale.devices.device import Adoption, Device, PurchasableDevice, Rows, Variable, summed
+from multiscale.programs import ProgramBuilder
+from multiscale.programs.build import Term
+from multiscale.timeline import Horizon
+
+COMMON = {
+    "demand": Variable("kW", "inflexible demand", by_period=True),
+    "reactive": Variable("kvar", "reactive power drawn", by_period=True),
+}
+"""Variables that every prosumer has, whatever it owns."""
+
+TEXTS = ("bus", "category")
+
+
+def fleet_variables(devices: Mapping[str, Device | type[Device]]) -> dict[str, Variable]:
+    """Name -> declaration of all variables of a fleet with such devices, the common ones first."""
+    return COMMON | {name: declared for device in devices.values() for name, declared in device.variables.items()}
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Prosumers of one platform over one horizon.
+
+    Attributes:
+        node: the platform.
+        horizon: the periods.
+        data: dataset with dims (prosumer, period) ``demand`` [kW], ``reactive`` [kvar], with dim (prosumer) ``bus``, ``category`` (text), and the
+            variables that the devices declare.
+        devices: settings of the devices in force, as in the registry.
+    """
+
+    node: str
+    horizon: Horizon
+    data: xr.Dataset
+    devices: Mapping[str, Device] = field(default_factory=device_settings)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Plain arrays in place of the labelled ones, which take far longer to pack."""
+        variables = {name: (variable.dims, variable.values, dict(variable.attrs)) for name, variable in self.data.variables.items()}
+        changed = {key: device.model_dump(exclude_defaults=True) for key, device in self.devices.items()}
+        return {"node": self.node, "horizon": self.horizon, "variables": variables, "devices": changed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Label them again."""
+        variables = state["variables"]
+        labels = {name: variables[name] for name in ("prosumer", "period")}
+        data = xr.Dataset({name: content for name, content in variables.items() if name not in labels}, coords=labels)
+        devices = {key: DEVICES[key](**changed) for key, changed in state["devices"].items()}
+        for name, value in (("node", state["node"]), ("horizon", state["horizon"]), ("data", data), ("devices", devices)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def size(self) -> int:
+        """Number of prosumers."""
+        return int(self.data.sizes["prosumer"])
+
+    # -- power without control ------------------------------------------------------------------------------------------
+    @property
+    def reference_demand(self) -> np.ndarray:
+        """Power drawn when nobody controls a device [kW], (prosumer, period): inflexible demand and the reference of flexible devices."""
+        return _plus(self.data.demand.values, (d.reference_consumption(self) for d in self.devices.values()))
+
+    @property
+    def reference_generation(self) -> np.ndarray:
+        """Power available to be fed in [kW], (prosumer, period)."""
+        return _plus(np.zeros(self.data.demand.shape), (d.reference_generation(self) for d in self.devices.values()))
+
+    def yearly_reference_demand(self) -> float:
+        """Energy drawn in the year when nobody controls a device, of all prosumers [kWh/a]."""
+        return float((self.reference_demand * self.horizon.hours_per_year).sum())
+
+    # -- in a program ---------------------------------------------------------------------------------------------------
+    def largest_consumption(self) -> np.ndarray:
+        """Upper bound on what each prosumer can draw [kW], (prosumer, period)."""
+        return _plus(self.data.demand.values, (d.largest_consumption(self) for d in self.devices.values()))
+
+    def largest_supply(self) -> np.ndarray:
+        """Upper bound on what each prosumer can feed in [kW], (prosumer, period)."""
+        return _plus(np.zeros(self.data.demand.shape), (d.largest_supply(self) for d in self.devices.values()))
+
+    def add_devices(self, builder: ProgramBuilder) -> list[Term]:
+        """Add columns and rows of all devices; returns their terms of the prosumers' balance, supply positive."""
+        return [term for device in self.devices.values() for term in device.add(builder, self)]
+
+    @property
+    def decided(self) -> tuple[str, ...]:
+        """Columns of a program that are decisions of a period."""
+        return tuple(name for device in self.devices.values() for name in device.decided)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Columns of a program that are states at the end of a period."""
+        return tuple(name for device in self.devices.values() for name in device.states)
+
+    # -- new capacity ---------------------------------------------------------------------------------------------------
+    def offered(self, adoption: Adoption) -> dict[str, PurchasableDevice]:
+        """The devices of an offer, in the order of the registry.
+
+        Raises:
+            KeyError: a device that is not in force, or that nobody can buy.
+        """
+        bought = {key: device for key, device in self.devices.items() if key in adoption and isinstance(device, PurchasableDevice)}
+        wrong = sorted(set(adoption) - set(bought))
+        if wrong:
+            raise KeyError(f"fleet {self.node!r}: {wrong} cannot be bought; offer devices among {sorted(purchasable(self.devices))}")
+        return bought
+
+    def add_adoption(self, builder: ProgramBuilder, adoption: Adoption, annuity: Callable[[float], float]) -> list[Term]:
+        """Add capacity that may be bought, at its yearly cost; returns its terms of the prosumers' balance.
+
+        Args:
+            builder: of the program.
+            adoption: what is offered.
+            annuity: lifetime [a] -> yearly payment per EUR invested [1/a].
+        """
+        bought = self.offered(adoption).items()
+        return [term for key, device in bought for term in device.add_new(builder, self, adoption[key], device.yearly_cost(annuity))]
+
+    def new_consumption(self, adoption: Adoption) -> np.ndarray:
+        """Upper bound on what capacity that may be bought can draw [kW], (prosumer, period)."""
+        none = np.zeros(self.data.demand.shape)
+        return _plus(none, (d.new_consumption(adoption[key]) for key, d in self.offered(adoption).items()))
+
+    def new_supply(self, adoption: Adoption) -> np.ndarray:
+        """Upper bound on what capacity that may be bought can supply [kW], (prosumer, period)."""
+        none = np.zeros(self.data.demand.shape)
+        return _plus(none, (d.new_supply(adoption[key]) for key, d in self.offered(adoption).items()))
+
+    def with_more(self, bought: Mapping[str, float], adoption: Adoption) -> Fleet:
+        """The fleet with new capacity, shared among the prosumers in proportion to their reference demand over the horizon.
+
+        Args:
+            bought: device -> new capacity in all [unit of its capacity].
+            adoption: what was offered, for the courses that new capacity follows.
+        """
+        used = (self.reference_demand * self.horizon.hours_per_year).sum(axis=1)
+        share, arrays = used / used.sum(), self.arrays
+        changes: dict[str, np.ndarray] = {}
+        for key, device in self.offered({key: adoption[key] for key in bought}).items():
+            changes |= device.with_new(arrays, share * bought[key], adoption[key].course)
+        return self.changed(changes)
+
+    # -- other fleets -----------------------------------------------------------------------------------------------------
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The numbers of the fleet by name."""
+        return {name: self.data[name].values for name in fleet_variables(self.devices)}
+
+    def changed(self, values: Mapping[str, np.ndarray]) -> Fleet:
+        """The fleet with other values of some variables; nothing is changed in place."""
+        data = self.data.copy(deep=True)
+        for name, new in values.items():
+            data[name].values[:] = new
+        return replace(self, data=data)
+
+    def scaled(self, demand: np.ndarray | float, consumption: np.ndarray | float, generation: np.ndarray | float) -> Fleet:
+        """The fleet with inflexible demand, consumption of flexible devices and generation so many times what they were, (period,) [1]."""
+        arrays = self.arrays
+        changes = {"demand": arrays["demand"] * demand}
+        for device in self.devices.values():
+            changes |= device.scaled(arrays, consumption, generation)
+        return self.changed(changes)
+
+    def aggregate(self, groups: np.ndarray) -> Fleet:
+        """One participant per group: powers and energies add up, efficiencies are averaged by energy.
+
+        What the participant can do is exact where the devices of the group differ in size only (see ``Device.aggregate``); otherwise it is an
+        outer approximation.
+
+        Args:
+            groups: name of the group of every prosumer.
+        """
+        names, group = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+        arrays, count = self.arrays, len(names)
+        out = {name: summed(arrays[name], group, count) for name in COMMON}
+        for device in self.devices.values():
+            out |= device.aggregate(arrays, group, count)
+        first = np.array([int(np.flatnonzero(group == g)[0]) for g in range(count)], dtype=int)
+        texts = {name: self.data[name].values[first] for name in TEXTS}
+        return replace(self, data=fleet_data(names, self.horizon, out, texts, self.devices))
+
+    def day(self, number: int) -> Fleet:
+        """The fleet on one of the horizon's days."""
+        where = np.flatnonzero(self.horizon.day_of == number)
+        return replace(self, horizon=self.horizon.day(number), data=self.data.isel(period=where))
+
+
+def fleet_data(
+    prosumers: np.ndarray, horizon: Horizon, values: Mapping[str, np.ndarray], texts: Mapping[str, np.ndarray], devices: Mapping[str, Device]
+) -> xr.Dataset:
+    """The dataset of a fleet: units and meanings attached.
+
+    Args:
+        prosumers: names.
+        horizon: periods.
+        values: variable -> values, (prosumer, period) or (prosumer,).
+        texts: ``bus`` and ``category``.
+        devices: settings in force.
+    """
+    data: dict[str, object] = {}
+    for name, declared in fleet_variables(devices).items():
+        dims = ("prosumer", "period") if declared.by_period else ("prosumer",)
+        data[name] = (dims, values[name], {"units": declared.unit, "long_name": declared.meaning})
+    for name, text in texts.items():
+        data[name] = ("prosumer", text)
+    return xr.Dataset(data, coords={"prosumer": prosumers, "period": horizon.labels})
+
+
+def expand_fleet(
+    node: str,
+    prosumers: Mapping[str, np.ndarray],
+    table: Mapping[str, np.ndarray],
+    sample: Callable[[str, np.ndarray], np.ndarray],
+    reactive: np.ndarray,
+    horizon: Horizon,
+    devices: Mapping[str, Device],
+) -> Fleet:
+    """Gather the rows of the device table by prosumer; every device expands its own.
+
+    Args:
+        node: the platform.
+        prosumers, table: columns of the tables of prosumers and devices, in the rows of this platform.
+        sample: column that names a profile, and positions of rows -> profiles, (position, period).
+        reactive: reactive power of every row when it follows its profile [kvar], (row, period).
+        horizon: periods.
+        devices: settings in force.
+    """
+    names, kind = prosumers["prosumer"], table["kind"]
+    at = {name: i for i, name in enumerate(names.tolist())}
+    owner = np.array([at[name] for name in table["prosumer"].tolist()], dtype=int)
+    count = len(names)
+    load = np.flatnonzero(kind == "load")
+    consuming = np.flatnonzero(np.isin(kind, ["load", *(k for d in devices.values() if d.role == "consumption" for k in d.kinds)]))
+    values = {
+        "demand": summed(table["p_kw"][load, None] * sample("profile", load), owner[load], count),
+        "reactive": summed(reactive[consuming], owner[consuming], count),
+    }
+    for device in devices.values():
+        values |= device.expand(rows_of(device, table, sample, owner, count))
+    data = fleet_data(names, horizon, values, {name: prosumers[name] for name in TEXTS}, devices)
+    return Fleet(node, horizon, data, devices)
+
+
+def rows_of(
+    device: Device | type[Device], table: Mapping[str, np.ndarray], sample: Callable[[str, np.ndarray], np.ndarray], owner: np.ndarray, owners: int
+) -> Rows:
+    """The rows of a device table that belong to a kind of device; see ``expand_fleet``."""
+    mine = np.flatnonzero(np.isin(table["kind"], device.kinds))
+    return Rows({name: column[mine] for name, column in table.items()}, lambda column: sample(column, mine), owner[mine], owners)
+
+
+def _plus(start: np.ndarray, parts: Iterable[np.ndarray | float]) -> np.ndarray:
+    """A sum in the order of the registry."""
+    total = start
+    for part in parts:
+        total = total + part
+    return total
+
+
+def purchasable(devices: Mapping[str, Device]) -> dict[str, PurchasableDevice]:
+    """The devices that prosumers may buy."""
+    return {key: device for key, device in devices.items() if isinstance(device, PurchasableDevice)}

@@ -1,0 +1,37 @@
+"""The devices in words, for the documentation: generated from the registry."""
+
+from __future__ import annotations
+
+import inspect
+
+from multiscale.devices import DEVICES, Device
+
+_ROLES = {
+    "generation": "generation: fed in as available when nobody controls it, may be curtailed",
+    "consumption": "consumption: drawn along its reference when nobody controls it, flexible in time",
+    "storage": "storage: idle when nobody controls it",
+}
+
+
+def describe_devices() -> str:
+    """A section of Markdown per device, as they stand in ``docs/data.md``."""
+    return "\n\n".join(_section(key, device) for key, device in DEVICES.items())
+
+
+def _section(key: str, device: type[Device]) -> str:
+    columns = [f"`{name}`{' (required)' if name in device.required else ''}" for name in device.columns]
+    lines = [
+        f"### {key}",
+        "",
+        inspect.cleandoc(device.__doc__ or ""),
+        "",
+        f"- `kind` in the device table: {', '.join(f'`{kind}`' for kind in device.kinds)}",
+        f"- {_ROLES[device.role]}",
+        f"- columns beyond the common ones: {', '.join(columns) or 'none'}",
+        f"- settings: `devices.{key}.` {', '.join(f'`{name}`' for name in device.model_fields)}",
+        "",
+        "| variable of the fleet | unit | meaning |",
+        "|---|---|---|",
+        *(f"| `{name}` | {declared.unit} | {declared.meaning} |" for name, declared in device.variables.items()),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,47 @@
+"""What all markets share: settings, and the columns with which members trade."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multiscale.devices.fleet import Fleet
+from multiscale.operation.clearing import Members, Trade
+from multiscale.programs import ProgramBuilder
+from multiscale.settings import Settings
+from multiscale.tariffs import Tariff
+
+
+class PlatformMarket(Settings):
+    """How a platform clears: its settings, and its equilibrium as an optimum.
+
+    The optimum of a platform's program with this market's trade is the competitive equilibrium of its members, and the duals of
+    their balances are their prices. So the same program is operated, negotiated and planned for.
+    """
+
+    kind: str
+
+    def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
+        """See ``operation.clearing.Market``."""
+        raise NotImplementedError
+
+    def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:  # noqa: ARG002
+        """See ``operation.clearing.Market``."""
+        return fleet
+
+
+def trading_columns(builder: ProgramBuilder, members: Members) -> tuple[np.ndarray, np.ndarray]:
+    """Power every member buys and sells [kW], (prosumer, period)."""
+    fleet = members.fleet
+    who = {"prosumer": fleet.data.prosumer.values, "period": fleet.horizon.labels}
+    buy = builder.add_columns("buy", who, unit="kW", upper=members.draw + 1.0, description="power bought")
+    sell = builder.add_columns("sell", who, unit="kW", upper=members.supply + 1.0, description="power sold")
+    return buy, sell
+
+
+def boundary_columns(builder: ProgramBuilder, members: Members) -> tuple[np.ndarray, np.ndarray]:
+    """Power the platform draws from and feeds to its parent [kW], (period,)."""
+    period, size = {"period": members.fleet.horizon.labels}, members.fleet.size
+    most = [side.sum(axis=0) + size + 1.0 for side in (members.draw, members.supply)]
+    imported = builder.add_columns("import", period, unit="kW", upper=most[0], description="import from the parent")
+    exported = builder.add_columns("export", period, unit="kW", upper=most[1], description="export to the parent")
+    return imported, exported

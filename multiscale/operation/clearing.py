@@ -1,0 +1,56 @@
+"""What the program of a platform asks of its market: how members trade, and where they are metered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from multiscale.devices.fleet import Fleet
+from multiscale.programs import ProgramBuilder
+from multiscale.tariffs import Metering, Tariff
+
+
+@dataclass(frozen=True)
+class Members:
+    """The members of a platform, and what each can draw and supply at most.
+
+    Attributes:
+        fleet: the members.
+        draw, supply: upper bounds [kW], (prosumer, period).
+    """
+
+    fleet: Fleet
+    draw: np.ndarray
+    supply: np.ndarray
+
+
+@dataclass(frozen=True)
+class Trade:
+    """Columns of a platform's program with which members trade.
+
+    Attributes:
+        buy, sell: power every member buys and sells [kW], (prosumer, period).
+        imported, exported: power the platform draws from and feeds to its parent [kW], (period,).
+        metering: where members are charged; its metering points also buy at the import price and sell at the export price.
+    """
+
+    buy: np.ndarray
+    sell: np.ndarray
+    imported: np.ndarray
+    exported: np.ndarray
+    metering: Metering
+
+
+class Market(Protocol):
+    """How a platform clears, as far as its program is concerned. The kinds are in ``markets/``."""
+
+    def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
+        """Add the columns with which members trade.
+
+        Upper bounds lie one kW or more beyond what anybody can do: they never bind (so they carry no dual) and keep every dual bound finite.
+        """
+
+    def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:
+        """A fleet with fewer members and the same exchange and cost at every price, where no network lies between the members."""

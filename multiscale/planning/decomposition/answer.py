@@ -1,0 +1,142 @@
+"""The plan out of a finished search, with its certificate: one solve of the whole follower, all limits included."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from multiscale import bilevel
+from multiscale.bilevel.certify.certificate import TOLERANCE, Certificate, FollowerCertificate
+from multiscale.planning.decomposition.component import Work
+from multiscale.planning.decomposition.search import Candidate, DecompositionSearch
+from multiscale.planning.decomposition.structure import RESOURCE_COST, parameters, structure
+from multiscale.planning.distribution_planning import NoPlanError, Plan, PlanningProblem, cannot_recover, plan_from
+from multiscale.planning.extremes import decision_range
+from multiscale.programs import Basis, CompiledProgram, ProgramSolution
+
+METHOD = "decomposition"
+
+
+def plan_by_decomposition(
+    problem: PlanningProblem,
+    *,
+    tolerance: float = 1e-5,
+    gap: float = 0.0,
+    gap_eur: float = 0.0,
+    solve_limit: int = 20_000,
+    time_limit: float | None = None,
+) -> Plan:
+    """Solve a planning problem to which the decomposition applies (see ``applies``); arguments as of ``solve_plan``.
+
+    Raises:
+        NoPlanError: no choice recovers its cost within the range of the charge.
+    """
+    price, charge_range = str(problem.single_price), problem.price_range
+    started = time.perf_counter()
+
+    def clock() -> str:
+        spent = time.perf_counter() - started
+        return f"ended by the clock after {spent:.0f} s (planning.time_limit_s)" if time_limit is not None and spent > time_limit else ""
+
+    known = structure(problem)
+    search = DecompositionSearch(
+        known=known,
+        annuity=problem.annuity,
+        existing=problem.existing_cost,
+        passive=problem.passive_energy,
+        charge_range=charge_range,
+        tolerance=tolerance,
+        gap_eur=gap_eur,
+        gap=gap,
+        constant=problem.constant,
+        work=Work(solve_limit, clock),
+    )
+    search.run()
+    if search.best is None:
+        raise NoPlanError("infeasible", cannot_recover(problem, search.least_charge, charge_range[1]))
+    searched = time.perf_counter()
+    best = search.best
+    solution, certificate = certified(search, best)
+    timings = {"search": searched - started, "certificate": time.perf_counter() - searched}
+    if certificate.failures:
+        raise NoPlanError("error", f"plan of {problem.dso}: the certificate of what was found does not hold ({'; '.join(certificate.failures)})")
+    program = known.program
+    resource = float((program.outputs[RESOURCE_COST].matrix @ solution.x)[0])
+    objective = float(problem.annuity @ best.built) + resource + program.d0 + problem.constant
+    bound = min(search.bound + problem.constant, objective)
+    closed = objective - bound <= search.allowance
+    extremes = [search.evaluate(np.full(best.built.size, choice), search.first_charge, limited=False) for choice in (False, True)]
+    moved = decision_range(objective, [e.cost + problem.constant for e in extremes if e is not None])
+    status = bilevel.Status.OPTIMAL if closed else bilevel.Status.TIME_LIMIT if "clock" in search.ended else bilevel.Status.FEASIBLE
+    message = search.ended or f"{len(search.levels)} levels of the charge, {search.work.solves:,} solves of components"
+    if best.recovery.surplus > 0:
+        message += f"; the least charge earns {best.recovery.surplus:,.0f} EUR/a more than the cost to be recovered and its tolerance"
+    names = problem.options.option.values.tolist()
+    values = {f"built[{o}]": float(b) for o, b in zip(names, best.built.tolist(), strict=True)} | {price: best.recovery.charge}
+    answer = bilevel.BilevelSolution(
+        status=status,
+        objective=objective,
+        bound=bound,
+        gap=(objective - bound) / max(abs(objective), 1e-6),
+        values=values,
+        primal={"operation": solution.x},
+        dual={"operation": solution.y},
+        certificate=certificate,
+        methods={"operation": f"{METHOD}: {len(search.split.components)} components at the price of energy, {search.work.solves:,} solves"},
+        timings=timings,
+        message=message,
+        nodes=search.work.solves,
+    )
+    return plan_from(
+        problem, best.built.astype(float), {price: np.asarray(best.recovery.charge)}, answer, moved, message, surplus=best.recovery.surplus
+    )
+
+
+def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolution, Certificate]:
+    """The whole follower at the plan, from a basis put together of those of the components, and what it says about their answer.
+
+    The answer of the components must cost what the whole follower costs, satisfy all its rows and bounds, be complementary to its duals, and pay the
+    charge on the same energy.
+    """
+    known, split = search.known, search.split
+    program = known.program
+    charge = best.recovery.charge
+    x = split.columns([c.point(best.built[c.options], charge) for c in split.components])
+    p = parameters(known, best.built.astype(float), charge)
+    compiled = CompiledProgram(program)
+    statuses = split.statuses()
+    if statuses is not None:
+        compiled.start_from(Basis.of_statuses(*statuses))
+    solution = compiled.solve_optimal(p)
+    energy = program.outputs[known.charged_energy].matrix
+    ours, theirs = float((energy @ x)[0]), float((energy @ solution.x)[0])
+    follower = _follower_certificate(solution, x)
+    failures = [] if follower.holds() else [f"the answer of the components: {follower}"]
+    if abs(ours - theirs) > TOLERANCE * max(1.0, abs(theirs)):
+        failures.append(f"the components pay the charge on {ours:,.3f} kWh/a, the whole follower on {theirs:,.3f} kWh/a")
+    revenue, allowed = charge * (theirs + search.passive), search.existing + float(search.annuity @ best.built)
+    short = max(0.0, allowed - revenue) / max(1.0, allowed)
+    if short > TOLERANCE * 1e-3:
+        failures.append(f"the charge earns {revenue:,.2f} EUR/a of {allowed:,.2f} EUR/a")
+    return solution, Certificate((follower,), (short, "recovery" if short else ""), None, None, failures=tuple(failures))
+
+
+def _follower_certificate(solution: ProgramSolution, x: np.ndarray) -> FollowerCertificate:
+    """Residuals of the components' answer against the whole follower, relative as in ``bilevel.certificate``."""
+    program, p, y = solution.program, solution.parameters, solution.y
+    rhs, activity, costs = program.rhs(p), program.A @ x, program.costs(p)
+    slack = rhs - activity
+    row_scale = np.maximum(1.0, np.maximum(np.abs(rhs), np.abs(activity)))
+    column_scale = np.maximum(1.0, np.abs(x))
+    outside = np.maximum(program.lower - x, x - program.upper) / column_scale
+    primal = max((np.where(program.equality, np.abs(slack), -slack) / row_scale).max(initial=0.0), outside.max(initial=0.0))
+    reduced = solution.reduced_costs
+    lacking = np.where(np.isinf(program.lower), np.maximum(reduced, 0.0), 0.0) + np.where(np.isinf(program.upper), np.maximum(-reduced, 0.0), 0.0)
+    dual = max((lacking / np.maximum(1.0, np.abs(costs))).max(initial=0.0), np.where(program.equality, 0.0, np.maximum(y, 0.0)).max(initial=0.0))
+    low = np.where(np.isfinite(program.lower), x - program.lower, 0.0)
+    high = np.where(np.isfinite(program.upper), program.upper - x, 0.0)
+    loose = np.abs(y * slack).sum() + np.abs(np.maximum(reduced, 0.0) * low).sum() + np.abs(np.minimum(reduced, 0.0) * high).sum()
+    cost, optimum = program.objective(x, p), solution.objective
+    scale = max(1.0, abs(optimum))
+    return FollowerCertificate("operation", optimum, cost, (cost - optimum) / scale, float(primal), float(dual), float(loose) / scale)

@@ -1,0 +1,134 @@
+"""One part of the follower that is independent of the others at a given price of energy, and its answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramSolution
+
+
+class SearchEnded(Exception):  # noqa: N818
+    """The search has used what it may use; the message says what ended it."""
+
+
+@dataclass
+class Work:
+    """Solves of linear programs so far, and how many there may be.
+
+    Attributes:
+        limit: number of solves at which the search ends.
+        clock: returns a remark when a time limit given by the user is exceeded, else an empty string.
+        solves: so far.
+    """
+
+    limit: float
+    clock: object = None
+    solves: int = 0
+
+    def spend(self, *, limited: bool = True) -> None:
+        """Count one solve.
+
+        Raises:
+            SearchEnded: there may be no more.
+        """
+        if limited and self.solves >= self.limit:
+            raise SearchEnded(f"ended after {self.solves:,} solves of linear programs (planning.solve_limit)")
+        remark = self.clock() if limited and callable(self.clock) else ""
+        if remark:
+            raise SearchEnded(remark)
+        self.solves += 1
+
+
+@dataclass(frozen=True)
+class PartAnswer:
+    """Least-cost operation of a component at one set of options and one charge.
+
+    Attributes:
+        cost: private cost, charge and levy included [EUR/a].
+        bound: lower bound on it from the duals [EUR/a].
+        energy: charged energy [kWh/a].
+        needed: what every row that options raise takes beyond its limit without any option, in the row's unit (below zero: nothing).
+        state: what the component adds to flows and voltages, aligned with ``Structure.state``.
+    """
+
+    cost: float
+    bound: float
+    energy: float
+    needed: np.ndarray
+    state: np.ndarray
+
+
+class Component:
+    """A connected part of the follower.
+
+    Args:
+        key: identifies columns and rows; two components with one key are the same program.
+        columns: positions of its columns in the follower.
+        rows: positions of its rows in the follower; a sum of balance rows is named by its first one.
+        program: the part as a program with parameters (its options, charge).
+        options: positions of its options.
+        energy: charged energy of its columns.
+        network: maps its columns to the network rows (balances, voltages), for the state.
+    """
+
+    def __init__(
+        self, key: bytes, columns: np.ndarray, rows: np.ndarray, program: ParametricProgram, options: np.ndarray, energy: np.ndarray, network: object
+    ) -> None:
+        self.key, self.columns, self.rows, self.program, self.options = key, columns, rows, program, options
+        self.energy, self.network = energy, network
+        self.raised = np.unique(program.B[:, :-1].tocoo().row)
+        self.more = program.B[self.raised][:, :-1].toarray()
+        self.pays = bool(energy.any())
+        self.compiled: CompiledProgram | None = None
+        self.start: tuple[np.ndarray, np.ndarray] | None = None
+        self.answers: dict[tuple[bytes, float], PartAnswer] = {}
+
+    def solve(self, built: np.ndarray, charge: float, spread: object, work: Work, *, limited: bool = True) -> PartAnswer:
+        """The answer with the options ``built`` (bool, of this component) at a charge [EUR/kWh]; ``spread`` turns network rows into states."""
+        key = (built.tobytes(), charge if self.pays else 0.0)
+        if key not in self.answers:
+            work.spend(limited=limited)
+            solution = self._solution(built, charge)
+            x = solution.x
+            self.answers[key] = PartAnswer(
+                cost=solution.objective,
+                bound=solution.bound,
+                energy=float(self.energy @ x),
+                needed=self.program.A[self.raised] @ x - self.program.b0[self.raised],
+                state=spread(-(self.network @ x)),  # type: ignore[operator]
+            )
+        return self.answers[key]
+
+    def point(self, built: np.ndarray, charge: float) -> np.ndarray:
+        """Columns of the answer."""
+        return self._solution(built, charge).x
+
+    def basis(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Statuses of its columns and rows in the last basis; None before the first solve."""
+        return None if self.compiled is None else self.compiled.basis.statuses
+
+    def _solution(self, built: np.ndarray, charge: float) -> ProgramSolution:
+        if self.compiled is None:
+            self.compiled = CompiledProgram(self.program)
+            if self.start is not None:
+                self.compiled.start_from(Basis.of_statuses(*self.start))
+        return self.compiled.solve_optimal(np.append(built.astype(float), charge))
+
+    def used(self, answer: PartAnswer, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """Options of ``high`` beyond ``low`` that an answer at ``high`` needs (bool): with ``low`` and these it stays feasible.
+
+        An answer that is optimal with more options and feasible with fewer is optimal with fewer. Where several options raise one row, those
+        that are not needed are left out from the last to the first.
+        """
+        chosen = high.copy()
+        for k in np.flatnonzero(high & ~low)[::-1].tolist():
+            chosen[k] = False
+            if (answer.needed > self.more @ chosen + TOLERANCE).any():
+                chosen[k] = True
+        return chosen & ~low
+
+
+TOLERANCE = 1e-6
+"""Violation of a limit [kW, pu^2] that counts as none; a linear program is solved to 1e-7."""

@@ -1,0 +1,197 @@
+"""What the decomposition knows about a follower: the names it relies on, and whether the problem has the structure it needs.
+
+All names of parameters, outputs and blocks of the follower that the decomposition uses stand here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from multiscale.programs import ParametricProgram
+from multiscale.tariffs import BILLED, Volumetric
+
+if TYPE_CHECKING:
+    from multiscale.planning.distribution_planning import PlanningProblem
+
+BUILT, RESOURCE_COST = "built", "resource_cost"
+BALANCE, DROP = "balance", "voltage_drop"
+IMPORT, EXPORT, FLOW, VOLTAGE = "import", "export", "flow", "voltage_squared"
+LIMITS = ("rating_forward", "rating_reverse")
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The follower seen as a radial network that joins parts which are independent at a given price.
+
+        state s = (import - export, flows, squared voltages) solves the network rows   M s = b - (other columns of these rows) x
+
+    Attributes:
+        program: the follower.
+        built, charge: positions of its parameters.
+        charged_energy: output with the determinant of the charge.
+        levy: what imported energy pays besides the charge and is no social cost [EUR/kWh].
+        energy: charged energy of every column [kWh/a per unit].
+        balance: positions of the balance rows, (zone, period), the root's zone first.
+        drops: positions of the voltage rows.
+        limits: positions of the rows that limit flows.
+        taken, given: positions of the columns of exchange with the parent, (period,).
+        state: positions of the state columns (``taken`` stands for the net exchange), aligned with the columns of M.
+        state_lower, state_upper: their bounds; the net exchange lies in [-upper bound of ``given``, upper bound of ``taken``].
+        price: cost of one unit of import in each period [EUR/a per kW].
+    """
+
+    program: ParametricProgram
+    built: np.ndarray
+    charge: int
+    charged_energy: str
+    levy: float
+    energy: np.ndarray
+    balance: np.ndarray
+    drops: np.ndarray
+    limits: np.ndarray
+    taken: np.ndarray
+    given: np.ndarray
+    state: np.ndarray
+    state_lower: np.ndarray
+    state_upper: np.ndarray
+    price: np.ndarray
+
+    @property
+    def network_rows(self) -> np.ndarray:
+        """Rows that determine the state: balances, then voltages."""
+        return np.concatenate([self.balance.ravel(), self.drops])
+
+
+def _positions(program: ParametricProgram, kind: str, names: tuple[str, ...]) -> np.ndarray:
+    index = getattr(program, kind)
+    found = [index[name].positions.ravel() for name in names if name in index]
+    return np.concatenate(found) if found else np.zeros(0, dtype=int)
+
+
+def applies(problem: PlanningProblem) -> str | None:
+    """Why the decomposition does not take a problem; None where it does.
+
+    It takes a linear follower with one scalar volumetric charge as the only price that is decided, options that only raise limits, a radial network
+    that exchanges energy with its parent at one price in both directions (of any sign), and a social objective: the follower's cost less
+    charge and levy on the charged energy, with a charge and levy that are not below zero together.
+    """
+    program = problem.program
+    if program.Q is not None:
+        return "the follower has a quadratic cost"
+    price = problem.single_price
+    if price is None or {b.name for b in program.parameters} != {BUILT, price}:
+        return f"the leader decides more than reinforcements and one price (parameters {', '.join(sorted(b.name for b in program.parameters))})"
+    if not isinstance(problem.tariff.components[price], Volumetric):
+        return f"the price of {price} is not one of energy"
+    missing = [n for n in (BILLED + price, RESOURCE_COST) if n not in program.outputs]
+    missing += [n for n in (BALANCE,) if n not in program.rows] + [n for n in (IMPORT, EXPORT) if n not in program.columns]
+    if missing:
+        return f"the follower has no {', '.join(missing)}"
+    return _reason_costs(problem, price) or _reason_rows(program, price)
+
+
+def _reason_costs(problem: PlanningProblem, price: str) -> str | None:
+    program = problem.program
+    built, charge = program.parameters[BUILT].positions.ravel(), int(program.parameters[price].positions)
+    energy = program.outputs[BILLED + price].matrix.toarray().ravel()
+    if abs(program.C[:, built]).sum() > 0 or np.any(program.d != 0):
+        return "reinforcements change costs of the follower, or a parameter moves its constant cost"
+    paying = program.C[:, [charge]].toarray().ravel()
+    if not np.allclose(paying, energy, rtol=1e-12, atol=0.0) or (energy < 0).any() or (program.lower[energy > 0] < 0).any():
+        return "the charge is not paid on the charged energy alone"
+    if (problem.annuity < 0).any():
+        return "an option has an annuity below zero"
+    transfer = program.c0 - program.outputs[RESOURCE_COST].matrix.toarray().ravel()
+    pays = energy > 0
+    levy = float(np.median(transfer[pays] / energy[pays])) if pays.any() else 0.0
+    if np.abs(transfer - levy * energy).max(initial=0.0) > 1e-9 * (1.0 + np.abs(program.c0).max(initial=0.0)):
+        return "the follower pays transfers other than the charge and a levy on the charged energy"
+    if problem.price_range[0] + levy < 0:
+        return f"charge and levy may be below zero together ({problem.price_range[0] + levy:g} EUR/kWh)"
+    taken, given = program.columns[IMPORT].positions, program.columns[EXPORT].positions
+    if not np.array_equal(program.c0[taken], -program.c0[given]) or energy[taken].any() or energy[given].any():
+        return "energy is bought from the parent and sold to it at different prices"
+    return None
+
+
+def _reason_rows(program: ParametricProgram, price: str) -> str | None:
+    built, charge = program.parameters[BUILT].positions.ravel(), int(program.parameters[price].positions)
+    if program.B[:, [charge]].nnz:
+        return "the charge enters rows of the follower"
+    limits = _positions(program, "rows", LIMITS)
+    moved = program.B[:, built].tocoo()
+    if moved.nnz and (moved.data.min() < 0 or not np.isin(moved.row, limits).all()):
+        return "an option does more than raise limits of flows"
+    if program.equality[limits].any():
+        return "a limit of flows is an equation"
+    network = np.concatenate([program.rows[BALANCE].positions.ravel(), _positions(program, "rows", (DROP,))])
+    state = _positions(program, "columns", (IMPORT, FLOW, VOLTAGE))
+    if network.size != state.size or not program.equality[network].all():
+        return "the network is not radial"
+    flows, voltages = _positions(program, "columns", (FLOW,)), _positions(program, "columns", (VOLTAGE,))
+    if not np.isin(program.A[limits].indices, flows).all():
+        return "a limit of flows holds other quantities than flows"
+    ends = program.A[program.rows[BALANCE].positions.ravel()].tocsc()[:, flows]
+    if not np.array_equal(np.diff(ends.indptr), np.full(flows.size, 2)) or np.any(np.asarray(ends.sum(axis=0)) != 0):
+        return "a flow does not lead from one zone to another"
+    drops = _positions(program, "rows", (DROP,))
+    if drops.size and (drops.size != voltages.size or np.any(program.A[drops][:, voltages].diagonal() != 1.0)):
+        return "voltages are not determined by one row each"
+    if np.any(program.c0[np.concatenate([flows, voltages])] != 0):
+        return "flows cost something"
+    top = program.rows[BALANCE].positions[0]
+    taken, given = program.columns[IMPORT].positions, program.columns[EXPORT].positions
+    matrix = program.A.tocsc()
+    single = all(np.array_equal(np.diff(matrix[:, c].indptr), np.ones(c.size)) for c in (taken, given))
+    if not single or not np.array_equal(matrix[:, taken].indices, top) or not np.array_equal(matrix[:, given].indices, top):
+        return "exchange with the parent is not at the root of the network alone"
+    if not (np.all(matrix[:, taken].data == 1.0) and np.all(matrix[:, given].data == -1.0)):
+        return "exchange with the parent is not counted in the unit of the balance"
+    if (program.lower[taken] != 0).any() or (program.lower[given] != 0).any():
+        return "exchange with the parent has a least amount"
+    return None
+
+
+def structure(problem: PlanningProblem) -> Structure:
+    """The structure of a problem to which the decomposition applies."""
+    program, price = problem.program, str(problem.single_price)
+    energy = program.outputs[BILLED + price].matrix.toarray().ravel()
+    transfer = program.c0 - program.outputs[RESOURCE_COST].matrix.toarray().ravel()
+    pays = energy > 0
+    taken, given = program.columns[IMPORT].positions, program.columns[EXPORT].positions
+    state = _positions(program, "columns", (IMPORT, FLOW, VOLTAGE))
+    lower, upper = program.lower[state].copy(), program.upper[state]
+    lower[: taken.size] = -program.upper[given]
+    return Structure(
+        program=program,
+        built=program.parameters[BUILT].positions.ravel(),
+        charge=int(program.parameters[price].positions),
+        charged_energy=BILLED + price,
+        levy=float(np.median(transfer[pays] / energy[pays])) if pays.any() else 0.0,
+        energy=energy,
+        balance=program.rows[BALANCE].positions,
+        drops=_positions(program, "rows", (DROP,)),
+        limits=_positions(program, "rows", LIMITS),
+        taken=taken,
+        given=given,
+        state=state,
+        state_lower=lower,
+        state_upper=upper,
+        price=program.c0[taken],
+    )
+
+
+def parameters(known: Structure, built: np.ndarray, charge: float) -> np.ndarray:
+    """The follower's parameter vector at a decision."""
+    p = np.zeros(known.program.parameters.size)
+    p[known.built], p[known.charge] = built, charge
+    return p
+
+
+def option_rows(known: Structure) -> sparse.csr_matrix:
+    """What the options add to every row, rows x options."""
+    return known.program.B[:, known.built].tocsr()

@@ -1,0 +1,11 @@
+"""Regulatory regimes: whose interest the operator follows, one file each."""
+
+from multiscale.planning.regimes.regime import Leader, Regime
+from multiscale.planning.regimes.social import Social
+
+REGIMES: dict[str, type[Regime]] = {
+    "social": Social,
+}
+"""Regimes; a new one is a file and a line here."""
+
+__all__ = ["REGIMES", "Leader", "Regime", "Social"]

@@ -1,0 +1,25 @@
+"""The operator minimises the cost to everybody."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import pyomo.environ as pyo
+
+from multiscale.planning.regimes.regime import Leader, Regime, recover_cost
+
+
+class Social(Regime):
+    """Least social cost: network and operation without transfers; prices recover the cost of the network.
+
+    min investment + resource cost   s.t.  cost <= revenue <= (1 + tolerance) cost
+    """
+
+    kind: Literal["social"] = "social"
+    objective: ClassVar[str] = "social cost"
+    aim: ClassVar[str] = "The operator builds what costs everybody least in all, and sets prices that recover the cost of the network."
+
+    def state(self, leader: Leader) -> None:
+        """See ``Regime``."""
+        recover_cost(leader)
+        leader.model.objective = pyo.Objective(expr=leader.social_cost)

@@ -1,0 +1,37 @@
+"""Settings of the plan: nothing is built, or the distribution system operator chooses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from multiscale.bilevel.reformulate.assemble import REFORMULATIONS
+from multiscale.settings import OneOf, Settings, count, quantity
+
+
+class PlanningSettings(Settings):
+    """What the distribution system operator decides."""
+
+    candidates: int = count(16, "largest number of reinforcement options per distribution system", 0, 1000)
+
+
+class NoPlanSettings(PlanningSettings):
+    """Nothing is built; the charge recovers the cost of the existing network."""
+
+    kind: Literal["none"] = "none"
+
+
+class DsoPlanSettings(PlanningSettings):
+    """The operator chooses reinforcements and the network charge, knowing how platforms respond."""
+
+    kind: Literal["dso"] = "dso"
+    method: Annotated[str, OneOf(["auto", "decomposition", *REFORMULATIONS])] = Field(
+        "auto", description="auto: decomposition where it applies, else that of the regime; the others: how the platforms' optimality enters the plan"
+    )
+    gap_eur: float = quantity(50.0, "EUR/a", "distance of plan and proven bound at which the search ends", lower=0.0)
+    gap: float = quantity(0.0, "1", "the same relative to the objective; whichever is reached first", lower=0.0, upper=1.0)
+    solve_limit: int = count(20_000, "largest number of linear programs (decomposition) or nodes (other methods) of the search for a plan", 1)
+    time_limit_s: float | None = quantity(None, "s", "time limit of the search for a plan; empty: work alone limits it", above=0.0)
+    adoption: bool = Field(True, description="whether prosumers may buy photovoltaics and batteries in answer to the charge")
+    recovery_tolerance: float = quantity(1e-5, "1", "largest surplus of revenue over the cost to recover, relative to it", above=0.0, upper=0.1)

@@ -1,0 +1,46 @@
+"""Settings that every source of a system has: what of it is studied, and how it grows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from multiscale.settings import Settings
+from multiscale.system.growth import Growth
+
+
+class SystemSettings(Settings):
+    """What exists: where the system comes from, what of it is studied, how it grows."""
+
+    name: str = Field("", description="title of the system in the report; empty: named by its source")
+    dsos: Literal["all"] | tuple[str, ...] = Field("all", description="distribution systems studied, by name, or all")
+    platforms: Annotated[int, Field(ge=1)] | Literal["all"] | tuple[str, ...] = Field(
+        "all", description="trading platforms: names, a number per distribution system (spread over its feeders), or all"
+    )
+    voltage_setpoint_pu: Annotated[float, Field(ge=0.9, le=1.1)] | None = Field(
+        None, description="voltage that on-load tap changers of the distribution systems hold, in pu; null: as the source says"
+    )
+    growth: Growth = Growth()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files and folders that are read."""
+        return ()
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """What comes out of an installed package -> name of the package."""
+        return {}
+
+
+class PathSettings(SystemSettings):
+    """A system read from a file or folder of the user."""
+
+    path: Path = Field(description="where the data stand")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files and folders that are read."""
+        return (self.path,)

@@ -1,0 +1,123 @@
+"""All components of a tariff together: what they add to a platform's program, and what they earn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from multiscale.programs import ParametricProgram, ProgramBuilder
+from multiscale.tariffs.component import Component
+from multiscale.tariffs.export import Export
+from multiscale.tariffs.metering import Metering
+from multiscale.tariffs.peer import Peer
+from multiscale.tariffs.volumetric import Volumetric
+from multiscale.timeline import Horizon
+
+Prices = Mapping[str, np.ndarray]
+"""Prices in force of the components that a planner decides: component -> prices, in the shape of the component."""
+
+BILLED = "billed "
+"""Start of the names of outputs that hold a component's determinant."""
+
+
+def standard_components() -> dict[str, Component]:
+    """The components of the standard tariff: a network charge that is decided, and given levy, deduction and trading fee."""
+    return {
+        "network_charge": Volumetric(),
+        "levy": Volumetric(price=0.10, receiver="supplier and state"),
+        "export_deduction": Export(price=0.01, receiver="supplier and state"),
+        "trading_fee": Peer(price=0.01, receiver="platform operators"),
+    }
+
+
+def with_standard(given: Mapping[str, object]) -> dict[str, object]:
+    """The standard components with the given settings in their place, as values to be checked.
+
+    Args:
+        given: name -> settings of the component (those of a standard one may be a part of them), a number for its price, or None to leave
+            the component out.
+    """
+    values: dict[str, object] = {name: component.model_dump() for name, component in standard_components().items()}
+    for name, settings in given.items():
+        standard = values.get(name, {})
+        if settings is None:
+            values.pop(name, None)
+            continue
+        if not isinstance(settings, Mapping):
+            settings = settings if isinstance(settings, Component) else {"price": settings}
+        if isinstance(settings, Mapping):
+            other = "kind" in settings and isinstance(standard, Mapping) and settings["kind"] != standard.get("kind")
+            settings = dict(settings) if other or not isinstance(standard, Mapping) else {**standard, **settings}
+        values[name] = settings
+    return values
+
+
+@dataclass(frozen=True)
+class Tariff:
+    """What is charged for, by component.
+
+    Attributes:
+        components: name -> component; the name is that of the prices, of the ledger account and of the row of a bill.
+    """
+
+    components: Mapping[str, Component] = field(default_factory=standard_components)
+
+    @property
+    def decided(self) -> dict[str, Component]:
+        """Components whose prices a planner decides."""
+        return {name: c for name, c in self.components.items() if c.decided}
+
+    @property
+    def recovering(self) -> str:
+        """The component whose price recovers the cost of a network that nobody plans for: the first that is decided.
+
+        Raises:
+            ValueError: every price is given, so none can recover anything.
+        """
+        if not self.decided:
+            raise ValueError("tariff: every price is given, so no component can recover the cost of the network; leave one price empty")
+        return next(iter(self.decided))
+
+    @property
+    def couples_days(self) -> bool:
+        """Whether some determinant of the year is more than the sum of the days' determinants."""
+        return any(c.couples_days for c in self.components.values())
+
+    @property
+    def additive(self) -> bool:
+        """Whether all determinants of several metering points together are the sums of theirs."""
+        return all(c.additive for c in self.components.values())
+
+    def add(self, builder: ProgramBuilder, metering: Metering) -> None:
+        """Add every component to a platform's program: its cost, the parameters of decided prices, and its determinant as an output."""
+        for name, component in self.components.items():
+            coords = component.coordinates(metering.horizon)
+            charges = component.determinant(builder, name, metering)
+            builder.add_output(BILLED + name, coords, [], unit=component.determinant_unit, description=f"determinant of {name}")
+            places = np.arange(int(np.prod(component.shape(metering.horizon))))
+            if component.decided:
+                prices = builder.add_parameters(name, coords, unit=component.unit, description=f"price of {name}").ravel()
+            for charge in charges:
+                entries = places[np.asarray(charge.price)]
+                builder.add_to_output(BILLED + name, entries, charge.columns, charge.coefficient)
+                if component.decided:
+                    builder.add_cost_parameter(charge.columns, prices[np.asarray(charge.price)], charge.coefficient)
+                else:
+                    assert component.price is not None
+                    builder.add_cost(charge.columns, component.price * np.asarray(charge.coefficient))
+
+    def price(self, name: str, prices: Prices) -> np.ndarray:
+        """Prices of a component that are in force."""
+        component = self.components[name]
+        return np.asarray(prices[name] if component.price is None else component.price, dtype=float)
+
+    def payments(self, program: ParametricProgram, schedule: np.ndarray, prices: Prices) -> dict[str, float]:
+        """What a platform pays under every component [EUR/a], in the columns ``schedule`` of its program."""
+        determinants = {name: program.outputs[BILLED + name].matrix @ schedule for name in self.components}
+        return {name: float(np.sum(self.price(name, prices).ravel() * values)) for name, values in determinants.items()}
+
+    def passive_payments(self, served: np.ndarray, generation: np.ndarray, horizon: Horizon, prices: Prices) -> dict[str, float]:
+        """What passive customers pay under every component [EUR/a]; arguments as of ``Component.passive``."""
+        return {name: float(np.sum(self.price(name, prices) * c.passive(served, generation, horizon))) for name, c in self.components.items()}

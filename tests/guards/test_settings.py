@@ -1,0 +1,126 @@
+"""Every setting means something, is read by something, and has one default."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic.fields import FieldInfo
+
+from multiscale.config import StudyConfig, load_config
+from multiscale.config.groups import shipped_folder
+from multiscale.settings import Settings, inner_settings, kinds, unit_of
+from multiscale.study import run_study
+
+ROOT = Path(__file__).parents[2]
+
+NOT_READ: set[str] = {"regime.kind"}
+"""Settings that nothing reads yet; the list may only become shorter."""
+
+HANDED_ON: set[str] = {"question"}
+"""Settings that are read from the record of a run, by their key."""
+
+REPEATED: set[str] = {
+    *(f"coordination/bidirectional.{key}" for key in ("method", "gap", "rounds", "forecast_error", "checkpoints")),
+    *(f"coordination/hybrid.{key}" for key in ("period", "model", "history_days", "variation", "slope", "forecast_seed")),
+    *(f"coordination/predictive.{key}" for key in ("model", "history_days", "variation", "slope", "forecast_seed")),
+    *(f"coordination/pricing.{key}" for key in ("signal", "import_export_gap", "slope", "scenarios", "coverage", "forecast_error", "forecast_seed")),
+}
+"""Defaults that a file of conf/ states a second time; the list may only become shorter."""
+
+
+def _every_setting(model: type[Settings] = StudyConfig, prefix: str = "") -> Iterator[tuple[str, type[Settings], str, FieldInfo]]:
+    """Dotted key (with the kind in brackets where a group has several), settings class, name and declaration."""
+    for name, field in model.model_fields.items():
+        inner = inner_settings(field)
+        for kind, settings in inner.items():
+            yield from _every_setting(settings, f"{prefix}{name}{f'[{kind}]' if kind else ''}.")
+        if not inner:
+            yield f"{prefix}{name}", model, name, field
+
+
+def _read_names() -> set[str]:
+    """Names that the package reads from any object, outside the rules that check settings."""
+
+    def read(node: ast.AST) -> Iterator[str]:
+        if isinstance(node, ast.FunctionDef) and any("validator" in ast.unparse(decorator) for decorator in node.decorator_list):
+            return
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            yield node.attr
+        for inner in ast.iter_child_nodes(node):
+            yield from read(inner)
+
+    return {name for path in (ROOT / "multiscale").rglob("*.py") for name in read(ast.parse(path.read_text(encoding="utf-8")))}
+
+
+def test_every_setting_has_a_meaning_and_every_number_a_unit():
+    for key, model, name, field in _every_setting():
+        assert field.description or (name == "kind" and model.__doc__), key
+        if field.annotation in (int, float):
+            assert unit_of(model, name), key
+
+
+def test_every_setting_is_read_by_something():
+    """By its name, which one class alone has; a name that several have is judged by a run."""
+    read = _read_names() | HANDED_ON
+    assert {key for key, _, name, _ in _every_setting() if name not in read} - NOT_READ == set(), "settings that nothing reads"
+
+
+def test_settings_of_one_name_are_all_read_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    read: set[tuple[type, str]] = set()
+    plain = Settings.__getattribute__
+
+    def recording(self: Settings, name: str) -> object:
+        read.add((type(self), name))
+        return plain(self, name)
+
+    config = load_config(["study=tiny", "horizon=one_day", "horizon.step_hours=6", "output.report=false", f"output.folder={tmp_path}"])
+    monkeypatch.setattr(Settings, "__getattribute__", recording)
+    run_study(config)
+    used = {type(getattr(config, group)) for group in StudyConfig.model_fields} | {type(config.system.growth)}
+    names = Counter(name for model in {model for _, model, _, _ in _every_setting()} for name in model.model_fields)
+    several = {(model, name) for _, model, name, _ in _every_setting() if model in used and name != "kind" and names[name] > 1}
+    assert {f"{model.__name__}.{name}" for model, name in several - read if name not in HANDED_ON} == set(), "settings that the run did not read"
+
+
+def test_a_kind_that_nothing_tells_apart_is_listed():
+    """A group with a kind needs a registry, or somebody who asks for the kind."""
+    read = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "multiscale").rglob("*.py"))
+    groups = {name: field for name, field in StudyConfig.model_fields.items() for m in inner_settings(field).values() if "kind" in m.model_fields}
+    unread = {f"{name}.kind" for name, field in groups.items() if not kinds(field) and f"config.{name}.kind" not in read}
+    assert unread == NOT_READ
+
+
+def _repeated(model: type[Settings], stated: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in stated.items():
+        field = model.model_fields[key]
+        inner = inner_settings(field)
+        if inner and isinstance(value, dict):
+            settings = inner.get(str(value.get("kind", ""))) or next(iter(inner.values()))
+            yield from (f"{key}.{repeated}" for repeated in _repeated(settings, value))
+        elif key != "kind" and not field.is_required() and str(field.default) == str(value):
+            yield key
+
+
+def test_every_setting_has_one_default():
+    """A file of conf/ holds only what differs from the declared defaults."""
+    repeated = set()
+    for group, field in StudyConfig.model_fields.items():
+        for path in (shipped_folder("conf") / group).glob("*.yaml") if group != "study" else ():
+            stated = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            inner = inner_settings(field)
+            model = inner.get(str(stated.get("kind", ""))) or next(iter(inner.values()))
+            repeated |= {f"{group}/{path.stem}.{key}" for key in _repeated(model, stated)}
+    assert repeated - REPEATED == set(), "defaults stated twice"
+    assert REPEATED - repeated == set(), "no longer true; remove from REPEATED"
+
+
+def test_the_command_line_and_python_start_from_the_same_values():
+    composed = load_config()
+    plain = StudyConfig.model_validate({"study": composed.study, "system": composed.system})
+    assert composed == plain

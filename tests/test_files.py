@@ -1,0 +1,65 @@
+"""A file or folder is whole or not there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from multiscale.content import content_key, file_hash
+from multiscale.files import folder_written_atomically, write_atomically
+
+
+def test_a_file_is_replaced_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "status.json"
+    write_atomically(path, "before ü")
+    assert path.read_text(encoding="utf-8") == "before ü"
+    write_atomically(path, b"after")
+    assert path.read_bytes() == b"after"
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, "never")
+    assert path.read_bytes() == b"after"
+    assert [p.name for p in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_a_folder_takes_its_name_when_it_is_whole(tmp_path: Path):
+    place = tmp_path / "cache" / "system"
+    for content in ("old", "new"):
+        with folder_written_atomically(place) as fresh:
+            fresh.mkdir()
+            (fresh / "a.txt").write_text(content)
+            assert not place.exists() or (place / "a.txt").read_text() == "old"
+    assert (place / "a.txt").read_text() == "new"
+    with pytest.raises(ZeroDivisionError):
+        _fails_within(place)
+    assert (place / "a.txt").read_text() == "new"
+    assert [p.name for p in place.parent.iterdir()] == ["system"]
+
+
+def _fails_within(place: Path) -> None:
+    with folder_written_atomically(place) as fresh:
+        fresh.mkdir()
+        (fresh / "a.txt").write_text(str(1 / 0))
+
+
+def test_the_hash_of_a_folder_depends_on_names_and_contents(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.csv").write_text("1")
+    first = file_hash(tmp_path / "a")
+    (tmp_path / "a" / "x.csv").rename(tmp_path / "a" / "y.csv")
+    second = file_hash(tmp_path / "a")
+    (tmp_path / "a" / "y.csv").write_text("2")
+    assert len({first, second, file_hash(tmp_path / "a")}) == 3
+    # Of one file: what sha256sum prints, so that a reader can check a run with the tools of the system.
+    (tmp_path / "empty").write_text("")
+    assert file_hash(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_bytes_and_texts_are_told_apart():
+    assert content_key("ab") != content_key(b"ab")
