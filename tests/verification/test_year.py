@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from multiscale.config import load_config
 from multiscale.representative_days import representative_days
 from multiscale.sources.selection import study_system
 from multiscale.sources.tiny import tiny_system
-from multiscale.system import Growth
 from multiscale.system.yearly import yearly_courses
 from multiscale.timeline import Horizon
 from multiscale.verification import ac_power_flow, profile_injections
@@ -24,7 +24,8 @@ FEEDER = ["north", "north 1", "north 2"]
 def cigre(tmp_path_factory):
     path = tmp_path_factory.mktemp("cigre") / "cigre.json"
     pp.to_json(pn.create_cigre_network_mv(with_der="pv_wind"), str(path))
-    return study_system("pandapower", dsos="all", platforms="all", growth=Growth(), voltage_setpoint_pu=None, name="", path=path)
+    config = load_config(["system=pandapower", f"system.path={path}"])
+    return study_system(config.system, config.costs.co2_price)
 
 
 def drawn(model, injections):
