@@ -6,12 +6,13 @@ import contextlib
 import importlib.metadata
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+from multiscale.aggregation import Aggregation, aggregation_warnings, error_limits
 from multiscale.assessment import Ledger, settle_day
 from multiscale.coordination.common.conflicts import LevelConflict, conflicts
 from multiscale.coordination.common.outcome import Outcome
@@ -27,7 +28,9 @@ from multiscale.operation.tree import dso_reference
 from multiscale.planning import ConventionalNeed, NoPlanError, Plan, conventional_need, planning_problem, solve_plan
 from multiscale.planning.candidates import candidate_branches
 from multiscale.planning.settings import DsoPlanSettings
+from multiscale.planning.yearly_overload import yearly_overload
 from multiscale.programs import SolverSettings, SolverTimeLimitError, limits_in_force
+from multiscale.representative_days import representative_days
 from multiscale.results.run_folder import NoAnswerError, RunFolder
 from multiscale.results.run_result import RunResult
 from multiscale.results.study_dataset import study_dataset, study_summary
@@ -36,14 +39,17 @@ from multiscale.sources.selection import study_system
 from multiscale.system import Economics, InvalidSystemError, LoadingLimits, Problem, System, reinforcement_options, validate
 from multiscale.system.yearly import yearly_courses
 from multiscale.tariffs import Prices
-from multiscale.timeline import Aggregation, Horizon, representative_days
+from multiscale.timeline import Horizon
 from multiscale.verification.ac import Verification, ac_verify
 from multiscale.verification.injections import bus_injections
+from multiscale.verification.year import YearVerification, year_check, year_injections
 
 if TYPE_CHECKING:
     from multiscale.config import StudyConfig
 
 logger = logging.getLogger(__name__)
+
+DAYS_OF_A_YEAR = 365
 
 STAGES = ("build", "plan", "operate", "verify", "assess")
 
@@ -59,6 +65,7 @@ class StudyCase:
         fleets: platform -> prosumers over all representative days.
         need: DSO -> loading without any response of prosumers.
         adoption: platform -> capacity its prosumers may buy.
+        warnings: what the representative days miss beyond the limits set.
     """
 
     system: System
@@ -68,6 +75,7 @@ class StudyCase:
     fleets: Mapping[str, Fleet]
     need: Mapping[str, ConventionalNeed]
     adoption: Mapping[str, Adoption]
+    warnings: tuple[str, ...] = ()
 
     @property
     def horizon(self) -> Horizon:
@@ -109,6 +117,7 @@ class StudyAnswer:
         plan: the plan in force, under the mechanism of the study.
         conflicts: day by day, what levels refuse each other under that mechanism.
         reserves: day by day, the reserves agreed for forecast errors; empty where forecasts do not err.
+        year: DSO -> AC power flow of the plan in every hour of the year; empty where it was not asked for.
     """
 
     case: StudyCase
@@ -119,6 +128,7 @@ class StudyAnswer:
     plan: Scenario
     conflicts: tuple[tuple[LevelConflict, ...], ...] = ()
     reserves: tuple[DayReserves, ...] = ()
+    year: Mapping[str, YearVerification] = field(default_factory=dict)
 
 
 def run_study(config: StudyConfig) -> RunResult:
@@ -152,8 +162,9 @@ def run_study(config: StudyConfig) -> RunResult:
             excluded = [frozenset(o.excluded) for o in plan.outcomes]
             today = verified(case, today, excluded=excluded)
             plan = verified(grown, plan, plans, excluded)
+            year = year_verified(grown, plan) if config.verification.year else {}
         with run.progress.stage("assess"):
-            answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, reserves)
+            answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, reserves, year)
             dataset, summary = study_dataset(answer), study_summary(answer)
         excluded_on = {d: o.excluded for d, o in zip(case.horizon.days, plan.outcomes, strict=True) if o.excluded}
         status = "optimal" if all(p.status == "optimal" for p in plans.values()) and not excluded_on else "feasible"
@@ -187,11 +198,12 @@ def build_case(config: StudyConfig) -> StudyCase:
         raise InvalidSystemError([Problem("dso", d, "planning.kind", "'dso'", "", message) for d in bare])
     economics, limits = config.economics(), LoadingLimits()
     dsos = system.at_level("dso")
-    courses = yearly_courses(system, dsos)
-    peaks = {"demand": "peak demand"} if config.horizon.peaks else {}
-    if config.horizon.peaks and config.horizon.days >= 3:
-        peaks["-net load"] = "peak feed-in"
-    aggregation = representative_days(courses, config.horizon.days, config.horizon.step_hours, peaks, config.horizon.seed)
+    overload = yearly_overload(system, dsos, limits)
+    days, step = config.horizon.days, config.horizon.step_hours
+    aggregation = representative_days(yearly_courses(system, dsos), days, step, overload, extremes=config.horizon.peaks)
+    warnings = tuple(aggregation_warnings(aggregation, error_limits(config.horizon)))
+    for warning in warnings:
+        logger.warning("%d representative day(s): %s; more days (horizon.days) come closer", days, warning)
     horizon = aggregation.horizon
     fleets = {p: system.fleet(p, horizon) for p in system.at_level("platform")}
     need = {d: conventional_need(system, d, horizon, fleets, limits) for d in dsos}
@@ -205,7 +217,7 @@ def build_case(config: StudyConfig) -> StudyCase:
         raise InvalidSystemError(problems)
     may_buy = isinstance(config.planning, DsoPlanSettings) and config.planning.adoption
     adoption = {p: adoption_limits(f, horizon, system) for p, f in fleets.items()} if may_buy else {}
-    return StudyCase(system, aggregation, economics, limits, fleets, need, adoption)
+    return StudyCase(system, aggregation, economics, limits, fleets, need, adoption, warnings)
 
 
 def adoption_limits(fleet: Fleet, horizon: Horizon, system: System) -> Adoption:
@@ -278,7 +290,7 @@ def with_bought_capacity(case: StudyCase, plans: Mapping[str, Plan]) -> StudyCas
         for platform, bought in plan.bought.items():
             if any(size > 1e-6 for size in bought.values()):
                 fleets[platform] = fleets[platform].with_more(bought, case.adoption[platform])
-    return StudyCase(case.system, case.aggregation, case.economics, case.limits, fleets, case.need, case.adoption)
+    return replace(case, fleets=fleets)
 
 
 def operate_plan(
@@ -392,6 +404,27 @@ def verified(
             ledger.pay("prosumers", "equipment suppliers", "equipment", yearly)
             ledger.bear("equipment suppliers", "construction", yearly)
     return Scenario(scenario.name, scenario.design, scenario.trees, scenario.outcomes, ledger, verification)
+
+
+def year_verified(case: StudyCase, scenario: Scenario) -> dict[str, YearVerification]:
+    """AC power flow of every hour of the year for every DSO; nothing where the profiles do not span a year."""
+    nearest = case.aggregation.nearest
+    if len(nearest) < DAYS_OF_A_YEAR:
+        logger.info("the profiles span %d days: no AC power flow of a whole year", len(nearest))
+        return {}
+    added, found = added_ratings(case.system, scenario.design), {}
+    for dso in case.system.at_level("dso"):
+        nodes = [dso, *case.system.children(dso)]
+        operated = xr.concat([bus_injections(t, o, [dso]) for t, o in zip(scenario.trees, scenario.outcomes, strict=True)], dim="period")
+        new_pv: dict[str, float] = {}
+        for platform in case.system.children(dso):
+            grown, before = case.fleets[platform].data, case.system.fleet(platform, case.horizon).data
+            for bus, kw in zip(grown.bus.values.tolist(), (grown.pv_rating - before.pv_rating).values.tolist(), strict=True):
+                new_pv[bus] = new_pv.get(bus, 0.0) + kw
+        own = set(case.system.branches.branch.values[np.isin(case.system.branches.node.values, nodes)].tolist())
+        injections = year_injections(case.system, nodes, case.horizon, nearest, operated, new_pv)
+        found[dso] = year_check(case.system, nodes, injections, {b: r for b, r in added.items() if b in own})
+    return found
 
 
 def added_ratings(system: System, design: Design) -> dict[str, float]:

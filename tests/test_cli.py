@@ -190,7 +190,7 @@ def test_the_manifest_is_written_before_the_first_job(study, tmp_path: Path):
         assert [job["status"] for job in json.loads(manifest.read_text())["jobs"]][1:] == ["queued"]
         return _answered(config)
 
-    cli.main(["run", "-m", "--fail-fast", *study(look), "horizon.seed=1,2"])
+    cli.main(["run", "-m", "--fail-fast", *study(look), "solver.seed=1,2"])
 
 
 def test_help_is_fast_and_names_groups_and_exit_codes(tmp_path: Path):

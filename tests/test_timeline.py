@@ -3,19 +3,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from multiscale.system.yearly import yearly_courses
-from multiscale.timeline import Horizon, representative_days
-
-
-@pytest.fixture(scope="module")
-def year(system):
-    return yearly_courses(system, system.at_level("dso"))
-
-
-@pytest.fixture(scope="module")
-def courses(year):
-    """Ten weeks of winter and spring."""
-    return year.iloc[: 70 * 24]
+from multiscale.timeline import Horizon
 
 
 def profiles(step="30min", days=2):
@@ -25,77 +13,6 @@ def profiles(step="30min", days=2):
     return xr.Dataset(
         {"p": (("time", "profile"), data), "q": (("time", "profile"), -data)}, coords={"time": time.to_numpy(), "profile": ["rising", "flat"]}
     )
-
-
-def test_weights_sum_to_the_days_of_the_year_and_each_day_stands_for_itself_at_least(year):
-    horizon = representative_days(year, 3, 1.0, {"demand": "peak demand"}).horizon
-    assert sum(horizon.weights) == pytest.approx(366, rel=1e-12)
-    assert min(horizon.weights) >= 1 - 1e-9
-    assert horizon.hours_per_year.sum() == pytest.approx(8784, rel=1e-12)
-    assert len(set(horizon.days)) == 3
-
-
-def test_peak_days_are_kept_and_named(courses):
-    aggregation = representative_days(courses, 4, 1.0, {"demand": "peak demand", "-net load": "peak feed-in"})
-    horizon = aggregation.horizon
-    peak, feed_in = courses["demand"].idxmax().normalize(), courses["net load"].idxmin().normalize()
-    assert horizon.days[horizon.names.index("peak demand")] == peak
-    assert horizon.days[horizon.names.index("peak feed-in")] == feed_in
-    assert float(aggregation.error.peak.sel(feature="demand")) == pytest.approx(0, abs=1e-12)
-
-
-def test_one_day_that_holds_two_peaks_is_kept_once(courses):
-    twice = courses.assign(same=courses["demand"])
-    horizon = representative_days(twice, 3, 1.0, {"demand": "peak demand", "same": "peak of the same"}).horizon
-    assert "peak demand, peak of the same" in horizon.names
-    assert len(set(horizon.days)) == 3
-
-
-def test_all_days_have_no_error(courses):
-    january = courses.iloc[: 31 * 24]
-    aggregation = representative_days(january, 31, 1.0, {"demand": "peak demand"})
-    np.testing.assert_allclose(aggregation.horizon.weights, 1.0, rtol=1e-9)
-    for name in ("energy", "peak", "duration"):
-        np.testing.assert_allclose(aggregation.error[name].values, 0.0, atol=1e-9)
-
-
-def test_reported_energy_error_is_that_of_the_weighted_days(courses):
-    aggregation = representative_days(courses, 5, 1.0, {"demand": "peak demand"})
-    horizon = aggregation.horizon
-    by_day = courses["demand"].resample("1D").sum()
-    weighted = sum(w * by_day[d] for d, w in zip(horizon.days, horizon.weights, strict=True))
-    wanted = 100 * (weighted / by_day.sum() - 1)
-    assert float(aggregation.error.energy.sel(feature="demand")) == pytest.approx(wanted, abs=0.05)
-    assert abs(wanted) < 2
-
-
-def test_more_days_come_closer_to_the_duration_curve(courses):
-    error = [float(representative_days(courses, n, 1.0).error.duration.mean()) for n in (1, 4, 12)]
-    assert error[0] > error[1] > error[2]
-
-
-def test_a_year_of_equal_days_needs_one_day_only():
-    day = np.sin(np.linspace(0, np.pi, 24))
-    same = pd.DataFrame({"demand": np.tile(day, 20)}, index=pd.date_range("2016-01-01", periods=480, freq="h"))
-    aggregation = representative_days(same, 1, 1.0)
-    assert aggregation.horizon.weights == pytest.approx((20.0,))
-    assert float(aggregation.error.duration.max()) == pytest.approx(0, abs=1e-9)
-
-
-def test_the_same_seed_gives_the_same_days(courses):
-    assert representative_days(courses, 6, 1.0, seed=3).horizon == representative_days(courses, 6, 1.0, seed=3).horizon
-
-
-def test_too_few_days_for_the_peaks_are_refused(courses):
-    with pytest.raises(ValueError, match="1 representative days are too few for 1 peak days"):
-        representative_days(courses, 1, 1.0, {"demand": "peak demand"})
-
-
-def test_a_missing_value_is_named_with_its_time(courses):
-    broken = courses.copy()
-    broken.iloc[30, 0] = np.nan
-    with pytest.raises(ValueError, match=rf"feature '{broken.columns[0]}' has no value at 2016-01-02 06:00:00"):
-        representative_days(broken, 2, 1.0)
 
 
 @pytest.mark.parametrize("step", [0.7, 5.0, 0.0, -1.0, 48.0])

@@ -26,6 +26,7 @@ from multiscale.system.cost_settings import CostsSettings
 from multiscale.system.costs import Economics
 from multiscale.tariffs import COMPONENTS, Component, Tariff, standard_components, with_standard
 from multiscale.timeline import HorizonSettings
+from multiscale.verification.settings import VerificationSettings
 
 
 class StudyInfo(Settings):
@@ -74,6 +75,7 @@ class StudyConfig(Settings):
     regime: Annotated[Regime, OfKind(*REGIMES.values(), default="social")] = Social()
     engine: Annotated[EngineSettings, OfKind(*(entry.settings for entry in ENGINES.values()), default="local")] = LocalSettings()
     solver: SolverSettings = SolverSettings()
+    verification: VerificationSettings = VerificationSettings()
     output: OutputSettings = OutputSettings()
     _overrides: tuple[str, ...] = PrivateAttr(default=())
 
@@ -127,7 +129,7 @@ class StudyConfig(Settings):
             config=values,
             settings=tuple(_settings(values, type(self))),
             decisive=decisive,
-            seeds={"growth": self.system.growth.seed, "horizon": self.horizon.seed, "solver": self.solver.seed},
+            seeds={"growth": self.system.growth.seed, "solver": self.solver.seed},
             files=(*self.system.files, *self.costs.files),
             packages=self.system.packages,
             overrides=self.overrides,

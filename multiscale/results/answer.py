@@ -200,6 +200,7 @@ def _checks(result: RunResult) -> list[Fact]:
         before = _violated(float(value("ac.today.max_line_overload") or 0.0), float(value("ac.today.max_voltage_violation") or 0.0))
         text = (text or "no limit violated at any step") + (f" (today: {before})" if before else "")
         facts.append(Fact("AC power flow", text, good))
+    facts += [*_year(result), *_days(result)]
     energy, money = value("ledger.energy_residual"), value("ledger.money_residual")
     if energy is not None and money is not None:
         worst = max(abs(float(energy)), abs(float(money)))
@@ -207,6 +208,48 @@ def _checks(result: RunResult) -> list[Fact]:
             Fact("Ledger", "energy and money add up to zero" if worst <= 1e-6 else f"does not add up: residual {number(worst, 2)}", worst <= 1e-6)
         )
     return facts
+
+
+def _year(result: RunResult) -> list[Fact]:
+    """AC power flow of all hours of the year: what it holds for, and what is left of violations."""
+    value = result.value
+    hours = value("ac.year.hours")
+    if hours is None:
+        return []
+    violated, diverged = int(value("ac.year.violated_hours") or 0), int(value("ac.year.diverged_hours") or 0)
+    text = f"checked on all {int(hours):,} hours with {value('ac.year.basis')}: "
+    parts = [f"the power flow diverged in {plural(diverged, 'hour')}"] if diverged else []
+    branches, buses = int(value("ac.year.overloaded_branches") or 0), int(value("ac.year.buses_outside_band") or 0)
+    if branches:
+        worst = number(float(value("ac.year.max_line_overload")))
+        parts.append(f"{branches} {'branch' if branches == 1 else 'branches'} above the rating (by up to {worst} %)")
+    if buses:
+        worst = number(float(value("ac.year.max_voltage_violation")))
+        parts.append(f"{buses} {'bus' if buses == 1 else 'buses'} outside the voltage band (by up to {worst} pu)")
+    found = f"limits violated in {plural(violated, 'hour')}: {', '.join(parts)}" if violated else "no limit violated"
+    return [Fact("AC, whole year", text + found, violated == 0)]
+
+
+def _days(result: RunResult) -> list[Fact]:
+    """What the representative days miss of the year."""
+    value = result.value
+    if value("horizon.overload_error") is None:
+        return []
+    days, total = int(value("horizon.days") or 0), int(value("horizon.overloaded_branches") or 0)
+    energy = [v for k, (v, _) in result.summary.items() if k.startswith("horizon.energy_error.")]
+    parts = [f"energies of the year within {number(max(map(abs, energy), default=0.0), 2)} %"]
+    demand, feed_in = (float(value(f"horizon.peak_{what}_error") or 0.0) for what in ("demand", "feed_in"))
+    parts.append(f"peak demand {signed_percent(demand)}, peak feed-in {signed_percent(-feed_in)}")
+    if total:
+        worst = f"{signed_percent(value('horizon.overload_error_worst'))} on {value('horizon.overload_worst_branch')}"
+        seen = f"{value('horizon.overloaded_branches_seen')} of {total} overloaded branches seen"
+        parts.append(f"{seen}, energy above usable ratings {signed_percent(value('horizon.overload_error'))} (worst {worst})")
+    return [Fact("Representative days", f"{plural(days, 'day')}: {'; '.join(parts)}", not value("horizon.warnings"))]
+
+
+def signed_percent(error: float) -> str:
+    """An error in percent with its sign; 0 % where it rounds to nothing."""
+    return f"{error:+.1f} %" if abs(error) >= 0.05 else "0 %"
 
 
 def _violated(overload: float, violation: float) -> str:
@@ -256,6 +299,10 @@ def headline(result: RunResult) -> list[str]:
     ac = next((f for f in _checks(result) if f.label == "AC power flow"), None)
     if ac is not None:
         sentences.append(f"Checked by AC power flow: {ac.text}.")
+    sentences += [f"AC power flow of the whole year: {fact.text}." for fact in _year(result)]
+    if value("horizon.warnings"):
+        days = plural(int(value("horizon.days") or 0), "representative day")
+        sentences.append(f"Warning: by {days}, {value('horizon.warnings')}. More days (horizon.days) come closer.")
     return sentences or ["This run holds no plan and no coordination to report."]
 
 

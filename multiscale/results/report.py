@@ -21,6 +21,7 @@ from multiscale.results.mechanism_words import chosen, words
 from multiscale.results.run_result import RunFolderError, RunResult
 from multiscale.results.tables import Table
 from multiscale.results.words import euros, number
+from multiscale.results.year_of_hours import year_violations_table
 from multiscale.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -140,6 +141,7 @@ def _sections(result: RunResult) -> list[Section]:
                 ),
                 figure("Voltages over all representative steps.", maps.voltage_figure, "voltages"),
                 tabled(tables.violations_table, "violations"),
+                *([tabled(year_violations_table, "violations over the year")] if has(result.dataset, "year_violation_component") else []),
                 tabled(lambda r: tables.peak_loading_table(r.dataset) if r.dataset is not None else None, "branch loading"),
                 tabled(tables.losses_table, "losses"),
             ],

@@ -12,6 +12,7 @@ import xarray as xr
 from multiscale.assessment import ENERGY_TERMS, energy_account, prosumer_bills
 from multiscale.devices.fleet import purchasable
 from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_dataset, conflicts_and_reserves_summary
+from multiscale.results.year_of_hours import year_dataset, year_summary
 from multiscale.tariffs import Prices
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def study_dataset(answer: StudyAnswer) -> xr.Dataset:
         _negotiation(answer),
         conflicts_and_reserves_dataset(answer),
         _aggregation(answer),
+        year_dataset(answer.year),
     ]
     return xr.merge(parts, join="outer", compat="no_conflicts").assign_attrs(system=answer.case.system.name)
 
@@ -257,10 +259,13 @@ def _negotiation(answer: StudyAnswer) -> xr.Dataset:
     ).assign_coords(representative_day=days, negotiation_step=np.arange(1, longest + 1))
 
 
+_OVERLOADED = "overloaded_branch"
+
+
 def _aggregation(answer: StudyAnswer) -> xr.Dataset:
     error = answer.case.aggregation.error
     measures = list(error.data_vars)
-    horizon = answer.case.horizon
+    horizon, overload = answer.case.horizon, answer.case.aggregation.overload
     return xr.Dataset(
         {
             "aggregation_error": _named(
@@ -268,9 +273,13 @@ def _aggregation(answer: StudyAnswer) -> xr.Dataset:
             ),
             "day_weight": _named("representative_day", np.array(horizon.weights), "d/a", "days of the year that the day stands for"),
             "day_date": _named("representative_day", np.array([str(d.date()) for d in horizon.days]), "", "date of the day"),
+            "overload_direction": _named(_OVERLOADED, overload.direction.values, "", "direction in which the branch is overloaded"),
+            "overload_energy": _named(_OVERLOADED, overload.year.values, "kWh/a", "energy above the usable rating over the year, without response"),
+            "overload_represented": _named(_OVERLOADED, overload.represented.values, "kWh/a", "the same by the representative days"),
         },
         coords={
             "feature": error.feature.values,
+            _OVERLOADED: overload[_OVERLOADED].values,
             "measure": measures,
             "representative_day": list(horizon.names or (str(d.date()) for d in horizon.days)),
         },
@@ -279,7 +288,7 @@ def _aggregation(answer: StudyAnswer) -> xr.Dataset:
 
 def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     """The flat summary: key -> (value, unit)."""
-    case, system = answer.case, answer.case.system
+    system = answer.case.system
     summary: dict[str, tuple[Any, str]] = {
         "system.platforms": (len(system.at_level("platform")), "1"),
         "system.prosumers": (int(system.prosumers.sizes["prosumer"]), "1"),
@@ -312,9 +321,29 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     summary["assess.gain_prosumers"] = (float(change[0]), "EUR/a")
     summary["assess.social_cost_today"] = (answer.today.ledger.social_cost, "EUR/a")
     summary["assess.social_cost_plan"] = (answer.plan.ledger.social_cost, "EUR/a")
-    for feature, value in zip(case.aggregation.error.feature.values.tolist(), case.aggregation.error.energy.values.tolist(), strict=True):
-        summary[f"horizon.energy_error.{feature.replace(' ', '_')}"] = (value, "%")
-    return summary
+    return summary | _horizon_summary(answer) | year_summary(answer.year)
+
+
+def _horizon_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
+    """What the representative days miss of the year."""
+    aggregation = answer.case.aggregation
+    error, overload = aggregation.error, aggregation.overload
+    summary: dict[str, tuple[Any, str]] = {"horizon.days": (len(aggregation.horizon.days), "1")}
+    for measure in ("energy", "duration"):
+        for feature, value in zip(error.feature.values.tolist(), error[measure].values.tolist(), strict=True):
+            summary[f"horizon.{measure}_error.{feature.replace(' ', '_')}"] = (value, "%")
+    branch, worst = aggregation.worst_overload_error
+    return summary | {
+        "horizon.peak_demand_error": (aggregation.peak_demand_error, "%"),
+        "horizon.peak_feed_in_error": (aggregation.peak_feed_in_error, "%"),
+        "horizon.overloaded_branches": (int(overload.sizes["overloaded_branch"]), "1"),
+        "horizon.overloaded_branches_seen": (int(overload.sizes["overloaded_branch"]) - len(aggregation.unseen), "1"),
+        "horizon.overload_energy": (float(overload.year.sum()), "kWh/a"),
+        "horizon.overload_error": (aggregation.overload_error, "%"),
+        "horizon.overload_error_worst": (worst, "%"),
+        "horizon.overload_worst_branch": (branch, ""),
+        "horizon.warnings": ("; ".join(answer.case.warnings), ""),
+    }
 
 
 def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:

@@ -34,6 +34,21 @@ def yearly_courses(system: System, nodes: list[str]) -> pd.DataFrame:
     return frame
 
 
+def hourly(profiles: xr.Dataset, variable: str, columns: np.ndarray) -> pd.DataFrame:
+    """Hourly means of some profiles (by position) [1], hour x profile; a finer step is averaged, a coarser one held."""
+    time = pd.DatetimeIndex(profiles.time.values)
+    count = round(pd.Timedelta(hours=1) / (time[1] - time[0]))
+    data = profiles[variable].transpose("time", "profile").to_numpy()
+    if count > 1:
+        whole = len(time) // count * count
+        values = np.zeros((whole // count, len(columns)))
+        for k, column in enumerate(columns.tolist()):
+            values[:, k] = np.asarray(data[:whole, column], dtype=float).reshape(-1, count).mean(axis=1)
+        return pd.DataFrame(values, index=time[:whole:count])
+    frame = pd.DataFrame(np.asarray(data[:, columns], dtype=float), index=time)
+    return frame if count == 1 else frame.resample("1h").ffill()
+
+
 def _course(system: System, kind: str, devices: pd.DataFrame) -> np.ndarray:
     """Power of all devices of a kind when nobody controls them [kW], (hour,): as many rows as there are different profiles and parameters."""
     device = next((d for d in system.device_settings.values() if kind in d.kinds), None)

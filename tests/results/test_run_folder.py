@@ -60,7 +60,7 @@ def test_provenance_names_what_the_result_depends_on(finished: RunResult):
     record = finished.provenance()
     assert record["overrides"][0] == "study=tiny"
     assert record["packages"]["xarray"] == xr.__version__
-    assert record["seeds"] == {"growth": 0, "horizon": 0, "solver": 0}
+    assert record["seeds"] == {"growth": 0, "solver": 0}
     assert set(record["files"]) == FILES - {"status.json", "provenance.json"}
     assert changed_files(finished.folder) == []
 

@@ -1,0 +1,244 @@
+"""AC power flow of many hours at once: the pandapower model of the verification in power-grid-model.
+
+The equations are those of ``pandapower_model``: lines are pi sections, transformers T sections turned into equal pi sections, with the ratio of their
+tap on the side on which it acts. What is converted is the model itself, so reinforcements, open line ends and sources are the same by construction.
+
+    z_pi = z (1 + z y / 4),     y_pi = y / (1 + z y / 4)         (z series impedance, y shunt admittance of the T section)
+
+A tap changer stands on a step at which the voltage of its ``to_bus`` is within half a step of its set point, as in ``ac_power_flow``. Taps of a
+spread sample of hours are found first; every other hour starts from those of the sampled hour whose powers are nearest.
+
+Source: power-grid-model, https://power-grid-model.readthedocs.io (components ``line``, ``generic_branch``, ``shunt``, ``source``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from power_grid_model import CalculationMethod, ComponentType, DatasetType, LoadGenType, PowerGridModel, initialize_array
+from power_grid_model.errors import PowerGridError
+
+from multiscale.verification.pandapower_model import PowerFlowModel
+
+STIFF_VA = 1e15
+"""Short-circuit power of a source [VA]: its voltage is given."""
+BLOCK = 512
+"""Hours computed together: what their results take in memory is bounded."""
+SAMPLE = 48
+"""Every so many hours taps are searched for without knowledge of others."""
+TAP_ROUNDS = 12
+ERROR_TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True)
+class HourlyFlows:
+    """AC power flow of many hours.
+
+    Attributes:
+        loading: (branch, hour) [% of the reinforced rating, by current; 0 out of service].
+        voltage: (bus, hour) [pu]; NaN without supply.
+        tap: (transformer, hour) [1].
+        converged: (hour); values of an hour that does not converge are NaN.
+    """
+
+    loading: np.ndarray
+    voltage: np.ndarray
+    tap: np.ndarray
+    converged: np.ndarray
+
+
+def batch_power_flow(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, taps: np.ndarray | None = None) -> HourlyFlows:
+    """AC power flow of every hour.
+
+    Args:
+        model: the network; only read.
+        p_kw, q_kvar: drawn at its buses, (bus, hour).
+        taps: tap positions to be taken as they are, (transformer, hour); by default the regulated ones are found.
+    """
+    hours = p_kw.shape[1]
+    units = model.branches.isel(branch=model.transformer)
+    steps = units.tap_step_percent.values / 100
+    regulated = np.flatnonzero(np.isfinite(units.v_setpoint_pu.values) & (steps > 0) & units.in_service.values)
+    found = HourlyFlows(
+        np.full((model.branches.sizes["branch"], hours), np.nan),
+        np.full((model.buses.sizes["bus"], hours), np.nan),
+        np.repeat(units.tap_pos.values.astype(float)[:, None], hours, axis=1) if taps is None else np.array(taps, dtype=float),
+        np.zeros(hours, dtype=bool),
+    )
+    if taps is not None or not len(regulated):
+        _compute(model, p_kw, q_kvar, found, np.arange(hours))
+        return found
+    sample = np.arange(0, hours, SAMPLE)
+    _regulate(model, p_kw, q_kvar, found, sample, regulated)
+    rest = np.setdiff1d(np.arange(hours), sample)
+    if len(rest):
+        totals = np.stack([p_kw.sum(axis=0), q_kvar.sum(axis=0)])
+        nearest = np.abs(totals[:, rest, None] - totals[:, None, sample]).sum(axis=0).argmin(axis=1)
+        found.tap[:, rest] = found.tap[:, sample[nearest]]
+        _regulate(model, p_kw, q_kvar, found, rest, regulated)
+    return found
+
+
+def _regulate(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, found: HourlyFlows, hours: np.ndarray, regulated: np.ndarray) -> None:
+    """Compute some hours with their tap changers on a step near the set point; of several visited ones in a cycle, the nearest."""
+    net, units = model.net, model.branches.isel(branch=model.transformer[regulated])
+    step, target = units.tap_step_percent.values[:, None] / 100, units.v_setpoint_pu.values[:, None]
+    low_side = net.trafo["lv_bus"].to_numpy()[regulated]
+    # More turns on the high side mean less voltage below; on the low side it is the other way round.
+    sign = np.where(units.tap_side.values == "hv", 1.0, -1.0)[:, None]
+    lowest, highest = units.tap_min.values[:, None], units.tap_max.values[:, None]
+    best_distance = np.full(len(found.converged), np.inf)
+    best_tap = found.tap[regulated].copy()
+    moving = hours
+    for _ in range(TAP_ROUNDS):
+        _compute(model, p_kw, q_kvar, found, moving)
+        moving = moving[found.converged[moving]]
+        volts, now = found.voltage[low_side][:, moving], found.tap[regulated][:, moving]
+        distance = np.nansum(np.abs(volts - target), axis=0)
+        better = distance < best_distance[moving]
+        best_distance[moving[better]], best_tap[:, moving[better]] = distance[better], now[:, better]
+        wanted = np.clip(now + np.nan_to_num(np.rint(sign * (volts - target) / step)), lowest, highest)
+        changed = (wanted != now).any(axis=0)
+        # An hour that moved and came no nearer is in a cycle.
+        going = changed & better
+        stuck = moving[changed & ~better]
+        if len(stuck):
+            found.tap[np.ix_(regulated, stuck)] = best_tap[:, stuck]
+            _compute(model, p_kw, q_kvar, found, stuck)
+        found.tap[np.ix_(regulated, moving[going])] = wanted[:, going]
+        moving = moving[going]
+        if not len(moving):
+            return
+    found.tap[np.ix_(regulated, moving)] = best_tap[:, moving]
+    _compute(model, p_kw, q_kvar, found, moving)
+
+
+def _compute(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, found: HourlyFlows, hours: np.ndarray) -> None:
+    """Power flow of some hours at the taps they stand on, into ``found``: hours with equal taps share one factorisation."""
+    if not len(hours):
+        return
+    _, group = np.unique(found.tap[:, hours], axis=1, return_inverse=True)
+    group = group.ravel()
+    for g in range(int(group.max()) + 1):
+        together = hours[group == g]
+        grid = _grid(model, found.tap[:, together[0]])
+        for block in np.split(together, np.arange(BLOCK, len(together), BLOCK)):
+            _solve(model, grid, p_kw[:, block], q_kvar[:, block], found, block)
+
+
+def _solve(model: PowerFlowModel, grid: PowerGridModel, p_kw: np.ndarray, q_kvar: np.ndarray, found: HourlyFlows, hours: np.ndarray) -> None:
+    """One block of hours on one grid. What the fast method does not solve is tried by Newton-Raphson, hour by hour."""
+    loads = initialize_array(DatasetType.update, ComponentType.sym_load, (len(hours), len(p_kw)))
+    loads["id"] = np.arange(len(p_kw)) + model.buses.sizes["bus"] + model.branches.sizes["branch"]
+    loads["p_specified"], loads["q_specified"] = 1e3 * p_kw.T, 1e3 * q_kvar.T
+    n_line, done = len(model.line), np.ones(len(hours), dtype=bool)
+    wanted: dict[Any, Any] = {ComponentType.node: ["energized", "u_pu"]}
+    if n_line:
+        wanted[ComponentType.line] = ["i_from", "i_to"]
+    if len(model.transformer):
+        wanted[ComponentType.generic_branch] = ["i_from", "i_to"]
+
+    def run(chosen: np.ndarray, method: CalculationMethod) -> None:
+        result = grid.calculate_power_flow(
+            update_data={ComponentType.sym_load: loads[chosen]},
+            calculation_method=method,
+            error_tolerance=ERROR_TOLERANCE,
+            max_iterations=100,
+            threading=-1,
+            output_component_types=wanted,
+        )
+        _store(model, result, found, hours[chosen])
+
+    try:
+        run(np.arange(len(hours)), CalculationMethod.iterative_current)
+    except PowerGridError:
+        for k in range(len(hours)):
+            try:
+                run(np.array([k]), CalculationMethod.newton_raphson)
+            except PowerGridError:
+                done[k] = False
+    found.converged[hours] = done
+    for values in (found.loading, found.voltage):
+        values[:, hours[~done]] = np.nan
+
+
+def _store(model: PowerFlowModel, result: dict, found: HourlyFlows, hours: np.ndarray) -> None:
+    """Currents and voltages of a block as loadings and pu; columns are hours."""
+    node = result[ComponentType.node]
+    found.voltage[:, hours] = np.where(node["energized"].T == 1, node["u_pu"].T, np.nan)
+    if len(model.line):
+        line = result[ComponentType.line]
+        rated = 1e3 * model.net.line["max_i_ka"].to_numpy()
+        found.loading[np.ix_(model.line, hours)] = (100 * np.maximum(line["i_from"], line["i_to"]) / rated).T
+    if len(model.transformer):
+        unit, trafo = result[ComponentType.generic_branch], model.net.trafo
+        power = 1e6 * trafo["sn_mva"].to_numpy() / np.sqrt(3.0)
+        high, low = 1e3 * trafo["vn_hv_kv"].to_numpy(), 1e3 * trafo["vn_lv_kv"].to_numpy()
+        found.loading[np.ix_(model.transformer, hours)] = (100 * np.maximum(unit["i_from"] * high, unit["i_to"] * low) / power).T
+    off = np.flatnonzero(~model.branches.in_service.values)
+    found.loading[np.ix_(off, hours)] = 0.0
+
+
+def _grid(model: PowerFlowModel, taps: np.ndarray) -> PowerGridModel:
+    """The network at given tap positions; ids are running numbers of buses, branches, loads, sources and shunts."""
+    net, buses, branches = model.net, model.buses.sizes["bus"], model.branches.sizes["branch"]
+    vn = 1e3 * net.bus["vn_kv"].to_numpy()
+    node = initialize_array(DatasetType.input, ComponentType.node, buses)
+    node["id"], node["u_rated"] = np.arange(buses), vn
+    data = {ComponentType.node: node}
+    n_line = len(model.line)
+    ids = buses + np.arange(branches)
+    if n_line:
+        line = initialize_array(DatasetType.input, ComponentType.line, n_line)
+        line["id"], line["from_node"], line["to_node"] = ids[:n_line], net.line["from_bus"], net.line["to_bus"]
+        line["from_status"] = line["to_status"] = net.line["in_service"]
+        line["r1"], line["x1"], line["c1"] = net.line["r_ohm_per_km"], net.line["x_ohm_per_km"], net.line["c_nf_per_km"] * 1e-9
+        line["tan1"], line["i_n"] = 0.0, net.line["max_i_ka"] * 1e3
+        data[ComponentType.line] = line
+    if len(model.transformer):
+        data[ComponentType.generic_branch] = _transformers(model, taps, ids[n_line:], vn)
+    sources = initialize_array(DatasetType.input, ComponentType.source, len(net.ext_grid))
+    first = 2 * buses + branches
+    sources["id"], sources["node"] = first + np.arange(len(net.ext_grid)), net.ext_grid["bus"]
+    sources["status"], sources["u_ref"], sources["sk"] = 1, net.ext_grid["vm_pu"], STIFF_VA
+    data[ComponentType.source] = sources
+    if len(net.shunt):
+        shunt = initialize_array(DatasetType.input, ComponentType.shunt, len(net.shunt))
+        shunt["id"], shunt["node"], shunt["status"] = first + len(net.ext_grid) + np.arange(len(net.shunt)), net.shunt["bus"], 1
+        shunt["g1"], shunt["b1"] = 0.0, -net.shunt["q_mvar"].to_numpy() * 1e6 / vn[net.shunt["bus"].to_numpy()] ** 2
+        data[ComponentType.shunt] = shunt
+    load = initialize_array(DatasetType.input, ComponentType.sym_load, buses)
+    load["id"], load["node"], load["status"], load["type"] = np.arange(buses) + buses + branches, np.arange(buses), 1, LoadGenType.const_power
+    load["p_specified"] = load["q_specified"] = 0.0
+    data[ComponentType.sym_load] = load
+    return PowerGridModel(data, system_frequency=float(net.f_hz))
+
+
+def _transformers(model: PowerFlowModel, taps: np.ndarray, ids: np.ndarray, vn: np.ndarray) -> np.ndarray:
+    """Transformers as branches with a ratio, impedances at the low side."""
+    trafo = model.net.trafo
+    high, low = 1e3 * trafo["vn_hv_kv"].to_numpy(), 1e3 * trafo["vn_lv_kv"].to_numpy()
+    turned = 1.0 + np.nan_to_num(taps * trafo["tap_step_percent"].to_numpy() / 100)
+    on_high = (trafo["tap_side"] == "hv").to_numpy()
+    on_low = (trafo["tap_side"] == "lv").to_numpy()
+    high, actual = np.where(on_high, high * turned, high), np.where(on_low, low * turned, low)
+    power = 1e6 * trafo["sn_mva"].to_numpy()
+    base = actual**2 / power
+    r = trafo["vkr_percent"].to_numpy() / 100 * base
+    magnitude = trafo["vk_percent"].to_numpy() / 100 * base
+    z = r + 1j * np.sqrt(np.maximum(magnitude**2 - r**2, 0.0))
+    iron = 1e3 * trafo["pfe_kw"].to_numpy()
+    magnetising = np.sqrt(np.maximum((trafo["i0_percent"].to_numpy() / 100 * power) ** 2 - iron**2, 0.0))
+    y = (iron - 1j * magnetising) / actual**2
+    factor = 1.0 + z * y / 4
+    z, y = z * factor, y / factor
+    unit = initialize_array(DatasetType.input, ComponentType.generic_branch, len(trafo))
+    start, end = trafo["hv_bus"].to_numpy(), trafo["lv_bus"].to_numpy()
+    unit["id"], unit["from_node"], unit["to_node"] = ids, start, end
+    unit["from_status"] = unit["to_status"] = trafo["in_service"]
+    unit["r1"], unit["x1"], unit["g1"], unit["b1"] = z.real, z.imag, y.real, y.imag
+    unit["k"], unit["theta"] = high / actual * vn[end] / vn[start], np.deg2rad(trafo["shift_degree"].to_numpy())
+    unit["sn"] = power
+    return unit
