@@ -366,11 +366,16 @@ def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "plan.revenue": (sum(p.revenue for p in plans), "EUR/a"),
         "plan.allowed_revenue": (sum(p.allowed_revenue for p in plans), "EUR/a"),
         "plan.investment": (investment, "EUR"),
+        "plan.participants": (sum(p.participants for p in plans), "1"),
+        **{f"plan.response_difference.{n}": (max((p.response_difference[n] for p in plans), key=abs), "1") for n in plans[0].response_difference},
         "plan.reinforcements": (sum(sum(p.built.values()) for p in plans), "1"),
         "plan.conventional_investment": (conventional, "EUR"),
         "plan.deferred_investment": (conventional - investment, "EUR"),
         **{
-            f"plan.bought_{device.capacity.account}": (sum(b.get(key, 0.0) for p in plans for b in p.bought.values()), device.capacity.unit)
+            f"plan.bought_{device.capacity.account}": (
+                float(sum(b[key].sum() for p in plans for b in p.bought.values() if key in b)),
+                device.capacity.unit,
+            )
             for key, device in purchasable(answer.case.system.device_settings).items()
         },
     }
