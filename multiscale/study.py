@@ -167,9 +167,9 @@ def run_study(config: StudyConfig) -> RunResult:
         with run.progress.stage("assess"):
             answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, reserves, year)
             dataset, summary = study_dataset(answer), study_summary(answer)
-        excluded_on = {d: o.excluded for d, o in zip(case.horizon.days, plan.outcomes, strict=True) if o.excluded}
+        excluded_on = {d: o.excluded for d, o in zip((t.horizon.title for t in plan.trees), plan.outcomes, strict=True) if o.excluded}
         status = "optimal" if all(p.status == "optimal" for p in plans.values()) and not excluded_on else "feasible"
-        notes = [f"{d.date()}: excluded {name} ({why})" for d, nodes in excluded_on.items() for name, why in nodes.items()]
+        notes = [f"{d}: excluded {name} ({why})" for d, nodes in excluded_on.items() for name, why in nodes.items()]
         notes += [f"plan of {dso}: {p.message}" for dso, p in plans.items() if p.status != "optimal" or p.surplus > 0]
         note = "; ".join(notes)
         more = {"solvers": solver_versions(), "notes": list(case.system.notes), "certificates": certificates(plans)}
