@@ -6,16 +6,15 @@ import contextlib
 import importlib.metadata
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from multiscale.aggregation import Aggregation, aggregation_warnings, error_limits
-from multiscale.assessment import Ledger, settle_day
-from multiscale.coordination.common.conflicts import LevelConflict, conflicts
-from multiscale.coordination.common.outcome import Outcome
+from multiscale.aggregation import aggregation_warnings, error_limits
+from multiscale.assessment import REAL_COSTS, Ledger, settle_day
+from multiscale.coordination.common.conflicts import conflicts
 from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, make_engine
 from multiscale.coordination.mechanisms import mechanism_of
@@ -23,25 +22,26 @@ from multiscale.coordination.uncertainty.day_reserves import DayReserves, agreed
 from multiscale.devices import Adoption, Offer
 from multiscale.devices.fleet import Fleet, purchasable
 from multiscale.markets import TimeOfUse
-from multiscale.operation import Design, OperatingTree, Transmission
+from multiscale.operation import Design, Transmission
 from multiscale.operation.tree import dso_reference
-from multiscale.planning import ConventionalNeed, NoPlanError, Plan, conventional_need, planning_problem, solve_plan
+from multiscale.planning import NoPlanError, Plan, conventional_need, planning_problem, solve_plan
 from multiscale.planning.candidates import candidate_branches
 from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.yearly_overload import yearly_overload
 from multiscale.programs import SolverSettings, SolverTimeLimitError, limits_in_force
 from multiscale.representative_days import representative_days
+from multiscale.results.answer_data import Scenario, StudyAnswer, StudyCase
 from multiscale.results.run_folder import NoAnswerError, RunFolder
 from multiscale.results.run_result import RunResult
 from multiscale.results.study_dataset import study_dataset, study_summary
 from multiscale.sources import reinforcement_costs
 from multiscale.sources.selection import study_system
-from multiscale.system import Economics, InvalidSystemError, LoadingLimits, Problem, System, reinforcement_options, validate
+from multiscale.system import InvalidSystemError, LoadingLimits, Problem, System, reinforcement_options, validate
 from multiscale.system.yearly import yearly_courses
 from multiscale.tariffs import Prices
 from multiscale.timeline import Horizon
-from multiscale.verification.ac import Verification, ac_verify
+from multiscale.verification.ac import ac_verify
 from multiscale.verification.injections import bus_injections
 from multiscale.verification.year import YearVerification, year_check, year_injections
 
@@ -52,84 +52,13 @@ logger = logging.getLogger(__name__)
 
 DAYS_OF_A_YEAR = 365
 
+NO_TRADE = TimeOfUse()
+"""How platforms clear where prosumers do not trade."""
+
+SERVED_WITHIN = 1.0
+"""Unserved energy [kWh/a] that is rounding of the solver."""
+
 STAGES = ("build", "plan", "operate", "verify", "assess")
-
-
-@dataclass(frozen=True)
-class StudyCase:
-    """What a study is about, before anybody decides.
-
-    Attributes:
-        system: with its reinforcement options.
-        aggregation: representative days and their error.
-        economics, limits: assumptions.
-        fleets: platform -> prosumers over all representative days.
-        need: DSO -> loading without any response of prosumers.
-        adoption: platform -> capacity its prosumers may buy.
-        warnings: what the representative days miss beyond the limits set.
-    """
-
-    system: System
-    aggregation: Aggregation
-    economics: Economics
-    limits: LoadingLimits
-    fleets: Mapping[str, Fleet]
-    need: Mapping[str, ConventionalNeed]
-    adoption: Mapping[str, Adoption]
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def horizon(self) -> Horizon:
-        """The representative days."""
-        return self.aggregation.horizon
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One way things may be, operated over all days.
-
-    Attributes:
-        name: ``today`` or ``plan``.
-        design: reinforcements and charges in force.
-        trees: programs of each day.
-        outcomes: operation of each day.
-        ledger: payments and costs over the year.
-        verification: DSO -> AC power flow of all periods.
-    """
-
-    name: str
-    design: Design
-    trees: tuple[OperatingTree, ...]
-    outcomes: tuple[Outcome, ...]
-    ledger: Ledger
-    verification: Mapping[str, Verification]
-
-
-@dataclass(frozen=True)
-class StudyAnswer:
-    """Everything a study found.
-
-    Attributes:
-        case: what it is about.
-        energy_price: DSO -> forecast nodal price the planner saw [EUR/kWh], (period,).
-        plans: DSO -> plan (empty without planning).
-        days: operation under the plan, day by day, with the reference mechanisms.
-        today: nobody trades, nothing is built.
-        plan: the plan in force, under the mechanism of the study.
-        conflicts: day by day, what levels refuse each other under that mechanism.
-        reserves: day by day, the reserves agreed for forecast errors; empty where forecasts do not err.
-        year: DSO -> AC power flow of the plan in every hour of the year; empty where it was not asked for.
-    """
-
-    case: StudyCase
-    energy_price: Mapping[str, np.ndarray]
-    plans: Mapping[str, Plan]
-    days: tuple[CoordinatedDay, ...]
-    today: Scenario
-    plan: Scenario
-    conflicts: tuple[tuple[LevelConflict, ...], ...] = ()
-    reserves: tuple[DayReserves, ...] = ()
-    year: Mapping[str, YearVerification] = field(default_factory=dict)
 
 
 def run_study(config: StudyConfig) -> RunResult:
@@ -151,27 +80,26 @@ def run_study(config: StudyConfig) -> RunResult:
                 plans = make_plans(config, case, energy_price)
             with run.progress.stage("operate") as stage:
                 grown = with_bought_capacity(case, plans)
-                stage.update("without trade and plan")
-                today = operate_today(case, energy_price, engine, transmission)
+                reference = without_trade(case, energy_price, engine, transmission, stage.update)
                 stage.update("with the plan")
-                days, plan = operate_plan(config, grown, plans, today.design.prices, engine, transmission, stage.update)
+                existing = reference["existing"].design.prices
+                days, plan = operate_plan(config, grown, plans, existing, engine, transmission, stage.update)
                 stage.update("conflicts and reserves for forecast errors")
                 refused = tuple(tuple(conflicts(t, o)) for t, o in zip(plan.trees, plan.outcomes, strict=True))
                 reserves = reserves_of_days(config, days)
         with run.progress.stage("verify"):
             # Platforms that are excluded on a day are not compared on that day.
             excluded = [frozenset(o.excluded) for o in plan.outcomes]
-            today = verified(case, today, excluded=excluded)
-            plan = verified(grown, plan, plans, excluded)
+            scenarios = {name: verified(case, one, excluded=excluded) for name, one in reference.items()}
+            scenarios[plan.name] = plan = verified(grown, plan, plans, excluded)
             year = year_verified(grown, plan) if config.verification.year else {}
         with run.progress.stage("assess"):
-            answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, reserves, year)
+            baseline = config.results.baseline
+            answer = StudyAnswer(grown, energy_price, plans, tuple(days), scenarios, baseline, plan.name, refused, reserves, year)
+            reasons = reservations(answer)
             dataset, summary = study_dataset(answer), study_summary(answer)
-        excluded_on = {d: o.excluded for d, o in zip((t.horizon.title for t in plan.trees), plan.outcomes, strict=True) if o.excluded}
-        status = "optimal" if all(p.status == "optimal" for p in plans.values()) and not excluded_on else "feasible"
-        notes = [f"{d}: excluded {name} ({why})" for d, nodes in excluded_on.items() for name, why in nodes.items()]
-        notes += [f"plan of {dso}: {p.message}" for dso, p in plans.items() if p.status != "optimal" or p.surplus > 0]
-        note = "; ".join(notes)
+        status = "feasible" if reasons else "optimal"
+        note = "; ".join([*reasons, *(f"plan of {dso}: {p.message}" for dso, p in plans.items() if p.status == "optimal" and p.surplus > 0)])
         more = {"solvers": solver_versions(), "notes": list(case.system.notes), "certificates": certificates(plans)}
         return run.finish(dataset, summary, status, more, note)
 
@@ -302,14 +230,14 @@ def operate_plan(
     config: StudyConfig,
     case: StudyCase,
     plans: Mapping[str, Plan],
-    prices_today: Mapping[str, Prices],
+    existing_prices: Mapping[str, Prices],
     engine: SerialEngine | DaskEngine,
     transmission: Transmission,
     report_progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[CoordinatedDay], Scenario]:
-    """Operate every day under the plans (where there is none, at today's charge), with the mechanism of the study alongside the references."""
+    """Operate every day under the plans, with the mechanism of the study alongside the references; without a plan at the existing charge."""
     built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
-    design = Design(built, dict(prices_today) | {dso: plan.prices for dso, plan in plans.items()})
+    design = Design(built, dict(existing_prices) | {dso: plan.prices for dso, plan in plans.items()})
     mechanism = mechanism_of(config.coordination)
     days = coordinate_days(
         case.system,
@@ -325,7 +253,7 @@ def operate_plan(
         report_progress=report_progress,
     )
     outcomes = tuple(day.outcomes[mechanism.name] for day in days)
-    return days, Scenario("plan", design, tuple(day.tree for day in days), outcomes, Ledger(), {})
+    return days, Scenario("plan", "With plan and trading", design, tuple(day.tree for day in days), outcomes, Ledger(), {})
 
 
 def reserves_of_days(config: StudyConfig, days: Sequence[CoordinatedDay]) -> tuple[DayReserves, ...]:
@@ -344,25 +272,74 @@ def reserves_of_days(config: StudyConfig, days: Sequence[CoordinatedDay]) -> tup
     )
 
 
-def operate_today(case: StudyCase, energy_price: Mapping[str, np.ndarray], engine: SerialEngine | DaskEngine, transmission: Transmission) -> Scenario:
-    """Operate every day without trade and plan, at the charge that recovers the cost of the existing network.
+def without_trade(
+    case: StudyCase,
+    energy_price: Mapping[str, np.ndarray],
+    engine: SerialEngine | DaskEngine,
+    transmission: Transmission,
+    report_progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, Scenario]:
+    """The scenarios without trade and without response to a plan: the existing network, and the conventional plan.
 
-    No reserve is kept: customers are cut off only where a rating is exceeded in full.
+    Each is operated under the same loading limits as the plan, at the charge that recovers the cost of its own network.
     """
-    existing = {d: existing_network_cost(case, d) for d in case.system.at_level("dso")}
-    design, trees, outcomes = uncoordinated_days(
-        case.system,
-        case.horizon,
-        case.economics,
-        case.fleets,
-        existing,
-        engine,
-        energy_price,
-        TimeOfUse(),
-        limits=LoadingLimits.full(),
-        known=transmission,
-    )
-    return Scenario("today", design, tuple(trees), tuple(outcomes), Ledger(), {})
+    options = case.system.options
+    needed = [branch for need in case.need.values() for branch in need.overloaded]
+    conventional = {str(o): True for o in options.option.values[np.isin(options.branch.values, needed)].tolist()}
+    found = {}
+    for name, title, built in (
+        ("existing", "Existing network, no trading", {}),
+        ("conventional", "Conventional plan, no trading", conventional),
+    ):
+        report_progress(title.lower())
+        design, trees, outcomes = uncoordinated_days(
+            case.system,
+            case.horizon,
+            case.economics,
+            case.fleets,
+            {d: network_cost(case, d, built) for d in case.system.at_level("dso")},
+            engine,
+            energy_price,
+            NO_TRADE,
+            built=built,
+            limits=case.limits,
+            known=transmission,
+        )
+        found[name] = Scenario(name, title, design, tuple(trees), tuple(outcomes), Ledger(), {})
+    return found
+
+
+def network_cost(case: StudyCase, dso: str, built: Mapping[str, bool]) -> float:
+    """Yearly cost of a DSO's network [EUR/a]: that of the existing one, and the annuities of what is built in it."""
+    system, options = case.system, case.system.options
+    own = system.branches.branch.values[np.isin(system.branches.node.values, [dso, *system.children(dso)])].tolist()
+    total = existing_network_cost(case, dso)
+    for k, option in enumerate(options.option.values.tolist()):
+        if built.get(option, False) and str(options.branch.values[k]) in own:
+            total += float(options.cost_eur.values[k]) * case.economics.annuity(float(options.lifetime_years.values[k]))
+    return total
+
+
+def reservations(answer: StudyAnswer) -> list[str]:
+    """Why the answer is not ``optimal``: checks of the headline scenario that did not pass, and what is not proven; empty where all hold."""
+    reasons, scenario = [], answer.plan
+    unserved = float(scenario.ledger.real[:, REAL_COSTS.index("unserved demand")].sum()) / answer.case.economics.value_of_lost_load
+    if unserved > SERVED_WITHIN:
+        reasons.append(f"{unserved:,.0f} kWh/a of demand are not served")
+    for dso, check in scenario.verification.items():
+        if len(check.violations):
+            reasons.append(f"AC power flow of {dso}: {len(check.violations)} violations of limits")
+    for dso, year in answer.year.items():
+        if year.diverged:
+            reasons.append(f"AC power flow of the year in {dso}: diverged in {len(year.diverged)} hours")
+        if len(year.overloaded) or len(year.voltage_violations):
+            reasons.append(
+                f"AC power flow of the year in {dso}: {len(year.overloaded)} branches above the rating, "
+                f"{len(year.voltage_violations)} buses outside the voltage band"
+            )
+    for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
+        reasons += [f"{tree.horizon.title}: excluded {name} ({why})" for name, why in outcome.excluded.items()]
+    return reasons + [f"plan of {dso}: {plan.message or plan.status}" for dso, plan in answer.plans.items() if plan.status != "optimal"]
 
 
 def existing_network_cost(case: StudyCase, dso: str) -> float:
@@ -383,9 +360,7 @@ def verified(
     added = added_ratings(case.system, scenario.design)
     verification = {}
     for dso in case.system.at_level("dso"):
-        # Today's network is shown as customers would load it; whoever is cut off for it is counted in the ledger.
-        relief = scenario.name != "today"
-        parts = [bus_injections(t, o, [dso], relief=relief) for t, o in zip(scenario.trees, scenario.outcomes, strict=True)]
+        parts = [bus_injections(t, o, [dso]) for t, o in zip(scenario.trees, scenario.outcomes, strict=True)]
         injections = xr.concat(parts, dim="period")
         nodes = [dso, *case.system.children(dso)]
         own = set(case.system.branches.branch.values[np.isin(case.system.branches.node.values, nodes)].tolist())
@@ -408,7 +383,7 @@ def verified(
             yearly = sum(sizes.sum() * devices[key].yearly_cost(annuity) for key, sizes in bought.items())
             ledger.pay("prosumers", "equipment suppliers", "equipment", yearly)
             ledger.bear("equipment suppliers", "construction", yearly)
-    return Scenario(scenario.name, scenario.design, scenario.trees, scenario.outcomes, ledger, verification)
+    return replace(scenario, ledger=ledger, verification=verification)
 
 
 def year_verified(case: StudyCase, scenario: Scenario) -> dict[str, YearVerification]:

@@ -99,7 +99,7 @@ def test_the_money_of_a_study_without_plan_balances(reference):
     assert value(reference, "ledger.money_residual") <= 1e-9
     welfare = reference.dataset["welfare"]
     assert np.isfinite(welfare.values).all()
-    costs = [value(reference, f"assess.social_cost_{s}") for s in ("today", "plan")]
+    costs = [value(reference, f"assess.social_cost_{s}") for s in ("existing", "conventional", "plan")]
     totals = welfare.sum("stakeholder").values.ravel()
     np.testing.assert_allclose(sorted(-totals), sorted(costs), rtol=1e-9)
 
@@ -116,4 +116,4 @@ def test_a_network_with_two_dsos_and_one_customer_per_platform_is_planned_and_ve
     dsos = result.dataset.branch_node.values[result.dataset.branch_built.values.astype(bool)]
     assert len(set(dsos.tolist())) == 2
     assert value(result, "ledger.money_residual") < 1e-9
-    assert value(result, "ac.violations") <= value(result, "ac.today.violations")
+    assert value(result, "ac.violations") <= value(result, "ac.existing.violations")

@@ -18,6 +18,7 @@ from multiscale.planning import REGIMES, Regime, Social
 from multiscale.planning.settings import DsoPlanSettings, NoPlanSettings, PlanningSettings
 from multiscale.programs.limits import SolverSettings
 from multiscale.results.output_settings import OutputSettings
+from multiscale.results.results_settings import ResultsSettings
 from multiscale.results.study_record import Setting, StudyRecord
 from multiscale.settings import OfKind, Settings, inner_settings, kinds, unit_of
 from multiscale.sources import SOURCES
@@ -76,6 +77,7 @@ class StudyConfig(Settings):
     engine: Annotated[EngineSettings, OfKind(*(entry.settings for entry in ENGINES.values()), default="local")] = LocalSettings()
     solver: SolverSettings = SolverSettings()
     verification: VerificationSettings = VerificationSettings()
+    results: ResultsSettings = ResultsSettings()
     output: OutputSettings = OutputSettings()
     _overrides: tuple[str, ...] = PrivateAttr(default=())
 

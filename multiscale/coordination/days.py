@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from multiscale.operation import Design, Market, OperatingTree, Transmission, op
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.tariffs import BILLED
 from multiscale.timeline import Horizon
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,32 +78,36 @@ def uncoordinated_days(
     horizon: Horizon,
     economics: Economics,
     fleets: Mapping[str, Fleet],
-    existing_cost: Mapping[str, float],
+    network_cost: Mapping[str, float],
     engine: SerialEngine | DaskEngine,
     energy_price: Mapping[str, np.ndarray],
     market: Market,
     *,
+    built: Mapping[str, bool] | None = None,
     limits: LoadingLimits = LoadingLimits(),
-    rounds: int = 2,
+    tolerance: float = 1e-5,
+    rounds: int = 50,
     known: Transmission | None = None,
 ) -> tuple[Design, list[OperatingTree], list[Outcome]]:
-    """Operate every day without trading and without a plan, at the charge that recovers the cost of the existing network.
+    """Operate every day without trading, at the charge that recovers the cost of the network.
 
     Every prosumer is on its own at one flat price, and nobody knows of the network. The energy that pays the charge depends on the
-    charge a little, so both are updated in turn.
+    charge a little, so both are updated in turn until the charge recovers the cost to the tolerance.
 
     Args:
         system, horizon, economics, fleets: as for ``operating_tree``, over all days.
-        existing_cost: DSO -> cost to recover [EUR/a].
+        network_cost: DSO -> cost to recover [EUR/a].
         engine: where prosumers answer.
         energy_price: DSO -> price at its boundary [EUR/kWh], (period,); prosumers pay its mean over the day.
         market: how every platform clears.
+        built: option -> whether it is built; default: nothing.
         limits: shares of the ratings that may be used.
-        rounds: updates of the charge.
+        tolerance: largest difference of revenue and cost, relative to the cost.
+        rounds: largest number of updates of the charge; a warning says so where they do not suffice.
         known: transmission network whose binding limits are known already.
     """
     recovering = economics.tariff.recovering
-    prices = {d: {recovering: np.asarray(cost / _reference_determinant(system, horizon, economics, fleets, d))} for d, cost in existing_cost.items()}
+    prices = {d: {recovering: np.asarray(cost / _reference_determinant(system, horizon, economics, fleets, d))} for d, cost in network_cost.items()}
     trees = []
     episodes = horizon.episodes(coupled=economics.tariff.couples_days)
     for day, periods in episodes:
@@ -108,19 +115,26 @@ def uncoordinated_days(
         trees.append(operating_tree(system.restricted(day), day, economics, today, Design(), market, networks=False, limits=limits))
         if known is not None:
             trees[-1].transmission.learn(known)
-    for number in range(rounds):
-        design = Design({}, prices)
+    for number in range(rounds + 1):
+        design = Design(built or {}, prices)
         trees = [tree.under(design) for tree in trees]
         signals = [
-            {"today": retail_signals(tree, {d: p[periods] for d, p in energy_price.items()})}
+            {"retail": retail_signals(tree, {d: p[periods] for d, p in energy_price.items()})}
             for tree, (_, periods) in zip(trees, episodes, strict=True)
         ]
         answers = respond(trees, signals, engine)
-        if number + 1 < rounds:
-            prices = {d: {recovering: np.asarray(cost / _determinant(trees, answers, d, recovering))} for d, cost in existing_cost.items()}
+        determinant = {d: _determinant(trees, answers, d, recovering) for d in network_cost}
+        missed = {d: abs(float(prices[d][recovering]) * determinant[d] - cost) / max(abs(cost), 1e-9) for d, cost in network_cost.items()}
+        if max(missed.values(), default=0.0) <= tolerance:
+            break
+        if number == rounds:
+            worst = max(missed, key=lambda d: missed[d])
+            logger.warning("charge of %s: after %d updates its revenue misses the cost by %.2g of it", worst, rounds, missed[worst])
+            break
+        prices = {d: {recovering: np.asarray(cost / determinant[d])} for d, cost in network_cost.items()}
     tasks = {str(k): (tree, s, a, -np.inf) for k, (tree, s, a) in enumerate(zip(trees, signals, answers, strict=True))}
     outcomes = engine.map(realise_day, tasks)
-    return design, trees, [outcomes[str(k)]["today"] for k in range(len(trees))]
+    return design, trees, [outcomes[str(k)]["retail"] for k in range(len(trees))]
 
 
 def _determinant(trees: Sequence[OperatingTree], answers: Sequence[Mapping[str, Mapping[str, Answer]]], dso: str, name: str) -> float:
@@ -131,7 +145,7 @@ def _determinant(trees: Sequence[OperatingTree], answers: Sequence[Mapping[str, 
         component = tree.economics.tariff.components[name]
         total += float(np.sum(component.passive(passive.demand.values, passive.generation.values, tree.horizon)))
         for child in tree.distribution[dso].children:
-            total += float((tree.platforms[child].outputs[BILLED + name].matrix @ by_set["today"][child].x).sum())
+            total += float((tree.platforms[child].outputs[BILLED + name].matrix @ by_set["retail"][child].x).sum())
     return total
 
 

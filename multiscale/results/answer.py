@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.results.dataset import has
+from multiscale.results.dataset import compared_scenarios, has, scenario_title
 from multiscale.results.mechanism_words import chosen, words
 from multiscale.results.run_result import RunResult
 from multiscale.results.words import amount, euros, number, percent, plural, signed
@@ -71,13 +71,13 @@ def reinforcements(result: RunResult) -> list[Built]:
 
 
 def peak_loading(result: RunResult, branch: str) -> tuple[float, float]:
-    """Largest loading of a branch today and under the plan [%]; NaN where unknown."""
+    """Largest loading of a branch in the baseline and in the headline scenario [%]; NaN where unknown."""
     data = result.dataset
-    if data is None or not has(data, "loading") or branch not in data.branch.values:
+    pair = compared_scenarios(data)
+    if data is None or pair is None or not has(data, "loading") or branch not in data.branch.values:
         return np.nan, np.nan
     loading = data.loading.sel(branch=branch)
-    known = [float(loading.sel(scenario=s).max()) if s in data.scenario.values else np.nan for s in ("today", "plan")]
-    return known[0], known[1]
+    return float(loading.sel(scenario=pair[0]).max()), float(loading.sel(scenario=pair[1]).max())
 
 
 def answer(result: RunResult) -> list[Fact]:
@@ -94,7 +94,7 @@ def _plan(result: RunResult) -> list[Fact]:
         count = len(built) if count is None else int(count)
         cost = f", investment {euros(invested)}" if invested is not None and count else ""
         facts.append(Fact("Build", f"{plural(count, 'reinforcement')}{cost}" if count else "nothing: no reinforcement pays"))
-    facts += [Fact(name.capitalize(), f"{now} (today {before})" if before else now) for name, now, before in decided_prices(result)]
+    facts += [Fact(name.capitalize(), f"{now} (existing network {before})" if before else now) for name, now, before in decided_prices(result)]
     deferred, conventional = value("plan.deferred_investment"), value("plan.conventional_investment")
     if deferred and deferred > 0:
         of = f" of the {euros(conventional)}" if conventional else ""
@@ -197,8 +197,8 @@ def _checks(result: RunResult) -> list[Fact]:
         overload, violation = float(overload or 0.0), float(violation or 0.0)
         text = _violated(overload, violation)
         good = not text
-        before = _violated(float(value("ac.today.max_line_overload") or 0.0), float(value("ac.today.max_voltage_violation") or 0.0))
-        text = (text or "no limit violated at any step") + (f" (today: {before})" if before else "")
+        before = _violated(float(value("ac.existing.max_line_overload") or 0.0), float(value("ac.existing.max_voltage_violation") or 0.0))
+        text = (text or "no limit violated at any step") + (f" (existing network: {before})" if before else "")
         facts.append(Fact("AC power flow", text, good))
     facts += [*_year(result), *_days(result)]
     energy, money = value("ledger.energy_residual"), value("ledger.money_residual")
@@ -260,8 +260,9 @@ def _violated(overload: float, violation: float) -> str:
 
 def _gains(result: RunResult) -> list[Fact]:
     data = result.dataset
-    if data is not None and has(data, "welfare") and {"today", "plan"} <= set(data.scenario.values.tolist()):
-        change = data.welfare.sel(scenario="plan") - data.welfare.sel(scenario="today")
+    pair = compared_scenarios(data)
+    if data is not None and has(data, "welfare") and pair is not None:
+        change = data.welfare.sel(scenario=pair[1]) - data.welfare.sel(scenario=pair[0])
         order = np.argsort(-change.values)
         parts = [f"{data.stakeholder.values[k]} {signed(float(change.values[k]))}" for k in order if abs(float(change.values[k])) >= 0.5]
         total = float(change.sum())
@@ -285,12 +286,14 @@ def headline(result: RunResult) -> list[str]:
             sentences.append(f"Make {len(built)} reinforcements ({_listed([f'{n} × {m}' for m, n in kinds.items()])}): an investment of {total}.")
     elif value("plan.reinforcements") is not None or has(result.dataset, "option_built"):
         sentences.append("Build nothing: with trading platforms in operation no reinforcement pays.")
-    decided = [f"{name} {now}" + (f" instead of {before} today" if before else "") for name, now, before in decided_prices(result)]
+    decided = [f"{name} {now}" + (f" instead of {before} for the existing network" if before else "") for name, now, before in decided_prices(result)]
     if decided:
         sentences.append(f"These prices recover the cost: {_listed(decided)}.")
     gains = next((f.text for f in _gains(result)), "")
+    pair = compared_scenarios(result.dataset)
     if gains:
-        sentences.append(f"Against today (no trading, no plan), yearly: {gains}.")
+        against = f'"{scenario_title(result.dataset, pair[0])}"' if result.dataset is not None and pair is not None else "the baseline"
+        sentences.append(f"Against {against}, yearly: {gains}.")
     if value("plan.gap") is not None:
         proven = f"It is proven that no other plan is better by more than {percent(value('plan.gap'))} of its cost."
         unproven = f"How much better another plan could be is not proven to any use (gap {percent(value('plan.gap'))})."
@@ -307,10 +310,10 @@ def headline(result: RunResult) -> list[str]:
 
 
 def decided_prices(result: RunResult) -> list[tuple[str, str, str]]:
-    """Every price that the planner decides, in words: its name, its value under the plan, and today's (empty where it is not known)."""
+    """Every price that the planner decides, in words: its name, its value under the plan, and with the existing network (empty if unknown)."""
     start, found = "plan.price.", []
     for key in [k for k in result.summary if k.startswith(start)]:
-        value, before, unit = result.value(key), result.value(f"today.price.{key.removeprefix(start)}"), result.summary[key][1]
+        value, before, unit = result.value(key), result.value(f"existing.price.{key.removeprefix(start)}"), result.summary[key][1]
         name = key.removeprefix(start).replace("_", " ").replace(".", ", ")
         found.append((name, amount(value, unit), amount(before, unit) if before is not None else ""))
     return found

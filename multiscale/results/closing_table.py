@@ -58,5 +58,5 @@ def _built_lines(result: RunResult) -> list[str]:
     for measure in dict.fromkeys(one.measure for one in built):
         members = [one for one in built if one.measure == measure]
         named = ", ".join(one.branch + peak(one) for one in members[:6]) + (f" and {len(members) - 6} more" if len(members) > 6 else "")
-        lines.append(f"{len(members)} × {measure}, {euros(sum(one.cost for one in members))}; peak loading today → then: {named}")
+        lines.append(f"{len(members)} × {measure}, {euros(sum(one.cost for one in members))}; peak loading before → then: {named}")
     return lines

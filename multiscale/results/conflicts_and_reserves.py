@@ -13,7 +13,7 @@ from multiscale.results.run_result import RunResult
 from multiscale.results.tables import Table
 
 if TYPE_CHECKING:
-    from multiscale.study import StudyAnswer
+    from multiscale.results.answer_data import StudyAnswer
 
 SHOWN = 25
 """Conflicts shown in the report; all are in the dataset."""

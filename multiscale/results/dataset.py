@@ -81,3 +81,22 @@ def finite(values: xr.DataArray) -> np.ndarray:
     """The finite values, flat."""
     flat = values.values.ravel()
     return np.asarray(flat[np.isfinite(flat)], dtype=float)
+
+
+def compared_scenarios(dataset: xr.Dataset | None) -> tuple[str, str] | None:
+    """Baseline and headline scenario of a dataset; None where it does not hold both."""
+    if dataset is None or "scenario" not in dataset.coords:
+        return None
+    names = dataset.attrs.get("baseline"), dataset.attrs.get("headline")
+    known = set(dataset.scenario.values.tolist())
+    return (str(names[0]), str(names[1])) if known.issuperset(names) else None
+
+
+def scenario_names(dataset: xr.Dataset) -> list[str]:
+    """The scenarios in their order."""
+    return [str(name) for name in dataset.scenario.values]
+
+
+def scenario_title(dataset: xr.Dataset, name: str) -> str:
+    """A scenario in plain words; its name where the dataset holds no title."""
+    return str(dataset.scenario_title.sel(scenario=name).item()) if has(dataset, "scenario_title") else name

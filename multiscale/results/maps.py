@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from multiscale.results.answer import reinforcements
-from multiscale.results.dataset import has
+from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
 from multiscale.results.run_result import RunResult
 from multiscale.results.style import BLUE, GREY, RED, WIDTH, figure_style, svg
 from multiscale.results.words import number
@@ -21,7 +21,6 @@ from multiscale.results.words import number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SCENARIO_TITLES = {"today": "Today: no trading, no plan", "plan": "With plan and trading"}
 _LOW_VOLTAGE_KV = 1.0
 _HIGH_VOLTAGE_KV = 60.0
 
@@ -78,14 +77,15 @@ class Layout:
 
 
 def loading_map(result: RunResult) -> str | None:
-    """Peak loading of every branch today and with the plan; reinforced branches are numbered."""
+    """Peak loading of every branch in the baseline and with the plan; reinforced branches are numbered."""
     data = result.dataset
     if data is None or not has(data, "loading", "branch_from", "branch_to", "bus_x", "bus_y", "bus_vn_kv"):
         return None
     layout = Layout(data)
     if not layout.drawable:
         return None
-    scenarios = [s for s in ("today", "plan") if s in data.scenario.values]
+    pair = compared_scenarios(data)
+    scenarios = [*pair] if pair is not None else scenario_names(data)
     top = max(120.0, 10 * np.ceil(min(float(np.nanmax(data.loading.values)), 200.0) / 10))
     norm, cmap = Normalize(0.0, top), mpl.colormaps["cividis_r"]
     built = {b.branch: i + 1 for i, b in enumerate(reinforcements(result))}
@@ -129,8 +129,8 @@ def loading_map(result: RunResult) -> str | None:
                 linewidths=1.6,
                 zorder=3,
             )
-            _label(ax, layout, {at[b]: n for b, n in built.items() if b in at}, (66 * width, 66 * height), filled=scenario == "plan")
-            ax.set_title(SCENARIO_TITLES.get(scenario, scenario))
+            _label(ax, layout, {at[b]: n for b, n in built.items() if b in at}, (66 * width, 66 * height), filled=scenario == scenarios[-1])
+            ax.set_title(scenario_title(data, scenario))
             _frame(ax, layout)
         bar = figure.colorbar(mpl.cm.ScalarMappable(norm, cmap), ax=list(axes), location="bottom", shrink=0.5, aspect=40, pad=0.02)
         bar.set_label("peak loading under AC power flow [%]  (wider line: higher loading)")
@@ -157,7 +157,7 @@ def loading_map(result: RunResult) -> str | None:
 
 
 def voltage_figure(result: RunResult) -> str | None:
-    """Lowest voltage on the map with the plan, and all buses in order of their voltage today and with the plan."""
+    """Lowest voltage on the map with the plan, and all buses in order of their voltage in the baseline and with the plan."""
     data = result.dataset
     if data is None or not has(data, "voltage", "bus_x", "bus_y", "bus_vn_kv", "branch_from", "branch_to"):
         return None
@@ -167,18 +167,24 @@ def voltage_figure(result: RunResult) -> str | None:
     with figure_style():
         figure = Figure(figsize=(WIDTH, 5.0), layout="constrained")
         grid = figure.add_gridspec(max(len(bands), 1), 2, width_ratios=(1.0, 1.15))
-        scenario = "plan" if "plan" in data.scenario.values else str(data.scenario.values[-1])
+        shown = compared_scenarios(data) or tuple(scenario_names(data)[-2:])
+        scenario = shown[-1]
         if layout.drawable:
             _voltage_map(figure, figure.add_subplot(grid[:, 0]), layout, low.sel(scenario=scenario).values.astype(float))
         for row, (title, buses, limits) in enumerate(bands):
             ax = figure.add_subplot(grid[row, 1])
-            for name, colour, dash in (("today", GREY, (0, (4, 2))), ("plan", BLUE, "solid")):
-                if name not in data.scenario.values:
-                    continue
+            for name, colour, dash in zip(shown, (GREY, BLUE), ((0, (4, 2)), "solid"), strict=False):
                 for values, part in ((low, "lowest"), (high, "highest")):
                     ordered = np.sort(values.sel(scenario=name).values.astype(float)[buses])
                     share = 100 * np.arange(1, len(ordered) + 1) / max(len(ordered), 1)
-                    ax.plot(share, ordered, color=colour, linestyle=dash, linewidth=2.2 if part == "lowest" else 1.4, label=f"{part}, {name}")
+                    ax.plot(
+                        share,
+                        ordered,
+                        color=colour,
+                        linestyle=dash,
+                        linewidth=2.2 if part == "lowest" else 1.4,
+                        label=f"{part}: {scenario_title(data, name)}",
+                    )
             for limit in limits:
                 ax.axhline(limit, color=RED, linewidth=1.1, linestyle=(0, (2, 2)))
                 below = limit == max(limits)
@@ -191,8 +197,8 @@ def voltage_figure(result: RunResult) -> str | None:
             ax.margins(x=0.01)
             if row == len(bands) - 1:
                 ax.set_xlabel("share of buses, in order of their voltage [%]")
-                figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-        return svg(figure, "Map of the lowest bus voltages, and the range of voltages over all buses today and with the plan")
+                figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        return svg(figure, "Map of the lowest bus voltages, and the range of voltages over all buses in the baseline and with the plan")
 
 
 def _voltage_bands(data: xr.Dataset) -> list[tuple[str, np.ndarray, list[float]]]:

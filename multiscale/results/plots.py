@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from multiscale.results.answer import reinforcements
-from multiscale.results.dataset import has
+from multiscale.results.dataset import compared_scenarios, has, scenario_title
 from multiscale.results.mechanism_words import chosen, words
 from multiscale.results.run_result import RunResult
 from multiscale.results.style import BLUE, COLOURS, DASHES, GREY, HATCHES, ORANGE, RED, WIDTH, figure_style, svg
@@ -90,7 +90,8 @@ def exchange_figure(result: RunResult) -> str | None:
         return None
     days = _days(data)[:4]
     nodes = chosen_nodes(data)
-    under_prices = data.exchange.sel(scenario="plan") if "plan" in data.scenario.values else data.exchange.isel(scenario=-1)
+    pair = compared_scenarios(data)
+    under_prices = data.exchange.isel(scenario=-1) if pair is None else data.exchange.sel(scenario=pair[1])
     kinds: list[tuple[str, xr.DataArray, str, Any, str]] = [(f"with {words(chosen(result)).name}", under_prices, BLUE, DASHES[0], "o")]
     kinds += [("integrated optimum", data.exchange_integrated, ORANGE, DASHES[1], "s")] if has(data, "exchange_integrated") else []
     kinds += [("planner's forecast", data.exchange_forecast, GREY, DASHES[2], "^")] if has(data, "exchange_forecast") else []
@@ -125,6 +126,8 @@ def duration_figure(result: RunResult, count: int = 6) -> str | None:
     data = result.dataset
     if data is None or not has(data, "loading", "period_hours"):
         return None
+    pair = compared_scenarios(data)
+    shown = [(s, scenario_title(data, s), c, d) for s, c, d in zip(pair, (GREY, BLUE), (DASHES[1], DASHES[0]), strict=True)] if pair else []
     names = [b.branch for b in reinforcements(result) if b.branch in data.branch.values][:count]
     if not names:
         peak = np.nan_to_num(data.loading.max(("scenario", "period")).values)
@@ -136,9 +139,7 @@ def duration_figure(result: RunResult, count: int = 6) -> str | None:
         figure = Figure(figsize=(WIDTH, 2.6 * rows + 0.5), layout="constrained")
         axes = figure.subplots(rows, columns, sharey=True, sharex=True, squeeze=False).ravel()
         for ax, name in zip(axes, names, strict=False):
-            for scenario, label, colour, dash in (("today", "today", GREY, DASHES[1]), ("plan", "with plan", BLUE, DASHES[0])):
-                if scenario not in data.scenario.values:
-                    continue
+            for scenario, label, colour, dash in shown:
                 values = data.loading.sel(branch=name, scenario=scenario).values.astype(float)
                 order = np.argsort(-values)
                 ax.step(
@@ -160,19 +161,20 @@ def duration_figure(result: RunResult, count: int = 6) -> str | None:
         for ax in axes[::columns]:
             ax.set_ylabel("loading [%]")
         _legend_below(figure, axes[0], 2)
-        return svg(figure, "Loading duration curves of the reinforced branches today and with the plan")
+        return svg(figure, "Loading duration curves of the reinforced branches in the baseline and with the plan")
 
 
 def money_figure(result: RunResult) -> str | None:
-    """Change of every flow of money for every stakeholder, plan against today, stacked; the diamond is the sum."""
+    """Change of every flow of money for every stakeholder, plan against the baseline, stacked; the diamond is the sum."""
     data = result.dataset
-    if data is None or not has(data, "money") or not {"today", "plan"} <= set(data.scenario.values.tolist()):
+    if data is None or not has(data, "money") or (pair := compared_scenarios(data)) is None:
         return None
-    change = (data.money.sel(scenario="plan") - data.money.sel(scenario="today")).transpose("stakeholder", "flow")
+    before, after = pair
+    change = (data.money.sel(scenario=after) - data.money.sel(scenario=before)).transpose("stakeholder", "flow")
     values = np.nan_to_num(change.values.astype(float)) / 1000
-    who = np.abs(values).max(axis=1) + np.abs(_change_of_real_cost(data)) > 1e-6
+    who = np.abs(values).max(axis=1) + np.abs(_change_of_real_cost(data, before, after)) > 1e-6
     flows = [k for k in range(values.shape[1]) if np.abs(values[:, k]).max() > 1e-6]
-    own = _change_of_real_cost(data)[who]
+    own = _change_of_real_cost(data, before, after)[who]
     values, names = values[who], [str(s) for s in data.stakeholder.values[who]]
     places = np.arange(len(names))[::-1]
     with figure_style():
@@ -192,29 +194,30 @@ def money_figure(result: RunResult) -> str | None:
             ax.annotate(text, (value, place), (0, 13), textcoords="offset points", ha="center", fontsize=9.5, fontweight="bold")
         ax.axvline(0, color="black", linewidth=0.9)
         ax.set_yticks(places, names)
-        ax.set_xlabel("change against today [thousand EUR/a]   (right: gains, left: pays more)")
+        ax.set_xlabel(f"change against: {scenario_title(data, before)} [thousand EUR/a]   (right: gains, left: pays more)")
         ax.grid(visible=False, axis="y")
         ax.margins(x=0.04, y=0.12)
         _legend_below(figure, ax, 4)
-        return svg(figure, "Change of yearly payments of every stakeholder between today and the plan, by kind of payment")
+        return svg(figure, "Change of yearly payments of every stakeholder between the baseline and the plan, by kind of payment")
 
 
-def _change_of_real_cost(data: xr.Dataset) -> np.ndarray:
-    """Real costs (production, wear, construction) that every stakeholder bears under the plan beyond those of today [kEUR/a]."""
+def _change_of_real_cost(data: xr.Dataset, before: str, after: str) -> np.ndarray:
+    """Real costs (production, wear, construction) that every stakeholder bears in one scenario beyond those of another [kEUR/a]."""
     if not has(data, "real_cost"):
         return np.zeros(data.sizes["stakeholder"])
-    change = (data.real_cost.sel(scenario="plan") - data.real_cost.sel(scenario="today")).sum("cost")
+    change = (data.real_cost.sel(scenario=after) - data.real_cost.sel(scenario=before)).sum("cost")
     return np.asarray(np.nan_to_num(change.values.astype(float)) / 1000)
 
 
 def bills_figure(result: RunResult) -> str | None:
     """Distribution of yearly bills and of their change, by kind of customer."""
     data = result.dataset
-    if data is None or not has(data, "bill", "prosumer_category") or not {"today", "plan"} <= set(data.scenario.values.tolist()):
+    if data is None or not has(data, "bill", "prosumer_category") or (pair := compared_scenarios(data)) is None:
         return None
+    before, after = pair
     # Bills of platforms that were excluded are not known.
     data = data.isel(prosumer=np.flatnonzero(np.isfinite(data.bill.values).all(axis=data.bill.get_axis_num("scenario"))))
-    today, plan = (data.bill.sel(scenario=s).values.astype(float) for s in ("today", "plan"))
+    old, new = (data.bill.sel(scenario=s).values.astype(float) for s in pair)
     categories, counts = np.unique(data.prosumer_category.values.astype(str), return_counts=True)
     categories, counts = categories[np.argsort(-counts)][:6], np.sort(counts)[::-1][:6]
     members = [data.prosumer_category.values.astype(str) == c for c in categories]
@@ -222,7 +225,10 @@ def bills_figure(result: RunResult) -> str | None:
         figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
         look = {"showfliers": False, "patch_artist": True, "widths": 0.32, "medianprops": {"color": "black", "linewidth": 1.6}}
-        for shift, values, colour, hatch, label in ((-0.19, today, "#d1d5db", "///", "today"), (0.19, plan, "#8cc5e3", "", "with plan")):
+        for shift, values, colour, hatch, label in (
+            (-0.19, old, "#d1d5db", "///", scenario_title(data, before)),
+            (0.19, new, "#8cc5e3", "", scenario_title(data, after)),
+        ):
             boxes = left.boxplot([values[m] for m in members], positions=np.arange(len(categories)) + shift, **look)
             for box in boxes["boxes"]:
                 box.set(facecolor=colour, hatch=hatch, edgecolor="#374151")
@@ -233,7 +239,7 @@ def bills_figure(result: RunResult) -> str | None:
         left.axhline(0, color="black", linewidth=0.8)
         left.legend(loc="best")
         for k, m in enumerate(members):
-            ordered = np.sort(plan[m] - today[m])
+            ordered = np.sort(new[m] - old[m])
             right.plot(
                 100 * np.arange(1, len(ordered) + 1) / len(ordered), ordered, color=COLOURS[k], linestyle=DASHES[k % 4], label=str(categories[k])
             )
@@ -242,7 +248,7 @@ def bills_figure(result: RunResult) -> str | None:
         right.set_ylabel("change of bill [EUR/a]")
         right.set_title("Change of bill (below 0: pays less)")
         right.legend(loc="best")
-        return svg(figure, "Yearly bills of prosumers by kind of customer today and with the plan, and the change of every bill in order")
+        return svg(figure, "Yearly bills of prosumers by kind of customer in the baseline and with the plan, and the change of every bill in order")
 
 
 def _distinct(values: xr.DataArray, nodes: list[str]) -> list[str]:

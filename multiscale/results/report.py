@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from multiscale.files import write_atomically
 from multiscale.results import conflicts_and_reserves, maps, negotiation, plots, tables
 from multiscale.results.answer import STATUS_WORDS, answer, headline, reinforcements
 from multiscale.results.assumptions import assumptions_table
-from multiscale.results.dataset import has
+from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
 from multiscale.results.mechanism_words import chosen, words
 from multiscale.results.run_result import RunFolderError, RunResult
 from multiscale.results.tables import Table
@@ -115,7 +116,9 @@ def _sections(result: RunResult) -> list[Section]:
         made = _safely(make, result, of)
         return Exhibit(table=made) if made is not None else Exhibit(missing=f"No table of {of}: the result does not hold the data for it.")
 
-    mechanism = words(chosen(result))
+    mechanism, data, pair = words(chosen(result)), result.dataset, compared_scenarios(result.dataset)
+    baseline = f'"{scenario_title(data, pair[0])}"' if data is not None and pair is not None else "the baseline"
+    scenarios = scenario_names(data) if data is not None and "scenario" in data.coords else []
     return [
         Section(
             "plan",
@@ -125,7 +128,9 @@ def _sections(result: RunResult) -> list[Section]:
             [
                 tabled(tables.options_table, "reinforcement options"),
                 figure(
-                    "Hours of the year at or above a loading, today and with the plan. Dotted: the rating.", plots.duration_figure, "loading duration"
+                    "Hours of the year at or above a loading. Dotted: the rating.",
+                    plots.duration_figure,
+                    "loading duration",
                 ),
             ],
         ),
@@ -168,16 +173,16 @@ def _sections(result: RunResult) -> list[Section]:
         Section(
             "money",
             "Who pays and who gains",
-            "Change against today: the same growth of demand, no trading between prosumers, nothing built.",
+            f"Change against {baseline}, with the same growth of demand and the same rules of operation.",
             [
                 figure(
                     "Change of yearly payments and of real costs borne (production, wear, construction). Diamond: gain in all.",
                     plots.money_figure,
                     "payments",
                 ),
+                tabled(tables.ladder_table, "social cost"),
                 tabled(tables.welfare_table, "gains"),
-                tabled(lambda r: tables.money_table(r, "today"), "payments today"),
-                tabled(lambda r: tables.money_table(r, "plan"), "payments with the plan"),
+                *(tabled(functools.partial(tables.money_table, scenario=s), f"payments in the scenario {s}") for s in scenarios),
                 figure("Bills of prosumers.", plots.bills_figure, "bills"),
                 tabled(tables.bills_table, "bills"),
             ],

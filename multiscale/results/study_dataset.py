@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from multiscale.assessment import ENERGY_TERMS, energy_account, prosumer_bills
+from multiscale.assessment import ENERGY_TERMS, REAL_COSTS, energy_account, prosumer_bills
 from multiscale.devices.fleet import purchasable
 from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_dataset, conflicts_and_reserves_summary
 from multiscale.results.year_of_hours import year_dataset, year_summary
 from multiscale.tariffs import Prices
 
 if TYPE_CHECKING:
-    from multiscale.study import Scenario, StudyAnswer
+    from multiscale.results.answer_data import Scenario, StudyAnswer
 
 
 def study_dataset(answer: StudyAnswer) -> xr.Dataset:
     """One dataset with everything a study found; every variable has a unit and a long name."""
     parts = [
+        _scenarios(answer),
         _network(answer),
         _options(answer),
         _operation(answer),
@@ -35,13 +36,20 @@ def study_dataset(answer: StudyAnswer) -> xr.Dataset:
         _aggregation(answer),
         year_dataset(answer.year),
     ]
-    return xr.merge(parts, join="outer", compat="no_conflicts").assign_attrs(system=answer.case.system.name)
+    return xr.merge(parts, join="outer", compat="no_conflicts").assign_attrs(
+        system=answer.case.system.name, baseline=answer.baseline, headline=answer.headline
+    )
 
 
 def _named(dims: str | tuple[str, ...], values: Any, unit: str, meaning: str) -> tuple[Any, ...]:
     array = np.asarray(values)
     attributes = {"long_name": meaning} | ({"units": unit} if array.dtype.kind in "fiu" else {})
     return dims, array, attributes
+
+
+def _scenarios(answer: StudyAnswer) -> xr.Dataset:
+    titles = [scenario.title for scenario in answer.scenarios.values()]
+    return xr.Dataset({"scenario_title": _named("scenario", titles, "", "scenario in plain words")}, coords={"scenario": list(answer.scenarios)})
 
 
 def _network(answer: StudyAnswer) -> xr.Dataset:
@@ -121,7 +129,7 @@ def _operation(answer: StudyAnswer) -> xr.Dataset:
                 out[i] = _by_period([np.asarray(day[node]) for day in per_day])
         return out
 
-    plan, today = answer.plan.outcomes, answer.today.outcomes
+    plan = answer.plan.outcomes
     published = [{c: s.import_price for c, s in o.signals.items()} or o.platform_price for o in plan]
     exported = [{c: s.export_price for c, s in o.signals.items()} or o.platform_price for o in plan]
     boundary = [o.energy_price for o in plan]
@@ -136,7 +144,7 @@ def _operation(answer: StudyAnswer) -> xr.Dataset:
             ),
             "exchange": _named(
                 ("scenario", *dims),
-                np.stack([filled([o.exchange for o in today]), filled([o.exchange for o in plan])]),
+                np.stack([filled([o.exchange for o in s.outcomes]) for s in answer.scenarios.values()]),
                 "kW",
                 "power drawn from above",
             ),
@@ -147,7 +155,7 @@ def _operation(answer: StudyAnswer) -> xr.Dataset:
                 dims, filled([day.forecast.exchange for day in answer.days]), "kW", "power drawn from above as the parent forecast it"
             ),
         },
-        coords={"node": nodes, "period": labels, "scenario": ["today", "plan"]},
+        coords={"node": nodes, "period": labels, "scenario": list(answer.scenarios)},
     )
 
 
@@ -160,21 +168,21 @@ def _power_flow(answer: StudyAnswer) -> xr.Dataset:
 
     out = {}
     for name, unit, meaning in (("loading", "%", "loading of the rating under AC power flow"), ("voltage", "pu", "voltage under AC power flow")):
-        array = xr.concat([joined(answer.today, name), joined(answer.plan, name)], dim="scenario")
+        array = xr.concat([joined(s, name) for s in answer.scenarios.values()], dim="scenario")
         array.attrs = {"units": unit, "long_name": meaning}
         out[name] = array.drop_vars([c for c in array.coords if c not in array.dims])
-    losses = np.stack([sum(v.result.losses.values for v in s.verification.values()) for s in (answer.today, answer.plan)])
+    losses = np.stack([sum(v.result.losses.values for v in s.verification.values()) for s in answer.scenarios.values()])
     out["losses"] = xr.DataArray(
         losses, dims=("scenario", "period"), attrs={"units": "kW", "long_name": "losses of distribution under AC power flow"}
     )
-    return xr.Dataset(out).assign_coords(scenario=["today", "plan"], period=answer.case.horizon.labels)
+    return xr.Dataset(out).assign_coords(scenario=list(answer.scenarios), period=answer.case.horizon.labels)
 
 
 def _money(answer: StudyAnswer) -> xr.Dataset:
-    booked = (answer.today.ledger, answer.plan.ledger)
+    booked = [scenario.ledger for scenario in answer.scenarios.values()]
     flows = list(dict.fromkeys(flow for ledger in booked for flow in ledger.money))
     ledgers = [ledger.arrays(flows) for ledger in booked]
-    joined = xr.concat(ledgers, dim="scenario").assign_coords(scenario=["today", "plan"])
+    joined = xr.concat(ledgers, dim="scenario").assign_coords(scenario=list(answer.scenarios))
     for name in joined.data_vars:
         joined[name].attrs = ledgers[0][name].attrs
     return joined
@@ -183,10 +191,10 @@ def _money(answer: StudyAnswer) -> xr.Dataset:
 def _prosumers(answer: StudyAnswer) -> xr.Dataset:
     system = answer.case.system
     members = system.prosumers
-    bills = np.zeros((2, members.sizes["prosumer"]))
+    bills = np.zeros((len(answer.scenarios), members.sizes["prosumer"]))
     place = {p: i for i, p in enumerate(members.prosumer.values.tolist())}
     missing = _excluded(answer)
-    for s, scenario in enumerate((answer.today, answer.plan)):
+    for s, scenario in enumerate(answer.scenarios.values()):
         for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
             for platform, fleet in tree.fleets.items():
                 where = [place[p] for p in fleet.data.prosumer.values.tolist()]
@@ -197,20 +205,20 @@ def _prosumers(answer: StudyAnswer) -> xr.Dataset:
             "prosumer_node": _named("prosumer", members.node.values, "", "platform"),
             "prosumer_category": _named("prosumer", members.category.values, "", "kind of customer"),
         },
-        coords={"scenario": ["today", "plan"], "prosumer": members.prosumer.values},
+        coords={"scenario": list(answer.scenarios), "prosumer": members.prosumer.values},
     )
 
 
 def _energy(answer: StudyAnswer) -> xr.Dataset:
     platforms = list(answer.case.fleets)
-    total, missing = np.zeros((2, len(platforms), len(ENERGY_TERMS))), _excluded(answer)
-    for s, scenario in enumerate((answer.today, answer.plan)):
+    total, missing = np.zeros((len(answer.scenarios), len(platforms), len(ENERGY_TERMS))), _excluded(answer)
+    for s, scenario in enumerate(answer.scenarios.values()):
         for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
             for i, platform in enumerate(platforms):
                 total[s, i] += np.nan if platform in missing else energy_account(tree, platform, outcome.platform_x[platform])[0]
     return xr.Dataset(
         {"energy": _named(("scenario", "node", "term"), total, "kWh/a", "energy of the platform over the year")},
-        coords={"scenario": ["today", "plan"], "node": platforms, "term": list(ENERGY_TERMS)},
+        coords={"scenario": list(answer.scenarios), "node": platforms, "term": list(ENERGY_TERMS)},
     )
 
 
@@ -230,7 +238,7 @@ def _mechanisms(answer: StudyAnswer) -> xr.Dataset:
 
 
 def _excluded(answer: StudyAnswer) -> set[str]:
-    """Platforms that were excluded on some day: what they do over the year is not known, nor compared with today."""
+    """Platforms that were excluded on some day: what they do over the year is not known, nor compared with the baseline."""
     return {platform for outcome in answer.plan.outcomes for platform in outcome.excluded}
 
 
@@ -299,28 +307,31 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     summary |= _plan_summary(answer)
     summary |= _coordination_summary(answer)
     summary |= conflicts_and_reserves_summary(answer)
-    for scenario in (answer.plan, answer.today):
-        prefix = "ac." if scenario.name == "plan" else "ac.today."
+    for scenario in answer.scenarios.values():
+        prefix = "ac." if scenario.name == answer.headline else f"ac.{scenario.name}."
         checks = list(scenario.verification.values())
         summary[f"{prefix}max_line_overload"] = (max(v.max_line_overload for v in checks), "%")
         summary[f"{prefix}max_voltage_violation"] = (max(v.max_voltage_violation for v in checks), "pu")
         summary[f"{prefix}violations"] = (sum(len(v.violations) for v in checks), "1")
     residuals = [
         energy_account(t, p, o.platform_x[p])[1]
-        for s in (answer.today, answer.plan)
+        for s in answer.scenarios.values()
         for t, o in zip(s.trees, s.outcomes, strict=True)
         for p in t.fleets
         if p not in o.excluded
     ]
     summary["ledger.energy_residual"] = (max(residuals, default=0.0), "1")
-    summary["ledger.money_residual"] = (max(answer.today.ledger.residual, answer.plan.ledger.residual), "1")
-    change = answer.plan.ledger.welfare - answer.today.ledger.welfare
+    summary["ledger.money_residual"] = (max(s.ledger.residual for s in answer.scenarios.values()), "1")
+    change = answer.plan.ledger.welfare - answer.reference.ledger.welfare
     arrays = answer.plan.ledger.arrays()
     for k, who in enumerate(arrays.stakeholder.values.tolist()):
         summary[f"assess.gain.{who.replace(' ', '_')}"] = (float(change[k]), "EUR/a")
     summary["assess.gain_prosumers"] = (float(change[0]), "EUR/a")
-    summary["assess.social_cost_today"] = (answer.today.ledger.social_cost, "EUR/a")
-    summary["assess.social_cost_plan"] = (answer.plan.ledger.social_cost, "EUR/a")
+    for scenario in answer.scenarios.values():
+        summary[f"assess.social_cost_{scenario.name}"] = (scenario.ledger.social_cost, "EUR/a")
+        for cost, amount in zip(REAL_COSTS, scenario.ledger.real.sum(axis=0).tolist(), strict=True):
+            summary[f"assess.{cost.replace(' ', '_')}_{scenario.name}"] = (amount, "EUR/a")
+    summary["assess.baseline"], summary["assess.headline"] = (answer.baseline, ""), (answer.headline, "")
     return summary | _horizon_summary(answer) | year_summary(answer.year)
 
 
@@ -362,7 +373,12 @@ def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         **_moved(plans, objective - bound),
         "plan.certificate.follower_gap": (max(p.follower_gap for p in plans), "1"),
         **_prices("plan", [p.prices for p in plans], answer),
-        **_prices("today", list(answer.today.design.prices.values()), answer),
+        **{
+            k: v
+            for s in answer.scenarios.values()
+            if s.name != answer.headline
+            for k, v in _prices(s.name, list(s.design.prices.values()), answer).items()
+        },
         "plan.revenue": (sum(p.revenue for p in plans), "EUR/a"),
         "plan.allowed_revenue": (sum(p.allowed_revenue for p in plans), "EUR/a"),
         "plan.investment": (investment, "EUR"),

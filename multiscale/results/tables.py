@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from multiscale.results.answer import answer, peak_loading
-from multiscale.results.dataset import has, year_total
+from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title, year_total
 from multiscale.results.mechanism_words import words
 from multiscale.results.run_result import RunResult
 from multiscale.results.words import number
@@ -93,16 +93,18 @@ def options_table(result: RunResult) -> Table | None:
                 "annuity": float(data.option_annuity.values[k]) if has(data, "option_annuity") else np.nan,
                 "rating added": float(data.option_added_rating.values[k]) if has(data, "option_added_rating") else np.nan,
                 "need": need,
-                "peak today": before,
+                "peak before": before,
                 "peak with plan": after,
                 "why": _why(built, need if np.isfinite(need) else before, after),
             }
         )
-    frame = pd.DataFrame(rows).sort_values(["decision", "peak today"], ascending=[True, False], na_position="last", ignore_index=True)
-    units = {"investment": "EUR", "annuity": "EUR/a", "rating added": "kVA", "need": "%", "peak today": "%", "peak with plan": "%"}
+    frame = pd.DataFrame(rows).sort_values(["decision", "peak before"], ascending=[True, False], na_position="last", ignore_index=True)
+    units = {"investment": "EUR", "annuity": "EUR/a", "rating added": "kVA", "need": "%", "peak before": "%", "peak with plan": "%"}
     if frame["need"].isna().all():
         frame, units = frame.drop(columns="need"), {c: u for c, u in units.items() if c != "need"}
+    pair = compared_scenarios(data)
     note = "Peak: largest loading of the rating under AC power flow over all representative steps."
+    note += f' Before: "{scenario_title(data, pair[0])}".' if pair is not None else ""
     if "need" in frame:
         note += " Need: largest loading of the usable rating if no prosumer responded to any price; above 100 %, conventional planning builds."
         note += " Usable is the share of the rating that operation may use: of medium-voltage lines under load about half, so that a neighbour can "
@@ -122,7 +124,7 @@ def _why(built: bool, need: float, after: float) -> str:
 
 
 def violations_table(result: RunResult) -> Table | None:
-    """Every branch and bus outside its limits, today and with the plan, with the hours of the year it is so."""
+    """Every branch and bus outside its limits in every scenario, with the hours of the year it is so."""
     data = result.dataset
     if data is None or not has(data, "loading", "voltage", "period_hours"):
         return None
@@ -130,7 +132,7 @@ def violations_table(result: RunResult) -> Table | None:
     high = data.bus_v_max.values[:, None] if has(data, "bus_v_max") else 1.1
     hours = data.period_hours.values.astype(float)
     rows = []
-    for scenario in [s for s in ("plan", "today") if s in data.scenario.values]:
+    for scenario in reversed(scenario_names(data)):
         loading = np.nan_to_num(data.loading.sel(scenario=scenario).transpose("branch", "period").values.astype(float))
         voltage = data.voltage.sel(scenario=scenario).transpose("bus", "period").values.astype(float)
         outside = np.nan_to_num(np.maximum(low - voltage, voltage - high))
@@ -143,7 +145,7 @@ def violations_table(result: RunResult) -> Table | None:
                 worst = int(excess[k].argmax())
                 rows.append(
                     {
-                        "scenario": "with plan" if scenario == "plan" else scenario,
+                        "scenario": scenario_title(data, scenario),
                         "where": str(names[k]),
                         "worst value": float(shown[k, worst]),
                         "beyond the limit by": float(excess[k, worst]),
@@ -155,8 +157,8 @@ def violations_table(result: RunResult) -> Table | None:
                 )
     columns = ["scenario", "where", "worst value", "beyond the limit by", "unit", "limit", "hours of the year", "when"]
     frame = pd.DataFrame(rows, columns=columns)
-    with_plan = int((frame["scenario"] == "with plan").sum())
-    title = f"Limits violated under AC power flow: {number(with_plan)} with the plan, {number(len(frame) - with_plan)} today"
+    counts = {s: int((frame["scenario"] == scenario_title(data, s)).sum()) for s in reversed(scenario_names(data))}
+    title = "Limits violated under AC power flow: " + "; ".join(f"{scenario_title(data, s)} {number(n)}" for s, n in counts.items())
     return Table("violations", title, frame, note="" if rows else "No branch and no bus is outside its limits at any representative step.")
 
 
@@ -180,46 +182,64 @@ def money_table(result: RunResult, scenario: str) -> Table | None:
     columns = [str(c) for c in frame.columns[1:]]
     last = {"stakeholder": "everybody"} | {c: float(frame[c].sum()) for c in columns} | checked
     frame = _settled(pd.concat([frame, pd.DataFrame([last])], ignore_index=True))
-    title = "Who pays whom: " + ("with the plan and trading" if scenario == "plan" else "today (no trading, no plan)")
+    title = f"Who pays whom: {scenario_title(data, scenario)}"
     note = "Received: positive, paid: negative. Every kind of payment adds up to zero over everybody; what is left in all is the cost of real things."
     return Table(f"money_{scenario}", title, frame, dict.fromkeys(columns, "EUR/a"), note, (len(frame) - 1,))
 
 
 def welfare_table(result: RunResult) -> Table | None:
-    """Gain of every stakeholder."""
+    """Welfare of every stakeholder in every scenario, and the change from the baseline to the headline scenario."""
     data = result.dataset
-    if data is None or not has(data, "welfare") or not {"today", "plan"} <= set(data.scenario.values.tolist()):
+    if data is None or not has(data, "welfare") or (pair := compared_scenarios(data)) is None:
         return None
-    today, plan = (data.welfare.sel(scenario=s).values for s in ("today", "plan"))
-    frame = pd.DataFrame({"stakeholder": [str(s) for s in data.stakeholder.values], "today": today, "plan": plan, "change": plan - today})
-    total = pd.DataFrame([{"stakeholder": "everybody", "today": today.sum(), "plan": plan.sum(), "change": (plan - today).sum()}])
+    values = {scenario_title(data, s): data.welfare.sel(scenario=s).values for s in scenario_names(data)}
+    before, after = (data.welfare.sel(scenario=s).values for s in pair)
+    frame = pd.DataFrame({"stakeholder": [str(s) for s in data.stakeholder.values], **values, "change": after - before})
+    columns = [str(c) for c in frame.columns[1:]]
+    total = pd.DataFrame([{"stakeholder": "everybody"} | {c: float(frame[c].sum()) for c in columns}])
     frame = _settled(pd.concat([frame, total], ignore_index=True))
-    return Table("welfare", "Who gains and who loses", frame, dict.fromkeys(("today", "plan", "change"), "EUR/a"), marked=(len(frame) - 1,))
+    note = f'Change: from "{scenario_title(data, pair[0])}" to "{scenario_title(data, pair[1])}".'
+    return Table("welfare", "Who gains and who loses", frame, dict.fromkeys(columns, "EUR/a"), note, (len(frame) - 1,))
+
+
+def ladder_table(result: RunResult) -> Table | None:
+    """Real costs of every scenario, all operated under the same rules; the last column is their sum, the social cost."""
+    data = result.dataset
+    if data is None or not has(data, "real_cost"):
+        return None
+    borne = data.real_cost.sum("stakeholder")
+    frame = pd.DataFrame({"scenario": [scenario_title(data, s) for s in scenario_names(data)]})
+    for cost in data.cost.values.tolist():
+        frame[str(cost)] = borne.sel(cost=cost).values
+    frame["social cost"] = borne.sum("cost").values
+    note = "Construction: existing network, reinforcements and equipment bought by prosumers. All scenarios keep the same loading limits."
+    return Table("ladder", "Social cost of every scenario", frame, dict.fromkeys(map(str, frame.columns[1:]), "EUR/a"), note)
 
 
 def bills_table(result: RunResult) -> Table | None:
     """Bills by kind of customer."""
     data = result.dataset
-    if data is None or not has(data, "bill", "prosumer_category") or not {"today", "plan"} <= set(data.scenario.values.tolist()):
+    if data is None or not has(data, "bill", "prosumer_category") or (pair := compared_scenarios(data)) is None:
         return None
-    today, plan = (data.bill.sel(scenario=s).values for s in ("today", "plan"))
-    frame = pd.DataFrame({"category": data.prosumer_category.values, "today": today, "plan": plan})
+    before, after = (data.bill.sel(scenario=s).values for s in pair)
+    frame = pd.DataFrame({"category": data.prosumer_category.values, "before": before, "after": after})
     # Bills of platforms that were excluded are not known.
     frame = frame.dropna()
-    frame["less"] = frame["plan"] < frame["today"] - 1e-6
+    frame["less"] = frame["after"] < frame["before"] - 1e-6
     grouped = frame.groupby("category")
     out = pd.DataFrame(
         {
             "prosumers": grouped.size(),
-            "median today": grouped["today"].median(),
-            "median with plan": grouped["plan"].median(),
-            "sum today": grouped["today"].sum(),
-            "sum with plan": grouped["plan"].sum(),
+            "median before": grouped["before"].median(),
+            "median with plan": grouped["after"].median(),
+            "sum before": grouped["before"].sum(),
+            "sum with plan": grouped["after"].sum(),
             "share that pays less": 100 * grouped["less"].mean(),
         }
     ).reset_index()
-    units = dict.fromkeys(("median today", "median with plan", "sum today", "sum with plan"), "EUR/a") | {"share that pays less": "%"}
-    return Table("bills", "Yearly bills of prosumers by kind of customer", out, units)
+    units = dict.fromkeys(("median before", "median with plan", "sum before", "sum with plan"), "EUR/a") | {"share that pays less": "%"}
+    note = f'Before: "{scenario_title(data, pair[0])}".'
+    return Table("bills", "Yearly bills of prosumers by kind of customer", out, units, note)
 
 
 def energy_table(result: RunResult) -> Table | None:
@@ -230,9 +250,9 @@ def energy_table(result: RunResult) -> Table | None:
     total = data.energy.sum("node")
     frame = pd.DataFrame({"term": [str(t).replace("_", " ") for t in data.term.values]})
     for scenario in data.scenario.values.tolist():
-        frame[str(scenario)] = total.sel(scenario=scenario).values / 1000
+        frame[scenario_title(data, scenario)] = total.sel(scenario=scenario).values / 1000
     frame = _settled(frame)
-    return Table("energy", "Energy of the platforms over the year", frame, dict.fromkeys(map(str, data.scenario.values), "MWh/a"))
+    return Table("energy", "Energy of the platforms over the year", frame, dict.fromkeys(map(str, frame.columns[1:]), "MWh/a"))
 
 
 def losses_table(result: RunResult) -> Table | None:
@@ -241,7 +261,7 @@ def losses_table(result: RunResult) -> Table | None:
     if data is None or not has(data, "losses", "period_hours"):
         return None
     total = year_total(data.losses, data.period_hours)
-    frame = pd.DataFrame({"scenario": [str(s) for s in data.scenario.values], "losses": total.values / 1000})
+    frame = pd.DataFrame({"scenario": [scenario_title(data, s) for s in scenario_names(data)], "losses": total.values / 1000})
     return Table("losses", "Losses under AC power flow", frame, {"losses": "MWh/a"})
 
 
@@ -389,6 +409,6 @@ def peak_loading_table(data: xr.Dataset, count: int = 15) -> Table | None:
         frame["kind"] = data.branch_kind.values[order].astype(str)
         frame["rating"] = data.branch_rating.values[order]
     for scenario in data.scenario.values.tolist():
-        frame[f"peak {'with plan' if scenario == 'plan' else scenario}"] = peak.sel(scenario=scenario).values[order]
+        frame[f"peak, {scenario_title(data, scenario)}"] = peak.sel(scenario=scenario).values[order]
     units = {"rating": "kVA"} | {c: "%" for c in frame.columns if c.startswith("peak")}
     return Table("loading", f"The {len(order)} most heavily loaded branches", frame, units)

@@ -7,7 +7,8 @@ import xarray as xr
 
 FLOWS = ("energy", "network charge", "levy", "trading fee", "peer-to-peer", "wear and discomfort", "investment")
 TERMS = ("demand", "pv", "import", "export", "peer_to_peer", "curtailed", "unserved", "battery losses")
-SCENARIOS = ("today", "plan")
+SCENARIOS = ("existing", "conventional", "plan")
+TITLES = ("Existing network, no trading", "Conventional plan, no trading", "With plan and trading")
 
 
 def _network(rng: np.random.Generator, feeders: int = 6, length: int = 14) -> dict[str, list]:
@@ -69,7 +70,7 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
     category = rng.choice(["household", "business", "agriculture"], len(prosumers), p=[0.8, 0.15, 0.05])
     bill_today = rng.gamma(3.0, 420.0, len(prosumers)) * np.where(category == "business", 4, 1)
     stakeholders = ["prosumers", "DSO", "TSO and suppliers", "state"]
-    money = np.zeros((len(stakeholders), len(FLOWS), 2))
+    money = np.zeros((len(stakeholders), len(FLOWS), len(SCENARIOS)))
     for f, (payer, payee, amounts) in enumerate(
         [
             (0, 2, (402e3, 371e3)),
@@ -81,14 +82,14 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
             (1, 2, (0.0, 14e3)),
         ]
     ):
-        for s, amount in enumerate(amounts):
+        for s, amount in enumerate((amounts[0], amounts[0], amounts[1])):
             money[payer, f, s] -= amount
             money[payee, f, s] += amount
-    real = np.zeros((len(stakeholders), 2, 2))
-    real[2, 0] = 391e3, 372e3
-    real[0, 1] = 1e3, 2e3
-    energy = np.abs(rng.normal(1.0, 0.1, (2, len(nodes), len(TERMS)))) * np.array([9e4, 4e4, 6e4, 1.2e4, 2e4, 200.0, 0.0, 900.0])
-    energy[0, :, TERMS.index("peer_to_peer")] = 0.0
+    real = np.zeros((len(stakeholders), 2, len(SCENARIOS)))
+    real[2, 0] = 391e3, 388e3, 372e3
+    real[0, 1] = 1e3, 1e3, 2e3
+    energy = np.abs(rng.normal(1.0, 0.1, (len(SCENARIOS), len(nodes), len(TERMS)))) * np.array([9e4, 4e4, 6e4, 1.2e4, 2e4, 200.0, 0.0, 900.0])
+    energy[:2, :, TERMS.index("peer_to_peer")] = 0.0
 
     def number(dims: object, values: object, unit: str, meaning: str) -> tuple:
         return dims, np.asarray(values, dtype=float), {"units": unit, "long_name": meaning}
@@ -122,12 +123,16 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
         ),
         "option_added_rating": number("option", [7300.0 if o < 84 else 380.0 for o in options], "kVA", "rating added"),
         "option_measure": text("option", ["parallel cable" if o < 84 else "630 kVA transformer" for o in options], "what is built"),
-        "loading": number(by_scenario, np.stack([today, plan]), "%", "loading under AC power flow"),
-        "voltage": number(("scenario", "bus", "period"), np.stack([1.02 - 1.25 * drop, 1.02 - drop]), "pu", "voltage under AC power flow"),
-        "losses": number(("scenario", "period"), np.stack([40 * net_course**2, 35 * net_course**2]), "kW", "losses"),
+        "loading": number(by_scenario, np.stack([today, 0.99 * today, plan]), "%", "loading under AC power flow"),
+        "voltage": number(
+            ("scenario", "bus", "period"), np.stack([1.02 - 1.25 * drop, 1.02 - 1.2 * drop, 1.02 - drop]), "pu", "voltage under AC power flow"
+        ),
+        "losses": number(("scenario", "period"), np.stack([40 * net_course**2, 38 * net_course**2, 35 * net_course**2]), "kW", "losses"),
         "import_price": number(("node", "period"), price + 0.01 * rng.random((len(nodes), 1)), "EUR/kWh", "published import price"),
         "export_price": number(("node", "period"), price - 0.01 + 0 * scale[:, None], "EUR/kWh", "published export price"),
-        "exchange": number(("scenario", "node", "period"), np.stack([exchange * 1.05, exchange]), "kW", "power drawn from the parent"),
+        "exchange": number(
+            ("scenario", "node", "period"), np.stack([exchange * 1.05, exchange * 1.04, exchange]), "kW", "power drawn from the parent"
+        ),
         "exchange_integrated": number(
             ("node", "period"), exchange * (0.97 + 0.03 * np.cos(np.arange(48))), "kW", "power drawn in the integrated optimum"
         ),
@@ -135,7 +140,12 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
         "money": number(("stakeholder", "flow", "scenario"), money, "EUR/a", "money received (paid: negative)"),
         "real_cost": number(("stakeholder", "cost", "scenario"), real, "EUR/a", "real cost borne"),
         "welfare": number(("stakeholder", "scenario"), money.sum(axis=1) - real.sum(axis=1), "EUR/a", "money received less real cost borne"),
-        "bill": number(("scenario", "prosumer"), np.stack([bill_today, bill_today * rng.normal(0.93, 0.06, len(prosumers))]), "EUR/a", "yearly bill"),
+        "bill": number(
+            ("scenario", "prosumer"),
+            np.stack([bill_today, bill_today * 1.01, bill_today * rng.normal(0.93, 0.06, len(prosumers))]),
+            "EUR/a",
+            "yearly bill",
+        ),
         "prosumer_node": text("prosumer", [p.split(" ")[0] for p in prosumers], "platform"),
         "prosumer_category": text("prosumer", category, "kind of customer"),
         "energy": number(("scenario", "node", "term"), energy, "kWh/a", "energy over the year"),
@@ -152,7 +162,8 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
         "cost": ["production", "wear and discomfort"],
         "feature": ["demand", "pv", "residual load"], "measure": ["energy", "peak", "duration"],
     }  # fmt: skip
-    return xr.Dataset(variables, coords=coordinates)
+    variables["scenario_title"] = text("scenario", TITLES, "scenario in plain words")
+    return xr.Dataset(variables, coords=coordinates, attrs={"baseline": "conventional", "headline": "plan"})
 
 
 def synthetic_summary(dataset: xr.Dataset) -> dict[str, tuple[object, str]]:
@@ -166,8 +177,8 @@ def synthetic_summary(dataset: xr.Dataset) -> dict[str, tuple[object, str]]:
         "plan.objective": (869800.0, "EUR/a"),
         "plan.bound": (865300.0, "EUR/a"),
         "plan.gap": (0.0052, "1"),
-        "plan.charge": (0.0437, "EUR/kWh"),
-        "plan.charge_today": (0.0400, "EUR/kWh"),
+        "plan.price.network_charge": (0.0437, "EUR/kWh"),
+        "existing.price.network_charge": (0.0400, "EUR/kWh"),
         "plan.investment": (float(dataset.option_cost.values[built].sum()), "EUR"),
         "plan.reinforcements": (int(built.sum()), "1"),
         "plan.deferred_investment": (88000.0, "EUR"),
@@ -179,8 +190,8 @@ def synthetic_summary(dataset: xr.Dataset) -> dict[str, tuple[object, str]]:
         "coordination.gap": (0.0057, "1"),
         "coordination.value": (19400.0, "EUR/a"),
         "coordination.value_reached": (0.783, "1"),
-        "ac.today.max_line_overload": (31.0, "%"),
-        "ac.today.max_voltage_violation": (0.0, "pu"),
+        "ac.existing.max_line_overload": (31.0, "%"),
+        "ac.existing.max_voltage_violation": (0.0, "pu"),
         "coordination.rounds": (1, "1"),
         "coordination.messages": (17, "1"),
         "coordination.bytes": (19584, "B"),
@@ -189,7 +200,7 @@ def synthetic_summary(dataset: xr.Dataset) -> dict[str, tuple[object, str]]:
         "ledger.energy_residual": (2.3e-13, "1"),
         "ledger.money_residual": (1.1e-16, "1"),
         "assess.gain_prosumers": (
-            float(welfare.sel(stakeholder="prosumers", scenario="plan") - welfare.sel(stakeholder="prosumers", scenario="today")),
+            float(welfare.sel(stakeholder="prosumers", scenario="plan") - welfare.sel(stakeholder="prosumers", scenario="conventional")),
             "EUR/a",
         ),
     }

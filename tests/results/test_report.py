@@ -85,7 +85,9 @@ def test_downloaded_tables_add_up_to_the_dataset(page: str, finished: RunResult)
     bills = _download(page, "bills")
     assert bills["sum with plan [EUR/a]"].sum() == pytest.approx(float(data.bill.sel(scenario="plan").sum()))
     energy = _download(page, "energy").set_index("term")
-    assert energy.loc["demand", "today [MWh/a]"] == pytest.approx(float(data.energy.sel(scenario="today", term="demand").sum()) / 1000)
+    assert energy.loc["demand", "Existing network, no trading [MWh/a]"] == pytest.approx(
+        float(data.energy.sel(scenario="existing", term="demand").sum()) / 1000
+    )
     summary = _download(page, "summary")
     assert len(summary) >= len(finished.summary) - 1
 
@@ -117,15 +119,15 @@ def test_a_violation_is_not_hidden(finished: RunResult):
 
 def test_every_limit_violated_is_named_with_its_hours(finished: RunResult):
     table = violations_table(finished)
-    assert table.title.endswith("0 with the plan, 3 today")
-    loading = finished.dataset.loading.sel(scenario="today", branch=table.frame["where"].iloc[0])
+    assert table.title.endswith("With plan and trading 0; Conventional plan, no trading 3; Existing network, no trading 3")
+    loading = finished.dataset.loading.sel(scenario="conventional", branch=table.frame["where"].iloc[0])
     assert table.frame["worst value"].iloc[0] == pytest.approx(float(loading.max()))
     assert table.frame["hours of the year"].iloc[0] == pytest.approx(float(finished.dataset.period_hours.where(loading > 100).sum()))
     assert set(table.frame["unit"]) == {"%"}
 
 
 def test_money_of_every_flow_adds_up_to_zero(finished: RunResult):
-    for scenario in ("today", "plan"):
+    for scenario in ("existing", "conventional", "plan"):
         table = money_table(finished, scenario).frame.set_index("stakeholder")
         flows = [c for c in table.columns if c not in ("sum", "real costs borne", "in all")]
         assert np.abs(table.loc["everybody", flows].to_numpy(dtype=float)).max() < 1e-6
@@ -186,4 +188,6 @@ def test_comparison_shows_what_differs(finished: RunResult):
 
 def test_options_and_welfare_tables_are_complete(finished: RunResult):
     assert len(options_table(finished).frame) == finished.dataset.sizes["option"]
-    assert welfare_table(finished).frame["change"].iloc[-1] == pytest.approx(float(finished.dataset.welfare.diff("scenario").sum()), abs=1e-6)
+    assert welfare_table(finished).frame["change"].iloc[-1] == pytest.approx(
+        float((finished.dataset.welfare.sel(scenario="plan") - finished.dataset.welfare.sel(scenario="conventional")).sum()), abs=1e-6
+    )
