@@ -1,6 +1,6 @@
 """Planning by decomposition: CPU seconds, gap and sizes on the main study, and with platforms of several participants.
 
-    OPENBLAS_NUM_THREADS=1 python -m tests.benchmarks.planning_decomposition [--days 2] [--options 16] [--participants 1] [--gap-eur 1]
+OPENBLAS_NUM_THREADS=1 python -m tests.benchmarks.planning_decomposition [--days 2] [--options 16] [--participants 1] [--gap-eur 1]
 """
 
 from __future__ import annotations
