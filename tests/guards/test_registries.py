@@ -52,7 +52,7 @@ def test_an_entry_has_settings(group: str, kind: str):
     assert issubclass(settings, Settings)
     assert settings.__doc__
     assert callable(entry.function if isinstance(entry, Entry) else entry)
-    assert all(field.description for name, field in settings.model_fields.items() if name not in ("kind", "growth"))
+    assert all(field.description or inner_settings(field) for name, field in settings.model_fields.items() if name != "kind")
     declared = StudyConfig.model_fields[group]
     if kinds(declared):
         assert kinds(declared)[kind] is settings
