@@ -175,11 +175,11 @@ def test_closing_table_tells_what_to_build_and_the_proofs(finished: RunResult):
 
 
 def test_comparison_shows_what_differs(finished: RunResult):
-    other = RunResult(finished.folder, finished.dataset, finished.summary | {"plan.charge": (0.05, "EUR/kWh")}, "feasible")
+    other = RunResult(finished.folder, finished.dataset, finished.summary | {"plan.price.network_charge": (0.05, "EUR/kWh")}, "feasible")
     console = Console(width=120, record=True, file=io.StringIO())
     print_comparison([finished, other], console=console)
     text = console.export_text()
-    assert "plan.charge" in text
+    assert "plan.price.network_charge" in text
     assert "+14.42 %" in text
     assert "plan.investment" not in text
 
