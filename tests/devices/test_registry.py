@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from multiscale.coordination.content import content_key
+from multiscale.content import content_key
 from multiscale.devices import DEVICES, device_settings
 from multiscale.devices.fleet import fleet_variables, purchasable
 from multiscale.devices.words import describe_devices
