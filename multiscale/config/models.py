@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, create_model, field_validator, model_va
 from multiscale.coordination.common.settings import CoordinationSettings
 from multiscale.coordination.engine import ENGINES
 from multiscale.coordination.engine.settings import EngineSettings, LocalSettings
-from multiscale.coordination.mechanisms import MECHANISMS
+from multiscale.coordination.mechanisms import MECHANISMS, mechanism_of
 from multiscale.coordination.publication.pricing import PricingSettings
 from multiscale.devices import DEVICES, Device
 from multiscale.markets import MARKETS, Community, PlatformMarket
@@ -103,6 +103,16 @@ class StudyConfig(Settings):
                 raise ValueError("tariff: every price is given, so none can recover the network's cost; leave one empty, or planning=none")
             if all(c.price_max == 0 for c in decided):
                 raise ValueError("tariff: price_max 0 cannot recover costs.existing_network_cost; raise it, or use planning=none")
+        return self
+
+    @model_validator(mode="after")
+    def _days_apart(self) -> StudyConfig:
+        coupling = [name for name, component in self.tariff.items() if component.couples_days]
+        if coupling and self.horizon.days > 1 and mechanism_of(self.coordination).one_day_at_a_time:
+            raise ValueError(
+                f"coordination '{mechanism_of(self.coordination).name}' plays days one by one, and tariff component {coupling[0]} couples them "
+                "(a charge on the peak of the year); use coordination=pricing, bidirectional or integrated, or another tariff"
+            )
         return self
 
     def device_settings(self) -> dict[str, Device]:

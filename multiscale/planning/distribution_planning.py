@@ -66,19 +66,25 @@ class PlanningProblem:
 
     @property
     def single_price(self) -> str | None:
-        """The tariff component that is decided, where that is one component with one price; else None."""
+        """The tariff component that is decided, where it has one price and nothing else pays the operator; else None."""
+        earning = [name for name, component in self.tariff.components.items() if component.receiver == "distribution operators"]
+        return self.scalar_price if [self.scalar_price] == earning else None
+
+    @property
+    def scalar_price(self) -> str | None:
+        """The tariff component that is decided, where that is one with one price, whatever else pays the operator; else None."""
         decided = list(self.tariff.decided)
         return decided[0] if len(decided) == 1 and self.passive[decided[0]].ndim == 0 else None
 
     @property
     def passive_energy(self) -> float:
         """Determinant of the single price that passive customers add."""
-        return float(self.passive[str(self.single_price)])
+        return float(self.passive[str(self.scalar_price)])
 
     @property
     def price_range(self) -> tuple[float, float]:
         """Lowest and highest permitted value of the single price."""
-        component = self.tariff.components[str(self.single_price)]
+        component = self.tariff.components[str(self.scalar_price)]
         return component.price_min, component.price_max
 
 
@@ -268,7 +274,7 @@ class NoPlanError(bilevel.BilevelError):
 
 def cannot_recover(problem: PlanningProblem, least: float, largest: float) -> str:
     """Message: no permitted value of the single price recovers the cost."""
-    name = str(problem.single_price)
+    name = str(problem.scalar_price)
     return (
         f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a price of {name} of at least {least:.4g} "
         f"{problem.tariff.components[name].unit}, above the largest allowed {largest:g} (tariff.{name}.price_max); allow a higher one"

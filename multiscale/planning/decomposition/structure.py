@@ -84,7 +84,7 @@ def applies(problem: PlanningProblem) -> str | None:
         return "the follower has a quadratic cost"
     price = problem.single_price
     if price is None or {b.name for b in program.parameters} != {BUILT, price}:
-        return f"the leader decides more than reinforcements and one price (parameters {', '.join(sorted(b.name for b in program.parameters))})"
+        return "the leader decides more than reinforcements and one price, or the operator earns by other components of the tariff"
     if not isinstance(problem.tariff.components[price], Volumetric):
         return f"the price of {price} is not one of energy"
     missing = [n for n in (BILLED + price, RESOURCE_COST) if n not in program.outputs]
