@@ -254,7 +254,9 @@ class PlanningConfig(Settings):
     time_limit_s: float = quantity(0.0, "s", "time limit of the search for a plan; 0: none, work alone ends it", lower=0.0)
     candidates: int = count(16, "largest number of reinforcement options per distribution system", 0, 1000)
     adoption: bool = Field(True, description="whether prosumers may buy photovoltaics and batteries in answer to the charge")
-    recovery_tolerance: float = quantity(1e-5, "1", "share by which the charge may earn more than the cost to be recovered; never less", above=0.0, upper=0.1)
+    recovery_tolerance: float = quantity(
+        1e-5, "1", "share by which the charge may earn more than the cost to be recovered; never less", above=0.0, upper=0.1
+    )
 
 
 class RegimeConfig(Settings):
