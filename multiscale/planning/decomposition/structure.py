@@ -37,7 +37,7 @@ class Structure:
         built, charge: positions of its parameters.
         charged_energy: output with the determinant of the charge.
         transfer: what every column pays at given prices and is no social cost: levy, deduction on exports, fees [EUR/a per unit].
-        levy: the transfers per charged energy, median of the columns that pay the charge [EUR/kWh].
+        levy: the transfers per charged energy, median of the columns that pay the charge, and such that levy and charge are not below zero [EUR/kWh].
         lowest: least permitted charge [EUR/kWh].
         energy: charged energy of every column [kWh/a per unit].
         balance: positions of the balance rows, (zone, period), the root's zone first.
@@ -131,7 +131,7 @@ def _reason_costs(problem: PlanningProblem, price: str) -> str | None:
     network = _positions(program, "columns", (IMPORT, EXPORT, FLOW, VOLTAGE))
     if np.any(transfer[network] != 0):
         return "the operator's network pays or receives transfers"
-    if problem.price_range[0] + levy < 0:
+    if problem.price_range[0] + levy < 0 and np.abs(transfer - levy * energy).max() <= 1e-9 * (1.0 + np.abs(transfer).max()):
         return f"charge and levy may be below zero together ({problem.price_range[0] + levy:g} EUR/kWh)"
     taken, given = program.columns[IMPORT].positions, program.columns[EXPORT].positions
     if not np.array_equal(program.c0[taken], -program.c0[given]) or energy[taken].any() or energy[given].any():
@@ -200,7 +200,7 @@ def structure(problem: PlanningProblem) -> Structure:
         charge=int(program.parameters[price].positions),
         charged_energy=BILLED + price,
         transfer=transfer,
-        levy=levy,
+        levy=max(levy, -problem.price_range[0]),
         lowest=problem.price_range[0],
         energy=energy,
         balance=program.rows[BALANCE].positions,
