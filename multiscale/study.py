@@ -27,6 +27,7 @@ from multiscale.operation import Design, OperatingTree, Transmission
 from multiscale.operation.tree import dso_reference
 from multiscale.planning import ConventionalNeed, NoPlanError, Plan, conventional_need, planning_problem, solve_plan
 from multiscale.planning.candidates import candidate_branches
+from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.yearly_overload import yearly_overload
 from multiscale.programs import SolverSettings, SolverTimeLimitError, limits_in_force
@@ -166,9 +167,9 @@ def run_study(config: StudyConfig) -> RunResult:
         with run.progress.stage("assess"):
             answer = StudyAnswer(grown, energy_price, plans, tuple(days), today, plan, refused, reserves, year)
             dataset, summary = study_dataset(answer), study_summary(answer)
-        excluded_on = {d: o.excluded for d, o in zip(case.horizon.days, plan.outcomes, strict=True) if o.excluded}
+        excluded_on = {d: o.excluded for d, o in zip((t.horizon.title for t in plan.trees), plan.outcomes, strict=True) if o.excluded}
         status = "optimal" if all(p.status == "optimal" for p in plans.values()) and not excluded_on else "feasible"
-        notes = [f"{d.date()}: excluded {name} ({why})" for d, nodes in excluded_on.items() for name, why in nodes.items()]
+        notes = [f"{d}: excluded {name} ({why})" for d, nodes in excluded_on.items() for name, why in nodes.items()]
         notes += [f"plan of {dso}: {p.message}" for dso, p in plans.items() if p.status != "optimal" or p.surplus > 0]
         note = "; ".join(notes)
         more = {"solvers": solver_versions(), "notes": list(case.system.notes), "certificates": certificates(plans)}
@@ -264,9 +265,10 @@ def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, 
             config.market,
             limits=case.limits,
             adoption=case.adoption,
+            view=chosen_view(settings.participants, {c: case.fleets[c] for c in case.system.children(dso)}, settings.members_limit),
         )
         try:
-            plans[dso] = solve_plan(
+            plan = solve_plan(
                 problem,
                 config.regime,
                 tolerance=settings.recovery_tolerance,
@@ -280,6 +282,9 @@ def make_plans(config: StudyConfig, case: StudyCase, energy_price: Mapping[str, 
             )
         except NoPlanError as error:
             raise NoAnswerError(error.status, str(error)) from error
+        offered = {c: case.adoption[c] for c in plan.bought if c in case.adoption}
+        response = problem.participants, problem.members, plan.bought, offered, case.economics, config.market, energy_price[dso], plan.prices
+        plans[dso] = replace(plan, response_difference=response_difference(*response))
     return plans
 
 
@@ -288,7 +293,7 @@ def with_bought_capacity(case: StudyCase, plans: Mapping[str, Plan]) -> StudyCas
     fleets = dict(case.fleets)
     for plan in plans.values():
         for platform, bought in plan.bought.items():
-            if any(size > 1e-6 for size in bought.values()):
+            if any(sizes.sum() > 1e-6 for sizes in bought.values()):
                 fleets[platform] = fleets[platform].with_more(bought, case.adoption[platform])
     return replace(case, fleets=fleets)
 
@@ -400,7 +405,7 @@ def verified(
     for plan in (plans or {}).values():
         for platform, bought in plan.bought.items():
             devices = purchasable(case.fleets[platform].devices)
-            yearly = sum(size * devices[key].yearly_cost(annuity) for key, size in bought.items())
+            yearly = sum(sizes.sum() * devices[key].yearly_cost(annuity) for key, sizes in bought.items())
             ledger.pay("prosumers", "equipment suppliers", "equipment", yearly)
             ledger.bear("equipment suppliers", "construction", yearly)
     return Scenario(scenario.name, scenario.design, scenario.trees, scenario.outcomes, ledger, verification)

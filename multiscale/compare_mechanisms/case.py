@@ -35,7 +35,7 @@ def prepared_case(config: StudyConfig, span: Sequence[pd.Timestamp] = (), error_
     for p in case.system.at_level("platform"):
         fleet = case.system.fleet(p, horizon)
         bought = next((plan.bought[p] for plan in plans.values() if p in plan.bought), {})
-        if any(size > 1e-6 for size in bought.values()):
+        if any(sizes.sum() > 1e-6 for sizes in bought.values()):
             fleet = fleet.with_more(bought, adoption_limits(fleet, horizon, case.system))
         fleets[p] = fleet
     known = None if span else transmission

@@ -138,18 +138,19 @@ class Fleet:
         none = np.zeros(self.data.demand.shape)
         return _plus(none, (d.new_supply(adoption[key]) for key, d in self.offered(adoption).items()))
 
-    def with_more(self, bought: Mapping[str, float], adoption: Adoption) -> Fleet:
-        """The fleet with new capacity, shared among the prosumers in proportion to their reference demand over the horizon.
+    def with_more(self, bought: Mapping[str, float | np.ndarray], adoption: Adoption) -> Fleet:
+        """The fleet with new capacity.
 
         Args:
-            bought: device -> new capacity in all [unit of its capacity].
+            bought: device -> new capacity [unit of its capacity], of every prosumer, (prosumer,), or in all: then it is shared in proportion to
+                their reference demand over the horizon.
             adoption: what was offered, for the courses that new capacity follows.
         """
         used = (self.reference_demand * self.horizon.hours_per_year).sum(axis=1)
         share, arrays = used / used.sum(), self.arrays
         changes: dict[str, np.ndarray] = {}
         for key, device in self.offered({key: adoption[key] for key in bought}).items():
-            changes |= device.with_new(arrays, share * bought[key], adoption[key].course)
+            changes |= device.with_new(arrays, np.asarray(bought[key]) if np.ndim(bought[key]) else share * bought[key], adoption[key].course)
         return self.changed(changes)
 
     # -- other fleets -----------------------------------------------------------------------------------------------------
@@ -193,8 +194,11 @@ class Fleet:
 
     def day(self, number: int) -> Fleet:
         """The fleet on one of the horizon's days."""
-        where = np.flatnonzero(self.horizon.day_of == number)
-        return replace(self, horizon=self.horizon.day(number), data=self.data.isel(period=where))
+        return self.within(self.horizon.day(number), np.flatnonzero(self.horizon.day_of == number))
+
+    def within(self, horizon: Horizon, periods: np.ndarray) -> Fleet:
+        """The fleet in some of its periods, given as positions, which are those of ``horizon``."""
+        return replace(self, horizon=horizon, data=self.data.isel(period=periods))
 
 
 def fleet_data(

@@ -12,7 +12,7 @@ energy price.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
@@ -23,6 +23,7 @@ from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet, purchasable
 from multiscale.operation import DistributionProgram, Market, distribution_program, platform_program
 from multiscale.operation.tree import exchange_bounds
+from multiscale.planning.participants import Participants, participants
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.tariffs import BILLED, Prices, Tariff
@@ -44,8 +45,8 @@ class PlanningProblem:
         annuity: yearly cost of each option [EUR/a].
         existing_cost: yearly cost of the existing network [EUR/a].
         passive: determinant of every tariff component that passive customers add, in the shape of its prices.
-        fleets: platform -> one-participant fleet the planner sees.
-        adoption: platform -> capacity that may be bought.
+        participants: platform -> its members as the planner sees them.
+        members: platform -> its members.
         energy_has_a_price: whether the energy price is above zero in every period.
         constant: cost that no decision changes [EUR/a]: the existing network, and passive generation at the energy price.
     """
@@ -59,8 +60,8 @@ class PlanningProblem:
     annuity: np.ndarray
     existing_cost: float
     passive: Mapping[str, np.ndarray]
-    fleets: Mapping[str, Fleet]
-    adoption: Mapping[str, Adoption]
+    participants: Mapping[str, Participants]
+    members: Mapping[str, Fleet]
     energy_has_a_price: bool
     constant: float
 
@@ -96,12 +97,15 @@ class Plan:
         follower_gap: relative suboptimality of the follower when solved again at the decision.
         revenue, allowed_revenue: what the operator's components of the tariff earn and what it has to recover [EUR/a].
         investment: of everything built [EUR].
-        bought: platform -> device -> new capacity [unit of the device's capacity].
+        bought: platform -> device -> new capacity of every member [unit of the device's capacity], (prosumer,).
         exchange: platform -> forecast exchange [kW], (period,).
         solution: the whole bilevel solution, with its certificate.
         decision_range: what decisions move [EUR/a]: the dearer of building nothing and building everything, less the plan (see
             ``planning.extremes``); None where neither recovers its cost.
         message: how the search went, and what ended it if that was neither the gap nor the end of what is to be searched.
+        participants: number of participants that the planner saw in place of the platforms' members.
+        response_difference: where members were not seen one by one: determinant of every decided component as the participants answer, less that
+            of the members, relative to it [1].
         surplus: revenue beyond the cost to be recovered and its tolerance [EUR/a]; above zero only where the least permitted charge earns too much.
     """
 
@@ -116,12 +120,14 @@ class Plan:
     revenue: float
     allowed_revenue: float
     investment: float
-    bought: Mapping[str, Mapping[str, float]]
+    bought: Mapping[str, Mapping[str, np.ndarray]]
     exchange: Mapping[str, np.ndarray]
     solution: bilevel.BilevelSolution
     decision_range: float | None = None
     message: str = ""
     surplus: float = 0.0
+    participants: int = 0
+    response_difference: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def gap_eur(self) -> float:
@@ -146,6 +152,7 @@ def planning_problem(
     *,
     limits: LoadingLimits = LoadingLimits(),
     adoption: Mapping[str, Adoption] | None = None,
+    view: str = "platform",
 ) -> PlanningProblem:
     """State the problem of a DSO.
 
@@ -154,20 +161,22 @@ def planning_problem(
         dso: the leader.
         horizon: representative days, all of them.
         economics: values and costs.
-        fleets: platform -> prosumers over the horizon; the planner sees the sum.
+        fleets: platform -> prosumers over the horizon.
         options: reinforcements to choose from.
         energy_price: forecast nodal price at the DSO's boundary [EUR/kWh], (period,).
         market: how every platform clears.
         limits: shares of the ratings that may be used.
-        adoption: platform -> capacity its participant may buy.
+        adoption: platform -> capacity its members may buy together.
+        view: how the planner sees the members of a platform, see ``participants``.
     """
     adoption = {c: a for c, a in (adoption or {}).items() if c in system.children(dso)}
     children, hours = system.children(dso), horizon.hours_per_year
-    one = {c: fleets[c].aggregate(np.full(fleets[c].size, c)) for c in children}
-    bounds = {c: exchange_bounds(one[c]) for c in children}
-    for c, more in adoption.items():
-        supply, consumption = one[c].new_supply(more).sum(axis=0), one[c].new_consumption(more).sum(axis=0)
-        bounds[c] = (bounds[c][0] - supply, bounds[c][1] + consumption)
+    seen = {c: participants(fleets[c], view, market, economics.tariff, adoption.get(c)) for c in children}
+    bounds = {c: exchange_bounds(p.fleet) for c, p in seen.items()}
+    for c, p in seen.items():
+        if p.adoption is not None:
+            supply, consumption = p.fleet.new_supply(p.adoption).sum(axis=0), p.fleet.new_consumption(p.adoption).sum(axis=0)
+            bounds[c] = (bounds[c][0] - supply, bounds[c][1] + consumption)
     distribution = distribution_program(
         system,
         dso,
@@ -175,12 +184,12 @@ def planning_problem(
         economics,
         {c: bounds[c][0] for c in children},
         {c: bounds[c][1] for c in children},
-        {c: one[c].data.reactive.values.sum(axis=0) for c in children},
+        {c: fleets[c].data.reactive.values.sum(axis=0) for c in children},
         relief=False,
         limits=limits,
         options=options,
     )
-    platforms = {c: platform_program(one[c], economics, market, adoption=adoption.get(c), agreements=False) for c in children}
+    platforms = {c: platform_program(p.fleet, economics, market, adoption=p.adoption, agreements=False) for c, p in seen.items()}
     free = np.zeros(horizon.periods)
     internal = {"import_price": free, "export_price": free}
     exchange = distribution.program.parameters["exchange"].positions
@@ -207,12 +216,24 @@ def planning_problem(
     passive = system.passive(dso, horizon)
     passive_energy = float((passive.demand.values * hours).sum())
     owed = {name: c.passive(passive.demand.values, passive.generation.values, horizon) for name, c in economics.tariff.components.items()}
-    reference = sum(f.yearly_reference_demand() for f in one.values())
+    reference = sum(fleets[c].yearly_reference_demand() for c in children)
     existing = economics.existing_network_cost * (passive_energy + reference)
     generated = float((passive.generation.values.sum(axis=0) * energy_price * horizon.hours_per_year).sum())
     dear = bool(energy_price.min() > 0)
     return PlanningProblem(
-        dso, horizon, follower, economics.tariff, distribution, chosen, annuity, existing, owed, one, adoption, dear, existing + generated
+        dso,
+        horizon,
+        follower,
+        economics.tariff,
+        distribution,
+        chosen,
+        annuity,
+        existing,
+        owed,
+        seen,
+        {c: fleets[c] for c in children},
+        dear,
+        existing + generated,
     )
 
 
@@ -283,9 +304,10 @@ def plan_from(
         if problem.tariff.components[name].receiver == "distribution operators"
     )
     bought, exchange = {}, {}
-    for c in problem.fleets:
-        sizes = {key: f"{c}/{device.capacity.column}" for key, device in purchasable(problem.fleets[c].devices).items()}
-        bought[c] = {key: float(program.columns.array(size, x).sum()) for key, size in sizes.items() if size in program.columns}
+    for c, seen in problem.participants.items():
+        sizes = {key: f"{c}/{device.capacity.column}" for key, device in purchasable(seen.fleet.devices).items()}
+        found = {key: program.columns.array(size, x).values for key, size in sizes.items() if size in program.columns}
+        bought[c] = {key: seen.shared(each, problem.members[c]) for key, each in found.items()}
         exchange[c] = program.outputs[c].matrix @ x
     return Plan(
         problem.dso,
@@ -305,4 +327,5 @@ def plan_from(
         decision_range,
         message,
         surplus,
+        sum(p.fleet.size for p in problem.participants.values()),
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from multiscale.bilevel.reformulate.assemble import REFORMULATIONS
+from multiscale.planning.participants import VIEWS
 from multiscale.settings import OneOf, Settings, count, quantity
 
 
@@ -33,5 +34,9 @@ class DsoPlanSettings(PlanningSettings):
     gap: float = quantity(0.0, "1", "the same relative to the objective; whichever is reached first", lower=0.0, upper=1.0)
     solve_limit: int = count(20_000, "largest number of linear programs (decomposition) or nodes (other methods) of the search for a plan", 1)
     time_limit_s: float | None = quantity(None, "s", "time limit of the search for a plan; empty: work alone limits it", above=0.0)
+    participants: Annotated[str, OneOf(VIEWS)] = Field(
+        "auto", description="how members are seen: members: one by one; classes: by the devices they own; platform: as one; auto: members if few"
+    )
+    members_limit: int = count(100, "largest number of members that participants=auto sees one by one", 0)
     adoption: bool = Field(True, description="whether prosumers may buy photovoltaics and batteries in answer to the charge")
     recovery_tolerance: float = quantity(1e-5, "1", "largest surplus of revenue over the cost to recover, relative to it", above=0.0, upper=0.1)

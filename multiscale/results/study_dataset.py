@@ -247,16 +247,16 @@ def _negotiation(answer: StudyAnswer) -> xr.Dataset:
     longest = max(map(len, histories))
     if not longest:
         return out
-    days = list(answer.case.horizon.names or (str(d.date()) for d in answer.case.horizon.days))
+    days = [tree.horizon.title for tree in answer.plan.trees]
     cost, bound = np.full((2, len(days), longest), np.nan)
     for k, history in enumerate(histories):
         cost[k, : len(history)], bound[k, : len(history)] = [s.cost for s in history], [s.bound for s in history]
-    dims = ("representative_day", "negotiation_step")
+    dims = ("episode", "negotiation_step")
     finite = {"cost": np.where(np.isfinite(cost), cost, np.nan), "bound": np.where(np.isfinite(bound), bound, np.nan)}
     return out.assign(
         negotiation_cost=_named(dims, finite["cost"], "EUR/a", "cost of the best agreement so far"),
         negotiation_bound=_named(dims, finite["bound"], "EUR/a", "best proven lower bound so far"),
-    ).assign_coords(representative_day=days, negotiation_step=np.arange(1, longest + 1))
+    ).assign_coords(episode=days, negotiation_step=np.arange(1, longest + 1))
 
 
 _OVERLOADED = "overloaded_branch"
@@ -366,11 +366,16 @@ def _plan_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "plan.revenue": (sum(p.revenue for p in plans), "EUR/a"),
         "plan.allowed_revenue": (sum(p.allowed_revenue for p in plans), "EUR/a"),
         "plan.investment": (investment, "EUR"),
+        "plan.participants": (sum(p.participants for p in plans), "1"),
+        **{f"plan.response_difference.{n}": (max((p.response_difference[n] for p in plans), key=abs), "1") for n in plans[0].response_difference},
         "plan.reinforcements": (sum(sum(p.built.values()) for p in plans), "1"),
         "plan.conventional_investment": (conventional, "EUR"),
         "plan.deferred_investment": (conventional - investment, "EUR"),
         **{
-            f"plan.bought_{device.capacity.account}": (sum(b.get(key, 0.0) for p in plans for b in p.bought.values()), device.capacity.unit)
+            f"plan.bought_{device.capacity.account}": (
+                float(sum(b[key].sum() for p in plans for b in p.bought.values() if key in b)),
+                device.capacity.unit,
+            )
             for key, device in purchasable(answer.case.system.device_settings).items()
         },
     }
