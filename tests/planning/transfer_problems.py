@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from unittest.mock import patch
-
 import numpy as np
 import pandas as pd
 
 from multiscale.devices import Offer, device_settings
-from multiscale.devices.fleet import Fleet
 from multiscale.markets import Community
 from multiscale.planning import PlanningProblem, planning_problem
 from multiscale.system import Economics, System
@@ -39,10 +36,11 @@ def transfer_problem(system: System, seed: int, *, deduction: float | None = Non
     here = with_options(here, {b: (float(rating[b] * rng.uniform(0.2, 1.0)), float(10 ** rng.uniform(2.5, 5.0))) for b in choice})
     costs = {"photovoltaics": {"investment": rng.uniform(800, 2500)}, "battery": {"investment": rng.uniform(50, 300)}}
     here = here.replace(device_settings=device_settings(**costs))
-    fleets = {p: here.fleet(p, horizon) for p in PLATFORMS}
     count = int(rng.integers(1, 4)) if members is None else members
+    whole = {p: here.fleet(p, horizon) for p in PLATFORMS}
+    fleets = {p: f.aggregate(np.array([f"{p} {k % count}" for k in range(f.size)])) for p, f in whole.items()}
     course = horizon.sample(here.profiles, np.array(["pv"]))[0][0]
-    sizes = {p: (rng.uniform(5, 40, count) / count, rng.uniform(0, 40, count) / count) for p in PLATFORMS}
+    sizes = {p: (rng.uniform(5, 40, 1), rng.uniform(0, 40, 1)) for p in PLATFORMS}
     more = {p: {"photovoltaics": Offer(pv, course), "battery": Offer(kwh, 0 * course)} for p, (pv, kwh) in sizes.items()}
     components = dict(standard_components()) | {
         "network_charge": Volumetric(price_max=0.4),
@@ -52,10 +50,4 @@ def transfer_problem(system: System, seed: int, *, deduction: float | None = Non
     }
     economics = Economics(rng.uniform(1.0, 10.0), 0.05, rng.uniform(0.02, 0.12), Tariff(components))
     price = rng.uniform(-0.04 if rng.random() < 0.35 else 0.0, 0.2, horizon.periods)
-    together = Fleet.aggregate
-
-    def split(fleet: Fleet, groups: np.ndarray) -> Fleet:
-        return together(fleet, np.array([f"{g} {k % count}" for k, g in enumerate(groups.tolist())]))
-
-    with patch.object(Fleet, "aggregate", split):
-        return planning_problem(here, "north", horizon, economics, fleets, here.options, price, Community(), adoption=more)
+    return planning_problem(here, "north", horizon, economics, fleets, here.options, price, Community(), adoption=more, view="members")
