@@ -39,20 +39,22 @@ def test_the_plan_is_that_of_brute_force(system, seed):
 
 
 def test_all_components_are_transfers_and_react_to_the_charge(system):
-    """Resource cost is what the follower pays less charge, levy, deduction and fee; exports and peer trade are not the same at every charge."""
-    problem = transfer_problem(system, 0, members=3)
-    compiled, answers = CompiledProgram(problem.program), []
-    for charge in (0.0, 0.1, 0.3):
-        solution = compiled.solve_optimal({"built": 1.0, "network_charge": charge})
-        found = outputs(problem, solution)
-        prices = {name: charge if c.decided else c.price for name, c in problem.tariff.components.items()}
-        transfers = sum(price * found[f"billed {name}"] for name, price in prices.items())
-        assert solution.objective - problem.program.d0 - transfers == pytest.approx(found["resource_cost"], rel=1e-9)
-        answers.append(found)
-    for name in ("billed export_deduction", "billed trading_fee"):
-        values = [found[name] for found in answers]
-        assert max(values) > 0
-        assert max(values) - min(values) > 1e-3 * max(values)
+    """Resource cost is what the follower pays less charge, levy, deduction and fee; among the problems, exports and peer trade react to the charge."""
+    reacting = set()
+    for seed in range(6):
+        problem = transfer_problem(system, seed, members=3)
+        compiled, answers = CompiledProgram(problem.program), []
+        for charge in (0.0, 0.1, 0.3):
+            solution = compiled.solve_optimal({"built": 1.0, "network_charge": charge})
+            found = outputs(problem, solution)
+            prices = {name: charge if c.decided else c.price for name, c in problem.tariff.components.items()}
+            transfers = sum(price * found[f"billed {name}"] for name, price in prices.items())
+            assert solution.objective - problem.program.d0 - transfers == pytest.approx(found["resource_cost"], rel=1e-9)
+            answers.append(found)
+        for name in ("export_deduction", "trading_fee"):
+            values = [found[f"billed {name}"] for found in answers]
+            reacting |= {name} if max(values) - min(values) > 1e-3 * max(values) else set()
+    assert reacting == {"export_deduction", "trading_fee"}
 
 
 @pytest.mark.parametrize("seed", [0, 9, 39])
@@ -86,14 +88,3 @@ def test_choices_one_by_one_and_halved_ranges_give_the_same_plan(system):
     value = Enumeration(problem, TIGHT).best[0]
     assert search.best.cost + problem.constant == pytest.approx(value, rel=1e-8)
     assert search.bound + problem.constant == pytest.approx(value, rel=1e-8)
-
-
-def test_a_higher_charge_may_lower_the_resource_cost(system):
-    """Why a levy's argument is not enough: with a deduction on exports, resource cost falls somewhere with the charge."""
-    falls = []
-    for seed in range(12):
-        problem = transfer_problem(system, seed, deduction=0.1)
-        compiled = CompiledProgram(problem.program)
-        resource = [outputs(problem, compiled.solve_optimal({"built": 1.0, "network_charge": t}))["resource_cost"] for t in np.linspace(0.0, 0.4, 21)]
-        falls.append(bool((np.diff(resource) < -1e-6 * np.abs(resource[1:])).any()))
-    assert any(falls)
