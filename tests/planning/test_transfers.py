@@ -39,7 +39,7 @@ def test_the_plan_is_that_of_brute_force(system, seed):
 
 
 def test_all_components_are_transfers_and_react_to_the_charge(system):
-    """Resource cost is what the follower pays less charge, levy, deduction and fee; among the problems, exports and peer trade react to the charge."""
+    """Resource cost is what the follower pays less charge, levy, deduction and fee; exports and peer trade react in some problems."""
     reacting = set()
     for seed in range(6):
         problem = transfer_problem(system, seed, members=3)
