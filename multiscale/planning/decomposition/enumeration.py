@@ -88,8 +88,9 @@ def classes(
         bound = resource_bound(component, high, charges, spread, work, levied=levied, scale=scale)
         scale = bound.scale
         used = np.zeros(low.size, dtype=bool)
-        for answer in bound.feasible if look is not None else ():
-            look(answer)
+        if look is not None:
+            for answer in bound.feasible:
+                look(answer)
         for answer in bound.answers:
             used |= component.used(answer, low | used, high)
         ours = annuity[component.options]

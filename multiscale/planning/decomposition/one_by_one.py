@@ -1,8 +1,8 @@
 """The last stage of the search: combinations of the components' classes in the order of their bound, each over its own range of charges.
 
 A combination is looked at again over the narrower range in which its choices recover their cost. Where all transfers are a levy, the lower end of
-that range is the best charge of its cheapest choice. With other transfers a higher charge may be better, and a range that no longer narrows is halved;
-over a part [a, b] of it, choices that earn no more than they may have annuities of at least
+that range is the best charge of its cheapest choice. With other transfers a higher charge may be better, and a range that no longer narrows is
+halved; over a part [a, b] of it, choices that earn no more than they may have annuities of at least
 
     a (w(z, b) + E) / (1 + tolerance) - existing cost.
 """

@@ -207,7 +207,7 @@ class DecompositionSearch:
         energy = sum(max(k.answer.energy for k in part) for part in kept)
         annuities = sum(min(k.annuity for k in part) for part in kept)
         higher = lower_end(self.existing, annuities, energy, self.passive)
-        upper = self._upper_end(kept, lowest, energy)
+        upper = self._upper_end(kept)
         if higher > upper:
             # No open choice recovers its cost: the best plan is the one known, or there is none.
             self.least_charge = max(self.least_charge, higher)
@@ -225,7 +225,7 @@ class DecompositionSearch:
         """The range from which bounds are taken, a little wider."""
         return Charges(BELOW * least, largest / BELOW)
 
-    def _upper_end(self, kept: list[list[ChoiceClass]], lowest: list[float], energy: float) -> float:
+    def _upper_end(self, kept: list[list[ChoiceClass]]) -> float:
         """Charge above which no open choice that is better than the best plan earns no more than it may."""
         if self.levied:
             return self.charge_range[1]
@@ -237,7 +237,7 @@ class DecompositionSearch:
         return self.admitted(upper_end(self.existing, most, least_energy, self.passive, self.tolerance), self.largest_charge)
 
     def admitted(self, upper: float, largest: float) -> float:
-        """An upper end of the charge within the range; the least permitted charge is admitted in any case, where it may earn more than it may need."""
+        """An upper end of the charge within the range; the least permitted one is admitted though it may earn too much."""
         return max(min(upper, largest), self.charge_range[0])
 
     def all_classes(self, boxes: list[list[Box]], charges: Charges) -> list[list[ChoiceClass]]:

@@ -257,7 +257,8 @@ class Split:
                 upper=program.upper[ours],
             )
             levy = known.levy_of(energy, transfer)
-            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, self.network.network_of(ours))
+            to_network = self.network.network_of(ours)
+            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, to_network)
             if status is not None:
                 component.start = Basis.of_statuses(status[0][ours], status[1][names[rows]])
             result.append(component)

@@ -99,7 +99,8 @@ def applies(problem: PlanningProblem) -> str | None:
 
     It takes a linear follower with one scalar volumetric charge as the only price that is decided, options that only raise limits, a radial network
     that exchanges energy with its parent at one price in both directions (of any sign) without transfers, and a social objective: the
-    follower's cost less charge and given transfers (levy, deduction on exports, fees on peer trade), where charge and levy are not below zero together.
+    follower's cost less charge and given transfers (levy, deduction on exports, fees on peer trade), where charge and levy are not below zero
+    together.
     """
     program = problem.program
     if program.Q is not None:
