@@ -252,7 +252,9 @@ class Split:
                 B=sparse.hstack([raised[rows][:, options], sparse.csr_matrix((rows.size, 2))], format="csr"),
                 equality=equality[rows],
                 c0=costs[ours],
-                C=sparse.hstack([sparse.csr_matrix((ours.size, options.size)), sparse.csr_matrix(np.column_stack([energy, -transfer]))], format="csr"),
+                C=sparse.hstack(
+                    [sparse.csr_matrix((ours.size, options.size)), sparse.csr_matrix(np.column_stack([energy, -transfer]))], format="csr"
+                ),
                 lower=program.lower[ours],
                 upper=program.upper[ours],
             )
