@@ -4,8 +4,9 @@ r"""A DSO plans: which branches to reinforce and which volumetric charge recover
     s.t.  allowed <= charge * (energy imported by platforms + passive energy) <= (1 + tolerance) allowed,   allowed = existing cost + annuities' z
           operation in argmin: cost of the DSO's network with all platforms, charge and levy included, new PV and storage bought by them
 
-The follower is the DSO's program with every platform as one participant. Charges and levies are transfers: they steer the follower
-and are not part of the social cost. Energy of passive generation is counted as bought at the energy price.
+The follower is the DSO's program with every platform as one participant. All components of the tariff are transfers (charge, levy, deduction on
+exports, fees on peer trade): they steer the follower and are not part of the social cost. Energy of passive generation is counted as bought at the
+energy price.
 """
 
 from __future__ import annotations
@@ -206,8 +207,9 @@ def planning_problem(
     determinants = {name: _total(follower, [f"{c}/{BILLED}{name}" for c in children]) for name in economics.tariff.components}
     resource = sparse.csr_matrix(follower.c0[None, :])
     for name, component in economics.tariff.components.items():
-        if component.price is not None and name == "levy":
-            resource = resource - component.price * sparse.csr_matrix(determinants[name].matrix.sum(axis=0))
+        if not component.decided:
+            prices = np.broadcast_to(np.asarray(component.price, dtype=float), component.shape(horizon)).reshape(1, -1)
+            resource = resource - sparse.csr_matrix(prices) @ determinants[name].matrix
     outputs = {
         **{BILLED + name: output for name, output in determinants.items()},
         "resource_cost": Output(Index((Block("resource_cost", {}, "EUR/a", 0, "cost of operation without transfers"),)), resource),
