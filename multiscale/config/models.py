@@ -19,7 +19,7 @@ from multiscale.planning.settings import DsoPlanSettings, NoPlanSettings, Planni
 from multiscale.programs.limits import SolverSettings
 from multiscale.results.output_settings import OutputSettings
 from multiscale.results.study_record import Setting, StudyRecord
-from multiscale.settings import OfKind, Settings, inner_settings, kinds, unit_of
+from multiscale.settings import OfKind, Settings, holds_names, inner_settings, kinds, unit_of
 from multiscale.sources import SOURCES
 from multiscale.sources.settings import SystemSettings
 from multiscale.system.cost_settings import CostsSettings
@@ -47,6 +47,9 @@ else:
     )
 
 MOVED = {
+    "tariff.charge_max": "tariff.network_charge.price_max",
+    "tariff.charge_min": "tariff.network_charge.price_min",
+    "tariff.existing_network_cost": "costs.existing_network_cost",
     "costs.battery_wear": "devices.battery.wear",
     "costs.shift_discomfort": "devices.electric_vehicle.discomfort and devices.heat_pump.discomfort",
     "costs.curtailment_cost": "devices.photovoltaics.curtailment_cost",
@@ -152,7 +155,10 @@ def _settings(values: Mapping[str, Any], model: type[Settings], prefix: str = ""
     for name, declared in model.model_fields.items():
         key, value = f"{prefix}{name}", values[name]
         inner = inner_settings(declared)
-        if inner:
+        if holds_names(declared):
+            for part, settings in value.items():
+                yield from _settings(settings, inner[settings["kind"]], f"{key}.{part}.")
+        elif inner:
             yield from _settings(value, inner[str(value.get("kind", ""))] if kinds(declared) else inner[""], f"{key}.")
         else:
             meaning = declared.description or (str(model.__doc__).strip().splitlines()[0] if name == "kind" else "")

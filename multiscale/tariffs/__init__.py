@@ -5,7 +5,7 @@ from multiscale.tariffs.component import Component
 from multiscale.tariffs.export import Export
 from multiscale.tariffs.metering import Charge, Metering
 from multiscale.tariffs.peer import Peer
-from multiscale.tariffs.tariff import BILLED, Prices, Tariff, standard_components, with_standard
+from multiscale.tariffs.tariff import BILLED, Prices, Tariff, standard_components, with_standard, written_out
 from multiscale.tariffs.volumetric import Volumetric
 
 COMPONENTS: dict[str, type[Component]] = {
@@ -30,4 +30,5 @@ __all__ = [
     "Volumetric",
     "standard_components",
     "with_standard",
+    "written_out",
 ]

@@ -100,6 +100,4 @@ class Mechanism:
         Raises:
             MechanismError: the mechanism has no signals that could change while the day goes on.
         """
-        raise MechanismError(
-            f"mechanism {self.name!r} cannot be played forward: it decides on the whole day at once; operate it"
-        )
+        raise MechanismError(f"mechanism {self.name!r} cannot be played forward: it decides on the whole day at once; operate it")
