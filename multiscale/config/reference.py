@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator
 
@@ -46,7 +47,7 @@ def _tables(title: str, field: FieldInfo) -> Iterator[str]:
 
 
 def _table(title: str, model: type[BaseModel]) -> Iterator[str]:
-    yield from (f"### {title}", "", str(model.__doc__).strip(), "")
+    yield from (f"### {title}", "", inspect.cleandoc(str(model.__doc__)), "")
     yield from _rows(title, model, list(model.model_fields))
 
 

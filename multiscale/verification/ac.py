@@ -50,7 +50,7 @@ def ac_verify(
     nodes: Sequence[str],
     horizon: Horizon,
     injections: xr.Dataset,
-    added_rating: Mapping[str, float] | None = None,
+    built: xr.Dataset | None = None,
     slack_voltage_pu: float | Mapping[str, float] = 1.0,
 ) -> Verification:
     """AC power flow of every period, held against ratings and voltage bands; arguments as of ``ac_power_flow``.
@@ -58,7 +58,7 @@ def ac_verify(
     A period that does not converge is a violation of its own; a bus without supply has no voltage and is one too. The buses at
     which the voltage is given are not judged.
     """
-    result = ac_power_flow(system, nodes, horizon, injections, added_rating, slack_voltage_pu)
+    result = ac_power_flow(system, nodes, horizon, injections, built, slack_voltage_pu)
     rows = []
     over = result.loading.values - 100.0
     for b, t in zip(*np.nonzero(over > OVERLOAD_TOLERANCE_PERCENT), strict=True):
@@ -91,7 +91,7 @@ def ac_power_flow(
     nodes: Sequence[str],
     horizon: Horizon,
     injections: xr.Dataset,
-    added_rating: Mapping[str, float] | None = None,
+    built: xr.Dataset | None = None,
     slack_voltage_pu: float | Mapping[str, float] = 1.0,
 ) -> xr.Dataset:
     """AC power flow (Newton-Raphson, pandapower) of the networks of some nodes, in every period of a horizon.
@@ -104,7 +104,7 @@ def ac_power_flow(
         nodes: nodes whose networks are calculated together, e.g. a DSO and its platforms.
         horizon: the periods.
         injections: ``p`` [kW] and ``q`` [kvar] drawn (positive) at the buses, dims (bus, period); buses that are not named draw nothing.
-        added_rating: branch -> rating added by the plan [kVA]; impedance falls in proportion.
+        built: options that are built (component ``option``), on branches of these networks; default: none.
         slack_voltage_pu: voltage at the slack buses, one value or by bus.
 
     Returns:
@@ -115,7 +115,7 @@ def ac_power_flow(
     Raises:
         KeyError: an unknown node or branch, an injection at a bus outside the networks, or one that lacks periods.
     """
-    model = power_flow_model(system, nodes, added_rating, slack_voltage_pu)
+    model = power_flow_model(system, nodes, built, slack_voltage_pu)
     p_kw, q_kvar = _aligned(model, horizon, injections)
     net, periods = model.net, horizon.periods
     n_branch, n_bus = model.branches.sizes["branch"], model.buses.sizes["bus"]
