@@ -38,7 +38,8 @@ class StudyInfo(Settings):
 
 
 if TYPE_CHECKING:
-    DevicesConfig = MeasuresConfig = Settings
+    DevicesConfig = Settings
+    MeasuresConfig = Settings
 else:
     DevicesConfig = create_model(
         "DevicesConfig",

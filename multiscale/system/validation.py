@@ -286,8 +286,8 @@ def _option_problems(system: System) -> Iterator[Problem]:
         names = system.options.option.values[mine].astype(str)
         for column in measure.required:
             declared = measure.columns[column]
-            for k in np.flatnonzero(columns[column] == 0):
-                yield Problem("option", names[k], column, "0", declared.unit, "is not above zero; give a value above zero")
+            for name in names[columns[column] == 0].tolist():
+                yield Problem("option", name, column, "0", declared.unit, "is not above zero; give a value above zero")
         at = position.get_indexer(columns["branch"])
         there = np.flatnonzero(at >= 0)
         branches = {str(c): system.branches[c].values[at[there]] for c in system.branches.data_vars}

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandapower as pp
 import xarray as xr
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from multiscale.measures import MEASURES
 from multiscale.operation.radial import radial_tree
@@ -89,12 +91,38 @@ def power_flow_model(
     return PowerFlowModel(net, buses, branches, line, transformer, np.array(at, dtype=int))
 
 
+def tap_changers(model: PowerFlowModel) -> list[np.ndarray]:
+    """Transformers that hold a voltage, positions in the rows of ``net.trafo``, tier by tier: those fed through none of the others come first.
+
+    Tap changers in series act one after the other, as their time delays are graded in practice: together they would answer the same deviation twice.
+    """
+    units = model.branches.isel(branch=model.transformer)
+    holds = np.isfinite(units.v_setpoint_pu.values) & (units.tap_step_percent.values > 0) & units.in_service.values
+    regulated = np.flatnonzero(holds)
+    if len(regulated) < 2:
+        return [regulated] if len(regulated) else []
+    n, on = model.buses.sizes["bus"], model.branches.in_service.values
+    position = {bus: i for i, bus in enumerate(model.buses.bus.values.tolist())}
+    start, end = (np.array([position[b] for b in model.branches[c].values.tolist()], dtype=int) for c in ("from_bus", "to_bus"))
+    # All roots hang on one more bus.
+    rows, columns = np.concatenate([start[on], np.full(len(model.roots), n)]), np.concatenate([end[on], model.roots])
+    graph = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n + 1, n + 1))
+    order, before = csgraph.breadth_first_order(graph, n, directed=False)
+    step = {(int(start[k]), int(end[k])) for k in model.transformer[regulated].tolist()}
+    tier = np.zeros(n + 1, dtype=int)
+    for bus in order[1:].tolist():
+        above = int(before[bus])
+        tier[bus] = tier[above] + ((above, bus) in step)
+    of_unit = tier[start[model.transformer[regulated]]]
+    return [regulated[of_unit == t] for t in np.unique(of_unit)]
+
+
 def _with_built(system: System, branches: xr.Dataset, built: xr.Dataset) -> xr.Dataset:
     """The branch table with some options built, one after the other."""
     rows = branches.to_dataframe().to_dict("index")
     options = built.to_dataframe().to_dict("records")
     voltage = dict(zip(system.buses.bus.values.tolist(), system.buses.vn_kv.values.tolist(), strict=True))
-    fed = {}
+    fed: dict[str, str] = {}
     for node in {rows[option["branch"]]["node"] for option in options}:
         network = system.network(node)
         if network.loops():
@@ -105,7 +133,7 @@ def _with_built(system: System, branches: xr.Dataset, built: xr.Dataset) -> xr.D
         row = rows[option["branch"]]
         rows[option["branch"]] = MEASURES[option["kind"]].apply(row, option, voltage[row["to_bus"]], fed.get(option["branch"], row["to_bus"]))
     names = list(rows)
-    return table("branch", names, {c: np.array([rows[n][c] for n in names]) for c in branches.data_vars})
+    return table("branch", names, {str(c): np.array([rows[n][c] for n in names]) for c in branches.data_vars})
 
 
 def _top_slack(system: System) -> str:

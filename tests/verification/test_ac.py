@@ -12,16 +12,11 @@ from multiscale.system.schema import table
 from multiscale.timeline import Horizon
 from multiscale.verification import ac_power_flow, ac_verify, profile_injections
 from tests.sources.simbench_networks import LV, MVLV, network, system
-from tests.variants import with_options
+from tests.variants import reinforced
 
 DAY = Horizon((pd.Timestamp("2016-01-20"),), (366.0,), 1.0)
 NOON = Horizon((pd.Timestamp("2016-07-20"),), (366.0,), 0.25)
 FEEDER = ["north", "north 1", "north 2"]
-
-
-def reinforced(system, added):
-    """Options that are built: branch -> rating added [kVA]."""
-    return with_options(system, {branch: (kva, 0.0) for branch, kva in added.items()}).options
 
 
 @pytest.mark.parametrize("code", [LV, MVLV])
