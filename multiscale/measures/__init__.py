@@ -7,9 +7,11 @@ import xarray as xr
 
 from multiscale.measures.added_rating import AddedRating
 from multiscale.measures.measure import Measure, Need, NetworkProgram, NoFittingCostError, Placed, Proposal, Site
+from multiscale.measures.voltage_regulator import VoltageRegulator
 
 MEASURES: dict[str, type[Measure]] = {
     "added_rating": AddedRating,
+    "voltage_regulator": VoltageRegulator,
 }
 """Kind of an option, as in its table and in the configuration -> its settings, with what it does. Nothing else lists the kinds."""
 
