@@ -155,7 +155,9 @@ def _reason_rows(program: ParametricProgram, price: str) -> str | None:
     limits = _positions(program, "rows", LIMITS)
     moved = program.B[:, built].tocoo()
     if moved.nnz and (moved.data.min() < 0 or not np.isin(moved.row, limits).all()):
-        return "an option does more than raise limits of flows"
+        labels = program.parameters[BUILT].coords["option"]
+        other = moved.col[(moved.data < 0) | ~np.isin(moved.row, limits)]
+        return f"what {', '.join(str(labels[k]) for k in np.unique(other))} does is more than raising limits of flows"
     if program.equality[limits].any():
         return "a limit of flows is an equation"
     network = np.concatenate([program.rows[BALANCE].positions.ravel(), _positions(program, "rows", (DROP,))])
