@@ -13,7 +13,7 @@ from multiscale.bilevel.reformulate.assemble import REFORMULATIONS
 from multiscale.config import StudyConfig
 from multiscale.coordination.engine import ENGINES
 from multiscale.coordination.mechanisms import MECHANISMS
-from multiscale.settings import Entry, kinds
+from multiscale.settings import Entry, inner_settings, kinds
 from multiscale.sources import SOURCES
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 REGISTRIES: dict[str, Mapping[str, Any]] = {"system": SOURCES, "engine": ENGINES, "coordination": MECHANISMS, "reformulation": REFORMULATIONS}
 """Group of the configuration (or what the registry is of) -> registry. A new registry is one line here."""
 
-WITHOUT_SETTINGS: set[str] = {"coordination", "reformulation"}
-"""Registries whose entries have no settings class yet; reformulations take none."""
+WITHOUT_SETTINGS: set[str] = {"reformulation"}
+"""Registries whose entries take no settings."""
 
 ENTRIES = [(group, kind) for group, registry in REGISTRIES.items() for kind in registry]
 
@@ -35,7 +35,7 @@ def test_an_entry_has_settings(group: str, kind: str):
         return
     assert entry.settings.__doc__
     assert callable(entry.function)
-    assert all(field.description for name, field in entry.settings.model_fields.items() if name not in ("kind", "growth"))
+    assert all(field.description for name, field in entry.settings.model_fields.items() if name != "kind" and not inner_settings(field))
     assert kinds(StudyConfig.model_fields[group])[kind] is entry.settings
 
 
