@@ -157,10 +157,12 @@ def plan_by_bilevel_engine(
     spent = time.perf_counter() - started
     if not np.isfinite(solution.objective):
         status = str(solution.status)
+        clock = "" if time_limit is None else f", planning.time_limit_s {time_limit:g} s"
+        memory = "; SCIP used up its memory: or raise solver.memory_limit_mb" if "memlimit" in solution.message else ""
         raise NoPlanError(
             status if status in ("infeasible", "time_limit") else "error",
             f"plan of {problem.dso}: {status.replace('_', ' ')}; allow higher prices (price_max of {', '.join(problem.tariff.decided)}) "
-            f"or more work (planning.solve_limit is {node_limit:,}{'' if time_limit is None else f', planning.time_limit_s {time_limit:g} s'})",
+            f"or more work (planning.solve_limit is {node_limit:,}{clock}){memory}",
         )
     if solution.certificate is None or solution.certificate.failures:
         why = "; ".join(solution.certificate.failures) if solution.certificate else solution.message
