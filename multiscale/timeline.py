@@ -100,6 +100,22 @@ class Horizon:
         name = self.names[number : number + 1]
         return Horizon((self.days[number],), (self.weights[number],), self.step_hours, name)
 
+    def episodes(self, *, coupled: bool) -> list[tuple[Horizon, np.ndarray]]:
+        """What is operated together: every day by itself, or all days where something couples them (a charge on the peak of the year).
+
+        Returns:
+            Of each episode its horizon, and its periods as positions in this one.
+        """
+        if coupled and len(self.days) > 1:
+            return [(self, np.arange(self.periods))]
+        return [(self.day(k), np.flatnonzero(self.day_of == k)) for k in range(len(self.days))]
+
+    @property
+    def title(self) -> str:
+        """The date of a single day; for several, the first of them and their number."""
+        first = str(self.days[0].date())
+        return first if len(self.days) == 1 else f"{first} and {len(self.days) - 1} more days"
+
     def sample(self, profiles: xr.Dataset, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean of the profiles ``p`` and ``q`` over every period.
 

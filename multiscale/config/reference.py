@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator, Mapping
 
@@ -64,7 +65,7 @@ def _standard(title: str, groups: Mapping[str, Settings]) -> Iterator[str]:
 
 
 def _table(title: str, model: type[BaseModel]) -> Iterator[str]:
-    yield from (f"### {title}", "", str(model.__doc__).strip(), "")
+    yield from (f"### {title}", "", inspect.cleandoc(str(model.__doc__)), "")
     yield from _rows(title, model, list(model.model_fields))
 
 

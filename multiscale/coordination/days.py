@@ -102,16 +102,19 @@ def uncoordinated_days(
     recovering = economics.tariff.recovering
     prices = {d: {recovering: np.asarray(cost / _reference_determinant(system, horizon, economics, fleets, d))} for d, cost in existing_cost.items()}
     trees = []
-    for k in range(len(horizon.days)):
-        day = horizon.day(k)
-        today = {p: f.day(k) for p, f in fleets.items()}
+    episodes = horizon.episodes(coupled=economics.tariff.couples_days)
+    for day, periods in episodes:
+        today = {p: f.within(day, periods) for p, f in fleets.items()}
         trees.append(operating_tree(system.restricted(day), day, economics, today, Design(), market, networks=False, limits=limits))
         if known is not None:
             trees[-1].transmission.learn(known)
     for number in range(rounds):
         design = Design({}, prices)
         trees = [tree.under(design) for tree in trees]
-        signals = [{"today": retail_signals(tree, {d: p[horizon.day_of == k] for d, p in energy_price.items()})} for k, tree in enumerate(trees)]
+        signals = [
+            {"today": retail_signals(tree, {d: p[periods] for d, p in energy_price.items()})}
+            for tree, (_, periods) in zip(trees, episodes, strict=True)
+        ]
         answers = respond(trees, signals, engine)
         if number + 1 < rounds:
             prices = {d: {recovering: np.asarray(cost / _determinant(trees, answers, d, recovering))} for d, cost in existing_cost.items()}

@@ -194,8 +194,11 @@ class Fleet:
 
     def day(self, number: int) -> Fleet:
         """The fleet on one of the horizon's days."""
-        where = np.flatnonzero(self.horizon.day_of == number)
-        return replace(self, horizon=self.horizon.day(number), data=self.data.isel(period=where))
+        return self.within(self.horizon.day(number), np.flatnonzero(self.horizon.day_of == number))
+
+    def within(self, horizon: Horizon, periods: np.ndarray) -> Fleet:
+        """The fleet in some of its periods, given as positions, which are those of ``horizon``."""
+        return replace(self, horizon=horizon, data=self.data.isel(period=periods))
 
 
 def fleet_data(

@@ -18,12 +18,12 @@ def convergence_figure(result: RunResult) -> str | None:
     data = result.dataset
     if data is None or not has(data, "negotiation_cost"):
         return None
-    days = [str(d) for d in data.representative_day.values][:4]
+    days = [str(d) for d in data.episode.values][:4]
     with figure_style():
         figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
         axes = figure.subplots(2, len(days), sharex="col", squeeze=False)
         for k, day in enumerate(days):
-            steps = data.isel(representative_day=k)
+            steps = data.isel(episode=k)
             cost, bound = steps.negotiation_cost.values, steps.negotiation_bound.values
             there = np.isfinite(cost)
             step = steps.negotiation_step.values[there]

@@ -247,16 +247,16 @@ def _negotiation(answer: StudyAnswer) -> xr.Dataset:
     longest = max(map(len, histories))
     if not longest:
         return out
-    days = list(answer.case.horizon.names or (str(d.date()) for d in answer.case.horizon.days))
+    days = [tree.horizon.title for tree in answer.plan.trees]
     cost, bound = np.full((2, len(days), longest), np.nan)
     for k, history in enumerate(histories):
         cost[k, : len(history)], bound[k, : len(history)] = [s.cost for s in history], [s.bound for s in history]
-    dims = ("representative_day", "negotiation_step")
+    dims = ("episode", "negotiation_step")
     finite = {"cost": np.where(np.isfinite(cost), cost, np.nan), "bound": np.where(np.isfinite(bound), bound, np.nan)}
     return out.assign(
         negotiation_cost=_named(dims, finite["cost"], "EUR/a", "cost of the best agreement so far"),
         negotiation_bound=_named(dims, finite["bound"], "EUR/a", "best proven lower bound so far"),
-    ).assign_coords(representative_day=days, negotiation_step=np.arange(1, longest + 1))
+    ).assign_coords(episode=days, negotiation_step=np.arange(1, longest + 1))
 
 
 _OVERLOADED = "overloaded_branch"

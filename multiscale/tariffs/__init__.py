@@ -1,5 +1,6 @@
 """What is charged for: a tariff is made of components, each a price on a billing determinant, one file each."""
 
+from multiscale.tariffs.capacity import Capacity
 from multiscale.tariffs.component import Component
 from multiscale.tariffs.export import Export
 from multiscale.tariffs.metering import Charge, Metering
@@ -11,12 +12,14 @@ COMPONENTS: dict[str, type[Component]] = {
     "volumetric": Volumetric,
     "export": Export,
     "peer": Peer,
+    "capacity": Capacity,
 }
 """Kinds of components; a new one is a file and a line here."""
 
 __all__ = [
     "BILLED",
     "COMPONENTS",
+    "Capacity",
     "Charge",
     "Component",
     "Export",

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "multiscale"
 
 ORDER = (
     "version", "units", "settings", "files", "content", "timeline", "aggregation",
-    "programs", "attribute", "devices", "tariffs", "system", "representative_days", "sources", "operation", "markets", "coordination",
+    "programs", "attribute", "devices", "measures", "tariffs", "system", "representative_days", "sources", "operation", "markets", "coordination",
     "bilevel", "planning", "verification", "assessment", "results", "config", "pipeline", "study", "sweep", "compare_mechanisms", "cli",
 )  # fmt: skip
 """Modules and folders of the package; each imports only from those before it. The same list stands in docs/architecture.md."""

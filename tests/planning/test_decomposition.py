@@ -192,18 +192,18 @@ def quadratic(problem):
 
 
 def other_transfers(problem):
-    """The operator's costs no longer hold all that the follower pays besides charge and levy."""
+    """The network pays a transfer on what it exchanges with its parent."""
     program = problem.program
     output = program.outputs["resource_cost"]
     changed = output.matrix.toarray()
-    changed[0, program.columns["north 1/export"].positions] -= 1.0
+    changed[0, program.columns["import"].positions] -= 1.0
     outputs = dict(program.outputs) | {"resource_cost": replace(output, matrix=sparse.csr_matrix(changed))}
     return replace(problem, program=replace(program, outputs=outputs))
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [(dearer_exports, "at different prices"), (quadratic, "a quadratic cost"), (other_transfers, "transfers other than the charge and a levy")],
+    [(dearer_exports, "at different prices"), (quadratic, "a quadratic cost"), (other_transfers, "network pays or receives transfers")],
 )
 def test_where_it_does_not_apply_it_says_why(problem, change, reason):
     assert applies(within(problem, RANGE)) is None

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from multiscale.devices.fleet import Fleet
@@ -140,9 +141,10 @@ def _scaled_passive(
         return system
     devices, profiles = system.devices, system.profiles
     bus_node = dict(zip(system.buses.bus.values.tolist(), system.buses.node.values.tolist(), strict=True))
-    start = np.datetime64(horizon.days[0])
-    period = ((profiles.time.values - start) / np.timedelta64(1, "h") / horizon.step_hours).astype(int)
-    inside, period = (period >= 0) & (period < horizon.periods), np.clip(period, 0, horizon.periods - 1)
+    time = pd.DatetimeIndex(profiles.time.values)
+    day = pd.DatetimeIndex(horizon.days).get_indexer(time.normalize())
+    within = ((time - time.normalize()) / pd.Timedelta(hours=1) / horizon.step_hours).to_numpy().astype(int)
+    inside, period = day >= 0, np.maximum(day, 0) * horizon.steps + within
     column = {name: k for k, name in enumerate(profiles.profile.values.tolist())}
     p, q = profiles.p.transpose("time", "profile").values, profiles.q.transpose("time", "profile").values
     names = devices.profile.values.astype(object)

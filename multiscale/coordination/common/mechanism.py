@@ -62,6 +62,8 @@ class Mechanism:
     """
 
     name: ClassVar[str]
+    one_day_at_a_time: ClassVar[bool] = False
+    """Whether days are played forward one by one, so that nothing may couple them."""
 
     @property
     def error_margin(self) -> float:

@@ -59,18 +59,20 @@ def prepare_days(
     known: Transmission | None = None,
     error_margin: float = 0.0,
 ) -> list[PreparedDay]:
-    """Build every day's programs and find both optima; arguments as of ``coordinate_days``."""
+    """Build every day's programs and find both optima; arguments as of ``coordinate_days``.
+
+    Where the tariff couples days (``Tariff.couples_days``) all of them are one prepared day: one program over the whole horizon.
+    """
     trees, models = [], []
-    for k in range(len(horizon.days)):
-        day = horizon.day(k)
+    for day, periods in horizon.episodes(coupled=economics.tariff.couples_days):
         here = system.restricted(day)
-        today = {p: f.day(k) for p, f in fleets.items()}
+        today = {p: f.within(day, periods) for p, f in fleets.items()}
         one = {p: f.aggregate(np.full(f.size, p)) for p, f in today.items()}
         trees.append(operating_tree(here, day, economics, today, design, market, limits=limits, error_margin=error_margin))
         models.append(operating_tree(here, day, economics, one, design, market, networks=False, limits=limits))
         if known is not None:
             models[-1].transmission.learn(known)
-    names = [str(d.date()) for d in horizon.days]
+    names = [tree.horizon.title for tree in trees]
     optima = engine.map(_optima, {d: (tree, model) for d, tree, model in zip(names, trees, models, strict=True)})
     prepared = [PreparedDay(d, tree, model, *optima[d]) for d, tree, model in zip(names, trees, models, strict=True)]
     if known is not None:

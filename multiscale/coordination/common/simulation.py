@@ -22,7 +22,7 @@ from scipy import sparse
 
 from multiscale.coordination.common.answer import Answer, own_cost, own_measures
 from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_errors
-from multiscale.coordination.common.mechanism import Mechanism, PlayedDay, SignalSource
+from multiscale.coordination.common.mechanism import Mechanism, MechanismError, PlayedDay, SignalSource
 from multiscale.coordination.common.messages import Headroom, Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay
@@ -63,7 +63,16 @@ def play_days(days: Sequence[PreparedDay], mechanism: Mechanism, error: ErrorMod
 def operate_by_playing(
     days: Sequence[PreparedDay], mechanism: Mechanism, error: ErrorModel, engine: SerialEngine | DaskEngine
 ) -> list[dict[str, Outcome]]:
-    """Every day played forward by itself: for each day, name of the mechanism -> outcome."""
+    """Every day played forward by itself: for each day, name of the mechanism -> outcome.
+
+    Raises:
+        MechanismError: the tariff couples days, which cannot be played one by one.
+    """
+    if any(len(day.tree.horizon.days) > 1 for day in days):
+        raise MechanismError(
+            f"mechanism {mechanism.name!r} plays days one by one, and the tariff couples them (a charge on the peak of the year); "
+            "choose coordination=pricing, bidirectional or integrated, or a tariff without such a charge"
+        )
     found = engine.map(_outcome, {day.name: (day, mechanism, error) for day in days})
     return [{mechanism.name: found[day.name]} for day in days]
 
