@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -32,7 +32,7 @@ class Settings(BaseModel):
         if unit is None:
             return value
         if isinstance(value, bool):
-            raise ValueError(f"{value} is no number")
+            raise ValueError(f"{value} is not a number")
         if not isinstance(value, str):
             return value
         # An import inside: reading the models (for help and tables) must not wait for the unit registry.
@@ -142,12 +142,23 @@ class OneOf:
 
 
 def kinds(field: FieldInfo) -> Mapping[str, type[Settings]]:
-    """Kind -> settings class of a group that comes in several kinds; empty for any other field."""
-    return next((m.kinds for m in field.metadata if isinstance(m, OfKind)), {})
+    """Kind -> settings class of a group, or of a mapping of named groups, that come in several kinds; empty for any other field."""
+    return next((m.kinds for m in (*field.metadata, *_of_values(field)) if isinstance(m, OfKind)), {})
+
+
+def holds_names(field: FieldInfo) -> bool:
+    """Whether a field is a mapping name -> group that comes in several kinds: ``dict[str, Annotated[Component, OfKind(...)]]``."""
+    return any(isinstance(m, OfKind) for m in _of_values(field))
+
+
+def _of_values(field: FieldInfo) -> tuple[Any, ...]:
+    """Annotations of the values of a mapping."""
+    values = get_args(field.annotation)[1:] if get_origin(field.annotation) is dict else ()
+    return tuple(m for value in values for m in getattr(value, "__metadata__", ()))
 
 
 def inner_settings(field: FieldInfo) -> dict[str, type[Settings]]:
-    """Settings classes that a field may hold: by kind, a single one under the empty name, none for a plain value."""
+    """Settings classes that a field, or each value of a mapping, may hold: by kind, a single one under the empty name, none for a plain value."""
     if several := kinds(field):
         return dict(several)
     annotation = field.annotation

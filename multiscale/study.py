@@ -25,7 +25,7 @@ from multiscale.markets import TimeOfUse
 from multiscale.operation import Design, Transmission
 from multiscale.operation.tree import dso_reference
 from multiscale.planning import NoPlanError, Plan, conventional_need, planning_problem, solve_plan
-from multiscale.planning.candidates import candidate_branches
+from multiscale.planning.candidates import candidate_options
 from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.yearly_overload import yearly_overload
@@ -37,7 +37,7 @@ from multiscale.results.run_result import RunResult
 from multiscale.results.study_dataset import study_dataset, study_summary
 from multiscale.sources import reinforcement_costs
 from multiscale.sources.selection import study_system
-from multiscale.system import InvalidSystemError, LoadingLimits, Problem, System, reinforcement_options, validate
+from multiscale.system import InvalidSystemError, LoadingLimits, Problem, System, validate
 from multiscale.system.yearly import yearly_courses
 from multiscale.tariffs import Prices
 from multiscale.timeline import Horizon
@@ -139,8 +139,7 @@ def build_case(config: StudyConfig) -> StudyCase:
     if not len(system.options.option):
         table = config.costs.reinforcement_table
         costs = reinforcement_costs(None if table == "default" else table)
-        branches = [b for d in dsos for b in candidate_branches(need[d], config.planning.candidates)]
-        system = system.replace(options=reinforcement_options(system, branches, costs))
+        system = system.replace(options=candidate_options(system, need, config.planning.candidates, costs, config.measure_settings()))
     problems = validate(system)
     if problems:
         raise InvalidSystemError(problems)
@@ -284,8 +283,7 @@ def without_trade(
     Each is operated under the same loading limits as the plan, at the charge that recovers the cost of its own network.
     """
     options = case.system.options
-    needed = [branch for need in case.need.values() for branch in need.overloaded]
-    conventional = {str(o): True for o in options.option.values[np.isin(options.branch.values, needed)].tolist()}
+    conventional = {str(o): True for need in case.need.values() for o in options.option.values[need.needed(options)].tolist()}
     found = {}
     for name, title, built in (
         ("existing", "Existing network, no trading", {}),
@@ -357,14 +355,15 @@ def verified(
 ) -> Scenario:
     """The scenario with its AC power flow and its settled ledger; ``excluded``: day by day, platforms that are settled at their boundary only."""
     per_day = [frozenset()] * len(scenario.trees) if excluded is None else excluded
-    added = added_ratings(case.system, scenario.design)
+    built = scenario.design.options(case.system.options)
     verification = {}
     for dso in case.system.at_level("dso"):
         parts = [bus_injections(t, o, [dso]) for t, o in zip(scenario.trees, scenario.outcomes, strict=True)]
         injections = xr.concat(parts, dim="period")
         nodes = [dso, *case.system.children(dso)]
-        own = set(case.system.branches.branch.values[np.isin(case.system.branches.node.values, nodes)].tolist())
-        verification[dso] = ac_verify(case.system, nodes, case.horizon, injections, {b: r for b, r in added.items() if b in own})
+        own = case.system.branches.branch.values[np.isin(case.system.branches.node.values, nodes)]
+        theirs = built.isel(option=np.flatnonzero(np.isin(built.branch.values, own)))
+        verification[dso] = ac_verify(case.system, nodes, case.horizon, injections, theirs)
     ledger = Ledger()
     for tree, outcome, missing in zip(scenario.trees, scenario.outcomes, per_day, strict=True):
         ledger.add(settle_day(tree, outcome, missing))
@@ -392,7 +391,7 @@ def year_verified(case: StudyCase, scenario: Scenario) -> dict[str, YearVerifica
     if len(nearest) < DAYS_OF_A_YEAR:
         logger.info("the profiles span %d days: no AC power flow of a whole year", len(nearest))
         return {}
-    added, found = added_ratings(case.system, scenario.design), {}
+    built, found = scenario.design.options(case.system.options), {}
     for dso in case.system.at_level("dso"):
         nodes = [dso, *case.system.children(dso)]
         operated = xr.concat([bus_injections(t, o, [dso]) for t, o in zip(scenario.trees, scenario.outcomes, strict=True)], dim="period")
@@ -401,20 +400,11 @@ def year_verified(case: StudyCase, scenario: Scenario) -> dict[str, YearVerifica
             grown, before = case.fleets[platform].data, case.system.fleet(platform, case.horizon).data
             for bus, kw in zip(grown.bus.values.tolist(), (grown.pv_rating - before.pv_rating).values.tolist(), strict=True):
                 new_pv[bus] = new_pv.get(bus, 0.0) + kw
-        own = set(case.system.branches.branch.values[np.isin(case.system.branches.node.values, nodes)].tolist())
+        own = case.system.branches.branch.values[np.isin(case.system.branches.node.values, nodes)]
+        theirs = built.isel(option=np.flatnonzero(np.isin(built.branch.values, own)))
         injections = year_injections(case.system, nodes, case.horizon, nearest, operated, new_pv)
-        found[dso] = year_check(case.system, nodes, injections, {b: r for b, r in added.items() if b in own})
+        found[dso] = year_check(case.system, nodes, injections, theirs)
     return found
-
-
-def added_ratings(system: System, design: Design) -> dict[str, float]:
-    """Rating added to each branch by what is built [kVA]."""
-    added: dict[str, float] = {}
-    for k, option in enumerate(system.options.option.values.tolist()):
-        if design.built.get(option, False):
-            branch = str(system.options.branch.values[k])
-            added[branch] = added.get(branch, 0.0) + float(system.options.added_rating_kva[k])
-    return added
 
 
 def solver_versions() -> dict[str, str]:

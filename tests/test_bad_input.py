@@ -158,7 +158,7 @@ def test_growth_with_devices_whose_profile_nobody_has(folder: Path, refused: Cal
 
 
 def test_a_tariff_below_zero(refused: Callable[..., str]):
-    assert "tariff.levy = -0.1 EUR/kWh: is outside its range; it must be at least 0" in refused("tariff.levy=-0.1")
+    assert "tariff.levy.price = -0.1 EUR/kWh: is outside its range; it must be at least 0" in refused("tariff.levy=-0.1")
 
 
 def test_a_cost_table_with_faults(refused: Callable[..., str], tmp_path: Path):
@@ -229,7 +229,7 @@ def test_a_method_that_does_not_take_the_plan_is_refused(refused: Callable[..., 
 
 
 def test_a_charge_that_cannot_recover_the_cost_is_infeasible(refused: Callable[..., str]):
-    said = refused("tariff.charge_max=0.001", "system.dsos=[north]", command="run", code=3)
+    said = refused("tariff.network_charge.price_max=0.001", "system.dsos=[north]", command="run", code=3)
     assert "takes a charge of at least 0.04" in said
     assert "allow a higher one" in said
 

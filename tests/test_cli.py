@@ -27,7 +27,7 @@ def _answered(config: StudyConfig, status: str = "optimal") -> RunResult:
     with RunFolder.create(config.record()) as run:
         with run.progress.stage("plan"):
             pass
-        return run.finish(dataset, {"plan.gap": (0.004, "1"), "plan.charge": (config.tariff.levy, "EUR/kWh")}, status)
+        return run.finish(dataset, {"plan.gap": (0.004, "1"), "plan.price.network_charge": (config.tariff["levy"].price, "EUR/kWh")}, status)
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_an_existing_run_is_shown_and_not_repeated_if_so_wished(study, capsys: p
 
 def test_a_sweep_runs_every_combination_and_a_failure_stops_no_other(study, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     def sometimes(config: StudyConfig) -> RunResult:
-        if config.tariff.levy == 0.1 and config.market.kind == "community":
+        if config.tariff["levy"].price == 0.1 and config.market.kind == "community":
             raise RuntimeError("solver lost")
         return _answered(config)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from multiscale.config.groups import shipped_folder
 from multiscale.config.reference import settings_tables
 from multiscale.coordination.negotiation.bidirectional import BidirectionalSettings
 from multiscale.system import Economics
+from multiscale.tariffs import Volumetric
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,12 +29,18 @@ PLANTED = {
     "system.growth.pv_kw": ("system.growth.pv_kw=-5 MW", "must be above 0 and at most 1000 kW"),
     "planning.gapp": ("planning.gapp=0.1", "did you mean gap?"),
     "planning.gap": ("planning.gap=1.5", "at least 0 and at most 1"),
-    "tariff.levy": ("tariff.levy=-0.1", "at least 0 and at most 10 EUR/kWh"),
+    "tariff.levy.price": ("tariff.levy=-0.1", "tariff.levy.price = -0.1 EUR/kWh: is outside its range; it must be at least 0 and at most 10 EUR/kWh"),
+    "tariff.network_charge.price_maxx": ("tariff.network_charge.price_maxx=0.1", "did you mean price_max"),
+    "tariff.network_charges": ("tariff.network_charges=0.1", "did you mean network_charge?"),
+    "tariff.congestion.kind": ("+tariff.congestion.kind=magic", "use volumetric, export, peer"),
+    "tariff.charge_max": ("tariff.charge_max=0.2", "did you mean tariff.network_charge.price_max?"),
+    "tariff.charge_min": ("tariff.charge_min=0.1", "did you mean tariff.network_charge.price_min?"),
+    "tariff.existing_network_cost": ("tariff.existing_network_cost=0.1", "did you mean costs.existing_network_cost?"),
     "horizon.days": ("horizon.days=two", "cannot be read"),
     "horizon.step_hours": ("horizon.step_hours=5", "does not divide a day"),
     "costs.value_of_lost_load": ("costs.value_of_lost_load=5 kWh", "EUR/kWh"),
     "system.growth.ev_kw": ("system.growth.ev_kw=11 kWh", "kW"),
-    "devices.battery.wear": ("devices.battery.wear=true", "is no number"),
+    "devices.battery.wear": ("devices.battery.wear=true", "is not a number"),
     "devices.battery.wera": ("devices.battery.wera=0.1", "did you mean wear?"),
     "costs.battery_wear": ("costs.battery_wear=0.02", "did you mean devices.battery.wear?"),
     "costs.discount_rate": ("costs.discount_rate=inf", "finite number"),
@@ -71,28 +79,29 @@ def test_an_override_that_cannot_be_read_is_quoted():
 @pytest.mark.parametrize(
     ("override", "key", "expected"),
     [
-        ("tariff.levy=8 ct/kWh", "tariff.levy", 0.08),
-        ("tariff.levy=0.08 EUR/kWh", "tariff.levy", 0.08),
+        ("tariff.levy=8 ct/kWh", "tariff.levy.price", 0.08),
+        ("tariff.levy.price=0.08 EUR/kWh", "tariff.levy.price", 0.08),
         ("system.growth.ev_kw=0.022 MW", "system.growth.ev_kw", 22.0),
         ("horizon.step_hours=30 min", "horizon.step_hours", 0.5),
         ("planning.gap=0.5 %", "planning.gap", 0.005),
         ("planning.time_limit_s=2 min", "planning.time_limit_s", 120.0),
         ("solver.memory_limit_mb=2 GB", "solver.memory_limit_mb", 2000.0),
-        ("tariff.charge_max=1", "tariff.charge_max", 1.0),
+        ("tariff.network_charge.price_max=1", "tariff.network_charge.price_max", 1.0),
     ],
 )
 def test_a_quantity_may_carry_its_unit(override: str, key: str, expected: float):
-    value = load_config([override])
+    value: Any = load_config([override])
     for name in key.split("."):
-        value = getattr(value, name)
+        value = value[name] if isinstance(value, dict) else getattr(value, name)
     assert value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["tariff.charge_min=0.2", "tariff.charge_max=0.1"], "charge_max 0.1 EUR/kWh is below charge_min 0.2 EUR/kWh"),
-        (["tariff.charge_max=0"], "cannot recover"),
+        (["tariff.network_charge.price_min=0.2", "tariff.network_charge.price_max=0.1"], "price_max 0.1 is below price_min 0.2"),
+        (["tariff.network_charge.price_max=0"], "cannot recover"),
+        (["tariff.network_charge=0.1"], "every price is given"),
         (["horizon.days=1"], "peaks=false"),
         (["system=folder", "system.path=nowhere"], "'nowhere' does not exist"),
         (["engine.kind=address"], "tcp://"),
@@ -139,7 +148,7 @@ def test_every_choice_of_every_group_is_valid(tmp_path: Path):
 def test_private_choices_are_found(tmp_path: Path):
     (tmp_path / "tariff").mkdir()
     (tmp_path / "tariff" / "mine.yaml").write_text("defaults: [volumetric]\nlevy: 12 ct/kWh\n")
-    assert load_config(["tariff=mine"], tmp_path).tariff.levy == pytest.approx(0.12)
+    assert load_config(["tariff=mine"], tmp_path).tariff["levy"].price == pytest.approx(0.12)
     assert "mine" in groups(tmp_path)["tariff"]
 
 
@@ -156,9 +165,22 @@ def test_every_setting_is_documented_as_it_is():
 
 def test_costs_and_tariff_become_the_economics_of_the_system():
     economics = load_config(["tariff.levy=7 ct/kWh", "costs.discount_rate=3 %/a"]).economics()
-    assert economics.levy == pytest.approx(0.07)
+    assert economics.tariff.components["levy"].price == pytest.approx(0.07)
     assert economics.discount_rate == pytest.approx(0.03)
     assert load_config().economics() == Economics()
+
+
+def test_components_of_the_tariff_are_changed_removed_and_added_by_name():
+    standard = load_config().tariff
+    assert list(standard) == ["network_charge", "levy", "export_deduction", "trading_fee"]
+    changed = load_config(
+        ["tariff.levy=12 ct/kWh", "tariff.trading_fee=null", "+tariff.concession.kind=volumetric", "tariff.concession.price=1 ct/kWh"]
+    )
+    assert list(changed.tariff) == ["network_charge", "levy", "export_deduction", "concession"]
+    assert changed.tariff["levy"] == standard["levy"].model_copy(update={"price": 0.12})
+    assert changed.tariff["concession"] == Volumetric(price=0.01)
+    settings = {setting.key: setting for setting in changed.record().settings}
+    assert (settings["tariff.concession.price"].value, settings["tariff.concession.price"].unit) == (0.01, "EUR/kWh")
 
 
 def test_every_folder_with_modules_is_a_package_and_goes_into_the_wheel():
@@ -180,7 +202,7 @@ def test_every_study_has_a_page():
         (["study=tiny", "system.code=x"], "system.code", "is a key of system.kind simbench, not of tiny"),
         (["planning.kind=tso"], "planning.kind", "is not a valid value; use dso, none"),
         (["system.kind=matlab"], "system.kind", "use simbench, tiny, pandapower, folder"),
-        (["planning.method=magic"], "planning.method", "use auto, strong_duality"),
+        (["planning.method=magic"], "planning.method", "use auto, decomposition, strong_duality"),
     ],
 )
 def test_kinds_and_their_keys_are_told_apart(overrides: list[str], key: str, message: str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import xarray as xr
 
 from multiscale.operation import Design
 from multiscale.system import System
@@ -31,6 +32,11 @@ def with_options(system: System, options: Mapping[str, tuple[float, float]]) -> 
     added, cost = (np.array([v[k] for v in options.values()]) for k in (0, 1))
     names = [f"reinforce {b}" for b in branches]
     return system.replace(options=table("option", names, {"branch": np.array(branches), "added_rating_kva": added, "cost_eur": cost}))
+
+
+def reinforced(system: System, added: Mapping[str, float]) -> xr.Dataset:
+    """Options that are built: branch -> rating added [kVA]."""
+    return with_options(system, {branch: (kva, 0.0) for branch, kva in added.items()}).options
 
 
 def charged(dsos: Iterable[str], charge: float) -> Design:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from multiscale.assessment import settle_day
@@ -43,16 +44,13 @@ def _violations(days: Sequence[PreparedDay], played: Sequence[PlayedDay]) -> dic
     """AC power flow of every period of every day: periods with a violation, largest overload [%] and voltage violation [pu]."""
     periods, overload, voltage = 0, 0.0, 0.0
     for day, p in zip(days, played, strict=True):
-        options = day.tree.system.options
-        added = {
-            str(options.branch.values[k]): float(options.added_rating_kva.values[k])
-            for k, option in enumerate(options.option.values.tolist())
-            if day.tree.design.built.get(option, False)
-        }
+        built = day.tree.design.options(day.tree.system.options)
         hit: set[str] = set()
         for dso in day.tree.distribution:
             nodes = [dso, *day.tree.system.children(dso)]
-            checked = ac_verify(day.tree.system, nodes, day.tree.horizon, bus_injections(day.tree, p.outcome, [dso]), added)
+            own = day.tree.system.branches.branch.values[np.isin(day.tree.system.branches.node.values, nodes)]
+            theirs = built.isel(option=np.flatnonzero(np.isin(built.branch.values, own)))
+            checked = ac_verify(day.tree.system, nodes, day.tree.horizon, bus_injections(day.tree, p.outcome, [dso]), theirs)
             hit |= set(checked.violations["period"].tolist())
             overload, voltage = max(overload, checked.max_line_overload), max(voltage, checked.max_voltage_violation)
         periods += len(hit)

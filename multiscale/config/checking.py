@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from multiscale.config.errors import ConfigProblem
 from multiscale.config.models import MOVED, StudyConfig
-from multiscale.settings import inner_settings, kinds, names_of, unit_of
+from multiscale.settings import holds_names, inner_settings, kinds, names_of, unit_of
+from multiscale.tariffs import written_out
 
 _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _EXPECTED = {
@@ -35,6 +36,8 @@ def checked(values: dict[str, Any], known: set[str]) -> tuple[StudyConfig | None
     """
     found: list[ConfigProblem] = []
     faulty = set(known)
+    if isinstance(values.get("tariff"), dict):
+        values["tariff"] = written_out(values["tariff"])
     while True:
         try:
             config = StudyConfig.model_validate(values)
@@ -42,9 +45,11 @@ def checked(values: dict[str, Any], known: set[str]) -> tuple[StudyConfig | None
             removed = False
             for item in error.errors():
                 location, model = _located(item["loc"])
-                if item["type"].startswith("union_tag"):
-                    location = [*location, "kind"]
-                key = ".".join(location)
+                named = len(location) == 2 and holds_names(StudyConfig.model_fields[location[0]])
+                unknown_kind = item["type"].startswith("union_tag")
+                # A named group without a kind is not one of the standard ones: its name is at fault.
+                key = ".".join([*location, "kind"] if unknown_kind and not (named and item["type"] == "union_tag_not_found") else location)
+                location = [*location, "kind"] if unknown_kind and not named else location
                 rule = item["type"] == "value_error" and isinstance(item["input"], dict)
                 # A rule over several keys says nothing where one of them is at fault itself.
                 if key in faulty or (rule and any(other.startswith(f"{key}.") and _last(other) in item["msg"] for other in faulty)):
@@ -73,7 +78,12 @@ def _located(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel] | N
     keys: list[str] = []
     holder: type[BaseModel] | None = None
     inside: Mapping[str, type[BaseModel]] = {"": StudyConfig}
+    name_follows = False
     for part in map(str, loc):
+        if name_follows:
+            keys.append(part)
+            name_follows = False
+            continue
         if "" not in inside and part in inside:
             inside = {"": inside[part]}
             continue
@@ -81,7 +91,9 @@ def _located(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel] | N
             break
         holder = inside[""]
         keys.append(part)
-        inside = inner_settings(holder.model_fields[part]) if part in holder.model_fields else {}
+        declared = holder.model_fields.get(part)
+        inside = inner_settings(declared) if declared else {}
+        name_follows = declared is not None and holds_names(declared)
     return keys, holder
 
 
@@ -109,6 +121,8 @@ def _problem(key: str, item: Any, model: type[BaseModel] | None) -> ConfigProble
     value, kind = item["input"], item["type"]
     if kind.startswith("union_tag"):
         return _unknown_kind(key, item)
+    if kind == "value_error":
+        return ConfigProblem(key, "" if isinstance(value, dict | BaseModel) else repr(value), str(item["ctx"]["error"]))
     shown = "" if isinstance(value, dict | BaseModel) or kind == "missing" else repr(value)
     if kind == "extra_forbidden" and key in MOVED:
         return ConfigProblem(key, shown, f"no such key; did you mean {MOVED[key]}?")
@@ -122,8 +136,6 @@ def _problem(key: str, item: Any, model: type[BaseModel] | None) -> ConfigProble
     declared = model.model_fields[field]
     unit = unit_of(model, field)
     suffix = f" {unit}" if unit not in (None, "1") else ""
-    if kind == "value_error":
-        return ConfigProblem(key, shown, str(item["ctx"]["error"]))
     choices = names_of(declared)
     if unit is None and len(get_args(declared.annotation)) > 1 and choices and not all(isinstance(a, str) for a in get_args(declared.annotation)):
         return ConfigProblem(key, shown, f"is not valid; give {declared.description}")
@@ -139,8 +151,15 @@ def _problem(key: str, item: Any, model: type[BaseModel] | None) -> ConfigProble
 
 
 def _unknown_kind(key: str, item: Any) -> ConfigProblem:
-    """A group whose kind is missing or does not exist."""
-    there = ", ".join(kinds(StudyConfig.model_fields[key.split(".", maxsplit=1)[0]]))
+    """A group whose kind is missing or does not exist; of named groups, a name that is not one of the standard ones and has no kind."""
+    group, _, name = key.partition(".")
+    field = StudyConfig.model_fields[group]
+    there = ", ".join(kinds(field))
+    if holds_names(field) and item["type"] == "union_tag_not_found":
+        if key in MOVED:
+            return ConfigProblem(key, "", f"no such key; did you mean {MOVED[key]}?")
+        standard = list(field.get_default(call_default_factory=True))
+        return ConfigProblem(key, "", f"no such name{close_matches(name, standard)}; a new one needs its kind: +{key}.kind=... ({there})")
     if item["type"] == "union_tag_not_found":
         return ConfigProblem(key, "", f"is missing; use {there}")
     return ConfigProblem(key, repr(item["ctx"]["tag"]), f"is not a valid value; use {there}")
@@ -148,10 +167,12 @@ def _unknown_kind(key: str, item: Any) -> ConfigProblem:
 
 def _elsewhere(key: str, model: type[BaseModel]) -> str:
     """What to say of a key that settings of another kind have; empty where none has it."""
-    group, _, field = key.partition(".")
+    group, field = key.split(".", maxsplit=1)[0], _last(key)
     others = kinds(StudyConfig.model_fields[group]) if group in StudyConfig.model_fields else {}
     having = [name for name, other in others.items() if field in other.model_fields]
     chosen = next((name for name, other in others.items() if other is model), "")
     if not having or not chosen:
         return ""
+    if holds_names(StudyConfig.model_fields[group]):
+        return f"is a key of kind {' or '.join(having)}, not of {chosen}; remove it, or choose another kind"
     return f"is a key of {group}.kind {' or '.join(having)}, not of {chosen}; remove it, or choose {group}={having[0]}"

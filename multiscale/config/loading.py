@@ -10,7 +10,7 @@ from multiscale.config.checking import checked, close_matches
 from multiscale.config.errors import ConfigError, ConfigProblem
 from multiscale.config.groups import groups, shipped_folder
 from multiscale.config.models import StudyConfig
-from multiscale.settings import inner_settings
+from multiscale.settings import holds_names, inner_settings
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -145,7 +145,10 @@ def _apply(composed: DictConfig, override: Override, problems: list[ConfigProble
 
 
 def _first_field(group: str) -> str:
-    for model in inner_settings(StudyConfig.model_fields[group]).values():
+    field = StudyConfig.model_fields[group]
+    if holds_names(field):
+        return str(next(iter(field.get_default(call_default_factory=True))))
+    for model in inner_settings(field).values():
         return next(iter(model.model_fields))
     return ""
 

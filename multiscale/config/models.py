@@ -10,17 +10,18 @@ from pydantic import Field, PrivateAttr, create_model, field_validator, model_va
 from multiscale.coordination.common.settings import CoordinationSettings
 from multiscale.coordination.engine import ENGINES
 from multiscale.coordination.engine.settings import EngineSettings, LocalSettings
-from multiscale.coordination.mechanisms import MECHANISMS
+from multiscale.coordination.mechanisms import MECHANISMS, mechanism_of
 from multiscale.coordination.publication.pricing import PricingSettings
 from multiscale.devices import DEVICES, Device
 from multiscale.markets import MARKETS, Community, PlatformMarket
+from multiscale.measures import MEASURES, Measure
 from multiscale.planning import REGIMES, Regime, Social
 from multiscale.planning.settings import DsoPlanSettings, NoPlanSettings, PlanningSettings
 from multiscale.programs.limits import SolverSettings
 from multiscale.results.output_settings import OutputSettings
 from multiscale.results.results_settings import ResultsSettings
 from multiscale.results.study_record import Setting, StudyRecord
-from multiscale.settings import OfKind, Settings, inner_settings, kinds, unit_of
+from multiscale.settings import OfKind, Settings, holds_names, inner_settings, kinds, unit_of
 from multiscale.sources import SOURCES
 from multiscale.sources.settings import SystemSettings
 from multiscale.system.cost_settings import CostsSettings
@@ -39,6 +40,7 @@ class StudyInfo(Settings):
 
 if TYPE_CHECKING:
     DevicesConfig = Settings
+    MeasuresConfig = Settings
 else:
     DevicesConfig = create_model(
         "DevicesConfig",
@@ -46,8 +48,17 @@ else:
         __doc__="What prosumers own: costs and behaviour of every kind of device, new ones included.",
         **{key: (kind, Field(default_factory=kind)) for key, kind in DEVICES.items()},
     )
+    MeasuresConfig = create_model(
+        "MeasuresConfig",
+        __base__=Settings,
+        __doc__="What may be built where the system names no options: which measures are proposed, at what cost.",
+        **{key: (kind, Field(default_factory=kind)) for key, kind in MEASURES.items()},
+    )
 
 MOVED = {
+    "tariff.charge_max": "tariff.network_charge.price_max",
+    "tariff.charge_min": "tariff.network_charge.price_min",
+    "tariff.existing_network_cost": "costs.existing_network_cost",
     "costs.battery_wear": "devices.battery.wear",
     "costs.shift_discomfort": "devices.electric_vehicle.discomfort and devices.heat_pump.discomfort",
     "costs.curtailment_cost": "devices.photovoltaics.curtailment_cost",
@@ -67,6 +78,7 @@ class StudyConfig(Settings):
     horizon: HorizonSettings = HorizonSettings()
     costs: CostsSettings = CostsSettings()
     devices: DevicesConfig = DevicesConfig()
+    measures: MeasuresConfig = MeasuresConfig()
     tariff: dict[str, Annotated[Component, OfKind(*COMPONENTS.values())]] = Field(
         default_factory=standard_components, description="components of the tariff, by name"
     )
@@ -107,9 +119,23 @@ class StudyConfig(Settings):
                 raise ValueError("tariff: price_max 0 cannot recover costs.existing_network_cost; raise it, or use planning=none")
         return self
 
+    @model_validator(mode="after")
+    def _days_apart(self) -> StudyConfig:
+        coupling = [name for name, component in self.tariff.items() if component.couples_days]
+        if coupling and self.horizon.days > 1 and mechanism_of(self.coordination).one_day_at_a_time:
+            raise ValueError(
+                f"coordination '{mechanism_of(self.coordination).name}' plays days one by one, and tariff component {coupling[0]} couples them "
+                "(a charge on the peak of the year); use coordination=pricing, bidirectional or integrated, or another tariff"
+            )
+        return self
+
     def device_settings(self) -> dict[str, Device]:
         """Settings of the devices by their keys in the registry."""
         return {key: getattr(self.devices, key) for key in DEVICES}
+
+    def measure_settings(self) -> dict[str, Measure]:
+        """Settings of the measures by their keys in the registry."""
+        return {key: getattr(self.measures, key) for key in MEASURES}
 
     def economics(self) -> Economics:
         """Costs and tariff as the data class of the system."""
@@ -144,7 +170,10 @@ def _settings(values: Mapping[str, Any], model: type[Settings], prefix: str = ""
     for name, declared in model.model_fields.items():
         key, value = f"{prefix}{name}", values[name]
         inner = inner_settings(declared)
-        if inner:
+        if holds_names(declared):
+            for part, settings in value.items():
+                yield from _settings(settings, inner[settings["kind"]], f"{key}.{part}.")
+        elif inner:
             yield from _settings(value, inner[str(value.get("kind", ""))] if kinds(declared) else inner[""], f"{key}.")
         else:
             meaning = declared.description or (str(model.__doc__).strip().splitlines()[0] if name == "kind" else "")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from multiscale.config.models import StudyConfig
-from multiscale.settings import LARGEST_SEED, inner_settings, kinds, names_of, unit_of
+from multiscale.settings import LARGEST_SEED, Settings, holds_names, inner_settings, kinds, names_of, unit_of
 
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
@@ -32,7 +33,11 @@ def _tables(title: str, field: FieldInfo) -> Iterator[str]:
         if name != "kind" and all(name in m.model_fields and m.model_fields[name].default == field.default for m in models)
     ]
     base = next(b for b in models[0].__mro__ if all(issubclass(m, b) for m in models))
-    yield from (f"### {title}", "", str(base.__doc__).strip(), "", "| kind | |", "|---|---|")
+    yield from (f"### {title}", "", str(base.__doc__).strip(), "")
+    if holds_names(field):
+        yield from _standard(title, field.get_default(call_default_factory=True))
+        title = f"{title}.<name>"
+    yield from ("| kind | |", "|---|---|")
     yield from (f"| `{kind}` | {_first_line(model)} |" for kind, model in several.items())
     yield ""
     if common:
@@ -45,8 +50,22 @@ def _tables(title: str, field: FieldInfo) -> Iterator[str]:
             yield from _rows(title, model, own)
 
 
+def _standard(title: str, groups: Mapping[str, Settings]) -> Iterator[str]:
+    """The named groups that are there where nothing is said, with what differs from the defaults of their kind."""
+    yield from (
+        f"Standard components of `{title}`; `null` removes one, a number alone sets its price:",
+        "",
+        "| name | kind | settings |",
+        "|---|---|---|",
+    )
+    for name, settings in groups.items():
+        changed = ", ".join(f"`{key}` {value}" for key, value in settings.model_dump(exclude_defaults=True).items() if key != "kind")
+        yield f"| `{name}` | `{settings.model_dump()['kind']}` | {changed or 'as declared'} |"
+    yield ""
+
+
 def _table(title: str, model: type[BaseModel]) -> Iterator[str]:
-    yield from (f"### {title}", "", str(model.__doc__).strip(), "")
+    yield from (f"### {title}", "", inspect.cleandoc(str(model.__doc__)), "")
     yield from _rows(title, model, list(model.model_fields))
 
 

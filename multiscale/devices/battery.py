@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from multiscale.attribute import Attribute, number
-from multiscale.devices.device import Capacity, Energy, Offer, PurchasableDevice, Rows, Variable, axes_of, placed, spread
+from multiscale.devices.device import Capacity, Energy, Offer, Prosumers, PurchasableDevice, Rows, Variable, axes_of, placed, spread
 from multiscale.settings import quantity
 
 if TYPE_CHECKING:
-    from multiscale.devices.fleet import Fleet
     from multiscale.programs import ParametricProgram, ProgramBuilder
     from multiscale.programs.build import Term
 
@@ -54,26 +53,26 @@ class Battery(PurchasableDevice):
             "battery_loss": rows.mean(columns["loss_per_day"], energy, absent=0.0) / 24.0,
         }
 
-    def shape(self, fleet: Fleet) -> np.ndarray:
+    def shape(self, fleet: Prosumers) -> np.ndarray:
         """Efficiency, losses, and power per energy."""
         data = fleet.data
         energy = data.battery_energy.values
         per_energy = data.battery_power.values / np.where(energy > 0, energy, 1.0)
         return np.column_stack([data.battery_efficiency.values, data.battery_loss.values, per_energy])
 
-    def owners(self, fleet: Fleet) -> np.ndarray:
+    def owners(self, fleet: Prosumers) -> np.ndarray:
         """Where there is energy to store."""
         return fleet.data.battery_energy.values > 0
 
-    def largest_consumption(self, fleet: Fleet) -> np.ndarray:
+    def largest_consumption(self, fleet: Prosumers) -> np.ndarray:
         """The converter's power."""
         return np.where(self.owners(fleet), fleet.data.battery_power.values, 0.0)[:, None]
 
-    def largest_supply(self, fleet: Fleet) -> np.ndarray:
+    def largest_supply(self, fleet: Prosumers) -> np.ndarray:
         """The converter's power."""
         return self.largest_consumption(fleet)
 
-    def add(self, builder: ProgramBuilder, fleet: Fleet) -> list[Term]:
+    def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``charge``, ``discharge`` [kW] and ``stored`` [kWh], at the end of each period."""
         data, horizon = fleet.data, fleet.horizon
         owners, place = placed(self.owners(fleet))
@@ -91,7 +90,7 @@ class Battery(PurchasableDevice):
         builder.add_rows("battery_energy", axes, terms, "==", 0.0, unit="kWh", description="battery energy balance")
         return [(1.0, spread(discharge, place)), (-1.0, spread(charge, place))]
 
-    def largest_reserve(self, fleet: Fleet) -> float:
+    def largest_reserve(self, fleet: Prosumers) -> float:
         """The converter's power."""
         return float(fleet.data.battery_power.sum())
 
@@ -100,7 +99,7 @@ class Battery(PurchasableDevice):
         """Wear."""
         return self.wear
 
-    def add_reserve(self, builder: ProgramBuilder, program: ParametricProgram, fleet: Fleet, cost: np.ndarray) -> list[Term]:
+    def add_reserve(self, builder: ProgramBuilder, program: ParametricProgram, fleet: Prosumers, cost: np.ndarray) -> list[Term]:
         """Power left upward and downward, and one period's energy to give and room to take.
 
         reserve <= P - discharge + charge,   reserve <= P - charge + discharge,   reserve D / eta <= stored,   stored + eta D reserve <= E
@@ -120,12 +119,12 @@ class Battery(PurchasableDevice):
         builder.add_rows("reserve_room", axes, [(step * eta, reserve), (1.0, stored)], "<=", energy, unit="kWh", description="room to take")
         return [(1.0, reserve.T)]
 
-    def energy(self, fleet: Fleet, total: Callable[[str], float]) -> Energy:
+    def energy(self, fleet: Prosumers, total: Callable[[str], float]) -> Energy:
         """What is charged and not discharged is lost, since every day ends as it began."""
         del fleet
         return Energy(lost=total("charge") - total("discharge"))
 
-    def add_new(self, builder: ProgramBuilder, fleet: Fleet, offer: Offer, yearly_cost: float) -> list[Term]:
+    def add_new(self, builder: ProgramBuilder, fleet: Prosumers, offer: Offer, yearly_cost: float) -> list[Term]:
         """A battery of ``size`` [kWh], its converter in proportion: the rows of a battery, with limits that are its size."""
         if offer.largest.max(initial=0.0) <= 0:
             return []

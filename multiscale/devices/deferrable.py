@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from multiscale.devices.device import Device, Energy, Rows, Variable, axes_of, placed, spread
+from multiscale.devices.device import Device, Energy, Prosumers, Rows, Variable, axes_of, placed, spread
 from multiscale.settings import quantity
 
 if TYPE_CHECKING:
-    from multiscale.devices.fleet import Fleet
     from multiscale.programs import ProgramBuilder
     from multiscale.programs.build import Term
     from multiscale.timeline import Horizon
@@ -43,14 +42,14 @@ class Deferrable(Device):
         """Reference course and rated power."""
         return {self.name: rows.total(self.reference(rows)), self.rated: rows.total(rows.columns["p_kw"])}
 
-    def shape(self, fleet: Fleet) -> np.ndarray:
+    def shape(self, fleet: Prosumers) -> np.ndarray:
         """The reference course relative to the rating: bands and limits scale with it."""
         course, rated = fleet.data[self.name].values, fleet.data[self.rated].values
         scale = np.where(rated > 0, rated, course.max(axis=1, initial=0.0))
         scale = np.where(scale > 0, scale, 1.0)
         return np.concatenate([course / scale[:, None], (rated / scale)[:, None]], axis=1)
 
-    def owners(self, fleet: Fleet) -> np.ndarray:
+    def owners(self, fleet: Prosumers) -> np.ndarray:
         """Where anything is ever drawn."""
         return fleet.data[self.name].values.max(axis=1, initial=0.0) > 0
 
@@ -59,11 +58,11 @@ class Deferrable(Device):
         del generation
         return {self.name: data[self.name] * consumption}
 
-    def reference_consumption(self, fleet: Fleet) -> np.ndarray:
+    def reference_consumption(self, fleet: Prosumers) -> np.ndarray:
         """The reference course."""
         return fleet.data[self.name].values
 
-    def bands(self, fleet: Fleet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def bands(self, fleet: Prosumers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Largest energy late, largest energy early [kWh] and largest power [kW] of every prosumer, (prosumer, period).
 
         The power is limited by the rating, and by what can be due: the reference and both bands.
@@ -78,16 +77,16 @@ class Deferrable(Device):
         due = course + (late[:, horizon.previous] + early) / horizon.step_hours
         return late, early, np.minimum(np.maximum(fleet.data[self.rated].values[:, None], course), due)
 
-    def largest_consumption(self, fleet: Fleet) -> np.ndarray:
+    def largest_consumption(self, fleet: Prosumers) -> np.ndarray:
         """See ``bands``."""
         return self.bands(fleet)[2]
 
-    def largest_supply(self, fleet: Fleet) -> float:
+    def largest_supply(self, fleet: Prosumers) -> float:
         """It supplies nothing."""
         del fleet
         return 0.0
 
-    def add(self, builder: ProgramBuilder, fleet: Fleet) -> list[Term]:
+    def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns of the power [kW] and of the energy late and early [kWh]."""
         horizon, course = fleet.horizon, fleet.data[self.name].values
         owners, place = placed(self.owners(fleet))
@@ -106,7 +105,7 @@ class Deferrable(Device):
         builder.add_rows(f"{self.name}_energy", axes, terms, "==", step * course[owners], unit="kWh", description=f"{label} energy balance")
         return [(-1.0, spread(power, place))]
 
-    def energy(self, fleet: Fleet, total: Callable[[str], float]) -> Energy:
+    def energy(self, fleet: Prosumers, total: Callable[[str], float]) -> Energy:
         """What it draws."""
         del fleet
         return Energy(consumed=total(self.name))

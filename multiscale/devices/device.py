@@ -5,15 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self
 
 import numpy as np
+import xarray as xr
 
 from multiscale.attribute import Attribute
 from multiscale.settings import Settings
+from multiscale.timeline import Horizon
 
 if TYPE_CHECKING:
-    from multiscale.devices.fleet import Fleet
     from multiscale.programs import ParametricProgram, ProgramBuilder
     from multiscale.programs.build import Term
 
@@ -74,6 +75,22 @@ class Energy:
     generated: float = 0.0
     curtailed: float = 0.0
     lost: float = 0.0
+
+
+class Prosumers(Protocol):
+    """What a device reads of the prosumers of a platform; ``Fleet`` is the class that holds them."""
+
+    @property
+    def data(self) -> xr.Dataset:
+        """Variables over (prosumer, period)."""
+
+    @property
+    def horizon(self) -> Horizon:
+        """The periods."""
+
+    @property
+    def size(self) -> int:
+        """Number of prosumers."""
 
 
 class Device(Settings):
@@ -147,11 +164,11 @@ class Device(Settings):
         return out
 
     @abstractmethod
-    def shape(self, fleet: Fleet) -> np.ndarray:
+    def shape(self, fleet: Prosumers) -> np.ndarray:
         """What two devices must share to differ in size only, (prosumer, any number of values); devices of one shape sum exactly."""
 
     @abstractmethod
-    def owners(self, fleet: Fleet) -> np.ndarray:
+    def owners(self, fleet: Prosumers) -> np.ndarray:
         """Whether each prosumer has the device, (prosumer,)."""
 
     def scaled(self, data: Mapping[str, np.ndarray], consumption: np.ndarray | float, generation: np.ndarray | float) -> dict[str, np.ndarray]:
@@ -160,30 +177,30 @@ class Device(Settings):
         return {}
 
     # -- power ------------------------------------------------------------------------------------------------------
-    def reference_consumption(self, fleet: Fleet) -> np.ndarray | float:
+    def reference_consumption(self, fleet: Prosumers) -> np.ndarray | float:
         """Power drawn when nobody controls the device [kW]."""
         del fleet
         return 0.0
 
-    def reference_generation(self, fleet: Fleet) -> np.ndarray | float:
+    def reference_generation(self, fleet: Prosumers) -> np.ndarray | float:
         """Power available to be fed in [kW]."""
         del fleet
         return 0.0
 
     @abstractmethod
-    def largest_consumption(self, fleet: Fleet) -> np.ndarray | float:
+    def largest_consumption(self, fleet: Prosumers) -> np.ndarray | float:
         """Upper bound on what the device can draw [kW]."""
 
     @abstractmethod
-    def largest_supply(self, fleet: Fleet) -> np.ndarray | float:
+    def largest_supply(self, fleet: Prosumers) -> np.ndarray | float:
         """Upper bound on what the device can supply [kW]."""
 
     # -- in the program ---------------------------------------------------------------------------------------------
     @abstractmethod
-    def add(self, builder: ProgramBuilder, fleet: Fleet) -> list[Term]:
+    def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Add columns and rows over the owners; returns the terms of the prosumers' balance, supply positive."""
 
-    def largest_reserve(self, fleet: Fleet) -> float | None:
+    def largest_reserve(self, fleet: Prosumers) -> float | None:
         """Power it can hold back for forecast errors, upward and downward alike [kW]; None: it holds no reserve."""
         del fleet
         return None
@@ -193,7 +210,7 @@ class Device(Settings):
         """Cost of each kWh of a reserve that is used, either way [EUR/kWh]."""
         return 0.0
 
-    def add_reserve(self, builder: ProgramBuilder, program: ParametricProgram, fleet: Fleet, cost: np.ndarray) -> list[Term]:
+    def add_reserve(self, builder: ProgramBuilder, program: ParametricProgram, fleet: Prosumers, cost: np.ndarray) -> list[Term]:
         """Add columns and rows, their names beginning with ``reserve``, for what it holds back; returns the terms of the reserve, (period, owner).
 
         Args:
@@ -206,7 +223,7 @@ class Device(Settings):
         return []
 
     @abstractmethod
-    def energy(self, fleet: Fleet, total: Callable[[str], float]) -> Energy:
+    def energy(self, fleet: Prosumers, total: Callable[[str], float]) -> Energy:
         """Its part of the platform's energy account; ``total``: column of the program -> energy of it [kWh/a], zero where there is none."""
 
 
@@ -261,7 +278,7 @@ class PurchasableDevice(Device):
         return self.investment * annuity(self.lifetime)
 
     @abstractmethod
-    def add_new(self, builder: ProgramBuilder, fleet: Fleet, offer: Offer, yearly_cost: float) -> list[Term]:
+    def add_new(self, builder: ProgramBuilder, fleet: Prosumers, offer: Offer, yearly_cost: float) -> list[Term]:
         """Add new capacity at its yearly cost [EUR/a per unit], the same on every day; returns the terms of the prosumers' balance."""
 
     @abstractmethod
@@ -300,6 +317,6 @@ def spread(columns: np.ndarray, place: np.ndarray) -> np.ndarray:
     return out
 
 
-def axes_of(fleet: Fleet, owners: np.ndarray, dimension: str) -> dict[str, np.ndarray]:
+def axes_of(fleet: Prosumers, owners: np.ndarray, dimension: str) -> dict[str, np.ndarray]:
     """Coordinates of a block over some prosumers and all periods."""
     return {dimension: fleet.data.prosumer.values[owners], "period": fleet.horizon.labels}

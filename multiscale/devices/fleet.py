@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from multiscale.devices import DEVICES, device_settings
 from multiscale.devices.device import Adoption, Device, PurchasableDevice, Rows, Variable, summed
+from multiscale.devices.registry import DEVICES, device_settings
 from multiscale.programs import ProgramBuilder
 from multiscale.programs.build import Term
 from multiscale.timeline import Horizon

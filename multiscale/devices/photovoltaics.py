@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from multiscale.devices.device import Capacity, Energy, Offer, PurchasableDevice, Rows, Variable, axes_of, placed, spread
+from multiscale.devices.device import Capacity, Energy, Offer, Prosumers, PurchasableDevice, Rows, Variable, axes_of, placed, spread
 from multiscale.settings import quantity
 
 if TYPE_CHECKING:
-    from multiscale.devices.fleet import Fleet
     from multiscale.programs import ProgramBuilder
     from multiscale.programs.build import Term
 
@@ -39,11 +38,11 @@ class Photovoltaics(PurchasableDevice):
         """Available and rated power."""
         return {"pv": rows.total(self.reference(rows)), "pv_rating": rows.total(rows.columns["p_kw"])}
 
-    def shape(self, fleet: Fleet) -> np.ndarray:
+    def shape(self, fleet: Prosumers) -> np.ndarray:
         """Any two sum exactly: nothing couples the periods."""
         return np.zeros((fleet.size, 0))
 
-    def owners(self, fleet: Fleet) -> np.ndarray:
+    def owners(self, fleet: Prosumers) -> np.ndarray:
         """Where any power is ever available."""
         return fleet.data.pv.values.max(axis=1, initial=0.0) > 0
 
@@ -52,20 +51,20 @@ class Photovoltaics(PurchasableDevice):
         del consumption
         return {"pv": data["pv"] * generation}
 
-    def reference_generation(self, fleet: Fleet) -> np.ndarray:
+    def reference_generation(self, fleet: Prosumers) -> np.ndarray:
         """What is available."""
         return fleet.data.pv.values
 
-    def largest_consumption(self, fleet: Fleet) -> float:
+    def largest_consumption(self, fleet: Prosumers) -> float:
         """It draws nothing."""
         del fleet
         return 0.0
 
-    def largest_supply(self, fleet: Fleet) -> np.ndarray:
+    def largest_supply(self, fleet: Prosumers) -> np.ndarray:
         """What is available."""
         return fleet.data.pv.values
 
-    def add(self, builder: ProgramBuilder, fleet: Fleet) -> list[Term]:
+    def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``pv`` [kW]; the cost of curtailing everything is a constant, from which each kWh used is taken off."""
         hours, available = fleet.horizon.hours_per_year, fleet.data.pv.values
         owners, place = placed(self.owners(fleet))
@@ -76,12 +75,12 @@ class Photovoltaics(PurchasableDevice):
         builder.add_constant_cost(float(self.curtailment_cost * (available * hours).sum()))
         return [(1.0, spread(pv, place))]
 
-    def energy(self, fleet: Fleet, total: Callable[[str], float]) -> Energy:
+    def energy(self, fleet: Prosumers, total: Callable[[str], float]) -> Energy:
         """Used, and curtailed."""
         used = total("pv")
         return Energy(generated=used, curtailed=float((fleet.horizon.hours_per_year * fleet.data.pv.values).sum()) - used)
 
-    def add_new(self, builder: ProgramBuilder, fleet: Fleet, offer: Offer, yearly_cost: float) -> list[Term]:
+    def add_new(self, builder: ProgramBuilder, fleet: Prosumers, offer: Offer, yearly_cost: float) -> list[Term]:
         """``0 <= power_t <= course_t * size`` [kW], ``size <= largest``."""
         if offer.largest.max(initial=0.0) <= 0:
             return []

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from multiscale.attribute import Attribute, number, text
-from multiscale.devices.device import Device, Energy, Rows, Variable, axes_of, placed, spread
+from multiscale.devices.device import Device, Energy, Prosumers, Rows, Variable, axes_of, placed, spread
 from multiscale.settings import quantity
 
 if TYPE_CHECKING:
-    from multiscale.devices.fleet import Fleet
     from multiscale.programs import ProgramBuilder
     from multiscale.programs.build import Term
 
@@ -89,14 +88,14 @@ class ThermalHeatPump(Device):
             "heat_loss": rows.total(rows.columns["heat_loss"]),
         }
 
-    def shape(self, fleet: Fleet) -> np.ndarray:
+    def shape(self, fleet: Prosumers) -> np.ndarray:
         """Coefficient of performance; need, capacity and loss relative to the rating."""
         data = fleet.data
         scale = np.where(data.heat_rating.values > 0, data.heat_rating.values, 1.0)[:, None]
         sizes = np.column_stack([data.heat_capacity.values, data.heat_loss.values, data.heat_rating.values])
         return np.concatenate([data.heat_cop.values, data.heat_need.values / scale, sizes / scale], axis=1)
 
-    def owners(self, fleet: Fleet) -> np.ndarray:
+    def owners(self, fleet: Prosumers) -> np.ndarray:
         """Where anything is ever heated."""
         return fleet.data.heat_need.values.max(axis=1, initial=0.0) > 0
 
@@ -105,20 +104,20 @@ class ThermalHeatPump(Device):
         del generation
         return {"heat_need": data["heat_need"] * consumption}
 
-    def reference_consumption(self, fleet: Fleet) -> np.ndarray:
+    def reference_consumption(self, fleet: Prosumers) -> np.ndarray:
         """What keeps the set point, as far as the rating goes."""
         return np.minimum(fleet.data.heat_need.values / fleet.data.heat_cop.values, fleet.data.heat_rating.values[:, None])
 
-    def largest_consumption(self, fleet: Fleet) -> np.ndarray:
+    def largest_consumption(self, fleet: Prosumers) -> np.ndarray:
         """The rating, where anything is heated."""
         return np.where(self.owners(fleet), fleet.data.heat_rating.values, 0.0)[:, None]
 
-    def largest_supply(self, fleet: Fleet) -> float:
+    def largest_supply(self, fleet: Prosumers) -> float:
         """It supplies nothing."""
         del fleet
         return 0.0
 
-    def add(self, builder: ProgramBuilder, fleet: Fleet) -> list[Term]:
+    def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``thermal_heat_pump`` [kW], ``heat_within`` and ``heat_missing`` [kWh of heat] at the end of each period."""
         data, horizon = fleet.data, fleet.horizon
         owners, place = placed(self.owners(fleet))
@@ -140,7 +139,7 @@ class ThermalHeatPump(Device):
         builder.add_rows("heat_balance", axes, terms, "==", -step * need, unit="kWh", description="heat balance of the building")
         return [(-1.0, spread(power, place))]
 
-    def energy(self, fleet: Fleet, total: Callable[[str], float]) -> Energy:
+    def energy(self, fleet: Prosumers, total: Callable[[str], float]) -> Energy:
         """What it draws."""
         del fleet
         return Energy(consumed=total("thermal_heat_pump"))

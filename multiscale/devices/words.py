@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from multiscale.devices import DEVICES, Device
+from multiscale.devices.device import Device
+from multiscale.devices.registry import DEVICES
 
 _ROLES = {
     "generation": "generation: fed in as available when nobody controls it, may be curtailed",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from multiscale.measures import Measure, Placed, added_rating, by_measure, voltage_change
 from multiscale.operation.radial import RadialTree, ReducedTree, add_radial_network, radial_tree, reduce_tree
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
@@ -53,7 +54,7 @@ def distribution_program(
     """A DSO over a horizon; every cost in EUR per year.
 
         min  sum_t h_t [ energy_price_t (import_t - export_t) + VOLL (unserved + shed_c) + curtailment ]
-        s.t. balance of every zone of the reduced network, ratings (with what is built), voltages      dual: nodal price
+        s.t. balance of every zone of the reduced network, ratings, voltages (with what is built)      dual: nodal price
 
     Parameters: ``energy_price`` (period) [EUR/kWh] of the parent, ``exchange`` (platform, period) [kW] drawn by each platform,
     ``built`` (option) [1]. The derivative of the optimum by ``exchange`` is the nodal price (times hours per year).
@@ -72,7 +73,7 @@ def distribution_program(
         relief: whether the DSO itself may shed or curtail a platform's exchange. Needed where exchanges are given; where platforms are
             part of the same program they can do so themselves, at the same cost.
         limits: shares of the ratings that may be used.
-        options: reinforcements (component ``option``); default: those of the system on branches of this DSO.
+        options: what may be built (component ``option``); default: those of the system on branches of this DSO.
     """
     network = system.network(node)
     tree = radial_tree(network, limits)
@@ -97,8 +98,10 @@ def distribution_program(
         highest[i] += high[c]
         q[i] += reactive[c]
     q -= tree.charging[:, None]
-    built = _branch_options(tree, options)
-    reduced = reduce_tree(tree, lowest, highest, q, np.array(sorted(built), dtype=int))
+    branch = _branches(tree, options)
+    moved = np.zeros(len(tree.buses))
+    np.add.at(moved, branch, voltage_change(options))
+    reduced = reduce_tree(tree, lowest, highest, q, np.unique(branch[added_rating(options) > 0]), moved)
     zones = len(reduced.kept) + 1
 
     def by_zone(values: np.ndarray) -> np.ndarray:
@@ -140,7 +143,6 @@ def distribution_program(
             for sign, block in ((-1.0, shed), (1.0, spilled)):
                 consumption.append((sign, np.where(absent, -1, block[members].transpose(0, 2, 1))))
         parameters.append((1.0, np.where(absent, -1, exchange[members].transpose(0, 2, 1))))
-    branch_options = {i: (choice[np.array(ks)], options.added_rating_kva.values[ks]) for i, ks in built.items()}
     add_radial_network(
         builder,
         reduced,
@@ -150,20 +152,21 @@ def distribution_program(
         zone_demand - zone_generation,
         [(1.0, taken), (-1.0, given)],
         parameters,
-        branch_options,
+        _placed(options, branch, choice),
     )
     builder.add_output("exchange", period, [(1.0, taken), (-1.0, given)], unit="kW", description="power drawn from the parent")
     return DistributionProgram(builder.build(), reduced, children, child_bus, tuple(options.option.values.tolist()), low, high)
 
 
-def _branch_options(tree: RadialTree, options: xr.Dataset) -> dict[int, list[int]]:
-    """Position of a branch in the tree -> positions of its options."""
-    owner = {name: i for i, members in enumerate(tree.members) for name in members}
-    found: dict[int, list[int]] = {}
-    for k, branch in enumerate(options.branch.values.tolist()):
-        if branch in owner:
-            found.setdefault(owner[branch], []).append(k)
-    return found
+def _branches(tree: RadialTree, options: xr.Dataset) -> np.ndarray:
+    """Position in the tree of every option's branch, (option)."""
+    position = {name: i for i, members in enumerate(tree.members) for name in members}
+    return np.array([position[branch] for branch in options.branch.values.tolist()], dtype=int)
+
+
+def _placed(options: xr.Dataset, branch: np.ndarray, built: np.ndarray) -> list[tuple[type[Measure], Placed]]:
+    """Options measure by measure, with the positions of their branches and of their parameters."""
+    return [(measure, Placed(branch[mine], columns, built[mine])) for measure, mine, columns in by_measure(options)]
 
 
 def _grouped(group: np.ndarray, count: int) -> np.ndarray:

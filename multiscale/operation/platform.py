@@ -163,5 +163,4 @@ def _add_network(builder: ProgramBuilder, members: Members, network: Network, tr
         np.zeros((zones, fleet.horizon.periods)),
         [(1.0, trade.imported), (-1.0, trade.exported)],
         [],
-        {},
     )

@@ -37,9 +37,7 @@ class PlatformData:
 
     def program(self) -> ParametricProgram:
         """The program at prosumer resolution, with the network."""
-        return platform_program(
-            self.fleet, self.economics, self.market, network=self.network, root_voltage=self.root_voltage, limits=self.limits
-        )
+        return platform_program(self.fleet, self.economics, self.market, network=self.network, root_voltage=self.root_voltage, limits=self.limits)
 
 
 class Platforms(Mapping[str, ParametricProgram]):

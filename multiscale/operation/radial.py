@@ -13,11 +13,13 @@ Source: Baran and Wu, IEEE Trans. Power Delivery 4 (1989) 725-734 (DistFlow and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
+from multiscale.measures import Measure, NetworkProgram, Placed
 from multiscale.programs import ProgramBuilder
 from multiscale.programs.build import Term
 from multiscale.system import LoadingLimits, Network
@@ -220,7 +222,9 @@ class ReducedTree:
     below_high: np.ndarray
 
 
-def reduce_tree(tree: RadialTree, low: np.ndarray, high: np.ndarray, reactive: np.ndarray, decided: np.ndarray) -> ReducedTree:
+def reduce_tree(
+    tree: RadialTree, low: np.ndarray, high: np.ndarray, reactive: np.ndarray, decided: np.ndarray, moved: np.ndarray | float = 0.0
+) -> ReducedTree:
     """Drop what can never bind, whatever anybody decides, direction by direction and period by period.
 
     The net consumption of every bus lies in [low, high] in each period, so the flow of a branch lies between the sums below it and
@@ -231,7 +235,8 @@ def reduce_tree(tree: RadialTree, low: np.ndarray, high: np.ndarray, reactive: n
         tree: the network.
         low, high: bounds of the net consumption of each bus [kW], (bus, period).
         reactive: reactive power drawn at each bus [kvar], (bus, period).
-        decided: positions of branches that somebody may reinforce: their flow is not limited by today's rating.
+        decided: positions of branches whose rating somebody may raise: their flow is not limited by today's.
+        moved: most by which somebody may move the squared voltage along each branch, up or down [pu^2], (bus fed).
     """
     below_low, below_high, below_q = tree.below(low), tree.below(high), tree.below(reactive)
     forward, reverse = tree.usable(below_q)
@@ -245,8 +250,9 @@ def reduce_tree(tree: RadialTree, low: np.ndarray, high: np.ndarray, reactive: n
     # reinforced has no such limit yet.
     for limit in (forward, reverse):
         limit[0], limit[decided] = np.inf, np.inf
-    most = tree.along_path(per_kw[:, None] * np.minimum(below_high, forward) + fixed)
-    least = tree.along_path(per_kw[:, None] * np.maximum(below_low, -reverse) + fixed)
+    either_way = np.broadcast_to(moved, tree.rating.shape)[:, None]
+    most = tree.along_path(per_kw[:, None] * np.minimum(below_high, forward) + fixed + either_way)
+    least = tree.along_path(per_kw[:, None] * np.maximum(below_low, -reverse) + fixed - either_way)
     squared = tree.v_reference[tree.source_of()] ** 2
     too_low = (squared[:, None] - most < tree.v_min[:, None] ** 2 - 1e-9).any(axis=1)
     too_high = (squared[:, None] - least > tree.v_max[:, None] ** 2 + 1e-9).any(axis=1)
@@ -275,12 +281,15 @@ def add_radial_network(
     fixed: np.ndarray,
     supply_at_root: list[Term],
     parameters: list[Term],
-    built: dict[int, tuple[np.ndarray, np.ndarray]],
+    options: Sequence[tuple[type[Measure], Placed]] = (),
 ) -> None:
     """Rows of the reduced network: balance of every zone, ratings, voltages.
 
         flow into the zone (at the root: supply) - flows out of it = consumption     [kW]      dual: price of the zone
-        -limit_l - sum_k dlimit_lk z_k <= P_l <= limit_l + sum_k dlimit_lk z_k        [kW]      dual: congestion
+        -limit_l <= P_l <= limit_l                                                    [kW]      dual: congestion
+        v_n = v_m - 2 (r_l P_l + x_l Q_l) / (1000 Vn^2)       l from m to n           [pu^2]
+
+    What may be built changes them as its measure says.
 
     Args:
         builder: receives the rows.
@@ -291,7 +300,7 @@ def add_radial_network(
         fixed: consumption nobody decides [kW], (zone, period).
         supply_at_root: terms (period,) of power entering the root zone.
         parameters: terms (zone, period[, k]) of consumption that others decide.
-        built: position of a branch -> (positions of its options' parameters, added rating in kVA of each).
+        options: what may be built, measure by measure.
     """
     tree = reduced.tree
     names = np.array([" + ".join(tree.members[i]) for i in reduced.kept], dtype=str)
@@ -321,46 +330,52 @@ def add_radial_network(
     for coefficient, positions in supply_at_root:
         builder.add_to_rows(balance[0], positions, coefficient)
 
-    place = {int(i): k for k, i in enumerate(reduced.kept)}
-    base = tree.usable(below_q)
-    width = max((len(options) for options, _ in built.values()), default=0)
-    option, grown = np.full((len(tree.buses), width), -1), np.zeros((2, len(tree.buses), len(periods), width))
-    for i, (positions, added_kva) in built.items():
-        option[i, : len(positions)] = positions
-        for n, kva in enumerate(added_kva.tolist()):
-            larger = tree.usable(below_q, np.where(np.arange(len(tree.buses)) == i, kva, 0.0))
-            # No flow ever goes beyond its interval: rating beyond that is left out, which makes a half-built branch worth half, not all.
-            needed = np.stack([reduced.below_high[i], -reduced.below_low[i]]) - np.stack(base)[:, i]
-            grown[:, i, :, n] = np.minimum(np.stack(larger)[:, i] - np.stack(base)[:, i], np.maximum(needed * (1 + 1e-9), 0.0))
+    at = np.full((len(tree.buses), len(periods)), -1)
+    at[reduced.kept] = flow
+    rating = np.full((2, *at.shape), -1)
+    limits = tree.usable(below_q)
     for direction, (name, sign) in enumerate((("rating_forward", 1.0), ("rating_reverse", -1.0))):
         fed, when = np.nonzero(reduced.rated[direction])
         if len(fed):
             labels = np.array([f"{' + '.join(tree.members[i])} {periods[t]}" for i, t in zip(fed.tolist(), when.tolist(), strict=True)])
-            columns = flow[[place[i] for i in fed.tolist()], when]
-            more = (grown[direction, fed, when], option[fed])
-            limit = base[direction][fed, when]
-            axes = {"branch_period": labels}
-            builder.add_rows(name, axes, [(sign, columns)], "<=", limit, unit="kW", parameters=[more], description="branch rating")
-    _add_voltages(builder, reduced, periods, below_q, flow, place)
+            limit = limits[direction][fed, when]
+            rating[direction, fed, when] = builder.add_rows(
+                name, {"branch_period": labels}, [(sign, at[fed, when])], "<=", limit, unit="kW", description="branch rating"
+            )
+    moved = np.zeros(len(tree.buses))
+    for measure, placed in options:
+        np.add.at(moved, placed.branch, measure.voltage_change(placed.columns))
+    drop = _add_voltages(builder, reduced, periods, below_q, at, moved)
+
+    def usable(branch: int, added_kva: float) -> np.ndarray:
+        return np.stack(tree.usable(below_q, np.where(np.arange(len(tree.buses)) == branch, added_kva, 0.0)))[:, branch]
+
+    branches = np.array([" + ".join(members) for members in tree.members], dtype=str)
+    needed = np.stack([reduced.below_high, -reduced.below_low])
+    network = NetworkProgram(builder, periods, branches, at, rating, drop, needed, usable)
+    for measure, placed in options:
+        measure.act(network, placed)
 
 
 def _add_voltages(
-    builder: ProgramBuilder, reduced: ReducedTree, periods: np.ndarray, below_q: np.ndarray, flow: np.ndarray, place: dict[int, int]
-) -> None:
+    builder: ProgramBuilder, reduced: ReducedTree, periods: np.ndarray, below_q: np.ndarray, flow: np.ndarray, moved: np.ndarray
+) -> np.ndarray:
+    """Voltages of the watched buses and of those on their paths; returns the rows, (bus fed, period), -1 where there is none."""
     tree = reduced.tree
+    rows = np.full(flow.shape, -1)
     if not len(reduced.watched):
-        return
+        return rows
     per_kw = 2.0 * tree.resistance / (1000.0 * tree.vn_kv**2)
     per_kvar = 2.0 * tree.reactance / (1000.0 * tree.vn_kv**2)
     on_path = sorted({i for bus in reduced.watched.tolist() for i in _path(tree, bus)})
     at = {i: k for k, i in enumerate(on_path)}
     # Where no limit is watched: as far as the bounds of the flows can move it, so that every column is bounded and so is every dual bound.
     largest = 2.0 * (1.0 + np.maximum(np.abs(reduced.below_low), np.abs(reduced.below_high)))
-    moved = tree.along_path(per_kw[:, None] * largest + np.abs(per_kvar[:, None] * below_q) + np.abs(tree.boost[:, None]))
+    change = tree.along_path(per_kw[:, None] * largest + np.abs(per_kvar[:, None] * below_q) + np.abs(tree.boost[:, None]) + moved[:, None])
     reference = tree.v_reference[tree.source_of()][:, None] ** 2
     held = np.isin(on_path, reduced.watched)[:, None]
-    low = np.where(held, tree.v_min[on_path, None] ** 2, (reference - moved)[on_path] - 1.0)
-    high = np.where(held, tree.v_max[on_path, None] ** 2, (reference + moved)[on_path] + 1.0)
+    low = np.where(held, tree.v_min[on_path, None] ** 2, (reference - change)[on_path] - 1.0)
+    high = np.where(held, tree.v_max[on_path, None] ** 2, (reference + change)[on_path] + 1.0)
     axes = {"bus": tree.buses[on_path].astype(str), "period": periods}
     v = builder.add_columns("voltage_squared", axes, unit="pu^2", lower=low, upper=high, description="squared voltage")
     upstream = np.full((len(on_path), len(periods)), -1)
@@ -371,16 +386,16 @@ def _add_voltages(
             upstream[k] = v[at[feeding]]
         else:
             constant[k] += tree.v_reference[feeding] ** 2
-    flows = flow[[place[i] for i in on_path]]
-    builder.add_rows(
+    rows[on_path] = builder.add_rows(
         "voltage_drop",
         axes,
-        [(1.0, v), (-1.0, upstream), (per_kw[on_path][:, None], flows)],
+        [(1.0, v), (-1.0, upstream), (per_kw[on_path][:, None], flow[on_path])],
         "==",
         constant,
         unit="pu^2",
         description="voltage drop along the branch",
     )
+    return rows
 
 
 def _path(tree: RadialTree, bus: int) -> list[int]:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import xarray as xr
 
 from multiscale.devices.fleet import Fleet
+from multiscale.measures import added_rating
 from multiscale.operation.clearing import Market
 from multiscale.operation.distribution import DistributionProgram, distribution_program
 from multiscale.operation.platforms import PlatformData, Platforms
@@ -36,6 +38,10 @@ class Design:
     def choice(self, options: tuple[str, ...]) -> np.ndarray:
         """The design as a vector over options [1]."""
         return np.array([1.0 if self.built.get(o, False) else 0.0 for o in options])
+
+    def options(self, options: xr.Dataset) -> xr.Dataset:
+        """Those of some options (component ``option``) that are built."""
+        return options.isel(option=np.flatnonzero(self.choice(tuple(options.option.values.tolist()))))
 
 
 @dataclass(frozen=True)
@@ -86,12 +92,10 @@ def connection_limits(tree: OperatingTree, dso: str) -> dict[str, tuple[np.ndarr
     own, system = tree.distribution[dso], tree.system
     network = own.reduced.tree
     at = {bus: i for i, bus in enumerate(network.buses.tolist())}
-    options = system.options
+    options = tree.design.options(system.options.sel(option=list(own.options)))
     added = np.zeros(len(network.buses))
-    for option, built in zip(own.options, tree.design.choice(own.options), strict=True):
-        branch = str(options.branch.sel(option=option).item())
-        fed = next(i for i, members in enumerate(network.members) if branch in members)
-        added[fed] += built * float(options.added_rating_kva.sel(option=option))
+    for branch, kva in zip(options.branch.values.tolist(), added_rating(options).tolist(), strict=True):
+        added[next(i for i, members in enumerate(network.members) if branch in members)] += kva
     limits = {}
     for child in own.children:
         fed = at[system.boundary_bus(child)]

@@ -1,17 +1,36 @@
-"""Which branches of a DSO are worth asking about: the most loaded ones without any response of prosumers."""
+"""What is worth asking about: the options that the measures propose for what DSOs lack without demand response."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pandas as pd
+import xarray as xr
+
+from multiscale.measures import Measure, Need
 from multiscale.planning.conventional import ConventionalNeed
+from multiscale.system import System, reinforcement_options
 
 
-def candidate_branches(need: ConventionalNeed, count: int, least_loading: float = 50.0) -> list[str]:
-    """The ``count`` branches with the highest loading of their usable rating, at least ``least_loading`` [%], worst first.
+def candidate_options(
+    system: System, needs: Mapping[str, ConventionalNeed], count: int, costs: pd.DataFrame, measures: Mapping[str, Measure]
+) -> xr.Dataset:
+    """Options (component ``option``), at most ``count`` per DSO and measure.
 
-    Several branches in series with the same customers all count; ties are broken by name, so the choice is repeatable.
+    Args:
+        system: the whole.
+        needs: DSO -> what it lacks.
+        count: most options of each measure in each DSO.
+        costs: reinforcement cost table.
+        measures: settings of every measure.
+
+    Raises:
+        InvalidSystemError: the cost table has no row for some branch.
     """
-    loading: Mapping[str, float] = need.loading
-    ranked = sorted(loading, key=lambda branch: (-round(loading[branch], 6), branch))
-    return [branch for branch in ranked if loading[branch] >= least_loading][:count]
+    found = [reinforcement_options(system, [], costs)]
+    for measure in measures.values():
+        if measure.offered:
+            branches = [b for need in needs.values() for b in measure.sites(Need(need.loading, need.outside), count)]
+            found.append(reinforcement_options(system, branches, costs, measure))
+    found = [options for options in found if options.sizes["option"]] or found[:1]
+    return xr.concat(found, dim="option") if len(found) > 1 else found[0]

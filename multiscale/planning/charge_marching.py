@@ -92,6 +92,12 @@ def start_of_range(
     return charge
 
 
+def upper_end(existing: float, annuities: float, energy: float, passive: float, tolerance: float) -> float:
+    """Charge above which choices with at most these annuities [EUR/a] and at least this energy [kWh/a] earn more than they may."""
+    demand = energy + passive
+    return (1.0 + tolerance) * (existing + annuities) / (BELOW * demand) if demand > 0 else np.inf
+
+
 def lower_end(existing: float, annuities: float, energy: float, passive: float) -> float:
     """Charge below which choices with at least these annuities [EUR/a] and at most this energy [kWh/a] do not recover their cost."""
     demand = energy + passive

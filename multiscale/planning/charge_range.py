@@ -19,13 +19,14 @@ def implied_charge_range(
     annuities: float,
     charge_range: tuple[float, float],
     tolerance: float,
+    other: tuple[np.ndarray, float] | None = None,
     rounds: int = 4,
 ) -> tuple[float, float]:
     """Shrink a range of charges to what cost recovery and the follower's optimality imply.
 
     With w(x) the energy of the follower that pays the charge and E that of passive customers, recovery demands
 
-        existing <= charge (w + E) <= (1 + tolerance) (existing + annuities),
+        existing <= charge (w + E) + other(x) <= (1 + tolerance) (existing + annuities),
 
     and the follower's answer x at a charge within [low, high] costs no more than its answer without any reinforcement, which
     stays feasible with them:  cost(x) + low w(x) <= optimum(nothing built, high).  The least and largest w over everything the
@@ -38,6 +39,7 @@ def implied_charge_range(
         existing_cost, annuities: yearly cost of the existing network and of all options together [EUR/a].
         charge_range: range to begin with [EUR/kWh].
         tolerance: relative tolerance of cost recovery, upwards.
+        other: what the operator earns by other components of the tariff, [EUR/a per unit of every column] and of passive customers [EUR/a].
         rounds: of tightening at most.
 
     Returns:
@@ -47,10 +49,13 @@ def implied_charge_range(
     unbuilt = CompiledProgram(program)
     for _ in range(rounds):
         ceiling = unbuilt.solve_optimal({"built": 0.0, price: high}).objective
-        least, largest = _energy_range(program, price, low, ceiling)
+        energy = program.outputs[BILLED + price].matrix.toarray().ravel()
+        least, largest = _range(program, price, energy, low, ceiling)
         most_paying, least_paying = largest + passive_energy, least + passive_energy
-        new_low = max(low, existing_cost / most_paying * (1 - 1e-9)) if most_paying > 0 else low
-        new_high = min(high, (1 + tolerance) * (existing_cost + annuities) / least_paying * (1 + 1e-9)) if least_paying > 0 else high
+        earned = (0.0, 0.0) if other is None else tuple(end + other[1] for end in _range(program, price, other[0], low, ceiling))
+        needed, allowed = existing_cost - earned[1], (1 + tolerance) * (existing_cost + annuities) - earned[0]
+        new_low = max(low, needed / most_paying * (1 - 1e-9)) if most_paying > 0 else low
+        new_high = min(high, allowed / least_paying * (1 + 1e-9)) if least_paying > 0 else high
         settled = (new_high - new_low) > 0.9 * (high - low)
         low, high = new_low, new_high
         if settled or low > high:
@@ -58,14 +63,14 @@ def implied_charge_range(
     return low, high
 
 
-def _energy_range(program: ParametricProgram, price: str, charge: float, ceiling: float) -> tuple[float, float]:
-    """Least and largest charged energy [kWh/a] of a follower whose cost at a charge is at most ``ceiling`` [EUR/a]."""
+def _range(program: ParametricProgram, price: str, quantity: np.ndarray, charge: float, ceiling: float) -> tuple[float, float]:
+    """Least and largest value of a linear quantity of a follower whose cost at a charge is at most ``ceiling`` [EUR/a]."""
     built = program.parameters["built"]
     n, k = program.columns.size, built.size
     energy = program.outputs[BILLED + price].matrix.toarray().ravel()
     cost = program.c0 + charge * energy
     relaxed = ParametricProgram(
-        name=f"{program.name} (charged energy)",
+        name=f"{program.name} (range of a quantity)",
         columns=Index.stacked([*program.columns.blocks, Block("__built__", built.coords, "1", 0)]),
         rows=Index.stacked([*program.rows.blocks, Block("__cost__", {}, "EUR/a", 0)]),
         parameters=Index(),
@@ -75,7 +80,7 @@ def _energy_range(program: ParametricProgram, price: str, charge: float, ceiling
         b0=np.append(program.b0, ceiling - program.d0 + 1e-7 * abs(ceiling)),
         B=sparse.csr_matrix((program.rows.size + 1, 0)),
         equality=np.append(program.equality, False),
-        c0=np.concatenate([energy, np.zeros(k)]),
+        c0=np.concatenate([quantity, np.zeros(k)]),
         C=sparse.csr_matrix((n + k, 0)),
         lower=np.concatenate([program.lower, np.zeros(k)]),
         upper=np.concatenate([program.upper, np.ones(k)]),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
 
 from multiscale.devices.fleet import Fleet
+from multiscale.measures import added_rating, voltage_change
 from multiscale.operation.radial import RadialTree, radial_tree
 from multiscale.operation.tree import reference_exchange
 from multiscale.system import LoadingLimits, System
@@ -22,15 +23,21 @@ class ConventionalNeed:
     Attributes:
         loading: largest share of the usable rating of every branch [%], branch -> percent, over the horizon.
         overloaded: branches above 100 %, worst first.
+        outside: branch -> distance [pu] by which the voltage leaves its band at the bus it feeds, where the bus before is within its own.
     """
 
     loading: Mapping[str, float]
     overloaded: tuple[str, ...]
+    outside: Mapping[str, float] = field(default_factory=dict)
+
+    def needed(self, options: xr.Dataset) -> np.ndarray:
+        """Options that conventional planning builds, (option,): they add rating to overloaded branches, or move voltages that leave the band."""
+        overloaded = np.isin(options.branch.values, self.overloaded) & (added_rating(options) > 0)
+        return np.asarray(overloaded | np.isin(options.branch.values, list(self.outside)) & (voltage_change(options) > 0))
 
     def investment(self, options: xr.Dataset) -> float:
-        """Cost [EUR] of the options on overloaded branches."""
-        needed = np.isin(options.branch.values, self.overloaded)
-        return float(options.cost_eur.values[needed].sum())
+        """Cost [EUR] of what conventional planning builds."""
+        return float(options.cost_eur.values[self.needed(options)].sum())
 
 
 def conventional_need(
@@ -52,7 +59,17 @@ def conventional_need(
         percent = (100.0 * np.hypot(flow, reactive) / (share * tree.rating[:, None])).max(axis=1)
     loading = {name: float(percent[i]) for i, members in enumerate(tree.members) for name in members}
     over = sorted((name for name, value in loading.items() if value > 100.0), key=lambda name: -loading[name])
-    return ConventionalNeed(loading, tuple(over))
+    return ConventionalNeed(loading, tuple(over), _outside(tree, flow, reactive))
+
+
+def _outside(tree: RadialTree, flow: np.ndarray, reactive: np.ndarray) -> dict[str, float]:
+    """Branch -> how far the voltage leaves its band at the bus it feeds [pu], where the bus before is within its own; the worst first."""
+    drop = 2.0 * (tree.resistance[:, None] * flow + tree.reactance[:, None] * (reactive - tree.below(tree.charging)[:, None]))
+    squared = tree.v_reference[tree.source_of()][:, None] ** 2 - tree.along_path(drop / (1000.0 * tree.vn_kv[:, None] ** 2) - tree.boost[:, None])
+    voltage = np.sqrt(np.maximum(squared, 0.0))
+    beyond = np.fmax(tree.v_min[:, None] - voltage, voltage - tree.v_max[:, None]).max(axis=1)
+    first = [i for i in range(1, len(tree.buses)) if beyond[i] > 0 and beyond[tree.feeder[i]] <= 0 and not tree.reference[i]]
+    return {name: float(beyond[i]) for i in sorted(first, key=lambda i: (-beyond[i], i)) for name in tree.members[i]}
 
 
 def passive_flows(system: System, dso: str, horizon: Horizon, fleets: Mapping[str, Fleet], tree: RadialTree) -> tuple[np.ndarray, np.ndarray]:

@@ -4,8 +4,9 @@ r"""A DSO plans: which branches to reinforce and which volumetric charge recover
     s.t.  allowed <= charge * (energy imported by platforms + passive energy) <= (1 + tolerance) allowed,   allowed = existing cost + annuities' z
           operation in argmin: cost of the DSO's network with all platforms, charge and levy included, new PV and storage bought by them
 
-The follower is the DSO's program with every platform as one participant. Charges and levies are transfers: they steer the follower
-and are not part of the social cost. Energy of passive generation is counted as bought at the energy price.
+The follower is the DSO's program with every platform as one participant. All components of the tariff are transfers (charge, levy, deduction on
+exports, fees on peer trade): they steer the follower and are not part of the social cost. Energy of passive generation is counted as bought at the
+energy price.
 """
 
 from __future__ import annotations
@@ -66,19 +67,25 @@ class PlanningProblem:
 
     @property
     def single_price(self) -> str | None:
-        """The tariff component that is decided, where that is one component with one price; else None."""
+        """The tariff component that is decided, where it has one price and nothing else pays the operator; else None."""
+        earning = [name for name, component in self.tariff.components.items() if component.receiver == "distribution operators"]
+        return self.scalar_price if [self.scalar_price] == earning else None
+
+    @property
+    def scalar_price(self) -> str | None:
+        """The tariff component that is decided, where that is one with one price, whatever else pays the operator; else None."""
         decided = list(self.tariff.decided)
         return decided[0] if len(decided) == 1 and self.passive[decided[0]].ndim == 0 else None
 
     @property
     def passive_energy(self) -> float:
         """Determinant of the single price that passive customers add."""
-        return float(self.passive[str(self.single_price)])
+        return float(self.passive[str(self.scalar_price)])
 
     @property
     def price_range(self) -> tuple[float, float]:
         """Lowest and highest permitted value of the single price."""
-        component = self.tariff.components[str(self.single_price)]
+        component = self.tariff.components[str(self.scalar_price)]
         return component.price_min, component.price_max
 
 
@@ -200,8 +207,9 @@ def planning_problem(
     determinants = {name: _total(follower, [f"{c}/{BILLED}{name}" for c in children]) for name in economics.tariff.components}
     resource = sparse.csr_matrix(follower.c0[None, :])
     for name, component in economics.tariff.components.items():
-        if component.price is not None and name == "levy":
-            resource = resource - component.price * sparse.csr_matrix(determinants[name].matrix.sum(axis=0))
+        if not component.decided:
+            prices = np.broadcast_to(np.asarray(component.price, dtype=float), component.shape(horizon)).reshape(1, -1)
+            resource = resource - sparse.csr_matrix(prices) @ determinants[name].matrix
     outputs = {
         **{BILLED + name: output for name, output in determinants.items()},
         "resource_cost": Output(Index((Block("resource_cost", {}, "EUR/a", 0, "cost of operation without transfers"),)), resource),
@@ -268,7 +276,7 @@ class NoPlanError(bilevel.BilevelError):
 
 def cannot_recover(problem: PlanningProblem, least: float, largest: float) -> str:
     """Message: no permitted value of the single price recovers the cost."""
-    name = str(problem.single_price)
+    name = str(problem.scalar_price)
     return (
         f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a price of {name} of at least {least:.4g} "
         f"{problem.tariff.components[name].unit}, above the largest allowed {largest:g} (tariff.{name}.price_max); allow a higher one"

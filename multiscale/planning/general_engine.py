@@ -85,13 +85,25 @@ def _add_prices(block: Any, problem: PlanningProblem, name: str, regime: Regime,
     """Variables for the prices of a component, within their range; that of a single price is narrowed to where the cost can be recovered."""
     component, labels = problem.tariff.components[name], bilevel.labels_of(problem.program.parameters[name])
     low, high = component.price_min, component.price_max
-    if name == problem.single_price and regime.recovers_cost:
+    if name == problem.scalar_price and regime.recovers_cost:
         # The range is found with the bounds in place, since they keep the dual bounds of its linear programs finite.
         costs = problem.existing_cost, float(problem.annuity.sum())
-        low, high = implied_charge_range(problem.program, name, problem.passive_energy, *costs, (low, high), tolerance)
+        low, high = implied_charge_range(problem.program, name, problem.passive_energy, *costs, (low, high), tolerance, _other_revenue(problem, name))
         if low > high:
             raise NoPlanError("infeasible", cannot_recover(problem, low, component.price_max))
     block.price = pyo.Var(bounds=(low, high)) if labels == [None] else pyo.Var(labels, bounds=(low, high))
+
+
+def _other_revenue(problem: PlanningProblem, price: str) -> tuple[np.ndarray, float] | None:
+    """What the operator earns by components other than one, per unit of every column, and by passive customers [EUR/a]; None for nothing."""
+    columns, passive = np.zeros(problem.program.columns.size), 0.0
+    for name, component in problem.tariff.components.items():
+        if component.receiver == "distribution operators" and name != price:
+            given = problem.tariff.price(name, {})
+            prices = np.broadcast_to(given, problem.passive[name].shape).ravel()
+            columns += problem.program.outputs[BILLED + name].matrix.T @ prices
+            passive += float((prices * problem.passive[name].ravel()).sum())
+    return (columns, passive) if columns.any() or passive else None
 
 
 def _revenue(problem: PlanningProblem, name: str, price: Any, follower: bilevel.ProgramFollower) -> Any:
@@ -145,10 +157,12 @@ def plan_by_bilevel_engine(
     spent = time.perf_counter() - started
     if not np.isfinite(solution.objective):
         status = str(solution.status)
+        clock = "" if time_limit is None else f", planning.time_limit_s {time_limit:g} s"
+        memory = "; SCIP used up its memory: or raise solver.memory_limit_mb" if "memlimit" in solution.message else ""
         raise NoPlanError(
             status if status in ("infeasible", "time_limit") else "error",
             f"plan of {problem.dso}: {status.replace('_', ' ')}; allow higher prices (price_max of {', '.join(problem.tariff.decided)}) "
-            f"or more work (planning.solve_limit is {node_limit:,}{'' if time_limit is None else f', planning.time_limit_s {time_limit:g} s'})",
+            f"or more work (planning.solve_limit is {node_limit:,}{clock}){memory}",
         )
     if solution.certificate is None or solution.certificate.failures:
         why = "; ".join(solution.certificate.failures) if solution.certificate else solution.message

@@ -193,9 +193,7 @@ class ProgramBuilder:
         costs = joined(self._cost)
         for positions, amounts in self._later_cost:
             np.add.at(costs, positions, amounts)
-        outputs: Mapping[str, Output] = {
-            name: Output(index, triplets.matrix((index.size, n))) for name, (index, triplets) in self._outputs.items()
-        }
+        outputs: Mapping[str, Output] = {name: Output(index, triplets.matrix((index.size, n))) for name, (index, triplets) in self._outputs.items()}
         return ParametricProgram(
             name=self.name,
             columns=columns,

@@ -15,6 +15,7 @@ import xarray as xr
 from multiscale.attribute import Attribute, number, text
 from multiscale.devices import DEVICES
 from multiscale.devices.device import Role
+from multiscale.measures import MEASURES
 
 LEVELS = ("tso", "dso", "platform")
 BRANCH_KINDS = ("line", "transformer")
@@ -97,11 +98,12 @@ COMPONENTS: Mapping[str, Mapping[str, Attribute]] = {
         "profile": text("availability profile; empty for a constant 1", "", refers_to="profile"),
     },
     "option": {
-        "branch": text("branch that is reinforced", refers_to="branch"),
-        "added_rating_kva": number("kVA", "rating added", positive=True),
+        "branch": text("branch on which it is built", refers_to="branch"),
+        "kind": text("what it does", "added_rating", choices=tuple(MEASURES)),
         "cost_eur": number("EUR", "investment", lower=0.0),
         "lifetime_years": number("a", "depreciation time", 40.0, positive=True, upper=200.0),
-        "measure": text("what is built", ""),
+        "measure": text("what is built, in words", ""),
+        **{name: declared for measure in MEASURES.values() for name, declared in measure.columns.items()},
     },
 }
 """Component -> attribute -> declaration. The identifier of a component is the coordinate of its dataset."""

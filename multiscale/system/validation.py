@@ -14,6 +14,7 @@ from scipy.sparse import csgraph
 
 from multiscale.attribute import Attribute
 from multiscale.devices import DEVICES
+from multiscale.measures import by_measure
 from multiscale.system.network import Network
 from multiscale.system.schema import COMPONENTS, LEVELS
 from multiscale.system.system import System
@@ -83,6 +84,7 @@ def validate(system: System) -> list[Problem]:
     problems += _branch_problems(system)
     problems += _membership_problems(system)
     problems += _device_problems(system)
+    problems += _option_problems(system)
     if not any(p.field in ("from_bus", "to_bus", "boundary_bus", "parent", "node", "level", "bus") for p in problems):
         problems += _topology_problems(system)
         if not any(p.field == "rating_kva" for p in problems):
@@ -275,6 +277,22 @@ def _device_problems(system: System) -> Iterator[Problem]:
             for k in mine[~given[mine]]:
                 shown, unit = (repr(str(values[k])), "") if declared.kind == "text" else (_number(float(values[k])), declared.unit)
                 yield Problem("device", names[k], column, shown, unit, f"is not enough for a {kinds[k]}; give the {declared.meaning}")
+
+
+def _option_problems(system: System) -> Iterator[Problem]:
+    """What an option lacks, or why it cannot be built on its branch."""
+    position = pd.Index(system.branches.branch.values)
+    for measure, mine, columns in by_measure(system.options):
+        names = system.options.option.values[mine].astype(str)
+        for column in measure.required:
+            declared = measure.columns[column]
+            for name in names[columns[column] == 0].tolist():
+                yield Problem("option", name, column, "0", declared.unit, "is not above zero; give a value above zero")
+        at = position.get_indexer(columns["branch"])
+        there = np.flatnonzero(at >= 0)
+        branches = {str(c): system.branches[c].values[at[there]] for c in system.branches.data_vars}
+        for k, column, message in measure.problems({c: values[there] for c, values in columns.items()}, branches):
+            yield Problem("option", names[there[k]], column, repr(str(columns[column][there[k]])), "", message)
 
 
 # -- topology ---------------------------------------------------------------------------------------------------------

@@ -1,22 +1,25 @@
 """What is charged for: a tariff is made of components, each a price on a billing determinant, one file each."""
 
+from multiscale.tariffs.capacity import Capacity
 from multiscale.tariffs.component import Component
 from multiscale.tariffs.export import Export
 from multiscale.tariffs.metering import Charge, Metering
 from multiscale.tariffs.peer import Peer
-from multiscale.tariffs.tariff import BILLED, Prices, Tariff, standard_components, with_standard
+from multiscale.tariffs.tariff import BILLED, Prices, Tariff, standard_components, with_standard, written_out
 from multiscale.tariffs.volumetric import Volumetric
 
 COMPONENTS: dict[str, type[Component]] = {
     "volumetric": Volumetric,
     "export": Export,
     "peer": Peer,
+    "capacity": Capacity,
 }
 """Kinds of components; a new one is a file and a line here."""
 
 __all__ = [
     "BILLED",
     "COMPONENTS",
+    "Capacity",
     "Charge",
     "Component",
     "Export",
@@ -27,4 +30,5 @@ __all__ = [
     "Volumetric",
     "standard_components",
     "with_standard",
+    "written_out",
 ]

@@ -32,21 +32,26 @@ def standard_components() -> dict[str, Component]:
     }
 
 
+def written_out(given: Mapping[str, object]) -> dict[str, object]:
+    """Components with a number (or a text with a unit) in place of their settings as settings with that price."""
+    return {
+        name: settings if settings is None or isinstance(settings, Mapping | Component) else {"price": settings} for name, settings in given.items()
+    }
+
+
 def with_standard(given: Mapping[str, object]) -> dict[str, object]:
     """The standard components with the given settings in their place, as values to be checked.
 
     Args:
-        given: name -> settings of the component (those of a standard one may be a part of them), a number for its price, or None to leave
-            the component out.
+        given: name -> settings of the component (those of a standard one may be a part of them), a number for its price, or None to remove
+            the component.
     """
     values: dict[str, object] = {name: component.model_dump() for name, component in standard_components().items()}
-    for name, settings in given.items():
+    for name, settings in written_out(given).items():
         standard = values.get(name, {})
         if settings is None:
             values.pop(name, None)
             continue
-        if not isinstance(settings, Mapping):
-            settings = settings if isinstance(settings, Component) else {"price": settings}
         if isinstance(settings, Mapping):
             other = "kind" in settings and isinstance(standard, Mapping) and settings["kind"] != standard.get("kind")
             settings = dict(settings) if other or not isinstance(standard, Mapping) else {**standard, **settings}

@@ -14,7 +14,7 @@ from pandapower.powerflow import LoadflowNotConverged
 from multiscale.system.schema import GENERATION_KINDS, IDLE_KINDS, LOAD_KINDS
 from multiscale.system.system import System
 from multiscale.timeline import Horizon
-from multiscale.verification.pandapower_model import PowerFlowModel, power_flow_model
+from multiscale.verification.pandapower_model import PowerFlowModel, power_flow_model, tap_changers
 
 TAP_ROUNDS = 12
 COMPILE_ABOVE = 200_000
@@ -50,7 +50,7 @@ def ac_verify(
     nodes: Sequence[str],
     horizon: Horizon,
     injections: xr.Dataset,
-    added_rating: Mapping[str, float] | None = None,
+    built: xr.Dataset | None = None,
     slack_voltage_pu: float | Mapping[str, float] = 1.0,
 ) -> Verification:
     """AC power flow of every period, held against ratings and voltage bands; arguments as of ``ac_power_flow``.
@@ -58,7 +58,7 @@ def ac_verify(
     A period that does not converge is a violation of its own; a bus without supply has no voltage and is one too. The buses at
     which the voltage is given are not judged.
     """
-    result = ac_power_flow(system, nodes, horizon, injections, added_rating, slack_voltage_pu)
+    result = ac_power_flow(system, nodes, horizon, injections, built, slack_voltage_pu)
     rows = []
     over = result.loading.values - 100.0
     for b, t in zip(*np.nonzero(over > OVERLOAD_TOLERANCE_PERCENT), strict=True):
@@ -91,20 +91,20 @@ def ac_power_flow(
     nodes: Sequence[str],
     horizon: Horizon,
     injections: xr.Dataset,
-    added_rating: Mapping[str, float] | None = None,
+    built: xr.Dataset | None = None,
     slack_voltage_pu: float | Mapping[str, float] = 1.0,
 ) -> xr.Dataset:
     """AC power flow (Newton-Raphson, pandapower) of the networks of some nodes, in every period of a horizon.
 
     The boundary bus of each uppermost node is the slack. An on-load tap changer stands on the step that brings the voltage at its
-    ``to_bus`` nearest to its set point; the search of a period starts from the step before.
+    ``to_bus`` nearest to its set point, those in series one after the other from above; the search of a period starts from the step before.
 
     Args:
         system: owner of the networks.
         nodes: nodes whose networks are calculated together, e.g. a DSO and its platforms.
         horizon: the periods.
         injections: ``p`` [kW] and ``q`` [kvar] drawn (positive) at the buses, dims (bus, period); buses that are not named draw nothing.
-        added_rating: branch -> rating added by the plan [kVA]; impedance falls in proportion.
+        built: options that are built (component ``option``), on branches of these networks; default: none.
         slack_voltage_pu: voltage at the slack buses, one value or by bus.
 
     Returns:
@@ -115,17 +115,17 @@ def ac_power_flow(
     Raises:
         KeyError: an unknown node or branch, an injection at a bus outside the networks, or one that lacks periods.
     """
-    model = power_flow_model(system, nodes, added_rating, slack_voltage_pu)
+    model = power_flow_model(system, nodes, built, slack_voltage_pu)
     p_kw, q_kvar = _aligned(model, horizon, injections)
     net, periods = model.net, horizon.periods
     n_branch, n_bus = model.branches.sizes["branch"], model.buses.sizes["bus"]
     loading, voltage = np.zeros((n_branch, periods)), np.full((n_bus, periods), np.nan)
     totals, converged = np.full((3, periods), np.nan), np.zeros(periods, dtype=bool)
     taps = np.zeros((len(model.transformer), periods))
-    warm, compiled = False, n_bus * periods > COMPILE_ABOVE
+    warm, compiled, tiers = False, n_bus * periods > COMPILE_ABOVE, tap_changers(model)
     for t in range(periods):
         net.load["p_mw"], net.load["q_mvar"] = p_kw[:, t] / 1e3, q_kvar[:, t] / 1e3
-        converged[t] = _solve(model, warm, compiled)
+        converged[t] = _solve(model, tiers, warm, compiled)
         warm = bool(converged[t])
         taps[:, t] = net.trafo["tap_pos"].to_numpy() if len(net.trafo) else 0.0
         if not converged[t]:
@@ -176,15 +176,15 @@ def _aligned(model: PowerFlowModel, horizon: Horizon, injections: xr.Dataset) ->
     return out[0], out[1]
 
 
-def _solve(model: PowerFlowModel, warm: bool, compiled: bool) -> bool:
+def _solve(model: PowerFlowModel, tiers: list[np.ndarray], warm: bool, compiled: bool) -> bool:
     """Power flow of one period with the tap changers on their best step; false where it does not converge."""
+    return _run(model, warm, compiled) and all(_regulate(model, units, compiled) for units in tiers)
+
+
+def _regulate(model: PowerFlowModel, regulated: np.ndarray, compiled: bool) -> bool:
+    """Some tap changers on their best step, starting from a power flow; false where one does not converge."""
     net, units = model.net, model.branches.isel(branch=model.transformer)
     step = units.tap_step_percent.values / 100
-    regulated = np.flatnonzero(np.isfinite(units.v_setpoint_pu.values) & (step > 0) & units.in_service.values)
-    if not _run(model, warm, compiled):
-        return False
-    if not len(regulated):
-        return True
     target, low_side = units.v_setpoint_pu.values[regulated], net.trafo["lv_bus"].to_numpy()[regulated]
     # More turns on the high side mean less voltage below; on the low side it is the other way round.
     sign = np.where(units.tap_side.values[regulated] == "hv", 1.0, -1.0)

@@ -5,8 +5,9 @@ tap on the side on which it acts. What is converted is the model itself, so rein
 
     z_pi = z (1 + z y / 4),     y_pi = y / (1 + z y / 4)         (z series impedance, y shunt admittance of the T section)
 
-A tap changer stands on a step at which the voltage of its ``to_bus`` is within half a step of its set point, as in ``ac_power_flow``. Taps of a
-spread sample of hours are found first; every other hour starts from those of the sampled hour whose powers are nearest.
+A tap changer stands on a step at which the voltage of its ``to_bus`` is within half a step of its set point, as in ``ac_power_flow``; those in series
+act one after the other, from above. Taps of a spread sample of hours are found first; every other hour starts from those of the sampled hour whose
+powers are nearest.
 
 Source: power-grid-model, https://power-grid-model.readthedocs.io (components ``line``, ``generic_branch``, ``shunt``, ``source``).
 """
@@ -20,7 +21,7 @@ import numpy as np
 from power_grid_model import CalculationMethod, ComponentType, DatasetType, LoadGenType, PowerGridModel, initialize_array
 from power_grid_model.errors import PowerGridError
 
-from multiscale.verification.pandapower_model import PowerFlowModel
+from multiscale.verification.pandapower_model import PowerFlowModel, tap_changers
 
 STIFF_VA = 1e15
 """Short-circuit power of a source [VA]: its voltage is given."""
@@ -59,25 +60,26 @@ def batch_power_flow(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray
     """
     hours = p_kw.shape[1]
     units = model.branches.isel(branch=model.transformer)
-    steps = units.tap_step_percent.values / 100
-    regulated = np.flatnonzero(np.isfinite(units.v_setpoint_pu.values) & (steps > 0) & units.in_service.values)
+    tiers = tap_changers(model)
     found = HourlyFlows(
         np.full((model.branches.sizes["branch"], hours), np.nan),
         np.full((model.buses.sizes["bus"], hours), np.nan),
         np.repeat(units.tap_pos.values.astype(float)[:, None], hours, axis=1) if taps is None else np.array(taps, dtype=float),
         np.zeros(hours, dtype=bool),
     )
-    if taps is not None or not len(regulated):
+    if taps is not None or not tiers:
         _compute(model, p_kw, q_kvar, found, np.arange(hours))
         return found
     sample = np.arange(0, hours, SAMPLE)
-    _regulate(model, p_kw, q_kvar, found, sample, regulated)
+    for regulated in tiers:
+        _regulate(model, p_kw, q_kvar, found, sample, regulated)
     rest = np.setdiff1d(np.arange(hours), sample)
     if len(rest):
         totals = np.stack([p_kw.sum(axis=0), q_kvar.sum(axis=0)])
         nearest = np.abs(totals[:, rest, None] - totals[:, None, sample]).sum(axis=0).argmin(axis=1)
         found.tap[:, rest] = found.tap[:, sample[nearest]]
-        _regulate(model, p_kw, q_kvar, found, rest, regulated)
+        for regulated in tiers:
+            _regulate(model, p_kw, q_kvar, found, rest, regulated)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The networks of several nodes as one pandapower model, with the reinforcements of a plan built in."""
+"""The networks of several nodes as one pandapower model, with what a plan builds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 import pandapower as pp
 import xarray as xr
+from scipy import sparse
+from scipy.sparse import csgraph
 
+from multiscale.measures import MEASURES
+from multiscale.operation.radial import radial_tree
+from multiscale.system.limits import LoadingLimits
+from multiscale.system.schema import table
 from multiscale.system.system import System
 
 
@@ -20,10 +26,9 @@ class PowerFlowModel:
     Attributes:
         net: pandapower network; one load per bus, bus indices are positions in ``buses``.
         buses: (bus) table of all its buses.
-        branches: (branch) table of all its branches.
+        branches: (branch) table of all its branches, with what is built.
         line, transformer: positions in ``branches`` of the rows of ``net.line`` and ``net.trafo``.
         roots: positions in ``buses`` of the buses whose voltage is given.
-        rating: apparent power ratings with reinforcements [kVA], as ``branches``.
     """
 
     net: Any
@@ -32,25 +37,24 @@ class PowerFlowModel:
     line: np.ndarray
     transformer: np.ndarray
     roots: np.ndarray
-    rating: np.ndarray
 
 
 def power_flow_model(
-    system: System, nodes: Sequence[str], added_rating: Mapping[str, float] | None = None, slack_voltage_pu: float | Mapping[str, float] = 1.0
+    system: System, nodes: Sequence[str], built: xr.Dataset | None = None, slack_voltage_pu: float | Mapping[str, float] = 1.0
 ) -> PowerFlowModel:
     """Build the model.
 
-    A reinforced line or transformer is joined by equipment of its own kind: with ``f = (rating + added) / rating``, series impedance / f,
-    shunt capacitance, iron losses and rating x f.
+    What an option makes of its branch is said by its measure, in terms of the branch table; a transformer row with a capacitance has half of it at
+    each end, like a line.
 
     Args:
         system: owner of the tables.
         nodes: nodes whose networks are modelled, e.g. a DSO and its platforms.
-        added_rating: branch -> rating added by the plan [kVA].
+        built: options that are built (component ``option``).
         slack_voltage_pu: voltage at the boundary buses of the uppermost nodes, one value or by bus.
 
     Raises:
-        KeyError: an unknown node, or a reinforced branch that no node of the list owns.
+        KeyError: an unknown node, or an option on a branch that no node of the list owns.
     """
     known = set(system.nodes.node.values.tolist())
     if unknown := sorted(set(nodes) - known):
@@ -66,12 +70,10 @@ def power_flow_model(
     buses = system.buses.isel(bus=np.flatnonzero(np.isin(system.buses.bus.values, list(wanted))))
     position = {bus: i for i, bus in enumerate(buses.bus.values.tolist())}
 
-    extra = dict(added_rating or {})
-    if unknown := sorted(set(extra) - set(branches.branch.values.tolist())):
-        raise KeyError(f"power flow: reinforced branches {unknown} belong to none of the nodes {list(nodes)[:8]}")
-    old = branches.rating_kva.values
-    rating = old + np.array([extra.get(b, 0.0) for b in branches.branch.values.tolist()])
-    factor = rating / old
+    if built is not None and built.sizes["option"]:
+        if unknown := sorted(set(built.branch.values.tolist()) - set(branches.branch.values.tolist())):
+            raise KeyError(f"power flow: options on branches {unknown}, which belong to none of the nodes {list(nodes)[:8]}")
+        branches = _with_built(system, branches, built)
     start = np.array([position[b] for b in branches.from_bus.values.tolist()], dtype=int)
     end = np.array([position[b] for b in branches.to_bus.values.tolist()], dtype=int)
 
@@ -83,10 +85,55 @@ def power_flow_model(
         pp.create_ext_grid(net, bus, vm_pu=v)
     is_line = branches.kind.values == "line"
     line, transformer = np.flatnonzero(is_line), np.flatnonzero(~is_line)
-    _add_lines(net, branches.isel(branch=line), start[line], end[line], rating[line], factor[line], buses.vn_kv.values)
-    _add_transformers(net, branches.isel(branch=transformer), start[transformer], end[transformer], rating[transformer], factor[transformer])
+    _add_lines(net, branches.isel(branch=line), start[line], end[line], buses.vn_kv.values)
+    _add_transformers(net, branches.isel(branch=transformer), start[transformer], end[transformer], buses.vn_kv.values)
     pp.create_loads(net, np.arange(len(position)), p_mw=np.zeros(len(position)), q_mvar=np.zeros(len(position)))
-    return PowerFlowModel(net, buses, branches, line, transformer, np.array(at, dtype=int), rating)
+    return PowerFlowModel(net, buses, branches, line, transformer, np.array(at, dtype=int))
+
+
+def tap_changers(model: PowerFlowModel) -> list[np.ndarray]:
+    """Transformers that hold a voltage, positions in the rows of ``net.trafo``, tier by tier: those fed through none of the others come first.
+
+    Tap changers in series act one after the other, as their time delays are graded in practice: together they would answer the same deviation twice.
+    """
+    units = model.branches.isel(branch=model.transformer)
+    holds = np.isfinite(units.v_setpoint_pu.values) & (units.tap_step_percent.values > 0) & units.in_service.values
+    regulated = np.flatnonzero(holds)
+    if len(regulated) < 2:
+        return [regulated] if len(regulated) else []
+    n, on = model.buses.sizes["bus"], model.branches.in_service.values
+    position = {bus: i for i, bus in enumerate(model.buses.bus.values.tolist())}
+    start, end = (np.array([position[b] for b in model.branches[c].values.tolist()], dtype=int) for c in ("from_bus", "to_bus"))
+    # All roots hang on one more bus.
+    rows, columns = np.concatenate([start[on], np.full(len(model.roots), n)]), np.concatenate([end[on], model.roots])
+    graph = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n + 1, n + 1))
+    order, before = csgraph.breadth_first_order(graph, n, directed=False)
+    step = {(int(start[k]), int(end[k])) for k in model.transformer[regulated].tolist()}
+    tier = np.zeros(n + 1, dtype=int)
+    for bus in order[1:].tolist():
+        above = int(before[bus])
+        tier[bus] = tier[above] + ((above, bus) in step)
+    of_unit = tier[start[model.transformer[regulated]]]
+    return [regulated[of_unit == t] for t in np.unique(of_unit)]
+
+
+def _with_built(system: System, branches: xr.Dataset, built: xr.Dataset) -> xr.Dataset:
+    """The branch table with some options built, one after the other."""
+    rows = branches.to_dataframe().to_dict("index")
+    options = built.to_dataframe().to_dict("records")
+    voltage = dict(zip(system.buses.bus.values.tolist(), system.buses.vn_kv.values.tolist(), strict=True))
+    fed: dict[str, str] = {}
+    for node in {rows[option["branch"]]["node"] for option in options}:
+        network = system.network(node)
+        if network.loops():
+            continue
+        tree = radial_tree(network, LoadingLimits.full())
+        fed |= {name: str(tree.buses[i]) for i, members in enumerate(tree.members) for name in members}
+    for option in options:
+        row = rows[option["branch"]]
+        rows[option["branch"]] = MEASURES[option["kind"]].apply(row, option, voltage[row["to_bus"]], fed.get(option["branch"], row["to_bus"]))
+    names = list(rows)
+    return table("branch", names, {str(c): np.array([rows[n][c] for n in names]) for c in branches.data_vars})
 
 
 def _top_slack(system: System) -> str:
@@ -97,7 +144,7 @@ def _top_slack(system: System) -> str:
     return str(units.bus.values[int(units.p_max_kw.values.argmax())])
 
 
-def _add_lines(net: Any, lines: xr.Dataset, start: np.ndarray, end: np.ndarray, rating: np.ndarray, factor: np.ndarray, vn_kv: np.ndarray) -> None:
+def _add_lines(net: Any, lines: xr.Dataset, start: np.ndarray, end: np.ndarray, vn_kv: np.ndarray) -> None:
     if not len(start):
         return
     # The table holds totals, so every line is given to pandapower as one kilometre of itself.
@@ -106,25 +153,25 @@ def _add_lines(net: Any, lines: xr.Dataset, start: np.ndarray, end: np.ndarray, 
         start,
         end,
         length_km=np.ones(len(start)),
-        r_ohm_per_km=lines.r_ohm.values / factor,
-        x_ohm_per_km=lines.x_ohm.values / factor,
-        c_nf_per_km=lines.c_nf.values * factor,
-        max_i_ka=rating / 1e3 / (np.sqrt(3.0) * vn_kv[start]),
+        r_ohm_per_km=lines.r_ohm.values,
+        x_ohm_per_km=lines.x_ohm.values,
+        c_nf_per_km=lines.c_nf.values,
+        max_i_ka=lines.rating_kva.values / 1e3 / (np.sqrt(3.0) * vn_kv[start]),
         in_service=lines.in_service.values,
     )
     # A line open at one end takes no current through, but its whole capacitance hangs on the other end.
     charged = lines.charged_from.values
     for k in np.flatnonzero(~lines.in_service.values & (charged != "")):
         bus = int(start[k] if charged[k] == "from_bus" else end[k])
-        pp.create_shunt(net, bus, q_mvar=-2 * np.pi * net.f_hz * lines.c_nf.values[k] * factor[k] * 1e-9 * vn_kv[bus] ** 2)
+        pp.create_shunt(net, bus, q_mvar=-2 * np.pi * net.f_hz * lines.c_nf.values[k] * 1e-9 * vn_kv[bus] ** 2)
 
 
-def _add_transformers(net: Any, units: xr.Dataset, start: np.ndarray, end: np.ndarray, rating: np.ndarray, factor: np.ndarray) -> None:
+def _add_transformers(net: Any, units: xr.Dataset, start: np.ndarray, end: np.ndarray, vn_kv: np.ndarray) -> None:
     if not len(start):
         return
-    power = rating / 1e3
+    power = units.rating_kva.values / 1e3
     base = units.vn_lv_kv.values**2 / power
-    r, z = units.r_ohm.values / factor, np.hypot(units.r_ohm.values, units.x_ohm.values) / factor
+    r, z = units.r_ohm.values, np.hypot(units.r_ohm.values, units.x_ohm.values)
     pp.create_transformers_from_parameters(
         net,
         start,
@@ -134,7 +181,7 @@ def _add_transformers(net: Any, units: xr.Dataset, start: np.ndarray, end: np.nd
         vn_lv_kv=units.vn_lv_kv.values,
         vkr_percent=100 * r / base,
         vk_percent=100 * z / base,
-        pfe_kw=units.pfe_kw.values * factor,
+        pfe_kw=units.pfe_kw.values,
         i0_percent=units.i0_percent.values,
         shift_degree=units.shift_degree.values,
         tap_side=units.tap_side.values.astype(object),
@@ -147,3 +194,6 @@ def _add_transformers(net: Any, units: xr.Dataset, start: np.ndarray, end: np.nd
         tap_changer_type=np.full(len(start), "Ratio", dtype=object),
         in_service=units.in_service.values,
     )
+    for k in np.flatnonzero(units.in_service.values & (units.c_nf.values > 0)):
+        for bus in (int(start[k]), int(end[k])):
+            pp.create_shunt(net, bus, q_mvar=-np.pi * net.f_hz * units.c_nf.values[k] * 1e-9 * vn_kv[bus] ** 2)

@@ -138,7 +138,7 @@ def year_check(
     system: System,
     nodes: Sequence[str],
     injections: xr.Dataset,
-    added_rating: Mapping[str, float] | None = None,
+    built: xr.Dataset | None = None,
     slack_voltage_pu: float | Mapping[str, float] = 1.0,
     basis: str = WITH_RESPONSE,
 ) -> YearVerification:
@@ -148,14 +148,14 @@ def year_check(
         system: owner of the networks.
         nodes: nodes whose networks are calculated together, e.g. a DSO and its platforms.
         injections: of ``year_injections``.
-        added_rating: branch -> rating added by the plan [kVA].
+        built: options that are built (component ``option``), on branches of these networks; default: none.
         slack_voltage_pu: voltage at the slack buses, one value or by bus.
         basis: what was injected, in words.
 
     Raises:
         KeyError: an unknown node or branch, or an injection at a bus outside the networks.
     """
-    model = power_flow_model(system, nodes, added_rating, slack_voltage_pu)
+    model = power_flow_model(system, nodes, built, slack_voltage_pu)
     hours = injections.hour.values.astype(str)
     at = pd.Index(model.buses.bus.values).get_indexer(injections.bus.values)
     p, q = np.zeros((model.buses.sizes["bus"], len(hours))), np.zeros((model.buses.sizes["bus"], len(hours)))

@@ -62,9 +62,7 @@ def coupled(sources, sinks, seed, budget):
     cost = rng.uniform(1, 6, (sources, sinks))
     need, supply = rng.uniform(4, 9, sinks), rng.uniform(5, 9, sources) * sinks / sources
     low.supply = pyo.Constraint(range(sources), rule=lambda b, i: sum(b.flow[i, j] for j in range(sinks)) <= float(supply[i]))
-    low.need = pyo.Constraint(
-        range(sinks), rule=lambda b, j: sum(b.flow[i, j] for i in range(sources)) + b.short[j] - b.spill[j] == float(need[j])
-    )
+    low.need = pyo.Constraint(range(sinks), rule=lambda b, j: sum(b.flow[i, j] for i in range(sources)) + b.short[j] - b.spill[j] == float(need[j]))
     width = rng.uniform(1.0, 4.0, (sources, sinks))
     if budget:
         m.wider = pyo.Var(range(2), bounds=(0, 2))

@@ -28,7 +28,7 @@ def integer_variable(m):
 
 
 def concave_cost(m):
-    m.low.objective.set_value(-m.low.q**2 + m.price * m.low.q)
+    m.low.objective.set_value(-(m.low.q**2) + m.price * m.low.q)
 
 
 def convex_gain(m):

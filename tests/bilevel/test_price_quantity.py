@@ -103,9 +103,7 @@ def nodal_market(seed, hours=2, quadratic=False):
         return b.rest[n, t] + (b.own[t] if n == 1 else 0) + b.shed[n, t] + net == load[n, t]
 
     low.balance = pyo.Constraint(buses, hours_, rule=balance)
-    low.kirchhoff = pyo.Constraint(
-        range(3), hours_, rule=lambda b, k, t: b.flow[k, t] == 10 * (b.angle[lines[k][0], t] - b.angle[lines[k][1], t])
-    )
+    low.kirchhoff = pyo.Constraint(range(3), hours_, rule=lambda b, k, t: b.flow[k, t] == 10 * (b.angle[lines[k][0], t] - b.angle[lines[k][1], t]))
     curve = sum(0.1 * low.rest[n, t] ** 2 for n in buses for t in hours_) if quadratic else 0
     low.cost = pyo.Objective(
         expr=sum(m.offer[t] * low.own[t] + sum(cost[n] * low.rest[n, t] + 60 * low.shed[n, t] for n in buses) for t in hours_) + curve

@@ -17,7 +17,8 @@ def test_it_works_once_the_spread_pays_conversions_and_wear(fleet_of, winter, ec
     fleet = fleet_of("battery", winter, sizes=(1.0,), settings=device_settings(battery={"wear": wear}), efficiency=eta, loss_per_day=0.0)
     one = fleet.aggregate(np.full(fleet.size, "all"))
     bought = 0.05
-    even = (bought + economics.levy + wear) / eta**2 + wear + economics.export_deduction
+    given = {name: component.price for name, component in economics.tariff.components.items()}
+    even = (bought + given["levy"] + wear) / eta**2 + wear + given["export_deduction"]
     for margin, works in ((-1e-3, False), (1e-3, True)):
         price = np.where(np.arange(winter.periods) < 6, bought, even + margin)
         solution = solve(

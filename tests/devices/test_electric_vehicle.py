@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from multiscale.devices import device_settings
+from multiscale.markets import Community
 from multiscale.operation import platform_program
 from multiscale.programs import solve
 
@@ -15,7 +16,9 @@ def test_charging_is_put_off_by_no_more_than_allowed(fleet_of, winter, economics
     free = {"later_hours": hours, "discomfort": 0.0}
     fleet = fleet_of("electric_vehicle", winter, settings=device_settings(electric_vehicle=free))
     price = np.linspace(0.5, 0.1, winter.periods)  # later is always cheaper
-    solution = solve(platform_program(fleet, economics, agreements=False), {"import_price": price, "export_price": 0.0, "network_charge": 0.0})
+    solution = solve(
+        platform_program(fleet, economics, Community(), agreements=False), {"import_price": price, "export_price": 0.0, "network_charge": 0.0}
+    )
     power, reference = solution.primal("ev").values, fleet.data.ev.values[:3]
     assert power.sum() == pytest.approx(reference.sum(), rel=1e-9)
     if hours == 0:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from multiscale.coordination.content import content_key
+from multiscale.content import content_key
 from multiscale.devices import DEVICES, device_settings
 from multiscale.devices.fleet import fleet_variables, purchasable
 from multiscale.devices.words import describe_devices
 from multiscale.markets import Community
+from multiscale.markets.reduction import reduced_fleet
 from multiscale.operation import platform_program
-from multiscale.operation.fleet_reduction import reduced_fleet
 from multiscale.programs import CompiledProgram, solve
 from multiscale.settings import unit_of
 from multiscale.system.schema import COMPONENTS, DEVICE_KINDS

@@ -7,6 +7,7 @@ import pytest
 from multiscale.config import load_config
 from multiscale.devices import device_settings
 from multiscale.devices.thermal_heat_pump import ThermalHeatPump
+from multiscale.markets import Community
 from multiscale.operation import platform_program
 from multiscale.programs import solve
 from multiscale.sources.folder import folder_system, write_folder
@@ -21,7 +22,7 @@ EXAMPLE = {"kind": "thermal_heat_pump", "p_kw": 4.0} | HOUSE
 
 def answer(fleet, economics, price):
     told = {"import_price": price, "export_price": 0.0, "network_charge": 0.0}
-    return solve(platform_program(fleet, economics, agreements=False), told)
+    return solve(platform_program(fleet, economics, Community(), agreements=False), told)
 
 
 def settings(**changes):
@@ -80,7 +81,7 @@ def test_a_heat_pump_that_is_too_small_leaves_heat_missing_at_its_price(fleet_of
     missing = float((solution.primal("heat_missing").values * winter.hours_per_year).sum())
     np.testing.assert_allclose(solution.primal("thermal_heat_pump").values, 0.5, atol=1e-7)
     assert missing > 0
-    energy = 0.5 * 24 * 366 * (0.2 + economics.levy)
+    energy = 0.5 * 24 * 366 * (0.2 + economics.tariff.components["levy"].price)
     assert solution.objective == pytest.approx(energy + ThermalHeatPump().discomfort * missing, rel=1e-9)
 
 

@@ -13,16 +13,29 @@ from multiscale.bilevel.reformulate.assemble import REFORMULATIONS
 from multiscale.config import StudyConfig
 from multiscale.coordination.engine import ENGINES
 from multiscale.coordination.mechanisms import MECHANISMS
-from multiscale.settings import Entry, kinds
+from multiscale.devices import DEVICES
+from multiscale.markets import MARKETS
+from multiscale.planning import REGIMES
+from multiscale.settings import Entry, Settings, inner_settings, kinds
 from multiscale.sources import SOURCES
+from multiscale.tariffs import COMPONENTS
 
 ROOT = Path(__file__).parents[2]
 
-REGISTRIES: dict[str, Mapping[str, Any]] = {"system": SOURCES, "engine": ENGINES, "coordination": MECHANISMS, "reformulation": REFORMULATIONS}
+REGISTRIES: dict[str, Mapping[str, Any]] = {
+    "system": SOURCES,
+    "devices": DEVICES,
+    "tariff": COMPONENTS,
+    "market": MARKETS,
+    "coordination": MECHANISMS,
+    "regime": REGIMES,
+    "engine": ENGINES,
+    "reformulation": REFORMULATIONS,
+}
 """Group of the configuration (or what the registry is of) -> registry. A new registry is one line here."""
 
-WITHOUT_SETTINGS: set[str] = {"coordination", "reformulation"}
-"""Registries whose entries have no settings class yet; reformulations take none."""
+WITHOUT_SETTINGS: set[str] = {"reformulation"}
+"""Registries whose entries take no settings."""
 
 ENTRIES = [(group, kind) for group, registry in REGISTRIES.items() for kind in registry]
 
@@ -31,12 +44,31 @@ ENTRIES = [(group, kind) for group, registry in REGISTRIES.items() for kind in r
 def test_an_entry_has_settings(group: str, kind: str):
     entry = REGISTRIES[group][kind]
     if group in WITHOUT_SETTINGS:
-        assert not isinstance(entry, Entry), "no longer true; remove from WITHOUT_SETTINGS"
+        assert callable(entry)
+        assert not isinstance(entry, (Entry, type)), "has settings; remove from WITHOUT_SETTINGS"
         return
-    assert entry.settings.__doc__
-    assert callable(entry.function)
-    assert all(field.description for name, field in entry.settings.model_fields.items() if name not in ("kind", "growth"))
-    assert kinds(StudyConfig.model_fields[group])[kind] is entry.settings
+    # A registry holds either settings with the function that takes them, or settings classes that do the work themselves.
+    settings = entry.settings if isinstance(entry, Entry) else entry
+    assert issubclass(settings, Settings)
+    assert settings.__doc__
+    assert callable(entry.function if isinstance(entry, Entry) else entry)
+    assert all(field.description or inner_settings(field) for name, field in settings.model_fields.items() if name != "kind")
+    declared = StudyConfig.model_fields[group]
+    if kinds(declared):
+        assert kinds(declared)[kind] is settings
+    else:
+        (holder,) = inner_settings(declared).values()
+        assert holder.model_fields[kind].annotation is settings
+
+
+@pytest.mark.parametrize("kind", DEVICES)
+def test_a_device_has_its_section(kind: str):
+    assert f"### {kind}\n" in (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", [*COMPONENTS, *MARKETS, *REGIMES])
+def test_components_markets_and_regimes_have_their_sections(kind: str):
+    assert f"### {kind}\n" in (ROOT / "docs" / "tariffs-and-markets.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("group", "kind"), ENTRIES)

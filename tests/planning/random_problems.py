@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from multiscale.operation import Adoption
+from multiscale.devices import Offer, device_settings
+from multiscale.markets import Community
 from multiscale.planning import PlanningProblem, planning_problem
 from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
-from tests.variants import changed, with_options
+from tests.variants import changed, priced, with_options
 
 PLATFORMS = ("north 1", "north 2")
 LINES = tuple(f"north line {k}" for k in (1, 2, 3, 4))
@@ -42,18 +43,22 @@ def random_problem(system: System, seed: int, *, deduction: float = 0.0) -> Plan
     choice = rng.permutation([*LINES, *TRANSFORMERS, TOP])[: rng.integers(3, 6)]
     costs = {b: float(10 ** rng.uniform(2.5, 5.5)) for b in choice}
     here = with_options(here, {b: (float(rating[b] * rng.uniform(0.2, 1.0)), costs[b]) for b in choice})
-    fleets = {p: here.fleet(p, horizon) for p in PLATFORMS}
     more = {}
     if rng.random() < 0.7:
         course = horizon.sample(here.profiles, np.array(["pv"]))[0][0]
-        more = {p: Adoption(np.array([rng.uniform(5, 40)]), np.array([rng.uniform(0, 40)]), course) for p in PLATFORMS}
+        more = {
+            p: {"photovoltaics": Offer(np.array([rng.uniform(5, 40)]), course), "battery": Offer(np.array([rng.uniform(0, 40)]), 0 * course)}
+            for p in PLATFORMS
+        }
+    # Drawn in this order, so that a seed stays the same problem.
+    tariff = priced(levy=float(rng.choice([0.0, 0.05, 0.1])), export_deduction=deduction)
+    devices = device_settings(photovoltaics={"investment": rng.uniform(800, 2500)}, battery={"investment": rng.uniform(50, 300)})
+    here = here.replace(device_settings=devices)
+    fleets = {p: here.fleet(p, horizon) for p in PLATFORMS}
     economics = Economics(
-        levy=float(rng.choice([0.0, 0.05, 0.1])),
-        export_deduction=deduction,
-        pv_cost=rng.uniform(800, 2500),
-        battery_cost=rng.uniform(50, 300),
+        tariff=tariff,
         value_of_lost_load=rng.uniform(1.0, 10.0),
         existing_network_cost=rng.uniform(0.02, 0.08),
     )
     price = rng.uniform(-0.04 if rng.random() < 0.35 else 0.0, 0.2, horizon.periods)
-    return planning_problem(here, "north", horizon, economics, fleets, here.options, price, adoption=more)
+    return planning_problem(here, "north", horizon, economics, fleets, here.options, price, Community(), adoption=more)

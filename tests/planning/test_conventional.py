@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from multiscale.measures import AddedRating, Need
 from multiscale.operation.tree import reference_exchange
 from multiscale.planning import conventional_need
-from multiscale.planning.candidates import candidate_branches
 from multiscale.system import LoadingLimits
 from tests.variants import changed, with_options
 
@@ -33,7 +33,8 @@ def test_investment_is_that_of_the_overloaded_branches(system, winter, fleets):
 
 def test_candidates_are_the_most_loaded_branches(system, winter, fleets):
     need = conventional_need(system, "north", winter, fleets)
-    first = candidate_branches(need, 2, least_loading=0.0)
+    wanted = Need(need.loading, need.outside)
+    first = AddedRating(least_loading=0.0).sites(wanted, 2)
     assert len(first) == 2
     assert min(need.loading[b] for b in first) >= max(v for b, v in need.loading.items() if b not in first)
-    assert candidate_branches(need, 20, least_loading=1e6) == []
+    assert AddedRating(least_loading=1e6).sites(wanted, 20) == []

@@ -14,6 +14,7 @@ from multiscale.planning.decomposition.component import Work
 from multiscale.planning.decomposition.search import DecompositionSearch
 from multiscale.planning.decomposition.structure import structure
 from multiscale.programs import CompiledProgram
+from multiscale.tariffs import Tariff
 from tests.planning.conftest import RANGE
 from tests.planning.enumeration import Enumeration
 from tests.planning.random_problems import TOP, random_problem
@@ -21,10 +22,19 @@ from tests.planning.random_problems import TOP, random_problem
 WIDE, TIGHT = (0.0, 0.4), 1e-5
 
 
+def within(problem: PlanningProblem, charge_range: tuple[float, float]) -> PlanningProblem:
+    """The problem with another range of the network charge [EUR/kWh]."""
+    limits = {"price_min": charge_range[0], "price_max": charge_range[1]}
+    components = problem.tariff.components
+    charge = components["network_charge"].model_copy(update=limits)
+    return replace(problem, tariff=Tariff({**components, "network_charge": charge}))
+
+
 def check(problem: PlanningProblem, charge_range=WIDE):
     """The plan is the best of all; returns it."""
-    plan = solve_plan(problem, charge_range=charge_range, tolerance=TIGHT, method="decomposition")
-    value, built, _ = Enumeration(problem, charge_range, TIGHT).best
+    problem = within(problem, charge_range)
+    plan = solve_plan(problem, tolerance=TIGHT, method="decomposition")
+    value, built, _ = Enumeration(problem, TIGHT).best
     assert plan.status == "optimal"
     assert plan.objective == pytest.approx(value, rel=1e-8)
     assert tuple(float(b) for b in plan.built.values()) == built
@@ -39,7 +49,7 @@ def test_the_plan_is_that_of_brute_force(name, request):
     """With adoption, prosumers buy PV at a charge near the one that recovers the cost: the charged energy jumps there."""
     plan = check(request.getfixturevalue(name), RANGE)
     if name == "problem_with_adoption":
-        assert max(pv for pv, _ in plan.bought.values()) > 0
+        assert max(float(np.sum(bought["photovoltaics"])) for bought in plan.bought.values()) > 0
 
 
 @pytest.mark.parametrize("seed", range(100, 124))
@@ -53,7 +63,7 @@ def test_random_problems_hold_what_they_are_to_test(system):
     seen = set()
     for seed in range(100, 124):
         problem = random_problem(system, seed)
-        plan = solve_plan(problem, charge_range=WIDE, method="decomposition")
+        plan = solve_plan(within(problem, WIDE), method="decomposition")
         program, x, y = problem.program, plan.solution.primal["operation"], plan.solution.dual["operation"]
         for name in ("rating_forward", "rating_reverse"):
             if name in program.rows:
@@ -66,7 +76,7 @@ def test_random_problems_hold_what_they_are_to_test(system):
             v = program.columns["voltage_squared"].positions.ravel()
             seen |= {"voltage"} if (np.minimum(x[v] - program.lower[v], program.upper[v] - x[v]) < 1e-7).any() else set()
         seen |= {"negative price"} if program.c0[program.columns["import"].positions].min() < 0 else set()
-        seen |= {"bought"} if any(pv > 1e-3 or kwh > 1e-3 for pv, kwh in plan.bought.values()) else set()
+        seen |= {"bought"} if any(np.max(size) > 1e-3 for bought in plan.bought.values() for size in bought.values()) else set()
         seen |= {"built"} if any(plan.built.values()) else {"nothing built"}
     assert seen == {"rating_forward", "rating_reverse", "top", "voltage", "negative price", "bought", "built", "nothing built"}
 
@@ -76,7 +86,8 @@ def test_choices_one_by_one_give_the_same_plan(system, seed):
     """With one level only and no first plan nothing is dropped, and every combination has to be judged at its own charge."""
     problem = random_problem(system, seed)
     search = DecompositionSearch(
-        known=structure(problem), annuity=problem.annuity, existing=problem.existing_cost, passive=problem.passive_energy, charge_range=WIDE,
+        known=structure(problem), annuity=problem.annuity, existing=problem.existing_cost, passive=float(problem.passive["network_charge"]),
+        charge_range=WIDE,
         tolerance=TIGHT, gap_eur=-np.inf, gap=-np.inf, constant=problem.constant, work=Work(1e5), most_levels=1,
     )  # fmt: skip
     consider, calls = search.consider, []
@@ -88,7 +99,7 @@ def test_choices_one_by_one_give_the_same_plan(system, seed):
     search.consider = without_first_plan
     search.run()
     assert len(calls) > 1
-    assert search.best.cost + problem.constant == pytest.approx(Enumeration(problem, WIDE, TIGHT).best[0], rel=1e-8)
+    assert search.best.cost + problem.constant == pytest.approx(Enumeration(within(problem, WIDE), TIGHT).best[0], rel=1e-8)
     assert search.bound == pytest.approx(search.best.cost, rel=1e-8)
 
 
@@ -99,7 +110,7 @@ def test_social_cost_of_operation_does_not_fall_with_the_charge(problem_with_ado
     points = []
     for charge in np.linspace(0.0, 0.3, 31):
         x = compiled.solve_optimal({"built": 0.0, "network_charge": charge}).x
-        points.append([float((outputs[n].matrix @ x)[0]) for n in ("resource_cost", "charged_energy")])
+        points.append([float((outputs[n].matrix @ x)[0]) for n in ("resource_cost", "billed network_charge")])
     resource, energy = np.array(points).T
     assert (np.diff(resource) >= -1e-6 * np.abs(resource[1:])).all()
     assert (np.diff(energy) <= 1e-6 * energy[1:]).all()
@@ -108,14 +119,14 @@ def test_social_cost_of_operation_does_not_fall_with_the_charge(problem_with_ado
 
 def test_the_gap_is_stated_against_what_decisions_move(problem):
     """The yardstick is the dearer of nothing and everything built, less the plan."""
-    plan = solve_plan(problem, charge_range=RANGE)
+    plan = solve_plan(within(problem, RANGE))
     forced = []
     for built in (0.0, 1.0):
         compiled, charge = CompiledProgram(problem.program), 0.0
         allowed = problem.existing_cost + built * problem.annuity.sum()
         for _ in range(60):
             x = compiled.solve_optimal({"built": built, "network_charge": charge}).x
-            charge = allowed / (float((problem.program.outputs["charged_energy"].matrix @ x)[0]) + problem.passive_energy)
+            charge = allowed / (float((problem.program.outputs["billed network_charge"].matrix @ x)[0]) + float(problem.passive["network_charge"]))
         resource = float((problem.program.outputs["resource_cost"].matrix @ x)[0])
         forced.append(built * problem.annuity.sum() + resource + problem.program.d0 + problem.constant)
     assert plan.decision_range == pytest.approx(max(forced) - plan.objective, rel=1e-6)
@@ -124,8 +135,8 @@ def test_the_gap_is_stated_against_what_decisions_move(problem):
 
 def test_both_engines_agree(problem):
     """The general engine, its recovery one-sided too, finds the plan of the decomposition and the same yardstick."""
-    ours = solve_plan(problem, charge_range=RANGE, method="decomposition")
-    general = solve_plan(problem, charge_range=RANGE, gap=1e-7, method="branch_and_cut")
+    ours = solve_plan(within(problem, RANGE), method="decomposition")
+    general = solve_plan(within(problem, RANGE), gap=1e-7, method="branch_and_cut")
     assert general.objective == pytest.approx(ours.objective, rel=1e-6)
     assert general.built == ours.built
     assert general.decision_range == pytest.approx(ours.decision_range, rel=1e-6)
@@ -134,33 +145,33 @@ def test_both_engines_agree(problem):
 
 def test_work_ends_the_search_alike_every_time(problem):
     """Few solves leave a gap, a bound that holds, and a message that names the limit."""
-    best = solve_plan(problem, charge_range=RANGE).objective
-    plans = [solve_plan(problem, charge_range=RANGE, solve_limit=8, method="decomposition") for _ in range(2)]
+    best = solve_plan(within(problem, RANGE)).objective
+    plans = [solve_plan(within(problem, RANGE), solve_limit=8, method="decomposition") for _ in range(2)]
     assert plans[0].status == "feasible"
     assert "ended after 8 solves of linear programs (planning.solve_limit)" in plans[0].message
     assert plans[0].bound <= best <= plans[0].objective
-    assert (plans[0].objective, plans[0].bound, plans[0].charge) == (plans[1].objective, plans[1].bound, plans[1].charge)
+    assert (plans[0].objective, plans[0].bound, plans[0].prices) == (plans[1].objective, plans[1].bound, plans[1].prices)
 
 
 def test_a_clock_that_ends_the_search_is_named(problem):
-    plan = solve_plan(problem, charge_range=RANGE, time_limit=1e-9, method="decomposition")
+    plan = solve_plan(within(problem, RANGE), time_limit=1e-9, method="decomposition")
     assert plan.status == "time_limit"
     assert "ended by the clock after" in plan.message
     assert plan.bound < plan.objective
 
 
 def test_a_charge_that_earns_too_much_is_the_least_permitted_one_and_says_so(problem):
-    least = solve_plan(problem, charge_range=RANGE).charge
-    plan = solve_plan(problem, charge_range=(1.5 * least, 0.3), method="decomposition")
-    assert plan.charge == pytest.approx(1.5 * least)
+    least = solve_plan(within(problem, RANGE)).prices["network_charge"]
+    plan = solve_plan(within(problem, (1.5 * least, 0.3)), method="decomposition")
+    assert plan.prices["network_charge"] == pytest.approx(1.5 * least)
     assert plan.surplus == pytest.approx(plan.revenue - (1 + TIGHT) * plan.allowed_revenue, rel=1e-6)
     assert plan.surplus > 0
     assert "more than the cost to be recovered" in plan.message
 
 
 def test_a_charge_range_that_cannot_recover_the_cost_is_refused(problem):
-    with pytest.raises(NoPlanError, match=r"recovering [\d,]+ EUR/a takes a charge of at least 0\.0\d+ EUR/kWh") as found:
-        solve_plan(problem, charge_range=(0.0, 0.01), method="decomposition")
+    with pytest.raises(NoPlanError, match=r"recovering [\d,]+ EUR/a takes a price of network_charge of at least 0\.0\d+ EUR/kWh") as found:
+        solve_plan(within(problem, (0.0, 0.01)), method="decomposition")
     assert found.value.status == "infeasible"
 
 
@@ -181,33 +192,33 @@ def quadratic(problem):
 
 
 def other_transfers(problem):
-    """The operator's costs no longer hold all that the follower pays besides charge and levy."""
+    """The network pays a transfer on what it exchanges with its parent."""
     program = problem.program
     output = program.outputs["resource_cost"]
     changed = output.matrix.toarray()
-    changed[0, program.columns["north 1/export"].positions] -= 1.0
+    changed[0, program.columns["import"].positions] -= 1.0
     outputs = dict(program.outputs) | {"resource_cost": replace(output, matrix=sparse.csr_matrix(changed))}
     return replace(problem, program=replace(program, outputs=outputs))
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [(dearer_exports, "at different prices"), (quadratic, "a quadratic cost"), (other_transfers, "transfers other than the charge and a levy")],
+    [(dearer_exports, "at different prices"), (quadratic, "a quadratic cost"), (other_transfers, "network pays or receives transfers")],
 )
 def test_where_it_does_not_apply_it_says_why(problem, change, reason):
-    assert applies(problem, RANGE) is None
+    assert applies(within(problem, RANGE)) is None
     other = change(problem)
-    assert reason in applies(other, RANGE)
+    assert reason in applies(within(other, RANGE))
     with pytest.raises(NoPlanError, match=reason):
-        solve_plan(other, charge_range=RANGE, method="decomposition")
+        solve_plan(within(other, RANGE), method="decomposition")
 
 
 def test_auto_falls_back_to_the_general_engine_and_says_so(problem):
     other = dearer_exports(problem)
-    plan = solve_plan(other, charge_range=RANGE, gap=1e-7)
+    plan = solve_plan(within(other, RANGE), gap=1e-7)
     assert "by branch_and_cut, as the decomposition does not apply: energy is bought" in plan.message
-    assert plan.objective == pytest.approx(Enumeration(other, RANGE, TIGHT).best[0], rel=1e-6)
+    assert plan.objective == pytest.approx(Enumeration(within(other, RANGE), TIGHT).best[0], rel=1e-6)
 
 
 def test_a_charge_below_the_levy_is_refused(problem):
-    assert "below zero together" in applies(problem, (-0.2, 0.3))
+    assert "below zero together" in applies(within(problem, (-0.2, 0.3)))

@@ -46,7 +46,7 @@ def test_a_run_read_back_is_the_run_that_was_written(finished: RunResult):
     read = RunResult.load(finished.folder)
     assert read.status == "optimal"
     assert read.exit_code == 0
-    assert read.value("plan.charge") == 0.0437
+    assert read.value("plan.price.network_charge") == 0.0437
     xr.testing.assert_equal(read.dataset, finished.dataset)
     assert read.dataset["loading"].attrs == finished.dataset["loading"].attrs
 

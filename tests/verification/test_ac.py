@@ -12,6 +12,7 @@ from multiscale.system.schema import table
 from multiscale.timeline import Horizon
 from multiscale.verification import ac_power_flow, ac_verify, profile_injections
 from tests.sources.simbench_networks import LV, MVLV, network, system
+from tests.variants import reinforced
 
 DAY = Horizon((pd.Timestamp("2016-01-20"),), (366.0,), 1.0)
 NOON = Horizon((pd.Timestamp("2016-07-20"),), (366.0,), 0.25)
@@ -73,7 +74,7 @@ def test_reinforcement_lowers_loading_and_losses():
     tiny = tiny_system()
     injections = profile_injections(tiny, FEEDER, DAY)
     before = ac_power_flow(tiny, FEEDER, DAY, injections)
-    after = ac_power_flow(tiny, FEEDER, DAY, injections, added_rating={"north 1 MV/LV transformer": 63.0, "north 1 line 1": 98.4})
+    after = ac_power_flow(tiny, FEEDER, DAY, injections, built=reinforced(tiny, {"north 1 MV/LV transformer": 63.0, "north 1 line 1": 98.4}))
     for branch in ("north 1 MV/LV transformer", "north 1 line 1"):
         np.testing.assert_allclose(after.loading.sel(branch=branch).values, before.loading.sel(branch=branch).values / 2, rtol=0.02)
     assert (after.voltage.sel(bus="north 1 bus 4").values[17:22] > before.voltage.sel(bus="north 1 bus 4").values[17:22]).all()
@@ -82,7 +83,7 @@ def test_reinforcement_lowers_loading_and_losses():
 def test_a_doubled_line_is_two_lines_in_parallel():
     tiny = tiny_system()
     injections = profile_injections(tiny, FEEDER, DAY)
-    doubled = ac_power_flow(tiny, FEEDER, DAY, injections, added_rating={"north line 1": 5900.0})
+    doubled = ac_power_flow(tiny, FEEDER, DAY, injections, built=reinforced(tiny, {"north line 1": 5900.0}))
     columns = {str(c): np.append(tiny.branches[c].values, tiny.branches[c].sel(branch="north line 1").item()) for c in tiny.branches.data_vars}
     parallel = tiny.replace(branches=table("branch", np.append(tiny.branches.branch.values, "twin"), columns))
     twin = ac_power_flow(parallel, FEEDER, DAY, injections)
@@ -134,7 +135,7 @@ def test_what_does_not_belong_to_the_networks_is_refused():
     with pytest.raises(KeyError, match="has no node \\['nowhere'\\]"):
         ac_power_flow(tiny, ["nowhere"], DAY, injections)
     with pytest.raises(KeyError, match="'south line 1'"):
-        ac_power_flow(tiny, FEEDER, DAY, injections, added_rating={"south line 1": 1.0})
+        ac_power_flow(tiny, FEEDER, DAY, injections, built=reinforced(tiny, {"south line 1": 1.0}))
     stray = xr.Dataset({v: (("bus", "period"), np.ones((1, 24))) for v in ("p", "q")}, coords={"bus": ["south bus 1"], "period": DAY.labels})
     with pytest.raises(KeyError, match="buses outside the networks: \\['south bus 1'\\]"):
         ac_power_flow(tiny, FEEDER, DAY, stray)

@@ -15,6 +15,7 @@ from multiscale.verification import ac_power_flow, profile_injections
 from multiscale.verification.batch_power_flow import batch_power_flow
 from multiscale.verification.pandapower_model import power_flow_model
 from multiscale.verification.year import year_check, year_injections
+from tests.variants import reinforced
 
 DAYS = Horizon((pd.Timestamp("2016-01-20"), pd.Timestamp("2016-07-20")), (183.0, 183.0), 4.0)
 FEEDER = ["north", "north 1", "north 2"]
@@ -36,11 +37,11 @@ def drawn(model, injections):
     return values
 
 
-def compared(system, dso, added=None):
+def compared(system, dso, built=None):
     nodes = [dso, *system.children(dso)]
     injections = profile_injections(system, nodes, DAYS)
-    reference = ac_power_flow(system, nodes, DAYS, injections, added)
-    model = power_flow_model(system, nodes, added)
+    reference = ac_power_flow(system, nodes, DAYS, injections, built)
+    model = power_flow_model(system, nodes, built)
     p, q = drawn(model, injections)
     found, free = batch_power_flow(model, p, q, reference.tap.values), batch_power_flow(model, p, q)
     assert found.converged.all()
@@ -52,7 +53,8 @@ def compared(system, dso, added=None):
 @pytest.mark.parametrize("added", [None, {"north 1 MV/LV transformer": 63.0, "north 1 line 1": 98.4}])
 @pytest.mark.parametrize("dso", ["north", "east", "south"])
 def test_voltages_and_loadings_are_those_of_pandapower(dso, added):
-    compared(tiny_system(), dso, added if dso == "north" else None)
+    tiny = tiny_system()
+    compared(tiny, dso, reinforced(tiny, added) if added and dso == "north" else None)
 
 
 def test_voltages_and_loadings_of_the_cigre_network_are_those_of_pandapower(cigre):

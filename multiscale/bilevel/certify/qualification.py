@@ -157,9 +157,7 @@ def qualify(problem: BilevelProblem, f: int, *, seconds: float) -> Qualification
     )
 
 
-def _unproven(
-    follower: Follower, margin: _Margin, base: np.ndarray, moving: np.ndarray, sides: list[np.ndarray], names: tuple[str, ...]
-) -> str:
+def _unproven(follower: Follower, margin: _Margin, base: np.ndarray, moving: np.ndarray, sides: list[np.ndarray], names: tuple[str, ...]) -> str:
     """What prevents a proof: the tightest corner, if there is one."""
     y = base.copy()
     y[moving] = [side[0] for side in sides]

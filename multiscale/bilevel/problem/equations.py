@@ -79,4 +79,3 @@ def _sum(matrix: object, i: int, names: list[str]) -> str:
 
 def _plus(first: str, second: str) -> str:
     return first if second == "0" else second if first == "0" else f"{first} {second}"
-

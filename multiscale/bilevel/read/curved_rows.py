@@ -120,9 +120,7 @@ class CurvedRows:
         for (i, j), value in squares.items():
             curvature[place[i], place[j]] += 0.5 * sign * value
             curvature[place[j], place[i]] += 0.5 * sign * value
-        body = _Body(
-            label, support, curvature, [(j, sign * a) for j, a in own], [(k, sign * a) for k, a in leader], sign * (constant - rhs)
-        )
+        body = _Body(label, support, curvature, [(j, sign * a) for j, a in own], [(k, sign * a) for k, a in leader], sign * (constant - rhs))
         parts += [(row, sign * factor) for row, factor in self._cone(body, where)]
 
     def _product(self, mine: Any, other: Any, coefficient: float, label: str) -> list[tuple[int, float]]:
@@ -173,8 +171,7 @@ class CurvedRows:
         name = body.name
         support = body.support.tolist()
         tail = [
-            self.added.defined(f"{name} factor {i}", list(zip(support, row.tolist(), strict=True)), [], 0.0)
-            for i, row in enumerate(_sparse(factors))
+            self.added.defined(f"{name} factor {i}", list(zip(support, row.tolist(), strict=True)), [], 0.0) for i, row in enumerate(_sparse(factors))
         ]
         own = [(j, -a / (2 * scale)) for j, a in body.own]
         leader = [(k, -a / (2 * scale)) for k, a in body.leader]

@@ -58,4 +58,3 @@ class Digits:
                 whole = round(known[key]) - least
                 found.update({id(digit): float((whole // weight) % 2) for weight, digit in pairs})
         return found
-

@@ -241,9 +241,7 @@ class _Rows:
         self.rhs: list[float] = []
         self.equality: list[bool] = []
 
-    def add(
-        self, columns: list[int], coefficients: list[float], other: list[tuple[int, float]], rhs: float, sign: float, equality: bool
-    ) -> int:
+    def add(self, columns: list[int], coefficients: list[float], other: list[tuple[int, float]], rhs: float, sign: float, equality: bool) -> int:
         row = len(self.rhs)
         rows, places, values = self.own
         rows.extend([row] * len(columns))

@@ -30,9 +30,7 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
     builder.cost_of[f] = (np.array([column]), np.array([factor]), constant, none)
 
 
-def add_value_cuts(
-    builder: SingleLevelBuilder, bounds: list[DualBounds], ceilings: list[Plane | None], answers: list[list[np.ndarray]]
-) -> None:
+def add_value_cuts(builder: SingleLevelBuilder, bounds: list[DualBounds], ceilings: list[Plane | None], answers: list[list[np.ndarray]]) -> None:
     """Rows ``cost_f(x, y) <= a'y + b`` for known answers (one list of follower solutions each)."""
     leader = builder.problem.leader
     for answer in answers:

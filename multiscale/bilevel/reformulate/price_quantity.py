@@ -192,9 +192,7 @@ def _spread(
     return rows, columns
 
 
-def _cheapest(
-    follower: Follower, alpha: np.ndarray, beta: np.ndarray, rows: np.ndarray, columns: np.ndarray, side: float
-) -> tuple[float, float]:
+def _cheapest(follower: Follower, alpha: np.ndarray, beta: np.ndarray, rows: np.ndarray, columns: np.ndarray, side: float) -> tuple[float, float]:
     """The shift with the fewest products of leader variables (and squares) left, and their number."""
     program = follower.program
     limits, costs = program.B.tocsr()[rows], program.C.tocsr()[columns]
@@ -253,4 +251,3 @@ def _terms(builder: SingleLevelBuilder, f: int, chosen: Potentials) -> Form:
     columns, weights = np.concatenate([c for c, _ in parts]), np.concatenate([w for _, w in parts])
     used = weights != 0
     return Form(0.0, columns[used].astype(np.int64), weights[used], first, second, squares)
-

@@ -36,9 +36,7 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
         _add_product(builder, name, scale, [(b, 1.0)], b, switch, -1.0)
 
 
-def _add_product(
-    builder: SingleLevelBuilder, name: str, scale: float, linear: list[tuple[int, float]], a: int, b: int, weight: float = 1.0
-) -> None:
+def _add_product(builder: SingleLevelBuilder, name: str, scale: float, linear: list[tuple[int, float]], a: int, b: int, weight: float = 1.0) -> None:
     columns, coefficients = np.array([j for j, _ in linear], dtype=np.int64), np.array([c for _, c in linear], dtype=float)
     form = Form(0.0, columns, coefficients, np.array([a]), np.array([b]), np.array([weight])).scaled(scale)
     builder.curved.append(CurvedRow(f"follower {name} pair", form, -np.inf, 0.0, scale))

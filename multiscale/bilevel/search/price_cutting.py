@@ -209,9 +209,7 @@ class PriceCutting:
                 self._accept(state, y, (answer, v[: self.space.own.size]), found[1])
             elif np.round(there, 10).tobytes() not in state.tried:
                 # Another answer is cheaper there: one more cut, and its own best prices.
-                state.tried[np.round(there, 10).tobytes()] = np.array(
-                    [self.problem.cost(f, x, y) for f, x in enumerate(found[0])]
-                )
+                state.tried[np.round(there, 10).tobytes()] = np.array([self.problem.cost(f, x, y) for f, x in enumerate(found[0])])
                 self._add_answer(state, found[0])
                 self._answers.append(found[0])
                 for f, multipliers in enumerate(found[1]):
@@ -324,4 +322,3 @@ class PriceCutting:
         if not self._oracles:
             self._oracles = [SlopeOracle(self.space, g) for g in range(self.space.count)]
         return self._oracles[f]
-

@@ -62,6 +62,8 @@ class Mechanism:
     """
 
     name: ClassVar[str]
+    one_day_at_a_time: ClassVar[bool] = False
+    """Whether days are played forward one by one, so that nothing may couple them."""
 
     @property
     def error_margin(self) -> float:
@@ -98,6 +100,4 @@ class Mechanism:
         Raises:
             MechanismError: the mechanism has no signals that could change while the day goes on.
         """
-        raise MechanismError(
-            f"mechanism {self.name!r} cannot be played forward: it decides on the whole day at once; operate it"
-        )
+        raise MechanismError(f"mechanism {self.name!r} cannot be played forward: it decides on the whole day at once; operate it")

@@ -129,8 +129,19 @@ def _step_model(parent: Parent, point: MasterPoint | None, price: np.ndarray) ->
     offer_cost = np.array([f for _, f, _ in offers]) / coin
     constant = parent.constant + fixed
     return _StepModel(
-        columns, program.A[:, columns], parent.exchange @ place, rhs, cost, offer_cost, owner,
-        program.lower[columns], program.upper[columns], constant, power, unit, coin,
+        columns,
+        program.A[:, columns],
+        parent.exchange @ place,
+        rhs,
+        cost,
+        offer_cost,
+        owner,
+        program.lower[columns],
+        program.upper[columns],
+        constant,
+        power,
+        unit,
+        coin,
     )
 
 

@@ -126,6 +126,7 @@ class Hybrid(Mechanism):
     negotiate: Negotiate = negotiated
 
     name = "hybrid"
+    one_day_at_a_time = True
 
     def operate(
         self,

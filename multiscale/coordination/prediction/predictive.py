@@ -184,6 +184,7 @@ class Predictive(Mechanism):
     learned: Mapping[str, Experience] | None = None
 
     name = "predictive"
+    one_day_at_a_time = True
 
     def operate(
         self,

@@ -51,6 +51,7 @@ class PartAnswer:
         cost: private cost, charge and levy included [EUR/a].
         bound: lower bound on it from the duals [EUR/a].
         energy: charged energy [kWh/a].
+        transfers: given transfers, paid in full [EUR/a].
         needed: what every row that options raise takes beyond its limit without any option, in the row's unit (below zero: nothing).
         state: what the component adds to flows and voltages, aligned with ``Structure.state``.
     """
@@ -58,6 +59,7 @@ class PartAnswer:
     cost: float
     bound: float
     energy: float
+    transfers: float
     needed: np.ndarray
     state: np.ndarray
 
@@ -69,9 +71,11 @@ class Component:
         key: identifies columns and rows; two components with one key are the same program.
         columns: positions of its columns in the follower.
         rows: positions of its rows in the follower; a sum of balance rows is named by its first one.
-        program: the part as a program with parameters (its options, charge).
+        program: the part as a program with parameters (its options, charge, share of the given transfers that is waived).
         options: positions of its options.
         energy: charged energy of its columns.
+        transfer: given transfers of its columns.
+        levy: rate at which the transfers are paid on the charged energy alone [EUR/kWh]; None where they are more than that.
         network: maps its columns to the network rows (balances, voltages), for the state.
     """
 
@@ -83,28 +87,43 @@ class Component:
         program: ParametricProgram,
         options: np.ndarray,
         energy: np.ndarray,
+        transfer: np.ndarray,
+        levy: float | None,
         network: sparse.csr_matrix,
     ) -> None:
         self.key, self.columns, self.rows, self.program, self.options = key, columns, rows, program, options
-        self.energy, self.network = energy, network
-        self.raised = np.unique(program.B[:, :-1].tocoo().row)
-        self.more = program.B[self.raised][:, :-1].toarray()
+        self.energy, self.transfer, self.levy, self.network = energy, transfer, levy, network
+        self.raised = np.unique(program.B[:, :-2].tocoo().row)
+        self.more = program.B[self.raised][:, :-2].toarray()
         self.pays = bool(energy.any())
         self.compiled: CompiledProgram | None = None
         self.start: Basis | None = None
-        self.answers: dict[tuple[bytes, float], PartAnswer] = {}
+        self.answers: dict[tuple[bytes, float, float], PartAnswer] = {}
 
-    def solve(self, built: np.ndarray, charge: float, spread: Callable[[np.ndarray], np.ndarray], work: Work, *, limited: bool = True) -> PartAnswer:
-        """The answer with the options ``built`` (bool, of this component) at a charge [EUR/kWh]; ``spread`` turns network rows into states."""
-        key = (built.tobytes(), charge if self.pays else 0.0)
+    def solve(
+        self,
+        built: np.ndarray,
+        charge: float,
+        spread: Callable[[np.ndarray], np.ndarray],
+        work: Work,
+        *,
+        scale: float = 1.0,
+        limited: bool = True,
+    ) -> PartAnswer:
+        """The answer with the options ``built`` (bool, of this component) at a charge [EUR/kWh]; ``spread`` turns network rows into states.
+
+        Charge and given transfers are paid to the share ``scale`` only; the answer's cost is what is paid then.
+        """
+        key = (built.tobytes(), charge if self.pays else 0.0, scale)
         if key not in self.answers:
             work.spend(limited=limited)
-            solution = self._solution(built, charge)
+            solution = self._solution(built, charge, scale)
             x = solution.x
             self.answers[key] = PartAnswer(
                 cost=solution.objective,
                 bound=solution.bound,
                 energy=float(self.energy @ x),
+                transfers=float(self.transfer @ x),
                 needed=self.program.A[self.raised] @ x - self.program.b0[self.raised],
                 state=spread(-(self.network @ x)),
             )
@@ -123,12 +142,12 @@ class Component:
         if self.compiled is not None:
             self.compiled.start_from(basis)
 
-    def _solution(self, built: np.ndarray, charge: float) -> ProgramSolution:
+    def _solution(self, built: np.ndarray, charge: float, scale: float = 1.0) -> ProgramSolution:
         if self.compiled is None:
             self.compiled = CompiledProgram(self.program, devex=True)
             if self.start is not None:
                 self.compiled.start_from(self.start)
-        return self.compiled.solve_optimal(np.append(built.astype(float), charge))
+        return self.compiled.solve_optimal(np.append(built.astype(float), (scale * charge, 1.0 - scale)))
 
     def used(self, answer: PartAnswer, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Options of ``high`` beyond ``low`` that an answer at ``high`` needs (bool): with ``low`` and these it stays feasible.

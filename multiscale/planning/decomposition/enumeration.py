@@ -5,7 +5,8 @@ only l + N, the cheapest, counts. The other choices of the box l <= z <= u lack 
 
     box j:   n_1, ..., n_(j-1) built,   n_j not built         j = 1, ..., m
 
-and each of these is solved at its own upper set.
+and each of these is solved at its own upper set. Where the bound on the resource cost takes several answers (``resource_bound``), N holds the options
+that any of them uses.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multiscale.planning.decomposition.component import Component, PartAnswer, Work
+from multiscale.planning.decomposition.resource_bound import Charges, PartBound, resource_bound
 from multiscale.programs import Basis
 
 Box = tuple[np.ndarray, np.ndarray]
@@ -28,22 +30,25 @@ class ChoiceClass:
 
     Attributes:
         low, high: ends of the box.
-        annuity: of ``low`` [EUR/a].
-        value: annuity plus a lower bound on the social cost of operation at the charge it was solved at and at any higher one [EUR/a].
-        answer: operation at ``high``, feasible and optimal at ``low``.
+        annuity, most_annuity: of ``low`` and of ``high`` [EUR/a].
+        bound: on the resource cost of operation at every charge of the range it was made for.
     """
 
     low: np.ndarray
     high: np.ndarray
     annuity: float
-    value: float
-    answer: PartAnswer
+    most_annuity: float
+    bound: PartBound
 
+    @property
+    def value(self) -> float:
+        """Lower bound on the social cost of every choice in it [EUR/a]."""
+        return self.annuity + self.bound.resource
 
-def choice_class(component: Component, low: np.ndarray, high: np.ndarray, annuity: np.ndarray, answer: PartAnswer, transfer: float) -> ChoiceClass:
-    """A class with its value, ``annuity + phi - (charge + levy) w``; ``transfer`` is charge and levy [EUR/kWh]."""
-    cost = float(annuity[component.options] @ low)
-    return ChoiceClass(low, high, cost, cost + answer.bound - transfer * answer.energy, answer)
+    @property
+    def answer(self) -> PartAnswer:
+        """Operation at ``high`` and the lowest charge, feasible and optimal at ``low``."""
+        return self.bound.answer
 
 
 def everything(component: Component) -> list[Box]:
@@ -54,35 +59,42 @@ def everything(component: Component) -> list[Box]:
 def classes(
     component: Component,
     boxes: list[Box],
-    charge: float,
-    levy: float,
+    charges: Charges,
+    levied: bool,
     annuity: np.ndarray,
     spread: Callable[[np.ndarray], np.ndarray],
     work: Work,
     look: Callable[[PartAnswer], None] | None = None,
 ) -> list[ChoiceClass]:
-    """Every choice of some boxes at a charge, as classes with one answer each.
+    """Every choice of some boxes over a range of charges, as classes with one bound each.
 
     Args:
         component: whose choices.
         boxes: disjoint boxes of choices.
-        charge, levy: [EUR/kWh].
+        charges: range of the charge.
+        levied: whether all transfers of the follower are a levy.
         annuity: of all options of the follower [EUR/a].
         spread: turns network rows into states.
         work: counts solves.
         look: called with every answer; may raise to end the enumeration early.
     """
-    found = []
+    found: list[ChoiceClass] = []
+    scale: float | None = None
     open_boxes: list[tuple[np.ndarray, np.ndarray, Basis | None]] = [(low, high, None) for low, high in reversed(boxes)]
     while open_boxes:
         low, high, basis = open_boxes.pop()
         if basis is not None:
             component.start_from(basis)
-        answer = component.solve(high, charge, spread, work)
+        bound = resource_bound(component, high, charges, spread, work, levied=levied, scale=scale)
+        scale = bound.scale
+        used = np.zeros(low.size, dtype=bool)
         if look is not None:
-            look(answer)
-        used = component.used(answer, low, high)
-        found.append(choice_class(component, low | used, high, annuity, answer, charge + levy))
+            for answer in bound.feasible:
+                look(answer)
+        for answer in bound.answers:
+            used |= component.used(answer, low | used, high)
+        ours = annuity[component.options]
+        found.append(ChoiceClass(low | used, high, float(ours @ (low | used)), float(ours @ high), bound))
         inside, without = low.copy(), []
         # Each of the boxes below lacks one option of this one: its basis is nearer than that of the box solved last.
         basis = component.basis() if used.sum() > 1 else None

@@ -1,4 +1,11 @@
-"""The last stage of the search: combinations of the components' classes in the order of their bound, each at its own lower end of the charge."""
+"""The last stage of the search: combinations of the components' classes in the order of their bound, each over its own range of charges.
+
+A combination is looked at again over the narrower range in which its choices recover their cost. Where all transfers are a levy, the lower end of
+that range is the best charge of its cheapest choice. With other transfers a higher charge may be better, and a range that no longer narrows is
+halved; over a part [a, b] of it, choices that earn no more than they may have annuities of at least
+
+    a (w(z, b) + E) / (1 + tolerance) - existing cost.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multiscale.planning.charge_marching import BELOW, lower_end
+from multiscale.planning.charge_marching import lower_end, upper_end
 from multiscale.planning.decomposition.enumeration import Box, ChoiceClass
+from multiscale.planning.decomposition.resource_bound import Charges
 from multiscale.planning.decomposition.split import Retained
 
 if TYPE_CHECKING:
@@ -35,20 +43,21 @@ def take_one_by_one(search: DecompositionSearch, open_classes: list[list[ChoiceC
     count = itertools.count()
     first = (0,) * len(ranked)
     base = constant + sum(part[0].value for part in ranked)
-    # Entries: bound, tie-breaker, indices of a combination (None: a part of one), its boxes, its lower end of the charge.
-    heap: list[tuple[float, int, tuple[int, ...] | None, list[Box], float]] = []
+    # Entries: bound, tie-breaker, indices of a combination (None: a part of one), its boxes, the range of its charges.
+    heap: list[tuple[float, int, tuple[int, ...] | None, list[Box], Charges]] = []
+    whole = Charges(search.least_charge, search.largest_charge)
     seen = {first}
 
     def push(indices: tuple[int, ...]) -> None:
         value = constant + sum(part[i].value for part, i in zip(ranked, indices, strict=True))
         boxes = [(part[i].low, part[i].high) for part, i in zip(ranked, indices, strict=True)]
-        heapq.heappush(heap, (value, next(count), indices, boxes, search.least_charge))
+        heapq.heappush(heap, (value, next(count), indices, boxes, whole))
 
     push(first)
     search.bound = max(search.bound, base)
     settled = np.inf
     while heap:
-        value, _, indices, boxes, charge = heapq.heappop(heap)
+        value, _, indices, boxes, charges = heapq.heappop(heap)
         search.bound = max(search.bound, min(value, settled))
         if search.best and search.best.cost - search.bound <= search.allowance:
             return
@@ -58,7 +67,8 @@ def take_one_by_one(search: DecompositionSearch, open_classes: list[list[ChoiceC
                 if following[c] < len(ranked[c]) and following not in seen:
                     seen.add(following)
                     push(following)
-        for more, parts, at, done in _refined(search, boxes, charge):
+        refined = _refined_by_levy if search.levied else _refined
+        for more, parts, at, done in refined(search, boxes, charges):
             if done:
                 settled = min(settled, more)
             else:
@@ -66,10 +76,13 @@ def take_one_by_one(search: DecompositionSearch, open_classes: list[list[ChoiceC
     search.bound = max(search.bound, min(settled, search.best.cost if search.best else np.inf))
 
 
-def _refined(search: DecompositionSearch, boxes: list[Box], charge: float) -> list[tuple[float, list[Box], float, bool]]:
-    """A combination of boxes at its own lower end of the charge: (bound, boxes, lower end, whether its best choice is known)."""
-    below = BELOW * charge
-    parts = search.all_classes([[box] for box in boxes], below)
+Refined = list[tuple[float, list[Box], Charges, bool]]
+"""Parts of a combination of boxes: bound, boxes, range of charges, whether nothing is left to be refined."""
+
+
+def _refined_by_levy(search: DecompositionSearch, boxes: list[Box], charges: Charges) -> Refined:
+    """A combination of boxes at its own lower end of the charge, where all transfers are a levy."""
+    parts = search.all_classes([[box] for box in boxes], search.range_around(charges.lower, charges.upper))
     result = []
     for combination in itertools.product(*parts):
         bound = search.split.constant + sum(k.value for k in combination)
@@ -78,13 +91,59 @@ def _refined(search: DecompositionSearch, boxes: list[Box], charge: float) -> li
         if higher > search.charge_range[1]:
             continue
         inner = [(k.low, k.high) for k in combination]
-        if higher > charge * (1.0 + 1e-9) + 1e-12:
-            result.append((bound, inner, higher, False))
+        if higher > charges.lower * (1.0 + 1e-9) + 1e-12:
+            result.append((bound, inner, Charges(higher, charges.upper), False))
             continue
         # The charge that recovers the cost of the cheapest choice is the lower end of all of them.
-        split = search.split
-        search.consider(search.choice([low for low, _ in inner]), charge)
-        if search.split is not split:
-            raise LimitsViolated(search.split.retained)
-        result.append((bound, inner, charge, True))
+        _consider(search, inner, charges.lower)
+        result.append((bound, inner, charges, True))
     return result
+
+
+def _refined(search: DecompositionSearch, boxes: list[Box], charges: Charges) -> Refined:
+    """A combination of boxes over the range in which its choices recover their cost, halved where it does not narrow."""
+    around = search.range_around(charges.lower, charges.upper)
+    parts = search.all_classes([[box] for box in boxes], around)
+    existing, passive, tolerance = search.existing, search.passive, search.tolerance
+    result = []
+    for combination in itertools.product(*parts):
+        inner = [(k.low, k.high) for k in combination]
+        energy, least_energy = sum(k.answer.energy for k in combination), sum(k.bound.least_energy for k in combination)
+        resource = search.split.constant + sum(k.bound.resource for k in combination)
+        cheapest = least = sum(k.annuity for k in combination)
+        if charges.lower > search.charge_range[0]:
+            least = max(least, around.lower * (least_energy + passive) / (1.0 + tolerance) - existing)
+        most = sum(k.most_annuity for k in combination)
+        if search.best:
+            most = min(most, search.best.cost - resource)
+        lower = max(charges.lower, lower_end(existing, least, energy, passive))
+        upper = search.admitted(upper_end(existing, most, least_energy, passive, tolerance), charges.upper)
+        bound = resource + least
+        if lower > upper:
+            # None of its choices recovers its cost, or none that does is better than the best plan.
+            continue
+        if upper - lower <= 0.5 * charges.width:
+            result.append((bound, inner, Charges(lower, upper), False))
+            continue
+        # The revenue of the cheapest choice falls by jumps only, so it crosses its cost upwards if it is below at the lower end and not at the upper.
+        crosses = around.lower * (energy + passive) <= existing + cheapest <= around.upper * (least_energy + passive)
+        if crosses or charges.lower <= search.charge_range[0]:
+            _consider(search, inner, charges.lower)
+        if upper - lower <= NARROW * upper:
+            result.append((bound, inner, charges, True))
+            continue
+        middle = 0.5 * (lower + upper)
+        result += [(bound, inner, Charges(lower, middle), False), (bound, inner, Charges(middle, upper), False)]
+    return result
+
+
+def _consider(search: DecompositionSearch, boxes: list[Box], charge: float) -> None:
+    """The cheapest choice of some boxes as a plan; ``charge`` is a lower end of what recovers its cost."""
+    split = search.split
+    search.consider(search.choice([low for low, _ in boxes]), charge)
+    if search.split is not split:
+        raise LimitsViolated(search.split.retained)
+
+
+NARROW = 1e-8
+"""Width of a range, relative to its upper end, that is no longer halved."""

@@ -1,15 +1,16 @@
 r"""Levels of the charge, then the best choices one by one, until bound and plan meet.
 
-A level: at a charge ``a`` below which no open choice recovers its cost, enumerate the classes of every component. As the social cost of operation
-does not fall with the charge,
+A level: over a range of charges [a, b] outside which no open choice recovers its cost, enumerate the classes of every component. With a lower bound
+r_c on the resource cost of a class at every charge of the range (``resource_bound``),
 
-    bound = constants + sum_c min over classes (annuities + sigma_c(a))
+    bound = constants + sum_c min over classes (annuities + r_c)
 
 holds for every plan; the minimising classes with the charge that recovers their cost are a plan. Classes further above their component's minimum
-than plan - bound are in no better plan and are dropped, which lowers the largest energy, raises ``a`` and starts the next level.
+than plan - bound are in no better plan and are dropped, which lowers the largest energy, raises ``a`` and starts the next level; likewise ``b`` falls
+with the largest annuities that a better plan can afford and the least energy. Where all transfers are a levy, ``b`` has no use.
 
-Where levels no longer move the charge, choices of all components together are taken in the order of their bound, each at its own lower end of the
-charge.
+Where levels no longer move the range, choices of all components together are taken in the order of their bound, each over its own range of
+charges.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from multiscale.planning.charge_marching import BELOW, Recovery, lower_end, recovering_charge, start_of_range
+from multiscale.planning.charge_marching import BELOW, Recovery, lower_end, recovering_charge, start_of_range, upper_end
 from multiscale.planning.decomposition.component import PartAnswer, SearchEnded, Work
 from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, classes, everything
 from multiscale.planning.decomposition.one_by_one import LimitsViolated, take_one_by_one
+from multiscale.planning.decomposition.resource_bound import Charges
 from multiscale.planning.decomposition.split import NetworkState, Retained, Split
 from multiscale.planning.decomposition.structure import Structure, option_rows
 
@@ -49,7 +51,7 @@ class Level:
     """What one level found, for the record.
 
     Attributes:
-        charge: its charge [EUR/kWh].
+        charge: lower end of its charges [EUR/kWh].
         bound, best: bound and best plan after it [EUR/a].
         classes: number of classes in each component with options.
         solves: linear programs solved so far.
@@ -61,6 +63,9 @@ class Level:
     classes: list[int]
     solves: int
 
+
+NARROWER = 0.7
+"""A level has moved the range of charges if it is at most this share of what it was."""
 
 ROUNDING = 1e-9
 """Share of the social cost to which linear programs are solved."""
@@ -83,7 +88,8 @@ class DecompositionSearch:
         best: best plan so far.
         bound: lower bound on the social cost of any plan, without the problem's constant [EUR/a].
         first_charge: no choice recovers its cost below it [EUR/kWh].
-        least_charge: no choice that is still open does.
+        least_charge, largest_charge: no choice that is still open does outside of them.
+        levied: whether all transfers are a levy on the charged energy.
         ended: what ended the search before its end; empty if nothing did.
         levels: record.
     """
@@ -103,6 +109,7 @@ class DecompositionSearch:
     bound: float = -np.inf
     first_charge: float = 0.0
     least_charge: float = 0.0
+    largest_charge: float = np.inf
     ended: str = ""
     levels: list[Level] = field(default_factory=list)
 
@@ -111,7 +118,8 @@ class DecompositionSearch:
         self._options_at_limits = option_rows(self.known)[self.known.limits]
         nothing = Retained(np.zeros(self.known.limits.size, dtype=bool), np.zeros(self.known.state.size, dtype=bool))
         self.split = Split(self.known, self.network, nothing)
-        self.first_charge = self.least_charge = self.charge_range[0]
+        self.first_charge, self.least_charge, self.largest_charge = self.charge_range[0], *self.charge_range
+        self.levied = self.known.levied
 
     def run(self) -> None:
         """Search until plan and bound meet, nothing is open, or the work is spent."""
@@ -142,8 +150,8 @@ class DecompositionSearch:
 
     # Answers of all components together.
 
-    def _answers(self, built: np.ndarray, charge: float, *, limited: bool = True) -> list[PartAnswer]:
-        return [c.solve(built[c.options], charge, self.network.spread, self.work, limited=limited) for c in self.split.components]
+    def _answers(self, built: np.ndarray, charge: float, *, scale: float = 1.0, limited: bool = True) -> list[PartAnswer]:
+        return [c.solve(built[c.options], charge, self.network.spread, self.work, scale=scale, limited=limited) for c in self.split.components]
 
     def _retain(self, limits: Retained) -> None:
         self.split = Split(self.known, self.network, self.split.retained.joined(limits), self.split)
@@ -168,9 +176,9 @@ class DecompositionSearch:
     def _prepare(self) -> None:
         """Retain the limits that nothing and everything built violate, and find where the charges begin that recover anything."""
         levy, none, every = self.known.levy, np.zeros(self.annuity.size, dtype=bool), np.ones(self.annuity.size, dtype=bool)
-        # With no limit at all and no transfer, operation costs no more than under any plan.
         _, relaxed, energy = self.total(self._answers(every, -levy))
-        self.bound = relaxed
+        # With no limit at all and no transfer, operation costs no more than under any plan.
+        self.bound = relaxed if self.levied else self.total(self._answers(every, 0.0, scale=0.0))[1]
         low, high = self.charge_range
         demand = energy + self.passive
         near = min(max(low, self.existing / demand), high) if demand > 0 else low
@@ -180,10 +188,10 @@ class DecompositionSearch:
         self.first_charge = self.least_charge = start_of_range(unbuilt, energy, near, relaxed, levy, self.passive, self.existing, low)
 
     def _level(self, boxes: Boxes) -> Boxes | None:
-        """One level at the least charge; returns what is open for the next one, or None at the end."""
-        charge = BELOW * self.least_charge
+        """One level over the charges of what is open; returns what is open for the next one, or None at the end."""
+        charges = self.range_around(self.least_charge, self.largest_charge)
         split = self.split
-        found = self.all_classes([boxes.get(c.key) or everything(c) for c in split.components], charge)
+        found = self.all_classes([boxes.get(c.key) or everything(c) for c in split.components], charges)
         lowest = [min(k.value for k in part) for part in found]
         self.bound = max(self.bound, self.split.constant + sum(lowest))
         least = [min(part, key=lambda k: k.value) for part in found]
@@ -193,31 +201,53 @@ class DecompositionSearch:
         room = self.best.cost - (self.split.constant + sum(lowest)) if self.best else np.inf
         kept = [[k for k in part if k.value - low <= room + 1e-9 * abs(low)] for part, low in zip(found, lowest, strict=True)]
         sizes = [len(part) for part, c in zip(kept, self.split.components, strict=True) if c.options.size]
-        self.levels.append(Level(charge, self.bound, self.best.cost if self.best else np.inf, sizes, self.work.solves))
+        self.levels.append(Level(charges.lower, self.bound, self.best.cost if self.best else np.inf, sizes, self.work.solves))
         if self.best and self.best.cost - self.bound <= self.allowance:
             return None
         energy = sum(max(k.answer.energy for k in part) for part in kept)
         annuities = sum(min(k.annuity for k in part) for part in kept)
         higher = lower_end(self.existing, annuities, energy, self.passive)
-        if higher > self.charge_range[1]:
+        upper = self._upper_end(kept)
+        if higher > upper:
             # No open choice recovers its cost: the best plan is the one known, or there is none.
             self.least_charge = max(self.least_charge, higher)
             self.bound = self.best.cost if self.best else np.inf
             return None
-        if higher <= self.least_charge * (1.0 + 1e-7) + 1e-12 or len(self.levels) >= self.most_levels:
+        narrower = upper - higher <= NARROWER * (self.largest_charge - self.least_charge)
+        moved = higher > self.least_charge * (1.0 + 1e-7) + 1e-12 if self.levied else narrower
+        self.least_charge, self.largest_charge = max(higher, self.least_charge), upper
+        if not moved or len(self.levels) >= self.most_levels:
             take_one_by_one(self, kept)
             return None
-        self.least_charge = higher
         return {c.key: [(k.low, k.high) for k in part] for c, part in zip(self.split.components, kept, strict=True)}
 
-    def all_classes(self, boxes: list[list[Box]], charge: float) -> list[list[ChoiceClass]]:
-        """The classes of every component at a charge.
+    def range_around(self, least: float, largest: float) -> Charges:
+        """The range from which bounds are taken, a little wider."""
+        return Charges(BELOW * least, largest / BELOW)
+
+    def _upper_end(self, kept: list[list[ChoiceClass]]) -> float:
+        """Charge above which no open choice that is better than the best plan earns no more than it may."""
+        if self.levied:
+            return self.charge_range[1]
+        most = sum(max(k.most_annuity for k in part) for part in kept)
+        if self.best:
+            least_resource = sum(min(k.bound.resource for k in part) for part in kept)
+            most = min(most, self.best.cost - self.split.constant - least_resource)
+        least_energy = sum(min(k.bound.least_energy for k in part) for part in kept)
+        return self.admitted(upper_end(self.existing, most, least_energy, self.passive, self.tolerance), self.largest_charge)
+
+    def admitted(self, upper: float, largest: float) -> float:
+        """An upper end of the charge within the range; the least permitted one is admitted though it may earn too much."""
+        return max(min(upper, largest), self.charge_range[0])
+
+    def all_classes(self, boxes: list[list[Box]], charges: Charges) -> list[list[ChoiceClass]]:
+        """The classes of every component over a range of charges.
 
         Raises:
             LimitsViolated: some combination of them may violate limits left out.
         """
         components = self.split.components
-        first = [c.solve(part[0][1], charge, self.network.spread, self.work) for c, part in zip(components, boxes, strict=True)]
+        first = [c.solve(part[0][1], charges.lower, self.network.spread, self.work) for c, part in zip(components, boxes, strict=True)]
         together = self.split.state(first)
         found = []
         for c, part, own in zip(components, boxes, first, strict=True):
@@ -227,10 +257,10 @@ class DecompositionSearch:
                 # Most violations show with the other components at their first answer: then nothing more is enumerated in vain.
                 self._check(others + answer.state, others + answer.state)
 
-            found.append(classes(c, part, charge, self.known.levy, self.annuity, self.network.spread, self.work, look))
+            found.append(classes(c, part, charges, self.levied, self.annuity, self.network.spread, self.work, look))
         low, high = self.split.fixed_state.copy(), self.split.fixed_state.copy()
         for group in found:
-            states = np.array([k.answer.state for k in group])
+            states = np.array([answer.state for k in group for answer in k.bound.feasible])
             low += states.min(axis=0)
             high += states.max(axis=0)
         self._check(low, high)
@@ -265,8 +295,9 @@ class DecompositionSearch:
         recovery = recovering_charge(energy_at, self.passive, self.existing + investment, start, self.charge_range[1], self.tolerance)
         if recovery is None:
             return None
-        cost, _, energy = self.total(self._checked_answers(built, recovery.charge, limited=limited))
-        return Candidate(built.copy(), recovery, investment + cost - (recovery.charge + self.known.levy) * energy)
+        answers = self._checked_answers(built, recovery.charge, limited=limited)
+        cost, _, energy = self.total(answers)
+        return Candidate(built.copy(), recovery, investment + cost - recovery.charge * energy - sum(a.transfers for a in answers))
 
     def point(self, candidate: Candidate) -> np.ndarray:
         """Columns of the whole follower at a candidate, from the components.

@@ -107,7 +107,7 @@ class Split:
     """The follower's components under the retained limits.
 
     Attributes:
-        components: with at least one row, or charged energy.
+        components: with at least one row, charged energy or transfers.
         constant: cost that no component decides [EUR/a].
         fixed_state: state without the components.
 
@@ -133,7 +133,7 @@ class Split:
         inner = np.ones(program.columns.size, dtype=bool)
         inner[known.state], inner[known.given] = kept, kept[: known.taken.size]
         matrix = sparse.csc_matrix(matrix)
-        alone = inner & (np.diff(matrix.indptr) == 0) & (known.energy == 0)
+        alone = inner & (np.diff(matrix.indptr) == 0) & (known.energy == 0) & (known.transfer == 0)
         self.isolated = np.flatnonzero(alone)
         self.isolated_values = self._idle(costs)
         self.constant += float(costs[self.isolated] @ self.isolated_values)
@@ -235,22 +235,32 @@ class Split:
                 continue
             options = np.flatnonzero(label[m + n :] == g)
             options = options[np.asarray(raised[rows][:, options].sum(axis=0)).ravel() > 0]
-            energy = known.energy[ours]
+            energy, transfer = known.energy[ours], known.transfer[ours]
             piece = ParametricProgram(
                 name=f"{program.name}, component at {program.columns.label(int(ours[0]))}",
                 columns=Index((Block("columns", {"column": ours}, "", 0),)),
                 rows=Index((Block("rows", {"row": names[rows]}, "", 0),)),
-                parameters=Index((Block("built", {"option": options}, "1", 0), Block("charge", {}, "EUR/kWh", options.size))),
+                parameters=Index(
+                    (
+                        Block("built", {"option": options}, "1", 0),
+                        Block("charge", {}, "EUR/kWh", options.size),
+                        Block("waived", {}, "1", options.size + 1),
+                    )
+                ),
                 A=part,
                 b0=rhs[rows],
-                B=sparse.hstack([raised[rows][:, options], sparse.csr_matrix((rows.size, 1))], format="csr"),
+                B=sparse.hstack([raised[rows][:, options], sparse.csr_matrix((rows.size, 2))], format="csr"),
                 equality=equality[rows],
                 c0=costs[ours],
-                C=sparse.hstack([sparse.csr_matrix((ours.size, options.size)), sparse.csr_matrix(energy[:, None])], format="csr"),
+                C=sparse.hstack(
+                    [sparse.csr_matrix((ours.size, options.size)), sparse.csr_matrix(np.column_stack([energy, -transfer]))], format="csr"
+                ),
                 lower=program.lower[ours],
                 upper=program.upper[ours],
             )
-            component = Component(key, ours, names[rows], piece, options, energy, self.network.network_of(ours))
+            levy = known.levy_of(energy, transfer)
+            to_network = self.network.network_of(ours)
+            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, to_network)
             if status is not None:
                 component.start = Basis.of_statuses(status[0][ours], status[1][names[rows]])
             result.append(component)

@@ -22,6 +22,9 @@ BALANCE, DROP = "balance", "voltage_drop"
 IMPORT, EXPORT, FLOW, VOLTAGE = "import", "export", "flow", "voltage_squared"
 LIMITS = ("rating_forward", "rating_reverse")
 
+ROUNDING = 1e-12
+"""Share of a cost that is rounding of the difference between private and resource cost."""
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -33,7 +36,9 @@ class Structure:
         program: the follower.
         built, charge: positions of its parameters.
         charged_energy: output with the determinant of the charge.
-        levy: what imported energy pays besides the charge and is no social cost [EUR/kWh].
+        transfer: what every column pays at given prices and is no social cost: levy, deduction on exports, fees [EUR/a per unit].
+        levy: the transfers per charged energy, median of the columns that pay the charge, and such that levy and charge are not below zero [EUR/kWh].
+        lowest: least permitted charge [EUR/kWh].
         energy: charged energy of every column [kWh/a per unit].
         balance: positions of the balance rows, (zone, period), the root's zone first.
         drops: positions of the voltage rows.
@@ -48,7 +53,9 @@ class Structure:
     built: np.ndarray
     charge: int
     charged_energy: str
+    transfer: np.ndarray
     levy: float
+    lowest: float
     energy: np.ndarray
     balance: np.ndarray
     drops: np.ndarray
@@ -65,6 +72,21 @@ class Structure:
         """Rows that determine the state: balances, then voltages."""
         return np.concatenate([self.balance.ravel(), self.drops])
 
+    def levy_of(self, energy: np.ndarray, transfer: np.ndarray) -> float | None:
+        """The rate at which some columns pay their transfers on the charged energy [EUR/kWh]; None where they pay on anything else.
+
+        With a rate, charge and transfers together are paid on the charged energy and not below zero.
+        """
+        pays = energy > 0
+        levy = float(np.median(transfer[pays] / energy[pays])) if pays.any() else 0.0
+        alone = np.abs(transfer - levy * energy).max(initial=0.0) <= 1e-9 * (1.0 + np.abs(transfer).max(initial=0.0))
+        return levy if alone and self.lowest + levy >= 0 else None
+
+    @property
+    def levied(self) -> bool:
+        """Whether all transfers are a levy on the charged energy."""
+        return self.levy_of(self.energy, self.transfer) is not None
+
 
 def _positions(program: ParametricProgram, kind: str, names: tuple[str, ...]) -> np.ndarray:
     index = getattr(program, kind)
@@ -76,15 +98,16 @@ def applies(problem: PlanningProblem) -> str | None:
     """Why the decomposition does not take a problem; None where it does.
 
     It takes a linear follower with one scalar volumetric charge as the only price that is decided, options that only raise limits, a radial network
-    that exchanges energy with its parent at one price in both directions (of any sign), and a social objective: the follower's cost less
-    charge and levy on the charged energy, with a charge and levy that are not below zero together.
+    that exchanges energy with its parent at one price in both directions (of any sign) without transfers, and a social objective: the
+    follower's cost less charge and given transfers (levy, deduction on exports, fees on peer trade), where charge and levy are not below zero
+    together.
     """
     program = problem.program
     if program.Q is not None:
         return "the follower has a quadratic cost"
     price = problem.single_price
     if price is None or {b.name for b in program.parameters} != {BUILT, price}:
-        return f"the leader decides more than reinforcements and one price (parameters {', '.join(sorted(b.name for b in program.parameters))})"
+        return "the leader decides more than reinforcements and one price, or the operator earns by other components of the tariff"
     if not isinstance(problem.tariff.components[price], Volumetric):
         return f"the price of {price} is not one of energy"
     missing = [n for n in (BILLED + price, RESOURCE_COST) if n not in program.outputs]
@@ -105,17 +128,24 @@ def _reason_costs(problem: PlanningProblem, price: str) -> str | None:
         return "the charge is not paid on the charged energy alone"
     if (problem.annuity < 0).any():
         return "an option has an annuity below zero"
-    transfer = program.c0 - program.outputs[RESOURCE_COST].matrix.toarray().ravel()
-    pays = energy > 0
-    levy = float(np.median(transfer[pays] / energy[pays])) if pays.any() else 0.0
-    if np.abs(transfer - levy * energy).max(initial=0.0) > 1e-9 * (1.0 + np.abs(program.c0).max(initial=0.0)):
-        return "the follower pays transfers other than the charge and a levy on the charged energy"
-    if problem.price_range[0] + levy < 0:
+    transfer, levy = _transfers(program, energy)
+    network = _positions(program, "columns", (IMPORT, EXPORT, FLOW, VOLTAGE))
+    if np.any(transfer[network] != 0):
+        return "the operator's network pays or receives transfers"
+    if problem.price_range[0] + levy < 0 and np.abs(transfer - levy * energy).max() <= 1e-9 * (1.0 + np.abs(transfer).max()):
         return f"charge and levy may be below zero together ({problem.price_range[0] + levy:g} EUR/kWh)"
     taken, given = program.columns[IMPORT].positions, program.columns[EXPORT].positions
     if not np.array_equal(program.c0[taken], -program.c0[given]) or energy[taken].any() or energy[given].any():
         return "energy is bought from the parent and sold to it at different prices"
     return None
+
+
+def _transfers(program: ParametricProgram, energy: np.ndarray) -> tuple[np.ndarray, float]:
+    """Transfers at given prices of every column [EUR/a per unit], and the levy [EUR/kWh]."""
+    transfer = program.c0 - program.outputs[RESOURCE_COST].matrix.toarray().ravel()
+    transfer[np.abs(transfer) <= ROUNDING * (1.0 + np.abs(program.c0))] = 0.0
+    pays = energy > 0
+    return transfer, float(np.median(transfer[pays] / energy[pays])) if pays.any() else 0.0
 
 
 def _reason_rows(program: ParametricProgram, price: str) -> str | None:
@@ -125,7 +155,9 @@ def _reason_rows(program: ParametricProgram, price: str) -> str | None:
     limits = _positions(program, "rows", LIMITS)
     moved = program.B[:, built].tocoo()
     if moved.nnz and (moved.data.min() < 0 or not np.isin(moved.row, limits).all()):
-        return "an option does more than raise limits of flows"
+        labels = program.parameters[BUILT].coords["option"]
+        other = moved.col[(moved.data < 0) | ~np.isin(moved.row, limits)]
+        return f"what {', '.join(str(labels[k]) for k in np.unique(other))} does is more than raising limits of flows"
     if program.equality[limits].any():
         return "a limit of flows is an equation"
     network = np.concatenate([program.rows[BALANCE].positions.ravel(), _positions(program, "rows", (DROP,))])
@@ -160,8 +192,7 @@ def structure(problem: PlanningProblem) -> Structure:
     """The structure of a problem to which the decomposition applies."""
     program, price = problem.program, str(problem.single_price)
     energy = program.outputs[BILLED + price].matrix.toarray().ravel()
-    transfer = program.c0 - program.outputs[RESOURCE_COST].matrix.toarray().ravel()
-    pays = energy > 0
+    transfer, levy = _transfers(program, energy)
     taken, given = program.columns[IMPORT].positions, program.columns[EXPORT].positions
     state = _positions(program, "columns", (IMPORT, FLOW, VOLTAGE))
     lower, upper = program.lower[state].copy(), program.upper[state]
@@ -171,7 +202,9 @@ def structure(problem: PlanningProblem) -> Structure:
         built=program.parameters[BUILT].positions.ravel(),
         charge=int(program.parameters[price].positions),
         charged_energy=BILLED + price,
-        levy=float(np.median(transfer[pays] / energy[pays])) if pays.any() else 0.0,
+        transfer=transfer,
+        levy=max(levy, -problem.price_range[0]),
+        lowest=problem.price_range[0],
         energy=energy,
         balance=program.rows[BALANCE].positions,
         drops=_positions(program, "rows", (DROP,)),

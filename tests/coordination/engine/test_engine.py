@@ -12,7 +12,7 @@ from distributed import Client
 from multiscale.config import ConfigError, load_config
 from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, make_engine
-from multiscale.coordination.engine.settings import AddressSettings
+from multiscale.coordination.engine.settings import AddressSettings, LocalSettings
 from multiscale.markets import Community
 from tests.coordination.tasks import dies_once, fails_for, spectrum
 from tests.variants import charged
@@ -166,3 +166,9 @@ def test_an_unknown_engine_is_refused():
     assert len(caught.value.problems) == 1
     with pytest.raises(ConfigError, match=r"engine\.kind = 'quantum': is not a valid value; use serial, local, address"):
         load_config(["engine.kind=quantum"])
+
+
+def test_workers_have_the_threads_that_were_asked_for():
+    with make_engine(LocalSettings(workers=1, threads_per_worker=2)) as engine:
+        engine.map(spectrum, {"node": (1,)})
+        assert list(engine._client.nthreads().values()) == [2]

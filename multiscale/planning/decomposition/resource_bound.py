@@ -1,0 +1,108 @@
+r"""Lower bounds on the resource cost of a component's answer, for every charge of a range.
+
+With resource cost r, given transfers T (levy, deduction on exports, fees) and charged energy w, all linear, the component answers a charge t by
+
+    phi_s(z, t) = min over x of  r(x) + s (T(x) + t w(x))         at s = 1: what is paid;  s < 1: transfers paid to a share s only
+
+**A levy alone** (T = levy w, charge and levy not below zero): r of the answer does not fall with the charge, so for t >= a
+
+    r(x_t) >= phi_1(z, a) - (a + levy) w(z, a)
+
+**Other transfers.** r may fall with the charge. For the answer x_t at t in [a, b], and any s in [0, 1),
+
+    r(x_t) + s (T(x_t) + a w(x_t)) >= phi_s(z, a)
+    T(x_t) + a w(x_t) = phi_1(z, t) - r(x_t) - (t - a) w(x_t) <= phi_1(z, a) + (t - a)(w(z, a) - w(z, t)) - r(x_t)      as phi_1 is concave in t
+    r(x_t) >= [ phi_s(z, a) - s phi_1(z, a) - s (b - a)(w(z, a) - w(z, b)) ] / (1 - s)
+
+where w(z, t) >= w(z, b). Where one vertex is best at s and 1, and the range is narrow, this is r(x_a). The nearer s is to 1, the less is lost by
+another vertex at s, and the more by the width of the range: s is chosen for each component. Tolerances of the linear programs are divided by 1 - s;
+so phi_s enters with the bound of its duals and phi_1 with the cost of its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from multiscale.planning.decomposition.component import Component, PartAnswer, Work
+
+SCALES = (0.0, 0.9, 0.99, 0.999)
+"""Shares s to which transfers are paid, from what a wide range of charges takes to what a narrow one takes."""
+
+
+@dataclass(frozen=True)
+class Charges:
+    """A range of charges that holds those of all plans in question [EUR/kWh]."""
+
+    lower: float
+    upper: float
+
+    @property
+    def width(self) -> float:
+        """Of the range."""
+        return self.upper - self.lower
+
+
+@dataclass(frozen=True)
+class PartBound:
+    """What holds for a component with some options at every charge of a range.
+
+    Attributes:
+        resource: lower bound on its resource cost [EUR/a].
+        answer: at the lower end of the range.
+        least_energy: charged energy at the upper end, the least of the range [kWh/a]; zero where all transfers are a levy and the end has no use.
+        answers: all that were looked at; where they use the same options the bound holds without the others.
+        scale: the share s of the bound.
+    """
+
+    resource: float
+    answer: PartAnswer
+    least_energy: float
+    answers: tuple[PartAnswer, ...]
+    scale: float
+
+    @property
+    def feasible(self) -> tuple[PartAnswer, ...]:
+        """Answers that must satisfy the limits left out: those to which all is paid. The others enter from below, where fewer limits do no harm."""
+        return self.answers[:2]
+
+
+def resource_bound(
+    component: Component,
+    built: np.ndarray,
+    charges: Charges,
+    spread: Callable[[np.ndarray], np.ndarray],
+    work: Work,
+    *,
+    levied: bool,
+    scale: float | None = None,
+) -> PartBound:
+    """The bound of a component with the options ``built``.
+
+    Args:
+        component: which.
+        built: its options (bool).
+        charges: range of the charge.
+        spread, work: as of ``Component.solve``.
+        levied: whether the transfers of all components are a levy.
+        scale: the share s, or None: the best of ``SCALES``, looked for upwards.
+    """
+    answer = component.solve(built, charges.lower, spread, work)
+    if levied:
+        assert component.levy is not None
+        return PartBound(answer.bound - (charges.lower + component.levy) * answer.energy, answer, 0.0, (answer,), 1.0)
+    upper = component.solve(built, charges.upper, spread, work)
+    if component.levy is not None:
+        return PartBound(answer.bound - (charges.lower + component.levy) * answer.energy, answer, upper.energy, (answer, upper), 1.0)
+    slack = max(0.0, charges.width * (answer.energy - upper.energy))
+    best: PartBound | None = None
+    for s in SCALES if scale is None else (scale,):
+        scaled = component.solve(built, charges.lower, spread, work, scale=s)
+        resource = (scaled.bound - s * (answer.cost + slack)) / (1.0 - s)
+        if best is not None and resource <= best.resource:
+            break
+        best = PartBound(resource, answer, upper.energy, (answer, upper, scaled), s)
+    assert best is not None
+    return best
