@@ -1,6 +1,6 @@
 """Planning by decomposition: CPU seconds, gap and sizes on the main study, for every view of the members of a platform.
 
- OPENBLAS_NUM_THREADS=1 python -m tests.benchmarks.planning_decomposition [--days 2] [--options 16] [--view platform] [--gap-eur 1]
+OPENBLAS_NUM_THREADS=1 python -m tests.benchmarks.planning_decomposition [--days 2] [--options 16] [--view platform] [--gap-eur 1]
 """
 
 from __future__ import annotations

@@ -220,5 +220,6 @@ def test_auto_falls_back_to_the_general_engine_and_says_so(problem):
     assert plan.objective == pytest.approx(Enumeration(within(other, RANGE), TIGHT).best[0], rel=1e-6)
 
 
-def test_a_charge_below_the_levy_is_refused(problem):
-    assert "below zero together" in applies(within(problem, (-0.2, 0.3)))
+def test_a_charge_below_the_levy_is_refused(system):
+    """Where the levy is all that is transferred."""
+    assert "below zero together" in applies(within(random_problem(system, 100), (-0.2, 0.3)))

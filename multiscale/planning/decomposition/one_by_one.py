@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
 from multiscale.planning.charge_marching import lower_end, upper_end
 from multiscale.planning.decomposition.enumeration import Box, ChoiceClass
 from multiscale.planning.decomposition.resource_bound import Charges
-from multiscale.planning.decomposition.split import Retained
-
-if TYPE_CHECKING:
-    from multiscale.planning.decomposition.search import DecompositionSearch
+from multiscale.planning.decomposition.split import Retained, Split
 
 
 class LimitsViolated(Exception):  # noqa: N818
@@ -36,7 +33,41 @@ class LimitsViolated(Exception):  # noqa: N818
         self.limits = limits
 
 
-def take_one_by_one(search: DecompositionSearch, open_classes: list[list[ChoiceClass]]) -> None:
+class Search(Protocol):
+    """What this stage reads of the search and asks of it; see ``DecompositionSearch``."""
+
+    existing: float
+    passive: float
+    charge_range: tuple[float, float]
+    tolerance: float
+    bound: float
+    best: Any
+    least_charge: float
+    largest_charge: float
+    levied: bool
+    split: Split
+
+    @property
+    def allowance(self) -> float:
+        """Distance of plan and bound that counts as none [EUR/a]."""
+
+    def range_around(self, least: float, largest: float) -> Charges:
+        """The range from which bounds are taken."""
+
+    def admitted(self, upper: float, largest: float) -> float:
+        """An upper end of the charge within the range."""
+
+    def all_classes(self, boxes: list[list[Box]], charges: Charges) -> list[list[ChoiceClass]]:
+        """The classes of every component over a range of charges."""
+
+    def choice(self, parts: list[np.ndarray]) -> np.ndarray:
+        """The choice over all options from those of every component."""
+
+    def consider(self, built: np.ndarray, start: float) -> object:
+        """A choice at the charge that recovers its cost, which becomes the best plan if it is better."""
+
+
+def take_one_by_one(search: Search, open_classes: list[list[ChoiceClass]]) -> None:
     """Combinations of classes in the order of their bound, each split until its cheapest choice is known to be its best."""
     ranked = [sorted(part, key=lambda k: k.value) for part in open_classes]
     constant = search.split.constant
@@ -80,7 +111,7 @@ Refined = list[tuple[float, list[Box], Charges, bool]]
 """Parts of a combination of boxes: bound, boxes, range of charges, whether nothing is left to be refined."""
 
 
-def _refined_by_levy(search: DecompositionSearch, boxes: list[Box], charges: Charges) -> Refined:
+def _refined_by_levy(search: Search, boxes: list[Box], charges: Charges) -> Refined:
     """A combination of boxes at its own lower end of the charge, where all transfers are a levy."""
     parts = search.all_classes([[box] for box in boxes], search.range_around(charges.lower, charges.upper))
     result = []
@@ -100,7 +131,7 @@ def _refined_by_levy(search: DecompositionSearch, boxes: list[Box], charges: Cha
     return result
 
 
-def _refined(search: DecompositionSearch, boxes: list[Box], charges: Charges) -> Refined:
+def _refined(search: Search, boxes: list[Box], charges: Charges) -> Refined:
     """A combination of boxes over the range in which its choices recover their cost, halved where it does not narrow."""
     around = search.range_around(charges.lower, charges.upper)
     parts = search.all_classes([[box] for box in boxes], around)
@@ -137,7 +168,7 @@ def _refined(search: DecompositionSearch, boxes: list[Box], charges: Charges) ->
     return result
 
 
-def _consider(search: DecompositionSearch, boxes: list[Box], charge: float) -> None:
+def _consider(search: Search, boxes: list[Box], charge: float) -> None:
     """The cheapest choice of some boxes as a plan; ``charge`` is a lower end of what recovers its cost."""
     split = search.split
     search.consider(search.choice([low for low, _ in boxes]), charge)
