@@ -230,7 +230,7 @@ def test_a_method_that_does_not_take_the_plan_is_refused(refused: Callable[..., 
 
 def test_a_charge_that_cannot_recover_the_cost_is_infeasible(refused: Callable[..., str]):
     said = refused("tariff.network_charge.price_max=0.001", "system.dsos=[north]", command="run", code=3)
-    assert "takes a charge of at least 0.04" in said
+    assert "takes a price of network_charge of at least 0.04" in said
     assert "allow a higher one" in said
 
 

@@ -117,7 +117,7 @@ def test_validate_solves_nothing(study, capsys: pytest.CaptureFixture[str], tmp_
 
 def test_the_composed_configuration_can_be_printed(capsys: pytest.CaptureFixture[str]):
     assert cli.main(["run", "--cfg", "job", "study=tiny", "tariff.levy=8 ct/kWh"]) == 0
-    assert "levy: 0.08" in capsys.readouterr().out
+    assert "  levy:\n    kind: volumetric\n    price: 0.08\n" in capsys.readouterr().out
 
 
 def test_status_compare_provenance_of_runs(study, capsys: pytest.CaptureFixture[str]):

@@ -39,7 +39,7 @@ def own_cache(tmp_path_factory):
 
 
 def study(folder, *overrides):
-    small = ["study=tiny", "horizon=one_day", "horizon.step_hours=3 h", "system.dsos=[north]", "planning.time_limit_s=30"]
+    small = ["study=tiny", "horizon=one_day", "horizon.step_hours=3 h", "system.dsos=[north]"]
     return run_study(load_config([*small, f"output.folder={folder}", *overrides]))
 
 

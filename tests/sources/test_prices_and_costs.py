@@ -33,7 +33,7 @@ def test_quarter_hours_take_the_price_of_their_hour():
 def test_merit_order_has_no_ties_and_the_usual_order():
     fuel = np.array(["nuclear", "lignite", "hard coal", "gas", "oil", "gas", "gas"])
     size = np.array([1e6, 5e5, 5e5, 4e5, 1e5, 1e5, 4e5])
-    cost = marginal_costs(fuel, size, generation_costs())
+    cost = marginal_costs(fuel, size, generation_costs(), 25.0)
     assert (np.diff(cost[:5]) > 0).all()
     assert len(set(cost)) == 7
     assert cost[5] > cost[3] > cost[6]

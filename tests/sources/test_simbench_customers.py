@@ -95,7 +95,7 @@ def test_several_prosumers_at_one_bus_inject_their_sum_and_keep_the_power_flow(c
     net = (program.columns.array("buy", x).values - program.columns.array("sell", x).values)[fleet.bus.values == shared]
     assert len(net) > 1
     np.testing.assert_allclose(injections.p.sel(bus=shared), net.sum(axis=0), atol=1e-9)
-    verification = ac_verify(day, [dso, "LV4.101"], SUNNY, injections, {})
+    verification = ac_verify(day, [dso, "LV4.101"], SUNNY, injections)
     assert verification.result.converged.values.all()
 
 
