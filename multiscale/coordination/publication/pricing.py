@@ -9,7 +9,7 @@ Signals: ``price`` publishes the nodal price alone; ``gap`` adds half a gap to t
 equally cheap schedules (the reason why a price alone makes children herd). The others come from several dispatches around a forecast that may be
 wrong: ``probabilistic`` and ``hedged`` see ``expected``, ``envelope`` see there; under certainty the last two are ``profile``.
 
-Source: the unidirectional mechanism of Morstyn, Savelli and Hepburn, One Earth 4 (2021) 690-705.
+Source: the unidirectional mechanism of Morstyn, Savelli and Hepburn, One Earth 4 (2021).
 """
 
 from __future__ import annotations
