@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 
 from multiscale.coordination.common.messages import Headroom, Signal
@@ -22,7 +24,7 @@ def test_who_measures_nothing_has_no_room():
 def test_a_limit_is_never_below_zero_and_is_told_with_its_room():
     headroom = Headroom(np.full(3, 30.0), np.full(3, 100.0), np.full(3, 80.0))
     published = signal(import_headroom=headroom)
-    published = type(published)(**(published.parameters() | {"import_limit": np.full(3, -20.0)}), import_headroom=headroom)
+    published = dataclasses.replace(published, import_limit=np.full(3, -20.0))
     high, low = (published.seen(np.full(3, d), np.zeros(3)) for d in (100.0, 80.0))
     np.testing.assert_array_equal(high.import_limit, 0.0)
     np.testing.assert_allclose(low.import_limit, 10.0)

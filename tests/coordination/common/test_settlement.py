@@ -22,7 +22,7 @@ def day(system, winter, economics, fleets):
 
 def private_cost(day, outcome, platform):
     """Own cost of a platform and its charge [EUR/a]."""
-    own = own_cost(day.tree.platforms[platform], 0.05, outcome.platform_x[platform])
+    own = own_cost(day.tree.platforms[platform], {"network_charge": 0.05}, outcome.platform_x[platform])
     return own + impact_charges(day.tree, outcome)[platform]
 
 
@@ -47,12 +47,12 @@ def test_at_the_optimum_nobody_gains_by_any_other_schedule(day):
             alone = {q: (answers if q == p else day.optimum).exchange[q] for q in day.tree.platforms}
             total, _ = Upstream(day.tree).cost(alone)
             without, _ = Upstream(day.tree).cost(alone | {p: np.zeros(day.tree.horizon.periods)})
-            assert own_cost(day.tree.platforms[p], 0.05, answers.platform_x[p]) + total - without >= best[p] - 1e-6 * abs(best[p])
+            assert own_cost(day.tree.platforms[p], {"network_charge": 0.05}, answers.platform_x[p]) + total - without >= best[p] - 1e-6 * abs(best[p])
 
 
 def test_the_cost_above_is_what_the_outcome_counts(day):
     total, _ = Upstream(day.tree).cost({p: day.optimum.exchange[p] for p in day.tree.platforms})
-    own = sum(own_cost(program, 0.05, day.optimum.platform_x[p]) for p, program in day.tree.platforms.items())
+    own = sum(own_cost(program, {"network_charge": 0.05}, day.optimum.platform_x[p]) for p, program in day.tree.platforms.items())
     assert total + own == pytest.approx(day.optimum.cost, rel=1e-6)
 
 

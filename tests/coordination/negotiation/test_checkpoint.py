@@ -24,6 +24,7 @@ class Counting(SerialEngine):
     """Counts what is asked of platforms, and what they are asked to operate."""
 
     def __init__(self):
+        super().__init__()
         self.asked, self.operated = 0, 0
 
     def map(self, function, tasks, homes=None, patience=float("inf")):

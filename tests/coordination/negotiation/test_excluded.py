@@ -128,6 +128,7 @@ class Losing(SerialEngine):
     """Workers of which one is lost whenever a child is asked, together with the answers of the two asked before and after it."""
 
     def __init__(self, name):
+        super().__init__()
         self.name = name
 
     def map(self, function, tasks, homes=None, patience=np.inf):

@@ -236,7 +236,7 @@ def test_a_study_day_carries_the_mechanism_beside_the_references(system, winter,
     design = charged(system.at_level("dso"), 0.05)
     said = []
     mechanism = Bidirectional(BidirectionalSettings())
-    days = coordinate_days(system, winter, economics, fleets, design, SerialEngine(), mechanism=mechanism, report_progress=said.append)
+    days = coordinate_days(system, winter, economics, fleets, design, Community(), SerialEngine(), mechanism=mechanism, report_progress=said.append)
     outcome, reference = days[0].outcomes["bidirectional"], days[0].outcomes["integrated"]
     assert outcome.bound <= reference.cost * (1 + 1e-9)
     assert outcome.cost >= reference.bound * (1 - 1e-9)
@@ -247,10 +247,10 @@ def test_a_study_day_carries_the_mechanism_beside_the_references(system, winter,
 
 
 def test_a_study_may_negotiate_over_an_unreliable_channel(system, winter, economics, fleets):
-    design = Design({}, {"north": 0.05, "east": 0.05})
+    design = charged(["north", "east"], 0.05)
     channel = ChannelSettings(lost=0.1, late=0.5, repeated=0.1, seed=3)
     mechanism = Bidirectional(BidirectionalSettings(gap=1e-3, rounds=100, quorum=0.5, channel=channel))
-    [day] = coordinate_days(system, winter, economics, fleets, design, SerialEngine(), mechanism=mechanism)
+    [day] = coordinate_days(system, winter, economics, fleets, design, Community(), SerialEngine(), mechanism=mechanism)
     found = day.outcomes["bidirectional"]
     assert found.gap <= 1e-3
     assert found.bound <= day.outcomes["integrated"].cost * (1 + 1e-9)
