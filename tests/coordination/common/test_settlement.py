@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -40,8 +42,10 @@ def test_who_ignores_its_impact_is_worse_off(day, platform):
 def test_at_the_optimum_nobody_gains_by_any_other_schedule(day):
     best = {p: private_cost(day, day.optimum, p) for p in day.tree.platforms}
     for scale in (-0.3, 0.2, 1.0):
-        shifted = {p: s.__class__(**(s.parameters() | {"import_price": s.import_price * (1 + scale), "export_price": s.export_price * (1 + scale)}))
-                   for p, s in published_signals(day.tree, day.forecast, "price").items()}  # fmt: skip
+        shifted = {
+            p: dataclasses.replace(s, import_price=s.import_price * (1 + scale), export_price=s.export_price * (1 + scale))
+            for p, s in published_signals(day.tree, day.forecast, "price").items()
+        }
         answers = operate_signals([day], [{"other": shifted}], SerialEngine())[0]["other"]
         for p in day.tree.platforms:
             alone = {q: (answers if q == p else day.optimum).exchange[q] for q in day.tree.platforms}

@@ -19,7 +19,7 @@ from multiscale.coordination.negotiation.resolution import Resolution
 from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.tree import negotiation_of
 from multiscale.markets import Community
-from multiscale.operation import Design, Transmission, dso_branch_program, operating_tree
+from multiscale.operation import Transmission, dso_branch_program, operating_tree
 from multiscale.operation.platforms import Platforms
 from multiscale.programs import Link, compose, solve
 from multiscale.timeline import Horizon
@@ -155,7 +155,7 @@ def test_taken_up_from_a_checkpoint_it_goes_on_as_if_never_interrupted(alone, co
 def test_a_checkpoint_of_another_tree_or_none_is_refused(alone, congested, tmp_path):
     path = tmp_path / "negotiation.pickle"
     keep(alone[0], path)
-    other = negotiation_of(congested.under(Design({}, dict.fromkeys(congested.distribution, 0.06))), SerialEngine(), OPTIONS)
+    other = negotiation_of(congested.under(charged(congested.distribution, 0.06)), SerialEngine(), OPTIONS)
     with pytest.raises(CheckpointError, match="belongs to another tree, design, method or version; delete it"):
         take_up(other, path)
     path.write_bytes(b"nothing")
