@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from multiscale.planning.regimes import REGIMES
 from multiscale.results.dataset import compared_scenarios, has, scenario_title
 from multiscale.results.mechanism_words import chosen, words
 from multiscale.results.run_result import RunResult
@@ -106,7 +107,10 @@ def _plan(result: RunResult) -> list[Fact]:
         facts.append(Fact("Prosumers buy", f"{_listed(bought)}, in answer to the charge"))
     if value("plan.objective") is not None:
         proof, missed, reached = _proof(result)
-        facts.append(Fact("Cost of the plan", f"{euros(value('plan.objective'), True)}{proof}{missed}", reached))
+        # Under a regime other than the social one the objective is no cost to everybody.
+        regime = result.config().get("regime", {}).get("kind", "social")
+        label = "Cost of the plan" if regime == "social" else REGIMES[regime].objective.capitalize()
+        facts.append(Fact(label, f"{euros(value('plan.objective'), True)}{proof}{missed}", reached))
     return facts
 
 
