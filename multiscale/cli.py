@@ -143,9 +143,9 @@ def _validate(given: argparse.Namespace) -> int:
     config = load_config(given.overrides, given.config_dir)
     if given.cfg:
         _print_config(config)
-    from multiscale.study import build_case
+    from multiscale.pipeline.case import case_of
 
-    system = build_case(config).system
+    system = case_of(config).system
     sizes = {"prosumers": system.prosumers.prosumer, "buses": system.buses.bus, "reinforcement options": system.options.option}
     print(f"{system.name}: {len(system.at_level('platform'))} platforms, " + ", ".join(f"{ids.size} {name}" for name, ids in sizes.items()))
     print(f"study '{config.study.name}' is valid")

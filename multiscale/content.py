@@ -65,12 +65,18 @@ def _tell(take: Callable[[bytes], None], value: object) -> None:
             if field.compare:
                 take(field.name.encode())
                 _tell(take, getattr(value, field.name))
-    elif isinstance(value, BaseModel):
-        _tell(take, value.model_dump())
+    elif isinstance(value, xr.DataArray):
+        _tell(take, value.name)
+        _tell(take, value.to_dataset(name="values"))
+    elif isinstance(value, pd.DataFrame):
+        for column in (value.index.name, value.index.to_numpy(), *(part for name in value for part in (name, value[name].to_numpy()))):
+            _tell(take, column)
     elif isinstance(value, Mapping):
         for name, content in value.items():
             _tell(take, name)
             _tell(take, content)
+    elif isinstance(value, (set, frozenset)):
+        _tell(take, sorted(value))
     elif isinstance(value, (tuple, list)):
         for content in value:
             _tell(take, content)

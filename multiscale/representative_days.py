@@ -46,7 +46,13 @@ _TIE = 10
 
 
 def representative_days(
-    courses: pd.DataFrame, count: int, step_hours: float, overload: pd.DataFrame | None = None, *, extremes: bool = True
+    courses: pd.DataFrame,
+    count: int,
+    step_hours: float,
+    overload: pd.DataFrame | None = None,
+    *,
+    extremes: bool = True,
+    given: Horizon | None = None,
 ) -> Aggregation:
     """Choose days of a year that stand for all of it.
 
@@ -60,6 +66,7 @@ def representative_days(
         step_hours: period length of the horizon.
         overload: power above the usable rating of every branch that is overloaded in the year [kW], the same hours x (branch, direction).
         extremes: whether the extreme days are taken.
+        given: days and weights that are decided already; then only what they miss is found.
 
     Returns:
         Days by date behind the extreme ones; weights sum to the number of days of the data, typical days weigh at least 0.5.
@@ -83,7 +90,11 @@ def representative_days(
     fixed = dict(list(fixed.items())[: max(count - 1, 0)])
     features, target = _features(list(courses.columns), values, excess)
     shape = _distances(values)
-    if count >= n:
+    if given is not None:
+        chosen, weights = days.get_indexer(pd.DatetimeIndex(given.days)), np.array(given.weights)
+        if (chosen < 0).any():
+            raise ValueError(f"representative days: the data have no {given.days[int((chosen < 0).argmax())].date()}")
+    elif count >= n:
         chosen, weights = np.arange(n), np.ones(n)
         fixed = _extreme_days(courses, values) if extremes else {}
     else:
@@ -92,7 +103,7 @@ def representative_days(
         weights = np.concatenate([np.ones(len(fixed)), _weights(features, target, shape, tuple(fixed), typical)[0]])
         weights[weights.argmax()] += n - weights.sum()
     names = tuple(fixed.get(int(d), "typical") for d in chosen)
-    horizon = Horizon(tuple(days[chosen]), tuple(weights.tolist()), step_hours, names)
+    horizon = given or Horizon(tuple(days[chosen]), tuple(weights.tolist()), step_hours, names)
     nearest = dict(zip(days, shape[:, chosen].argmin(axis=1).tolist(), strict=True)) | {day: k for k, day in enumerate(horizon.days)}
     above = pd.DataFrame(excess.sum(axis=1), columns=overload.columns) if overload is not None else pd.DataFrame(np.zeros((n, 0)))
     error = course_errors(list(courses.columns), values, chosen, weights)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,13 @@ from pydantic import Field, field_validator, model_validator
 
 from multiscale.settings import Settings, count, quantity
 
+EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
+
 
 class HorizonSettings(Settings):
     """Which days of the year are computed, and in which steps."""
 
+    years: tuple[int, ...] = Field((2030,), description="years studied, rising; the growth of the system is complete in the last of them")
     days: int = count(2, "number of representative days", 1, 366)
     step_hours: float = quantity(1.0, "h", "length of a time step; it divides a day", lower=0.25, upper=24.0)
     peaks: bool = Field(True, description="whether the day of the peak demand (and, of three or more days, that of the peak feed-in) is one of them")
@@ -23,6 +27,17 @@ class HorizonSettings(Settings):
     peak_warning: float = quantity(0.01, "1", "error of peak demand or peak feed-in above which the run warns", lower=0.0)
     overload_warning: float = quantity(0.25, "1", "error of a branch's energy above its usable rating above which the run warns", lower=0.0)
     duration_warning: float = quantity(0.1, "1", "root mean square error of a duration curve, of its peak, above which the run warns", lower=0.0)
+
+    @field_validator("years")
+    @classmethod
+    def _rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value:
+            raise ValueError("no year is given; name at least one, e.g. [2030]")
+        if any(not EARLIEST_YEAR <= year <= LATEST_YEAR for year in value):
+            raise ValueError(f"{list(value)} holds a year outside {EARLIEST_YEAR} to {LATEST_YEAR}; give calendar years, e.g. [2030, 2035]")
+        if any(later <= earlier for earlier, later in pairwise(value)):
+            raise ValueError(f"{list(value)} do not rise; give each year once, the earliest first")
+        return value
 
     @field_validator("step_hours")
     @classmethod

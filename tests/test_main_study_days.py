@@ -4,14 +4,14 @@ import pandas as pd
 import pytest
 
 from multiscale.config import load_config
-from multiscale.study import build_case
+from multiscale.pipeline.case import case_of
 
 pytestmark = pytest.mark.slow  # the four-level case is read first
 
 
 @pytest.fixture(scope="module")
 def aggregation():
-    return build_case(load_config(["horizon=eight_days"])).aggregation
+    return case_of(load_config(["horizon=eight_days"])).aggregation
 
 
 def test_the_year_overloads_ten_branches_by_load_and_fourteen_by_feed_in(aggregation):

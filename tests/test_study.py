@@ -99,7 +99,7 @@ def test_the_money_of_a_study_without_plan_balances(reference):
     assert value(reference, "ledger.money_residual") <= 1e-9
     welfare = reference.dataset["welfare"]
     assert np.isfinite(welfare.values).all()
-    costs = [value(reference, f"assess.social_cost_{s}") for s in ("existing", "conventional", "plan")]
+    costs = [value(reference, f"assess.social_cost_{s}") for s in reference.dataset.scenario.values]
     totals = welfare.sum("stakeholder").values.ravel()
     np.testing.assert_allclose(sorted(-totals), sorted(costs), rtol=1e-9)
 
@@ -113,7 +113,8 @@ def test_a_network_with_two_dsos_and_one_customer_per_platform_is_planned_and_ve
     own = [f"output.folder={tmp_path}", "engine=serial", "horizon=one_day", "horizon.step_hours=6 h"]
     result = run_study(load_config(["system=pandapower", f"system.path={tmp_path / 'cigre.json'}", *own]))
     assert result.status == "optimal"
-    dsos = result.dataset.branch_node.values[result.dataset.branch_built.values.astype(bool)]
+    data = result.of_year().dataset
+    dsos = data.branch_node.values[data.branch_built.values.astype(bool)]
     assert len(set(dsos.tolist())) == 2
     assert value(result, "ledger.money_residual") < 1e-9
     assert value(result, "ac.violations") <= value(result, "ac.existing.violations")

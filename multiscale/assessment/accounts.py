@@ -6,7 +6,7 @@ stakeholders together is minus the social cost.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -94,6 +94,39 @@ class Ledger:
 
 
 def settle_day(tree: OperatingTree, outcome: Outcome, excluded: Collection[str] = ()) -> Ledger:
+    """One day of operation settled (weighted to the year), all in one ledger; see ``settlement``.
+
+    Args:
+        tree: programs of all nodes.
+        outcome: the day.
+        excluded: platforms of which only what crosses their boundary is booked, beyond those that were excluded from the outcome.
+    """
+    return settlement(tree, outcome).ledger(excluded)
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """A settled day.
+
+    Attributes:
+        boundary: what is booked between the levels, and for passive customers.
+        inside: platform -> what is booked between its members and its operator, and the real costs of its members.
+    """
+
+    boundary: Ledger
+    inside: Mapping[str, Ledger]
+
+    def ledger(self, excluded: Collection[str] = ()) -> Ledger:
+        """All of it, without the inside of some platforms."""
+        total = Ledger()
+        total.add(self.boundary)
+        for platform, booked in self.inside.items():
+            if platform not in excluded:
+                total.add(booked)
+        return total
+
+
+def settlement(tree: OperatingTree, outcome: Outcome) -> Settlement:
     """Settle one day of operation (weighted to the year).
 
     Platforms pay the published price for what they draw, and the deviation price where one is published; prosumers settle with their
@@ -101,13 +134,11 @@ def settle_day(tree: OperatingTree, outcome: Outcome, excluded: Collection[str] 
     passive customers at the same price. Under a retail price it is the supplier who sells to the platforms, and keeps what that price earns
     beyond the nodal price; a DSO gains nothing from energy there.
 
-    Args:
-        tree: programs of all nodes.
-        outcome: the day.
-        excluded: platforms of which only what crosses their boundary is booked: all that were excluded from the outcome, or of the one it is
-            compared with. What their prosumers pay their operator, and their real costs, then stand in neither.
+    Of a platform that was excluded from the outcome, only what crosses its boundary is booked: what its prosumers pay their operator, and their
+    real costs, are not known.
     """
     ledger = Ledger()
+    platforms: dict[str, Ledger] = {}
     economics, hours = tree.economics, tree.horizon.hours_per_year
     for dso, own in tree.distribution.items():
         tariff, prices = economics.tariff, tree.prices(dso)
@@ -136,18 +167,19 @@ def settle_day(tree: OperatingTree, outcome: Outcome, excluded: Collection[str] 
             for name in tariff.components:
                 if name not in inside:
                     ledger.pay("platform operators", tariff.components[name].receiver, account(name), paid[name])
-            if child in excluded or child in outcome.excluded:
+            if child in outcome.excluded:
                 continue
+            members = platforms[child] = Ledger()
             fees = {name: paid[name] for name in tariff.components if name in inside}
             bills = float(prosumer_bills(tree, child, outcome).sum())
-            ledger.pay("prosumers", "platform operators", "trade in platforms", bills - sum(fees.values()))
+            members.pay("prosumers", "platform operators", "trade in platforms", bills - sum(fees.values()))
             for name, amount in fees.items():
-                ledger.pay("prosumers", "platform operators", account(name), amount)
+                members.pay("prosumers", "platform operators", account(name), amount)
             program, schedule = tree.platforms[child], outcome.platform_x[child]
             unserved_here = float((hours * program.columns.array("unserved", schedule).values).sum()) * voll
             inner = own_cost(program, prices, schedule) - sum(paid[name] for name in tariff.components) - unserved_here
-            ledger.bear("prosumers", "unserved demand", unserved_here)
-            ledger.bear("prosumers", "wear and discomfort", inner)
+            members.bear("prosumers", "unserved demand", unserved_here)
+            members.bear("prosumers", "wear and discomfort", inner)
         if "shed" in columns:
             shed, spilled = (columns.array(name, x).values.reshape(-1, len(hours)).sum(axis=0) for name in ("shed", "spilled"))
             ledger.bear("prosumers", "unserved demand", float((hours * shed).sum() * voll))
@@ -157,7 +189,7 @@ def settle_day(tree: OperatingTree, outcome: Outcome, excluded: Collection[str] 
     ledger.bear("wholesale market", "production", outcome.transmission_cost)
     if outcome.reserves is not None:
         _settle_reserves(ledger, tree, outcome.reserves)
-    return ledger
+    return Settlement(ledger, platforms)
 
 
 def _settle_reserves(ledger: Ledger, tree: OperatingTree, reserves: Reserves) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,8 @@ import pandas as pd
 from multiscale.coordination.common.prepared import PreparedDay, prepare_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.operation import Design
-from multiscale.study import adoption_limits, build_case, forecast_prices, make_plans
+from multiscale.pipeline.case import adoption_limits, case_of
+from multiscale.pipeline.plan import forecast, planned
 from multiscale.timeline import Horizon
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ def prepared_case(config: StudyConfig, span: Sequence[pd.Timestamp] = (), error_
 
     ``error_margin``: forecast errors that the networks must have room for, see ``operating_tree``.
     """
-    case = build_case(config)
-    energy_price, transmission = forecast_prices(case)
-    plans = make_plans(config, case, energy_price)
+    case = case_of(config)
+    expected = forecast(case)
+    plans = planned(config, case, expected)
     built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
     # Where nothing is planned, every kWh pays its part of the existing network.
     unplanned = {case.economics.tariff.recovering: np.asarray(case.economics.existing_network_cost)}
@@ -34,11 +35,11 @@ def prepared_case(config: StudyConfig, span: Sequence[pd.Timestamp] = (), error_
     fleets = {}
     for p in case.system.at_level("platform"):
         fleet = case.system.fleet(p, horizon)
-        bought = next((plan.bought[p] for plan in plans.values() if p in plan.bought), {})
+        bought: Mapping[str, np.ndarray] = next((plan.bought[p] for plan in plans.values() if p in plan.bought), {})
         if any(sizes.sum() > 1e-6 for sizes in bought.values()):
             fleet = fleet.with_more(bought, adoption_limits(fleet, horizon, case.system))
         fleets[p] = fleet
-    known = None if span else transmission
+    known = None if span else expected.transmission(case.system, horizon, case.economics)
     design = Design(built, prices)
     return prepare_days(
         case.system,

@@ -120,6 +120,13 @@ class StudyConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _grows_before(self) -> StudyConfig:
+        years, base = self.horizon.years, self.system.growth.base_year
+        if len(years) > 1 and base > years[0]:
+            raise ValueError(f"horizon.years begin in {years[0]}, before the data's year system.growth.base_year {base}; begin later, or correct it")
+        return self
+
+    @model_validator(mode="after")
     def _days_apart(self) -> StudyConfig:
         coupling = [name for name, component in self.tariff.items() if component.couples_days]
         if coupling and self.horizon.days > 1 and mechanism_of(self.coordination).one_day_at_a_time:
@@ -141,6 +148,14 @@ class StudyConfig(Settings):
         """Costs and tariff as the data class of the system."""
         return Economics.of(self.costs, Tariff(self.tariff))
 
+    @property
+    def decisive(self) -> dict[str, dict[str, Any]]:
+        """Values that the answer depends on, by group: not where it is computed or written."""
+        values = {group: dict(inner) for group, inner in self.model_dump(mode="json").items() if group not in ("output", "engine")}
+        # Where a negotiation is kept changes nothing of what it leads to.
+        values["coordination"].pop("checkpoints", None)
+        return values
+
     def record(self, name: str = "") -> StudyRecord:
         """What a run folder keeps of this configuration.
 
@@ -148,15 +163,12 @@ class StudyConfig(Settings):
             name: beginning of the run folder's name; default: that of the study.
         """
         values = self.model_dump(mode="json")
-        decisive = {group: dict(inner) for group, inner in values.items() if group not in ("output", "engine")}
-        # Where a negotiation is kept changes nothing of what it leads to.
-        decisive["coordination"].pop("checkpoints", None)
         return StudyRecord(
             name=name or self.study.name,
             title=self.system.name,
             config=values,
             settings=tuple(_settings(values, type(self))),
-            decisive=decisive,
+            decisive=self.decisive,
             seeds={"growth": self.system.growth.seed, "solver": self.solver.seed},
             files=(*self.system.files, *self.costs.files),
             packages=self.system.packages,

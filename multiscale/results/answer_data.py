@@ -1,4 +1,4 @@
-"""What a study is about and what it found, before it is written: the case, its scenarios and the answer."""
+"""What a study is about and what it found, before it is written: the case, its scenarios and the answer, for every year."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ import numpy as np
 
 from multiscale.aggregation import Aggregation
 from multiscale.assessment import Ledger
-from multiscale.coordination.common.conflicts import LevelConflict
-from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.days import CoordinatedDay
-from multiscale.coordination.uncertainty.day_reserves import DayReserves
+from multiscale.assessment.operated import Operation
 from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet
-from multiscale.operation import Design, OperatingTree
+from multiscale.operation import Design
 from multiscale.planning import ConventionalNeed, Plan
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
@@ -25,9 +22,10 @@ from multiscale.verification.year import YearVerification
 
 @dataclass(frozen=True)
 class StudyCase:
-    """What a study is about, before anybody decides.
+    """What a study is about in one year, before anybody decides.
 
     Attributes:
+        year: which one.
         system: with its reinforcement options.
         aggregation: representative days and their error.
         economics, limits: assumptions.
@@ -37,6 +35,7 @@ class StudyCase:
         warnings: what the representative days miss beyond the limits set.
     """
 
+    year: int
     system: System
     aggregation: Aggregation
     economics: Economics
@@ -54,53 +53,48 @@ class StudyCase:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One way things may be, operated over all days.
+    """One way things may be in a year, operated over all days.
 
     Attributes:
         name: key in dataset and summary.
         title: its name in plain words.
-        design: reinforcements and charges in force.
-        trees: programs of each day.
-        outcomes: operation of each day.
+        operation: of all days.
         ledger: payments and costs over the year.
         verification: DSO -> AC power flow of all periods.
     """
 
     name: str
     title: str
-    design: Design
-    trees: tuple[OperatingTree, ...]
-    outcomes: tuple[Outcome, ...]
+    operation: Operation
     ledger: Ledger
     verification: Mapping[str, Verification]
 
+    @property
+    def design(self) -> Design:
+        """Reinforcements and prices in force."""
+        return self.operation.design
+
 
 @dataclass(frozen=True)
-class StudyAnswer:
-    """Everything a study found.
+class YearAnswer:
+    """What a study found for one year.
 
     Attributes:
         case: what it is about.
         energy_price: DSO -> forecast nodal price the planner saw [EUR/kWh], (period,).
         plans: DSO -> plan (empty without planning).
-        days: operation under the plan, day by day, with the reference mechanisms.
         scenarios: name -> scenario, in the order of tables and figures.
-        baseline, headline: names of the scenarios that the headline compares.
-        conflicts: day by day, what levels refuse each other in the headline scenario.
-        reserves: day by day, the reserves agreed for forecast errors; empty where forecasts do not err.
-        year: DSO -> AC power flow of the headline scenario in every hour of the year; empty where it was not asked for.
+        baseline, headline: names of the scenarios that are compared first.
+        year_check: DSO -> AC power flow of the headline scenario in every hour of the year; empty where it was not asked for.
     """
 
     case: StudyCase
     energy_price: Mapping[str, np.ndarray]
     plans: Mapping[str, Plan]
-    days: tuple[CoordinatedDay, ...]
     scenarios: Mapping[str, Scenario]
     baseline: str
     headline: str
-    conflicts: tuple[tuple[LevelConflict, ...], ...] = ()
-    reserves: tuple[DayReserves, ...] = ()
-    year: Mapping[str, YearVerification] = field(default_factory=dict)
+    year_check: Mapping[str, YearVerification] = field(default_factory=dict)
 
     @property
     def plan(self) -> Scenario:

@@ -19,7 +19,7 @@ def print_closing_table(result: RunResult, console: Console | None = None) -> No
     from rich.table import Table
     from rich.text import Text
 
-    console = console or Console()
+    console, result = console or Console(), result.of_year()
     name = (result.dataset.attrs.get("system") if result.dataset is not None else "") or result.details.get("study", "")
     table = Table(title=f"Answer: {name}", title_justify="left", title_style="bold", show_header=False, pad_edge=False, box=box.HORIZONTALS)
     table.add_column(style="bold", no_wrap=True)

@@ -13,19 +13,20 @@ from multiscale.results.run_result import RunResult
 from multiscale.results.tables import Table
 
 if TYPE_CHECKING:
-    from multiscale.results.answer_data import StudyAnswer
+    from multiscale.coordination.uncertainty.day_reserves import DayReserves
+    from multiscale.results.answer_data import YearAnswer
 
 SHOWN = 25
 """Conflicts shown in the report; all are in the dataset."""
 
 
-def conflicts_and_reserves_dataset(answer: StudyAnswer) -> xr.Dataset:
+def conflicts_and_reserves_dataset(answer: YearAnswer) -> xr.Dataset:
     """Conflicts of all days, one by one, and the reserves for forecast errors by period and node (where forecasts err)."""
 
     def named(dims: str | tuple[str, ...], values: Any, unit: str, meaning: str) -> tuple[Any, ...]:
         return dims, values, {"long_name": meaning} | ({"units": unit} if unit else {})
 
-    found = [c for day in answer.conflicts for c in day]
+    found = [c for day in answer.plan.operation.days for c in day.conflicts]
     hours = dict(zip(answer.case.horizon.labels.tolist(), answer.case.horizon.hours_per_year.tolist(), strict=True))
     out = xr.Dataset()
     if found:
@@ -46,14 +47,15 @@ def conflicts_and_reserves_dataset(answer: StudyAnswer) -> xr.Dataset:
                 "conflict", np.array([hours[c.period] * abs(c.refused) * abs(c.price) for c in found]), "EUR/a", "value of what was refused"
             ),
         )
-    if answer.reserves:
-        nodes = list(answer.reserves[0].deviation)
+    held = _reserves(answer)
+    if held:
+        nodes = list(held[0].deviation)
 
         def by_period(name: str) -> np.ndarray:
-            return np.concatenate([getattr(day, name) for day in answer.reserves])
+            return np.concatenate([getattr(day, name) for day in held])
 
         def by_node(name: str) -> np.ndarray:
-            return np.concatenate([[getattr(day, name)[n] for n in nodes] for day in answer.reserves], axis=1)
+            return np.concatenate([[getattr(day, name)[n] for n in nodes] for day in held], axis=1)
 
         both = ("node", "period")
         out = out.assign(
@@ -67,24 +69,30 @@ def conflicts_and_reserves_dataset(answer: StudyAnswer) -> xr.Dataset:
     return out
 
 
-def conflicts_and_reserves_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
+def _reserves(answer: YearAnswer) -> list[DayReserves]:
+    """Reserves of all days; empty where forecasts do not err."""
+    return [day.reserves for day in answer.plan.operation.days if day.reserves is not None]
+
+
+def conflicts_and_reserves_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
     """Number and value of what was refused, and the cost of reserves for forecast errors."""
     hours = dict(zip(answer.case.horizon.labels.tolist(), answer.case.horizon.hours_per_year.tolist(), strict=True))
-    found = [c for day in answer.conflicts for c in day]
+    found = [c for day in answer.plan.operation.days for c in day.conflicts]
     summary: dict[str, tuple[Any, str]] = {
         "coordination.conflicts": (len(found), "1"),
         "coordination.refused_energy": (sum(hours[c.period] * abs(c.refused) for c in found), "kWh/a"),
         "coordination.refused_value": (sum(hours[c.period] * abs(c.refused) * abs(c.price) for c in found), "EUR/a"),
     }
-    if answer.reserves:
+    held = _reserves(answer)
+    if held:
         for name in ("cost", "bound", "alone"):
-            summary[f"uncertainty.{name}"] = (float(sum(getattr(day, name).sum() for day in answer.reserves)), "EUR/a")
-        top, first = answer.case.system.top, answer.reserves[0]
+            summary[f"uncertainty.{name}"] = (float(sum(getattr(day, name).sum() for day in held)), "EUR/a")
+        top, first = answer.case.system.top, held[0]
         summary["uncertainty.coverage"] = (first.coverage, "1")
         summary["uncertainty.negotiated_with_energy"] = (first.together, "")
-        summary["uncertainty.alone_top"] = (float(sum(day.alone_of[top].sum() for day in answer.reserves)), "EUR/a")
-        summary["uncertainty.messages"] = (sum(day.traffic.messages for day in answer.reserves), "1")
-        summary["uncertainty.bytes"] = (sum(day.traffic.bytes for day in answer.reserves), "B")
+        summary["uncertainty.alone_top"] = (float(sum(day.alone_of[top].sum() for day in held)), "EUR/a")
+        summary["uncertainty.messages"] = (sum(day.traffic.messages for day in held), "1")
+        summary["uncertainty.bytes"] = (sum(day.traffic.bytes for day in held), "B")
     return summary
 
 

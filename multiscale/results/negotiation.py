@@ -45,10 +45,10 @@ def convergence_figure(result: RunResult) -> str | None:
         return svg(figure, "Cost of the best agreement and proven lower bound of the negotiation, step by step, and the gap between them")
 
 
-def told_table(result: RunResult) -> Table | None:
+def disclosed_table(result: RunResult) -> Table | None:
     """What was disclosed to whom under the mechanism of the run: every field that left a boundary."""
     data = result.dataset
-    if data is None or not has(data, "told_direction"):
+    if data is None or not has(data, "disclosed_direction"):
         return None
     frame = pd.DataFrame({"field": data.disclosed.values.astype(str), "direction": data.disclosed_direction.values.astype(str)})
     messages, size = result.value("coordination.messages"), result.value("coordination.bytes")

@@ -60,6 +60,7 @@ def write_report(result: RunResult, path: Path) -> Path:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    result = result.of_year()
     record = result.provenance()
     facts = answer(result)
     page = environment.get_template("report.html.j2").render(
@@ -164,7 +165,7 @@ def _sections(result: RunResult) -> list[Section]:
                     else []
                 ),
                 tabled(tables.mechanisms_table, "mechanisms"),
-                *([tabled(negotiation.told_table, "messages")] if has(result.dataset, "told_direction") else []),
+                *([tabled(negotiation.disclosed_table, "messages")] if has(result.dataset, "disclosed_direction") else []),
                 *([tabled(conflicts_and_reserves.conflicts_table, "conflicts")] if has(result.dataset, "conflict_asking") else []),
                 *([tabled(conflicts_and_reserves.reserves_table, "reserves for forecast errors")] if has(result.dataset, "reserves_cost") else []),
                 tabled(tables.energy_table, "energy"),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from multiscale.settings import Settings
+from multiscale.results.scenarios import HEADLINE, REFERENCES, SCENARIOS
+from multiscale.settings import OneOf, Settings
+
+_FURTHER = tuple(spec.name for spec in SCENARIOS if spec.name not in (*REFERENCES, HEADLINE))
 
 
 class ResultsSettings(Settings):
     """What is compared in the report."""
 
-    baseline: Literal["existing", "conventional"] = Field(
-        "conventional", description="scenario that the plan is compared with: the existing network, or that with conventional reinforcement"
+    baseline: Annotated[str, OneOf([spec.name for spec in SCENARIOS if spec.name != HEADLINE])] = Field(
+        "conventional", description="scenario that the plan is compared with first"
+    )
+    operated: tuple[Annotated[str, OneOf(_FURTHER)], ...] = Field(
+        _FURTHER,
+        description="scenarios that are operated besides existing, conventional and plan, to tell apart what the plan, response, trading and "
+        "purchases bring; an empty list saves their time",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,17 @@ class RunResult:
         """What ``provenance.json`` holds; empty where it is absent."""
         path = self.folder / "provenance.json"
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+    def of_year(self, year: int | None = None) -> RunResult:
+        """The same result with the dataset of one year: the given one, else the last.
+
+        Raises:
+            KeyError: a year that was not studied.
+        """
+        if self.dataset is None or "year" not in self.dataset.dims:
+            return self
+        chosen = int(self.dataset.year.values[-1]) if year is None else year
+        return replace(self, dataset=self.dataset.sel(year=chosen, drop=True))
 
     @classmethod
     def load(cls, folder: Path | str) -> RunResult:

@@ -12,7 +12,7 @@ from multiscale.system import InvalidSystemError, Problem, System, grow, validat
 from multiscale.system.validation import close_names
 
 
-def study_system(settings: SystemSettings, co2_price: float = CO2_PRICE) -> System:
+def study_system(settings: SystemSettings, co2_price: float = CO2_PRICE, reached: float = 1.0) -> System:
     """Load a system, let it grow, and cut it to what is studied.
 
     Growth comes first and applies to every prosumer of the chosen DSOs, also those whose platform is not studied in detail: they
@@ -21,6 +21,7 @@ def study_system(settings: SystemSettings, co2_price: float = CO2_PRICE) -> Syst
     Args:
         settings: of one source. A number of platforms is spread evenly over the list of every DSO.
         co2_price: for the marginal costs of wholesale generators [EUR/t], where the source does not state them.
+        reached: share of the growth that is complete [1].
 
     Raises:
         InvalidSystemError: the data has problems, or a DSO or platform does not exist; all are listed.
@@ -36,7 +37,7 @@ def study_system(settings: SystemSettings, co2_price: float = CO2_PRICE) -> Syst
         system = system.replace(name=name or system.name)
     else:
         system = system.cut(sorted(kept), name or system.name)
-    system = grow(system, settings.growth)
+    system = grow(system, settings.growth, reached)
     if settings.voltage_setpoint_pu is not None:
         system = _held_at(system, chosen, settings.voltage_setpoint_pu)
     if platforms == "all":

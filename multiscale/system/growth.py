@@ -10,6 +10,7 @@ from multiscale.settings import LARGEST_SEED, Settings, count, quantity
 from multiscale.system.schema import table, with_rows
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
+from multiscale.timeline import EARLIEST_YEAR, LATEST_YEAR
 
 
 class Growth(Settings):
@@ -29,15 +30,25 @@ class Growth(Settings):
     battery_kw: float = quantity(3.0, "kW", "converter power of a new battery", above=0.0, upper=1000.0)
     battery_kwh: float = quantity(6.0, "kWh", "usable energy of a new battery", above=0.0, upper=10000.0)
     load_factor: float = quantity(1.0, "1", "factor on inflexible demand", lower=0.0, upper=10.0)
+    base_year: int = count(2025, "year of the data; from then on growth is even until the last year that is studied", EARLIEST_YEAR, LATEST_YEAR)
     seed: int = count(0, "seed of the random choice of prosumers", 0, LARGEST_SEED)
 
+    def reached(self, year: int, last: int) -> float:
+        """Share of the growth that is complete in a year [1]: even from the base year to the last year studied, in which all of it is."""
+        return 1.0 if year == last else (year - self.base_year) / (last - self.base_year)
 
-def grow(system: System, growth: Growth) -> System:
-    """The system under the scenario.
+
+def grow(system: System, growth: Growth, reached: float = 1.0) -> System:
+    """The system under the scenario, or on the way there.
 
     New heat pumps and PV take turns through the profiles that existing devices of the same kind follow. The profile of an existing
     vehicle is that of one driver; a new vehicle stands for the average driver, so it follows the mean week of all vehicle profiles,
-    scaled to ``ev_kwh_per_year``.
+    scaled to ``ev_kwh_per_year``. Whoever has a new device at a smaller share of the growth has it at a larger one.
+
+    Args:
+        system: before it grows.
+        growth: the scenario.
+        reached: share of the growth that is complete [1].
 
     Raises:
         InvalidSystemError: a share is asked for, but the system has no device of that kind whose profile could be used.
@@ -45,7 +56,7 @@ def grow(system: System, growth: Growth) -> System:
     rng = np.random.default_rng(growth.seed)
     devices = system.devices.to_dataframe()
     inflexible = devices["kind"] == "load"
-    devices.loc[inflexible, ["p_kw", "q_kvar"]] *= growth.load_factor
+    devices.loc[inflexible, ["p_kw", "q_kvar"]] *= 1.0 + reached * (growth.load_factor - 1.0)
     prosumers = system.prosumers.prosumer.values
     bus = dict(zip(prosumers.tolist(), system.prosumers.bus.values.tolist(), strict=True))
     added: list[dict[str, object]] = []
@@ -64,7 +75,7 @@ def grow(system: System, growth: Growth) -> System:
             with_pv = set(devices.loc[(devices["kind"] == "pv") & (devices["prosumer"] != ""), "prosumer"])
             with_pv |= {row["prosumer"] for row in added if row["kind"] == "pv"}
             owners = [p for p in owners if p in with_pv]
-        wanted = max(0, round(share * len(prosumers)) - len(have))
+        wanted = max(0, round(reached * (round(share * len(prosumers)) - len(have))))
         if not wanted:
             continue
         followed = [""] if kind == "battery" else _profiles(devices, kind)
@@ -91,7 +102,7 @@ def grow(system: System, growth: Growth) -> System:
     both = with_rows("device", devices, pd.DataFrame(added).set_index("device")) if added else devices
     count = pd.DataFrame(added)["kind"].value_counts().to_dict() if added else {}
     new = ", ".join(f"{n} new {kind}" for kind, n in sorted(count.items())) or "no new devices"
-    note = f"growth: {new}, inflexible demand x {growth.load_factor:g}"
+    note = f"growth: {new}, inflexible demand x {1.0 + reached * (growth.load_factor - 1.0):g}"
     grown = table("device", both.index, {c: both[c].to_numpy() for c in both.columns})
     return system.replace(profiles=profiles, devices=grown, notes=(*system.notes, note))
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import time
 
-from multiscale import study
 from multiscale.config import load_config
+from multiscale.pipeline.case import case_of
+from multiscale.pipeline.plan import forecast
 from multiscale.planning import planning_problem, solve_plan
 from multiscale.planning.participants import VIEWS
 
@@ -24,9 +25,8 @@ def main() -> None:
     parser.add_argument("--method", default="decomposition")
     given = parser.parse_args()
     config = load_config([f"horizon.days={given.days}", f"planning.candidates={given.options}"])
-    case = study.build_case(config)
-    prices, _ = study.forecast_prices(case)
-    for dso, price in prices.items():
+    case = case_of(config)
+    for dso, price in forecast(case).energy_price.items():
         problem = planning_problem(
             case.system, dso, case.horizon, case.economics, case.fleets, case.system.options, price, config.market,
             limits=case.limits, adoption=case.adoption, view=given.view,

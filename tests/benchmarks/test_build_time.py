@@ -15,14 +15,14 @@ from multiscale.coordination.common.messages import Signal
 from multiscale.markets import Community
 from multiscale.operation import dso_branch_program, operating_tree
 from multiscale.operation.tree import BEYOND
+from multiscale.pipeline.case import case_of
 from multiscale.programs import CompiledProgram
-from multiscale.study import build_case
 from tests.variants import charged
 
 
 @pytest.mark.benchmark
 def test_building_takes_less_time_than_solving() -> None:
-    case = build_case(load_config([]))
+    case = case_of(load_config([]))
     day = case.horizon.day(0)
     fleets = {p: f.day(0) for p, f in case.fleets.items()}
     dso = case.system.at_level("dso")[0]

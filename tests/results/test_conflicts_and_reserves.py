@@ -35,7 +35,13 @@ def answer():
     flat = operate_signals([day], [{"flat": flat_signals(day.tree, day.forecast)}], SerialEngine())[0]["flat"]
     reserves = agreed_reserves(day.tree, day.forecast, ErrorModel(0.1))
     case = SimpleNamespace(system=system, horizon=horizon)
-    return SimpleNamespace(case=case, conflicts=(tuple(conflicts(day.tree, flat)),), reserves=(reserves,), flat=flat, day=day)
+    return answered(case, tuple(conflicts(day.tree, flat)), reserves, flat=flat, day=day)
+
+
+def answered(case, refused, reserves, **more):
+    """The answer of a year with one operated day."""
+    operated = SimpleNamespace(conflicts=refused, reserves=reserves)
+    return SimpleNamespace(case=case, plan=SimpleNamespace(operation=SimpleNamespace(days=(operated,))), **more)
 
 
 def shown(answer):
@@ -89,7 +95,7 @@ def test_negotiated_reserves_are_shown_with_what_they_cost_in_addition_to_energy
     assert outcome.gap <= 1e-4
     assert outcome.energy_cost >= day.outcomes["integrated"].bound * (1 - 1e-9)
     reserves = negotiated_reserves(day.tree, outcome, ErrorModel(0.1))
-    negotiated = shown(SimpleNamespace(case=answer.case, conflicts=((),), reserves=(reserves,)))
+    negotiated = shown(answered(answer.case, (), reserves))
     assert missing_declarations(negotiated.dataset) == []
     assert negotiated.value("uncertainty.cost") == pytest.approx(outcome.cost - outcome.energy_cost)
     table = reserves_table(negotiated)
@@ -100,7 +106,7 @@ def test_negotiated_reserves_are_shown_with_what_they_cost_in_addition_to_energy
 
 
 def test_without_errors_and_conflicts_nothing_is_shown(answer):
-    none = SimpleNamespace(case=answer.case, conflicts=((),), reserves=())
+    none = answered(answer.case, (), None)
     assert not conflicts_and_reserves_dataset(none).data_vars
     assert conflicts_and_reserves_summary(none)["coordination.refused_value"][0] == 0
     assert conflicts_table(SimpleNamespace(dataset=conflicts_and_reserves_dataset(none))) is None

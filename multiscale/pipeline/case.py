@@ -1,0 +1,130 @@
+"""The stage ``build``: system, representative days, fleets and reinforcement options of a study in one year."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from multiscale.aggregation import aggregation_warnings, error_limits
+from multiscale.devices import Adoption, Device, Offer
+from multiscale.devices.fleet import Fleet, purchasable
+from multiscale.measures import Measure
+from multiscale.planning import conventional_need
+from multiscale.planning.candidates import candidate_options
+from multiscale.planning.settings import DsoPlanSettings, PlanningSettings
+from multiscale.planning.yearly_overload import yearly_overload
+from multiscale.representative_days import representative_days
+from multiscale.results.answer_data import StudyCase
+from multiscale.sources import SystemSettings, reinforcement_costs
+from multiscale.sources.selection import study_system
+from multiscale.system import Economics, InvalidSystemError, LoadingLimits, Problem, System, validate
+from multiscale.system.cost_settings import CostsSettings
+from multiscale.system.yearly import yearly_courses
+from multiscale.timeline import Horizon, HorizonSettings
+
+if TYPE_CHECKING:
+    from multiscale.config import StudyConfig
+
+logger = logging.getLogger(__name__)
+
+
+def case_inputs(config: StudyConfig) -> dict[str, Any]:
+    """What of a configuration decides on the case: the arguments of ``build_case``."""
+    return {
+        "system": config.system,
+        "horizon": config.horizon,
+        "costs": config.costs,
+        "devices": config.device_settings(),
+        "measures": config.measure_settings(),
+        "economics": config.economics(),
+        "limits": LoadingLimits(),
+        "candidates": config.planning.candidates,
+        "plans": isinstance(config.planning, DsoPlanSettings),
+        "may_buy": _may_buy(config.planning),
+    }
+
+
+def case_of(config: StudyConfig) -> StudyCase:
+    """The case of a configuration in its last year.
+
+    Raises:
+        InvalidSystemError: the data has problems; all are listed.
+    """
+    return build_case(**case_inputs(config))
+
+
+def _may_buy(planning: PlanningSettings) -> bool:
+    return isinstance(planning, DsoPlanSettings) and planning.adoption
+
+
+def build_case(
+    system: SystemSettings,
+    horizon: HorizonSettings,
+    costs: CostsSettings,
+    devices: Mapping[str, Device],
+    measures: Mapping[str, Measure],
+    economics: Economics,
+    limits: LoadingLimits,
+    candidates: int,
+    plans: bool,
+    may_buy: bool,
+    year: int | None = None,
+    last: StudyCase | None = None,
+) -> StudyCase:
+    """The case of a year: the last of the horizon, or an earlier one on the same days with the same options.
+
+    Args:
+        system, horizon, costs, devices, measures, economics, limits: settings and assumptions.
+        candidates: most options of each measure in each DSO.
+        plans: whether a DSO plans.
+        may_buy: whether prosumers may buy capacity.
+        year: which one; default: the last of the horizon.
+        last: the case of the last year, whose days and options an earlier one takes over.
+
+    Raises:
+        InvalidSystemError: the data has problems; all are listed.
+    """
+    year = horizon.years[-1] if year is None else year
+    built = study_system(system, costs.co2_price, system.growth.reached(year, horizon.years[-1])).replace(device_settings=devices)
+    dsos = built.at_level("dso")
+    bare = [d for d in dsos if not built.children(d)]
+    if bare and plans:
+        message = "has no platform below whose answer could be planned for; use planning=none, or a case with low-voltage networks"
+        raise InvalidSystemError([Problem("dso", d, "planning.kind", "'dso'", "", message) for d in bare])
+    overload = yearly_overload(built, dsos, limits)
+    days = None if last is None else last.horizon
+    aggregation = representative_days(yearly_courses(built, dsos), horizon.days, horizon.step_hours, overload, extremes=horizon.peaks, given=days)
+    warnings = tuple(aggregation_warnings(aggregation, error_limits(horizon)))
+    for warning in warnings:
+        logger.warning("%d representative day(s): %s; more days (horizon.days) come closer", horizon.days, warning)
+    chosen = aggregation.horizon
+    fleets = {p: built.fleet(p, chosen) for p in built.at_level("platform")}
+    need = {d: conventional_need(built, d, chosen, fleets, limits) for d in dsos}
+    if last is not None:
+        built = built.replace(options=last.system.options)
+    elif not len(built.options.option):
+        table = costs.reinforcement_table
+        prices = reinforcement_costs(None if table == "default" else table)
+        built = built.replace(options=candidate_options(built, need, candidates, prices, measures))
+    problems = validate(built)
+    if problems:
+        raise InvalidSystemError(problems)
+    adoption = {p: adoption_limits(f, chosen, built) for p, f in fleets.items()} if may_buy else {}
+    return StudyCase(year, built, aggregation, economics, limits, fleets, need, adoption, warnings)
+
+
+def adoption_limits(fleet: Fleet, horizon: Horizon, system: System) -> Adoption:
+    """What a platform's prosumers may buy together: of every device that can be bought, its ``largest_new`` each.
+
+    New capacity that follows a profile follows that of all devices of its kind in the studied networks, per kW installed.
+    """
+    offers = {}
+    for key, device in purchasable(fleet.devices).items():
+        alike = np.flatnonzero(system.devices.kind.values == device.capacity.kind)
+        rating = system.devices.p_kw.values[alike].sum()
+        course = system.uncontrolled(alike, horizon)[0].sum(axis=0) / rating if rating > 0 else np.zeros(horizon.periods)
+        offers[key] = Offer(np.array([device.largest_new * fleet.size]), course)
+    return offers

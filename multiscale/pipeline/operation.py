@@ -1,0 +1,157 @@
+"""The stage ``operate``: a scenario on all representative days, kept as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from multiscale.assessment.operated import OperatedDay, Operation, operated_day
+from multiscale.coordination.common.conflicts import conflicts
+from multiscale.coordination.common.forecast import ErrorModel
+from multiscale.coordination.common.mechanism import Mechanism
+from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
+from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.uncertainty.day_reserves import DayReserves, agreed_reserves, negotiated_reserves
+from multiscale.markets import TimeOfUse
+from multiscale.operation import Design, Market
+from multiscale.planning.market_forecast import MarketForecast
+from multiscale.results.answer_data import StudyCase
+
+RETAIL = "retail"
+"""Name of the outcome where nobody coordinates and every prosumer buys at one price."""
+
+ROUNDING = 1e-6
+"""Capacity bought [unit of the device] that is rounding of the solver."""
+
+Bought = Mapping[str, Mapping[str, np.ndarray]]
+"""Platform -> device -> new capacity of every member [unit of the device's capacity], (prosumer,)."""
+
+
+def operate_alone(
+    case: StudyCase,
+    expected: MarketForecast,
+    built: Mapping[str, bool],
+    engine: SerialEngine | DaskEngine,
+) -> Operation:
+    """Operate without coordination or trade, at the charge that recovers the cost of what is built.
+
+    Args:
+        case: what is operated.
+        expected: the wholesale market as the supplier expects it.
+        built: option -> whether it is built.
+        engine: where prosumers answer.
+    """
+    design, trees, outcomes = uncoordinated_days(
+        case.system,
+        case.horizon,
+        case.economics,
+        case.fleets,
+        {d: network_cost(case, d, built) for d in case.system.at_level("dso")},
+        engine,
+        expected.energy_price,
+        TimeOfUse(),
+        built=built,
+        limits=case.limits,
+        known=expected.transmission(case.system, case.horizon, case.economics),
+    )
+    days = (operated_day(tree, {RETAIL: outcome}, RETAIL) for tree, outcome in zip(trees, outcomes, strict=True))
+    return Operation(design, tuple(days))
+
+
+def operate_coordinated(
+    case: StudyCase,
+    expected: MarketForecast,
+    design: Design,
+    bought: Bought,
+    market: Market,
+    in_full: bool,
+    mechanism: Mechanism,
+    error: ErrorModel,
+    engine: SerialEngine | DaskEngine,
+    report_progress: Callable[[str], None],
+) -> Operation:
+    """Operate under a design with the mechanism of the study.
+
+    Args:
+        case: what is operated, before anybody buys anything.
+        expected: the wholesale market, for the limits that bind.
+        design: reinforcements and prices in force.
+        bought: new capacity of prosumers.
+        market: how platforms clear.
+        in_full: whether conflicts between levels and reserves for forecast errors are found too.
+        mechanism: how the levels coordinate.
+        error: how forecasts err.
+        engine: where the days' optima are found and the platforms answer.
+        report_progress: called with what is being done.
+    """
+    grown = with_bought_capacity(case, bought)
+    days = coordinate_days(
+        grown.system,
+        grown.horizon,
+        grown.economics,
+        grown.fleets,
+        design,
+        market,
+        engine,
+        mechanism=mechanism,
+        limits=grown.limits,
+        known=expected.transmission(grown.system, grown.horizon, grown.economics),
+        report_progress=report_progress,
+    )
+    if in_full:
+        report_progress("conflicts and reserves for forecast errors")
+    return Operation(design, tuple(_kept(day, mechanism.name, error, in_full) for day in days))
+
+
+def _kept(day: CoordinatedDay, mechanism: str, error: ErrorModel, in_full: bool) -> OperatedDay:
+    found = day.outcomes[mechanism]
+    refused = tuple(conflicts(day.tree, found)) if in_full else ()
+    held = reserves(day, mechanism, error) if in_full else None
+    return operated_day(day.tree, day.outcomes, mechanism, forecast=day.forecast, conflicts=refused, reserves=held)
+
+
+def reserves(day: CoordinatedDay, mechanism: str, error: ErrorModel) -> DayReserves | None:
+    """Reserves of a day for forecast errors; None where forecasts do not err.
+
+    Where energy is negotiated, they are negotiated with it; under the other mechanisms they are agreed on when energy is settled.
+    """
+    if error.size == 0:
+        return None
+    found = day.outcomes[mechanism]
+    return agreed_reserves(day.tree, day.forecast, error) if found.reserves is None else negotiated_reserves(day.tree, found, error)
+
+
+def with_bought_capacity(case: StudyCase, bought: Bought) -> StudyCase:
+    """The case with the capacity that prosumers buy in answer to a plan."""
+    fleets = dict(case.fleets)
+    for platform, sizes in bought.items():
+        fleets[platform] = fleets[platform].with_more(sizes, case.adoption[platform])
+    return replace(case, fleets=fleets)
+
+
+def real_purchases(bought: Bought) -> dict[str, dict[str, np.ndarray]]:
+    """What is bought, without platforms that buy nothing beyond the rounding of the solver."""
+    return {p: dict(sizes) for p, sizes in bought.items() if any(float(size.sum()) > ROUNDING for size in sizes.values())}
+
+
+def network_cost(case: StudyCase, dso: str, built: Mapping[str, bool]) -> float:
+    """Yearly cost of a DSO's network [EUR/a]: that of the existing one, and the annuities of what is built in it."""
+    system, options = case.system, case.system.options
+    own = system.branches.branch.values[np.isin(system.branches.node.values, [dso, *system.children(dso)])].tolist()
+    total = existing_network_cost(case, dso)
+    for k, option in enumerate(options.option.values.tolist()):
+        if built.get(option, False) and str(options.branch.values[k]) in own:
+            total += float(options.cost_eur.values[k]) * case.economics.annuity(float(options.lifetime_years.values[k]))
+    return total
+
+
+def existing_network_cost(case: StudyCase, dso: str) -> float:
+    """Yearly cost of a DSO's existing network [EUR/a]: a cost per kWh of yearly reference demand."""
+    hours = case.horizon.hours_per_year
+    passive = case.system.passive(dso, case.horizon)
+    demand = (passive.demand.values * hours).sum()
+    for child in case.system.children(dso):
+        demand += case.fleets[child].yearly_reference_demand()
+    return case.economics.existing_network_cost * float(demand)

@@ -1,0 +1,218 @@
+"""Stages: what goes in has a key, what comes out is kept under it, and a stage whose key is known is not computed again.
+
+The key of a stage is the hash of its name, of the code and the packages it computes with, and of everything it is given: settings and plain data by
+their content, what other stages led to by their keys. A stage therefore gets nothing but what its key knows: what is not handed to its function
+cannot change its answer.
+
+    <folder>/<stage>-<key>/value.json     what came out, see ``packing``
+    <folder>/<stage>-<key>/arrays.npz     its arrays below 1 MB
+    <folder>/<stage>-<key>/about.json     hashes of these files, what went in, the seconds it took
+    <folder>/arrays/<hash>.npy            larger arrays, each once whatever number of stages holds it
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from multiscale.content import content_key, file_hash
+from multiscale.files import folder_written_atomically, write_atomically
+from multiscale.pipeline.packing import PackingError, pack, unpack
+from multiscale.results.code_version import code_hash, package_version
+from multiscale.results.provenance import PACKAGES
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LARGE_BYTES = 1_000_000
+"""Arrays from this size on are kept apart, once for all stages that hold them."""
+
+KEY_DIGITS = 32
+
+SMALL = "s"
+"""Start of the names of smaller arrays; the others are named by their hash, which has no such letter."""
+
+
+class Artefact(Generic[T]):
+    """What a stage led to; read from the disk when it is first asked for.
+
+    Attributes:
+        key: of the stage.
+    """
+
+    def __init__(self, key: str, load: Callable[[], T]) -> None:
+        self.key = key
+        self._load: Callable[[], T] | None = load
+        self._value: list[T] = []
+
+    @property
+    def value(self) -> T:
+        """What came out."""
+        if self._load is not None:
+            self._value, self._load = [self._load()], None
+        return self._value[0]
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What provenance says of a stage: its key, whether it was read instead of computed, and the seconds that computing it took."""
+
+    stage: str
+    key: str
+    reused: bool
+    seconds: float
+
+
+@dataclass
+class Stages:
+    """The stages of one run.
+
+    Attributes:
+        folder: where artefacts are kept for other runs; None keeps none.
+        reuse: whether artefacts that are there are read.
+        records: the stages so far, in order.
+    """
+
+    folder: Path | None = None
+    reuse: bool = True
+    records: list[StageRecord] = field(default_factory=list)
+
+    def run(
+        self,
+        stage: str,
+        compute: Callable[..., T],
+        given: Mapping[str, object],
+        *,
+        means: Callable[[], Mapping[str, object]] = dict,
+        label: str = "",
+        more: object = None,
+        keep: Callable[[T], bool] = lambda _: True,
+    ) -> Artefact[T]:
+        """Compute a stage, or read what it led to before.
+
+        Args:
+            stage: its name.
+            compute: function of what is given and of the means.
+            given: name -> settings, plain data, or artefacts of other stages (which are handed over as their values).
+            means: makes what it is computed with and what is not in the key (an engine, progress); asked for only where the stage is computed.
+            label: what the stage is about where a study has several of the name; for provenance.
+            more: what else the answer depends on, for the key: hashes of files that are read, settings of the means.
+            keep: whether what came out is kept for others: not what a clock ended.
+
+        Raises:
+            TypeError: what is given has no key, or what comes out is no data.
+        """
+        parts = [(name, value.key if isinstance(value, Artefact) else content_key(value)) for name, value in sorted(given.items())]
+        key = content_key(stage, _code(), parts, more)[:KEY_DIGITS]
+        named = f"{stage} {label}".strip()
+        place = None if self.folder is None else self.folder / f"{stage}-{key}"
+        if place is not None and self.reuse and place.is_dir():
+            try:
+                about, load = _opened(place)
+            except (OSError, ValueError, KeyError, PackingError) as error:
+                logger.warning("%s is damaged (%s); the stage is computed again", place, error)
+            else:
+                logger.info("stage %s: read from %s", named, place)
+                self.records.append(StageRecord(named, key, True, float(about["seconds"])))
+                return Artefact(key, load)
+        started = time.perf_counter()
+        value = compute(**{n: v.value if isinstance(v, Artefact) else v for n, v in given.items()}, **means())
+        seconds = time.perf_counter() - started
+        if place is not None and keep(value):
+            try:
+                _keep(value, place, {"stage": stage, "given": dict(parts), "seconds": round(seconds, 3)})
+            except OSError as error:
+                logger.warning("stage %s cannot be kept in %s (%s); other runs will compute it again", named, self.folder, error)
+        self.records.append(StageRecord(named, key, False, round(seconds, 3)))
+        return Artefact(key, lambda: value)
+
+
+@cache
+def _code() -> str:
+    """Hash of the package and of the versions of what it computes with; the code of a process does not change while it runs."""
+    return content_key(code_hash(), [package_version(name) for name in PACKAGES])
+
+
+def _keep(value: object, place: Path, about: Mapping[str, object]) -> None:
+    """Write an artefact in one move; large arrays go where all stages share them."""
+    small: dict[str, np.ndarray] = {}
+    large = place.parent / "arrays"
+
+    def keep(array: np.ndarray) -> str:
+        if array.nbytes < LARGE_BYTES:
+            name = f"{SMALL}{len(small)}"
+            small[name] = array
+            return name
+        digest = content_key(array)
+        path = large / f"{digest}.npy"
+        if not _is_whole(path):
+            large.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, _npy(array))
+        return digest
+
+    content = pack(value, keep)
+    with folder_written_atomically(place) as fresh:
+        fresh.mkdir()
+        (fresh / "value.json").write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+        np.savez(fresh / "arrays.npz", **small)  # type: ignore[arg-type]
+        files = {file.name: file_hash(file) for file in sorted(fresh.iterdir())}
+        (fresh / "about.json").write_text(json.dumps({**about, "files": files}, indent=1), encoding="utf-8")
+
+
+def _opened(place: Path) -> tuple[dict[str, Any], Callable[[], Any]]:
+    """What is known of an artefact, and the function that reads it.
+
+    Raises:
+        OSError, ValueError, KeyError: it is not whole.
+    """
+    about = json.loads((place / "about.json").read_text(encoding="utf-8"))
+    for name, expected in about["files"].items():
+        if file_hash(place / name) != expected:
+            raise ValueError(f"content of {name} has changed")
+    content = json.loads((place / "value.json").read_text(encoding="utf-8"))
+    large = place.parent / "arrays"
+
+    def missing(inner: Any) -> None:
+        if isinstance(inner, dict):
+            name = inner.get("array")
+            if isinstance(name, str) and not name.startswith(SMALL):
+                if not _is_whole(large / f"{name}.npy"):
+                    raise ValueError(f"array {name} is missing or has changed")
+            for part in inner.values():
+                missing(part)
+        elif isinstance(inner, list):
+            for part in inner:
+                missing(part)
+
+    missing(content)
+
+    def load() -> Any:
+        with np.load(place / "arrays.npz", allow_pickle=False) as stored:
+            small = {name: stored[name] for name in stored.files}
+        return unpack(content, lambda name: small[name] if name in small else np.load(large / f"{name}.npy", mmap_mode="r"))
+
+    return about, load
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a large array is there, and is what its name says."""
+    try:
+        return content_key(np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))) == path.stem
+    except (OSError, ValueError):
+        return False
+
+
+def _npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()

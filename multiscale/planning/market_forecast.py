@@ -1,0 +1,46 @@
+"""What planners expect of the wholesale market: nodal prices when no platform responds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from multiscale.devices.fleet import Fleet
+from multiscale.operation import Transmission
+from multiscale.operation.tree import dso_reference
+from multiscale.system import Economics, System
+from multiscale.timeline import Horizon
+
+
+@dataclass(frozen=True)
+class MarketForecast:
+    """The wholesale market without any response of platforms.
+
+    Attributes:
+        energy_price: DSO -> nodal price at its boundary [EUR/kWh], (period,).
+        binding: positions of the transmission limits that were found to bind.
+    """
+
+    energy_price: Mapping[str, np.ndarray]
+    binding: np.ndarray
+
+    def transmission(self, system: System, horizon: Horizon, economics: Economics) -> Transmission:
+        """The transmission network with the limits that bind; other solves need not find them again."""
+        network = Transmission(system, horizon, economics)
+        network.monitor(self.binding)
+        return network
+
+
+def market_forecast(system: System, horizon: Horizon, economics: Economics, fleets: Mapping[str, Fleet]) -> MarketForecast:
+    """Dispatch what all DSOs draw when their platforms do not respond; the prices are the duals of the nodal balances.
+
+    Args:
+        system, horizon, economics: the whole, the periods, the values.
+        fleets: platform -> prosumers over the horizon.
+    """
+    transmission = Transmission(system, horizon, economics)
+    drawn = np.array([dso_reference(system, d, horizon, fleets) for d in transmission.children])
+    prices = transmission.dispatch(drawn).price
+    return MarketForecast(dict(zip(transmission.children, prices, strict=True)), transmission.binding)

@@ -1,0 +1,1 @@
+"""Parts of the dataset of a run: the network, its operation, money, and what the representative days miss."""

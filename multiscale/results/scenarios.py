@@ -1,0 +1,77 @@
+"""The scenarios of a study: what is built, how platforms operate, what prosumers own. They differ in one thing at a time.
+
+Each is operated under the same loading limits and the same rule of who is cut off, at the charge that recovers the cost of its own network (those on
+the plan's network: at the plan's prices). Two of them are the same operation where nothing tells them apart; it is then computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+NETWORKS = {"existing": "Existing network", "conventional": "Conventional plan", "plan": "With plan"}
+"""What may be built, in words."""
+
+
+@dataclass(frozen=True)
+class ScenarioSpec:
+    """One scenario.
+
+    Attributes:
+        name: key in dataset and summary.
+        network: what is built: nothing (``existing``), what planning without any response builds (``conventional``), or the ``plan``.
+        coordinated: whether platforms respond to the mechanism of the study; else each prosumer buys at one flat price.
+        trade: whether members trade in the market of the study; else every one is metered by itself.
+        adoption: whether prosumers own what they buy in answer to the plan.
+    """
+
+    name: str
+    network: str
+    coordinated: bool = False
+    trade: bool = False
+    adoption: bool = False
+
+    @property
+    def title(self) -> str:
+        """The scenario in plain words."""
+        if not self.coordinated:
+            return f"{NETWORKS[self.network]}, no trading"
+        return f"{NETWORKS[self.network]}, response {'and' if self.trade else 'without'} trading{', purchases' if self.adoption else ''}"
+
+
+HEADLINE = "plan"
+
+REFERENCES = ("existing", "conventional")
+"""Scenarios that every study has: the others begin from them."""
+
+SCENARIOS: tuple[ScenarioSpec, ...] = (
+    ScenarioSpec("existing", "existing"),
+    ScenarioSpec("conventional", "conventional"),
+    ScenarioSpec("conventional_response", "conventional", coordinated=True),
+    ScenarioSpec("conventional_trading", "conventional", coordinated=True, trade=True),
+    ScenarioSpec("response", "plan", coordinated=True),
+    ScenarioSpec("trading", "plan", coordinated=True, trade=True),
+    ScenarioSpec(HEADLINE, "plan", coordinated=True, trade=True, adoption=True),
+)
+"""All scenarios, in the order of tables; the last is the headline. A further one is a line here."""
+
+LADDER = ("existing", "conventional", "response", "trading", HEADLINE)
+"""From the existing network to the headline, one step at a time."""
+
+CORNERS = (("conventional_response", "conventional_trading"), ("response", "trading"))
+"""Plan by trading: the conventional network without and with trading, and that of the plan."""
+
+
+def chosen_scenarios(names: Collection[str], baseline: str, *, planned: bool) -> tuple[ScenarioSpec, ...]:
+    """The scenarios of these names with those that others need: the two references, the baseline and the headline.
+
+    Without a plan the network of the headline is the existing one, and nobody buys anything in answer to a plan: what then tells no two scenarios
+    apart is one scenario.
+    """
+    needed = {*REFERENCES, baseline, HEADLINE, *names}
+    chosen = tuple(spec for spec in SCENARIOS if spec.name in needed)
+    if planned:
+        return chosen
+    return tuple(
+        replace(spec, network="existing" if spec.network == "plan" else spec.network, adoption=False) for spec in chosen if spec.name != "trading"
+    )
