@@ -38,6 +38,7 @@ from multiscale.results.study_dataset import study_dataset, study_summary
 from multiscale.sources import reinforcement_costs
 from multiscale.sources.selection import study_system
 from multiscale.system import InvalidSystemError, LoadingLimits, Problem, System, validate
+from multiscale.system.existing_network import existing_network_cost
 from multiscale.system.yearly import yearly_courses
 from multiscale.tariffs import Prices
 from multiscale.timeline import Horizon
@@ -311,7 +312,7 @@ def network_cost(case: StudyCase, dso: str, built: Mapping[str, bool]) -> float:
     """Yearly cost of a DSO's network [EUR/a]: that of the existing one, and the annuities of what is built in it."""
     system, options = case.system, case.system.options
     own = system.branches.branch.values[np.isin(system.branches.node.values, [dso, *system.children(dso)])].tolist()
-    total = existing_network_cost(case, dso)
+    total = existing_network_cost(system, dso, case.horizon, case.economics)
     for k, option in enumerate(options.option.values.tolist()):
         if built.get(option, False) and str(options.branch.values[k]) in own:
             total += float(options.cost_eur.values[k]) * case.economics.annuity(float(options.lifetime_years.values[k]))
@@ -340,16 +341,6 @@ def reservations(answer: StudyAnswer) -> list[str]:
     return reasons + [f"plan of {dso}: {plan.message or plan.status}" for dso, plan in answer.plans.items() if plan.status != "optimal"]
 
 
-def existing_network_cost(case: StudyCase, dso: str) -> float:
-    """Yearly cost of a DSO's existing network [EUR/a]: a cost per kWh of yearly reference demand."""
-    hours = case.horizon.hours_per_year
-    passive = case.system.passive(dso, case.horizon)
-    demand = (passive.demand.values * hours).sum()
-    for child in case.system.children(dso):
-        demand += case.fleets[child].yearly_reference_demand()
-    return case.economics.existing_network_cost * float(demand)
-
-
 def verified(
     case: StudyCase, scenario: Scenario, plans: Mapping[str, Plan] | None = None, excluded: Sequence[frozenset[str]] | None = None
 ) -> Scenario:
@@ -369,8 +360,9 @@ def verified(
         ledger.add(settle_day(tree, outcome, missing))
     options, annuity = case.system.options, case.economics.annuity
     for dso in case.system.at_level("dso"):
-        ledger.pay("distribution operators", "network builders", "existing network", existing_network_cost(case, dso))
-        ledger.bear("network builders", "construction", existing_network_cost(case, dso))
+        existing = existing_network_cost(case.system, dso, case.horizon, case.economics)
+        ledger.pay("distribution operators", "network builders", "existing network", existing)
+        ledger.bear("network builders", "construction", existing)
     for k, option in enumerate(options.option.values.tolist()):
         if scenario.design.built.get(option, False):
             yearly = float(options.cost_eur[k]) * annuity(float(options.lifetime_years[k]))

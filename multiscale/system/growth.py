@@ -33,7 +33,7 @@ class Growth(Settings):
 
 
 def grow(system: System, growth: Growth) -> System:
-    """The system under the scenario.
+    """The system under the scenario. What it adds to the rated power of devices stands in their column ``added_kw``.
 
     New heat pumps and PV take turns through the profiles that existing devices of the same kind follow. The profile of an existing
     vehicle is that of one driver; a new vehicle stands for the average driver, so it follows the mean week of all vehicle profiles,
@@ -45,6 +45,7 @@ def grow(system: System, growth: Growth) -> System:
     rng = np.random.default_rng(growth.seed)
     devices = system.devices.to_dataframe()
     inflexible = devices["kind"] == "load"
+    devices.loc[inflexible, "added_kw"] += (growth.load_factor - 1.0) * devices.loc[inflexible, "p_kw"]
     devices.loc[inflexible, ["p_kw", "q_kvar"]] *= growth.load_factor
     prosumers = system.prosumers.prosumer.values
     bus = dict(zip(prosumers.tolist(), system.prosumers.bus.values.tolist(), strict=True))
@@ -82,6 +83,7 @@ def grow(system: System, growth: Growth) -> System:
                     "kind": kind,
                     "profile": followed[i % len(followed)],
                     "p_kw": power,
+                    "added_kw": power,
                     "q_kvar": 0.0,
                     "e_kwh": energy,
                     "efficiency": 0.95 if kind == "battery" else 1.0,
