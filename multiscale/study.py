@@ -14,6 +14,7 @@ import xarray as xr
 
 from multiscale.aggregation import aggregation_warnings, error_limits
 from multiscale.assessment import REAL_COSTS, Ledger, settle_day
+from multiscale.assessment.construction import book_construction
 from multiscale.coordination.common.conflicts import conflicts
 from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, make_engine
@@ -358,22 +359,8 @@ def verified(
     ledger = Ledger()
     for tree, outcome, missing in zip(scenario.trees, scenario.outcomes, per_day, strict=True):
         ledger.add(settle_day(tree, outcome, missing))
-    options, annuity = case.system.options, case.economics.annuity
-    for dso in case.system.at_level("dso"):
-        existing = existing_network_cost(case.system, dso, case.horizon, case.economics)
-        ledger.pay("distribution operators", "network builders", "existing network", existing)
-        ledger.bear("network builders", "construction", existing)
-    for k, option in enumerate(options.option.values.tolist()):
-        if scenario.design.built.get(option, False):
-            yearly = float(options.cost_eur[k]) * annuity(float(options.lifetime_years[k]))
-            ledger.pay("distribution operators", "network builders", "investment", yearly)
-            ledger.bear("network builders", "construction", yearly)
-    for plan in (plans or {}).values():
-        for platform, bought in plan.bought.items():
-            devices = purchasable(case.fleets[platform].devices)
-            yearly = sum(sizes.sum() * devices[key].yearly_cost(annuity) for key, sizes in bought.items())
-            ledger.pay("prosumers", "equipment suppliers", "equipment", yearly)
-            ledger.bear("equipment suppliers", "construction", yearly)
+    bought = [plan.bought for plan in (plans or {}).values()]
+    book_construction(ledger, case.system, case.horizon, case.economics, case.fleets, scenario.design.built, bought)
     return replace(scenario, ledger=ledger, verification=verification)
 
 

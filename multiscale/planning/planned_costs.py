@@ -15,9 +15,7 @@ UNSERVED = "unserved"
 """Columns of the operator and of its platforms with demand that is not served."""
 
 
-def planned_costs(
-    program: ParametricProgram, x: np.ndarray, fleets: Mapping[str, Fleet], annuity: Callable[[float], float]
-) -> dict[str, float]:
+def planned_costs(program: ParametricProgram, x: np.ndarray, fleets: Mapping[str, Fleet], annuity: Callable[[float], float]) -> dict[str, float]:
     """Cost of operation without transfers in an answer of the follower, by kind [EUR/a].
 
     Args:

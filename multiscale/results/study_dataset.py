@@ -12,6 +12,7 @@ import xarray as xr
 from multiscale.assessment import ENERGY_TERMS, REAL_COSTS, energy_account, prosumer_bills
 from multiscale.devices.fleet import purchasable
 from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_dataset, conflicts_and_reserves_summary
+from multiscale.results.costs_and_transfers import costs_dataset, costs_summary
 from multiscale.results.year_of_hours import year_dataset, year_summary
 from multiscale.tariffs import Prices
 
@@ -28,6 +29,7 @@ def study_dataset(answer: StudyAnswer) -> xr.Dataset:
         _operation(answer),
         _power_flow(answer),
         _money(answer),
+        costs_dataset(answer),
         _prosumers(answer),
         _energy(answer),
         _mechanisms(answer),
@@ -332,7 +334,7 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         for cost, amount in zip(REAL_COSTS, scenario.ledger.real.sum(axis=0).tolist(), strict=True):
             summary[f"assess.{cost.replace(' ', '_')}_{scenario.name}"] = (amount, "EUR/a")
     summary["assess.baseline"], summary["assess.headline"] = (answer.baseline, ""), (answer.headline, "")
-    return summary | _horizon_summary(answer) | year_summary(answer.year)
+    return summary | costs_summary(answer) | _horizon_summary(answer) | year_summary(answer.year)
 
 
 def _horizon_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
