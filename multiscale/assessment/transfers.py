@@ -8,12 +8,13 @@ A prosumer that avoids a levy or a charge gains what others lose by it; of what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from multiscale.assessment.accounts import REAL_COSTS, STAKEHOLDERS, Ledger, account
+from multiscale.tariffs import Tariff
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,20 @@ class WelfareChange:
         """Change of welfare [EUR/a], (stakeholder,)."""
         return self.saved.sum(axis=1) + self.net_transfers
 
-    def under(self, components: Iterable[str]) -> np.ndarray:
-        """Transfers under some tariff components [EUR/a], (stakeholder,): of whoever pays them, what it avoids."""
-        nothing = np.zeros(len(STAKEHOLDERS))
-        return sum((self.transfers.get(account(name), nothing) for name in components), nothing)
+    def under(self, tariff: Tariff) -> np.ndarray:
+        """Transfers under the tariff [EUR/a], (stakeholder,): of whoever pays, what it avoids.
+
+        What platform operators pay to others they pass on to their members in full (see ``bills``), so it counts as paid by prosumers.
+        """
+        prosumers, operators = STAKEHOLDERS.index("prosumers"), STAKEHOLDERS.index("platform operators")
+        total = np.zeros(len(STAKEHOLDERS))
+        for name, component in tariff.components.items():
+            moved = self.transfers.get(account(name), np.zeros(len(STAKEHOLDERS))).copy()
+            if component.receiver != "platform operators":
+                moved[prosumers] += moved[operators]
+                moved[operators] = 0.0
+            total += moved
+        return total
 
 
 def welfare_change(before: Ledger, after: Ledger) -> WelfareChange:

@@ -44,7 +44,7 @@ def costs_dataset(answer: StudyAnswer) -> xr.Dataset:
 def costs_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
     """Residuals of the reconciliations; savings and transfers against the baseline."""
     change = welfare_change(answer.reference.ledger, answer.plan.ledger)
-    under = change.under(answer.case.economics.tariff.components)
+    under = change.under(answer.case.economics.tariff)
     out: dict[str, tuple[Any, str]] = {f"reconciliation.{_key(one.start)}.residual": (one.residual, "EUR/a") for one in reconciliations(answer)}
     out["assess.saving"] = (change.saving, "EUR/a")
     out |= {f"assess.saving.{_key(cost)}": (amount, "EUR/a") for cost, amount in change.saved_by_cost.items()}

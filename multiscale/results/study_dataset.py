@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from multiscale.assessment import ENERGY_TERMS, REAL_COSTS, energy_account, prosumer_bills
+from multiscale.assessment import ENERGY_TERMS, REAL_COSTS, energy_account
+from multiscale.assessment.bills import BILL_PARTS, bill_table
+from multiscale.assessment.construction import equipment_payments
 from multiscale.devices.fleet import purchasable
 from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_dataset, conflicts_and_reserves_summary
 from multiscale.results.costs_and_transfers import costs_dataset, costs_summary
@@ -193,21 +195,27 @@ def _money(answer: StudyAnswer) -> xr.Dataset:
 def _prosumers(answer: StudyAnswer) -> xr.Dataset:
     system = answer.case.system
     members = system.prosumers
-    bills = np.zeros((len(answer.scenarios), members.sizes["prosumer"]))
+    parts = np.zeros((len(answer.scenarios), members.sizes["prosumer"], len(BILL_PARTS)))
     place = {p: i for i, p in enumerate(members.prosumer.values.tolist())}
     missing = _excluded(answer)
     for s, scenario in enumerate(answer.scenarios.values()):
         for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
             for platform, fleet in tree.fleets.items():
                 where = [place[p] for p in fleet.data.prosumer.values.tolist()]
-                bills[s, where] += np.nan if platform in missing else prosumer_bills(tree, platform, outcome)
+                parts[s, where] += np.nan if platform in missing else bill_table(tree, platform, outcome)
+    for plan in answer.plans.values():
+        for platform, bought in plan.bought.items():
+            fleet, s = answer.case.fleets[platform], list(answer.scenarios).index(answer.headline)
+            where = [place[p] for p in fleet.data.prosumer.values.tolist()]
+            parts[s, where, BILL_PARTS.index("equipment")] += equipment_payments(fleet, bought, answer.case.economics)
     return xr.Dataset(
         {
-            "bill": _named(("scenario", "prosumer"), bills, "EUR/a", "yearly bill for energy and under the tariff"),
+            "bill": _named(("scenario", "prosumer"), parts.sum(axis=-1), "EUR/a", "yearly bill: energy, tariff, and equipment bought"),
+            "bill_part": _named(("scenario", "prosumer", "part_of_bill"), parts, "EUR/a", "yearly bill by what it is for"),
             "prosumer_node": _named("prosumer", members.node.values, "", "platform"),
             "prosumer_category": _named("prosumer", members.category.values, "", "kind of customer"),
         },
-        coords={"scenario": list(answer.scenarios), "prosumer": members.prosumer.values},
+        coords={"scenario": list(answer.scenarios), "prosumer": members.prosumer.values, "part_of_bill": list(BILL_PARTS)},
     )
 
 
@@ -217,7 +225,7 @@ def _energy(answer: StudyAnswer) -> xr.Dataset:
     for s, scenario in enumerate(answer.scenarios.values()):
         for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
             for i, platform in enumerate(platforms):
-                total[s, i] += np.nan if platform in missing else energy_account(tree, platform, outcome.platform_x[platform])[0]
+                total[s, i] += np.nan if platform in missing else energy_account(tree, platform, outcome)[0]
     return xr.Dataset(
         {"energy": _named(("scenario", "node", "term"), total, "kWh/a", "energy of the platform over the year")},
         coords={"scenario": list(answer.scenarios), "node": platforms, "term": list(ENERGY_TERMS)},
@@ -316,7 +324,7 @@ def study_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         summary[f"{prefix}max_voltage_violation"] = (max(v.max_voltage_violation for v in checks), "pu")
         summary[f"{prefix}violations"] = (sum(len(v.violations) for v in checks), "1")
     residuals = [
-        energy_account(t, p, o.platform_x[p])[1]
+        energy_account(t, p, o)[1]
         for s in answer.scenarios.values()
         for t, o in zip(s.trees, s.outcomes, strict=True)
         for p in t.fleets
