@@ -15,6 +15,7 @@ import xarray as xr
 from multiscale.aggregation import aggregation_warnings, error_limits
 from multiscale.assessment import REAL_COSTS, Ledger, settle_day
 from multiscale.assessment.construction import book_construction
+from multiscale.assessment.served import unserved_words
 from multiscale.coordination.common.conflicts import conflicts
 from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, make_engine
@@ -38,7 +39,7 @@ from multiscale.results.run_result import RunResult
 from multiscale.results.study_dataset import study_dataset, study_summary
 from multiscale.sources import reinforcement_costs
 from multiscale.sources.selection import study_system
-from multiscale.system import InvalidSystemError, LoadingLimits, Problem, System, validate
+from multiscale.system import InvalidSystemError, Problem, System, validate
 from multiscale.system.existing_network import existing_network_cost
 from multiscale.system.yearly import yearly_courses
 from multiscale.tariffs import Prices
@@ -127,7 +128,7 @@ def build_case(config: StudyConfig) -> StudyCase:
     if bare and isinstance(config.planning, DsoPlanSettings):
         message = "has no platform below whose answer could be planned for; use planning=none, or a case with low-voltage networks"
         raise InvalidSystemError([Problem("dso", d, "planning.kind", "'dso'", "", message) for d in bare])
-    economics, limits = config.economics(), LoadingLimits()
+    economics, limits = config.economics(), config.system.limits
     dsos = system.at_level("dso")
     overload = yearly_overload(system, dsos, limits)
     days, step = config.horizon.days, config.horizon.step_hours
@@ -325,7 +326,7 @@ def reservations(answer: StudyAnswer) -> list[str]:
     reasons, scenario = [], answer.plan
     unserved = float(scenario.ledger.real[:, REAL_COSTS.index("unserved demand")].sum()) / answer.case.economics.value_of_lost_load
     if unserved > SERVED_WITHIN:
-        reasons.append(f"{unserved:,.0f} kWh/a of demand are not served")
+        reasons.append(unserved_words(scenario.trees, scenario.outcomes, answer.case.limits, planned=bool(answer.plans)))
     for dso, check in scenario.verification.items():
         if len(check.violations):
             reasons.append(f"AC power flow of {dso}: {len(check.violations)} violations of limits")
