@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from multiscale.assessment.bills import platform_payments, prosumer_bills
+from multiscale.assessment.served import cut_off
 from multiscale.coordination.common.answer import own_cost
 from multiscale.coordination.common.outcome import Outcome, Reserves
 from multiscale.operation import OperatingTree, passive_power
@@ -130,7 +131,8 @@ def settlement(tree: OperatingTree, outcome: Outcome) -> Settlement:
     """Settle one day of operation (weighted to the year).
 
     Platforms pay the published price for what they draw, and the deviation price where one is published; prosumers settle with their
-    platform's operator at the prices of its clearing; the DSO buys at its nodal price from the wholesale market and sells to
+    platform's operator at the prices of its clearing, less energy that is cut off at its connection; the DSO buys at its nodal price from the
+    wholesale market and sells to
     passive customers at the same price. Under a retail price it is the supplier who sells to the platforms, and keeps what that price earns
     beyond the nodal price; a DSO gains nothing from energy there.
 
@@ -161,7 +163,8 @@ def settlement(tree: OperatingTree, outcome: Outcome) -> Settlement:
             ledger.pay("platform operators", "distribution operators", "energy of platforms", paid["energy"])
             signal = outcome.signals.get(child)
             if signal is not None and signal.retail:
-                margin = paid["energy"] - float((hours * energy_price * outcome.exchange[child]).sum())
+                shed, spilled = cut_off(tree, outcome, child)
+                margin = paid["energy"] - float((hours * energy_price * (outcome.exchange[child] - shed + spilled)).sum())
                 ledger.pay("distribution operators", "supplier and state", "energy of platforms", margin)
             inside = {name for name, component in tariff.components.items() if component.receiver == "platform operators"}
             for name in tariff.components:
@@ -184,12 +187,19 @@ def settlement(tree: OperatingTree, outcome: Outcome) -> Settlement:
             shed, spilled = (columns.array(name, x).values.reshape(-1, len(hours)).sum(axis=0) for name in ("shed", "spilled"))
             ledger.bear("prosumers", "unserved demand", float((hours * shed).sum() * voll))
             ledger.bear("prosumers", "wear and discomfort", float((hours * spilled).sum() * tree.system.curtailment_cost))
-            # Who is cut off at the connection does not pay for that energy, and feed-in that is refused is not paid.
-            ledger.pay("distribution operators", "prosumers", "energy of platforms", float((hours * energy_price * (shed - spilled)).sum()))
     ledger.bear("wholesale market", "production", outcome.transmission_cost)
     if outcome.reserves is not None:
         _settle_reserves(ledger, tree, outcome.reserves)
     return Settlement(ledger, platforms)
+
+
+def reserve_cost(tree: OperatingTree, outcome: Outcome) -> dict[str, float]:
+    """Cost of reserves that were negotiated with energy, by the real cost under which the ledger books it [EUR/a]."""
+    found = {"production": 0.0, "unserved demand": 0.0, "wear and discomfort": 0.0}
+    for node, cost in outcome.reserves.cost.items() if outcome.reserves is not None else ():
+        kind = "production" if node == tree.system.top else "unserved demand" if node in tree.distribution else "wear and discomfort"
+        found[kind] += float(cost.sum())
+    return found
 
 
 def _settle_reserves(ledger: Ledger, tree: OperatingTree, reserves: Reserves) -> None:

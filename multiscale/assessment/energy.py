@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from multiscale.assessment.served import cut_off
+from multiscale.coordination.common.outcome import Outcome
 from multiscale.operation import METERED_EXPORT, METERED_IMPORT, OperatingTree
 
 ENERGY_TERMS = ("demand", "photovoltaics", "import", "export", "peer to peer", "curtailed", "unserved", "storage losses")
 
 
-def energy_account(tree: OperatingTree, platform: str, schedule: np.ndarray) -> tuple[np.ndarray, float]:
-    """Energy of a platform over the year from one day's schedule [kWh/a], in the order of ENERGY_TERMS, and the residual.
+def energy_account(tree: OperatingTree, platform: str, outcome: Outcome) -> tuple[np.ndarray, float]:
+    """Energy of a platform over the year from one day's operation [kWh/a], in the order of ENERGY_TERMS, and the residual.
 
-    Imports and exports are those of the metering points: where every prosumer is metered by itself, what one feeds in and another draws is
-    export and import, and none of it is traded between them.
+    What the operator cuts off at the platform's connection is not served, or curtailed, as what the platform itself does without. Imports and
+    exports are those of the metering points: where every prosumer is metered by itself, what one feeds in and another draws is export and import, and
+    none of it is traded between them.
 
     The residual is what remains of ``import - export + photovoltaics + unserved - demand - storage losses``, relative to the demand [1].
     """
-    program, hours = tree.platforms[platform], tree.horizon.hours_per_year
+    program, hours, schedule = tree.platforms[platform], tree.horizon.hours_per_year, outcome.platform_x[platform]
     fleet = tree.fleets[platform]
 
     def total(name: str) -> float:
@@ -28,6 +31,8 @@ def energy_account(tree: OperatingTree, platform: str, schedule: np.ndarray) -> 
     used, curtailed, storage = (sum(getattr(a, name) for a in accounts) for name in ("generated", "curtailed", "lost"))
     imported, exported = (float((hours * (program.outputs[name].matrix @ schedule)).sum()) for name in (METERED_IMPORT, METERED_EXPORT))
     traded = max(total("buy") - imported, 0.0)
-    terms = np.array([demand, used, imported, exported, traded, curtailed, total("unserved"), storage])
+    shed, spilled = (float((hours * power).sum()) for power in cut_off(tree, outcome, platform))
+    served, taken, generated = imported - shed, exported - spilled, used - spilled
+    terms = np.array([demand, generated, served, taken, traded, curtailed + spilled, total("unserved") + shed, storage])
     balance = terms[2] - terms[3] + terms[1] + terms[6] - demand - storage
     return terms, abs(balance) / max(demand, 1.0)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
-from multiscale.assessment.accounts import Ledger, Settlement, settlement
-from multiscale.assessment.bills import prosumer_bills
+from multiscale.assessment.accounts import Ledger, Settlement, reserve_cost, settlement
+from multiscale.assessment.bills import bill_table, platform_payments
 from multiscale.assessment.energy import energy_account
+from multiscale.assessment.served import unserved_energy
 from multiscale.coordination.common.conflicts import LevelConflict
 from multiscale.coordination.common.convergence import Step
 from multiscale.coordination.common.outcome import Outcome
@@ -56,9 +57,14 @@ class OperatedDay:
         import_price, export_price: node -> price of energy from above, and of energy sold upwards [EUR/kWh], (period,).
         injections: DSO -> ``p`` [kW] and ``q`` [kvar] drawn at every bus of its networks, (bus, period).
         settlement: who pays whom, and the real costs.
-        bills: platform -> bill of every member [EUR/a], (prosumer,); without those that were excluded.
+        bills: platform -> bill of every member [EUR/a], (prosumer, part) in the order of BILL_PARTS; without those that were excluded.
         energy: platform -> energy in the order of ENERGY_TERMS [kWh/a], (term,); without those that were excluded.
         energy_residual: largest residual of the energy accounts, relative to the demand [1].
+        unserved: place -> demand that is not served, where there is any [kWh/a].
+        energy_price: DSO -> nodal price at its boundary [EUR/kWh], (period,).
+        transmission_cost: cost of producing the energy drawn [EUR/a].
+        owed: tariff component -> what platforms that are not excluded owe under it [EUR/a].
+        reserve_cost: kind of real cost -> cost of reserves that were negotiated with energy [EUR/a].
         mechanisms: name -> cost under the mechanism, and under the references that were found with it.
         exchange_integrated, exchange_forecast: node -> the same in the integrated optimum, and as the parents expected it; empty where not found.
         history: how a negotiation converged.
@@ -78,6 +84,11 @@ class OperatedDay:
     bills: Mapping[str, np.ndarray]
     energy: Mapping[str, np.ndarray]
     energy_residual: float
+    unserved: Mapping[str, float]
+    energy_price: Mapping[str, np.ndarray]
+    transmission_cost: float
+    owed: Mapping[str, float]
+    reserve_cost: Mapping[str, float]
     mechanisms: Mapping[str, MechanismCost]
     exchange_integrated: Mapping[str, np.ndarray] = field(default_factory=dict)
     exchange_forecast: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -111,6 +122,15 @@ class Operation:
         for number, day in enumerate(self.days):
             total.add(day.settlement.ledger((excluded or {}).get(number, frozenset())))
         return total
+
+    @property
+    def unserved(self) -> dict[str, float]:
+        """Place -> demand that is not served over the year, where there is any [kWh/a], the most first."""
+        total: dict[str, float] = {}
+        for day in self.days:
+            for place, energy in day.unserved.items():
+                total[place] = total.get(place, 0.0) + energy
+        return dict(sorted(total.items(), key=lambda item: -item[1]))
 
     def injections(self, dso: str) -> xr.Dataset:
         """``p`` [kW] and ``q`` [kvar] drawn at every bus of a DSO's networks, (bus, period) over all days."""
@@ -147,7 +167,8 @@ def operated_day(
     """
     found = outcomes[mechanism]
     known = [p for p in tree.fleets if p not in found.excluded]
-    accounts = {p: energy_account(tree, p, found.platform_x[p]) for p in known}
+    accounts = {p: energy_account(tree, p, found) for p in known}
+    payments = [platform_payments(tree, p, found) for p in known]
     integrated = outcomes.get("integrated")
     published = {c: s.import_price for c, s in found.signals.items()} or dict(found.platform_price)
     bought_back = {c: s.export_price for c, s in found.signals.items()} or dict(found.platform_price)
@@ -159,9 +180,14 @@ def operated_day(
         bought_back | dict(found.energy_price),
         {dso: bus_injections(tree, found, [dso]) for dso in tree.distribution},
         settlement(tree, found),
-        {p: prosumer_bills(tree, p, found) for p in known},
+        {p: bill_table(tree, p, found) for p in known},
         {p: terms for p, (terms, _) in accounts.items()},
         float(np.max([residual for _, residual in accounts.values()])) if accounts else 0.0,
+        unserved_energy([tree], [found]),
+        dict(found.energy_price),
+        found.transmission_cost,
+        {name: float(sum(paid[name] for paid in payments)) for name in tree.economics.tariff.components},
+        reserve_cost(tree, found),
         {name: MechanismCost.of(outcome) for name, outcome in outcomes.items()},
         {} if integrated is None else dict(integrated.exchange),
         {} if forecast is None else dict(forecast.exchange),

@@ -271,11 +271,16 @@ class PurchasableDevice(Device):
     capacity: ClassVar[Capacity]
     investment: float
     lifetime: float
+    upkeep: float
     largest_new: float
 
     def yearly_cost(self, annuity: Callable[[float], float]) -> float:
-        """Yearly cost of one unit of new capacity [EUR/a per unit]; ``annuity``: lifetime [a] -> payment per EUR [1/a]."""
-        return self.investment * annuity(self.lifetime)
+        """Yearly cost of one unit of new capacity, used or not [EUR/a per unit]: annuity of the investment, and upkeep.
+
+        Args:
+            annuity: lifetime [a] -> payment per EUR [1/a].
+        """
+        return self.investment * annuity(self.lifetime) + self.upkeep
 
     @abstractmethod
     def add_new(self, builder: ProgramBuilder, fleet: Prosumers, offer: Offer, yearly_cost: float) -> list[Term]:

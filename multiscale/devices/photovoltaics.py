@@ -29,6 +29,7 @@ class Photovoltaics(PurchasableDevice):
 
     investment: float = quantity(1400.0, "EUR/kW", "investment in new photovoltaics", above=0.0)
     lifetime: float = quantity(25.0, "a", "lifetime of photovoltaics", above=0.0, upper=100.0)
+    upkeep: float = quantity(28.0, "EUR/kW/a", "yearly cost of new photovoltaics: maintenance, metering, insurance", lower=0.0, upper=1000.0)
     largest_new: float = quantity(5.0, "kW", "most new photovoltaics that a prosumer may buy (planning.adoption)", lower=0.0, upper=1000.0)
     curtailment_cost: float = quantity(
         0.001, "EUR/kWh", "cost of each kWh of available generation not used, of passive generation too", lower=0.0, upper=10.0
@@ -81,14 +82,15 @@ class Photovoltaics(PurchasableDevice):
         return Energy(generated=used, curtailed=float((fleet.horizon.hours_per_year * fleet.data.pv.values).sum()) - used)
 
     def add_new(self, builder: ProgramBuilder, fleet: Prosumers, offer: Offer, yearly_cost: float) -> list[Term]:
-        """``0 <= power_t <= course_t * size`` [kW], ``size <= largest``."""
+        """``0 <= power_t <= course_t * size`` [kW], ``size <= largest``; what is not used costs the curtailment cost, as of existing ones."""
         if offer.largest.max(initial=0.0) <= 0:
             return []
-        who = {"prosumer": fleet.data.prosumer.values}
+        who, per_kwh = {"prosumer": fleet.data.prosumer.values}, self.curtailment_cost * fleet.horizon.hours_per_year
         axes = {**who, "period": fleet.horizon.labels}
-        size = builder.add_columns("new_pv", who, unit="kW", upper=offer.largest, cost=yearly_cost, description="PV bought")
+        cost = yearly_cost + float((per_kwh * offer.course).sum())
+        size = builder.add_columns("new_pv", who, unit="kW", upper=offer.largest, cost=cost, description="PV bought")
         most = offer.largest[:, None] * offer.course
-        used = builder.add_columns("new_pv_power", axes, unit="kW", upper=most, description="power of PV bought")
+        used = builder.add_columns("new_pv_power", axes, unit="kW", upper=most, cost=-per_kwh, description="power of PV bought")
         available: list[Term] = [(1.0, used), (-offer.course, size[:, None])]
         builder.add_rows("new_pv_available", axes, available, "<=", 0.0, unit="kW", description="yield of PV bought")
         return [(1.0, used)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from multiscale.assessment import REAL_COSTS, Ledger
+from multiscale.assessment import Ledger
+from multiscale.assessment.construction import Bought, book_construction
 from multiscale.assessment.operated import Operation
-from multiscale.devices.fleet import purchasable
-from multiscale.pipeline.operation import Bought, existing_network_cost
+from multiscale.assessment.served import unserved_words
 from multiscale.results.answer_data import StudyCase, YearAnswer
 
 SERVED_WITHIN = 1.0
@@ -24,29 +24,16 @@ def settled(case: StudyCase, operation: Operation, bought: Bought, excluded: Map
         excluded: day -> platforms that were excluded in the headline scenario: of them only what crosses the boundary is booked, in every scenario.
     """
     ledger = operation.ledger(excluded)
-    options, annuity = case.system.options, case.economics.annuity
-    for dso in case.system.at_level("dso"):
-        ledger.pay("distribution operators", "network builders", "existing network", existing_network_cost(case, dso))
-        ledger.bear("network builders", "construction", existing_network_cost(case, dso))
-    for k, option in enumerate(options.option.values.tolist()):
-        if operation.design.built.get(option, False):
-            yearly = float(options.cost_eur[k]) * annuity(float(options.lifetime_years[k]))
-            ledger.pay("distribution operators", "network builders", "investment", yearly)
-            ledger.bear("network builders", "construction", yearly)
-    for platform, sizes in bought.items():
-        devices = purchasable(case.fleets[platform].devices)
-        yearly = sum(float(size.sum()) * devices[key].yearly_cost(annuity) for key, size in sizes.items())
-        ledger.pay("prosumers", "equipment suppliers", "equipment", yearly)
-        ledger.bear("equipment suppliers", "construction", yearly)
+    book_construction(ledger, case.system, case.horizon, case.economics, case.fleets, operation.design.built, [bought])
     return ledger
 
 
 def reservations(answer: YearAnswer) -> list[str]:
     """Why the answer of a year is not ``optimal``: checks of the headline scenario that failed, and what is not proven; empty where all hold."""
     reasons, scenario = [], answer.plan
-    unserved = float(scenario.ledger.real[:, REAL_COSTS.index("unserved demand")].sum()) / answer.case.economics.value_of_lost_load
-    if not unserved <= SERVED_WITHIN:
-        reasons.append(f"{unserved:,.0f} kWh/a of demand are not served")
+    unserved = scenario.operation.unserved
+    if not sum(unserved.values()) <= SERVED_WITHIN:
+        reasons.append(unserved_words(unserved, answer.case.limits, planned=bool(answer.plans)))
     for dso, check in scenario.verification.items():
         if len(check.violations):
             reasons.append(f"AC power flow of {dso}: {len(check.violations)} violations of limits")

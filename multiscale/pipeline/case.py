@@ -40,7 +40,7 @@ def case_inputs(config: StudyConfig) -> dict[str, Any]:
         "devices": config.device_settings(),
         "measures": config.measure_settings(),
         "economics": config.economics(),
-        "limits": LoadingLimits(),
+        "limits": config.system.limits,
         "candidates": config.planning.candidates,
         "plans": isinstance(config.planning, DsoPlanSettings),
         "may_buy": _may_buy(config.planning),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from multiscale.assessment.construction import Bought
 from multiscale.assessment.operated import OperatedDay, Operation, operated_day
 from multiscale.coordination.common.conflicts import conflicts
 from multiscale.coordination.common.forecast import ErrorModel
@@ -18,15 +19,13 @@ from multiscale.markets import TimeOfUse
 from multiscale.operation import Design, Market
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.results.answer_data import StudyCase
+from multiscale.system.existing_network import existing_network_cost
 
 RETAIL = "retail"
 """Name of the outcome where nobody coordinates and every prosumer buys at one price."""
 
 ROUNDING = 1e-6
 """Capacity bought [unit of the device] that is rounding of the solver."""
-
-Bought = Mapping[str, Mapping[str, np.ndarray]]
-"""Platform -> device -> new capacity of every member [unit of the device's capacity], (prosumer,)."""
 
 
 def operate_alone(
@@ -140,18 +139,9 @@ def network_cost(case: StudyCase, dso: str, built: Mapping[str, bool]) -> float:
     """Yearly cost of a DSO's network [EUR/a]: that of the existing one, and the annuities of what is built in it."""
     system, options = case.system, case.system.options
     own = system.branches.branch.values[np.isin(system.branches.node.values, [dso, *system.children(dso)])].tolist()
-    total = existing_network_cost(case, dso)
+    total = existing_network_cost(system, dso, case.horizon, case.economics)
     for k, option in enumerate(options.option.values.tolist()):
         if built.get(option, False) and str(options.branch.values[k]) in own:
             total += float(options.cost_eur.values[k]) * case.economics.annuity(float(options.lifetime_years.values[k]))
     return total
 
-
-def existing_network_cost(case: StudyCase, dso: str) -> float:
-    """Yearly cost of a DSO's existing network [EUR/a]: a cost per kWh of yearly reference demand."""
-    hours = case.horizon.hours_per_year
-    passive = case.system.passive(dso, case.horizon)
-    demand = (passive.demand.values * hours).sum()
-    for child in case.system.children(dso):
-        demand += case.fleets[child].yearly_reference_demand()
-    return case.economics.existing_network_cost * float(demand)

@@ -185,9 +185,8 @@ def _opened(place: Path) -> tuple[dict[str, Any], Callable[[], Any]]:
     def missing(inner: Any) -> None:
         if isinstance(inner, dict):
             name = inner.get("array")
-            if isinstance(name, str) and not name.startswith(SMALL):
-                if not _is_whole(large / f"{name}.npy"):
-                    raise ValueError(f"array {name} is missing or has changed")
+            if isinstance(name, str) and not name.startswith(SMALL) and not _is_whole(large / f"{name}.npy"):
+                raise ValueError(f"array {name} is missing or has changed")
             for part in inner.values():
                 missing(part)
         elif isinstance(inner, list):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from multiscale.assessment.construction import Bought
 from multiscale.assessment.operated import Operation
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.mechanisms import mechanism_of
@@ -12,7 +13,7 @@ from multiscale.markets import TimeOfUse
 from multiscale.operation import Design
 from multiscale.pipeline.assessment import settled
 from multiscale.pipeline.case import build_case, case_inputs
-from multiscale.pipeline.operation import Bought, operate_alone, operate_coordinated, real_purchases
+from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
 from multiscale.pipeline.plan import forecast, make_plans, repeatable
 from multiscale.pipeline.stages import Artefact, Stages
 from multiscale.pipeline.verification import verify_days, verify_year
@@ -96,7 +97,7 @@ class Study:
                 )
                 for spec in self.scenarios
             }
-        return YearAnswer(case.value, expected.value.energy_price, plans, scenarios, self.config.results.baseline, HEADLINE, year)
+        return YearAnswer(case.value, expected.value.energy_price, plans, scenarios, self.config.results.baseline, HEADLINE, bought, year)
 
     def build(self, year: int, last: Artefact[StudyCase] | None) -> Artefact[StudyCase]:
         """The case of a year; an earlier one takes over days and options of the last."""

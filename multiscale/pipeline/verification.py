@@ -7,9 +7,10 @@ import logging
 import numpy as np
 import xarray as xr
 
+from multiscale.assessment.construction import Bought
 from multiscale.assessment.operated import Operation
 from multiscale.operation import Design
-from multiscale.pipeline.operation import Bought, with_bought_capacity
+from multiscale.pipeline.operation import with_bought_capacity
 from multiscale.results.answer_data import StudyCase
 from multiscale.verification.ac import Verification, ac_verify
 from multiscale.verification.year import YearVerification, year_check, year_injections

@@ -5,8 +5,8 @@ r"""A DSO plans: which branches to reinforce and which volumetric charge recover
           operation in argmin: cost of the DSO's network with all platforms, charge and levy included, new PV and storage bought by them
 
 The follower is the DSO's program with every platform as one participant. All components of the tariff are transfers (charge, levy, deduction on
-exports, fees on peer trade): they steer the follower and are not part of the social cost. Energy of passive generation is counted as bought at the
-energy price.
+exports, fees on peer trade): they steer the follower and are not part of the social cost. Passive generation costs nothing: what its owners are paid
+for it is a transfer.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from multiscale.devices.fleet import Fleet, purchasable
 from multiscale.operation import DistributionProgram, Market, distribution_program, platform_program
 from multiscale.operation.tree import exchange_bounds
 from multiscale.planning.participants import Participants, participants
+from multiscale.planning.planned_costs import planned_costs
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
 from multiscale.system import Economics, LoadingLimits, System
+from multiscale.system.existing_network import existing_network_cost
 from multiscale.tariffs import BILLED, Prices, Tariff
 from multiscale.timeline import Horizon
 
@@ -47,8 +49,8 @@ class PlanningProblem:
         passive: determinant of every tariff component that passive customers add, in the shape of its prices.
         participants: platform -> its members as the planner sees them.
         members: platform -> its members.
-        energy_has_a_price: whether the energy price is above zero in every period.
-        constant: cost that no decision changes [EUR/a]: the existing network, and passive generation at the energy price.
+        economics: values and costs.
+        energy_price: forecast nodal price at the DSO's boundary [EUR/kWh], (period,).
     """
 
     dso: str
@@ -62,8 +64,18 @@ class PlanningProblem:
     passive: Mapping[str, np.ndarray]
     participants: Mapping[str, Participants]
     members: Mapping[str, Fleet]
-    energy_has_a_price: bool
-    constant: float
+    economics: Economics
+    energy_price: np.ndarray
+
+    @property
+    def energy_has_a_price(self) -> bool:
+        """Whether the energy price is above zero in every period."""
+        return bool(self.energy_price.min() > 0)
+
+    @property
+    def constant(self) -> float:
+        """Cost that no decision changes [EUR/a]: that of the existing network."""
+        return self.existing_cost
 
     @property
     def single_price(self) -> str | None:
@@ -112,6 +124,9 @@ class Plan:
         participants: number of participants that the planner saw in place of the platforms' members.
         response_difference: where members were not seen one by one: determinant of every decided component as the participants answer, less that
             of the members, relative to it [1].
+        costs: what the objective consists of where it is the social cost, see ``planned_costs`` [EUR/a].
+        drawn: forecast exchange of the operator with its parent [kW], (period,).
+        energy_price: forecast price at which that is valued [EUR/kWh], (period,).
         surplus: revenue beyond the cost to be recovered and its tolerance [EUR/a]; above zero only where the least permitted charge earns too much.
     """
 
@@ -128,6 +143,9 @@ class Plan:
     investment: float
     bought: Mapping[str, Mapping[str, np.ndarray]]
     exchange: Mapping[str, np.ndarray]
+    costs: Mapping[str, float]
+    drawn: np.ndarray
+    energy_price: np.ndarray
     solution: bilevel.BilevelSolution
     decision_range: float | None = None
     message: str = ""
@@ -220,12 +238,7 @@ def planning_problem(
     chosen = options.sel(option=list(distribution.options))
     annuity = chosen.cost_eur.values * np.array([economics.annuity(n) for n in chosen.lifetime_years.values.tolist()])
     passive = system.passive(dso, horizon)
-    passive_energy = float((passive.demand.values * hours).sum())
     owed = {name: c.passive(passive.demand.values, passive.generation.values, horizon) for name, c in economics.tariff.components.items()}
-    reference = sum(fleets[c].yearly_reference_demand() for c in children)
-    existing = economics.existing_network_cost * (passive_energy + reference)
-    generated = float((passive.generation.values.sum(axis=0) * energy_price * horizon.hours_per_year).sum())
-    dear = bool(energy_price.min() > 0)
     return PlanningProblem(
         dso,
         horizon,
@@ -234,12 +247,12 @@ def planning_problem(
         distribution,
         chosen,
         annuity,
-        existing,
+        existing_network_cost(system, dso, horizon, economics),
         owed,
         seen,
         {c: fleets[c] for c in children},
-        dear,
-        existing + generated,
+        economics,
+        np.asarray(energy_price, dtype=float),
     )
 
 
@@ -315,6 +328,10 @@ def plan_from(
         found = {key: program.columns.array(size, x).values for key, size in sizes.items() if size in program.columns}
         bought[c] = {key: seen.shared(each, problem.members[c]) for key, each in found.items()}
         exchange[c] = program.outputs[c].matrix @ x
+    drawn = program.columns.array("import", x).values - program.columns.array("export", x).values
+    fleets = {c: seen.fleet for c, seen in problem.participants.items()}
+    built_cost = float(problem.annuity @ choice)
+    costs = {"existing network": problem.existing_cost, "reinforcement": built_cost} | planned_costs(program, x, fleets, problem.economics.annuity)
     return Plan(
         problem.dso,
         built,
@@ -325,10 +342,13 @@ def plan_from(
         str(solution.status),
         max(abs(f.gap) for f in solution.certificate.followers) if solution.certificate else float("nan"),
         revenue,
-        problem.existing_cost + float(problem.annuity @ choice),
+        problem.existing_cost + built_cost,
         float((problem.options.cost_eur.values * choice).sum()),
         bought,
         exchange,
+        costs,
+        drawn,
+        problem.energy_price,
         solution,
         decision_range,
         message,

@@ -9,6 +9,7 @@ import numpy as np
 
 from multiscale.aggregation import Aggregation
 from multiscale.assessment import Ledger
+from multiscale.assessment.construction import Bought
 from multiscale.assessment.operated import Operation
 from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet
@@ -85,6 +86,7 @@ class YearAnswer:
         plans: DSO -> plan (empty without planning).
         scenarios: name -> scenario, in the order of tables and figures.
         baseline, headline: names of the scenarios that are compared first.
+        bought: platform -> device -> new capacity of every member in the headline scenario [unit of the device's capacity], (prosumer,).
         year_check: DSO -> AC power flow of the headline scenario in every hour of the year; empty where it was not asked for.
     """
 
@@ -94,6 +96,7 @@ class YearAnswer:
     scenarios: Mapping[str, Scenario]
     baseline: str
     headline: str
+    bought: Bought
     year_check: Mapping[str, YearVerification] = field(default_factory=dict)
 
     @property

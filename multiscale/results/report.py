@@ -14,7 +14,7 @@ import jinja2
 
 from multiscale.content import file_hash
 from multiscale.files import write_atomically
-from multiscale.results import conflicts_and_reserves, maps, negotiation, plots, tables
+from multiscale.results import conflicts_and_reserves, costs_and_transfers, maps, negotiation, plots, tables
 from multiscale.results.answer import STATUS_WORDS, answer, headline, reinforcements
 from multiscale.results.assumptions import assumptions_table
 from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
@@ -182,10 +182,13 @@ def _sections(result: RunResult) -> list[Section]:
                     "payments",
                 ),
                 tabled(tables.ladder_table, "social cost"),
+                *([tabled(costs_and_transfers.reconciliation_table, "steps to the social cost")] if has(result.dataset, "reconciled_by") else []),
                 tabled(tables.welfare_table, "gains"),
+                *([tabled(costs_and_transfers.transfers_table, "savings and transfers")] if has(result.dataset, "reconciled_by") else []),
                 *(tabled(functools.partial(tables.money_table, scenario=s), f"payments in the scenario {s}") for s in scenarios),
                 figure("Bills of prosumers.", plots.bills_figure, "bills"),
                 tabled(tables.bills_table, "bills"),
+                tabled(costs_and_transfers.glossary, "definitions"),
             ],
         ),
         Section(

@@ -9,6 +9,7 @@ import xarray as xr
 
 from multiscale.results.answer_data import YearAnswer
 from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_dataset
+from multiscale.results.costs_and_transfers import costs_dataset
 from multiscale.results.parts import days, money, network, operation
 from multiscale.results.parts.named import named
 from multiscale.results.year_of_hours import year_dataset
@@ -38,6 +39,7 @@ def _of_year(answer: YearAnswer) -> tuple[xr.Dataset, ...]:
         operation.mechanisms(answer),
         operation.negotiation(answer),
         money.ledgers(answer),
+        costs_dataset(answer),
         money.bills(answer),
         money.energy(answer),
         conflicts_and_reserves_dataset(answer),

@@ -12,6 +12,7 @@ from multiscale.assessment import REAL_COSTS
 from multiscale.devices.fleet import purchasable
 from multiscale.results.answer_data import YearAnswer
 from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_summary
+from multiscale.results.costs_and_transfers import costs_summary
 from multiscale.results.year_of_hours import year_summary
 from multiscale.tariffs import Prices
 
@@ -58,7 +59,7 @@ def year_summary_of(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
         for cost, amount in zip(REAL_COSTS, scenario.ledger.real.sum(axis=0).tolist(), strict=True):
             summary[f"assess.{cost.replace(' ', '_')}_{scenario.name}"] = (amount, "EUR/a")
     summary["assess.baseline"], summary["assess.headline"] = (answer.baseline, ""), (answer.headline, "")
-    return summary | _horizon_summary(answer) | year_summary(answer.year_check)
+    return summary | costs_summary(answer) | _horizon_summary(answer) | year_summary(answer.year_check)
 
 
 def _horizon_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:

@@ -223,6 +223,9 @@ def bills_table(result: RunResult) -> Table | None:
         return None
     before, after = (data.bill.sel(scenario=s).values for s in pair)
     frame = pd.DataFrame({"category": data.prosumer_category.values, "before": before, "after": after})
+    of_bill = [str(p) for p in data.part_of_bill.values] if has(data, "bill_part") else []
+    for part in of_bill:
+        frame[part] = data.bill_part.sel(scenario=pair[1], part_of_bill=part).values
     # Bills of platforms that were excluded are not known.
     frame = frame.dropna()
     frame["less"] = frame["after"] < frame["before"] - 1e-6
@@ -234,11 +237,12 @@ def bills_table(result: RunResult) -> Table | None:
             "median with plan": grouped["after"].median(),
             "sum before": grouped["before"].sum(),
             "sum with plan": grouped["after"].sum(),
+            **{f"{part} with plan": grouped[part].sum() for part in of_bill},
             "share that pays less": 100 * grouped["less"].mean(),
         }
     ).reset_index()
-    units = dict.fromkeys(("median before", "median with plan", "sum before", "sum with plan"), "EUR/a") | {"share that pays less": "%"}
-    note = f'Before: "{scenario_title(data, pair[0])}".'
+    units = dict.fromkeys((c for c in out.columns if c.endswith((" before", " with plan"))), "EUR/a") | {"share that pays less": "%"}
+    note = f'Equipment: annuity and upkeep of devices that prosumers buy. Before: "{scenario_title(data, pair[0])}".'
     return Table("bills", "Yearly bills of prosumers by kind of customer", out, units, note)
 
 

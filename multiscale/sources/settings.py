@@ -9,6 +9,7 @@ from pydantic import Field
 
 from multiscale.settings import Settings
 from multiscale.system.growth import Growth
+from multiscale.system.limits import LoadingLimits
 
 
 class SystemSettings(Settings):
@@ -23,6 +24,7 @@ class SystemSettings(Settings):
         None, description="voltage that on-load tap changers of the distribution systems hold, in pu; null: as the source says"
     )
     growth: Growth = Growth()
+    limits: LoadingLimits = LoadingLimits()
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -39,7 +39,7 @@ class Growth(Settings):
 
 
 def grow(system: System, growth: Growth, reached: float = 1.0) -> System:
-    """The system under the scenario, or on the way there.
+    """The system under the scenario, or on the way there. What it adds to the rated power of devices stands in their column ``added_kw``.
 
     New heat pumps and PV take turns through the profiles that existing devices of the same kind follow. The profile of an existing
     vehicle is that of one driver; a new vehicle stands for the average driver, so it follows the mean week of all vehicle profiles,
@@ -56,7 +56,9 @@ def grow(system: System, growth: Growth, reached: float = 1.0) -> System:
     rng = np.random.default_rng(growth.seed)
     devices = system.devices.to_dataframe()
     inflexible = devices["kind"] == "load"
-    devices.loc[inflexible, ["p_kw", "q_kvar"]] *= 1.0 + reached * (growth.load_factor - 1.0)
+    load_factor = 1.0 + reached * (growth.load_factor - 1.0)
+    devices.loc[inflexible, "added_kw"] += (load_factor - 1.0) * devices.loc[inflexible, "p_kw"]
+    devices.loc[inflexible, ["p_kw", "q_kvar"]] *= load_factor
     prosumers = system.prosumers.prosumer.values
     bus = dict(zip(prosumers.tolist(), system.prosumers.bus.values.tolist(), strict=True))
     added: list[dict[str, object]] = []
@@ -93,6 +95,7 @@ def grow(system: System, growth: Growth, reached: float = 1.0) -> System:
                     "kind": kind,
                     "profile": followed[i % len(followed)],
                     "p_kw": power,
+                    "added_kw": power,
                     "q_kvar": 0.0,
                     "e_kwh": energy,
                     "efficiency": 0.95 if kind == "battery" else 1.0,
@@ -102,7 +105,7 @@ def grow(system: System, growth: Growth, reached: float = 1.0) -> System:
     both = with_rows("device", devices, pd.DataFrame(added).set_index("device")) if added else devices
     count = pd.DataFrame(added)["kind"].value_counts().to_dict() if added else {}
     new = ", ".join(f"{n} new {kind}" for kind, n in sorted(count.items())) or "no new devices"
-    note = f"growth: {new}, inflexible demand x {1.0 + reached * (growth.load_factor - 1.0):g}"
+    note = f"growth: {new}, inflexible demand x {load_factor:g}"
     grown = table("device", both.index, {c: both[c].to_numpy() for c in both.columns})
     return system.replace(profiles=profiles, devices=grown, notes=(*system.notes, note))
 

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from multiscale.settings import Settings, quantity
 
-@dataclass(frozen=True)
-class LoadingLimits:
-    """Share of the rating that may be used in normal operation, by voltage and direction.
+
+class LoadingLimits(Settings):
+    """Usable ratings: shares of the ratings that planning and operation may use, by voltage and direction.
 
     Medium-voltage rings are run half full under load so that they can take over a neighbour after a fault (n-1); power fed in may be
-    cut then, so it has the whole rating. These are the load factors of the published eDisGo planning principles.
-
-    Attributes:
-        mv_load, mv_feed_in: lines above ``lv_below_kv`` and transformers that feed them [1].
-        lv_load, lv_feed_in: everything below, with the transformers that feed it [1].
-        margin: share kept for what the linear model leaves out (losses, voltages off nominal) [1]. The AC verification checks what
-            may flow at all: the rating in full, without margin and without the reserve for a fault.
-        lv_below_kv: where low voltage begins [kV].
-        voltage_margin_pu: part of the voltage band kept for what the linear model leaves out [pu]; by default half a tap step of 1.5 %.
+    cut then, so it has the whole rating. These are the load factors of the published eDisGo planning principles. A usable rating is the rating times
+    this share times ``1 - margin``; the AC power flow checks the whole rating.
 
     Source: eDisGo, configuration of allowed load factors (mv_load_case 0.5, mv_feed-in_case 1.0, lv 1.0).
     """
 
-    mv_load: float = 0.5
-    mv_feed_in: float = 1.0
-    lv_load: float = 1.0
-    lv_feed_in: float = 1.0
-    margin: float = 0.07
-    lv_below_kv: float = 1.0
-    voltage_margin_pu: float = 0.0075
+    mv_load: float = quantity(0.5, "1", "share of ratings usable under load at medium voltage (n-1), HV/MV transformers too", above=0.0, upper=1.0)
+    mv_feed_in: float = quantity(1.0, "1", "the same for power fed in", above=0.0, upper=1.0)
+    lv_load: float = quantity(1.0, "1", "share of ratings usable under load at low voltage, MV/LV transformers included", above=0.0, upper=1.0)
+    lv_feed_in: float = quantity(1.0, "1", "the same for power fed in", above=0.0, upper=1.0)
+    margin: float = quantity(
+        0.07, "1", "share of every rating kept for what the linear model neglects: losses, voltages off nominal", lower=0.0, upper=0.5
+    )
+    lv_below_kv: float = quantity(1.0, "kV", "nominal voltage below which a network is one of low voltage", above=0.0, upper=1000.0)
+    voltage_margin_pu: float = quantity(
+        0.0075, "pu", "part of the voltage band kept for what the linear model neglects: half a tap step of 1.5 %", lower=0.0, upper=0.05
+    )
 
     @classmethod
     def full(cls) -> LoadingLimits:
@@ -48,3 +44,11 @@ class LoadingLimits:
         low = vn_to_kv < self.lv_below_kv
         keep = 1.0 - self.margin if with_margin else 1.0
         return keep * np.where(low, self.lv_load, self.mv_load), keep * np.where(low, self.lv_feed_in, self.mv_feed_in)
+
+    def in_words(self) -> str:
+        """The usable ratings as a phrase, e.g. for a message where they bind."""
+        kept = 100.0 * (1.0 - self.margin)
+        return (
+            f"usable ratings: under load {self.mv_load * kept:.3g} % of a rating at medium voltage and {self.lv_load * kept:.3g} % at low voltage, "
+            f"fed in {self.mv_feed_in * kept:.3g} % and {self.lv_feed_in * kept:.3g} % (system.limits)"
+        )

@@ -87,6 +87,7 @@ COMPONENTS: Mapping[str, Mapping[str, Attribute]] = {
         "profile": text("profile that its power follows; empty for a constant 1", "", refers_to="profile"),
         "p_kw": number("kW", "rated power (consumption of a load, production of a generator, converter of a battery)", lower=0.0, extensive=True),
         "q_kvar": number("kvar", "rated reactive power drawn (scaled by the reactive profile)", 0.0, extensive=True),
+        "added_kw": number("kW", "part of the rated power that is not there today: what a growth scenario adds", 0.0, extensive=True),
         **{name: declared for device in DEVICES.values() for name, declared in device.columns.items()},
     },
     "generator": {

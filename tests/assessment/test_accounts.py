@@ -3,11 +3,13 @@ import pandas as pd
 import pytest
 
 from multiscale.assessment import ENERGY_TERMS, STAKEHOLDERS, Ledger, energy_account, prosumer_bills, settle_day
-from multiscale.assessment.bills import platform_payments
+from multiscale.assessment.bills import bill_parts, platform_payments
+from multiscale.assessment.served import cut_off
 from multiscale.coordination.days import coordinate_days, uncoordinated_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.markets import Community, TimeOfUse
 from multiscale.timeline import Horizon
+from multiscale.verification.injections import bus_injections
 from tests.variants import changed, charged
 
 PLATFORMS = ("north 1", "north 2")
@@ -66,6 +68,52 @@ def test_bills_of_a_platform_sum_to_its_payments_and_fees(case):
         assert prosumer_bills(tree, platform, outcome).sum() == pytest.approx(sum(payments.values()), rel=1e-9, abs=1e-6)
 
 
+def test_the_parts_of_bills_sum_to_the_bill_and_to_what_the_platform_owes(case):
+    tree, outcome = case
+    for platform in PLATFORMS:
+        parts, owed = bill_parts(tree, platform, outcome), platform_payments(tree, platform, outcome)
+        assert set(parts) == set(owed)
+        for name, amount in owed.items():
+            assert parts[name].sum() == pytest.approx(amount, rel=1e-9, abs=1e-6), name
+        np.testing.assert_allclose(sum(parts.values()), prosumer_bills(tree, platform, outcome), rtol=1e-12, atol=1e-9)
+
+
+def test_each_meter_owes_for_itself(operated):
+    """Without trade every prosumer owes levy and charge on what it draws, and the deduction on what it feeds in."""
+    tree, outcome = operated["today, day 1"]
+    hours, charge = tree.horizon.hours_per_year, float(tree.prices("north")["network_charge"])
+    columns, x = tree.platforms["north 2"].columns, outcome.platform_x["north 2"]
+    drawn, fed = ((columns.array(name, x).values * hours).sum(axis=1) for name in ("buy", "sell"))
+    parts = bill_parts(tree, "north 2", outcome)
+    np.testing.assert_allclose(parts["network_charge"], charge * drawn, rtol=1e-9)
+    np.testing.assert_allclose(parts["levy"], 0.10 * drawn, rtol=1e-9)
+    np.testing.assert_allclose(parts["export_deduction"], 0.01 * fed, rtol=1e-9, atol=1e-9)
+
+
+def test_unserved_energy_is_the_same_in_every_account(operated):
+    """Behind a transformer that is too small the operator cuts a platform off: energy table, ledger, bill and power flow have the same kWh."""
+    tree, outcome = operated["today, day 0"]
+    hours, voll = tree.horizon.hours_per_year, tree.economics.value_of_lost_load
+    shed, spilled = (np.array([cut_off(tree, outcome, p)[k] for p in PLATFORMS]) for k in (0, 1))
+    assert (shed @ hours).sum() > 100.0
+    table = sum(energy_account(tree, p, outcome)[0][ENERGY_TERMS.index("unserved")] for p in PLATFORMS)
+    passive = float((tree.distribution["north"].program.columns.array("unserved", outcome.distribution_x["north"]).values @ hours).sum())
+    ledger = settle_day(tree, outcome)
+    assert (table + passive) * voll == pytest.approx(ledger.arrays().real_cost.sel(cost="unserved demand").sum().item(), rel=1e-9)
+    kept, cut = (bus_injections(tree, outcome, ["north"], relief=relief).p.sum("bus").values for relief in (False, True))
+    own = tree.distribution["north"].program.columns
+    relieved = own.array("unserved", outcome.distribution_x["north"]).values.sum(axis=0) - own.array(
+        "curtailed", outcome.distribution_x["north"]
+    ).values.sum(axis=0)
+    np.testing.assert_allclose(kept - cut, (shed - spilled).sum(axis=0) + relieved, atol=1e-6)
+    # Nobody pays for energy that is not delivered.
+    signal = outcome.signals["north 1"]
+    program, x = tree.platforms["north 1"], outcome.platform_x["north 1"]
+    ordered = program.outputs["exchange"].matrix @ x
+    paid = platform_payments(tree, "north 1", outcome)["energy"]
+    assert paid == pytest.approx(float((hours * signal.import_price * (ordered - shed[0] + spilled[0])).sum()), rel=1e-9)
+
+
 def test_without_trade_everybody_pays_the_tariff_for_what_it_draws(operated, economics):
     tree, outcome = operated["today, day 1"]
     hours, charge = tree.horizon.hours_per_year, tree.prices("north")["network_charge"]
@@ -89,18 +137,19 @@ def test_a_retail_charge_recovers_the_cost_of_the_network(operated):
 def test_energy_is_neither_lost_nor_made(case):
     tree, outcome = case
     for platform in PLATFORMS:
-        terms, residual = energy_account(tree, platform, outcome.platform_x[platform])
+        terms, residual = energy_account(tree, platform, outcome)
         assert residual <= 1e-9
         assert len(terms) == len(ENERGY_TERMS)
         account = dict(zip(ENERGY_TERMS, terms.tolist(), strict=True))
-        net = float((outcome.exchange[platform] * tree.horizon.hours_per_year).sum())
+        shed, spilled = cut_off(tree, outcome, platform)
+        net = float(((outcome.exchange[platform] - shed + spilled) * tree.horizon.hours_per_year).sum())
         assert account["import"] - account["export"] == pytest.approx(net, rel=1e-9, abs=1e-4)
         assert account["storage losses"] >= -1e-6
 
 
 def test_members_trade_where_there_is_sun(operated):
     tree, outcome = operated["pricing, day 1"]
-    terms, _ = energy_account(tree, "north 1", outcome.platform_x["north 1"])
+    terms, _ = energy_account(tree, "north 1", outcome)
     assert dict(zip(ENERGY_TERMS, terms.tolist(), strict=True))["peer to peer"] > 100.0
     tree, outcome = operated["today, day 1"]
     # Without trade what members buy is imported, and what they sell exported, in the same hour.

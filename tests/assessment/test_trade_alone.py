@@ -19,7 +19,7 @@ def test_peer_to_peer_energy_is_zero_where_prosumers_trade_alone(market):
     horizon = representative_days(yearly_courses(system, ["north"]), 1, 1.0).horizon
     fleets = {"north 1": system.fleet("north 1", horizon)}
     tree = operating_tree(system, horizon, Economics(), fleets, charged(["north"], 0.04), market)
-    terms, residual = energy_account(tree, "north 1", integrated_optimum(tree).platform_x["north 1"])
+    terms, residual = energy_account(tree, "north 1", integrated_optimum(tree))
     energy = dict(zip(ENERGY_TERMS, terms, strict=True))
     assert residual < 1e-9
     if market.kind == "community":

@@ -142,7 +142,7 @@ def test_a_fleet_travels_with_its_settings(fleet_of, winter, key):
 
 
 @pytest.mark.parametrize("key", sorted(purchasable(device_settings())))
-def test_what_is_bought_costs_its_annuity(fleet_of, winter, key, economics):
+def test_what_is_bought_costs_its_annuity_and_upkeep(fleet_of, winter, key, economics):
     from multiscale.devices import Offer
 
     device = purchasable(device_settings())[key]
@@ -151,5 +151,9 @@ def test_what_is_bought_costs_its_annuity(fleet_of, winter, key, economics):
     program = platform_program(one, economics, Community(), adoption=offer, agreements=False)
     size = program.columns[device.capacity.column]
     r, n = economics.discount_rate, device.lifetime
-    assert program.c0[size.positions[0]] == pytest.approx(device.investment * r / (1 - (1 + r) ** -n), rel=1e-12)
+    yearly = device.investment * r / (1 - (1 + r) ** -n) + device.upkeep
+    # Of generation that is bought and not used, the curtailment cost comes on top.
+    unused = getattr(device, "curtailment_cost", 0.0) * winter.hours_per_year.sum()
+    assert program.c0[size.positions[0]] == pytest.approx(yearly + unused, rel=1e-12)
+    assert device.yearly_cost(economics.annuity) == pytest.approx(yearly, rel=1e-12)
     assert size.unit == device.capacity.unit

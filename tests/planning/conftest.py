@@ -33,7 +33,7 @@ def small_problem(system, *, adoption: bool = False) -> PlanningProblem:
     cut = system.cut(["north 1", "north 2"])
     tight = changed(cut, "branches", "rating_kva", {ONE: 24.0, TWO: 36.0, UP: 1900.0})
     here = with_options(tight, {ONE: (30.0, 6000.0), TWO: (30.0, 90000.0), UP: (2000.0, 400000.0)})
-    settings = {"photovoltaics": {"investment": 2205.0}, "battery": {"investment": 100.0}} if adoption else {}
+    settings = {"photovoltaics": {"investment": 2205.0, "upkeep": 0.0}, "battery": {"investment": 100.0}} if adoption else {}
     here = here.replace(device_settings=device_settings(**settings))
     fleets = {p: here.fleet(p, horizon) for p in ("north 1", "north 2")}
     more = {}

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from multiscale.coordination.common.messages import Signal
 from multiscale.devices.fleet import Fleet
-from multiscale.programs import CompiledProgram, ParametricProgram
+from multiscale.programs import CompiledProgram, ParametricProgram, ProgramSolution
+from multiscale.programs.selection import smallest_squares
 from multiscale.tariffs import Prices
 
 
@@ -44,9 +46,21 @@ def answer_signals(program: ParametricProgram, signals: Sequence[Signal]) -> lis
     answers = []
     for signal in signals:
         solution = compiled.solve_optimal(signal.parameters())
-        exchange = program.outputs["exchange"].matrix @ solution.x
-        answers.append(Answer(exchange, own_cost(program, signal.tariff, solution.x), solution.x, solution.y))
+        x = most_even(solution) if signal.even else solution.x
+        exchange = program.outputs["exchange"].matrix @ x
+        answers.append(Answer(exchange, own_cost(program, signal.tariff, x), x, solution.y))
     return answers
+
+
+def most_even(solution: ProgramSolution) -> np.ndarray:
+    """Of a platform's optimal schedules the most even one: the smallest sum over members and periods of the squared net power."""
+    program = solution.program
+    bought, sold = ("buy", "sell") if "buy" in program.columns else ("import", "export")
+    plus, minus = (program.columns[name].positions.ravel() for name in (bought, sold))
+    one, place = np.ones(len(plus)), np.arange(len(plus))
+    shape = (len(plus), program.columns.size)
+    net = sparse.csr_matrix((one, (place, plus)), shape=shape) - sparse.csr_matrix((one, (place, minus)), shape=shape)
+    return smallest_squares(solution, net, one)
 
 
 def own_cost(program: ParametricProgram, tariff: Prices, x: np.ndarray) -> float:

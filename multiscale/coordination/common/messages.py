@@ -45,6 +45,8 @@ class Signal:
         deviation_price: what each kWh off the plan costs the child [EUR/kWh]; zero publishes no plan.
         import_headroom, export_headroom: how the limits follow what the child measures of its own demand and photovoltaics; None: they do not.
         retail: whether a supplier sells at these prices, who keeps what they earn beyond the nodal price.
+        even: whether the child, of all its schedules that cost least, takes that in which its members draw and feed in most evenly: a flat price
+            leaves many schedules that cost the same, and what becomes of it must not depend on which one a solver returns.
     """
 
     import_price: np.ndarray
@@ -57,6 +59,7 @@ class Signal:
     import_headroom: Headroom | None = None
     export_headroom: Headroom | None = None
     retail: bool = False
+    even: bool = False
 
     def __post_init__(self) -> None:
         if (self.export_price > self.import_price + 1e-12).any():

@@ -1,4 +1,8 @@
-"""One price for all hours: the reference without coordination."""
+"""One price for all hours: the reference without coordination.
+
+A flat price leaves many schedules at the same cost. Every platform then takes the one in which its members draw and feed in most evenly: the smallest
+sum over members and periods of the squared net power, among the schedules that cost least (``programs.selection``).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay, Progress, operate_signals, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.operation import OperatingTree
-from multiscale.operation.tree import BEYOND, connection_limits
+from multiscale.operation.tree import BEYOND, connection_limits, reference_exchange
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,14 @@ class Flat(Mechanism):
 
 
 def flat_signals(tree: OperatingTree, forecast: Outcome) -> dict[str, Signal]:
-    """The same forecast without coordination: every platform receives one price for all hours, the energy-weighted mean."""
+    """The same forecast without coordination: every platform receives one price for all hours, the mean weighted by its demand without response."""
     signals = {}
     for dso, own in tree.distribution.items():
         limits = connection_limits(tree, dso)
         for child in own.children:
-            drawn = np.maximum(forecast.exchange[child], 0.0) + 1e-9
+            drawn = np.maximum(reference_exchange(tree.fleets[child]), 0.0) + 1e-9
             price = np.full(tree.horizon.periods, float((forecast.platform_price[child] * drawn).sum() / drawn.sum()))
-            signals[child] = Signal(price, price, tree.prices(dso), *limits[child], np.zeros_like(price))
+            signals[child] = Signal(price, price, tree.prices(dso), *limits[child], np.zeros_like(price), even=True)
     return signals
 
 
@@ -68,5 +72,5 @@ def retail_signals(tree: OperatingTree, energy_price: Mapping[str, np.ndarray]) 
         price = np.full(tree.horizon.periods, float(energy_price[dso].mean()))
         for child in own.children:
             none = np.full(tree.horizon.periods, BEYOND)
-            signals[child] = Signal(price, price, tree.prices(dso), none, none, np.zeros(tree.horizon.periods), retail=True)
+            signals[child] = Signal(price, price, tree.prices(dso), none, none, np.zeros(tree.horizon.periods), retail=True, even=True)
     return signals

@@ -6,6 +6,8 @@ import numpy as np
 import xarray as xr
 
 from multiscale.assessment import ENERGY_TERMS
+from multiscale.assessment.bills import BILL_PARTS
+from multiscale.assessment.construction import equipment_payments
 from multiscale.results.answer_data import YearAnswer
 from multiscale.results.parts.named import named
 
@@ -37,15 +39,22 @@ def bills(answer: YearAnswer) -> xr.Dataset:
     """Bill of every prosumer; NaN where its platform was excluded on some day of the headline scenario."""
     members = answer.case.system.prosumers.prosumer.values.tolist()
     place = {p: i for i, p in enumerate(members)}
-    amounts, missing = np.zeros((len(answer.scenarios), len(members))), answer.plan.operation.ever_excluded
+    amounts, missing = np.zeros((len(answer.scenarios), len(members), len(BILL_PARTS))), answer.plan.operation.ever_excluded
     for s, scenario in enumerate(answer.scenarios.values()):
         for platform, fleet in answer.case.fleets.items():
             where = [place[p] for p in fleet.data.prosumer.values.tolist()]
             known = platform not in missing | scenario.operation.ever_excluded
             amounts[s, where] += sum(day.bills[platform] for day in scenario.operation.days) if known else np.nan
+    for platform, bought in answer.bought.items():
+        fleet, s = answer.case.fleets[platform], list(answer.scenarios).index(answer.headline)
+        where = [place[p] for p in fleet.data.prosumer.values.tolist()]
+        amounts[s, where, BILL_PARTS.index("equipment")] += equipment_payments(fleet, bought, answer.case.economics)
     return xr.Dataset(
-        {"bill": named(("scenario", "prosumer"), amounts, "EUR/a", "yearly bill for energy and under the tariff")},
-        coords={"scenario": list(answer.scenarios), "prosumer": members},
+        {
+            "bill": named(("scenario", "prosumer"), amounts.sum(axis=-1), "EUR/a", "yearly bill: energy, tariff, and equipment bought"),
+            "bill_part": named(("scenario", "prosumer", "part_of_bill"), amounts, "EUR/a", "yearly bill by what it is for"),
+        },
+        coords={"scenario": list(answer.scenarios), "prosumer": members, "part_of_bill": list(BILL_PARTS)},
     )
 
 

@@ -1,0 +1,68 @@
+"""What is built and bought enters the ledger: the existing network, reinforcement, and devices of prosumers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from multiscale.assessment.accounts import Ledger
+from multiscale.devices.fleet import Fleet, purchasable
+from multiscale.system import Economics, System
+from multiscale.system.existing_network import existing_network_cost
+from multiscale.timeline import Horizon
+
+Bought = Mapping[str, Mapping[str, np.ndarray]]
+"""Platform -> device -> new capacity of every member [unit of the device's capacity], (prosumer,)."""
+
+
+def book_construction(
+    ledger: Ledger,
+    system: System,
+    horizon: Horizon,
+    economics: Economics,
+    fleets: Mapping[str, Fleet],
+    built: Mapping[str, bool],
+    bought: Iterable[Bought],
+) -> None:
+    """Add yearly costs of what is built and bought.
+
+    Operators pay network builders for the existing network and for what the plan adds, prosumers pay equipment suppliers for devices; who is paid
+    bears the cost.
+
+    Args:
+        ledger: of operation; changed in place.
+        system, horizon, economics, fleets: of the study.
+        built: option -> whether it is built.
+        bought: what prosumers buy, under each plan.
+    """
+    for dso in system.at_level("dso"):
+        _book(ledger, "distribution operators", "network builders", "existing network", existing_network_cost(system, dso, horizon, economics))
+    options = system.options
+    for option, cost, lifetime in zip(
+        options.option.values.tolist(), options.cost_eur.values.tolist(), options.lifetime_years.values.tolist(), strict=True
+    ):
+        if built.get(option, False):
+            _book(ledger, "distribution operators", "network builders", "investment", cost * economics.annuity(lifetime))
+    for one in bought:
+        for platform, sizes in one.items():
+            yearly = float(equipment_payments(fleets[platform], sizes, economics).sum())
+            _book(ledger, "prosumers", "equipment suppliers", "equipment", yearly)
+
+
+def equipment_payments(fleet: Fleet, bought: Mapping[str, np.ndarray], economics: Economics) -> np.ndarray:
+    """Annuity and upkeep of the devices that every prosumer of a platform bought [EUR/a], (prosumer,).
+
+    Args:
+        fleet: the prosumers.
+        bought: device -> new capacity [unit of the device's capacity], (prosumer,).
+        economics: for the annuity.
+    """
+    devices = purchasable(fleet.devices)
+    parts = (np.asarray(sizes) * devices[key].yearly_cost(economics.annuity) for key, sizes in bought.items())
+    return sum(parts, np.zeros(fleet.size))
+
+
+def _book(ledger: Ledger, payer: str, builder: str, flow: str, yearly: float) -> None:
+    ledger.pay(payer, builder, flow, yearly)
+    ledger.bear(builder, "construction", yearly)

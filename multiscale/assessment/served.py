@@ -1,0 +1,57 @@
+"""What the network does not carry of a platform's exchange: cut off at its connection by the operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from multiscale.coordination.common.outcome import Outcome
+from multiscale.operation import OperatingTree
+from multiscale.system import LoadingLimits
+
+
+def cut_off(tree: OperatingTree, outcome: Outcome, platform: str) -> tuple[np.ndarray, np.ndarray]:
+    """Demand of a platform that its operator sheds, and feed-in that it refuses [kW], (period,).
+
+    Bills, energy accounts and ledger all take it from here; the AC power flow takes the same columns at the platform's busbar.
+    """
+    own = next(own for own in tree.distribution.values() if platform in own.children)
+    x, place = outcome.distribution_x[own.program.name], own.children.index(platform)
+    shed, spilled = (own.program.columns.array(name, x).values[place] for name in ("shed", "spilled"))
+    return shed, spilled
+
+
+def unserved_energy(trees: Sequence[OperatingTree], outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Demand that is not served over the year, where there is any: place -> energy [kWh/a], the most first.
+
+    A place is a platform (what it does without itself, and what is cut off at its connection) or the passive customers of an operator. What a
+    platform that was excluded does inside is not known.
+    """
+    found: dict[str, float] = {}
+    for tree, outcome in zip(trees, outcomes, strict=True):
+        hours = tree.horizon.hours_per_year
+        for dso, own in tree.distribution.items():
+            here = {f"passive customers of {dso}": own.program.columns.array("unserved", outcome.distribution_x[dso]).values}
+            for platform in own.children:
+                here[platform] = cut_off(tree, outcome, platform)[0]
+                if platform not in outcome.excluded:
+                    inside = tree.platforms[platform].columns.array("unserved", outcome.platform_x[platform]).values
+                    here[platform] = here[platform] + inside.sum(axis=0)
+            for place, power in here.items():
+                found[place] = found.get(place, 0.0) + float((power * hours).sum())
+    return dict(sorted(((place, energy) for place, energy in found.items() if energy > 1e-6), key=lambda item: -item[1]))
+
+
+def unserved_words(places: Mapping[str, float], limits: LoadingLimits, *, planned: bool) -> str:
+    """What is not served, where, under which limits, and what could be done.
+
+    Args:
+        places: place -> energy that is not served [kWh/a], the most first.
+        limits: usable ratings in force.
+        planned: whether somebody could have built something.
+    """
+    named = ", ".join(f"{place} {energy:,.0f}" for place, energy in list(places.items())[:5])
+    more = f", {len(places) - 5} more places" if len(places) > 5 else ""
+    remedy = "" if planned else "; nothing is built (planning.kind=none): choose planning=dso, or other limits"
+    return f"{sum(places.values()):,.0f} kWh/a of demand are not served ({named}{more}) under {limits.in_words()}{remedy}"

@@ -1,0 +1,76 @@
+"""One answer out of many: where a linear program has several optima, the one that a stated rule selects.
+
+What a solver returns among optima of equal cost depends on its starting point and on the order of rows and columns. A second stage makes the answer a
+property of the problem:
+
+    x optimal  <=>  x feasible and complementary to any optimal dual (y, r):    x_j at its bound where r_j != 0,   row i binding where y_i != 0
+    select      min  sum_k w_k (E x)_k^2    over the optimal x
+
+The selected ``E x`` is unique, since the objective is strictly convex in it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from multiscale.programs.highs import ProgramError
+from multiscale.programs.quadratic import solve_quadratic
+from multiscale.programs.solve import ProgramSolution
+
+ZERO = 1e-7
+"""A dual or reduced cost below this share of the largest cost is zero: what dual simplex leaves is two orders smaller."""
+
+ACCURACY = (1e-12, 1e-10, 1e-9)
+"""Accuracies of the second stage that are tried: the first may stall near rounding."""
+
+COST_MARGIN = 1e-8
+"""Largest difference of cost of the selected answer and the optimum, relative to the sum of all costs by amount."""
+
+
+def smallest_squares(solution: ProgramSolution, matrix: sparse.spmatrix, weights: np.ndarray) -> np.ndarray:
+    """The optimal columns with the smallest weighted sum of squares of ``matrix x``.
+
+    Args:
+        solution: an optimal answer of a linear program.
+        matrix: E, (quantity, column).
+        weights: w, (quantity,), above zero.
+
+    Raises:
+        ProgramError: the second stage was not solved, or its answer does not cost the optimum.
+    """
+    program, p = solution.program, solution.parameters
+    costs, rhs, reduced = program.costs(p), program.rhs(p), solution.reduced_costs
+    zero = ZERO * np.abs(costs).max(initial=1.0)
+    x = np.where(reduced > zero, program.lower, np.where(reduced < -zero, program.upper, 0.0))
+    free = (np.abs(reduced) <= zero) & (program.upper > program.lower)
+    x = np.where((np.abs(reduced) <= zero) & ~free, program.lower, x)
+    rows = program.A.tocsr()
+    left, equality = rhs - rows @ np.where(free, 0.0, x), program.equality | (np.abs(solution.y) > zero)
+    inner = rows[:, free]
+    held = np.diff(inner.indptr) > 0
+    squares = sparse.csr_matrix(matrix)
+    quantities, fixed = squares.shape[0], squares @ np.where(free, 0.0, x)
+    # min sum w q^2 with q = E x: the curvature is diagonal.
+    both = sparse.vstack(
+        [
+            sparse.hstack([inner[held], sparse.csr_matrix((int(held.sum()), quantities))]),
+            sparse.hstack([squares[:, free], -sparse.identity(quantities)]),
+        ],
+        format="csr",
+    )
+    curvature = np.concatenate([np.zeros(int(free.sum())), weights / weights.max()])
+    bounds = [np.concatenate([side[free], np.full(quantities, end)]) for side, end in ((program.lower, -np.inf), (program.upper, np.inf))]
+    right, equations = np.concatenate([left[held], -fixed]), np.concatenate([equality[held], np.ones(quantities, dtype=bool)])
+    for accuracy in ACCURACY:
+        found = solve_quadratic(curvature, np.zeros(len(curvature)), both, right, equations, *bounds, accuracy=accuracy)
+        if found is not None:
+            break
+    else:
+        raise ProgramError(f"program {program.name!r}: the answer with the smallest sum of squares among the optimal ones was not found")
+    x[free] = np.clip(found[0][: int(free.sum())], program.lower[free], program.upper[free])
+    off = abs(program.objective(x, p) - solution.objective)
+    scale = float(np.abs(costs) @ np.maximum(np.abs(x), np.abs(solution.x))) + 1.0
+    if off > COST_MARGIN * scale:
+        raise ProgramError(f"program {program.name!r}: the selected answer costs {off:.3g} more or less than the optimum ({solution.objective:.6g})")
+    return x
