@@ -93,7 +93,7 @@ class ErrorPool:
             self.points = [(every, self.largest), (every, np.zeros_like(self.largest))]
 
     def shortfall(self, pooled: np.ndarray, handed: np.ndarray) -> np.ndarray:
-        """By how much columns ``pooled_error`` [kW], (period,), understate the norm of what is handed [kW], (child, period); zero within PRECISION."""
+        """By how much columns ``pooled_error`` [kW], (period,), understate the norm of what is handed [kW], (child, period); 0 within PRECISION."""
         true = self.errors.together(handed)
         return np.where(pooled < true * (1.0 - PRECISION) - 1e-9, true - pooled, 0.0)
 
