@@ -125,7 +125,11 @@ def uncoordinated_days(
         answers = respond(trees, signals, engine)
         determinant = {d: _determinant(trees, answers, d, recovering) for d in network_cost}
         missed = {d: abs(float(prices[d][recovering]) * determinant[d] - cost) / max(abs(cost), 1e-9) for d, cost in network_cost.items()}
-        if max(missed.values(), default=0.0) <= tolerance:
+        for d, miss in missed.items():
+            if not np.isfinite(miss):
+                message = f"charge of {d}: {float(prices[d][recovering]):g} times a determinant of {determinant[d]:g} is no revenue"
+                raise ValueError(f"{message}; look at the demand of its customers and at the cost to recover ({network_cost[d]:g} EUR/a)")
+        if all(miss <= tolerance for miss in missed.values()):
             break
         if number == rounds:
             worst = max(missed, key=lambda d: missed[d])

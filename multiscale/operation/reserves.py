@@ -92,10 +92,14 @@ class ErrorPool:
         if not self.points:
             self.points = [(every, self.largest), (every, np.zeros_like(self.largest))]
 
-    def understated(self, pooled: np.ndarray, handed: np.ndarray) -> np.ndarray:
-        """By how much columns ``pooled_error`` [kW], (period,), understate the norm of what is handed [kW], (child, period); adds tangents there."""
+    def shortfall(self, pooled: np.ndarray, handed: np.ndarray) -> np.ndarray:
+        """By how much columns ``pooled_error`` [kW], (period,), understate the norm of what is handed [kW], (child, period); 0 within PRECISION."""
         true = self.errors.together(handed)
-        short = np.where(pooled < true * (1.0 - PRECISION) - 1e-9, true - pooled, 0.0)
+        return np.where(pooled < true * (1.0 - PRECISION) - 1e-9, true - pooled, 0.0)
+
+    def understated(self, pooled: np.ndarray, handed: np.ndarray) -> np.ndarray:
+        """The ``shortfall``; adds tangents where there is one."""
+        short = self.shortfall(pooled, handed)
         if short.any():
             where = np.flatnonzero(short)
             self.points.append((where, handed[:, where]))

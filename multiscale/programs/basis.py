@@ -1,4 +1,8 @@
-"""The basis of a simplex solve as a value: taken out, kept as bytes, put back, so that an answer depends on nothing else that was solved before."""
+"""The basis of a simplex solve as a value: taken out, kept as bytes, put back, so that an answer depends on nothing else that was solved before.
+
+HiGHS factorises a basis it does not know (``alien``) once more to see whether it is one, and with the scaling of whatever was solved before; then
+the answer depends on that too. So only a basis that may be none is given as alien.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +30,8 @@ class Basis:
 
     def with_basic_rows(self, at: int, count: int) -> Basis:
         """The basis of a program with ``count`` more rows from position ``at`` on; they are basic, so it stays a basis."""
-        grown, rows = highspy.HighsBasis(), list(self._status.row_status)
-        grown.col_status = self._status.col_status
-        grown.row_status = [*rows[:at], *[highspy.HighsBasisStatus.kBasic] * count, *rows[at:]]
-        grown.valid = True
-        return Basis(grown)
+        rows = list(self._status.row_status)
+        return Basis(_known(self._status.col_status, [*rows[:at], *[highspy.HighsBasisStatus.kBasic] * count, *rows[at:]]))
 
     def packed(self) -> tuple[bytes, bytes]:
         """Columns and rows as bytes, for a checkpoint."""
@@ -45,16 +46,15 @@ class Basis:
 
     @classmethod
     def of_statuses(cls, columns: np.ndarray, rows: np.ndarray) -> Basis:
-        """The basis with these statuses: as many basic columns and rows as there are rows."""
-        return cls.unpacked((columns.astype(np.int8).tobytes(), rows.astype(np.int8).tobytes()))
+        """The basis with these statuses: as many basic columns and rows as there are rows. It may be singular: HiGHS checks it."""
+        basis = cls.unpacked((columns.astype(np.int8).tobytes(), rows.astype(np.int8).tobytes()))
+        basis._status.alien = basis._status.was_alien = True
+        return basis
 
     @classmethod
     def unpacked(cls, data: tuple[bytes, bytes]) -> Basis:
         """The basis that ``packed`` gave as bytes."""
-        basis = highspy.HighsBasis()
-        basis.col_status, basis.row_status = ([_STATUS[s] for s in np.frombuffer(part, dtype=np.int8).tolist()] for part in data)
-        basis.valid = True
-        return cls(basis)
+        return cls(_known(*([_STATUS[s] for s in np.frombuffer(part, dtype=np.int8).tolist()] for part in data)))
 
     @classmethod
     def of(cls, highs: highspy.Highs) -> Basis:
@@ -65,7 +65,13 @@ class Basis:
         """Start the next solve of a HiGHS instance here; columns it has more than the basis start at their lower bound."""
         basis, more = self._status, highs.getNumCol() - len(self._status.col_status)
         if more:
-            basis = highspy.HighsBasis()
-            basis.col_status = [*self._status.col_status, *[highspy.HighsBasisStatus.kLower] * more]
-            basis.row_status, basis.valid = self._status.row_status, True
+            basis = _known([*self._status.col_status, *[highspy.HighsBasisStatus.kLower] * more], self._status.row_status)
         highs.setBasis(basis)
+
+
+def _known(columns: list[highspy.HighsBasisStatus], rows: list[highspy.HighsBasisStatus]) -> highspy.HighsBasis:
+    """A basis that is one: HiGHS gave it, or it was grown by columns at a bound or by basic rows."""
+    basis = highspy.HighsBasis()
+    basis.col_status, basis.row_status = columns, rows
+    basis.valid, basis.alien, basis.was_alien = True, False, False
+    return basis

@@ -1,15 +1,20 @@
-"""A linear program that columns are added to between solves, as in column generation."""
+"""A linear program that columns are added to between solves, as in column generation.
+
+After columns were added the whole program is handed to HiGHS anew: it keeps the scaling of the columns it had, and the last digits of an answer
+would depend on when each column came.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import highspy
 import numpy as np
 from scipy import sparse
 
 from multiscale.programs.basis import Basis
-from multiscale.programs.highs import INFINITY, ProgramError, instance_of
+from multiscale.programs.highs import ProgramError, instance_of
+from multiscale.programs.index import Block, Index
 from multiscale.programs.program import ParametricProgram
 
 
@@ -37,25 +42,40 @@ class GrowingProgram:
 
     def __init__(self, program: ParametricProgram) -> None:
         self.program = program
-        self._highs = instance_of(program)
+        self._added: list[tuple[np.ndarray, sparse.csc_matrix]] = []
+        self._highs: highspy.Highs | None = None
 
     def change_costs(self, costs: np.ndarray) -> None:
         """Give the program's own columns other costs from the next solve on."""
-        n = self.program.columns.size
-        self._highs.changeColsCost(n, np.arange(n, dtype=np.int32), np.asarray(costs, dtype=float))
+        self.program = replace(self.program, c0=np.asarray(costs, dtype=float))
+        if self._highs is not None:
+            n = self.program.columns.size
+            self._highs.changeColsCost(n, np.arange(n, dtype=np.int32), self.program.c0)
 
     def add_columns(self, costs: np.ndarray, entries: sparse.csc_matrix) -> None:
         """Add columns ``w >= 0`` with their costs and their entries, (row, column)."""
+        self._added.append((np.asarray(costs, dtype=float), entries))
+        self._highs = None
+
+    def _instance(self) -> highspy.Highs:
+        if self._highs is None:
+            self._highs = instance_of(self._grown() if self._added else self.program)
+        return self._highs
+
+    def _grown(self) -> ParametricProgram:
+        """The program with all columns."""
+        program, n = self.program, self.program.columns.size
+        costs = np.concatenate([c for c, _ in self._added])
         count = len(costs)
-        self._highs.addCols(
-            count,
-            np.asarray(costs, dtype=float),
-            np.zeros(count),
-            np.full(count, INFINITY),
-            entries.nnz,
-            entries.indptr[:-1].astype(np.int32),
-            entries.indices.astype(np.int32),
-            entries.data.astype(float),
+        return replace(
+            program,
+            columns=Index((*program.columns.blocks, Block("added", {"column": np.arange(count)}, "", n))),
+            A=sparse.hstack([program.A, *(entries for _, entries in self._added)], format="csr"),
+            c0=np.concatenate([program.c0, costs]),
+            C=sparse.vstack([program.C, sparse.csr_matrix((count, program.parameters.size))], format="csr"),
+            lower=np.concatenate([program.lower, np.zeros(count)]),
+            upper=np.concatenate([program.upper, np.full(count, np.inf)]),
+            outputs={},
         )
 
     def solve(self) -> GrowingSolution:
@@ -64,7 +84,7 @@ class GrowingProgram:
         Raises:
             ProgramError: there is none.
         """
-        highs = self._highs
+        highs = self._instance()
         highs.run()
         if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             highs.clearSolver()
@@ -77,10 +97,10 @@ class GrowingProgram:
     @property
     def basis(self) -> Basis:
         """Where the last solve ended."""
-        return Basis.of(self._highs)
+        return Basis.of(self._instance())
 
     def start_from(self, basis: Basis | None) -> None:
         """Forget everything solved so far, and start the next solve from the given basis (None: from nothing)."""
-        self._highs.clearSolver()
+        self._instance().clearSolver()
         if basis is not None:
-            basis.put_into(self._highs)
+            basis.put_into(self._instance())

@@ -25,8 +25,9 @@ from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_e
 from multiscale.coordination.common.mechanism import Mechanism, MechanismError, PlayedDay, SignalSource
 from multiscale.coordination.common.messages import Headroom, Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay
+from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
 from multiscale.coordination.common.realisation import realised
+from multiscale.coordination.common.settings import DrawnErrorSettings
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.devices.fleet import Fleet
 from multiscale.programs import CompiledProgram, ParametricProgram
@@ -60,21 +61,34 @@ def play_days(days: Sequence[PreparedDay], mechanism: Mechanism, error: ErrorMod
     return played
 
 
-def operate_by_playing(
-    days: Sequence[PreparedDay], mechanism: Mechanism, error: ErrorModel, engine: SerialEngine | DaskEngine
-) -> list[dict[str, Outcome]]:
-    """Every day played forward by itself: for each day, name of the mechanism -> outcome.
+class PlayedMechanism(Mechanism):
+    """A mechanism that operates a day by playing it forward.
 
-    Raises:
-        MechanismError: the tariff couples days, which cannot be played one by one.
+    Attributes:
+        settings: with the size of the forecast errors.
     """
-    if any(len(day.tree.horizon.days) > 1 for day in days):
-        raise MechanismError(
-            f"mechanism {mechanism.name!r} plays days one by one, and the tariff couples them (a charge on the peak of the year); "
-            "choose coordination=pricing, bidirectional or integrated, or a tariff without such a charge"
-        )
-    found = engine.map(_outcome, {day.name: (day, mechanism, error) for day in days})
-    return [{mechanism.name: found[day.name]} for day in days]
+
+    settings: DrawnErrorSettings
+    one_day_at_a_time = True
+
+    def operate(
+        self,
+        days: Sequence[PreparedDay],
+        engine: SerialEngine | DaskEngine,
+        report_progress: Progress = silent,  # noqa: ARG002
+    ) -> list[dict[str, Outcome]]:
+        """See ``Mechanism``; every day is played forward by itself.
+
+        Raises:
+            MechanismError: the tariff couples days, which cannot be played one by one.
+        """
+        if any(len(day.tree.horizon.days) > 1 for day in days):
+            raise MechanismError(
+                f"mechanism {self.name!r} plays days one by one, and the tariff couples them (a charge on the peak of the year); "
+                "choose coordination=pricing, bidirectional or integrated, or a tariff without such a charge"
+            )
+        found = engine.map(_outcome, {day.name: (day, self, self.settings.error) for day in days})
+        return [{self.name: found[day.name]} for day in days]
 
 
 def _outcome(day: PreparedDay, mechanism: Mechanism, error: ErrorModel) -> Outcome:

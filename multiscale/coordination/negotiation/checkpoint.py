@@ -45,6 +45,7 @@ def keep(negotiated: TreeNegotiation, path: Path) -> None:
         "branches": {d: (b.parent.kept(), b.negotiation.state, b.plans) for d, b in negotiated.branches.items()},
         "tangents": {node: error_pool.points for node, error_pool in negotiated.error_pools.items()},
         "references": (negotiated.platforms.reference, negotiated.plain.reference),
+        "channel": negotiated.channel,
     }
     write_atomically(path, pickle.dumps(content))
 
@@ -74,3 +75,4 @@ def take_up(negotiated: TreeNegotiation, path: Path) -> None:
         branch.parent.restore(kept, branch.program.program())
         branch.negotiation.state, branch.plans = state, plans
     negotiated.platforms.reference, negotiated.plain.reference = content["references"]
+    negotiated.channel = content["channel"]

@@ -67,24 +67,26 @@ class DsoProgram:
 
     def extend(self, x: np.ndarray, exchange: np.ndarray) -> ParametricProgram | None:
         """The program with the tangents that a point (columns, profiles of the platforms [kW]) violates, or None where it violates none."""
-        short = self._short(x, exchange)
-        return self.program() if short is not None and short.any() else None
+        if self.error_pool is None:
+            return None
+        return self.program() if self.error_pool.understated(*self._errors(x, exchange)).any() else None
 
     def repair(self, x: np.ndarray, exchange: np.ndarray) -> float:
-        r"""What shedding load costs \[EUR/a\] for what a point understates of its errors; zero where it understates nothing."""
-        short = self._short(x, exchange)
-        if short is None or self.error_pool is None:
+        r"""What shedding load costs \[EUR/a\] for what a point understates of its errors; zero where it understates nothing.
+
+        No tangent is added: the program changes in ``extend`` alone, together with the parent that holds it.
+        """
+        if self.error_pool is None:
             return 0.0
+        short = self.error_pool.shortfall(*self._errors(x, exchange))
         hours, coverage = self.resolution.below.hours_per_year, self.error_pool.errors.coverage
         return float((hours * short).sum()) * coverage * cutting_price(self.economics, coverage)
 
-    def _short(self, x: np.ndarray, exchange: np.ndarray) -> np.ndarray | None:
-        """How far the columns understate the norm of all errors [kW], (period,); a tangent is added where they do."""
-        if self.error_pool is None:
-            return None
+    def _errors(self, x: np.ndarray, exchange: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The columns ``pooled_error`` [kW], (period,), and what the platforms hand over [kW], (platform, period), of a point."""
         handed = np.split(exchange, 2, axis=1)[1]
         at = self._energy.columns.size
-        return self.error_pool.understated(x[at : at + handed.shape[1]], handed)
+        return x[at : at + handed.shape[1]], handed
 
     def operated(self, drawn: np.ndarray) -> ParametricProgram:
         """The program, seen from above, when the platforms draw so much [kW], (platform, entry of a profile); everything is free at the boundary."""

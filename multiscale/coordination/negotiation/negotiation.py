@@ -130,6 +130,8 @@ class Negotiation:
         """The requests to every child that has not answered the present round."""
         state = self.state
         if state.round not in state.asked:
+            if state.round > state.first_round:
+                self._next_prices()
             state.asked[state.round] = {c: self._request(i) for i, c in enumerate(self.parent.names)}
         requests = {c: state.asked[state.round][c] for c in self._active if c not in state.answered}
         for request in requests.values():
@@ -150,7 +152,7 @@ class Negotiation:
 
     # -- up ---------------------------------------------------------------------------------------------------------
     def take(self, arrived: Iterable[tuple[str, Reply | Refusal]], seconds: float) -> bool:
-        """Use what has arrived; True if the round has ended and the next prices are made."""
+        """Use what has arrived; True if the round has ended."""
         state = self.state
         state.step += 1
         for child in self._active:
@@ -174,7 +176,8 @@ class Negotiation:
             self._evaluate(ended)
         answered = len(state.answered)
         if ended:
-            self._next_round()
+            state.round += 1
+            state.answered = set()
         traffic = state.traffic
         number = state.round - 1 if ended else state.round
         state.history.append(Step(state.step, number + 1, state.cost, state.bound, answered, traffic.messages, traffic.bytes, seconds))
@@ -239,11 +242,10 @@ class Negotiation:
                     state.bound, state.centre = value, price
         state.bound = min(state.bound, state.cost)
 
-    def _next_round(self) -> None:
+    def _next_prices(self) -> None:
+        """Make the prices of a round when it begins: what is kept after the round before does not depend on whether it was the last one wanted."""
         state, options, parent = self.state, self.options, self.parent
-        state.round += 1
-        state.answered = set()
-        if self.finished or state.point is None or state.centre is None or state.near is None:
+        if state.point is None or state.centre is None or state.near is None:
             return
         point, prices = state.point, []
         if options.method in ("level", "hybrid"):

@@ -69,7 +69,7 @@ class Parent:
         self.costs: dict[str, list[float]] = {c: [] for c in self.names}
         self.profiles: dict[str, list[np.ndarray]] = {c: [] for c in self.names}
         self.offers: dict[str, list[tuple[int, int]]] = {c: [] for c in self.names}
-        self._owner: list[int] = []
+        self._owner: list[int] = []  # of every offer, in the order of arrival: the columns of the master program, whenever it is compiled
         self._bases: list[Basis | None] = [None, None]
         self._given = np.zeros(0)
         self._take(program)
@@ -77,12 +77,12 @@ class Parent:
     def kept(self) -> dict[str, object]:
         """What a checkpoint needs in addition to the program."""
         bases = [None if b is None else b.packed() for b in self._bases]
-        return {"offers": (self.costs, self.profiles, self.offers), "bands": self.bands, "given": self._given, "bases": bases}
+        return {"offers": (self.costs, self.profiles, self.offers, self._owner), "bands": self.bands, "given": self._given, "bases": bases}
 
     def restore(self, kept: Mapping[str, object], program: ParametricProgram | None = None) -> None:
         """Take up what was kept; ``program`` replaces the present one where rows had been added to it."""
         self._take(program or self.program)
-        self.costs, self.profiles, self.offers = kept["offers"]  # type: ignore[misc]
+        self.costs, self.profiles, self.offers, self._owner = kept["offers"]  # type: ignore[misc]
         self.bands, self._given = kept["bands"], kept["given"]  # type: ignore[assignment]
         self._bases = [None if b is None else Basis.unpacked(b) for b in kept["bases"]]  # type: ignore[attr-defined]
 
@@ -136,20 +136,23 @@ class Parent:
         self.costs[child].append(float(cost))
         self.profiles[child].append(np.array(profile, dtype=float))
         self.offers[child].append(name)
+        self._owner.append(self.names.index(child))
         if self._master is not None:
             self._add_columns([(self.names.index(child), cost, profile)])
         return True
 
     def only(self, child: str, cost: float, profile: np.ndarray) -> None:
         """Replace all offers of a child by one that is taken as given."""
-        self.costs[child], self.profiles[child] = [float(cost)], [np.array(profile, dtype=float)]
-        self.offers[child] = self.offers[child][-1:] or [(-1, 0)]
+        name = self.offers[child][-1] if self.offers[child] else (-1, 0)
+        self.forget(child)
+        self.add(child, cost, profile, name)
         self.bands[child] = Band(np.array(profile, dtype=float), np.array(profile, dtype=float))
-        self._master, self._pricing, self._bases = None, None, [None, None]
+        self._pricing, self._bases[1] = None, None
 
     def forget(self, child: str) -> None:
         """Drop all offers of a child."""
         self.costs[child], self.profiles[child], self.offers[child] = [], [], []
+        self._owner = [i for i in self._owner if i != self.names.index(child)]
         self._master, self._bases[0] = None, None
 
     def _block(self, child: int) -> slice:
@@ -168,7 +171,6 @@ class Parent:
             index += [rows, np.array([m + child])]
             value += [entry[rows], np.ones(1)]
             starts.append(starts[-1] + len(rows) + 1)
-            self._owner.append(child)
         entries = sparse.csc_matrix((np.concatenate(value), np.concatenate(index), starts), shape=(m + len(self.names), len(offers)))
         self._master.add_columns(np.array([c for _, c, _ in offers]), entries)
 
@@ -186,10 +188,9 @@ class Parent:
                 c0=self.own_costs(),
             )
             self._master = GrowingProgram(plain)
-            self._owner = []
-            offers = [(i, f, y) for i, c in enumerate(self.names) for f, y in zip(self.costs[c], self.profiles[c], strict=True)]
-            if offers:
-                self._add_columns(offers)
+            if self._owner:
+                of_child = [zip(self.costs[c], self.profiles[c], strict=True) for c in self.names]
+                self._add_columns([(i, *next(of_child[i])) for i in self._owner])
         return self._master
 
     # -- the feasible point -----------------------------------------------------------------------------------------
@@ -232,15 +233,18 @@ class Parent:
 
     def point_at(self, exchange: np.ndarray) -> MasterPoint:
         """The parent's best when the children draw the given exchange [kW], (child, period), whatever that costs them."""
-        kept = self.costs, self.profiles, self._bases
+        kept, program = (self.costs, self.profiles, self._owner, self._bases), self.program
         self.costs = {c: [0.0] for c in self.names}
         self.profiles = {c: [exchange[i]] for i, c in enumerate(self.names)}
+        self._owner = list(range(len(self.names)))
         self._master, self._bases = None, [None, None]
         try:
             return self.best_mix()
         finally:
-            self.costs, self.profiles, self._bases = kept
+            self.costs, self.profiles, self._owner, self._bases = kept
             self._master = None
+            if self.program is not program:  # rows were added, to which no basis of before belongs
+                self._bases = [None, None]
 
     # -- the bound --------------------------------------------------------------------------------------------------
     def own_bound(self, price: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from multiscale.coordination.common.messages import Traffic
 from multiscale.coordination.engine import Engine
 from multiscale.coordination.negotiation.branch import Branch, Branches
 from multiscale.coordination.negotiation.children.carriers import Children
+from multiscale.coordination.negotiation.children.channel import Channel, ChannelState
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
 from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
 from multiscale.coordination.negotiation.children.request import Band, band_of
@@ -45,6 +46,7 @@ class TreeNegotiation:
         branches: DSO -> branch (those with platforms).
         platforms: all platforms on the engine.
         plain: DSOs without platforms on the engine.
+        channel: what the channel to the DSOs has on its way, where ``run`` was given an unreliable one.
     """
 
     tree: OperatingTree
@@ -54,6 +56,7 @@ class TreeNegotiation:
     branches: dict[str, Branch]
     platforms: RemoteChildren
     plain: RemoteChildren
+    channel: ChannelState | None = None
 
     @property
     def children(self) -> Branches:
@@ -100,7 +103,10 @@ class TreeNegotiation:
         through: Callable[[Children], Children] = lambda children: children,
     ) -> NegotiationResult:
         """Negotiate; see ``Negotiation.run``. ``through`` wraps the way to the DSOs, e.g. in a channel that loses messages."""
-        agreement = self.negotiation.run(through(self.children), watch, keep)
+        children = through(self.children)
+        if isinstance(children, Channel):
+            self.channel = children.state = self.channel or children.state
+        agreement = self.negotiation.run(children, watch, keep)
         excluded = self.excluded()
         return replace(agreement, status="partial", excluded=excluded) if excluded else agreement
 

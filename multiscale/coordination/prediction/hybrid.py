@@ -14,18 +14,18 @@ bidirectional negotiation, run to ``GAP`` between the model's nodes, with the me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from multiscale.coordination.common.forecast import DayErrors
-from multiscale.coordination.common.mechanism import Mechanism, PlayedDay
+from multiscale.coordination.common.mechanism import PlayedDay
 from multiscale.coordination.common.messages import Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
-from multiscale.coordination.common.simulation import operate_by_playing
-from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.common.prepared import PreparedDay
+from multiscale.coordination.common.simulation import PlayedMechanism
+from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.negotiation.bidirectional import negotiated_outcome
 from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.prediction.predictive import Experience, LearningSettings, learn_from_day, own_view
@@ -112,7 +112,7 @@ class HybridSettings(LearningSettings):
 
 
 @dataclass(frozen=True)
-class Hybrid(Mechanism):
+class Hybrid(PlayedMechanism):
     """Negotiations every ``period`` hours and predictions between; without past days prices hold until the next negotiation.
 
     Attributes:
@@ -126,16 +126,6 @@ class Hybrid(Mechanism):
     negotiate: Negotiate = negotiated
 
     name = "hybrid"
-    one_day_at_a_time = True
-
-    def operate(
-        self,
-        days: Sequence[PreparedDay],
-        engine: SerialEngine | DaskEngine,
-        report_progress: Progress = silent,  # noqa: ARG002
-    ) -> list[dict[str, Outcome]]:
-        """See ``Mechanism``; every day is played forward by itself."""
-        return operate_by_playing(days, self, self.settings.error, engine)
 
     def play(self, first: PreparedDay) -> HybridSignals:
         """See ``Mechanism``.

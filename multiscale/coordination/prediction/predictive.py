@@ -13,7 +13,7 @@ Source: fictitious play: Brown, in Activity Analysis of Production and Allocatio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -23,14 +23,12 @@ from pydantic import Field
 
 from multiscale.coordination.common.answer import own_measures
 from multiscale.coordination.common.forecast import LARGEST_ERROR, DayErrors, ErrorModel, day_errors, scaled_tree
-from multiscale.coordination.common.mechanism import Mechanism, PlayedDay
+from multiscale.coordination.common.mechanism import PlayedDay
 from multiscale.coordination.common.messages import Signal, Traffic
-from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
+from multiscale.coordination.common.prepared import PreparedDay
 from multiscale.coordination.common.settings import DrawnErrorSettings
 from multiscale.coordination.common.settlement import Upstream, measured_prices
-from multiscale.coordination.common.simulation import operate_by_playing
-from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.common.simulation import PlayedMechanism
 from multiscale.coordination.prediction.response import PRICE_MODELS, OwnView, PriceModel
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import OperatingTree
@@ -172,7 +170,7 @@ class PredictiveSettings(LearningSettings):
 
 
 @dataclass(frozen=True)
-class Predictive(Mechanism):
+class Predictive(PlayedMechanism):
     """Every platform operates on its own prediction, without a message.
 
     Attributes:
@@ -184,16 +182,6 @@ class Predictive(Mechanism):
     learned: Mapping[str, Experience] | None = None
 
     name = "predictive"
-    one_day_at_a_time = True
-
-    def operate(
-        self,
-        days: Sequence[PreparedDay],
-        engine: SerialEngine | DaskEngine,
-        report_progress: Progress = silent,  # noqa: ARG002
-    ) -> list[dict[str, Outcome]]:
-        """See ``Mechanism``; every day is played forward by itself."""
-        return operate_by_playing(days, self, self.settings.error, engine)
 
     def play(self, first: PreparedDay) -> PredictedSignals:
         """See ``Mechanism``."""

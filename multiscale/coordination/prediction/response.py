@@ -104,7 +104,8 @@ class RidgePrice:
         self.strength = STRENGTHS[-1]
 
     def _features(self, view: OwnView) -> np.ndarray:
-        scale = max((float(np.abs(v.load).max()) for v in self.views), default=0.0) or 1.0
+        largest = float(np.abs([v.load for v in self.views]).max())
+        scale = 1.0 if largest == 0.0 else largest
         angle = 2 * np.pi * (np.arange(self.periods) + 0.5) / self.periods
         waves = [f(k * angle) for k in (1, 2, 3) for f in (np.sin, np.cos)]
         z, pv = view.load / scale, view.pv / scale

@@ -179,11 +179,16 @@ def probabilistic_prices(
         risk: share of the scenarios of a period in which a limit may be exceeded within the envelope [1].
 
     Raises:
-        ValueError: shapes that do not fit, an upstream export price above the import price, a value of lost load below the upstream price.
+        ValueError: shapes that do not fit, an upstream price that is not finite, an export price above the import price, a value of lost load below
+            the upstream price.
     """
     count, buses, periods = scenarios.shape
     if buses != len(tree.buses) or reactive.shape != (buses, periods):
         raise ValueError(f"scenarios are of {buses} buses and reactive power of {reactive.shape}, the feeder has {len(tree.buses)} buses")
+    for what, price in (("import", upstream_import), ("export", upstream_export)):
+        if not np.isfinite(price).all():
+            t = int(np.flatnonzero(~np.isfinite(price))[0])
+            raise ValueError(f"upstream {what} price {price[t]:g} EUR/kWh in period {t} is not a finite number")
     crossed = np.flatnonzero(upstream_export > upstream_import + 1e-12)
     if len(crossed):
         t = int(crossed[0])

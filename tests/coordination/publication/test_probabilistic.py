@@ -174,3 +174,9 @@ def test_gaps_of_the_networks_of_a_study_grow_with_the_forecast_error_and_pay_fo
     assert (np.diff(gap) > 0).all()
     assert (table["least expected surplus [EUR/h]"] >= -1e-6).all()
     assert (table["over a limit out of sample"] <= 0.02).all()
+
+
+def test_an_upstream_price_that_is_not_a_number_is_refused():
+    unknown = np.where(np.arange(PERIODS) == 2, np.nan, 0.02)
+    with pytest.raises(ValueError, match=r"upstream export price nan EUR/kWh in period 2 is not a finite number"):
+        publish(feeder(5), scenarios(net_load(5, PERIODS), 0.1, 4), spread=unknown)

@@ -31,35 +31,47 @@ class ChannelSettings(Settings):
 
 
 @dataclass
+class ChannelState:
+    """What a channel has on its way; part of the state of a negotiation.
+
+    Attributes:
+        random: draws what is lost, late and repeated.
+        step: number of the present step.
+        busy: child -> step in which it ends its present answer.
+        under_way: answers that have not arrived: step of arrival, child, answer.
+    """
+
+    random: np.random.Generator
+    step: int = 0
+    busy: dict[str, int] = field(default_factory=dict)
+    under_way: list[tuple[int, str, Reply | Refusal]] = field(default_factory=list)
+
+
 class Channel:
     """Children behind an unreliable channel.
 
-    Attributes:
+    Args:
         children: who computes the answers.
         settings: how unreliable it is.
     """
 
-    children: Children
-    settings: ChannelSettings
-    _step: int = 0
-    _busy: dict[str, int] = field(default_factory=dict)
-    _under_way: list[tuple[int, str, Reply | Refusal]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._random = np.random.default_rng(self.settings.seed)
+    def __init__(self, children: Children, settings: ChannelSettings) -> None:
+        self.children, self.settings = children, settings
+        self.state = ChannelState(np.random.default_rng(settings.seed))
 
     def ask(self, requests: Mapping[str, Request]) -> list[tuple[str, Reply | Refusal]]:
         """Send what can be sent; bring what arrives in this step, in any order."""
-        self._step += 1
-        draw = self._random.random
-        heard = {c: r for c, r in requests.items() if self._busy.get(c, 0) < self._step and draw() >= self.settings.lost}
+        state, settings = self.state, self.settings
+        state.step += 1
+        draw = state.random.random
+        heard = {c: r for c, r in requests.items() if state.busy.get(c, 0) < state.step and draw() >= settings.lost}
         for child, reply in self.children.ask(heard) if heard else ():
-            delay = int(self._random.integers(1, self.settings.longest + 1)) if draw() < self.settings.late else 0
-            self._busy[child] = self._step + delay
-            if draw() >= self.settings.lost / 2:
-                self._under_way.append((self._step + delay, child, reply))
-                if draw() < self.settings.repeated:
-                    self._under_way.append((self._step + delay + int(self._random.integers(1, self.settings.longest + 1)), child, reply))
-        due = [(c, r) for at, c, r in self._under_way if at <= self._step]
-        self._under_way = [item for item in self._under_way if item[0] > self._step]
-        return [due[k] for k in self._random.permutation(len(due))]
+            delay = int(state.random.integers(1, settings.longest + 1)) if draw() < settings.late else 0
+            state.busy[child] = state.step + delay
+            if draw() >= settings.lost / 2:
+                state.under_way.append((state.step + delay, child, reply))
+                if draw() < settings.repeated:
+                    state.under_way.append((state.step + delay + int(state.random.integers(1, settings.longest + 1)), child, reply))
+        due = [(c, r) for at, c, r in state.under_way if at <= state.step]
+        state.under_way = [item for item in state.under_way if item[0] > state.step]
+        return [due[k] for k in state.random.permutation(len(due))]
