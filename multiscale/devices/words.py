@@ -8,9 +8,9 @@ from multiscale.devices.device import Device
 from multiscale.devices.registry import DEVICES
 
 _ROLES = {
-    "generation": "generation: fed in as available when nobody controls it, may be curtailed",
-    "consumption": "consumption: drawn along its reference when nobody controls it, flexible in time",
-    "storage": "storage: idle when nobody controls it",
+    "generation": "generation: fed in as available when uncontrolled, may be curtailed",
+    "consumption": "consumption: drawn along its reference when uncontrolled, flexible in time",
+    "storage": "storage: idle when uncontrolled",
 }
 
 

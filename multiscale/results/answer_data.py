@@ -25,7 +25,7 @@ from multiscale.verification.year import YearVerification
 
 @dataclass(frozen=True)
 class StudyCase:
-    """What a study is about, before anybody decides.
+    """What a study is about, before any decision.
 
     Attributes:
         system: with its reinforcement options.

@@ -66,7 +66,7 @@ def test_bills_of_a_platform_sum_to_its_payments_and_fees(case):
         assert prosumer_bills(tree, platform, outcome).sum() == pytest.approx(sum(payments.values()), rel=1e-9, abs=1e-6)
 
 
-def test_without_trade_everybody_pays_the_tariff_for_what_it_draws(operated, economics):
+def test_without_trade_every_prosumer_pays_the_tariff_for_what_it_draws(operated, economics):
     tree, outcome = operated["today, day 1"]
     hours, charge = tree.horizon.hours_per_year, tree.prices("north")["network_charge"]
     for platform in PLATFORMS:
@@ -120,7 +120,7 @@ def test_a_payment_is_received_by_somebody():
     assert ledger.residual == 0.0
 
 
-def test_a_payment_nobody_receives_shows():
+def test_a_payment_without_a_receiver_shows():
     ledger = Ledger()
     ledger.money["levy"] = np.eye(len(STAKEHOLDERS))[0] * -50.0
     assert ledger.residual == pytest.approx(1.0)

@@ -1,4 +1,4 @@
-"""``auto`` beside the textbook ways, in the same SCIP, on the families of ``bilevel_families.py``.
+"""``auto`` against the textbook methods, in the same SCIP, on the families of ``bilevel_families.py``.
 
 Run: ``python -m tests.benchmarks.bilevel_side_by_side --limit 60`` (all instances), or with a part of a name: ``... --limit 20 bidding``.
 

@@ -23,7 +23,7 @@ from multiscale.bilevel.search.response import Response
 from multiscale.programs import Termination
 
 _SHARE_OF_GAP = 0.95
-"""Share of the gap that the search over several prices leaves open at one integer point: its last tenths are the dearest."""
+"""Share of the gap that the search over several prices leaves open at one integer point: its last tenths are the most expensive."""
 
 
 SEPARATION_ROUNDS = 3
