@@ -23,10 +23,10 @@ from multiscale.bilevel.problem.preconditions import check_preconditions, check_
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.read.pyomo_model import PyomoProblem, read_model
 from multiscale.bilevel.reformulate.assemble import assemble, assemble_lazy
-from multiscale.bilevel.reformulate.bounds import DualBounds
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
+from multiscale.bilevel.reformulate.choose import bounds_for, choose_methods
 from multiscale.bilevel.reformulate.lazy_data import LazyData
-from multiscale.bilevel.reformulate.methods import bounds_for, choose_methods
-from multiscale.bilevel.reformulate.single_level import SingleLevel
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.client import Run, run, start_early
 from multiscale.bilevel.scip.lp_export import write_problems
 from multiscale.bilevel.scip.worker import ScipOutcome, Task
