@@ -188,7 +188,7 @@ def _block(m, follower, ops, rng, limit, price, f):
         if "constant column" in ops and rng.random() < 0.5:
             right = right * b.more["one"]
         right = right + sum(float(a) * limit[k] for k, a in zip(moved.indices[other].tolist(), moved.data[other].tolist(), strict=True))
-        if not hasattr(body, "is_expression_type") and not hasattr(body, "is_variable_type"):
+        if matrix.indptr[i] == matrix.indptr[i + 1] and moved.indptr[i] == moved.indptr[i + 1]:
             continue
         factor = float(rng.uniform(0.2, 5.0)) if "scale rows" in ops else 1.0
         if "negate rows" in ops and rng.random() < 0.5:
@@ -228,5 +228,7 @@ def _block(m, follower, ops, rng, limit, price, f):
                 cost = cost + a * tau * columns[j]
         else:
             cost = cost + price[k] * sum(a * columns[j] for j, a in terms)
-    b.objective = pyo.Objective(expr=-cost if "maximise follower" in ops else cost, sense=pyo.maximize if "maximise follower" in ops else pyo.minimize)
+    b.objective = pyo.Objective(
+        expr=-cost if "maximise follower" in ops else cost, sense=pyo.maximize if "maximise follower" in ops else pyo.minimize
+    )
     return b, columns

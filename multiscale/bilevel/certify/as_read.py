@@ -16,10 +16,14 @@ from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.normal.normalise import NormalForm
 from multiscale.bilevel.problem.description import BilevelProblem
 from multiscale.bilevel.problem.solve_options import SolveOptions
-from multiscale.bilevel.search.response import Responder, Response
+from multiscale.bilevel.search.response import Answers, Responder, Response
+from multiscale.programs import Termination
 
 _FEASIBLE = 1e-8
 """Largest violation of a follower's rows by columns that come back from the normal form; beyond, only the fresh answer counts."""
+
+_DECISIONS = 2
+"""Other decisions at which the followers as read and in normal form are compared."""
 
 
 def as_read(problem: BilevelProblem, normal: NormalForm, answer: BilevelSolution, settings: SolveOptions) -> BilevelSolution:
@@ -35,6 +39,9 @@ def as_read(problem: BilevelProblem, normal: NormalForm, answer: BilevelSolution
         return replace(answer, status=Status.ERROR, certificate=replace(answer.certificate, failures=failures), problem=problem)
     bound, objective = sense * answer.bound, best.objective
     certificate = _certificate(problem, responder, best, answer.certificate)
+    apart = [*_differences(problem, normal, responder), *_contradictions(answer, certificate, sense, objective)]
+    if apart:
+        certificate = replace(certificate, failures=(*certificate.failures, *apart))
     gap = max(0.0, objective - bound) / max(abs(objective), 1e-6)
     closed = objective - bound <= settings.gap * abs(objective) + 1e-6 * (1.0 + abs(objective))
     status = answer.status
@@ -92,6 +99,48 @@ def _certificate(problem: BilevelProblem, responder: Responder, best: Response, 
         round_trip=inner.round_trip,
         failures=(*inner.failures, *failures),
     )
+
+
+def _contradictions(answer: BilevelSolution, certificate: Certificate, sense: float, objective: float) -> list[str]:
+    """Where the point as read and the one in normal form are not the same: optima of the followers, the leader's objective, the bound."""
+    found = []
+    inner = answer.certificate.followers if answer.certificate is not None else ()
+    for before, after in zip(inner, certificate.followers, strict=True):
+        if not abs(before.optimum - after.optimum) <= TOLERANCE * max(1.0, abs(after.optimum)):
+            found.append(f"follower {after.name} has the optimum {after.optimum:.9g} as read and {before.optimum:.9g} in normal form")
+    room = 1e-5 * max(1.0, abs(objective))
+    if objective > sense * answer.objective + room:
+        found.append(f"the leader's objective is {sense * objective:.9g} as read and {answer.objective:.9g} in normal form")
+    if objective < sense * answer.bound - 10.0 * room:
+        found.append(f"the bound {answer.bound:.9g} contradicts the certified point {sense * objective:.9g}")
+    return found
+
+
+def _differences(problem: BilevelProblem, normal: NormalForm, responder: Responder) -> list[str]:
+    """Other decisions at which a follower as read and in normal form have different optima: there are none unless a step is wrong."""
+    leader, other = normal.problem.leader, Responder(normal.problem)
+    rng = np.random.default_rng(5)
+    low, high = np.maximum(leader.lower, -1e3), np.minimum(leader.upper, 1e3)
+    found = []
+    for _ in range(_DECISIONS):
+        y = rng.uniform(np.minimum(low, high), np.maximum(low, high))
+        y[leader.integral] = np.round(y[leader.integral])
+        y = np.clip(y, leader.lower, leader.upper)
+        whole, _ = normal.restored(y, [np.zeros(f.program.columns.size) for f in normal.problem.followers])
+        reduced, full = other.answer(y), responder.answer(whole)
+        if not isinstance(reduced, tuple) or not isinstance(full, tuple):
+            if isinstance(reduced, tuple) != isinstance(full, tuple):
+                found.append(f"at another decision the followers end with {_ending(full)} as read and {_ending(reduced)} in normal form")
+            continue
+        for f, follower in enumerate(problem.followers):
+            ends = problem.cost(f, full[0][f], whole), normal.problem.cost(f, reduced[0][f], y)
+            if abs(ends[0] - ends[1]) > TOLERANCE * max(1.0, abs(ends[0])):
+                found.append(f"follower {follower.name} has the optimum {ends[0]:.9g} as read and {ends[1]:.9g} in normal form at another decision")
+    return found
+
+
+def _ending(found: Answers | Termination) -> str:
+    return "an optimum" if isinstance(found, tuple) else str(found)
 
 
 def _extreme(responder: Responder, best: Response, which: str) -> float | None:

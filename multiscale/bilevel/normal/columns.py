@@ -24,11 +24,24 @@ def fix_columns(work: Work, f: int) -> bool:
     value = np.where(np.isfinite(body.lower), body.lower, np.where(np.isfinite(body.upper), body.upper, 0.0))
     at_low, at_high = empty & (low > 0) & np.isfinite(body.lower), empty & (high < 0) & np.isfinite(body.upper)
     value = np.where(at_low, body.lower, np.where(at_high, body.upper, value))
+    eased, rows = _easing(body, unseen)
+    value[eased] = np.where(rows > 0, body.lower[eased], body.upper[eased])
     fixed = (body.lower == body.upper) | free | at_low | at_high
+    fixed[eased] = True
     if not fixed.any():
         return False
     work.fix_columns(f, fixed, value)
     return True
+
+
+def _easing(body: Body, unseen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of one inequality that cost nothing and that the leader does not see: they stand where they ease it most; and their coefficients."""
+    by_column = body.A.tocsc()
+    idle = unseen & (body.c0 == 0) & (np.diff(body.C.indptr) == 0)
+    alone = np.flatnonzero((np.diff(by_column.indptr) == 1) & idle)
+    rows, values = by_column.indices[by_column.indptr[alone]], by_column.data[by_column.indptr[alone]]
+    usable = ~body.equality[rows] & np.isfinite(np.where(values > 0, body.lower[alone], body.upper[alone]))
+    return alone[usable], values[usable]
 
 
 def press_rows(work: Work, f: int) -> bool:
@@ -118,7 +131,7 @@ def _replace(work: Work, f: int, chosen: list[tuple[int, int]], slack_rows: dict
     leader = sparse.csr_matrix(spread @ body.B[rows]) if k else sparse.csr_matrix((n, k))
     slack = np.array(sorted(slack_rows), dtype=np.int64)
     saved = body.A[slack][:, stays], body.B[slack], body.b0[slack]
-    work.substitute_columns(f, matrix, constant, leader)
+    work.substitute_columns(f, stays, matrix, constant, leader)
     keep = np.ones(body.b0.size, dtype=bool)
     keep[np.setdiff1d(rows, slack)] = False
     if slack.size:

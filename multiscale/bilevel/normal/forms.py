@@ -182,8 +182,8 @@ def gather(problem: BilevelProblem) -> Forms | None:
             constant += scale * program.d0 + here @ quantity.constant
             own = own + sparse.csr_matrix(scale[:, None]) @ sparse.csr_matrix(program.d[None, :])
             by_variable, used = program.C.T.tocsr(), problem.followers[f].cost_columns
-            for i in np.flatnonzero(scale):
-                priced[f].append(Priced(np.full(used.size, i), used, scale[i] * by_variable[used]))
+            for row in np.flatnonzero(scale):
+                priced[f].append(Priced(np.full(used.size, row), used, scale[row] * by_variable[used]))
         else:
             linear[f] = linear[f] + here @ quantity.matrix
             constant += here @ quantity.constant
@@ -191,8 +191,8 @@ def gather(problem: BilevelProblem) -> Forms | None:
             own = own + sparse.csr_matrix((times @ quantity.constant, (where[chosen], first[chosen])), shape=own.shape)
         position += quantity.size
     joined = []
-    for f, parts in enumerate(priced):
-        width = problem.followers[f].program.columns.size
+    for g, parts in enumerate(priced):
+        width = problem.followers[g].program.columns.size
         nothing = Priced(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), sparse.csr_matrix((0, width)))
         parts = [nothing, *parts]
         stack = sparse.vstack([p.matrix for p in parts], format="csr")

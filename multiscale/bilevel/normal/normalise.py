@@ -56,12 +56,13 @@ def normalise(problem: BilevelProblem) -> NormalForm | None:
             break
     for f in range(len(work.bodies)):
         for _ in range(_PASSES):
-            steps = [step(work, f) for step in (merge_rows, rows_to_bounds, fix_columns, press_rows, define_columns, merge_columns)]
+            steps = [step(work, f) for step in (merge_rows, rows_to_bounds, fix_columns, merge_columns, press_rows, define_columns)]
             if not any(steps):
                 break
         drop_implied_bounds(work, f)
         scale_rows(work, f)
-    if any((body.lower > body.upper).any() for body in work.bodies):
+    # A follower of which nothing is left to decide, or whose bounds contradict each other, is taken as it was written.
+    if any(not body.c0.size or (body.lower > body.upper).any() for body in work.bodies):
         return None
     return NormalForm(contract(work), tuple(work.back))
 

@@ -111,7 +111,7 @@ def drop_implied_bounds(work: Work, f: int) -> None:
 
 
 def scale_rows(work: Work, f: int) -> None:
-    """Every row times a number, so that its largest coefficient is one."""
+    """Every row times a number, so that its largest coefficient is one; rows that differ in sign alone do so to the last digit."""
     body = work.bodies[f]
     if not body.A.nnz:
         return
@@ -124,3 +124,5 @@ def scale_rows(work: Work, f: int) -> None:
     factor = np.where(body.equality & (first < 0), -factor, factor)
     scale = sparse.diags(factor)
     body.A, body.B, body.b0 = (scale @ body.A).tocsr(), (scale @ body.B).tocsr(), factor * body.b0
+    same, sign = parallel_rows(body.A)
+    body.A = (sparse.diags(np.round(sign)) @ body.A[same]).tocsr()

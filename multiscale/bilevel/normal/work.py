@@ -115,10 +115,12 @@ class Work:
         """Everything the leader sees of a follower's columns: one row for each form and product."""
         return sparse.vstack([self.forms.linear[f], self.forms.priced[f].matrix], format="csr")
 
-    def substitute_columns(self, f: int, matrix: sparse.csr_matrix, constant: np.ndarray, leader: sparse.csr_matrix | None = None) -> None:
-        """Replace a follower's columns by ``T x' + t + U y``.
+    def substitute_columns(
+        self, f: int, stays: np.ndarray, matrix: sparse.csr_matrix, constant: np.ndarray, leader: sparse.csr_matrix | None = None
+    ) -> None:
+        """Replace a follower's columns by ``T x' + t + U y``, where ``x'`` are those that stay (positions), with their bounds.
 
-        ``T`` has a unit row for every column that stays. Columns with a part in ``y`` have no price and stand in no product.
+        Columns with a part in ``y`` have no price and stand in no product.
         """
         body, forms = self.bodies[f], self.forms
         moved = sparse.csr_matrix((body.c0.size, self.lower.size)) if leader is None else leader
@@ -141,13 +143,7 @@ class Work:
         fixed = priced.matrix @ constant
         forms.own = cleaned(forms.own + sparse.csr_matrix((fixed, (priced.form, priced.variable)), shape=forms.own.shape))
         forms.priced[f] = Priced(priced.form, priced.variable, priced.matrix @ matrix).gathered()
-        # The columns of T in order: each belongs to the column it is a unit row of.
-        whole = matrix.tocsr()
-        units = np.flatnonzero((np.diff(whole.indptr) == 1) & (constant == 0) & (np.diff(moved.indptr) == 0))
-        units = units[whole.data[whole.indptr[units]] == 1.0]
-        owner = np.zeros(matrix.shape[1], dtype=np.int64)
-        owner[whole.indices[whole.indptr[units]][::-1]] = units[::-1]
-        body.columns, body.lower, body.upper = body.columns[owner], body.lower[owner], body.upper[owner]
+        body.columns, body.lower, body.upper = body.columns[stays], body.lower[stays], body.upper[stays]
         self.back.append(Map(f, matrix, constant, moved))
 
     def fix_columns(self, f: int, fixed: np.ndarray, values: np.ndarray) -> None:
@@ -155,7 +151,7 @@ class Work:
         n = fixed.size
         stays = np.flatnonzero(~fixed)
         matrix = sparse.csr_matrix((np.ones(stays.size), (stays, np.arange(stays.size))), shape=(n, stays.size))
-        self.substitute_columns(f, matrix, np.where(fixed, values, 0.0))
+        self.substitute_columns(f, stays, matrix, np.where(fixed, values, 0.0))
 
     def substitute_variables(self, which: np.ndarray, constant: np.ndarray, weights: sparse.csr_matrix) -> None:
         """Replace leader variables by ``constant + weights @ y`` everywhere, and fix them; ``weights`` has none of them."""
