@@ -1,7 +1,9 @@
-"""How one column of a table is declared: type, unit, default, valid range, meaning."""
+"""How one column of a table is declared: type, unit, default, valid range, meaning; and how what has columns is documented."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,3 +46,24 @@ def text(meaning: str, default: str | None = None, **more: Any) -> Attribute:
 def number(unit: str, meaning: str, default: float | None = None, **more: Any) -> Attribute:
     """Declare a column of numbers."""
     return Attribute("number", unit, meaning, default, **more)
+
+
+def section(key: str, settings: type[Any], facts: Sequence[str], group: str) -> list[str]:
+    """Lines of Markdown that document a registry entry with columns: meaning, facts, columns, settings.
+
+    Args:
+        key: the entry's key.
+        settings: its class, with ``columns``, ``required`` and ``model_fields``.
+        facts: further lines of the list, first.
+        group: group of the configuration that holds the settings.
+    """
+    columns = [f"`{name}`{' (required)' if name in settings.required else ''}" for name in settings.columns]
+    return [
+        f"### {key}",
+        "",
+        inspect.cleandoc(settings.__doc__ or ""),
+        "",
+        *(f"- {fact}" for fact in facts),
+        f"- columns beyond the common ones: {', '.join(columns) or 'none'}",
+        f"- settings: `{group}.{key}.` {', '.join(f'`{name}`' for name in settings.model_fields)}",
+    ]

@@ -61,7 +61,7 @@ def _interrupt(_signal: int, _frame: object) -> None:
 
 
 def _is_bad_input(error: Exception) -> bool:
-    """Faults of what was given, not of the program: their text says what to mend."""
+    """Faults of what was given, not of the program: their text says what to correct."""
     from multiscale.config import ConfigError
     from multiscale.results import RunFolderError
 

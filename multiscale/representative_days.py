@@ -164,7 +164,7 @@ def _weights(
 
 @dataclass(frozen=True)
 class _Choice:
-    """The search for typical days beside the fixed ones."""
+    """The search for typical days in addition to the fixed ones."""
 
     features: np.ndarray
     target: np.ndarray

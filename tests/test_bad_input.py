@@ -71,7 +71,7 @@ FOLDERS: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "a missing column": (
         "branches",
         lambda f: f.drop(columns="rating [kVA]"),
-        "file 'branches.csv': rating [kVA] column is missing; add it: apparent power it may carry for ever",
+        "file 'branches.csv': rating [kVA] column is missing; add it: apparent power it may carry continuously",
     ),
     "a negative rating": (
         "branches",
@@ -110,7 +110,7 @@ FOLDERS: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame], str]] = {
 
 
 @pytest.mark.parametrize("case", FOLDERS)
-def test_a_folder_with_a_fault_names_component_field_value_unit_and_mend(folder: Path, refused: Callable[..., str], case: str):
+def test_a_folder_with_a_fault_names_component_field_value_unit_and_remedy(folder: Path, refused: Callable[..., str], case: str):
     table, edit, message = FOLDERS[case]
     _change(folder, table, edit)
     assert message in refused("system=folder", f"system.path={folder}")
@@ -151,7 +151,7 @@ def test_an_unknown_simbench_code_is_answered_with_close_ones(refused: Callable[
     assert "SimBench case '1-MVLV-rurl-all-0-sw': system.code '1-MVLV-rurl-all-0-sw' does not exist; close: 1-MVLV-rural-all-0-sw" in said
 
 
-def test_growth_with_devices_whose_profile_nobody_has(folder: Path, refused: Callable[..., str]):
+def test_growth_with_devices_whose_profile_does_not_exist(folder: Path, refused: Callable[..., str]):
     _change(folder, "devices", lambda f: f[f["kind"] != "heat_pump"])
     said = refused("system=folder", f"system.path={folder}", "system.growth.heat_pump_share=0.5")
     assert "system.growth.heat_pump_share 0.5 asks for new devices, but the system has no heat_pump whose profile" in said
@@ -167,7 +167,7 @@ def test_a_cost_table_with_faults(refused: Callable[..., str], tmp_path: Path):
     table.loc[5, "cost_eur"], table.loc[6, "lifetime_years"] = "a lot", 0
     table.to_csv(tmp_path / "costs.csv", index=False)
     said = refused(f"costs.reinforcement_table={tmp_path / 'costs.csv'}")
-    assert "reinforcement cost 'row 6': cost_eur a lot EUR is no number of at least zero; give one in EUR" in said
+    assert "reinforcement cost 'row 6': cost_eur a lot EUR is not a number of at least zero; give one in EUR" in said
     assert "reinforcement cost 'row 7': lifetime_years 0" in said
 
 

@@ -205,5 +205,5 @@ def test_every_study_has_a_page():
         (["planning.method=magic"], "planning.method", "use auto, decomposition, strong_duality"),
     ],
 )
-def test_kinds_and_their_keys_are_told_apart(overrides: list[str], key: str, message: str):
+def test_kinds_and_their_keys_are_distinguished(overrides: list[str], key: str, message: str):
     assert message in _problems(*overrides)[key]

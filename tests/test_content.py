@@ -58,7 +58,7 @@ def test_any_other_content_has_another_key(source):
     assert len(keys) == 1 + len(others)
 
 
-def test_labels_and_numbers_beside_each_other_are_told_apart():
+def test_adjacent_labels_and_numbers_are_distinguished():
     assert content_key("ab", "c") != content_key("a", "bc")
     assert content_key(np.zeros(4)) != content_key(np.zeros((2, 2)))
     assert content_key(np.array(["a", "b, c"], dtype=object)) != content_key(np.array(["a, b", "c"], dtype=object))

@@ -61,5 +61,5 @@ def test_the_hash_of_a_folder_depends_on_names_and_contents(tmp_path: Path):
     assert file_hash(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-def test_bytes_and_texts_are_told_apart():
+def test_bytes_and_texts_are_distinguished():
     assert content_key("ab") != content_key(b"ab")

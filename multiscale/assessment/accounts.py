@@ -1,4 +1,4 @@
-"""The ledger of a scenario: every payment has a payer and a receiver, and every real cost somebody who bears it.
+"""The ledger of a scenario: every payment has a payer and a receiver, and every real cost a stakeholder who bears it.
 
 Money flows sum to zero over the stakeholders, each by itself. Welfare is money received less real cost borne, and the welfare of all
 stakeholders together is minus the social cost.
@@ -203,7 +203,7 @@ def reserve_cost(tree: OperatingTree, outcome: Outcome) -> dict[str, float]:
 
 
 def _settle_reserves(ledger: Ledger, tree: OperatingTree, reserves: Reserves) -> None:
-    """Whoever hands uncertainty over pays its price to its parent; whoever holds flexibility back bears what that costs."""
+    """A node that hands uncertainty over pays its price to its parent; a node that holds flexibility back bears its cost."""
     hours = tree.horizon.hours_per_year
 
     def paid(node: str) -> float:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from multiscale.bilevel.certify.as_read import as_read
 from multiscale.bilevel.certify.certificate import TOLERANCE
 from multiscale.bilevel.certify.conclude import PROVEN, conclude
 from multiscale.bilevel.certify.original import check_originals
@@ -18,15 +19,16 @@ from multiscale.bilevel.certify.qualification import Qualification, qualify
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.certify.unbounded_followers import check_unbounded_followers
 from multiscale.bilevel.certify.unbounded_relaxation import NO_FINITE_OPTIMUM, relaxation_is_unbounded, resolve_unbounded_relaxation
+from multiscale.bilevel.normal.normalise import normalise
 from multiscale.bilevel.problem.description import BilevelError, BilevelProblem
 from multiscale.bilevel.problem.preconditions import check_preconditions, check_products
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.read.pyomo_model import PyomoProblem, read_model
 from multiscale.bilevel.reformulate.assemble import assemble, assemble_lazy
-from multiscale.bilevel.reformulate.bounds import DualBounds
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
+from multiscale.bilevel.reformulate.choose import bounds_for, choose_methods
 from multiscale.bilevel.reformulate.lazy_data import LazyData
-from multiscale.bilevel.reformulate.methods import bounds_for, choose_methods
-from multiscale.bilevel.reformulate.single_level import SingleLevel
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.client import Run, run, start_early
 from multiscale.bilevel.scip.lp_export import write_problems
 from multiscale.bilevel.scip.worker import ScipOutcome, Task
@@ -100,10 +102,31 @@ def _given_start(read: PyomoProblem, start: Mapping[Any, float] | None) -> np.nd
 
 
 def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.ndarray | None = None, read_seconds: float = 0.0) -> BilevelSolution:
-    """Solve a problem given as arrays; see ``solve``."""
+    """Solve a problem given as arrays; see ``solve``. Where the method is chosen here, it is solved in normal form, and certified as it was read."""
     clock = _Clock(settings.time_limit - read_seconds)
     clock.timings["read"] = read_seconds
     check_preconditions(problem)
+    remark = ""
+    if settings.method == "auto" and settings.write is None:
+        with clock.stage("normal form"):
+            normal = normalise(problem)
+        try:
+            answer = None if normal is None else _solve(normal.problem, settings, start, clock)
+        except BilevelError as refusal:
+            answer, remark = None, f"refused in normal form ({refusal}), solved as it was read"
+        if normal is not None and answer is not None:
+            with clock.stage("certificate"):
+                answer = as_read(problem, normal, answer, settings)
+            if answer.status is not Status.ERROR:
+                return replace(answer, timings=clock.timings)
+            why = "; ".join(answer.certificate.failures) if answer.certificate else answer.message
+            remark = f"the answer in normal form was not certified ({why}), solved as it was read"
+    answer = _solve(problem, settings, start, clock)
+    return replace(answer, message="; ".join(filter(None, [answer.message, remark])))
+
+
+def _solve(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: _Clock) -> BilevelSolution:
+    """Solve a problem as it stands."""
     problem = tighten_leader(problem)
     methods, reasons = choose_methods(problem, settings.method)
     products = ("strong_duality", "branch_and_cut")

@@ -20,7 +20,7 @@ COLUMNS = ["mechanism", "forecast error", "seed", "cost", "value reached", "mess
 def curves_table(days: Sequence[PreparedDay], errors: Sequence[float], seeds: Sequence[int], history: int) -> pd.DataFrame:
     """Each day is played alone, with what was learned from days like it; as many draws of each error as ``seeds`` says (one where there is none).
 
-    The integrated optimum and the bidirectional negotiation know the day as it happens: they are what coordination could reach at most, and their
+    The integrated optimum and the bidirectional negotiation know the day as it happens: they are the most that coordination could achieve, and their
     rows hold at every error. The negotiation is of the parents' model with its real messages; its cost is that of the model, so its value is
     counted against the model's optimum.
     """

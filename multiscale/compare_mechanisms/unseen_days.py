@@ -1,4 +1,4 @@
-"""Prediction on days nobody has seen: value reached over fresh days drawn like the past ones that platforms learned from.
+"""Prediction on unseen days: value reached over fresh days drawn like the past ones that platforms learned from.
 
 The day of a study is the middle of those past days, and says little of what was learned for the days around it. Every fresh day is the
 parents' model with demand and generation off by ``variation``; platforms know themselves, answer their own prediction at once, and the
@@ -69,7 +69,7 @@ def reached(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cost(tree: OperatingTree, signals: Mapping[str, Signal]) -> float:
-    """Cost of everybody [EUR/a] when platforms answer these signals."""
+    """Cost of all stakeholders [EUR/a] when platforms answer these signals."""
     drawn, own = {}, 0.0
     for p, program in tree.platforms.items():
         solution = CompiledProgram(program).solve_optimal(signals[p].parameters())

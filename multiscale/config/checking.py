@@ -1,4 +1,4 @@
-"""Check composed values against the models and put every error into words: key, value, reason, mend."""
+"""Check composed values against the models and put every error into words: key, value, reason, remedy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def checked(values: dict[str, Any], known: set[str]) -> tuple[StudyConfig | None
 
     Args:
         values: composed values; those at fault are removed.
-        known: keys that are at fault already and were left out.
+        known: keys that are at fault already and were omitted.
 
     Returns:
         The configuration, or ``None`` where anything is at fault, and the problems found here.
@@ -64,7 +64,7 @@ def checked(values: dict[str, Any], known: set[str]) -> tuple[StudyConfig | None
 
 
 def close_matches(given: str, known: Sequence[str]) -> str:
-    """The mend for a misspelt name: the nearest ones, or all if there are few."""
+    """The remedy for a misspelt name: the nearest ones, or all if there are few."""
     matches = difflib.get_close_matches(given, known, n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(matches)}?" if matches else (f"; there are {', '.join(known)}" if len(known) <= 16 else "")
 

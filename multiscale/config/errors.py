@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: every problem in one list, each with key, value, reason and mend."""
+"""What is wrong with a configuration: every problem in one list, each with key, value, reason and remedy."""
 
 from __future__ import annotations
 

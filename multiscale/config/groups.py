@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def shipped_folder(name: str) -> Path:
-    """Folder ``conf`` or ``studies``: beside the package in a working copy (whatever else is installed), or a package of the installed wheel.
+    """Folder ``conf`` or ``studies``: next to the package in a working copy (whatever else is installed), or a package of the installed wheel.
 
     Raises:
         FileNotFoundError: the installation is incomplete.

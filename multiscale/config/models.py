@@ -95,7 +95,7 @@ class StudyConfig(Settings):
 
     @property
     def overrides(self) -> tuple[str, ...]:
-        """What was asked for beside the defaults."""
+        """What was asked for in addition to the defaults."""
         return self._overrides
 
     def asked_by(self, overrides: Sequence[str]) -> StudyConfig:

@@ -91,8 +91,8 @@ def uncoordinated_days(
 ) -> tuple[Design, list[OperatingTree], list[Outcome]]:
     """Operate every day without trading, at the charge that recovers the cost of the network.
 
-    Every prosumer is on its own at one flat price, and nobody knows of the network. The energy that pays the charge depends on the
-    charge a little, so both are updated in turn until the charge recovers the cost to the tolerance.
+    Every prosumer is on its own at one flat price, and none knows the network. The energy that pays the charge depends on the
+    charge a little, so both are updated alternately until the charge recovers the cost to the tolerance.
 
     Args:
         system, horizon, economics, fleets: as for ``operating_tree``, over all days.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Deferrable(Device):
 
     Attributes:
         name: of the columns of the program, and of the variable of the fleet with the reference course [kW].
-        rated: variable of the fleet with the rated power [kW].
+        rated: variable of the fleet with the rated power [kW]; it, the columns decided and the states are named after ``name``.
     """
 
     role = "consumption"
@@ -37,6 +37,11 @@ class Deferrable(Device):
     later_hours: float
     loss_per_hour: float
     discomfort: float = quantity(0.005, "EUR/kWh", "cost of each kWh moved in time, per hour of shift", lower=0.0, upper=10.0)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """A kind of deferrable consumption states its ``name``."""
+        super().__init_subclass__(**options)
+        cls.rated, cls.decided, cls.states = f"{cls.name}_power", (cls.name,), (f"{cls.name}_late", f"{cls.name}_early")
 
     def expand(self, rows: Rows) -> dict[str, np.ndarray]:
         """Reference course and rated power."""

@@ -133,7 +133,7 @@ class Device(Settings):
 
     # -- from the tables to the fleet -------------------------------------------------------------------------------
     def reference(self, rows: Rows) -> np.ndarray:
-        """Power of every row when nobody controls it [kW], (row, period): drawn, or available of a generator. Rating times profile."""
+        """Power of every row when uncontrolled [kW], (row, period): drawn, or available of a generator. Rating times profile."""
         return rows.columns["p_kw"][:, None] * rows.sample("profile")
 
     @abstractmethod
@@ -178,7 +178,7 @@ class Device(Settings):
 
     # -- power ------------------------------------------------------------------------------------------------------
     def reference_consumption(self, fleet: Prosumers) -> np.ndarray | float:
-        """Power drawn when nobody controls the device [kW]."""
+        """Power drawn when uncontrolled [kW]."""
         del fleet
         return 0.0
 

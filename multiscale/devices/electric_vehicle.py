@@ -11,10 +11,7 @@ class ElectricVehicle(Deferrable):
 
     kinds = ("ev",)
     name = "ev"
-    rated = "ev_power"
     variables = deferrable_variables("ev", "ev_power", "charging power of electric vehicles", "charging of electric vehicles on arrival")
-    decided = ("ev",)
-    states = ("ev_late", "ev_early")
 
     earlier_hours: float = quantity(0.0, "h", "how far charging may precede the reference course", lower=0.0, upper=24.0)
     later_hours: float = quantity(6.0, "h", "how far charging may be put off", lower=0.0, upper=24.0)

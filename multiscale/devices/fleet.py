@@ -69,7 +69,7 @@ class Fleet:
     # -- power without control ------------------------------------------------------------------------------------------
     @property
     def reference_demand(self) -> np.ndarray:
-        """Power drawn when nobody controls a device [kW], (prosumer, period): inflexible demand and the reference of flexible devices."""
+        """Power drawn by uncontrolled devices [kW], (prosumer, period): inflexible demand and the reference of flexible devices."""
         return _plus(self.data.demand.values, (d.reference_consumption(self) for d in self.devices.values()))
 
     @property
@@ -78,7 +78,7 @@ class Fleet:
         return _plus(np.zeros(self.data.demand.shape), (d.reference_generation(self) for d in self.devices.values()))
 
     def yearly_reference_demand(self) -> float:
-        """Energy drawn in the year when nobody controls a device, of all prosumers [kWh/a]."""
+        """Energy drawn in the year when uncontrolled, of all prosumers [kWh/a]."""
         return float((self.reference_demand * self.horizon.hours_per_year).sum())
 
     # -- in a program ---------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ class Fleet:
         """The devices of an offer, in the order of the registry.
 
         Raises:
-            KeyError: a device that is not in force, or that nobody can buy.
+            KeyError: a device that is not in force, or that cannot be bought.
         """
         bought = {key: device for key, device in self.devices.items() if key in adoption and isinstance(device, PurchasableDevice)}
         wrong = sorted(set(adoption) - set(bought))

@@ -11,10 +11,7 @@ class HeatPump(Deferrable):
 
     kinds = ("heat_pump",)
     name = "heat_pump"
-    rated = "heat_pump_power"
     variables = deferrable_variables("heat_pump", "heat_pump_power", "electric power of heat pumps", "consumption of heat pumps without flexibility")
-    decided = ("heat_pump",)
-    states = ("heat_pump_late", "heat_pump_early")
 
     earlier_hours: float = quantity(2.0, "h", "how far heating may precede the reference course", lower=0.0, upper=24.0)
     later_hours: float = quantity(2.0, "h", "how far heating may be put off", lower=0.0, upper=24.0)

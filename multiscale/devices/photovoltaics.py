@@ -96,7 +96,7 @@ class Photovoltaics(PurchasableDevice):
         return [(1.0, used)]
 
     def with_new(self, data: Mapping[str, np.ndarray], size: np.ndarray, course: np.ndarray) -> dict[str, np.ndarray]:
-        """New beside old."""
+        """New next to existing capacity."""
         return {"pv": data["pv"] + size[:, None] * course, "pv_rating": data["pv_rating"] + size}
 
     def new_supply(self, offer: Offer) -> np.ndarray:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-
+from multiscale.attribute import section
 from multiscale.devices.device import Device
 from multiscale.devices.registry import DEVICES
 
 _ROLES = {
-    "generation": "generation: fed in as available when nobody controls it, may be curtailed",
-    "consumption": "consumption: drawn along its reference when nobody controls it, flexible in time",
-    "storage": "storage: idle when nobody controls it",
+    "generation": "generation: fed in as available when uncontrolled, may be curtailed",
+    "consumption": "consumption: drawn along its reference when uncontrolled, flexible in time",
+    "storage": "storage: idle when uncontrolled",
 }
 
 
@@ -20,16 +19,9 @@ def describe_devices() -> str:
 
 
 def _section(key: str, device: type[Device]) -> str:
-    columns = [f"`{name}`{' (required)' if name in device.required else ''}" for name in device.columns]
+    facts = [f"`kind` in the device table: {', '.join(f'`{kind}`' for kind in device.kinds)}", _ROLES[device.role]]
     lines = [
-        f"### {key}",
-        "",
-        inspect.cleandoc(device.__doc__ or ""),
-        "",
-        f"- `kind` in the device table: {', '.join(f'`{kind}`' for kind in device.kinds)}",
-        f"- {_ROLES[device.role]}",
-        f"- columns beyond the common ones: {', '.join(columns) or 'none'}",
-        f"- settings: `devices.{key}.` {', '.join(f'`{name}`' for name in device.model_fields)}",
+        *section(key, device, facts, "devices"),
         "",
         "| variable of the fleet | unit | meaning |",
         "|---|---|---|",

@@ -35,5 +35,5 @@ class Community(PlatformMarket):
         return Trade(buy, sell, imported, exported, metering)
 
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:  # noqa: ARG002
-        """Buyers, homothetic devices and plain generators merged: fee and price act on every kWh alike, whoever buys it."""
+        """Buyers, homothetic devices and plain generators merged: fee and price act on every kWh alike, independently of the buyer."""
         return reduced_fleet(fleet)

@@ -10,7 +10,7 @@ with arrays over prosumers only; a device is asked for its role and its shape (s
 - *Generators without flexibility* use their own power first (it saves the price and the fee) and sell the rest: a buyer with generation up to its
   demand, and a pure seller; all sellers add up.
 
-Everybody else (storage, and flexible devices with larger generation) stays as it is. Schedules of the merged follow in proportion to their
+All others (storage, and flexible devices with larger generation) stay as they are. Schedules of the merged follow in proportion to their
 ratings.
 """
 

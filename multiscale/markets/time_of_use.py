@@ -13,7 +13,7 @@ from multiscale.tariffs import Metering, Tariff
 
 
 class TimeOfUse(PlatformMarket):
-    """Nobody trades with a neighbour: every prosumer is metered, and pays charges on its own import."""
+    """No trade between neighbours: every prosumer is metered, and pays charges on its own import."""
 
     kind: Literal["time_of_use"] = "time_of_use"
 

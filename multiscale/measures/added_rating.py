@@ -67,7 +67,7 @@ class AddedRating(Measure):
         """Add to the limits of flows what each option adds to them."""
         for i, added, built in zip(options.branch.tolist(), options.columns["added_rating_kva"].tolist(), options.built.tolist(), strict=True):
             today = network.usable(i, 0.0)
-            # No flow ever exceeds its interval: rating beyond that is left out, which makes a half-built branch worth half, not all.
+            # No flow ever exceeds its interval: rating beyond that is ignored, which makes a half-built branch worth half, not all.
             needed = np.maximum((network.needed[:, i] - today) * (1 + 1e-9), 0.0)
             more = np.minimum(network.usable(i, added) - today, needed)
             direction, when = np.nonzero(network.rating[:, i] >= 0)

@@ -49,7 +49,7 @@ class Market(Protocol):
     def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
         """Add the columns with which members trade.
 
-        Upper bounds lie one kW or more beyond what anybody can do: they never bind (so they carry no dual) and keep every dual bound finite.
+        Upper bounds lie one kW or more beyond what any participant can do: they never bind (so they carry no dual) and keep every dual bound finite.
         """
 
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:

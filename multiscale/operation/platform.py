@@ -62,7 +62,7 @@ def platform_program(
     import_price = builder.add_parameters("import_price", period, unit="EUR/kWh", description="price of energy from the parent")
     export_price = builder.add_parameters("export_price", period, unit="EUR/kWh", description="price of energy to the parent")
 
-    # Upper bounds one kW beyond what anybody can do: they never bind (so they carry no dual) and keep every dual bound finite.
+    # Upper bounds one kW beyond what any participant can do: they never bind (so they carry no dual) and keep every dual bound finite.
     draw, supply = fleet.largest_consumption(), fleet.largest_supply()
     if adoption is not None:
         draw, supply = draw + fleet.new_consumption(adoption), supply + fleet.new_supply(adoption)
@@ -95,7 +95,7 @@ def platform_program(
 
 
 def _alone(builder: ProgramBuilder, members: Members) -> Trade:
-    """A single participant trades with nobody inside: what it buys is the import, what it sells the export."""
+    """A single participant has no trading partner inside: what it buys is the import, what it sells the export."""
     horizon = members.fleet.horizon
     period = {"period": horizon.labels}
     taken = builder.add_columns("import", period, unit="kW", upper=members.draw[0] + 1.0, description="import from the parent")
@@ -107,7 +107,7 @@ def _alone(builder: ProgramBuilder, members: Members) -> Trade:
 def bought_and_sold(program: ParametricProgram, schedule: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Power every prosumer of a platform buys and sells [kW], (prosumer, period), in the columns ``schedule`` of its program.
 
-    A single participant trades with nobody inside: what it buys is the platform's import, what it sells its export.
+    A single participant has no trading partner inside: what it buys is the platform's import, what it sells its export.
     """
     if "buy" in program.columns:
         return program.columns.array("buy", schedule).values, program.columns.array("sell", schedule).values

@@ -225,7 +225,7 @@ class ReducedTree:
 def reduce_tree(
     tree: RadialTree, low: np.ndarray, high: np.ndarray, reactive: np.ndarray, decided: np.ndarray, moved: np.ndarray | float = 0.0
 ) -> ReducedTree:
-    """Drop what can never bind, whatever anybody decides, direction by direction and period by period.
+    """Drop what can never bind, whatever is decided, direction by direction and period by period.
 
     The net consumption of every bus lies in [low, high] in each period, so the flow of a branch lies between the sums below it and
     the voltage drop between its extremes along the path; a limit outside those intervals is redundant, and a branch without a
@@ -235,8 +235,8 @@ def reduce_tree(
         tree: the network.
         low, high: bounds of the net consumption of each bus [kW], (bus, period).
         reactive: reactive power drawn at each bus [kvar], (bus, period).
-        decided: positions of branches whose rating somebody may raise: their flow is not limited by today's.
-        moved: most by which somebody may move the squared voltage along each branch, up or down [pu^2], (bus fed).
+        decided: positions of branches whose rating may be raised: their flow is not limited by today's.
+        moved: largest change of the squared voltage along each branch, up or down [pu^2], (bus fed).
     """
     below_low, below_high, below_q = tree.below(low), tree.below(high), tree.below(reactive)
     forward, reverse = tree.usable(below_q)
@@ -297,7 +297,7 @@ def add_radial_network(
         periods: labels.
         reactive: reactive power drawn at each bus of the tree [kvar], (bus, period).
         consumption: terms with positions (zone, period[, k]) of columns that draw power.
-        fixed: consumption nobody decides [kW], (zone, period).
+        fixed: consumption that is not a decision [kW], (zone, period).
         supply_at_root: terms (period,) of power entering the root zone.
         parameters: terms (zone, period[, k]) of consumption that others decide.
         options: what may be built, measure by measure.

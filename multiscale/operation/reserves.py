@@ -174,7 +174,7 @@ def distribution_with_reserves(
         _keep_headroom(builder, program, own, labels, hours, economics, error_pool, given)
     builder.add_cost_parameter(handed, price, hours)
     builder.add_rows(
-        "no_more", {"period": labels}, [(1.0, handed), (-1.0, left)], "<=", 0.0, unit="kW", description="nobody hands over more than it bears"
+        "no_more", {"period": labels}, [(1.0, handed), (-1.0, left)], "<=", 0.0, unit="kW", description="no node hands over more than it bears"
     )
     cut = _cut(builder, labels, hours, economics, errors.coverage, most)
     kept: list[Term] = [(errors.coverage, left), (-errors.coverage, handed), (-1.0, cut)]

@@ -3,7 +3,7 @@
 Nothing at this level couples the hours, so every period is a program of its own, and the TSO's cost is a convex piecewise linear function
 of what the nodes below draw in that period. Flows are written with power transfer distribution factors (PTDF), and only the branch limits
 that bind somewhere are rows: they are found by solving, looking at all flows, adding the violated limits, and solving again until none
-is violated. The result is the optimum of the full DC problem, since every row left out is satisfied.
+is violated. The result is the optimum of the full DC problem, since every omitted row is satisfied.
 
     min  sum_t h_t [ sum_g cost_g p_gt + VOLL unserved + curtailment ]
     s.t. sum of injections = 0 in every connected part             dual: energy price
@@ -276,7 +276,7 @@ def period_program(network: Transmission, t: int, monitored: np.ndarray, factors
     voll, spill = economics.value_of_lost_load * hours, network.system.curtailment_cost * hours
     unserved = builder.add_columns("unserved", buses, unit="kW", upper=demand, cost=voll, description="demand not served")
     curtailed = builder.add_columns("curtailed", buses, unit="kW", upper=renewable, cost=spill, description="renewable generation curtailed")
-    # A node below may feed in more than anybody upstream can take: what is left over is spilled at its boundary, at the value of lost load.
+    # A node below may feed in more than the upstream side can take: what is left over is spilled at its boundary, at the value of lost load.
     nodes = {"node": np.array(network.children, dtype=str)}
     spilled = builder.add_columns("spilled", nodes, unit="kW", cost=voll, description="feed-in refused at the boundary")
     missing = builder.add_columns("missing", nodes, unit="kW", cost=voll, description="supply refused at the boundary")

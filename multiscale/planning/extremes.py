@@ -5,7 +5,7 @@ is the spread
 
     max(cost of building nothing, cost of building everything) - cost of the plan         [EUR/a]
 
-each at the charge that recovers its own cost: what is at stake between the plan and the dearer of the two answers that need no planning. It is above
+each at the charge that recovers its own cost: what is at stake between the plan and the worse of the two answers that need no planning. It is above
 zero whenever some option matters, also where the best plan is to build nothing; a gap above it would leave open whether planning was worth anything.
 """
 
@@ -23,7 +23,7 @@ from multiscale.tariffs import BILLED
 
 
 def decision_range(objective: float, extremes: Sequence[float]) -> float | None:
-    """Spread between the dearest of some plans and the best [EUR/a]; None without any."""
+    """Spread between the most expensive of some plans and the best [EUR/a]; None without any."""
     return max(0.0, max(extremes) - objective) if extremes else None
 
 

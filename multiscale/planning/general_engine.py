@@ -35,7 +35,7 @@ IDLE_BOUNDS = ("unserved", "curtailed", "import", "export", "flow")
 def without_idle_bounds(program: ParametricProgram) -> ParametricProgram:
     """The follower without bounds that no answer ever touches; the same answers, and prices that are provably bounded.
 
-    Unserved demand is dearer than any energy and curtailment costs something, so with a positive price nobody uses more of either
+    Unserved demand costs more than any energy and curtailment costs something, so with a positive price neither is used more
     than there is; imports, exports and flows are bounded by what customers can draw and feed in. A finite bound on such a column
     would let its multiplier run free in the dual; without it, unserved demand alone keeps every price below its cost.
     """

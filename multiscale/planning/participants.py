@@ -6,7 +6,7 @@ itself, netting changes their answer, so the members are kept:
 - ``members``: every member. Where none may buy capacity, they are reduced exactly by the market (see ``Market.reduced``).
 - ``classes``: members that own the same kinds of devices are one participant. Exact where they differ in size only; otherwise the participant can do
   somewhat more than its members together, and the difference is measured (``response_difference``).
-- ``platform``: everybody is one participant, behind one meter.
+- ``platform``: all members are one participant, behind one meter.
 - ``auto``: members where there are few enough in all (``members_limit``), else classes.
 """
 

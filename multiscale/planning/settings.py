@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from multiscale.bilevel.reformulate.assemble import REFORMULATIONS
+from multiscale.bilevel.reformulate.methods.registry import REFORMULATIONS
 from multiscale.planning.participants import VIEWS
 from multiscale.settings import OneOf, Settings, count, quantity
 

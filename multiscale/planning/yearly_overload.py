@@ -64,7 +64,7 @@ def yearly_flows(system: System, dso: str, tree: RadialTree) -> tuple[np.ndarray
     devices = system.devices
     owner = dict(zip(system.prosumers.prosumer.values.tolist(), system.prosumers.node.values.tolist(), strict=True))
     boundary = {child: at[system.boundary_bus(child)] for child in system.children(dso)}
-    # A customer of a platform counts where the platform is connected, everybody else at the own bus; whoever is elsewhere, nowhere.
+    # A customer of a platform counts where the platform is connected, every other customer at its own bus; one of another network, not at all.
     root = system.boundary_bus(dso)
     place = np.array(
         [

@@ -144,7 +144,7 @@ class CompiledProgram:
             if status not in _UNDECIDED:
                 break
             # A warm simplex now and then ends without an answer, and presolve may not tell infeasible from unbounded: once more, cold. That may
-            # end a hair outside its tolerance, which presolve avoids.
+            # end slightly outside its tolerance, which presolve avoids.
             self._highs.clearSolver()
             self._highs.setOptionValue("presolve", presolve)
             self._highs.run()

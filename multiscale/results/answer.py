@@ -107,7 +107,7 @@ def _plan(result: RunResult) -> list[Fact]:
         facts.append(Fact("Prosumers buy", f"{_listed(bought)}, in answer to the charge"))
     if value("plan.objective") is not None:
         proof, missed, reached = _proof(result)
-        # Under a regime other than the social one the objective is no cost to everybody.
+        # Under a regime other than the social one the objective is not the cost to society.
         regime = result.config().get("regime", {}).get("kind", "social")
         label = "Cost of the plan" if regime == "social" else REGIMES[regime].objective.capitalize()
         facts.append(Fact(label, f"{euros(value('plan.objective'), True)}{proof}{missed}", reached))
@@ -270,14 +270,14 @@ def _gains(result: RunResult) -> list[Fact]:
         order = np.argsort(-change.values)
         parts = [f"{data.stakeholder.values[k]} {signed(float(change.values[k]))}" for k in order if abs(float(change.values[k])) >= 0.5]
         total = float(change.sum())
-        everybody = f"; everybody together {signed(total)}" if abs(total) >= 0.5 else ""
-        return [Fact("Who gains, who loses", (", ".join(parts) if parts else "nobody, to within 1 EUR/a") + everybody)]
+        together = f"; all together {signed(total)}" if abs(total) >= 0.5 else ""
+        return [Fact("Who gains, who loses", (", ".join(parts) if parts else "no stakeholder, to within 1 EUR/a") + together)]
     gain = result.value("assess.gain_prosumers")
     return [Fact("Who gains, who loses", f"prosumers {signed(float(gain))}")] if gain is not None else []
 
 
 def headline(result: RunResult) -> list[str]:
-    """Three to five sentences for somebody who reads nothing else."""
+    """Three to five sentences for a reader of nothing else."""
     value = result.value
     built = reinforcements(result)
     sentences = []

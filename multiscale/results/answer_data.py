@@ -23,7 +23,7 @@ from multiscale.verification.year import YearVerification
 
 @dataclass(frozen=True)
 class StudyCase:
-    """What a study is about in one year, before anybody decides.
+    """What a study is about in one year, before any decision.
 
     Attributes:
         year: which one.

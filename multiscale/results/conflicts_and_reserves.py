@@ -97,7 +97,7 @@ def conflicts_and_reserves_summary(answer: YearAnswer) -> dict[str, tuple[Any, s
 
 
 def conflicts_table(result: RunResult) -> Table | None:
-    """What one level asked for and a limit of another did not allow, the dearest first."""
+    """What one level asked for and a limit of another did not allow, the most expensive first."""
     data = result.dataset
     if data is None or not has(data, "conflict_asking"):
         return None
@@ -122,7 +122,7 @@ def conflicts_table(result: RunResult) -> Table | None:
         "Worth: what one kWh more would be worth to who asks."
     )
     if len(frame) > SHOWN:
-        note += f" The {SHOWN} dearest are shown, all are in result.nc."
+        note += f" The {SHOWN} most expensive are shown, all are in result.nc."
     return Table("conflicts", "Conflicts between levels and how they were resolved", frame.head(SHOWN), units, note)
 
 

@@ -124,7 +124,7 @@ def _sections(result: RunResult) -> list[Section]:
         Section(
             "plan",
             "What to build, and what not",
-            "Each option is one line or transformer. The planner builds it only if that is cheaper for everybody together than what the platforms "
+            "Each option is one line or transformer. The planner builds it only if that is cheaper for all together than what the platforms "
             "would have to do to keep the limit without it.",
             [
                 tabled(tables.options_table, "reinforcement options"),

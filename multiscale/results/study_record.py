@@ -37,8 +37,8 @@ class StudyRecord:
         decisive: what of the values the answer depends on: not where it is computed or written.
         seeds: seed of each random choice.
         files: files and folders that are read.
-        packages: what comes out of an installed package -> name of the package.
-        overrides: what was asked for beside the defaults.
+        packages: what the installed package provides -> name of the package.
+        overrides: what was asked for in addition to the defaults.
         output: where the answer goes.
     """
 

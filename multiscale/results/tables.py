@@ -180,10 +180,10 @@ def money_table(result: RunResult, scenario: str) -> Table | None:
         frame["real costs borne"] = data.real_cost.sel(scenario=scenario).sum("cost").values
         frame["in all"] = frame["sum"] - frame["real costs borne"]
     columns = [str(c) for c in frame.columns[1:]]
-    last = {"stakeholder": "everybody"} | {c: float(frame[c].sum()) for c in columns} | checked
+    last = {"stakeholder": "total"} | {c: float(frame[c].sum()) for c in columns} | checked
     frame = _settled(pd.concat([frame, pd.DataFrame([last])], ignore_index=True))
     title = f"Who pays whom: {scenario_title(data, scenario)}"
-    note = "Received: positive, paid: negative. Every kind of payment adds up to zero over everybody; what is left in all is the cost of real things."
+    note = "Received: positive, paid: negative. Every kind of payment adds up to zero over all stakeholders; what remains in all is real cost."
     return Table(f"money_{scenario}", title, frame, dict.fromkeys(columns, "EUR/a"), note, (len(frame) - 1,))
 
 
@@ -196,7 +196,7 @@ def welfare_table(result: RunResult) -> Table | None:
     before, after = (data.welfare.sel(scenario=s).values for s in pair)
     frame = pd.DataFrame({"stakeholder": [str(s) for s in data.stakeholder.values], **values, "change": after - before})
     columns = [str(c) for c in frame.columns[1:]]
-    total = pd.DataFrame([{"stakeholder": "everybody"} | {c: float(frame[c].sum()) for c in columns}])
+    total = pd.DataFrame([{"stakeholder": "total"} | {c: float(frame[c].sum()) for c in columns}])
     frame = _settled(pd.concat([frame, total], ignore_index=True))
     note = f'Change: from "{scenario_title(data, pair[0])}" to "{scenario_title(data, pair[1])}".'
     return Table("welfare", "Who gains and who loses", frame, dict.fromkeys(columns, "EUR/a"), note, (len(frame) - 1,))

@@ -88,11 +88,11 @@ def folder_system(path: str | Path) -> System:
         raise InvalidSystemError(problems)
     assert profiles is not None
     about = folder / "about.json"
-    told = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+    stated = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
     for note in notes:
         _log.info("%s", note)
     return System(
-        name=str(told.get("name", folder.name)),
+        name=str(stated.get("name", folder.name)),
         nodes=tables["node"],
         buses=tables["bus"],
         branches=tables["branch"],
@@ -101,7 +101,7 @@ def folder_system(path: str | Path) -> System:
         generators=tables["generator"],
         options=tables["option"],
         profiles=profiles,
-        notes=(*told.get("notes", ()), *notes),
+        notes=(*stated.get("notes", ()), *notes),
     )
 
 
@@ -296,7 +296,7 @@ def _read_profiles(folder: Path, problems: list[Problem]) -> tuple[xr.Dataset | 
             continue
         values[variable][profile] = _course(file, profile, frame[header], time, problems) * factor
     problems += [
-        Problem("profile", profile, "p", "", "", f"column is missing; add '{profile} p [1]' beside its reactive one")
+        Problem("profile", profile, "p", "", "", f"column is missing; add '{profile} p [1]' in addition to its reactive one")
         for profile in values["q"]
         if profile not in values["p"]
     ]

@@ -93,7 +93,7 @@ def network_devices(net: Any, name_of: pd.Series, courses: xr.Dataset, notes: li
 
 
 def embedded_generators(sources: pd.DataFrame, buses: pd.DataFrame, nodes: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Generators that stand below the top level, as devices: the dispatch of the transmission level does not reach them."""
+    """Generators that stand below the top level, as devices: the dispatch of the transmission level does not include them."""
     below = (buses["node"].reindex(sources["bus"]) != nodes.index[0]).to_numpy() & (sources["element"] == "gen").to_numpy()
     chosen = sources[below & sources["bus"].isin(buses.index).to_numpy()]
     if len(chosen):

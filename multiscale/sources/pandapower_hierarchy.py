@@ -110,7 +110,7 @@ def without_ties(buses: pd.DataFrame, branches: pd.DataFrame, notes: list[str]) 
     node_of = buses["node"]
     tie = ~branches["in_service"] & (node_of[branches["from_bus"]].to_numpy() != node_of[branches["to_bus"]].to_numpy())
     if tie.any():
-        notes.append(f"{int(tie.sum())} open branches between different networks are left out")
+        notes.append(f"{int(tie.sum())} open branches between different networks are omitted")
     return branches[~tie]
 
 

@@ -90,7 +90,7 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path | None = No
     generators = network_generators(net, sources, buses, branches, notes, grid_only)
     dropped = {k: len(net[k]) for k in ("dcline", "shunt", "ward", "xward", "svc", "tcsc", "ssc") if k in net and len(net[k])}
     if dropped:
-        notes.append("left out: " + ", ".join(f"{count} {kind}" for kind, count in dropped.items()))
+        notes.append("omitted: " + ", ".join(f"{count} {kind}" for kind, count in dropped.items()))
     return System(
         name=name or str(net.get("name") or "") or (Path(path).stem if isinstance(path, str | Path) else "pandapower network"),
         nodes=table("node", nodes.index, columns_of(nodes)),
@@ -222,7 +222,7 @@ def _branch_frame(net: Any, name_of: pd.Series, notes: list[str]) -> pd.DataFram
         both["i0_percent"] = both["i0_percent"].clip(lower=0.0)
     inside = both["from_bus"] == both["to_bus"]
     if inside.any():
-        notes.append(f"{int(inside.sum())} branches within one busbar are left out")
+        notes.append(f"{int(inside.sum())} branches within one busbar are omitted")
     both = both[~inside]
     both.index = pd.Index(unique_names(pd.Series(both.index, index=both.index), "branch").to_numpy(), name="branch")
     return both

@@ -161,13 +161,13 @@ def drop_unconnected(buses: pd.DataFrame, branches: pd.DataFrame, standing: pd.S
     Args:
         buses, branches: tables by name.
         standing: buses of all devices and generators.
-        notes: extended by what is left out.
+        notes: extended by what is omitted.
     """
     active = branches[branches["in_service"]]
     idle = ~buses.index.isin(pd.concat([active["from_bus"], active["to_bus"], standing]).unique())
     if idle.all() or not idle.any():
         return buses
-    notes.append(f"{int(idle.sum())} buses without a branch in service and without a device (spare busbars, ends of open lines) are left out")
+    notes.append(f"{int(idle.sum())} buses without a branch in service and without a device (spare busbars, ends of open lines) are omitted")
     return buses[~idle]
 
 

@@ -59,7 +59,7 @@ def reinforcement_costs(path: str | Path | None = None) -> pd.DataFrame:
         path: CSV table in place of the one that comes along.
 
     Raises:
-        InvalidSystemError: columns are missing, or hold what is no number or below zero; all are listed.
+        InvalidSystemError: columns are missing, or hold values that are not numbers or are below zero; all are listed.
     """
     if path is None:
         with (resources.files(_DATA) / "data" / "reinforcement_costs.csv").open(encoding="utf-8") as file:
@@ -77,7 +77,7 @@ def reinforcement_costs(path: str | Path | None = None) -> pd.DataFrame:
         given, numbers = table[column], pd.to_numeric(table[column], errors="coerce")
         above = column == "lifetime_years"
         wrong = ~((numbers > 0) if above else (numbers >= 0)) | np.isinf(numbers)
-        message = f"is no number above zero; give one in {unit}" if above else f"is no number of at least zero; give one in {unit}"
+        message = f"is not a number above zero; give one in {unit}" if above else f"is not a number of at least zero; give one in {unit}"
         problems += [Problem("reinforcement cost", f"row {k + 1}", column, str(given.iloc[k]), unit, message) for k in np.flatnonzero(wrong)]
         table[column] = numbers
     if problems:

@@ -70,9 +70,9 @@ def _known(system: System, level: str, names: str | Sequence[str]) -> list[str]:
     wanted = [names] if isinstance(names, str) else list(names)
     there = system.at_level(level)
     some = ", ".join(there[:20]) + (f" and {len(there) - 20} more" if len(there) > 20 else "")
-    mend = f"choose from {some or 'none'}"
+    remedy = f"choose from {some or 'none'}"
     problems = [
-        Problem(level, name, f"system.{level}s", repr(name), "", f"does not exist in {system.name!r}{close_names(name, there)}; {mend}")
+        Problem(level, name, f"system.{level}s", repr(name), "", f"does not exist in {system.name!r}{close_names(name, there)}; {remedy}")
         for name in wanted
         if name not in there
     ]

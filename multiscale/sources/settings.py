@@ -33,7 +33,7 @@ class SystemSettings(Settings):
 
     @property
     def packages(self) -> dict[str, str]:
-        """What comes out of an installed package -> name of the package."""
+        """What the installed package provides -> name of the package."""
         return {}
 
 

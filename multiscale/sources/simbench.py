@@ -51,7 +51,7 @@ class SimbenchSettings(SystemSettings):
 
     @property
     def packages(self) -> dict[str, str]:
-        """What comes out of an installed package -> name of the package."""
+        """What the installed package provides -> name of the package."""
         return {f"simbench:{self.code}": "simbench"}
 
     @model_validator(mode="after")
@@ -151,7 +151,7 @@ def convert(net: Any, name: str, prosumers: str = "connection_points") -> System
     nodes = _node_columns(tree, name_of)
     profiles = _profiles(net, devices["profile"].unique())
     if len(net.dcline):
-        notes.append(f"{len(net.dcline)} direct-current lines, for which SimBench gives no rating and no power, are left out")
+        notes.append(f"{len(net.dcline)} direct-current lines, for which SimBench gives no rating and no power, are omitted")
     system = System(
         name=f"SimBench {name}",
         nodes=table("node", nodes.index, columns_of(nodes)),
@@ -245,7 +245,7 @@ def _branch_frame(net: Any, name_of: pd.Series, tree: pd.DataFrame, owner_of_tra
         both[column] = both[column].where(both[column].notna(), value)
     inside = both["from_bus"] == both["to_bus"]
     if inside.any():
-        notes.append(f"{int(inside.sum())} branches within one busbar are left out")
+        notes.append(f"{int(inside.sum())} branches within one busbar are omitted")
     both = both[~inside]
     both.index = pd.Index(unique_names(pd.Series(both.index, index=both.index), "branch").to_numpy(), name="branch")
     return both

@@ -58,7 +58,7 @@ def device_frame(net: Any, bus: pd.Series, notes: list[str]) -> pd.DataFrame:
     Args:
         net: SimBench network.
         bus: name of the (fused) bus by pandapower bus index.
-        notes: extended by what is left out.
+        notes: extended by what is omitted.
     """
     load, sgen, storage = (net[name][net[name]["in_service"].astype(bool)] for name in ("load", "sgen", "storage"))
     shared = set(net.profiles["load"].columns.str.replace("_[pq]load$", "", regex=True)) & set(net.profiles["renewables"].columns)
@@ -99,7 +99,7 @@ def device_frame(net: Any, bus: pd.Series, notes: list[str]) -> pd.DataFrame:
     both = both.fillna({"e_kwh": 0.0, "efficiency": 1.0, "loss_per_day": 0.0})
     idle = (both["p_kw"] == 0) | ((both["kind"] == "battery") & (both["e_kwh"] <= 0))
     if idle.any():
-        notes.append(f"{int(idle.sum())} devices of zero power or storages of zero energy are left out")
+        notes.append(f"{int(idle.sum())} devices of zero power or storages of zero energy are omitted")
     both = both[~idle]
     repeat = both.groupby("device").cumcount()
     both["device"] = both["device"].where(repeat == 0, both["device"] + " (" + (repeat + 1).astype(str) + ")")

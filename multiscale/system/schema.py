@@ -26,11 +26,11 @@ def _kinds(role: Role) -> tuple[str, ...]:
 
 
 LOAD_KINDS = ("load", *_kinds("consumption"))
-"""Kinds of devices that draw power when nobody controls them."""
+"""Kinds of devices that draw power when uncontrolled."""
 GENERATION_KINDS = _kinds("generation")
-"""Kinds of devices that feed in what is available when nobody controls them."""
+"""Kinds of devices that feed in what is available when uncontrolled."""
 IDLE_KINDS = _kinds("storage")
-"""Kinds of devices that stand idle when nobody controls them."""
+"""Kinds of devices that stand idle when uncontrolled."""
 DEVICE_KINDS = (*LOAD_KINDS, *GENERATION_KINDS, *IDLE_KINDS)
 
 COMPONENTS: Mapping[str, Mapping[str, Attribute]] = {
@@ -53,7 +53,7 @@ COMPONENTS: Mapping[str, Mapping[str, Attribute]] = {
         "kind": text("what it is", choices=BRANCH_KINDS),
         "from_bus": text("end towards the higher voltage", refers_to="bus"),
         "to_bus": text("other end", refers_to="bus"),
-        "rating_kva": number("kVA", "apparent power it may carry for ever", positive=True),
+        "rating_kva": number("kVA", "apparent power it may carry continuously", positive=True),
         "r_ohm": number("ohm", "series resistance, on the side of to_bus", lower=0.0),
         "x_ohm": number("ohm", "series reactance, on the side of to_bus", lower=-1e3),
         "c_nf": number("nF", "shunt capacitance of a line", 0.0, lower=0.0),

@@ -24,7 +24,7 @@ _TABLES = ("nodes", "buses", "branches", "prosumers", "devices", "generators", "
 
 @dataclass(frozen=True)
 class System:
-    """Everything a study needs to know about the world, before anybody decides anything.
+    """Everything a study needs to know about the world, before any decision is taken.
 
     All tables are xarray datasets whose columns are declared in ``multiscale.system.schema`` (component in brackets).
     Methods return new systems; nothing is changed in place.
@@ -109,7 +109,7 @@ class System:
         return Photovoltaics.of(self.device_settings).curtailment_cost
 
     def uncontrolled(self, devices: np.ndarray, horizon: Horizon) -> tuple[np.ndarray, np.ndarray]:
-        """Active power [kW] and reactive power drawn [kvar] of devices that nobody controls, (position, period).
+        """Active power [kW] and reactive power drawn [kvar] of uncontrolled devices, (position, period).
 
         Storage has no course of its own: the caller excludes it.
 
@@ -127,7 +127,7 @@ class System:
         return power, table["q_kvar"][:, None] * q
 
     def passive(self, node: str, horizon: Horizon) -> xr.Dataset:
-        """What nobody trades, at the buses of a node's network, over a horizon.
+        """What is not traded, at the buses of a node's network, over a horizon.
 
         Returns:
             Dataset with dims (bus, period): ``demand`` [kW], ``reactive`` [kvar, drawn] and ``generation`` [kW, available] of the

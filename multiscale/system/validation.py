@@ -1,4 +1,4 @@
-"""What is wrong with a system: every problem in one list, each with component, field, value, unit and mend."""
+"""What is wrong with a system: every problem in one list, each with component, field, value, unit and remedy."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ def _range_problems(component: str, ids: np.ndarray, field: str, declared: Attri
     low = (values <= 0) if declared.positive else (values < declared.lower)
     cases: list[tuple[np.ndarray, str]] = [] if optional else [(np.isnan(values), "is missing; give a number")]
     if declared.positive:
-        mend = "give a rating or set in_service to false" if field == "rating_kva" else "give a value above zero"
-        cases.append((low, f"is not above zero; {mend}"))
+        remedy = "give a rating or set in_service to false" if field == "rating_kva" else "give a value above zero"
+        cases.append((low, f"is not above zero; {remedy}"))
     else:
         cases.append((low, f"is below {declared.lower:g} {declared.unit}; give a value of at least {declared.lower:g}"))
     message = f"is above {declared.upper:g} {declared.unit}; give a value of at most {declared.upper:g}, or check its unit"

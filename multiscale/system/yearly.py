@@ -50,7 +50,7 @@ def hourly(profiles: xr.Dataset, variable: str, columns: np.ndarray) -> pd.DataF
 
 
 def _course(system: System, kind: str, devices: pd.DataFrame) -> np.ndarray:
-    """Power of all devices of a kind when nobody controls them [kW], (hour,): as many rows as there are different profiles and parameters."""
+    """Power of all devices of a kind when uncontrolled [kW], (hour,): as many rows as there are different profiles and parameters."""
     device = next((d for d in system.device_settings.values() if kind in d.kinds), None)
     declared = COMPONENTS["device"]
     shared = ["profile", *(c for c in (device.columns if device else ()) if not declared[c].extensive)]

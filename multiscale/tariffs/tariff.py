@@ -76,7 +76,7 @@ class Tariff:
 
     @property
     def recovering(self) -> str:
-        """The component whose price recovers the cost of a network that nobody plans for: the first that is decided.
+        """The component whose price recovers the cost of a network that is not planned: the first that is decided.
 
         Raises:
             ValueError: every price is given, so none can recover anything.

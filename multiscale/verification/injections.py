@@ -17,7 +17,7 @@ def bus_injections(tree: OperatingTree, outcome: Outcome, dsos: Sequence[str], *
     Prosumers draw what they buy less what they sell; passive customers their demand less generation, with what was not served or
     curtailed in a zone taken from its buses in proportion; platform exchange shed or curtailed by the DSO is taken at the platform's busbar.
     A platform that was excluded draws its given exchange at its busbar.
-    Without ``relief`` it is what they would draw if the DSO cut nobody off.
+    Without ``relief`` it is what they would draw if the DSO cut off no customer.
     """
     names: list[str] = []
     active: list[np.ndarray] = []

@@ -114,7 +114,7 @@ def test_unserved_energy_is_the_same_in_every_account(operated):
     assert paid == pytest.approx(float((hours * signal.import_price * (ordered - shed[0] + spilled[0])).sum()), rel=1e-9)
 
 
-def test_without_trade_everybody_pays_the_tariff_for_what_it_draws(operated, economics):
+def test_without_trade_every_prosumer_pays_the_tariff_for_what_it_draws(operated, economics):
     tree, outcome = operated["today, day 1"]
     hours, charge = tree.horizon.hours_per_year, tree.prices("north")["network_charge"]
     for platform in PLATFORMS:
@@ -169,7 +169,7 @@ def test_a_payment_is_received_by_somebody():
     assert ledger.residual == 0.0
 
 
-def test_a_payment_nobody_receives_shows():
+def test_a_payment_without_a_receiver_shows():
     ledger = Ledger()
     ledger.money["levy"] = np.eye(len(STAKEHOLDERS))[0] * -50.0
     assert ledger.residual == pytest.approx(1.0)

@@ -1,4 +1,4 @@
-"""Seconds to a proven 0.1 % on the feeder family (``tests/bilevel/feeder.py``), and plain SOS1 beside it.
+"""Seconds to a proven 0.1 % on the feeder family (``tests/bilevel/feeder.py``), and of plain SOS1.
 
 Run: ``pytest tests/benchmarks/bilevel_feeder.py -m benchmark -s``, or some rows of the table with ``-k "15x24-3-hard"``. CPU seconds are
 those of this process and of the SCIP processes it started; figures of a shared machine vary by a third. Each row is solved a second
@@ -77,7 +77,7 @@ def test_seconds_to_the_gap(nodes, hours, tariffs, kind, seed, aim, gap, early):
     assert solution.certificate.holds
 
 
-def test_auto_beside_plain_sos1():
+def test_auto_against_plain_sos1():
     """Shifted geometric mean (shift 1 s) over 30 small instances; plain SOS1 without heuristic, both within 20 s."""
     ours, plain, unsolved = [], [], 0
     for seed in range(30):

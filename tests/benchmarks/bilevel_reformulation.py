@@ -15,7 +15,7 @@ import pytest
 from multiscale import bilevel
 from multiscale.bilevel.problem.description import BilevelProblem, Follower, Form, Leader
 from multiscale.bilevel.reformulate.assemble import assemble
-from multiscale.bilevel.reformulate.bounds import no_bounds
+from multiscale.bilevel.reformulate.bounds.dual_bounds import no_bounds
 from multiscale.programs import ProgramBuilder
 
 pytestmark = pytest.mark.benchmark

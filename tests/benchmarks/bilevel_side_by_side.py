@@ -1,4 +1,4 @@
-"""``auto`` beside the textbook ways, in the same SCIP, on the families of ``bilevel_families.py``.
+"""``auto`` against the textbook methods, in the same SCIP, on the families of ``bilevel_families.py``.
 
 Run: ``python -m tests.benchmarks.bilevel_side_by_side --limit 60`` (all instances), or with a part of a name: ``... --limit 20 bidding``.
 
@@ -30,7 +30,8 @@ from pyomo.contrib.solver.common.factory import SolverFactory
 from scipy import sparse
 
 from multiscale.bilevel import SolveOptions, solve_problem
-from multiscale.bilevel.reformulate.bounds import prove_bounds, reduced_cost_bounds
+from multiscale.bilevel.reformulate.bounds.dual_bounds import reduced_cost_bounds
+from multiscale.bilevel.reformulate.bounds.prove import prove_bounds
 from multiscale.bilevel.solvers.linear_program import LinearProgram
 from multiscale.programs import CompiledProgram, Termination
 from tests.benchmarks.bilevel_families import instances

@@ -8,7 +8,8 @@ import pytest
 from scipy import sparse
 
 from multiscale import bilevel
-from multiscale.bilevel.reformulate.bounds import no_bounds, prove_bounds, with_quantity_bounds
+from multiscale.bilevel.reformulate.bounds.dual_bounds import no_bounds
+from multiscale.bilevel.reformulate.bounds.prove import prove_bounds, with_quantity_bounds
 from multiscale.bilevel.search.tighten import tighten_leader
 from multiscale.bilevel.solvers.linear_program import LinearProgram
 from multiscale.programs import CompiledProgram, Termination

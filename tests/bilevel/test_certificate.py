@@ -13,8 +13,8 @@ from multiscale.bilevel.certify.certificate import certify_follower
 from multiscale.bilevel.certify.conclude import conclude
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.reformulate.assemble import assemble
-from multiscale.bilevel.reformulate.methods import bounds_for
-from multiscale.bilevel.reformulate.single_level import SingleLevel
+from multiscale.bilevel.reformulate.choose import bounds_for
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.client import run
 from multiscale.bilevel.scip.worker import Task
 from multiscale.bilevel.search.decision_search import DecisionSearch

@@ -16,7 +16,7 @@ from multiscale.bilevel.certify.conclude import conclude
 from multiscale.bilevel.problem.equations import kkt_equations
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.reformulate.assemble import assemble
-from multiscale.bilevel.reformulate.methods import bounds_for
+from multiscale.bilevel.reformulate.choose import bounds_for
 from multiscale.bilevel.scip.client import run
 from multiscale.bilevel.scip.worker import Task
 from multiscale.bilevel.search.decision_search import DecisionSearch

@@ -54,7 +54,7 @@ def test_reported_value_is_the_followers_own():
 
 
 def test_bounds_of_multipliers_hold_at_random_decisions():
-    from multiscale.bilevel.reformulate.bounds import prove_bounds
+    from multiscale.bilevel.reformulate.bounds.prove import prove_bounds
 
     case = feeder(6, 12, 2, hard=True, seed=1)
     problem = bilevel.read_model(case.model, [case.follower]).problem

@@ -9,7 +9,7 @@ import pytest
 from multiscale import bilevel
 from multiscale.bilevel.problem.equations import kkt_equations
 from multiscale.bilevel.reformulate.assemble import assemble
-from multiscale.bilevel.reformulate.methods import bounds_for
+from multiscale.bilevel.reformulate.choose import bounds_for
 from multiscale.bilevel.scip.lp_export import write_lp
 from tests.bilevel.feeder import feeder
 from tests.bilevel.published import INSTANCES

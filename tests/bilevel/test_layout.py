@@ -11,7 +11,7 @@ import pytest
 import multiscale
 
 ROOT = Path(multiscale.__file__).parent
-FOLDERS = ("problem", "solvers", "read", "reformulate", "search", "scip", "certify")
+FOLDERS = ("problem", "normal", "solvers", "read", "reformulate", "search", "scip", "certify")
 
 
 def imported(path):

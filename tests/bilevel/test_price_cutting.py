@@ -9,7 +9,7 @@ import pytest
 
 from multiscale import bilevel
 from multiscale.bilevel.read.pyomo_model import read_model
-from multiscale.bilevel.reformulate.methods import bounds_for
+from multiscale.bilevel.reformulate.choose import bounds_for
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.price_cutting import PriceCutting
 from multiscale.bilevel.search.response import Responder

@@ -10,7 +10,7 @@ import pytest
 
 from multiscale import bilevel
 from multiscale.bilevel.reformulate.assemble import assemble
-from multiscale.bilevel.reformulate.methods import bounds_for
+from multiscale.bilevel.reformulate.choose import bounds_for
 from multiscale.programs import CompiledProgram
 from tests.bilevel.every_method import MAY_REFUSE, METHODS
 

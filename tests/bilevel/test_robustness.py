@@ -13,7 +13,7 @@ import pytest
 from multiscale import bilevel
 from multiscale.bilevel.certify.certificate import certify_follower
 from multiscale.bilevel.reformulate.assemble import assemble
-from multiscale.bilevel.reformulate.methods import bounds_for
+from multiscale.bilevel.reformulate.choose import bounds_for
 from multiscale.bilevel.scip import client as scip_client
 from multiscale.bilevel.scip.client import run
 from multiscale.bilevel.scip.worker import Task

@@ -105,7 +105,7 @@ def test_ties_are_reported_for_and_against_the_leader():
     assert solution.certificate.pessimistic == pytest.approx(1.0, abs=1e-6)
 
 
-def test_infeasible_and_unbounded_are_told_apart():
+def test_infeasible_and_unbounded_are_distinguished():
     m = bard()
     m.never = pyo.Constraint(expr=m.low.y >= 9)
     assert bilevel.solve(m, [m.low], time_limit=20).status == "infeasible"

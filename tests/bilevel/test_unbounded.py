@@ -1,4 +1,4 @@
-"""Unbounded, infeasible and finite problems whose relaxations are unbounded are told apart, in every method."""
+"""Unbounded, infeasible and finite problems whose relaxations are unbounded are distinguished, in every method."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ def test_it_is_curtailed_below_minus_its_curtailment_cost(fleet_of, summer, econ
     available = one.reference_generation[0]
     for margin, used in ((1e-3, available), (-1e-3, 0 * available)):
         price = economics.tariff.components["export_deduction"].price - cost + margin
-        told = {"import_price": price, "export_price": price, "network_charge": 0.0}
-        solution = solve(platform_program(one, economics, Community(), agreements=False), told)
+        signals = {"import_price": price, "export_price": price, "network_charge": 0.0}
+        solution = solve(platform_program(one, economics, Community(), agreements=False), signals)
         np.testing.assert_allclose(solution.primal("pv").values[0], used, atol=1e-7)
         # Whoever feeds in at a negative price pays almost what curtailing would cost.
         expected = cost * available - margin * used

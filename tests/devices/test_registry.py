@@ -68,12 +68,12 @@ def test_nothing_is_declared_twice():
 @given(price=st.lists(st.floats(-0.1, 0.5), min_size=12, max_size=12), gap=st.floats(0.0, 0.2))
 def test_the_response_of_proportional_devices_together_is_the_sum_of_theirs(fleet_of, winter, economics, key, price, gap):
     fleet = fleet_of(key, winter)
-    told = {"import_price": np.array(price), "export_price": np.array(price) - gap, "network_charge": 0.03}
+    signals = {"import_price": np.array(price), "export_price": np.array(price) - gap, "network_charge": 0.03}
     one = fleet.aggregate(np.full(fleet.size, "all"))
     shapes = DEVICES[key]().shape(fleet)[: len(SIZES)]
     np.testing.assert_allclose(shapes, np.broadcast_to(shapes[:1], shapes.shape), rtol=1e-12, atol=1e-12)
-    together = solve(platform_program(one, economics, Community(), agreements=False), told).objective
-    apart = sum(solve(platform_program(f, economics, Community(), agreements=False), told).objective for f in singles(fleet))
+    together = solve(platform_program(one, economics, Community(), agreements=False), signals).objective
+    apart = sum(solve(platform_program(f, economics, Community(), agreements=False), signals).objective for f in singles(fleet))
     assert together == pytest.approx(apart, rel=1e-7, abs=1e-5)
 
 
@@ -83,8 +83,8 @@ def test_the_response_of_proportional_devices_together_is_the_sum_of_theirs(flee
 def test_no_device_draws_or_supplies_more_than_its_bounds(fleet_of, winter, economics, key, price):
     fleet = fleet_of(key, winter)
     one = fleet.aggregate(np.full(fleet.size, "all"))
-    told = {"import_price": np.array(price), "export_price": np.array(price), "network_charge": 0.0}
-    exchange = solve(platform_program(one, economics, Community(), agreements=False), told).output("exchange").values
+    signals = {"import_price": np.array(price), "export_price": np.array(price), "network_charge": 0.0}
+    exchange = solve(platform_program(one, economics, Community(), agreements=False), signals).output("exchange").values
     assert (exchange <= one.largest_consumption()[0] + 1e-7).all()
     assert (exchange >= -one.largest_supply()[0] - 1e-7).all()
 
@@ -105,9 +105,9 @@ def test_a_reduced_fleet_answers_like_the_whole_one(fleet_of, winter, economics,
     reduced = reduced_fleet(fleet)
     assert reduced.size <= fleet.size
     price = 0.1 + 0.08 * np.sin(np.arange(winter.periods))
-    told = {"import_price": price, "export_price": price - 0.02, "network_charge": 0.03}
+    signals = {"import_price": price, "export_price": price - 0.02, "network_charge": 0.03}
     whole, fewer = (
-        CompiledProgram(platform_program(f, economics, Community(), agreements=False)).solve_optimal(told).objective for f in (fleet, reduced)
+        CompiledProgram(platform_program(f, economics, Community(), agreements=False)).solve_optimal(signals).objective for f in (fleet, reduced)
     )
     assert fewer == pytest.approx(whole, rel=1e-9, abs=1e-6)
 

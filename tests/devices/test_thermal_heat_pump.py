@@ -21,8 +21,8 @@ EXAMPLE = {"kind": "thermal_heat_pump", "p_kw": 4.0} | HOUSE
 
 
 def answer(fleet, economics, price):
-    told = {"import_price": price, "export_price": 0.0, "network_charge": 0.0}
-    return solve(platform_program(fleet, economics, Community(), agreements=False), told)
+    signals = {"import_price": price, "export_price": 0.0, "network_charge": 0.0}
+    return solve(platform_program(fleet, economics, Community(), agreements=False), signals)
 
 
 def settings(**changes):

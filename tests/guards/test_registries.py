@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from multiscale.bilevel.reformulate.assemble import REFORMULATIONS
+from multiscale.bilevel.reformulate.methods.registry import REFORMULATIONS
 from multiscale.config import StudyConfig
 from multiscale.coordination.engine import ENGINES
 from multiscale.coordination.mechanisms import MECHANISMS
 from multiscale.devices import DEVICES
 from multiscale.markets import MARKETS
 from multiscale.planning import REGIMES
-from multiscale.settings import Entry, Settings, inner_settings, kinds
+from multiscale.settings import Entry, Settings, inner_settings, kinds, names_of
 from multiscale.sources import SOURCES
 from multiscale.tariffs import COMPONENTS
 
@@ -30,12 +30,9 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "coordination": MECHANISMS,
     "regime": REGIMES,
     "engine": ENGINES,
-    "reformulation": REFORMULATIONS,
+    "planning.method": REFORMULATIONS,
 }
-"""Group of the configuration (or what the registry is of) -> registry. A new registry is one line here."""
-
-WITHOUT_SETTINGS: set[str] = {"reformulation"}
-"""Registries whose entries take no settings."""
+"""Group of the configuration, or key of the setting that names an entry -> registry. A new registry is one line here."""
 
 ENTRIES = [(group, kind) for group, registry in REGISTRIES.items() for kind in registry]
 
@@ -43,18 +40,18 @@ ENTRIES = [(group, kind) for group, registry in REGISTRIES.items() for kind in r
 @pytest.mark.parametrize(("group", "kind"), ENTRIES)
 def test_an_entry_has_settings(group: str, kind: str):
     entry = REGISTRIES[group][kind]
-    if group in WITHOUT_SETTINGS:
-        assert callable(entry)
-        assert not isinstance(entry, (Entry, type)), "has settings; remove from WITHOUT_SETTINGS"
-        return
     # A registry holds either settings with the function that takes them, or settings classes that do the work themselves.
     settings = entry.settings if isinstance(entry, Entry) else entry
     assert issubclass(settings, Settings)
     assert settings.__doc__
     assert callable(entry.function if isinstance(entry, Entry) else entry)
     assert all(field.description or inner_settings(field) for name, field in settings.model_fields.items() if name != "kind")
+    group, _, setting = group.partition(".")
     declared = StudyConfig.model_fields[group]
-    if kinds(declared):
+    if setting:
+        (holder,) = {model for model in kinds(declared).values() if setting in model.model_fields}
+        assert kind in names_of(holder.model_fields[setting])
+    elif kinds(declared):
         assert kinds(declared)[kind] is settings
     else:
         (holder,) = inner_settings(declared).values()

@@ -25,9 +25,9 @@ def test_a_reduced_fleet_answers_every_price_as_the_fleet_does(fleet):
     for spread in (0.02, 0.2, 1.0):
         for _ in range(4):
             price = rng.uniform(-0.3, 1.0, n) * spread
-            told = {"import_price": price, "export_price": price, "network_charge": 0.05, "import_limit": 1e7, "export_limit": 1e7}
-            told |= {"planned": np.zeros(n), "deviation_price": 0.0}
-            assert small.solve_optimal(told).objective == pytest.approx(full.solve_optimal(told).objective, rel=1e-9, abs=1e-6)
+            signals = {"import_price": price, "export_price": price, "network_charge": 0.05, "import_limit": 1e7, "export_limit": 1e7}
+            signals |= {"planned": np.zeros(n), "deviation_price": 0.0}
+            assert small.solve_optimal(signals).objective == pytest.approx(full.solve_optimal(signals).objective, rel=1e-9, abs=1e-6)
 
 
 def test_energy_and_power_are_kept(fleet):

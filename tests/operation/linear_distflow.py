@@ -24,8 +24,8 @@ def platform_model(fleet, network, economics, limits, prices):
         return float(chosen if t is None else chosen[t])
 
     devices = fleet.devices
-    everybody = ("buy", "sell", "unserved", "pv", "charge", "discharge", "stored", "ev", "ev_late", "heat", "heat_late", "heat_early")
-    for name in everybody:
+    columns = ("buy", "sell", "unserved", "pv", "charge", "discharge", "stored", "ev", "ev_late", "heat", "heat_late", "heat_early")
+    for name in columns:
         m.add_component(name, pyo.Var(m.I, m.T, bounds=(0, None)))
     m.imported, m.exported = pyo.Var(m.T, bounds=(0, None)), pyo.Var(m.T, bounds=(0, None))
     m.rows = pyo.ConstraintList()

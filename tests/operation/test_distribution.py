@@ -159,14 +159,14 @@ def test_a_sound_network_is_reduced_to_one_zone(tree):
     assert all(len(own.reduced.kept) == 0 for own in tree.distribution.values())
 
 
-def test_exchange_is_what_everybody_below_draws(dso, winter, tight, fleets):
+def test_exchange_is_the_sum_of_all_draws_below(dso, winter, tight, fleets):
     solution = solve(dso.program, given(fleets, built=1.0))
     passive = tight.passive("north", winter)
     wanted = drawn(fleets, 0.9).sum(axis=0) + (passive.demand - passive.generation).sum("bus").values
     np.testing.assert_allclose(solution.output("exchange").values, wanted, rtol=1e-9)
 
 
-def test_platforms_answer_congestion_before_anybody_is_cut_off(tight, winter, economics, fleets):
+def test_platforms_answer_congestion_before_any_customer_is_cut_off(tight, winter, economics, fleets):
     """In one program, batteries and vehicles shift: the price behind the branch rises, but not to the value of lost load in every hour."""
     fleets = {p: f for p, f in fleets.items() if p.startswith("north")}
     alone = tight.cut(["north 1", "north 2"])

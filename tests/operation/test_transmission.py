@@ -136,7 +136,7 @@ def test_scarcity_is_priced_at_the_value_of_lost_load(transmission, economics):
     np.testing.assert_allclose(transmission.dispatch(drawn(transmission, 60e3)).price.max(axis=0), economics.value_of_lost_load, rtol=1e-6)
 
 
-def test_what_nobody_can_take_is_refused_at_the_boundary(transmission):
+def test_surplus_is_refused_at_the_boundary(transmission):
     dispatch = transmission.dispatch(drawn(transmission, -80e3))
     assert (dispatch.price <= 0).all()
     assert np.isfinite(dispatch.cost).all()
@@ -175,7 +175,7 @@ def test_a_branch_without_reactance_is_named(system):
 
 
 def test_a_network_in_two_parts_is_balanced_in_each(system, winter, economics):
-    """Bus B alone: its town can only be fed by nobody, and its price is the value of lost load; elsewhere life goes on."""
+    """Bus B alone: its town has no supply, and its price is the value of lost load; all other buses are unaffected."""
     apart = changed(system, "branches", "in_service", {"line A-B": False, "line B-C": False})
     transmission = Transmission(apart, winter, economics)
     dispatch = transmission.dispatch(drawn(transmission, 1000.0))

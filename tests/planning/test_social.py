@@ -1,4 +1,4 @@
-"""The regime ``social``: least cost to everybody, and a revenue that recovers the cost of the network."""
+"""The regime ``social``: least cost to society, and a revenue that recovers the cost of the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quadratic programs with singular curvature: solved, or told apart as infeasible and unbounded."""
+"""Quadratic programs with singular curvature: solved, or distinguished as infeasible and unbounded."""
 
 from __future__ import annotations
 

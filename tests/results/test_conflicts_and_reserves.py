@@ -56,7 +56,7 @@ def result(answer):
     return shown(answer)
 
 
-def test_everything_told_has_a_unit_and_a_meaning(result):
+def test_everything_reported_has_a_unit_and_a_meaning(result):
     assert missing_declarations(result.dataset) == []
 
 

@@ -77,7 +77,7 @@ def test_downloaded_tables_add_up_to_the_dataset(page: str, finished: RunResult)
     for flow in used:
         received = float(data.money.sel(flow=flow, scenario="plan").sum())
         assert money[f"{flow} [EUR/a]"].iloc[:-1].sum() == pytest.approx(received, abs=1e-6)
-        assert money.loc["everybody", f"{flow} [EUR/a]"] == pytest.approx(received, abs=1e-6)
+        assert money.loc["total", f"{flow} [EUR/a]"] == pytest.approx(received, abs=1e-6)
     options = _download(page, "options")
     built = options[options["decision"] == "build"]
     assert built["investment [EUR]"].sum() == pytest.approx(finished.value("plan.investment"))
@@ -130,9 +130,9 @@ def test_money_of_every_flow_adds_up_to_zero(finished: RunResult):
     for scenario in ("existing", "conventional", "plan"):
         table = money_table(finished, scenario).frame.set_index("stakeholder")
         flows = [c for c in table.columns if c not in ("sum", "real costs borne", "in all")]
-        assert np.abs(table.loc["everybody", flows].to_numpy(dtype=float)).max() < 1e-6
+        assert np.abs(table.loc["total", flows].to_numpy(dtype=float)).max() < 1e-6
         cost = float(finished.dataset.real_cost.sel(scenario=scenario).sum())
-        assert table.loc["everybody", "in all"] == pytest.approx(-cost)
+        assert table.loc["total", "in all"] == pytest.approx(-cost)
 
 
 def test_every_variable_has_unit_and_name(finished: RunResult):

@@ -50,7 +50,7 @@ def test_ring_is_opened_at_its_open_switches():
 def test_voltages_of_a_ring_network_are_those_of_pandapower():
     net = pandapower.networks.mv_oberrhein()
     system = pandapower_system(net)
-    # Open ties between the two halves are left out by the conversion: their charging current is, too.
+    # Open ties between the two halves are omitted by the conversion: their charging current is, too.
     net.line.loc[~net.line.name.isin(system.branches.branch.values), "in_service"] = False
     net.trafo["tap_changer_type"] = "Ratio"
     pp.runpp(net, calculate_voltage_angles=True, init="dc")
@@ -112,7 +112,7 @@ def test_profiles_follow_names_and_unknown_ones_are_reported():
     assert validate(pandapower_system(net, profiles=course.rename(columns={"home": "house"}))) == []
 
 
-def test_three_windings_are_refused_with_the_mend():
+def test_three_windings_are_refused_with_the_remedy():
     with pytest.raises(InvalidSystemError, match="trafo3w 'HV-MV-MV-Trafo': has three windings; replace it"):
         pandapower_system(pandapower.networks.example_multivoltage())
 

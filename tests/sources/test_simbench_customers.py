@@ -102,9 +102,9 @@ def test_several_prosumers_at_one_bus_inject_their_sum_and_keep_the_power_flow(c
 def test_the_reduced_fleet_answers_as_all_customers_do(customers):
     fleet = customers.fleet("LV4.101", SUNNY)
     price = np.linspace(0.02, 0.2, SUNNY.periods)
-    told = {"import_price": price, "export_price": price, "network_charge": 0.05, "import_limit": 1e7, "export_limit": 1e7}
-    told |= {"planned": 0.0, "deviation_price": 0.0}
-    whole, fewer = (solve(platform_program(f, Economics(), Community()), told).objective for f in (fleet, reduced_fleet(fleet)))
+    signals = {"import_price": price, "export_price": price, "network_charge": 0.05, "import_limit": 1e7, "export_limit": 1e7}
+    signals |= {"planned": 0.0, "deviation_price": 0.0}
+    whole, fewer = (solve(platform_program(f, Economics(), Community()), signals).objective for f in (fleet, reduced_fleet(fleet)))
     assert fewer == pytest.approx(whole, rel=1e-9)
 
 

@@ -13,7 +13,7 @@ def test_a_cut_keeps_the_named_nodes_and_their_ancestors(system):
     assert set(cut.prosumers.node.values.tolist()) == {"north 1"}
 
 
-def test_a_cut_keeps_demand_and_generation_of_everybody(system, winter):
+def test_a_cut_keeps_demand_and_generation_of_all(system, winter):
     """What is dropped is still drawn, as passive demand: the exchange of the DSO without flexibility is the same."""
     cut = system.cut(["north 1"])
     whole = dso_reference(system, "north", winter, {p: system.fleet(p, winter) for p in ("north 1", "north 2")})

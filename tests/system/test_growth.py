@@ -11,7 +11,7 @@ def owners(system, kind):
 
 
 @pytest.mark.parametrize("kind", ["heat_pump", "ev", "pv", "battery"])
-def test_a_share_is_reached_and_nobody_loses_a_device(system, kind):
+def test_a_share_is_reached_and_no_prosumer_loses_a_device(system, kind):
     count = len(system.prosumers.prosumer)
     growth = Growth(pv_share=0.9, **({f"{kind}_share": 0.8} if kind != "pv" else {}))
     grown = grow(system, growth)

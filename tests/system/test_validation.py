@@ -98,7 +98,7 @@ def test_a_sound_system_has_no_problems():
         ("nodes", "north", {"parent": ""}, "node 'transmission, north': parent '' marks 2 top nodes; exactly one node has no parent"),
     ],
 )
-def test_every_mistake_is_named_with_component_field_value_unit_and_mend(name, identifier, values, message):
+def test_every_mistake_is_named_with_component_field_value_unit_and_remedy(name, identifier, values, message):
     found = messages(changed(tiny_system(), name, identifier, **values))
     assert any(text.startswith(message) for text in found), found
 

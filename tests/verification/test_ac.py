@@ -66,8 +66,8 @@ def test_tap_changer_stands_on_the_step_nearest_to_its_set_point():
     for step in (-1, 1):
         for period in (0, 18):
             columns["tap_pos"] = np.where(at, result.tap.sel(transformer=unit).values[period] + step, tiny.branches.tap_pos.values)
-            beside = ac_power_flow(tiny.replace(branches=table("branch", tiny.branches.branch.values, columns)), FEEDER, DAY, injections)
-            assert abs(float(beside.voltage.sel(bus="north busbar")[period]) - 1.025) > held[period] - 1e-9
+            moved = ac_power_flow(tiny.replace(branches=table("branch", tiny.branches.branch.values, columns)), FEEDER, DAY, injections)
+            assert abs(float(moved.voltage.sel(bus="north busbar")[period]) - 1.025) > held[period] - 1e-9
 
 
 def test_reinforcement_lowers_loading_and_losses():

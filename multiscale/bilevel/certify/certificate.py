@@ -20,7 +20,7 @@ import numpy as np
 
 from multiscale.bilevel.problem.cones import outside, products
 from multiscale.bilevel.problem.description import BilevelProblem
-from multiscale.bilevel.reformulate.bounds import DualBounds
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
 from multiscale.bilevel.solvers.conic_program import compiled
 from multiscale.bilevel.solvers.polish import polished
 from multiscale.programs import Termination

@@ -13,8 +13,8 @@ from multiscale.bilevel.certify.round_trip import round_trip
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.problem.description import BilevelProblem
 from multiscale.bilevel.problem.solve_options import SolveOptions
-from multiscale.bilevel.reformulate.bounds import DualBounds
-from multiscale.bilevel.reformulate.single_level import SingleLevel
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.client import Run, run
 from multiscale.bilevel.scip.lp_export import write_lp
 from multiscale.bilevel.scip.worker import Task

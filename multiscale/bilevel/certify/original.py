@@ -17,7 +17,8 @@ from multiscale.bilevel.certify.certificate import TOLERANCE
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.problem.description import Follower
 from multiscale.bilevel.read.digits import Digits
-from multiscale.bilevel.read.extract import Extracted, extract_block
+from multiscale.bilevel.read.extract_block import extract_block
+from multiscale.bilevel.read.extracted import Extracted
 from multiscale.bilevel.read.pyomo_model import PyomoProblem
 from multiscale.bilevel.solvers.conic_program import compiled
 from multiscale.bilevel.solvers.polish import polished

@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from multiscale.bilevel.problem.description import BilevelProblem
-from multiscale.bilevel.reformulate.bounds import no_bounds
-from multiscale.bilevel.reformulate.leader_part import add_leader
-from multiscale.bilevel.reformulate.single_level import SingleLevel
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
-from multiscale.bilevel.reformulate.sos1 import add_follower
+from multiscale.bilevel.reformulate.bounds.dual_bounds import no_bounds
+from multiscale.bilevel.reformulate.methods.sos1 import add_follower
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.leader_part import add_leader
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 
 LARGEST = 50_000
 """Columns of all followers together beyond which the pattern is not tried."""

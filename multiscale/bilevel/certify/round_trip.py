@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 
-from multiscale.bilevel.reformulate.bounds import DualBounds
-from multiscale.bilevel.reformulate.single_level import SingleLevel
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.response import Response
 

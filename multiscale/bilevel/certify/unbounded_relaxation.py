@@ -17,8 +17,8 @@ from scipy import sparse
 from multiscale.bilevel.certify.pattern import pattern_program
 from multiscale.bilevel.problem.description import BilevelProblem, CurvedRow, Form
 from multiscale.bilevel.reformulate.assemble import assemble
-from multiscale.bilevel.reformulate.bounds import no_bounds
-from multiscale.bilevel.reformulate.single_level import SingleLevel
+from multiscale.bilevel.reformulate.bounds.dual_bounds import no_bounds
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.client import Run, run
 from multiscale.bilevel.scip.worker import Task
 from multiscale.bilevel.solvers.linear_program import LinearProgram

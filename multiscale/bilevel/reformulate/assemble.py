@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 
 from multiscale.bilevel.problem.description import BilevelProblem
-from multiscale.bilevel.reformulate import big_m, branch_and_cut, indicator, product, sos1, strong_duality
-from multiscale.bilevel.reformulate.bounds import DualBounds
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
+from multiscale.bilevel.reformulate.conditions.value_cuts import cost_ceiling
 from multiscale.bilevel.reformulate.lazy_data import LazyData
-from multiscale.bilevel.reformulate.leader_part import add_leader
-from multiscale.bilevel.reformulate.single_level import SingleLevel
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
-from multiscale.bilevel.reformulate.value_cuts import cost_ceiling
-
-Reformulation = Callable[[SingleLevelBuilder, int, DualBounds], None]
-
-REFORMULATIONS: Mapping[str, Reformulation] = {
-    "strong_duality": strong_duality.add_follower,
-    "sos1": sos1.add_follower,
-    "indicator": indicator.add_follower,
-    "big_m": big_m.add_follower,
-    "product": product.add_follower,
-    "branch_and_cut": branch_and_cut.add_follower,
-}
-"""Ways to state that a follower is optimal. A new one is one file and one line here."""
+from multiscale.bilevel.reformulate.methods import branch_and_cut
+from multiscale.bilevel.reformulate.methods.registry import REFORMULATIONS
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.leader_part import add_leader
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 
 
 def assemble(problem: BilevelProblem, methods: list[str], bounds: list[DualBounds], *, rewrite_prices: bool = True) -> SingleLevel:
     """The single-level program under one method for each follower."""
     builder = SingleLevelBuilder(problem, rewrite_prices=rewrite_prices)
     for f, (method, proven) in enumerate(zip(methods, bounds, strict=True)):
-        REFORMULATIONS[method](builder, f, proven)
+        REFORMULATIONS[method].function(builder, f, proven)
     return add_leader(builder)
 
 

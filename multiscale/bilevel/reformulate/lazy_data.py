@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.bilevel.reformulate.bounds import DualBounds
-from multiscale.bilevel.reformulate.value_cuts import Plane
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
+from multiscale.bilevel.reformulate.conditions.value_cuts import Plane
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from pyscipopt import SCIP_RESULT, Heur
 
 from multiscale.bilevel.problem.description import BilevelProblem
-from multiscale.bilevel.reformulate.single_level import SingleLevel
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.lazy_handler import LazyFollowers
 from multiscale.bilevel.scip.model import create_solution
 from multiscale.bilevel.search.decision_search import DecisionSearch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,19 +10,18 @@ from pyscipopt import SCIP_RESULT, Conshdlr
 from pyscipopt.scip import Expr, ExprCons, Term
 
 from multiscale.bilevel.problem.description import BilevelProblem
-from multiscale.bilevel.reformulate.assemble import assemble
+from multiscale.bilevel.reformulate.conditions.value_cuts import value_cut
 from multiscale.bilevel.reformulate.lazy_data import LazyData
-from multiscale.bilevel.reformulate.single_level import SingleLevel
-from multiscale.bilevel.reformulate.value_cuts import value_cut
-from multiscale.bilevel.scip.model import build_model, create_solution
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
+from multiscale.bilevel.scip.integer_points import IntegerPoints
+from multiscale.bilevel.scip.model import create_solution
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.price_cutting import PriceCutting
-from multiscale.bilevel.search.price_search import PriceSearch
 from multiscale.bilevel.search.response import Response
 from multiscale.programs import Termination
 
 _SHARE_OF_GAP = 0.95
-"""Share of the gap that the search over several prices leaves open at one integer point: its last tenths are the dearest."""
+"""Share of the gap that the search over several prices leaves open at one integer point: its last tenths are the most expensive."""
 
 
 SEPARATION_ROUNDS = 3
@@ -44,21 +42,17 @@ class LazyFollowers(Conshdlr):
     def __init__(
         self, problem: BilevelProblem, single: SingleLevel, variables: list[Any], data: LazyData, search: DecisionSearch, deadline: float
     ) -> None:
-        self.problem, self.single, self.variables, self.data, self.search, self.deadline = problem, single, variables, data, search, deadline
-        self.prices: PriceSearch | PriceCutting = search.exact
-        if not self.prices.applies:
-            self.prices = PriceCutting(problem, search.responder, [proven.quantities for proven in data.bounds])
-            self.prices.deadline = deadline
-            search.several = self.prices
+        self.problem, self.single, self.variables, self.data, self.search = problem, single, variables, data, search
+        self.points = IntegerPoints(problem, data, search, deadline)
+        self.prices = self.points.prices
         self.integers = search.integral
         self.best: Response | None = search.best
         self.floor = np.inf
         self.visited: dict[bytes, float] = {}
         self.excluded: set[bytes] = set()
         self.injecting = False
-        self.unsolved = self.unbounded_remainder = False
+        self.unsolved = False
         self.sub_seconds = 0.0
-        self._inner: SingleLevel | None = None
         self.separated: set[bytes] = set()
         self.node, self.rounds, self.fruitless = -1, 0, 0
 
@@ -252,7 +246,7 @@ class LazyFollowers(Conshdlr):
         began = time.perf_counter()
         share = _SHARE_OF_GAP if isinstance(self.prices, PriceCutting) and self.prices.applies else 0.1
         cutoff = np.inf if self.best is None else self.best.objective - share * self.data.gap * abs(self.best.objective)
-        response, bound = self._exact(y, cutoff, share * self.data.gap)
+        response, bound = self.points.solve(y, cutoff, share * self.data.gap)
         self.sub_seconds += time.perf_counter() - began
         if np.isnan(bound):
             return None
@@ -268,57 +262,6 @@ class LazyFollowers(Conshdlr):
         if isinstance(found, tuple):
             answers.append(found[0])
         return answers
-
-    def _exact(self, y: np.ndarray, cutoff: float, gap: float) -> tuple[Response | None, float]:
-        if self.prices.applies:
-            answer = self.prices.solve(y, gap=gap, cutoff=cutoff)
-            if answer is not None:
-                found = np.inf if answer.response is None else answer.response.objective
-                if isinstance(self.prices, PriceSearch) or answer.bound >= min(cutoff, found) - 1.1 * gap * abs(found):
-                    return answer.response, answer.bound
-        return self._by_inner(y, cutoff, gap)
-
-    def _by_inner(self, y: np.ndarray, cutoff: float, gap: float) -> tuple[Response | None, float]:
-        """The exact single-level program by strong duality, with the integers fixed: for what no price search takes."""
-        if self._inner is None:
-            self._inner = assemble(self.problem, ["strong_duality"] * len(self.problem.followers), self.data.bounds)
-        inner = self._inner
-        lower, upper = inner.lower.copy(), inner.upper.copy()
-        lower[self.integers] = upper[self.integers] = y[self.integers]
-        model, variables = build_model(replace(inner, lower=lower, upper=upper))
-        settings = {
-            "limits/time": max(0.5, self.deadline - time.perf_counter()),
-            "limits/gap": gap,
-            "nlp/disable": True,
-            "numerics/feastol": 1e-7,
-            "parallel/maxnthreads": 1,
-            "misc/catchctrlc": False,
-        }
-        for key, value in settings.items():
-            model.setParam(key, value)
-        known = self.search.try_decision(y, budget=12)
-        if known is not None:
-            model.addSol(create_solution(model, variables, inner, inner.complete(known.y, known.primal, known.dual)), free=True)
-        if np.isfinite(cutoff):
-            # Points above the cutoff need no exact value.
-            model.addCons(_objective_row(inner, variables, cutoff)) if inner.objective.is_linear else None
-        model.optimize()
-        status = model.getStatus()
-        if status == "infeasible":
-            return known, cutoff if np.isfinite(cutoff) else np.inf
-        if status not in ("optimal", "gaplimit"):
-            self.unbounded_remainder |= status in ("unbounded", "inforunbd")
-            return known, np.nan
-        best = model.getBestSol()
-        v = np.array([best[variable] for variable in variables])
-        bound = float(model.getDualbound())
-        decision = self.search.clipped(v[: inner.leader_size])
-        response = self.search.responder.respond(decision, thorough=True)
-        if response is not None and response.violation[0] > self.search.tolerance:
-            response = self.search.search_prices(decision, budget=24) if self.search.prices.size else None
-        if response is None or (known is not None and known.objective < response.objective):
-            response = known
-        return response, min(bound, np.inf if response is None else response.objective)
 
     # Rows.
 
@@ -367,11 +310,3 @@ class LazyFollowers(Conshdlr):
             self.model.trySol(create_solution(self.model, self.variables, self.single, v), printreason=False)
         finally:
             self.injecting = False
-
-
-def _objective_row(inner: SingleLevel, variables: list[Any], cutoff: float) -> Any:
-    content: dict[Any, float] = {}
-    for column, weight in zip(inner.objective.columns.tolist(), inner.objective.coefficients.tolist(), strict=True):
-        term = Term(variables[column])
-        content[term] = content.get(term, 0.0) + weight
-    return ExprCons(Expr(content), lhs=None, rhs=cutoff - inner.objective.constant)

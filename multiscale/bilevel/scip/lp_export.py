@@ -11,11 +11,11 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.problem.description import BilevelProblem, Form, Quantity
-from multiscale.bilevel.reformulate.bounds import no_bounds
-from multiscale.bilevel.reformulate.kkt import add_dual, add_primal, state_cost
-from multiscale.bilevel.reformulate.leader_part import add_leader
-from multiscale.bilevel.reformulate.single_level import SingleLevel
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.bounds.dual_bounds import no_bounds
+from multiscale.bilevel.reformulate.conditions.kkt import add_dual, add_primal, state_cost
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.leader_part import add_leader
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.model import build_model
 
 

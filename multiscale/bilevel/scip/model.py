@@ -11,7 +11,7 @@ from pyscipopt.scip import Expr, ExprCons, Term
 
 from multiscale.bilevel.problem.description import CONTINUOUS, Form
 from multiscale.bilevel.problem.expression import tree_expression
-from multiscale.bilevel.reformulate.single_level import SingleLevel
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "exp": pyscipopt.exp,

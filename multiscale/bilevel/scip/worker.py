@@ -18,9 +18,9 @@ import numpy as np
 from pyscipopt import SCIP_EVENTTYPE, SCIP_HEURTIMING, SCIP_PARAMSETTING, Eventhdlr
 
 from multiscale.bilevel.problem.description import BilevelProblem
+from multiscale.bilevel.reformulate.conditions.primal_dual import REDUNDANT
 from multiscale.bilevel.reformulate.lazy_data import LazyData
-from multiscale.bilevel.reformulate.primal_dual import REDUNDANT
-from multiscale.bilevel.reformulate.single_level import SingleLevel
+from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.heuristic import FollowerHeuristic
 from multiscale.bilevel.scip.lazy_handler import LazyFollowers
 from multiscale.bilevel.scip.model import build_model, create_solution
@@ -225,7 +225,7 @@ def _lazy_outcome(handler: LazyFollowers, model: Any, single: SingleLevel, start
                 status, v, model.getObjVal(), min(float(model.getDualbound()), handler.floor), model.getNTotalNodes(), time.perf_counter() - started
             )
     bound = min(float(model.getDualbound()), handler.floor)
-    if handler.unbounded_remainder:
+    if handler.points.unbounded_remainder:
         # At some integers the rest has no finite optimum: the caller decides whether the problem is unbounded.
         status = "inforunbd"
     if status in ("optimal", "infeasible", "gaplimit"):

@@ -262,7 +262,7 @@ class DecisionSearch:
         return [v for v in (value - 1.0, value + 1.0) if leader.lower[k] <= v <= leader.upper[k]]
 
     def relaxed_decisions(self, seconds: float) -> list[np.ndarray]:
-        """Decisions near what the leader would do if the followers did as it likes: integers rounded up from two shares on.
+        """Decisions near what the leader would do if the followers acted in its favour: integers rounded up from two shares on.
 
         Prices are held at their middle; a linear program with the followers' rows and the leader's linear ones.
         """

@@ -17,18 +17,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import sparse
 
 from multiscale.bilevel.problem.description import BilevelProblem
 from multiscale.bilevel.search.price_master import PriceMaster
 from multiscale.bilevel.search.price_search import PriceAnswer
-from multiscale.bilevel.search.price_space import LeaderRows, PriceSpace
-from multiscale.bilevel.search.response import Responder, Response
+from multiscale.bilevel.search.price_space import PriceSpace
+from multiscale.bilevel.search.price_state import PriceState
+from multiscale.bilevel.search.response import Responder
 from multiscale.bilevel.search.slope_oracle import SlopeOracle
-from multiscale.bilevel.solvers.linear_program import LinearProgram
 from multiscale.programs import Termination
 
 _PATIENCE = 10
@@ -36,22 +34,6 @@ _PATIENCE = 10
 
 _MOST = 8
 """Payments (prices times followers) beyond which the master's branching over prices is hopeless."""
-_TIE = 1e-6
-"""Relative difference of costs below which answers are mixed: the master's prices are only that exact where answers tie."""
-
-
-@dataclass
-class _State:
-    """What is known at fixed integers: answers, and rows ``matrix @ v <= upper`` as dense blocks."""
-
-    base: np.ndarray
-    rows: LeaderRows
-    cuts: list[np.ndarray] = field(default_factory=list)
-    limits: list[float] = field(default_factory=list)
-    answers: list[tuple[list[np.ndarray], np.ndarray, np.ndarray]] = field(default_factory=list)
-    tried: dict[bytes, np.ndarray] = field(default_factory=dict)
-    best: Response | None = None
-    solves: int = 0
 
 
 class PriceCutting:
@@ -106,13 +88,13 @@ class PriceCutting:
 
     # What is known at these integers.
 
-    def _begin(self, y: np.ndarray) -> _State:
-        state = _State(y.copy(), self.space.rows(y))
+    def _begin(self, y: np.ndarray) -> PriceState:
+        state = PriceState(self.space, self.problem.leader, y.copy(), self.space.rows(y))
         for primal in self._answers:
             if all(f.program.violation(x, y) <= 1e-9 for f, x in zip(self.problem.followers, primal, strict=True)):
-                self._add_answer(state, primal)
+                state.add_answer(primal)
         for known in self._duals:
-            self._add_dual(state, *known)
+            state.add_dual(*known)
         return state
 
     def _box(self) -> tuple[np.ndarray, np.ndarray]:
@@ -126,12 +108,12 @@ class PriceCutting:
                     low[at], high[at] = np.array(self.ranges[f][k]) + follower.program.d[k]
         return low, high
 
-    def _at_prices(self, state: _State, prices: np.ndarray) -> np.ndarray:
+    def _at_prices(self, state: PriceState, prices: np.ndarray) -> np.ndarray:
         y = state.base.copy()
         y[self.space.prices] = prices
         return y
 
-    def _evaluate(self, state: _State, prices: np.ndarray) -> np.ndarray | None:
+    def _evaluate(self, state: PriceState, prices: np.ndarray) -> np.ndarray | None:
         """Solve the followers at prices: cuts, and perhaps a better point; their optima, or None where there is none."""
         key = np.round(prices, 10).tobytes()
         if key in state.tried:
@@ -142,7 +124,7 @@ class PriceCutting:
         if isinstance(found, Termination):
             return None
         primal, dual = found
-        self._add_answer(state, primal)
+        state.add_answer(primal)
         self._answers.append(primal)
         optima = state.answers[-1][1] + state.answers[-1][2] @ prices
         for f, multipliers in enumerate(dual):
@@ -151,49 +133,30 @@ class PriceCutting:
         self._improve(state, prices, primal, dual)
         return optima
 
-    def _add_answer(self, state: _State, primal: list[np.ndarray]) -> None:
-        level, slope = self.space.project(state.base, primal)
-        state.answers.append((primal, level, slope))
-        for f in range(self.space.count):
-            row = np.zeros(self.space.size)
-            row[self.space.level(f)] = 1.0
-            row[self.space.payment(f)] = 1.0
-            row[self.space.price] = -slope[f]
-            state.cuts.append(row)
-            state.limits.append(level[f] + 1e-9 * max(1.0, abs(level[f])))
-
-    def _learn(self, state: _State, f: int, prices: np.ndarray, value: float, multipliers: np.ndarray) -> None:
+    def _learn(self, state: PriceState, f: int, prices: np.ndarray, value: float, multipliers: np.ndarray) -> None:
         """``s + tau'w >= value``, and for other integers ``value + (multipliers'B + d) (y - y')``: duals stay feasible, the optimum is convex."""
         program = self.problem.followers[f].program
         by_leader = program.B.T @ multipliers + program.d
         by_leader[self.space.prices] = 0.0
         known = (f, prices, value, by_leader, state.base)
-        self._add_dual(state, *known)
+        state.add_dual(*known)
         if np.isin(self.problem.followers[f].cost_columns, self.space.prices).all():
             # Integers among the costs would make the duals infeasible elsewhere.
             self._duals.append(known)
 
-    def _add_dual(self, state: _State, f: int, prices: np.ndarray, value: float, by_leader: np.ndarray, base: np.ndarray) -> None:
-        value += float(by_leader @ (state.base - base))
-        row = np.zeros(self.space.size)
-        row[self.space.level(f)] = -1.0
-        row[self.space.slope(f)] = -prices
-        state.cuts.append(row)
-        state.limits.append(-value + 1e-9 * max(1.0, abs(value)))
-
     # Feasible points.
 
-    def _improve(self, state: _State, prices: np.ndarray, primal: list[np.ndarray], dual: list[np.ndarray], depth: int = 3) -> None:
+    def _improve(self, state: PriceState, prices: np.ndarray, primal: list[np.ndarray], dual: list[np.ndarray], depth: int = 3) -> None:
         """Mixtures of known answers that tie at these prices, and the best prices at which an answer is optimal.
 
         Where the prices are not exactly those of the tie, the second step moves them there.
         """
         y = self._at_prices(state, prices)
-        mixed = self._mixture(state, prices)
+        mixed = state.mixture(prices)
         if mixed is not None and self.responder.is_optimal(y, mixed[0], primal):
             self._accept(state, y, mixed, dual)
         for answer in [primal] if mixed is None else [primal, mixed[0]]:
-            moved = self._best_prices(state, answer)
+            moved = state.best_prices(answer, *self._box())
             if moved is None or depth == 0:
                 continue
             value, v = moved
@@ -210,13 +173,13 @@ class PriceCutting:
             elif np.round(there, 10).tobytes() not in state.tried:
                 # Another answer is cheaper there: one more cut, and its own best prices.
                 state.tried[np.round(there, 10).tobytes()] = np.array([self.problem.cost(f, x, y) for f, x in enumerate(found[0])])
-                self._add_answer(state, found[0])
+                state.add_answer(found[0])
                 self._answers.append(found[0])
                 for f, multipliers in enumerate(found[1]):
                     self._learn(state, f, there, self.problem.cost(f, found[0][f], y), multipliers)
                 self._improve(state, there, *found, depth - 1)
 
-    def _accept(self, state: _State, y: np.ndarray, chosen: tuple[list[np.ndarray], np.ndarray], dual: list[np.ndarray]) -> None:
+    def _accept(self, state: PriceState, y: np.ndarray, chosen: tuple[list[np.ndarray], np.ndarray], dual: list[np.ndarray]) -> None:
         leader, own = self.problem.leader, self.space.own
         y = y.copy()
         y[own] = np.where(leader.integral[own], np.round(chosen[1]), np.clip(chosen[1], leader.lower[own], leader.upper[own]))
@@ -224,74 +187,9 @@ class PriceCutting:
         if response.violation[0] <= self.responder.tolerance and response.better_than(state.best, self.responder.tolerance):
             state.best = response
 
-    def _mixture(self, state: _State, prices: np.ndarray) -> tuple[list[np.ndarray], np.ndarray] | None:
-        """The leader's best mixture of the known answers that are optimal at fixed prices, and its own variables."""
-        space, rows = self.space, state.rows
-        paid = np.array([level + slope @ prices for _, level, slope in state.answers])
-        tied = [np.flatnonzero(paid[:, f] <= paid[:, f].min() + _TIE * max(1.0, abs(paid[:, f].min()))) for f in range(space.count)]
-        m, size = space.own.size, sum(t.size for t in tied)
-        spread = np.zeros((space.size, m + size))
-        spread[np.arange(m), np.arange(m)] = 1.0
-        offset = np.zeros(space.size)
-        offset[space.price] = prices
-        sums = np.zeros((space.count, m + size))
-        at = m
-        for f, chosen in enumerate(tied):
-            for i in chosen:
-                _, level, slope = state.answers[i]
-                spread[space.level(f), at] = level[f]
-                spread[space.slope(f), at] = slope[f]
-                spread[space.payment(f), at] = slope[f] * prices
-                sums[f, at] = 1.0
-                at += 1
-        matrix = sparse.csr_matrix(np.vstack([rows.matrix @ spread, sums]))
-        shift = rows.matrix @ offset
-        low, high = np.append(rows.lower - shift, np.ones(space.count)), np.append(rows.upper - shift, np.ones(space.count))
-        leader = self.problem.leader
-        lower = np.concatenate([leader.lower[space.own], np.zeros(size)])
-        upper = np.concatenate([leader.upper[space.own], np.ones(size)])
-        integral = np.concatenate([leader.integral[space.own], np.zeros(size, dtype=bool)])
-        answer = LinearProgram(matrix, low, high, lower, upper, rows.costs @ spread, integral).solve()
-        if answer.status != "optimal":
-            return None
-        primal: list[np.ndarray] = []
-        at = m
-        for f, chosen in enumerate(tied):
-            share = np.clip(answer.x[at : at + chosen.size], 0.0, 1.0)
-            primal.append(share / share.sum() @ np.array([state.answers[i][0][f] for i in chosen]))
-            at += chosen.size
-        return primal, answer.x[:m]
-
-    def _best_prices(self, state: _State, primal: list[np.ndarray]) -> tuple[float, np.ndarray] | None:
-        """Objective and ``v`` of the best prices at which the answer costs no more than any known one."""
-        space = self.space
-        level, slope = space.project(state.base, primal)
-        low, high = self._box()
-        extra = np.zeros((space.count * space.prices.size, space.size))
-        for f in range(space.count):
-            low[space.level(f)] = high[space.level(f)] = level[f]
-            low[space.slope(f)] = high[space.slope(f)] = slope[f]
-            rows = f * space.prices.size + np.arange(space.prices.size)
-            extra[rows, space.payment(f)] = 1.0
-            extra[rows, space.price] = -slope[f]
-        answer = self._program(state, low, high, extra, np.zeros(len(extra)), np.zeros(len(extra))).solve()
-        if answer.status != "optimal":
-            return None
-        return float(state.rows.costs @ answer.x) + state.rows.constant, answer.x
-
     # Bounds.
 
-    def _program(
-        self, state: _State, low: np.ndarray, high: np.ndarray, extra: np.ndarray, extra_low: np.ndarray, extra_high: np.ndarray
-    ) -> LinearProgram:
-        rows = state.rows
-        cuts = np.array(state.cuts).reshape(-1, self.space.size)
-        matrix = sparse.vstack([rows.matrix, sparse.csr_matrix(cuts), sparse.csr_matrix(extra)], format="csc")
-        lower = np.concatenate([rows.lower, np.full(len(cuts), -np.inf), extra_low])
-        upper = np.concatenate([rows.upper, np.array(state.limits), extra_high])
-        return LinearProgram(matrix, lower, upper, low, high, rows.costs, self.space.integral())
-
-    def _cut(self, state: _State, v: np.ndarray) -> bool:
+    def _cut(self, state: PriceState, v: np.ndarray) -> bool:
         """Add cuts at a point; whether one of them cuts it off noticeably."""
         space = self.space
         prices = np.clip(v[space.price], *(ends[space.prices] for ends in (self.problem.leader.lower, self.problem.leader.upper)))
@@ -314,7 +212,7 @@ class PriceCutting:
             if level < value - noticeable:
                 cut = True
             if x is not None and space.count == 1:
-                self._add_answer(state, [x])
+                state.add_answer([x])
                 self._answers.append([x])
         return cut
 

@@ -43,7 +43,7 @@ def tighten_leader(problem: BilevelProblem, *, time_limit: float = 10.0) -> Bile
 
 
 def friendly_decision(problem: BilevelProblem, prices: np.ndarray, at: np.ndarray, time_limit: float) -> np.ndarray | None:
-    """The leader's variables if followers chose as it likes, integers relaxed and some prices held; None without an optimum.
+    """The leader's variables if followers chose in its favour, integers relaxed and some prices held; None without an optimum.
 
     The objective is the leader's with every follower's cost counted at the prices held; products of other variables, nonlinear terms
     and nonlinear rows are excluded. It is a starting point, not a bound.

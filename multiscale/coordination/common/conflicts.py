@@ -5,7 +5,7 @@
 
       min  cost of the DSO with its platforms + sum_t h_t offer |y_t - request_t|       s.t. all limits below
 
-  What is left over is refused. Nobody is cut off for it as long as the offer is below the value of lost load.
+  What is left over is refused. No customer is cut off for it as long as the offer is below the value of lost load.
 - A DSO's or platform's request of the level above is met as far as the network above carries it; the rest is refused at its boundary, or other
   customers of that network are cut off in its place, whichever relieves the line at less cost.
 

@@ -66,7 +66,7 @@ class Signal:
             t = int(np.argmax(self.export_price - self.import_price))
             raise ValueError(
                 f"signal: export price {self.export_price[t]:.6g} is above import price {self.import_price[t]:.6g} EUR/kWh in period {t}; "
-                "a child would buy and sell without end"
+                "a child would buy and sell without limit"
             )
 
     def seen(self, demand: np.ndarray, generation: np.ndarray) -> Signal:

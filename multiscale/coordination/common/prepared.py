@@ -23,7 +23,7 @@ Progress = Callable[[str], None]
 
 
 def silent(what: str) -> None:
-    """Progress nobody."""
+    """Progress that is not shown."""
     del what
 
 

@@ -56,7 +56,7 @@ class Engine(Protocol):
             tasks: key -> arguments.
             homes: key -> number; tasks of one number go to one worker as long as it lives, which then has in its cache what they need.
             patience: time that tasks which travel together may take [s]; a worker that takes longer is started anew. Where there is one
-                process only, nobody can stop a task.
+                process only, a task cannot be stopped.
 
         Raises:
             TaskError: a task failed or took too long; the message names its key.
@@ -168,10 +168,10 @@ class DaskEngine:
         # One thread per worker by default: the solvers are single-threaded and hold the interpreter lock while models are built.
         # Programs travel with their tasks, so that any worker can do any of them and a lost worker costs nothing but time.
         dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s", "distributed.admin.large-graph-warning-threshold": "2GB"})
-        # Nobody looks at what Dask measures of itself: a sample of every worker's stack each 10 ms, of every server's loop each 20 ms.
+        # What Dask measures of itself is not used: a sample of every worker's stack each 10 ms, of every server's loop each 20 ms.
         dask.config.set({"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"})
         dask.config.set({"distributed.admin.system-monitor.interval": "5s"})
-        # With which two workers were lost in turn, they were lost by it.
+        # Two workers were lost with it, one after the other: it is the cause.
         dask.config.set({"distributed.scheduler.allowed-failures": 1})
         # Workers log a lost scheduler with a traceback; the driver reports the loss.
         dask.config.set({"logging.distributed": "critical"})
@@ -249,7 +249,7 @@ class DaskEngine:
         """
         from distributed import wait
 
-        nobody = 0.0
+        idle = 0.0
         while True:
             try:
                 with self._client.as_current():
@@ -257,18 +257,18 @@ class DaskEngine:
                 return begun
             except TimeoutError:
                 there = self._client.scheduler_info(n_workers=-1)["workers"]
-            nobody = 0.0 if there else nobody + LOOK_SECONDS
-            if nobody >= START_SECONDS:
+            idle = 0.0 if there else idle + LOOK_SECONDS
+            if idle >= START_SECONDS:
                 raise EngineUnavailableError(f"all workers were lost, and none came up within {START_SECONDS} s; look at their memory")
             if self._cluster is not None and len(there) < self.workers:
-                # Whoever keeps a worker alive gives up where it dies while it starts.
+                # A supervisor of workers gives up where a worker dies while it starts.
                 self._cluster.scale(self.workers)
             at_work = self._at_work()
             for future, _, keys in begun:
                 address, seconds = at_work.get(future.key, ("", 0.0))
                 if seconds > patience:
                     future.cancel()
-                    # Its thread cannot be stopped, its process can; whoever watches over it (a nanny) starts another.
+                    # Its thread cannot be stopped, its process can; its supervisor (a nanny) starts another.
                     self._client.run(_end_process, workers=[address], wait=False)
                     raise TaskError(f"{', '.join(keys)}: no answer in {patience:g} s", keys) from TimeoutError(f"no answer in {patience:g} s")
             for k, (future, address, keys) in enumerate(begun):

@@ -1,6 +1,6 @@
 """Bidirectional negotiation: a parent and its children exchange prices and exchange profiles until a proven gap is reached.
 
-In every round the parent sends each child one or two price vectors and, where targets are used, an exchange it would like; the child answers
+In every round the parent sends each child one or two price vectors and, where targets are used, an exchange it prefers; the child answers
 with its optimum at each price (a bound and a profile) and one profile near the target. From all answers so far the parent knows, in every
 round, a feasible point of the whole and a proven lower bound (``parent.py``). Methods, compared by measurement in ``docs/coordination.md``:
 
@@ -111,7 +111,7 @@ class Negotiation:
         if self.options.method in ("admm", "hybrid"):
             state.target_price = price
         if not self._active:
-            # Nobody is left to ask: what they took for given is all there is.
+            # No child is left to ask: only what they took for given remains.
             self._evaluate(True)
 
     @property
@@ -260,10 +260,10 @@ class Negotiation:
             assert state.target_price is not None
             prices.append(state.target_price)
         if options.quorum < 1.0:
-            prices += self._prices_beside()
+            prices += self._prices_with()
         state.prices = np.array(prices)
 
-    def _prices_beside(self) -> list[np.ndarray]:
+    def _prices_with(self) -> list[np.ndarray]:
         """What to ask in the same message where a round lasts several steps: the master's price, and a level near the cost."""
         state, parent = self.state, self.parent
         assert state.point is not None

@@ -52,7 +52,7 @@ def level_price(parent: Parent, centre: np.ndarray, level: float, point: MasterP
 
 
 def balanced(parent: Parent, target: np.ndarray, price: np.ndarray, slope: float, point: MasterPoint) -> np.ndarray | None:
-    """The parent's half of an ADMM step: the exchange it would like near the children's [kW]; None where none was found.
+    """The parent's half of an ADMM step: its preferred exchange near the children's [kW]; None where none was found.
 
     min over x, e of  c'x - h price'e + slope/2 h |e - target|^2    s.t.  A x = b + B e
     """

@@ -58,7 +58,7 @@ class NegotiationState:
         cost: of the best feasible point [EUR/a].
         point: the master's answer.
         price, target_price: level price, and price at the target.
-        plan: exchange the parent would like [kW]; slope: of leaving it.
+        plan: exchange the parent prefers [kW]; slope: of leaving it.
         silent: steps since each child was heard.
         excluded: child -> why it is excluded.
         history: steps.

@@ -127,7 +127,7 @@ def negotiation_of(
         options: of the TSO with its DSOs.
         first: price lists to begin with [EUR/kWh], (list, DSO, period), such as yesterday's.
         inner: of the DSOs with their platforms.
-        errors: node -> its forecast errors, in its own periods: then it is also negotiated who covers them (see ``operation.reserves``).
+        errors: node -> its forecast errors, in its own periods: then the reserves for them are negotiated too (see ``operation.reserves``).
     """
     resolution = Resolution(tree.horizon, tree.transmission.horizon)
     hours, dsos = tree.horizon.hours_per_year, tree.transmission.children

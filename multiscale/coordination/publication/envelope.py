@@ -16,16 +16,16 @@ and the limit at own demand forecast / (1 + size e) is
 
     max(most + headroom clip((e - begins) / (z - begins), 0, 1), 0)
 
-``most`` is shared out at passive net load -z, ``headroom`` beyond it at g(z); ``begins`` is where the network carries ``most`` with nobody cut
+``most`` is shared out at passive net load -z, ``headroom`` beyond it at g(z); ``begins`` is where the network carries ``most`` with no customer cut
 off. So is the limit of feed-in by the platform's own photovoltaics.
 
 Proven, and tested: if platforms see the same e >= ``begins``, no limit is cut at zero and the passive net load's error is not below g(e), the
-DSO cuts nobody off whatever they do within their limits (actual = forecast / (1 + size g) is convex in e, limits are linear in it). If
+DSO cuts off no customer whatever they do within their limits (actual = forecast / (1 + size g) is convex in e, limits are linear in it). If
 they see different e, any weighted mean of these predicts the passive net load at least as well as one of them (error variance 1 - rho^2
 at most), so on the straight part of the rule the guard holds for every line with the same probability.
 
 Not proven, only measured: the kink (the mean of a kinked rule is above the rule of the mean); net loads so high that they could not be
-served anyway; and hours in which the worst dispatch lets some platforms feed in for the others, for nobody is made to.
+served anyway; and hours in which the worst dispatch lets some platforms feed in for the others, since none can be obliged to.
 
 A platform's limits are never below ``most``, which leaves it all it needs as long as its own net load stays within the coverage.
 
@@ -34,7 +34,7 @@ at their expected cost,
 
     price = lambda_dso + clip(lambda_c - lambda_dso, -beyond, beyond),        beyond = value of lost load * P(error > coverage)
 
-with half a small gap above for import and below for export, beside the plan of the forecast and a small price on leaving it: these break
+with half a small gap above for import and below for export, together with the plan of the forecast and a small price on leaving it: these break
 ties between equally cheap schedules, which make platforms herd. Under certainty all is ``profile``: nodal prices, no gap, the plan as limit
 where a line is full.
 
@@ -189,7 +189,7 @@ class _Side:
         return headroom.widened(nearer, outer(nearer, self._farthest(dso)))
 
     def _begins(self, base: Mapping[str, np.ndarray], best: Mapping[str, NetworkHeadroom]) -> dict[str, np.ndarray]:
-        """Own error from which on the network carries ``base`` with nobody cut off [1], (period,), by DSO; the top where it never does."""
+        """Own error from which on the network carries ``base`` with no customer cut off [1], (period,), by DSO; the top where it never does."""
         never = {d: headroom.relief(base[d]) > SERVED_KW for d, headroom in best.items()}
         kink = np.full_like(self.top, self.guard.kink)
         low = {d: np.where(no, self.top, kink) for d, no in never.items()}

@@ -185,8 +185,8 @@ def published_signals(tree: OperatingTree, forecast: Outcome, kind: str, gap: fl
 def _envelope(limits: tuple[np.ndarray, np.ndarray], congestion: np.ndarray, planned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Import and export limits [kW]: those of the connection, and the plan itself where a line above is full in the forecast.
 
-    A price alone does not keep a full line from being overrun: whoever deviates there is cut off at the value of lost load, which is
-    far dearer than what the platform's own flexibility could have done about it.
+    A price alone does not keep a full line from being overloaded: a customer who deviates there is cut off at the value of lost load, which is
+    far more expensive than what the platform's own flexibility could have done about it.
 
     Args:
         limits: of the connection.

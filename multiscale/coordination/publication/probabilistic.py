@@ -26,7 +26,7 @@ What holds by construction:
 - *The gap grows with the variance*: for d = m + size e with errors symmetric about zero (pairs e, -e), (E kappa'e)/size and the variance over size
   do not decrease with size (monotone operator along a ray; K(0) = 0 wherever nothing drawn is feasible), and E|m + size e| / size does not increase
   (even and convex in 1/size), so their ratio g does not decrease. a_n does not depend on it.
-- *Nobody is worse off than at the published prices*: trade is voluntary. Buyer and seller can always deal with the operator instead, and
+- *No customer is worse off than at the published prices*: trade is voluntary. Buyer and seller can always deal with the operator instead, and
   import price_n - export price_m - fee(m -> n) = u+ - u- + a_n + a_m - u+ w(m, n) + 2 g >= 0, since the path m-n lies within the paths of both:
   what a trade can be worth is never negative.
 
@@ -117,7 +117,9 @@ def feeder_limits(tree: RadialTree, reactive: np.ndarray) -> FeederLimits:
     name = np.array([f"{one}, {kind}" for names, kind in kinds for one in names], dtype=str)
     stuck = np.flatnonzero(~moved & (bound < 0).any(axis=1))
     if len(stuck):
-        raise ValueError(f"feeder of {tree.node!r}: {name[stuck[0]]} is out of its band whatever anybody draws; mend its reactive power or its band")
+        raise ValueError(
+            f"feeder of {tree.node!r}: {name[stuck[0]]} is out of its band whatever is drawn; correct its reactive power or its voltage band"
+        )
     return FeederLimits(matrix[moved] / size[moved, None], bound[moved] / size[moved, None], name[moved])
 
 
@@ -330,7 +332,7 @@ def _envelope(hour: _Hour, net: np.ndarray, risk: float) -> tuple[np.ndarray, np
     if over.any(axis=0).mean() <= risk:
         return free
     mean = net.mean(axis=0)
-    # Here the last resort cuts nobody off by more than what it draws or feeds in.
+    # Here the last resort cuts no customer off by more than what it draws or feeds in.
     most_off = np.maximum(hour.steps.direction * mean[hour.steps.bus], 0.0)
     amount = np.where(np.isfinite(hour.steps.amount), hour.steps.amount, most_off)
     kept = mean.copy()

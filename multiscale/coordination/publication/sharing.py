@@ -57,7 +57,7 @@ class NetworkHeadroom:
         """Exchanges as near to their targets as the network carries them [kW], (platform, period), by the rule above."""
         limit = exchange.copy()
         going = np.abs(target - limit) > ROUNDING_KW
-        # Every round holds somebody up or ends: as many rounds as platforms at most.
+        # Every round stops a platform or is the last: as many rounds as platforms at most.
         for _ in range(len(self.children)):
             way = np.where(going, target - limit, 0.0)
             share = self._shares(limit, way, 1.0, alone=False)

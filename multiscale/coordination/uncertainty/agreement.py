@@ -208,7 +208,7 @@ def _master(
         description="a node without children bears its own error",
     )
     keeps: list[Term] = [(1.0, handed), (-1.0, pooled)]
-    builder.add_rows("no more", names, keeps, "<=", 0.0, unit="kW", description="nobody hands over more than it bears")
+    builder.add_rows("no more", names, keeps, "<=", 0.0, unit="kW", description="no node hands over more than it bears")
     for name, points in tangents.items():
         below, matrix = children[name], correlation[name]
         for j, v in enumerate(points):
@@ -224,7 +224,7 @@ def _master(
 def _evaluate(
     levels: Sequence[Level], children: Mapping[str, list[int]], correlation: Mapping[str, np.ndarray], handed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Kept and borne standard deviations [kW] for given amounts handed over, children first; nobody hands over more than it bears."""
+    """Kept and borne standard deviations [kW] for given amounts handed over, children first; no node hands over more than it bears."""
     pooled, given = np.zeros(len(levels)), np.maximum(handed, 0.0)
     for k in range(len(levels) - 1, -1, -1):
         level = levels[k]

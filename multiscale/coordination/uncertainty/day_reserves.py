@@ -5,7 +5,7 @@ In every period each node errs by the size of the forecast error on its own dema
     s_n = size sqrt(demand_n^2 + generation_n^2)  [kW],      correlation of any two nodes: ``common``,
 
 and has the flexibility that its devices leave: a platform the power of its batteries; the TSO the headroom of its generators, each at its distance
-from the price (what it forgoes or costs more), 5 EUR/MWh at least; cutting off is everybody's last resort. Batteries and cutting off cost what they
+from the price (what it forgoes or costs more), 5 EUR/MWh at least; cutting off is the last resort. Batteries and cutting off cost what they
 are used on average, see ``operation.reserves``. Where energy is negotiated, reserves are negotiated with it; where another mechanism has settled it,
 they are agreed on afterwards, in every period to a certified gap, see ``agreement``.
 """

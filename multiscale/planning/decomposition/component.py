@@ -153,7 +153,7 @@ class Component:
         """Options of ``high`` beyond ``low`` that an answer at ``high`` needs (bool): with ``low`` and these it stays feasible.
 
         An answer that is optimal with more options and feasible with fewer is optimal with fewer. Where several options raise one row, those
-        that are not needed are left out from the last to the first.
+        that are not needed are dropped from the last to the first.
         """
         chosen = high.copy()
         for k in np.flatnonzero(high & ~low)[::-1].tolist():

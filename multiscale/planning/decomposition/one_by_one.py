@@ -22,14 +22,14 @@ from multiscale.planning.decomposition.split import Retained, Split
 
 
 class LimitsViolated(Exception):  # noqa: N818
-    """Answers violate limits that were left out.
+    """Answers violate limits that were omitted.
 
     Attributes:
         limits: which.
     """
 
     def __init__(self, limits: Retained) -> None:
-        super().__init__("limits left out are violated")
+        super().__init__("omitted limits are violated")
         self.limits = limits
 
 

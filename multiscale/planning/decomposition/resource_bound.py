@@ -65,7 +65,7 @@ class PartBound:
 
     @property
     def feasible(self) -> tuple[PartAnswer, ...]:
-        """Answers that must satisfy the limits left out: those to which all is paid. The others enter from below, where fewer limits do no harm."""
+        """Answers that must satisfy the omitted limits: those to which all is paid. The others enter from below, where fewer limits do no harm."""
         return self.answers[:2]
 
 

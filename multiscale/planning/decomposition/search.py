@@ -157,7 +157,7 @@ class DecompositionSearch:
         self.split = Split(self.known, self.network, self.split.retained.joined(limits), self.split)
 
     def _checked_answers(self, built: np.ndarray, charge: float, *, at_base: bool = False, limited: bool = True) -> list[PartAnswer]:
-        """Answers that satisfy all limits; those they violate are retained. ``at_base``: even the limits without any option, where left out."""
+        """Answers that satisfy all limits; those they violate are retained. ``at_base``: even the limits without any option, where omitted."""
         while True:
             answers = self._answers(built, charge, limited=limited)
             state = self.split.state(answers)
@@ -244,7 +244,7 @@ class DecompositionSearch:
         """The classes of every component over a range of charges.
 
         Raises:
-            LimitsViolated: some combination of them may violate limits left out.
+            LimitsViolated: some combination of them may violate omitted limits.
         """
         components = self.split.components
         first = [c.solve(part[0][1], charges.lower, self.network.spread, self.work) for c, part in zip(components, boxes, strict=True)]
@@ -302,7 +302,7 @@ class DecompositionSearch:
     def point(self, candidate: Candidate) -> np.ndarray:
         """Columns of the whole follower at a candidate, from the components.
 
-        Solved again a component may give another of its best answers, which may violate limits left out that the one looked at before
+        Solved again a component may give another of its best answers, which may violate omitted limits that the one looked at before
         satisfies; they are retained then, at the same cost.
         """
         while True:

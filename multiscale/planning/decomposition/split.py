@@ -6,7 +6,7 @@ import, export and the flows, and what is left falls into connected components, 
 
     phi(z, t) = constant + sum_c phi_c(z_c, t),     phi_c = min (c_c - A_c' pi + t w_c)' x_c   s.t. rows of c with z_c
 
-Limits are retained where they were found violated, one (branch, period) or (bus, period) at a time; an answer that satisfies the limits left out
+Limits are retained where they were found violated, one (branch, period) or (bus, period) at a time; an answer that satisfies the omitted limits
 is the answer with them. Zones joined by branches without a retained limit are one zone.
 """
 
@@ -90,7 +90,7 @@ class NetworkState:
         return self._factor.solve(rhs)
 
     def violated(self, low: np.ndarray, high: np.ndarray, retained: Retained, more: np.ndarray | float = 0.0) -> Retained:
-        """Limits left out that states between ``low`` and ``high`` may violate; ``more`` is what options add to the limits (none if unknown).
+        """Omitted limits that states between ``low`` and ``high`` may violate; ``more`` is what options add to the limits (none if unknown).
 
         Where a branch has a violated limit, its limits in other periods come along if they are nearly reached: they are the next to be violated.
         """
@@ -269,8 +269,8 @@ class Split:
     def statuses(self) -> tuple[np.ndarray, np.ndarray] | None:
         """A basis of the whole follower put together from those of the components; None before all of them were solved.
 
-        What the split left out is determined by rows left out: flows, voltages and imports are basic, balances and voltage rows are not,
-        and limits left out have slack.
+        What the split omitted is determined by omitted rows: flows, voltages and imports are basic, balances and voltage rows are not,
+        and omitted limits have slack.
         """
         program, known = self.known.program, self.known
         columns, rows = np.full(program.columns.size, AT_LOWER, dtype=np.int8), np.full(program.rows.size, AT_LOWER, dtype=np.int8)

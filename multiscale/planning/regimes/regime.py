@@ -40,7 +40,7 @@ class Leader:
 
     @property
     def social_cost(self) -> Any:
-        """Real cost to everybody: network and operation, without transfers."""
+        """Real cost to society: network and operation, without transfers."""
         return self.investment + self.resource_cost
 
 

@@ -1,4 +1,4 @@
-"""The operator minimises the cost to everybody."""
+"""The operator minimises the cost to society."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Social(Regime):
 
     kind: Literal["social"] = "social"
     objective: ClassVar[str] = "social cost"
-    aim: ClassVar[str] = "The operator builds what costs everybody least in all, and sets prices that recover the cost of the network."
+    aim: ClassVar[str] = "The operator builds what costs society least, and sets prices that recover the cost of the network."
 
     def state(self, leader: Leader) -> None:
         """See ``Regime``."""

@@ -26,7 +26,7 @@ def nothing_asked(tree):
 
 
 def _usable(tree):
-    """What the HV/MV transformer carries at period 9 beside the reactive power of everything below [kW]."""
+    """What the HV/MV transformer carries at period 9 in addition to the reactive power of everything below [kW]."""
     reduced = tree.distribution["north"].reduced.tree
     fed = next(i for i, members in enumerate(reduced.members) if "north HV/MV transformer" in members)
     passive = tree.system.passive("north", tree.horizon)
@@ -51,7 +51,7 @@ def test_a_request_the_network_cannot_carry_is_refused_by_name(tree, optimum):
     assert "transmission asks for 5000 kW, north grants" in str(conflict)
 
 
-def test_a_request_within_reach_is_granted_without_a_conflict(tree, optimum):
+def test_a_feasible_request_is_granted_without_a_conflict(tree, optimum):
     usual = optimum.exchange["north"]
     request = nothing_asked(tree)
     request[4] = usual[4] + 5.0
@@ -69,7 +69,7 @@ def test_what_is_not_worth_its_cost_is_refused_without_a_limit(tree, optimum):
     assert "its flexibility is used up or costs more than is offered" in str(found[0])
 
 
-def test_nobody_is_cut_off_for_a_request(tree, optimum):
+def test_no_customer_is_cut_off_for_a_request(tree, optimum):
     _, found = dso_answer(tree, "north", optimum.exchange["north"] - 500.0, optimum.energy_price["north"], 4.0)
     assert len(found) == tree.horizon.periods
     demand = tree.system.passive("north", tree.horizon).demand.values.sum(axis=0)

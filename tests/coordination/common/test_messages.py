@@ -21,7 +21,7 @@ def test_who_measures_nothing_has_no_room():
     np.testing.assert_array_equal(Headroom(np.full(3, 30.0), none, none).at(none), 0.0)
 
 
-def test_a_limit_is_never_below_zero_and_is_told_with_its_room():
+def test_a_limit_is_never_below_zero_and_is_sent_with_its_headroom():
     headroom = Headroom(np.full(3, 30.0), np.full(3, 100.0), np.full(3, 80.0))
     published = signal(import_headroom=headroom)
     published = dataclasses.replace(published, import_limit=np.full(3, -20.0))

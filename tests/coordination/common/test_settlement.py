@@ -35,11 +35,11 @@ def test_who_ignores_its_impact_is_worse_off(day, platform):
     found = operate_signals([day], [{"considerate": considerate, "ignoring": ignoring}], SerialEngine())[0]
     costs = {name: private_cost(day, outcome, platform) for name, outcome in found.items()}
     assert costs["considerate"] < costs["ignoring"]
-    # What it loses is what everybody loses: its interest is that of all.
+    # What it loses is what all lose: its interest is that of all.
     assert costs["ignoring"] - costs["considerate"] == pytest.approx(found["ignoring"].cost - found["considerate"].cost, rel=1e-6)
 
 
-def test_at_the_optimum_nobody_gains_by_any_other_schedule(day):
+def test_at_the_optimum_no_other_schedule_gains(day):
     best = {p: private_cost(day, day.optimum, p) for p in day.tree.platforms}
     for scale in (-0.3, 0.2, 1.0):
         shifted = {

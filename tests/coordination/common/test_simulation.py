@@ -59,7 +59,7 @@ def test_worse_forecasts_mean_more_imbalance_and_it_shrinks_towards_real_time(da
     assert before[2] < ahead[2]
 
 
-def test_nobody_acts_on_what_was_not_known_yet(day):
+def test_no_decision_uses_what_was_not_known_yet(day):
     """Two days whose forecasts differ for the last hours only, and only from the eighth period on: until then the same is done."""
     errors = day_errors(ErrorModel(0.3, seed=1), day.tree, day.name)
 

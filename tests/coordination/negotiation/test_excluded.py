@@ -28,13 +28,13 @@ from tests.coordination.tasks import KillsItsWorker, NeverEnds
 from tests.variants import changed, charged
 
 OPTIONS = NegotiationOptions(gap=1e-13, rounds=4)
-"""A gap that rounding does not reach: whoever fails in a later round is asked in one."""
+"""A gap that rounding does not attain: a child that fails in a later round is asked in one."""
 CHARGE = 0.05
 
 
 @pytest.fixture(scope="module")
 def towns(system, winter, economics, fleets):
-    """Feeders so large that the DSOs move the nodal prices, and nobody is cut off."""
+    """Feeders so large that the DSOs move the nodal prices, and no customer is cut off."""
     larger = changed(system, "devices", "p_kw", {f"{d} town": 1500.0 for d in system.at_level("dso")})
     return operating_tree(larger, winter, economics, fleets, charged(system.at_level("dso"), CHARGE), Community())
 
@@ -139,7 +139,7 @@ class Losing(SerialEngine):
         return super().map(function, tasks, homes, patience)
 
 
-def test_a_child_with_which_its_worker_is_lost_takes_nobody_with_it(towns):
+def test_a_child_with_which_its_worker_is_lost_takes_no_other_with_it(towns):
     negotiated = negotiation_of(towns, Losing("east 1"), OPTIONS)
     outcome = outcome_of(negotiated, negotiated.run())
     assert outcome.excluded == {"east 1": "its worker was lost (killed)"}
@@ -147,7 +147,7 @@ def test_a_child_with_which_its_worker_is_lost_takes_nobody_with_it(towns):
 
 
 @pytest.mark.slow
-def test_a_program_that_kills_its_worker_time_after_time_takes_nobody_with_it(towns):
+def test_a_program_that_kills_its_worker_time_after_time_takes_no_other_with_it(towns):
     with DaskEngine(2) as engine:
         negotiated = negotiation_of(towns, engine, OPTIONS)
         sources = negotiated.platforms.sources

@@ -97,7 +97,7 @@ def negotiated(request, system, winter):
     return tree, errors, negotiation, agreement, outcome_of(negotiation, agreement)
 
 
-def test_the_optimum_of_energy_and_cover_as_one_program_lies_inside_the_certified_interval_in_every_round(negotiated):
+def test_the_optimum_of_energy_and_reserves_as_one_program_lies_inside_the_certified_interval_in_every_round(negotiated):
     tree, errors, _, agreement, outcome = negotiated
     optimum = as_one_program(tree, errors)
     assert agreement.status == "agreed"
@@ -146,7 +146,7 @@ def test_lines_keep_room_for_all_that_is_handed_through_them(negotiated):
             assert (room >= errors[dso].coverage * (behind * handed[:, when].T).sum(axis=1) - 1e-4).all()
 
 
-def test_money_for_cover_sums_to_zero_and_the_ledger_holds_the_whole_cost(negotiated):
+def test_money_for_reserves_sums_to_zero_and_the_ledger_holds_the_whole_cost(negotiated):
     tree, _, _, _, outcome = negotiated
     ledger = settle_day(tree, outcome)
     assert ledger.residual < 1e-9
@@ -176,7 +176,7 @@ def test_the_price_of_handing_over_is_what_one_unit_more_costs(system, winter):
         assert after - base == pytest.approx(price, rel=0.02)
 
 
-def test_the_cost_of_cover_grows_with_the_error_and_is_least_by_agreement(system, winter):
+def test_the_cost_of_reserves_grows_with_the_error_and_is_least_by_agreement(system, winter):
     _, tree = built(system, winter)
     plain = negotiation_of(tree, SerialEngine(), OPTIONS)
     energy = outcome_of(plain, plain.run()).cost + plain.top.idle_cost
@@ -264,7 +264,7 @@ def test_a_negotiation_taken_up_from_a_checkpoint_ends_at_the_same_agreement(sys
     np.testing.assert_array_equal(resumed.point.price, ended.point.price)
 
 
-def test_a_day_tells_who_covers_what_and_what_it_would_cost_alone(negotiated):
+def test_a_day_states_reserves_by_node_and_their_cost_alone(negotiated):
     tree, errors, _, _, outcome = negotiated
     own = errors["north"]
     size = float((own.deviation / forecast_errors(tree, ErrorModel(0.1))["north"].deviation).mean()) * 0.1
@@ -285,6 +285,6 @@ def test_a_coverage_of_nothing_is_refused():
         ForecastErrors(np.ones(3), 0.0, 0.7)
 
 
-def test_holding_cost_of_a_program_without_cover_is_nothing(tree):
+def test_holding_cost_of_a_program_without_reserves_is_nothing(tree):
     program = tree.platforms["north 1"]
     assert holding_cost(program, np.zeros(program.columns.size)) == 0

@@ -85,7 +85,7 @@ def test_every_node_keeps_its_limits_in_what_was_agreed(alone, congested):
         given = {"import_price": free, "export_price": free, "network_charge": 0.05, "import_limit": 1e7, "export_limit": 1e7}
         p = program.parameters.vector(given | {"planned": free, "deviation_price": 0.0})
         x = outcome.platform_x[platform].copy()
-        # Distance from a plan that nobody published is not a limit.
+        # Distance from an unpublished plan is not a limit.
         rows = program.A @ x - program.rhs(p)
         plan = program.rows["plan"].positions.ravel()
         rows[plan] = 0.0
@@ -232,7 +232,7 @@ def test_a_platform_that_is_infeasible_on_its_own_is_named_with_the_conflict():
     assert "due" in agreement.excluded[name]
 
 
-def test_a_study_day_carries_the_mechanism_beside_the_references(system, winter, economics, fleets):
+def test_a_study_day_carries_the_mechanism_next_to_the_references(system, winter, economics, fleets):
     design = charged(system.at_level("dso"), 0.05)
     said = []
     mechanism = Bidirectional(BidirectionalSettings())

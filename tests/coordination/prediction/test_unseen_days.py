@@ -1,7 +1,7 @@
 from multiscale.compare_mechanisms.unseen_days import reached, unseen_days_table
 
 
-def test_what_was_learned_is_worth_something_on_days_nobody_has_seen(north_alone):
+def test_what_was_learned_is_worth_something_on_unseen_days(north_alone):
     table = unseen_days_table(north_alone(2050.0), [0, 4], 3)
     assert (table["cost"] >= table["bound"] * (1 - 1e-6)).all()
     # The same fresh days for all.

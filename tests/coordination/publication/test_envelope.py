@@ -57,7 +57,7 @@ def factors(day, demand, generation):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_whatever_platforms_do_within_their_limits_nobody_is_cut_off(wide, seed):
+def test_whatever_platforms_do_within_their_limits_no_customer_is_cut_off(wide, seed):
     """Any exchange between the limits, any net load within the coverage."""
     day, shared = wide
     rng = np.random.default_rng(seed)

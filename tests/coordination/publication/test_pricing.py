@@ -92,5 +92,5 @@ def test_an_unknown_signal_is_refused_and_those_there_are_are_named():
 def test_a_signal_that_pays_more_for_export_than_import_costs_is_refused():
     flat = np.full(3, 0.1)
     sound = Signal(flat, flat, {"network_charge": np.asarray(0.05)}, flat, flat, flat)
-    with pytest.raises(ValueError, match=r"export price 0.2 is above import price 0.1 EUR/kWh in period 1; a child would buy and sell without end"):
+    with pytest.raises(ValueError, match=r"export price 0.2 is above import price 0.1 EUR/kWh in period 1; a child would buy and sell without limit"):
         dataclasses.replace(sound, export_price=np.array([0.1, 0.2, 0.1]))

@@ -19,7 +19,7 @@ def widened(day):
     return room, start, target, room.widened(start, target)
 
 
-def test_limits_lie_on_the_way_and_nobody_is_cut_off_for_them(widened):
+def test_limits_lie_on_the_way_and_no_customer_is_cut_off_for_them(widened):
     room, start, target, limit = widened
     assert (limit >= start - 1e-9).all()
     assert (limit <= target + 1e-9).all()

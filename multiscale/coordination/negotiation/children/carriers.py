@@ -17,7 +17,7 @@ class Refusal:
 
 
 class Children(Protocol):
-    """Whoever carries requests to children and brings what has arrived."""
+    """Carries requests to children and returns the answers that have arrived."""
 
     def ask(self, requests: Mapping[str, Request]) -> Iterable[tuple[str, Reply | Refusal]]:
         """Send requests; return what arrives in this step, of whichever round, in whichever order, perhaps twice or not at all."""

@@ -108,7 +108,7 @@ class RemoteChildren:
         return [(c, done[c]) for c in requests]
 
     def _answers(self, tasks: dict[str, tuple[object, ...]], homes: Mapping[str, int]) -> dict[str, Any]:
-        """All answers; a child with which a worker is lost, or never ends, is asked once more alone, so that it takes nobody with it."""
+        """All answers; a child with which a worker is lost, or never ends, is asked once more alone, so that no other is lost with it."""
         done: dict[str, Any] = {}
         left = dict(tasks)
         while left:
@@ -127,7 +127,7 @@ class RemoteChildren:
 
     def settle(self, agreed: Mapping[str, tuple[object, ...]]) -> dict[str, Settled]:
         """What each child does to keep its agreed profile [kW] at its price [EUR/kWh], perhaps with room to leave it [kW]."""
-        # Nobody needs what the answers left in a cache, so every worker takes what is next.
+        # What the answers left in a cache is not needed, so every worker takes what is next.
         return self.engine.map(settle_child, {c: (self._packed(c), self.hours, *given) for c, given in agreed.items()})
 
     def _packed(self, child: str) -> bytes:

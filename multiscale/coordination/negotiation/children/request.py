@@ -21,7 +21,7 @@ class Request:
     Attributes:
         number: of the round; answers carry it, so that late and repeated ones are recognised.
         prices: prices of energy at the boundary [EUR/kWh], (price, period); an answer to each is wanted.
-        target: exchange the parent would like [kW], (period,), or None where only prices are sent.
+        target: exchange the parent prefers [kW], (period,), or None where only prices are sent.
         target_price: price at the target [EUR/kWh], (period,).
         slope: price of leaving the target, per kW of distance [EUR/kWh per kW].
         tolerance: gap the child's own answers may have [EUR/a].

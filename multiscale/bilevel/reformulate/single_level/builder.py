@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.problem.description import CONTINUOUS, BilevelProblem, CurvedRow, Form
-from multiscale.bilevel.reformulate.single_level import Derived, FollowerColumns, Indicators, SingleLevel
+from multiscale.bilevel.reformulate.single_level.program import Derived, FollowerColumns, Indicators, SingleLevel
 
 
 class SingleLevelBuilder:

@@ -12,15 +12,24 @@ column ``w`` with the exact linear rows (only those the strong-duality row can u
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.problem.description import CurvedRow, Form
-from multiscale.bilevel.reformulate.bounds import DualBounds
-from multiscale.bilevel.reformulate.cone_rows import add_complementarity
-from multiscale.bilevel.reformulate.kkt import add_dual, add_primal, curvature_terms, row_scale, state_cost
-from multiscale.bilevel.reformulate.single_level import Derived
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
+from multiscale.bilevel.reformulate.conditions.cone_rows import add_complementarity
+from multiscale.bilevel.reformulate.conditions.kkt import add_dual, add_primal, curvature_terms, row_scale, state_cost
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.program import Derived
+from multiscale.settings import Settings
+
+
+class StrongDuality(Settings):
+    """Primal and dual rows, and one equation of their objectives; products of leader variables and quantities are aggregated first."""
+
+    kind: Literal["strong_duality"] = "strong_duality"
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from multiscale.bilevel.problem.description import CurvedRow, Follower, Form
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
 
 
 def add_cones(builder: SingleLevelBuilder, name: str, columns: np.ndarray, sizes: list[int]) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.problem.description import Follower, Form
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
 
 _LARGEST = 300_000
 """Nonzeros of a follower beyond which its terms are left as they are."""

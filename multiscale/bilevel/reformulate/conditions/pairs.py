@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from multiscale.bilevel.reformulate.bounds import DualBounds, interval
-from multiscale.bilevel.reformulate.cone_rows import add_complementarity
-from multiscale.bilevel.reformulate.kkt import add_dual, add_primal, state_cost
-from multiscale.bilevel.reformulate.primal_dual import add_primal_dual_inequality
-from multiscale.bilevel.reformulate.single_level import Derived
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds, interval
+from multiscale.bilevel.reformulate.conditions.cone_rows import add_complementarity
+from multiscale.bilevel.reformulate.conditions.kkt import add_dual, add_primal, state_cost
+from multiscale.bilevel.reformulate.conditions.primal_dual import add_primal_dual_inequality
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.program import Derived
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,22 @@ of a multiplier is needed for exactness. It is strong where the leader's objecti
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy import sparse
 
-from multiscale.bilevel.reformulate.bounds import DualBounds
-from multiscale.bilevel.reformulate.kkt import add_primal, state_cost
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
-from multiscale.bilevel.reformulate.value_cuts import Plane, value_cut
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
+from multiscale.bilevel.reformulate.conditions.kkt import add_primal, state_cost
+from multiscale.bilevel.reformulate.conditions.value_cuts import Plane, value_cut
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
+from multiscale.settings import Settings
+
+
+class BranchAndCut(Settings):
+    """Primal rows alone; optimality is enforced by value cuts and exact solutions at integer leader points."""
+
+    kind: Literal["branch_and_cut"] = "branch_and_cut"
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from multiscale.bilevel.reformulate.bounds import interval
-from multiscale.bilevel.reformulate.single_level import Derived, FollowerColumns
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.bounds.dual_bounds import interval
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.program import Derived, FollowerColumns
 
 REDUNDANT = "primal-dual inequality"
 """Ending of the names of rows that only strengthen the relaxation; a retry after numerical difficulties omits them."""

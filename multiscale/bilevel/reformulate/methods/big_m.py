@@ -5,14 +5,23 @@ Refused unless every ``S`` and every ``M`` is proven.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.problem.description import BINARY, BilevelError
-from multiscale.bilevel.reformulate.bounds import DualBounds, reduced_cost_bounds
-from multiscale.bilevel.reformulate.pairs import add_pairs
-from multiscale.bilevel.reformulate.single_level import Derived
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds, reduced_cost_bounds
+from multiscale.bilevel.reformulate.conditions.pairs import add_pairs
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.program import Derived
+from multiscale.settings import Settings
+
+
+class BigM(Settings):
+    """Complementary pairs with binaries; every slack and every multiplier needs a proven bound."""
+
+    kind: Literal["big_m"] = "big_m"
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:

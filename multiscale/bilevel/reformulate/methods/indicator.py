@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.problem.description import BINARY
-from multiscale.bilevel.reformulate.bounds import DualBounds
-from multiscale.bilevel.reformulate.pairs import add_pairs
-from multiscale.bilevel.reformulate.single_level import Derived, Indicators
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
+from multiscale.bilevel.reformulate.conditions.pairs import add_pairs
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.program import Derived, Indicators
+from multiscale.settings import Settings
+
+
+class Indicator(Settings):
+    """Complementary pairs as indicator constraints; no multiplier bound is needed."""
+
+    kind: Literal["indicator"] = "indicator"
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:

@@ -6,15 +6,24 @@ distance * b <= 0,  multiplier * (1 - b) <= 0,  b in {0, 1}     where one has no
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.problem.description import BINARY, CurvedRow, Form
-from multiscale.bilevel.reformulate.bounds import DualBounds, reduced_cost_bounds
-from multiscale.bilevel.reformulate.kkt import row_scale
-from multiscale.bilevel.reformulate.pairs import add_pairs
-from multiscale.bilevel.reformulate.single_level import Derived
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds, reduced_cost_bounds
+from multiscale.bilevel.reformulate.conditions.kkt import row_scale
+from multiscale.bilevel.reformulate.conditions.pairs import add_pairs
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.program import Derived
+from multiscale.settings import Settings
+
+
+class Product(Settings):
+    """Complementary pairs as products, with a binary where a side has no bound."""
+
+    kind: Literal["product"] = "product"
 
 
 def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> None:

@@ -9,9 +9,9 @@ from scipy import sparse
 
 from multiscale.bilevel.problem.description import CurvedRow, Form
 from multiscale.bilevel.problem.expression import tree_renumbered
-from multiscale.bilevel.reformulate.price_quantity import rewrite_prices
-from multiscale.bilevel.reformulate.single_level import Derived, SingleLevel
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.price_quantity import rewrite_prices
+from multiscale.bilevel.reformulate.single_level.program import Derived, SingleLevel
 
 
 def add_leader(builder: SingleLevelBuilder) -> SingleLevel:

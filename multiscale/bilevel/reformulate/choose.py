@@ -8,8 +8,9 @@ import numpy as np
 
 from multiscale.bilevel.problem.description import BilevelError, BilevelProblem, Follower, Leader
 from multiscale.bilevel.problem.span import combination
-from multiscale.bilevel.reformulate.assemble import REFORMULATIONS
-from multiscale.bilevel.reformulate.bounds import DualBounds, no_bounds, prove_bounds, with_quantity_bounds
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds, no_bounds
+from multiscale.bilevel.reformulate.bounds.prove import prove_bounds, with_quantity_bounds
+from multiscale.bilevel.reformulate.methods.registry import REFORMULATIONS
 
 
 def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> tuple[list[str], list[str]]:

@@ -22,7 +22,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.problem.description import Follower, Leader
-from multiscale.bilevel.reformulate.bounds import DualBounds
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
 from multiscale.programs import CompiledProgram, Termination
 
 Plane = tuple[np.ndarray, float]

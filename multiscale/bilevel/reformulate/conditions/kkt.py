@@ -14,10 +14,10 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.problem.description import Follower
-from multiscale.bilevel.reformulate.bounds import DualBounds
-from multiscale.bilevel.reformulate.cone_rows import add_cones
-from multiscale.bilevel.reformulate.single_level import Derived, FollowerColumns
-from multiscale.bilevel.reformulate.single_level_builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
+from multiscale.bilevel.reformulate.conditions.cone_rows import add_cones
+from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
+from multiscale.bilevel.reformulate.single_level.program import Derived, FollowerColumns
 
 
 def add_primal(builder: SingleLevelBuilder, f: int) -> np.ndarray:

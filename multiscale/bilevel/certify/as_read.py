@@ -1,0 +1,150 @@
+"""An answer found in normal form, taken back and certified on the problem as it was read.
+
+The followers as they were read are solved again at the decision; what is certified is the better of their answer, with ties in the
+leader's favour, and the columns that the way back gives, where those are optimal. Bound and search are those of the normal form: it has the same
+decisions and the same optima.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from multiscale.bilevel.certify.certificate import TOLERANCE, Certificate, certify_follower
+from multiscale.bilevel.certify.solution import BilevelSolution, Status
+from multiscale.bilevel.normal.normalise import NormalForm
+from multiscale.bilevel.problem.description import BilevelProblem
+from multiscale.bilevel.problem.solve_options import SolveOptions
+from multiscale.bilevel.search.response import Answers, Responder, Response
+from multiscale.programs import Termination
+
+_FEASIBLE = 1e-8
+"""Largest violation of a follower's rows by columns that come back from the normal form; beyond, only the fresh answer counts."""
+
+_DECISIONS = 2
+"""Other decisions at which the followers as read and in normal form are compared."""
+
+
+def as_read(problem: BilevelProblem, normal: NormalForm, answer: BilevelSolution, settings: SolveOptions) -> BilevelSolution:
+    """The answer for the problem as it was read; its certificate says where that fails."""
+    if answer.certificate is None:
+        return replace(answer, problem=problem)
+    y = np.array([answer.values[name] for name in normal.problem.leader.names])
+    responder = Responder(problem, tolerance=TOLERANCE)
+    best = _best(problem, responder, *normal.restored(y, [answer.primal[f.name] for f in normal.problem.followers]))
+    sense = problem.leader.sense
+    if best is None:
+        failures = (*answer.certificate.failures, "a follower as it was read has no optimum at the decision found in normal form")
+        return replace(answer, status=Status.ERROR, certificate=replace(answer.certificate, failures=failures), problem=problem)
+    bound, objective = sense * answer.bound, best.objective
+    certificate = _certificate(problem, responder, best, answer.certificate)
+    apart = [*_differences(problem, normal, responder), *_contradictions(answer, certificate, sense, objective)]
+    if apart:
+        certificate = replace(certificate, failures=(*certificate.failures, *apart))
+    gap = max(0.0, objective - bound) / max(abs(objective), 1e-6)
+    closed = objective - bound <= settings.gap * abs(objective) + 1e-6 * (1.0 + abs(objective))
+    status = answer.status
+    if not certificate.holds:
+        status = Status.ERROR
+    elif status is Status.OPTIMAL and not closed:
+        status = Status.FEASIBLE
+    names = [*problem.leader.names, *problem.leader.quantity_names]
+    return replace(
+        answer,
+        status=status,
+        objective=sense * objective,
+        gap=gap,
+        values=dict(zip(names, best.z.tolist(), strict=True)),
+        primal={f.name: x for f, x in zip(problem.followers, best.primal, strict=True)},
+        dual={f.name: f.sense * multipliers for f, multipliers in zip(problem.followers, best.dual, strict=True)},
+        certificate=certificate,
+        problem=problem,
+    )
+
+
+def _best(problem: BilevelProblem, responder: Responder, y: np.ndarray, primal: list[np.ndarray]) -> Response | None:
+    """The best answer at the decision: the followers', with ties in the leader's favour, or the one that came back."""
+    found = responder.respond(y, thorough=True)
+    if found is None:
+        return None
+    primal = [np.clip(x, f.program.lower, f.program.upper) for x, f in zip(primal, problem.followers, strict=True)]
+    violated = max(f.program.violation(x, y) for x, f in zip(primal, problem.followers, strict=True))
+    if violated <= _FEASIBLE and responder.is_optimal(y, primal, found.primal):
+        back: Response | None = responder.evaluate(y, primal, found.dual)
+        if responder.own.size and back is not None:
+            back = responder.choose(back, "own")
+        if back is not None and back.better_than(found, responder.tolerance):
+            return back
+    return found
+
+
+def _certificate(problem: BilevelProblem, responder: Responder, best: Response, inner: Certificate) -> Certificate:
+    """The certificate of the point as read, with what was found out in normal form of multipliers, SCIP's point and the single-level program."""
+    followers = []
+    for f, known in enumerate(inner.followers):
+        found = certify_follower(problem, f, best.y, best.primal[f], best.dual[f])
+        followers.append(replace(found, how=known.how, binding_bounds=known.binding_bounds))
+    failures = [f"follower {c.name}: {c.message or 'a residual exceeds the tolerance'}" for c in followers if not c.holds()]
+    if best.violation[0] > TOLERANCE:
+        failures.append(f"leader row {best.violation[1]} is violated by {best.violation[0]:.2e}")
+    sense = problem.leader.sense
+    optimistic, pessimistic = (_extreme(responder, best, which) for which in ("best", "worst"))
+    return Certificate(
+        followers=tuple(followers),
+        leader_violation=best.violation,
+        optimistic=None if optimistic is None else sense * min(optimistic, best.objective),
+        pessimistic=None if pessimistic is None else sense * max(pessimistic, best.objective),
+        solver_gap=inner.solver_gap,
+        round_trip=inner.round_trip,
+        failures=(*inner.failures, *failures),
+    )
+
+
+def _contradictions(answer: BilevelSolution, certificate: Certificate, sense: float, objective: float) -> list[str]:
+    """Where the point as read and the one in normal form are not the same: optima of the followers, the leader's objective, the bound."""
+    found = []
+    inner = answer.certificate.followers if answer.certificate is not None else ()
+    for before, after in zip(inner, certificate.followers, strict=True):
+        if not abs(before.optimum - after.optimum) <= TOLERANCE * max(1.0, abs(after.optimum)):
+            found.append(f"follower {after.name} has the optimum {after.optimum:.9g} as read and {before.optimum:.9g} in normal form")
+    room = 1e-5 * max(1.0, abs(objective))
+    if objective > sense * answer.objective + room:
+        found.append(f"the leader's objective is {sense * objective:.9g} as read and {answer.objective:.9g} in normal form")
+    if objective < sense * answer.bound - 10.0 * room:
+        found.append(f"the bound {answer.bound:.9g} contradicts the certified point {sense * objective:.9g}")
+    return found
+
+
+def _differences(problem: BilevelProblem, normal: NormalForm, responder: Responder) -> list[str]:
+    """Other decisions at which a follower as read and in normal form have different optima: there are none unless a step is wrong."""
+    leader, other = normal.problem.leader, Responder(normal.problem)
+    rng = np.random.default_rng(5)
+    low, high = np.maximum(leader.lower, -1e3), np.minimum(leader.upper, 1e3)
+    found = []
+    for _ in range(_DECISIONS):
+        y = rng.uniform(np.minimum(low, high), np.maximum(low, high))
+        y[leader.integral] = np.round(y[leader.integral])
+        y = np.clip(y, leader.lower, leader.upper)
+        whole, _ = normal.restored(y, [np.zeros(f.program.columns.size) for f in normal.problem.followers])
+        reduced, full = other.answer(y), responder.answer(whole)
+        if not isinstance(reduced, tuple) or not isinstance(full, tuple):
+            if isinstance(reduced, tuple) != isinstance(full, tuple):
+                found.append(f"at another decision the followers end with {_ending(full)} as read and {_ending(reduced)} in normal form")
+            continue
+        for f, follower in enumerate(problem.followers):
+            ends = problem.cost(f, full[0][f], whole), normal.problem.cost(f, reduced[0][f], y)
+            if abs(ends[0] - ends[1]) > TOLERANCE * max(1.0, abs(ends[0])):
+                found.append(f"follower {follower.name} has the optimum {ends[0]:.9g} as read and {ends[1]:.9g} in normal form at another decision")
+    return found
+
+
+def _ending(found: Answers | Termination) -> str:
+    return "an optimum" if isinstance(found, tuple) else str(found)
+
+
+def _extreme(responder: Responder, best: Response, which: str) -> float | None:
+    if not responder.has_choice:
+        return best.objective
+    found = responder.choose(best, which)
+    return None if found is None else found.objective

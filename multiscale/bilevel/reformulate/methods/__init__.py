@@ -1,0 +1,1 @@
+"""One file for each way to state that a follower is optimal."""
