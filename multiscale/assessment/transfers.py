@@ -50,7 +50,7 @@ class WelfareChange:
         return self.saved.sum(axis=1) + self.net_transfers
 
     def under(self, tariff: Tariff) -> np.ndarray:
-        """Transfers under the tariff [EUR/a], (stakeholder,): of whoever pays, what it avoids.
+        """Transfers under the tariff [EUR/a], (stakeholder,): what each payer avoids.
 
         What platform operators pay to others they pass on to their members in full (see ``bills``), so it counts as paid by prosumers.
         """

@@ -38,7 +38,7 @@ class Battery(PurchasableDevice):
 
     investment: float = quantity(450.0, "EUR/kWh", "investment in new storage", above=0.0)
     lifetime: float = quantity(12.0, "a", "lifetime of storage", above=0.0, upper=100.0)
-    upkeep: float = quantity(0.0, "EUR/kWh/a", "yearly cost of new storage beside annuity and wear", lower=0.0, upper=1000.0)
+    upkeep: float = quantity(0.0, "EUR/kWh/a", "yearly cost of new storage in addition to annuity and wear", lower=0.0, upper=1000.0)
     largest_new: float = quantity(5.0, "kWh", "most new storage that a prosumer may buy (planning.adoption)", lower=0.0, upper=10000.0)
     new_power: float = quantity(0.5, "1/h", "converter power of a new battery per usable energy", above=0.0, upper=10.0)
     new_efficiency: float = quantity(0.95, "1", "one-way efficiency of a new battery", above=0.0, upper=1.0)

@@ -22,7 +22,7 @@ from multiscale.results.answer_data import StudyCase
 from multiscale.system.existing_network import existing_network_cost
 
 RETAIL = "retail"
-"""Name of the outcome where nobody coordinates and every prosumer buys at one price."""
+"""Name of the outcome without coordination, where every prosumer buys at one price."""
 
 ROUNDING = 1e-6
 """Capacity bought [unit of the device] that is rounding of the solver."""

@@ -79,7 +79,7 @@ def make_plans(
 
 
 def planned(config: StudyConfig, case: StudyCase, expected: MarketForecast) -> dict[str, Plan]:
-    """The plans of a configuration; none where nobody plans."""
+    """The plans of a configuration; none without planning."""
     if not isinstance(config.planning, DsoPlanSettings):
         return {}
     return make_plans(case, expected, config.planning, config.regime, config.market, config.solver)

@@ -104,7 +104,7 @@ class Study:
         return self.stages.run("build", build_case, case_inputs(self.config) | {"year": year, "last": last}, label=str(year), more=self.inputs)
 
     def plan(self, case: Artefact[StudyCase], expected: Artefact[MarketForecast]) -> Mapping[str, Plan]:
-        """A plan for every DSO; none where nobody plans."""
+        """A plan for every DSO; none without planning."""
         if not self.planned:
             return {}
         given = {

@@ -65,7 +65,7 @@ CORNERS = (("conventional_response", "conventional_trading"), ("response", "trad
 def chosen_scenarios(names: Collection[str], baseline: str, *, planned: bool) -> tuple[ScenarioSpec, ...]:
     """The scenarios of these names with those that others need: the two references, the baseline and the headline.
 
-    Without a plan the network of the headline is the existing one, and nobody buys anything in answer to a plan: what then tells no two scenarios
+    Without a plan the network of the headline is the existing one, and nothing is bought in answer to a plan: what then tells no two scenarios
     apart is one scenario.
     """
     needed = {*REFERENCES, baseline, HEADLINE, *names}

@@ -19,7 +19,7 @@ def existing_network_cost(system: System, dso: str, horizon: Horizon, economics:
 
 
 def demand_today(system: System, dso: str, horizon: Horizon) -> float:
-    """Energy that all customers of a DSO draw in the year when nobody controls a device, without what a growth scenario adds [kWh/a]."""
+    """Energy that all customers of a DSO draw in the year when no device is controlled, without what a growth scenario adds [kWh/a]."""
     today = without_growth(system)
     passive = float((today.passive(dso, horizon).demand.values * horizon.hours_per_year).sum())
     return passive + sum(today.fleet(child, horizon).yearly_reference_demand() for child in today.children(dso))

@@ -43,7 +43,7 @@ def grow(system: System, growth: Growth, reached: float = 1.0) -> System:
 
     New heat pumps and PV take turns through the profiles that existing devices of the same kind follow. The profile of an existing
     vehicle is that of one driver; a new vehicle stands for the average driver, so it follows the mean week of all vehicle profiles,
-    scaled to ``ev_kwh_per_year``. Whoever has a new device at a smaller share of the growth has it at a larger one.
+    scaled to ``ev_kwh_per_year``. A prosumer that has a new device at a smaller share of the growth has it at a larger one, too.
 
     Args:
         system: before it grows.
