@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.planning.regimes import REGIMES
 from multiscale.results.dataset import compared_scenarios, has, scenario_title
 from multiscale.results.mechanism_words import chosen, words
+from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunResult
 from multiscale.results.words import amount, euros, number, percent, plural, signed
 
@@ -107,9 +107,7 @@ def _plan(result: RunResult) -> list[Fact]:
         facts.append(Fact("Prosumers buy", f"{_listed(bought)}, in answer to the charge"))
     if value("plan.objective") is not None:
         proof, missed, reached = _proof(result)
-        # Under a regime other than the social one the objective is not the cost to society.
-        regime = result.config().get("regime", {}).get("kind", "social")
-        label = "Cost of the plan" if regime == "social" else REGIMES[regime].objective.capitalize()
+        label = regime_of(result).called.capitalize()
         facts.append(Fact(label, f"{euros(value('plan.objective'), True)}{proof}{missed}", reached))
     return facts
 
@@ -292,16 +290,13 @@ def headline(result: RunResult) -> list[str]:
         sentences.append("Build nothing: with trading platforms in operation no reinforcement pays.")
     decided = [f"{name} {now}" + (f" instead of {before} for the existing network" if before else "") for name, now, before in decided_prices(result)]
     if decided:
-        sentences.append(f"These prices recover the cost: {_listed(decided)}.")
+        sentences.append(f"{regime_of(result).pricing}: {_listed(decided)}.")
     gains = next((f.text for f in _gains(result)), "")
     pair = compared_scenarios(result.dataset)
     if gains:
         against = f'"{scenario_title(result.dataset, pair[0])}"' if result.dataset is not None and pair is not None else "the baseline"
         sentences.append(f"Against {against}, yearly: {gains}.")
-    if value("plan.gap") is not None:
-        proven = f"It is proven that no other plan is better by more than {percent(value('plan.gap'))} of its cost."
-        unproven = f"How much better another plan could be is not proven to any use (gap {percent(value('plan.gap'))})."
-        sentences.append(proven if value("plan.gap") <= _USEFUL_GAP else unproven)
+    sentences += _proven(result)
     sentences += [sentence for sentence in (_coordination_sentence(result),) if sentence]
     ac = next((f for f in _checks(result) if f.label == "AC power flow"), None)
     if ac is not None:
@@ -311,6 +306,18 @@ def headline(result: RunResult) -> list[str]:
         days = plural(int(value("horizon.days") or 0), "representative day")
         sentences.append(f"Warning: by {days}, {value('horizon.warnings')}. More days (horizon.days) come closer.")
     return sentences or ["This run holds no plan and no coordination to report."]
+
+
+def _proven(result: RunResult) -> list[str]:
+    """What the proven bound says of other plans: in EUR/a, and of what decisions move."""
+    gap, gap_eur, moved = (result.value(key) for key in ("plan.gap", "plan.gap_eur", "plan.gap_of_decisions"))
+    if gap is None:
+        return []
+    distance = percent(gap) if gap_eur is None else euros(max(float(gap_eur), 0.0), True)
+    share = "" if moved is None else f", {percent(max(float(moved), 0.0))} of what decisions move"
+    if (moved if moved is not None else gap) <= _USEFUL_GAP:
+        return [f"It is proven that no other plan is better by more than {distance}{share}."]
+    return [f"How much better another plan could be is not proven to any use (gap {distance}{share})."]
 
 
 def decided_prices(result: RunResult) -> list[tuple[str, str, str]]:

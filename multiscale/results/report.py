@@ -14,12 +14,14 @@ import jinja2
 
 from multiscale.content import file_hash
 from multiscale.files import write_atomically
-from multiscale.results import conflicts_and_reserves, costs_and_transfers, maps, negotiation, plots, tables
+from multiscale.results import conflicts_and_reserves, costs_and_transfers, maps, negotiation, plots, scenario_tables, tables
 from multiscale.results.answer import STATUS_WORDS, answer, headline, reinforcements
 from multiscale.results.assumptions import assumptions_table
 from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
 from multiscale.results.mechanism_words import chosen, words
+from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunFolderError, RunResult
+from multiscale.results.scenarios import CORNERS, LADDER
 from multiscale.results.tables import Table
 from multiscale.results.words import euros, number
 from multiscale.results.year_of_hours import year_violations_table
@@ -124,10 +126,10 @@ def _sections(result: RunResult) -> list[Section]:
         Section(
             "plan",
             "What to build, and what not",
-            "Each option is one line or transformer. The planner builds it only if that is cheaper for all together than what the platforms "
-            "would have to do to keep the limit without it.",
+            f"Each option is one line or transformer. {regime_of(result).aim}",
             [
                 tabled(tables.options_table, "reinforcement options"),
+                *([tabled(scenario_tables.years_table, "years")] if any(key.startswith("years.") for key in result.summary) else []),
                 figure(
                     "Hours of the year at or above a loading. Dotted: the rating.",
                     plots.duration_figure,
@@ -181,11 +183,13 @@ def _sections(result: RunResult) -> list[Section]:
                     plots.money_figure,
                     "payments",
                 ),
-                tabled(tables.ladder_table, "social cost"),
+                tabled(scenario_tables.ladder_table, "social cost"),
+                *([tabled(scenario_tables.corners_table, "plan and trading")] if set(sum(CORNERS, ())) <= set(scenarios) else []),
+                *([tabled(scenario_tables.other_scenarios_table, "further scenarios")] if set(scenarios) - set(LADDER) else []),
                 *([tabled(costs_and_transfers.reconciliation_table, "steps to the social cost")] if has(result.dataset, "reconciled_by") else []),
-                tabled(tables.welfare_table, "gains"),
+                tabled(scenario_tables.welfare_table, "gains"),
                 *([tabled(costs_and_transfers.transfers_table, "savings and transfers")] if has(result.dataset, "reconciled_by") else []),
-                *(tabled(functools.partial(tables.money_table, scenario=s), f"payments in the scenario {s}") for s in scenarios),
+                *(tabled(functools.partial(scenario_tables.money_table, scenario=s), f"payments in the scenario {s}") for s in scenarios),
                 figure("Bills of prosumers.", plots.bills_figure, "bills"),
                 tabled(tables.bills_table, "bills"),
                 tabled(costs_and_transfers.glossary, "definitions"),

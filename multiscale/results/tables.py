@@ -14,6 +14,7 @@ import xarray as xr
 from multiscale.results.answer import answer, peak_loading
 from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title, year_total
 from multiscale.results.mechanism_words import words
+from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunResult
 from multiscale.results.words import number
 
@@ -68,7 +69,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
 
 
-def _settled(frame: pd.DataFrame, tolerance: float = 1e-6) -> pd.DataFrame:
+def settled(frame: pd.DataFrame, tolerance: float = 1e-6) -> pd.DataFrame:
     """Rounding left from sums shown as the zero that it is."""
     numbers = frame.select_dtypes("number").columns
     return frame.assign(**{c: frame[c].where(frame[c].abs() > tolerance, 0.0) for c in numbers})
@@ -95,7 +96,7 @@ def options_table(result: RunResult) -> Table | None:
                 "need": need,
                 "peak before": before,
                 "peak with plan": after,
-                "why": _why(built, need if np.isfinite(need) else before, after),
+                "why": _why(built, need if np.isfinite(need) else before, after, regime_of(result).reason),
             }
         )
     frame = pd.DataFrame(rows).sort_values(["decision", "peak before"], ascending=[True, False], na_position="last", ignore_index=True)
@@ -113,9 +114,9 @@ def options_table(result: RunResult) -> Table | None:
     return Table("options", "Reinforcement options", frame, units, note, marked)
 
 
-def _why(built: bool, need: float, after: float) -> str:
+def _why(built: bool, need: float, after: float, reason: str) -> str:
     if built:
-        return "overloaded without it" if need > 100 else "cheaper than keeping the limit without it"
+        return "overloaded without it" if need > 100 else reason
     if not np.isfinite(need):
         return ""
     if need > 100:
@@ -165,57 +166,6 @@ def violations_table(result: RunResult) -> Table | None:
 _TOLERATED = {"%": 1e-6, "pu": 1e-9}
 
 
-def money_table(result: RunResult, scenario: str) -> Table | None:
-    """Who pays what to whom in one scenario; every column adds up to zero."""
-    data = result.dataset
-    if data is None or not has(data, "money") or scenario not in data.scenario.values:
-        return None
-    values = data.money.sel(scenario=scenario).transpose("stakeholder", "flow")
-    used = np.abs(np.nan_to_num(values.values)).max(axis=0) > 1e-6
-    frame = pd.DataFrame(values.values[:, used], columns=[str(f) for f in data.flow.values[used]])
-    frame.insert(0, "stakeholder", [str(s) for s in data.stakeholder.values])
-    checked = {c: float(frame[c].sum()) for c in frame.columns[1:]}
-    frame["sum"] = values.values.sum(axis=1)
-    if has(data, "real_cost"):
-        frame["real costs borne"] = data.real_cost.sel(scenario=scenario).sum("cost").values
-        frame["in all"] = frame["sum"] - frame["real costs borne"]
-    columns = [str(c) for c in frame.columns[1:]]
-    last = {"stakeholder": "total"} | {c: float(frame[c].sum()) for c in columns} | checked
-    frame = _settled(pd.concat([frame, pd.DataFrame([last])], ignore_index=True))
-    title = f"Who pays whom: {scenario_title(data, scenario)}"
-    note = "Received: positive, paid: negative. Every kind of payment adds up to zero over all stakeholders; what remains in all is real cost."
-    return Table(f"money_{scenario}", title, frame, dict.fromkeys(columns, "EUR/a"), note, (len(frame) - 1,))
-
-
-def welfare_table(result: RunResult) -> Table | None:
-    """Welfare of every stakeholder in every scenario, and the change from the baseline to the headline scenario."""
-    data = result.dataset
-    if data is None or not has(data, "welfare") or (pair := compared_scenarios(data)) is None:
-        return None
-    values = {scenario_title(data, s): data.welfare.sel(scenario=s).values for s in scenario_names(data)}
-    before, after = (data.welfare.sel(scenario=s).values for s in pair)
-    frame = pd.DataFrame({"stakeholder": [str(s) for s in data.stakeholder.values], **values, "change": after - before})
-    columns = [str(c) for c in frame.columns[1:]]
-    total = pd.DataFrame([{"stakeholder": "total"} | {c: float(frame[c].sum()) for c in columns}])
-    frame = _settled(pd.concat([frame, total], ignore_index=True))
-    note = f'Change: from "{scenario_title(data, pair[0])}" to "{scenario_title(data, pair[1])}".'
-    return Table("welfare", "Who gains and who loses", frame, dict.fromkeys(columns, "EUR/a"), note, (len(frame) - 1,))
-
-
-def ladder_table(result: RunResult) -> Table | None:
-    """Real costs of every scenario, all operated under the same rules; the last column is their sum, the social cost."""
-    data = result.dataset
-    if data is None or not has(data, "real_cost"):
-        return None
-    borne = data.real_cost.sum("stakeholder")
-    frame = pd.DataFrame({"scenario": [scenario_title(data, s) for s in scenario_names(data)]})
-    for cost in data.cost.values.tolist():
-        frame[str(cost)] = borne.sel(cost=cost).values
-    frame["social cost"] = borne.sum("cost").values
-    note = "Construction: existing network, reinforcements and equipment bought by prosumers. All scenarios keep the same loading limits."
-    return Table("ladder", "Social cost of every scenario", frame, dict.fromkeys(map(str, frame.columns[1:]), "EUR/a"), note)
-
-
 def bills_table(result: RunResult) -> Table | None:
     """Bills by kind of customer."""
     data = result.dataset
@@ -255,7 +205,7 @@ def energy_table(result: RunResult) -> Table | None:
     frame = pd.DataFrame({"term": [str(t).replace("_", " ") for t in data.term.values]})
     for scenario in data.scenario.values.tolist():
         frame[scenario_title(data, scenario)] = total.sel(scenario=scenario).values / 1000
-    frame = _settled(frame)
+    frame = settled(frame)
     return Table("energy", "Energy of the platforms over the year", frame, dict.fromkeys(map(str, frame.columns[1:]), "MWh/a"))
 
 
@@ -306,6 +256,7 @@ def certificates_table(result: RunResult) -> Table | None:
         limit = limits.get(key, allowed)
         if key in result.summary:
             value, unit = result.summary[key]
+            meaning = meaning or regime_of(result).called
             held = "" if limit is None else ("held" if abs(float(value)) <= limit else "not held")
             rows.append(
                 {"certificate": meaning, "value": value, "unit": unit, "limit": limit if limit is not None else "", "result": held, "key": key}
@@ -314,7 +265,7 @@ def certificates_table(result: RunResult) -> Table | None:
 
 
 _CERTIFICATES: tuple[tuple[str, str, float | None], ...] = (
-    ("plan.objective", "cost of the plan", None),
+    ("plan.objective", "", None),
     ("plan.bound", "proven lower bound of any plan", None),
     ("plan.gap_eur", "gap between the two", None),
     ("plan.gap_of_decisions", "gap as a share of what decisions move", None),

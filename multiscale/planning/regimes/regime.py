@@ -53,8 +53,14 @@ class Regime(Settings):
     """Method of the bilevel engine for this regime where none is chosen."""
     objective: ClassVar[str]
     """What the operator's objective is called, e.g. ``social cost``."""
+    called: ClassVar[str]
+    """What the objective of a plan is called in the report."""
     aim: ClassVar[str]
     """The operator's aim as a sentence of the report."""
+    reason: ClassVar[str]
+    """Why the operator builds what is not needed to keep a limit at all, as a phrase of the report."""
+    pricing: ClassVar[str]
+    """How the report introduces the prices that are decided, e.g. ``These prices recover the cost``."""
 
     @property
     def recovers_cost(self) -> bool:

@@ -29,6 +29,10 @@ class RevenueCap(Regime):
     objective: ClassVar[str] = "loss of the operator"
     aim: ClassVar[str] = "The operator maximises its profit under a cap on its revenue, and pays a penalty for energy that is not served."
 
+    called: ClassVar[str] = "loss of the operator"
+    reason: ClassVar[str] = "costs the operator less than the penalty for energy that is not served"
+    pricing: ClassVar[str] = "These prices earn the operator most under the cap"
+
     @property
     def recovers_cost(self) -> bool:
         """The cap limits the revenue; nothing guarantees that it covers the cost."""

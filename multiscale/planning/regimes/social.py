@@ -19,6 +19,10 @@ class Social(Regime):
     objective: ClassVar[str] = "social cost"
     aim: ClassVar[str] = "The operator builds what costs society least, and sets prices that recover the cost of the network."
 
+    called: ClassVar[str] = "cost of the plan"
+    reason: ClassVar[str] = "cheaper than keeping the limit without it"
+    pricing: ClassVar[str] = "These prices recover the cost of the network"
+
     def state(self, leader: Leader) -> None:
         """See ``Regime``."""
         recover_cost(leader)
