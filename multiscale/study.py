@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from multiscale.coordination.engine import TaskError, make_engine
-from multiscale.pipeline.assessment import reservations
+from multiscale.pipeline.assessment import check_certificates, reservations
 from multiscale.pipeline.stages import Stages
 from multiscale.pipeline.study_stages import STAGES, Engine, Study
 from multiscale.planning import Plan
@@ -39,6 +39,8 @@ def run_study(config: StudyConfig) -> RunResult:
         study = Study(config, record.inputs, stages, run.progress, engine)
         answers = study.answers()
         with run.progress.stage("assess"):
+            for answer in answers:
+                check_certificates(answer)
             reasons = [reason for answer in answers for reason in _dated(reservations(answer), answer, answers)]
             dataset, summary = study_dataset(answers), study_summary(answers)
         status = "feasible" if reasons else "optimal"

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from multiscale.assessment import Ledger
 from multiscale.assessment.construction import Bought, book_construction
 from multiscale.assessment.operated import Operation
 from multiscale.assessment.served import unserved_words
 from multiscale.results.answer_data import StudyCase, YearAnswer
+
+BALANCED_WITHIN = 1e-6
+"""Relative residual of energy and money [1] that is rounding."""
+
+ANSWERED_WITHIN = 1e-6
+"""Relative difference of the platforms' cost [1] when they are solved again at the plan that is rounding of the solver."""
+
+CONTRADICTED_BY = 1e-6
+"""Share of a cost [1] by which its proven lower bound may be above it: rounding of the solvers."""
 
 SERVED_WITHIN = 1.0
 """Unserved energy [kWh/a] that is rounding of the solver."""
@@ -28,6 +39,34 @@ def settled(case: StudyCase, operation: Operation, bought: Bought, excluded: Map
     return ledger
 
 
+class CertificateError(RuntimeError):
+    """A proven bound contradicts a cost: one of the two is wrong."""
+
+
+def check_certificates(answer: YearAnswer) -> None:
+    """No plan may cost less than the proven bound of all plans, and no operation less than that of all operations.
+
+    Raises:
+        CertificateError: one does.
+    """
+    found = [(f"plan of {dso}", plan.objective, plan.bound) for dso, plan in answer.plans.items()]
+    for scenario in answer.scenarios.values():
+        for day in scenario.operation.days:
+            whole = {n: m for n, m in day.mechanisms.items() if not m.excluded}
+            energy = float(np.max([m.bound for m in whole.values() if m.cost == m.energy_cost], initial=-np.inf))
+            for name, one in whole.items():
+                # With reserves, cost and bound are those of both together.
+                bound = energy if one.cost == one.energy_cost else one.bound
+                found.append((f"{scenario.title}, {day.horizon.title}, {name}", one.cost, bound))
+    for what, cost, bound in found:
+        if not bound <= cost + CONTRADICTED_BY * max(abs(cost), abs(bound) if np.isfinite(bound) else 0.0, 1.0):
+            raise CertificateError(f"{what}: costs {cost:,.2f} EUR/a, less than its proven lower bound {bound:,.2f} EUR/a; one of the two is wrong")
+
+
+def _largest_energy_residual(answer: YearAnswer) -> float:
+    return float(np.max([day.energy_residual for scenario in answer.scenarios.values() for day in scenario.operation.days]))
+
+
 def reservations(answer: YearAnswer) -> list[str]:
     """Why the answer of a year is not ``optimal``: checks of the headline scenario that failed, and what is not proven; empty where all hold."""
     reasons, scenario = [], answer.plan
@@ -45,6 +84,11 @@ def reservations(answer: YearAnswer) -> list[str]:
                 f"AC power flow of the year in {dso}: {len(year.overloaded)} branches above the rating, "
                 f"{len(year.voltage_violations)} buses outside the voltage band"
             )
+    residuals = {"energy accounts": _largest_energy_residual(answer), "ledger": float(np.max([s.ledger.residual for s in answer.scenarios.values()]))}
+    reasons += [f"{name}: residual {residual:.2g} instead of zero" for name, residual in residuals.items() if not residual <= BALANCED_WITHIN]
+    for dso, plan in answer.plans.items():
+        if not abs(plan.follower_gap) <= ANSWERED_WITHIN:
+            reasons.append(f"plan of {dso}: platforms solved again at the plan differ by {plan.follower_gap:.2g} of their cost")
     for day in scenario.operation.days:
         reasons += [f"{day.horizon.title}: excluded {name} ({why})" for name, why in day.excluded.items()]
     return reasons + [f"plan of {dso}: {plan.message or plan.status}" for dso, plan in answer.plans.items() if plan.status != "optimal"]

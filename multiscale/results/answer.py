@@ -14,8 +14,8 @@ from multiscale.results.run_result import RunResult
 from multiscale.results.words import amount, euros, number, percent, plural, signed
 
 STATUS_WORDS = {
-    "optimal": "optimal, to within the gap asked for",
-    "feasible": "feasible, with the gap stated",
+    "optimal": "optimal, to within the gap asked for; all checks passed",
+    "feasible": "feasible, but not everything is proven or within limits",
     "infeasible": "infeasible: no plan keeps all limits",
     "time_limit": "time limit reached without an answer",
     "error": "error",
@@ -35,12 +35,14 @@ class Fact:
     Attributes:
         label: what it is about.
         text: what was found.
-        good: whether it is as it should be; ``None`` where there is nothing to judge.
+        good: whether a check passed; ``None`` where there is nothing to judge.
+        warned: whether no check failed but a reader must be warned.
     """
 
     label: str
     text: str
     good: bool | None = None
+    warned: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def answer(result: RunResult) -> list[Fact]:
 
 def _plan(result: RunResult) -> list[Fact]:
     value = result.value
-    facts = [Fact("Status", STATUS_WORDS.get(result.status, result.status), result.status in ("optimal", "feasible"))]
+    facts = [_status(result)]
     built, invested = reinforcements(result), value("plan.investment")
     count = value("plan.reinforcements")
     if count is not None or built:
@@ -110,6 +112,16 @@ def _plan(result: RunResult) -> list[Fact]:
         label = regime_of(result).called.capitalize()
         facts.append(Fact(label, f"{euros(value('plan.objective'), True)}{proof}{missed}", reached))
     return facts
+
+
+def _status(result: RunResult) -> Fact:
+    """How the run ended; a check that did not pass comes first."""
+    words, reason = STATUS_WORDS.get(result.status, result.status), str(result.details.get("message", ""))
+    if result.status == "optimal":
+        return Fact("Status", words, True)
+    if result.status == "feasible":
+        return Fact("Status", f"{words}: {reason}" if reason else words, warned=True)
+    return Fact("Status", words, False)
 
 
 def _proof(result: RunResult) -> tuple[str, str, bool | None]:
@@ -166,7 +178,11 @@ def _coordination(result: RunResult) -> list[Fact]:
 def _missed(result: RunResult) -> float | None:
     """Cost of operation above the certified bound [EUR/a]."""
     cost, bound = result.value("coordination.cost"), result.value("coordination.bound")
-    return None if cost is None or bound is None else max(float(cost) - float(bound), 0.0)
+    if cost is None or bound is None:
+        return None
+    missed = float(cost) - float(bound)
+    # Less than a cent is rounding of the solvers.
+    return 0.0 if abs(missed) < 0.005 else missed
 
 
 def _coordination_sentence(result: RunResult) -> str:
@@ -246,7 +262,7 @@ def _days(result: RunResult) -> list[Fact]:
         worst = f"{signed_percent(value('horizon.overload_error_worst'))} on {value('horizon.overload_worst_branch')}"
         seen = f"{value('horizon.overloaded_branches_seen')} of {total} overloaded branches seen"
         parts.append(f"{seen}, energy above usable ratings {signed_percent(value('horizon.overload_error'))} (worst {worst})")
-    return [Fact("Representative days", f"{plural(days, 'day')}: {'; '.join(parts)}", not value("horizon.warnings"))]
+    return [Fact("Representative days", f"{plural(days, 'day')}: {'; '.join(parts)}", None, warned=bool(value("horizon.warnings")))]
 
 
 def signed_percent(error: float) -> str:

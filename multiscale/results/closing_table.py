@@ -25,7 +25,7 @@ def print_closing_table(result: RunResult, console: Console | None = None) -> No
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for fact in answer(result):
-        mark = "" if fact.good is None else ("✓ " if fact.good else "✗ ")
+        mark = ("! " if fact.warned else "") if fact.good is None else ("✓ " if fact.good else "✗ ")
         table.add_row(fact.label, Text(mark + fact.text, style="" if fact.good is None or fact.good else "red"))
         if fact.label == "Build":
             for line in _built_lines(result):

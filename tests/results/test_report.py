@@ -21,7 +21,8 @@ from multiscale.results.comparison import print_comparison
 from multiscale.results.dataset import missing_declarations
 from multiscale.results.provenance import changed_files
 from multiscale.results.report import rebuild_report, write_report
-from multiscale.results.tables import money_table, options_table, violations_table, welfare_table
+from multiscale.results.scenario_tables import money_table, welfare_table
+from multiscale.results.tables import options_table, violations_table
 
 
 @pytest.fixture(scope="module")

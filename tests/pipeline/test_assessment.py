@@ -1,0 +1,72 @@
+"""What keeps an answer from being optimal is said, and a proof that contradicts its cost ends the study."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from multiscale.assessment import Ledger
+from multiscale.assessment.operated import MechanismCost
+from multiscale.pipeline.assessment import CertificateError, check_certificates, reservations
+from multiscale.system import LoadingLimits
+
+
+def answer(cost=100.0, bound=99.0, objective=1000.0, plan_bound=1000.0, **changed):
+    own = MechanismCost(cost, cost, 50.0, 1, 1, 1, ())
+    day = SimpleNamespace(
+        horizon=SimpleNamespace(title="2016-01-20"),
+        mechanisms={"integrated": MechanismCost(99.5, 99.5, bound, 1, 1, 1, ()), "pricing": own},
+        excluded={},
+        energy_residual=0.0,
+    )
+    scenario = SimpleNamespace(title="With plan", operation=SimpleNamespace(days=(day,), unserved={}), ledger=Ledger(), verification={})
+    plan = SimpleNamespace(objective=objective, bound=plan_bound, follower_gap=0.0, status="optimal", message="")
+    whole = SimpleNamespace(
+        plan=scenario, scenarios={"plan": scenario}, plans={"north": plan}, year_check={}, case=SimpleNamespace(limits=LoadingLimits())
+    )
+    for path, value in changed.items():
+        *above, name = path.split("__")
+        target = whole
+        for part in above:
+            target = getattr(target, part)
+        setattr(target, name, value)
+    return whole, day, plan
+
+
+def test_bounds_below_costs_pass():
+    whole, _, _ = answer()
+    check_certificates(whole)
+    assert reservations(whole) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"bound": 101.0}, {"bound": 99.6}, {"bound": np.nan}, {"cost": np.nan}, {"plan_bound": 1001.0}, {"objective": np.nan}],
+)
+def test_a_bound_above_a_cost_is_an_error(wrong):
+    whole, _, _ = answer(**wrong)
+    with pytest.raises(CertificateError, match="lower bound"):
+        check_certificates(whole)
+
+
+def test_a_mechanism_that_excluded_somebody_is_compared_with_no_other():
+    whole, day, _ = answer(cost=10.0)
+    day.mechanisms["pricing"] = replace(day.mechanisms["pricing"], excluded=("north 1",), bound=9.0)
+    check_certificates(whole)
+
+
+@pytest.mark.parametrize("off", [1e-3, np.nan])
+def test_what_does_not_balance_is_a_reason(off):
+    whole, day, plan = answer()
+    day.energy_residual = off
+    assert any("energy accounts" in reason for reason in reservations(whole))
+    day.energy_residual, plan.follower_gap = 0.0, off
+    assert any("solved again" in reason for reason in reservations(whole))
+
+
+def test_demand_that_is_not_served_is_named_with_the_limits():
+    whole, _, _ = answer()
+    whole.plan.operation.unserved = {"north 1": 20.0, "passive customers of north": 5.0}
+    [reason] = reservations(whole)
+    assert reason.startswith("25 kWh/a of demand are not served (north 1 20")
