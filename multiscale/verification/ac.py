@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandapower as pp
 import pandas as pd
 import xarray as xr
-from pandapower.powerflow import LoadflowNotConverged
 
 from multiscale.system.schema import GENERATION_KINDS, IDLE_KINDS, LOAD_KINDS
 from multiscale.system.system import System
 from multiscale.timeline import Horizon
-from multiscale.verification.pandapower_model import PowerFlowModel, power_flow_model, tap_changers
+from multiscale.verification.batch_power_flow import batch_power_flow
+from multiscale.verification.hourly_flows import HourlyFlows
+from multiscale.verification.pandapower_model import PowerFlowModel, power_flow_model
 
-TAP_ROUNDS = 12
-COMPILE_ABOVE = 200_000
-"""Buses x periods from which compiling pandapower's loops takes less time than it saves."""
 OVERLOAD_TOLERANCE_PERCENT = 1e-3
 VOLTAGE_TOLERANCE_PU = 1e-6
 
@@ -59,25 +56,29 @@ def ac_verify(
     which the voltage is given are not judged.
     """
     result = ac_power_flow(system, nodes, horizon, injections, built, slack_voltage_pu)
-    rows = []
-    over = result.loading.values - 100.0
-    for b, t in zip(*np.nonzero(over > OVERLOAD_TOLERANCE_PERCENT), strict=True):
-        rows.append(("branch", str(result.branch.values[b]), str(result.period.values[t]), 100.0 + over[b, t], 100.0, "%"))
-    low, high = system.buses.v_min_pu.sel(bus=result.bus).values, system.buses.v_max_pu.sel(bus=result.bus).values
-    judged = ~result.slack.values
-    volts = result.voltage.values
-    below, above = low[:, None] - volts, volts - high[:, None]
-    for excess, limit in ((below, low), (above, high)):
-        for b, t in zip(*np.nonzero(judged[:, None] & (excess > VOLTAGE_TOLERANCE_PU)), strict=True):
-            rows.append(("bus", str(result.bus.values[b]), str(result.period.values[t]), volts[b, t], limit[b], "pu"))
-    converged = result.converged.values
-    for b, t in zip(*np.nonzero(judged[:, None] & np.isnan(volts) & converged[None, :]), strict=True):
-        rows.append(("bus", str(result.bus.values[b]), str(result.period.values[t]), np.nan, low[b], "pu"))
-    rows += [("power flow", ", ".join(nodes[:3]), str(result.period.values[t]), np.nan, np.nan, "") for t in np.flatnonzero(~converged)]
-    violations = pd.DataFrame(rows, columns=["component", "identifier", "period", "value", "limit", "unit"])
-    order = (violations["value"] - violations["limit"]).abs().sort_values(ascending=False).index
+    volts, converged, judged = result.voltage.values, result.converged.values, ~result.slack.values[:, None]
+    low, high = (system.buses[name].sel(bus=result.bus).values[:, None] for name in ("v_min_pu", "v_max_pu"))
+    over, below, above = result.loading.values - 100.0, low - volts, volts - high
+    found = (
+        ("branch", over > OVERLOAD_TOLERANCE_PERCENT, result.loading.values, np.array(100.0), "%"),
+        ("bus", judged & (below > VOLTAGE_TOLERANCE_PU), volts, low, "pu"),
+        ("bus", judged & (above > VOLTAGE_TOLERANCE_PU), volts, high, "pu"),
+        ("bus", judged & np.isnan(volts) & converged, volts, low, "pu"),
+    )
+    rows: list[tuple[np.ndarray, ...]] = []
+    for component, violated, value, limit, unit in found:
+        at, when = np.nonzero(violated)
+        limits = np.broadcast_to(limit, value.shape)[violated]
+        named = result[component].values[at], result.period.values[when]
+        rows.append((np.full(len(at), component), *named, value[violated], limits, np.full(len(at), unit)))
+    missing = result.period.values[~converged]
+    unknown, n = np.full(len(missing), np.nan), len(missing)
+    rows.append((np.full(n, "power flow"), np.full(n, ", ".join(nodes[:3])), missing, unknown, unknown, np.full(n, "")))
+    columns = ("component", "identifier", "period", "value", "limit", "unit")
+    violations = pd.DataFrame({name: np.concatenate(parts) for name, parts in zip(columns, zip(*rows, strict=True), strict=True)})
+    order = (violations["value"] - violations["limit"]).abs().sort_values(ascending=False, kind="stable").index
     violations = violations.loc[order].sort_values("component", kind="stable").reset_index(drop=True)
-    excess = np.fmax(below, above)[judged]
+    excess = np.fmax(below, above)[judged[:, 0]]
     return Verification(
         result=result,
         violations=violations,
@@ -93,11 +94,12 @@ def ac_power_flow(
     injections: xr.Dataset,
     built: xr.Dataset | None = None,
     slack_voltage_pu: float | Mapping[str, float] = 1.0,
+    compute: Callable[[PowerFlowModel, np.ndarray, np.ndarray], HourlyFlows] = batch_power_flow,
 ) -> xr.Dataset:
-    """AC power flow (Newton-Raphson, pandapower) of the networks of some nodes, in every period of a horizon.
+    """AC power flow of the networks of some nodes, in every period of a horizon.
 
     The boundary bus of each uppermost node is the slack. An on-load tap changer stands on the step that brings the voltage at its
-    ``to_bus`` nearest to its set point, those in series one after the other from above; the search of a period starts from the step before.
+    ``to_bus`` nearest to its set point, those in series one after the other from above.
 
     Args:
         system: owner of the networks.
@@ -106,9 +108,12 @@ def ac_power_flow(
         injections: ``p`` [kW] and ``q`` [kvar] drawn (positive) at the buses, dims (bus, period); buses that are not named draw nothing.
         built: options that are built (component ``option``), on branches of these networks; default: none.
         slack_voltage_pu: voltage at the slack buses, one value or by bus.
+        compute: what solves the equations: all periods at once (power-grid-model), or one after the other
+            (``pandapower_power_flow``, the independent check of the first).
 
     Returns:
-        Dataset: ``loading`` (branch, period) [% of the reinforced rating, by current; 0 out of service], ``voltage`` (bus, period) [pu],
+        Dataset: ``loading`` (branch, period) [% of the reinforced rating, by current; 0 out of service, NaN without supply],
+        ``voltage`` (bus, period) [pu],
         ``losses``, ``exchange``, ``exchange_reactive`` (period) [kW, kvar; drawn from above], ``tap`` (transformer, period) [1],
         ``converged`` (period), ``slack`` (bus). Periods that do not converge are NaN.
 
@@ -117,37 +122,18 @@ def ac_power_flow(
     """
     model = power_flow_model(system, nodes, built, slack_voltage_pu)
     p_kw, q_kvar = _aligned(model, horizon, injections)
-    net, periods = model.net, horizon.periods
-    n_branch, n_bus = model.branches.sizes["branch"], model.buses.sizes["bus"]
-    loading, voltage = np.zeros((n_branch, periods)), np.full((n_bus, periods), np.nan)
-    totals, converged = np.full((3, periods), np.nan), np.zeros(periods, dtype=bool)
-    taps = np.zeros((len(model.transformer), periods))
-    warm, compiled, tiers = False, n_bus * periods > COMPILE_ABOVE, tap_changers(model)
-    for t in range(periods):
-        net.load["p_mw"], net.load["q_mvar"] = p_kw[:, t] / 1e3, q_kvar[:, t] / 1e3
-        converged[t] = _solve(model, tiers, warm, compiled)
-        warm = bool(converged[t])
-        taps[:, t] = net.trafo["tap_pos"].to_numpy() if len(net.trafo) else 0.0
-        if not converged[t]:
-            loading[:, t] = np.nan
-            continue
-        voltage[:, t] = net.res_bus["vm_pu"].to_numpy()
-        loading[model.line, t] = net.res_line["loading_percent"].to_numpy()
-        loading[model.transformer, t] = net.res_trafo["loading_percent"].to_numpy()
-        slack = net.res_ext_grid[["p_mw", "q_mvar"]].sum().to_numpy() * 1e3
-        totals[:, t] = (np.nansum(net.res_line["pl_mw"]) + np.nansum(net.res_trafo["pl_mw"])) * 1e3, *slack
-    loading[~model.branches.in_service.values] = 0.0
-    is_slack = np.zeros(n_bus, dtype=bool)
+    found = compute(model, p_kw, q_kvar)
+    is_slack = np.zeros(model.buses.sizes["bus"], dtype=bool)
     is_slack[model.roots] = True
     return xr.Dataset(
         {
-            "loading": (("branch", "period"), loading, {"units": "%", "long_name": "loading of the reinforced rating"}),
-            "voltage": (("bus", "period"), voltage, {"units": "pu", "long_name": "voltage magnitude"}),
-            "losses": ("period", totals[0], {"units": "kW", "long_name": "losses of lines and transformers"}),
-            "exchange": ("period", totals[1], {"units": "kW", "long_name": "active power drawn from above"}),
-            "exchange_reactive": ("period", totals[2], {"units": "kvar", "long_name": "reactive power drawn from above"}),
-            "tap": (("transformer", "period"), taps, {"units": "1", "long_name": "tap position"}),
-            "converged": ("period", converged, {"long_name": "whether the power flow converged"}),
+            "loading": (("branch", "period"), found.loading, {"units": "%", "long_name": "loading of the reinforced rating"}),
+            "voltage": (("bus", "period"), found.voltage, {"units": "pu", "long_name": "voltage magnitude"}),
+            "losses": ("period", found.losses, {"units": "kW", "long_name": "losses of lines and transformers"}),
+            "exchange": ("period", found.exchange, {"units": "kW", "long_name": "active power drawn from above"}),
+            "exchange_reactive": ("period", found.exchange_reactive, {"units": "kvar", "long_name": "reactive power drawn from above"}),
+            "tap": (("transformer", "period"), found.tap, {"units": "1", "long_name": "tap position"}),
+            "converged": ("period", found.converged, {"long_name": "whether the power flow converged"}),
             "slack": ("bus", is_slack, {"long_name": "whether the voltage is given"}),
         },
         coords={
@@ -174,59 +160,6 @@ def _aligned(model: PowerFlowModel, horizon: Horizon, injections: xr.Dataset) ->
         np.add.at(values, rows, chosen[name].transpose("bus", "period").to_numpy())
         out.append(values)
     return out[0], out[1]
-
-
-def _solve(model: PowerFlowModel, tiers: list[np.ndarray], warm: bool, compiled: bool) -> bool:
-    """Power flow of one period with the tap changers on their best step; false where it does not converge."""
-    return _run(model, warm, compiled) and all(_regulate(model, units, compiled) for units in tiers)
-
-
-def _regulate(model: PowerFlowModel, regulated: np.ndarray, compiled: bool) -> bool:
-    """Some tap changers on their best step, starting from a power flow; false where one does not converge."""
-    net, units = model.net, model.branches.isel(branch=model.transformer)
-    step = units.tap_step_percent.values / 100
-    target, low_side = units.v_setpoint_pu.values[regulated], net.trafo["lv_bus"].to_numpy()[regulated]
-    # More turns on the high side mean less voltage below; on the low side it is the other way round.
-    sign = np.where(units.tap_side.values[regulated] == "hv", 1.0, -1.0)
-    lowest, highest = units.tap_min.values[regulated], units.tap_max.values[regulated]
-    seen: dict[bytes, float] = {}
-    for _ in range(TAP_ROUNDS):
-        volts = net.res_bus["vm_pu"].to_numpy()[low_side]
-        now = net.trafo["tap_pos"].to_numpy(float)
-        seen[now.tobytes()] = float(np.abs(volts - target).sum())
-        change = np.nan_to_num(np.rint(sign * (volts - target) / step[regulated]))
-        wanted = now.copy()
-        wanted[regulated] = np.clip(now[regulated] + change, lowest, highest)
-        if (wanted == now).all():
-            return True
-        if wanted.tobytes() in seen:
-            best = min(seen, key=lambda key: (seen[key], key))
-            wanted = np.frombuffer(best).copy()
-        stop = wanted.tobytes() in seen
-        net.trafo["tap_pos"] = wanted
-        if not _run(model, True, compiled, stepped=True):
-            return False
-        if stop:
-            return True
-    return True
-
-
-def _run(model: PowerFlowModel, warm: bool, compiled: bool, stepped: bool = False) -> bool:
-    """One power flow; a warm one starts from the last, and keeps its admittances where no tap changer has stepped."""
-    net = model.net
-    if warm:
-        try:
-            pp.runpp(net, recycle={"bus_pq": True, "trafo": stepped, "gen": False}, init="results", check_connectivity=True, numba=compiled)
-        except LoadflowNotConverged:
-            warm = False
-        if warm and np.isfinite(net.res_bus["vm_pu"]).any():
-            return True
-    # From scratch: the warm start may have misled it.
-    try:
-        pp.runpp(net, calculate_voltage_angles=True, init="dc", max_iteration=30, trafo_model="t", numba=compiled)
-    except LoadflowNotConverged:
-        return False
-    return True
 
 
 def profile_injections(system: System, nodes: Sequence[str], horizon: Horizon) -> xr.Dataset:

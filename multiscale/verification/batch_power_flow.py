@@ -5,49 +5,32 @@ tap on the side on which it acts. What is converted is the model itself, so rein
 
     z_pi = z (1 + z y / 4),     y_pi = y / (1 + z y / 4)         (z series impedance, y shunt admittance of the T section)
 
-A tap changer stands on a step at which the voltage of its ``to_bus`` is within half a step of its set point, as in ``ac_power_flow``; those in series
-act one after the other, from above. Taps of a spread sample of hours are found first; every other hour starts from those of the sampled hour whose
-powers are nearest.
+A tap changer stands on a step at which the voltage of its ``to_bus`` is within half a step of its set point; those in series act one after the other,
+from above. The search starts in every hour from the positions of the branch table, so what is found for an hour depends on that hour alone. Hours
+that stand on equal steps share one factorisation.
 
 Source: power-grid-model, https://power-grid-model.readthedocs.io (components ``line``, ``generic_branch``, ``shunt``, ``source``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from power_grid_model import CalculationMethod, ComponentType, DatasetType, LoadGenType, PowerGridModel, initialize_array
 from power_grid_model.errors import PowerGridError
 
+from multiscale.verification.hourly_flows import HourlyFlows
 from multiscale.verification.pandapower_model import PowerFlowModel, tap_changers
 
 STIFF_VA = 1e15
 """Short-circuit power of a source [VA]: its voltage is given."""
+BRANCH_RESULTS = ["energized", "i_from", "i_to", "p_from", "p_to"]
+BRANCHES = (ComponentType.line, ComponentType.generic_branch)
 BLOCK = 512
 """Hours computed together: what their results take in memory is bounded."""
-SAMPLE = 48
-"""Every so many hours taps are searched for without knowledge of others."""
 TAP_ROUNDS = 12
 ERROR_TOLERANCE = 1e-8
-
-
-@dataclass(frozen=True)
-class HourlyFlows:
-    """AC power flow of many hours.
-
-    Attributes:
-        loading: (branch, hour) [% of the reinforced rating, by current; 0 out of service].
-        voltage: (bus, hour) [pu]; NaN without supply.
-        tap: (transformer, hour) [1].
-        converged: (hour); values of an hour that does not converge are NaN.
-    """
-
-    loading: np.ndarray
-    voltage: np.ndarray
-    tap: np.ndarray
-    converged: np.ndarray
 
 
 def batch_power_flow(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, taps: np.ndarray | None = None) -> HourlyFlows:
@@ -58,28 +41,16 @@ def batch_power_flow(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray
         p_kw, q_kvar: drawn at its buses, (bus, hour).
         taps: tap positions to be taken as they are, (transformer, hour); by default the regulated ones are found.
     """
-    hours = p_kw.shape[1]
-    units = model.branches.isel(branch=model.transformer)
     tiers = tap_changers(model)
-    found = HourlyFlows(
-        np.full((model.branches.sizes["branch"], hours), np.nan),
-        np.full((model.buses.sizes["bus"], hours), np.nan),
-        np.repeat(units.tap_pos.values.astype(float)[:, None], hours, axis=1) if taps is None else np.array(taps, dtype=float),
-        np.zeros(hours, dtype=bool),
-    )
+    found = HourlyFlows.empty(model, p_kw.shape[1])
+    every = np.arange(p_kw.shape[1])
+    if taps is not None:
+        found.tap[:] = taps
     if taps is not None or not tiers:
-        _compute(model, p_kw, q_kvar, found, np.arange(hours))
+        _compute(model, p_kw, q_kvar, found, every)
         return found
-    sample = np.arange(0, hours, SAMPLE)
     for regulated in tiers:
-        _regulate(model, p_kw, q_kvar, found, sample, regulated)
-    rest = np.setdiff1d(np.arange(hours), sample)
-    if len(rest):
-        totals = np.stack([p_kw.sum(axis=0), q_kvar.sum(axis=0)])
-        nearest = np.abs(totals[:, rest, None] - totals[:, None, sample]).sum(axis=0).argmin(axis=1)
-        found.tap[:, rest] = found.tap[:, sample[nearest]]
-        for regulated in tiers:
-            _regulate(model, p_kw, q_kvar, found, rest, regulated)
+        _regulate(model, p_kw, q_kvar, found, every, regulated)
     return found
 
 
@@ -136,11 +107,11 @@ def _solve(model: PowerFlowModel, grid: PowerGridModel, p_kw: np.ndarray, q_kvar
     loads["id"] = np.arange(len(p_kw)) + model.buses.sizes["bus"] + model.branches.sizes["branch"]
     loads["p_specified"], loads["q_specified"] = 1e3 * p_kw.T, 1e3 * q_kvar.T
     n_line, done = len(model.line), np.ones(len(hours), dtype=bool)
-    wanted: dict[Any, Any] = {ComponentType.node: ["energized", "u_pu"]}
+    wanted: dict[Any, Any] = {ComponentType.node: ["energized", "u_pu"], ComponentType.source: ["p", "q"]}
     if n_line:
-        wanted[ComponentType.line] = ["i_from", "i_to"]
+        wanted[ComponentType.line] = BRANCH_RESULTS
     if len(model.transformer):
-        wanted[ComponentType.generic_branch] = ["i_from", "i_to"]
+        wanted[ComponentType.generic_branch] = BRANCH_RESULTS
 
     def run(chosen: np.ndarray, method: CalculationMethod) -> None:
         result = grid.calculate_power_flow(
@@ -162,23 +133,29 @@ def _solve(model: PowerFlowModel, grid: PowerGridModel, p_kw: np.ndarray, q_kvar
             except PowerGridError:
                 done[k] = False
     found.converged[hours] = done
-    for values in (found.loading, found.voltage):
-        values[:, hours[~done]] = np.nan
+    for values in (found.loading, found.voltage, found.losses, found.exchange, found.exchange_reactive):
+        values[..., hours[~done]] = np.nan
 
 
 def _store(model: PowerFlowModel, result: dict, found: HourlyFlows, hours: np.ndarray) -> None:
-    """Currents and voltages of a block as loadings and pu; columns are hours."""
-    node = result[ComponentType.node]
+    """Currents, voltages and powers of a block as loadings, pu and kW; columns are hours."""
+    node, source = result[ComponentType.node], result[ComponentType.source]
+    found.exchange[hours], found.exchange_reactive[hours] = source["p"].sum(axis=1) / 1e3, source["q"].sum(axis=1) / 1e3
+    found.losses[hours] = sum(
+        ((result[kind]["p_from"] + result[kind]["p_to"]).sum(axis=1) / 1e3 for kind in BRANCHES if kind in result), np.zeros(len(hours))
+    )
     found.voltage[:, hours] = np.where(node["energized"].T == 1, node["u_pu"].T, np.nan)
     if len(model.line):
         line = result[ComponentType.line]
         rated = 1e3 * model.net.line["max_i_ka"].to_numpy()
-        found.loading[np.ix_(model.line, hours)] = (100 * np.maximum(line["i_from"], line["i_to"]) / rated).T
+        percent = 100 * np.maximum(line["i_from"], line["i_to"]) / rated
+        found.loading[np.ix_(model.line, hours)] = np.where(line["energized"] == 1, percent, np.nan).T
     if len(model.transformer):
         unit, trafo = result[ComponentType.generic_branch], model.net.trafo
         power = 1e6 * trafo["sn_mva"].to_numpy() / np.sqrt(3.0)
         high, low = 1e3 * trafo["vn_hv_kv"].to_numpy(), 1e3 * trafo["vn_lv_kv"].to_numpy()
-        found.loading[np.ix_(model.transformer, hours)] = (100 * np.maximum(unit["i_from"] * high, unit["i_to"] * low) / power).T
+        percent = 100 * np.maximum(unit["i_from"] * high, unit["i_to"] * low) / power
+        found.loading[np.ix_(model.transformer, hours)] = np.where(unit["energized"] == 1, percent, np.nan).T
     off = np.flatnonzero(~model.branches.in_service.values)
     found.loading[np.ix_(off, hours)] = 0.0
 

@@ -1,6 +1,4 @@
 import numpy as np
-import pandapower as pp
-import pandapower.networks as pn
 import pandas as pd
 import pytest
 import xarray as xr
@@ -13,67 +11,12 @@ from multiscale.system.yearly import yearly_courses
 from multiscale.timeline import Horizon
 from multiscale.verification import ac_power_flow, profile_injections
 from multiscale.verification.batch_power_flow import batch_power_flow
+from multiscale.verification.pandapower_flow import pandapower_power_flow
 from multiscale.verification.pandapower_model import power_flow_model
 from multiscale.verification.year import year_check, year_injections
-from tests.variants import reinforced
 
 DAYS = Horizon((pd.Timestamp("2016-01-20"), pd.Timestamp("2016-07-20")), (183.0, 183.0), 4.0)
 FEEDER = ["north", "north 1", "north 2"]
-
-
-@pytest.fixture(scope="module")
-def cigre(tmp_path_factory):
-    path = tmp_path_factory.mktemp("cigre") / "cigre.json"
-    pp.to_json(pn.create_cigre_network_mv(with_der="pv_wind"), str(path))
-    config = load_config(["system=pandapower", f"system.path={path}"])
-    return study_system(config.system, config.costs.co2_price)
-
-
-def drawn(model, injections):
-    at = {bus: i for i, bus in enumerate(model.buses.bus.values.tolist())}
-    values = np.zeros((2, len(at), injections.sizes["period"]))
-    for k, bus in enumerate(injections.bus.values.tolist()):
-        values[:, at[bus]] = injections.p.values[k], injections.q.values[k]
-    return values
-
-
-def compared(system, dso, built=None):
-    nodes = [dso, *system.children(dso)]
-    injections = profile_injections(system, nodes, DAYS)
-    reference = ac_power_flow(system, nodes, DAYS, injections, built)
-    model = power_flow_model(system, nodes, built)
-    p, q = drawn(model, injections)
-    found, free = batch_power_flow(model, p, q, reference.tap.values), batch_power_flow(model, p, q)
-    assert found.converged.all()
-    np.testing.assert_allclose(found.voltage, reference.voltage.values, atol=1e-6)
-    np.testing.assert_allclose(found.loading, reference.loading.values, atol=1e-3)
-    np.testing.assert_array_equal(free.tap, reference.tap.values)
-
-
-@pytest.mark.parametrize("added", [None, {"north 1 MV/LV transformer": 63.0, "north 1 line 1": 98.4}])
-@pytest.mark.parametrize("dso", ["north", "east", "south"])
-def test_voltages_and_loadings_are_those_of_pandapower(dso, added):
-    tiny = tiny_system()
-    compared(tiny, dso, reinforced(tiny, added) if added and dso == "north" else None)
-
-
-def test_voltages_and_loadings_of_the_cigre_network_are_those_of_pandapower(cigre):
-    for dso in cigre.at_level("dso"):
-        compared(cigre, dso)
-
-
-@pytest.mark.parametrize("side", ["hv", "lv"])
-@pytest.mark.parametrize("tap", [-4, 3])
-def test_a_tap_on_either_side_acts_as_in_pandapower(side, tap):
-    """The tap of the HV/MV transformer, off its neutral position and without a set point."""
-    system = tiny_system()
-    columns = {name: system.branches[name].values.copy() for name in ("tap_side", "tap_pos", "v_setpoint_pu")}
-    at = system.branches.branch.values == "north HV/MV transformer"
-    columns["tap_side"] = np.where(at, side, columns["tap_side"])
-    columns["tap_pos"] = np.where(at, tap, columns["tap_pos"])
-    columns["v_setpoint_pu"] = np.where(at, np.nan, columns["v_setpoint_pu"])
-    branches = system.branches.assign({name: ("branch", values, system.branches[name].attrs) for name, values in columns.items()})
-    compared(system.replace(branches=branches), "north")
 
 
 def test_an_hour_without_a_solution_is_named_and_the_others_are_judged():
@@ -94,7 +37,7 @@ def test_the_year_is_judged_hour_by_hour_as_pandapower_judges_single_hours():
     injections = profile_injections(system, FEEDER, DAYS).rename(period="hour")
     heavy = injections.assign(p=injections.p * 4, q=injections.q * 4)
     found = year_check(system, FEEDER, heavy)
-    single = ac_power_flow(system, FEEDER, DAYS, heavy.rename(hour="period"))
+    single = ac_power_flow(system, FEEDER, DAYS, heavy.rename(hour="period"), compute=pandapower_power_flow)
     over = (single.loading.values > 100 + 1e-3).sum(axis=1)
     np.testing.assert_array_equal(found.result.overloaded_hours.values, over)
     assert set(found.overloaded) == set(single.branch.values[over > 0].tolist())
@@ -134,3 +77,42 @@ def test_new_photovoltaics_feed_in_when_the_others_do():
     courses = yearly_courses(system, system.at_level("dso"))
     rated = system.devices.p_kw.values[system.devices.kind.values == "pv"].sum()
     np.testing.assert_allclose(fed_in, 10.0 * courses["pv"].to_numpy() / rated, rtol=1e-4)
+
+
+@pytest.mark.slow  # the four-level case is read first
+def test_hours_of_the_main_study_are_judged_as_by_pandapower():
+    """A hundred hours of the year, those in which something is violated worst among them: what is violated, and by how much."""
+    config = load_config(["horizon=two_days"])
+    system = study_system(config.system, config.costs.co2_price)
+    (dso,) = system.at_level("dso")
+    nodes = [dso, *system.children(dso)]
+    aggregation = representative_days(yearly_courses(system, [dso]), 1, 1.0)
+    own = profile_injections(system, nodes, aggregation.horizon)
+    year = year_injections(system, nodes, aggregation.horizon, aggregation.nearest, own, response=False)
+    checked = year_check(system, nodes, year)
+    worst = checked.violations.worst_hour.unique().tolist()
+    assert worst
+    spread = year.hour.values[:: year.sizes["hour"] // (100 - len(worst))].tolist()
+    hours = sorted({*worst, *spread})
+    assert len(hours) >= 100
+    model = power_flow_model(system, nodes)
+    buses = pd.Index(model.buses.bus.values)
+    p, q = (year[v].sel(hour=hours).to_pandas().reindex(buses, fill_value=0.0).to_numpy() for v in ("p", "q"))
+    found, reference = batch_power_flow(model, p, q), pandapower_power_flow(model, p, q)
+    assert found.converged.all()
+    assert reference.converged.all()
+    np.testing.assert_array_equal(found.tap, reference.tap)
+    np.testing.assert_allclose(found.voltage, reference.voltage, atol=1e-6)
+    np.testing.assert_allclose(found.loading, reference.loading, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.losses, reference.losses, rtol=1e-4)
+    low, high = model.buses.v_min_pu.values[:, None], model.buses.v_max_pu.values[:, None]
+    for tolerance, excess in ((1e-3, lambda f: f.loading - 100.0), (1e-6, lambda f: np.fmax(low - f.voltage, f.voltage - high))):
+        ours, theirs = (excess(f) > tolerance for f in (found, reference))
+        assert ours.any()
+        np.testing.assert_array_equal(ours, theirs)
+    # The year has found the same in these hours.
+    at = [year.hour.values.tolist().index(hour) for hour in hours]
+    over = (reference.loading > 100 + 1e-3).any(axis=0)
+    outside = np.fmax(low - reference.voltage, reference.voltage - high)
+    outside[model.roots] = 0.0
+    np.testing.assert_array_equal(checked.result.violated.values[at], over | (outside > 1e-6).any(axis=0))
