@@ -28,6 +28,7 @@ from multiscale.operation import Design, Transmission
 from multiscale.operation.tree import dso_reference
 from multiscale.planning import NoPlanError, Plan, conventional_need, planning_problem, solve_plan
 from multiscale.planning.candidates import candidate_options
+from multiscale.planning.conventional import low_voltage_needs
 from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.yearly_overload import yearly_overload
@@ -139,6 +140,7 @@ def build_case(config: StudyConfig) -> StudyCase:
     horizon = aggregation.horizon
     fleets = {p: system.fleet(p, horizon) for p in system.at_level("platform")}
     need = {d: conventional_need(system, d, horizon, fleets, limits) for d in dsos}
+    need |= {p: lacking for d in dsos for p, lacking in low_voltage_needs(system, d, horizon, fleets, limits).items()}
     if not len(system.options.option):
         table = config.costs.reinforcement_table
         costs = reinforcement_costs(None if table == "default" else table)
