@@ -7,11 +7,13 @@ import xarray as xr
 
 from multiscale.measures.added_rating import AddedRating
 from multiscale.measures.measure import Measure, Need, NetworkProgram, NoFittingCostError, Placed, Proposal, Site
+from multiscale.measures.parallel_cable import ParallelCable
 from multiscale.measures.voltage_regulator import VoltageRegulator
 
 MEASURES: dict[str, type[Measure]] = {
     "added_rating": AddedRating,
     "voltage_regulator": VoltageRegulator,
+    "parallel_cable": ParallelCable,
 }
 """Kind of an option, as in its table and in the configuration -> its settings, with what it does. Nothing else lists the kinds."""
 
@@ -51,6 +53,14 @@ def voltage_change(options: xr.Dataset) -> np.ndarray:
     return total
 
 
+def impedance_removed(options: xr.Dataset) -> np.ndarray:
+    """Share of the impedance of its branch that every option takes away [1], (option)."""
+    total = np.zeros(options.sizes["option"])
+    for measure, mine, columns in by_measure(options):
+        total[mine] = measure.impedance_removed(columns)
+    return total
+
+
 __all__ = [
     "MEASURES",
     "AddedRating",
@@ -58,11 +68,13 @@ __all__ = [
     "Need",
     "NetworkProgram",
     "NoFittingCostError",
+    "ParallelCable",
     "Placed",
     "Proposal",
     "Site",
     "added_rating",
     "by_measure",
+    "impedance_removed",
     "kind_of",
     "measure_settings",
     "voltage_change",

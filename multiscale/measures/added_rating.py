@@ -65,13 +65,7 @@ class AddedRating(Measure):
     @staticmethod
     def act(network: NetworkProgram, options: Placed) -> None:
         """Add to the limits of flows what each option adds to them."""
-        for i, added, built in zip(options.branch.tolist(), options.columns["added_rating_kva"].tolist(), options.built.tolist(), strict=True):
-            today = network.usable(i, 0.0)
-            # No flow ever exceeds its interval: rating beyond that is ignored, which makes a half-built branch worth half, not all.
-            needed = np.maximum((network.needed[:, i] - today) * (1 + 1e-9), 0.0)
-            more = np.minimum(network.usable(i, added) - today, needed)
-            direction, when = np.nonzero(network.rating[:, i] >= 0)
-            network.builder.add_parameters_to_rows(network.rating[direction, i, when], built, more[direction, when])
+        raise_limits(network, options, options.columns["added_rating_kva"])
 
     @staticmethod
     def apply(branch: Mapping[str, Any], option: Mapping[str, Any], vn_kv: float, fed: str) -> dict[str, Any]:
@@ -82,3 +76,14 @@ class AddedRating(Measure):
         less = {name: branch[name] / factor for name in ("r_ohm", "x_ohm")}
         more = {name: branch[name] * factor for name in ("c_nf", "pfe_kw")}
         return {**branch, **less, **more, "rating_kva": rating}
+
+
+def raise_limits(network: NetworkProgram, options: Placed, added_kva: np.ndarray) -> None:
+    """Add to the limits of flows what rating added by options is worth, (option)."""
+    for i, added, built in zip(options.branch.tolist(), added_kva.tolist(), options.built.tolist(), strict=True):
+        today = network.usable(i, 0.0)
+        # No flow ever exceeds its interval: rating beyond that is ignored, which makes a half-built branch worth half, not all.
+        needed = np.maximum((network.needed[:, i] - today) * (1 + 1e-9), 0.0)
+        more = np.minimum(network.usable(i, added) - today, needed)
+        direction, when = np.nonzero(network.rating[:, i] >= 0)
+        network.builder.add_parameters_to_rows(network.rating[direction, i, when], built, more[direction, when])

@@ -71,20 +71,26 @@ class NetworkProgram:
         builder: receives columns, rows and terms of right-hand sides.
         periods: labels.
         names: name of every branch of the tree, (bus fed).
+        single: whether it is one branch, not several in parallel, (bus fed).
         flow: columns of the flows towards the customers [kW], (bus fed, period); -1 where the reduction dropped the branch.
         rating: rows that limit them towards the customers and back, (2, bus fed, period); -1 where the rating cannot bind.
         voltage_drop: rows ``v_i - v_feeding + drop = constant`` [pu^2], (bus fed, period); -1 where no voltage below can bind.
         needed: largest flow towards the customers and back [kW], (2, bus fed, period).
+        per_kw: rise of the drop of the squared voltage along every branch per kW [pu^2/kW], (bus fed,).
+        fixed_drop: part of that drop which no flow of active power changes: reactive power [pu^2], (bus fed, period).
         usable: position of a branch and rating added to it [kVA] -> what it may carry towards the customers and back [kW], (2, period).
     """
 
     builder: ProgramBuilder
     periods: np.ndarray
     names: np.ndarray
+    single: np.ndarray
     flow: np.ndarray
     rating: np.ndarray
     voltage_drop: np.ndarray
     needed: np.ndarray
+    per_kw: np.ndarray
+    fixed_drop: np.ndarray
     usable: Callable[[int, float], np.ndarray]
 
 
@@ -113,6 +119,8 @@ class Measure(Settings):
     """Columns of the option table that it alone reads, beyond branch, cost and lifetime."""
     required: ClassVar[tuple[str, ...]] = ()
     """Those of them that must be above zero."""
+    low_voltage: ClassVar[bool] = False
+    """Whether options are proposed in the low-voltage networks of platforms; else in the networks of DSOs."""
 
     offered: bool = Field(False, description="whether options of this kind are proposed where the system names none")
 
@@ -140,6 +148,11 @@ class Measure(Settings):
     @staticmethod
     def voltage_change(columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Most by which options may move the squared voltage below their branches up or down [pu^2], (option)."""
+        return np.zeros(len(columns["branch"]))
+
+    @staticmethod
+    def impedance_removed(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Share of the impedance of their branches that options take away [1], (option)."""
         return np.zeros(len(columns["branch"]))
 
     @staticmethod

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from multiscale.measures import Measure, Placed, added_rating, by_measure, voltage_change
-from multiscale.operation.radial import RadialTree, ReducedTree, add_radial_network, radial_tree, reduce_tree
+from multiscale.operation.built import branches_of, decided_about, placed
+from multiscale.operation.radial import ReducedTree, add_radial_network, radial_tree, reduce_tree
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
 from multiscale.system import Economics, LoadingLimits, System
@@ -50,6 +50,7 @@ def distribution_program(
     relief: bool = True,
     limits: LoadingLimits = LoadingLimits(),
     options: xr.Dataset | None = None,
+    elsewhere: Sequence[str] = (),
 ) -> DistributionProgram:
     """A DSO over a horizon; every cost in EUR per year.
 
@@ -74,6 +75,7 @@ def distribution_program(
             part of the same program they can do so themselves, at the same cost.
         limits: shares of the ratings that may be used.
         options: what may be built (component ``option``); default: those of the system on branches of this DSO.
+        elsewhere: names of options in other networks, which come last among the entries of ``built`` and change nothing here.
     """
     network = system.network(node)
     tree = radial_tree(network, limits)
@@ -98,10 +100,8 @@ def distribution_program(
         highest[i] += high[c]
         q[i] += reactive[c]
     q -= tree.charging[:, None]
-    branch = _branches(tree, options)
-    moved = np.zeros(len(tree.buses))
-    np.add.at(moved, branch, voltage_change(options))
-    reduced = reduce_tree(tree, lowest, highest, q, np.unique(branch[added_rating(options) > 0]), moved)
+    branch = branches_of(tree, options)
+    reduced = reduce_tree(tree, lowest, highest, q, *decided_about(tree, branch, options))
     zones = len(reduced.kept) + 1
 
     def by_zone(values: np.ndarray) -> np.ndarray:
@@ -115,7 +115,8 @@ def distribution_program(
     price = builder.add_parameters("energy_price", period, unit="EUR/kWh", description="price of energy from the parent")
     axes = {"platform": np.array(children, dtype=str), **period}
     exchange = builder.add_parameters("exchange", axes, unit="kW", description="power drawn by the platform")
-    choice = builder.add_parameters("built", {"option": options.option.values.astype(str)}, unit="1", description="reinforcements built")
+    names_of_options = np.array([*options.option.values.tolist(), *elsewhere], dtype=str)
+    choice = builder.add_parameters("built", {"option": names_of_options}, unit="1", description="reinforcements built")
 
     zone_demand, zone_generation = by_zone(demand), by_zone(generation)
     bound = np.maximum(by_zone(np.abs(highest)) + by_zone(np.abs(lowest)), 1.0).sum(axis=0)
@@ -152,21 +153,10 @@ def distribution_program(
         zone_demand - zone_generation,
         [(1.0, taken), (-1.0, given)],
         parameters,
-        _placed(options, branch, choice),
+        placed(options, branch, choice),
     )
     builder.add_output("exchange", period, [(1.0, taken), (-1.0, given)], unit="kW", description="power drawn from the parent")
-    return DistributionProgram(builder.build(), reduced, children, child_bus, tuple(options.option.values.tolist()), low, high)
-
-
-def _branches(tree: RadialTree, options: xr.Dataset) -> np.ndarray:
-    """Position in the tree of every option's branch, (option)."""
-    position = {name: i for i, members in enumerate(tree.members) for name in members}
-    return np.array([position[branch] for branch in options.branch.values.tolist()], dtype=int)
-
-
-def _placed(options: xr.Dataset, branch: np.ndarray, built: np.ndarray) -> list[tuple[type[Measure], Placed]]:
-    """Options measure by measure, with the positions of their branches and of their parameters."""
-    return [(measure, Placed(branch[mine], columns, built[mine])) for measure, mine, columns in by_measure(options)]
+    return DistributionProgram(builder.build(), reduced, children, child_bus, tuple(names_of_options.tolist()), low, high)
 
 
 def _grouped(group: np.ndarray, count: int) -> np.ndarray:

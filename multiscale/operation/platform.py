@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import xarray as xr
 
 from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet
+from multiscale.measures import Measure, Placed
+from multiscale.operation.built import branches_of, decided_about, placed
 from multiscale.operation.clearing import Market, Members, Trade
 from multiscale.operation.radial import add_radial_network, radial_tree, reduce_tree
 from multiscale.programs import ParametricProgram, ProgramBuilder
@@ -27,6 +30,7 @@ def platform_program(
     agreements: bool = True,
     root_voltage: float = 1.0,
     limits: LoadingLimits = LoadingLimits(),
+    options: xr.Dataset | None = None,
 ) -> ParametricProgram:
     """A platform over the fleet's horizon; every cost in EUR per year.
 
@@ -53,6 +57,7 @@ def platform_program(
         agreements: whether limits and a plan may be agreed with the parent (the parameters above).
         root_voltage: voltage at the busbar that feeds the network [pu].
         limits: shares of the ratings that may be used.
+        options: what may be built (component ``option``), here or elsewhere: then there is a parameter ``built`` (option) [1].
     """
     horizon, data = fleet.horizon, fleet.data
     hours, period = horizon.hours_per_year, {"period": horizon.labels}
@@ -82,7 +87,7 @@ def platform_program(
     if agreements:
         _add_agreements(builder, fleet, trade.imported, trade.exported, 2 * (draw + supply).sum(axis=0) + 1.0)
     if network is not None and network.active.sizes["branch"]:
-        _add_network(builder, members, network, trade, limits, root_voltage)
+        _add_network(builder, members, network, trade, limits, root_voltage, options)
     elif not alone:
         everyone: list[Term] = [(1.0, trade.buy.T), (-1.0, trade.sell.T)]
         boundary: list[Term] = [(-1.0, trade.imported), (1.0, trade.exported)]
@@ -131,7 +136,15 @@ def _add_agreements(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, gi
         builder.add_cost_parameter(columns, np.broadcast_to(price, columns.shape), hours)
 
 
-def _add_network(builder: ProgramBuilder, members: Members, network: Network, trade: Trade, limits: LoadingLimits, root_voltage: float) -> None:
+def _add_network(
+    builder: ProgramBuilder,
+    members: Members,
+    network: Network,
+    trade: Trade,
+    limits: LoadingLimits,
+    root_voltage: float,
+    options: xr.Dataset | None,
+) -> None:
     fleet, buy, sell = members.fleet, trade.buy, trade.sell
     tree = radial_tree(network, limits, root_voltage)
     at = {bus: i for i, bus in enumerate(tree.buses.tolist())}
@@ -142,7 +155,16 @@ def _add_network(builder: ProgramBuilder, members: Members, network: Network, tr
     np.add.at(high, bus, members.draw)
     np.add.at(reactive, bus, fleet.data.reactive.values)
     reactive -= tree.charging[:, None]
-    reduced = reduce_tree(tree, low, high, reactive, np.zeros(0, dtype=int))
+    here: list[tuple[type[Measure], Placed]] = []
+    decided: tuple[np.ndarray, np.ndarray | float, np.ndarray | float] = np.zeros(0, dtype=int), 0.0, 0.0
+    if options is not None:
+        names = options.option.values.astype(str)
+        built = builder.add_parameters("built", {"option": names}, unit="1", description="reinforcements built")
+        inside = np.flatnonzero(np.isin(options.branch.values, network.active.branch.values))
+        mine = options.isel(option=inside)
+        branch = branches_of(tree, mine)
+        decided, here = decided_about(tree, branch, mine), placed(mine, branch, built[inside])
+    reduced = reduce_tree(tree, low, high, reactive, *decided)
     zone = reduced.zone[bus]
     zones = len(reduced.kept) + 1
     width = int(np.bincount(zone, minlength=zones).max(initial=0))
@@ -163,4 +185,5 @@ def _add_network(builder: ProgramBuilder, members: Members, network: Network, tr
         np.zeros((zones, fleet.horizon.periods)),
         [(1.0, trade.imported), (-1.0, trade.exported)],
         [],
+        here,
     )

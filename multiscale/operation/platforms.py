@@ -6,7 +6,7 @@ What a program is built from is a small part of its size, so that is what travel
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from multiscale.devices.fleet import Fleet
 from multiscale.operation.clearing import Market
@@ -50,6 +50,10 @@ class Platforms(Mapping[str, ParametricProgram]):
     def __init__(self, data: Mapping[str, PlatformData]) -> None:
         self.data = dict(data)
         self._built: dict[str, ParametricProgram] = {}
+
+    def with_networks(self, networks: Mapping[str, Network]) -> Platforms:
+        """The same platforms, some of them with another network."""
+        return Platforms({name: replace(data, network=networks.get(name, data.network)) for name, data in self.data.items()})
 
     def __getitem__(self, name: str) -> ParametricProgram:
         if name not in self._built:

@@ -160,6 +160,7 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float = 1
     ordered = buses.isel(bus=order)
     charging = _line_charging(active, start, end, buses.vn_kv.values)[order]
     load_share, feed_in_share = limits.shares(ordered.vn_kv.values, with_margin=True)
+    margin = limits.voltage_margin(float(ordered.vn_kv.values[0]))
     members = tuple(tuple(str(branch_name[k]) for k in feeding[b]) for b in order)
     return RadialTree(
         network.node,
@@ -171,8 +172,8 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float = 1
         resistance,
         reactance,
         ordered.vn_kv.values,
-        ordered.v_min_pu.values + limits.voltage_margin_pu,
-        ordered.v_max_pu.values - limits.voltage_margin_pu,
+        ordered.v_min_pu.values + margin,
+        ordered.v_max_pu.values - margin,
         charging,
         boost,
         reference,
@@ -223,7 +224,13 @@ class ReducedTree:
 
 
 def reduce_tree(
-    tree: RadialTree, low: np.ndarray, high: np.ndarray, reactive: np.ndarray, decided: np.ndarray, moved: np.ndarray | float = 0.0
+    tree: RadialTree,
+    low: np.ndarray,
+    high: np.ndarray,
+    reactive: np.ndarray,
+    decided: np.ndarray,
+    moved: np.ndarray | float = 0.0,
+    removed: np.ndarray | float = 0.0,
 ) -> ReducedTree:
     """Drop what can never bind, whatever is decided, direction by direction and period by period.
 
@@ -237,6 +244,7 @@ def reduce_tree(
         reactive: reactive power drawn at each bus [kvar], (bus, period).
         decided: positions of branches whose rating may be raised: their flow is not limited by today's.
         moved: largest change of the squared voltage along each branch, up or down [pu^2], (bus fed).
+        removed: largest share of the impedance of each branch that may be taken away [1], (bus fed).
     """
     below_low, below_high, below_q = tree.below(low), tree.below(high), tree.below(reactive)
     forward, reverse = tree.usable(below_q)
@@ -245,14 +253,15 @@ def reduce_tree(
 
     per_kw = 2.0 * tree.resistance / (1000.0 * tree.vn_kv**2)
     per_kvar = 2.0 * tree.reactance / (1000.0 * tree.vn_kv**2)
-    fixed = per_kvar[:, None] * below_q - tree.boost[:, None]
+    fixed, left = per_kvar[:, None] * below_q, 1.0 - np.broadcast_to(removed, tree.rating.shape)[:, None]
     # Inside the rating no branch carries more than its limit, so the drop is taken over the smaller interval; a branch that may be
     # reinforced has no such limit yet.
     for limit in (forward, reverse):
         limit[0], limit[decided] = np.inf, np.inf
     either_way = np.broadcast_to(moved, tree.rating.shape)[:, None]
-    most = tree.along_path(per_kw[:, None] * np.minimum(below_high, forward) + fixed + either_way)
-    least = tree.along_path(per_kw[:, None] * np.maximum(below_low, -reverse) + fixed - either_way)
+    highest, lowest = per_kw[:, None] * np.minimum(below_high, forward) + fixed, per_kw[:, None] * np.maximum(below_low, -reverse) + fixed
+    most = tree.along_path(np.maximum(highest, left * highest) - tree.boost[:, None] + either_way)
+    least = tree.along_path(np.minimum(lowest, left * lowest) - tree.boost[:, None] - either_way)
     squared = tree.v_reference[tree.source_of()] ** 2
     too_low = (squared[:, None] - most < tree.v_min[:, None] ** 2 - 1e-9).any(axis=1)
     too_high = (squared[:, None] - least > tree.v_max[:, None] ** 2 + 1e-9).any(axis=1)
@@ -351,8 +360,11 @@ def add_radial_network(
         return np.stack(tree.usable(below_q, np.where(np.arange(len(tree.buses)) == branch, added_kva, 0.0)))[:, branch]
 
     branches = np.array([" + ".join(members) for members in tree.members], dtype=str)
+    single = np.array([len(members) == 1 for members in tree.members])
     needed = np.stack([reduced.below_high, -reduced.below_low])
-    network = NetworkProgram(builder, periods, branches, at, rating, drop, needed, usable)
+    squared_kv = 1000.0 * tree.vn_kv**2
+    per_kw, fixed_drop = 2.0 * tree.resistance / squared_kv, (2.0 * tree.reactance / squared_kv)[:, None] * below_q
+    network = NetworkProgram(builder, periods, branches, single, at, rating, drop, needed, per_kw, fixed_drop, usable)
     for measure, placed in options:
         measure.act(network, placed)
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from multiscale.devices.fleet import Fleet
 from multiscale.measures import added_rating
+from multiscale.operation.built import built_network
 from multiscale.operation.clearing import Market
 from multiscale.operation.distribution import DistributionProgram, distribution_program
 from multiscale.operation.platforms import PlatformData, Platforms
@@ -73,8 +74,12 @@ class OperatingTree:
     error_margin: float = 0.0
 
     def under(self, design: Design) -> OperatingTree:
-        """The same tree under another design; no program changes, since designs are parameters."""
-        return replace(self, design=design)
+        """The same tree under another design, which is a parameter of its programs; platforms that know their network have it as it is built."""
+        networks = {
+            name: built_network(self.system, name, design.options(self.system.options)) for name, d in self.platforms.data.items() if d.network
+        }
+        changed = {name: network for name, network in networks.items() if network is not self.platforms.data[name].network}
+        return replace(self, design=design, platforms=self.platforms.with_networks(changed) if changed else self.platforms)
 
     def prices(self, dso: str) -> Prices:
         """Prices in force at a DSO of every tariff component that is decided; zero where nothing was decided."""
@@ -164,9 +169,10 @@ def operating_tree(
     for own in distribution.values():
         no_load = dict(zip(own.reduced.tree.buses.tolist(), own.reduced.tree.no_load_voltage().tolist(), strict=True))
         voltage |= {c: no_load[system.boundary_bus(c)] for c in own.children}
+    built = design.options(system.options)
     platforms = Platforms(
         {
-            name: PlatformData(fleet, economics, market, system.network(name) if networks else None, voltage.get(name, 1.0), limits)
+            name: PlatformData(fleet, economics, market, built_network(system, name, built) if networks else None, voltage.get(name, 1.0), limits)
             for name, fleet in fleets.items()
         }
     )

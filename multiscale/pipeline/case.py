@@ -14,6 +14,7 @@ from multiscale.devices.fleet import Fleet, purchasable
 from multiscale.measures import Measure
 from multiscale.planning import conventional_need
 from multiscale.planning.candidates import candidate_options
+from multiscale.planning.conventional import low_voltage_needs
 from multiscale.planning.settings import DsoPlanSettings, PlanningSettings
 from multiscale.planning.yearly_overload import yearly_overload
 from multiscale.representative_days import representative_days
@@ -103,6 +104,7 @@ def build_case(
     chosen = aggregation.horizon
     fleets = {p: built.fleet(p, chosen) for p in built.at_level("platform")}
     need = {d: conventional_need(built, d, chosen, fleets, limits) for d in dsos}
+    need |= {p: lacking for d in dsos for p, lacking in low_voltage_needs(built, d, chosen, fleets, limits).items()}
     if last is not None:
         built = built.replace(options=last.system.options)
     elif not len(built.options.option):

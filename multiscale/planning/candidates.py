@@ -15,11 +15,11 @@ from multiscale.system import System, reinforcement_options
 def candidate_options(
     system: System, needs: Mapping[str, ConventionalNeed], count: int, costs: pd.DataFrame, measures: Mapping[str, Measure]
 ) -> xr.Dataset:
-    """Options (component ``option``), at most ``count`` per DSO and measure.
+    """Options (component ``option``), at most ``count`` per network and measure.
 
     Args:
         system: the whole.
-        needs: DSO -> what it lacks.
+        needs: DSO, or platform -> what its network lacks.
         count: most options of each measure in each DSO.
         costs: reinforcement cost table.
         measures: settings of every measure.
@@ -27,10 +27,11 @@ def candidate_options(
     Raises:
         InvalidSystemError: the cost table has no row for some branch.
     """
-    found = [reinforcement_options(system, [], costs)]
+    found, platforms = [reinforcement_options(system, [], costs)], set(system.at_level("platform"))
     for measure in measures.values():
         if measure.offered:
-            branches = [b for need in needs.values() for b in measure.sites(Need(need.loading, need.outside), count)]
+            mine = [need for node, need in needs.items() if (node in platforms) == measure.low_voltage]
+            branches = [b for need in mine for b in measure.sites(Need(need.loading, need.outside), count)]
             found.append(reinforcement_options(system, branches, costs, measure))
     found = [options for options in found if options.sizes["option"]] or found[:1]
     return xr.concat(found, dim="option") if len(found) > 1 else found[0]

@@ -23,6 +23,7 @@ from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet, purchasable
 from multiscale.operation import DistributionProgram, Market, distribution_program, platform_program
 from multiscale.operation.tree import exchange_bounds
+from multiscale.planning.follower_names import BUILT
 from multiscale.planning.participants import Participants, participants
 from multiscale.planning.planned_costs import planned_costs
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
@@ -195,7 +196,15 @@ def planning_problem(
     """
     adoption = {c: a for c, a in (adoption or {}).items() if c in system.children(dso)}
     children, hours = system.children(dso), horizon.hours_per_year
-    seen = {c: participants(fleets[c], view, market, economics.tariff, adoption.get(c)) for c in children}
+    inside = {c: _inside(system, c, options) for c in children}
+    # Where lines of a low-voltage network may be reinforced, members are seen one by one in it.
+    known = {c for c, mine in inside.items() if len(mine)}
+    seen = {
+        c: participants(fleets[c], "members", market, economics.tariff, adoption.get(c, {}))
+        if c in known
+        else participants(fleets[c], view, market, economics.tariff, adoption.get(c))
+        for c in children
+    }
     bounds = {c: exchange_bounds(p.fleet) for c, p in seen.items()}
     for c, p in seen.items():
         if p.adoption is not None:
@@ -212,14 +221,34 @@ def planning_problem(
         relief=False,
         limits=limits,
         options=options,
+        elsewhere=[name for c in children for name in inside[c]],
     )
-    platforms = {c: platform_program(p.fleet, economics, market, adoption=p.adoption, agreements=False) for c, p in seen.items()}
+    chosen, voltage = options.sel(option=list(distribution.options)), distribution.reduced.tree.no_load_voltage()
+    platforms = {
+        c: platform_program(
+            p.fleet,
+            economics,
+            market,
+            network=system.network(c) if c in known else None,
+            root_voltage=float(voltage[bus]),
+            adoption=p.adoption,
+            agreements=False,
+            limits=limits,
+            options=chosen if c in known else None,
+        )
+        for (c, p), bus in zip(seen.items(), distribution.child_bus.tolist(), strict=True)
+    }
     free = np.zeros(horizon.periods)
     internal = {"import_price": free, "export_price": free}
     exchange = distribution.program.parameters["exchange"].positions
     links = [Link(c, "exchange", exchange[k]) for k, c in enumerate(children)]
     joined = compose(
-        f"operation of {dso}", distribution.program, platforms, links, dict.fromkeys(children, internal), shared=list(economics.tariff.decided)
+        f"operation of {dso}",
+        distribution.program,
+        platforms,
+        links,
+        dict.fromkeys(children, internal),
+        shared=[*economics.tariff.decided, *([BUILT] if known else [])],
     )
     follower = joined.fix({"energy_price": energy_price})
     determinants = {name: _total(follower, [f"{c}/{BILLED}{name}" for c in children]) for name in economics.tariff.components}
@@ -235,7 +264,6 @@ def planning_problem(
         **{c: follower.outputs[f"{c}/exchange"] for c in children},
     }
     follower = _with_outputs(follower, outputs)
-    chosen = options.sel(option=list(distribution.options))
     annuity = chosen.cost_eur.values * np.array([economics.annuity(n) for n in chosen.lifetime_years.values.tolist()])
     passive = system.passive(dso, horizon)
     owed = {name: c.passive(passive.demand.values, passive.generation.values, horizon) for name, c in economics.tariff.components.items()}
@@ -254,6 +282,11 @@ def planning_problem(
         economics,
         np.asarray(energy_price, dtype=float),
     )
+
+
+def _inside(system: System, platform: str, options: xr.Dataset) -> list[str]:
+    """Names of options on branches of a platform's network."""
+    return [str(o) for o in options.option.values[np.isin(options.branch.values, system.network(platform).active.branch.values)]]
 
 
 def _total(program: ParametricProgram, names: Sequence[str]) -> Output:

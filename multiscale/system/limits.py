@@ -14,7 +14,8 @@ class LoadingLimits(Settings):
     cut then, so it has the whole rating. These are the load factors of the published eDisGo planning principles. A usable rating is the rating times
     this share times ``1 - margin``; the AC power flow checks the whole rating.
 
-    Source: eDisGo, configuration of allowed load factors (mv_load_case 0.5, mv_feed-in_case 1.0, lv 1.0).
+    Source: eDisGo, configuration of allowed load factors (mv_load_case 0.5, mv_feed-in_case 1.0, lv 1.0). There, a low-voltage network is
+    planned without 0.035 pu of the band under load (0.015 for medium voltage, 0.02 for the station): ``lv_voltage_margin_pu``, where bands are wide.
     """
 
     mv_load: float = quantity(0.5, "1", "share of ratings usable under load at medium voltage (n-1), HV/MV transformers too", above=0.0, upper=1.0)
@@ -29,10 +30,18 @@ class LoadingLimits(Settings):
         0.0075, "pu", "part of the voltage band kept for what the linear model neglects: half a tap step of 1.5 %", lower=0.0, upper=0.05
     )
 
+    lv_voltage_margin_pu: float = quantity(
+        0.0075,
+        "pu",
+        "the same in low-voltage networks, whose busbars are taken at no load: with what transformer and medium voltage above them drop",
+        lower=0.0,
+        upper=0.1,
+    )
+
     @classmethod
     def full(cls) -> LoadingLimits:
         """All ratings in full, nothing kept: what a network carries when no reserve is respected."""
-        return cls(mv_load=1.0, margin=0.0, voltage_margin_pu=0.0)
+        return cls(mv_load=1.0, margin=0.0, voltage_margin_pu=0.0, lv_voltage_margin_pu=0.0)
 
     def shares(self, vn_to_kv: np.ndarray, *, with_margin: bool) -> tuple[np.ndarray, np.ndarray]:
         """Usable share of the rating of each branch towards the customers (load) and back (feed-in) [1].
@@ -44,6 +53,10 @@ class LoadingLimits(Settings):
         low = vn_to_kv < self.lv_below_kv
         keep = 1.0 - self.margin if with_margin else 1.0
         return keep * np.where(low, self.lv_load, self.mv_load), keep * np.where(low, self.lv_feed_in, self.mv_feed_in)
+
+    def voltage_margin(self, vn_root_kv: float) -> float:
+        """Part of the voltage band that is kept in a network whose root has this nominal voltage [pu]."""
+        return self.lv_voltage_margin_pu if vn_root_kv < self.lv_below_kv else self.voltage_margin_pu
 
     def in_words(self) -> str:
         """The usable ratings as a phrase, e.g. for a message where they bind."""

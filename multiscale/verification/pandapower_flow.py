@@ -84,7 +84,7 @@ def _run(model: PowerFlowModel, warm: bool, compiled: bool, stepped: bool = Fals
             warm = False
         if warm and np.isfinite(net.res_bus["vm_pu"]).any():
             return True
-    # From scratch: the warm start may have led astray.
+    # From scratch: the warm start may have misled it.
     try:
         pp.runpp(net, calculate_voltage_angles=True, init="dc", max_iteration=30, trafo_model="t", numba=compiled)
     except LoadflowNotConverged:

@@ -12,9 +12,7 @@ import xarray as xr
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from multiscale.measures import MEASURES
-from multiscale.operation.radial import radial_tree
-from multiscale.system.limits import LoadingLimits
+from multiscale.operation.built import fed_through, rows_with_built
 from multiscale.system.schema import table
 from multiscale.system.system import System
 
@@ -120,18 +118,13 @@ def tap_changers(model: PowerFlowModel) -> list[np.ndarray]:
 def _with_built(system: System, branches: xr.Dataset, built: xr.Dataset) -> xr.Dataset:
     """The branch table with some options built, one after the other."""
     rows = branches.to_dataframe().to_dict("index")
-    options = built.to_dataframe().to_dict("records")
     voltage = dict(zip(system.buses.bus.values.tolist(), system.buses.vn_kv.values.tolist(), strict=True))
     fed: dict[str, str] = {}
-    for node in {rows[option["branch"]]["node"] for option in options}:
+    for node in {rows[branch]["node"] for branch in built.branch.values.tolist()}:
         network = system.network(node)
-        if network.loops():
-            continue
-        tree = radial_tree(network, LoadingLimits.full())
-        fed |= {name: str(tree.buses[i]) for i, members in enumerate(tree.members) for name in members}
-    for option in options:
-        row = rows[option["branch"]]
-        rows[option["branch"]] = MEASURES[option["kind"]].apply(row, option, voltage[row["to_bus"]], fed.get(option["branch"], row["to_bus"]))
+        if not network.loops():
+            fed |= fed_through(network)
+    rows_with_built(rows, built, voltage, fed)
     names = list(rows)
     return table("branch", names, {str(c): np.array([rows[n][c] for n in names]) for c in branches.data_vars})
 

@@ -121,7 +121,7 @@ def test_any_exchange_can_be_served_shed_or_spilled(dso, fleets):
         assert solution.gap == pytest.approx(0.0, abs=1e-9)
 
 
-def everything_kept(tree, low, high, reactive, decided, moved=0.0):
+def everything_kept(tree, low, high, reactive, decided, moved=0.0, removed=0.0):
     """A reduction that reduces nothing: every branch rated and every voltage watched in every period."""
     n, periods = low.shape
     rated = np.ones((2, n, periods), dtype=bool)
