@@ -19,6 +19,7 @@ from multiscale.bilevel.certify.qualification import Qualification, qualify
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.certify.unbounded_followers import check_unbounded_followers
 from multiscale.bilevel.certify.unbounded_relaxation import NO_FINITE_OPTIMUM, relaxation_is_unbounded, resolve_unbounded_relaxation
+from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.normal.normalise import normalise
 from multiscale.bilevel.problem.description import BilevelError, BilevelProblem
 from multiscale.bilevel.problem.preconditions import check_preconditions, check_products
@@ -33,9 +34,13 @@ from multiscale.bilevel.scip.client import Run, run, start_early
 from multiscale.bilevel.scip.lp_export import write_problems
 from multiscale.bilevel.scip.worker import ScipOutcome, Task
 from multiscale.bilevel.search.decision_search import DecisionSearch
+from multiscale.bilevel.search.start import find_start, known_answers
 from multiscale.bilevel.search.tighten import tighten_leader
 
 _T = TypeVar("_T")
+
+_CERTIFICATE = 4.0
+"""Follower solves that a certificate takes, about: SCIP's point, the best point, and ties for and against the leader."""
 
 
 def solve(
@@ -103,20 +108,20 @@ def _given_start(read: PyomoProblem, start: Mapping[Any, float] | None) -> np.nd
 
 def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.ndarray | None = None, read_seconds: float = 0.0) -> BilevelSolution:
     """Solve a problem given as arrays; see ``solve``. Where the method is chosen here, it is solved in normal form, and certified as it was read."""
-    clock = _Clock(settings.time_limit - read_seconds)
+    clock = Clock(settings.time_limit - read_seconds)
     clock.timings["read"] = read_seconds
     check_preconditions(problem)
     remark = ""
-    if settings.method == "auto" and settings.write is None:
+    if settings.method in ("auto", "branch_and_cut") and settings.write is None:
         with clock.stage("normal form"):
             normal = normalise(problem)
         try:
-            answer = None if normal is None else _solve(normal.problem, settings, start, clock)
+            answer = None if normal is None else _solve(normal.problem, settings, start, clock, solves=2.0 * _CERTIFICATE)
         except BilevelError as refusal:
             answer, remark = None, f"refused in normal form ({refusal}), solved as it was read"
         if normal is not None and answer is not None:
             with clock.stage("certificate"):
-                answer = as_read(problem, normal, answer, settings)
+                answer = as_read(problem, normal, answer, settings, clock.deadline)
             if answer.status is not Status.ERROR:
                 return replace(answer, timings=clock.timings)
             why = "; ".join(answer.certificate.failures) if answer.certificate else answer.message
@@ -125,8 +130,10 @@ def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.
     return replace(answer, message="; ".join(filter(None, [answer.message, remark])))
 
 
-def _solve(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: _Clock) -> BilevelSolution:
-    """Solve a problem as it stands."""
+def _solve(
+    problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: Clock, *, solves: float = _CERTIFICATE
+) -> BilevelSolution:
+    """Solve a problem as it stands; time for some follower solves is kept for the certificate."""
     problem = tighten_leader(problem)
     methods, reasons = choose_methods(problem, settings.method)
     products = ("strong_duality", "branch_and_cut")
@@ -141,7 +148,7 @@ def _solve(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | 
         find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), clock.left(), flips="branch_and_cut" not in methods)
     remark = "" if search.best is not None or stopped else check_unbounded_followers(problem, search)
     # What the certificate will take, with a follower solve as the measure; with little more than that left, the start is the answer.
-    reserve = _CERTIFICATE * search.responder.slowest
+    reserve = solves * search.responder.slowest
     short = clock.left() < 3.0 * reserve
     with clock.stage("reformulation"):
         single, lazy = _despite_interrupt(lambda: _reformulate(problem, methods, bounds, search, settings, short=short or bool(stopped)), stopped)
@@ -180,7 +187,7 @@ def _reformulate(
     """The single-level program and, for branch and cut, what is added to it during the search."""
     lazy = None
     if "branch_and_cut" in methods:
-        known = _known_answers(search, along=not short)
+        known = known_answers(search, along=not short)
         single, lazy = assemble_lazy(problem, bounds, known, settings.gap, ceilings=search.exact.applies and not short)
     else:
         single = assemble(problem, methods, bounds, rewrite_prices=settings.rewrite_prices)
@@ -201,9 +208,6 @@ def _qualified(answer: BilevelSolution, conic: Mapping[int, Qualification]) -> B
     status = Status.FEASIBLE if answer.status is Status.OPTIMAL else Status.ERROR
     return replace(answer, status=status, message=f"{answer.message}; the bound excludes decisions without a constraint qualification: {unproven}")
 
-
-_CERTIFICATE = 4.0
-"""Follower solves that a certificate takes, about: SCIP's point, the best point, and ties for and against the leader."""
 
 _NO_TIME = Run(ScipOutcome("timelimit", None, np.nan, -np.inf, 0, 0.0, note="no time left for SCIP"), aborted="", interrupted=False)
 _INTERRUPTED = Run(ScipOutcome("userinterrupt", None, np.nan, -np.inf, 0, 0.0), aborted="interrupted", interrupted=True)
@@ -226,76 +230,6 @@ def _despite_interrupt(stage: Callable[[], _T], stopped: list[bool]) -> _T:
     except KeyboardInterrupt:
         stopped.append(True)
         return stage()
-
-
-class _Clock:
-    """Seconds left, and where they went."""
-
-    def __init__(self, limit: float) -> None:
-        self.deadline = time.perf_counter() + limit
-        self.timings: dict[str, float] = {}
-
-    def left(self, reserve: float = 0.0) -> float:
-        return max(0.5, self.deadline - reserve - time.perf_counter())
-
-    def stage(self, name: str) -> _Stage:
-        return _Stage(self, name)
-
-
-class _Stage:
-    def __init__(self, clock: _Clock, name: str) -> None:
-        self.clock, self.name = clock, name
-
-    def __enter__(self) -> None:
-        self.started = time.perf_counter()
-
-    def __exit__(self, *failure: object) -> None:
-        self.clock.timings[self.name] = self.clock.timings.get(self.name, 0.0) + time.perf_counter() - self.started
-
-
-def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float, left: float, *, flips: bool = True) -> None:
-    """Fill ``search.best`` with a bilevel-feasible point, if the first decisions lead to one; then flip integers for a second.
-
-    Args:
-        search: where to keep what is found.
-        given: the user's decision.
-        seconds: for trying decisions.
-        left: seconds before the time limit; the relaxation that leads to the first decision may take a third of them.
-        flips: whether to flip integers.
-    """
-    deadline = time.perf_counter() + seconds
-    first = search.first_decisions(given)
-    if given is not None:
-        search.try_decision(first.pop(0))
-    near = search.relaxed_decisions(max(0.5, 0.5 * seconds, left / 3.0))
-    quick = any(search.try_quickly(y) for y in near)
-    if quick and not flips:
-        # The search inside SCIP goes on from here.
-        return
-    # Whichever comes first must be finished; those near the relaxation are the better ones.
-    for y in [*near, *first]:
-        if search.best is not None and (time.perf_counter() > deadline or (not flips and y is first[0])):
-            return
-        search.try_decision(y)
-    if flips:
-        # The heuristic inside SCIP goes on with this, led by LP solutions.
-        size = sum(f.program.columns.size + f.program.rows.size for f in search.problem.followers)
-        search.improve(min(1.0, 5e-4 * size, 0.5 * max(0.0, deadline - time.perf_counter())))
-
-
-def _known_answers(search: DecisionSearch, *, along: bool) -> list[list[np.ndarray]]:
-    """Follower answers at the best known point and along its prices, for value cuts."""
-    best = search.best
-    if best is None:
-        return []
-    answers = [best.primal]
-    for share in (0.0, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0) if along and search.prices.size else ():
-        y = best.y.copy()
-        y[search.prices] *= share
-        found = search.responder.answer(search.clipped(y))
-        if isinstance(found, tuple):
-            answers.append(found[0])
-    return answers
 
 
 def _task(

@@ -18,7 +18,7 @@ from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.client import run
 from multiscale.bilevel.scip.worker import Task
 from multiscale.bilevel.search.decision_search import DecisionSearch
-from multiscale.bilevel.solving import find_start
+from multiscale.bilevel.search.start import find_start
 from multiscale.programs import CompiledProgram
 from tests.bilevel.feeder import feeder
 

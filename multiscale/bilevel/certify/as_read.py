@@ -7,6 +7,7 @@ decisions and the same optima.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +27,9 @@ _DECISIONS = 2
 """Other decisions at which the followers as read and in normal form are compared."""
 
 
-def as_read(problem: BilevelProblem, normal: NormalForm, answer: BilevelSolution, settings: SolveOptions) -> BilevelSolution:
+def as_read(
+    problem: BilevelProblem, normal: NormalForm, answer: BilevelSolution, settings: SolveOptions, deadline: float = np.inf
+) -> BilevelSolution:
     """The answer for the problem as it was read; its certificate says where that fails."""
     if answer.certificate is None:
         return replace(answer, problem=problem)
@@ -39,7 +42,7 @@ def as_read(problem: BilevelProblem, normal: NormalForm, answer: BilevelSolution
         return replace(answer, status=Status.ERROR, certificate=replace(answer.certificate, failures=failures), problem=problem)
     bound, objective = sense * answer.bound, best.objective
     certificate = _certificate(problem, responder, best, answer.certificate)
-    apart = [*_differences(problem, normal, responder), *_contradictions(answer, certificate, sense, objective)]
+    apart = [*_differences(problem, normal, responder, deadline), *_contradictions(answer, certificate, sense, objective)]
     if apart:
         certificate = replace(certificate, failures=(*certificate.failures, *apart))
     gap = max(0.0, objective - bound) / max(abs(objective), 1e-6)
@@ -59,6 +62,7 @@ def as_read(problem: BilevelProblem, normal: NormalForm, answer: BilevelSolution
         primal={f.name: x for f, x in zip(problem.followers, best.primal, strict=True)},
         dual={f.name: f.sense * multipliers for f, multipliers in zip(problem.followers, best.dual, strict=True)},
         certificate=certificate,
+        size=f"{answer.size}; {normal.describe(problem)}",
         problem=problem,
     )
 
@@ -116,13 +120,15 @@ def _contradictions(answer: BilevelSolution, certificate: Certificate, sense: fl
     return found
 
 
-def _differences(problem: BilevelProblem, normal: NormalForm, responder: Responder) -> list[str]:
+def _differences(problem: BilevelProblem, normal: NormalForm, responder: Responder, deadline: float) -> list[str]:
     """Other decisions at which a follower as read and in normal form have different optima: there are none unless a step is wrong."""
     leader, other = normal.problem.leader, Responder(normal.problem)
     rng = np.random.default_rng(5)
     low, high = np.maximum(leader.lower, -1e3), np.minimum(leader.upper, 1e3)
     found = []
     for _ in range(_DECISIONS):
+        if time.perf_counter() + 3.0 * responder.slowest > deadline:
+            break
         y = rng.uniform(np.minimum(low, high), np.maximum(low, high))
         y[leader.integral] = np.round(y[leader.integral])
         y = np.clip(y, leader.lower, leader.upper)

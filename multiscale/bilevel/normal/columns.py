@@ -71,12 +71,11 @@ def define_columns(work: Work, f: int) -> bool:
     taken = np.zeros(counts.size, dtype=bool)
     chosen: list[tuple[int, int]] = []
     slack_rows: dict[int, tuple[float, bool]] = {}
-    for i in np.flatnonzero(body.equality & (sizes > 1)).tolist():
+    rows = np.repeat(np.arange(sizes.size), sizes)
+    with_own = np.bincount(rows[counts[body.A.indices] == 1], minlength=sizes.size) > 0
+    for i in np.flatnonzero(body.equality & ((sizes == 2) | ((sizes > 1) & with_own))).tolist():
         part = slice(body.A.indptr[i], body.A.indptr[i + 1])
         columns, values = body.A.indices[part], body.A.data[part]
-        candidates = counts[columns] == 1
-        if sizes[i] > 2 and not candidates.any():
-            continue
         if taken[columns].any():
             continue
         largest = np.abs(values).max()

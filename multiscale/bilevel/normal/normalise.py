@@ -30,6 +30,16 @@ class NormalForm:
     problem: BilevelProblem
     back: tuple[Back, ...]
 
+    def describe(self, problem: BilevelProblem) -> str:
+        """How much is left of the problem as it was read."""
+        before, after = ([f.program for f in p.followers] for p in (problem, self.problem))
+        columns, rows = ([sum(getattr(p, what).size for p in programs) for programs in (before, after)] for what in ("columns", "rows"))
+        quantities = [len(p.leader.quantity_names) for p in (problem, self.problem)]
+        return (
+            f"normal form with {columns[1]:,} of {columns[0]:,} columns and {rows[1]:,} of {rows[0]:,} rows of followers, "
+            f"{quantities[1]:,} instead of {quantities[0]:,} quantities"
+        )
+
     def restored(self, y: np.ndarray, primal: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
         """Decision and followers' columns of the problem as it was read. Variables that only the leader sees may still be free to choose."""
         y, primal = y.copy(), list(primal)

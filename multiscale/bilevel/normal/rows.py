@@ -23,9 +23,11 @@ def merge_rows(work: Work, f: int) -> bool:
     order = np.argsort(leader, kind="stable")
     filled = np.diff(body.A.indptr) > 0
     changed = False
-    for members in np.split(order, np.flatnonzero(np.diff(leader[order])) + 1):
-        if members.size > 1 and filled[members[0]]:
-            changed |= _merge(body, members, factor[members], gone)
+    counts = np.bincount(leader, minlength=leader.size)
+    ends = np.cumsum(counts)
+    for group in np.flatnonzero((counts > 1) & filled).tolist():
+        members = order[ends[group] - counts[group] : ends[group]]
+        changed |= _merge(body, members, factor[members], gone)
     if gone.any():
         body.keep_rows(~gone)
     return changed

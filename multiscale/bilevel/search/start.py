@@ -1,0 +1,54 @@
+"""A bilevel-feasible point to begin with, and what is known of the followers from it."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from multiscale.bilevel.search.decision_search import DecisionSearch
+
+
+def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float, left: float, *, flips: bool = True) -> None:
+    """Fill ``search.best`` with a bilevel-feasible point, if the first decisions lead to one; then flip integers for a second.
+
+    Args:
+        search: where to keep what is found.
+        given: the user's decision.
+        seconds: for trying decisions.
+        left: seconds before the time limit; the relaxation that leads to the first decision may take a third of them.
+        flips: whether to flip integers.
+    """
+    deadline = time.perf_counter() + seconds
+    first = search.first_decisions(given)
+    if given is not None:
+        search.try_decision(first.pop(0))
+    near = search.relaxed_decisions(max(0.5, 0.5 * seconds, left / 3.0))
+    quick = any(search.try_quickly(y) for y in near)
+    if quick and not flips:
+        # The search inside SCIP goes on from here.
+        return
+    # Whichever comes first must be finished; those near the relaxation are the better ones.
+    for y in [*near, *first]:
+        if search.best is not None and (time.perf_counter() > deadline or (not flips and y is first[0])):
+            return
+        search.try_decision(y)
+    if flips:
+        # The heuristic inside SCIP goes on with this, led by LP solutions.
+        size = sum(f.program.columns.size + f.program.rows.size for f in search.problem.followers)
+        search.improve(min(1.0, 5e-4 * size, 0.5 * max(0.0, deadline - time.perf_counter())))
+
+
+def known_answers(search: DecisionSearch, *, along: bool) -> list[list[np.ndarray]]:
+    """Follower answers at the best known point and along its prices, for value cuts."""
+    best = search.best
+    if best is None:
+        return []
+    answers = [best.primal]
+    for share in (0.0, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0) if along and search.prices.size else ():
+        y = best.y.copy()
+        y[search.prices] *= share
+        found = search.responder.answer(search.clipped(y))
+        if isinstance(found, tuple):
+            answers.append(found[0])
+    return answers
