@@ -98,6 +98,7 @@ class Component:
         self.pays = bool(energy.any())
         self.compiled: CompiledProgram | None = None
         self.start: Basis | None = None
+        self.best_scale: float | None = None
         self.answers: dict[tuple[bytes, float, float], PartAnswer] = {}
 
     def solve(
