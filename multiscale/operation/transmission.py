@@ -14,6 +14,7 @@ Source: Wood, Wollenberg, Sheblé, Power Generation, Operation and Control, 3rd 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,6 +45,10 @@ class Dispatch:
     unserved: np.ndarray
     curtailed: np.ndarray
     flow: np.ndarray
+
+    def at(self, periods: Sequence[int]) -> Dispatch:
+        """The dispatch of some periods, given as positions."""
+        return Dispatch(**{name: values[..., periods] for name, values in vars(self).items()})
 
 
 class Transmission:
@@ -80,11 +85,27 @@ class Transmission:
         return self.__dict__ | {"_compiled": None, "_bases": {}, "_last": None}
 
     def learn(self, other: Transmission) -> None:
-        """Take over the limits another object of the same network has found to bind."""
+        """Take over what another object of the same network knows: the limits found to bind, and the dispatch without nodes below.
+
+        The latter where its horizon holds the periods of this one.
+        """
+        at = {label: k for k, label in enumerate(other.horizon.labels.tolist())}
+        same = [at.get(label, -1) for label in self.horizon.labels.tolist()]
+        if "idle" not in self.__dict__ and min(same) >= 0 and self._alike(other, same):
+            self.__dict__["idle"] = other.idle.at(same)
         if self._monitored is not other._monitored:
             self._monitored, self._factors = other._monitored, other._factors
             # Programs and bases know their limits by number only.
             self._compiled, self._bases, self._last = None, {}, None
+
+    def _alike(self, other: Transmission, periods: Sequence[int]) -> bool:
+        """Whether nothing but what the nodes below draw may differ from another object in some of its periods."""
+        pairs = ((mine, theirs[..., periods]) for mine, theirs in zip(self._courses, other._courses, strict=True))
+        return self.children == other.children and all(np.array_equal(mine, theirs) for mine, theirs in pairs)
+
+    @property
+    def _courses(self) -> tuple[np.ndarray, ...]:
+        return self.horizon.hours_per_year, self.demand, self.renewable, self.largest_output
 
     @cached_property
     def idle(self) -> Dispatch:
