@@ -115,6 +115,7 @@ def uncoordinated_days(
         trees.append(operating_tree(system.restricted(day), day, economics, today, Design(), market, networks=False, limits=limits))
         if known is not None:
             trees[-1].transmission.learn(known)
+    answers: list[dict[str, dict[str, Answer]]] | None = None
     for number in range(rounds + 1):
         design = Design(built or {}, prices)
         trees = [tree.under(design) for tree in trees]
@@ -122,7 +123,7 @@ def uncoordinated_days(
             {"retail": retail_signals(tree, {d: p[periods] for d, p in energy_price.items()})}
             for tree, (_, periods) in zip(trees, episodes, strict=True)
         ]
-        answers = respond(trees, signals, engine)
+        answers = respond(trees, signals, engine, near=None if answers is None else [found["retail"] for found in answers])
         determinant = {d: _determinant(trees, answers, d, recovering) for d in network_cost}
         missed = {d: abs(float(prices[d][recovering]) * determinant[d] - cost) / max(abs(cost), 1e-9) for d, cost in network_cost.items()}
         for d, miss in missed.items():
@@ -136,6 +137,7 @@ def uncoordinated_days(
             logger.warning("charge of %s: after %d updates its revenue misses the cost by %.2g of it", worst, rounds, missed[worst])
             break
         prices = {d: {recovering: np.asarray(cost / determinant[d])} for d, cost in network_cost.items()}
+    assert answers is not None
     tasks = {str(k): (tree, s, a, -np.inf) for k, (tree, s, a) in enumerate(zip(trees, signals, answers, strict=True))}
     outcomes = engine.map(realise_day, tasks)
     return design, trees, [outcomes[str(k)]["retail"] for k in range(len(trees))]

@@ -92,6 +92,33 @@ def start_of_range(
     return charge
 
 
+def end_of_range(unbuilt: float, energy: float, at: float, everything: float, far: float, passive: float, most: float, largest: float) -> float:
+    """A charge above which every choice earns more than it may, up to the largest permitted one; that one where nothing is known.
+
+    By concavity in the charge, and since options only help, for every choice z and charge t in [at, far):
+
+        w(z, t) >= (phi(z, far) - phi(z, t)) / (far - t) >= (phi(1, far) - phi(0, at) - (t - at) w(0, at)) / (far - t)
+
+    so all choices earn more than ``most`` where t (w + E) is above it with this w: between the roots of a quadratic function of t.
+
+    Args:
+        unbuilt, energy: phi(0, at) [EUR/a] and w(0, at) [kWh/a], nothing built.
+        at: charge they belong to [EUR/kWh].
+        everything: a lower bound on phi(1, far) [EUR/a], everything built.
+        far: a charge above the permitted ones [EUR/kWh].
+        passive: E [kWh/a].
+        most: largest revenue that any choice may have [EUR/a].
+        largest: largest permitted charge [EUR/kWh].
+    """
+    linear = everything - unbuilt + at * energy + passive * far + most
+    curvature, constant = energy + passive, most * far
+    root = linear**2 - 4.0 * curvature * constant
+    if root <= 0 or curvature <= 0:
+        return largest
+    first, last = ((linear + sign * np.sqrt(root)) / (2.0 * curvature) for sign in (-1.0, 1.0))
+    return float(min(max(first, at), largest)) if last > largest else largest
+
+
 def upper_end(existing: float, annuities: float, energy: float, passive: float, tolerance: float) -> float:
     """Charge above which choices with at most these annuities [EUR/a] and at least this energy [kWh/a] earn more than they may."""
     demand = energy + passive

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
-from multiscale.operation import Transmission
+from multiscale.operation import Dispatch, Transmission
 from multiscale.operation.tree import dso_reference
 from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
@@ -21,15 +21,17 @@ class MarketForecast:
     Attributes:
         energy_price: DSO -> nodal price at its boundary [EUR/kWh], (period,).
         binding: positions of the transmission limits that were found to bind.
+        idle: the dispatch when no DSO draws anything.
     """
 
     energy_price: Mapping[str, np.ndarray]
     binding: np.ndarray
+    idle: Dispatch
 
     def transmission(self, system: System, horizon: Horizon, economics: Economics) -> Transmission:
-        """The transmission network with the limits that bind; other solves need not find them again."""
+        """The transmission network with what is known of it; other solves need not find it again."""
         network = Transmission(system, horizon, economics)
-        network.monitor(self.binding)
+        network.start_knowing(self.binding, self.idle)
         return network
 
 
@@ -43,4 +45,5 @@ def market_forecast(system: System, horizon: Horizon, economics: Economics, flee
     transmission = Transmission(system, horizon, economics)
     drawn = np.array([dso_reference(system, d, horizon, fleets) for d in transmission.children])
     prices = transmission.dispatch(drawn).price
-    return MarketForecast(dict(zip(transmission.children, prices, strict=True)), transmission.binding)
+    idle = transmission.idle
+    return MarketForecast(dict(zip(transmission.children, prices, strict=True)), transmission.binding, idle)

@@ -164,11 +164,21 @@ class CompiledProgram:
 
     def bound(self, columns: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
         """Give columns (flat positions) other bounds from the next solve on; the basis is kept."""
-        program = self.program
-        lowest, highest = program.lower.copy(), program.upper.copy()
+        lowest, highest = self.program.lower.copy(), self.program.upper.copy()
         lowest[columns], highest[columns] = lower, upper
-        self.program = replace(program, lower=lowest, upper=highest)
-        ends = np.where(np.isneginf(lowest), -INFINITY, lowest), np.where(np.isposinf(highest), INFINITY, highest)
+        self.exchange(replace(self.program, lower=lowest, upper=highest))
+
+    def exchange(self, program: ParametricProgram) -> None:
+        """Solve another program with the very same matrix from the next solve on; the basis is kept.
+
+        Raises:
+            ValueError: the matrix, the cost's curvature or the sense of a row is another one.
+        """
+        before = self.program
+        if program.A is not before.A or program.Q is not before.Q or program.equality is not before.equality:
+            raise ValueError(f"program {program.name!r} does not share the matrix of {before.name!r}; compile it anew")
+        self.program = program
+        ends = np.where(np.isneginf(program.lower), -INFINITY, program.lower), np.where(np.isposinf(program.upper), INFINITY, program.upper)
         self._highs.changeColsBounds(len(self._column_ids), self._column_ids, *ends)
 
     def solve_optimal(self, parameters: Mapping[str, object] | np.ndarray | None = None) -> ProgramSolution:

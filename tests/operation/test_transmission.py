@@ -4,7 +4,7 @@ import pytest
 from scipy.optimize import linprog
 
 from multiscale.operation import Transmission
-from multiscale.operation.transmission import direct_current_model
+from multiscale.operation.direct_current import direct_current_model
 from tests.variants import changed
 
 

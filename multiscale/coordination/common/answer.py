@@ -10,7 +10,7 @@ from scipy import sparse
 
 from multiscale.coordination.common.messages import Signal
 from multiscale.devices.fleet import Fleet
-from multiscale.programs import CompiledProgram, ParametricProgram, ProgramSolution
+from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramSolution
 from multiscale.programs.selection import smallest_squares
 from multiscale.tariffs import Prices
 
@@ -24,12 +24,14 @@ class Answer:
         own_cost: the platform's cost without what it pays for energy at the boundary and for deviations [EUR/a]: charge, levy, fees,
             wear, discomfort, unserved demand.
         x, y: columns and row duals of its program (stay on the driver for reports; a parent sees the exchange only).
+        basis: where the solve ended, packed, from which that of similar signals may start; None where it was not kept.
     """
 
     exchange: np.ndarray
     own_cost: float
     x: np.ndarray
     y: np.ndarray
+    basis: tuple[bytes, bytes] | None = None
 
 
 def own_measures(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
@@ -37,18 +39,22 @@ def own_measures(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
     return fleet.data.demand.values.sum(axis=0), fleet.reference_generation.sum(axis=0)
 
 
-def answer_signals(program: ParametricProgram, signals: Sequence[Signal]) -> list[Answer]:
+def answer_signals(program: ParametricProgram, signals: Sequence[Signal], start: tuple[bytes, bytes] | None = None) -> list[Answer]:
     """Solve a platform's program at every signal, in order.
 
-    The first solve starts cold and each further one from the basis before, so the answers are the same on whichever worker.
+    The first solve starts cold, or from a basis that is given, and each further one from the basis before, so the answers are the same on whichever
+    worker. The last answer carries its basis.
     """
-    compiled = CompiledProgram(program)
+    compiled = CompiledProgram(program, devex=True)
+    if start is not None:
+        compiled.start_from(Basis.unpacked(start))
     answers = []
-    for signal in signals:
+    for k, signal in enumerate(signals, start=1):
         solution = compiled.solve_optimal(signal.parameters())
         x = most_even(solution) if signal.even else solution.x
         exchange = program.outputs["exchange"].matrix @ x
-        answers.append(Answer(exchange, own_cost(program, signal.tariff, x), x, solution.y))
+        kept = compiled.basis.packed() if k == len(signals) else None
+        answers.append(Answer(exchange, own_cost(program, signal.tariff, x), x, solution.y, kept))
     return answers
 
 

@@ -19,34 +19,43 @@ from multiscale.operation.tree import dso_reference
 from multiscale.programs import CompiledProgram, Link, ParametricProgram, ProgramBuilder, ProgramSolution, compose
 
 
-def integrated_optimum(tree: OperatingTree, *, tolerance: float = 1e-6, rounds: int = 30) -> Outcome:
+def integrated_optimum(tree: OperatingTree, *, tolerance: float = 1e-6, rounds: int = 30, near: Outcome | None = None) -> Outcome:
     """Solve the whole tree to a relative gap.
 
     Args:
         tree: programs of all nodes over one day.
         tolerance: relative gap at which to stop.
         rounds: of adding cuts at most; the outcome then carries the gap that is left.
+        near: an outcome of other trees below the same transmission network, whose dispatch is the first cut;
+            default: the dispatch without any response.
     """
-    dsos = tree.transmission.children
+    dsos, transmission = tree.transmission.children, tree.transmission
     branches = {d: dso_branch_program(tree, d).fix({"energy_price": np.zeros(tree.horizon.periods)}) for d in dsos}
-    idle = tree.transmission.idle_cost
-    exchange = np.array([dso_reference(tree.system, d, tree.horizon, tree.fleets) for d in dsos])
-    dispatches: list[tuple[np.ndarray, Dispatch]] = []
+    idle = transmission.idle_cost
+    if near is None:
+        exchange = np.array([dso_reference(tree.system, d, tree.horizon, tree.fleets) for d in dsos])
+        dispatch = transmission.dispatch(exchange)
+    else:
+        exchange, dispatch = np.array([near.exchange[d] for d in dsos]), near.dispatch
+    dispatches: list[tuple[np.ndarray, Dispatch]] = [(exchange, dispatch)]
     best: tuple[float, ProgramSolution, np.ndarray, Dispatch] | None = None
-    bound = -np.inf
+    bound, basis = -np.inf, None
     for _ in range(rounds):
-        dispatch = tree.transmission.dispatch(exchange)
-        dispatches.append((exchange, dispatch))
-        master = _master(tree, branches, dispatches, idle)
-        solution = CompiledProgram(master).solve_optimal()
+        compiled = CompiledProgram(_master(tree, branches, dispatches, idle), devex=True)
+        if basis is not None:
+            # The cuts are the first rows, and new ones the last of them.
+            compiled.start_from(basis.with_basic_rows((len(dispatches) - 1) * tree.horizon.periods, tree.horizon.periods))
+        solution = compiled.solve_optimal()
+        basis = compiled.basis
         bound = max(bound, solution.bound)
         exchange = np.array([solution.output(f"{d}/exchange").values for d in dsos])
-        truth = tree.transmission.dispatch(exchange)
-        cost = solution.objective - float(solution.primal("theta").values.sum()) + float((truth.cost - idle).sum())
+        dispatch = transmission.dispatch(exchange)
+        cost = solution.objective - float(solution.primal("theta").values.sum()) + float((dispatch.cost - idle).sum())
         if best is None or cost < best[0]:
-            best = (cost, solution, exchange, truth)
+            best = (cost, solution, exchange, dispatch)
         if best[0] - bound <= tolerance * max(abs(best[0]), 1.0):
             break
+        dispatches.append((exchange, dispatch))
     if best is None:
         raise ValueError(f"the integrated optimum needs at least one round of adding cuts, not {rounds}")
     cost, solution, exchange, dispatch = best

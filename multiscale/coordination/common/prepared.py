@@ -85,7 +85,7 @@ def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome
     """Integrated optimum of the tree and of the parents' model of it; both share what is known of the transmission network."""
     forecast = integrated_optimum(model)
     tree.transmission.learn(model.transmission)
-    return integrated_optimum(tree), forecast
+    return integrated_optimum(tree, near=forecast), forecast
 
 
 def operate_signals(
@@ -105,14 +105,21 @@ def realise_day(
 
 
 def respond(
-    trees: Sequence[OperatingTree], signals: Sequence[Mapping[str, Mapping[str, Signal]]], engine: SerialEngine | DaskEngine
+    trees: Sequence[OperatingTree],
+    signals: Sequence[Mapping[str, Mapping[str, Signal]]],
+    engine: SerialEngine | DaskEngine,
+    near: Sequence[Mapping[str, Answer]] | None = None,
 ) -> list[dict[str, dict[str, Answer]]]:
-    """Answers of all platforms on all days: for each day, name of the set of signals -> platform -> answer."""
+    """Answers of all platforms on all days: for each day, name of the set of signals -> platform -> answer.
+
+    ``near``: for each day, platform -> an answer to similar signals, from which its solve starts.
+    """
     tasks = {}
     for k, (tree, published) in enumerate(zip(trees, signals, strict=True)):
         for platform, program in tree.platforms.items():
             own = own_measures(tree.fleets[platform])
-            tasks[f"{platform}, day {k + 1}"] = (program, [published[name][platform].seen(*own) for name in published])
+            start = near[k][platform].basis if near is not None else None
+            tasks[f"{platform}, day {k + 1}"] = (program, [published[name][platform].seen(*own) for name in published], start)
     answers = engine.map(answer_signals, tasks)
     gathered: list[dict[str, dict[str, Answer]]] = []
     for k, (tree, published) in enumerate(zip(trees, signals, strict=True)):

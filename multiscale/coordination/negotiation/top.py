@@ -11,7 +11,7 @@ from multiscale.coordination.negotiation.children.request import Band
 from multiscale.coordination.negotiation.parent import MasterPoint, Parent
 from multiscale.operation import Transmission
 from multiscale.operation.reserves import ErrorPool, GeneratorHeadroom, holding_cost, transmission_with_reserves
-from multiscale.operation.transmission import period_program
+from multiscale.operation.transmission_program import period_program
 from multiscale.programs import Block, Index, ParametricProgram
 
 

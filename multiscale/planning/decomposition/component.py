@@ -64,6 +64,36 @@ class PartAnswer:
     state: np.ndarray
 
 
+Choice = tuple[bytes, bool]
+"""Options that are built, and whether transfers are paid in full."""
+
+
+class Bases:
+    """Where the solves of a component ended, choice by choice.
+
+    Args:
+        earlier: bases of the same options before more limits were retained.
+        carried: turns such a basis into one of the component.
+    """
+
+    def __init__(self, earlier: Bases | None = None, carried: Callable[[Basis], Basis] | None = None) -> None:
+        self.earlier, self.carried = earlier, carried
+        self.last: Choice | None = None
+        self._known: dict[Choice, Basis] = {}
+
+    def get(self, choice: Choice) -> Basis | None:
+        """The basis of a choice; None where it was never solved."""
+        if choice not in self._known and self.earlier is not None and self.carried is not None:
+            before = self.earlier.get(choice)
+            if before is not None:
+                self._known[choice] = self.carried(before)
+        return self._known.get(choice)
+
+    def keep(self, choice: Choice, basis: Basis) -> None:
+        """Remember where a choice ended, the last one solved."""
+        self.last, self._known[choice] = choice, basis
+
+
 class Component:
     """A connected part of the follower.
 
@@ -98,6 +128,8 @@ class Component:
         self.pays = bool(energy.any())
         self.compiled: CompiledProgram | None = None
         self.start: Basis | None = None
+        self.bases = Bases()
+        self.best_scale: float | None = None
         self.answers: dict[tuple[bytes, float, float], PartAnswer] = {}
 
     def solve(
@@ -138,16 +170,24 @@ class Component:
         return None if self.compiled is None else self.compiled.basis
 
     def start_from(self, basis: Basis) -> None:
-        """Start the next solve from a basis of this component."""
-        if self.compiled is not None:
-            self.compiled.start_from(basis)
+        """Start the next solve from a basis of this component, if none is known that is nearer."""
+        self.start = basis
 
     def _solution(self, built: np.ndarray, charge: float, scale: float = 1.0) -> ProgramSolution:
+        key = (built.tobytes(), scale == 1.0)
+        fresh = self.compiled is None
         if self.compiled is None:
             self.compiled = CompiledProgram(self.program, devex=True)
-            if self.start is not None:
-                self.compiled.start_from(self.start)
-        return self.compiled.solve_optimal(np.append(built.astype(float), (scale * charge, 1.0 - scale)))
+        if fresh or key != self.bases.last:
+            # The nearest basis is that of the same options and the same transfers, at another charge.
+            near = self.bases.get(key)
+            near = self.start if near is None else near
+            if near is not None:
+                self.compiled.start_from(near)
+        self.start = None
+        solution = self.compiled.solve_optimal(np.append(built.astype(float), (scale * charge, 1.0 - scale)))
+        self.bases.keep(key, self.compiled.basis)
+        return solution
 
     def used(self, answer: PartAnswer, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Options of ``high`` beyond ``low`` that an answer at ``high`` needs (bool): with ``low`` and these it stays feasible.

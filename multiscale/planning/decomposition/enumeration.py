@@ -97,7 +97,7 @@ def classes(
         found.append(ChoiceClass(low | used, high, float(ours @ (low | used)), float(ours @ high), bound))
         inside, without = low.copy(), []
         # Each of the boxes below lacks one option of this one: its basis is nearer than that of the box solved last.
-        basis = component.basis() if used.sum() > 1 else None
+        basis = component.bases.get((high.tobytes(), True)) if used.sum() > 1 else None
         for k in np.flatnonzero(used).tolist():
             outside = high.copy()
             outside[k] = False

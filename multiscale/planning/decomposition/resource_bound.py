@@ -21,15 +21,18 @@ so phi_s enters with the bound of its duals and phi_1 with the cost of its answe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from multiscale.planning.decomposition.component import Component, PartAnswer, Work
 
-SCALES = (0.0, 0.9, 0.99, 0.999)
+SCALES = (0.0, 0.5, 0.9, 0.99, 0.999)
 """Shares s to which transfers are paid, from what a wide range of charges takes to what a narrow one takes."""
+
+FIRST = 0.9
+"""The share looked at first: near enough to 1 that the answer there is near that at 1."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def resource_bound(
         charges: range of the charge.
         spread, work: as of ``Component.solve``.
         levied: whether the transfers of all components are a levy.
-        scale: the share s, or None: the best of ``SCALES``, looked for upwards.
+        scale: the share s, or None: the best of ``SCALES``, looked for from the one that was best for the component before.
     """
     answer = component.solve(built, charges.lower, spread, work)
     if levied:
@@ -97,12 +100,26 @@ def resource_bound(
     if component.levy is not None:
         return PartBound(answer.bound - (charges.lower + component.levy) * answer.energy, answer, upper.energy, (answer, upper), 1.0)
     slack = max(0.0, charges.width * (answer.energy - upper.energy))
-    best: PartBound | None = None
-    for s in SCALES if scale is None else (scale,):
+
+    def bound_at(s: float) -> PartBound:
         scaled = component.solve(built, charges.lower, spread, work, scale=s)
-        resource = (scaled.bound - s * (answer.cost + slack)) / (1.0 - s)
-        if best is not None and resource <= best.resource:
+        return PartBound((scaled.bound - s * (answer.cost + slack)) / (1.0 - s), answer, upper.energy, (answer, upper, scaled), s)
+
+    known = FIRST if component.best_scale is None else component.best_scale
+    best = bound_at(known if scale is None else scale)
+    if scale is None:
+        start = SCALES.index(best.scale)
+        upwards = _climbed(best, SCALES[start + 1 :], bound_at)
+        best = upwards if upwards is not best else _climbed(best, SCALES[:start][::-1], bound_at)
+        component.best_scale = best.scale
+    return best
+
+
+def _climbed(best: PartBound, scales: Sequence[float], bound_at: Callable[[float], PartBound]) -> PartBound:
+    """The best bound over some shares, taken in turn for as long as they are better."""
+    for s in scales:
+        further = bound_at(s)
+        if further.resource <= best.resource:
             break
-        best = PartBound(resource, answer, upper.energy, (answer, upper, scaled), s)
-    assert best is not None
+        best = further
     return best

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from multiscale.planning.charge_marching import BELOW, Recovery, lower_end, recovering_charge, start_of_range, upper_end
+from multiscale.planning.charge_marching import BELOW, Recovery, end_of_range, lower_end, recovering_charge, start_of_range, upper_end
 from multiscale.planning.decomposition.component import PartAnswer, SearchEnded, Work
 from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, classes, everything
 from multiscale.planning.decomposition.one_by_one import LimitsViolated, take_one_by_one
@@ -66,6 +66,9 @@ class Level:
 
 NARROWER = 0.7
 """A level has moved the range of charges if it is at most this share of what it was."""
+
+FAR = 2.0
+"""The charge from which the end of the range is found, in largest permitted charges."""
 
 ROUNDING = 1e-9
 """Share of the social cost to which linear programs are solved."""
@@ -182,10 +185,15 @@ class DecompositionSearch:
         low, high = self.charge_range
         demand = energy + self.passive
         near = min(max(low, self.existing / demand), high) if demand > 0 else low
+        far = FAR * high
+        dear = -np.inf if self.levied else self.total(self._answers(every, far))[1]
         self._checked_answers(none, near, at_base=True)
         self._checked_answers(every, near, at_base=True)
         unbuilt, _, energy = self.total(self._checked_answers(none, near, at_base=True))
         self.first_charge = self.least_charge = start_of_range(unbuilt, energy, near, relaxed, levy, self.passive, self.existing, low)
+        if not self.levied:
+            most = (1.0 + self.tolerance) * (self.existing + float(self.annuity.sum()))
+            self.largest_charge = end_of_range(unbuilt, energy, near, dear, far, self.passive, most, high)
 
     def _level(self, boxes: Boxes) -> Boxes | None:
         """One level over the charges of what is open; returns what is open for the next one, or None at the end."""

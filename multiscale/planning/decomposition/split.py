@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
-from multiscale.planning.decomposition.component import TOLERANCE, Component, PartAnswer
+from multiscale.planning.decomposition.component import TOLERANCE, Bases, Component, PartAnswer
 from multiscale.planning.decomposition.structure import Structure, option_rows
 from multiscale.programs import Basis, Block, Index, ParametricProgram, ProgramError
 
@@ -219,6 +219,7 @@ class Split:
         row_ends = np.searchsorted(label[:m][row_order], np.arange(count + 1))
         column_ends = np.searchsorted(label[m : m + n][column_order], np.arange(count + 1))
         by_key = {c.key: c for c in before.components} if before else {}
+        by_options = {c.options.tobytes(): c for c in before.components if c.options.size} if before else {}
         status = before.statuses() if before else None
         equality = program.equality[names]
         result = []
@@ -263,6 +264,10 @@ class Split:
             component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, to_network)
             if status is not None:
                 component.start = Basis.of_statuses(status[0][ours], status[1][names[rows]])
+                old = by_options.get(options.tobytes())
+                if old is not None:
+                    component.bases = Bases(old.bases, partial(_carried, status, old.columns, old.rows, ours, names[rows]))
+                    component.best_scale = old.best_scale
             result.append(component)
         return result
 
@@ -300,3 +305,12 @@ class Split:
         net = x[known.taken]
         x[known.taken], x[known.given] = np.maximum(net, 0.0), np.maximum(-net, 0.0)
         return x
+
+
+def _carried(
+    status: tuple[np.ndarray, np.ndarray], columns: np.ndarray, rows: np.ndarray, our_columns: np.ndarray, our_rows: np.ndarray, basis: Basis
+) -> Basis:
+    """A basis of a component with these columns and rows of the follower as one of another; what it does not name is as in ``status``."""
+    whole_columns, whole_rows = status[0].copy(), status[1].copy()
+    whole_columns[columns], whole_rows[rows] = basis.statuses
+    return Basis.of_statuses(whole_columns[our_columns], whole_rows[our_rows])

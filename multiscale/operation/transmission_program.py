@@ -1,0 +1,122 @@
+"""One period of the TSO as a program, with the limits of some branches.
+
+Programs of all periods have one matrix and differ in numbers alone: availability, demand and hours move bounds, right-hand sides and costs. So the
+matrix is made once, and the program of another period is the same one with other numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from multiscale.programs import ParametricProgram, ProgramBuilder
+from multiscale.programs.build import Term
+
+if TYPE_CHECKING:
+    from multiscale.operation.transmission import Transmission
+
+LIMITS = (("limit_forward", 1.0), ("limit_reverse", -1.0))
+"""Rows of the limits of branches, and their direction."""
+
+DESCRIPTION = {
+    "generation": "output of wholesale generators",
+    "unserved": "demand not served",
+    "curtailed": "renewable generation curtailed",
+    "spilled": "feed-in refused at the boundary",
+    "missing": "supply refused at the boundary",
+}
+"""Columns in their order, and what they are."""
+
+
+def period_program(network: Transmission, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:
+    """One period of the TSO with the limits of the given branches; costs in EUR per year. Parameter ``exchange`` (node) [kW].
+
+    Args:
+        network: the TSO.
+        t: period.
+        monitored: positions of the branches whose limits are rows.
+        factors: their transfer factors, (len(monitored), bus).
+    """
+    model = network.model
+    builder = ProgramBuilder(_name(network, t))
+    buses, nodes = {"bus": model.buses[network.passive_bus]}, {"node": np.array(network.children, dtype=str)}
+    axes = {"generation": {"generator": network.system.generators.generator.values}, "unserved": buses, "curtailed": buses}
+    columns = {
+        name: builder.add_columns(name, axes.get(name, nodes), unit="kW", lower=low, upper=high, cost=cost, description=DESCRIPTION[name])
+        for name, (low, high, cost) in _columns(network, t).items()
+    }
+    exchange = builder.add_parameters("exchange", nodes, unit="kW", description="power drawn by the node")
+    blocks = (
+        (1.0, columns["generation"], network.generator_bus),
+        (1.0, columns["unserved"], network.passive_bus),
+        (-1.0, columns["curtailed"], network.passive_bus),
+        (-1.0, columns["spilled"], network.child_bus),
+        (1.0, columns["missing"], network.child_bus),
+    )
+    rhs = _right_hand_sides(network, t, monitored, factors)
+    for k, name in _parts(network).items():
+        here = [(sign, block[model.part[bus] == k]) for sign, block, bus in blocks]
+        drawn = (1.0, exchange[model.part[network.child_bus] == k])
+        builder.add_rows(name, {}, here, "==", rhs[name], unit="kW", parameters=[drawn], description="power balance of the connected part")
+    for name, direction in LIMITS if len(monitored) else ():
+        terms: list[Term] = []
+        for sign, block, bus in blocks:
+            effect = direction * sign * factors[:, bus]
+            terms.append((np.where(np.abs(effect) < 1e-9, 0.0, effect), np.broadcast_to(block, effect.shape)))
+        effect_of_drawn = (direction * factors[:, network.child_bus], np.broadcast_to(exchange, (len(monitored), len(exchange))))
+        limited = {"branch": model.branches[monitored]}
+        builder.add_rows(name, limited, terms, "<=", rhs[name], unit="kW", parameters=[effect_of_drawn], description="branch limit")
+    return builder.build()
+
+
+def at_period(program: ParametricProgram, network: Transmission, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:
+    """The program of another period in place of the one that ``program`` was made for; the matrices are shared."""
+    lower, upper, costs, rhs = program.lower.copy(), program.upper.copy(), program.c0.copy(), program.b0.copy()
+    for name, (low, high, cost) in _columns(network, t).items():
+        where = program.columns[name].positions
+        lower[where], upper[where], costs[where] = low, high, cost
+    for name, value in _right_hand_sides(network, t, monitored, factors).items():
+        rhs[program.rows[name].positions] = value
+    return replace(program, name=_name(network, t), lower=lower, upper=upper, c0=costs, b0=rhs)
+
+
+def _name(network: Transmission, t: int) -> str:
+    return f"{network.system.top} {network.horizon.labels[t]}"
+
+
+def _columns(network: Transmission, t: int) -> dict[str, tuple[np.ndarray | float, np.ndarray | float, np.ndarray | float]]:
+    """Bounds [kW] and costs [EUR/a per kW] of all columns in a period.
+
+    A node below may feed in more than anybody upstream can take: what is left over is spilled at its boundary, at the value of lost load.
+    """
+    hours, generators, most = float(network.horizon.hours_per_year[t]), network.system.generators, network.largest_output[:, t]
+    voll, spill = network.economics.value_of_lost_load * hours, network.system.curtailment_cost * hours
+    return {
+        "generation": (np.minimum(generators.p_min_kw.values, most), most, generators.cost_eur_per_kwh.values * hours),
+        "unserved": (0.0, network.demand[:, t], voll),
+        "curtailed": (0.0, network.renewable[:, t], spill),
+        "spilled": (0.0, np.inf, voll),
+        "missing": (0.0, np.inf, voll),
+    }
+
+
+def _parts(network: Transmission) -> dict[int, str]:
+    """Connected parts in which there is anything, and the names of their balances; that of the first node below is the ``balance``."""
+    model = network.model
+    occupied = np.concatenate([network.generator_bus, network.passive_bus, network.child_bus])
+    main = model.part[network.child_bus[0] if len(network.child_bus) else 0]
+    return {int(k): "balance" if k == main else f"balance_{k}" for k in np.unique(model.part[occupied])}
+
+
+def _right_hand_sides(network: Transmission, t: int, monitored: np.ndarray, factors: np.ndarray) -> dict[str, np.ndarray | float]:
+    """Of every block of rows in a period [kW]."""
+    model = network.model
+    net = np.zeros(len(model.buses))
+    np.add.at(net, network.passive_bus, network.renewable[:, t] - network.demand[:, t])
+    sides: dict[str, np.ndarray | float] = {name: -float(net[model.part == k].sum()) for k, name in _parts(network).items()}
+    if len(monitored):
+        fixed = factors @ net
+        sides |= {name: model.limit[monitored] - direction * fixed for name, direction in LIMITS}
+    return sides
