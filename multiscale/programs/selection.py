@@ -45,8 +45,9 @@ def smallest_squares(solution: ProgramSolution, matrix: sparse.spmatrix, weights
     x = np.where(reduced > zero, program.lower, np.where(reduced < -zero, program.upper, 0.0))
     free = (np.abs(reduced) <= zero) & (program.upper > program.lower)
     x = np.where((np.abs(reduced) <= zero) & ~free, program.lower, x)
-    rows = program.A.tocsr()
-    left, equality = rhs - rows @ np.where(free, 0.0, x), program.equality | (np.abs(solution.y) > zero)
+    rows, equality = program.A.tocsr(), program.equality | (np.abs(solution.y) > zero)
+    x, free = _determined(rows, equality, x, free, solution.x)
+    left = rhs - rows @ np.where(free, 0.0, x)
     inner = rows[:, free]
     held = np.diff(inner.indptr) > 0
     squares = sparse.csr_matrix(matrix)
@@ -74,3 +75,19 @@ def smallest_squares(solution: ProgramSolution, matrix: sparse.spmatrix, weights
     if off > COST_MARGIN * scale:
         raise ProgramError(f"program {program.name!r}: the selected answer costs {off:.3g} more or less than the optimum ({solution.objective:.6g})")
     return x
+
+
+def _determined(rows: sparse.csr_matrix, equality: np.ndarray, x: np.ndarray, free: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns with a value that equations with one free column give them, and which are left free.
+
+    Their value is the one that they have in the known optimal answer: every optimum has it.
+    """
+    x, free, equations = x.copy(), free.copy(), rows[equality]
+    while True:
+        counts = np.diff(equations[:, free].indptr)
+        single = equations[counts == 1][:, free]
+        places = np.flatnonzero(free)[np.unique(single.indices)]
+        if not len(places):
+            return x, free
+        x[places] = known[places]
+        free[places] = False

@@ -163,3 +163,24 @@ def test_two_equal_cables_halve_the_impedance():
     both = ParallelCable.apply(row, {"impedance_share": 0.5, "parallel_rating_kva": 100.0}, 0.4, "x")
     assert (both["r_ohm"], both["x_ohm"], both["c_nf"], both["rating_kva"]) == (0.2, 0.05, 20.0, 200.0)
     assert MEASURES["parallel_cable"] is ParallelCable
+
+
+def test_a_published_low_voltage_network_is_reinforced_and_passes_the_power_flow(tmp_path):
+    """Kerber's rural network with overhead lines, demand three times as large: lines and transformer are built for band and ratings."""
+    import pandapower as pp
+    import pandapower.networks as pn
+
+    from multiscale.config import load_config
+    from multiscale.study import run_study
+
+    pp.to_json(pn.create_kerber_landnetz_freileitung_1(p_load_mw=0.006), str(tmp_path / "kerber.json"))
+    own = [f"system.path={tmp_path / 'kerber.json'}", f"output.folder={tmp_path}", "output.report=false", "engine=serial", "verification.year=false"]
+    grown = ["system.growth.load_factor=3", "system.limits.lv_voltage_margin_pu=0.035", "horizon=one_day", "horizon.step_hours=6 h"]
+    result = run_study(load_config(["system=pandapower", *own, *grown]))
+    assert result.status == "optimal"
+    assert result.summary["ac.violations"][0] == 0
+    assert result.summary["ac.existing.max_voltage_violation"][0] > 0.01
+    assert result.summary["assess.unserved_demand_plan"][0] == pytest.approx(0.0, abs=1.0)
+    built = result.dataset.option_measure.values[result.dataset.option_built.values > 0]
+    assert "parallel LV cable" in built
+    assert abs(result.summary["reconciliation.cost_of_the_plan.residual"][0]) < 0.01
