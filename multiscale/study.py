@@ -337,6 +337,7 @@ def reservations(answer: StudyAnswer) -> list[str]:
             )
     for tree, outcome in zip(scenario.trees, scenario.outcomes, strict=True):
         reasons += [f"{tree.horizon.title}: excluded {name} ({why})" for name, why in outcome.excluded.items()]
+        reasons += [f"{tree.horizon.title}: {outcome.shortfall}"] if outcome.shortfall else []
     return reasons + [f"plan of {dso}: {plan.message or plan.status}" for dso, plan in answer.plans.items() if plan.status != "optimal"]
 
 

@@ -168,7 +168,7 @@ def _coordination(result: RunResult) -> list[Fact]:
 def _missed(result: RunResult) -> float | None:
     """Cost of operation above the certified bound [EUR/a]."""
     cost, bound = result.value("coordination.cost"), result.value("coordination.bound")
-    return None if cost is None or bound is None else max(float(cost) - float(bound), 0.0)
+    return None if cost is None or bound is None else float(cost) - float(bound)
 
 
 def _coordination_sentence(result: RunResult) -> str:

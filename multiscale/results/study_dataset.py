@@ -427,6 +427,12 @@ def _coordination_summary(answer: StudyAnswer) -> dict[str, tuple[Any, str]]:
         "coordination.bytes": (sum(day.outcomes[name].traffic.bytes for day in answer.days), "B"),
         "coordination.excluded": (len(_excluded(answer)), "1"),
     }
+    if all(day.outcomes[name].history for day in answer.days):
+        own = sum(day.outcomes[name].bound for day in answer.days)
+        disclosed |= {
+            "coordination.negotiated_bound": (own, "EUR/a"),
+            "coordination.negotiated_gap": ((cost - own) / max(abs(cost), 1.0), "1"),
+        }
     if disclosed["coordination.excluded"][0]:
         # Cost and bound are those of all others around the given exchange: no other mechanism is comparable.
         bound = sum(d.outcomes[name if d.outcomes[name].excluded else "integrated"].bound for d in answer.days)
