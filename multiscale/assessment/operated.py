@@ -70,6 +70,7 @@ class OperatedDay:
         history: how a negotiation converged.
         disclosed: what was disclosed at a boundary: direction and field.
         excluded: platform -> why it was excluded.
+        shortfall: what was asked of the mechanism and not achieved; else empty.
         conflicts: what levels refuse each other.
         reserves: agreed for forecast errors; None where forecasts do not err.
     """
@@ -95,6 +96,7 @@ class OperatedDay:
     history: tuple[Step, ...] = ()
     disclosed: tuple[str, ...] = ()
     excluded: Mapping[str, str] = field(default_factory=dict)
+    shortfall: str = ""
     conflicts: tuple[LevelConflict, ...] = ()
     reserves: DayReserves | None = None
 
@@ -194,6 +196,7 @@ def operated_day(
         tuple(found.history),
         tuple(sorted(found.traffic.fields)),
         dict(found.excluded),
+        found.shortfall,
         conflicts,
         reserves,
     )

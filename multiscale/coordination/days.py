@@ -11,17 +11,21 @@ import numpy as np
 from multiscale.coordination.common.answer import Answer
 from multiscale.coordination.common.mechanism import Mechanism
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import Progress, prepare_days, realise_day, respond, silent
+from multiscale.coordination.common.prepared import PreparedDay, Progress, prepare_days, realise_day, respond, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.publication.flat import Flat, retail_signals
 from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
+from multiscale.programs import ProgramError
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.tariffs import BILLED
 from multiscale.timeline import Horizon
 
 logger = logging.getLogger(__name__)
+
+ROUNDING = 1e-6
+"""Relative difference of costs that tolerances of solvers explain [1]."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,27 @@ def coordinate_days(
     if any("flat" not in found for found in outcomes):
         flat = Flat().operate(prepared, engine)
         outcomes = [one | other for one, other in zip(flat, outcomes, strict=True)]
+    for day, found in zip(prepared, outcomes, strict=True):
+        for outcome in (day.optimum, *found.values()):
+            _check_bound(day, outcome)
     return [CoordinatedDay(p.tree, p.forecast, {"integrated": p.optimum} | found) for p, found in zip(prepared, outcomes, strict=True)]
+
+
+def _check_bound(day: PreparedDay, outcome: Outcome) -> None:
+    """No proven bound is above the cost of the same operation, nor above the integrated optimum, by more than rounding.
+
+    Raises:
+        ProgramError: one is; what was proven does not hold.
+    """
+    costs = {f"its own cost of {outcome.cost:.9g}": outcome.cost}
+    if outcome.reserves is None and not outcome.excluded:
+        costs[f"the integrated optimum of {day.optimum.cost:.9g}"] = day.optimum.cost
+    for what, cost in costs.items():
+        if not outcome.bound <= cost + ROUNDING * (abs(cost) + abs(day.optimum.transmission_cost)):
+            raise ProgramError(
+                f"{day.name}: mechanism {outcome.mechanism!r} proved a bound of {outcome.bound:.9g} EUR/a, above {what} EUR/a; "
+                "an answer it counts on is wrong, or a program is badly scaled"
+            )
 
 
 def uncoordinated_days(

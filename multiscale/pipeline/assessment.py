@@ -91,4 +91,5 @@ def reservations(answer: YearAnswer) -> list[str]:
             reasons.append(f"plan of {dso}: platforms solved again at the plan differ by {plan.follower_gap:.2g} of their cost")
     for day in scenario.operation.days:
         reasons += [f"{day.horizon.title}: excluded {name} ({why})" for name, why in day.excluded.items()]
+        reasons += [f"{day.horizon.title}: {day.shortfall}"] if day.shortfall else []
     return reasons + [f"plan of {dso}: {plan.message or plan.status}" for dso, plan in answer.plans.items() if plan.status != "optimal"]

@@ -159,6 +159,12 @@ def _coordination_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
         "coordination.bytes": (sum(day.own.bytes for day in days), "B"),
         "coordination.excluded": (len(excluded), "1"),
     }
+    if all(day.history for day in days):
+        negotiated = total("bound", name)
+        disclosed |= {
+            "coordination.negotiated_bound": (negotiated, "EUR/a"),
+            "coordination.negotiated_gap": ((cost - negotiated) / max(abs(cost), 1.0), "1"),
+        }
     if excluded:
         # Cost and bound are those of all others around the given exchange: no other mechanism is comparable.
         bound = sum(day.mechanisms[name if day.own.excluded else "integrated"].bound for day in days)

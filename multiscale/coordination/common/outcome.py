@@ -60,6 +60,7 @@ class Outcome:
         reserves: who holds them for forecast errors, where it was negotiated together with energy.
         excluded: platform -> why it is excluded: its exchange is given, and what it does inside is not known. It has no columns and no
             row duals; cost and bound are those of the others.
+        shortfall: what was asked of the mechanism and not achieved, e.g. the gap of a negotiation whose rounds ran out; else empty.
     """
 
     mechanism: str
@@ -79,6 +80,7 @@ class Outcome:
     history: tuple[Step, ...] = ()
     excluded: Mapping[str, str] = field(default_factory=dict)
     reserves: Reserves | None = None
+    shortfall: str = ""
 
     @property
     def energy_cost(self) -> float:

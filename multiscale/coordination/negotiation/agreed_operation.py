@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from multiscale.coordination.common.outcome import Outcome, Reserves, transmission_cost
+from multiscale.coordination.negotiation.children.carriers import Refusal
+from multiscale.coordination.negotiation.children.program_child import Settled
 from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
 from multiscale.coordination.negotiation.resolution import Resolution
 from multiscale.coordination.negotiation.state import NegotiationResult
@@ -24,18 +28,11 @@ def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechan
     """
     if negotiated.negotiation.state.excluded:
         raise ProgramError(f"the operation of DSOs excluded from the negotiation is not known: {dict(agreement.excluded)}")
-    tree, point, parent = negotiated.tree, agreement.point, negotiated.negotiation.parent
+    tree, parent = negotiated.tree, negotiated.negotiation.parent
     goods, engine = parent.goods, negotiated.platforms.engine
     resolution = Resolution(tree.horizon, tree.transmission.horizon)
-    agreed_profile, price = dict(zip(parent.names, point.exchange, strict=True)), dict(zip(parent.names, point.price, strict=True))
-    for dso, branch in negotiated.branches.items():
-        shared = branch.shared_out(parent.offers[dso], point.weights[dso])
-        agreed_profile |= dict(zip(branch.parent.names, shared, strict=True))
-        price |= dict(zip(branch.parent.names, branch.platform_price(price[dso]), strict=True))
-    # Answers came from reduced fleets; what is operated is every prosumer behind its own network.
-    settled = negotiated.platforms.settle({c: (agreed_profile[c], price[c]) for c in negotiated.platforms.sources if c not in agreement.excluded})
-    # The bound counts what the excluded said last of their own cost.
-    said = sum(b.parent.costs[c][0] for b in negotiated.branches.values() for c in b.negotiation.state.excluded)
+    agreed_profile, price, said = negotiated.agreed(agreement)
+    settled = negotiated.settled
     done = agreed_profile | {c: s.exchange for c, s in settled.items()}
     programs, kept_at = {}, {}
     for dso, own in tree.distribution.items():
@@ -44,7 +41,11 @@ def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechan
         agreed, drawn = (np.array([v[c] for c in own.children]).reshape(entries) for v in (agreed_profile, done))
         programs[dso] = negotiated.programs[dso].operated(drawn)
         kept_at[dso] = agreed_profile[dso], price[dso], float(np.abs(drawn - agreed).sum(axis=0).max(initial=0.0))
-    dsos = RemoteChildren(engine, programs, np.tile(resolution.above.hours_per_year, goods)).settle(kept_at)
+    dsos = _settled(RemoteChildren(engine, programs, np.tile(resolution.above.hours_per_year, goods)).settle(kept_at))
+    for dso in negotiated.plain.sources:
+        wrong = negotiated.negotiation.not_kept(dso, said[dso], agreed_profile[dso], price[dso], dsos[dso])
+        if wrong is not None:
+            raise ProgramError(f"operation of DSO {dso!r} as agreed: it {wrong}")
     done |= {d: s.exchange for d, s in dsos.items()}
     flows = {n: np.split(v, goods)[0] for n, v in done.items()}
     flows |= {d: own.program.outputs["exchange"].matrix @ dsos[d].x for d, own in tree.distribution.items()}
@@ -64,7 +65,7 @@ def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechan
     return Outcome(
         mechanism,
         cost,
-        agreement.bound - said,
+        agreement.bound,
         {c: s.x for c, s in settled.items()},
         {c: s.y for c, s in settled.items()},
         {d: s.x for d, s in dsos.items()},
@@ -79,4 +80,15 @@ def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechan
         agreement.history,
         dict(agreement.excluded),
         reserves,
+        agreement.shortfall,
     )
+
+
+def _settled(operated: Mapping[str, Settled | Refusal]) -> dict[str, Settled]:
+    """The operation of DSOs, all of which must be known."""
+    done = {}
+    for dso, found in operated.items():
+        if isinstance(found, Refusal):
+            raise ProgramError(f"DSO {dso!r} cannot operate what was agreed: {found.reason}")
+        done[dso] = found
+    return done

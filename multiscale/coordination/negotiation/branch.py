@@ -39,7 +39,7 @@ class Branch:
         self.hours_above = np.tile(self.resolution.above.hours_per_year, parent.goods)
         parent.under(np.zeros(len(parent.hours)))
         self.negotiation = Negotiation(parent, expected, options)
-        self.plans: dict[tuple[int, int], np.ndarray] = {}
+        self.plans: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def answers(self, request: Request) -> Questions:
         """Work out the reply to a request; yields questions to platforms and takes their answers."""
@@ -56,24 +56,25 @@ class Branch:
             values.append(agreement.bound)
             costs.append(agreement.point.cost - float(self.hours_above * price @ profile))
             profiles.append(profile)
-            self.plans[request.number, len(profiles) - 1] = agreement.point.exchange
+            self.plans[request.number, len(profiles) - 1] = agreement.point.exchange, agreement.point.own
         if request.target is not None:
             assert request.target_price is not None
             parent.under(np.zeros(len(parent.hours)))
             near = mix_near(parent, request.target_price, request.target, request.slope, self.program.seen, self.hours_above)
             if near is not None:
-                cost, x, exchange = near
+                cost, x, exchange, own = near
                 costs.append(cost + self.program.repair(x, exchange))
                 profiles.append(self.program.seen @ x)
-                self.plans[request.number, len(profiles) - 1] = exchange
+                self.plans[request.number, len(profiles) - 1] = exchange, own
         if len(negotiation.state.excluded) > excluded:
             # A platform failed on the way: what was said before it did, in this reply or earlier, counted on it.
             return replace((yield from self.answers(request)), anew=True)
         return Reply(request.number, np.array(values), np.array(costs), np.array(profiles), goods=parent.goods)
 
-    def shared_out(self, offers: Sequence[tuple[int, int]], weights: np.ndarray) -> np.ndarray:
-        """What the platforms draw [kW], (platform, period), when the TSO takes the offers with these weights."""
-        return np.sum([w * self.plans[name] for name, w in zip(offers, weights, strict=True) if w > 0], axis=0)
+    def shared_out(self, offers: Sequence[tuple[int, int]], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        r"""What the platforms draw [kW], (platform, period), and say that it costs them \[EUR/a\], when the TSO takes so much of the offers."""
+        taken = [(w, *self.plans[name]) for name, w in zip(offers, weights, strict=True) if w > 0]
+        return np.sum([w * exchange for w, exchange, _ in taken], axis=0), np.sum([w * own for w, _, own in taken], axis=0)
 
     def platform_price(self, price: np.ndarray) -> np.ndarray:
         """Nodal prices at the platforms [EUR/kWh], (platform, period), at a price from above."""

@@ -10,6 +10,9 @@ from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.tree import TreeNegotiation
 from multiscale.files import write_atomically
 
+FORMAT = 2
+"""Of what a checkpoint holds; raised whenever that changes."""
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what to do."""
@@ -40,7 +43,7 @@ def keep(negotiated: TreeNegotiation, path: Path) -> None:
     """Write everything a restart needs; an interruption leaves the file before or the file after, never half of one."""
     negotiation = negotiated.negotiation
     content = {
-        "fingerprint": negotiated.fingerprint,
+        "fingerprint": (FORMAT, negotiated.fingerprint),
         "top": (negotiation.parent.kept(), negotiation.state, negotiated.top.limits),
         "branches": {d: (b.parent.kept(), b.negotiation.state, b.plans) for d, b in negotiated.branches.items()},
         "tangents": {node: error_pool.points for node, error_pool in negotiated.error_pools.items()},
@@ -61,7 +64,7 @@ def take_up(negotiated: TreeNegotiation, path: Path) -> None:
         fingerprint = content["fingerprint"]
     except (OSError, pickle.UnpicklingError, EOFError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"checkpoint '{path}' cannot be read ({error}); delete it to begin anew") from error
-    if fingerprint != negotiated.fingerprint:
+    if fingerprint != (FORMAT, negotiated.fingerprint):
         message = "belongs to another tree, design, method or version; delete it to begin anew, or give this study a folder of its own"
         raise CheckpointError(f"checkpoint '{path}' {message}")
     for node, error_pool in negotiated.error_pools.items():

@@ -22,13 +22,15 @@ from a level near the cost, and fewer rounds are needed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from multiscale.coordination.common.convergence import Step
-from multiscale.coordination.negotiation.children.carriers import Children, Refusal
+from multiscale.coordination.negotiation.children.carriers import Children, OperatedChildren, Refusal
+from multiscale.coordination.negotiation.children.program_child import Settled
 from multiscale.coordination.negotiation.children.request import BadReplyError, Reply, Request, checked
+from multiscale.coordination.negotiation.consistency import PRECISION, contradiction, not_kept
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.price_steps import balanced, level_price
 from multiscale.coordination.negotiation.state import NegotiationOptions, NegotiationResult, NegotiationState
@@ -83,22 +85,52 @@ class Negotiation:
     ) -> NegotiationResult:
         """Negotiate until the gap or the last round is reached.
 
+        Where the children can operate what was agreed (``OperatedChildren``), they do: a child that cannot keep its profile, or not at the cost it
+        said, is excluded, and the others negotiate anew around it.
+
         Args:
             children: who carries the messages.
             watch: called after every step, e.g. to show the gap.
             keep: called after every round, e.g. to write a checkpoint.
         """
         started = time.perf_counter() - (self.state.history[-1].seconds if self.state.history else 0.0)
-        while not self.finished:
-            ended = self.take(children.ask(self.requests()), time.perf_counter() - started)
-            if watch is not None:
-                watch(self.state.history[-1])
-            if ended and keep is not None:
-                keep(self)
-        return self.agreement()
+        while True:
+            while not self.finished:
+                ended = self.take(children.ask(self.requests()), time.perf_counter() - started)
+                if watch is not None:
+                    watch(self.state.history[-1])
+                if ended and keep is not None:
+                    keep(self)
+            agreement = self.agreement()
+            if not isinstance(children, OperatedChildren):
+                return agreement
+            point = agreement.point
+            agreed = {c: (point.exchange[i], point.price[i]) for i, c in enumerate(self.parent.names) if c not in self.state.excluded}
+            said = dict(zip(self.parent.names, point.own.tolist(), strict=True))
+            failed = {c: self.not_kept(c, said[c], *agreed[c], settled) for c, settled in children.settle(agreed).items()}
+            if not self.exclude_all(failed):
+                return agreement
+            self.restart()
 
-    def restart(self, parameters: np.ndarray) -> None:
-        """Negotiate anew under other parameters of the parent, such as the price from above; all that the children said stays valid."""
+    def not_kept(self, child: str, said: float, profile: np.ndarray, price: np.ndarray, settled: Settled | Refusal) -> str | None:
+        """What is wrong with a child's agreed profile when it is operated, see ``consistency``."""
+        return not_kept(said, profile, price, self.parent.hours, self.state.known[child], settled)
+
+    def exclude_all(self, failed: Mapping[str, str | None]) -> bool:
+        """Exclude every child with a reason; whether there is one."""
+        for child, reason in failed.items():
+            if reason is not None:
+                self.exclude(child, reason)
+        return any(reason is not None for reason in failed.values())
+
+    def forget(self, child: str) -> None:
+        """Take nothing for true that a child has said so far, nor what of it may still arrive."""
+        state = self.state
+        self.parent.forget(child)
+        state.known[child], state.bound, state.cost, state.valid_from[child] = [], -np.inf, np.inf, state.round
+
+    def restart(self, parameters: np.ndarray | None = None) -> None:
+        """Negotiate anew, perhaps under other parameters of the parent such as the price from above; all that the children said stays valid."""
         state, parent = self.state, self.parent
         parent.under(parameters)
         if state.step:
@@ -141,7 +173,7 @@ class Negotiation:
     def _request(self, i: int) -> Request:
         state = self.state
         if np.isfinite(state.cost) and np.isfinite(state.bound):
-            missing = max(state.cost - state.bound, 0.0)
+            missing = state.cost - state.bound
         else:
             missing = self.options.gap * float(np.abs(self.parent.hours * state.prices[0] * self.expected).sum())
         tolerance = self.options.share_of_gap * missing / len(self.parent.names)
@@ -161,15 +193,15 @@ class Negotiation:
             if child in state.excluded:
                 continue
             if isinstance(reply, Refusal):
-                self._exclude(child, reply.reason)
+                self.exclude(child, reply.reason)
                 continue
             try:
                 self._hear(child, checked(reply, len(self.parent.hours), self.parent.bands[child]))
             except BadReplyError as error:
-                self._exclude(child, str(error))
+                self.exclude(child, str(error))
         for child in self._active:
             if state.silent[child] >= self.options.patience:
-                self._exclude(child, f"gave no answer in {self.options.patience} steps")
+                self.exclude(child, f"gave no answer in {self.options.patience} steps")
         active = self._active
         ended = len(state.answered.intersection(active)) >= self.options.quorum * len(active) - 1e-9
         if all(self.parent.costs[c] for c in self.parent.names):
@@ -190,9 +222,12 @@ class Negotiation:
             raise BadReplyError(f"answered round {reply.number}, which was not asked, or not every price of it")
         state.traffic.count("up", **reply.content())
         state.silent[child] = 0
+        if reply.number < state.valid_from.get(child, 0):
+            return
         if reply.anew:
-            self.parent.forget(child)
-            state.known[child], state.bound, state.cost = [], -np.inf, np.inf
+            self.forget(child)
+            state.valid_from[child] = reply.number
+        self._compare(child, request.prices, reply)
         fresh = [self.parent.add(child, f, y, (reply.number, k)) for k, (f, y) in enumerate(zip(reply.costs, reply.profiles, strict=True))]
         if any(fresh) or reply.number == state.round:
             state.known[child] += list(zip(request.prices, reply.values.tolist(), strict=True))
@@ -202,13 +237,25 @@ class Negotiation:
                 state.near = self.expected.copy()
             state.near[self.parent.names.index(child)] = reply.profiles[-1]
 
-    def _exclude(self, child: str, reason: str) -> None:
-        """Take a child's exchange as given: what it last offered, else what was expected of it."""
+    def _compare(self, child: str, prices: np.ndarray, reply: Reply) -> None:
+        """Compare the bounds of a reply with all offers of the child, and its offers with all its bounds."""
+        parent, known, t = self.parent, self.state.known[child], len(self.parent.hours)
+        costs = np.concatenate([parent.costs[child], reply.costs])
+        profiles = np.concatenate([np.array(parent.profiles[child]).reshape(-1, t), reply.profiles])
+        wrong = contradiction(prices, reply.values, costs, profiles, parent.hours)
+        if wrong is None:
+            before = np.array([p for p, _ in known]).reshape(-1, t), np.array([v for _, v in known])
+            wrong = contradiction(*before, reply.costs, reply.profiles, parent.hours)
+        if wrong is not None:
+            raise BadReplyError(wrong)
+
+    def exclude(self, child: str, reason: str) -> None:
+        """Take a child's exchange as given: what it last offered, else what was expected of it. What that costs the child is not counted."""
         state, i = self.state, self.parent.names.index(child)
         state.excluded[child] = reason
         state.answered.discard(child)
         offered = self.parent.profiles[child]
-        self.parent.only(child, self.parent.costs[child][-1] if offered else 0.0, offered[-1] if offered else self.expected[i])
+        self.parent.only(child, 0.0, offered[-1] if offered else self.expected[i])
         # What was proven before held for a problem with this child in it.
         state.bound, state.cost = -np.inf, np.inf
 
@@ -216,7 +263,7 @@ class Negotiation:
     def least(self, child: str, price: np.ndarray) -> float:
         """Proven lower bound on the child's own cost plus price x exchange, from all its answers so far [EUR/a]."""
         if child in self.state.excluded:
-            return self.parent.costs[child][0] + float(self.parent.hours * price @ self.parent.profiles[child][0])
+            return float(self.parent.hours * price @ self.parent.profiles[child][0])
         if not self.state.known[child]:
             return -np.inf
         band = self.parent.bands[child]
@@ -240,7 +287,6 @@ class Negotiation:
                 value -= 1e-10 * (abs(value) + float(np.abs(least).sum()))
                 if value > state.bound:
                     state.bound, state.centre = value, price
-        state.bound = min(state.bound, state.cost)
 
     def _next_prices(self) -> None:
         """Make the prices of a round when it begins: what is kept after the round before does not depend on whether it was the last one wanted."""
@@ -304,17 +350,26 @@ class Negotiation:
         """What has been reached.
 
         Raises:
-            ProgramError: no child has answered, so there is nothing to agree on.
+            ProgramError: no child has answered, so there is nothing to agree on; or the bound is above the cost by more than rounding, though no
+                child contradicted itself.
         """
         state = self.state
         if state.point is None:
             raise ProgramError(f"negotiation of {self.parent.name!r}: no feasible point after {state.step} steps; {state.excluded or 'no answers'}")
         enough = max(self.options.gap * abs(state.cost), self.options.target)
-        status = "partial" if state.excluded else "agreed" if state.cost - state.bound <= enough else "open"
+        size = abs(state.cost) + float(np.abs(state.point.own).sum() + np.abs(self.parent.hours * state.point.price * state.point.exchange).sum())
+        if not state.bound <= state.cost + 10.0 * PRECISION * (1.0 + size):
+            found = f"a bound of {state.bound:.9g} EUR/a above a cost of {state.cost:.9g} EUR/a"
+            raise ProgramError(f"negotiation of {self.parent.name!r} found {found}, which its own program does not explain; look at its scaling")
+        shortfall = ""
+        if not state.cost - state.bound <= enough:
+            rounds, gap = state.round - state.first_round, (state.cost - state.bound) / max(abs(state.cost), 1.0)
+            shortfall = f"negotiation ended after {rounds} rounds at a gap of {gap:.2g}, not within the {self.options.gap:g} asked for"
+        status = "partial" if state.excluded else "open" if shortfall else "agreed"
         lists = []
         for asked in state.asked.values():
             count = len(next(iter(asked.values())).prices)
             lists += [np.array([asked[c].prices[k] for c in self.parent.names]) for k in range(count)]
         return NegotiationResult(
-            status, state.cost, state.bound, state.point, tuple(lists), tuple(state.history), state.traffic, dict(state.excluded), state
+            status, state.cost, state.bound, state.point, tuple(lists), tuple(state.history), state.traffic, dict(state.excluded), state, shortfall
         )

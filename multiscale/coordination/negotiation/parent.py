@@ -39,6 +39,7 @@ class MasterPoint:
         cost: of the parent and all children [EUR/a].
         x: columns of the parent's program.
         weights: child -> share of each of its offers [1].
+        own: what every child says that this costs itself [EUR/a], (child,).
         exchange: what every child draws [kW], (child, period).
         price: of energy at every child [EUR/kWh], (child, period).
         slack: reduced costs of the parent's columns [EUR/a per unit].
@@ -47,6 +48,7 @@ class MasterPoint:
     cost: float
     x: np.ndarray
     weights: Mapping[str, np.ndarray]
+    own: np.ndarray
     exchange: np.ndarray
     price: np.ndarray
     slack: np.ndarray
@@ -217,15 +219,15 @@ class Parent:
         n, m, periods = self.program.columns.size, self.program.rows.size, len(self.hours)
         values, duals = solution.x, solution.y
         x, owner = values[:n], np.array(self._owner, dtype=int)
-        weights, exchange = {}, np.zeros((len(self.names), periods))
-        cost = float(self.own_costs() @ x) + self.constant
+        weights, own, exchange = {}, np.zeros(len(self.names)), np.zeros((len(self.names), periods))
         for i, child in enumerate(self.names):
             share = np.maximum(values[n:][owner == i], 0.0)
             weights[child] = share / share.sum()
             exchange[i] = weights[child] @ np.array(self.profiles[child])
-            cost += float(weights[child] @ np.array(self.costs[child]))
+            own[i] = weights[child] @ np.array(self.costs[child])
+        cost = float(self.own_costs() @ x) + self.constant + float(own.sum())
         price = (self.exchange.T @ duals[:m]).reshape(len(self.names), periods) / self.hours
-        return MasterPoint(cost, x, weights, exchange, price, solution.reduced_costs[:n])
+        return MasterPoint(cost, x, weights, own, exchange, price, solution.reduced_costs[:n])
 
     def price_of(self, exchange: np.ndarray) -> np.ndarray:
         """Nodal prices [EUR/kWh] when the children draw the given exchange [kW], (child, period)."""

@@ -71,8 +71,8 @@ def balanced(parent: Parent, target: np.ndarray, price: np.ndarray, slope: float
 
 def mix_near(
     parent: Parent, price: np.ndarray, target: np.ndarray, slope: float, seen: sparse.csr_matrix, hours: np.ndarray
-) -> tuple[float, np.ndarray, np.ndarray] | None:
-    """The mix that keeps what the parent itself draws near a target: cost without the price, columns, and what the children draw.
+) -> tuple[float, np.ndarray, np.ndarray, np.ndarray] | None:
+    """The mix that keeps what the parent itself draws near a target: cost without the price, columns, what the children draw and what it costs them.
 
     None where none was found.
 
@@ -96,10 +96,11 @@ def mix_near(
         return None
     offered = np.array([y for c in parent.names for y in parent.profiles[c]])
     x = np.clip(found[0][:n] * model.power, program.lower, program.upper)
-    cost = float(parent.own_costs() @ x) + parent.constant + float(found[0][n : n + k] @ model.offer_cost) * model.coin
-    exchange = np.zeros((len(parent.names), len(parent.hours)))
-    np.add.at(exchange, model.owner, found[0][n : n + k, None] * offered)
-    return cost, x, exchange
+    weights = found[0][n : n + k]
+    exchange, own = np.zeros((len(parent.names), len(parent.hours))), np.zeros(len(parent.names))
+    np.add.at(exchange, model.owner, weights[:, None] * offered)
+    np.add.at(own, model.owner, weights * model.offer_cost * model.coin)
+    return float(parent.own_costs() @ x) + parent.constant + float(own.sum()), x, exchange, own
 
 
 def _step_model(parent: Parent, point: MasterPoint | None, price: np.ndarray) -> _StepModel:

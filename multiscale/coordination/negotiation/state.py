@@ -54,6 +54,7 @@ class NegotiationState:
         round, step: numbers; first_round: of the present negotiation.
         asked: requests by round.
         known: child -> (price, value) of every answer.
+        valid_from: child -> first round whose answers count, where earlier ones were withdrawn.
         bound, centre: best proven bound [EUR/a] and its prices [EUR/kWh], (child, period).
         cost: of the best feasible point [EUR/a].
         point: the master's answer.
@@ -70,6 +71,7 @@ class NegotiationState:
     step: int = 0
     asked: dict[int, dict[str, Request]] = field(default_factory=dict)
     known: dict[str, list[tuple[np.ndarray, float]]] = field(default_factory=dict)
+    valid_from: dict[str, int] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)
     bound: float = -np.inf
     centre: np.ndarray | None = None
@@ -103,6 +105,7 @@ class NegotiationResult:
         prices: price lists that were asked, for the next day's first round.
         history: steps; traffic: messages; excluded: child -> reason.
         state: everything, to go on later.
+        shortfall: where the gap was not reached, by how much and after how many rounds; else empty.
     """
 
     status: str
@@ -114,6 +117,7 @@ class NegotiationResult:
     traffic: Traffic
     excluded: Mapping[str, str]
     state: NegotiationState
+    shortfall: str = ""
 
     @property
     def gap(self) -> float:

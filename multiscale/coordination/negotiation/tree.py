@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from multiscale.coordination.negotiation.branch import Branch, Branches
 from multiscale.coordination.negotiation.children.carriers import Children
 from multiscale.coordination.negotiation.children.channel import Channel, ChannelState
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
+from multiscale.coordination.negotiation.children.program_child import Settled
 from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
 from multiscale.coordination.negotiation.children.request import Band, band_of
 from multiscale.coordination.negotiation.dso import DsoProgram
@@ -47,6 +48,7 @@ class TreeNegotiation:
         platforms: all platforms on the engine.
         plain: DSOs without platforms on the engine.
         channel: what the channel to the DSOs has on its way, where ``run`` was given an unreliable one.
+        settled: platform -> what it does to keep what was agreed in the end.
     """
 
     tree: OperatingTree
@@ -57,6 +59,7 @@ class TreeNegotiation:
     platforms: RemoteChildren
     plain: RemoteChildren
     channel: ChannelState | None = None
+    settled: dict[str, Settled] = field(default_factory=dict)
 
     @property
     def children(self) -> Branches:
@@ -102,13 +105,53 @@ class TreeNegotiation:
         keep: Callable[[Negotiation], None] | None = None,
         through: Callable[[Children], Children] = lambda children: children,
     ) -> NegotiationResult:
-        """Negotiate; see ``Negotiation.run``. ``through`` wraps the way to the DSOs, e.g. in a channel that loses messages."""
+        """Negotiate, and operate the platforms as agreed; see ``Negotiation.run``.
+
+        A platform that cannot keep its profile, or not at the cost it said, is excluded: its DSO takes nothing for true that counted on it, and the
+        others negotiate anew around it.
+
+        Args:
+            watch, keep: see ``Negotiation.run``.
+            through: wraps the way to the DSOs, e.g. in a channel that loses messages.
+        """
         children = through(self.children)
         if isinstance(children, Channel):
             self.channel = children.state = self.channel or children.state
-        agreement = self.negotiation.run(children, watch, keep)
+        while True:
+            agreement = self.negotiation.run(children, watch, keep)
+            # What the platforms of an excluded DSO agreed on is not known.
+            if self.negotiation.state.excluded or not self._exclude_who_fails(agreement):
+                break
+            self.negotiation.restart()
         excluded = self.excluded()
         return replace(agreement, status="partial", excluded=excluded) if excluded else agreement
+
+    def agreed(self, agreement: NegotiationResult) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
+        """Of every node: the profile agreed [kW] and the price at it [EUR/kWh], (entry,), and what it said that this costs itself [EUR/a]."""
+        parent, point = self.negotiation.parent, agreement.point
+        profile, price = dict(zip(parent.names, point.exchange, strict=True)), dict(zip(parent.names, point.price, strict=True))
+        said = dict(zip(parent.names, point.own.tolist(), strict=True))
+        for dso, branch in self.branches.items():
+            shared, own = branch.shared_out(parent.offers[dso], point.weights[dso])
+            profile |= dict(zip(branch.parent.names, shared, strict=True))
+            price |= dict(zip(branch.parent.names, branch.platform_price(price[dso]), strict=True))
+            said |= dict(zip(branch.parent.names, own.tolist(), strict=True))
+        return profile, price, said
+
+    def _exclude_who_fails(self, agreement: NegotiationResult) -> bool:
+        """Operate the platforms as agreed and exclude those that fail; whether there are any."""
+        profile, price, said = self.agreed(agreement)
+        excluded = self.excluded()
+        # Answers came from reduced fleets; what is operated is every prosumer behind its own network.
+        done = self.platforms.settle({c: (profile[c], price[c]) for c in self.platforms.sources if c not in excluded})
+        self.settled = {c: s for c, s in done.items() if isinstance(s, Settled)}
+        failed = False
+        for dso, branch in self.branches.items():
+            mine = [c for c in branch.parent.names if c in done]
+            if branch.negotiation.exclude_all({c: branch.negotiation.not_kept(c, said[c], profile[c], price[c], done[c]) for c in mine}):
+                self.negotiation.forget(dso)
+                failed = True
+        return failed
 
 
 def negotiation_of(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
+
+from multiscale.coordination.negotiation.children.program_child import Settled
 from multiscale.coordination.negotiation.children.request import Reply, Request
 
 
@@ -21,6 +24,14 @@ class Children(Protocol):
 
     def ask(self, requests: Mapping[str, Request]) -> Iterable[tuple[str, Reply | Refusal]]:
         """Send requests; return what arrives in this step, of whichever round, in whichever order, perhaps twice or not at all."""
+
+
+@runtime_checkable
+class OperatedChildren(Children, Protocol):
+    """Children that also operate what was agreed."""
+
+    def settle(self, agreed: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Mapping[str, Settled | Refusal]:
+        """What each child does to keep its agreed profile [kW] at its price [EUR/kWh]; a refusal where it cannot."""
 
 
 @dataclass

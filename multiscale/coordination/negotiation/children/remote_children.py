@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickle
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -59,10 +59,15 @@ def answer_child(key: str, source: bytes | None, hours: np.ndarray, request: Req
         return Refusal(f"{type(error).__name__}: {error}")
 
 
-def settle_child(source: bytes, hours: np.ndarray, profile: np.ndarray, price: np.ndarray, room: float = 0.0) -> Settled:
+def settle_child(source: bytes, hours: np.ndarray, profile: np.ndarray, price: np.ndarray, room: float = 0.0) -> Settled | Refusal:
     """Task of a worker: the cheapest way to keep an agreed profile, of the whole platform. Done once, so nothing is kept."""
-    made: Source = pickle.loads(source)
-    return ProgramChild(made.whole() if isinstance(made, PlatformSource) else made, hours).settle(profile, price, room)
+    try:
+        made: Source = pickle.loads(source)
+        return ProgramChild(made.whole() if isinstance(made, PlatformSource) else made, hours).settle(profile, price, room)
+    except ProgramError as error:
+        return Refusal(str(error))
+    except Exception as error:  # whatever is wrong with a child stays with it, and is named
+        return Refusal(f"{type(error).__name__}: {error}")
 
 
 @dataclass
@@ -100,35 +105,36 @@ class RemoteChildren:
         def tasks(children: list[str], known: set[str]) -> dict[str, tuple[object, ...]]:
             return {c: (self.keys[c], None if c in known else self._packed(c), self.hours, requests[c], self.reference[c]) for c in children}
 
-        done = self._answers(tasks(list(requests), self._sent), homes)
+        done = self._done(answer_child, tasks(list(requests), self._sent), homes)
         lost = [c for c, found in done.items() if found is None]
         if lost:
-            done |= self._answers(tasks(lost, set()), homes)
+            done |= self._done(answer_child, tasks(lost, set()), homes)
         self._sent |= set(requests)
         return [(c, done[c]) for c in requests]
 
-    def _answers(self, tasks: dict[str, tuple[object, ...]], homes: Mapping[str, int]) -> dict[str, Any]:
+    def _done(self, task: Callable[..., Any], tasks: dict[str, tuple[object, ...]], homes: Mapping[str, int] | None = None) -> dict[str, Any]:
         """All answers; a child with which a worker is lost, or never ends, is asked once more alone, so that no other is lost with it."""
         done: dict[str, Any] = {}
         left = dict(tasks)
         while left:
             try:
-                return done | self.engine.map(answer_child, left, homes, self.patience)
+                return done | self.engine.map(task, left, homes, self.patience)
             except TaskError as error:
                 if not error.keys:
                     raise
                 for child in error.keys:
                     try:
-                        done |= self.engine.map(answer_child, {child: left.pop(child)}, homes, self.patience)
+                        done |= self.engine.map(task, {child: left.pop(child)}, homes, self.patience)
                     except TaskError as alone:
                         late = isinstance(alone.__cause__, TimeoutError)
                         done[child] = Refusal(f"gave {alone.__cause__}" if late else f"its worker was lost ({alone.__cause__})")
         return done
 
-    def settle(self, agreed: Mapping[str, tuple[object, ...]]) -> dict[str, Settled]:
-        """What each child does to keep its agreed profile [kW] at its price [EUR/kWh], perhaps with room to leave it [kW]."""
-        # What the answers left in a cache is not needed, so every worker takes what is next.
-        return self.engine.map(settle_child, {c: (self._packed(c), self.hours, *given) for c, given in agreed.items()})
+    def settle(self, agreed: Mapping[str, tuple[Any, ...]]) -> dict[str, Settled | Refusal]:
+        """What each child does to keep its agreed profile [kW] at its price [EUR/kWh], perhaps with room to leave it [kW]; or why it cannot."""
+        # What the answers left in a cache is of no use here, so every worker takes what is next.
+        done = self._done(settle_child, {c: (self._packed(c), self.hours, *given) for c, given in agreed.items()})
+        return {c: done[c] for c in agreed}
 
     def _packed(self, child: str) -> bytes:
         return pickle.dumps(self.sources[child], protocol=pickle.HIGHEST_PROTOCOL)

@@ -1,0 +1,66 @@
+"""Whether what a child said can be true: its bounds against its own offers (weak duality), and its offers against their operation.
+
+A bound that a child proves at a price holds for everything it can do, so also for everything that it offered itself,
+
+    value_k <= cost_j + sum_t h_t p_kt y_jt        for every price k that it answered and every profile j that it offered,
+
+and what it offered it can do at the cost it said. Where one of these fails, nothing that was proven with this child's answers holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from multiscale.coordination.negotiation.children.carriers import Refusal
+from multiscale.coordination.negotiation.children.program_child import Settled
+
+PRECISION = 1e-7
+"""Largest contradiction that tolerances of solvers explain, relative to the sizes of the amounts that are compared [1]."""
+
+
+def contradiction(prices: np.ndarray, values: np.ndarray, costs: np.ndarray, profiles: np.ndarray, hours: np.ndarray) -> str | None:
+    """What is wrong with bounds (prices [EUR/kWh], (price, entry); values [EUR/a]) beside offers (costs [EUR/a]; profiles [kW], (offer, entry))."""
+    if not len(values) or not len(costs):
+        return None
+    money = (hours * prices) @ profiles.T
+    excess = values[:, None] - costs - money
+    size = np.abs(values)[:, None] + np.abs(costs) + np.abs(hours * prices) @ np.abs(profiles).T
+    allowed = PRECISION * (1.0 + size)
+    if (excess <= allowed).all():
+        return None
+    k, j = (int(i) for i in np.unravel_index(np.argmax(excess / allowed), excess.shape))
+    return f"proved that it costs at least {values[k]:.9g} EUR/a at a price at which its own offer costs {costs[j] + money[k, j]:.9g} EUR/a"
+
+
+def not_kept(
+    said: float,
+    profile: np.ndarray,
+    price: np.ndarray,
+    hours: np.ndarray,
+    known: Sequence[tuple[np.ndarray, float]],
+    settled: Settled | Refusal,
+) -> str | None:
+    """What is wrong with an agreed profile when it is operated.
+
+    Args:
+        said: own cost of the profile as the child offered it [EUR/a].
+        profile: agreed [kW], (entry,).
+        price: at it [EUR/kWh], (entry,).
+        hours: of the year of each entry [h/a].
+        known: (price, value) of every bound that the child proved.
+        settled: how the profile was operated, or why it cannot be.
+    """
+    if isinstance(settled, Refusal):
+        return f"its agreed exchange cannot be operated: {settled.reason}"
+    # What keeping a profile to within rounding moves, see ``ProgramChild.settle``.
+    room = 2e-6 * (1.0 + np.abs(profile).max())
+    if not np.abs(settled.exchange - profile).max() <= room:
+        return f"operated, its exchange is up to {np.abs(settled.exchange - profile).max():.6g} kW from the one agreed"
+    allowed = PRECISION * (1.0 + abs(said) + abs(settled.cost)) + float((hours * np.abs(price)).sum()) * room
+    if not settled.cost <= said + allowed:
+        return f"said that its agreed exchange costs {said:.9g} EUR/a; operated it costs {settled.cost:.9g} EUR/a"
+    prices = np.array([p for p, _ in known]).reshape(len(known), len(hours))
+    values = np.array([v for _, v in known])
+    return contradiction(prices, values, np.array([settled.cost + allowed]), settled.exchange[None], hours)
