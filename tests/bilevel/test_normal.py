@@ -16,7 +16,7 @@ from multiscale.bilevel.normal.parallel import parallel_rows
 from multiscale.bilevel.search.response import Responder
 from tests.bilevel.feeder import feeder
 from tests.bilevel.respelling import OPERATIONS, respelled
-from tests.property.test_bilevel import random_problem, random_supply
+from tests.property.test_bilevel import enumerated, random_problem, random_supply
 
 MIXTURES = [[o for o in OPERATIONS if np.random.default_rng(seed).permutation(len(OPERATIONS))[OPERATIONS.index(o)] % 2] for seed in range(6)]
 
@@ -116,6 +116,16 @@ def test_a_problem_written_differently_has_the_same_answer_by_the_same_method(co
     assert list(second.methods.values()) == list(first.methods.values())
     assert "normal form" in second.size
     assert not second.certificate.failures
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rewritten_problem_has_the_optimum_that_branching_on_pairs_finds(seed):
+    problem = read(*random_supply(seed))
+    other = respelled(problem, MIXTURES[seed], seed)
+    solution = bilevel.solve(other.model, other.followers, gap=1e-5, time_limit=20)
+    assert solution.status == "optimal"
+    sign = -1.0 if "maximise leader" in MIXTURES[seed] else 1.0
+    assert sign * solution.objective == pytest.approx(enumerated(problem), rel=1e-4, abs=1e-4)
 
 
 def test_the_answer_speaks_of_the_model_as_it_was_written(community):
