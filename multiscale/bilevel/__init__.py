@@ -3,8 +3,8 @@
 from multiscale import bilevel
 solution = bilevel.solve(model, followers=[model.market], gap=1e-4, time_limit=600)
 
-Folders, in the order of imports (each imports only from those before it): ``problem``, ``solvers``, ``read``, ``reformulate``, ``search``, ``scip``,
-``certify``; ``solving`` runs them in this order.
+Folders, in the order of imports (each imports only from those before it): ``problem``, ``normal``, ``solvers``, ``read``, ``reformulate``,
+``search``, ``scip``, ``certify``; ``solving`` runs them.
 """
 
 from __future__ import annotations

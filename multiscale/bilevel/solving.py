@@ -121,11 +121,10 @@ def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.
             answer, remark = None, f"refused in normal form ({refusal}), solved as it was read"
         if normal is not None and answer is not None:
             with clock.stage("certificate"):
-                answer = as_read(problem, normal, answer, settings, clock.deadline)
-            if answer.status is not Status.ERROR:
+                answer, failures = as_read(problem, normal, answer, settings, clock.deadline)
+            if not failures:
                 return replace(answer, timings=clock.timings)
-            why = "; ".join(answer.certificate.failures) if answer.certificate else answer.message
-            remark = f"the answer in normal form was not certified ({why}), solved as it was read"
+            remark = f"the answer in normal form was not certified ({'; '.join(failures)}), solved as it was read"
     answer = _solve(problem, settings, start, clock)
     return replace(answer, message="; ".join(filter(None, [answer.message, remark])))
 

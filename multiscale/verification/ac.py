@@ -36,11 +36,6 @@ class Verification:
     max_line_overload: float
     max_voltage_violation: float
 
-    @property
-    def passed(self) -> bool:
-        """Whether every period converged without a violation."""
-        return self.violations.empty
-
 
 def ac_verify(
     system: System,

@@ -50,11 +50,6 @@ class YearVerification:
     basis: str
 
     @property
-    def passed(self) -> bool:
-        """Whether every hour converged without a violation."""
-        return self.violations.empty
-
-    @property
     def overloaded(self) -> dict[str, float]:
         """Overloaded branch -> largest loading above its rating [%], worst first: what a repair of the plan has to remove."""
         rows = self.violations[self.violations["component"] == "branch"]

@@ -16,7 +16,7 @@ from multiscale.bilevel.normal.parallel import parallel_rows
 from multiscale.bilevel.search.response import Responder
 from tests.bilevel.feeder import feeder
 from tests.bilevel.respelling import OPERATIONS, respelled
-from tests.property.test_bilevel import random_problem, random_supply
+from tests.property.test_bilevel import enumerated, random_problem, random_supply
 
 MIXTURES = [[o for o in OPERATIONS if np.random.default_rng(seed).permutation(len(OPERATIONS))[OPERATIONS.index(o)] % 2] for seed in range(6)]
 
@@ -61,7 +61,6 @@ def decisions(problem, count, seed=0):
 
 @pytest.mark.parametrize("operations", [[operation] for operation in OPERATIONS] + MIXTURES, ids=[*OPERATIONS, *map(str, range(len(MIXTURES)))])
 def test_every_way_to_write_a_problem_has_one_normal_form(community, plain, operations):
-    # One binary copy of a price or decision is one leader variable more, which enters nothing: sizes of followers and forms agree.
     other = respelled(community, operations, seed=1)
     assert size(normalise(read(other.model, other.followers)).problem) == size(plain)
 
@@ -86,8 +85,8 @@ def test_followers_have_the_same_optimum_at_every_decision_and_their_columns_com
 def test_the_leader_sees_the_same_of_random_followers(seed):
     problem = read(*(random_problem if seed % 2 else random_supply)(seed))
     normal = normalise(problem)
+    assert (normal is not None) == all(f.is_linear for f in problem.followers)
     if normal is None:
-        assert not all(f.is_linear for f in problem.followers) or any(f.program.columns.size for f in problem.followers)
         return
     responder, other = Responder(problem), Responder(normal.problem)
     for y in decisions(normal.problem, 3, seed):
@@ -117,6 +116,16 @@ def test_a_problem_written_differently_has_the_same_answer_by_the_same_method(co
     assert list(second.methods.values()) == list(first.methods.values())
     assert "normal form" in second.size
     assert not second.certificate.failures
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rewritten_problem_has_the_optimum_that_branching_on_pairs_finds(seed):
+    problem = read(*random_supply(seed))
+    other = respelled(problem, MIXTURES[seed], seed)
+    solution = bilevel.solve(other.model, other.followers, gap=1e-5, time_limit=20)
+    assert solution.status == "optimal"
+    sign = -1.0 if "maximise leader" in MIXTURES[seed] else 1.0
+    assert sign * solution.objective == pytest.approx(enumerated(problem), rel=1e-4, abs=1e-4)
 
 
 def test_the_answer_speaks_of_the_model_as_it_was_written(community):

@@ -26,7 +26,7 @@ def test_an_hour_without_a_solution_is_named_and_the_others_are_judged():
     p[:, 5] *= 300
     found = year_check(system, FEEDER, injections.assign(p=(("bus", "hour"), p)))
     assert found.diverged == (str(injections.hour.values[5]),)
-    assert not found.passed
+    assert not found.violations.empty
     rows = found.violations[found.violations.component == "power flow"]
     assert rows.worst_hour.tolist() == [str(injections.hour.values[5])]
     assert int(found.result.violated[5]) == 1

@@ -29,17 +29,17 @@ _DECISIONS = 2
 
 def as_read(
     problem: BilevelProblem, normal: NormalForm, answer: BilevelSolution, settings: SolveOptions, deadline: float = np.inf
-) -> BilevelSolution:
-    """The answer for the problem as it was read; its certificate says where that fails."""
-    if answer.certificate is None:
-        return replace(answer, problem=problem)
-    y = np.array([answer.values[name] for name in normal.problem.leader.names])
+) -> tuple[BilevelSolution, list[str]]:
+    """The answer for the problem as it was read, and where it fails; nothing where it holds, or where there is no point to judge."""
     responder = Responder(problem, tolerance=TOLERANCE)
+    if answer.certificate is None:
+        proven = answer.status in (Status.INFEASIBLE, Status.UNBOUNDED)
+        return replace(answer, problem=problem), _differences(problem, normal, responder, deadline) if proven else []
+    y = np.array([answer.values[name] for name in normal.problem.leader.names])
     best = _best(problem, responder, *normal.restored(y, [answer.primal[f.name] for f in normal.problem.followers]))
     sense = problem.leader.sense
     if best is None:
-        failures = (*answer.certificate.failures, "a follower as it was read has no optimum at the decision found in normal form")
-        return replace(answer, status=Status.ERROR, certificate=replace(answer.certificate, failures=failures), problem=problem)
+        return replace(answer, problem=problem), ["a follower as it was read has no optimum at the decision found in normal form"]
     bound, objective = sense * answer.bound, best.objective
     certificate = _certificate(problem, responder, best, answer.certificate)
     apart = [*_differences(problem, normal, responder, deadline), *_contradictions(answer, certificate, sense, objective)]
@@ -53,7 +53,7 @@ def as_read(
     elif status is Status.OPTIMAL and not closed:
         status = Status.FEASIBLE
     names = [*problem.leader.names, *problem.leader.quantity_names]
-    return replace(
+    found = replace(
         answer,
         status=status,
         objective=sense * objective,
@@ -65,6 +65,7 @@ def as_read(
         size=f"{answer.size}; {normal.describe(problem)}",
         problem=problem,
     )
+    return found, list(certificate.failures)
 
 
 def _best(problem: BilevelProblem, responder: Responder, y: np.ndarray, primal: list[np.ndarray]) -> Response | None:

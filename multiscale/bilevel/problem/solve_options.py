@@ -23,7 +23,8 @@ class SolveOptions:
         bound_share: largest share of the time limit spent on multiplier bounds.
         rewrite_prices: replace the leader's price times quantity terms through the followers' complementarity where that is exact.
         write: folder for every intermediate problem as an LP file: the relaxation without follower optimality, each follower, the
-            single-level program, the exact problem of branch and cut, and programs solved for the certificate.
+            single-level program, the exact problem of branch and cut, and programs solved for the certificate. The problem is then solved
+            as it was read, without the normal form, so that the files are what is solved.
         parameters: further SCIP parameters.
     """
 
