@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class CoordinatedDay:
     outcomes: Mapping[str, Outcome]
 
 
-def coordinate_days(
+def operated_days(
     system: System,
     horizon: Horizon,
     economics: Economics,
@@ -56,8 +57,12 @@ def coordinate_days(
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
     report_progress: Progress = silent,
-) -> list[CoordinatedDay]:
-    """Operate every day under the design, with a mechanism alongside the integrated optimum and the flat tariff.
+) -> Iterator[CoordinatedDay]:
+    """Operate day after day under the design, with a mechanism alongside the integrated optimum and the flat tariff.
+
+    As many days are operated at once as the engine has workers. Nothing is kept of a day that was handed over: its memory is free when the caller drops
+    it.
+    How many are operated at once changes no answer.
 
     Args:
         system, horizon, economics, fleets, design, market: as for ``operating_tree``, over all days.
@@ -67,17 +72,28 @@ def coordinate_days(
         known: transmission network whose binding limits are known already; saves time, changes nothing else.
         report_progress: called with what is being done, e.g. how far a negotiation has come.
     """
-    prepared = prepare_days(
-        system, horizon, economics, fleets, design, market, engine, limits=limits, known=known, error_margin=mechanism.error_margin
-    )
-    outcomes = mechanism.operate(prepared, engine, report_progress)
-    if any("flat" not in found for found in outcomes):
-        flat = Flat().operate(prepared, engine)
-        outcomes = [one | other for one, other in zip(flat, outcomes, strict=True)]
-    for day, found in zip(prepared, outcomes, strict=True):
-        for outcome in (day.optimum, *found.values()):
-            _check_bound(day, outcome)
-    return [CoordinatedDay(p.tree, p.forecast, {"integrated": p.optimum} | found) for p, found in zip(prepared, outcomes, strict=True)]
+    episodes = list(horizon.episodes(coupled=economics.tariff.couples_days))
+    for first in range(0, len(episodes), max(1, engine.workers)):
+        prepared = prepare_days(
+            system, horizon, economics, fleets, design, market, engine,
+            limits=limits, known=known, error_margin=mechanism.error_margin, episodes=episodes[first : first + max(1, engine.workers)],
+        )  # fmt: skip
+        outcomes = mechanism.operate(prepared, engine, report_progress)
+        if any("flat" not in found for found in outcomes):
+            flat = Flat().operate(prepared, engine)
+            outcomes = [one | other for one, other in zip(flat, outcomes, strict=True)]
+        for day, found in zip(prepared, outcomes, strict=True):
+            for outcome in (day.optimum, *found.values()):
+                _check_bound(day, outcome)
+        days = [CoordinatedDay(p.tree, p.forecast, {"integrated": p.optimum} | found) for p, found in zip(prepared, outcomes, strict=True)]
+        del prepared, outcomes
+        while days:
+            yield days.pop(0)
+
+
+def coordinate_days(*given: Any, **more: Any) -> list[CoordinatedDay]:
+    """All days of ``operated_days`` at once."""
+    return list(operated_days(*given, **more))
 
 
 def _check_bound(day: PreparedDay, outcome: Outcome) -> None:
@@ -112,6 +128,7 @@ def uncoordinated_days(
     tolerance: float = 1e-5,
     rounds: int = 50,
     known: Transmission | None = None,
+    alike: Sequence[OperatingTree] | None = None,
 ) -> tuple[Design, list[OperatingTree], list[Outcome]]:
     """Operate every day without trading, at the charge that recovers the cost of the network.
 
@@ -129,12 +146,13 @@ def uncoordinated_days(
         tolerance: largest difference of revenue and cost, relative to the cost.
         rounds: largest number of updates of the charge; a warning says so where they do not suffice.
         known: transmission network whose binding limits are known already.
+        alike: trees of an earlier call that differ in what is built and recovered alone; saves building their programs again.
     """
     recovering = economics.tariff.recovering
     prices = {d: {recovering: np.asarray(cost / _reference_determinant(system, horizon, economics, fleets, d))} for d, cost in network_cost.items()}
-    trees = []
     episodes = horizon.episodes(coupled=economics.tariff.couples_days)
-    for day, periods in episodes:
+    trees = list(alike or ())
+    for day, periods in episodes if alike is None else ():
         today = {p: f.within(day, periods) for p, f in fleets.items()}
         trees.append(operating_tree(system.restricted(day), day, economics, today, Design(), market, networks=False, limits=limits))
         if known is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ParallelCable(Measure):
-    """A cable beside a line of a platform's network: the line's rating and the cable's, and the impedance of both together.
+    """A cable in parallel to a line of a platform's network: the line's rating and the cable's, and the impedance of both together.
 
     With ``k`` the share of impedance that is taken away and ``d = (2 r P + 2 x Q) / (1000 Vn^2)`` the drop of the squared voltage along the line
     alone, which lies in ``[D, E]`` whatever anybody does, the voltage behind it rises by ``w = k d z``; for ``z`` 0 or 1 exactly
@@ -47,7 +47,7 @@ class ParallelCable(Measure):
     def propose(self, site: Site, costs: pd.DataFrame) -> Proposal:
         """The cable of the cost table; impedances are taken as inversely proportional to ratings."""
         if site.kind != "line":
-            raise NoFittingCostError(f"is a {site.kind}, and a parallel cable goes beside a line")
+            raise NoFittingCostError(f"is a {site.kind}, and a parallel cable is laid in parallel to a line")
         cable = AddedRating().propose(site, costs).columns
         added = cable["added_rating_kva"]
         what = {"parallel_rating_kva": added, "impedance_share": site.rating_kva / (site.rating_kva + added)}
@@ -65,10 +65,10 @@ class ParallelCable(Measure):
 
     @staticmethod
     def problems(columns: Mapping[str, np.ndarray], branches: Mapping[str, np.ndarray]) -> Sequence[tuple[int, str, str]]:
-        """One cable beside a line, and beside nothing else."""
+        """One cable in parallel to a line, and to no other branch."""
         first = np.zeros(len(columns["branch"]), dtype=bool)
         first[np.unique(columns["branch"], return_index=True)[1]] = True
-        return [(k, "branch", "is no line; a parallel cable goes beside a line") for k in np.flatnonzero(branches["kind"] != "line").tolist()] + [
+        return [(k, "branch", "is no line; a parallel cable is laid in parallel to a line") for k in np.flatnonzero(branches["kind"] != "line").tolist()] + [
             (k, "branch", "has a parallel cable among the options already; keep one of them") for k in np.flatnonzero(~first).tolist()
         ]
 

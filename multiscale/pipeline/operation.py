@@ -12,7 +12,7 @@ from multiscale.assessment.operated import OperatedDay, Operation, operated_day
 from multiscale.coordination.common.conflicts import conflicts
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.mechanism import Mechanism
-from multiscale.coordination.days import CoordinatedDay, coordinate_days, uncoordinated_days
+from multiscale.coordination.days import CoordinatedDay, operated_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.uncertainty.day_reserves import DayReserves, agreed_reserves, negotiated_reserves
 from multiscale.markets import TimeOfUse
@@ -86,7 +86,7 @@ def operate_coordinated(
         report_progress: called with what is being done.
     """
     grown = with_bought_capacity(case, bought)
-    days = coordinate_days(
+    days = operated_days(
         grown.system,
         grown.horizon,
         grown.economics,
@@ -99,8 +99,6 @@ def operate_coordinated(
         known=expected.transmission(grown.system, grown.horizon, grown.economics),
         report_progress=report_progress,
     )
-    if in_full:
-        report_progress("conflicts and reserves for forecast errors")
     return Operation(design, tuple(_kept(day, mechanism.name, error, in_full) for day in days))
 
 

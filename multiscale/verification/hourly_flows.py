@@ -1,4 +1,4 @@
-"""What an AC power flow of many hours finds, whoever computes it."""
+"""What an AC power flow of many hours finds, whichever solver computes it."""
 
 from __future__ import annotations
 

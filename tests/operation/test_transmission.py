@@ -1,10 +1,13 @@
 import numpy as np
 import pandapower as pp
+import pandas as pd
 import pytest
 from scipy.optimize import linprog
 
 from multiscale.operation import Transmission
 from multiscale.operation.direct_current import direct_current_model
+from multiscale.operation.transmission_program import at_period, period_program
+from multiscale.timeline import Horizon
 from tests.variants import changed
 
 
@@ -166,6 +169,31 @@ def test_other_limits_learned_after_own_work_are_kept(system, winter, economics)
     dispatch = own.dispatch(pushed)
     assert (np.abs(dispatch.flow) <= own.model.limit[:, None] * (1 + 1e-6)).all()
     np.testing.assert_allclose(dispatch.cost, fresh.dispatch(pushed).cost, rtol=1e-9)
+
+
+def test_the_program_of_another_period_is_that_made_for_it(system, winter, economics):
+    """The same numbers and, row by row, the same matrix, whichever period the program was made for."""
+    network = Transmission(system, winter, economics)
+    monitored = np.arange(3)
+    factors = network.model.transfer_factors(monitored)
+    first = period_program(network, 0, monitored, factors)
+    for t in range(1, winter.periods):
+        made, taken = period_program(network, t, monitored, factors), at_period(first, network, t, monitored, factors)
+        assert abs(made.A - taken.A).sum() == 0
+        for name in ("lower", "upper", "c0", "b0", "equality"):
+            np.testing.assert_array_equal(getattr(made, name), getattr(taken, name))
+
+
+def test_the_dispatch_without_nodes_below_is_taken_over_where_nothing_else_differs(system, economics):
+    """For one day of two; not for a day that counts otherwise."""
+    days = Horizon((pd.Timestamp("2016-01-20"), pd.Timestamp("2016-07-20")), (100.0, 266.0), 4.0)
+    both = Transmission(system, days, economics)
+    one, alone = (Transmission(system.restricted(days.day(1)), days.day(1), economics) for _ in range(2))
+    one.learn(both)
+    np.testing.assert_allclose(one.idle_cost, alone.idle_cost, rtol=1e-9)
+    other = Transmission(system, Horizon((days.days[1],), (99.0,), 4.0), economics)
+    other.learn(both)
+    np.testing.assert_allclose(other.idle_cost, alone.idle_cost * 99.0 / 266.0, rtol=1e-9)
 
 
 def test_a_branch_without_reactance_is_named(system):

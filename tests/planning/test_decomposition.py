@@ -9,6 +9,7 @@ import pytest
 from scipy import sparse
 
 from multiscale.planning import NoPlanError, PlanningProblem, solve_plan
+from multiscale.planning.charge_marching import end_of_range
 from multiscale.planning.decomposition import applies
 from multiscale.planning.decomposition.component import Work
 from multiscale.planning.decomposition.search import DecompositionSearch
@@ -151,6 +152,35 @@ def test_work_ends_the_search_alike_every_time(problem):
     assert "ended after 8 solves of linear programs (planning.solve_limit)" in plans[0].message
     assert plans[0].bound <= best <= plans[0].objective
     assert (plans[0].objective, plans[0].bound, plans[0].prices) == (plans[1].objective, plans[1].bound, plans[1].prices)
+
+
+def test_three_runs_are_alike_to_the_last_digit(system):
+    """Everything that is a number of the plan; each run states its problem anew."""
+    plans = [solve_plan(within(random_problem(system, 105), WIDE), tolerance=TIGHT, method="decomposition") for _ in range(3)]
+    found = [(p.objective, p.bound, p.revenue, float(p.prices["network_charge"]), p.built, p.message) for p in plans]
+    assert found[0] == found[1] == found[2]
+    for plan in plans[1:]:
+        np.testing.assert_array_equal(plan.solution.primal["operation"], plans[0].solution.primal["operation"])
+
+
+def test_no_charge_above_the_end_of_the_range_earns_too_little():
+    """For private costs that are concave in the charge: of nothing built, of everything, and of all choices in between."""
+    rng = np.random.default_rng(3)
+    narrowed = 0
+    for _ in range(50):
+        fixed, energy = rng.uniform(100.0, 200.0, 4).cumsum(), np.sort(rng.uniform(1000.0, 4000.0, 4))[::-1]
+        passive, at, far, largest, gain = rng.uniform(0.0, 4000.0), 0.02, 0.6, 0.3, rng.uniform(0.0, 60.0)
+        prices = np.linspace(at, largest, 400)
+        costs = fixed[:, None] + energy[:, None] * prices
+        first = int(np.argmin(fixed + energy * at))
+        unbuilt = float(fixed[first] + energy[first] * at)
+        everything = float((fixed + energy * far).min()) - gain
+        most = rng.uniform(0.02, 0.06) * (energy[0] + passive)
+        end = end_of_range(unbuilt, float(energy[first]), at, everything, far, passive, most, largest)
+        narrowed += end < largest
+        earned = prices * (energy[costs.argmin(axis=0)] + passive)
+        assert (earned[prices > end] > most).all()
+    assert narrowed > 10
 
 
 def test_a_clock_that_ends_the_search_is_named(problem):

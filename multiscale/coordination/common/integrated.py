@@ -26,8 +26,7 @@ def integrated_optimum(tree: OperatingTree, *, tolerance: float = 1e-6, rounds: 
         tree: programs of all nodes over one day.
         tolerance: relative gap at which to stop.
         rounds: of adding cuts at most; the outcome then carries the gap that is left.
-        near: an outcome of other trees below the same transmission network, whose dispatch is the first cut;
-            default: the dispatch without any response.
+        near: an outcome under the same transmission network, whose dispatch is the first cut; default: the dispatch without any response.
     """
     dsos, transmission = tree.transmission.children, tree.transmission
     branches = {d: dso_branch_program(tree, d).fix({"energy_price": np.zeros(tree.horizon.periods)}) for d in dsos}

@@ -58,13 +58,15 @@ def prepare_days(
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
     error_margin: float = 0.0,
+    episodes: Sequence[tuple[Horizon, np.ndarray]] | None = None,
 ) -> list[PreparedDay]:
     """Build every day's programs and find both optima; arguments as of ``coordinate_days``.
 
     Where the tariff couples days (``Tariff.couples_days``) all of them are one prepared day: one program over the whole horizon.
+    ``episodes``: which of the horizon's (``Horizon.episodes``); default: all.
     """
     trees, models = [], []
-    for day, periods in horizon.episodes(coupled=economics.tariff.couples_days):
+    for day, periods in horizon.episodes(coupled=economics.tariff.couples_days) if episodes is None else episodes:
         here = system.restricted(day)
         today = {p: f.within(day, periods) for p, f in fleets.items()}
         one = {p: f.aggregate(np.full(f.size, p)) for p, f in today.items()}

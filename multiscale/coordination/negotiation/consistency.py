@@ -21,7 +21,7 @@ PRECISION = 1e-7
 
 
 def contradiction(prices: np.ndarray, values: np.ndarray, costs: np.ndarray, profiles: np.ndarray, hours: np.ndarray) -> str | None:
-    """What is wrong with bounds (prices [EUR/kWh], (price, entry); values [EUR/a]) beside offers (costs [EUR/a]; profiles [kW], (offer, entry))."""
+    """What is wrong with bounds (prices [EUR/kWh], (price, entry); values [EUR/a]) against offers (costs [EUR/a]; profiles [kW], (offer, entry))."""
     if not len(values) or not len(costs):
         return None
     money = (hours * prices) @ profiles.T

@@ -81,13 +81,29 @@ class Bases:
         self.last: Choice | None = None
         self._known: dict[Choice, Basis] = {}
 
-    def get(self, choice: Choice) -> Basis | None:
-        """The basis of a choice; None where it was never solved."""
-        if choice not in self._known and self.earlier is not None and self.carried is not None:
-            before = self.earlier.get(choice)
-            if before is not None:
-                self._known[choice] = self.carried(before)
-        return self._known.get(choice)
+    @property
+    def choices(self) -> list[Choice]:
+        """Choices with a basis, in the order in which they were first solved."""
+        before = self.earlier.choices if self.earlier is not None else []
+        return list(dict.fromkeys([*before, *self._known]))
+
+    def nearest(self, choice: Choice, relief: np.ndarray) -> Choice | None:
+        """The choice with a basis that differs least, by the relief of its options, then by the transfers; None where nothing was solved."""
+        built, paid = choice
+
+        def distance(other: Choice) -> tuple[float, int, bool]:
+            differs = np.frombuffer(built, dtype=bool) != np.frombuffer(other[0], dtype=bool)
+            return float(relief[differs].sum()), int(differs.sum()), other[1] != paid
+
+        return min(self.choices, key=distance, default=None)
+
+    def get(self, choice: Choice) -> Basis:
+        """The basis of a choice that was solved."""
+        if choice not in self._known:
+            assert self.earlier is not None
+            assert self.carried is not None
+            self._known[choice] = self.carried(self.earlier.get(choice))
+        return self._known[choice]
 
     def keep(self, choice: Choice, basis: Basis) -> None:
         """Remember where a choice ended, the last one solved."""
@@ -129,6 +145,7 @@ class Component:
         self.compiled: CompiledProgram | None = None
         self.start: Basis | None = None
         self.bases = Bases()
+        self.relief = np.zeros(options.size)
         self.best_scale: float | None = None
         self.answers: dict[tuple[bytes, float, float], PartAnswer] = {}
 
@@ -159,6 +176,8 @@ class Component:
                 needed=self.program.A[self.raised] @ x - self.program.b0[self.raised],
                 state=spread(-(self.network @ x)),
             )
+            beyond = np.maximum(self.answers[key].needed, 0.0)
+            self.relief = np.maximum(self.relief, (self.more > 0).T @ beyond)
         return self.answers[key]
 
     def point(self, built: np.ndarray, charge: float) -> np.ndarray:
@@ -169,24 +188,17 @@ class Component:
         """Where its last solve ended; None before the first."""
         return None if self.compiled is None else self.compiled.basis
 
-    def start_from(self, basis: Basis) -> None:
-        """Start the next solve from a basis of this component, if none is known that is nearer."""
-        self.start = basis
-
     def _solution(self, built: np.ndarray, charge: float, scale: float = 1.0) -> ProgramSolution:
-        key = (built.tobytes(), scale == 1.0)
-        fresh = self.compiled is None
+        choice = (built.tobytes(), scale == 1.0)
+        nearest = self.bases.nearest(choice, self.relief)
         if self.compiled is None:
             self.compiled = CompiledProgram(self.program, devex=True)
-        if fresh or key != self.bases.last:
-            # The nearest basis is that of the same options and the same transfers, at another charge.
-            near = self.bases.get(key)
-            near = self.start if near is None else near
-            if near is not None:
-                self.compiled.start_from(near)
-        self.start = None
+            if nearest is None and self.start is not None:
+                self.compiled.start_from(self.start)
+        if nearest is not None and nearest != self.bases.last:
+            self.compiled.start_from(self.bases.get(nearest))
         solution = self.compiled.solve_optimal(np.append(built.astype(float), (scale * charge, 1.0 - scale)))
-        self.bases.keep(key, self.compiled.basis)
+        self.bases.keep(choice, self.compiled.basis)
         return solution
 
     def used(self, answer: PartAnswer, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -18,7 +18,6 @@ import numpy as np
 
 from multiscale.planning.decomposition.component import Component, PartAnswer, Work
 from multiscale.planning.decomposition.resource_bound import Charges, PartBound, resource_bound
-from multiscale.programs import Basis
 
 Box = tuple[np.ndarray, np.ndarray]
 """All choices between two (bool, options of a component)."""
@@ -80,11 +79,9 @@ def classes(
     """
     found: list[ChoiceClass] = []
     scale: float | None = None
-    open_boxes: list[tuple[np.ndarray, np.ndarray, Basis | None]] = [(low, high, None) for low, high in reversed(boxes)]
+    open_boxes = list(reversed(boxes))
     while open_boxes:
-        low, high, basis = open_boxes.pop()
-        if basis is not None:
-            component.start_from(basis)
+        low, high = open_boxes.pop()
         bound = resource_bound(component, high, charges, spread, work, levied=levied, scale=scale)
         scale = bound.scale
         used = np.zeros(low.size, dtype=bool)
@@ -96,12 +93,10 @@ def classes(
         ours = annuity[component.options]
         found.append(ChoiceClass(low | used, high, float(ours @ (low | used)), float(ours @ high), bound))
         inside, without = low.copy(), []
-        # Each of the boxes below lacks one option of this one: its basis is nearer than that of the box solved last.
-        basis = component.bases.get((high.tobytes(), True)) if used.sum() > 1 else None
         for k in np.flatnonzero(used).tolist():
             outside = high.copy()
             outside[k] = False
-            without.append((inside.copy(), outside, basis if inside.sum() > low.sum() else None))
+            without.append((inside.copy(), outside))
             inside[k] = True
         open_boxes += reversed(without)
     return found

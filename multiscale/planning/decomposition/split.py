@@ -267,7 +267,7 @@ class Split:
                 old = by_options.get(options.tobytes())
                 if old is not None:
                     component.bases = Bases(old.bases, partial(_carried, status, old.columns, old.rows, ours, names[rows]))
-                    component.best_scale = old.best_scale
+                    component.best_scale, component.relief = old.best_scale, old.relief
             result.append(component)
         return result
 

@@ -72,3 +72,11 @@ def test_large_feeders_move_nodal_prices_and_take_several_rounds(case):
     outcome = integrated_optimum(case)
     assert outcome.rounds > 1
     assert outcome.gap <= 1e-6
+
+
+def test_the_optimum_does_not_depend_on_the_first_cut(case):
+    """From the dispatch of another outcome it takes fewer rounds, and is the same."""
+    outcome = integrated_optimum(case, tolerance=1e-8)
+    again = integrated_optimum(case, tolerance=1e-8, near=outcome)
+    assert again.cost == pytest.approx(outcome.cost, rel=1e-7)
+    assert again.rounds <= outcome.rounds
