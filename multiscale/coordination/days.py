@@ -60,8 +60,8 @@ def operated_days(
 ) -> Iterator[CoordinatedDay]:
     """Operate day after day under the design, with a mechanism alongside the integrated optimum and the flat tariff.
 
-    As many days are operated at once as the engine has workers. Nothing is kept of a day that was handed over: its memory is free when the caller drops
-    it.
+    As many days are operated at once as the engine has workers. Nothing is kept of a day that was handed over: its memory is free when the caller
+    drops it.
     How many are operated at once changes no answer.
 
     Args:

@@ -68,7 +68,8 @@ class ParallelCable(Measure):
         """One cable in parallel to a line, and to no other branch."""
         first = np.zeros(len(columns["branch"]), dtype=bool)
         first[np.unique(columns["branch"], return_index=True)[1]] = True
-        return [(k, "branch", "is no line; a parallel cable is laid in parallel to a line") for k in np.flatnonzero(branches["kind"] != "line").tolist()] + [
+        no_line = np.flatnonzero(branches["kind"] != "line").tolist()
+        return [(k, "branch", "is no line; a parallel cable is laid in parallel to a line") for k in no_line] + [
             (k, "branch", "has a parallel cable among the options already; keep one of them") for k in np.flatnonzero(~first).tolist()
         ]
 

@@ -155,7 +155,7 @@ def test_a_cable_twice_or_at_a_transformer_is_refused(feeder):
     assert "has a parallel cable among the options already" in str(problem)
     at_transformer = table("option", ["a", "b"], {"branch": [LINES[0], f"{PLATFORM} MV/LV transformer"], **columns})
     (problem,) = validate(here.replace(options=at_transformer))
-    assert "a parallel cable goes beside a line" in str(problem)
+    assert "a parallel cable is laid in parallel to a line" in str(problem)
 
 
 def test_two_equal_cables_halve_the_impedance():
