@@ -18,10 +18,10 @@ class LoadingLimits(Settings):
     planned without 0.035 pu of the band under load (0.015 for medium voltage, 0.02 for the station): ``lv_voltage_margin_pu``, where bands are wide.
     """
 
-    mv_load: float = quantity(0.5, "1", "share of ratings usable under load at medium voltage (n-1), HV/MV transformers too", above=0.0, upper=1.0)
-    mv_feed_in: float = quantity(1.0, "1", "the same for power fed in", above=0.0, upper=1.0)
-    lv_load: float = quantity(1.0, "1", "share of ratings usable under load at low voltage, MV/LV transformers included", above=0.0, upper=1.0)
-    lv_feed_in: float = quantity(1.0, "1", "the same for power fed in", above=0.0, upper=1.0)
+    mv_load: float = quantity(0.5, "1", "share of ratings usable under load at medium voltage (n-1), HV/MV transformers too", above=0.0, upper=10.0)
+    mv_feed_in: float = quantity(1.0, "1", "the same for power fed in", above=0.0, upper=10.0)
+    lv_load: float = quantity(1.0, "1", "share of ratings usable under load at low voltage, MV/LV transformers included", above=0.0, upper=10.0)
+    lv_feed_in: float = quantity(1.0, "1", "the same for power fed in", above=0.0, upper=10.0)
     margin: float = quantity(
         0.07, "1", "share of every rating kept for what the linear model neglects: losses, voltages off nominal", lower=0.0, upper=0.5
     )
