@@ -41,6 +41,21 @@ def kills_its_worker(marker: str) -> str:
     return marker
 
 
+def stops_its_worker(marker: str, seed: int) -> np.ndarray:
+    """Stop the process it runs in the first time, without an end; answer the second time."""
+    if marker and not Path(marker).exists():
+        Path(marker).write_text(str(os.getpid()))
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return spectrum(seed)
+
+
+def process_of(name: str) -> int:
+    """Number of the process that does it; it takes a moment, so that every worker has one to do."""
+    del name
+    time.sleep(0.2)
+    return os.getpid()
+
+
 class KillsItsWorker(PlatformSource):
     """A platform whose program cannot be made without the end of the process."""
 

@@ -6,7 +6,9 @@ order of the keys, whatever the order in which they were finished, so sums do no
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -15,7 +17,8 @@ from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from multiscale.coordination.engine.settings import AddressSettings, EngineSettings, LocalSettings, SerialSettings
+from multiscale.coordination.engine.liveness import EngineUnavailableError, Liveness
+from multiscale.coordination.engine.settings import AddressSettings, EngineSettings, LocalSettings, SerialSettings, WorkerSettings
 from multiscale.programs.limits import SolverSettings, limits_in_force
 from multiscale.programs.limits import limits as limits_here
 from multiscale.settings import Entry, kind_name, registry
@@ -23,9 +26,8 @@ from multiscale.settings import Entry, kind_name, registry
 CONNECT_SECONDS = 15
 """How long an answer of a scheduler is waited for [s]."""
 
-START_SECONDS = 120
-"""How long the workers of this machine may take to start [s]."""
-
+LOADED = "multiscale.operation"
+"""What workers import before their first task: an import keeps a worker from sending signs of life."""
 
 FETCH_SECONDS = 15
 """How long answers that are there are fetched before it is looked whether their workers still live [s]; then twice as long."""
@@ -47,7 +49,7 @@ class Engine(Protocol):
         function: Callable[..., Any],
         tasks: Mapping[str, tuple[Any, ...]],
         homes: Mapping[str, int] | None = None,
-        patience: float = float("inf"),
+        patience: float | None = None,
     ) -> dict[str, Any]:
         """``{key: function(*arguments)}`` in the order of the tasks.
 
@@ -55,7 +57,7 @@ class Engine(Protocol):
             function: what to do.
             tasks: key -> arguments.
             homes: key -> number; tasks of one number go to one worker as long as it lives, which then has in its cache what they need.
-            patience: time that tasks which travel together may take [s]; a worker that takes longer is started anew. Where there is one
+            patience: time that a task may take [s]; a worker that takes longer is started anew. Default: that of the engine. Where there is one
                 process only, a task cannot be stopped.
 
         Raises:
@@ -78,10 +80,6 @@ class TaskError(RuntimeError):
     def __init__(self, message: str, keys: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.keys = tuple(keys)
-
-
-class EngineUnavailableError(ConnectionError):
-    """The workers that were asked for cannot be had; the message says what to start or choose instead."""
 
 
 def _one_by_one(
@@ -125,7 +123,7 @@ class SerialEngine:
         function: Callable[..., Any],
         tasks: Mapping[str, tuple[Any, ...]],
         homes: Mapping[str, int] | None = None,  # noqa: ARG002  there is one place only
-        patience: float = float("inf"),  # noqa: ARG002  which cannot be stopped from within
+        patience: float | None = None,  # noqa: ARG002  which cannot be stopped from within
     ) -> dict[str, Any]:
         """See ``Engine.map``."""
         return _sound(*_one_by_one(function, tasks, self._limits))
@@ -146,6 +144,7 @@ class DaskEngine:
         retries: how often a task is tried again after its worker was lost.
         threads_per_worker: tasks that each process on this machine does at the same time.
         limits: limits of every solve within the tasks; default: those in force here.
+        waits: how long is waited for workers that start, that say nothing, and for tasks.
     """
 
     def __init__(
@@ -156,7 +155,9 @@ class DaskEngine:
         *,
         threads_per_worker: int = LocalSettings().threads_per_worker,
         limits: SolverSettings | None = None,
+        waits: WorkerSettings = WorkerSettings(),
     ) -> None:
+        self.waits = waits
         self.workers, self.address, self.retries, self.threads_per_worker = workers, address, retries, threads_per_worker
         self._limits = limits or limits_here()
         self._up = False
@@ -182,10 +183,15 @@ class DaskEngine:
                 message = f"no Dask scheduler answers at engine.address {self.address!r}: start one (dask scheduler) or choose engine=local"
                 raise EngineUnavailableError(message) from error
             self._cluster = None
-            self.workers = len(self._client.scheduler_info()["workers"])
-            if not self.workers:
+            try:
+                self._client.wait_for_workers(1, timeout=self.waits.start_s)
+            except TimeoutError as error:
                 self._client.close()
-                raise EngineUnavailableError(f"the Dask scheduler at {self.address!r} has no workers: start some (dask worker {self.address})")
+                message = f"the Dask scheduler at {self.address!r} has no workers: start some (dask worker {self.address})"
+                raise EngineUnavailableError(f"{message}; none came within {self.waits.start_s:g} s (engine.start_s)") from error
+            self.workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
+            with contextlib.suppress(TimeoutError):  # a worker that is stopped is found when there is work
+                self._client.sync(self._loaded, callback_timeout=self.waits.start_s)
         else:
             with _interrupts_kept_from_children():
                 # No dashboard, and its HTTP server at a free port: several studies may run on one machine.
@@ -196,11 +202,13 @@ class DaskEngine:
                     dashboard_address=None,
                     scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                     memory_limit=0,
+                    preload=[LOADED],
                     silence_logs=logging.CRITICAL,
                 )
                 # Workers come up while the driver goes on, and are waited for when there is work; a client waits for those it finds.
                 self._client = Client(self._cluster, set_as_default=False)
                 self._cluster.scale(self.workers)
+        self._liveness = Liveness(self._client, self.waits.silence_s)
         return self
 
     def map(
@@ -208,10 +216,11 @@ class DaskEngine:
         function: Callable[..., Any],
         tasks: Mapping[str, tuple[Any, ...]],
         homes: Mapping[str, int] | None = None,
-        patience: float = float("inf"),
+        patience: float | None = None,
     ) -> dict[str, Any]:
         """See ``Engine.map``."""
         self._await_workers()
+        patience = self.waits.patience_s if patience is None else patience
 
         def begin(address: str, keys: list[str]) -> Any:
             place: dict[str, Any] = {"workers": [address], "allow_other_workers": True} if address else {}
@@ -219,15 +228,11 @@ class DaskEngine:
             return self._client.submit(_one_by_one, function, mine, self._limits, pure=False, retries=self.retries, **place)
 
         begun = [(begin(address, keys), address, keys) for address, keys in self._batches(list(tasks), self._homes(homes))]
-        pause = FETCH_SECONDS
-        while True:
+        pause, found = FETCH_SECONDS, None
+        while found is None:
             futures = {future: keys for future, _, keys in self._ended(begun, begin, patience)}
-            try:
-                found = self._client.sync(self._fetched, list(futures), callback_timeout=pause)
-                break
-            except TimeoutError:
-                # An answer may be lost with its worker before it is fetched, and is waited for in vain: it is begun again.
-                pause *= 2
+            found = self._fetched(list(futures), pause)
+            pause *= 2
         for future, keys in futures.items():
             if future.status in ("error", "cancelled"):
                 error = future.exception()
@@ -235,9 +240,34 @@ class DaskEngine:
         answers = {key: answer for part in found for key, answer in _sound(*part).items()}
         return {key: answers[key] for key in tasks}
 
-    async def _fetched(self, futures: list[Any]) -> list[Any]:
-        """All answers at once: one message to and fro for every one would cost the driver more than the answers."""
-        return await self._client.gather(futures, errors="skip", asynchronous=True)
+    async def _loaded(self) -> None:
+        """Every worker that is there has imported what tasks need."""
+        await self._client.run(importlib.import_module, LOADED)
+
+    def _fetched(self, futures: list[Any], pause: float) -> list[Any] | None:
+        """All answers at once: one message to and fro for every one would cost the driver more than the answers.
+
+        None where that takes longer than ``pause`` [s] or a worker is silent: an answer that is lost with its worker before it is fetched would be
+        waited for in vain, and is begun again.
+        """
+
+        async def begin() -> asyncio.Future[list[Any]]:
+            return asyncio.ensure_future(self._client.gather(futures, errors="skip", asynchronous=True))
+
+        async def has_ended(under_way: asyncio.Future[list[Any]]) -> bool:
+            return bool((await asyncio.wait({under_way}, timeout=min(LOOK_SECONDS, pause)))[0])
+
+        async def cancel(under_way: asyncio.Future[list[Any]]) -> None:
+            under_way.cancel()
+
+        under_way, waited = self._client.sync(begin), 0.0
+        while not self._client.sync(has_ended, under_way):
+            waited += LOOK_SECONDS
+            if self._liveness.end_silent() or waited >= pause:
+                self._client.sync(cancel, under_way)
+                return None
+        answers: list[Any] = under_way.result()
+        return answers
 
     def _ended(self, begun: list[_Begun], begin: Callable[[str, list[str]], Any], patience: float) -> list[_Begun]:
         """The batches when all have ended.
@@ -245,7 +275,8 @@ class DaskEngine:
         What was given to a worker that died while no other was there stays where it is, even when new ones have come up: it is begun again.
 
         Raises:
-            TaskError: a batch took longer than ``patience`` [s]; its worker is started anew.
+            TaskError: a task of a batch took longer than ``patience`` [s]; its worker is started anew.
+            EngineUnavailableError: all workers were lost and none came up.
         """
         from distributed import wait
 
@@ -256,45 +287,38 @@ class DaskEngine:
                     wait([future for future, _, _ in begun], timeout=min(LOOK_SECONDS, patience / 2))
                 return begun
             except TimeoutError:
-                there = self._client.scheduler_info(n_workers=-1)["workers"]
+                self._liveness.end_silent()
+                there = self._liveness.workers()
             idle = 0.0 if there else idle + LOOK_SECONDS
-            if idle >= START_SECONDS:
-                raise EngineUnavailableError(f"all workers were lost, and none came up within {START_SECONDS} s; look at their memory")
+            if idle >= self.waits.start_s:
+                raise EngineUnavailableError(f"all workers were lost, and none came up within {self.waits.start_s:g} s; look at their memory")
             if self._cluster is not None and len(there) < self.workers:
                 # A supervisor of workers gives up where a worker dies while it starts.
                 self._cluster.scale(self.workers)
-            at_work = self._at_work()
+            at_work = {task: (address, seconds) for address, state in there.items() for task, seconds in state.tasks.items()}
             for future, _, keys in begun:
                 address, seconds = at_work.get(future.key, ("", 0.0))
-                if seconds > patience:
+                if seconds > patience * len(keys):
                     future.cancel()
                     # Its thread cannot be stopped, its process can; its supervisor (a nanny) starts another.
                     self._client.run(_end_process, workers=[address], wait=False)
-                    raise TaskError(f"{', '.join(keys)}: no answer in {patience:g} s", keys) from TimeoutError(f"no answer in {patience:g} s")
+                    late = f"no answer in {patience * len(keys):g} s"
+                    raise TaskError(f"{', '.join(keys)}: {late}", keys) from TimeoutError(late)
             for k, (future, address, keys) in enumerate(begun):
                 waits = future.key not in at_work and future.status not in ("finished", "error", "cancelled")
                 if address and there and address not in there and waits:
                     future.cancel()
                     begun[k] = begin("", keys), "", keys
 
-    def _at_work(self) -> dict[str, tuple[str, float]]:
-        """Task that a worker has -> address of the worker, and how long it has been at it [s]."""
-
-        def looked_up(dask_scheduler: Any) -> dict[str, tuple[str, float]]:
-            workers = dask_scheduler.workers.items()
-            return {task.key: (address, worker.executing.get(task, 0.0)) for address, worker in workers for task in worker.processing}
-
-        return self._client.run_on_scheduler(looked_up)
-
     def _await_workers(self) -> None:
         """Wait until the workers of this machine have come up once; homes must not depend on which was first."""
         if self._up or self._cluster is None:
             return
         try:
-            self._client.wait_for_workers(self.workers, timeout=START_SECONDS)
+            self._client.wait_for_workers(self.workers, timeout=self.waits.start_s)
         except TimeoutError as error:
-            message = f"of {self.workers} workers on this machine not all started within {START_SECONDS} s; choose fewer (engine.workers)"
-            raise EngineUnavailableError(message) from error
+            message = f"of {self.workers} workers on this machine not all started within {self.waits.start_s:g} s (engine.start_s)"
+            raise EngineUnavailableError(f"{message}; choose fewer (engine.workers), or wait longer") from error
         self._up = True
 
     def _batches(self, keys: list[str], at: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
@@ -311,7 +335,7 @@ class DaskEngine:
         """Worker of every task: by number, over the workers there are now."""
         if not homes:
             return {}
-        addresses = sorted(self._client.scheduler_info(n_workers=-1)["workers"])
+        addresses = sorted(self._liveness.workers())
         return {key: addresses[number % len(addresses)] for key, number in homes.items()} if addresses else {}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -340,8 +364,10 @@ def _interrupts_kept_from_children() -> Iterator[None]:
 
 ENGINES: Mapping[str, Entry[Callable[[Any, SolverSettings], SerialEngine | DaskEngine]]] = registry(
     Entry(SerialSettings, lambda _, limits: SerialEngine(limits)),
-    Entry(LocalSettings, lambda chosen, limits: DaskEngine(chosen.workers, threads_per_worker=chosen.threads_per_worker, limits=limits)),
-    Entry(AddressSettings, lambda chosen, limits: DaskEngine(address=chosen.address, limits=limits)),
+    Entry(
+        LocalSettings, lambda chosen, limits: DaskEngine(chosen.workers, threads_per_worker=chosen.threads_per_worker, limits=limits, waits=chosen)
+    ),
+    Entry(AddressSettings, lambda chosen, limits: DaskEngine(address=chosen.address, limits=limits, waits=chosen)),
 )
 """Kind of engine -> its settings and what makes it. A new engine is one line here."""
 

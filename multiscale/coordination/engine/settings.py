@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from multiscale.settings import Settings, count
+from multiscale.settings import Settings, count, quantity
 
 
 class EngineSettings(Settings):
@@ -19,7 +19,17 @@ class SerialSettings(EngineSettings):
     kind: Literal["serial"] = "serial"
 
 
-class LocalSettings(EngineSettings):
+class WorkerSettings(EngineSettings):
+    """Dask workers, wherever they are: how long is waited for them."""
+
+    start_s: float = quantity(120.0, "s", "time that workers may take to come up, at the start and after all were lost", above=0.0, upper=86400.0)
+    silence_s: float = quantity(
+        30.0, "s", "time without a sign of life after which a worker is given up and its tasks begin elsewhere", lower=5.0, upper=3600.0
+    )
+    patience_s: float = quantity(3600.0, "s", "time that one task may take; then its worker is ended and the task is named", above=0.0, upper=1e6)
+
+
+class LocalSettings(WorkerSettings):
     """Dask workers on this machine."""
 
     kind: Literal["local"] = "local"
@@ -27,7 +37,7 @@ class LocalSettings(EngineSettings):
     threads_per_worker: int = count(1, "tasks that each worker process does at the same time", 1, 256)
 
 
-class AddressSettings(EngineSettings):
+class AddressSettings(WorkerSettings):
     """The workers of a running Dask scheduler."""
 
     kind: Literal["address"] = "address"

@@ -67,6 +67,7 @@ class BidirectionalSettings(CoordinationSettings):
     rounds: int = count(40, "largest number of rounds of a negotiation", 1, 1000)
     coverage: float = quantity(COVERAGE, "1", "standard deviations of the forecast error for which reserves are negotiated", lower=0.0, upper=5.0)
     quorum: float = quantity(1.0, "1", "share of the distribution systems whose answers end a round", above=0.0, upper=1.0)
+    patience: int = count(25, "steps without any answer after which a distribution system is excluded", 1, 1000)
     channel: ChannelSettings = ChannelSettings()
     checkpoints: Path | None = Field(
         None, description="folder in which the negotiation of every day is kept after every round, and from which an interrupted run goes on"
@@ -94,8 +95,8 @@ class Bidirectional(Mechanism):
 
     def operate(self, days: Sequence[PreparedDay], engine: Engine, report_progress: Progress = silent) -> list[dict[str, Outcome]]:
         """See ``Mechanism``; where forecasts err, the trees of the days need the ``error_margin``."""
-        settings = self.settings
-        options, error = NegotiationOptions(method=settings.method, gap=settings.gap, rounds=settings.rounds, quorum=settings.quorum), settings.error
+        settings, error = self.settings, self.settings.error
+        options = NegotiationOptions(settings.method, settings.gap, rounds=settings.rounds, quorum=settings.quorum, patience=settings.patience)
         found = []
         for day in days:
 

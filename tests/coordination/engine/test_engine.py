@@ -82,7 +82,8 @@ def test_a_scheduler_started_from_the_command_line_gives_the_same(operate, seria
     try:
         address = _address(where, processes[0])
         worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
-        with pytest.raises(ConnectionError, match=r"has no workers: start some \(dask worker"), DaskEngine(address=address):
+        nobody = AddressSettings(address=address, start_s=1.0)
+        with pytest.raises(ConnectionError, match=r"has no workers: start some \(dask worker"), make_engine(nobody):
             pass
         processes.append(subprocess.Popen(worker, **quiet))
         _await_worker(address)

@@ -29,8 +29,6 @@ Source = ParametricProgram | PlatformSource
 """What a child's program is made from: the program itself, or the data of a platform."""
 
 _CACHE: OrderedDict[str, ProgramChild] = OrderedDict()
-PATIENCE = 600.0
-"""Time after which a platform that does not answer is given up [s]: far more than any of a hundred prosumers in quarter-hours has needed."""
 _LARGEST_CACHE = 500
 """Programs a worker keeps compiled: those of all platforms of a large tree, and not those of many days."""
 
@@ -79,14 +77,14 @@ class RemoteChildren:
         sources: child -> what its program is made from (all parameters fixed).
         hours: hours of the year of each period [h/a].
         reference: child -> first price it was asked [EUR/kWh]; part of the state of a negotiation.
-        patience: time after which a child that does not answer is given up [s]; counted from when its worker begins.
+        patience: time after which a child that does not answer is given up [s]; counted from when its worker begins; default: that of the engine.
     """
 
     engine: Engine
     sources: Mapping[str, Source]
     hours: np.ndarray
     reference: dict[str, np.ndarray] = field(default_factory=dict)
-    patience: float = PATIENCE
+    patience: float | None = None
 
     def __post_init__(self) -> None:
         self._sent: set[str] = set()
