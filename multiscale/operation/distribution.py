@@ -9,7 +9,8 @@ import numpy as np
 import xarray as xr
 
 from multiscale.measures import Measure, Placed, added_rating, by_measure, voltage_change
-from multiscale.operation.radial import RadialTree, ReducedTree, add_radial_network, radial_tree, reduce_tree
+from multiscale.operation.radial import RadialTree, radial_tree
+from multiscale.operation.reduced_network import ReducedTree, add_radial_network, reduce_tree
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
 from multiscale.system import Economics, LoadingLimits, System

@@ -7,7 +7,8 @@ import numpy as np
 from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet
 from multiscale.operation.clearing import Market, Members, Trade
-from multiscale.operation.radial import add_radial_network, radial_tree, reduce_tree
+from multiscale.operation.radial import radial_tree
+from multiscale.operation.reduced_network import add_radial_network, reduce_tree
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
 from multiscale.system import Economics, LoadingLimits, Network
