@@ -9,7 +9,8 @@ import numpy as np
 import xarray as xr
 
 from multiscale.operation.built import branches_of, decided_about, placed
-from multiscale.operation.radial import ReducedTree, add_radial_network, radial_tree, reduce_tree
+from multiscale.operation.radial import radial_tree
+from multiscale.operation.reduced_network import ReducedTree, add_radial_network, reduce_tree
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
 from multiscale.system import Economics, LoadingLimits, System

@@ -10,7 +10,8 @@ from multiscale.devices.fleet import Fleet
 from multiscale.measures import Measure, Placed
 from multiscale.operation.built import branches_of, decided_about, placed
 from multiscale.operation.clearing import Market, Members, Trade
-from multiscale.operation.radial import add_radial_network, radial_tree, reduce_tree
+from multiscale.operation.radial import radial_tree
+from multiscale.operation.reduced_network import add_radial_network, reduce_tree
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
 from multiscale.system import Economics, LoadingLimits, Network

@@ -1,7 +1,8 @@
 """Leaders of this field: network investment and tariffs chosen in the knowledge of how platforms respond."""
 
 from multiscale.planning.conventional import ConventionalNeed, conventional_need
-from multiscale.planning.distribution_planning import NoPlanError, Plan, PlanningProblem, planning_problem
+from multiscale.planning.distribution_planning import PlanningProblem, planning_problem
+from multiscale.planning.plan import NoPlanError, Plan
 from multiscale.planning.regimes import REGIMES, Regime, Social
 from multiscale.planning.solving import solve_plan
 

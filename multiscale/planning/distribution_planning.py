@@ -12,24 +12,22 @@ for it is a transfer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 from scipy import sparse
 
-from multiscale import bilevel
 from multiscale.devices import Adoption
-from multiscale.devices.fleet import Fleet, purchasable
+from multiscale.devices.fleet import Fleet
 from multiscale.operation import DistributionProgram, Market, distribution_program, platform_program
 from multiscale.operation.tree import exchange_bounds
 from multiscale.planning.follower_names import BUILT
 from multiscale.planning.participants import Participants, participants
-from multiscale.planning.planned_costs import planned_costs
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.system.existing_network import existing_network_cost
-from multiscale.tariffs import BILLED, Prices, Tariff
+from multiscale.tariffs import BILLED, Tariff
 from multiscale.timeline import Horizon
 
 
@@ -100,69 +98,6 @@ class PlanningProblem:
         """Lowest and highest permitted value of the single price."""
         component = self.tariff.components[str(self.scalar_price)]
         return component.price_min, component.price_max
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the DSO decides, with the proof.
-
-    Attributes:
-        dso: who decides.
-        built: option -> whether it is built.
-        prices: prices of the decided tariff components, component -> prices.
-        objective, bound: social cost and its proven lower bound [EUR/a].
-        gap: (objective - bound) / objective.
-        status: ``optimal`` (within the gap asked for), ``feasible``, or ``time_limit`` where the clock ended the search.
-        follower_gap: relative suboptimality of the follower when solved again at the decision.
-        revenue, allowed_revenue: what the operator's components of the tariff earn and what it has to recover [EUR/a].
-        investment: of everything built [EUR].
-        bought: platform -> device -> new capacity of every member [unit of the device's capacity], (prosumer,).
-        exchange: platform -> forecast exchange [kW], (period,).
-        solution: the whole bilevel solution, with its certificate.
-        decision_range: what decisions move [EUR/a]: the more expensive of building nothing and building everything, less the plan (see
-            ``planning.extremes``); None where neither recovers its cost.
-        message: how the search went, and what ended it if that was neither the gap nor the end of what is to be searched.
-        participants: number of participants that the planner saw in place of the platforms' members.
-        response_difference: where members were not seen one by one: determinant of every decided component as the participants answer, less that
-            of the members, relative to it [1].
-        costs: what the objective consists of where it is the social cost, see ``planned_costs`` [EUR/a].
-        drawn: forecast exchange of the operator with its parent [kW], (period,).
-        energy_price: forecast price at which that is valued [EUR/kWh], (period,).
-        surplus: revenue beyond the cost to be recovered and its tolerance [EUR/a]; above zero only where the least permitted charge earns too much.
-    """
-
-    dso: str
-    built: Mapping[str, bool]
-    prices: Prices
-    objective: float
-    bound: float
-    gap: float
-    status: str
-    follower_gap: float
-    revenue: float
-    allowed_revenue: float
-    investment: float
-    bought: Mapping[str, Mapping[str, np.ndarray]]
-    exchange: Mapping[str, np.ndarray]
-    costs: Mapping[str, float]
-    drawn: np.ndarray
-    energy_price: np.ndarray
-    solution: bilevel.BilevelSolution
-    decision_range: float | None = None
-    message: str = ""
-    surplus: float = 0.0
-    participants: int = 0
-    response_difference: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def gap_eur(self) -> float:
-        """Distance of the plan from its proven bound [EUR/a]."""
-        return self.objective - self.bound
-
-    @property
-    def gap_of_decisions(self) -> float | None:
-        """The gap as a share of what decisions move [1]; None where nothing is moved."""
-        return self.gap_eur / self.decision_range if self.decision_range else None
 
 
 def planning_problem(
@@ -306,85 +241,3 @@ def _unserved(program: ParametricProgram, hours: np.ndarray) -> Output:
 
 def _with_outputs(program: ParametricProgram, outputs: Mapping[str, Output]) -> ParametricProgram:
     return replace(program, outputs=dict(outputs))
-
-
-class NoPlanError(bilevel.BilevelError):
-    """There is no plan, or none was found in time.
-
-    Attributes:
-        status: ``infeasible``, ``time_limit`` or ``error``.
-    """
-
-    def __init__(self, status: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-def cannot_recover(problem: PlanningProblem, least: float, largest: float) -> str:
-    """Message: no permitted value of the single price recovers the cost."""
-    name = str(problem.scalar_price)
-    return (
-        f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a price of {name} of at least {least:.4g} "
-        f"{problem.tariff.components[name].unit}, above the largest allowed {largest:g} (tariff.{name}.price_max); allow a higher one"
-    )
-
-
-def plan_from(
-    problem: PlanningProblem,
-    choice: np.ndarray,
-    prices: Prices,
-    solution: bilevel.BilevelSolution,
-    decision_range: float | None,
-    message: str = "",
-    surplus: float = 0.0,
-) -> Plan:
-    """The plan out of a certified solution.
-
-    Args:
-        problem: what was planned.
-        choice: 1 for every option that is built.
-        prices: of the decided tariff components.
-        solution: with the follower's answer as ``operation``.
-        decision_range, message, surplus: see ``Plan``.
-    """
-    built = {o: bool(z > 0.5) for o, z in zip(problem.options.option.values.tolist(), choice.tolist(), strict=True)}
-    x = solution.primal["operation"]
-    program = problem.program
-    revenue = sum(
-        float(np.sum(problem.tariff.price(name, prices) * ((program.outputs[BILLED + name].matrix @ x).reshape(passive.shape) + passive)))
-        for name, passive in problem.passive.items()
-        if problem.tariff.components[name].receiver == "distribution operators"
-    )
-    bought, exchange = {}, {}
-    for c, seen in problem.participants.items():
-        sizes = {key: f"{c}/{device.capacity.column}" for key, device in purchasable(seen.fleet.devices).items()}
-        found = {key: program.columns.array(size, x).values for key, size in sizes.items() if size in program.columns}
-        bought[c] = {key: seen.shared(each, problem.members[c]) for key, each in found.items()}
-        exchange[c] = program.outputs[c].matrix @ x
-    drawn = program.columns.array("import", x).values - program.columns.array("export", x).values
-    fleets = {c: seen.fleet for c, seen in problem.participants.items()}
-    built_cost = float(problem.annuity @ choice)
-    costs = {"existing network": problem.existing_cost, "reinforcement": built_cost} | planned_costs(program, x, fleets, problem.economics.annuity)
-    return Plan(
-        problem.dso,
-        built,
-        prices,
-        solution.objective,
-        solution.bound,
-        solution.gap,
-        str(solution.status),
-        max(abs(f.gap) for f in solution.certificate.followers) if solution.certificate else float("nan"),
-        revenue,
-        problem.existing_cost + built_cost,
-        float((problem.options.cost_eur.values * choice).sum()),
-        bought,
-        exchange,
-        costs,
-        drawn,
-        problem.energy_price,
-        solution,
-        decision_range,
-        message,
-        surplus,
-        sum(p.fleet.size for p in problem.participants.values()),
-    )

@@ -14,9 +14,10 @@ import pyomo.environ as pyo
 
 from multiscale import bilevel
 from multiscale.planning.charge_range import implied_charge_range
-from multiscale.planning.distribution_planning import NoPlanError, Plan, PlanningProblem, cannot_recover, plan_from
+from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.extremes import cost_of_extremes, decision_range
 from multiscale.planning.follower_names import BUILT, RESOURCE_COST
+from multiscale.planning.plan import Effort, NoPlanError, Plan, cannot_recover, plan_from
 from multiscale.planning.regimes import Leader, Regime, Social
 from multiscale.programs import Block, ParametricProgram
 from multiscale.tariffs import BILLED
@@ -122,23 +123,20 @@ def _values(variable: Any, block: Block) -> np.ndarray:
 def plan_by_bilevel_engine(
     problem: PlanningProblem,
     regime: Regime = Social(),
+    effort: Effort = Effort(),
     *,
-    tolerance: float = 1e-5,
-    gap: float = 0.0,
-    gap_eur: float = 0.0,
-    node_limit: int = 20_000,
-    time_limit: float | None = None,
     method: str = "auto",
     seed: int = 0,
     remark: str = "",
     **options: Any,
 ) -> Plan:
     """Solve a planning problem by ``bilevel.solve``; see ``solve_plan``. ``remark`` goes in front of the plan's message."""
+    tolerance, node_limit, time_limit = effort.tolerance, effort.solve_limit, effort.time_limit
     model, follower = leader_model(problem, regime, tolerance=tolerance)
     # What decisions move is known where the objective is social cost and one price recovers it.
     extremes = cost_of_extremes(problem, problem.price_range, tolerance) if isinstance(regime, Social) and problem.single_price else []
     # The engine knows relative gaps only; the cheaper of the two plans known so far is the scale.
-    relative = max(gap, gap_eur / max(abs(min(extremes)), 1.0)) if extremes else gap
+    relative = max(effort.gap, effort.gap_eur / max(abs(min(extremes)), 1.0)) if extremes else effort.gap
     given = NO_CLOCK if time_limit is None else time_limit
     if time_limit is None:
         options = {"bound_share": PREPARATION / NO_CLOCK, "start_share": PREPARATION / NO_CLOCK} | options

@@ -11,24 +11,17 @@ from multiscale.bilevel.certify.certificate import TOLERANCE, Certificate, Follo
 from multiscale.planning.decomposition.component import Work
 from multiscale.planning.decomposition.search import Candidate, DecompositionSearch
 from multiscale.planning.decomposition.structure import parameters, structure
-from multiscale.planning.distribution_planning import NoPlanError, Plan, PlanningProblem, cannot_recover, plan_from
+from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.extremes import decision_range
 from multiscale.planning.follower_names import RESOURCE_COST
+from multiscale.planning.plan import Effort, NoPlanError, Plan, cannot_recover, plan_from
 from multiscale.programs import Basis, CompiledProgram, ProgramSolution
 
 METHOD = "decomposition"
 
 
-def plan_by_decomposition(
-    problem: PlanningProblem,
-    *,
-    tolerance: float = 1e-5,
-    gap: float = 0.0,
-    gap_eur: float = 0.0,
-    solve_limit: int = 20_000,
-    time_limit: float | None = None,
-) -> Plan:
-    """Solve a planning problem to which the decomposition applies (see ``applies``); arguments as of ``solve_plan``.
+def plan_by_decomposition(problem: PlanningProblem, effort: Effort) -> Plan:
+    """Solve a planning problem to which the decomposition applies (see ``applies``).
 
     Raises:
         NoPlanError: no choice recovers its cost within the range of the charge.
@@ -38,7 +31,8 @@ def plan_by_decomposition(
 
     def clock() -> str:
         spent = time.perf_counter() - started
-        return f"ended by the clock after {spent:.0f} s (planning.time_limit_s)" if time_limit is not None and spent > time_limit else ""
+        late = effort.time_limit is not None and spent > effort.time_limit
+        return f"ended by the clock after {spent:.0f} s (planning.time_limit_s)" if late else ""
 
     known = structure(problem)
     search = DecompositionSearch(
@@ -47,11 +41,11 @@ def plan_by_decomposition(
         existing=problem.existing_cost,
         passive=problem.passive_energy,
         charge_range=charge_range,
-        tolerance=tolerance,
-        gap_eur=gap_eur,
-        gap=gap,
+        tolerance=effort.tolerance,
+        gap_eur=effort.gap_eur,
+        gap=effort.gap,
         constant=problem.constant,
-        work=Work(solve_limit, clock),
+        work=Work(effort.solve_limit, clock),
     )
     search.run()
     if search.best is None:
