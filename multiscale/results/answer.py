@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.results.dataset import compared_scenarios, has, scenario_title
-from multiscale.results.mechanism_words import chosen, words
+from multiscale.results.dataset import compared_scenarios, has
 from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunResult
 from multiscale.results.words import amount, euros, number, percent, plural, signed
 
 STATUS_WORDS = {
-    "optimal": "optimal, to within the gap asked for; all checks passed",
+    "optimal": "optimal, to within the gap asked for",
     "feasible": "feasible, but not everything is proven or within limits",
     "infeasible": "infeasible: no plan keeps all limits",
     "time_limit": "time limit reached without an answer",
@@ -24,8 +22,8 @@ STATUS_WORDS = {
 }
 
 
-_USEFUL_GAP = 0.1
-"""Relative gap from which on a bound says nothing to a planner."""
+ROUNDING_EUR = 0.005
+"""Half a cent a year: less than this is rounding of the linear programs [EUR/a]."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +82,32 @@ def peak_loading(result: RunResult, branch: str) -> tuple[float, float]:
 
 
 def answer(result: RunResult) -> list[Fact]:
-    """The whole answer, line by line; what is not known is omitted."""
-    return [*_plan(result), *_coordination(result), *_checks(result), *_gains(result)]
+    """The whole answer, line by line, what failed a check first; what is not known is omitted."""
+    facts = [*_plan(result), *_coordination(result), *check_facts(result), *gain_facts(result)]
+    failed = [fact for fact in facts if fact.good is False]
+    passed = sum(fact.good is True for fact in facts)
+    return [*failed, _status(result, len(failed), passed), *(fact for fact in facts if fact.good is not False)]
+
+
+def _status(result: RunResult, failed: int, passed: int) -> Fact:
+    """The status in words. Nothing is called optimal, and nothing marked as in order, where a check failed."""
+    if result.status in ("optimal", "feasible") and failed:
+        solved = "solved to within the gap asked for" if result.status == "optimal" else "an answer"
+        return Fact("Status", f"{solved}, with reservations: {plural(failed, 'check')} failed", warned=True)
+    text = STATUS_WORDS.get(result.status, result.status) + ("; all checks passed" if passed and result.status == "optimal" else "")
+    return Fact("Status", text, {"optimal": True, "feasible": None}.get(result.status, False), warned=result.status == "feasible")
+
+
+def failures(result: RunResult) -> list[str]:
+    """Everything that failed a check, and the reasons that the run itself states; empty where all checks passed."""
+    failed = [f"{fact.label}: {fact.text}" for fact in answer(result) if fact.good is False]
+    reasons = [reason for reason in str(result.details.get("message") or "").split("; ") if reason]
+    return [*(reasons if failed or result.status != "optimal" else []), *failed]
 
 
 def _plan(result: RunResult) -> list[Fact]:
     value = result.value
-    facts = [_status(result)]
+    facts: list[Fact] = []
     built, invested = reinforcements(result), value("plan.investment")
     count = value("plan.reinforcements")
     if count is not None or built:
@@ -106,7 +123,7 @@ def _plan(result: RunResult) -> list[Fact]:
     if pv > 0.5 or storage > 0.5:
         # Rounding of the solver is no purchase.
         bought = [f"{number(pv)} kW of photovoltaics"] * (pv > 0.5) + [f"{number(storage)} kWh of storage"] * (storage > 0.5)
-        facts.append(Fact("Prosumers buy", f"{_listed(bought)}, in answer to the charge"))
+        facts.append(Fact("Prosumers buy", f"{listed(bought)}, in answer to the charge"))
     if value("plan.objective") is not None:
         proof, missed, reached = _proof(result)
         label = regime_of(result).called.capitalize()
@@ -114,31 +131,27 @@ def _plan(result: RunResult) -> list[Fact]:
     return facts
 
 
-def _status(result: RunResult) -> Fact:
-    """How the run ended; a check that did not pass comes first."""
-    words, reason = STATUS_WORDS.get(result.status, result.status), str(result.details.get("message", ""))
-    if result.status == "optimal":
-        return Fact("Status", words, True)
-    if result.status == "feasible":
-        return Fact("Status", f"{words}: {reason}" if reason else words, warned=True)
-    return Fact("Status", words, False)
-
-
 def _proof(result: RunResult) -> tuple[str, str, bool | None]:
     """What is proven of the plan's cost, by how much it misses what was asked for, and whether it reaches that (None: nothing was asked)."""
     value, planning = result.value, result.config().get("planning", {})
     gap, gap_eur, moved = value("plan.gap"), value("plan.gap_eur"), value("plan.gap_of_decisions")
     asked, asked_eur = planning.get("gap"), planning.get("gap_eur")
-    # Rounding of the linear programs is no gap.
-    gap_eur, moved = (0.0, 0.0 if moved is not None else None) if gap_eur is not None and abs(gap_eur) < 0.005 else (gap_eur, moved)
+    gap_eur, moved = without_rounding(gap_eur, moved)
+    if gap is None or value("plan.bound") is None:
+        return "; no lower bound is proven", "", None if asked is None else False
     share = percent(gap) if moved is None else f"{percent(moved)} of what decisions move"
     distance = f"gap {share}" if gap_eur is None else f"gap {euros(gap_eur, True)}, {share}"
-    proof = f"; no plan costs less than {euros(value('plan.bound'), True)} ({distance})" if value("plan.bound") is not None else ""
-    if gap is None or asked is None:
+    proof = f"; no plan costs less than {euros(value('plan.bound'), True)} ({distance})"
+    if asked is None:
         return proof, "", None
     reached = gap <= asked * (1 + 1e-9) or (gap_eur is not None and asked_eur is not None and gap_eur <= asked_eur * (1 + 1e-9))
     wanted = percent(asked) if asked_eur is None else euros(asked_eur, True)
     return proof, "" if reached else f", more than the {wanted} asked for", reached
+
+
+def without_rounding(gap_eur: float | None, moved: float | None) -> tuple[float | None, float | None]:
+    """Gap and its share of what decisions move; zero where rounding of the linear programs is all there is of it."""
+    return (0.0, None if moved is None else 0.0) if gap_eur is not None and abs(gap_eur) < ROUNDING_EUR else (gap_eur, moved)
 
 
 def _coordination(result: RunResult) -> list[Fact]:
@@ -146,11 +159,11 @@ def _coordination(result: RunResult) -> list[Fact]:
     if value("coordination.cost") is None:
         return []
     text = euros(value("coordination.cost"), True)
-    missed, worth = _missed(result), value("coordination.value")
+    missed, worth = missed_cost(result), value("coordination.value")
     excluded = int(value("coordination.excluded") or 0)
     if missed is not None:
         than = "the others could do around what is given" if excluded else "coordination there could be"
-        text += f", at most {euros(missed, True)} above the best {than}"
+        text += f", at most {euros(missed, True)} above the best {than}" if missed >= ROUNDING_EUR else f", the best {than}"
     if value("coordination.bound") is not None:
         text += f" (certified bound {euros(value('coordination.bound'), True)})"
     facts = [Fact("Cost of operation", text)]
@@ -175,7 +188,7 @@ def _coordination(result: RunResult) -> list[Fact]:
     return facts
 
 
-def _missed(result: RunResult) -> float | None:
+def missed_cost(result: RunResult) -> float | None:
     """Cost of operation above the certified bound [EUR/a]."""
     cost, bound = result.value("coordination.cost"), result.value("coordination.bound")
     if cost is None or bound is None:
@@ -185,26 +198,8 @@ def _missed(result: RunResult) -> float | None:
     return 0.0 if abs(missed) < 0.005 else missed
 
 
-def _coordination_sentence(result: RunResult) -> str:
-    """How near operation comes to perfect coordination; relative to what coordination is worth, for the cost itself may be near zero."""
-    missed, worth = _missed(result), result.value("coordination.value")
-    if missed is None:
-        return ""
-    by = words(chosen(result)).by
-    excluded = int(result.value("coordination.excluded") or 0)
-    if excluded:
-        around = f"Around {plural(excluded, 'platform')} excluded ({result.value('coordination.excluded_nodes')})"
-        return f"{around}, the others cost at most {euros(missed, True)} more than under perfect coordination."
-    if worth is not None and worth >= 0.5 and worth > missed:
-        share = 1.0 - missed / float(worth)
-        return (
-            f"Operated {by}, the system reaches at least {percent(share)} of what perfect coordination could save against a "
-            f"flat tariff ({euros(worth, True)})."
-        )
-    return f"Operated {by}, the system costs at most {euros(missed, True)} more than under perfect coordination."
-
-
-def _checks(result: RunResult) -> list[Fact]:
+def check_facts(result: RunResult) -> list[Fact]:
+    """What was checked again by other means."""
     value = result.value
     facts = []
     follower = value("plan.certificate.follower_gap")
@@ -218,7 +213,7 @@ def _checks(result: RunResult) -> list[Fact]:
         before = _violated(float(value("ac.existing.max_line_overload") or 0.0), float(value("ac.existing.max_voltage_violation") or 0.0))
         text = (text or "no limit violated at any step") + (f" (existing network: {before})" if before else "")
         facts.append(Fact("AC power flow", text, good))
-    facts += [*_year(result), *_days(result)]
+    facts += [*year_facts(result), *_days(result)]
     energy, money = value("ledger.energy_residual"), value("ledger.money_residual")
     if energy is not None and money is not None:
         worst = max(abs(float(energy)), abs(float(money)))
@@ -228,7 +223,7 @@ def _checks(result: RunResult) -> list[Fact]:
     return facts
 
 
-def _year(result: RunResult) -> list[Fact]:
+def year_facts(result: RunResult) -> list[Fact]:
     """AC power flow of all hours of the year: what it holds for, and what is left of violations."""
     value = result.value
     hours = value("ac.year.hours")
@@ -239,10 +234,10 @@ def _year(result: RunResult) -> list[Fact]:
     parts = [f"the power flow diverged in {plural(diverged, 'hour')}"] if diverged else []
     branches, buses = int(value("ac.year.overloaded_branches") or 0), int(value("ac.year.buses_outside_band") or 0)
     if branches:
-        worst = number(float(value("ac.year.max_line_overload")))
+        worst = number(value("ac.year.max_line_overload"))
         parts.append(f"{branches} {'branch' if branches == 1 else 'branches'} above the rating (by up to {worst} %)")
     if buses:
-        worst = number(float(value("ac.year.max_voltage_violation")))
+        worst = number(value("ac.year.max_voltage_violation"))
         parts.append(f"{buses} {'bus' if buses == 1 else 'buses'} outside the voltage band (by up to {worst} pu)")
     found = f"limits violated in {plural(violated, 'hour')}: {', '.join(parts)}" if violated else "no limit violated"
     return [Fact("AC, whole year", text + found, violated == 0)]
@@ -276,7 +271,8 @@ def _violated(overload: float, violation: float) -> str:
     return ", ".join(parts)
 
 
-def _gains(result: RunResult) -> list[Fact]:
+def gain_facts(result: RunResult) -> list[Fact]:
+    """Who gains and who loses against the baseline."""
     data = result.dataset
     pair = compared_scenarios(data)
     if data is not None and has(data, "welfare") and pair is not None:
@@ -290,52 +286,6 @@ def _gains(result: RunResult) -> list[Fact]:
     return [Fact("Who gains, who loses", f"prosumers {signed(float(gain))}")] if gain is not None else []
 
 
-def headline(result: RunResult) -> list[str]:
-    """Three to five sentences for a reader of nothing else."""
-    value = result.value
-    built = reinforcements(result)
-    sentences = []
-    if built:
-        total = euros(sum(b.cost for b in built if np.isfinite(b.cost)))
-        if len(built) <= 4:
-            sentences.append(f"Reinforce {_listed([f'{b.branch} ({b.measure})' for b in built])}: an investment of {total}.")
-        else:
-            kinds = Counter(b.measure for b in built)
-            sentences.append(f"Make {len(built)} reinforcements ({_listed([f'{n} × {m}' for m, n in kinds.items()])}): an investment of {total}.")
-    elif value("plan.reinforcements") is not None or has(result.dataset, "option_built"):
-        sentences.append("Build nothing: with trading platforms in operation no reinforcement pays.")
-    decided = [f"{name} {now}" + (f" instead of {before} for the existing network" if before else "") for name, now, before in decided_prices(result)]
-    if decided:
-        sentences.append(f"{regime_of(result).pricing}: {_listed(decided)}.")
-    gains = next((f.text for f in _gains(result)), "")
-    pair = compared_scenarios(result.dataset)
-    if gains:
-        against = f'"{scenario_title(result.dataset, pair[0])}"' if result.dataset is not None and pair is not None else "the baseline"
-        sentences.append(f"Against {against}, yearly: {gains}.")
-    sentences += _proven(result)
-    sentences += [sentence for sentence in (_coordination_sentence(result),) if sentence]
-    ac = next((f for f in _checks(result) if f.label == "AC power flow"), None)
-    if ac is not None:
-        sentences.append(f"Checked by AC power flow: {ac.text}.")
-    sentences += [f"AC power flow of the whole year: {fact.text}." for fact in _year(result)]
-    if value("horizon.warnings"):
-        days = plural(int(value("horizon.days") or 0), "representative day")
-        sentences.append(f"Warning: by {days}, {value('horizon.warnings')}. More days (horizon.days) come closer.")
-    return sentences or ["This run holds no plan and no coordination to report."]
-
-
-def _proven(result: RunResult) -> list[str]:
-    """What the proven bound says of other plans: in EUR/a, and of what decisions move."""
-    gap, gap_eur, moved = (result.value(key) for key in ("plan.gap", "plan.gap_eur", "plan.gap_of_decisions"))
-    if gap is None:
-        return []
-    distance = percent(gap) if gap_eur is None else euros(max(float(gap_eur), 0.0), True)
-    share = "" if moved is None else f", {percent(max(float(moved), 0.0))} of what decisions move"
-    if (moved if moved is not None else gap) <= _USEFUL_GAP:
-        return [f"It is proven that no other plan is better by more than {distance}{share}."]
-    return [f"How much better another plan could be is not proven to any use (gap {distance}{share})."]
-
-
 def decided_prices(result: RunResult) -> list[tuple[str, str, str]]:
     """Every price that the planner decides, in words: its name, its value under the plan, and with the existing network (empty if unknown)."""
     start, found = "plan.price.", []
@@ -346,5 +296,6 @@ def decided_prices(result: RunResult) -> list[tuple[str, str, str]]:
     return found
 
 
-def _listed(items: list[str]) -> str:
+def listed(items: list[str]) -> str:
+    """Items as a phrase: "a, b and c"."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from multiscale.results.answer import Built, answer, reinforcements
 from multiscale.results.run_result import RunResult
+from multiscale.results.terminal import shown
 from multiscale.results.words import euros, number
 
 if TYPE_CHECKING:
@@ -21,15 +22,20 @@ def print_closing_table(result: RunResult, console: Console | None = None) -> No
 
     console, result = console or Console(), result.of_year()
     name = (result.dataset.attrs.get("system") if result.dataset is not None else "") or result.details.get("study", "")
-    table = Table(title=f"Answer: {name}", title_justify="left", title_style="bold", show_header=False, pad_edge=False, box=box.HORIZONTALS)
+    title = shown(f"Answer: {name}", console)
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, pad_edge=False, box=box.HORIZONTALS)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
+
+    def row(label: str, text: str, style: str = "") -> None:
+        table.add_row(label, Text(shown(text, console), style=style))
+
     for fact in answer(result):
         mark = ("! " if fact.warned else "") if fact.good is None else ("✓ " if fact.good else "✗ ")
-        table.add_row(fact.label, Text(mark + fact.text, style="" if fact.good is None or fact.good else "red"))
+        row(fact.label, mark + fact.text, "red" if fact.good is False else "")
         if fact.label == "Build":
             for line in _built_lines(result):
-                table.add_row("", line)
+                row("", line)
     seconds, memory = result.value("time.total"), result.value("memory.peak")
     if seconds is not None:
         stages = ", ".join(
@@ -37,12 +43,13 @@ def print_closing_table(result: RunResult, console: Console | None = None) -> No
             for key, (value, _) in result.summary.items()
             if key.startswith("time.") and key != "time.total" and float(value) >= 0.1
         )
-        table.add_row("Time, memory", f"{number(float(seconds))} s ({stages}); {number(float(memory or 0) / 1000, 2)} GB at most")
-    if (result.folder / "report.html").is_file():
-        table.add_row("Report", str(result.folder / "report.html"))
+        row("Time, memory", f"{number(float(seconds))} s ({stages}); {number(float(memory or 0) / 1000, 2)} GB at most")
     if result.details.get("message"):
-        table.add_row("Note", Text(str(result.details["message"]), style="yellow"))
+        row("Note", str(result.details["message"]), "yellow")
     console.print(table)
+    if (result.folder / "report.html").is_file():
+        # On a line of its own, whole: to be copied.
+        console.print(Text(shown(f"Report: {result.folder / 'report.html'}", console)), soft_wrap=True)
 
 
 def _built_lines(result: RunResult) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from multiscale.results.run_result import RunResult
+from multiscale.results.terminal import shown
 from multiscale.results.words import number
 
 if TYPE_CHECKING:
@@ -45,12 +46,16 @@ def print_comparison(results: Sequence[RunResult], *, everything: bool = False, 
     two = len(results) == 2
     if two:
         table.add_column("change", justify="right")
+
+    def row(*cells: str, style: str = "") -> None:
+        table.add_row(*(shown(cell, console) for cell in cells), style=style)
+
     for key, settings in differing_settings(results).items():
-        table.add_row(key, "", *settings, *([""] if two else []), style="italic")
+        row(key, "", *settings, *([""] if two else []), style="italic")
     table.add_section()
-    table.add_row("status", "", *(result.status for result in results), *([""] if two else []))
+    row("status", "", *(result.status for result in results), *([""] if two else []))
     for key, unit, values in compared(results, everything=everything):
-        table.add_row(key, unit, *(number(value, 5) for value in values), *([_change(values)] if two else []))
+        row(key, unit, *(number(value, 5) for value in values), *([_change(values)] if two else []))
     console.print(table)
 
 

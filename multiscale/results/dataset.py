@@ -10,6 +10,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from multiscale.results.plain_values import plain
+
+FLOW_DIRECTIONS = ("to customers", "back")
+"""Directions in which a branch has a usable rating of its own (``branch_usable``)."""
+
 
 def missing_declarations(dataset: xr.Dataset) -> list[str]:
     """Variables without ``units`` (numbers) or ``long_name`` (all), one line each."""
@@ -50,7 +55,7 @@ def write_dataset(dataset: xr.Dataset, path: Path, record: Mapping[str, Any] | N
         "source": f"multiscale {record.get('multiscale', '')}",
         "config_sha256": str(record.get("config_sha256", "")),
         "code_sha256": str(record.get("code_sha256", "")),
-        "provenance": json.dumps(record, default=str),
+        "provenance": json.dumps(plain(record)),
     }
     encoding = {str(name): {"zlib": True, "complevel": 4} for name, v in stamped.data_vars.items() if v.dtype.kind in "fiu" and v.size > 64}
     stamped.to_netcdf(path, engine="h5netcdf", encoding=encoding)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from multiscale.results.plain_values import plain
+
 
 class JsonLines(logging.FileHandler):
     """Writes records of the package's loggers to a file.
@@ -34,4 +36,4 @@ class JsonLines(logging.FileHandler):
             fields = {**fields, "traceback": logging.Formatter().formatException(record.exc_info)}
         elif getattr(record, "traceback", ""):
             fields = {**fields, "traceback": record.__dict__["traceback"]}
-        return json.dumps(line | fields, default=str)
+        return json.dumps(plain(line | fields), allow_nan=False)

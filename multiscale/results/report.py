@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,11 +13,23 @@ import jinja2
 
 from multiscale.content import file_hash
 from multiscale.files import write_atomically
-from multiscale.results import conflicts_and_reserves, costs_and_transfers, maps, negotiation, plots, scenario_tables, tables
-from multiscale.results.answer import STATUS_WORDS, answer, headline, reinforcements
+from multiscale.results import (
+    check_tables,
+    conflicts_and_reserves,
+    costs_and_transfers,
+    maps,
+    negotiation,
+    network_tables,
+    plots,
+    scenario_tables,
+    tables,
+)
+from multiscale.results.answer import answer, failures, reinforcements
 from multiscale.results.assumptions import assumptions_table
 from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
+from multiscale.results.headline import headline
 from multiscale.results.mechanism_words import chosen, words
+from multiscale.results.plain_values import json_text
 from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunFolderError, RunResult
 from multiscale.results.scenarios import CORNERS, LADDER
@@ -69,8 +80,7 @@ def write_report(result: RunResult, path: Path) -> Path:
         title=_title(result),
         question=result.config().get("study", {}).get("question", ""),
         version=__version__,
-        status=result.status,
-        status_words=STATUS_WORDS.get(result.status, result.status),
+        failures=failures(result),
         headline=headline(result),
         facts=facts,
         built=reinforcements(result),
@@ -101,7 +111,7 @@ def rebuild_report(folder: Path) -> Path:
     record = result.provenance()
     if "files" in record:
         record["files"][path.name] = file_hash(path)
-        write_atomically(folder / "provenance.json", json.dumps(record, indent=1) + "\n")
+        write_atomically(folder / "provenance.json", json_text(record))
     return path
 
 
@@ -128,7 +138,7 @@ def _sections(result: RunResult) -> list[Section]:
             "What to build, and what not",
             f"Each option is one line or transformer. {regime_of(result).aim}",
             [
-                tabled(tables.options_table, "reinforcement options"),
+                tabled(network_tables.options_table, "reinforcement options"),
                 *([tabled(scenario_tables.years_table, "years")] if any(key.startswith("years.") for key in result.summary) else []),
                 figure(
                     "Hours of the year at or above a loading. Dotted: the rating.",
@@ -148,10 +158,10 @@ def _sections(result: RunResult) -> list[Section]:
                     "the network map",
                 ),
                 figure("Voltages over all representative steps.", maps.voltage_figure, "voltages"),
-                tabled(tables.violations_table, "violations"),
+                tabled(network_tables.violations_table, "violations"),
                 *([tabled(year_violations_table, "violations over the year")] if has(result.dataset, "year_violation_component") else []),
-                tabled(lambda r: tables.peak_loading_table(r.dataset) if r.dataset is not None else None, "branch loading"),
-                tabled(tables.losses_table, "losses"),
+                tabled(lambda r: network_tables.peak_loading_table(r.dataset) if r.dataset is not None else None, "branch loading"),
+                tabled(network_tables.losses_table, "losses"),
             ],
         ),
         Section(
@@ -200,16 +210,16 @@ def _sections(result: RunResult) -> list[Section]:
             "Checks and certificates",
             "What was proven, and what was computed again by other means.",
             [
-                tabled(tables.certificates_table, "certificates"),
-                *([tabled(tables.plans_table, "plans")] if result.provenance().get("certificates") else []),
-                tabled(tables.aggregation_table, "aggregation errors"),
+                tabled(check_tables.certificates_table, "certificates"),
+                *([tabled(check_tables.plans_table, "plans")] if result.provenance().get("certificates") else []),
+                tabled(check_tables.aggregation_table, "aggregation errors"),
             ],
         ),
         Section(
             "data",
             "Data",
             " ".join(_sentence(note) for note in result.provenance().get("notes", [])),
-            [tabled(tables.system_table, "the system"), tabled(tables.days_table, "representative days")],
+            [tabled(tables.system_table, "the system"), tabled(check_tables.days_table, "representative days")],
         ),
         Section(
             "assumptions",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import shutil
@@ -22,6 +21,7 @@ import yaml
 from multiscale.content import file_hash
 from multiscale.files import write_atomically
 from multiscale.results.log import JsonLines
+from multiscale.results.plain_values import finite_summary, json_text, plain
 from multiscale.results.progress import Progress, stage_times_file
 from multiscale.results.provenance import provenance
 from multiscale.results.run_result import STATUSES, RunFolderError, RunResult, read_status
@@ -132,7 +132,7 @@ class RunFolder:
 
         Args:
             dataset: the answer; every variable with ``units`` and ``long_name``.
-            summary: key -> (value, unit); stage times and peak memory are added here.
+            summary: key -> (value, unit); stage times and peak memory are added here, and what is not finite becomes ``None`` with a note.
             status: ``optimal`` or ``feasible``.
             provenance_extra: e.g. solver versions, options, bounds.
             note: what a reader of the status must know, e.g. who was excluded.
@@ -148,6 +148,8 @@ class RunFolder:
         with self.progress.stage("write"):
             stored = write_dataset(dataset, self.path / "result.nc", record)
             (self.path / "config.yaml").write_text(_config_text(self.study.config), encoding="utf-8")
+        summary, lost = finite_summary(summary)
+        note = "; ".join(filter(None, (note, lost)))
         complete = self._with_costs(summary)
         message = note
         details = self._status(status, message, complete)
@@ -157,7 +159,7 @@ class RunFolder:
                 message = "; ".join(filter(None, (note, self._report(RunResult(self.path, stored, complete, status, details)))))
         complete = self._with_costs(summary)
         details = self._status(status, message, complete)
-        self._write_json("summary.json", {key: {"value": _plain(value), "unit": unit} for key, (value, unit) in complete.items()})
+        self._write_json("summary.json", {key: {"value": value, "unit": unit} for key, (value, unit) in complete.items()})
         self._close(remember=True)
         record["times"] = {
             "started": self._started.isoformat(),
@@ -225,7 +227,7 @@ class RunFolder:
         shown = {"objective": "plan.objective", "bound": "plan.bound", "gap": "plan.gap", "coordination_missed": "coordination.gap_of_value"}
         for name, key in shown.items():
             if summary and key in summary:
-                details[name] = _plain(summary[key][0])
+                details[name] = plain(summary[key][0])
         progress = getattr(self, "progress", None)
         return details | {
             "stage": progress.current if progress else "",
@@ -261,17 +263,11 @@ class RunFolder:
         self.path = target
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        write_atomically(self.path / name, json.dumps(content, indent=1, default=_plain) + "\n")
+        write_atomically(self.path / name, json_text(content))
 
 
 def _config_text(config: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-
-
-def _plain(value: Any) -> Any:
-    item = getattr(value, "item", None)
-    value = item() if callable(item) else value
-    return value if isinstance(value, int | float | str | bool | type(None)) else str(value)
 
 
 def _alive(process: int) -> bool:

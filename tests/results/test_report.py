@@ -15,14 +15,15 @@ import xarray as xr
 from rich.console import Console
 
 from multiscale.results import RunResult
-from multiscale.results.answer import answer, headline, reinforcements
+from multiscale.results.answer import answer, reinforcements
 from multiscale.results.closing_table import print_closing_table
 from multiscale.results.comparison import print_comparison
 from multiscale.results.dataset import missing_declarations
+from multiscale.results.headline import headline
+from multiscale.results.network_tables import options_table, violations_table
 from multiscale.results.provenance import changed_files
 from multiscale.results.report import rebuild_report, write_report
 from multiscale.results.scenario_tables import money_table, welfare_table
-from multiscale.results.tables import options_table, violations_table
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_a_violation_is_not_hidden(finished: RunResult):
 
 def test_every_limit_violated_is_named_with_its_hours(finished: RunResult):
     table = violations_table(finished)
-    assert table.title.endswith("With plan and trading 0; Conventional plan, no trading 3; Existing network, no trading 3")
+    assert table.note.endswith("With plan and trading: 0; Conventional plan, no trading: 3; Existing network, no trading: 3.")
     loading = finished.dataset.loading.sel(scenario="conventional", branch=table.frame["where"].iloc[0])
     assert table.frame["worst value"].iloc[0] == pytest.approx(float(loading.max()))
     assert table.frame["hours of the year"].iloc[0] == pytest.approx(float(finished.dataset.period_hours.where(loading > 100).sum()))

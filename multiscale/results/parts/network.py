@@ -7,6 +7,7 @@ import xarray as xr
 
 from multiscale.devices.fleet import purchasable
 from multiscale.results.answer_data import YearAnswer
+from multiscale.results.dataset import FLOW_DIRECTIONS
 from multiscale.results.parts.named import named
 
 
@@ -18,7 +19,7 @@ def network(answer: YearAnswer) -> xr.Dataset:
     branches = system.branches.isel(branch=np.flatnonzero(np.isin(system.branches.node.values, ours)))
     ends = set(branches.from_bus.values.tolist()) | set(branches.to_bus.values.tolist())
     buses = system.buses.isel(bus=np.flatnonzero(np.isin(system.buses.bus.values, list(ends))))
-    horizon = answer.case.horizon
+    horizon, usable = answer.case.horizon, _usable(answer, branches.to_bus.values.tolist())
     return xr.Dataset(
         {
             "bus_x": named("bus", buses.x.values, "degree", "longitude, or schematic coordinate"),
@@ -33,6 +34,7 @@ def network(answer: YearAnswer) -> xr.Dataset:
             "branch_node": named("branch", branches.node.values, "", "node that owns the branch"),
             "branch_in_service": named("branch", branches.in_service.values.astype(int), "1", "1 where the branch carries current"),
             "branch_rating": named("branch", branches.rating_kva.values, "kVA", "rating before the plan"),
+            "branch_usable": named(("branch", "flow_direction"), usable, "%", "share of the rating that planning and operation may use"),
             "period_hours": named("period", horizon.hours_per_year, "h/a", "hours of the year that the period stands for"),
             "node_level": named("node", system.nodes.level.values, "", "level of the hierarchy"),
             "node_parent": named("node", system.nodes.parent.values, "", "node above"),
@@ -40,11 +42,18 @@ def network(answer: YearAnswer) -> xr.Dataset:
         coords={
             "bus": buses.bus.values,
             "branch": branches.branch.values,
+            "flow_direction": list(FLOW_DIRECTIONS),
             "node": system.nodes.node.values,
             "period": horizon.labels,
             "day": ("period", np.repeat(np.array(horizon.names or tuple(str(d.date()) for d in horizon.days)), horizon.steps)),
         },
     )
+
+
+def _usable(answer: YearAnswer, to_buses: list[str]) -> np.ndarray:
+    """Usable share of ratings, margin taken off, towards customers and back from them [%], (branch, direction)."""
+    vn = answer.case.system.buses.vn_kv.sel(bus=to_buses).values
+    return 100.0 * np.stack(answer.case.limits.shares(vn, with_margin=True), axis=1)
 
 
 def options(answer: YearAnswer) -> xr.Dataset:

@@ -1,0 +1,128 @@
+"""What the words, the terminal and the files of a run may not contradict."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from multiscale.config import load_config
+from multiscale.results import RunFolder, RunResult
+from multiscale.results.answer import answer, failures
+from multiscale.results.closing_table import print_closing_table
+from multiscale.results.comparison import print_comparison
+from multiscale.results.headline import headline
+from multiscale.results.report import write_report
+from tests.results.synthetic_study import synthetic_dataset, synthetic_summary
+
+FAILURES = [
+    {"ac.max_line_overload": (7.3, "%")},
+    {"ledger.money_residual": (0.4, "1")},
+    {"plan.gap": (None, "1"), "plan.bound": (None, "EUR/a")},
+    {"ac.year.hours": (8784, "h/a"), "ac.year.violated_hours": (3, "h/a"), "ac.year.basis": ("profiles", "")},
+    {"horizon.warnings": ("peak feed-in: missed by 41 %", ""), "horizon.overload_error": (0.0, "%"), "horizon.days": (2, "1")},
+]
+
+
+@pytest.fixture(scope="module")
+def unproven(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """A run whose plan has no lower bound, so that its gap is infinite."""
+    dataset = synthetic_dataset()
+    config = load_config(["study=tiny", f"output.folder={tmp_path_factory.mktemp('unproven')}"])
+    unbounded = {"plan.bound": (-np.inf, "EUR/a"), "plan.gap": (np.float64(np.inf), "1"), "plan.gap_eur": (np.inf, "EUR/a")}
+    summary = synthetic_summary(dataset) | unbounded
+    certificates = {"MV2.101": {"status": "feasible", "objective": 1.0, "bound": -math.inf, "gap": math.inf, "method": "search"}}
+    with RunFolder.create(config.record()) as run:
+        run.log("no bound", gap=math.inf)
+        return run.finish(dataset, summary, "feasible", {"certificates": certificates})
+
+
+def _sound(finished: RunResult, **details: str) -> RunResult:
+    """The run with a plan that reaches the gap asked for."""
+    proven = {"plan.gap": (0.0, "1"), "plan.gap_eur": (0.0, "EUR/a")}
+    return RunResult(finished.folder, finished.dataset, finished.summary | proven, "optimal", dict(details))
+
+
+def _refuse(constant: str) -> float:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def test_files_hold_no_number_that_json_does_not_know(unproven: RunResult):
+    for name in ("summary.json", "status.json", "provenance.json"):
+        json.loads((unproven.folder / name).read_text(encoding="utf-8"), parse_constant=_refuse)
+    for line in (unproven.folder / "log.jsonl").read_text(encoding="utf-8").splitlines():
+        json.loads(line, parse_constant=_refuse)
+    stored = json.loads((unproven.folder / "summary.json").read_text(encoding="utf-8"))
+    assert stored["plan.gap"] == {"value": None, "unit": "1"}
+    assert stored["plan.objective"]["value"] == 869800.0
+    message = json.loads((unproven.folder / "status.json").read_text(encoding="utf-8"))["message"]
+    assert "no finite value: plan.bound (-inf), plan.gap (inf)" in message
+
+
+def test_a_bound_that_is_not_known_is_not_spoken_of_as_one(unproven: RunResult):
+    for result in (unproven, RunResult.load(unproven.folder)):
+        words = " ".join([*headline(result), *(f.text for f in answer(result))])
+        assert "no lower bound is proven" in words
+        assert "no lower bound is known" in words
+        assert not re.search(r"\b(inf|nan)\b", words)
+        assert "less than –" not in words
+        assert "gap –" not in words
+    page = (unproven.folder / "report.html").read_text(encoding="utf-8")
+    assert "gap inf" not in page
+    assert "no plan costs less than" not in page
+
+
+@pytest.mark.parametrize("found", FAILURES)
+def test_nothing_is_called_optimal_where_a_check_failed(finished: RunResult, tmp_path: Path, found: dict[str, tuple[object, str]]):
+    sound = _sound(finished, message="limits are violated")
+    result = replace(sound, summary=sound.summary | found)
+    facts = answer(result)
+    failed = [fact.good is False for fact in facts]
+    assert failed[0]
+    assert sorted(failed, reverse=True) == failed
+    status = next(fact for fact in facts if fact.label == "Status")
+    assert status.good is None
+    assert "optimal" not in status.text
+    assert "1 check failed" in status.text
+    assert failures(result)[0] == "limits are violated"
+
+
+def test_all_checks_passed_is_said_only_then(finished: RunResult):
+    status = next(fact for fact in answer(_sound(finished)) if fact.label == "Status")
+    assert status.good
+    assert status.text.endswith("all checks passed")
+    assert failures(_sound(finished)) == []
+
+
+def test_rounding_is_no_gap(finished: RunResult):
+    summary = finished.summary | {"plan.gap_eur": (1.5e-10, "EUR/a"), "plan.gap": (1e-15, "1"), "plan.gap_of_decisions": (2.5e-13, "1")}
+    assert "It is proven that no other plan is better, to within a cent a year." in headline(RunResult(Path(), finished.dataset, summary, "optimal"))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_terminals_of_any_encoding_show_the_answer_within_80_columns(finished: RunResult, encoding: str):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    summary = finished.summary | {"ac.max_line_overload": (7.3, "%")}
+    result = RunResult(finished.folder, finished.dataset, summary, "feasible", finished.details)
+    console = Console(file=stream, width=80)
+    print_closing_table(result, console)
+    print_comparison([finished, result], console=console)
+    stream.flush()
+    text = stream.buffer.getvalue().decode(encoding)
+    passed, failed = ("✓", "✗") if encoding == "utf-8" else ("ok", "FAILED")
+    assert f"{failed} overload up to 7.3" in text.replace("\u202f", " ")
+    assert f"{passed} solved again" in text
+    assert max(len(line.rstrip()) for line in text.splitlines() if not line.startswith("Report: ")) <= 80
+    assert f"Report: {finished.folder / 'report.html'}" in text
+
+
+def test_the_report_is_written_without_its_bound(unproven: RunResult, tmp_path: Path):
+    text = write_report(RunResult.load(unproven.folder), tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "not known" in text
