@@ -105,7 +105,7 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float = 1
 
     Args:
         network: radial in its active branches.
-        limits: usable shares of the ratings.
+        limits: usable shares of the ratings and of the voltage bands.
         root_voltage: voltage at the root [pu].
 
     Raises:
@@ -159,8 +159,9 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float = 1
             reference[n], v_reference[n] = True, float(np.nanmean(setpoint))
     ordered = buses.isel(bus=order)
     charging = _line_charging(active, start, end, buses.vn_kv.values)[order]
-    load_share, feed_in_share = limits.shares(ordered.vn_kv.values, with_margin=True)
     members = tuple(tuple(str(branch_name[k]) for k in feeding[b]) for b in order)
+    load_share, feed_in_share = (limits.factors(members) * share for share in limits.shares(ordered.vn_kv.values, with_margin=True))
+    v_min, v_max = limits.band(ordered.bus.values, ordered.v_min_pu.values, ordered.v_max_pu.values)
     return RadialTree(
         network.node,
         ordered.bus.values,
@@ -171,8 +172,8 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float = 1
         resistance,
         reactance,
         ordered.vn_kv.values,
-        ordered.v_min_pu.values + limits.voltage_margin_pu,
-        ordered.v_max_pu.values - limits.voltage_margin_pu,
+        v_min,
+        v_max,
         charging,
         boost,
         reference,
