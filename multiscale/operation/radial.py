@@ -101,7 +101,7 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float = 1
 
     Args:
         network: radial in its active branches.
-        limits: usable shares of the ratings.
+        limits: usable shares of the ratings and of the voltage bands.
         root_voltage: voltage at the root [pu].
 
     Raises:
@@ -155,9 +155,10 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float = 1
             reference[n], v_reference[n] = True, float(np.nanmean(setpoint))
     ordered = buses.isel(bus=order)
     charging = _line_charging(active, start, end, buses.vn_kv.values)[order]
-    load_share, feed_in_share = limits.shares(ordered.vn_kv.values, with_margin=True)
-    margin = limits.voltage_margin(float(ordered.vn_kv.values[0]))
     members = tuple(tuple(str(branch_name[k]) for k in feeding[b]) for b in order)
+    load_share, feed_in_share = (limits.factors(members) * share for share in limits.shares(ordered.vn_kv.values, with_margin=True))
+    margin = limits.voltage_margin(float(ordered.vn_kv.values[0]))
+    v_min, v_max = limits.band(ordered.bus.values, ordered.v_min_pu.values + margin, ordered.v_max_pu.values - margin)
     return RadialTree(
         network.node,
         ordered.bus.values,
@@ -168,8 +169,8 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float = 1
         resistance,
         reactance,
         ordered.vn_kv.values,
-        ordered.v_min_pu.values + margin,
-        ordered.v_max_pu.values - margin,
+        v_min,
+        v_max,
         charging,
         boost,
         reference,

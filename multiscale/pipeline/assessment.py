@@ -76,6 +76,7 @@ def reservations(answer: YearAnswer) -> list[str]:
     for dso, check in scenario.verification.items():
         if len(check.violations):
             reasons.append(f"AC power flow of {dso}: {len(check.violations)} violations of limits")
+    reasons += [f"repair of the plan: {why}" for why in answer.repair.stopped if scenario.verification and answer.plans]
     for dso, year in answer.year_check.items():
         if year.diverged:
             reasons.append(f"AC power flow of the year in {dso}: diverged in {len(year.diverged)} hours")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,6 +117,11 @@ def build_case(
         raise InvalidSystemError(problems)
     adoption = {p: adoption_limits(f, chosen, built) for p, f in fleets.items()} if may_buy else {}
     return StudyCase(year, built, aggregation, economics, limits, fleets, need, adoption, warnings)
+
+
+def with_limits(case: StudyCase, limits: LoadingLimits) -> StudyCase:
+    """The case under other limits: what a repair of the plan tightens."""
+    return replace(case, limits=limits)
 
 
 def adoption_limits(fleet: Fleet, horizon: Horizon, system: System) -> Adoption:

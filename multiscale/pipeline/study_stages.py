@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from multiscale.assessment.construction import Bought
@@ -12,17 +13,23 @@ from multiscale.coordination.mechanisms import mechanism_of
 from multiscale.markets import TimeOfUse
 from multiscale.operation import Design
 from multiscale.pipeline.assessment import settled
-from multiscale.pipeline.case import build_case, case_inputs
+from multiscale.pipeline.case import build_case, case_inputs, with_limits
 from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
 from multiscale.pipeline.plan import forecast, make_plans, repeatable
 from multiscale.pipeline.stages import Artefact, Stages
 from multiscale.pipeline.verification import verify_days, verify_year
-from multiscale.planning import Plan
+from multiscale.planning import NoPlanError, Plan
 from multiscale.planning.market_forecast import MarketForecast
+from multiscale.planning.repair import Repaired, Violations, repaired
 from multiscale.planning.settings import DsoPlanSettings
-from multiscale.results.answer_data import Scenario, StudyCase, YearAnswer
+from multiscale.results.answer_data import RepairRecord, Scenario, StudyCase, YearAnswer
 from multiscale.results.progress import Progress
-from multiscale.results.scenarios import HEADLINE, ScenarioSpec, chosen_scenarios
+from multiscale.results.run_folder import NoAnswerError
+from multiscale.results.scenarios import HEADLINE, REFERENCES, ScenarioSpec, chosen_scenarios
+from multiscale.system import LoadingLimits
+from multiscale.verification.ac import Verification
+from multiscale.verification.violations import violations_of
+from multiscale.verification.year import YearVerification
 
 if TYPE_CHECKING:
     from multiscale.config import StudyConfig
@@ -30,6 +37,25 @@ if TYPE_CHECKING:
 STAGES = ("build", "plan", "operate", "verify", "assess")
 
 Engine = SerialEngine | DaskEngine
+
+
+@dataclass(frozen=True)
+class Made:
+    """A plan with its operation, under the limits of its case.
+
+    Attributes:
+        case: under the limits.
+        plans: DSO -> plan.
+        bought: new capacity of prosumers.
+        operation: of the headline scenario.
+        verified: DSO -> AC power flow of its periods.
+    """
+
+    case: Artefact[StudyCase]
+    plans: Mapping[str, Plan]
+    bought: Bought
+    operation: Artefact[Operation]
+    verified: Mapping[str, Verification]
 
 
 class Study:
@@ -64,40 +90,73 @@ class Study:
         with self.progress.stage("plan") as stage:
             stage.update(f"{case.value.system.options.sizes['option']} options")
             expected = self.stages.run("forecast", forecast, {"case": case}, label=self.label(case))
-            plans = self.plan(case, expected)
-        bought: Bought = real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()})
         operations: dict[str, Artefact[Operation]] = {}
-        with self.progress.stage("operate") as stage:
-            for spec in self.scenarios:
-                stage.update(spec.title)
-                design = self.design(spec, plans, operations)
-                operations[spec.name] = self.operate(spec, case, expected, design, bought if spec.adoption else {}, stage.update)
-        with self.progress.stage("verify") as stage:
-            verified = {}
-            for spec in self.scenarios:
-                stage.update(spec.title)
-                verified[spec.name] = self.stages.run(
-                    "verify", verify_days, {"case": case, "operation": operations[spec.name]}, label=self.label(case, spec)
-                ).value
-            year = {}
-            if self.config.verification.year:
+        verified: dict[str, Mapping[str, Verification]] = {}
+        specs = {spec.name: spec for spec in self.scenarios}
+        for name in REFERENCES:
+            operations[name] = self.operate(specs[name], case, expected, Design(), {})
+        repair = self.repaired(case, expected, operations)
+        made = repair.state
+        operations[HEADLINE], verified[HEADLINE] = made.operation, made.verified
+        # Scenarios on the network of the plan keep the limits under which it was made; the others those of the rule.
+        cases = {name: made.case if spec.network == "plan" else case for name, spec in specs.items()}
+        for name, spec in specs.items():
+            if name not in operations:
+                operations[name] = self.operate(spec, cases[name], expected, self.design(spec, made.plans, operations), {})
+            if name not in verified:
+                verified[name] = self.verify(spec, cases[name], operations[name])
+        year: Mapping[str, YearVerification] = {}
+        if self.config.verification.year:
+            with self.progress.stage("verify") as stage:
                 stage.update("every hour of the year")
-                given = {"case": case, "operation": operations[HEADLINE], "bought": bought}
+                given = {"case": made.case, "operation": made.operation, "bought": made.bought}
                 year = self.stages.run("verify_year", verify_year, given, label=self.label(case)).value
         with self.progress.stage("assess"):
             # Of platforms that are excluded on a day, nothing inside is compared on that day.
-            excluded = operations[HEADLINE].value.excluded
-            scenarios = {
-                spec.name: Scenario(
-                    spec.name,
-                    spec.title,
-                    operations[spec.name].value,
-                    settled(case.value, operations[spec.name].value, bought if spec.adoption else {}, excluded),
-                    verified[spec.name],
-                )
-                for spec in self.scenarios
-            }
-        return YearAnswer(case.value, expected.value.energy_price, plans, scenarios, self.config.results.baseline, HEADLINE, bought, year)
+            excluded = made.operation.value.excluded
+            scenarios = {}
+            for name, spec in specs.items():
+                operation = operations[name].value
+                ledger = settled(case.value, operation, made.bought if spec.adoption else {}, excluded)
+                scenarios[name] = Scenario(name, spec.title, operation, ledger, verified[name])
+        prices, baseline = expected.value.energy_price, self.config.results.baseline
+        rounds = RepairRecord(repair.violations, repair.stopped)
+        return YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds)
+
+    def repaired(
+        self, case: Artefact[StudyCase], expected: Artefact[MarketForecast], operations: Mapping[str, Artefact[Operation]]
+    ) -> Repaired[Made]:
+        """The plan and its operation, made anew under tighter limits as long as its AC power flow violates limits."""
+        headline = next(spec for spec in self.scenarios if spec.name == HEADLINE)
+
+        def made(limits: LoadingLimits) -> Made:
+            here = case
+            if limits != case.value.limits:
+                here = self.stages.run("tighten", with_limits, {"case": case, "limits": limits}, label=self.label(case))
+            try:
+                plans = self.plan(here, expected)
+            except NoAnswerError as error:
+                if here is case:
+                    raise
+                raise NoPlanError(error.status, str(error)) from error
+            bought: Bought = real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()})
+            operation = self.operate(headline, here, expected, self.design(headline, plans, operations), bought)
+            return Made(here, plans, bought, operation, self.verify(headline, here, operation))
+
+        def checked(state: Made) -> Violations:
+            system, found = state.case.value.system, Violations()
+            for dso, verification in state.verified.items():
+                found = found.joined(violations_of(system, system.children(dso), verification))
+            return found
+
+        rounds = self.config.planning.repair_rounds if isinstance(self.config.planning, DsoPlanSettings) else 0
+        return repaired(case.value.system, case.value.limits, made, checked, rounds=rounds)
+
+    def verify(self, spec: ScenarioSpec, case: Artefact[StudyCase], operation: Artefact[Operation]) -> Mapping[str, Verification]:
+        """AC power flow of a scenario on the representative days."""
+        with self.progress.stage("verify") as stage:
+            stage.update(spec.title)
+            return self.stages.run("verify", verify_days, {"case": case, "operation": operation}, label=self.label(case, spec)).value
 
     def build(self, year: int, last: Artefact[StudyCase] | None) -> Artefact[StudyCase]:
         """The case of a year; an earlier one takes over days and options of the last."""
@@ -107,7 +166,7 @@ class Study:
         """A plan for every DSO; none without planning."""
         if not self.planned:
             return {}
-        given = {
+        given: dict[str, object] = {
             "case": case,
             "expected": expected,
             "planning": self.config.planning,
@@ -115,7 +174,8 @@ class Study:
             "market": self.config.market,
             "solver": self.config.solver,
         }
-        return self.stages.run("plan", make_plans, given, label=self.label(case), keep=repeatable).value
+        with self.progress.stage("plan"):
+            return self.stages.run("plan", make_plans, given, label=self.label(case), keep=repeatable).value
 
     def design(self, spec: ScenarioSpec, plans: Mapping[str, Plan], operations: Mapping[str, Artefact[Operation]]) -> Design:
         """What is built and charged in a scenario; an uncoordinated one finds its charge itself."""
@@ -134,9 +194,21 @@ class Study:
         expected: Artefact[MarketForecast],
         design: Design,
         bought: Bought,
-        report_progress: Callable[[str], None],
     ) -> Artefact[Operation]:
         """One scenario on all days."""
+        with self.progress.stage("operate") as stage:
+            stage.update(spec.title)
+            return self._operated(spec, case, expected, design, bought, stage.update)
+
+    def _operated(
+        self,
+        spec: ScenarioSpec,
+        case: Artefact[StudyCase],
+        expected: Artefact[MarketForecast],
+        design: Design,
+        bought: Bought,
+        report_progress: Callable[[str], None],
+    ) -> Artefact[Operation]:
         label = self.label(case, spec)
         if not spec.coordinated:
             built = conventional_options(case.value) if spec.network == "conventional" else {}

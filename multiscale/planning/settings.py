@@ -39,4 +39,7 @@ class DsoPlanSettings(PlanningSettings):
     )
     members_limit: int = count(100, "largest number of members that participants=auto sees one by one", 0)
     adoption: bool = Field(True, description="whether prosumers may buy photovoltaics and batteries in answer to the charge")
+    repair_rounds: int = count(
+        3, "largest number of times a plan is made anew under tighter limits, because the AC power flow of its operation violates limits", 0, 50
+    )
     recovery_tolerance: float = quantity(1e-5, "1", "largest surplus of revenue over the cost to recover, relative to it", above=0.0, upper=0.1)

@@ -77,6 +77,24 @@ class Scenario:
 
 
 @dataclass(frozen=True)
+class RepairRecord:
+    """How often a plan was made anew because the AC power flow violated limits.
+
+    Attributes:
+        violations: branches and buses that were violated, round by round; the last is what stands.
+        stopped: why the repair ended with violations, in words; empty where none is left.
+    """
+
+    violations: tuple[int, ...] = (0,)
+    stopped: tuple[str, ...] = ()
+
+    @property
+    def rounds(self) -> int:
+        """Number of plans after the first."""
+        return len(self.violations) - 1
+
+
+@dataclass(frozen=True)
 class YearAnswer:
     """What a study found for one year.
 
@@ -88,6 +106,7 @@ class YearAnswer:
         baseline, headline: names of the scenarios that are compared first.
         bought: platform -> device -> new capacity of every member in the headline scenario [unit of the device's capacity], (prosumer,).
         year_check: DSO -> AC power flow of the headline scenario in every hour of the year; empty where it was not asked for.
+        repair: of the plan, until its AC power flow violates no limit.
     """
 
     case: StudyCase
@@ -98,6 +117,7 @@ class YearAnswer:
     headline: str
     bought: Bought
     year_check: Mapping[str, YearVerification] = field(default_factory=dict)
+    repair: RepairRecord = RepairRecord()
 
     @property
     def plan(self) -> Scenario:

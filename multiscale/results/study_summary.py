@@ -111,6 +111,7 @@ def _plan_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
         "plan.investment": (investment, "EUR"),
         "plan.participants": (sum(p.participants for p in plans), "1"),
         **{f"plan.response_difference.{n}": (max((p.response_difference[n] for p in plans), key=abs), "1") for n in plans[0].response_difference},
+        "plan.repair_rounds": (answer.repair.rounds, "1"),
         "plan.reinforcements": (sum(sum(p.built.values()) for p in plans), "1"),
         "plan.conventional_investment": (conventional, "EUR"),
         "plan.deferred_investment": (conventional - investment, "EUR"),

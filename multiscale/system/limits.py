@@ -1,8 +1,11 @@
-"""How much of a rating may be used: the operating reserve of the network."""
+"""How much of a rating and of a voltage band may be used: the operating reserve of the network."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from pydantic import Field
 
 from multiscale.settings import Settings, quantity
 
@@ -37,11 +40,22 @@ class LoadingLimits(Settings):
         lower=0.0,
         upper=0.1,
     )
+    rating_factor: dict[str, float] = Field(
+        default_factory=dict, description="branch: further factor on its usable share, in both directions [1]; a repair of the plan tightens it"
+    )
+    raised_v_min: dict[str, float] = Field(
+        default_factory=dict, description="bus: further part of the voltage band that is kept at its lower end [pu]; a repair tightens it"
+    )
+    lowered_v_max: dict[str, float] = Field(default_factory=dict, description="bus: the same at its upper end [pu]")
 
     @classmethod
     def full(cls) -> LoadingLimits:
         """All ratings in full, nothing kept: what a network carries when no reserve is respected."""
         return cls(mv_load=1.0, margin=0.0, voltage_margin_pu=0.0, lv_voltage_margin_pu=0.0)
+
+    def untightened(self) -> LoadingLimits:
+        """The rule alone, without what a repair has tightened: what conventional planning and the choice of days go by."""
+        return self.model_copy(update={"rating_factor": {}, "raised_v_min": {}, "lowered_v_max": {}})
 
     def shares(self, vn_to_kv: np.ndarray, *, with_margin: bool) -> tuple[np.ndarray, np.ndarray]:
         """Usable share of the rating of each branch towards the customers (load) and back (feed-in) [1].
@@ -65,3 +79,12 @@ class LoadingLimits(Settings):
             f"usable ratings: under load {self.mv_load * kept:.3g} % of a rating at medium voltage and {self.lv_load * kept:.3g} % at low voltage, "
             f"fed in {self.mv_feed_in * kept:.3g} % and {self.lv_feed_in * kept:.3g} % (system.limits)"
         )
+
+    def factors(self, members: Sequence[Sequence[str]]) -> np.ndarray:
+        """Factor on the usable share of every branch [1]; parallel branches, which are named together, have the least of theirs."""
+        return np.array([min((self.rating_factor.get(name, 1.0) for name in names), default=1.0) for names in members])
+
+    def band(self, buses: np.ndarray, v_min_pu: np.ndarray, v_max_pu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Permitted voltage at some buses, lowest and highest [pu], without what is kept of the band at single buses."""
+        more, less = (np.array([moved.get(bus, 0.0) for bus in buses.tolist()]) for moved in (self.raised_v_min, self.lowered_v_max))
+        return v_min_pu + more, v_max_pu - less

@@ -36,6 +36,18 @@ class Verification:
     max_line_overload: float
     max_voltage_violation: float
 
+    @property
+    def overloaded(self) -> dict[str, float]:
+        """Overloaded branch -> largest loading above its rating [%], worst first."""
+        rows = self.violations[self.violations["component"] == "branch"].drop_duplicates("identifier")
+        return dict(zip(rows["identifier"].tolist(), (rows["value"] - rows["limit"]).tolist(), strict=True))
+
+    @property
+    def outside_band(self) -> dict[str, float]:
+        """Bus -> largest distance of its voltage from its band [pu], above positive, below negative, worst first; NaN where it lacks supply."""
+        rows = self.violations[self.violations["component"] == "bus"].drop_duplicates("identifier")
+        return dict(zip(rows["identifier"].tolist(), (rows["value"] - rows["limit"]).tolist(), strict=True))
+
 
 def ac_verify(
     system: System,

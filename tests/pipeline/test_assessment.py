@@ -9,6 +9,7 @@ import pytest
 from multiscale.assessment import Ledger
 from multiscale.assessment.operated import MechanismCost
 from multiscale.pipeline.assessment import CertificateError, check_certificates, reservations
+from multiscale.results.answer_data import RepairRecord
 from multiscale.system import LoadingLimits
 
 
@@ -24,7 +25,12 @@ def answer(cost=100.0, bound=99.0, objective=1000.0, plan_bound=1000.0, **change
     scenario = SimpleNamespace(title="With plan", operation=SimpleNamespace(days=(day,), unserved={}), ledger=Ledger(), verification={})
     plan = SimpleNamespace(objective=objective, bound=plan_bound, follower_gap=0.0, status="optimal", message="")
     whole = SimpleNamespace(
-        plan=scenario, scenarios={"plan": scenario}, plans={"north": plan}, year_check={}, case=SimpleNamespace(limits=LoadingLimits())
+        plan=scenario,
+        scenarios={"plan": scenario},
+        plans={"north": plan},
+        year_check={},
+        repair=RepairRecord(),
+        case=SimpleNamespace(limits=LoadingLimits()),
     )
     for path, value in changed.items():
         *above, name = path.split("__")

@@ -27,7 +27,6 @@ FAILURES = [
     {"ledger.money_residual": (0.4, "1")},
     {"plan.gap": (None, "1"), "plan.bound": (None, "EUR/a")},
     {"ac.year.hours": (8784, "h/a"), "ac.year.violated_hours": (3, "h/a"), "ac.year.basis": ("profiles", "")},
-    {"horizon.warnings": ("peak feed-in: missed by 41 %", ""), "horizon.overload_error": (0.0, "%"), "horizon.days": (2, "1")},
 ]
 
 

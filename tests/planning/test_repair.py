@@ -1,0 +1,136 @@
+"""Repair of a plan: tightened limits are data, only as tight as a violation demands, and they remove what the linear models leave out."""
+
+import numpy as np
+import pytest
+
+from multiscale.config import load_config
+from multiscale.operation.radial import radial_tree
+from multiscale.pipeline import case
+from multiscale.planning import NoPlanError
+from multiscale.planning.repair import Violations, next_limits, repaired
+from multiscale.sources.tiny import tiny_system
+from multiscale.study import run_study
+from multiscale.system import LoadingLimits
+from tests.variants import changed
+
+RULE = LoadingLimits()
+UNIT = "north 1 MV/LV transformer"
+END = "north 1 bus 4"
+
+
+def with_changed(limits, **values):
+    return limits.model_copy(update=values)
+
+
+def trees(limits):
+    system = tiny_system()
+    return radial_tree(system.network("north"), limits), radial_tree(system.network("north 1"), limits)
+
+
+def test_tightened_limits_act_on_their_branch_and_bus_alone():
+    tight = with_changed(RULE, rating_factor={UNIT: 0.8}, raised_v_min={END: 0.01}, lowered_v_max={END: 0.02})
+    for before, after in zip(trees(RULE), trees(tight), strict=True):
+        unit, end = np.array([UNIT in m for m in before.members]), before.buses == END
+        for name, factor in (("load_share", 0.8), ("feed_in_share", 0.8)):
+            np.testing.assert_array_equal(getattr(after, name), getattr(before, name) * np.where(unit, factor, 1.0))
+        np.testing.assert_array_equal(after.v_min, before.v_min + np.where(end, 0.01, 0.0))
+        np.testing.assert_array_equal(after.v_max, before.v_max - np.where(end, 0.02, 0.0))
+    assert tight.untightened() == RULE
+
+
+def test_limits_are_tightened_as_much_as_the_violation_demands_and_never_loosened():
+    system, found = tiny_system(), Violations({UNIT: 25.0}, {"north bus 2": 0.004, "north bus 4": -0.003})
+    one = next_limits(RULE, found, system, share_step=0.01, voltage_step_pu=0.0005).limits
+    assert one.rating_factor == {UNIT: pytest.approx(0.99 / 1.25)}
+    assert one.lowered_v_max == {"north bus 2": pytest.approx(0.0045)}
+    assert one.raised_v_min == {"north bus 4": pytest.approx(0.0035)}
+    two = next_limits(one, Violations({"north line 1": 10.0}, {"north bus 2": 0.001}), system, share_step=0.01, voltage_step_pu=0.0005).limits
+    assert two.rating_factor == {UNIT: one.rating_factor[UNIT], "north line 1": pytest.approx(0.9)}
+    assert two.lowered_v_max == {"north bus 2": pytest.approx(0.006)}
+    assert two.raised_v_min == one.raised_v_min
+
+
+def test_all_buses_of_a_platform_get_the_margin_of_the_worst():
+    """Its network is fed at a voltage that moves all of them alike; the busbar itself is held to be fed at the voltage without load."""
+    system = tiny_system()
+    own = system.network("north 1").buses.bus.values.tolist()
+    tight = next_limits(RULE, Violations({}, {END: -0.01}), system, voltage_step_pu=0.0005).limits
+    assert set(tight.raised_v_min) == set(own) - {system.boundary_bus("north 1")}
+    assert set(tight.raised_v_min.values()) == {0.0105}
+    assert not tight.lowered_v_max
+
+
+def test_the_measured_voltage_of_the_busbar_is_passed_on_to_its_platform():
+    """What the busbar departs from its voltage without load, less what the rule keeps, is kept in the band of every bus behind it."""
+    system = tiny_system()
+    above, busbar = trees(RULE)[0], system.boundary_bus("north 1")
+    still = float(above.no_load_voltage()[above.buses.tolist().index(busbar)])
+    tight = next_limits(RULE, Violations({}, {END: 0.002}, {"north 1": (still - 0.05, still + 0.02)}), system, voltage_step_pu=0.0005).limits
+    assert tight.lowered_v_max[END] == pytest.approx(0.02 - RULE.voltage_margin_pu + 0.0005)
+    assert not tight.raised_v_min
+
+
+def test_a_band_is_not_tightened_beyond_the_voltage_without_load_and_what_cannot_be_cured_is_said():
+    system = tiny_system()
+    dso, bus = radial_tree(system.network("north"), RULE), "north bus 2"
+    at = dso.buses.tolist().index(bus)
+    tight = next_limits(RULE, Violations({}, {bus: 0.5}), system).limits
+    assert tight.lowered_v_max[bus] == pytest.approx(dso.v_max[at] - dso.no_load_voltage()[at])
+    again = next_limits(tight, Violations({}, {bus: 0.01, "north busbar": 0.01, "north bus 4": np.nan}), system)
+    assert again.limits is None
+    assert [words.split(" is ")[0].split(" has ")[0] for words in again.beyond] == [
+        f"the voltage of bus {bus}",
+        "the voltage of bus north busbar",
+        "bus north bus 4",
+    ]
+    with pytest.raises(KeyError, match="'nowhere'"):
+        next_limits(RULE, Violations({}, {"nowhere": 0.01}), system)
+
+
+def test_the_round_before_stands_where_tighter_limits_allow_no_plan():
+    system = tiny_system()
+
+    def made(limits):
+        if limits.rating_factor.get(UNIT, 1.0) < 0.9:
+            raise NoPlanError("infeasible", "too tight")
+        return limits
+
+    found = repaired(system, RULE, made, lambda _: Violations({UNIT: 4.0}), rounds=9)
+    assert found.state == found.limits
+    assert found.limits.rating_factor[UNIT] == pytest.approx((0.99 / 1.04) ** 2)
+    assert found.violations == (1, 1, 1)
+    assert found.stopped == ("there is no plan under tighter limits: too tight",)
+
+
+def test_what_leaves_more_violated_is_not_taken():
+    system = tiny_system()
+    found = repaired(
+        system, RULE, lambda limits: limits, lambda s: Violations(dict.fromkeys([UNIT, "north line 1"][: 1 + len(s.rating_factor)], 4.0)), rounds=9
+    )
+    assert found.limits == RULE
+    assert "leave 2 branches and buses violated instead of 1" in found.stopped[0]
+
+
+def thin(patch):
+    """The north feeder of the tiny case with thin low-voltage cables and smaller transformers."""
+    system = tiny_system()
+    own = [str(b) for b in system.branches.branch.values if str(b).startswith(("north 1 line", "north 2 line"))]
+    for column in ("r_ohm", "x_ohm"):
+        system = changed(system, "branches", column, {b: 3.0 * float(system.branches[column].sel(branch=b)) for b in own})
+    units = ("north 1 MV/LV transformer", "north 2 MV/LV transformer")
+    system = changed(system, "branches", "rating_kva", {u: 0.7 * float(system.branches.rating_kva.sel(branch=u)) for u in units})
+    system = system.cut([system.top, "north", "north 1", "north 2"], "thin")
+    patch.setattr(case, "study_system", lambda *_: system)
+
+
+def test_a_plan_whose_operation_violates_limits_is_repaired(monkeypatch, tmp_path):
+    """Where the first plan leaves voltages outside the band under AC power flow, the one that stands does not."""
+    thin(monkeypatch)
+    small = ["study=tiny", "engine=serial", "horizon=one_day", "horizon.step_hours=3 h", "verification.year=false", "results.operated=[]"]
+    found = [run_study(load_config([*small, "output.report=false", f"output.folder={tmp_path}", f"planning.repair_rounds={n}"])) for n in (0, 4)]
+    before, after = (result.summary for result in found)
+    assert before["ac.violations"][0] > 0
+    assert found[0].status == "feasible"
+    assert after["plan.repair_rounds"][0] >= 1
+    assert after["ac.violations"][0] == 0
+    assert after["plan.objective"][0] >= before["plan.objective"][0] - 1e-6 * abs(before["plan.objective"][0])
