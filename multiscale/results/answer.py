@@ -250,7 +250,7 @@ def _days(result: RunResult) -> list[Fact]:
         return []
     days, total = int(value("horizon.days") or 0), int(value("horizon.overloaded_branches") or 0)
     energy = [v for k, (v, _) in result.summary.items() if k.startswith("horizon.energy_error.")]
-    parts = [f"energies of the year within {number(max(map(abs, energy), default=0.0), 2)} %"]
+    parts = [f"energies of the year within {signed_percent(max(map(abs, energy), default=0.0)).lstrip('+')}"]
     demand, feed_in = (float(value(f"horizon.peak_{what}_error") or 0.0) for what in ("demand", "feed_in"))
     parts.append(f"peak demand {signed_percent(demand)}, peak feed-in {signed_percent(-feed_in)}")
     if total:

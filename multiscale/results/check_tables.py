@@ -8,7 +8,7 @@ import pandas as pd
 from multiscale.results.dataset import has
 from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunResult
-from multiscale.results.tables import Table
+from multiscale.results.tables import Table, settled
 
 
 def certificates_table(result: RunResult) -> Table | None:
@@ -90,4 +90,4 @@ def aggregation_table(result: RunResult) -> Table | None:
     for measure in data.measure.values.tolist():
         frame[str(measure)] = data.aggregation_error.sel(measure=measure).values
     note = "Energy, peak: relative error of the year's sum and largest value. Duration: RMS error of the duration curve, relative to the peak."
-    return Table("aggregation", "Error of the representative days", frame, dict.fromkeys(map(str, data.measure.values), "%"), note)
+    return Table("aggregation", "Error of the representative days", settled(frame), dict.fromkeys(map(str, data.measure.values), "%"), note)

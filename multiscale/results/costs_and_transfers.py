@@ -14,10 +14,14 @@ from multiscale.assessment.reconciliation import Reconciliation, reconcile_opera
 from multiscale.assessment.transfers import welfare_change
 from multiscale.results.dataset import compared_scenarios, has, scenario_title
 from multiscale.results.run_result import RunResult
-from multiscale.results.tables import Table
+from multiscale.results.tables import Table, settled
 
 if TYPE_CHECKING:
     from multiscale.results.answer_data import YearAnswer
+
+
+_CENT = 0.005
+"""Half a cent a year [EUR/a]."""
 
 
 def reconciliations(answer: YearAnswer) -> list[Reconciliation]:
@@ -71,12 +75,14 @@ def reconciliation_table(result: RunResult) -> Table | None:
         marked += [len(rows)]
         rows.append({"from": start, "term": start, "amount": float(result.summary[costs[start]][0]), "meaning": ""})
         for k in np.flatnonzero(data.reconciled_from.values == start).tolist():
+            if abs(float(data.reconciled_by.values[k])) < _CENT:
+                continue
             name, why = str(data.reconciliation_step.values[k]).removeprefix(f"{start}: "), str(data.reconciled_meaning.values[k])
             rows.append({"from": start, "term": name, "amount": float(data.reconciled_by.values[k]), "meaning": why})
         marked += [len(rows)]
         rows.append({"from": start, "term": "social cost", "amount": social, "meaning": ""})
-    frame = pd.DataFrame(rows)
-    return Table("reconciliation", "From what was minimised to the social cost", frame, {"amount": "EUR/a"}, marked=tuple(marked))
+    note = "Terms of less than a cent a year are omitted."
+    return Table("reconciliation", "From what was minimised to the social cost", pd.DataFrame(rows), {"amount": "EUR/a"}, note, tuple(marked))
 
 
 def transfers_table(result: RunResult) -> Table | None:
@@ -93,7 +99,8 @@ def transfers_table(result: RunResult) -> Table | None:
     frame["other transfers"] = moved.values - frame["transfers under the tariff"]
     frame["gain"] = frame["real cost saved"] + moved.values
     together = frame.drop(columns="stakeholder").sum()
-    frame.loc[len(frame)] = ["everybody together", *together.where(together.abs() > 1e-6, 0.0).tolist()]
+    frame.loc[len(frame)] = ["everybody together", *together.tolist()]
+    frame = settled(frame, _CENT)
     note = f'Against "{scenario_title(data, pair[0])}". Transfers sum to zero: together everybody gains the real cost that is saved.'
     return Table("transfers", "What is saved and what changes hands", frame, dict.fromkeys(frame.columns[1:], "EUR/a"), note, (len(frame) - 1,))
 

@@ -1,79 +1,49 @@
-"""Maps: the loading of lines and the voltage of buses, before and after."""
+"""The map of the network: the peak loading of every branch in the baseline and with the plan, and what the plan builds."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
-import xarray as xr
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import offset_copy
 
 from multiscale.results.answer import reinforcements
 from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
+from multiscale.results.layout import Layout, Window
 from multiscale.results.run_result import RunResult
-from multiscale.results.style import BLUE, GREY, RED, WIDTH, figure_style, svg
+from multiscale.results.style import GROUND, RED, WIDTH, figure_style, svg, wrapped
 from multiscale.results.words import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LOW_VOLTAGE_KV = 1.0
-_HIGH_VOLTAGE_KV = 60.0
+_OPEN = "#9ca3af"
+_SIDE = Line2D([], [], color=_OPEN, linewidth=2, linestyle=":", label="open")
 
 
-class Layout:
-    """Where everything is drawn: the medium-voltage network with its low-voltage sites, or all of a network that has none.
+@dataclass(frozen=True)
+class _Look:
+    """What one panel of the map shows.
 
-    Args:
-        data: the result.
+    Attributes:
+        peak: peak loading of every branch [%].
+        colours: of a loading.
+        built: branch -> its number in the answer.
+        done: whether what is built is there (else: what would be).
     """
 
-    def __init__(self, data: xr.Dataset) -> None:
-        vn = data.bus_vn_kv.values
-        at = {bus: i for i, bus in enumerate(data.bus.values.tolist())}
-        start = np.array([at.get(b, -1) for b in data.branch_from.values.tolist()])
-        end = np.array([at.get(b, -1) for b in data.branch_to.values.tolist()])
-        here = (start >= 0) & (end >= 0)
-        closed = data.branch_in_service.values > 0 if has(data, "branch_in_service") else np.ones(len(start), dtype=bool)
-        medium = (vn >= _LOW_VOLTAGE_KV) & (vn < _HIGH_VOLTAGE_KV)
-        self.buses = medium if medium.any() else np.ones(len(vn), dtype=bool)
-        x, y = data.bus_x.values.astype(float), data.bus_y.values.astype(float)
-        self.buses = self.buses & np.isfinite(x) & np.isfinite(y)
-        between = here & self.buses[start] & self.buses[end]
-        self.branches, self.open = between & closed, between & ~closed
-        self.sites = here & ~between & (self.buses[start] != self.buses[end]) & (np.minimum(vn[start], vn[end]) < _LOW_VOLTAGE_KV)
-        self.site_bus = np.where(self.buses[start], start, end)
-        middle = np.nanmean(y[self.buses]) if self.buses.any() else 0.0
-        geographic = np.nanmax(np.abs(y[self.buses]), initial=0.0) <= 90 and np.ptp(x[self.buses]) < 5 if self.buses.any() else False
-        self.x, self.y = x * (np.cos(np.radians(middle)) if geographic else 1.0), y
-        self.start, self.end = start, end
-
-    @property
-    def drawable(self) -> bool:
-        """Whether there is anything to draw."""
-        return bool(self.branches.sum() >= 1 and (np.ptp(self.x[self.buses]) > 0 or np.ptp(self.y[self.buses]) > 0))
-
-    @property
-    def aspect(self) -> float:
-        """Height over width."""
-        return float(np.ptp(self.y[self.buses]) / max(np.ptp(self.x[self.buses]), 1e-12))
-
-    def segments(self, chosen: np.ndarray) -> np.ndarray:
-        """Ends of the chosen branches, (branch, end, coordinate)."""
-        first = np.stack([self.x[self.start[chosen]], self.y[self.start[chosen]]], axis=1)
-        second = np.stack([self.x[self.end[chosen]], self.y[self.end[chosen]]], axis=1)
-        return np.stack([first, second], axis=1)
-
-    def point(self, branch: int) -> tuple[float, float]:
-        """Where a branch is labelled: the middle of a line, the site of a transformer."""
-        if self.branches[branch]:
-            return float(self.x[[self.start[branch], self.end[branch]]].mean()), float(self.y[[self.start[branch], self.end[branch]]].mean())
-        bus = self.site_bus[branch] if self.sites[branch] else self.start[branch]
-        return float(self.x[bus]), float(self.y[bus])
+    peak: np.ndarray
+    colours: mpl.cm.ScalarMappable
+    built: Mapping[int, int]
+    done: bool
 
 
 def loading_map(result: RunResult) -> str | None:
@@ -86,162 +56,139 @@ def loading_map(result: RunResult) -> str | None:
         return None
     pair = compared_scenarios(data)
     scenarios = [*pair] if pair is not None else scenario_names(data)
-    top = max(120.0, 10 * np.ceil(min(float(np.nanmax(data.loading.values)), 200.0) / 10))
-    norm, cmap = Normalize(0.0, top), mpl.colormaps["cividis_r"]
-    built = {b.branch: i + 1 for i, b in enumerate(reinforcements(result))}
+    colours = _loading_colours(max(120.0, 10 * np.ceil(min(float(np.nanmax(data.loading.values)), 200.0) / 10)))
     at = {name: i for i, name in enumerate(data.branch.values.tolist())}
+    built = {at[b.branch]: i + 1 for i, b in enumerate(reinforcements(result)) if b.branch in at and layout.draws(at[b.branch])}
+    detail = layout.crowded()
     with figure_style():
         width = 0.94 * WIDTH / len(scenarios)
-        height = float(np.clip(width * layout.aspect, 2.8, 6.2))
-        figure = Figure(figsize=(WIDTH, height + 1.4), layout="constrained")
-        axes = figure.subplots(1, len(scenarios), squeeze=False)[0]
-        for ax, scenario in zip(axes, scenarios, strict=True):
-            peak = np.nan_to_num(data.loading.sel(scenario=scenario).max("period").values.astype(float))
-            chosen = np.flatnonzero(layout.branches)
-            over = chosen[peak[chosen] > 100.0]
-            ax.add_collection(LineCollection(list(layout.segments(layout.open)), colors="#9ca3af", linewidths=0.8, linestyles=":", zorder=0))
-            ax.add_collection(LineCollection(list(layout.segments(over)), colors=RED, linewidths=8.5, alpha=0.30, zorder=1, capstyle="round"))
-            widths = 1.2 + 4.0 * np.clip(peak[chosen] / 120.0, 0, 1.2)
-            ax.add_collection(
-                LineCollection(list(layout.segments(chosen)), colors=cmap(norm(peak[chosen])), linewidths=widths, zorder=2, capstyle="round")
-            )
-            sites = np.flatnonzero(layout.sites)
-            at_bus = layout.site_bus[sites]
-            ax.scatter(
-                layout.x[at_bus],
-                layout.y[at_bus],
-                s=46,
-                marker="s",
-                c=peak[sites],
-                cmap=cmap,
-                norm=norm,
-                edgecolors="black",
-                linewidths=0.8,
-                zorder=3,
-            )
-            ax.scatter(
-                layout.x[at_bus][peak[sites] > 100],
-                layout.y[at_bus][peak[sites] > 100],
-                s=130,
-                marker="s",
-                facecolors="none",
-                edgecolors=RED,
-                linewidths=1.6,
-                zorder=3,
-            )
-            _label(ax, layout, {at[b]: n for b, n in built.items() if b in at}, (66 * width, 66 * height), filled=scenario == scenarios[-1])
-            ax.set_title(scenario_title(data, scenario))
-            _frame(ax, layout)
-        bar = figure.colorbar(mpl.cm.ScalarMappable(norm, cmap), ax=list(axes), location="bottom", shrink=0.5, aspect=40, pad=0.02)
-        bar.set_label("peak loading under AC power flow [%]  (wider line: higher loading)")
-        bar.ax.axvline(100, color=RED, linewidth=2)
-        handles = [
-            Line2D([], [], color=RED, alpha=0.35, linewidth=8, label="above 100 %"),
-            Line2D(
-                [],
-                [],
-                color="none",
-                marker="s",
-                markerfacecolor="#d9d9d9",
-                markeredgecolor="black",
-                markersize=7,
-                label="low-voltage site",
-            ),
-        ]
-        if layout.open.any():
-            handles.append(Line2D([], [], color="#9ca3af", linewidth=1, linestyle=":", label="open"))
-        if built:
-            handles.append(Line2D([], [], color="none", marker="o", markerfacecolor="black", markersize=9, label="reinforced (number: see table)"))
-        figure.legend(handles=handles, loc="outside lower center", ncols=4)
+        heights = [float(np.clip(width * layout.aspect, 2.4, 5.6))] + [0.62 * width] * (detail is not None)
+        figure = Figure(figsize=(WIDTH, sum(heights) + 1.5), layout="constrained")
+        axes = figure.subplots(len(heights), len(scenarios), squeeze=False, height_ratios=heights)
+        for column, scenario in enumerate(scenarios):
+            peak = data.loading.sel(scenario=scenario).max("period").values.astype(float)
+            look = _Look(peak, colours, built, done=scenario == scenarios[-1])
+            _draw(axes[0, column], layout, look, layout.frame, (width, heights[0]))
+            axes[0, column].set_title(wrapped(scenario_title(data, scenario), layout.panel_width(width, heights[0])))
+            if detail is not None:
+                _mark_window(axes[0, column], detail)
+                _draw(axes[1, column], layout, look, detail, (width, heights[1]))
+                axes[1, column].set_title("Framed part", fontsize=10, fontweight="normal")
+        bar = figure.colorbar(colours, ax=list(axes.ravel()), location="bottom", shrink=0.5, aspect=40, pad=0.02)
+        bar.set_label("peak loading of the rating under AC power flow [%]  (wider line: higher loading)")
+        bar.ax.axvline(100, color="black", linewidth=1.5)
+        shown = np.stack([data.loading.sel(scenario=s).max("period").values for s in scenarios]).max(axis=0)
+        figure.legend(handles=_legend(layout, shown, built), loc="outside lower center", ncols=3)
         return svg(figure, f"Two maps of the network with the peak loading of its branches; {len(built)} are reinforced")
 
 
-def voltage_figure(result: RunResult) -> str | None:
-    """Lowest voltage on the map with the plan, and all buses in order of their voltage in the baseline and with the plan."""
-    data = result.dataset
-    if data is None or not has(data, "voltage", "bus_x", "bus_y", "bus_vn_kv", "branch_from", "branch_to"):
-        return None
-    layout = Layout(data)
-    low, high = data.voltage.min("period"), data.voltage.max("period")
-    bands = _voltage_bands(data)
-    with figure_style():
-        figure = Figure(figsize=(WIDTH, 5.0), layout="constrained")
-        grid = figure.add_gridspec(max(len(bands), 1), 2, width_ratios=(1.0, 1.15))
-        shown = compared_scenarios(data) or tuple(scenario_names(data)[-2:])
-        scenario = shown[-1]
-        if layout.drawable:
-            _voltage_map(figure, figure.add_subplot(grid[:, 0]), layout, low.sel(scenario=scenario).values.astype(float))
-        for row, (title, buses, limits) in enumerate(bands):
-            ax = figure.add_subplot(grid[row, 1])
-            for name, colour, dash in zip(shown, (GREY, BLUE), ((0, (4, 2)), "solid"), strict=False):
-                for values, part in ((low, "lowest"), (high, "highest")):
-                    ordered = np.sort(values.sel(scenario=name).values.astype(float)[buses])
-                    share = 100 * np.arange(1, len(ordered) + 1) / max(len(ordered), 1)
-                    ax.plot(
-                        share,
-                        ordered,
-                        color=colour,
-                        linestyle=dash,
-                        linewidth=2.2 if part == "lowest" else 1.4,
-                        label=f"{part}: {scenario_title(data, name)}",
-                    )
-            for limit in limits:
-                ax.axhline(limit, color=RED, linewidth=1.1, linestyle=(0, (2, 2)))
-                below = limit == max(limits)
-                ax.annotate(
-                    f"limit {limit:g} pu", (100, limit), (0, -3 if below else 3), textcoords="offset points",
-                    ha="right", va="top" if below else "bottom", fontsize=9, color=RED,
-                )  # fmt: skip
-            ax.set_ylabel("voltage [pu]")
-            ax.set_title(title)
-            ax.margins(x=0.01)
-            if row == len(bands) - 1:
-                ax.set_xlabel("share of buses, in order of their voltage [%]")
-                figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-        return svg(figure, "Map of the lowest bus voltages, and the range of voltages over all buses in the baseline and with the plan")
+def placed_words(layout: Layout) -> str:
+    """How the positions on a map are to be read."""
+    if layout.schematic:
+        return "The data hold no coordinates: drawn as a tree from the feeding bus, left, to the ends of the feeders; lengths say nothing."
+    return "Networks that lie far apart are drawn next to each other at one scale." if layout.apart else ""
 
 
-def _voltage_bands(data: xr.Dataset) -> list[tuple[str, np.ndarray, list[float]]]:
-    """Title, buses and limits of the medium- and the low-voltage buses."""
-    vn = data.bus_vn_kv.values
-    found = []
-    for title, buses in (
-        ("Medium voltage: all buses", (vn >= _LOW_VOLTAGE_KV) & (vn < _HIGH_VOLTAGE_KV)),
-        ("Low voltage: all buses", vn < _LOW_VOLTAGE_KV),
-    ):
-        chosen = np.flatnonzero(buses)
-        if chosen.size == 0:
-            continue
-        limits = {0.9, 1.1}
-        if has(data, "bus_v_min", "bus_v_max"):
-            limits = {*np.round(data.bus_v_min.values[chosen], 4).tolist(), *np.round(data.bus_v_max.values[chosen], 4).tolist()}
-        found.append((title, chosen, sorted(limits)))
-    return found
+def frame(ax: Axes, layout: Layout, window: Window) -> None:
+    """An empty map of the window on light ground, with the names of networks that are drawn next to each other."""
+    ax.set_xlim(window.left, window.right)
+    ax.set_ylim(window.bottom, window.top)
+    ax.set_aspect("auto" if layout.schematic else "equal", adjustable="box" if not layout.schematic else None)
+    ax.set_facecolor(GROUND)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.grid(visible=False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_visible(False)
+    for text, x, y in layout.labels:
+        ax.annotate(text, (x, y), (0, 12), textcoords="offset points", ha="center", fontsize=9, color="#374151")
 
 
-def _voltage_map(figure: Figure, ax: Axes, layout: Layout, lowest: np.ndarray) -> None:
+def substations(ax: Axes, layout: Layout, colours: np.ndarray | str = "#374151") -> None:
+    """Two rings, as in a circuit diagram, where the network is fed from a higher voltage; one symbol for each bus."""
+    fed = np.flatnonzero(layout.substations)
+    buses, first = np.unique(layout.site_bus[fed], return_index=True)
+    edges = colours if isinstance(colours, str) else colours[fed[first]]
+    for shift in (0.0, 7.0):
+        transform = offset_copy(ax.transData, fig=ax.figure, x=0, y=shift, units="points")
+        look = {"facecolors": "none" if shift else "white", "edgecolors": edges, "linewidths": 2.2}
+        ax.scatter(layout.x[buses], layout.y[buses], s=95, zorder=4, transform=transform, **look)
+
+
+def _loading_colours(top: float) -> mpl.cm.ScalarMappable:
+    """Grey to dark blue up to the rating, orange to brown above it: told apart by colour-blind readers, and darker where higher in grey print."""
+    at = 100.0 / top
+    steps = [(0.0, "#c9d1da"), (0.5 * at, "#5a9bd0"), (at, "#08306b"), (at, RED), (1.0, "#7a2d00")]
+    return mpl.cm.ScalarMappable(Normalize(0.0, top), LinearSegmentedColormap.from_list("loading", steps, N=512))
+
+
+def _draw(ax: Axes, layout: Layout, look: _Look, window: Window, size: tuple[float, float]) -> None:
+    """One panel; ``size`` is its width and height [inch]."""
     chosen = np.flatnonzero(layout.branches)
-    ax.add_collection(LineCollection(list(layout.segments(chosen)), colors="#9ca3af", linewidths=1.2, zorder=1))
-    buses = np.flatnonzero(layout.buses)
-    shown = ax.scatter(layout.x[buses], layout.y[buses], c=lowest[buses], s=26, cmap="cividis", edgecolors="black", linewidths=0.4, zorder=2)
-    figure.colorbar(shown, ax=ax, location="bottom", shrink=0.8, aspect=35, pad=0.01, label="lowest voltage [pu]")
-    worst = buses[int(np.nanargmin(lowest[buses]))]
-    ax.annotate(
-        f"{lowest[worst]:.3f} pu", (layout.x[worst], layout.y[worst]), (0, 12), textcoords="offset points",
-        ha="center", fontsize=9, fontweight="bold", bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": "#9ca3af", "lw": 0.6}, zorder=4,
-    )  # fmt: skip
-    ax.scatter(layout.x[[worst]], layout.y[[worst]], s=90, facecolors="none", edgecolors=RED, linewidths=1.6, zorder=3)
-    ax.set_title("Lowest voltage with the plan")
-    _frame(ax, layout)
+    peak = np.nan_to_num(look.peak)
+    widths = 1.6 + 3.2 * np.clip(peak / 120.0, 0, 1.2)
+    ax.add_collection(LineCollection(list(layout.segments(layout.open)), colors=_OPEN, linewidths=0.9, linestyles=":", zorder=0))
+    parallel = np.array([b for b in look.built if layout.branches[b]], dtype=int)
+    if look.done and len(parallel):
+        for more, colour in ((5.2, "black"), (3.0, "white")):
+            ax.add_collection(LineCollection(list(layout.segments(parallel)), colors=colour, linewidths=widths[parallel] + more, zorder=1.5))
+    colours = look.colours.to_rgba(peak)
+    # What the power flow does not know is no loading of zero.
+    colours[~np.isfinite(look.peak)] = mpl.colors.to_rgba(_OPEN)
+    ax.add_collection(LineCollection(list(layout.segments(chosen)), colors=colours[chosen], linewidths=widths[chosen], zorder=2, capstyle="round"))
+    sites = np.flatnonzero(layout.sites)
+    if len(sites):
+        at, strong = layout.site_bus[sites], np.array([look.done and s in look.built for s in sites], dtype=bool)
+        framed = {"s": 130, "marker": "s", "facecolors": "white", "edgecolors": "black", "linewidths": 1.8}
+        ax.scatter(layout.x[at[strong]], layout.y[at[strong]], zorder=3, **framed)
+        ax.scatter(layout.x[at], layout.y[at], s=46, marker="s", c=colours[sites], edgecolors="black", linewidths=0.8, zorder=3.5)
+    substations(ax, layout, colours)
+    inside = {b: n for b, n in look.built.items() if _within(layout.point(b), window)}
+    frame(ax, layout, window)
+    _number(ax, layout, inside, window, (66 * size[0], 66 * size[1]), filled=look.done)
 
 
-def _label(ax: Axes, layout: Layout, numbers: dict[int, int], size: tuple[float, float], *, filled: bool) -> None:
-    """Number branches: each label goes to the nearest place around its branch that is free of other labels and of sites."""
-    x, y = layout.x[layout.buses], layout.y[layout.buses]
-    scale = min(size[0] / max(np.ptp(x), 1e-12), size[1] / max(np.ptp(y), 1e-12))
+def _within(point: tuple[float, float], window: Window) -> bool:
+    return window.left <= point[0] <= window.right and window.bottom <= point[1] <= window.top
+
+
+def _mark_window(ax: Axes, window: Window) -> None:
+    corner = (window.left, window.bottom)
+    ax.add_patch(Rectangle(corner, window.right - window.left, window.top - window.bottom, fill=False, edgecolor="#374151", linewidth=0.9, zorder=5))
+
+
+def _legend(layout: Layout, peak: np.ndarray, built: Mapping[int, int]) -> list[Line2D]:
+    """Only what is on the map."""
+    def point(marker: str, label: str, size: float = 8, face: str = "white", edge: str = "black") -> Line2D:
+        return Line2D([], [], color="none", marker=marker, markerfacecolor=face, markeredgecolor=edge, markersize=size, label=label)
+
+    drawn = layout.branches | layout.sites | layout.substations
+    handles = []
+    if (peak[drawn] > 100).any():
+        handles.append(Line2D([], [], color=RED, linewidth=4, label="above the rating"))
+    if layout.sites.any():
+        handles.append(point("s", "low-voltage site (transformer)", 7, "#d9dee5"))
+    if layout.substations.any():
+        handles.append(point("o", "fed from a higher voltage (two rings)", 9, "none", "#374151"))
+    if layout.open.any():
+        handles.append(_SIDE)
+    if any(layout.branches[b] for b in built):
+        handles.append(Line2D([], [], color="black", linewidth=7, label="line reinforced by the plan (cased)"))
+    if any(not layout.branches[b] for b in built):
+        handles.append(point("s", "transformer reinforced (framed)", 10))
+    if built:
+        handles.append(point("o", "number: place in the list of the answer", 9, "black"))
+    return handles
+
+
+def _number(ax: Axes, layout: Layout, numbers: Mapping[int, int], window: Window, size: tuple[float, float], *, filled: bool) -> None:
+    """Number branches: each label goes to the nearest place around its branch that is free of other labels and of sites, inside the window."""
+    across, up = window.right - window.left, window.top - window.bottom
+    scale = np.array([size[0] / across, size[1] / up]) if layout.schematic else np.full(2, min(size[0] / across, size[1] / up))
     points = {branch: scale * np.array(layout.point(branch)) for branch in numbers}
     sites = scale * np.stack([layout.x[layout.site_bus[layout.sites]], layout.y[layout.site_bus[layout.sites]]], axis=1)
     around = [r * np.array([np.cos(a), np.sin(a)]) for r in (20, 30, 42, 56) for a in np.linspace(0, 2 * np.pi, 24, endpoint=False)]
+    low, high = scale * (window.left, window.bottom), scale * (window.right, window.top)
     placed: list[np.ndarray] = []
     for branch, label in numbers.items():
         others = np.array([*placed, *[p for b, p in points.items() if b != branch]]).reshape(-1, 2)
@@ -250,7 +197,8 @@ def _label(ax: Axes, layout: Layout, numbers: dict[int, int], size: tuple[float,
             place = point + offset
             near_labels = np.maximum(0.0, 21 - np.hypot(*(others - place).T)).sum() if len(others) else 0.0
             near_sites = np.maximum(0.0, 13 - np.hypot(*(sites - place).T)).sum() if len(sites) else 0.0
-            return float(20 * near_labels + 3 * near_sites + 0.4 * np.hypot(*offset))
+            outside = np.maximum(0.0, low + 9 - place).sum() + np.maximum(0.0, place - high + 9).sum()
+            return float(20 * near_labels + 3 * near_sites + 20 * outside + 0.4 * np.hypot(*offset))
 
         offset = min(around, key=crowding)
         placed.append(points[branch] + offset)
@@ -260,16 +208,3 @@ def _label(ax: Axes, layout: Layout, numbers: dict[int, int], size: tuple[float,
             bbox={"boxstyle": "circle,pad=0.2", "fc": "black" if filled else "white", "ec": "black", "lw": 1.0},
             arrowprops={"arrowstyle": "-", "color": "black", "lw": 0.9, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
-
-
-def _frame(ax: Axes, layout: Layout) -> None:
-    x, y = layout.x[layout.buses], layout.y[layout.buses]
-    pad = 0.06 * max(np.ptp(x), np.ptp(y), 1e-9)
-    ax.set_xlim(x.min() - pad, x.max() + pad)
-    ax.set_ylim(y.min() - pad, y.max() + pad)
-    ax.set_aspect("equal", adjustable="box")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.grid(visible=False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_visible(False)

@@ -1,4 +1,4 @@
-"""Figures over time, money and people: prices, exchanges, duration curves, flows of money, bills."""
+"""Figures over time: prices, exchanges, duration curves."""
 
 from __future__ import annotations
 
@@ -9,10 +9,26 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from multiscale.results.answer import reinforcements
-from multiscale.results.dataset import compared_scenarios, has, scenario_title
+from multiscale.results.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_title
 from multiscale.results.mechanism_words import chosen, words
 from multiscale.results.run_result import RunResult
-from multiscale.results.style import BLUE, COLOURS, DASHES, GREY, HATCHES, ORANGE, RED, WIDTH, figure_style, svg
+from multiscale.results.style import (
+    AFTER,
+    BEFORE,
+    COLOURS,
+    DASHES,
+    FORECAST,
+    INTEGRATED,
+    NARROW,
+    OPERATED,
+    RED,
+    WIDE,
+    WIDTH,
+    figure_style,
+    svg,
+    wrapped,
+)
+from multiscale.results.words import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,9 +83,10 @@ def price_figure(result: RunResult) -> str | None:
                     marker="os^"[k % 3],
                     markersize=4,
                     markevery=4,
-                    label=f"import, {node}",
+                    label=_price_label(data, node),
                 )
-                if has(data, "export_price"):
+                constant = _constant_gap(data, node)
+                if constant is None and has(data, "export_price"):
                     ax.step(
                         *_closed(hours, 100 * data.export_price.sel(node=node).values[where]),
                         where="post",
@@ -77,57 +94,89 @@ def price_figure(result: RunResult) -> str | None:
                         linestyle=DASHES[1],
                         label=f"export, {node}",
                     )
-            _clock(ax, title)
+            _clock(ax, wrapped(title, WIDTH / len(days), 10))
         axes[0].set_ylabel("price of energy [ct/kWh]")
-        _legend_below(figure, axes[0], 3)
+        _legend_below(figure, axes[0], 2)
         return svg(figure, "Published import and export prices over the representative days")
 
 
+def _constant_gap(data: xr.Dataset, node: str) -> float | None:
+    """By how much a node's export price is below its import price [ct/kWh], where that is the same at all times."""
+    if not has(data, "export_price"):
+        return None
+    gap = 100 * (data.import_price.sel(node=node) - data.export_price.sel(node=node)).values
+    return float(gap[0]) if np.isfinite(gap).all() and np.ptp(gap) < 1e-6 else None
+
+
+def _price_label(data: xr.Dataset, node: str) -> str:
+    constant = _constant_gap(data, node)
+    if constant is None:
+        return f"import, {node}"
+    return f"import and export, {node}" if abs(constant) < 1e-6 else f"import, {node} (export: {number(constant)} ct/kWh less)"
+
+
+_SAME = 1e-3
+"""Courses that differ by less than this share of the largest exchange are one line to the eye."""
+
+
 def exchange_figure(result: RunResult) -> str | None:
-    """Exchange with the parent: under pricing, in the integrated optimum, and as the planner expected it."""
+    """Exchange with the parent as operated, and by how much the integrated optimum and the parent's forecast differ from it."""
     data = result.dataset
     if data is None or not has(data, "exchange"):
         return None
-    days = _days(data)[:4]
-    nodes = chosen_nodes(data)
-    pair = compared_scenarios(data)
-    under_prices = data.exchange.isel(scenario=-1) if pair is None else data.exchange.sel(scenario=pair[1])
-    kinds: list[tuple[str, xr.DataArray, str, Any, str]] = [(f"with {words(chosen(result)).name}", under_prices, BLUE, DASHES[0], "o")]
-    kinds += [("integrated optimum", data.exchange_integrated, ORANGE, DASHES[1], "s")] if has(data, "exchange_integrated") else []
-    kinds += [("planner's forecast", data.exchange_forecast, GREY, DASHES[2], "^")] if has(data, "exchange_forecast") else []
+    days, nodes, pair = _days(data)[:4], chosen_nodes(data), compared_scenarios(data)
+    operated = data.exchange.isel(scenario=-1) if pair is None else data.exchange.sel(scenario=pair[1])
+    others: list[tuple[str, xr.DataArray, str, Any]] = []
+    for name, label, colour, dash in (
+        ("exchange_integrated", "integrated optimum", INTEGRATED, DASHES[1]),
+        ("exchange_forecast", "parent's forecast", FORECAST, DASHES[2]),
+    ):
+        if has(data, name):
+            others.append((label, data[name] - operated, colour, dash))
+    differing = {node: [o for o in others if _differs(o[1].sel(node=node).values, operated.sel(node=node).values)] for node in nodes}
+    heights = [h for node in nodes for h in ([1.5, 0.9] if differing[node] else [1.5])]
     with figure_style():
-        figure = Figure(figsize=(WIDTH, 2.1 * len(nodes) + 0.6), layout="constrained")
-        axes = figure.subplots(len(nodes), len(days), sharex=True, sharey="row", squeeze=False)
-        for i, node in enumerate(nodes):
+        figure = Figure(figsize=(WIDTH, sum(heights) + 1.0), layout="constrained")
+        axes = figure.subplots(len(heights), len(days), sharex=True, sharey="row", squeeze=False, height_ratios=heights)
+        row = 0
+        for node in nodes:
             for j, (title, where, hours) in enumerate(days):
-                ax = axes[i, j]
-                for k, (label, values, colour, dash, marker) in enumerate(kinds):
-                    if np.isfinite(values.sel(node=node).values).any():
-                        series = values.sel(node=node).values[where]
-                        ax.step(
-                            *_closed(hours, series),
-                            where="post",
-                            color=colour,
-                            linestyle=dash,
-                            marker=marker,
-                            markersize=4,
-                            markevery=(k, 5),
-                            label=label,
-                        )
-                ax.axhline(0, color="black", linewidth=0.8)
-                _clock(ax, title if i == 0 else "", label=i == len(nodes) - 1)
-            axes[i, 0].set_ylabel(f"{node}\n[kW]")
-        _legend_below(figure, axes[0, 0], 3)
-        return svg(figure, "Power drawn from the parent over the representative days: as operated, in the integrated optimum and as forecast")
+                top = axes[row, j]
+                series = operated.sel(node=node).values[where]
+                top.step(*_closed(hours, series), where="post", color=OPERATED, label=f"with {words(chosen(result)).name}")
+                top.axhline(0, color="black", linewidth=0.8)
+                _clock(top, wrapped(title, WIDTH / len(days), 10) if row == 0 else "", label=row + 1 == len(heights))
+                for label, values, colour, dash in differing[node]:
+                    below = axes[row + 1, j]
+                    shown = _closed(hours, values.sel(node=node).values[where])
+                    below.step(*shown, where="post", color=colour, linestyle=dash, label=f"{label} less that")
+                    below.axhline(0, color="black", linewidth=0.8)
+                    _clock(below, "", label=row + 2 == len(heights))
+            axes[row, 0].set_ylabel(f"{_short(node, 18)}\n[kW]")
+            same = [label for label, values, *_ in others if values.sel(node=node).notnull().any() and label not in [o[0] for o in differing[node]]]
+            if same:
+                text = f"{' and '.join(same)}: the same"
+                axes[row, 0].annotate(text, (0.01, 0.5), xycoords="axes fraction", fontsize=9, color="#374151", va="center")
+            if differing[node]:
+                axes[row + 1, 0].set_ylabel("difference\n[kW]")
+            row += 2 if differing[node] else 1
+        handles = {label: handle for ax in axes[:, 0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+        figure.align_ylabels(axes[:, 0])
+        return svg(figure, "Power drawn from the parent on the representative days as operated, and the differences of optimum and forecast from it")
+
+
+def _differs(difference: np.ndarray, operated: np.ndarray) -> bool:
+    """Whether there is a difference to be seen."""
+    return bool(np.nanmax(np.abs(difference), initial=0.0) > _SAME * max(np.nanmax(np.abs(operated), initial=0.0), 1e-9))
 
 
 def duration_figure(result: RunResult, count: int = 6) -> str | None:
-    """Loading duration curves of the reinforced branches, or of the most loaded ones if nothing is built."""
+    """Loading duration curves of the reinforced branches, or of the most loaded ones if nothing is built, against rating and usable rating."""
     data = result.dataset
-    if data is None or not has(data, "loading", "period_hours"):
-        return None
     pair = compared_scenarios(data)
-    shown = [(s, scenario_title(data, s), c, d) for s, c, d in zip(pair, (GREY, BLUE), (DASHES[1], DASHES[0]), strict=True)] if pair else []
+    if data is None or pair is None or not has(data, "loading", "period_hours"):
+        return None
     names = [b.branch for b in reinforcements(result) if b.branch in data.branch.values][:count]
     if not names:
         peak = np.nan_to_num(data.loading.max(("scenario", "period")).values)
@@ -136,22 +185,17 @@ def duration_figure(result: RunResult, count: int = 6) -> str | None:
     columns = min(len(names), 3)
     rows = -(-len(names) // columns)
     with figure_style():
-        figure = Figure(figsize=(WIDTH, 2.6 * rows + 0.5), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 2.5 * rows + 0.7), layout="constrained")
         axes = figure.subplots(rows, columns, sharey=True, sharex=True, squeeze=False).ravel()
         for ax, name in zip(axes, names, strict=False):
-            for scenario, label, colour, dash in shown:
+            for scenario, colour, width in zip(pair, (BEFORE, AFTER), (WIDE, NARROW), strict=True):
                 values = data.loading.sel(branch=name, scenario=scenario).values.astype(float)
                 order = np.argsort(-values)
-                ax.step(
-                    np.concatenate([[0.0], np.cumsum(hours[order])]),
-                    np.concatenate([values[order], values[order][-1:]]),
-                    where="post",
-                    color=colour,
-                    linestyle=dash,
-                    label=label,
-                )
-            ax.axhline(100, color=RED, linewidth=1.0, linestyle=(0, (2, 2)))
-            ax.set_title(_short(name, 34), fontsize=10)
+                reached, ordered = np.concatenate([[0.0], np.cumsum(hours[order])]), np.append(values[order], values[order][-1:])
+                ax.step(reached, ordered, where="post", color=colour, linewidth=width, label=scenario_title(data, scenario))
+            ax.axhline(100, color=RED, linewidth=1.2, linestyle=(0, (1, 1.5)), label="rating")
+            _usable_lines(ax, data, name)
+            ax.set_title(wrapped(name, WIDTH / columns, 10), fontsize=10)
             ax.set_ylim(bottom=0)
             ax.margins(x=0.01)
         for ax in axes[len(names) :]:
@@ -159,96 +203,19 @@ def duration_figure(result: RunResult, count: int = 6) -> str | None:
         for ax in axes[max(len(names) - columns, 0) : len(names)]:
             ax.set_xlabel("hours of the year [h/a]")
         for ax in axes[::columns]:
-            ax.set_ylabel("loading [%]")
-        _legend_below(figure, axes[0], 2)
-        return svg(figure, "Loading duration curves of the reinforced branches in the baseline and with the plan")
+            ax.set_ylabel("loading of the rating [%]")
+        _legend_below(figure, axes[0], 3)
+        return svg(figure, "Loading duration curves of branches in the baseline and with the plan, with their ratings and usable ratings")
 
 
-def money_figure(result: RunResult) -> str | None:
-    """Change of every flow of money for every stakeholder, plan against the baseline, stacked; the diamond is the sum."""
-    data = result.dataset
-    if data is None or not has(data, "money") or (pair := compared_scenarios(data)) is None:
-        return None
-    before, after = pair
-    change = (data.money.sel(scenario=after) - data.money.sel(scenario=before)).transpose("stakeholder", "flow")
-    values = np.nan_to_num(change.values.astype(float)) / 1000
-    who = np.abs(values).max(axis=1) + np.abs(_change_of_real_cost(data, before, after)) > 1e-6
-    flows = [k for k in range(values.shape[1]) if np.abs(values[:, k]).max() > 1e-6]
-    own = _change_of_real_cost(data, before, after)[who]
-    values, names = values[who], [str(s) for s in data.stakeholder.values[who]]
-    places = np.arange(len(names))[::-1]
-    with figure_style():
-        figure = Figure(figsize=(WIDTH, 0.55 * len(places) + 1.7), layout="constrained")
-        ax = figure.subplots()
-        up, down = np.zeros(len(places)), np.zeros(len(places))
-        parts = [(values[:, k], COLOURS[i % 10], HATCHES[i % 10], str(data.flow.values[k])) for i, k in enumerate(flows)]
-        parts += [(-own, "#374151", "||", "real costs borne")] if np.abs(own).max(initial=0.0) > 1e-6 else []
-        for part, colour, hatch, label in parts:
-            left = np.where(part >= 0, up, down)
-            ax.barh(places, part, left=left, height=0.6, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5, label=label)
-            up, down = up + np.maximum(part, 0), down + np.minimum(part, 0)
-        total = values.sum(axis=1) - own
-        ax.plot(total, places, "D", color="black", markersize=7, markeredgecolor="white", linestyle="none", label="gain in all")
-        for place, value in zip(places, total, strict=True):
-            text = f"{value:+.1f}".replace("+0.0", "0").replace("-0.0", "0")
-            ax.annotate(text, (value, place), (0, 13), textcoords="offset points", ha="center", fontsize=9.5, fontweight="bold")
-        ax.axvline(0, color="black", linewidth=0.9)
-        ax.set_yticks(places, names)
-        ax.set_xlabel(f"change against: {scenario_title(data, before)} [thousand EUR/a]   (right: gains, left: pays more)")
-        ax.grid(visible=False, axis="y")
-        ax.margins(x=0.04, y=0.12)
-        _legend_below(figure, ax, 4)
-        return svg(figure, "Change of yearly payments of every stakeholder between the baseline and the plan, by kind of payment")
-
-
-def _change_of_real_cost(data: xr.Dataset, before: str, after: str) -> np.ndarray:
-    """Real costs (production, wear, construction) that every stakeholder bears in one scenario beyond those of another [kEUR/a]."""
-    if not has(data, "real_cost"):
-        return np.zeros(data.sizes["stakeholder"])
-    change = (data.real_cost.sel(scenario=after) - data.real_cost.sel(scenario=before)).sum("cost")
-    return np.asarray(np.nan_to_num(change.values.astype(float)) / 1000)
-
-
-def bills_figure(result: RunResult) -> str | None:
-    """Distribution of yearly bills and of their change, by kind of customer."""
-    data = result.dataset
-    if data is None or not has(data, "bill", "prosumer_category") or (pair := compared_scenarios(data)) is None:
-        return None
-    before, after = pair
-    # Bills of platforms that were excluded are not known.
-    data = data.isel(prosumer=np.flatnonzero(np.isfinite(data.bill.values).all(axis=data.bill.get_axis_num("scenario"))))
-    old, new = (data.bill.sel(scenario=s).values.astype(float) for s in pair)
-    categories, counts = np.unique(data.prosumer_category.values.astype(str), return_counts=True)
-    categories, counts = categories[np.argsort(-counts)][:6], np.sort(counts)[::-1][:6]
-    members = [data.prosumer_category.values.astype(str) == c for c in categories]
-    with figure_style():
-        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
-        look = {"showfliers": False, "patch_artist": True, "widths": 0.32, "medianprops": {"color": "black", "linewidth": 1.6}}
-        for shift, values, colour, hatch, label in (
-            (-0.19, old, "#d1d5db", "///", scenario_title(data, before)),
-            (0.19, new, "#8cc5e3", "", scenario_title(data, after)),
-        ):
-            boxes = left.boxplot([values[m] for m in members], positions=np.arange(len(categories)) + shift, **look)
-            for box in boxes["boxes"]:
-                box.set(facecolor=colour, hatch=hatch, edgecolor="#374151")
-            left.plot([], [], marker="s", linestyle="none", markersize=9, color=colour, markeredgecolor="#374151", label=label)
-        left.set_xticks(np.arange(len(categories)), [f"{c}\n({n})" for c, n in zip(categories, counts, strict=True)])
-        left.set_ylabel("yearly bill [EUR/a]")
-        left.set_title("Bills (box: middle half, line: median)")
-        left.axhline(0, color="black", linewidth=0.8)
-        left.legend(loc="best")
-        for k, m in enumerate(members):
-            ordered = np.sort(new[m] - old[m])
-            right.plot(
-                100 * np.arange(1, len(ordered) + 1) / len(ordered), ordered, color=COLOURS[k], linestyle=DASHES[k % 4], label=str(categories[k])
-            )
-        right.axhline(0, color="black", linewidth=0.8)
-        right.set_xlabel("share of customers of the kind [%]")
-        right.set_ylabel("change of bill [EUR/a]")
-        right.set_title("Change of bill (below 0: pays less)")
-        right.legend(loc="best")
-        return svg(figure, "Yearly bills of prosumers by kind of customer in the baseline and with the plan, and the change of every bill in order")
+def _usable_lines(ax: Axes, data: xr.Dataset, branch: str) -> None:
+    """The usable rating of a branch, towards customers and back where that is another."""
+    if not has(data, "branch_usable"):
+        return
+    towards, back = (float(v) for v in data.branch_usable.sel(branch=branch, flow_direction=list(FLOW_DIRECTIONS)).values)
+    ax.axhline(towards, color="#9a3412", linewidth=1.3, linestyle=(0, (5, 2)), label="usable rating towards customers")
+    if abs(back - towards) > 0.05:
+        ax.axhline(back, color="#9a3412", linewidth=0.9, linestyle=(0, (5, 2, 1, 2)), label="usable rating back")
 
 
 def _distinct(values: xr.DataArray, nodes: list[str]) -> list[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Iterator
+import textwrap
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -17,6 +20,57 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, GREY = "#0072B2", "#E69F00", "#00
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, YELLOW, "#8c6d31", "#b5b5b5", "#5b3a8c")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo", "--", "**", "//")
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+FLOWS: dict[str, tuple[str, str]] = {
+    "energy at the boundary": (BLUE, ""),
+    "energy of passive customers": (SKY, "..."),
+    "energy of platforms": (PURPLE, "xxx"),
+    "trade in platforms": (YELLOW, "\\\\\\"),
+    "network charge": (ORANGE, ""),
+    "capacity charge": ("#8c6d31", "++"),
+    "levy": (GREEN, ""),
+    "export deduction": ("#5b3a8c", "--"),
+    "trading fee": ("#b5b5b5", "**"),
+    "existing network": ("#4b5563", "///"),
+    "investment": (RED, ""),
+    "equipment": ("#a3623a", "oo"),
+    "real costs borne": ("#1f2937", "||"),
+}
+"""Flow of money -> colour and hatch: the same in every figure of every report."""
+CUSTOMERS: dict[str, str] = {"household": BLUE, "business": ORANGE, "agriculture": GREEN, "customer": PURPLE}
+"""Kind of customer -> colour."""
+OPERATED, INTEGRATED, FORECAST = BLUE, ORANGE, GREEN
+"""What is operated, the integrated optimum, and what the parent forecasts."""
+BEFORE, AFTER = "#b6bcc6", BLUE
+"""Baseline and headline scenario. The baseline is drawn as a wide pale line, so that it is seen where both coincide."""
+WIDE, NARROW = 4.5, 1.5
+"""Their line widths."""
+GROUND = "#f7f8fa"
+"""Ground of maps."""
+
+
+def colour_of(name: str, known: Mapping[str, str]) -> str:
+    """The colour of a name; one that is not known has its own too, the same wherever it appears."""
+    return known[name] if name in known else COLOURS[zlib.crc32(name.encode()) % len(COLOURS)]
+
+
+def flow_look(name: str) -> tuple[str, str]:
+    """Colour and hatch of a flow of money."""
+    if name in FLOWS:
+        return FLOWS[name]
+    return colour_of(name, {}), HATCHES[zlib.crc32(name.encode()) % len(HATCHES)]
+
+
+def wrapped(title: str, inches: float, size: float = 11.0) -> str:
+    """A title in lines that are not longer than a panel is wide.
+
+    Args:
+        title: in bold letters.
+        inches: width of the panel.
+        size: of the letters [pt].
+    """
+    return textwrap.fill(title, max(int(inches * 72 / (0.72 * size)), 8))
+
+
 WIDTH = 9.6
 """Width of a figure [inch]: the text column of the report."""
 
@@ -47,6 +101,13 @@ _SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "multiscale",
     "figure.dpi": 100,
 }
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What is said in place of a figure that would show nothing."""
+
+    text: str
 
 
 @contextlib.contextmanager

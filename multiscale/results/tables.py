@@ -53,6 +53,11 @@ class Table:
         return len(self.frame.columns) > 9
 
     @property
+    def dense(self) -> bool:
+        """Whether the table is one to look things up in: long, and set small."""
+        return len(self.frame) > 40
+
+    @property
     def narrow(self) -> bool:
         """Whether the table needs less than the width of the page."""
         return len(self.frame.columns) <= 5 and not any(len(str(v)) > 40 for v in self.frame.to_numpy().ravel())
