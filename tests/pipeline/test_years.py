@@ -1,0 +1,75 @@
+"""Several years: growth is even and never taken back, everything that a year changes has it as a dimension, and finished stages are read again."""
+
+import numpy as np
+import pytest
+
+from multiscale.config import ConfigError, load_config
+from multiscale.sources import TinySettings
+from multiscale.sources.selection import study_system
+from multiscale.study import run_study
+from multiscale.system.growth import Growth
+
+SMALL = (
+    "study=tiny",
+    "engine=serial",
+    "system.dsos=[north]",
+    "horizon=one_day",
+    "horizon.step_hours=6 h",
+    "horizon.years=[2030,2040]",
+    "system.growth.base_year=2020",
+    "system.growth.pv_share=0.8",
+    "output.report=false",
+    "verification.year=false",
+    "results.operated=[]",
+)
+
+
+def test_growth_is_even_and_a_new_device_stays():
+    growth = Growth(base_year=2020, pv_share=0.8, load_factor=1.4)
+    shares = [growth.reached(year, 2040) for year in (2020, 2030, 2040)]
+    assert shares == [0.0, 0.5, 1.0]
+    systems = [study_system(TinySettings(growth=growth), reached=share) for share in shares]
+    owners = [{str(p) for p, k in zip(s.devices.prosumer.values, s.devices.kind.values, strict=True) if k == "pv" and p} for s in systems]
+    assert owners[0] < owners[1] < owners[2]
+    demand = [float(s.devices.p_kw.values[s.devices.kind.values == "load"].sum()) for s in systems]
+    np.testing.assert_allclose(np.diff(demand), 0.2 * demand[0])
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("years")
+    return [run_study(load_config([*SMALL, f"output.folder={folder}"])) for _ in range(2)]
+
+
+def test_what_a_year_changes_has_the_dimension_year(twice):
+    data, summary = twice[0].dataset, twice[0].summary
+    assert data.year.values.tolist() == [2030, 2040]
+    for name in ("built", "price_network_charge", "money", "welfare", "bill", "energy", "exchange", "loading", "cost_of"):
+        assert "year" in data[name].dims, name
+    for name in ("bus_x", "branch_from", "option_cost", "prosumer_node", "day_weight", "period_hours"):
+        assert "year" not in data[name].dims, name
+    assert np.isfinite(data.money.values).all()
+    for year in (2030, 2040):
+        assert summary[f"years.{year}.ledger.money_residual"][0] < 1e-9
+    assert summary["plan.objective"] == summary["years.2040.plan.objective"] != summary["years.2030.plan.objective"]
+    assert "year" not in twice[0].of_year(2030).dataset.dims
+
+
+def test_a_second_run_reads_every_stage_and_says_the_same(twice):
+    first, second = twice
+    stages = second.provenance()["pipeline"]
+    assert {stage["stage"].split()[0] for stage in stages} >= {"build", "forecast", "plan", "operate", "verify"}
+    assert all(stage["reused"] for stage in stages)
+    for key, (value, unit) in first.summary.items():
+        if not key.startswith(("time.", "memory.")):
+            assert second.summary[key] == (pytest.approx(value, rel=0, abs=0, nan_ok=True) if isinstance(value, float) else value, unit), key
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [("horizon.years=[2040,2030]", "do not rise"), ("horizon.years=[]", "no year"), ("horizon.years=[30]", "outside"),
+     ("horizon.years=[2010,2040]", "base_year")],
+)  # fmt: skip
+def test_years_that_make_no_sense_are_refused(override, said):
+    with pytest.raises(ConfigError, match=said):
+        load_config(["study=tiny", override])
