@@ -43,7 +43,7 @@ def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[...,
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
         assert captured.out == ""
-        assert not [p for p in (tmp_path / "runs").glob("*") if not p.name.endswith(".incomplete")]
+        assert not [p for p in (tmp_path / "runs").glob("*") if not p.name.endswith(".incomplete") and p.name != ".stages"]
         return captured.err
 
     return run
@@ -120,7 +120,7 @@ def test_a_run_stops_at_a_fault_before_any_solve_and_leaves_a_folder_that_says_s
     _change(folder, *FOLDERS["an island"][:2])
     said = refused("system=folder", f"system.path={folder}", command="run")
     assert FOLDERS["an island"][2] in said
-    (left,) = (tmp_path / "runs").iterdir()
+    (left,) = (p for p in (tmp_path / "runs").iterdir() if p.name != ".stages")
     assert left.name.endswith(".incomplete")
     assert not (left / "result.nc").exists()
     assert '"status": "error"' in (left / "status.json").read_text()
@@ -202,7 +202,7 @@ def test_a_scheduler_that_does_not_answer(refused: Callable[..., str], monkeypat
 def test_a_task_that_fails_names_its_node(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch):
     from multiscale.coordination.common import prepared
 
-    def fails(program: object, signals: object) -> None:
+    def fails(program: object, signals: object, start: object = None) -> None:
         raise ArithmeticError("no optimum")
 
     monkeypatch.setattr(prepared, "answer_signals", fails)
@@ -215,7 +215,7 @@ def test_what_a_task_finds_wrong_with_the_data_is_bad_input(refused: Callable[..
     from multiscale.coordination.common import prepared
     from multiscale.operation.radial import MeshedNetworkError
 
-    def fails(program: object, signals: object) -> None:
+    def fails(program: object, signals: object, start: object = None) -> None:
         raise MeshedNetworkError("network of 'north 1' has a loop")
 
     monkeypatch.setattr(prepared, "answer_signals", fails)
@@ -262,7 +262,7 @@ def test_an_interrupted_run_ends_quietly_and_leaves_no_result(tmp_path: Path, st
     assert "interrupted; nothing was finished" in err
     assert "Traceback" not in err
     assert out == ""
-    (left,) = (tmp_path / "runs").iterdir()
+    (left,) = (p for p in (tmp_path / "runs").iterdir() if p.name != ".stages")
     assert left.name.endswith(".incomplete")
     assert '"status": "interrupted"' in (left / "status.json").read_text()
     assert not (left / "result.nc").exists()

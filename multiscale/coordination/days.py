@@ -82,9 +82,7 @@ def operated_days(
         if any("flat" not in found for found in outcomes):
             flat = Flat().operate(prepared, engine)
             outcomes = [one | other for one, other in zip(flat, outcomes, strict=True)]
-        for day, found in zip(prepared, outcomes, strict=True):
-            for outcome in (day.optimum, *found.values()):
-                _check_bound(day, outcome)
+        _check_bounds(prepared, outcomes)
         days = [CoordinatedDay(p.tree, p.forecast, {"integrated": p.optimum} | found) for p, found in zip(prepared, outcomes, strict=True)]
         del prepared, outcomes
         while days:
@@ -94,6 +92,12 @@ def operated_days(
 def coordinate_days(*given: Any, **more: Any) -> list[CoordinatedDay]:
     """All days of ``operated_days`` at once."""
     return list(operated_days(*given, **more))
+
+
+def _check_bounds(prepared: Sequence[PreparedDay], outcomes: Sequence[Mapping[str, Outcome]]) -> None:
+    for day, found in zip(prepared, outcomes, strict=True):
+        for outcome in (day.optimum, *found.values()):
+            _check_bound(day, outcome)
 
 
 def _check_bound(day: PreparedDay, outcome: Outcome) -> None:

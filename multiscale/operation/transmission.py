@@ -98,6 +98,12 @@ class Transmission:
             # Programs and bases know their limits by number only.
             self._compiled, self._bases, self._last = None, {}, None
 
+    def afresh(self) -> Transmission:
+        """The same network with what is known of it, and without solvers: what is solved with it does not depend on what was solved before."""
+        other = object.__new__(Transmission)
+        other.__dict__.update(self.__getstate__())
+        return other
+
     def _alike(self, other: Transmission, periods: Sequence[int]) -> bool:
         """Whether nothing but what the nodes below draw may differ from another object in some of its periods."""
         pairs = ((mine, theirs[..., periods]) for mine, theirs in zip(self._courses, other._courses, strict=True))

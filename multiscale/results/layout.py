@@ -106,7 +106,7 @@ class Layout:
         return width if self.schematic else max(min(width, height / self.aspect), 2.4)
 
     def crowded(self) -> Window | None:
-        """The part of the map that holds so many buses that they cannot be told apart; None where there is none."""
+        """The part of the map that holds so many buses that they cannot be distinguished; None where there is none."""
         x, y = self.x[self.buses], self.y[self.buses]
         side = _WINDOW * max(np.ptp(x), np.ptp(y))
         if self.schematic or self.labels or len(x) < 12 or side <= 0:

@@ -116,7 +116,7 @@ def substations(ax: Axes, layout: Layout, colours: np.ndarray | str = "#374151")
 
 
 def _loading_colours(top: float) -> mpl.cm.ScalarMappable:
-    """Grey to dark blue up to the rating, orange to brown above it: told apart by colour-blind readers, and darker where higher in grey print."""
+    """Grey to dark blue up to the rating, orange to brown above it: distinguished by colour-blind readers, and darker where higher in grey print."""
     at = 100.0 / top
     steps = [(0.0, "#c9d1da"), (0.5 * at, "#5a9bd0"), (at, "#08306b"), (at, RED), (1.0, "#7a2d00")]
     return mpl.cm.ScalarMappable(Normalize(0.0, top), LinearSegmentedColormap.from_list("loading", steps, N=512))

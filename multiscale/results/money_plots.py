@@ -26,7 +26,7 @@ def money_figure(result: RunResult) -> str | Remark | None:
     values, names = values[who], [str(s) for s in data.stakeholder.values[who]]
     places = np.arange(len(names))[::-1]
     if not len(places):
-        return Remark("No figure of payments: nobody pays or bears anything else than in the baseline.")
+        return Remark("No figure of payments: no stakeholder pays or bears anything else than in the baseline.")
     with figure_style():
         figure = Figure(figsize=(WIDTH, 0.48 * len(places) + 1.7), layout="constrained")
         ax = figure.subplots()

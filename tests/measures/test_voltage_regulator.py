@@ -24,13 +24,22 @@ from multiscale.verification.injections import bus_injections
 from multiscale.verification.pandapower_model import power_flow_model
 from tests.planning.enumeration import Enumeration
 from tests.variants import changed
-from tests.verification.test_year import drawn
 
 LINE, END = "north line 1", "north bus 1"
 EXAMPLE = {"branch": LINE, "voltage_band_percent": 10.0, "cost_eur": 80000.0, "measure": "line voltage regulator"}
 REGULATOR, CABLE = f"regulate {LINE}", f"reinforce {LINE}"
 TOLERANCE = 1e-3
 RESISTANCE = 32.0
+
+
+def drawn(model, injections):
+    """Active and reactive power drawn at the buses of a model, (bus, period)."""
+    at = {bus: i for i, bus in enumerate(model.buses.bus.values.tolist())}
+    values = np.zeros((2, len(at), injections.sizes["period"]))
+    for k, bus in enumerate(injections.bus.values.tolist()):
+        values[:, at[bus]] = injections.p.values[k], injections.q.values[k]
+    return values
+
 
 
 def options(band=10.0, cost=80000.0):

@@ -7,15 +7,15 @@ import pytest
 
 from multiscale.assessment.served import unserved_words
 from multiscale.config import load_config
+from multiscale.pipeline.case import case_of
 from multiscale.planning import conventional_need
-from multiscale.study import build_case
 from multiscale.system import LoadingLimits
 from tests.assessment.operated_studies import operated_study
 
 
 def test_the_shares_are_settings_of_the_study():
     config = load_config(["study=tiny", "system.limits.mv_load=0.8", "system.limits.margin=2 %", "horizon=one_day", "horizon.step_hours=6 h"])
-    case = build_case(config)
+    case = case_of(config)
     assert (case.limits.mv_load, case.limits.margin) == (0.8, 0.02)
     # A share that is 1.6 times as large leaves 1/1.6 of the loading, of what margins keep.
     usual = conventional_need(case.system, "north", case.horizon, {p: case.fleets[p] for p in case.system.children("north")}, LoadingLimits())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -85,9 +85,15 @@ def prepare_days(
 
 def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome]:
     """Integrated optimum of the tree and of the parents' model of it; both share what is known of the transmission network."""
+    tree, model = _afresh(tree), _afresh(model)
     forecast = integrated_optimum(model)
     tree.transmission.learn(model.transmission)
     return integrated_optimum(tree, near=forecast), forecast
+
+
+def _afresh(tree: OperatingTree) -> OperatingTree:
+    """The same tree without the solvers of what was computed before: a task ends alike in this process and on any worker."""
+    return replace(tree, transmission=tree.transmission.afresh())
 
 
 def operate_signals(
@@ -103,6 +109,7 @@ def realise_day(
     tree: OperatingTree, signals: Mapping[str, Mapping[str, Signal]], answers: Mapping[str, Mapping[str, Answer]], bound: float
 ) -> dict[str, Outcome]:
     """Outcome of every set of signals on one day."""
+    tree = _afresh(tree)
     return {name: realised(tree, name, signals[name], answers[name], bound) for name in signals}
 
 

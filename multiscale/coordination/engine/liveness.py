@@ -2,7 +2,7 @@
 
 A process that is stopped rather than dead (a suspended machine, a host that swaps, a signal) keeps its connections open: Dask waits for what it
 was given, and for what it has in memory, for minutes. Every worker sends a heartbeat at least every few seconds, also while a solver runs in it,
-so silence is a sign. A worker that has been silent too long is removed: its tasks begin elsewhere at once, and whoever watches over its process
+so silence is a sign. A worker that has been silent too long is removed: its tasks begin elsewhere at once, and the supervisor of its process
 (a nanny) ends it and starts another.
 """
 

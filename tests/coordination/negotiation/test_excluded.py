@@ -240,7 +240,7 @@ def test_a_run_completes_with_a_status_that_says_so(run, capsys):
 
 
 def test_nothing_is_guessed_of_what_is_not_known(run):
-    data = RunResult.load(run.folder).dataset
+    data = RunResult.load(run.folder).of_year().dataset
     theirs = data.prosumer_node.values == "north 2"
     assert theirs.any()
     assert np.isnan(data.bill.values[:, theirs]).all()
