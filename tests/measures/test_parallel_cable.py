@@ -181,6 +181,7 @@ def test_a_published_low_voltage_network_is_reinforced_and_passes_the_power_flow
     assert result.summary["ac.violations"][0] == 0
     assert result.summary["ac.existing.max_voltage_violation"][0] > 0.01
     assert result.summary["assess.unserved_demand_plan"][0] == pytest.approx(0.0, abs=1.0)
-    built = result.dataset.option_measure.values[result.dataset.option_built.values > 0]
+    data = result.of_year().dataset
+    built = data.option_measure.values[data.option_built.values > 0]
     assert "parallel LV cable" in built
     assert abs(result.summary["reconciliation.cost_of_the_plan.residual"][0]) < 0.01
