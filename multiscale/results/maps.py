@@ -110,9 +110,9 @@ def substations(ax: Axes, layout: Layout, colours: np.ndarray | str = "#374151")
     buses, first = np.unique(layout.site_bus[fed], return_index=True)
     edges = colours if isinstance(colours, str) else colours[fed[first]]
     for shift in (0.0, 7.0):
-        transform = offset_copy(ax.transData, fig=ax.figure, x=0, y=shift, units="points")
-        look = {"facecolors": "none" if shift else "white", "edgecolors": edges, "linewidths": 2.2}
-        ax.scatter(layout.x[buses], layout.y[buses], s=95, zorder=4, transform=transform, **look)
+        transform = offset_copy(ax.transData, fig=ax.get_figure(root=True), x=0, y=shift, units="points")
+        inside = "none" if shift else "white"
+        ax.scatter(layout.x[buses], layout.y[buses], s=95, zorder=4, transform=transform, facecolors=inside, edgecolors=edges, linewidths=2.2)
 
 
 def _loading_colours(top: float) -> mpl.cm.ScalarMappable:
@@ -139,8 +139,8 @@ def _draw(ax: Axes, layout: Layout, look: _Look, window: Window, size: tuple[flo
     sites = np.flatnonzero(layout.sites)
     if len(sites):
         at, strong = layout.site_bus[sites], np.array([look.done and s in look.built for s in sites], dtype=bool)
-        framed = {"s": 130, "marker": "s", "facecolors": "white", "edgecolors": "black", "linewidths": 1.8}
-        ax.scatter(layout.x[at[strong]], layout.y[at[strong]], zorder=3, **framed)
+        x, y = layout.x[at[strong]], layout.y[at[strong]]
+        ax.scatter(x, y, s=130, marker="s", zorder=3, facecolors="white", edgecolors="black", linewidths=1.8)
         ax.scatter(layout.x[at], layout.y[at], s=46, marker="s", c=colours[sites], edgecolors="black", linewidths=0.8, zorder=3.5)
     substations(ax, layout, colours)
     inside = {b: n for b, n in look.built.items() if _within(layout.point(b), window)}

@@ -111,9 +111,9 @@ def _plan(result: RunResult) -> Section:
 
 
 def _network(result: RunResult) -> Section:
-    data = result.dataset
-    located = has(data, "branch_from", "branch_to", "bus_x", "bus_y", "bus_vn_kv")
-    placed = _safely(lambda r: maps.placed_words(Layout(r.dataset)), result, "the layout") if located else ""
+    data, placed = result.dataset, ""
+    if data is not None and has(data, "branch_from", "branch_to", "bus_x", "bus_y", "bus_vn_kv"):
+        placed = _safely(lambda _: maps.placed_words(Layout(data)), result, "the layout")
     return Section(
         "network",
         "The network before and after",
