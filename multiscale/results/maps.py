@@ -108,7 +108,7 @@ def substations(ax: Axes, layout: Layout, colours: np.ndarray | str = "#374151")
     """Two rings, as in a circuit diagram, where the network is fed from a higher voltage; one symbol for each bus."""
     fed = np.flatnonzero(layout.substations)
     buses, first = np.unique(layout.site_bus[fed], return_index=True)
-    edges = colours if isinstance(colours, str) else colours[fed[first]]
+    edges = [colours] * len(buses) if isinstance(colours, str) else [tuple(c) for c in colours[fed[first]].tolist()]
     for shift in (0.0, 7.0):
         transform = offset_copy(ax.transData, fig=ax.get_figure(root=True), x=0, y=shift, units="points")
         inside = "none" if shift else "white"
