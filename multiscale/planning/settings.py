@@ -32,7 +32,7 @@ class DsoPlanSettings(PlanningSettings):
     )
     gap_eur: float = quantity(50.0, "EUR/a", "distance of plan and proven bound at which the search ends", lower=0.0)
     gap: float = quantity(0.0, "1", "the same relative to the objective; whichever is reached first", lower=0.0, upper=1.0)
-    solve_limit: int = count(20_000, "largest number of linear programs (decomposition) or nodes (other methods) of the search for a plan", 1)
+    solve_limit: int = count(4_000, "largest number of linear programs (decomposition) or nodes (other methods) of the search for a plan", 1)
     time_limit_s: float | None = quantity(None, "s", "time limit of the search for a plan; empty: work alone limits it", above=0.0)
     participants: Annotated[str, OneOf(VIEWS)] = Field(
         "auto", description="how members are seen: members: one by one; classes: by the devices they own; platform: as one; auto: members if few"
