@@ -87,6 +87,15 @@ class RadialTree:
         """Voltage of every bus when nothing flows [pu]: that of its reference and the ratios on the way."""
         return np.sqrt(self.v_reference[self.source_of()] ** 2 + self.along_path(self.boost))
 
+    def voltage(self, active_below: np.ndarray, reactive_below: np.ndarray) -> np.ndarray:
+        """Voltage of every bus [pu] at given flows [kW, kvar] of the branches that feed them, by the linear model, (bus, period).
+
+        The reactive power that line capacitance feeds in is not part of the flows: it is taken off here.
+        """
+        drop = 2.0 * (self.resistance[:, None] * active_below + self.reactance[:, None] * (reactive_below - self.below(self.charging)[:, None]))
+        change = self.along_path(drop / (1000.0 * self.vn_kv[:, None] ** 2) - self.boost[:, None])
+        return np.sqrt(np.maximum(self.v_reference[self.source_of()][:, None] ** 2 - change, 0.0))
+
     def source_of(self) -> np.ndarray:
         """Position of the voltage reference of every bus."""
         source = np.arange(len(self.buses))

@@ -146,7 +146,7 @@ class Study:
         def checked(state: Made) -> Violations:
             system, found = state.case.value.system, Violations()
             for dso, verification in state.verified.items():
-                found = found.joined(violations_of(system, system.children(dso), verification))
+                found = found.joined(violations_of(system, dso, verification, state.operation.value.injections(dso)))
             return found
 
         rounds = self.config.planning.repair_rounds if isinstance(self.config.planning, DsoPlanSettings) else 0

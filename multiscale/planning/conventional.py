@@ -108,9 +108,7 @@ def _need(tree: RadialTree, flow: np.ndarray, reactive: np.ndarray, named: Calla
 
 def _beyond(tree: RadialTree, flow: np.ndarray, reactive: np.ndarray) -> np.ndarray:
     """How far the voltage of every bus leaves its band at most [pu], (bus,); below zero within it."""
-    drop = 2.0 * (tree.resistance[:, None] * flow + tree.reactance[:, None] * (reactive - tree.below(tree.charging)[:, None]))
-    squared = tree.v_reference[tree.source_of()][:, None] ** 2 - tree.along_path(drop / (1000.0 * tree.vn_kv[:, None] ** 2) - tree.boost[:, None])
-    voltage = np.sqrt(np.maximum(squared, 0.0))
+    voltage = tree.voltage(flow, reactive)
     return np.asarray(np.fmax(tree.v_min[:, None] - voltage, voltage - tree.v_max[:, None]).max(axis=1))
 
 

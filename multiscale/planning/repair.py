@@ -9,9 +9,10 @@ and the plan is made and operated anew under these limits. Limits are only ever 
 the voltage where nothing flows.
 
 The program of a platform takes the voltage at its busbar as given: that without load. What flows in the network above moves it, by much more than the
-margin keeps, and moves all buses of the platform alike. So all of them get the margin that passes the measured voltage of the busbar on to them,
+margin keeps, and the limits of the linear model need not bind where the AC power flow is violated. So the difference of both is measured at every bus
+of the platform, in the periods in which one of them is violated, and kept:
 
-    margin  <-  max(margin + distance from the band, |busbar measured - busbar without load| - the rule's margin) + step
+    margin  <-  max(margin + distance from the band, |AC voltage - linear voltage| - the rule's margin) + step
 
 Conventional planning and the choice of days keep to the rule (``LoadingLimits.untightened``): a planner without platforms does not know their
 response, and the violations that a repair looks at are those under it.
@@ -41,12 +42,13 @@ class Violations:
     Attributes:
         overloaded: branch -> loading above its rating [%].
         outside: bus -> distance of its voltage from its band [pu], above positive, below negative; NaN without supply.
-        busbar: platform -> lowest and highest voltage at its busbar [pu] in the periods in which a bus of its network is violated.
+        error: bus of a platform -> lowest and highest AC voltage less that of the linear model [pu], in the periods in which some bus of the
+            platform is violated.
     """
 
     overloaded: Mapping[str, float] = field(default_factory=dict)
     outside: Mapping[str, float] = field(default_factory=dict)
-    busbar: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    error: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.overloaded) + len(self.outside)
@@ -55,8 +57,8 @@ class Violations:
         """The worst of both."""
         overloaded = {b: max(v.overloaded.get(b, 0.0) for v in (self, other)) for b in {**self.overloaded, **other.overloaded}}
         outside = {**other.outside, **{bus: d for bus, d in self.outside.items() if not abs(d) < abs(other.outside.get(bus, 0.0))}}
-        volts = {p: [v.busbar[p] for v in (self, other) if p in v.busbar] for p in {**self.busbar, **other.busbar}}
-        return Violations(overloaded, outside, {p: (min(low for low, _ in both), max(high for _, high in both)) for p, both in volts.items()})
+        both = {bus: [v.error[bus] for v in (self, other) if bus in v.error] for bus in {**self.error, **other.error}}
+        return Violations(overloaded, outside, {bus: (min(e[0] for e in each), max(e[1] for e in each)) for bus, each in both.items()})
 
 
 @dataclass(frozen=True)
@@ -173,13 +175,11 @@ def next_limits(limits: LoadingLimits, found: Violations, system: System, *, sha
             where = "above" if side > 0 else "below"
             beyond.append(f"the voltage of bus {bus} is {abs(distance):.4f} pu {where} its band, which cannot be tightened further")
         else:
-            wanted = before + abs(distance)
-            if known.node in found.busbar:
-                measured = found.busbar[known.node][0 if side < 0 else 1]
-                wanted = max(wanted, side * (measured - known.busbar) - known.margin)
             for each in platforms.get(known.node, [bus]):
-                new = min(wanted + voltage_step_pu, buses[each].room[side])
-                if new > margins[side].get(each, 0.0) + NEGLIGIBLE_PU:
+                held, (low, high) = margins[side].get(each, 0.0), found.error.get(each, (0.0, 0.0))
+                wanted = max(before + abs(distance) if each == bus else 0.0, (high if side > 0 else -low) - known.margin)
+                new = min(wanted + voltage_step_pu, buses[each].room[side]) if wanted > 0 else 0.0
+                if new > held + NEGLIGIBLE_PU:
                     margins[side][each], changed = new, True
     after = limits.model_copy(update={"rating_factor": factors, "lowered_v_max": margins[1], "raised_v_min": margins[-1]})
     return Tightened(after if changed else None, tuple(beyond))
@@ -187,14 +187,13 @@ def next_limits(limits: LoadingLimits, found: Violations, system: System, *, sha
 
 @dataclass(frozen=True)
 class _Bus:
-    """A bus, the node whose network it is in, and the voltage without load at the root of that network and the margin of its band [pu].
+    """A bus, the node whose network it is in, and the margin of its band [pu].
 
     ``room``: how far its band may be tightened at the upper (1) and lower (-1) end [pu]: up to its voltage without load. A bus whose voltage is held
     has no room, since no flow moves it.
     """
 
     node: str
-    busbar: float
     margin: float
     room: Mapping[int, float]
 
@@ -210,5 +209,5 @@ def _buses(system: System, rule: LoadingLimits) -> dict[str, _Bus]:
             still = tree.no_load_voltage()
             high, low = (np.where(tree.reference, 0.0, np.maximum(free, 0.0)) for free in (tree.v_max - still, still - tree.v_min))
             for k, bus in enumerate(tree.buses.tolist()):
-                found[bus] = _Bus(node, float(still[0]), rule.voltage_margin(float(tree.vn_kv[0])), {1: float(high[k]), -1: float(low[k])})
+                found[bus] = _Bus(node, rule.voltage_margin(float(tree.vn_kv[0])), {1: float(high[k]), -1: float(low[k])})
     return found

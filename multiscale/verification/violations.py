@@ -1,32 +1,47 @@
-"""What a repair of a plan looks at: the violations of an AC power flow at their worst."""
+"""What a repair of a plan looks at: the violations of an AC power flow at their worst, and how far the linear model was off where it matters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+import pandas as pd
+import xarray as xr
 
+from multiscale.operation.radial import radial_tree
 from multiscale.planning.repair import Violations
+from multiscale.system.limits import LoadingLimits
 from multiscale.system.system import System
 from multiscale.verification.ac import VOLTAGE_TOLERANCE_PU, Verification
 
 
-def violations_of(system: System, platforms: Sequence[str], checked: Verification) -> Violations:
-    """Violations of the operated periods, with the voltages at the busbars of the platforms concerned.
+def violations_of(system: System, dso: str, checked: Verification, injections: xr.Dataset) -> Violations:
+    """Violations of the operated periods.
+
+    The linear voltages are those the platforms' programs go by: fed at the voltage without load, at the powers that were injected.
 
     Args:
         system: owner of the networks.
-        platforms: those whose networks were checked.
+        dso: the DSO whose networks, with those of its platforms, were checked.
         checked: AC power flow of the operated periods.
+        injections: what was drawn in them, as for ``ac_verify``.
     """
-    result = checked.result
+    result, rule = checked.result, LoadingLimits()
     low, high = (system.buses[name].sel(bus=result.bus).values[:, None] for name in ("v_min_pu", "v_max_pu"))
-    excess = np.fmax(low - result.voltage.values, result.voltage.values - high)
-    busbar = {}
-    for platform in platforms:
-        own = np.isin(result.bus.values, system.network(platform).buses.bus.values) & ~result.slack.values
-        periods = (excess[own] > VOLTAGE_TOLERANCE_PU).any(axis=0)
+    outside = np.fmax(low - result.voltage.values, result.voltage.values - high) > VOLTAGE_TOLERANCE_PU
+    outside &= ~result.slack.values[:, None]
+    if not checked.outside_band:
+        return Violations(checked.overloaded)
+    above = radial_tree(system.network(dso), rule)
+    fed = dict(zip(above.buses.tolist(), above.no_load_voltage().tolist(), strict=True))
+    drawn = [pd.DataFrame(injections[v].transpose("bus", "period").values, injections.bus.values, injections.period.values) for v in ("p", "q")]
+    error: dict[str, tuple[float, float]] = {}
+    for platform in system.children(dso):
+        busbar = system.boundary_bus(platform)
+        tree = radial_tree(system.network(platform), rule, fed[busbar])
+        at = pd.Index(result.bus.values).get_indexer(tree.buses)
+        periods = outside[at].any(axis=0)
         if periods.any():
-            volts = result.voltage.sel(bus=system.boundary_bus(platform)).values[periods]
-            busbar[platform] = float(volts.min()), float(volts.max())
-    return Violations(checked.overloaded, checked.outside_band, busbar)
+            chosen = result.period.values[periods]
+            active, reactive = (tree.below(power.reindex(tree.buses, fill_value=0.0)[chosen].to_numpy()) for power in drawn)
+            apart = result.voltage.values[np.ix_(at, periods)] - tree.voltage(active, reactive)
+            error |= {bus: (float(apart[k].min()), float(apart[k].max())) for k, bus in enumerate(tree.buses.tolist()) if bus != busbar}
+    return Violations(checked.overloaded, checked.outside_band, error)

@@ -1,6 +1,7 @@
 """Repair of a plan: tightened limits are data, only as tight as a violation demands, and they remove what the linear models leave out."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from multiscale.config import load_config
@@ -11,6 +12,9 @@ from multiscale.planning.repair import Violations, next_limits, repaired
 from multiscale.sources.tiny import tiny_system
 from multiscale.study import run_study
 from multiscale.system import LoadingLimits
+from multiscale.timeline import Horizon
+from multiscale.verification import ac_verify, profile_injections
+from multiscale.verification.violations import violations_of
 from tests.variants import changed
 
 RULE = LoadingLimits()
@@ -50,24 +54,34 @@ def test_limits_are_tightened_as_much_as_the_violation_demands_and_never_loosene
     assert two.raised_v_min == one.raised_v_min
 
 
-def test_all_buses_of_a_platform_get_the_margin_of_the_worst():
-    """Its network is fed at a voltage that moves all of them alike; the busbar itself is held to be fed at the voltage without load."""
+def test_what_the_linear_model_was_off_is_kept_at_every_bus_of_the_platform():
+    """Less what the rule keeps; elsewhere and at the other end of the band nothing is."""
+    system, near = tiny_system(), "north 1 bus 1"
+    found = Violations({}, {END: 0.002}, {END: (-0.05, 0.02), near: (-0.05, 0.015), "north 2 bus 1": (-0.05, 0.05)})
+    tight = next_limits(RULE, found, system, voltage_step_pu=0.0005).limits
+    kept = RULE.voltage_margin_pu - 0.0005
+    assert tight.lowered_v_max == {END: pytest.approx(0.02 - kept), near: pytest.approx(0.015 - kept)}
+    assert not tight.raised_v_min
+
+
+def test_the_error_of_the_linear_model_is_that_of_the_voltage_at_the_busbar_and_of_the_feeder():
+    """At no flow in the platform all its buses are off by what the busbar is."""
     system = tiny_system()
+    day = Horizon((pd.Timestamp("2016-01-20"),), (366.0,), 12.0)
+    nodes = ["north", "north 1", "north 2"]
+    injections = profile_injections(system, nodes, day)
     own = system.network("north 1").buses.bus.values.tolist()
-    tight = next_limits(RULE, Violations({}, {END: -0.01}), system, voltage_step_pu=0.0005).limits
-    assert set(tight.raised_v_min) == set(own) - {system.boundary_bus("north 1")}
-    assert set(tight.raised_v_min.values()) == {0.0105}
-    assert not tight.lowered_v_max
-
-
-def test_the_measured_voltage_of_the_busbar_is_passed_on_to_its_platform():
-    """What the busbar departs from its voltage without load, less what the rule keeps, is kept in the band of every bus behind it."""
-    system = tiny_system()
+    for name in ("p", "q"):
+        injections[name].loc[{"bus": [b for b in injections.bus.values.tolist() if b in own]}] = 0.0
+    low = changed(system, "buses", "v_min_pu", {END: 1.2})
+    checked = ac_verify(low, nodes, day, injections)
+    found = violations_of(low, "north", checked, injections)
     above, busbar = trees(RULE)[0], system.boundary_bus("north 1")
     still = float(above.no_load_voltage()[above.buses.tolist().index(busbar)])
-    tight = next_limits(RULE, Violations({}, {END: 0.002}, {"north 1": (still - 0.05, still + 0.02)}), system, voltage_step_pu=0.0005).limits
-    assert tight.lowered_v_max[END] == pytest.approx(0.02 - RULE.voltage_margin_pu + 0.0005)
-    assert not tight.raised_v_min
+    off = checked.result.voltage.sel(bus=busbar).values - still
+    assert set(found.error) == set(own) - {busbar}
+    for lowest, highest in found.error.values():
+        assert (lowest, highest) == (pytest.approx(off.min(), abs=1e-5), pytest.approx(off.max(), abs=1e-5))
 
 
 def test_a_band_is_not_tightened_beyond_the_voltage_without_load_and_what_cannot_be_cured_is_said():
