@@ -30,6 +30,9 @@ def print_closing_table(result: RunResult, console: Console | None = None) -> No
     def row(label: str, text: str, style: str = "") -> None:
         table.add_row(label, Text(shown(text, console), style=style))
 
+    # What reservations there are comes first, with their reasons.
+    if result.details.get("message"):
+        row("Note", str(result.details["message"]), "yellow")
     for fact in answer(result):
         mark = ("! " if fact.warned else "") if fact.good is None else ("✓ " if fact.good else "✗ ")
         row(fact.label, mark + fact.text, "red" if fact.good is False else "")
@@ -44,8 +47,6 @@ def print_closing_table(result: RunResult, console: Console | None = None) -> No
             if key.startswith("time.") and key != "time.total" and float(value) >= 0.1
         )
         row("Time, memory", f"{number(float(seconds))} s ({stages}); {number(float(memory or 0) / 1000, 2)} GB at most")
-    if result.details.get("message"):
-        row("Note", str(result.details["message"]), "yellow")
     console.print(table)
     if (result.folder / "report.html").is_file():
         # On a line of its own, whole: to be copied.

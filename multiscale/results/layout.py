@@ -17,7 +17,7 @@ _FAR_APART = 0.35
 """Networks whose extents are below this share of the whole are drawn next to each other instead of where they lie."""
 _WINDOW = 0.18
 """Side of the window that is looked at for crowding, as a share of the map."""
-_CROWD = 0.3
+_CROWD = 0.2
 """Share of all buses in such a window from which on it is drawn again at a larger scale."""
 
 
@@ -100,10 +100,6 @@ class Layout:
         """Height over width."""
         left, right, bottom, top = self.frame
         return float((top - bottom) / (right - left))
-
-    def panel_width(self, width: float, height: float) -> float:
-        """Width that a map takes of the place it has [inch]; at least what a title needs."""
-        return width if self.schematic else max(min(width, height / self.aspect), 2.4)
 
     def crowded(self) -> Window | None:
         """The part of the map that holds so many buses that they cannot be distinguished; None where there is none."""

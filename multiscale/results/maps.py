@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,7 @@ def loading_map(result: RunResult) -> str | None:
             peak = data.loading.sel(scenario=scenario).max("period").values.astype(float)
             look = _Look(peak, colours, built, done=scenario == scenarios[-1])
             _draw(axes[0, column], layout, look, layout.frame, (width, heights[0]))
-            axes[0, column].set_title(wrapped(scenario_title(data, scenario), layout.panel_width(width, heights[0])))
+            axes[0, column].set_title(wrapped(scenario_title(data, scenario), width))
             if detail is not None:
                 _mark_window(axes[0, column], detail)
                 _draw(axes[1, column], layout, look, detail, (width, heights[1]))
@@ -79,6 +79,8 @@ def loading_map(result: RunResult) -> str | None:
         bar.ax.axvline(100, color="black", linewidth=1.5)
         shown = np.stack([data.loading.sel(scenario=s).max("period").values for s in scenarios]).max(axis=0)
         figure.legend(handles=_legend(layout, shown, built), loc="outside lower center", ncols=3)
+        if not layout.schematic:
+            one_scale(figure, [(ax, window) for row, window in zip(axes, (layout.frame, detail), strict=False) if window for ax in row])
         return svg(figure, f"Two maps of the network with the peak loading of its branches; {len(built)} are reinforced")
 
 
@@ -93,7 +95,6 @@ def frame(ax: Axes, layout: Layout, window: Window) -> None:
     """An empty map of the window on light ground, with the names of networks that are drawn next to each other."""
     ax.set_xlim(window.left, window.right)
     ax.set_ylim(window.bottom, window.top)
-    ax.set_aspect("auto" if layout.schematic else "equal", adjustable="box" if not layout.schematic else None)
     ax.set_facecolor(GROUND)
     ax.set_xticks([])
     ax.set_yticks([])
@@ -102,6 +103,20 @@ def frame(ax: Axes, layout: Layout, window: Window) -> None:
         ax.spines[side].set_visible(False)
     for text, x, y in layout.labels:
         ax.annotate(text, (x, y), (0, 12), textcoords="offset points", ha="center", fontsize=9, color="#374151")
+
+
+def one_scale(figure: Figure, panels: Sequence[tuple[Axes, Window]]) -> None:
+    """The same scale up and across on every panel: its window is widened to the shape that the figure's layout leaves it.
+
+    The boxes stay as they are, so that titles keep the room that the layout gives them.
+    """
+    figure.draw_without_rendering()
+    for ax, (left, right, bottom, top) in panels:
+        box = ax.get_window_extent()
+        scale = max((right - left) / box.width, (top - bottom) / box.height)
+        across, up = (left + right) / 2, (bottom + top) / 2
+        ax.set_xlim(across - scale * box.width / 2, across + scale * box.width / 2)
+        ax.set_ylim(up - scale * box.height / 2, up + scale * box.height / 2)
 
 
 def substations(ax: Axes, layout: Layout, colours: np.ndarray | str = "#374151") -> None:

@@ -11,7 +11,7 @@ from multiscale.results.dataset import FLOW_DIRECTIONS, compared_scenarios, has,
 from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunResult
 from multiscale.results.tables import Table
-from multiscale.results.words import number
+from multiscale.results.words import THIN, number
 
 
 def options_table(result: RunResult) -> Table | None:
@@ -33,7 +33,7 @@ def options_table(result: RunResult) -> Table | None:
                 "investment": float(data.option_cost.values[k]),
                 "annuity": float(data.option_annuity.values[k]) if has(data, "option_annuity") else np.nan,
                 "rating added": float(data.option_added_rating.values[k]) if has(data, "option_added_rating") else np.nan,
-                "usable": " / ".join(number(share) for share in usable),
+                "usable": f"{THIN}/{THIN}".join(number(share) for share in usable),
                 "need": need,
                 "peak before": before,
                 "peak with plan": after,
@@ -69,12 +69,11 @@ def _why(built: bool, need: float, after: float, usable: tuple[float, ...], reas
     """What speaks for the decision, measured by the usable rating, which is what planning goes by."""
     if not np.isfinite(need):
         return reason if built else ""
-    of = f"usable rating ({number(need)} % of it without response)"
     if built:
-        return f"short of {of}" if need > 100 else reason
+        return "short of usable rating without it" if need > 100 else reason
     if need <= 100:
-        return f"within {of}"
-    return f"platforms respond and keep within the {of}" if after <= max(usable, default=100.0) else f"remains above the {of}"
+        return "within usable rating"
+    return "response keeps within usable rating" if after <= max(usable, default=100.0) else "remains above usable rating"
 
 
 def violations_table(result: RunResult) -> Table | None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
 from multiscale.results.layout import HIGH_VOLTAGE_KV, LOW_VOLTAGE_KV, Layout
-from multiscale.results.maps import frame, substations
+from multiscale.results.maps import frame, one_scale, substations
 from multiscale.results.run_result import RunResult
 from multiscale.results.style import AFTER, BEFORE, BLUE, NARROW, RED, WIDE, WIDTH, figure_style, svg, wrapped
 
@@ -36,13 +36,14 @@ def voltage_figure(result: RunResult) -> str | None:
         rows = [tall] * bool(tall) + [2.4]
         figure = Figure(figsize=(WIDTH, sum(rows) + 1.2), layout="constrained")
         grid = figure.add_gridspec(len(rows), 2, height_ratios=rows)
+        maps: list[Axes] = []
         if tall:
             span = max(float(np.nanmax(np.abs(values[layout.buses] - 1.0))) for values in worst.values())
             colours = mpl.cm.ScalarMappable(Normalize(1.0 - max(span, 0.005), 1.0 + max(span, 0.005)), _AROUND_NOMINAL)
             maps = [figure.add_subplot(grid[0, column]) for column in range(len(shown))]
             for ax, (name, values) in zip(maps, worst.items(), strict=True):
                 _map(ax, layout, values, colours)
-                ax.set_title(wrapped(scenario_title(data, name), layout.panel_width(0.47 * WIDTH, tall)))
+                ax.set_title(wrapped(scenario_title(data, name), 0.47 * WIDTH))
             figure.colorbar(colours, ax=maps, location="bottom", shrink=0.5, aspect=40, pad=0.02, label="voltage furthest from nominal [pu]")
         curves = grid[-1, :].subgridspec(1, max(len(bands), 1))
         axes = []
@@ -53,6 +54,8 @@ def voltage_figure(result: RunResult) -> str | None:
         if axes:
             axes[0].set_ylabel("voltage [pu]")
             figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        if maps and not layout.schematic:
+            one_scale(figure, [(ax, layout.frame) for ax in maps])
         return svg(figure, "Maps of the voltages furthest from nominal, and the range of voltages of all buses, in the baseline and with the plan")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,18 +13,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from rich.console import Console
 
-from multiscale.results import RunResult
+from multiscale.results import RunResult, maps, plots, voltages
 from multiscale.results.answer import answer, reinforcements
 from multiscale.results.closing_table import print_closing_table
 from multiscale.results.comparison import print_comparison
 from multiscale.results.dataset import missing_declarations
 from multiscale.results.headline import headline
+from multiscale.results.limitations import sensitivity_table
 from multiscale.results.network_tables import options_table, violations_table
+from multiscale.results.plots import exchange_figure
 from multiscale.results.provenance import changed_files
 from multiscale.results.report import rebuild_report, write_report
 from multiscale.results.scenario_tables import money_table, welfare_table
+from multiscale.results.style import FLOWS, flow_look
+from multiscale.results.words import THIN
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +70,104 @@ def test_the_page_is_well_formed(page: str):
 def test_every_section_is_there_and_nothing_is_missing(page: str):
     assert page.count("<svg") == 7
     assert 'class="missing"' not in page
-    for key in ("answer", "plan", "network", "operation", "money", "checks", "data", "assumptions", "model", "reproducibility"):
+    body = ("answer", "plan", "network", "operation", "money", "checks", "limitations", "data", "model", "reproducibility")
+    for key in (*body, "payments", "definitions", "assumptions", "values"):
         assert f'<section id="{key}">' in page
+
+
+def test_what_failed_is_the_first_thing_on_the_page(finished: RunResult, tmp_path: Path):
+    summary = finished.summary | {"ac.max_line_overload": (7.3, "%"), "plan.gap": (0.0, "1")}
+    result = RunResult(finished.folder, finished.dataset, summary, "feasible", {"message": "AC power flow of MV2.101: 2 violations of limits"})
+    text = write_report(result, tmp_path / "report.html").read_text(encoding="utf-8")
+    box = text.index('id="failures"')
+    assert box < text.index('id="answer"')
+    assert box < text.index("AC power flow of MV2.101: 2 violations of limits") < text.index('id="answer"')
+    assert text.index("✗") < text.index("✓")
+    proven = finished.summary | {"plan.gap": (0.0, "1")}
+    sound = write_report(RunResult(finished.folder, finished.dataset, proven, "optimal"), tmp_path / "sound.html").read_text(encoding="utf-8")
+    assert 'id="failures"' not in sound
+    assert "✗" not in sound
+
+
+def test_sensitivities_are_the_scenarios_with_one_kind_of_cost_scaled(finished: RunResult):
+    table = sensitivity_table(finished).frame.set_index("kind of cost")
+    cost = finished.dataset.real_cost.sum("stakeholder")
+    scaled = cost * xr.where(cost.cost == "production", 1.1, 1.0)
+    saved = scaled.sel(scenario="conventional").sum() - scaled.sel(scenario="plan").sum()
+    assert table.loc["production", "saved with +10 %"] == pytest.approx(float(saved))
+    factor = 1.0 - 15e3 / 16e3
+    assert table.loc["production", "saving is zero at"] == f"{factor:.4f} times"
+
+
+def test_why_goes_by_the_usable_rating(finished: RunResult):
+    data = finished.dataset
+    usable = xr.DataArray(
+        np.tile([46.5, 93.0], (data.sizes["branch"], 1)), dims=("branch", "flow_direction"), coords={"flow_direction": ["to customers", "back"]}
+    )
+    need = xr.where(data.option_built > 0, 140.0, 60.0)
+    result = RunResult(finished.folder, data.assign(branch_usable=usable, option_need=need), finished.summary, "optimal")
+    frame = options_table(result).frame
+    assert set(frame["usable"]) == {f"46.5{THIN}/{THIN}93"}
+    assert dict(zip(frame["decision"], frame["why"], strict=True)) == {"build": "short of usable rating without it", "leave": "within usable rating"}
+    assert "usable rating towards customers" not in duration_labels(finished)
+    assert {"rating", "usable rating towards customers", "usable rating back"} <= duration_labels(result)
+
+
+def test_differences_are_drawn_where_two_courses_coincide(finished: RunResult):
+    data = finished.dataset
+    same = data.assign(exchange_integrated=data.exchange.sel(scenario="plan", drop=True))
+    for dataset, coincide in ((data, False), (same, True)):
+        labels = drawn_labels(exchange_figure, RunResult(finished.folder, dataset, finished.summary, "optimal"))
+        assert ("integrated optimum less that" in labels) is not coincide
+        assert ("integrated optimum: the same" in labels) is coincide
+
+
+def test_a_flow_has_one_colour_in_every_report():
+    looks = [flow_look(flow) for flow in FLOWS]
+    assert len(set(looks)) == len(looks)
+    assert len({colour for colour, _ in looks}) == len(looks)
+    assert flow_look("a component of one's own") == flow_look("a component of one's own")
+
+
+def test_no_title_of_a_map_is_clipped(finished: RunResult):
+    titles: list[tuple[str, bool]] = []
+
+    def keep(figure: Figure, description: str) -> str:
+        figure.draw_without_rendering()
+        page = figure.bbox
+        for text in figure.findobj(Text):
+            box = text.get_window_extent()
+            if text.get_fontweight() == "bold" and text.get_text():
+                titles.append((text.get_text(), page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1))
+        return description
+
+    long = xr.DataArray([f"{title}, response and trading, purchases" for title in finished.dataset.scenario_title.values], dims="scenario")
+    tall = finished.dataset.assign(scenario_title=long)
+    result = RunResult(finished.folder, tall, finished.summary, "optimal")
+    for module, draw in ((maps, maps.loading_map), (voltages, voltages.voltage_figure)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "svg", keep)
+            draw(result)
+    assert sum("purchases" in title for title, _ in titles) == 4
+    assert all(whole for _, whole in titles)
+
+
+def drawn_labels(draw: Callable[[RunResult], object], result: RunResult) -> set[str]:
+    """Texts of the legend and the axes of a figure."""
+    found: set[str] = set()
+
+    def keep(figure: Figure, description: str) -> str:
+        found.update(text.get_text() for text in figure.findobj(Text))
+        return description
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "svg", keep)
+        draw(result)
+    return found
+
+
+def duration_labels(result: RunResult) -> set[str]:
+    return drawn_labels(plots.duration_figure, result)
 
 
 def test_figures_are_described(page: str):
