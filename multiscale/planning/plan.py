@@ -11,7 +11,10 @@ from multiscale import bilevel
 from multiscale.devices.fleet import purchasable
 from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.planned_costs import planned_costs
+from multiscale.planning.settings import DsoPlanSettings
 from multiscale.tariffs import BILLED, Prices
+
+_DEFAULTS = DsoPlanSettings()
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,10 @@ class Effort:
         time_limit: seconds, or None. A search that the clock ends says so in status and message.
     """
 
-    tolerance: float = 1e-5
+    tolerance: float = _DEFAULTS.recovery_tolerance
     gap: float = 0.0
     gap_eur: float = 0.0
-    solve_limit: int = 20_000
+    solve_limit: int = _DEFAULTS.solve_limit
     time_limit: float | None = None
 
 

@@ -205,14 +205,10 @@ def check_facts(result: RunResult) -> list[Fact]:
     follower = value("plan.certificate.follower_gap")
     if follower is not None:
         facts.append(Fact("Platforms' answer", f"solved again at the plan: relative difference {number(float(follower), 2)}", abs(follower) <= 1e-6))
-    overload, violation = value("ac.max_line_overload"), value("ac.max_voltage_violation")
-    if overload is not None or violation is not None:
-        overload, violation = float(overload or 0.0), float(violation or 0.0)
-        text = _violated(overload, violation)
-        good = not text
-        before = _violated(float(value("ac.existing.max_line_overload") or 0.0), float(value("ac.existing.max_voltage_violation") or 0.0))
-        text = (text or "no limit violated at any step") + (f" (existing network: {before})" if before else "")
-        facts.append(Fact("AC power flow", text, good))
+    if value("ac.max_line_overload") is not None or value("ac.max_voltage_violation") is not None:
+        found, before = _violated(result, "ac."), _violated(result, "ac.existing.")
+        text = (found or "no limit violated at any step") + (f" (existing network: {before})" if before else "")
+        facts.append(Fact("AC power flow", text, not found))
     facts += [*year_facts(result), *_days(result)]
     energy, money = value("ledger.energy_residual"), value("ledger.money_residual")
     if energy is not None and money is not None:
@@ -265,9 +261,19 @@ def signed_percent(error: float) -> str:
     return f"{error:+.1f} %" if abs(error) >= 0.05 else "0 %"
 
 
-def _violated(overload: float, violation: float) -> str:
-    parts = [f"overload up to {number(overload)} %"] if overload > 1e-6 else []
-    parts += [f"voltage outside its band by up to {number(violation)} pu"] if violation > 1e-9 else []
+def _violated(result: RunResult, prefix: str) -> str:
+    """What the AC power flow of a scenario found violated, in words; empty only where every step converged and kept all limits."""
+
+    def found(key: str) -> float:
+        return float(result.value(f"{prefix}{key}") or 0.0)
+
+    overload, violation, diverged, dark = (found(k) for k in ("max_line_overload", "max_voltage_violation", "diverged_steps", "buses_without_supply"))
+    parts = [f"it did not converge at {plural(int(diverged), 'step')}"] if diverged else []
+    parts += [f"{int(dark)} {'bus' if dark == 1 else 'buses'} without supply"] if dark else []
+    parts += [f"overload up to {number(overload)} %"] if not overload <= 1e-6 else []
+    parts += [f"voltage outside its band by up to {number(violation)} pu"] if not violation <= 1e-9 else []
+    if not parts and found("violations"):
+        parts = [f"{int(found('violations'))} violations of limits"]
     return ", ".join(parts)
 
 

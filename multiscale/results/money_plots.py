@@ -18,7 +18,7 @@ def money_figure(result: RunResult) -> str | Remark | None:
         return None
     before, after = pair
     change = (data.money.sel(scenario=after) - data.money.sel(scenario=before)).transpose("stakeholder", "flow")
-    values = np.nan_to_num(change.values.astype(float)) / 1000
+    values = change.values.astype(float) / 1000
     # Half a euro a year is rounding.
     who = np.abs(values).max(axis=1) + np.abs(_change_of_real_cost(data, before, after)) > 5e-4
     flows = [k for k in range(values.shape[1]) if np.abs(values[:, k]).max() > 1e-6]
@@ -56,7 +56,7 @@ def _change_of_real_cost(data: xr.Dataset, before: str, after: str) -> np.ndarra
     if not has(data, "real_cost"):
         return np.zeros(data.sizes["stakeholder"])
     change = (data.real_cost.sel(scenario=after) - data.real_cost.sel(scenario=before)).sum("cost")
-    return np.asarray(np.nan_to_num(change.values.astype(float)) / 1000)
+    return np.asarray(change.values.astype(float) / 1000)
 
 
 def bills_figure(result: RunResult) -> str | Remark | None:

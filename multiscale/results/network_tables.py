@@ -86,16 +86,19 @@ def violations_table(result: RunResult) -> Table | None:
     hours = data.period_hours.values.astype(float)
     rows = []
     for scenario in reversed(scenario_names(data)):
-        loading = np.nan_to_num(data.loading.sel(scenario=scenario).transpose("branch", "period").values.astype(float))
+        loading = data.loading.sel(scenario=scenario).transpose("branch", "period").values.astype(float)
+        rows += _unknown(data, scenario, hours)
         voltage = data.voltage.sel(scenario=scenario).transpose("bus", "period").values.astype(float)
-        outside = np.nan_to_num(np.maximum(low - voltage, voltage - high))
+        outside = np.maximum(low - voltage, voltage - high)
         bands = np.broadcast_to(low, (len(voltage), 1))[:, 0], np.broadcast_to(high, (len(voltage), 1))[:, 0]
         for names, excess, shown, limits, unit in (
+            # What has no value here is not within its limits: it is in the rows above.
             (data.branch.values, loading - 100.0, loading, ["100 %"] * len(loading), "%"),
             (data.bus.values, outside, voltage, [f"{a:g} to {b:g} pu" for a, b in zip(*bands, strict=True)], "pu"),
         ):
-            for k in np.flatnonzero(excess.max(axis=1) > _TOLERATED[unit]):
-                worst = int(excess[k].argmax())
+            beyond = np.where(np.isnan(excess), -np.inf, excess)
+            for k in np.flatnonzero(beyond.max(axis=1) > _TOLERATED[unit]):
+                worst = int(beyond[k].argmax())
                 rows.append(
                     {
                         "scenario": scenario_title(data, scenario),
@@ -104,7 +107,7 @@ def violations_table(result: RunResult) -> Table | None:
                         "beyond the limit by": float(excess[k, worst]),
                         "unit": unit,
                         "limit": limits[k],
-                        "hours of the year": float(hours[excess[k] > _TOLERATED[unit]].sum()),
+                        "hours of the year": float(hours[beyond[k] > _TOLERATED[unit]].sum()),
                         "when": str(data.period.values[worst]).replace("T", " "),
                     }
                 )
@@ -115,6 +118,22 @@ def violations_table(result: RunResult) -> Table | None:
     title = "Limits violated under AC power flow"
     note = f"Branches and buses outside their limits. {counted}." if rows else "No branch and no bus is outside its limits at any step."
     return Table("violations", title, frame, note=note)
+
+
+def _unknown(data: xr.Dataset, scenario: str, hours: np.ndarray) -> list[dict[str, object]]:
+    """Rows of steps at which the power flow of a scenario did not converge, and of buses without supply."""
+    rows: list[dict[str, object]] = []
+    nothing = {"scenario": scenario_title(data, scenario), "worst value": np.nan, "beyond the limit by": np.nan, "unit": "", "when": ""}
+    if has(data, "power_flow_diverged"):
+        lost = data.power_flow_diverged.sel(scenario=scenario).values > 0
+        if lost.any():
+            first = str(data.period.values[int(lost.argmax())]).replace("T", " ")
+            named = {"where": "power flow", "limit": "converges", "when": f"first {first}"}
+            rows.append({**nothing, **named, "hours of the year": float(hours[lost].sum())})
+    if has(data, "bus_without_supply"):
+        dark = data.bus.values[data.bus_without_supply.sel(scenario=scenario).values > 0]
+        rows += [{**nothing, "where": str(bus), "limit": "is supplied", "hours of the year": np.nan} for bus in dark.tolist()]
+    return rows
 
 
 _TOLERATED = {"%": 1e-6, "pu": 1e-9}

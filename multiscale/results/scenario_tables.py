@@ -19,7 +19,7 @@ def money_table(result: RunResult, scenario: str) -> Table | None:
     if data is None or not has(data, "money") or scenario not in data.scenario.values:
         return None
     values = data.money.sel(scenario=scenario).transpose("stakeholder", "flow")
-    used = np.abs(np.nan_to_num(values.values)).max(axis=0) > 1e-6
+    used = ~(np.abs(values.values).max(axis=0) <= 1e-6)
     frame = pd.DataFrame(values.values[:, used], columns=[str(f) for f in data.flow.values[used]])
     frame.insert(0, "stakeholder", [str(s) for s in data.stakeholder.values])
     checked = {c: float(frame[c].sum()) for c in frame.columns[1:]}

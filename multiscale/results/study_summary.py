@@ -45,6 +45,8 @@ def year_summary_of(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
         checks = list(scenario.verification.values())
         summary[f"{prefix}max_line_overload"] = (float(np.max([v.max_line_overload for v in checks])), "%")
         summary[f"{prefix}max_voltage_violation"] = (float(np.max([v.max_voltage_violation for v in checks])), "pu")
+        summary[f"{prefix}diverged_steps"] = (sum(v.diverged for v in checks), "1")
+        summary[f"{prefix}buses_without_supply"] = (sum(len(v.without_supply) for v in checks), "1")
         summary[f"{prefix}violations"] = (sum(len(v.violations) for v in checks), "1")
     residuals = [day.energy_residual for scenario in answer.scenarios.values() for day in scenario.operation.days]
     summary["ledger.energy_residual"] = (float(np.max(residuals)), "1")

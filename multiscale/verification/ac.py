@@ -37,6 +37,17 @@ class Verification:
     max_voltage_violation: float
 
     @property
+    def diverged(self) -> int:
+        """Number of periods whose power flow did not converge."""
+        return int((self.violations["component"] == "power flow").sum())
+
+    @property
+    def without_supply(self) -> tuple[str, ...]:
+        """Buses that have no voltage in some period whose power flow converged."""
+        rows = self.violations[(self.violations["component"] == "bus") & self.violations["value"].isna()]
+        return tuple(dict.fromkeys(rows["identifier"].tolist()))
+
+    @property
     def overloaded(self) -> dict[str, float]:
         """Overloaded branch -> largest loading above its rating [%], worst first."""
         rows = self.violations[self.violations["component"] == "branch"].drop_duplicates("identifier")

@@ -19,11 +19,16 @@ from multiscale.results.answer import answer, failures
 from multiscale.results.closing_table import print_closing_table
 from multiscale.results.comparison import print_comparison
 from multiscale.results.headline import headline
+from multiscale.results.network_tables import violations_table
 from multiscale.results.report import write_report
 from tests.results.synthetic_study import synthetic_dataset, synthetic_summary
 
 FAILURES = [
     {"ac.max_line_overload": (7.3, "%")},
+    {"ac.diverged_steps": (2, "1")},
+    {"ac.buses_without_supply": (1, "1")},
+    {"ac.violations": (1, "1")},
+    {"ac.max_voltage_violation": (float("nan"), "pu")},
     {"ledger.money_residual": (0.4, "1")},
     {"plan.gap": (None, "1"), "plan.bound": (None, "EUR/a")},
     {"ac.year.hours": (8784, "h/a"), "ac.year.violated_hours": (3, "h/a"), "ac.year.basis": ("profiles", "")},
@@ -125,3 +130,18 @@ def test_terminals_of_any_encoding_show_the_answer_within_80_columns(finished: R
 def test_the_report_is_written_without_its_bound(unproven: RunResult, tmp_path: Path):
     text = write_report(RunResult.load(unproven.folder), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "not known" in text
+
+
+def test_a_power_flow_without_a_value_is_listed_as_violated(finished: RunResult):
+    """A step that did not converge and a bus without supply have no value; that is not within limits."""
+    data = finished.dataset
+    lost, dark = np.zeros((3, data.sizes["period"]), dtype=int), np.zeros((3, data.sizes["bus"]), dtype=int)
+    lost[2, 5], dark[2, 7] = 1, 1
+    voltage, loading = data.voltage.copy(), data.loading.copy()
+    voltage[2, :, 5], loading[2, :, 5], voltage[2, 7, :] = np.nan, np.nan, np.nan
+    broken = data.assign(
+        voltage=voltage, loading=loading, power_flow_diverged=(("scenario", "period"), lost), bus_without_supply=(("scenario", "bus"), dark)
+    )
+    frame = violations_table(replace(finished, dataset=broken)).frame
+    assert {"power flow", str(data.bus.values[7])} <= set(frame["where"])
+    assert frame.set_index("where").loc["power flow", "hours of the year"] == float(data.period_hours.values[5])

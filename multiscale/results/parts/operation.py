@@ -42,7 +42,7 @@ def operation(answer: YearAnswer) -> xr.Dataset:
 
 
 def power_flow(answer: YearAnswer) -> xr.Dataset:
-    """Loading, voltage and losses under AC power flow."""
+    """Loading, voltage and losses under AC power flow, and where it found none."""
 
     def joined(scenario: Scenario, name: str) -> xr.DataArray:
         dimension = "branch" if name == "loading" else "bus"
@@ -58,6 +58,16 @@ def power_flow(answer: YearAnswer) -> xr.Dataset:
     out["losses"] = xr.DataArray(
         losses, dims=("scenario", "period"), attrs={"units": "kW", "long_name": "losses of distribution under AC power flow"}
     )
+    checks = [list(s.verification.values()) for s in answer.scenarios.values()]
+    buses = out["voltage"].bus.values
+    diverged = np.array([(~np.all([v.result.converged.values for v in found], axis=0)).astype(int) for found in checks])
+    dark = np.array([np.isin(buses, [bus for v in found for bus in v.without_supply]).astype(int) for found in checks])
+    meanings = {
+        "power_flow_diverged": (diverged, "period", "1 where the AC power flow did not converge"),
+        "bus_without_supply": (dark, "bus", "1 where the bus has no voltage in some step"),
+    }
+    for name, (values, dimension, meaning) in meanings.items():
+        out[name] = xr.DataArray(values, dims=("scenario", dimension), attrs={"units": "1", "long_name": meaning})
     return xr.Dataset(out).assign_coords(scenario=list(answer.scenarios), period=answer.case.horizon.labels)
 
 
