@@ -91,7 +91,7 @@ def _within_limits(settings: SolverSettings) -> Iterator[None]:
 
 def solver_versions() -> dict[str, str]:
     """Versions of the solvers, for provenance."""
-    return {name: importlib.metadata.version(name) for name in ("highspy", "pyscipopt", "pandapower", "pyomo")}
+    return {name: importlib.metadata.version(name) for name in ("highspy", "pyscipopt", "clarabel", "pandapower", "power-grid-model", "pyomo")}
 
 
 def certificates(plans: Mapping[str, Plan]) -> dict[str, object]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -87,11 +86,6 @@ def operated_days(
         del prepared, outcomes
         while days:
             yield days.pop(0)
-
-
-def coordinate_days(*given: Any, **more: Any) -> list[CoordinatedDay]:
-    """All days of ``operated_days`` at once."""
-    return list(operated_days(*given, **more))
 
 
 def _check_bounds(prepared: Sequence[PreparedDay], outcomes: Sequence[Mapping[str, Outcome]]) -> None:

@@ -213,7 +213,7 @@ class Study:
         if not spec.coordinated:
             built = conventional_options(case.value) if spec.network == "conventional" else {}
             given = {"case": case, "expected": expected, "built": built}
-            return self.stages.run("operate", operate_alone, given, label=label, means=lambda: {"engine": self.engine()})
+            return self.stages.run("operate", operate_alone, given, label=label, means=lambda: {"engine": self.engine()}, more=self.config.solver)
         coordination = self.config.coordination
         given = {
             "case": case,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,11 +18,12 @@ from multiscale.results.answer import (
     without_rounding,
     year_facts,
 )
-from multiscale.results.dataset import compared_scenarios, has, scenario_title
+from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
 from multiscale.results.mechanism_words import chosen, words
 from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunResult
-from multiscale.results.words import euros, percent, plural
+from multiscale.results.scenarios import LADDER, STEPS
+from multiscale.results.words import euros, percent, plural, signed
 
 _USEFUL_GAP = 0.1
 """Relative gap from which on a bound says nothing to a planner."""
@@ -49,6 +51,7 @@ def headline(result: RunResult) -> list[str]:
     if gains:
         against = f'"{scenario_title(result.dataset, pair[0])}"' if result.dataset is not None and pair is not None else "the baseline"
         sentences.append(f"Against {against}, yearly: {gains}.")
+    sentences += _steps(result)
     sentences += _proven(result)
     sentences += [sentence for sentence in (_coordination_sentence(result),) if sentence]
     ac = next((f for f in check_facts(result) if f.label == "AC power flow"), None)
@@ -59,6 +62,18 @@ def headline(result: RunResult) -> list[str]:
         days = plural(int(value("horizon.days") or 0), "representative day")
         sentences.append(f"Warning: by {days}, {value('horizon.warnings')}. More days (horizon.days) come closer.")
     return sentences or ["This run holds no plan and no coordination to report."]
+
+
+def _steps(result: RunResult) -> list[str]:
+    """What each step from the baseline to the plan adds to the social cost: a sum hides that one step may save what another loses."""
+    data = result.dataset
+    pair = compared_scenarios(data)
+    if data is None or pair is None or not has(data, "real_cost") or pair[0] not in LADDER or not set(LADDER) <= set(scenario_names(data)):
+        return []
+    names = LADDER[LADDER.index(pair[0]) :]
+    cost = data.real_cost.sum(("stakeholder", "cost"))
+    steps = [(STEPS[b], float(cost.sel(scenario=b) - cost.sel(scenario=a))) for a, b in pairwise(names)]
+    return [f"Of that, cost to society by step (negative: saved): {listed([f'{name} {signed(step)}' for name, step in steps])}."]
 
 
 def _proven(result: RunResult) -> list[str]:

@@ -15,8 +15,8 @@ from multiscale.results.study_record import StudyRecord
 from multiscale.version import __version__
 
 PACKAGES = (
-    "numpy", "scipy", "pandas", "xarray", "highspy", "pyscipopt", "pyomo", "pandapower", "simbench", "dask", "distributed", "numba",
-    "hydra-core", "omegaconf", "pydantic", "h5netcdf", "matplotlib",
+    "numpy", "scipy", "pandas", "xarray", "highspy", "pyscipopt", "clarabel", "pyomo", "pandapower", "power-grid-model", "simbench", "dask",
+    "distributed", "numba", "hydra-core", "omegaconf", "pydantic", "h5netcdf", "matplotlib",
 )  # fmt: skip
 
 

@@ -58,6 +58,14 @@ SCENARIOS: tuple[ScenarioSpec, ...] = (
 LADDER = ("existing", "conventional", "response", "trading", HEADLINE)
 """From the existing network to the headline, one step at a time."""
 
+STEPS = {
+    "conventional": "conventional plan",
+    "response": "this plan, with response",
+    "trading": "trading",
+    HEADLINE: "purchases in answer to the charge",
+}
+"""What each step of the ladder adds, in words."""
+
 CORNERS = (("conventional_response", "conventional_trading"), ("response", "trading"))
 """Plan by trading: the conventional network without and with trading, and that of the plan."""
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multiscale.results.answer import answer
 from multiscale.results.dataset import compared_scenarios, has, scenario_title
 from multiscale.results.mechanism_words import words
 from multiscale.results.run_result import RunResult
@@ -170,8 +169,3 @@ def summary_table(result: RunResult) -> Table:
     """Every value of the summary."""
     rows = [{"key": k, "value": v, "unit": u} for k, (v, u) in result.summary.items()]
     return Table("summary", "All summary values", pd.DataFrame(rows, columns=["key", "value", "unit"]))
-
-
-def answer_table(result: RunResult) -> Table:
-    """The answer, line by line."""
-    return Table("answer", "The answer at a glance", pd.DataFrame([{"what": f.label, "answer": f.text} for f in answer(result)]))

@@ -5,11 +5,12 @@ import pytest
 from multiscale.assessment import ENERGY_TERMS, STAKEHOLDERS, Ledger, energy_account, prosumer_bills, settle_day
 from multiscale.assessment.bills import bill_parts, platform_payments
 from multiscale.assessment.served import cut_off
-from multiscale.coordination.days import coordinate_days, uncoordinated_days
+from multiscale.coordination.days import uncoordinated_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.markets import Community, TimeOfUse
 from multiscale.timeline import Horizon
 from multiscale.verification.injections import bus_injections
+from tests.operated import coordinate_days
 from tests.variants import changed, charged
 
 PLATFORMS = ("north 1", "north 2")

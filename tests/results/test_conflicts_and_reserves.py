@@ -10,7 +10,6 @@ import xarray as xr
 from multiscale.coordination.common.conflicts import conflicts
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.prepared import operate_signals, prepare_days
-from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.negotiation.bidirectional import Bidirectional, BidirectionalSettings
 from multiscale.coordination.publication.flat import flat_signals
@@ -22,6 +21,7 @@ from multiscale.sources import TinySettings
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics
 from multiscale.timeline import Horizon
+from tests.operated import coordinate_days
 from tests.variants import changed, charged
 
 

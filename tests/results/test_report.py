@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from multiscale.results.provenance import changed_files
 from multiscale.results.report import rebuild_report, write_report
 from multiscale.results.scenario_tables import money_table, welfare_table
 from multiscale.results.style import FLOWS, flow_look
-from multiscale.results.words import THIN
+from multiscale.results.words import THIN, signed
 
 
 @pytest.fixture(scope="module")
@@ -296,3 +297,18 @@ def test_options_and_welfare_tables_are_complete(finished: RunResult):
     assert welfare_table(finished).frame["change"].iloc[-1] == pytest.approx(
         float((finished.dataset.welfare.sel(scenario="plan") - finished.dataset.welfare.sel(scenario="conventional")).sum()), abs=1e-6
     )
+
+
+def test_the_headline_tells_what_each_step_costs_society(finished: RunResult):
+    """Steps add up to minus what all gain together, so that no step hides behind another."""
+    assert not any("by step" in sentence for sentence in headline(finished))
+    names = ["existing", "conventional", "response", "trading", "plan"]
+    data = finished.dataset[["real_cost", "money", "welfare"]].drop_vars("scenario")
+    wide = data.isel(scenario=[0, 1, 1, 2, 2]).assign_coords(scenario=names).assign_attrs(finished.dataset.attrs)
+    cost = wide.real_cost.copy()
+    cost[{"scenario": 3}] += 1000.0
+    wide = wide.assign(real_cost=cost, scenario_title=("scenario", names))
+    [said] = [s for s in headline(replace(finished, dataset=wide, summary={})) if "by step" in s]
+    steps = cost.sum(("stakeholder", "cost")).diff("scenario").values[1:]
+    for name, step in zip(("this plan, with response", "trading", "purchases in answer to the charge"), steps, strict=True):
+        assert f"{name} {signed(float(step))}" in said

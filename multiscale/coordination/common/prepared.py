@@ -60,7 +60,7 @@ def prepare_days(
     error_margin: float = 0.0,
     episodes: Sequence[tuple[Horizon, np.ndarray]] | None = None,
 ) -> list[PreparedDay]:
-    """Build every day's programs and find both optima; arguments as of ``coordinate_days``.
+    """Build every day's programs and find both optima; arguments as of ``operated_days``.
 
     Where the tariff couples days (``Tariff.couples_days``) all of them are one prepared day: one program over the whole horizon.
     ``episodes``: which of the horizon's (``Horizon.episodes``); default: all.

@@ -10,11 +10,11 @@ import pytest
 from distributed import Client
 
 from multiscale.config import ConfigError, load_config
-from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, make_engine
 from multiscale.coordination.engine.settings import AddressSettings, LocalSettings
 from multiscale.markets import Community
 from tests.coordination.tasks import dies_once, fails_for, spectrum
+from tests.operated import coordinate_days
 from tests.variants import charged
 
 ROOT = Path(__file__).parents[3]

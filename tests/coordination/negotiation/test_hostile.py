@@ -7,7 +7,6 @@ import pytest
 
 from multiscale.coordination.common.mechanism import Mechanism
 from multiscale.coordination.common.prepared import silent
-from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.children.carriers import Refusal
@@ -24,6 +23,7 @@ from multiscale.operation import operating_tree
 from multiscale.programs import ProgramBuilder, ProgramError
 from tests.coordination.families import family
 from tests.coordination.negotiation.test_excluded import best_around
+from tests.operated import coordinate_days
 from tests.variants import changed, charged
 
 NAME = "child 002"

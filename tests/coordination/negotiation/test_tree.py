@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from multiscale.coordination.common.integrated import integrated_optimum
-from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.bidirectional import Bidirectional, BidirectionalSettings
@@ -25,6 +24,7 @@ from multiscale.programs import Link, compose, solve
 from multiscale.timeline import Horizon
 from tests.coordination.families import family, unreliable
 from tests.coordination.tasks import kills_its_worker
+from tests.operated import coordinate_days
 from tests.variants import changed, charged
 
 OPTIONS = NegotiationOptions(gap=1e-5, rounds=40)

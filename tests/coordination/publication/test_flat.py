@@ -9,13 +9,13 @@ import pytest
 
 from multiscale.coordination.common.answer import answer_signals, most_even
 from multiscale.coordination.common.messages import Signal
-from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.devices import device_settings
 from multiscale.markets import Community, TimeOfUse
 from multiscale.operation import bought_and_sold, platform_program
 from multiscale.operation.tree import BEYOND
 from multiscale.programs import CompiledProgram
+from tests.operated import coordinate_days
 from tests.variants import charged, with_options
 
 PLATFORMS = ("north 1", "north 2")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from multiscale.coordination.common.messages import Signal
-from multiscale.coordination.days import coordinate_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.mechanisms import Integrated, IntegratedSettings
 from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 from multiscale.markets import Community
 from multiscale.programs import CompiledProgram
+from tests.operated import coordinate_days
 from tests.variants import changed, charged
 
 
