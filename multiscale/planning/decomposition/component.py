@@ -65,7 +65,7 @@ class PartAnswer:
 
 
 Choice = tuple[bytes, bool]
-"""Options that are built, and whether transfers are paid in full."""
+"""Options that are built, and whether all transfers are paid in full."""
 
 
 class Bases:
@@ -117,11 +117,12 @@ class Component:
         key: identifies columns and rows; two components with one key are the same program.
         columns: positions of its columns in the follower.
         rows: positions of its rows in the follower; a sum of balance rows is named by its first one.
-        program: the part as a program with parameters (its options, charge, share of the given transfers that is waived).
+        program: the part as a program with parameters (its options, charge, share of the other transfers that is waived).
         options: positions of its options.
         energy: charged energy of its columns.
         transfer: given transfers of its columns.
-        levy: rate at which the transfers are paid on the charged energy alone [EUR/kWh]; None where they are more than that.
+        levy: the rate of its transfers on the charged energy [EUR/kWh]; what they are beyond it are its other transfers.
+        levied: whether it has no other transfers.
         network: maps its columns to the network rows (balances, voltages), for the state.
     """
 
@@ -134,11 +135,12 @@ class Component:
         options: np.ndarray,
         energy: np.ndarray,
         transfer: np.ndarray,
-        levy: float | None,
+        levy: float,
+        levied: bool,
         network: sparse.csr_matrix,
     ) -> None:
         self.key, self.columns, self.rows, self.program, self.options = key, columns, rows, program, options
-        self.energy, self.transfer, self.levy, self.network = energy, transfer, levy, network
+        self.energy, self.transfer, self.levy, self.levied, self.network = energy, transfer, levy, levied, network
         self.raised = np.unique(program.B[:, :-2].tocoo().row)
         self.more = program.B[self.raised][:, :-2].toarray()
         self.pays = bool(energy.any())
@@ -161,7 +163,7 @@ class Component:
     ) -> PartAnswer:
         """The answer with the options ``built`` (bool, of this component) at a charge [EUR/kWh]; ``spread`` turns network rows into states.
 
-        Charge and given transfers are paid to the share ``scale`` only; the answer's cost is what is paid then.
+        Transfers other than the levy are paid to the share ``scale`` only; the answer's cost is what is paid then.
         """
         key = (built.tobytes(), charge if self.pays else 0.0, scale)
         if key not in self.answers:
@@ -197,7 +199,7 @@ class Component:
                 self.compiled.start_from(self.start)
         if nearest is not None and nearest != self.bases.last:
             self.compiled.start_from(self.bases.get(nearest))
-        solution = self.compiled.solve_optimal(np.append(built.astype(float), (scale * charge, 1.0 - scale)))
+        solution = self.compiled.solve_optimal(np.append(built.astype(float), (charge, 1.0 - scale)))
         self.bases.keep(choice, self.compiled.basis)
         return solution
 
