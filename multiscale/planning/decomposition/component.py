@@ -64,8 +64,8 @@ class PartAnswer:
     state: np.ndarray
 
 
-Choice = tuple[bytes, bool]
-"""Options that are built, and whether all transfers are paid in full."""
+Choice = tuple[bytes, float, float]
+"""Options that are built, the charge [EUR/kWh], and the share to which other transfers are paid."""
 
 
 class Bases:
@@ -87,13 +87,17 @@ class Bases:
         before = self.earlier.choices if self.earlier is not None else []
         return list(dict.fromkeys([*before, *self._known]))
 
-    def nearest(self, choice: Choice, relief: np.ndarray) -> Choice | None:
-        """The choice with a basis that differs least, by the relief of its options, then by the transfers; None where nothing was solved."""
-        built, paid = choice
+    def nearest(self, choice: Choice, relief: np.ndarray, energy: float, transfers: float) -> Choice | None:
+        """The choice with a basis that differs least; None where nothing was solved.
 
-        def distance(other: Choice) -> tuple[float, int, bool]:
+        By the relief of its options, then by what charge and other transfers change of the cost, with energy [kWh/a] and transfers [EUR/a] of
+        some answer.
+        """
+        built, charge, scale = choice
+
+        def distance(other: Choice) -> tuple[float, int, float]:
             differs = np.frombuffer(built, dtype=bool) != np.frombuffer(other[0], dtype=bool)
-            return float(relief[differs].sum()), int(differs.sum()), other[1] != paid
+            return float(relief[differs].sum()), int(differs.sum()), abs(other[1] - charge) * energy + abs(other[2] - scale) * abs(transfers)
 
         return min(self.choices, key=distance, default=None)
 
@@ -149,6 +153,7 @@ class Component:
         self.bases = Bases()
         self.relief = np.zeros(options.size)
         self.best_scale: float | None = None
+        self.typical = (0.0, 0.0)
         self.answers: dict[tuple[bytes, float, float], PartAnswer] = {}
 
     def solve(
@@ -178,6 +183,7 @@ class Component:
                 needed=self.program.A[self.raised] @ x - self.program.b0[self.raised],
                 state=spread(-(self.network @ x)),
             )
+            self.typical = self.answers[key].energy, self.answers[key].transfers - self.levy * self.answers[key].energy
             beyond = np.maximum(self.answers[key].needed, 0.0)
             self.relief = np.maximum(self.relief, (self.more > 0).T @ beyond)
         return self.answers[key]
@@ -191,8 +197,9 @@ class Component:
         return None if self.compiled is None else self.compiled.basis
 
     def _solution(self, built: np.ndarray, charge: float, scale: float = 1.0) -> ProgramSolution:
-        choice = (built.tobytes(), scale == 1.0)
-        nearest = self.bases.nearest(choice, self.relief)
+        choice = (built.tobytes(), charge, scale)
+        energy, transfers = self.typical
+        nearest = self.bases.nearest(choice, self.relief, energy, transfers)
         if self.compiled is None:
             self.compiled = CompiledProgram(self.program, devex=True)
             if nearest is None and self.start is not None:

@@ -266,7 +266,7 @@ class Split:
                 old = by_options.get(options.tobytes())
                 if old is not None:
                     component.bases = Bases(old.bases, partial(_carried, status, old.columns, old.rows, ours, names[rows]))
-                    component.best_scale, component.relief = old.best_scale, old.relief
+                    component.best_scale, component.relief, component.typical = old.best_scale, old.relief, old.typical
             result.append(component)
         return result
 
