@@ -79,13 +79,18 @@ class Bases:
     def __init__(self, earlier: Bases | None = None, carried: Callable[[Basis], Basis] | None = None) -> None:
         self.earlier, self.carried = earlier, carried
         self.last: Choice | None = None
-        self._known: dict[Choice, Basis] = {}
+        self._known: dict[bytes, dict[tuple[float, float], Basis]] = {}
 
     @property
-    def choices(self) -> list[Choice]:
-        """Choices with a basis, in the order in which they were first solved."""
-        before = self.earlier.choices if self.earlier is not None else []
+    def options(self) -> list[bytes]:
+        """Sets of options with a basis, in the order in which they were first solved."""
+        before = self.earlier.options if self.earlier is not None else []
         return list(dict.fromkeys([*before, *self._known]))
+
+    def prices(self, built: bytes) -> list[tuple[float, float]]:
+        """Charges and shares with a basis for a set of options."""
+        before = self.earlier.prices(built) if self.earlier is not None else []
+        return list(dict.fromkeys([*before, *self._known.get(built, {})]))
 
     def nearest(self, choice: Choice, relief: np.ndarray, energy: float, transfers: float) -> Choice | None:
         """The choice with a basis that differs least; None where nothing was solved.
@@ -95,23 +100,38 @@ class Bases:
         """
         built, charge, scale = choice
 
-        def distance(other: Choice) -> tuple[float, int, float]:
-            differs = np.frombuffer(built, dtype=bool) != np.frombuffer(other[0], dtype=bool)
-            return float(relief[differs].sum()), int(differs.sum()), abs(other[1] - charge) * energy + abs(other[2] - scale) * abs(transfers)
+        def other_options(other: bytes) -> tuple[float, int]:
+            differs = np.frombuffer(built, dtype=bool) != np.frombuffer(other, dtype=bool)
+            return float(relief[differs].sum()), int(differs.sum())
 
-        return min(self.choices, key=distance, default=None)
+        options = self.options
+        if not options:
+            return None
+        same = built if built in options else min(options, key=other_options)
+        return same, *min(self.prices(same), key=lambda at: abs(at[0] - charge) * energy + abs(at[1] - scale) * abs(transfers))
 
     def get(self, choice: Choice) -> Basis:
         """The basis of a choice that was solved."""
-        if choice not in self._known:
+        built, *at = choice
+        known = self._known.setdefault(built, {})
+        if tuple(at) not in known:
             assert self.earlier is not None
             assert self.carried is not None
-            self._known[choice] = self.carried(self.earlier.get(choice))
-        return self._known[choice]
+            known[at[0], at[1]] = self.carried(self.earlier.get(choice))
+        return known[at[0], at[1]]
 
     def keep(self, choice: Choice, basis: Basis) -> None:
-        """Remember where a choice ended, the last one solved."""
-        self.last, self._known[choice] = choice, basis
+        """Remember where a choice ended, the last one solved; of one set of options the latest ``KEPT`` alone."""
+        self.last = choice
+        known = self._known.setdefault(choice[0], {})
+        known.pop(choice[1:], None)
+        known[choice[1:]] = basis
+        if len(known) > KEPT:
+            del known[next(iter(known))]
+
+
+KEPT = 6
+"""Bases kept for one set of options: both ends of two ranges of charges, at two shares."""
 
 
 class Component:
