@@ -12,31 +12,58 @@ LOW_VOLTAGE_KV = 1.0
 _CLASSES = ("tso", "dso", "platform")
 
 
-def hierarchy(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """The node table; sets ``node`` of buses and branches."""
+def _areas(buses: pd.DataFrame, branches: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Tier and area of every bus, and the branches: positions of their ends and whether they are in service.
+
+    An area is what hangs together within one tier.
+    """
     position = pd.Series(np.arange(len(buses)), index=buses.index)
     vn = buses["vn_kv"].to_numpy()
     tier = np.where(vn >= HIGH_VOLTAGE_KV, 0, np.where(vn > LOW_VOLTAGE_KV, 1, 2))
     start, end = position.loc[branches["from_bus"]].to_numpy(), position.loc[branches["to_bus"]].to_numpy()
     on = branches["in_service"].to_numpy(bool)
-    # An area is what hangs together within one tier; all of the transmission tier is one.
     same = on & (tier[start] == tier[end])
     graph = sparse.coo_matrix((np.ones(int(same.sum())), (start[same], end[same])), shape=(len(vn), len(vn)))
-    area = csgraph.connected_components(graph, directed=False)[1]
-    fed = position.reindex(sources["bus"]).dropna().to_numpy(int)
-    grids = position.reindex(sources.loc[sources["element"] == "ext_grid", "bus"]).dropna().to_numpy(int)
-    top_area = -1
-    area[tier == 0] = top_area
-    if (tier == 0).any():
-        # Where power stations feed in, the network is part of the transmission level whatever its voltage.
-        area[np.isin(area, area[fed])] = top_area
+    return tier, csgraph.connected_components(graph, directed=False)[1], start, end, on
+
+
+def held_above(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame, drawn: pd.Series) -> np.ndarray:
+    """Whether a bus belongs to the top level, (bus): its rings stay closed. Without high voltage, the buses of the grid.
+
+    With high voltage: all of it; lower networks into which an external grid feeds; those in which power stations stand and no customers; and those with
+    power stations that are fed at several buses (a meshed network of its own).
+    """
+    tier, area, start, end, on = _areas(buses, branches)
+    position = pd.Series(np.arange(len(buses)), index=buses.index)
+    grids = position.loc[sources.loc[sources["element"] == "ext_grid", "bus"]].to_numpy(int)
+    if not (tier == 0).any():
+        out = np.zeros(len(buses), dtype=bool)
+        out[grids] = True
+        return out
+    top = (tier == 0) | np.isin(area, area[grids])
+    customers = position.reindex(drawn.index[drawn.to_numpy() != 0]).dropna().to_numpy(int)
+    stations = np.setdiff1d(area[position.loc[sources["bus"]].to_numpy(int)], area[top])
+    for a in stations.tolist():
+        inside = area == a
+        feeding = on & (inside[start] ^ inside[end])
+        outer = np.where(inside[start], end, start)[feeding]
+        above = np.unique(outer[tier[outer] < tier[inside][0]])
+        if len(above) > 1 or not np.isin(area[customers], a).any():
+            top |= inside
+    return top
+
+
+def hierarchy(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame, drawn: pd.Series, notes: list[str]) -> pd.DataFrame:
+    """The node table; sets ``node`` of buses and branches."""
+    tier, area, start, end, on = _areas(buses, branches)
+    vn, top_area = buses["vn_kv"].to_numpy(), -1
+    top = held_above(buses, branches, sources, drawn)
+    feeding, own_area = np.zeros(0, dtype=int), np.zeros(0, dtype=int)
     if not (tier == 0).any():
         # Without high voltage the grid is the bus where energy comes in; its area hangs on it.
-        feeding = grids if len(grids) else fed[:1]
+        feeding = np.flatnonzero(top)
         own_area = area[feeding].copy()
-        area[feeding] = top_area
-    else:
-        feeding, own_area = np.zeros(0, dtype=int), np.zeros(0, dtype=int)
+    area[top] = top_area
 
     anchors = _anchors(area, start, end, on)
     parent_of: dict[int, tuple[int, int]] = {}
@@ -83,8 +110,9 @@ def hierarchy(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame
         label[a] = f"platform {number}"
         inside = np.flatnonzero(area == a)
         touching = on & (np.isin(start, inside) ^ np.isin(end, inside))
-        root = np.where(np.isin(end, inside), end, start)[touching]
-        rows[label[a]] = ("platform", above_label, str(names[root[0]]) if len(root) else str(names[at]))
+        root = np.unique(np.where(np.isin(end, inside), end, start)[touching])
+        # Several feeders that leave the busbar of the grid itself meet their parent there.
+        rows[label[a]] = ("platform", above_label, str(names[root[0]]) if len(root) == 1 else str(names[at]))
     buses["node"] = [label.get(int(a), label[top_area]) for a in area]
     nodes = pd.DataFrame.from_dict(rows, orient="index", columns=["level", "parent", "boundary_bus"])
     nodes["step_minutes"] = 60.0
@@ -106,11 +134,16 @@ def _anchors(area: np.ndarray, start: np.ndarray, end: np.ndarray, on: np.ndarra
 
 
 def without_ties(buses: pd.DataFrame, branches: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Without the open branches between networks of different nodes, which are operated apart."""
+    """Without the open branches between networks of different nodes, which are operated apart; what they take at their closed end is a shunt there."""
     node_of = buses["node"]
     tie = ~branches["in_service"] & (node_of[branches["from_bus"]].to_numpy() != node_of[branches["to_bus"]].to_numpy())
     if tie.any():
         notes.append(f"{int(tie.sum())} open branches between different networks are omitted")
+    for _, row in branches[tie & (branches["kind"] == "line") & (branches["charged_from"] != "")].iterrows():
+        bus, y = row[row["charged_from"]], row["g_us"] * 1e-6 + 2j * np.pi * 50.0 * row["c_nf"] * 1e-9
+        if y:
+            taken = np.conj(y / 2 + 1 / (row["r_ohm"] + 1j * row["x_ohm"] + 2 / y)) * buses.at[bus, "vn_kv"] ** 2 * 1e3
+            buses.loc[bus, ["shunt_kw", "shunt_kvar"]] += np.array([taken.real, taken.imag])
     return branches[~tie]
 
 

@@ -22,7 +22,8 @@ from multiscale.content import content_key
 from multiscale.settings import OneOf
 from multiscale.sources.cache import cached
 from multiscale.sources.generation_costs import CO2_PRICE, priced
-from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, line_frame, transformer_frame, unique_names
+from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, line_frame, unique_names
+from multiscale.sources.pandapower_transformers import transformer_frame
 from multiscale.sources.settings import SystemSettings
 from multiscale.sources.simbench_devices import PROSUMERS, RENEWABLE_SUFFIX, device_frame, device_owner, generator_frame, prosumer_category
 from multiscale.system.schema import table
@@ -98,7 +99,7 @@ def simbench_system(
 def _converter_texts() -> list[str]:
     """What the conversion is made of: when one of these changes, kept systems are converted anew."""
     package = resources.files("multiscale")
-    parts = ("simbench.py", "simbench_devices.py", "pandapower_tables.py")
+    parts = ("simbench.py", "simbench_devices.py", "pandapower_tables.py", "pandapower_transformers.py")
     files = [package / "sources" / part for part in parts] + [package / "system" / part for part in ("schema.py", "system.py")]
     return [file.read_text(encoding="utf-8") for file in files]
 
@@ -222,7 +223,7 @@ def _bus_frame(net: Any, representative: pd.Series, bus_name: pd.Series, node_of
 
 def _branch_frame(net: Any, name_of: pd.Series, tree: pd.DataFrame, owner_of_trafo: pd.Series, notes: list[str]) -> pd.DataFrame:
     top = tree.index[0]
-    lines, units = line_frame(net, name_of), transformer_frame(net, name_of)
+    lines, units = line_frame(net, name_of), transformer_frame(net, name_of, untyped_taps=True)
     line_owner = net.line["subnet"].astype(str).str.split("_").str[0]
     lines["node"] = line_owner.where(line_owner.isin(tree.index), top)
     # An MV/LV transformer belongs to the DSO above its platform, an HV/MV transformer to the DSO it feeds.
