@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV
 from multiscale.sources.pandapower_tables import line_frame, unique_names
 from multiscale.sources.pandapower_transformers import transformer_frame
 from multiscale.system.approximation import Approximation, several
@@ -34,16 +35,18 @@ def branch_frame(net: Any, name_of: pd.Series, notes: list[str], changed: list[A
     for column in ("vn_hv_kv", "vn_lv_kv"):
         if column not in both:
             both[column] = np.nan
-    active = both["r_ohm"] < 0
+    high = net.bus["vn_kv"].set_axis(name_of.to_numpy())
+    high = high[~high.index.duplicated()].reindex(both["from_bus"]).to_numpy(float) >= HIGH_VOLTAGE_KV
+    active = (both["r_ohm"] < 0) & (both["kind"] == "line") & ~high
     if active.any():
         names = [str(name) for name in both.index[active]]
-        changed.append(Approximation(several("branch", names), "r_ohm", "below zero (part of an equivalent): set to zero"))
-        both["r_ohm"] = both["r_ohm"].clip(lower=0.0)
+        changed.append(Approximation(several("line", names), "r_ohm_per_km", "below zero (part of an equivalent): set to zero"))
+        both.loc[active, "r_ohm"] = 0.0
     capacitive = both["i0_percent"] < 0
     if capacitive.any():
         names = [str(name) for name in both.index[capacitive]]
-        changed.append(Approximation(several("transformer", names), "i0_percent", "below zero (line charging of a converted case): set to zero"))
-        both["i0_percent"] = both["i0_percent"].clip(lower=0.0)
+        changed.append(Approximation(several("transformer", names), "i0_percent", "below zero (line charging of a converted case): its size is taken, as by pandapower"))
+        both["i0_percent"] = both["i0_percent"].abs()
     inside = both["from_bus"] == both["to_bus"]
     if inside.any():
         notes.append(f"{int(inside.sum())} branches within one busbar are omitted")

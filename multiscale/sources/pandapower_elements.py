@@ -35,6 +35,7 @@ def plain_network(net: Any, changed: list[Approximation]) -> Any:
         changed: extended by what is approximated or excluded.
     """
     net = copy.deepcopy(net)
+    _ratings(net, changed)
     _own_power_flow(net, changed)
     _sum_of_phases(net, changed)
     _wards(net, changed)
@@ -48,6 +49,17 @@ def plain_network(net: Any, changed: list[Approximation]) -> Any:
         if kind in net and len(net[kind]):
             changed.append(Approximation(several(kind, _names(net[kind])), "", "excluded; no such element is modelled"))
     return net
+
+
+def _ratings(net: Any, changed: list[Approximation]) -> None:
+    """Lines whose rating is not given carry what they must."""
+    if not len(net.line):
+        return
+    rated = pd.to_numeric(net.line["max_i_ka"], errors="coerce") if "max_i_ka" in net.line else pd.Series(np.nan, index=net.line.index)
+    without = rated.isna() | (rated == 0)
+    if without.any():
+        net.line["max_i_ka"] = rated.mask(without, UNLIMITED_KA)
+        changed.append(Approximation(several("line", _names(net.line[without])), "max_i_ka", "is not given: taken as unlimited"))
 
 
 def _own_power_flow(net: Any, changed: list[Approximation]) -> None:
@@ -176,6 +188,9 @@ def _three_windings(net: Any) -> None:
         return
     three, work = net.trafo3w, copy.copy(net)
     stars = np.array([_auxiliary_bus(net, int(hv), f"star point of {name}") for hv, name in zip(three["hv_bus"], _names(three), strict=True)])
+    if "res_trafo3w" in net and "vm_internal_pu" in net.res_trafo3w and len(net.res_trafo3w):
+        star = pd.DataFrame({"vm_pu": net.res_trafo3w["vm_internal_pu"].reindex(three.index).to_numpy()}, index=stars)
+        net.res_bus = pd.concat([net.res_bus, star])
     work["_options"] = {"mode": "pf", "trafo3w_losses": "hv"}
     work["_pd2ppc_lookups"] = {"aux": {"trafo3w": stars}}
     legs = pd.DataFrame(_trafo_df_from_trafo3w(work))

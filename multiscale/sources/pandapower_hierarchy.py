@@ -7,6 +7,8 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from multiscale.system.approximation import Approximation, several
+
 HIGH_VOLTAGE_KV = 60.0
 LOW_VOLTAGE_KV = 1.0
 _CLASSES = ("tso", "dso", "platform")
@@ -53,66 +55,54 @@ def held_above(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFram
     return top
 
 
-def hierarchy(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame, drawn: pd.Series, notes: list[str]) -> pd.DataFrame:
-    """The node table; sets ``node`` of buses and branches."""
-    tier, area, start, end, on = _areas(buses, branches)
-    vn, top_area = buses["vn_kv"].to_numpy(), -1
-    top = held_above(buses, branches, sources, drawn)
-    feeding, own_area = np.zeros(0, dtype=int), np.zeros(0, dtype=int)
-    if not (tier == 0).any():
-        # Without high voltage the grid is the bus where energy comes in; its area hangs on it.
-        feeding = np.flatnonzero(top)
-        own_area = area[feeding].copy()
-    area[top] = top_area
+def hierarchy(
+    buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame, drawn: pd.Series, changed: list[Approximation]
+) -> pd.DataFrame:
+    """The node table; sets ``node`` of buses and branches, and one boundary bus for what is fed at several buses of the top level.
 
-    anchors = _anchors(area, start, end, on)
-    parent_of: dict[int, tuple[int, int]] = {}
-    changed = True
-    while changed:
-        changed = False
-        for a, links in anchors.items():
-            above = {(int(area[b]), int(b)) for b in links if area[b] != a and (area[b] == top_area or tier[b] < tier[area == a].min())}
-            above |= {(top_area, int(f)) for f, o in zip(feeding, own_area, strict=True) if o == a}
-            if len(above) == 1:
-                parent_of[a] = next(iter(above))
-            elif len(above) > 1:
-                # Fed from several buses: no radial network of its own, but part of the level above.
-                parent = min(key[0] for key in above)
-                size, level = int((area == a).sum()), float(vn[area == a][0])
-                notes.append(f"the {level:g} kV network of {size} buses is fed at several buses: it counts to the level above")
-                area[area == a] = parent
-                anchors = _anchors(area, start, end, on)
-                parent_of.clear()
-                changed = True
-                break
+    Args:
+        buses, branches, sources: tables by name; the branches radial below the top level.
+        drawn: power drawn at buses.
+        changed: extended by what is not taken as given.
+    """
+    tier, area, start, end, on = _areas(buses, branches)
+    top_area, top = -1, held_above(buses, branches, sources, drawn)
+    area[top] = top_area
+    parent_of = _parents(area, tier, start, end, on, top_area)
 
     label: dict[int, str] = {top_area: "transmission" if (tier == 0).sum() > 1 else "grid"}
     rows: dict[str, tuple[str, str, str]] = {label[top_area]: ("tso", "", "")}
     names = buses.index.to_numpy()
     lower = [a for a in pd.unique(area) if a != top_area]
     for a in sorted(lower, key=lambda a: (int(tier[area == a].min()), int(np.flatnonzero(area == a)[0]))):
-        parent, at = parent_of.get(a, (top_area, -1))
-        if at < 0:
+        if a not in parent_of:
+            # Not fed at all: the validation names the island.
             area[area == a] = top_area
             continue
-        first = int(tier[area == a].min())
-        if first == 1 or (first == 2 and label.get(parent) == label[top_area]):
-            number = sum(row[0] == "dso" for row in rows.values()) + 1
-            dso = f"DSO {number}"
+        parent = parent_of[a]
+        inside = area == a
+        touching = on & (inside[start] ^ inside[end]) & ((area[start] == parent) | (area[end] == parent))
+        outer = pd.unique(np.where(inside[start], end, start)[touching])
+        at = int(outer[0])
+        if len(outer) > 1:
+            moved = touching & ~np.isin(np.where(inside[start], end, start), at)
+            for column, position in (("from_bus", start), ("to_bus", end)):
+                chosen = moved & ~inside[position]
+                branches.loc[chosen, column], position[chosen] = names[at], at
+            done = f"hang on bus {names[at]!r} in the model: what they feed together has one boundary bus"
+            changed.append(Approximation(several("branch", list(branches.index[moved])).replace("branchs", "branches"), "bus", done))
+        above_label = label[parent]
+        if int(tier[inside].min()) == 1 or parent == top_area:
+            dso = f"DSO {sum(row[0] == 'dso' for row in rows.values()) + 1}"
             rows[dso] = ("dso", label[top_area], str(names[at]))
-            if first == 1:
+            if int(tier[inside].min()) == 1:
                 label[a] = dso
                 continue
             above_label = dso
-        else:
-            above_label = label[parent]
-        number = sum(row[0] == "platform" for row in rows.values()) + 1
-        label[a] = f"platform {number}"
-        inside = np.flatnonzero(area == a)
-        touching = on & (np.isin(start, inside) ^ np.isin(end, inside))
-        root = np.unique(np.where(np.isin(end, inside), end, start)[touching])
+        label[a] = f"platform {sum(row[0] == 'platform' for row in rows.values()) + 1}"
+        root = np.unique(np.where(inside[end], end, start)[touching])
         # Several feeders that leave the busbar of the grid itself meet their parent there.
-        rows[label[a]] = ("platform", above_label, str(names[root[0]]) if len(root) == 1 else str(names[at]))
+        rows[label[a]] = ("platform", above_label, str(names[root[0]] if len(root) == 1 else names[at]))
     buses["node"] = [label.get(int(a), label[top_area]) for a in area]
     nodes = pd.DataFrame.from_dict(rows, orient="index", columns=["level", "parent", "boundary_bus"])
     nodes["step_minutes"] = 60.0
@@ -121,16 +111,26 @@ def hierarchy(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame
     return nodes
 
 
-def _anchors(area: np.ndarray, start: np.ndarray, end: np.ndarray, on: np.ndarray) -> dict[int, set[int]]:
-    """Area -> buses of other areas that a branch in service joins it to."""
-    links: dict[int, set[int]] = {int(a): set() for a in np.unique(area) if a >= 0}
-    for i, j in zip(start[on].tolist(), end[on].tolist(), strict=True):
-        if area[i] != area[j]:
-            if area[i] >= 0:
-                links[int(area[i])].add(j)
-            if area[j] >= 0:
-                links[int(area[j])].add(i)
-    return links
+def _parents(area: np.ndarray, tier: np.ndarray, start: np.ndarray, end: np.ndarray, on: np.ndarray, top: int) -> dict[int, int]:
+    """Area -> the one it is fed through, from the top down. What is fed through a network of its own tier, or a lower one, is part of that one."""
+    parent: dict[int, int] = {}
+    level = {int(a): int(tier[area == a].min()) for a in np.unique(area)}
+    waiting = [top]
+    while waiting:
+        a = waiting.pop(0)
+        mine = area == a
+        touching = on & (mine[start] ^ mine[end])
+        for b in pd.unique(area[np.where(mine[start], end, start)[touching]]).tolist():
+            if b == top or b in parent:
+                continue
+            if a != top and level[b] <= level[a]:
+                area[area == b] = a
+                level[a] = level[b]
+                waiting.insert(0, a)
+                break
+            parent[b] = a
+            waiting.append(b)
+    return parent
 
 
 def without_ties(buses: pd.DataFrame, branches: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

@@ -80,7 +80,7 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path | None = No
     devices = devices[devices["bus"].isin(buses.index)]
     drawn = drawn_power(devices)
     branches = opened_rings(buses, branches, held_above(buses, branches, sources, drawn), drawn, changed)
-    nodes = hierarchy(buses, branches, sources, drawn, notes)
+    nodes = hierarchy(buses, branches, sources, drawn, changed)
     branches = without_ties(buses, branches, notes)
     embedded = embedded_generators(sources, buses, nodes, devices.index, changed)
     sources = sources.drop(sources.index[sources["key"].isin(embedded["key"])])
@@ -196,7 +196,7 @@ def _read(path: Any) -> Any:
 def _refuse_incomplete(net: Any) -> None:
     problems = []
     for kind, columns in {
-        "line": ("length_km", "r_ohm_per_km", "x_ohm_per_km", "max_i_ka"),
+        "line": ("length_km", "r_ohm_per_km", "x_ohm_per_km"),
         "trafo": ("sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent"),
     }.items():
         for column in columns:

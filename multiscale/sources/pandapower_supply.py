@@ -147,12 +147,24 @@ def network_generators(
         notes.append(f"{len(sources) - silent} generators have the marginal cost of the network's cost table, its currency read as EUR")
     if silent:
         notes.append(f"{silent} generators without a cost are priced by the table of fuels")
+    curved = _quadratic(net, sources)
+    if curved:
+        changed.append(Approximation(several("unit", curved), "cp2_eur_per_mw2", "quadratic costs: the marginal cost at half output, at every output"))
     other = sorted({str(et) for kind in ("poly_cost", "pwl_cost") if kind in net and len(net[kind]) for et in net[kind]["et"]} - {"ext_grid", "gen"})
     if other:
         changed.append(Approximation("cost table", "et", f"costs of {', '.join(other)} are not used: only external grids and generators are dispatched"))
     frame = pd.DataFrame(rows, columns=["name", "bus", "fuel", "p_min_kw", "p_max_kw", "cost_eur_per_kwh"]).set_index("name").rename_axis("generator")
     frame.index = pd.Index(unique_names(pd.Series(frame.index, index=frame.index), "generator").to_numpy(), name="generator")
     return frame[frame["p_max_kw"] > 0]
+
+
+def _quadratic(net: Any, sources: pd.DataFrame) -> list[str]:
+    """Units with a quadratic cost."""
+    if "poly_cost" not in net or "cp2_eur_per_mw2" not in net.poly_cost:
+        return []
+    given = net.poly_cost[net.poly_cost["cp2_eur_per_mw2"].fillna(0.0) != 0]
+    keys = set(zip(given["et"], given["element"], strict=True))
+    return [str(s["name"]) for _, s in sources.iterrows() if (s["table"], s["row"]) in keys]
 
 
 def _cost_steps(net: Any, source: pd.Series, low: float, high: float, changed: list[Approximation]) -> list[tuple[float, float, float]]:
@@ -169,9 +181,6 @@ def _cost_steps(net: Any, source: pd.Series, low: float, high: float, changed: l
             entry = given.iloc[0].fillna(0.0)
             quadratic = float(entry.get("cp2_eur_per_mw2", 0.0))
             cost = (float(entry["cp1_eur_per_mw"]) + quadratic * float(np.nan_to_num(high)) / 1e3) / 1e3
-            if quadratic:
-                done = f"quadratic: its marginal cost at half output, {cost:.4g} EUR/kWh, at every output"
-                changed.append(Approximation(f"{key[0]} {source['name']!r}", "cp2_eur_per_mw2", done))
             return [(low, high, cost)]
     return []
 

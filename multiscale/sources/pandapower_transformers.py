@@ -81,7 +81,7 @@ def _ratio_changer(unit: pd.DataFrame, untyped_taps: bool) -> np.ndarray:
     step, degree = filled(unit, "tap_step_percent", 0.0), filled(unit, "tap_step_degree", 0.0)
     known = np.isfinite(pd.to_numeric(unit["tap_pos"], errors="coerce").to_numpy(float)) if "tap_pos" in unit else np.zeros(len(unit), dtype=bool)
     known &= np.isfinite(pd.to_numeric(unit["tap_neutral"], errors="coerce").to_numpy(float)) if "tap_neutral" in unit else False
-    simple = known & (step != 0) & (degree == 0) & ~filled(unit, "tap_dependency_table", False).astype(bool)
+    simple = known & (step > 0) & (step <= LARGEST_STEP) & (degree == 0) & ~filled(unit, "tap_dependency_table", False).astype(bool)
     simple &= ~(np.nan_to_num(filled(unit, "tap2_step_percent", 0.0)) != 0) & (np.nan_to_num(filled(unit, "tap2_step_degree", 0.0)) == 0)
     simple &= np.isin(filled(unit, "tap_side", "").astype(str), ("hv", "lv"))
     if "tap_changer_type" not in unit:

@@ -26,27 +26,34 @@ def opened_rings(
         drawn_kva: complex power drawn at buses [kVA], by name; what is not named draws nothing.
         changed: extended by where rings were opened.
     """
+    # All that is held above is one vertex for each voltage, and these are joined: what hangs on two of them closes a ring.
     number = np.arange(len(buses)) + 1
-    number[sources] = 0
+    levels, level = np.unique(buses["vn_kv"].to_numpy()[sources], return_inverse=True)
+    held = np.concatenate([[0], len(buses) + np.arange(1, len(levels))])
+    number[sources] = held[level]
     position = pd.Series(number, index=buses.index)
     on = np.flatnonzero(branches["in_service"].to_numpy(bool))
     start, end = (position.loc[branches[c].to_numpy()[on]].to_numpy() for c in ("from_bus", "to_bus"))
     across = start != end
     on, start, end = on[across], np.minimum(start[across], end[across]), np.maximum(start[across], end[across])
-    size = len(buses) + 1
+    size = len(buses) + len(levels)
     pair, member = np.unique(start * size + end, return_inverse=True)
     i, j = pair // size, pair % size
-    count, _ = csgraph.connected_components(sparse.coo_matrix((np.ones(len(pair)), (i, j)), shape=(size, size)), directed=False)
-    if len(pair) == size - count:
+    inside = np.isin(i, held) & np.isin(j, held)
+    first, others = np.zeros(len(held) - 1, dtype=int), held[1:]
+    edges = np.concatenate([i[~inside], first]), np.concatenate([j[~inside], others])
+    count, _ = csgraph.connected_components(sparse.coo_matrix((np.ones(len(edges[0])), edges), shape=(size, size)), directed=False)
+    if len(edges[0]) == size - count:
         return branches
-    current = _currents(branches.iloc[on], buses, start, end, member, len(pair), drawn_kva, position, size)
+    current = _currents(branches.iloc[on], buses, start, end, member, len(pair), drawn_kva, position, size, held)
     # Equal currents are told apart by their place in the table; weights are negative and never zero.
     rank = np.empty(len(pair))
     rank[np.lexsort((-np.arange(len(pair)), current))] = np.arange(1, len(pair) + 1)
-    tree = csgraph.minimum_spanning_tree(sparse.coo_matrix((-rank, (i, j)), shape=(size, size))).tocoo()
+    weight = -np.concatenate([rank[~inside], np.full(len(others), len(pair) + 1.0)])
+    tree = csgraph.minimum_spanning_tree(sparse.coo_matrix((weight, edges), shape=(size, size))).tocoo()
     kept = np.isin(pair, np.minimum(tree.row, tree.col) * size + np.maximum(tree.row, tree.col))
     out = branches.copy()
-    for k in np.flatnonzero(~kept):
+    for k in np.flatnonzero(~kept & ~inside):
         rows = on[member == k]
         names = [str(name) for name in branches.index[rows]]
         out.iloc[rows, out.columns.get_loc("in_service")] = False
@@ -68,6 +75,7 @@ def _currents(
     drawn_kva: pd.Series,
     position: pd.Series,
     size: int,
+    held: np.ndarray,
 ) -> np.ndarray:
     """Current of every pair of joined buses in the closed network [A], at the nominal voltage of its to end, by a linear flow."""
     vn = buses["vn_kv"].reindex(branches["to_bus"]).to_numpy(float)
@@ -81,7 +89,7 @@ def _currents(
     values = np.concatenate([admittance, admittance, -admittance, -admittance])
     matrix = sparse.coo_matrix((values, (rows, columns)), shape=(size, size)).tocsc()
     parts = csgraph.connected_components(abs(matrix), directed=False)[1]
-    free = np.flatnonzero((parts == parts[0]) & (np.arange(size) != 0))
+    free = np.flatnonzero(np.isin(parts, parts[held]) & ~np.isin(np.arange(size), held))
     drawn = np.zeros(size, dtype=complex)
     known = drawn_kva[drawn_kva.index.isin(position.index)]
     np.add.at(drawn, position.loc[known.index].to_numpy(), known.to_numpy(complex))

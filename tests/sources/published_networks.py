@@ -20,6 +20,12 @@ _PLAIN = (
     "kb_extrem_vorstadtnetz_trafo_2"
 ).split()
 
+_DICKERT = [
+    ("short", "cable", "single"),
+    ("short", "cable", "multiple"),
+    *((feeders, linetype, "multiple") for feeders in ("middle", "long") for linetype in ("cable", "C&OHL")),
+]
+
 PUBLISHED: Mapping[str, Callable[[], Any]] = {
     **{name: getattr(pn, name) for name in _PLAIN if hasattr(pn, name)},
     "cigre_mv": partial(pn.create_cigre_network_mv, with_der=False),
@@ -31,8 +37,7 @@ PUBLISHED: Mapping[str, Callable[[], Any]] = {
     },
     **{
         f"dickert {feeders} {linetype} {customer} {case}": partial(pn.create_dickert_lv_network, feeders, linetype, customer, case)
-        for feeders in ("short", "middle", "long")
-        for linetype, customer in (("cable", "single"), ("cable", "multiple"), ("C&OHL", "multiple"))
+        for feeders, linetype, customer in _DICKERT
         for case in ("average", "bad")
     },
     **{

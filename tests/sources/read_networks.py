@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pandapower as pp
 import pandas as pd
 import xarray as xr
+from pandapower.powerflow import LoadflowNotConverged
 
 from multiscale.sources.matpower_network import matpower_network
 from multiscale.sources.pandapower_net import pandapower_system
@@ -20,8 +22,11 @@ from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, validate
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import ac_power_flow, profile_injections
+from multiscale.verification.batch_power_flow import batch_power_flow
+from multiscale.verification.hourly_flows import HourlyFlows
+from multiscale.verification.pandapower_model import PowerFlowModel
 
-HOUR = Horizon((pd.Timestamp("2016-03-01"),), (366.0,), 24.0)
+ONE_PERIOD = Horizon((pd.Timestamp("2016-03-01"),), (366.0,), 24.0)
 LOSSES, VOLTAGE, LOADING = 1e-4, 1e-6, 1e-3
 """Largest differences that count as the same: relative, pu, percentage points."""
 
@@ -80,7 +85,7 @@ def compare(name: str, net: Any) -> Compared:
             return row
         reference = _same_model(copy.deepcopy(net), system, row)
         try:
-            pp.runpp(reference, numba=False, calculate_voltage_angles=True, max_iteration=40, voltage_depend_loads=False)
+            pp.runpp(reference, numba=False, calculate_voltage_angles=True, max_iteration=40, voltage_depend_loads=False, tolerance_mva=1e-11)
         except Exception as error:
             row.outcome, row.message = "no reference", f"{type(error).__name__}"
             return row
@@ -91,7 +96,6 @@ def compare(name: str, net: Any) -> Compared:
 
 def _same_model(net: Any, system: System, row: Compared) -> Any:
     """pandapower's network with what is modelled otherwise here, as the list of approximations says."""
-    done = {(a.component.split(" ", 1)[-1], a.field): a for a in system.approximations}
     fields = {a.field for a in system.approximations}
     if any(f.startswith("const_") for f in fields):
         row.adapted.append("loads of constant power")
@@ -118,14 +122,24 @@ def _same_model(net: Any, system: System, row: Compared) -> Any:
     if any(a.component.startswith(("ext_grid at bus",)) for a in system.approximations):
         net.ext_grid["vm_pu"] = net.ext_grid["vm_pu"].iloc[0]
         row.adapted.append("external grids at one voltage")
-    del done
+    constant = [a for a in system.approximations if a.field == "vm_pu" and a.component.startswith("generator") or "generators " in a.component]
+    if constant:
+        names = unique_names(net.gen["name"], "gen")
+        devices = system.devices.to_dataframe()
+        for k in net.gen.index[net.gen["in_service"].astype(bool)]:
+            if names[k] in devices.index and devices.at[names[k], "kind"] in ("biomass", "load"):
+                sign = 1.0 if devices.at[names[k], "kind"] == "load" else -1.0
+                power = sign * devices.at[names[k], "p_kw"] / 1e3, devices.at[names[k], "q_kvar"] / 1e3
+                pp.create_load(net, net.gen.at[k, "bus"], *power)
+                net.gen.loc[k, "in_service"] = False
+        row.adapted.append("generators in feeders constant")
     return net
 
 
 def _ours(system: System, reference: Any) -> xr.Dataset:
     """Our power flow of the whole network, power stations of the top level at the output they have in pandapower's."""
     nodes = system.nodes.node.values.tolist()
-    injections = profile_injections(system, nodes, HOUR)
+    injections = profile_injections(system, nodes, ONE_PERIOD)
     top_has_network = bool((system.branches.node.values == system.top).any())
     slack = None
     if top_has_network:
@@ -140,8 +154,8 @@ def _ours(system: System, reference: Any) -> xr.Dataset:
                     continue
                 extra[at] = extra.get(at, np.zeros(2)) - result.loc[k, ["p_mw", "q_mvar"]].to_numpy(float) * 1e3
         more = xr.Dataset(
-            {v: (("bus", "period"), np.repeat([[e[i]] for e in extra.values()], HOUR.periods, axis=1)) for i, v in enumerate("pq")},
-            coords={"bus": list(extra), "period": HOUR.labels},
+            {v: (("bus", "period"), np.repeat([[e[i]] for e in extra.values()], ONE_PERIOD.periods, axis=1)) for i, v in enumerate("pq")},
+            coords={"bus": list(extra), "period": ONE_PERIOD.labels},
         )
         injections = xr.concat([injections, more], dim="bus")
         units = system.generators
@@ -149,7 +163,25 @@ def _ours(system: System, reference: Any) -> xr.Dataset:
         slack = {root: float(reference.res_bus.at[where[root], "vm_pu"])}
     else:
         nodes = [n for n in nodes if n != system.top]
-    return ac_power_flow(system, nodes, HOUR, injections, slack_voltage_pu=slack)
+    compute = partial(_near, reference=reference) if top_has_network else batch_power_flow
+    return ac_power_flow(system, nodes, ONE_PERIOD, injections, slack_voltage_pu=slack, compute=compute)
+
+
+def _near(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, reference: Any) -> HourlyFlows:
+    """The solution of our model near pandapower's: a meshed network whose power stations hold no voltage has others."""
+    net, found = model.net, HourlyFlows.empty(model, p_kw.shape[1])
+    net.load["p_mw"], net.load["q_mvar"] = p_kw[:, 0] / 1e3, q_kvar[:, 0] / 1e3
+    names = unique_names(reference.bus["name"], "bus").to_numpy()
+    state = reference.res_bus.set_axis(names)[["vm_pu", "va_degree"]].reindex(model.buses.bus.values).fillna({"vm_pu": 1.0, "va_degree": 0.0})
+    net.ext_grid["va_degree"] = state["va_degree"].to_numpy()[model.roots]
+    try:
+        pp.runpp(net, numba=False, calculate_voltage_angles=True, init_vm_pu=state["vm_pu"].to_numpy(), init_va_degree=state["va_degree"].to_numpy())
+    except LoadflowNotConverged:
+        return found
+    found.converged[:], found.voltage[:, 0] = True, net.res_bus["vm_pu"]
+    found.loading[model.line, 0], found.loading[model.transformer, 0] = net.res_line["loading_percent"], net.res_trafo["loading_percent"]
+    found.losses[:] = (net.res_line["pl_mw"].sum() + net.res_trafo["pl_mw"].sum() + net.res_shunt["p_mw"].to_numpy()[model.open_ends].sum()) * 1e3
+    return found
 
 
 def _bus_of(system: System, net: Any, bus: int, names: pd.Series) -> str | None:
