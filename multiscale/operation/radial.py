@@ -167,7 +167,7 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float | N
         if np.isfinite(setpoint).any():
             reference[n], v_reference[n] = True, float(np.nanmean(setpoint))
     ordered = buses.isel(bus=order)
-    charging = (_line_charging(active, start, end, vn) - buses.shunt_kvar.values)[order]
+    charging = (_line_charging(active, start, end, vn) - buses.shunt_q_kvar.values)[order]
     members = tuple(tuple(str(branch_name[k]) for k in feeding[b]) for b in order)
     load_share, feed_in_share = (limits.factors(members) * share for share in limits.shares(ordered.vn_kv.values, with_margin=True))
     margin = limits.voltage_margin(float(ordered.vn_kv.values[0]))

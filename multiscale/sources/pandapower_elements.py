@@ -72,7 +72,7 @@ def _own_power_flow(net: Any, changed: list[Approximation]) -> None:
             warnings.simplefilter("ignore")
             pp.runpp(net, numba=False, max_iteration=30, calculate_voltage_angles=True, init="auto")
     except (LoadflowNotConverged, UserWarning, ValueError, KeyError, FloatingPointError) as error:
-        # What the file's own flow would have told is named as unknown, where it is needed.
+        # What the file's own flow would state is named as unknown, where it is needed.
         pp.clear_result_tables(net)
         done = f"the file's own power flow has no solution ({type(error).__name__}): reactive powers of voltage control are zero, boundary buses at 1 pu"
         changed.append(Approximation("power flow", "", done))

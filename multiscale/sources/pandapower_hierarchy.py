@@ -143,7 +143,7 @@ def without_ties(buses: pd.DataFrame, branches: pd.DataFrame, notes: list[str]) 
         bus, y = row[row["charged_from"]], row["g_us"] * 1e-6 + 2j * np.pi * 50.0 * row["c_nf"] * 1e-9
         if y:
             taken = np.conj(y / 2 + 1 / (row["r_ohm"] + 1j * row["x_ohm"] + 2 / y)) * buses.at[bus, "vn_kv"] ** 2 * 1e3
-            buses.loc[bus, ["shunt_kw", "shunt_kvar"]] += np.array([taken.real, taken.imag])
+            buses.loc[bus, ["shunt_p_kw", "shunt_q_kvar"]] += np.array([taken.real, taken.imag])
     return branches[~tie]
 
 

@@ -117,7 +117,7 @@ def _bus_frame(net: Any, kept: pd.Index, bus_name: pd.Series, name_of: pd.Series
         },
         index=pd.Index(bus_name.loc[kept].to_numpy(), name="bus"),
     )
-    buses["shunt_kw"], buses["shunt_kvar"] = 0.0, 0.0
+    buses["shunt_p_kw"], buses["shunt_q_kvar"] = 0.0, 0.0
     rows = net.shunt[net.shunt["in_service"].astype(bool)] if len(net.shunt) else net.shunt
     if len(rows):
         at = name_of.reindex(rows["bus"]).to_numpy()
@@ -125,12 +125,12 @@ def _bus_frame(net: Any, kept: pd.Index, bus_name: pd.Series, name_of: pd.Series
         rated = pd.to_numeric(rows["vn_kv"], errors="coerce").to_numpy(float) if "vn_kv" in rows else nominal
         scale = pd.to_numeric(rows["step"], errors="coerce").fillna(1.0).to_numpy() if "step" in rows else 1.0
         scale = scale * 1e3 * (nominal / np.where(np.isfinite(rated), rated, nominal)) ** 2
-        for column, given in (("shunt_kw", "p_mw"), ("shunt_kvar", "q_mvar")):
+        for column, given in (("shunt_p_kw", "p_mw"), ("shunt_q_kvar", "q_mvar")):
             total = pd.Series(rows[given].to_numpy(float) * scale).groupby(at).sum()
             buses[column] = total.reindex(buses.index).fillna(0.0).to_numpy()
-        active = buses.index[buses["shunt_kw"] != 0]
+        active = buses.index[buses["shunt_p_kw"] != 0]
         if len(active):
-            done = f"{buses['shunt_kw'].sum():,.6g} kW at nominal voltage are in the AC power flow, and neglected in operation and planning"
+            done = f"{buses['shunt_p_kw'].sum():,.6g} kW at nominal voltage are in the AC power flow, and neglected in operation and planning"
             changed.append(Approximation(several("shunt at bus", list(active)).replace("buss", "buses"), "p_mw", done))
     buses["v_root_pu"] = 1.0
     return buses

@@ -46,7 +46,7 @@ def opened_rings(
     if len(edges[0]) == size - count:
         return branches
     current = _currents(branches.iloc[on], buses, start, end, member, len(pair), drawn_kva, position, size, held)
-    # Equal currents are told apart by their place in the table; weights are negative and never zero.
+    # Equal currents are distinguished by their place in the table; weights are negative and never zero.
     rank = np.empty(len(pair))
     rank[np.lexsort((-np.arange(len(pair)), current))] = np.arange(1, len(pair) + 1)
     weight = -np.concatenate([rank[~inside], np.full(len(others), len(pair) + 1.0)])

@@ -254,6 +254,7 @@ def _branch_frame(net: Any, name_of: pd.Series, tree: pd.DataFrame, owner_of_tra
 
 _TRANSFORMER_DEFAULTS: dict[str, object] = {
     "c_nf": 0.0,
+    "g_us": 0.0,
     "charged_from": "",
     "length_km": 0.0,
     "pfe_kw": 0.0,

@@ -245,8 +245,8 @@ def _branch_problems(system: System) -> Iterator[Problem]:
         message = "is below zero, which below the top only a leg of a three-winding transformer may have; give a value of at least 0"
         yield Problem("branch", ids[k], "r_ohm", _number(branches.r_ohm.values[k]), "ohm", message)
     lowest_v, highest_v = buses.v_min_pu.values, buses.v_max_pu.values
-    for k in np.flatnonzero(lowest_v >= highest_v):
-        message = f"is not below its v_max_pu {highest_v[k]:g} pu; give a band"
+    for k in np.flatnonzero(lowest_v > highest_v):
+        message = f"is above its v_max_pu {highest_v[k]:g} pu; exchange or correct them"
         yield Problem("bus", str(buses.bus.values[k]), "v_min_pu", _number(lowest_v[k]), "pu", message)
     for k in np.flatnonzero(on & meshed & (branches.x_ohm.values == 0) & ~short):
         yield Problem("branch", ids[k], "x_ohm", "0", "ohm", "is zero, and flows of the transmission level are shared by reactance; give one")

@@ -85,8 +85,8 @@ def power_flow_model(
         held |= slack_voltage_pu if isinstance(slack_voltage_pu, Mapping) else dict.fromkeys(roots, slack_voltage_pu)
     for root, bus in zip(roots, at, strict=True):
         pp.create_ext_grid(net, bus, vm_pu=held[root])
-    for bus in np.flatnonzero((buses.shunt_kw.values != 0) | (buses.shunt_kvar.values != 0)).tolist():
-        pp.create_shunt(net, bus, p_mw=buses.shunt_kw.values[bus] / 1e3, q_mvar=buses.shunt_kvar.values[bus] / 1e3)
+    for bus in np.flatnonzero((buses.shunt_p_kw.values != 0) | (buses.shunt_q_kvar.values != 0)).tolist():
+        pp.create_shunt(net, bus, p_mw=buses.shunt_p_kw.values[bus] / 1e3, q_mvar=buses.shunt_q_kvar.values[bus] / 1e3)
     is_line = branches.kind.values == "line"
     line, transformer = np.flatnonzero(is_line), np.flatnonzero(~is_line)
     _add_lines(net, branches.isel(branch=line), start[line], end[line], buses.vn_kv.values)
