@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from multiscale.sources.pandapower_tables import unique_names
+from multiscale.sources.timestamps import read_timestamps
 from multiscale.system.approximation import Approximation, several
 from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS
 
@@ -25,8 +26,8 @@ def profile_table(given: pd.DataFrame | str | Path | None) -> xr.Dataset:
         time = pd.date_range("2016-01-01", periods=366 * 24, freq="h").to_numpy()
         values, names = np.ones((len(time), 1), dtype=np.float32), ["constant"]
     else:
-        frame = given if isinstance(given, pd.DataFrame) else pd.read_csv(given, index_col=0, parse_dates=True)
-        time = pd.DatetimeIndex(frame.index).to_numpy()
+        frame = given if isinstance(given, pd.DataFrame) else pd.read_csv(given, index_col=0)
+        time = read_timestamps(frame.index).to_numpy()
         values, names = frame.to_numpy(np.float32), [str(c) for c in frame.columns]
     data = {
         v: (("time", "profile"), values.copy(), {"units": "1", "long_name": f"{kind} power relative to the rating"})

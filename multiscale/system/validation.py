@@ -28,6 +28,8 @@ _TABLE = {
     "generator": "generators",
     "option": "options",
 }
+LARGEST_SHARE = 5.0
+"""Largest share of a rating that a profile may have: ratings that are yearly means have such peaks, powers in kW are beyond."""
 IMPLAUSIBLE_RATIO = 20.0
 """Rated power behind a branch, as a multiple of the rating of what supplies it, from which on a wrong unit is suspected."""
 
@@ -80,6 +82,7 @@ def validate(system: System) -> list[Problem]:
     """
     problems = [p for component in COMPONENTS for p in _attribute_problems(system, component)]
     problems += _profile_problems(system)
+    problems += _share_problems(system)
     problems += _tree_problems(system)
     problems += _branch_problems(system)
     problems += _membership_problems(system)
@@ -189,6 +192,23 @@ def _profile_problems(system: System) -> Iterator[Problem]:
                 continue
             message = f"at {time[gaps[0]]} is the first of {len(gaps)} gaps; fill them or leave the profile out"
             yield Problem("profile", str(names[j]), variable, str(values[gaps[0], j]), "", message)
+
+
+def _share_problems(system: System) -> Iterator[Problem]:
+    """Profiles of devices and generators that are no shares of a rating: below zero, or beyond all that a rating can mean."""
+    named = {str(n) for data in (system.devices, system.generators) for n in data.profile.values.tolist() if n}
+    time, names = system.profiles.time.values, system.profiles.profile.values.astype(str)
+    for j in np.flatnonzero(np.isin(names, list(named))):
+        values = np.asarray(system.profiles.p.transpose("time", "profile")[:, j], dtype=float)
+        if not np.isfinite(values).any():
+            continue
+        low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
+        if values[low] < 0:
+            message = f"at {pd.Timestamp(time[low])} is below 0; a share of the rating is not negative: what feeds in is a generator of its own"
+            yield Problem("profile", str(names[j]), "p", _number(values[low]), "1", message)
+        if values[high] > LARGEST_SHARE:
+            message = f"at {pd.Timestamp(time[high])} is above {LARGEST_SHARE:g}; give shares of the rating, not powers"
+            yield Problem("profile", str(names[j]), "p", _number(values[high]), "1", message)
 
 
 # -- tree and membership ----------------------------------------------------------------------------------------------
