@@ -90,7 +90,7 @@ def hierarchy(
                 chosen = moved & ~inside[position]
                 branches.loc[chosen, column], position[chosen] = names[at], at
             done = f"hang on bus {names[at]!r} in the model: what they feed together has one boundary bus"
-            changed.append(Approximation(several("branch", list(branches.index[moved])).replace("branchs", "branches"), "bus", done))
+            changed.append(Approximation(several("branch", list(branches.index[moved])), "bus", done))
         above_label = label[parent]
         if int(tier[inside].min()) == 1 or parent == top_area:
             dso = f"DSO {sum(row[0] == 'dso' for row in rows.values()) + 1}"

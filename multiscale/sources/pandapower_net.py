@@ -131,7 +131,7 @@ def _bus_frame(net: Any, kept: pd.Index, bus_name: pd.Series, name_of: pd.Series
         active = buses.index[buses["shunt_p_kw"] != 0]
         if len(active):
             done = f"{buses['shunt_p_kw'].sum():,.6g} kW at nominal voltage are in the AC power flow, and neglected in operation and planning"
-            changed.append(Approximation(several("shunt at bus", list(active)).replace("buss", "buses"), "p_mw", done))
+            changed.append(Approximation(several("shunt of bus", list(active)), "p_mw", done))
     buses["v_root_pu"] = 1.0
     return buses
 
@@ -155,9 +155,9 @@ def _hold_boundaries(
     held = [bus for bus in nodes.loc[nodes["level"] == "dso", "boundary_bus"].unique() if bus not in given.index and bus not in silent]
     if held:
         done = "held at the voltage of the file's own power flow, whatever the transmission level does"
-        changed.append(Approximation(several("boundary bus", held).replace("buss", "buses"), "vm_pu", done))
+        changed.append(Approximation(several("boundary bus", held), "vm_pu", done))
     if silent:
-        changed.append(Approximation(several("boundary bus", silent).replace("buss", "buses"), "vm_pu", "not known: held at 1 pu"))
+        changed.append(Approximation(several("boundary bus", silent), "vm_pu", "not known: held at 1 pu"))
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def grid_pairs(net: Any, notes: list[str], changed: list[Approximation]) -> np.n
         held = grids.drop_duplicates("bus").set_index("bus")["vm_pu"].loc[same]
         if (held != held.iloc[0]).any():
             done = f"{', '.join(f'{v:g}' for v in held.unique())} pu: all of them, which are one grid, are held at {held.iloc[0]:g} pu"
-            changed.append(Approximation(several("ext_grid at bus", list(same)).replace("buss", "buses"), "vm_pu", done))
+            changed.append(Approximation(several("ext_grid at bus", list(same)), "vm_pu", done))
     return np.array([(first, b) for b in others], dtype=int).reshape(-1, 2)
 
 

@@ -39,4 +39,4 @@ def several(kind: str, names: Sequence[object]) -> str:
     """A kind of component with its names, e.g. ``2 wards 'a', 'b'``."""
     shown = ", ".join(repr(str(name)) for name in names[:NAMED_AT_MOST])
     more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
-    return f"{kind} {shown}" if len(names) == 1 else f"{len(names)} {kind}s {shown}{more}"
+    return f"{kind} {shown}" if len(names) == 1 else f"{len(names)} {kind}{'es' if kind.endswith(('s', 'ch')) else 's'} {shown}{more}"
