@@ -133,10 +133,18 @@ def _parents(area: np.ndarray, tier: np.ndarray, start: np.ndarray, end: np.ndar
     return parent
 
 
-def without_ties(buses: pd.DataFrame, branches: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Without the open branches between networks of different nodes, which are operated apart; what they take at their closed end is a shunt there."""
-    node_of = buses["node"]
-    tie = ~branches["in_service"] & (node_of[branches["from_bus"]].to_numpy() != node_of[branches["to_bus"]].to_numpy())
+def without_ties(nodes: pd.DataFrame, buses: pd.DataFrame, branches: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Without the open branches between networks of different nodes, which are operated apart; what lines take at their closed end is a shunt there.
+
+    An open transformer in parallel with the one that feeds a network stays.
+    """
+    start, end = (buses["node"].reindex(branches[column]).to_numpy() for column in ("from_bus", "to_bus"))
+    parent, root = (nodes[column].to_dict() for column in ("parent", "boundary_bus"))
+    feeding = [
+        any(parent[low] == high and root[low] == bus for low, high, bus in ((a, b, i), (b, a, j)))
+        for a, b, i, j in zip(start, end, branches["from_bus"], branches["to_bus"], strict=True)
+    ]
+    tie = ~branches["in_service"] & (start != end) & ~np.array(feeding, dtype=bool)
     if tie.any():
         notes.append(f"{int(tie.sum())} open branches between different networks are omitted")
     for _, row in branches[tie & (branches["kind"] == "line") & (branches["charged_from"] != "")].iterrows():

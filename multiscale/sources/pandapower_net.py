@@ -81,7 +81,7 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path | None = No
     drawn = drawn_power(devices)
     branches = opened_rings(buses, branches, held_above(buses, branches, sources, drawn), drawn, changed)
     nodes = hierarchy(buses, branches, sources, drawn, changed)
-    branches = without_ties(buses, branches, notes)
+    branches = without_ties(nodes, buses, branches, notes)
     embedded = embedded_generators(sources, buses, nodes, devices.index, changed)
     sources = sources.drop(sources.index[sources["key"].isin(embedded["key"])])
     devices = pd.concat([devices, embedded.drop(columns="key")]) if len(embedded) else devices

@@ -26,6 +26,7 @@ from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_u
 from multiscale.sources.pandapower_transformers import transformer_frame
 from multiscale.sources.settings import SystemSettings
 from multiscale.sources.simbench_devices import PROSUMERS, RENEWABLE_SUFFIX, device_frame, device_owner, generator_frame, prosumer_category
+from multiscale.system.approximation import Approximation, several
 from multiscale.system.schema import table
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
@@ -100,7 +101,7 @@ def _converter_texts() -> list[str]:
     """What the conversion is made of: when one of these changes, kept systems are converted anew."""
     package = resources.files("multiscale")
     parts = ("simbench.py", "simbench_devices.py", "pandapower_tables.py", "pandapower_transformers.py")
-    files = [package / "sources" / part for part in parts] + [package / "system" / part for part in ("schema.py", "system.py")]
+    files = [package / "sources" / part for part in parts] + [package / "system" / part for part in ("approximation.py", "schema.py", "system.py")]
     return [file.read_text(encoding="utf-8") for file in files]
 
 
@@ -151,8 +152,11 @@ def convert(net: Any, name: str, prosumers: str = "connection_points") -> System
         notes.append(f"every plain load is a prosumer: {len(members)} customers at {members['bus'].nunique()} connection points")
     nodes = _node_columns(tree, name_of)
     profiles = _profiles(net, devices["profile"].unique())
+    changed: list[Approximation] = []
+    buses["v_root_pu"] = _root_voltages(net, name_of, buses, nodes, changed)
     if len(net.dcline):
-        notes.append(f"{len(net.dcline)} direct-current lines, for which SimBench gives no rating and no power, are omitted")
+        done = "excluded: SimBench gives no rating and no power for direct-current lines"
+        changed.append(Approximation(several("dcline", net.dcline["name"].astype(str).tolist()), "", done))
     system = System(
         name=f"SimBench {name}",
         nodes=table("node", nodes.index, columns_of(nodes)),
@@ -164,8 +168,22 @@ def convert(net: Any, name: str, prosumers: str = "connection_points") -> System
         options=table("option", [], {k: [] for k in ("branch", "added_rating_kva", "cost_eur")}),
         profiles=profiles,
         notes=tuple(notes),
+        approximations=tuple(changed),
     )
     return priced(system)
+
+
+def _root_voltages(net: Any, name_of: pd.Series, buses: pd.DataFrame, nodes: pd.DataFrame, changed: list[Approximation]) -> np.ndarray:
+    """Voltage of the external grid at the boundary buses of the DSOs, 1 pu where another network lies between [pu], (bus)."""
+    grids = net.ext_grid[net.ext_grid["in_service"].astype(bool)]
+    held = pd.Series(grids["vm_pu"].to_numpy(float), index=name_of.reindex(grids["bus"]).to_numpy())
+    held = held[~held.index.duplicated()].reindex(buses.index)
+    boundary = pd.Index(nodes.loc[nodes["level"] == "dso", "boundary_bus"].unique())
+    silent = boundary[held.reindex(boundary).isna()]
+    if len(silent):
+        done = "held at 1 pu: the network above is operated by a linear flow, which has no voltages"
+        changed.append(Approximation(several("boundary bus", silent.tolist()), "vm_pu", done))
+    return np.where(buses.index.isin(boundary), held.fillna(1.0), 1.0)
 
 
 def _substation_pairs(net: Any, owner: pd.Series, notes: list[str]) -> np.ndarray:
