@@ -7,8 +7,8 @@ use, and nothing else:
     <name> = <expression>                              [<names>] = idx_bus | idx_brch | idx_gen | idx_cost,   define_constants
     if <expression> ... end                            %-comments, continuation by ...
 
-An expression has numbers, names, fields and parts of tables, ``+ - * / ^`` with their elementwise forms, comparisons, ``sin cos tan asin acos atan sqrt
-abs exp log``. Whatever else a file holds is refused with its line: a case that is read is read in full.
+An expression has numbers, names, fields and parts of tables, ``+ - * / ^`` with their elementwise forms, comparisons, ``sin cos tan asin acos atan
+sqrt abs exp log``. Whatever else a file holds is refused with its line: a case that is read is read in full.
 
 Source: R. D. Zimmerman et al., MATPOWER User's Manual, appendix B (format of case files).
 """
@@ -322,7 +322,7 @@ class _Reader:
         value = self.signed()
         while self.token in ("*", "/", ".*", "./"):
             mark, right = self.take(), self.signed()
-            if mark == "*" and np.ndim(value) and np.ndim(right) or mark == "/" and np.ndim(right):
+            if (mark == "*" and np.ndim(value) and np.ndim(right)) or (mark == "/" and np.ndim(right)):
                 # A product of matrices, which no case needs.
                 raise CaseError(_refused(self.line, self.text))
             value = value * right if "*" in mark else np.divide(value, right)
@@ -392,7 +392,7 @@ class _Reader:
         else:
             chosen = self._range(size)
         if any(not 1 <= k <= size for k in chosen):
-            raise CaseError(f"line {self.line}: {self.text!r} names row or column {[k for k in chosen if not 1 <= k <= size][0]} of {size}")
+            raise CaseError(f"line {self.line}: {self.text!r} names row or column {next(k for k in chosen if not 1 <= k <= size)} of {size}")
         return np.array(chosen, dtype=int) - 1
 
     def _range(self, size: int) -> list[int]:

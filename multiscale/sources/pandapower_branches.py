@@ -45,7 +45,11 @@ def branch_frame(net: Any, name_of: pd.Series, notes: list[str], changed: list[A
     capacitive = both["i0_percent"] < 0
     if capacitive.any():
         names = [str(name) for name in both.index[capacitive]]
-        changed.append(Approximation(several("transformer", names), "i0_percent", "below zero (line charging of a converted case): its size is taken, as by pandapower"))
+        changed.append(
+            Approximation(
+                several("transformer", names), "i0_percent", "below zero (line charging of a converted case): its size is taken, as by pandapower"
+            )
+        )
         both["i0_percent"] = both["i0_percent"].abs()
     inside = both["from_bus"] == both["to_bus"]
     if inside.any():

@@ -171,9 +171,9 @@ def network_prosumers(nodes: pd.DataFrame, buses: pd.DataFrame, devices: pd.Data
                 devices.loc[load, "prosumer"] = f"customer {load}"
     for platform in nodes.index[(nodes["level"] == "platform")]:
         inside = devices["bus"].isin(buses.index[buses["node"] == platform]) & (devices["prosumer"] == "")
-        owner = {bus: str(bus) if str(bus) not in rows else f"connection {bus}" for bus in pd.unique(devices["bus"][inside])}
-        rows |= {name: (platform, str(bus)) for bus, name in owner.items()}
-        devices.loc[inside, "prosumer"] = devices.loc[inside, "bus"].map(owner)
+        connection = {bus: str(bus) if str(bus) not in rows else f"connection {bus}" for bus in pd.unique(devices["bus"][inside])}
+        rows |= {name: (platform, str(bus)) for bus, name in connection.items()}
+        devices.loc[inside, "prosumer"] = devices.loc[inside, "bus"].map(connection)
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["node", "bus"])
     frame["category"] = "customer"
     frame.index.name = "prosumer"

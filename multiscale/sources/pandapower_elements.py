@@ -1,8 +1,8 @@
 """Elements of pandapower without a counterpart of their own here, replaced by those that have one: the same network in fewer kinds of tables.
 
-Exact: unbalanced loads and sources (sum of phases, as pandapower's balanced power flow takes them), wards (constant power and shunt), three-winding transformers
-(three of two windings around an auxiliary bus, by pandapower's own star equivalent), switches with a resistance (a line), symmetric impedances. The rest is
-approximated or excluded, and listed.
+Exact: unbalanced loads and sources (sum of phases, as pandapower's balanced power flow takes them), wards (constant power and shunt), three-winding
+transformers (three of two windings around an auxiliary bus, by pandapower's own star equivalent), switches with a resistance (a line), symmetric
+impedances. The rest is approximated or excluded, and listed.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ def plain_network(net: Any, changed: list[Approximation]) -> Any:
     _impedances(net, changed)
     _storages_without_energy(net, changed)
     _voltage_dependence(net, changed)
-    for kind in _EXCLUDED:
-        if kind in net and len(net[kind]):
-            changed.append(Approximation(several(kind, _names(net[kind])), "", "excluded; no such element is modelled"))
+    present = [kind for kind in _EXCLUDED if kind in net and len(net[kind])]
+    changed += [Approximation(several(kind, _names(net[kind])), "", "excluded; no such element is modelled") for kind in present]
     return net
 
 
@@ -63,7 +62,7 @@ def _ratings(net: Any, changed: list[Approximation]) -> None:
 
 
 def _own_power_flow(net: Any, changed: list[Approximation]) -> None:
-    """pandapower's power flow of the network as it is: what holds a voltage there is constant here, at the power that it has in this state."""
+    """Pandapower's power flow of the network as it is: what holds a voltage there is constant here, at the power that it has in this state."""
     holders = {kind: rows for kind in ("gen", "xward", "dcline") if len(rows := _on(net, kind))}
     if not holders and not (net.bus["vn_kv"] >= HIGH_VOLTAGE_KV).any():
         return
@@ -74,7 +73,9 @@ def _own_power_flow(net: Any, changed: list[Approximation]) -> None:
     except (LoadflowNotConverged, UserWarning, ValueError, KeyError, FloatingPointError) as error:
         # What the file's own flow would state is named as unknown, where it is needed.
         pp.clear_result_tables(net)
-        done = f"the file's own power flow has no solution ({type(error).__name__}): reactive powers of voltage control are zero, boundary buses at 1 pu"
+        done = (
+            f"the file's own power flow has no solution ({type(error).__name__}): reactive powers of voltage control are zero, boundary buses at 1 pu"
+        )
         changed.append(Approximation("power flow", "", done))
 
 
@@ -119,7 +120,7 @@ def _sum_of_phases(net: Any, changed: list[Approximation]) -> None:
 
 
 def _wards(net: Any, changed: list[Approximation]) -> None:
-    """Wards: constant power as a load, constant impedance as a shunt; the voltage source inside an extended ward at the power of the file's own flow."""
+    """Wards: constant power as a load, constant impedance as a shunt; the source inside an extended ward as in the file's own flow."""
     for kind in ("ward", "xward"):
         rows = _on(net, kind)
         if not len(rows):
@@ -132,9 +133,15 @@ def _wards(net: Any, changed: list[Approximation]) -> None:
             if found.any():
                 total = net.res_xward.loc[rows.index, ["p_mw", "q_mvar"]].to_numpy(float)
                 power = np.where(found[:, None], total - shunt * volts[:, None] ** 2, power)
-            done = "its inner voltage source is constant power, as in the file's own power flow" if found.all() else "its inner voltage source is excluded"
+            done = (
+                "its inner voltage source is constant power, as in the file's own power flow"
+                if found.all()
+                else "its inner voltage source is excluded"
+            )
             changed.append(Approximation(several("xward", _names(rows)), "vm_pu", done))
-        _append(net, "load", pd.DataFrame({"name": names, "bus": bus, "p_mw": power[:, 0], "q_mvar": power[:, 1], "scaling": 1.0, "in_service": True}))
+        _append(
+            net, "load", pd.DataFrame({"name": names, "bus": bus, "p_mw": power[:, 0], "q_mvar": power[:, 1], "scaling": 1.0, "in_service": True})
+        )
         _append(net, "shunt", pd.DataFrame({"name": names, "bus": bus, "p_mw": shunt[:, 0], "q_mvar": shunt[:, 1],
                                             "vn_kv": net.bus["vn_kv"].reindex(bus).to_numpy(), "step": 1, "in_service": True}))  # fmt: skip
         net[kind] = net[kind].iloc[:0]
@@ -168,7 +175,9 @@ def _auxiliary_bus(net: Any, like: int, name: str) -> int:
     return int(_append(net, "bus", row)[0])
 
 
-def _add_lines(net: Any, names: list[str], start: np.ndarray, end: np.ndarray, r: np.ndarray, x: np.ndarray, max_i_ka: Any = UNLIMITED_KA) -> pd.Index:
+def _add_lines(
+    net: Any, names: list[str], start: np.ndarray, end: np.ndarray, r: np.ndarray, x: np.ndarray, max_i_ka: Any = UNLIMITED_KA
+) -> pd.Index:
     """Lines of one kilometre."""
     return _append(
         net,
@@ -235,7 +244,9 @@ def _impedances(net: Any, changed: list[Approximation]) -> None:
     both = {c: (rows[f"{c}ft_pu"] + rows[f"{c}tf_pu"]).to_numpy(float) / 2 for c in "rx"}
     uneven = [n for n, k in zip(names, rows.index, strict=True) if any(rows.at[k, f"{c}ft_pu"] != rows.at[k, f"{c}tf_pu"] for c in "rx")]
     if uneven:
-        changed.append(Approximation(several("impedance", uneven), "rft_pu, xft_pu", "differ from rtf_pu, xtf_pu: their mean is taken in both directions"))
+        changed.append(
+            Approximation(several("impedance", uneven), "rft_pu, xft_pu", "differ from rtf_pu, xtf_pu: their mean is taken in both directions")
+        )
     low, high = rows["to_bus"].to_numpy(), rows["from_bus"].to_numpy()
     vn_high, vn_low = (net.bus["vn_kv"].reindex(b).to_numpy(float) for b in (high, low))
     on, power = rows["in_service"].to_numpy(bool), rows["sn_mva"].to_numpy(float)
@@ -244,7 +255,8 @@ def _impedances(net: Any, changed: list[Approximation]) -> None:
         given = [rows[f"{c}{end}_pu"].fillna(0.0).to_numpy(float) if f"{c}{end}_pu" in rows else np.zeros(len(rows)) for c in "gb"]
         charged = on & ((given[0] != 0) | (given[1] != 0))
         if charged.any():
-            frame = {"name": np.array(names)[charged], "bus": bus[charged], "p_mw": (given[0] * power)[charged], "q_mvar": -(given[1] * power)[charged],
+            p, q = given[0] * power, -given[1] * power
+            frame = {"name": np.array(names)[charged], "bus": bus[charged], "p_mw": p[charged], "q_mvar": q[charged],
                      "vn_kv": net.bus["vn_kv"].reindex(bus[charged]).to_numpy(), "step": 1, "in_service": True}  # fmt: skip
             _append(net, "shunt", pd.DataFrame(frame))
     same = vn_high == vn_low
@@ -255,7 +267,8 @@ def _impedances(net: Any, changed: list[Approximation]) -> None:
         z = np.sign(both["x"]) * np.hypot(both["r"], both["x"])
         # Percent of the base of the network's own rating, which no impedance has.
         scale = 100.0 * UNLIMITED_KA / power
-        frame = {"name": names, "hv_bus": high, "lv_bus": low, "sn_mva": UNLIMITED_KA, "vn_hv_kv": vn_high, "vn_lv_kv": vn_low, "vk_percent": z * scale,
+        frame = {"name": names, "hv_bus": high, "lv_bus": low, "sn_mva": UNLIMITED_KA, "vn_hv_kv": vn_high, "vn_lv_kv": vn_low,
+                 "vk_percent": z * scale,
                  "vkr_percent": both["r"] * scale, "pfe_kw": 0.0, "i0_percent": 0.0, "shift_degree": 0.0, "parallel": 1, "df": 1.0, "std_type": "",
                  "in_service": on}  # fmt: skip
         _append(net, "trafo", pd.DataFrame(frame)[~same])

@@ -32,8 +32,8 @@ def _areas(buses: pd.DataFrame, branches: pd.DataFrame) -> tuple[np.ndarray, np.
 def held_above(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame, drawn: pd.Series) -> np.ndarray:
     """Whether a bus belongs to the top level, (bus): its rings stay closed. Without high voltage, the buses of the grid.
 
-    With high voltage: all of it; lower networks into which an external grid feeds; those in which power stations stand and no customers; and those with
-    power stations that are fed at several buses (a meshed network of its own).
+    With high voltage: all of it; lower networks into which an external grid feeds; those in which power stations stand and no customers; and
+    those with power stations that are fed at several buses (a meshed network of its own).
     """
     tier, area, start, end, on = _areas(buses, branches)
     position = pd.Series(np.arange(len(buses)), index=buses.index)
@@ -44,20 +44,30 @@ def held_above(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFram
         return out
     top = (tier == 0) | np.isin(area, area[grids])
     customers = position.reindex(drawn.index[drawn.to_numpy() != 0]).dropna().to_numpy(int)
-    stations = np.setdiff1d(area[position.loc[sources["bus"]].to_numpy(int)], area[top])
-    for a in stations.tolist():
+    with_customers = set(area[customers].tolist())
+    stations = set(area[position.loc[sources["bus"]].to_numpy(int)].tolist())
+    waiting = sorted(stations)
+    while waiting:
+        a = waiting.pop(0)
         inside = area == a
-        feeding = on & (inside[start] ^ inside[end])
-        outer = np.where(inside[start], end, start)[feeding]
-        above = np.unique(outer[tier[outer] < tier[inside][0]])
-        if len(above) > 1 or not np.isin(area[customers], a).any():
+        if top[inside].any():
+            continue
+        outer = np.where(inside[start], end, start)[on & (inside[start] ^ inside[end])]
+        if a in with_customers:
+            reached = len(np.unique(outer[tier[outer] < tier[inside][0]])) > 1
+        else:
+            reached = bool(top[outer].any())
+            # A network through which power stations feed is one in which they stand.
+            beyond = set() if reached else set(area[outer].tolist()) - stations
+            stations |= beyond
+            waiting += sorted(beyond)
+        if reached:
             top |= inside
+            waiting += sorted(set(area[outer].tolist()) & stations)
     return top
 
 
-def hierarchy(
-    buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame, drawn: pd.Series, changed: list[Approximation]
-) -> pd.DataFrame:
+def hierarchy(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame, drawn: pd.Series, changed: list[Approximation]) -> pd.DataFrame:
     """The node table; sets ``node`` of buses and branches, and one boundary bus for what is fed at several buses of the top level.
 
     Args:

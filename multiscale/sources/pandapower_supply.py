@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ UPSTREAM_MARGIN = 10.0
 def source_frame(net: Any, name_of: pd.Series) -> pd.DataFrame:
     """External grids and generators in service.
 
-    Columns: key (of its own), element (``ext_grid`` for all that hold the reference, a generator as slack included; else ``gen``), table and row in pandapower,
-    bus, name, p_mw, q_mvar (of the file's own power flow), max_p_mw, min_p_mw, type, vm_pu.
+    Columns: key (of its own), element (``ext_grid`` for all that hold the reference, a generator as slack included; else ``gen``), table and row
+    in pandapower, bus, name, p_mw, q_mvar (of the file's own power flow), max_p_mw, min_p_mw, type, vm_pu.
     """
     parts = []
     slack_anywhere = _has_slack(net)
@@ -60,7 +61,7 @@ def _has_slack(net: Any) -> bool:
 
 
 def grid_pairs(net: Any, notes: list[str], changed: list[Approximation]) -> np.ndarray:
-    """Pairs of buses of external grids that are one grid above the network: those that nothing in it joins; without high voltage, all of one voltage."""
+    """Pairs of buses of external grids that are one grid above the network: those nothing in it joins; without high voltage, all of one voltage."""
     grids = net.ext_grid[net.ext_grid["in_service"].astype(bool)] if len(net.ext_grid) else net.ext_grid
     grids = grids[net.bus["in_service"].reindex(grids["bus"]).to_numpy(bool)] if len(grids) else grids
     fed = grids["bus"].unique() if len(grids) else np.zeros(0, dtype=int)
@@ -149,10 +150,14 @@ def network_generators(
         notes.append(f"{silent} generators without a cost are priced by the table of fuels")
     curved = _quadratic(net, sources)
     if curved:
-        changed.append(Approximation(several("unit", curved), "cp2_eur_per_mw2", "quadratic costs: the marginal cost at half output, at every output"))
+        changed.append(
+            Approximation(several("unit", curved), "cp2_eur_per_mw2", "quadratic costs: the marginal cost at half output, at every output")
+        )
     other = sorted({str(et) for kind in ("poly_cost", "pwl_cost") if kind in net and len(net[kind]) for et in net[kind]["et"]} - {"ext_grid", "gen"})
     if other:
-        changed.append(Approximation("cost table", "et", f"costs of {', '.join(other)} are not used: only external grids and generators are dispatched"))
+        changed.append(
+            Approximation("cost table", "et", f"costs of {', '.join(other)} are not used: only external grids and generators are dispatched")
+        )
     frame = pd.DataFrame(rows, columns=["name", "bus", "fuel", "p_min_kw", "p_max_kw", "cost_eur_per_kwh"]).set_index("name").rename_axis("generator")
     frame.index = pd.Index(unique_names(pd.Series(frame.index, index=frame.index), "generator").to_numpy(), name="generator")
     return frame[frame["p_max_kw"] > 0]
@@ -185,17 +190,21 @@ def _cost_steps(net: Any, source: pd.Series, low: float, high: float, changed: l
     return []
 
 
-def _pieces(source: pd.Series, points: list[tuple[float, ...]], low: float, high: float, changed: list[Approximation]) -> list[tuple[float, float, float]]:
+def _pieces(
+    source: pd.Series, points: list[tuple[float, ...]], low: float, high: float, changed: list[Approximation]
+) -> list[tuple[float, float, float]]:
     """Steps of a piecewise linear cost ``(from, to [MW], EUR/MWh)`` within the limits of the unit; its range is a limit too."""
     points = sorted(points)
     high = min(high, points[-1][1] * 1e3) if not np.isfinite(source["max_p_mw"]) else high
     low = max(low, points[0][0] * 1e3)
     costs = [c / 1e3 for _, _, c in points]
     where = f"{source['table']} {source['name']!r}"
-    if any(later < earlier for earlier, later in zip(costs, costs[1:], strict=False)):
+    if any(later < earlier for earlier, later in itertools.pairwise(costs)):
         widths = [b - a for a, b, _ in points]
         mean = float(np.average(costs, weights=widths))
-        changed.append(Approximation(where, "pwl_cost", f"falls with output, which no merit order follows: its mean, {mean:.4g} EUR/kWh, at every output"))
+        changed.append(
+            Approximation(where, "pwl_cost", f"falls with output, which no merit order follows: its mean, {mean:.4g} EUR/kWh, at every output")
+        )
         return [(low, high, mean)]
     steps: list[tuple[float, float, float]] = []
     below = min(low, 0.0)

@@ -12,7 +12,6 @@ from pandapower.build_branch import _calc_tap_from_dataframe, _get_vk_values_fro
 
 from multiscale.sources.pandapower_tables import charged_from, filled, open_at
 
-
 LARGEST_STEP = 20.0
 """Largest change of the ratio by one step of a tap changer in our table [%]."""
 
@@ -20,8 +19,8 @@ LARGEST_STEP = 20.0
 def transformer_frame(net: Any, bus: pd.Series, untyped_taps: bool = False) -> pd.DataFrame:
     """Two-winding transformers in our columns: ``z = vk V_lv^2 / S`` on the low side, parallel units summed, taps counted from neutral.
 
-    A tap changer that changes the ratio alone keeps its columns. Of all others (phase shifters, tables, a second one) the ratio and the phase shift are those
-    of the position in the data, as pandapower computes them: a tap that stays where it is.
+    A tap changer that changes the ratio alone keeps its columns. Of all others (phase shifters, tables, a second one) the ratio and the phase
+    shift are those of the position in the data, as pandapower computes them: a tap that stays where it is.
 
     Args:
         net: pandapower network.

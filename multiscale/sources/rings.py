@@ -1,8 +1,8 @@
 """Closed rings below the transmission level, opened where the least current flows.
 
-The closed network carries its loads in a linear flow, ``Y V = (S / Vn)*`` with the sources at one voltage; the branches of largest current that form a
-tree stay closed (the maximum spanning tree), each of the others closes a ring in which it carries the least. Operation, planning and verification take
-the network as opened.
+The closed network carries its loads in a linear flow, ``Y V = (S / Vn)*`` with the sources at one voltage; the branches of largest current that
+form a tree stay closed (the maximum spanning tree), each of the others closes a ring in which it carries the least. Operation, planning and
+verification take the network as opened.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """AC power flow of many hours at once: the pandapower model of the verification in power-grid-model.
 
-The equations are those of ``pandapower_model``: lines are pi sections, transformers T sections turned into equal pi sections, with the ratio of their
-tap on the side on which it acts; all of them are branches with a ratio. What is converted is the model itself, so reinforcements, open ends, shunts and
-sources are the same by construction.
+The equations are those of ``pandapower_model``: lines are pi sections, transformers T sections turned into equal pi sections, with the ratio of
+their tap on the side on which it acts; all of them are branches with a ratio. What is converted is the model itself, so reinforcements, open ends,
+shunts and sources are the same by construction.
 
     z_pi = z (1 + z y / 4),     y_pi = y / (1 + z y / 4)         (z series impedance, y shunt admittance of the T section)
 

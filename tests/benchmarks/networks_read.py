@@ -1,8 +1,8 @@
 """Networks read, next to pandapower's own power flow: one row per network.
 
-    python -m tests.benchmarks.networks_read                     all of pandapower's networks that apply
-    python -m tests.benchmarks.networks_read FILE FOLDER ...     JSON, Excel and MATPOWER files
-    python -m tests.benchmarks.networks_read -v NAME             with what is approximated
+python -m tests.benchmarks.networks_read                     all of pandapower's networks that apply
+python -m tests.benchmarks.networks_read FILE FOLDER ...     JSON, Excel and MATPOWER files
+python -m tests.benchmarks.networks_read -v NAME             with what is approximated
 """
 
 from __future__ import annotations

@@ -9,16 +9,16 @@ from typing import Any
 import pandapower.networks as pn
 
 _PLAIN = (
-    "case4gs case5 case6ww case9 case11_iwamoto case14 case24_ieee_rts case30 case_ieee30 case33bw case39 case57 case89pegase case118 case145 case300 "
-    "case_illinois200 GBreducednetwork case1354pegase case1888rte case2848rte iceland "
-    "create_cigre_network_hv create_cigre_network_lv example_simple example_multivoltage mv_oberrhein lv_schutterwald panda_four_load_branch "
-    "four_loads_with_branches_out simple_four_bus_system simple_mv_open_ring_net "
-    "create_kerber_landnetz_freileitung_1 create_kerber_landnetz_freileitung_2 create_kerber_landnetz_kabel_1 create_kerber_landnetz_kabel_2 "
-    "create_kerber_dorfnetz create_kerber_vorstadtnetz_kabel_1 create_kerber_vorstadtnetz_kabel_2 "
-    "kb_extrem_landnetz_freileitung kb_extrem_landnetz_kabel kb_extrem_landnetz_freileitung_trafo kb_extrem_landnetz_kabel_trafo "
-    "kb_extrem_dorfnetz kb_extrem_dorfnetz_trafo kb_extrem_vorstadtnetz_1 kb_extrem_vorstadtnetz_2 kb_extrem_vorstadtnetz_trafo_1 "
-    "kb_extrem_vorstadtnetz_trafo_2"
-).split()
+    "case4gs", "case5", "case6ww", "case9", "case11_iwamoto", "case14", "case24_ieee_rts", "case30", "case_ieee30", "case33bw", "case39",
+    "case57", "case89pegase", "case118", "case145", "case300", "case_illinois200", "GBreducednetwork", "case1354pegase", "case1888rte",
+    "case2848rte", "iceland", "create_cigre_network_hv", "create_cigre_network_lv", "example_simple", "example_multivoltage",
+    "mv_oberrhein", "lv_schutterwald", "panda_four_load_branch", "four_loads_with_branches_out", "simple_four_bus_system",
+    "simple_mv_open_ring_net", "create_kerber_landnetz_freileitung_1", "create_kerber_landnetz_freileitung_2",
+    "create_kerber_landnetz_kabel_1", "create_kerber_landnetz_kabel_2", "create_kerber_dorfnetz", "create_kerber_vorstadtnetz_kabel_1",
+    "create_kerber_vorstadtnetz_kabel_2", "kb_extrem_landnetz_freileitung", "kb_extrem_landnetz_kabel",
+    "kb_extrem_landnetz_freileitung_trafo", "kb_extrem_landnetz_kabel_trafo", "kb_extrem_dorfnetz", "kb_extrem_dorfnetz_trafo",
+    "kb_extrem_vorstadtnetz_1", "kb_extrem_vorstadtnetz_2", "kb_extrem_vorstadtnetz_trafo_1", "kb_extrem_vorstadtnetz_trafo_2",
+)  # fmt: skip
 
 _DICKERT = [
     ("short", "cable", "single"),
@@ -40,8 +40,6 @@ PUBLISHED: Mapping[str, Callable[[], Any]] = {
         for feeders, linetype, customer in _DICKERT
         for case in ("average", "bad")
     },
-    **{
-        f"european_lv {scenario}": partial(pn.ieee_european_lv_asymmetric, scenario) for scenario in ("on_peak_566", "off_peak_1", "off_peak_1440")
-    },
+    **{f"european_lv {scenario}": partial(pn.ieee_european_lv_asymmetric, scenario) for scenario in ("on_peak_566", "off_peak_1", "off_peak_1440")},
 }
 """Name -> function that makes it."""

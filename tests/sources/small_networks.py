@@ -12,7 +12,8 @@ import pandapower as pp
 _CABLE = {"r_ohm_per_km": 0.206, "x_ohm_per_km": 0.116, "c_nf_per_km": 250.0, "max_i_ka": 0.319}
 _SERVICE = {"r_ohm_per_km": 0.208, "x_ohm_per_km": 0.08, "c_nf_per_km": 261.0, "max_i_ka": 0.27}
 _UNIT = {
-    "sn_mva": 0.4, "vn_hv_kv": 20.0, "vn_lv_kv": 0.4, "vkr_percent": 1.425, "vk_percent": 6.0, "pfe_kw": 1.35, "i0_percent": 0.3375, "shift_degree": 150.0,
+    "sn_mva": 0.4, "vn_hv_kv": 20.0, "vn_lv_kv": 0.4, "vkr_percent": 1.425, "vk_percent": 6.0, "pfe_kw": 1.35, "i0_percent": 0.3375,
+    "shift_degree": 150.0,
 }  # fmt: skip
 _TAP = {"tap_side": "hv", "tap_neutral": 0, "tap_min": -2, "tap_max": 2, "tap_step_percent": 2.5, "tap_pos": 0, "tap_changer_type": "Ratio"}
 
@@ -31,7 +32,9 @@ def feeder(f_hz: float = 50.0, load: float = 0.4, vm_pu: float = 1.0, **line: fl
 def house(vm_pu: float = 1.0, **unit: Any) -> Any:
     """A 20 kV cable, a transformer, a 400 V cable, 50 kW."""
     net = pp.create_empty_network()
-    grid, station, board, home = (pp.create_bus(net, vn_kv=v, name=n) for v, n in ((20.0, "grid bus"), (20.0, "station"), (0.4, "board"), (0.4, "house")))
+    grid, station, board, home = (
+        pp.create_bus(net, vn_kv=v, name=n) for v, n in ((20.0, "grid bus"), (20.0, "station"), (0.4, "board"), (0.4, "house"))
+    )
     pp.create_ext_grid(net, grid, vm_pu=vm_pu, name="supply")
     pp.create_line_from_parameters(net, grid, station, length_km=2.0, name="cable", **_CABLE)
     pp.create_line_from_parameters(net, board, home, length_km=0.2, name="service", **_SERVICE)
@@ -89,8 +92,8 @@ def _three_windings(net: Any) -> None:
     net.ext_grid.loc[0, "bus"] = high
     pp.create_transformer3w_from_parameters(
         net, high, 0, third, vn_hv_kv=110, vn_mv_kv=20, vn_lv_kv=10, sn_hv_mva=40, sn_mv_mva=25, sn_lv_mva=15, vk_hv_percent=10, vk_mv_percent=11,
-        vk_lv_percent=12, vkr_hv_percent=0.3, vkr_mv_percent=0.31, vkr_lv_percent=0.32, pfe_kw=30, i0_percent=0.1, tap_side="hv", tap_neutral=0, tap_min=-8,
-        tap_max=8, tap_pos=-3, tap_step_percent=1.25, tap_changer_type="Ratio", name="big",
+        vk_lv_percent=12, vkr_hv_percent=0.3, vkr_mv_percent=0.31, vkr_lv_percent=0.32, pfe_kw=30, i0_percent=0.1, tap_side="hv",
+        tap_neutral=0, tap_min=-8, tap_max=8, tap_pos=-3, tap_step_percent=1.25, tap_changer_type="Ratio", name="big",
     )  # fmt: skip
     pp.create_load(net, third, 0.3, 0.06, name="plant")
 
@@ -154,7 +157,9 @@ SMALL: Mapping[str, tuple[Callable[[], Any], set[str]]] = {
     "shunt of another voltage": (_with(feeder, lambda net: pp.create_shunt(net, 3, q_mvar=-0.5, vn_kv=21.0, step=2)), set()),
     "ZIP load": (_with(feeder, _column("load", "const_z_p_percent", 40.0)), {"const_z_p_percent"}),
     "switch with resistance": (
-        _with(feeder, lambda net: pp.create_switch(net, 4, pp.create_bus(net, vn_kv=20.0), et="b", z_ohm=3.0), lambda net: pp.create_load(net, 5, 0.2)),
+        _with(
+            feeder, lambda net: pp.create_switch(net, 4, pp.create_bus(net, vn_kv=20.0), et="b", z_ohm=3.0), lambda net: pp.create_load(net, 5, 0.2)
+        ),
         {"in_ka"},
     ),
     "impedance": (_with(feeder, _impedance), {"rating"}),

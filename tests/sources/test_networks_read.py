@@ -13,8 +13,9 @@ from tests.sources.read_networks import compare, compare_simbench
 from tests.sources.small_networks import SMALL, feeder
 
 OF_THE_ORDINARY_SUITE = (
-    "60 Hz", "ward", "switch with resistance", "impedance of two directions", "generator in the feeder", "names in several tables", "two grids, open between",
-    "ring", "three windings", "unbalanced load", "two tap changers", "transformer the other way round", "low voltage alone, two feeders",
+    "60 Hz", "ward", "switch with resistance", "impedance of two directions", "generator in the feeder", "names in several tables",
+    "two grids, open between", "ring", "three windings", "unbalanced load", "two tap changers",
+    "transformer the other way round", "low voltage alone, two feeders",
 )  # fmt: skip
 ADAPTED = {
     "case11_iwamoto": ["1 rings opened"],
@@ -27,8 +28,8 @@ ADAPTED = {
 }
 """Network -> what is modelled otherwise than by pandapower, whose network is changed accordingly before it is compared."""
 SIMBENCH = (
-    "1-LV-rural1--0-sw", "1-LV-rural2--1-sw", "1-LV-rural3--2-sw", "1-LV-semiurb4--0-sw", "1-LV-urban6--0-sw", "1-MV-rural--0-sw", "1-MV-semiurb--0-sw",
-    "1-MV-urban--0-sw", "1-MV-comm--0-sw", "1-MVLV-rural-4.101-0-sw",
+    "1-LV-rural1--0-sw", "1-LV-rural2--1-sw", "1-LV-rural3--2-sw", "1-LV-semiurb4--0-sw", "1-LV-urban6--0-sw", "1-MV-rural--0-sw",
+    "1-MV-semiurb--0-sw", "1-MV-urban--0-sw", "1-MV-comm--0-sw", "1-MVLV-rural-4.101-0-sw",
 )  # fmt: skip
 
 
@@ -110,7 +111,9 @@ def test_statements_after_the_tables_are_executed(tmp_path):
 
 @pytest.mark.parametrize("pf", ["pf = 0.85;", "pf = 1.7 / 2;", "pf = sqrt(0.85^2);"])
 def test_a_power_factor_is_applied_in_the_order_of_the_file(tmp_path, pf):
-    text = TABLES + IN_OHM + IN_KW + f"%% loads are kVA\n{pf}\nmpc.bus(:, QD) = mpc.bus(:, PD) * sin(acos(pf));\nmpc.bus(:, PD) = mpc.bus(:, PD) * pf;\n"
+    text = (
+        TABLES + IN_OHM + IN_KW + f"%% loads are kVA\n{pf}\nmpc.bus(:, QD) = mpc.bus(:, PD) * sin(acos(pf));\nmpc.bus(:, PD) = mpc.bus(:, PD) * pf;\n"
+    )
     net = matpower(tmp_path, text)
     assert net.load.p_mw.tolist() == pytest.approx([0.255, 0.2125])
     assert net.load.q_mvar.tolist() == pytest.approx([0.3 * (1 - 0.85**2) ** 0.5, 0.25 * (1 - 0.85**2) ** 0.5])
@@ -135,7 +138,9 @@ def test_what_is_not_read_is_refused_with_its_line(tmp_path, statement, message)
 
 
 def test_a_branch_out_of_service_between_two_voltages_stays_out_of_service(tmp_path):
-    text = TABLES.replace("0.9;\n];", "0.9;\n 4 1 0 0 0 0 1 1 0 20 1 1.1 0.9;\n];", 1).replace("360;\n];", "360;\n 3 4 0.1 0.4 0 5 0 0 0 0 0 -360 360;\n];")
+    text = TABLES.replace("0.9;\n];", "0.9;\n 4 1 0 0 0 0 1 1 0 20 1 1.1 0.9;\n];", 1).replace(
+        "360;\n];", "360;\n 3 4 0.1 0.4 0 5 0 0 0 0 0 -360 360;\n];"
+    )
     net = matpower(tmp_path, text + IN_OHM + IN_KW)
     assert net.impedance.in_service.tolist() == [False]
 

@@ -123,7 +123,7 @@ def test_three_windings_are_three_transformers_around_a_bus():
     system = pandapower_system(pandapower.networks.example_multivoltage())
     legs = [str(name) for name in system.branches.branch.values if str(name).startswith("HV-MV-MV-Trafo")]
     assert legs == [f"HV-MV-MV-Trafo ({side})" for side in ("hv", "mv", "lv")]
-    assert set(system.boundary_bus(dso) for dso in system.at_level("dso")) >= {"star point of HV-MV-MV-Trafo"}
+    assert {system.boundary_bus(dso) for dso in system.at_level("dso")} >= {"star point of HV-MV-MV-Trafo"}
 
 
 @pytest.mark.parametrize(

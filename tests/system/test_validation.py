@@ -43,7 +43,12 @@ def test_a_sound_system_has_no_problems():
             {"rating_kva": -5.0},
             "branch 'north line 1': rating_kva -5 kVA is not above zero; give a rating or set in_service to false",
         ),
-        ("branches", "north line 1", {"r_ohm": -0.1}, "branch 'north line 1': r_ohm -0.1 ohm is below zero, which below the top only a leg of a three-winding transformer may have; "),
+        (
+            "branches",
+            "north line 1",
+            {"r_ohm": -0.1},
+            "branch 'north line 1': r_ohm -0.1 ohm is below zero, which below the top only a leg of a three-winding transformer may have; ",
+        ),
         ("branches", "north line 1", {"rating_kva": np.nan}, "branch 'north line 1': rating_kva nan kVA is missing; give a number"),
         ("branches", "north line 1", {"kind": "cable"}, "branch 'north line 1': kind 'cable' is not known; choose from line, transformer"),
         (
