@@ -102,17 +102,18 @@ def hierarchy(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame
             done = f"hang on bus {names[at]!r} in the model: what they feed together has one boundary bus"
             changed.append(Approximation(several("branch", list(branches.index[moved])), "bus", done))
         above_label = label[parent]
-        if int(tier[inside].min()) == 1 or parent == top_area:
+        root = np.unique(np.where(inside[end], end, start)[touching])
+        # Low voltage that leaves the busbar of the grid in several feeders is a distribution network itself: nothing lies between it and the grid.
+        is_dso = int(tier[inside].min()) == 1 or (parent == top_area and len(root) > 1)
+        if is_dso or parent == top_area:
             dso = f"DSO {sum(row[0] == 'dso' for row in rows.values()) + 1}"
             rows[dso] = ("dso", label[top_area], str(names[at]))
-            if int(tier[inside].min()) == 1:
+            if is_dso:
                 label[a] = dso
                 continue
             above_label = dso
         label[a] = f"platform {sum(row[0] == 'platform' for row in rows.values()) + 1}"
-        root = np.unique(np.where(inside[end], end, start)[touching])
-        # Several feeders that leave the busbar of the grid itself meet their parent there.
-        rows[label[a]] = ("platform", above_label, str(names[root[0]] if len(root) == 1 else names[at]))
+        rows[label[a]] = ("platform", above_label, str(names[root[0]]))
     buses["node"] = [label.get(int(a), label[top_area]) for a in area]
     nodes = pd.DataFrame.from_dict(rows, orient="index", columns=["level", "parent", "boundary_bus"])
     nodes["step_minutes"] = 60.0
