@@ -149,7 +149,10 @@ def uncoordinated_days(
         alike: trees of an earlier call that differ in what is built and recovered alone; saves building their programs again.
     """
     recovering = economics.tariff.recovering
-    prices = {d: {recovering: np.asarray(cost / _reference_determinant(system, horizon, economics, fleets, d))} for d, cost in network_cost.items()}
+    prices = {
+        d: {recovering: np.asarray(_per_unit(cost, _reference_determinant(system, horizon, economics, fleets, d), d, 0.0))}
+        for d, cost in network_cost.items()
+    }
     episodes = horizon.episodes(coupled=economics.tariff.couples_days)
     trees = list(alike or ())
     for day, periods in episodes if alike is None else ():
@@ -172,13 +175,14 @@ def uncoordinated_days(
             if not np.isfinite(miss):
                 message = f"charge of {d}: {float(prices[d][recovering]):g} times a determinant of {determinant[d]:g} is no revenue"
                 raise ValueError(f"{message}; look at the demand of its customers and at the cost to recover ({network_cost[d]:g} EUR/a)")
-        if all(miss <= tolerance for miss in missed.values()):
+        # Where nothing is drawn, no charge has a revenue.
+        if all(miss <= tolerance or determinant[d] == 0 for d, miss in missed.items()):
             break
         if number == rounds:
             worst = max(missed, key=lambda d: missed[d])
             logger.warning("charge of %s: after %d updates its revenue misses the cost by %.2g of it", worst, rounds, missed[worst])
             break
-        prices = {d: {recovering: np.asarray(cost / determinant[d])} for d, cost in network_cost.items()}
+        prices = {d: {recovering: np.asarray(_per_unit(cost, determinant[d], d, float(prices[d][recovering])))} for d, cost in network_cost.items()}
     assert answers is not None
     tasks = {str(k): (tree, s, a, -np.inf) for k, (tree, s, a) in enumerate(zip(trees, signals, answers, strict=True))}
     outcomes = engine.map(realise_day, tasks)
@@ -187,6 +191,15 @@ def uncoordinated_days(
 
 def _bases(answers: Mapping[str, Answer]) -> dict[str, PackedBasis]:
     return {platform: answer.basis for platform, answer in answers.items() if answer.basis is not None}
+
+
+def _per_unit(cost: float, determinant: float, dso: str, before: float) -> float:
+    """Charge that recovers a cost; the one before where nothing is drawn, which no charge can change."""
+    if determinant == 0:
+        if cost:
+            logger.warning("charge of %s: its customers draw nothing that is charged, so %g EUR/a are not recovered", dso, cost)
+        return before
+    return cost / determinant
 
 
 def _determinant(trees: Sequence[OperatingTree], answers: Sequence[Mapping[str, Mapping[str, Answer]]], dso: str, name: str) -> float:

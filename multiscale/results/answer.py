@@ -10,6 +10,7 @@ from multiscale.results.dataset import compared_scenarios, has
 from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunResult
 from multiscale.results.words import amount, euros, number, percent, plural, signed
+from multiscale.system.approximation import Approximation
 
 STATUS_WORDS = {
     "optimal": "optimal, to within the gap asked for",
@@ -22,6 +23,8 @@ STATUS_WORDS = {
 }
 
 
+APPROXIMATIONS_SHOWN = 3
+"""Entries of the list of approximations in the closing table; all of them are in the report."""
 ROUNDING_EUR = 0.005
 """Half a cent a year: less than this is rounding of the linear programs [EUR/a]."""
 
@@ -216,7 +219,17 @@ def check_facts(result: RunResult) -> list[Fact]:
         facts.append(
             Fact("Ledger", "energy and money add up to zero" if worst <= 1e-6 else f"does not add up: residual {number(worst, 2)}", worst <= 1e-6)
         )
-    return facts
+    return [*facts, *_approximated(result)]
+
+
+def _approximated(result: RunResult) -> list[Fact]:
+    """What of the data is approximated or excluded: a warning that every reader sees."""
+    rows = result.provenance().get("approximations", [])
+    if not rows:
+        return []
+    shown = [str(a) for a in Approximation.from_records(rows[:APPROXIMATIONS_SHOWN])]
+    more = f"; and {len(rows) - len(shown)} more (report, section Limitations)" if len(rows) > len(shown) else ""
+    return [Fact("Approximated", f"{plural(len(rows), 'entry', 'entries')} of the data: {'; '.join(shown)}{more}", warned=True)]
 
 
 def year_facts(result: RunResult) -> list[Fact]:

@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ from pydantic import model_validator
 
 from multiscale.attribute import Attribute
 from multiscale.sources.settings import PathSettings
+from multiscale.sources.timestamps import read_timestamps
+from multiscale.system.approximation import Approximation
 from multiscale.system.schema import COMPONENTS, table
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
@@ -88,7 +90,7 @@ def folder_system(path: str | Path) -> System:
         raise InvalidSystemError(problems)
     assert profiles is not None
     about = folder / "about.json"
-    stated = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+    stated = _about(about) if about.is_file() else {}
     for note in notes:
         _log.info("%s", note)
     return System(
@@ -102,7 +104,26 @@ def folder_system(path: str | Path) -> System:
         options=tables["option"],
         profiles=profiles,
         notes=(*stated.get("notes", ()), *notes),
+        approximations=Approximation.from_records(stated.get("approximations", ())),
     )
+
+
+def _about(file: Path) -> dict[str, Any]:
+    """What ``about.json`` states: name, notes, approximations.
+
+    Raises:
+        InvalidSystemError: another file than ``write_folder`` writes.
+    """
+    remedy = 'write {"name": "...", "notes": []}, or remove the file'
+    try:
+        stated = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InvalidSystemError([Problem("file", file.name, "", "", "", f"is not JSON ({error}); {remedy}")]) from None
+    right = isinstance(stated, dict) and all(isinstance(stated.get(key, []), list) for key in ("notes", "approximations"))
+    right = right and all(isinstance(row, dict) and {"component", "field", "done"} <= set(row) for row in stated.get("approximations", ()))
+    if not right or not all(isinstance(note, str) for note in stated.get("notes", ())):
+        raise InvalidSystemError([Problem("file", file.name, "", "", "", f"does not hold a name and notes; {remedy}")])
+    return stated
 
 
 def write_folder(system: System, path: str | Path, kind: str = "csv") -> None:
@@ -130,7 +151,7 @@ def write_folder(system: System, path: str | Path, kind: str = "csv") -> None:
                 columns[f"{profile} [{units[profile]}]"] = values[:, j]
     index = pd.DatetimeIndex(system.profiles.time.values, name="time")
     _write(pd.DataFrame(columns, index=index), folder / f"profiles.{kind}", kind)
-    about = {"name": system.name, "notes": list(system.notes)}
+    about = {"name": system.name, "notes": list(system.notes), "approximations": [a.as_record() for a in system.approximations]}
     (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
@@ -270,7 +291,7 @@ def _read_profiles(folder: Path, problems: list[Problem]) -> tuple[xr.Dataset | 
     if "time" not in frame:
         problems.append(Problem("file", file, "time", "", "", "column is missing; give the time stamps, e.g. 2016-01-01 00:15:00"))
         return None, units
-    time = pd.to_datetime(frame["time"], errors="coerce")
+    time = read_timestamps(frame["time"])
     if time.isna().any():
         k = int(np.flatnonzero(time.isna())[0])
         message = f"in row {k + 1} is no time stamp; write e.g. 2016-01-01 00:15:00"
@@ -294,6 +315,9 @@ def _read_profiles(folder: Path, problems: list[Problem]) -> tuple[xr.Dataset | 
                 Problem("file", file, str(header), "", "", f"column states no share as its unit; write its header as '{name} [1]' or '{name} [%]'")
             )
             continue
+        if profile in values[variable]:
+            message = f"is a second column of profile {profile!r}; leave one of them out"
+            problems.append(Problem("file", file, str(header), "", "", message))
         values[variable][profile] = _course(file, profile, frame[header], time, problems) * factor
     problems += [
         Problem("profile", profile, "p", "", "", f"column is missing; add '{profile} p [1]' in addition to its reactive one")

@@ -134,7 +134,7 @@ def year_check(
     nodes: Sequence[str],
     injections: xr.Dataset,
     built: xr.Dataset | None = None,
-    slack_voltage_pu: float | Mapping[str, float] = 1.0,
+    slack_voltage_pu: float | Mapping[str, float] | None = None,
     basis: str = WITH_RESPONSE,
 ) -> YearVerification:
     """AC power flow of every hour of some injections, with the tap changers on their steps, held against ratings and voltage bands.
@@ -144,7 +144,7 @@ def year_check(
         nodes: nodes whose networks are calculated together, e.g. a DSO and its platforms.
         injections: of ``year_injections``.
         built: options that are built (component ``option``), on branches of these networks; default: none.
-        slack_voltage_pu: voltage at the slack buses, one value or by bus.
+        slack_voltage_pu: voltage at the slack buses, one value or by bus; default: as the table of buses says.
         basis: what was injected, in words.
 
     Raises:
