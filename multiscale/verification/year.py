@@ -28,7 +28,7 @@ from multiscale.verification.batch_power_flow import batch_power_flow
 from multiscale.verification.hourly_flows import HourlyFlows
 from multiscale.verification.pandapower_model import PowerFlowModel, power_flow_model
 
-WITH_RESPONSE = "each day's own demand and generation, with the response of the representative day that resembles it most"
+WITH_RESPONSE = "each day's own demand and generation, with the response of an operated day that resembles it"
 WITHOUT_RESPONSE = "each day's own demand and generation, without any response"
 
 
@@ -43,12 +43,18 @@ class YearVerification:
             row for every hour that diverged.
         diverged: hours whose power flow did not converge.
         basis: what was injected, in words.
+        dispatched: days that were operated beyond the representative ones, because they were violated.
+        unserved: demand that is not served on those days [kWh].
+        left: why violations are left though days were operated, in words; empty where none is.
     """
 
     result: xr.Dataset
     violations: pd.DataFrame
     diverged: tuple[str, ...]
     basis: str
+    dispatched: tuple[str, ...] = ()
+    unserved: float = 0.0
+    left: tuple[str, ...] = ()
 
     @property
     def overloaded(self) -> dict[str, float]:
@@ -126,6 +132,8 @@ def with_response(own: OwnPower, horizon: Horizon, nearest: Mapping[pd.Timestamp
     hours = pd.DatetimeIndex([day + pd.Timedelta(hours=h) for day in days for h in range(24)])
     assigned = np.array([nearest[day] for day in days])
     rows = own.buses.get_indexer(operated.bus.values)
+    if (rows < 0).any():
+        raise KeyError(f"response of a day: buses {operated.bus.values[rows < 0][:5].tolist()} are not among those that draw by profiles")
     minutes = round(60 * horizon.step_hours)
     out = {}
     for name, values in own.values.items():
@@ -199,6 +207,12 @@ class YearFlows:
         at = pd.Index(self.hours).get_indexer(other.hours)
         for name, values in vars(self.flows).items():
             values[..., at] = getattr(other.flows, name)
+
+    def at(self, days: Sequence[pd.Timestamp]) -> YearFlows:
+        """A copy of the hours of some days."""
+        chosen = np.flatnonzero(pd.DatetimeIndex(self.hours.tolist()).normalize().isin(pd.DatetimeIndex(days)))
+        parts = {name: values[..., chosen] for name, values in vars(self.flows).items()}
+        return YearFlows(self.model, self.nodes, self.hours[chosen], HourlyFlows(**parts))
 
     def overloaded(self) -> np.ndarray:
         """Where a rating is violated, (branch, hour)."""
