@@ -1,6 +1,6 @@
 """The devices of a platform put together by their shape: few participants that can do exactly what its members can do together.
 
-Devices of one shape differ in size only, and the Minkowski sum of what they can do is what one device of the summed size can do (``Device.aggregate``).
+Devices of one shape differ in size only: the Minkowski sum of what they can do is what one device of the summed size can do (``Device.aggregate``).
 So one participant stands for the inflexible demand, and one for every shape of every device; what a participant does is shared among the devices
 behind it in proportion to their size, which every one of them can do. What is lost is what lies between the members: the low-voltage network,
 the meters of single members and fees on what they trade.

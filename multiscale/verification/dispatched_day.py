@@ -5,7 +5,7 @@
 A platform takes part with its devices put together by shape (``operation.device_classes``) and the transformer that feeds it. Where what happens
 inside matters, it takes part member by member in its low-voltage network. Members respond without fees on what they trade.
 
-The program is started from the answers of its parts: every platform at the price alone, then the DSO around them. Where no limit of its network binds,
+The program is started from the answers of its parts: every platform at the price alone, then the DSO around them. Where no limit of the DSO binds,
 that is the answer.
 """
 

@@ -19,7 +19,6 @@ from multiscale.programs import CompiledProgram
 from multiscale.sources.tiny import tiny_system
 from multiscale.system import LoadingLimits
 from multiscale.timeline import Horizon
-from multiscale.verification import profile_injections
 from multiscale.verification.dispatched_day import dispatched_day
 from tests.variants import changed
 
@@ -57,7 +56,7 @@ def test_devices_of_one_shape_do_together_what_members_can_do(case):
                                   Design(), OneMeter(), networks=False)  # fmt: skip
             program = tree.platforms[platform]
             signal = {"import_price": PRICE, "export_price": PRICE, "import_limit": 1e6, "export_limit": 1e6, "planned": 0.0, "deviation_price": 0.0}
-            decided = {n: 0.03 for n in economics.tariff.decided}
+            decided = dict.fromkeys(economics.tariff.decided, 0.03)
             solution = CompiledProgram(program).solve_optimal(signal | decided)
             cost[name] = solution.objective
             bought, sold = bought_and_sold(program, solution.x)
@@ -97,9 +96,10 @@ def operated(case):
     return GivenOperation(Design(), {dso: xr.concat([each[dso] for each in found], "period") for dso in case.system.at_level("dso")})
 
 
+@pytest.mark.slow  # a year of AC power flow, three times
 def test_a_response_that_was_copied_violates_and_the_day_itself_does_not(case):
     """What the representative days do overloads a transformer on other days; dispatched for themselves they keep its rating, and all are served."""
-    small = with_unit(case, 45.0)
+    small = with_unit(case, 30.0)
     operation, expected = operated(small), forecast(small)
     copied = verify_year(small, operation, {}, expected, 0, 0)["north"]
     assert UNIT in copied.overloaded
@@ -113,3 +113,20 @@ def test_a_response_that_was_copied_violates_and_the_day_itself_does_not(case):
     assert len(few.dispatched) == 1
     assert 0 < int(few.result.violated.sum()) < int(copied.result.violated.sum())
     assert "are left after 1 dispatch" in few.left[0]
+
+
+@pytest.mark.slow  # a year of AC power flow, twice
+def test_a_day_that_violates_as_dispatched_is_repaired_by_tighter_limits(case):
+    """Behind long lines the linear model misses what the medium voltage adds; what it was off is kept free, and no hour is violated."""
+    system = case.system
+    lines = [str(b) for b in system.branches.branch.values if str(b).startswith("north 1 line")]
+    for column in ("r_ohm", "x_ohm"):
+        system = changed(system, "branches", column, {b: 3.0 * float(system.branches[column].sel(branch=b)) for b in lines})
+    long = replace(case, system=system)
+    operation, expected = operated(long), forecast(long)
+    once = verify_year(long, operation, {}, expected, 3, 0)["north"]
+    assert once.dispatched
+    assert once.voltage_violations
+    repaired = verify_year(long, operation, {}, expected, 60, 3)["north"]
+    assert int(repaired.result.violated.sum()) == 0
+    assert repaired.left == ()
