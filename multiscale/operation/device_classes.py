@@ -71,7 +71,7 @@ def _share(size: np.ndarray, of: np.ndarray) -> np.ndarray:
 
 
 class OneMeter:
-    """A platform with one meter at its boundary and no fee inside: what participants that are devices trade is nobody's trade (``Market``)."""
+    """A platform with one meter at its boundary and no fee inside: what participants that are devices trade is no trade (``Market``)."""
 
     kind = "one_meter"
 

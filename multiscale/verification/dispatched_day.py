@@ -105,7 +105,7 @@ def _answer(tree: OperatingTree, dso: str, price: np.ndarray) -> dict[str, np.nd
         statuses.append(part.basis.statuses)
     around = CompiledProgram(own.program)
     at = {"energy_price": price, "built": tree.design.choice(own.options)}
-    # At a price below zero the DSO would curtail, at the busbar, what nobody feeds in.
+    # At a price below zero the DSO would curtail, at the busbar, what no customer feeds in.
     around.solve_optimal({**at, "energy_price": np.maximum(price, 0.0), "exchange": np.array(exchange).reshape(len(own.children), len(nothing))})
     statuses.insert(0, around.basis.statuses)
     # What the connection carries is a limit of the DSO's network too; prices between both are internal and vanish.
