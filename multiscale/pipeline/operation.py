@@ -143,4 +143,3 @@ def network_cost(case: StudyCase, dso: str, built: Mapping[str, bool]) -> float:
         if built.get(option, False) and str(options.branch.values[k]) in own:
             total += float(options.cost_eur.values[k]) * case.economics.annuity(float(options.lifetime_years.values[k]))
     return total
-

@@ -203,11 +203,7 @@ def _checks(result: RunResult) -> Section:
         [
             _table(result, check_tables.certificates_table, "certificates"),
             *([_table(result, check_tables.plans_table, "plans")] if result.provenance().get("certificates") else []),
-            *(
-                [_table(result, costs_and_transfers.reconciliation_table, "steps to the social cost")]
-                if has(result.dataset, "reconciled_by")
-                else []
-            ),
+            *([_table(result, costs_and_transfers.reconciliation_table, "steps to the social cost")] if has(result.dataset, "reconciled_by") else []),
         ],
     )
 
