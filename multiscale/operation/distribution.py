@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -158,6 +158,18 @@ def distribution_program(
     )
     builder.add_output("exchange", period, [(1.0, taken), (-1.0, given)], unit="kW", description="power drawn from the parent")
     return DistributionProgram(builder.build(), reduced, children, child_bus, tuple(names_of_options.tolist()), low, high)
+
+
+def without_relief(program: ParametricProgram) -> ParametricProgram:
+    """A DSO's program that cuts off no platform: platforms that are part of one program with it curtail and cut off themselves, at the same cost.
+
+    With relief, and at a price below zero, the DSO would be paid for curtailing what no platform feeds in.
+    """
+    upper = program.upper.copy()
+    for name in ("shed", "spilled"):
+        if name in program.columns:
+            upper[program.columns[name].positions] = 0.0
+    return replace(program, upper=upper)
 
 
 def _grouped(group: np.ndarray, count: int) -> np.ndarray:

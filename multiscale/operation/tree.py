@@ -12,7 +12,7 @@ from multiscale.devices.fleet import Fleet
 from multiscale.measures import added_rating
 from multiscale.operation.built import built_network
 from multiscale.operation.clearing import Market
-from multiscale.operation.distribution import DistributionProgram, distribution_program
+from multiscale.operation.distribution import DistributionProgram, distribution_program, without_relief
 from multiscale.operation.platforms import PlatformData, Platforms
 from multiscale.operation.transmission import Transmission
 from multiscale.programs import Link, ParametricProgram, compose
@@ -200,5 +200,5 @@ def dso_branch_program(tree: OperatingTree, dso: str) -> ParametricProgram:
     fixed = {c: internal | dict(tree.prices(dso)) for c in own.children}
     exchange = own.program.parameters["exchange"].positions if own.children else np.zeros((0, tree.horizon.periods), dtype=int)
     links = [Link(c, "exchange", exchange[k]) for k, c in enumerate(own.children)]
-    joined = compose(f"{dso} with platforms", own.program, {c: tree.platforms[c] for c in own.children}, links, fixed)
+    joined = compose(f"{dso} with platforms", without_relief(own.program), {c: tree.platforms[c] for c in own.children}, links, fixed)
     return joined.fix({"built": tree.design.choice(own.options)})

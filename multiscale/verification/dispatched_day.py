@@ -21,6 +21,7 @@ from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, OperatingTree, bought_and_sold, operating_tree, passive_power
 from multiscale.operation.built import built_network
 from multiscale.operation.device_classes import DeviceClasses, OneMeter, device_classes
+from multiscale.operation.distribution import without_relief
 from multiscale.operation.platforms import PlatformData, Platforms
 from multiscale.operation.tree import connection_limits
 from multiscale.programs import Basis, CompiledProgram, Link, ParametricProgram, compose
@@ -113,21 +114,12 @@ def _answer(tree: OperatingTree, dso: str, price: np.ndarray) -> dict[str, np.nd
     positions = own.program.parameters["exchange"].positions
     links = [Link(child, "exchange", positions[k]) for k, child in enumerate(own.children)]
     parts = {child: tree.platforms[child] for child in own.children}
-    joint = CompiledProgram(compose(f"{dso} on {tree.horizon.title}", _without_relief(own.program), parts, links, fixed))
+    joint = CompiledProgram(compose(f"{dso} on {tree.horizon.title}", without_relief(own.program), parts, links, fixed))
     # Columns of platforms enter rows of the DSO and not the other way, so the bases of the parts together are one.
     joint.start_from(Basis.of_statuses(*(np.concatenate(each) for each in zip(*statuses, strict=True))))
     x = joint.solve_optimal(at).x
     ends = np.cumsum([own.program.columns.size, *(part.columns.size for part in parts.values())])
     return dict(zip((dso, *own.children), np.split(x, ends[:-1]), strict=True))
-
-
-def _without_relief(program: ParametricProgram) -> ParametricProgram:
-    """The DSO cuts off no platform: platforms that are part of the program curtail and cut off themselves, at the same cost."""
-    upper = program.upper.copy()
-    for name in ("shed", "spilled"):
-        if name in program.columns:
-            upper[program.columns[name].positions] = 0.0
-    return replace(program, upper=upper)
 
 
 def _injections(

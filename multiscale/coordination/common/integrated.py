@@ -54,7 +54,7 @@ def integrated_optimum(
     for _ in range(rounds):
         compiled = CompiledProgram(_master(tree, branches, dispatches, idle), devex=True)
         if basis is None and near is not None and answers is not None:
-            compiled.start_from(assembled_basis(compiled.program, tree, answers, near.energy_price))
+            compiled.start_from(assembled_basis(tree, answers, near.energy_price))
         elif basis is not None:
             # The cuts are the first rows, and new ones the last of them.
             compiled.start_from(basis.with_basic_rows((len(dispatches) - 1) * tree.horizon.periods, tree.horizon.periods))

@@ -98,7 +98,7 @@ def test_a_start_from_the_platforms_own_answers_is_a_basis_and_changes_no_optimu
         [(np.array([outcome.exchange[d] for d in case.transmission.children]), outcome.dispatch)],
         case.transmission.idle_cost,
     )
-    basis = assembled_basis(master, case, answers, outcome.energy_price)
+    basis = assembled_basis(case, answers, outcome.energy_price)
     assert sum(int((part == 1).sum()) for part in basis.statuses) == master.rows.size
     iterations = {}
     for name, start in (("nothing", None), ("parts", basis)):
