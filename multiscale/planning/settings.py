@@ -14,7 +14,7 @@ from multiscale.settings import OneOf, Settings, count, quantity
 class PlanningSettings(Settings):
     """What the distribution system operator decides."""
 
-    candidates: int = count(16, "largest number of reinforcement options per distribution system", 0, 1000)
+    candidates: int = count(32, "largest number of reinforcement options per distribution system", 0, 1000)
 
 
 class NoPlanSettings(PlanningSettings):
