@@ -20,6 +20,7 @@ from multiscale.pipeline.stages import Artefact, Stages
 from multiscale.pipeline.verification import verify_days
 from multiscale.pipeline.year import verify_year
 from multiscale.planning import NoPlanError, Plan
+from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.repair import Repaired, Violations, repaired
 from multiscale.planning.settings import DsoPlanSettings
@@ -131,12 +132,21 @@ class Study:
         """The plan and its operation, made anew under tighter limits as long as its AC power flow violates limits."""
         headline = next(spec for spec in self.scenarios if spec.name == HEADLINE)
 
+        def under(limits: LoadingLimits) -> Artefact[StudyCase]:
+            if limits == case.value.limits:
+                return case
+            return self.stages.run("tighten", with_limits, {"case": case, "limits": limits}, label=self.label(case))
+
+        planned: dict[str, Mapping[str, Plan]] = {}
+
         def made(limits: LoadingLimits) -> Made:
-            here = case
-            if limits != case.value.limits:
-                here = self.stages.run("tighten", with_limits, {"case": case, "limits": limits}, label=self.label(case))
+            here = under(limits)
+            # Limits inside platforms that planning does not see leave its problem as it is.
+            seen = under(planned_limits(case.value.system, limits))
             try:
-                plans = self.plan(here, expected)
+                if seen.key not in planned:
+                    planned[seen.key] = self.plan(seen, expected)
+                plans = planned[seen.key]
             except NoAnswerError as error:
                 if here is case:
                     raise

@@ -100,6 +100,25 @@ class PlanningProblem:
         return component.price_min, component.price_max
 
 
+def planned_limits(system: System, limits: LoadingLimits) -> LoadingLimits:
+    """The limits as planning knows them: what a repair tightened inside platforms whose network the planner does not see is not among them."""
+    networks = list(system.at_level("dso"))
+    networks += [c for dso in networks for c in system.children(dso) if len(_inside(system, c, system.options))]
+    branches = {str(name) for node in networks for name in system.network(node).branches.branch.values.tolist()}
+    buses = {str(name) for node in networks for name in system.network(node).buses.bus.values.tolist()}
+
+    def kept(moved: Mapping[str, float], names: set[str]) -> dict[str, float]:
+        return {name: value for name, value in moved.items() if name in names}
+
+    return limits.model_copy(
+        update={
+            "rating_factor": kept(limits.rating_factor, branches),
+            "raised_v_min": kept(limits.raised_v_min, buses),
+            "lowered_v_max": kept(limits.lowered_v_max, buses),
+        }
+    )
+
+
 def planning_problem(
     system: System,
     dso: str,

@@ -5,13 +5,15 @@ import pandas as pd
 import pytest
 
 from multiscale.config import load_config
+from multiscale.markets import Community
 from multiscale.operation.radial import radial_tree
 from multiscale.pipeline import case
-from multiscale.planning import NoPlanError
+from multiscale.planning import NoPlanError, planning_problem
+from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.repair import Violations, next_limits, repaired
 from multiscale.sources.tiny import tiny_system
 from multiscale.study import run_study
-from multiscale.system import LoadingLimits
+from multiscale.system import Economics, LoadingLimits
 from multiscale.timeline import Horizon
 from multiscale.verification import ac_verify, profile_injections
 from multiscale.verification.violations import violations_of
@@ -148,3 +150,21 @@ def test_a_plan_whose_operation_violates_limits_is_repaired(monkeypatch, tmp_pat
     assert after["plan.repair_rounds"][0] >= 1
     assert after["ac.violations"][0] == 0
     assert after["plan.objective"][0] >= before["plan.objective"][0] - 1e-6 * abs(before["plan.objective"][0])
+
+
+def test_limits_tightened_inside_platforms_leave_the_planning_problem_as_it_is():
+    """So the plan is not made anew; those of the DSO's own network stay, and so do those inside platforms with options of their own."""
+    system, inside, above = tiny_system(), "north 1 bus 4", "north bus 2"
+    tight = with_changed(RULE, rating_factor={"north line 1": 0.9}, lowered_v_max={inside: 0.02, above: 0.01})
+    seen = planned_limits(system, tight)
+    assert seen == with_changed(RULE, rating_factor={"north line 1": 0.9}, lowered_v_max={above: 0.01})
+    horizon = Horizon((pd.Timestamp("2016-01-20"),), (366.0,), 4.0)
+    fleets = {p: system.fleet(p, horizon) for p in system.children("north")}
+    price = np.full(horizon.periods, 0.08)
+    programs = [
+        planning_problem(system, "north", horizon, Economics(), fleets, system.options, price, Community(), limits=limits).program
+        for limits in (tight, seen)
+    ]
+    for name in ("b0", "c0", "lower", "upper"):
+        np.testing.assert_array_equal(*(getattr(p, name) for p in programs))
+    np.testing.assert_array_equal(*(p.A.toarray() for p in programs))

@@ -54,6 +54,17 @@ def test_the_answer_costs_least_and_is_more_even_than_what_the_solver_returns(me
     assert (x <= program.upper + 1e-9).all()
 
 
+@pytest.mark.parametrize("weight", [366.0, 1.0, 1e-3])
+def test_the_weight_of_a_day_changes_nothing(indifferent, winter, economics, market, weight):
+    """A day that stands for itself alone costs little: the same schedule is selected, and it costs the optimum to what feasibility explains."""
+    day = replace(winter, weights=(weight,))
+    program = platform_program(indifferent.fleet("north 1", day), economics, market)
+    whole = platform_program(indifferent.fleet("north 1", winter), economics, market)
+    chosen = [most_even(CompiledProgram(p).solve_optimal(flat_price(winter).parameters())) for p in (program, whole)]
+    net = [np.subtract(*bought_and_sold(p, x)) for p, x in zip((program, whole), chosen, strict=True)]
+    np.testing.assert_allclose(*net, atol=1e-3)
+
+
 def test_nothing_else_that_costs_least_is_more_even(members, winter, economics, market):
     """Other optima, found by tiny costs drawn at random, have a larger sum of squares."""
     program = platform_program(members, economics, market)
