@@ -148,6 +148,8 @@ def _validate(given: argparse.Namespace) -> int:
     system = case_of(config).system
     sizes = {"prosumers": system.prosumers.prosumer, "buses": system.buses.bus, "reinforcement options": system.options.option}
     print(f"{system.name}: {len(system.at_level('platform'))} platforms, " + ", ".join(f"{ids.size} {name}" for name, ids in sizes.items()))
+    for note in system.notes:
+        print(f"  note: {note}")
     print(f"study '{config.study.name}' is valid")
     return OK
 

@@ -8,14 +8,17 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from multiscale.sources.pandapower_devices import embedded_generators, network_devices, network_generators, network_prosumers, profile_table
+from multiscale.sources.followed_profiles import CONSTANT, STANDARD, constant_profiles, followed
+from multiscale.sources.pandapower_devices import embedded_generators, network_devices, network_generators, network_prosumers
 from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV, hierarchy, without_ties
 from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, line_frame, transformer_frame, unique_names
+from multiscale.sources.profile_files import read_profiles
 from multiscale.sources.settings import PathSettings
+from multiscale.sources.time_axis import known_zone
 from multiscale.system.schema import table
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
@@ -25,20 +28,39 @@ class PandapowerSettings(PathSettings):
     """Any pandapower network (json, xlsx) or MATPOWER case (m)."""
 
     kind: Literal["pandapower"] = "pandapower"
+    profiles: Literal["standard", "constant"] | Path = Field(
+        "standard",
+        description="courses of the loads and the generation: standard (SimBench's profiles by customer class), constant, or a CSV or Parquet file",
+    )
+    time_zone: str = Field("", description="zone of the file's local times, e.g. Europe/Berlin; empty: standard time all year, or as offsets say")
 
     @model_validator(mode="after")
     def _file_there(self) -> PandapowerSettings:
         if not self.path.exists():
             raise ValueError(f"path '{self.path}' does not exist")
+        if isinstance(self.profiles, Path) and not self.profiles.is_file():
+            raise ValueError(f"profiles '{self.profiles}' is no file; give standard, constant, or the path of a CSV or Parquet file")
+        if self.time_zone and not known_zone(self.time_zone):
+            raise ValueError(f"time_zone '{self.time_zone}' is no time zone; give a name such as Europe/Berlin, or nothing")
         return self
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The network and, where one is given, the file of profiles."""
+        return (self.path, self.profiles) if isinstance(self.profiles, Path) else (self.path,)
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """Standard profiles come with the package of SimBench."""
+        return {"standard profiles": "simbench"} if self.profiles == STANDARD else {}
 
 
 def pandapower_source(settings: PandapowerSettings, co2_price: float) -> System:  # noqa: ARG001  the network states the costs of generators
     """The system that the settings name."""
-    return pandapower_system(settings.path)
+    return pandapower_system(settings.path, settings.profiles, time_zone=settings.time_zone)
 
 
-def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path | None = None, name: str = "") -> System:
+def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT, name: str = "", time_zone: str = "") -> System:
     """A pandapower network as a system.
 
     The tree follows the voltage: everything above 60 kV is the transmission level; each network between 1 and 60 kV that hangs on it
@@ -50,9 +72,11 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path | None = No
 
     Args:
         path: pandapower network, or the path of one: JSON (``.json``), Excel (``.xlsx``), MATPOWER (``.m``).
-        profiles: time series [1] in columns, evenly spaced time stamps in the index (or first column of a CSV file). A load or
-            generator follows the column named in its ``profile`` column, else the one of its own name, else a constant 1.
+        profiles: ``constant``, ``standard`` (SimBench's profiles by customer class), or time series: a CSV or Parquet file, or a table with the time
+            in its index. A load or generator follows the column named in its ``profile`` column, else the one of its own name, else that of its
+            customer class, else the standard profile of its class.
         name: title of the system; default: the network's own.
+        time_zone: of time stamps without an offset; empty: standard time all year.
 
     Raises:
         InvalidSystemError: a file that cannot be read, or elements without a counterpart here (three-winding transformers), all of them listed.
@@ -78,8 +102,15 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path | None = No
     sources = _sources(net, name_of)
     nodes = hierarchy(buses, branches, sources, notes)
     branches = without_ties(buses, branches, notes)
-    courses = profile_table(profiles)
-    devices = network_devices(net, name_of, courses, notes)
+    devices = network_devices(net, name_of, notes)
+    if isinstance(profiles, str) and profiles == CONSTANT:
+        courses, devices = constant_profiles(), devices.assign(profile="").drop(columns="class")
+        notes.append("constant: every load and source runs at the power that the network states, all year (system.profiles=constant)")
+    else:
+        wanted = None if isinstance(profiles, str) and profiles == STANDARD else profiles
+        file = None if wanted is None else read_profiles(wanted if isinstance(wanted, pd.DataFrame) else Path(wanted), time_zone)
+        notes += file.notes if file else ()
+        devices, courses = followed(devices, net.bus["vn_kv"].set_axis(name_of.to_numpy()).groupby(level=0).first(), file, notes)
     embedded = embedded_generators(sources, buses, nodes, notes)
     sources = sources[~sources["name"].isin(embedded.index)]
     devices = pd.concat([devices[devices["bus"].isin(buses.index)], embedded]) if len(embedded) else devices[devices["bus"].isin(buses.index)]

@@ -28,6 +28,8 @@ _TABLE = {
     "generator": "generators",
     "option": "options",
 }
+LARGEST_SHARE = 5.0
+"""Largest share of a rating that a profile may have: above it, its values are taken to be in another unit."""
 IMPLAUSIBLE_RATIO = 20.0
 """Rated power behind a branch, as a multiple of the rating of what supplies it, from which on a wrong unit is suspected."""
 
@@ -189,6 +191,30 @@ def _profile_problems(system: System) -> Iterator[Problem]:
                 continue
             message = f"at {time[gaps[0]]} is the first of {len(gaps)} gaps; fill them or leave the profile out"
             yield Problem("profile", str(names[j]), variable, str(values[gaps[0], j]), "", message)
+    yield from _share_problems(system, time, names)
+
+
+def _share_problems(system: System, time: pd.DatetimeIndex, names: np.ndarray) -> Iterator[Problem]:
+    """Shares of a rating below zero, or so large that they must be in another unit; profiles that are no shares (temperatures) are not looked at."""
+    other = {
+        profile
+        for component, attributes in COMPONENTS.items()
+        for column, declared in attributes.items()
+        if declared.refers_to == "profile" and declared.unit
+        for profile in getattr(system, _TABLE[component])[column].values.tolist()
+    }
+    values = system.profiles.p.transpose("time", "profile").to_numpy()
+    for j, name in enumerate(names.tolist()):
+        course = values[:, j]
+        if name in other or not np.isfinite(course).all() or not len(course):
+            continue
+        low, high = int(course.argmin()), int(course.argmax())
+        if course[low] < 0:
+            message = f"at {time[low]} is below zero; consumption and generation are devices of their own, and neither is negative"
+            yield Problem("profile", name, "p", _number(float(course[low])), "", message)
+        if course[high] > LARGEST_SHARE:
+            message = f"at {time[high]} is no share of a rating (at most {LARGEST_SHARE:g}); divide the powers by the rated power, p_kw"
+            yield Problem("profile", name, "p", _number(float(course[high])), "", message)
 
 
 # -- tree and membership ----------------------------------------------------------------------------------------------
