@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from multiscale.version import __version__
 
 if TYPE_CHECKING:
-    from multiscale.config import StudyConfig
+    from multiscale.config import ConfigError, StudyConfig
     from multiscale.results import RunResult
 
 OK, ERROR, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -138,20 +138,57 @@ def _print_config(config: StudyConfig) -> None:
 
 
 def _validate(given: argparse.Namespace) -> int:
-    from multiscale.config import load_config
+    from multiscale.config import ConfigError, load_config
 
-    config = load_config(given.overrides, given.config_dir)
+    try:
+        config = load_config(given.overrides, given.config_dir)
+    except ConfigError as error:
+        # The data are looked at all the same: everything that is wrong comes in one go.
+        print(f"error: {error}", file=sys.stderr)
+        for also in _problems_of_data(error):
+            print(also, file=sys.stderr)
+        return BAD_INPUT
     if given.cfg:
         _print_config(config)
     from multiscale.pipeline.case import case_of
+    from multiscale.pipeline.recovery import unrecoverable
+    from multiscale.system import InvalidSystemError
 
-    system = case_of(config).system
+    case = case_of(config)
+    lacking = unrecoverable(config, case)
+    if lacking:
+        raise InvalidSystemError(lacking)
+    system = case.system
     sizes = {"prosumers": system.prosumers.prosumer, "buses": system.buses.bus, "reinforcement options": system.options.option}
     print(f"{system.name}: {len(system.at_level('platform'))} platforms, " + ", ".join(f"{ids.size} {name}" for name, ids in sizes.items()))
     for note in system.notes:
         print(f"  note: {note}")
     print(f"study '{config.study.name}' is valid")
     return OK
+
+
+def _problems_of_data(error: ConfigError) -> list[str]:
+    """What is wrong with the system of a configuration that is at fault itself; nothing where the configuration does not say which system it is."""
+    from pydantic import ValidationError
+
+    from multiscale.sources import SOURCES, SystemSettings
+    from multiscale.sources.selection import study_system
+    from multiscale.system import InvalidSystemError
+
+    stated = dict(error.values.get("system", {}))
+    entry = SOURCES.get(str(stated.get("kind", "")))
+    if entry is None:
+        return []
+    try:
+        settings = entry.settings(**stated)
+        assert isinstance(settings, SystemSettings)
+        study_system(settings)
+    except ValidationError:
+        # A fault of the settings, which is in the list already.
+        return []
+    except InvalidSystemError as wrong:
+        return [str(wrong)]
+    return []
 
 
 def _status(given: argparse.Namespace) -> int:

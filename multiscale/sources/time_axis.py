@@ -143,7 +143,11 @@ def _even(time: pd.DatetimeIndex, given: pd.Series, advice: str) -> pd.Timedelta
     step = pd.Timedelta(values[counts.argmax()])
     minutes = step / pd.Timedelta(minutes=1)
     wrong = np.flatnonzero(steps != step.to_timedelta64())
-    if len(wrong) and (step <= pd.Timedelta(0) or len(wrong) > len(steps) / 2):
+    if step <= pd.Timedelta(0):
+        raise TimeError(_row(1), repr(str(given.iloc[1])), "is not after the time stamp above it; give increasing time stamps")
+    if len(time) * step < DAY:
+        raise TimeError("time", str(len(time)), f"time stamps do not make a day at {minutes:g} min; give at least one whole day, better a year")
+    if len(wrong) > len(steps) / 2:
         raise TimeError("time", "", "has no even step; give evenly spaced, increasing time stamps")
     if len(wrong):
         k = int(wrong[0])
@@ -159,8 +163,6 @@ def _even(time: pd.DatetimeIndex, given: pd.Series, advice: str) -> pd.Timedelta
     if not usable_step(step):
         message = "is the step, which neither divides an hour nor is a whole number of hours that divides a day; give 60, 30, 15 min or the like"
         raise TimeError("time", f"{minutes:g} min", message)
-    if len(time) * step < DAY:
-        raise TimeError("time", str(len(time)), f"time stamps of {minutes:g} min do not make a day; give at least one whole day, better a year")
     if whole_days(time, step) == slice(0, 0):
         raise TimeError("time", str(time[0]), "is no midnight, and the data hold no whole day from midnight to midnight; give one")
     return step
