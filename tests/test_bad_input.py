@@ -91,9 +91,13 @@ FOLDERS: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame], str]] = {
         _put(10, "pv p [1]", ""),
         "profile 'pv': p in row 11 of profiles.csv (2016-01-01 10:00:00) has no value; fill the gaps, or leave the column out",
     ),
-    "a text in a profile": ("profiles", _put(10, "pv p [1]", "sun"), "profile 'pv': p 'sun' in row 11 of profiles.csv (2016-01-01 10:00:00) is not a number"),
+    "a text in a profile": (
+        "profiles",
+        _put(10, "pv p [1]", "sun"),
+        "profile 'pv': p 'sun' in row 11 of profiles.csv (2016-01-01 10:00:00) is not a number",
+    ),
     "half a day": ("profiles", lambda f: f.iloc[:12], "time 12 time stamps do not make a day at 60 min; give at least one whole day"),
-    "time that runs backwards": ("profiles", lambda f: f.iloc[::-1], "row 2: '2016-01-04 22:00:00' is not after the time stamp above it; give increasing"),
+    "time that runs backwards": ("profiles", lambda f: f.iloc[::-1], "row 2: '2016-01-04 22:00:00' is not after the time stamp above it"),
     "an unknown profile": (
         "devices",
         _put(5, "profile", "househld A"),

@@ -22,6 +22,7 @@ from multiscale.sources.folder_tables import FILES, Faults, column_header, open_
 from multiscale.sources.profile_files import profile_columns
 from multiscale.sources.settings import PathSettings
 from multiscale.sources.time_axis import known_zone
+from multiscale.spreadsheets import without_formulas
 from multiscale.system.schema import COMPONENTS
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
@@ -141,7 +142,7 @@ def _write(frame: pd.DataFrame, file: Path, kind: str) -> None:
     if kind == "parquet":
         frame.reset_index().to_parquet(file)
     else:
-        frame.to_csv(file)
+        without_formulas(frame).to_csv(file)
 
 
 def _profile_columns() -> list[tuple[str, str, Attribute]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from multiscale.sources.followed_profiles import CONSTANT, STANDARD, constant_profiles, followed
+from multiscale.sources.pandapower_allowed import foreign_objects, table_problems
 from multiscale.sources.pandapower_devices import embedded_generators, network_devices, network_generators, network_prosumers
 from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV, hierarchy, without_ties
 from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, line_frame, transformer_frame, unique_names
@@ -56,8 +58,22 @@ class PandapowerSettings(PathSettings):
 
 
 def pandapower_source(settings: PandapowerSettings, co2_price: float) -> System:  # noqa: ARG001  the network states the costs of generators
-    """The system that the settings name."""
-    return pandapower_system(settings.path, settings.profiles, time_zone=settings.time_zone)
+    """The system that the settings name.
+
+    Raises:
+        InvalidSystemError: see ``pandapower_system``; or the network holds something that no converter foresaw.
+    """
+    try:
+        return pandapower_system(settings.path, settings.profiles, time_zone=settings.time_zone)
+    except InvalidSystemError:
+        raise
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        message = (
+            f"cannot be converted ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}, at {Path(place.filename).name} line "
+            f"{place.lineno}); look at the table it names, or write the network anew with pandapower's to_json"
+        )
+        raise InvalidSystemError([Problem("file", str(settings.path), "", "", "", message)]) from error
 
 
 def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT, name: str = "", time_zone: str = "") -> System:
@@ -82,6 +98,9 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
         InvalidSystemError: a file that cannot be read, or elements without a counterpart here (three-winding transformers), all of them listed.
     """
     net = _read(path)
+    wrong = table_problems(net)
+    if wrong:
+        raise InvalidSystemError(wrong)
     _refuse_unsupported(net)
     notes: list[str] = []
     representative = fused_buses(net, _grid_pairs(net, notes))
@@ -150,6 +169,14 @@ def _read(path: Any) -> Any:
         problem = f"has the ending {file.suffix!r}; pandapower networks are read from .json, .xlsx and (MATPOWER) .m"
     if problem:
         raise InvalidSystemError([Problem("file", str(file), "", "", "", problem)])
+    if file.suffix == ".json":
+        try:
+            foreign = foreign_objects(file)
+        except (ValueError, RecursionError, OSError) as error:
+            message = f"cannot be read as a pandapower network (it is no JSON: {error}); write it with pandapower's to_json"
+            raise InvalidSystemError([Problem("file", str(file), "", "", "", message)]) from None
+        if foreign:
+            raise InvalidSystemError(foreign)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

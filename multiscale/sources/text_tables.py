@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from multiscale.spreadsheets import unescaped
+
 BLANK = ("", "nan", "none", "null")
 """Texts, in small letters, that say that there is no value."""
 _COMMA = re.compile(r"^\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*$")
@@ -59,7 +61,10 @@ def _read_csv(file: Path) -> pd.DataFrame:
         raise TableError("is empty; write a header, and a row for every element") from None
     except (ValueError, OSError) as error:
         raise TableError(f"cannot be read ({_first_line(error)}); write it as CSV with a header and rows of equal length") from None
-    frame = raw.iloc[1:].reset_index(drop=True).set_axis(pd.Index(raw.iloc[0]), axis=1)
+    frame = raw.iloc[1:].reset_index(drop=True).set_axis(pd.Index(raw.iloc[0].map(unescaped)), axis=1)
+    for column in range(frame.shape[1]):
+        if frame.iloc[:, column].str.startswith("'").any():
+            frame.isetitem(column, frame.iloc[:, column].map(unescaped))
     return frame if separator == "," else _with_points(frame)
 
 
