@@ -68,7 +68,7 @@ def _with_seal(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changed_files(folder: Path) -> list[str]:
-    """Names of the run's files, and of its inputs, that are not what was written down, and of files that nobody wrote down; with the reason.
+    """Names of the run's files, and of its inputs, that are not what was written down, and of files that are in no record; with the reason.
 
     Raises:
         RunFolderError: there is no record, or it cannot be read.

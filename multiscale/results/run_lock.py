@@ -31,7 +31,7 @@ class RunLock:
     """The lock of a folder; held until ``release``.
 
     Args:
-        folder: existing folder that nobody else writes.
+        folder: existing folder that no other process writes.
 
     Raises:
         OSError: the folder has a lock already, or cannot be written.
@@ -66,7 +66,7 @@ class RunLock:
 
 
 def holder(folder: Path) -> str:
-    """Who holds a folder, in words; empty where nobody does (any longer)."""
+    """Who holds a folder, in words; empty where no process does (any longer)."""
     lock = folder / NAME
     try:
         descriptor = os.open(lock, os.O_RDWR)

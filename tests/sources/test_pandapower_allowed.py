@@ -46,8 +46,7 @@ def test_modules_of_the_installation_are_no_part_of_a_network(tmp_path, module):
 
 
 def test_controllers_are(tmp_path, net):
-    net.trafo["tap_pos"] = 0
-    pandapower.control.DiscreteTapControl(net, element_index=0, vm_lower_pu=0.98, vm_upper_pu=1.02)
+    pandapower.control.ConstControl(net, element="load", variable="p_mw", element_index=0)
     pp.to_json(net, str(tmp_path / "net.json"))
     assert foreign_objects(tmp_path / "net.json") == []
     pandapower_system(tmp_path / "net.json")

@@ -352,7 +352,7 @@ class DaskEngine:
 
 
 def _security(settings: WorkerSettings) -> Any:
-    """Certificates of both sides, for Dask; None where none are given: then nothing is encrypted, and any process that connects to a port may run code."""
+    """Certificates of both sides, for Dask; None without: nothing is encrypted, and any process that connects may run code."""
     if settings.tls_ca is None:
         return None
     from distributed.security import Security
