@@ -192,6 +192,10 @@ def _validate(given: argparse.Namespace) -> int:
     system = case.system
     sizes = {"prosumers": system.prosumers.prosumer, "buses": system.buses.bus, "reinforcement options": system.options.option}
     print(f"{system.name}: {len(system.at_level('platform'))} platforms, " + ", ".join(f"{ids.size} {name}" for name, ids in sizes.items()))
+    if system.approximations:
+        print(f"approximated or excluded ({len(system.approximations)}):")
+        for approximation in system.approximations:
+            print(f"  {approximation}")
     for note in system.notes:
         print(f"  note: {note}")
     print(f"study '{config.study.name}' is valid")

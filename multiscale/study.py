@@ -49,6 +49,7 @@ def run_study(config: StudyConfig) -> RunResult:
         more = {
             "solvers": solver_versions(),
             "notes": list(last.case.system.notes),
+            "approximations": [a.as_record() for a in last.case.system.approximations],
             "certificates": certificates(last.plans),
             "pipeline": [asdict(stage) for stage in stages.records],
         }

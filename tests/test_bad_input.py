@@ -188,7 +188,7 @@ def test_a_file_that_is_no_pandapower_network(refused: Callable[..., str], tmp_p
     (tmp_path / name).write_text(content)
     said = refused("system=pandapower", f"system.path={tmp_path / name}")
     assert f"file '{tmp_path / name}': " in said
-    assert "pandapower network" in said
+    assert ("is a statement that is not read" if name == "text.m" else "pandapower network") in said
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,11 @@ CONFIGURATION = (
     ("tarif.levy=1", "tarif"),
 )
 CELLS = (
-    ("branches", 3, "r [ohm]", "-1", "r_ohm"),
+    ("branches", 7, "r [ohm]", "-1", "r_ohm"),
     ("branches", 4, "x [ohm]", "a lot", "x_ohm"),
     ("branches", 6, "rating [kVA]", "", "rating_kva"),
     ("buses", 2, "vn [kV]", "-5", "vn_kv"),
-    ("buses", 4, "v_min [pu]", "0.2", "v_min_pu"),
+    ("buses", 4, "v_min [pu]", "-0.2", "v_min_pu"),
     ("devices", 1, "profile", "cita", "profile 'cita'"),
     ("devices", 2, "p [kW]", "9**9", "'9**9'"),
     ("devices", 5, "kind", "windmill", "kind 'windmill'"),

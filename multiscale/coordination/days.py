@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.coordination.common.answer import Answer
+from multiscale.coordination.common.answer import Answer, PackedBasis
 from multiscale.coordination.common.mechanism import Mechanism
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay, Progress, prepare_days, realise_day, respond, silent
@@ -35,7 +35,7 @@ class CoordinatedDay:
     Attributes:
         tree: programs at prosumer resolution.
         forecast: what the parents expected (one participant per platform).
-        outcomes: mechanism -> outcome; ``integrated`` and ``flat`` (one price for all hours) are always there.
+        outcomes: mechanism -> outcome; ``integrated`` is always there, ``flat`` (one price for all hours) among the references.
     """
 
     tree: OperatingTree
@@ -55,6 +55,7 @@ def operated_days(
     mechanism: Mechanism = Pricing(PricingSettings()),
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
+    references: bool = True,
     report_progress: Progress = silent,
 ) -> Iterator[CoordinatedDay]:
     """Operate day after day under the design, with a mechanism alongside the integrated optimum and the flat tariff.
@@ -69,6 +70,7 @@ def operated_days(
         mechanism: how the levels coordinate, see ``mechanism_of``.
         limits: shares of the ratings that may be used.
         known: transmission network whose binding limits are known already; saves time, changes nothing else.
+        references: whether the outcome of the flat tariff is found too.
         report_progress: called with what is being done, e.g. how far a negotiation has come.
     """
     episodes = list(horizon.episodes(coupled=economics.tariff.couples_days))
@@ -78,7 +80,7 @@ def operated_days(
             limits=limits, known=known, error_margin=mechanism.error_margin, episodes=episodes[first : first + max(1, engine.workers)],
         )  # fmt: skip
         outcomes = mechanism.operate(prepared, engine, report_progress)
-        if any("flat" not in found for found in outcomes):
+        if references and any("flat" not in found for found in outcomes):
             flat = Flat().operate(prepared, engine)
             outcomes = [one | other for one, other in zip(flat, outcomes, strict=True)]
         _check_bounds(prepared, outcomes)
@@ -147,7 +149,10 @@ def uncoordinated_days(
         alike: trees of an earlier call that differ in what is built and recovered alone; saves building their programs again.
     """
     recovering = economics.tariff.recovering
-    prices = {d: {recovering: np.asarray(cost / _reference_determinant(system, horizon, economics, fleets, d))} for d, cost in network_cost.items()}
+    prices = {
+        d: {recovering: np.asarray(_per_unit(cost, _reference_determinant(system, horizon, economics, fleets, d), d, 0.0))}
+        for d, cost in network_cost.items()
+    }
     episodes = horizon.episodes(coupled=economics.tariff.couples_days)
     trees = list(alike or ())
     for day, periods in episodes if alike is None else ():
@@ -163,24 +168,38 @@ def uncoordinated_days(
             {"retail": retail_signals(tree, {d: p[periods] for d, p in energy_price.items()})}
             for tree, (_, periods) in zip(trees, episodes, strict=True)
         ]
-        answers = respond(trees, signals, engine, near=None if answers is None else [found["retail"] for found in answers])
+        answers = respond(trees, signals, engine, None if answers is None else [_bases(found["retail"]) for found in answers])
         determinant = {d: _determinant(trees, answers, d, recovering) for d in network_cost}
         missed = {d: abs(float(prices[d][recovering]) * determinant[d] - cost) / max(abs(cost), 1e-9) for d, cost in network_cost.items()}
         for d, miss in missed.items():
             if not np.isfinite(miss):
                 message = f"charge of {d}: {float(prices[d][recovering]):g} times a determinant of {determinant[d]:g} is no revenue"
                 raise ValueError(f"{message}; look at the demand of its customers and at the cost to recover ({network_cost[d]:g} EUR/a)")
-        if all(miss <= tolerance for miss in missed.values()):
+        # Where nothing is drawn, no charge has a revenue.
+        if all(miss <= tolerance or determinant[d] == 0 for d, miss in missed.items()):
             break
         if number == rounds:
             worst = max(missed, key=lambda d: missed[d])
             logger.warning("charge of %s: after %d updates its revenue misses the cost by %.2g of it", worst, rounds, missed[worst])
             break
-        prices = {d: {recovering: np.asarray(cost / determinant[d])} for d, cost in network_cost.items()}
+        prices = {d: {recovering: np.asarray(_per_unit(cost, determinant[d], d, float(prices[d][recovering])))} for d, cost in network_cost.items()}
     assert answers is not None
     tasks = {str(k): (tree, s, a, -np.inf) for k, (tree, s, a) in enumerate(zip(trees, signals, answers, strict=True))}
     outcomes = engine.map(realise_day, tasks)
     return design, trees, [outcomes[str(k)]["retail"] for k in range(len(trees))]
+
+
+def _bases(answers: Mapping[str, Answer]) -> dict[str, PackedBasis]:
+    return {platform: answer.basis for platform, answer in answers.items() if answer.basis is not None}
+
+
+def _per_unit(cost: float, determinant: float, dso: str, before: float) -> float:
+    """Charge that recovers a cost; the one before where nothing is drawn, which no charge can change."""
+    if determinant == 0:
+        if cost:
+            logger.warning("charge of %s: its customers draw nothing that is charged, so %g EUR/a are not recovered", dso, cost)
+        return before
+    return cost / determinant
 
 
 def _determinant(trees: Sequence[OperatingTree], answers: Sequence[Mapping[str, Mapping[str, Answer]]], dso: str, name: str) -> float:

@@ -38,7 +38,7 @@ class RadialTree:
         resistance, reactance: ohm, referred to the bus that is fed.
         vn_kv: nominal voltage of each bus.
         v_min, v_max: permitted voltage [pu].
-        charging: reactive power that line capacitance feeds in at each bus [kvar].
+        charging: reactive power that line capacitance and shunts feed in at each bus [kvar].
         boost: rise of the squared voltage [pu^2] by an off-nominal transformer ratio on the way to each bus.
         reference: True where a tap changer holds the voltage of the bus; ``v_reference`` [pu] is that voltage (or 1.0 at the root).
         members: names of the branches that feed each bus.
@@ -105,13 +105,13 @@ class RadialTree:
         return source
 
 
-def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float = 1.0) -> RadialTree:
+def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float | None = None) -> RadialTree:
     """Order a radial network from its root.
 
     Args:
         network: radial in its active branches.
         limits: usable shares of the ratings and of the voltage bands.
-        root_voltage: voltage at the root [pu].
+        root_voltage: voltage at the root [pu]; default: the one that the grid above holds there.
 
     Raises:
         MeshedNetworkError: a loop (its branches are named), or buses without a connection to the root (named).
@@ -148,22 +148,26 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float = 1
     position = {bus: n for n, bus in enumerate(order)}
     feeder = np.array([position[feeder_of[b]] if feeder_of[b] >= 0 else -1 for b in order])
     rating, resistance, reactance = np.full(len(order), np.inf), np.zeros(len(order)), np.zeros(len(order))
-    ratio = _off_nominal_ratio(active, dict(zip(names.tolist(), buses.vn_kv.values.tolist(), strict=True)))
+    vn = buses.vn_kv.values
+    ratio = _off_nominal_ratio(active, dict(zip(names.tolist(), vn.tolist(), strict=True)))
     rating_kva, branch_setpoint, branch_name = active.rating_kva.values, active.v_setpoint_pu.values, active.branch.values.tolist()
     admittances = 1.0 / (active.r_ohm.values + 1j * np.where(active.x_ohm.values == 0, 1e-9, active.x_ohm.values))
     boost, reference, v_reference = np.zeros(len(order)), np.zeros(len(order), dtype=bool), np.ones(len(order))
-    reference[0], v_reference[0] = True, root_voltage
+    reference[0], v_reference[0] = True, float(buses.v_root_pu.values[root]) if root_voltage is None else root_voltage
     for n, bus in enumerate(order[1:], start=1):
         ks = feeding[bus]
         rating[n] = rating_kva[ks].sum()
-        impedance = 1.0 / admittances[ks].sum()
+        # A branch that is fed at its to_bus has its impedance, and its ratio, seen from the other side.
+        turned = [end[k] != bus for k in ks]
+        seen = np.array([(vn[end[k]] / vn[bus]) ** 2 if t else 1.0 for k, t in zip(ks, turned, strict=True)])
+        impedance = 1.0 / (admittances[ks] * seen).sum()
         resistance[n], reactance[n] = impedance.real, impedance.imag
-        boost[n] = float(ratio[ks].mean()) ** 2 - 1.0
+        boost[n] = float(np.where(turned, 1.0 / ratio[ks], ratio[ks]).mean()) ** 2 - 1.0
         setpoint = branch_setpoint[ks]
         if np.isfinite(setpoint).any():
             reference[n], v_reference[n] = True, float(np.nanmean(setpoint))
     ordered = buses.isel(bus=order)
-    charging = _line_charging(active, start, end, buses.vn_kv.values)[order]
+    charging = (_line_charging(active, start, end, vn) - buses.shunt_q_kvar.values)[order]
     members = tuple(tuple(str(branch_name[k]) for k in feeding[b]) for b in order)
     load_share, feed_in_share = (limits.factors(members) * share for share in limits.shares(ordered.vn_kv.values, with_margin=True))
     margin = limits.voltage_margin(float(ordered.vn_kv.values[0]))

@@ -72,7 +72,9 @@ def reduce_tree(
     for limit in (forward, reverse):
         limit[0], limit[decided] = np.inf, np.inf
     either_way = np.broadcast_to(moved, tree.rating.shape)[:, None]
-    highest, lowest = per_kw[:, None] * np.minimum(below_high, forward) + fixed, per_kw[:, None] * np.maximum(below_low, -reverse) + fixed
+    # A leg of a three-winding transformer may have a negative resistance: then the largest flow makes the least drop.
+    ends = per_kw[:, None] * np.minimum(below_high, forward), per_kw[:, None] * np.maximum(below_low, -reverse)
+    highest, lowest = np.maximum(*ends) + fixed, np.minimum(*ends) + fixed
     most = tree.along_path(np.maximum(highest, left * highest) - tree.boost[:, None] + either_way)
     least = tree.along_path(np.minimum(lowest, left * lowest) - tree.boost[:, None] - either_way)
     squared = tree.v_reference[tree.source_of()] ** 2

@@ -199,4 +199,6 @@ def _part(solution: ProgramSolution, name: str) -> np.ndarray:
 
 def _with_limits(basis: Basis, before: int, now: int) -> Basis:
     """A basis of ``period_program`` with more limits: the rows of new ones are basic, so it stays a basis."""
+    if now == before:
+        return basis
     return basis.with_basic_rows(basis.rows, now - before).with_basic_rows(basis.rows - before, now - before)

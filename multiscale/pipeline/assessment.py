@@ -83,7 +83,7 @@ def reservations(answer: YearAnswer) -> list[str]:
         if len(year.overloaded) or len(year.voltage_violations):
             reasons.append(
                 f"AC power flow of the year in {dso}: {len(year.overloaded)} branches above the rating, "
-                f"{len(year.voltage_violations)} buses outside the voltage band"
+                f"{len(year.voltage_violations)} buses outside the voltage band" + "".join(f"; {why}" for why in year.left)
             )
     residuals = {"energy accounts": _largest_energy_residual(answer), "ledger": float(np.max([s.ledger.residual for s in answer.scenarios.values()]))}
     reasons += [f"{name}: residual {residual:.2g} instead of zero" for name, residual in residuals.items() if not residual <= BALANCED_WITHIN]

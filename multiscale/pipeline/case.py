@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from multiscale.aggregation import aggregation_warnings, error_limits
 from multiscale.devices import Adoption, Device, Offer
@@ -96,9 +97,13 @@ def build_case(
     if bare and plans:
         message = "has no platform below whose answer could be planned for; use planning=none, or a case with low-voltage networks"
         raise InvalidSystemError([Problem("dso", d, "planning.kind", "'dso'", "", message) for d in bare])
+    courses = yearly_courses(built, dsos)
+    short = list(_short_supply(built, courses["net load"]))
+    if short:
+        raise InvalidSystemError(short)
     overload = yearly_overload(built, dsos, limits)
     days = None if last is None else last.horizon
-    aggregation = representative_days(yearly_courses(built, dsos), horizon.days, horizon.step_hours, overload, extremes=horizon.peaks, given=days)
+    aggregation = representative_days(courses, horizon.days, horizon.step_hours, overload, extremes=horizon.peaks, given=days)
     warnings = tuple(aggregation_warnings(aggregation, error_limits(horizon)))
     for warning in warnings:
         logger.warning("%d representative day(s): %s; more days (horizon.days) come closer", horizon.days, warning)
@@ -117,6 +122,18 @@ def build_case(
         raise InvalidSystemError(problems)
     adoption = {p: adoption_limits(f, chosen, built) for p, f in fleets.items()} if may_buy else {}
     return StudyCase(year, built, aggregation, economics, limits, fleets, need, adoption, warnings)
+
+
+def _short_supply(system: System, net_load: pd.Series) -> Iterator[Problem]:
+    """Supply from above that cannot meet what distribution networks draw, where nothing else lies above them."""
+    units = system.generators
+    if (system.branches.node.values == system.top).any() or (units.profile.values != "").any() or net_load.empty:
+        return
+    supply, peak = float(units.p_max_kw.sum()), float(net_load.max())
+    if supply < peak:
+        names = ", ".join(units.generator.values.astype(str).tolist()[:3])
+        message = f"of supply is below the demand of {peak:,.6g} kW at {net_load.idxmax()}; raise the limit, or lower the demand"
+        yield Problem("generator", names, "p_max_kw", f"{supply:,.6g}", "kW", message)
 
 
 def with_limits(case: StudyCase, limits: LoadingLimits) -> StudyCase:

@@ -79,7 +79,7 @@ def operate_coordinated(
         design: reinforcements and prices in force.
         bought: new capacity of prosumers.
         market: how platforms clear.
-        in_full: whether conflicts between levels and reserves for forecast errors are found too.
+        in_full: whether the flat tariff, conflicts between levels and reserves for forecast errors are found too.
         mechanism: how the levels coordinate.
         error: how forecasts err.
         engine: where the days' optima are found and the platforms answer.
@@ -97,6 +97,7 @@ def operate_coordinated(
         mechanism=mechanism,
         limits=grown.limits,
         known=expected.transmission(grown.system, grown.horizon, grown.economics),
+        references=in_full,
         report_progress=report_progress,
     )
     return Operation(design, tuple(_kept(day, mechanism.name, error, in_full) for day in days))
@@ -142,4 +143,3 @@ def network_cost(case: StudyCase, dso: str, built: Mapping[str, bool]) -> float:
         if built.get(option, False) and str(options.branch.values[k]) in own:
             total += float(options.cost_eur.values[k]) * case.economics.annuity(float(options.lifetime_years.values[k]))
     return total
-

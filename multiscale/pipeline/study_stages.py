@@ -17,7 +17,8 @@ from multiscale.pipeline.case import build_case, case_inputs, with_limits
 from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
 from multiscale.pipeline.plan import forecast, make_plans, repeatable
 from multiscale.pipeline.stages import Artefact, Stages
-from multiscale.pipeline.verification import verify_days, verify_year
+from multiscale.pipeline.verification import verify_days
+from multiscale.pipeline.year import verify_year
 from multiscale.planning import NoPlanError, Plan
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.repair import Repaired, Violations, repaired
@@ -109,7 +110,8 @@ class Study:
         if self.config.verification.year:
             with self.progress.stage("verify") as stage:
                 stage.update("every hour of the year")
-                given = {"case": made.case, "operation": made.operation, "bought": made.bought}
+                given: dict[str, object] = {"case": made.case, "operation": made.operation, "bought": made.bought, "expected": expected}
+                given |= {"further_days": self.config.verification.further_days, "rounds": self.repair_rounds}
                 year = self.stages.run("verify_year", verify_year, given, label=self.label(case)).value
         with self.progress.stage("assess"):
             # Of platforms that are excluded on a day, nothing inside is compared on that day.
@@ -149,8 +151,12 @@ class Study:
                 found = found.joined(violations_of(system, dso, verification, state.operation.value.injections(dso)))
             return found
 
-        rounds = self.config.planning.repair_rounds if isinstance(self.config.planning, DsoPlanSettings) else 0
-        return repaired(case.value.system, case.value.limits, made, checked, rounds=rounds)
+        return repaired(case.value.system, case.value.limits, made, checked, rounds=self.repair_rounds)
+
+    @property
+    def repair_rounds(self) -> int:
+        """Largest number of times that limits are tightened; none without planning."""
+        return self.config.planning.repair_rounds if isinstance(self.config.planning, DsoPlanSettings) else 0
 
     def verify(self, spec: ScenarioSpec, case: Artefact[StudyCase], operation: Artefact[Operation]) -> Mapping[str, Verification]:
         """AC power flow of a scenario on the representative days."""

@@ -19,19 +19,23 @@ class Basis:
     """Where a simplex solve ended: which columns and rows are basic, which stand at a bound.
 
     Taken from ``CompiledProgram.basis`` or ``GrowingProgram.basis`` and given to their ``start_from``.
+
+    Attributes:
+        columns, rows: their numbers.
     """
 
     _status: highspy.HighsBasis
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return len(self._status.row_status)
+    # Every look at the statuses copies them out of HiGHS, so their number is kept.
+    columns: int
+    rows: int
 
     def with_basic_rows(self, at: int, count: int) -> Basis:
         """The basis of a program with ``count`` more rows from position ``at`` on; they are basic, so it stays a basis."""
+        if not count:
+            return self
         rows = list(self._status.row_status)
-        return Basis(_known(self._status.col_status, [*rows[:at], *[highspy.HighsBasisStatus.kBasic] * count, *rows[at:]]))
+        grown = _known(self._status.col_status, [*rows[:at], *[highspy.HighsBasisStatus.kBasic] * count, *rows[at:]])
+        return Basis(grown, self.columns, self.rows + count)
 
     def packed(self) -> tuple[bytes, bytes]:
         """Columns and rows as bytes, for a checkpoint."""
@@ -54,16 +58,17 @@ class Basis:
     @classmethod
     def unpacked(cls, data: tuple[bytes, bytes]) -> Basis:
         """The basis that ``packed`` gave as bytes."""
-        return cls(_known(*([_STATUS[s] for s in np.frombuffer(part, dtype=np.int8).tolist()] for part in data)))
+        columns, rows = ([_STATUS[s] for s in np.frombuffer(part, dtype=np.int8).tolist()] for part in data)
+        return cls(_known(columns, rows), len(columns), len(rows))
 
     @classmethod
     def of(cls, highs: highspy.Highs) -> Basis:
         """The present basis of a HiGHS instance."""
-        return cls(highs.getBasis())
+        return cls(highs.getBasis(), highs.getNumCol(), highs.getNumRow())
 
     def put_into(self, highs: highspy.Highs) -> None:
         """Start the next solve of a HiGHS instance here; columns it has more than the basis start at their lower bound."""
-        basis, more = self._status, highs.getNumCol() - len(self._status.col_status)
+        basis, more = self._status, highs.getNumCol() - self.columns
         if more:
             basis = _known([*self._status.col_status, *[highspy.HighsBasisStatus.kLower] * more], self._status.row_status)
         highs.setBasis(basis)

@@ -113,6 +113,11 @@ class CompiledProgram:
         """Where the last simplex solve ended."""
         return Basis.of(self._highs)
 
+    @property
+    def iterations(self) -> int:
+        """Simplex iterations of the last solve."""
+        return int(self._highs.getInfo().simplex_iteration_count)
+
     def start_from(self, basis: Basis | None) -> None:
         """Forget everything solved so far, and start the next solve from the given basis (None: from nothing)."""
         self._highs.clearSolver()

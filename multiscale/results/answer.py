@@ -10,6 +10,7 @@ from multiscale.results.dataset import compared_scenarios, has
 from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunResult
 from multiscale.results.words import amount, euros, number, percent, plural, signed
+from multiscale.system.approximation import Approximation
 
 STATUS_WORDS = {
     "optimal": "optimal, to within the gap asked for",
@@ -22,8 +23,13 @@ STATUS_WORDS = {
 }
 
 
+APPROXIMATIONS_SHOWN = 3
+"""Entries of the list of approximations in the closing table; all of them are in the report."""
 ROUNDING_EUR = 0.005
 """Half a cent a year: less than this is rounding of the linear programs [EUR/a]."""
+
+SERVED_KWH = 0.05
+"""Less energy than this that is not served is rounding [kWh]."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +222,17 @@ def check_facts(result: RunResult) -> list[Fact]:
         facts.append(
             Fact("Ledger", "energy and money add up to zero" if worst <= 1e-6 else f"does not add up: residual {number(worst, 2)}", worst <= 1e-6)
         )
-    return facts
+    return [*facts, *_approximated(result)]
+
+
+def _approximated(result: RunResult) -> list[Fact]:
+    """What of the data is approximated or excluded: a warning that every reader sees."""
+    rows = result.provenance().get("approximations", [])
+    if not rows:
+        return []
+    shown = [str(a) for a in Approximation.from_records(rows[:APPROXIMATIONS_SHOWN])]
+    more = f"; and {len(rows) - len(shown)} more (report, section Limitations)" if len(rows) > len(shown) else ""
+    return [Fact("Approximated", f"{plural(len(rows), 'entry', 'entries')} of the data: {'; '.join(shown)}{more}", warned=True)]
 
 
 def year_facts(result: RunResult) -> list[Fact]:
@@ -226,7 +242,9 @@ def year_facts(result: RunResult) -> list[Fact]:
     if hours is None:
         return []
     violated, diverged = int(value("ac.year.violated_hours") or 0), int(value("ac.year.diverged_hours") or 0)
-    text = f"checked on all {int(hours):,} hours with {value('ac.year.basis')}: "
+    days, cut_off = int(value("ac.year.dispatched_days") or 0), float(value("ac.year.unserved_energy") or 0.0)
+    further = f" ({plural(days, 'further day')} dispatched for {'itself' if days == 1 else 'themselves'})" if days else ""
+    text = f"checked on all {int(hours):,} hours with {value('ac.year.basis')}{further}: "
     parts = [f"the power flow diverged in {plural(diverged, 'hour')}"] if diverged else []
     branches, buses = int(value("ac.year.overloaded_branches") or 0), int(value("ac.year.buses_outside_band") or 0)
     if branches:
@@ -236,7 +254,10 @@ def year_facts(result: RunResult) -> list[Fact]:
         worst = number(value("ac.year.max_voltage_violation"))
         parts.append(f"{buses} {'bus' if buses == 1 else 'buses'} outside the voltage band (by up to {worst} pu)")
     found = f"limits violated in {plural(violated, 'hour')}: {', '.join(parts)}" if violated else "no limit violated"
-    return [Fact("AC, whole year", text + found, violated == 0)]
+    left = str(value("ac.year.left") or "")
+    ends = [left] if violated and left else []
+    ends += [f"{number(cut_off)} kWh are not served on the further days"] if cut_off > SERVED_KWH else []
+    return [Fact("AC, whole year", "; ".join([text + found, *ends]), violated == 0)]
 
 
 def _days(result: RunResult) -> list[Fact]:

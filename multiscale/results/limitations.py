@@ -65,6 +65,14 @@ def neglected_table(result: RunResult) -> Table:
     return Table("limitations", "What the models neglect", frame, note=note)
 
 
+def approximations_table(result: RunResult) -> Table | None:
+    """What of the data is approximated or excluded, component by component; None where all of it is modelled as given."""
+    rows = result.provenance().get("approximations", [])
+    if not rows:
+        return None
+    return Table("approximations", "What of the data is approximated or excluded", pd.DataFrame(rows, columns=["component", "field", "done"]))
+
+
 def notes_table(result: RunResult) -> Table | None:
     """What the data omit, and what the representative days miss beyond the limits set; None where there is nothing of the kind."""
     rows = [{"of": "data", "note": str(note)} for note in result.provenance().get("notes", [])]

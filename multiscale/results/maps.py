@@ -174,6 +174,7 @@ def _mark_window(ax: Axes, window: Window) -> None:
 
 def _legend(layout: Layout, peak: np.ndarray, built: Mapping[int, int]) -> list[Line2D]:
     """Only what is on the map."""
+
     def point(marker: str, label: str, size: float = 8, face: str = "white", edge: str = "black") -> Line2D:
         return Line2D([], [], color="none", marker=marker, markerfacecolor=face, markeredgecolor=edge, markersize=size, label=label)
 

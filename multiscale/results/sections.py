@@ -203,23 +203,20 @@ def _checks(result: RunResult) -> Section:
         [
             _table(result, check_tables.certificates_table, "certificates"),
             *([_table(result, check_tables.plans_table, "plans")] if result.provenance().get("certificates") else []),
-            *(
-                [_table(result, costs_and_transfers.reconciliation_table, "steps to the social cost")]
-                if has(result.dataset, "reconciled_by")
-                else []
-            ),
+            *([_table(result, costs_and_transfers.reconciliation_table, "steps to the social cost")] if has(result.dataset, "reconciled_by") else []),
         ],
     )
 
 
 def _limitations(result: RunResult) -> Section:
-    notes = limitations.notes_table(result)
+    notes, approximated = limitations.notes_table(result), limitations.approximations_table(result)
     return Section(
         "limitations",
         "Limitations and sensitivities",
         "What the answer does not take into account, and how far it depends on prices that may be otherwise.",
         [
             _table(result, limitations.neglected_table, "limitations"),
+            *([Exhibit(table=approximated)] if approximated is not None else []),
             *([Exhibit(table=notes)] if notes is not None else []),
             _table(result, limitations.sensitivity_table, "sensitivities"),
         ],

@@ -12,6 +12,7 @@ import xarray as xr
 from multiscale.results.dataset import has
 from multiscale.results.run_result import RunResult
 from multiscale.results.tables import Table
+from multiscale.results.words import plural
 
 if TYPE_CHECKING:
     from multiscale.verification.year import YearVerification
@@ -66,6 +67,9 @@ def year_summary(year: Mapping[str, YearVerification]) -> dict[str, tuple[Any, s
             "pu",
         ),
         "ac.year.basis": (checks[0].basis, ""),
+        "ac.year.dispatched_days": (len(checks[0].dispatched), "d/a"),
+        "ac.year.unserved_energy": (checks[0].unserved, "kWh/a"),
+        "ac.year.left": ("; ".join(checks[0].left), ""),
     }
 
 
@@ -77,5 +81,9 @@ def year_violations_table(result: RunResult) -> Table | None:
     names = ("component", "identifier", "hours", "worst_hour", "value", "limit", "unit")
     frame = pd.DataFrame({name.replace("_", " "): data[f"year_violation_{name}"].values for name in names})
     note = f"Injected: {result.value('ac.year.basis')}. Ratings in full, without the reserve for faults."
+    if days := int(result.value("ac.year.dispatched_days") or 0):
+        note += f" {plural(days, 'day')} beyond the representative ones were dispatched for themselves, because limits were violated on them."
+    if left := str(result.value("ac.year.left") or ""):
+        note += f" Left: {left}."
     title = "Limits violated in some hour of the year" if len(frame) else "No limit is violated in any hour of the year"
     return Table("year_violations", title, frame, {"hours": "h/a"}, note)

@@ -23,6 +23,7 @@ from multiscale.sources.profile_files import profile_columns
 from multiscale.sources.settings import PathSettings
 from multiscale.sources.time_axis import known_zone
 from multiscale.spreadsheets import without_formulas
+from multiscale.system.approximation import Approximation
 from multiscale.system.schema import COMPONENTS
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
@@ -72,9 +73,9 @@ def folder_system(path: str | Path, time_zone: str = "") -> System:
     tables = {component: read_table(folder, component, faults, notes) for component in FILES}
     profiles, units = _read_profiles(folder, time_zone, faults, notes)
     faults.problems += _unit_problems(tables, units)
-    name, stated = _about(folder, faults)
+    stated = _about(folder, faults)
     system = System(
-        name=name,
+        name=str(stated.get("name", folder.name)),
         nodes=tables["node"],
         buses=tables["bus"],
         branches=tables["branch"],
@@ -83,7 +84,8 @@ def folder_system(path: str | Path, time_zone: str = "") -> System:
         generators=tables["generator"],
         options=tables["option"],
         profiles=profiles,
-        notes=(*stated, *notes),
+        notes=(*stated.get("notes", ()), *notes),
+        approximations=Approximation.from_records(stated.get("approximations", ())),
     )
     if faults.problems:
         raise InvalidSystemError([*faults.problems, *faults.further(system)])
@@ -92,21 +94,23 @@ def folder_system(path: str | Path, time_zone: str = "") -> System:
     return system
 
 
-def _about(folder: Path, faults: Faults) -> tuple[str, tuple[str, ...]]:
-    """Name and notes of the system, from ``about.json`` where there is one."""
+def _about(folder: Path, faults: Faults) -> dict[str, Any]:
+    """What ``about.json`` states, where there is one: name, notes, approximations."""
     file = folder / "about.json"
+    remedy = 'write {"name": "...", "notes": ["..."]}, or remove the file'
     if not file.is_file():
-        return folder.name, ()
+        return {}
     try:
         stated: Any = json.loads(file.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        faults.of_file(file.name, "", f"is no JSON ({error}); correct it, or remove it")
-        return folder.name, ()
-    notes = stated.get("notes", []) if isinstance(stated, dict) else None
-    if not isinstance(notes, list):
-        faults.of_file(file.name, "", 'holds something else than {"name": "...", "notes": ["..."]}; correct it, or remove it')
-        return folder.name, ()
-    return str(stated.get("name", folder.name)), tuple(str(note) for note in notes)
+    except (ValueError, OSError) as error:
+        faults.of_file(file.name, "", f"is not JSON ({error}); {remedy}")
+        return {}
+    right = isinstance(stated, dict) and all(isinstance(stated.get(key, []), list) for key in ("notes", "approximations"))
+    right = right and all(isinstance(row, dict) and {"component", "field", "done"} <= set(row) for row in stated.get("approximations", ()))
+    if not right or not all(isinstance(note, str) for note in stated.get("notes", ())):
+        faults.of_file(file.name, "", f"does not hold a name and notes; {remedy}")
+        return {}
+    return dict(stated)
 
 
 def write_folder(system: System, path: str | Path, kind: str = "csv") -> None:
@@ -134,7 +138,7 @@ def write_folder(system: System, path: str | Path, kind: str = "csv") -> None:
                 columns[f"{profile} [{units[profile]}]"] = values[:, j]
     index = pd.DatetimeIndex(system.profiles.time.values, name="time")
     _write(pd.DataFrame(columns, index=index), folder / f"profiles.{kind}", kind)
-    about = {"name": system.name, "notes": list(system.notes)}
+    about = {"name": system.name, "notes": list(system.notes), "approximations": [a.as_record() for a in system.approximations]}
     (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 

@@ -90,13 +90,14 @@ def _own(devices: pd.DataFrame, classes: list[str], columns: set[str]) -> list[s
 
 
 def _classes(devices: pd.DataFrame, vn_kv: pd.Series) -> tuple[list[str], np.ndarray]:
-    """Customer class of every device, and where it is assumed from voltage and power."""
+    """Customer class of every device (empty: constant), and where it is assumed from voltage and power."""
     kinds = devices["kind"].astype(str).tolist()
     said = [class_of_word(str(word)) for word in devices["class"]]
     volts = vn_kv.reindex(devices["bus"]).fillna(0.4).to_numpy(float)
+    steady = (devices["class"] == CONSTANT).tolist()
     found = [
-        (kind if kind in GENERATION else "") if kind != "load" else word or assumed_class(v, p)
-        for kind, word, v, p in zip(kinds, said, volts, devices["p_kw"].to_numpy(float), strict=True)
+        (kind if kind in GENERATION else "") if kind != "load" else "" if same else word or assumed_class(v, p)
+        for kind, word, same, v, p in zip(kinds, said, steady, volts, devices["p_kw"].to_numpy(float), strict=True)
     ]
     return found, np.array([kind == "load" and not word for kind, word in zip(kinds, said, strict=True)], dtype=bool)
 

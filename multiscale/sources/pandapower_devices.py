@@ -1,4 +1,4 @@
-"""Loads, generation, storage and costs of a pandapower network as devices, prosumers and generators."""
+"""Loads, generation and storage of a pandapower network as devices and prosumers."""
 
 from __future__ import annotations
 
@@ -7,44 +7,55 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multiscale.sources.generation_costs import generation_costs, marginal_costs
 from multiscale.sources.pandapower_tables import unique_names
+from multiscale.system.approximation import Approximation, several
+from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS
 
-UPSTREAM_MARGIN = 10.0
-"""An external grid without a limit supplies this multiple of the branches at its bus."""
-
+CONSTANT = "biomass"
+"""Kind of a source that feeds in its rating all the time."""
 _GENERATION = {"pv": "pv", "so": "pv", "wp": "wind", "wi": "wind", "hy": "hydro", "wa": "hydro", "bi": "biomass", "ch": "biomass"}
 
 
-def network_devices(net: Any, name_of: pd.Series, notes: list[str]) -> pd.DataFrame:
+def network_devices(net: Any, name_of: pd.Series, notes: list[str], changed: list[Approximation]) -> pd.DataFrame:
     """Loads, static generators, storages and motors in the columns of ``device``; the network's words for profile and ``class``; index: name.
 
     Args:
         net: pandapower network.
         name_of: name of the (fused) bus by pandapower bus index.
         notes: extended by what was changed.
+        changed: extended by what is not taken as given.
     """
     parts = []
     for element in ("load", "sgen", "storage", "motor"):
         if element not in net or not len(net[element]):
             continue
         rows = net[element][net[element]["in_service"].astype(bool)]
-        names = unique_names(rows["name"], element)
-        scale = rows["scaling"].astype(float) if "scaling" in rows else 1.0
+        rows = rows[net.bus["in_service"].reindex(rows["bus"]).fillna(False).to_numpy(bool)]
+        if not len(rows):
+            continue
+        names = unique_names(rows["name"] if "name" in rows else pd.Series("", index=rows.index), element)
+        scale = rows["scaling"].astype(float).fillna(1.0) if "scaling" in rows else 1.0
         if element == "motor":
             power = rows["pn_mech_mw"] / (rows["efficiency_percent"] / 100) * rows["loading_percent"].fillna(100.0) / 100 * scale
             reactive = power * np.tan(np.arccos(rows["cos_phi"].fillna(1.0)))
         else:
-            power, reactive = rows["p_mw"] * scale, rows["q_mvar"] * scale if "q_mvar" in rows else 0.0
+            power, reactive = rows["p_mw"] * scale, rows["q_mvar"].fillna(0.0) * scale if "q_mvar" in rows else 0.0
         frame = pd.DataFrame(
             {"bus": name_of.reindex(rows["bus"]).to_numpy(), "p_kw": np.asarray(power, float) * 1e3, "q_kvar": np.asarray(reactive, float) * 1e3}
         )
         frame.index = pd.Index(names, name="device")
         frame["profile"] = rows["profile"].fillna("").astype(str).to_numpy() if "profile" in rows else ""
         frame["class"] = _class_words(rows, element)
-        kind = (
-            rows["type"].astype(str).str.lower().str[:2].map(_GENERATION).fillna("pv").to_numpy() if element == "sgen" and "type" in rows else "load"
-        )
+        kind: Any = "load"
+        if element == "sgen":
+            stated = rows["type"].astype(object).fillna("").astype(str) if "type" in rows else pd.Series("", index=rows.index)
+            known_kind = stated.str.lower().str[:2].map(_GENERATION)
+            if known_kind.isna().any():
+                unknown = known_kind.isna().to_numpy()
+                types = ", ".join(sorted({repr(t) for t in stated[unknown]}))
+                done = f"{types} names no kind of generation: constant sources"
+                changed.append(Approximation(several("sgen", names[unknown].tolist()), "type", done))
+            kind = known_kind.fillna(CONSTANT).to_numpy()
         frame["kind"] = kind
         if element == "sgen":
             frame["q_kvar"] *= -1
@@ -58,12 +69,14 @@ def network_devices(net: Any, name_of: pd.Series, notes: list[str]) -> pd.DataFr
         parts.append(frame)
     if not parts:
         return pd.DataFrame({c: [] for c in ("bus", "kind", "p_kw", "q_kvar", "profile", "class", "prosumer")}, index=pd.Index([], name="device"))
-    both = pd.concat(parts).fillna({"e_kwh": 0.0, "efficiency": 1.0})
+    both = pd.concat(parts)
+    for column, default in (("e_kwh", 0.0), ("efficiency", 1.0)):
+        both[column] = both[column].fillna(default) if column in both else default
     negative = both["p_kw"] < 0
     if negative.any():
         # A load that feeds in is generation and the other way round.
         notes.append(f"{int(negative.sum())} loads or generators of negative power are taken as generation or load of the same size")
-        flipped = np.where(both["kind"] == "load", "biomass", "load")
+        flipped = np.where(both["kind"] == "load", CONSTANT, "load")
         both.loc[negative, "kind"] = flipped[negative.to_numpy()]
         both.loc[negative, "p_kw"] *= -1
     both.index = pd.Index(unique_names(pd.Series(both.index, index=both.index), "device").to_numpy(), name="device")
@@ -71,17 +84,37 @@ def network_devices(net: Any, name_of: pd.Series, notes: list[str]) -> pd.DataFr
     return both
 
 
-def embedded_generators(sources: pd.DataFrame, buses: pd.DataFrame, nodes: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Generators that stand below the top level, as devices: the dispatch of the transmission level does not include them."""
+def drawn_power(devices: pd.DataFrame) -> pd.Series:
+    """Complex power drawn at every bus with a device [kVA], at ratings, storage idle."""
+    sign = np.isin(devices["kind"], LOAD_KINDS).astype(float) - np.isin(devices["kind"], GENERATION_KINDS)
+    power = sign * devices["p_kw"].to_numpy(float) + 1j * devices["q_kvar"].to_numpy(float)
+    return pd.Series(power, index=pd.Index(devices["bus"])).groupby(level=0).sum() if len(devices) else pd.Series([], dtype=complex)
+
+
+def embedded_generators(
+    sources: pd.DataFrame, buses: pd.DataFrame, nodes: pd.DataFrame, taken: pd.Index, changed: list[Approximation]
+) -> pd.DataFrame:
+    """Generators that stand below the top level, as devices, with their ``key``: the dispatch of the transmission level does not include them.
+
+    Args:
+        sources: external grids and generators.
+        buses, nodes: tables by name.
+        taken: names of the other devices.
+        changed: extended by what is not taken as given.
+    """
     below = (buses["node"].reindex(sources["bus"]) != nodes.index[0]).to_numpy() & (sources["element"] == "gen").to_numpy()
-    chosen = sources[below & sources["bus"].isin(buses.index).to_numpy()]
+    chosen = sources[below]
+    names = unique_names(pd.Series([*taken, *chosen["name"]]), "generator").to_numpy()[len(taken) :]
     if len(chosen):
-        notes.append(f"{len(chosen)} generators inside distribution networks are constant sources")
-    kinds = {"kind": "biomass", "q_kvar": 0.0, "profile": "", "prosumer": "", "e_kwh": 0.0, "efficiency": 1.0}
-    frame = pd.DataFrame(
-        {"bus": chosen["bus"].to_numpy(), "p_kw": chosen["p_mw"].fillna(0.0).to_numpy() * 1e3}, index=pd.Index(chosen["name"], name="device")
-    )
-    return frame.assign(**kinds)
+        reactive = chosen["q_mvar"].fillna(0.0)
+        done = f"constant sources of {chosen['p_mw'].sum() * 1e3:,.6g} kW and {reactive.sum() * 1e3:,.4g} kvar: what the file's own power flow gives"
+        changed.append(Approximation(several("generator", list(names)), "vm_pu", f"{done}; they are not dispatched and hold no voltage"))
+    power = chosen["p_mw"].fillna(0.0).to_numpy() * 1e3
+    frame = pd.DataFrame({"bus": chosen["bus"].to_numpy(), "kind": np.where(power < 0, "load", CONSTANT), "p_kw": np.abs(power)}, index=names)
+    frame.index.name = "device"
+    frame["q_kvar"] = -chosen["q_mvar"].fillna(0.0).to_numpy() * 1e3
+    kinds = {"profile": "", "prosumer": "", "e_kwh": 0.0, "efficiency": 1.0}
+    return frame.assign(**kinds, key=chosen["key"].to_numpy())
 
 
 def _class_words(rows: pd.DataFrame, element: str) -> np.ndarray:
@@ -103,6 +136,8 @@ def network_prosumers(nodes: pd.DataFrame, buses: pd.DataFrame, devices: pd.Data
     for dso in bare:
         for bus in pd.unique(devices["bus"][device_node == dso]):
             platform = f"platform {bus}"
+            while platform in nodes.index:
+                platform += " (2)"
             nodes.loc[platform] = ["platform", dso, bus, 60.0]
             buses.loc[bus, "node"] = platform
             at = devices["bus"] == bus
@@ -117,65 +152,10 @@ def network_prosumers(nodes: pd.DataFrame, buses: pd.DataFrame, devices: pd.Data
                 devices.loc[load, "prosumer"] = f"customer {load}"
     for platform in nodes.index[(nodes["level"] == "platform")]:
         inside = devices["bus"].isin(buses.index[buses["node"] == platform]) & (devices["prosumer"] == "")
-        for bus in pd.unique(devices["bus"][inside]):
-            rows[str(bus)] = (platform, str(bus))
-        devices.loc[inside, "prosumer"] = devices.loc[inside, "bus"]
+        connection = {bus: str(bus) if str(bus) not in rows else f"connection {bus}" for bus in pd.unique(devices["bus"][inside])}
+        rows |= {name: (platform, str(bus)) for bus, name in connection.items()}
+        devices.loc[inside, "prosumer"] = devices.loc[inside, "bus"].map(connection)
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["node", "bus"])
     frame["category"] = "customer"
     frame.index.name = "prosumer"
     return frame
-
-
-def network_generators(
-    net: Any, sources: pd.DataFrame, buses: pd.DataFrame, branches: pd.DataFrame, notes: list[str], grid_only: bool = False
-) -> pd.DataFrame:
-    """External grids and power stations in the columns of ``generator``; index: name.
-
-    Args:
-        net: pandapower network (its cost table).
-        sources: external grids and generators with their buses and limits.
-        buses, branches: tables by name.
-        notes: extended by where the costs come from.
-        grid_only: whether nothing lies above the distribution networks but the external grid, which then takes surplus as it supplies: at
-            the same price, up to the same power.
-    """
-    sources = sources[sources["bus"].isin(buses.index)]
-    active = branches[branches["in_service"]]
-    supply = pd.concat([active.set_index(end)["rating_kva"] for end in ("from_bus", "to_bus")]).groupby(level=0).sum()
-    limit = UPSTREAM_MARGIN * supply.reindex(sources["bus"]).fillna(0.0).to_numpy()
-    p_max = sources["max_p_mw"].to_numpy() * 1e3
-    p_max = np.where(np.isfinite(p_max) & (p_max > 0), p_max, np.where(sources["element"] == "ext_grid", limit, sources["p_mw"].to_numpy() * 1e3))
-    fuels = generation_costs()
-    fuel = sources["type"].astype(str).where(sources["type"].astype(str).isin(fuels.index), "upstream").to_numpy(str)
-    cost = marginal_costs(fuel, np.nan_to_num(p_max), fuels)
-    priced = _costs(net, sources, p_max / 1e3)
-    known = np.isfinite(priced)
-    if known.any():
-        notes.append(f"{int(known.sum())} generators have the marginal cost of the network's cost table at mean output, its currency read as EUR")
-    if (~known).any():
-        notes.append(f"{int((~known).sum())} generators without a cost are priced by the table of fuels")
-    frame = pd.DataFrame(
-        {
-            "bus": sources["bus"].to_numpy(),
-            "fuel": fuel,
-            "p_min_kw": np.where(sources["element"] == "ext_grid", -p_max, 0.0) if grid_only else 0.0,
-            "p_max_kw": p_max,
-            "cost_eur_per_kwh": np.where(known, priced, cost),
-        },
-        index=pd.Index(sources["name"].to_numpy(), name="generator"),
-    )
-    return frame[frame["p_max_kw"] > 0]
-
-
-def _costs(net: Any, sources: pd.DataFrame, p_max_mw: np.ndarray) -> np.ndarray:
-    """Marginal cost at half of the output [EUR/kWh] from pandapower's polynomial cost table: ``c1 + 2 c2 P / 2``; NaN without one."""
-    out = np.full(len(sources), np.nan)
-    if "poly_cost" not in net or not len(net.poly_cost):
-        return out
-    given = net.poly_cost.set_index(["et", "element"])
-    for k, (element, row) in enumerate(zip(sources["element"], sources["row"], strict=True)):
-        if (element, row) in given.index:
-            entry = given.loc[[(element, row)]].iloc[0]
-            quadratic = float(entry.get("cp2_eur_per_mw2", 0.0) or 0.0)
-            out[k] = (float(entry["cp1_eur_per_mw"]) + quadratic * float(np.nan_to_num(p_max_mw[k]))) / 1e3
-    return out

@@ -7,84 +7,113 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from multiscale.system.approximation import Approximation, several
+
 HIGH_VOLTAGE_KV = 60.0
 LOW_VOLTAGE_KV = 1.0
 _CLASSES = ("tso", "dso", "platform")
 
 
-def hierarchy(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """The node table; sets ``node`` of buses and branches."""
+def _areas(buses: pd.DataFrame, branches: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Tier and area of every bus, and the branches: positions of their ends and whether they are in service.
+
+    An area is what hangs together within one tier.
+    """
     position = pd.Series(np.arange(len(buses)), index=buses.index)
     vn = buses["vn_kv"].to_numpy()
     tier = np.where(vn >= HIGH_VOLTAGE_KV, 0, np.where(vn > LOW_VOLTAGE_KV, 1, 2))
     start, end = position.loc[branches["from_bus"]].to_numpy(), position.loc[branches["to_bus"]].to_numpy()
     on = branches["in_service"].to_numpy(bool)
-    # An area is what hangs together within one tier; all of the transmission tier is one.
     same = on & (tier[start] == tier[end])
     graph = sparse.coo_matrix((np.ones(int(same.sum())), (start[same], end[same])), shape=(len(vn), len(vn)))
-    area = csgraph.connected_components(graph, directed=False)[1]
-    fed = position.reindex(sources["bus"]).dropna().to_numpy(int)
-    grids = position.reindex(sources.loc[sources["element"] == "ext_grid", "bus"]).dropna().to_numpy(int)
-    top_area = -1
-    area[tier == 0] = top_area
-    if (tier == 0).any():
-        # Where power stations feed in, the network is part of the transmission level whatever its voltage.
-        area[np.isin(area, area[fed])] = top_area
-    if not (tier == 0).any():
-        # Without high voltage the grid is the bus where energy comes in; its area hangs on it.
-        feeding = grids if len(grids) else fed[:1]
-        own_area = area[feeding].copy()
-        area[feeding] = top_area
-    else:
-        feeding, own_area = np.zeros(0, dtype=int), np.zeros(0, dtype=int)
+    return tier, csgraph.connected_components(graph, directed=False)[1], start, end, on
 
-    anchors = _anchors(area, start, end, on)
-    parent_of: dict[int, tuple[int, int]] = {}
-    changed = True
-    while changed:
-        changed = False
-        for a, links in anchors.items():
-            above = {(int(area[b]), int(b)) for b in links if area[b] != a and (area[b] == top_area or tier[b] < tier[area == a].min())}
-            above |= {(top_area, int(f)) for f, o in zip(feeding, own_area, strict=True) if o == a}
-            if len(above) == 1:
-                parent_of[a] = next(iter(above))
-            elif len(above) > 1:
-                # Fed from several buses: no radial network of its own, but part of the level above.
-                parent = min(key[0] for key in above)
-                size, level = int((area == a).sum()), float(vn[area == a][0])
-                notes.append(f"the {level:g} kV network of {size} buses is fed at several buses: it counts to the level above")
-                area[area == a] = parent
-                anchors = _anchors(area, start, end, on)
-                parent_of.clear()
-                changed = True
-                break
+
+def held_above(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame, drawn: pd.Series) -> np.ndarray:
+    """Whether a bus belongs to the top level, (bus): its rings stay closed. Without high voltage, the buses of the grid.
+
+    With high voltage: all of it; lower networks into which an external grid feeds; those in which power stations stand and no customers; and
+    those with power stations that are fed at several buses (a meshed network of its own).
+    """
+    tier, area, start, end, on = _areas(buses, branches)
+    position = pd.Series(np.arange(len(buses)), index=buses.index)
+    grids = position.loc[sources.loc[sources["element"] == "ext_grid", "bus"]].to_numpy(int)
+    if not (tier == 0).any():
+        out = np.zeros(len(buses), dtype=bool)
+        out[grids] = True
+        return out
+    top = (tier == 0) | np.isin(area, area[grids])
+    customers = position.reindex(drawn.index[drawn.to_numpy() != 0]).dropna().to_numpy(int)
+    with_customers = set(area[customers].tolist())
+    stations = set(area[position.loc[sources["bus"]].to_numpy(int)].tolist())
+    waiting = sorted(stations)
+    while waiting:
+        a = waiting.pop(0)
+        inside = area == a
+        if top[inside].any():
+            continue
+        outer = np.where(inside[start], end, start)[on & (inside[start] ^ inside[end])]
+        if a in with_customers:
+            reached = len(np.unique(outer[tier[outer] < tier[inside][0]])) > 1
+        else:
+            reached = bool(top[outer].any())
+            # A network through which power stations feed is one in which they stand.
+            beyond = set() if reached else set(area[outer].tolist()) - stations
+            stations |= beyond
+            waiting += sorted(beyond)
+        if reached:
+            top |= inside
+            waiting += sorted(set(area[outer].tolist()) & stations)
+    return top
+
+
+def hierarchy(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame, drawn: pd.Series, changed: list[Approximation]) -> pd.DataFrame:
+    """The node table; sets ``node`` of buses and branches, and one boundary bus for what is fed at several buses of the top level.
+
+    Args:
+        buses, branches, sources: tables by name; the branches radial below the top level.
+        drawn: power drawn at buses.
+        changed: extended by what is not taken as given.
+    """
+    tier, area, start, end, on = _areas(buses, branches)
+    top_area, top = -1, held_above(buses, branches, sources, drawn)
+    area[top] = top_area
+    parent_of = _parents(area, tier, start, end, on, top_area)
 
     label: dict[int, str] = {top_area: "transmission" if (tier == 0).sum() > 1 else "grid"}
     rows: dict[str, tuple[str, str, str]] = {label[top_area]: ("tso", "", "")}
     names = buses.index.to_numpy()
     lower = [a for a in pd.unique(area) if a != top_area]
     for a in sorted(lower, key=lambda a: (int(tier[area == a].min()), int(np.flatnonzero(area == a)[0]))):
-        parent, at = parent_of.get(a, (top_area, -1))
-        if at < 0:
+        if a not in parent_of:
+            # Not fed at all: the validation names the island.
             area[area == a] = top_area
             continue
-        first = int(tier[area == a].min())
-        if first == 1 or (first == 2 and label.get(parent) == label[top_area]):
-            number = sum(row[0] == "dso" for row in rows.values()) + 1
-            dso = f"DSO {number}"
+        parent = parent_of[a]
+        inside = area == a
+        touching = on & (inside[start] ^ inside[end]) & ((area[start] == parent) | (area[end] == parent))
+        outer = pd.unique(np.where(inside[start], end, start)[touching])
+        at = int(outer[0])
+        if len(outer) > 1:
+            moved = touching & ~np.isin(np.where(inside[start], end, start), at)
+            for column, position in (("from_bus", start), ("to_bus", end)):
+                chosen = moved & ~inside[position]
+                branches.loc[chosen, column], position[chosen] = names[at], at
+            done = f"hang on bus {names[at]!r} in the model: what they feed together has one boundary bus"
+            changed.append(Approximation(several("branch", list(branches.index[moved])), "bus", done))
+        above_label = label[parent]
+        root = np.unique(np.where(inside[end], end, start)[touching])
+        # Low voltage that leaves the busbar of the grid in several feeders is a distribution network itself: nothing lies between it and the grid.
+        is_dso = int(tier[inside].min()) == 1 or (parent == top_area and len(root) > 1)
+        if is_dso or parent == top_area:
+            dso = f"DSO {sum(row[0] == 'dso' for row in rows.values()) + 1}"
             rows[dso] = ("dso", label[top_area], str(names[at]))
-            if first == 1:
+            if is_dso:
                 label[a] = dso
                 continue
             above_label = dso
-        else:
-            above_label = label[parent]
-        number = sum(row[0] == "platform" for row in rows.values()) + 1
-        label[a] = f"platform {number}"
-        inside = np.flatnonzero(area == a)
-        touching = on & (np.isin(start, inside) ^ np.isin(end, inside))
-        root = np.where(np.isin(end, inside), end, start)[touching]
-        rows[label[a]] = ("platform", above_label, str(names[root[0]]) if len(root) else str(names[at]))
+        label[a] = f"platform {sum(row[0] == 'platform' for row in rows.values()) + 1}"
+        rows[label[a]] = ("platform", above_label, str(names[root[0]]))
     buses["node"] = [label.get(int(a), label[top_area]) for a in area]
     nodes = pd.DataFrame.from_dict(rows, orient="index", columns=["level", "parent", "boundary_bus"])
     nodes["step_minutes"] = 60.0
@@ -93,24 +122,47 @@ def hierarchy(buses: pd.DataFrame, branches: pd.DataFrame, sources: pd.DataFrame
     return nodes
 
 
-def _anchors(area: np.ndarray, start: np.ndarray, end: np.ndarray, on: np.ndarray) -> dict[int, set[int]]:
-    """Area -> buses of other areas that a branch in service joins it to."""
-    links: dict[int, set[int]] = {int(a): set() for a in np.unique(area) if a >= 0}
-    for i, j in zip(start[on].tolist(), end[on].tolist(), strict=True):
-        if area[i] != area[j]:
-            if area[i] >= 0:
-                links[int(area[i])].add(j)
-            if area[j] >= 0:
-                links[int(area[j])].add(i)
-    return links
+def _parents(area: np.ndarray, tier: np.ndarray, start: np.ndarray, end: np.ndarray, on: np.ndarray, top: int) -> dict[int, int]:
+    """Area -> the one it is fed through, from the top down. What is fed through a network of its own tier, or a lower one, is part of that one."""
+    parent: dict[int, int] = {}
+    level = {int(a): int(tier[area == a].min()) for a in np.unique(area)}
+    waiting = [top]
+    while waiting:
+        a = waiting.pop(0)
+        mine = area == a
+        touching = on & (mine[start] ^ mine[end])
+        for b in pd.unique(area[np.where(mine[start], end, start)[touching]]).tolist():
+            if b == top or b in parent:
+                continue
+            if a != top and level[b] <= level[a]:
+                area[area == b] = a
+                level[a] = level[b]
+                waiting.insert(0, a)
+                break
+            parent[b] = a
+            waiting.append(b)
+    return parent
 
 
-def without_ties(buses: pd.DataFrame, branches: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Without the open branches between networks of different nodes, which are operated apart."""
-    node_of = buses["node"]
-    tie = ~branches["in_service"] & (node_of[branches["from_bus"]].to_numpy() != node_of[branches["to_bus"]].to_numpy())
+def without_ties(nodes: pd.DataFrame, buses: pd.DataFrame, branches: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Without the open branches between networks of different nodes, which are operated apart; what lines take at their closed end is a shunt there.
+
+    An open transformer in parallel with the one that feeds a network stays.
+    """
+    start, end = (buses["node"].reindex(branches[column]).to_numpy() for column in ("from_bus", "to_bus"))
+    parent, root = (nodes[column].to_dict() for column in ("parent", "boundary_bus"))
+    feeding = [
+        any(parent[low] == high and root[low] == bus for low, high, bus in ((a, b, i), (b, a, j)))
+        for a, b, i, j in zip(start, end, branches["from_bus"], branches["to_bus"], strict=True)
+    ]
+    tie = ~branches["in_service"] & (start != end) & ~np.array(feeding, dtype=bool)
     if tie.any():
         notes.append(f"{int(tie.sum())} open branches between different networks are omitted")
+    for _, row in branches[tie & (branches["kind"] == "line") & (branches["charged_from"] != "")].iterrows():
+        bus, y = row[row["charged_from"]], row["g_us"] * 1e-6 + 2j * np.pi * 50.0 * row["c_nf"] * 1e-9
+        if y:
+            taken = np.conj(y / 2 + 1 / (row["r_ohm"] + 1j * row["x_ohm"] + 2 / y)) * buses.at[bus, "vn_kv"] ** 2 * 1e3
+            buses.loc[bus, ["shunt_p_kw", "shunt_q_kvar"]] += np.array([taken.real, taken.imag])
     return branches[~tie]
 
 

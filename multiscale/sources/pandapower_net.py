@@ -9,18 +9,23 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from pydantic import Field, model_validator
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from multiscale.sources.followed_profiles import CONSTANT, STANDARD, constant_profiles, followed
+from multiscale.sources.matpower_network import matpower_network
 from multiscale.sources.pandapower_allowed import foreign_objects, table_problems
-from multiscale.sources.pandapower_devices import embedded_generators, network_devices, network_generators, network_prosumers
-from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV, hierarchy, without_ties
-from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, line_frame, transformer_frame, unique_names
+from multiscale.sources.pandapower_branches import branch_frame
+from multiscale.sources.pandapower_devices import drawn_power, embedded_generators, network_devices, network_prosumers
+from multiscale.sources.pandapower_elements import plain_network
+from multiscale.sources.pandapower_hierarchy import held_above, hierarchy, without_ties
+from multiscale.sources.pandapower_supply import grid_pairs, network_generators, source_frame
+from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, unique_names
 from multiscale.sources.profile_files import read_profiles
+from multiscale.sources.rings import opened_rings
 from multiscale.sources.settings import PathSettings
 from multiscale.sources.time_axis import known_zone
+from multiscale.system.approximation import Approximation, several
 from multiscale.system.schema import table
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
@@ -83,8 +88,8 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
     by transformers at one bus is a DSO (and owns those transformers); each network up to 1 kV is a platform (its transformer belongs
     to the DSO above), with one prosumer per bus that has a device. A network without high voltage has the bus of its external grid
     as top. A DSO with no low voltage below it gets one platform per bus with a device: the customers of that substation, one
-    prosumer per load. A lower network that is fed at several buses, or in which power stations feed, counts as part of the level above;
-    a power station inside a DSO of a network without high voltage is a constant source there.
+    prosumer per load. Closed rings of the lower levels are opened where the least current flows; a meshed network with power stations counts as
+    part of the level above; a power station inside a DSO is a constant source there. What is approximated or excluded is in ``approximations``.
 
     Args:
         path: pandapower network, or the path of one: JSON (``.json``), Excel (``.xlsx``), MATPOWER (``.m``).
@@ -95,52 +100,39 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
         time_zone: of time stamps without an offset; empty: standard time all year.
 
     Raises:
-        InvalidSystemError: a file that cannot be read, or elements without a counterpart here (three-winding transformers), all of them listed.
+        InvalidSystemError: a file that cannot be read, or tables that lack what they need, all of it listed.
     """
-    net = _read(path)
-    wrong = table_problems(net)
+    given = _read(path)
+    wrong = table_problems(given) or _incomplete(given)
     if wrong:
         raise InvalidSystemError(wrong)
-    _refuse_unsupported(net)
     notes: list[str] = []
-    representative = fused_buses(net, _grid_pairs(net, notes))
+    changed: list[Approximation] = []
+    net = plain_network(given, changed)
+    representative = fused_buses(net, grid_pairs(net, notes, changed))
     bus_name = unique_names(net.bus["name"] if "name" in net.bus else pd.Series("", index=net.bus.index), "bus")
     name_of = bus_name.reindex(representative).set_axis(net.bus.index)
-    branches = _branch_frame(net, name_of, notes)
+    branches = branch_frame(net, name_of, notes, changed)
     kept = representative.index[(representative.to_numpy() == representative.index.to_numpy()) & net.bus["in_service"].to_numpy(bool)]
-    buses = pd.DataFrame(
-        {
-            "vn_kv": net.bus.loc[kept, "vn_kv"].to_numpy(float),
-            "v_min_pu": _limit(net, kept, "min_vm_pu", 0.9, 0.5, 1.0),
-            "v_max_pu": _limit(net, kept, "max_vm_pu", 1.1, 1.0, 1.5),
-            **columns_of(coordinates(net).loc[kept]),
-        },
-        index=pd.Index(bus_name.loc[kept].to_numpy(), name="bus"),
-    )
+    buses = _bus_frame(net, kept, bus_name, name_of, changed)
     branches = branches[branches["from_bus"].isin(buses.index) & branches["to_bus"].isin(buses.index)]
-    sources = _sources(net, name_of)
-    nodes = hierarchy(buses, branches, sources, notes)
-    branches = without_ties(buses, branches, notes)
-    devices = network_devices(net, name_of, notes)
-    if isinstance(profiles, str) and profiles == CONSTANT:
-        courses, devices = constant_profiles(), devices.assign(profile="").drop(columns="class")
-        notes.append("constant: every load and source runs at the power that the network states, all year (system.profiles=constant)")
-    else:
-        wanted = None if isinstance(profiles, str) and profiles == STANDARD else profiles
-        file = None if wanted is None else read_profiles(wanted if isinstance(wanted, pd.DataFrame) else Path(wanted), time_zone)
-        notes += file.notes if file else ()
-        devices, courses = followed(devices, net.bus["vn_kv"].set_axis(name_of.to_numpy()).groupby(level=0).first(), file, notes)
-    embedded = embedded_generators(sources, buses, nodes, notes)
-    sources = sources[~sources["name"].isin(embedded.index)]
-    devices = pd.concat([devices[devices["bus"].isin(buses.index)], embedded]) if len(embedded) else devices[devices["bus"].isin(buses.index)]
+    sources = source_frame(net, name_of)
+    sources = sources[sources["bus"].isin(buses.index)]
+    devices = network_devices(net, name_of, notes, changed)
+    devices, courses = _courses(devices[devices["bus"].isin(buses.index)], buses, profiles, time_zone, notes)
+    drawn = drawn_power(devices)
+    branches = opened_rings(buses, branches, held_above(buses, branches, sources, drawn), drawn, changed)
+    nodes = hierarchy(buses, branches, sources, drawn, changed)
+    branches = without_ties(nodes, buses, branches, notes)
+    embedded = embedded_generators(sources, buses, nodes, devices.index, changed)
+    sources = sources.drop(sources.index[sources["key"].isin(embedded["key"])])
+    devices = pd.concat([devices, embedded.drop(columns="key")]) if len(embedded) else devices
     buses = drop_unconnected(buses, branches, pd.concat([devices["bus"], sources["bus"]]), notes)
     branches = branches[branches["from_bus"].isin(buses.index) & branches["to_bus"].isin(buses.index)]
+    _hold_boundaries(net, nodes, buses, name_of, sources, changed)
     prosumers = network_prosumers(nodes, buses, devices)
     grid_only = not (branches["node"] == nodes.index[0]).any()
-    generators = network_generators(net, sources, buses, branches, notes, grid_only)
-    dropped = {k: len(net[k]) for k in ("dcline", "shunt", "ward", "xward", "svc", "tcsc", "ssc") if k in net and len(net[k])}
-    if dropped:
-        notes.append("omitted: " + ", ".join(f"{count} {kind}" for kind, count in dropped.items()))
+    generators = network_generators(net, sources, buses, branches, notes, changed, grid_only)
     return System(
         name=name or str(net.get("name") or "") or (Path(path).stem if isinstance(path, str | Path) else "pandapower network"),
         nodes=table("node", nodes.index, columns_of(nodes)),
@@ -152,7 +144,75 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
         options=table("option", [], {"branch": [], "added_rating_kva": [], "cost_eur": []}),
         profiles=courses,
         notes=tuple(notes),
+        approximations=tuple(changed),
     )
+
+
+def _courses(
+    devices: pd.DataFrame, buses: pd.DataFrame, profiles: pd.DataFrame | str | Path, time_zone: str, notes: list[str]
+) -> tuple[pd.DataFrame, xr.Dataset]:
+    """The devices with the profiles they follow (without their ``class``), and these profiles."""
+    if isinstance(profiles, str) and profiles == CONSTANT:
+        notes.append("constant: every load and source runs at the power that the network states, all year (system.profiles=constant)")
+        return devices.assign(profile="").drop(columns="class"), constant_profiles()
+    wanted = None if isinstance(profiles, str) and profiles == STANDARD else profiles
+    file = None if wanted is None else read_profiles(wanted if isinstance(wanted, pd.DataFrame) else Path(wanted), time_zone)
+    notes += file.notes if file else ()
+    return followed(devices, buses["vn_kv"], file, notes)
+
+
+def _bus_frame(net: Any, kept: pd.Index, bus_name: pd.Series, name_of: pd.Series, changed: list[Approximation]) -> pd.DataFrame:
+    """Buses with their limits, as given where they are, and their shunts."""
+    buses = pd.DataFrame(
+        {
+            "vn_kv": net.bus.loc[kept, "vn_kv"].to_numpy(float),
+            "v_min_pu": _limit(net, kept, "min_vm_pu", 0.9),
+            "v_max_pu": _limit(net, kept, "max_vm_pu", 1.1),
+            **columns_of(coordinates(net).loc[kept]),
+        },
+        index=pd.Index(bus_name.loc[kept].to_numpy(), name="bus"),
+    )
+    buses["shunt_p_kw"], buses["shunt_q_kvar"] = 0.0, 0.0
+    rows = net.shunt[net.shunt["in_service"].astype(bool)] if len(net.shunt) else net.shunt
+    if len(rows):
+        at = name_of.reindex(rows["bus"]).to_numpy()
+        nominal = net.bus["vn_kv"].reindex(rows["bus"]).to_numpy(float)
+        rated = pd.to_numeric(rows["vn_kv"], errors="coerce").to_numpy(float) if "vn_kv" in rows else nominal
+        scale = pd.to_numeric(rows["step"], errors="coerce").fillna(1.0).to_numpy() if "step" in rows else 1.0
+        scale = scale * 1e3 * (nominal / np.where(np.isfinite(rated), rated, nominal)) ** 2
+        for column, given in (("shunt_p_kw", "p_mw"), ("shunt_q_kvar", "q_mvar")):
+            total = pd.Series(rows[given].to_numpy(float) * scale).groupby(at).sum()
+            buses[column] = total.reindex(buses.index).fillna(0.0).to_numpy()
+        active = buses.index[buses["shunt_p_kw"] != 0]
+        if len(active):
+            done = f"{buses['shunt_p_kw'].sum():,.6g} kW at nominal voltage are in the AC power flow, and neglected in operation and planning"
+            changed.append(Approximation(several("shunt of bus", list(active)), "p_mw", done))
+    buses["v_root_pu"] = 1.0
+    return buses
+
+
+def _hold_boundaries(
+    net: Any, nodes: pd.DataFrame, buses: pd.DataFrame, name_of: pd.Series, sources: pd.DataFrame, changed: list[Approximation]
+) -> None:
+    """Voltage at the boundary buses of the DSOs: that of the grid or generator there, else of the file's own power flow; sets ``v_root_pu``."""
+    given = sources.drop_duplicates("bus").set_index("bus")["vm_pu"]
+    solved = net.res_bus["vm_pu"] if "res_bus" in net and "vm_pu" in net.res_bus else pd.Series(dtype=float)
+    found = pd.Series(solved.to_numpy(float), index=name_of.reindex(solved.index)).dropna() if len(solved) else solved
+    found = found[~found.index.duplicated()]
+    silent = []
+    for bus in nodes.loc[nodes["level"] == "dso", "boundary_bus"].unique():
+        if np.isfinite(given.get(bus, np.nan)):
+            buses.loc[bus, "v_root_pu"] = given[bus]
+        elif bus in found.index:
+            buses.loc[bus, "v_root_pu"] = found[bus]
+        else:
+            silent.append(bus)
+    held = [bus for bus in nodes.loc[nodes["level"] == "dso", "boundary_bus"].unique() if bus not in given.index and bus not in silent]
+    if held:
+        done = "held at the voltage of the file's own power flow, whatever the transmission level does"
+        changed.append(Approximation(several("boundary bus", held), "vm_pu", done))
+    if silent:
+        changed.append(Approximation(several("boundary bus", silent), "vm_pu", "not known: held at 1 pu"))
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------
@@ -185,9 +245,9 @@ def _read(path: Any) -> Any:
             elif file.suffix == ".xlsx":
                 net = pp.from_excel(str(file))
             else:
-                from pandapower.converter.matpower import from_mpc
-
-                net = from_mpc(str(file))
+                net = matpower_network(file)
+    except InvalidSystemError:
+        raise
     except Exception as error:
         message = f"cannot be read as a pandapower network ({type(error).__name__}: {error}); write it with pandapower's to_json or to_excel"
         raise InvalidSystemError([Problem("file", str(file), "", "", "", message)]) from None
@@ -196,14 +256,11 @@ def _read(path: Any) -> Any:
     return net
 
 
-def _refuse_unsupported(net: Any) -> None:
+def _incomplete(net: Any) -> list[Problem]:
+    """What the tables of a network lack."""
     problems = []
-    if "trafo3w" in net and len(net.trafo3w):
-        for k in net.trafo3w.index:
-            message = "has three windings; replace it by three transformers with two windings around an auxiliary bus"
-            problems.append(Problem("trafo3w", str(net.trafo3w.at[k, "name"] or k), "", "", "", message))
     for kind, columns in {
-        "line": ("length_km", "r_ohm_per_km", "x_ohm_per_km", "max_i_ka"),
+        "line": ("length_km", "r_ohm_per_km", "x_ohm_per_km"),
         "trafo": ("sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent"),
     }.items():
         for column in columns:
@@ -216,105 +273,15 @@ def _refuse_unsupported(net: Any) -> None:
             ]
     if not len(net.ext_grid) and not len(net.gen):
         problems.append(Problem("network", "all", "ext_grid", "", "", "and gen are empty; name the bus at which energy comes in"))
-    if problems:
-        raise InvalidSystemError(problems)
+    elif not any(net[kind]["in_service"].astype(bool).any() for kind in ("ext_grid", "gen") if len(net[kind])):
+        message = "and gen hold nothing that is in service; set in_service to true where energy comes in"
+        problems.append(Problem("network", "all", "ext_grid", "", "", message))
+    return problems
 
 
-def _grid_pairs(net: Any, notes: list[str]) -> np.ndarray:
-    """Pairs of buses of external grids that nothing in the network joins: above it, they are one grid."""
-    fed = net.ext_grid.loc[net.ext_grid["in_service"].astype(bool), "bus"].unique()
-    if len(fed) < 2:
-        return np.zeros((0, 2), dtype=int)
-    joined = fused_buses(net)
-    vn = net.bus["vn_kv"]
-    ends = [joined.loc[net[kind].loc[net[kind]["in_service"].astype(bool), columns].to_numpy().ravel()].to_numpy().reshape(-1, 2)
-            for kind, columns in (("line", ["from_bus", "to_bus"]), ("trafo", ["hv_bus", "lv_bus"])) if len(net[kind])]  # fmt: skip
-    edges = np.vstack(ends)
-    # Through a lower voltage, or an open switch, two grids are not joined.
-    level = min(float(vn.loc[fed].min()), HIGH_VOLTAGE_KV)
-    edges = edges[(vn.loc[edges[:, 0]].to_numpy() >= level) & (vn.loc[edges[:, 1]].to_numpy() >= level)]
-    position = pd.Series(np.arange(len(net.bus)), index=net.bus.index)
-    start, end = position.loc[edges[:, 0]].to_numpy(), position.loc[edges[:, 1]].to_numpy()
-    graph = sparse.coo_matrix((np.ones(len(start)), (start, end)), shape=(len(position), len(position)))
-    part = csgraph.connected_components(graph, directed=False)[1][position.loc[joined.loc[fed].to_numpy()].to_numpy()]
-    first = int(fed[0])
-    others = [int(b) for b, number in zip(fed, part, strict=True) if number != part[0] and vn.loc[b] == vn.loc[first]]
-    if others:
-        notes.append(f"{len(others) + 1} external grids at buses that the network does not join are one grid")
-    return np.array([(first, b) for b in others], dtype=int).reshape(-1, 2)
-
-
-def _limit(net: Any, kept: pd.Index, column: str, default: float, low: float, high: float) -> np.ndarray:
+def _limit(net: Any, kept: pd.Index, column: str, default: float) -> np.ndarray:
+    """A limit of voltages as given; the default where none is."""
     if column not in net.bus:
         return np.full(len(kept), default)
     given = pd.to_numeric(net.bus.loc[kept, column], errors="coerce")
-    return given.where((given >= low) & (given <= high), default).to_numpy()
-
-
-def _branch_frame(net: Any, name_of: pd.Series, notes: list[str]) -> pd.DataFrame:
-    lines, units = line_frame(net, name_of), transformer_frame(net, name_of)
-    lines.index = pd.Index(unique_names(net.line["name"], "line"))
-    units.index = pd.Index(unique_names(net.trafo["name"], "transformer"))
-    parts = [lines, units]
-    if "impedance" in net and len(net.impedance):
-        parts.append(_impedances(net, name_of))
-    both = pd.concat([p for p in parts if len(p)])
-    defaults: dict[str, object] = {
-        "charged_from": "",
-        "c_nf": 0.0,
-        "length_km": 0.0,
-        "pfe_kw": 0.0,
-        "i0_percent": 0.0,
-        "shift_degree": 0.0,
-        "tap_side": "hv",
-    }
-    defaults |= dict.fromkeys(("tap_pos", "tap_min", "tap_max", "tap_step_percent"), 0.0)
-    for column, value in defaults.items():
-        both[column] = both[column].where(both[column].notna(), value) if column in both else value
-    for column in ("vn_hv_kv", "vn_lv_kv"):
-        if column not in both:
-            both[column] = np.nan
-    capacitive = both["i0_percent"] < 0
-    if capacitive.any():
-        notes.append(f"{int(capacitive.sum())} transformers with a capacitive shunt (line charging of a converted case) have it set to zero")
-        both["i0_percent"] = both["i0_percent"].clip(lower=0.0)
-    inside = both["from_bus"] == both["to_bus"]
-    if inside.any():
-        notes.append(f"{int(inside.sum())} branches within one busbar are omitted")
-    both = both[~inside]
-    both.index = pd.Index(unique_names(pd.Series(both.index, index=both.index), "branch").to_numpy(), name="branch")
-    return both
-
-
-def _impedances(net: Any, name_of: pd.Series) -> pd.DataFrame:
-    item = net.impedance
-    base = net.bus["vn_kv"].reindex(item["from_bus"]).to_numpy(float) ** 2 / item["sn_mva"].to_numpy(float)
-    return pd.DataFrame(
-        {
-            "kind": "line",
-            "from_bus": name_of.reindex(item["from_bus"]).to_numpy(),
-            "to_bus": name_of.reindex(item["to_bus"]).to_numpy(),
-            "rating_kva": item["sn_mva"].to_numpy(float) * 1e3,
-            "r_ohm": np.maximum(item["rft_pu"].to_numpy(float) * base, 0.0),
-            "x_ohm": item["xft_pu"].to_numpy(float) * base,
-            "in_service": item["in_service"].to_numpy(bool),
-            "std_type": "impedance",
-        },
-        index=pd.Index(unique_names(item["name"], "impedance")),
-    )
-
-
-def _sources(net: Any, name_of: pd.Series) -> pd.DataFrame:
-    """External grids and generators: columns element, index, name, bus, p_mw, max_p_mw, min_p_mw, type."""
-    parts = []
-    for element in ("ext_grid", "gen"):
-        rows = net[element][net[element]["in_service"].astype(bool)]
-        if not len(rows):
-            continue
-        frame = pd.DataFrame({"element": element, "row": rows.index, "bus": name_of.reindex(rows["bus"]).to_numpy()})
-        frame["name"] = unique_names(rows["name"], element.replace("_", " ")).to_numpy()
-        for column in ("p_mw", "max_p_mw", "min_p_mw"):
-            frame[column] = pd.to_numeric(rows[column], errors="coerce").to_numpy() if column in rows else np.nan
-        frame["type"] = rows["type"].astype(object).to_numpy() if "type" in rows else ""
-        parts.append(frame)
-    return pd.concat(parts, ignore_index=True)
+    return given.where(np.isfinite(given), default).to_numpy(float)

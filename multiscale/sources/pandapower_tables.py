@@ -1,4 +1,4 @@
-"""From pandapower's tables to ours: joining buses over closed switches, lines and transformers with their values referred and summed."""
+"""From pandapower's tables to ours: joining buses over closed switches, names, coordinates, lines with their values summed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _BUS_TYPE_RANK = {"db": 0, "b": 0, "n": 1, "m": 1, "auxiliary": 2}
 def fused_buses(net: Any, join: np.ndarray | None = None) -> pd.Series:
     """The bus that stands for each bus: buses joined by closed bus-bus switches are one.
 
-    A group is represented by its busbar if it has one, before nodes, before auxiliary buses; ties go to the first in the table.
+    A group is represented by its busbar if it has one, before nodes, before auxiliary buses; ties go to the first in the table. A bus out of
+    service stands for itself alone.
 
     Args:
         net: pandapower network.
@@ -30,6 +31,8 @@ def fused_buses(net: Any, join: np.ndarray | None = None) -> pd.Series:
     position = pd.Series(np.arange(len(index)), index=index)
     switch = net.switch[(net.switch["et"] == "b") & net.switch["closed"].astype(bool)] if len(net.switch) else net.switch
     pairs = switch[["bus", "element"]].to_numpy(int)
+    on = net.bus["in_service"].astype(bool)
+    pairs = pairs[on.loc[pairs[:, 0]].to_numpy() & on.loc[pairs[:, 1]].to_numpy()]
     if join is not None and len(join):
         pairs = np.vstack([pairs, join])
     start, end = position.loc[pairs[:, 0]].to_numpy(), position.loc[pairs[:, 1]].to_numpy()
@@ -42,22 +45,45 @@ def fused_buses(net: Any, join: np.ndarray | None = None) -> pd.Series:
 
 
 def unique_names(names: pd.Series, fallback: str) -> pd.Series:
-    """Names made unique: empty ones become ``fallback`` with the index, repeated ones get a number."""
+    """Names made unique: empty ones become ``fallback`` with the index, repeated ones get a number that no other has."""
     text = names.astype(object).where(names.notna(), "").astype(str)
     text = text.where(text != "", [f"{fallback} {i}" for i in text.index])
-    repeat = text.groupby(text).cumcount()
-    return text.where(repeat == 0, text + " (" + (repeat + 1).astype(str) + ")")
+    taken, out = set(text), []
+    seen: set[str] = set()
+    for name in text:
+        number, unique = 1, name
+        while unique in seen or (number > 1 and unique in taken):
+            number += 1
+            unique = f"{name} ({number})"
+        seen.add(unique)
+        out.append(unique)
+    return pd.Series(out, index=text.index, dtype=object)
 
 
 def coordinates(net: Any) -> pd.DataFrame:
-    """Columns ``x`` and ``y`` by bus index, from the GeoJSON points; NaN where there are none."""
+    """Columns ``x`` and ``y`` by bus index, from GeoJSON: a point, the middle of the points of any other shape; NaN where there is none."""
     if "geo" not in net.bus:
         return pd.DataFrame({"x": np.nan, "y": np.nan}, index=net.bus.index)
-    points = [json.loads(g)["coordinates"][:2] if isinstance(g, str) and g else (np.nan, np.nan) for g in net.bus["geo"]]
-    return pd.DataFrame(points, columns=["x", "y"], index=net.bus.index, dtype=float)
+    return pd.DataFrame([_middle(g) for g in net.bus["geo"]], columns=["x", "y"], index=net.bus.index, dtype=float)
 
 
-def _open_at(net: Any, element_type: str) -> np.ndarray:
+def _middle(given: Any) -> tuple[float, float]:
+    try:
+        shape = json.loads(given) if isinstance(given, str) and given else None
+        points = np.array(_points(shape["coordinates"] if isinstance(shape, dict) else []), dtype=float)
+    except (ValueError, KeyError, TypeError):
+        return (np.nan, np.nan)
+    return (float(points[:, 0].mean()), float(points[:, 1].mean())) if len(points) else (np.nan, np.nan)
+
+
+def _points(coordinates: Any) -> list[list[float]]:
+    """All points of nested coordinates."""
+    if isinstance(coordinates, list) and len(coordinates) >= 2 and all(isinstance(c, int | float) for c in coordinates):
+        return [coordinates[:2]]
+    return [point for part in coordinates for point in _points(part)] if isinstance(coordinates, list) else []
+
+
+def open_at(net: Any, element_type: str) -> np.ndarray:
     """Elements with an open switch at one of their ends."""
     if not len(net.switch):
         return np.zeros(0, dtype=int)
@@ -65,7 +91,8 @@ def _open_at(net: Any, element_type: str) -> np.ndarray:
     return switch["element"].to_numpy(int)
 
 
-def _column(frame: pd.DataFrame, name: str, default: Any) -> np.ndarray:
+def filled(frame: pd.DataFrame, name: str, default: Any) -> np.ndarray:
+    """A column with its gaps filled, or the default where there is none; a default of type float makes numbers."""
     if name not in frame:
         return np.full(len(frame), default)
     values = frame[name]
@@ -82,77 +109,38 @@ def line_frame(net: Any, bus: pd.Series) -> pd.DataFrame:
         bus: name of the bus by pandapower bus index.
     """
     line = net.line
-    parallel, length = _column(line, "parallel", 1.0), line["length_km"].to_numpy(float)
+    parallel, length = filled(line, "parallel", 1.0), line["length_km"].to_numpy(float)
     vn = net.bus["vn_kv"].reindex(line["from_bus"]).to_numpy(float)
     frame = pd.DataFrame(
         {
             "kind": "line",
             "from_bus": bus.reindex(line["from_bus"]).to_numpy(),
             "to_bus": bus.reindex(line["to_bus"]).to_numpy(),
-            "rating_kva": np.sqrt(3.0) * vn * line["max_i_ka"].to_numpy(float) * _column(line, "df", 1.0) * parallel * 1e3,
+            "rating_kva": np.sqrt(3.0) * vn * line["max_i_ka"].to_numpy(float) * filled(line, "df", 1.0) * parallel * 1e3,
             "r_ohm": line["r_ohm_per_km"].to_numpy(float) * length / parallel,
             "x_ohm": line["x_ohm_per_km"].to_numpy(float) * length / parallel,
-            "c_nf": _column(line, "c_nf_per_km", 0.0) * length * parallel,
+            "c_nf": filled(line, "c_nf_per_km", 0.0) * length * parallel * float(net.f_hz) / 50.0,
+            "g_us": filled(line, "g_us_per_km", 0.0) * length * parallel,
             "length_km": length,
-            "std_type": _column(line, "std_type", "").astype(str),
-            "in_service": line["in_service"].to_numpy(bool) & ~line.index.isin(_open_at(net, "l")),
-            "charged_from": _charged_from(net),
+            "std_type": filled(line, "std_type", "").astype(str),
+            "in_service": line["in_service"].to_numpy(bool) & ~line.index.isin(open_at(net, "l")),
+            "charged_from": charged_from(net, "line", "l", ("from_bus", "to_bus")),
         },
         index=line.index,
     )
     return frame
 
 
-def _charged_from(net: Any) -> np.ndarray:
-    """End at which a line is closed while it is open at the other: it carries nothing, but its capacitance stays connected."""
-    line = net.line
+def charged_from(net: Any, kind: str, element_type: str, ends: tuple[str, str]) -> np.ndarray:
+    """End at which a branch is closed while it is open at the other: it carries nothing, but it stays connected."""
+    rows = net[kind]
     if not len(net.switch):
-        return np.full(len(line), "", dtype=object)
-    switch = net.switch[(net.switch["et"] == "l") & ~net.switch["closed"].astype(bool)]
+        return np.full(len(rows), "", dtype=object)
+    switch = net.switch[(net.switch["et"] == element_type) & ~net.switch["closed"].astype(bool)]
     apart = pd.MultiIndex.from_arrays([switch["element"], switch["bus"]])
-    start_open = pd.MultiIndex.from_arrays([line.index, line["from_bus"]]).isin(apart)
-    end_open = pd.MultiIndex.from_arrays([line.index, line["to_bus"]]).isin(apart)
-    on = line["in_service"].to_numpy(bool)
+    start_open, end_open = (pd.MultiIndex.from_arrays([rows.index, rows[end]]).isin(apart) for end in ends)
+    on = rows["in_service"].to_numpy(bool)
     return np.where(on & start_open & ~end_open, "to_bus", np.where(on & end_open & ~start_open, "from_bus", "")).astype(object)
-
-
-def transformer_frame(net: Any, bus: pd.Series) -> pd.DataFrame:
-    """Two-winding transformers in our columns: ``z = vk V_lv^2 / S`` on the low side, parallel units summed, taps counted from neutral.
-
-    Args:
-        net: pandapower network.
-        bus: name of the bus by pandapower bus index.
-    """
-    unit = net.trafo
-    parallel = _column(unit, "parallel", 1.0)
-    power = unit["sn_mva"].to_numpy(float) * parallel
-    base = unit["vn_lv_kv"].to_numpy(float) ** 2 / power
-    z, r = unit["vk_percent"].to_numpy(float) / 100 * base, unit["vkr_percent"].to_numpy(float) / 100 * base
-    neutral = _column(unit, "tap_neutral", 0.0)
-    side = _column(unit, "tap_side", "hv").astype(str)
-    return pd.DataFrame(
-        {
-            "kind": "transformer",
-            "from_bus": bus.reindex(unit["hv_bus"]).to_numpy(),
-            "to_bus": bus.reindex(unit["lv_bus"]).to_numpy(),
-            "rating_kva": power * _column(unit, "df", 1.0) * 1e3,
-            "r_ohm": r,
-            "x_ohm": np.sqrt(np.maximum(z**2 - r**2, 0.0)),
-            "std_type": _column(unit, "std_type", "").astype(str),
-            "in_service": unit["in_service"].to_numpy(bool) & ~unit.index.isin(_open_at(net, "t")),
-            "vn_hv_kv": unit["vn_hv_kv"].to_numpy(float),
-            "vn_lv_kv": unit["vn_lv_kv"].to_numpy(float),
-            "pfe_kw": _column(unit, "pfe_kw", 0.0) * parallel,
-            "i0_percent": _column(unit, "i0_percent", 0.0),
-            "shift_degree": _column(unit, "shift_degree", 0.0),
-            "tap_side": np.where(np.isin(side, ("hv", "lv")), side, "hv"),
-            "tap_pos": _column(unit, "tap_pos", 0.0) - neutral,
-            "tap_min": _column(unit, "tap_min", 0.0) - neutral,
-            "tap_max": _column(unit, "tap_max", 0.0) - neutral,
-            "tap_step_percent": _column(unit, "tap_step_percent", 0.0),
-        },
-        index=unit.index,
-    )
 
 
 def drop_unconnected(buses: pd.DataFrame, branches: pd.DataFrame, standing: pd.Series, notes: list[str]) -> pd.DataFrame:

@@ -22,9 +22,11 @@ from multiscale.content import content_key
 from multiscale.settings import OneOf
 from multiscale.sources.cache import cached
 from multiscale.sources.generation_costs import CO2_PRICE, priced
-from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, line_frame, transformer_frame, unique_names
+from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, line_frame, unique_names
+from multiscale.sources.pandapower_transformers import transformer_frame
 from multiscale.sources.settings import SystemSettings
 from multiscale.sources.simbench_devices import PROSUMERS, RENEWABLE_SUFFIX, device_frame, device_owner, generator_frame, prosumer_category
+from multiscale.system.approximation import Approximation, several
 from multiscale.system.schema import table
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
@@ -98,8 +100,8 @@ def simbench_system(
 def _converter_texts() -> list[str]:
     """What the conversion is made of: when one of these changes, kept systems are converted anew."""
     package = resources.files("multiscale")
-    parts = ("simbench.py", "simbench_devices.py", "pandapower_tables.py")
-    files = [package / "sources" / part for part in parts] + [package / "system" / part for part in ("schema.py", "system.py")]
+    parts = ("simbench.py", "simbench_devices.py", "pandapower_tables.py", "pandapower_transformers.py")
+    files = [package / "sources" / part for part in parts] + [package / "system" / part for part in ("approximation.py", "schema.py", "system.py")]
     return [file.read_text(encoding="utf-8") for file in files]
 
 
@@ -150,8 +152,11 @@ def convert(net: Any, name: str, prosumers: str = "connection_points") -> System
         notes.append(f"every plain load is a prosumer: {len(members)} customers at {members['bus'].nunique()} connection points")
     nodes = _node_columns(tree, name_of)
     profiles = _profiles(net, devices["profile"].unique())
+    changed: list[Approximation] = []
+    buses["v_root_pu"] = _root_voltages(net, name_of, buses, nodes, changed)
     if len(net.dcline):
-        notes.append(f"{len(net.dcline)} direct-current lines, for which SimBench gives no rating and no power, are omitted")
+        done = "excluded: SimBench gives no rating and no power for direct-current lines"
+        changed.append(Approximation(several("dcline", net.dcline["name"].astype(str).tolist()), "", done))
     system = System(
         name=f"SimBench {name}",
         nodes=table("node", nodes.index, columns_of(nodes)),
@@ -163,8 +168,22 @@ def convert(net: Any, name: str, prosumers: str = "connection_points") -> System
         options=table("option", [], {k: [] for k in ("branch", "added_rating_kva", "cost_eur")}),
         profiles=profiles,
         notes=tuple(notes),
+        approximations=tuple(changed),
     )
     return priced(system)
+
+
+def _root_voltages(net: Any, name_of: pd.Series, buses: pd.DataFrame, nodes: pd.DataFrame, changed: list[Approximation]) -> np.ndarray:
+    """Voltage of the external grid at the boundary buses of the DSOs, 1 pu where another network lies between [pu], (bus)."""
+    grids = net.ext_grid[net.ext_grid["in_service"].astype(bool)]
+    held = pd.Series(grids["vm_pu"].to_numpy(float), index=name_of.reindex(grids["bus"]).to_numpy())
+    held = held[~held.index.duplicated()].reindex(buses.index)
+    boundary = pd.Index(nodes.loc[nodes["level"] == "dso", "boundary_bus"].unique())
+    silent = boundary[held.reindex(boundary).isna()]
+    if len(silent):
+        done = "held at 1 pu: the network above is operated by a linear flow, which has no voltages"
+        changed.append(Approximation(several("boundary bus", silent.tolist()), "vm_pu", done))
+    return np.where(buses.index.isin(boundary), held.fillna(1.0), 1.0)
 
 
 def _substation_pairs(net: Any, owner: pd.Series, notes: list[str]) -> np.ndarray:
@@ -222,7 +241,7 @@ def _bus_frame(net: Any, representative: pd.Series, bus_name: pd.Series, node_of
 
 def _branch_frame(net: Any, name_of: pd.Series, tree: pd.DataFrame, owner_of_trafo: pd.Series, notes: list[str]) -> pd.DataFrame:
     top = tree.index[0]
-    lines, units = line_frame(net, name_of), transformer_frame(net, name_of)
+    lines, units = line_frame(net, name_of), transformer_frame(net, name_of, untyped_taps=True)
     line_owner = net.line["subnet"].astype(str).str.split("_").str[0]
     lines["node"] = line_owner.where(line_owner.isin(tree.index), top)
     # An MV/LV transformer belongs to the DSO above its platform, an HV/MV transformer to the DSO it feeds.
@@ -253,6 +272,7 @@ def _branch_frame(net: Any, name_of: pd.Series, tree: pd.DataFrame, owner_of_tra
 
 _TRANSFORMER_DEFAULTS: dict[str, object] = {
     "c_nf": 0.0,
+    "g_us": 0.0,
     "charged_from": "",
     "length_km": 0.0,
     "pfe_kw": 0.0,

@@ -15,6 +15,7 @@ import xarray as xr
 
 from multiscale.devices import DEVICES, Device, Photovoltaics, device_settings
 from multiscale.devices.fleet import Fleet, expand_fleet, rows_of
+from multiscale.system.approximation import Approximation
 from multiscale.system.network import Network
 from multiscale.system.schema import COMPONENTS, GENERATION_KINDS, IDLE_KINDS, LOAD_KINDS, table, with_rows
 from multiscale.timeline import Horizon
@@ -41,6 +42,7 @@ class System:
         profiles: variables ``p`` and ``q``, dims (time, profile): active and reactive power relative to the rating [1], at an even step; or, in
             ``p``, another quantity that a column of the devices names, in the unit declared there (outdoor temperature).
         notes: what a source or a cut did that a reader of results must know.
+        approximations: what of the data is approximated or excluded, since the model has no counterpart.
         device_settings: settings of every kind of device in force, as in the registry; no part of what is saved.
     """
 
@@ -54,6 +56,7 @@ class System:
     options: xr.Dataset
     profiles: xr.Dataset
     notes: tuple[str, ...] = field(default=())
+    approximations: tuple[Approximation, ...] = field(default=())
     device_settings: Mapping[str, Device] = field(default_factory=device_settings)
 
     def __getstate__(self) -> dict[str, object]:
@@ -314,6 +317,7 @@ class System:
         about = {
             "name": self.name,
             "notes": list(self.notes),
+            "approximations": [a.as_record() for a in self.approximations],
             "time": self.profiles.time.values.astype("datetime64[s]").astype(int).tolist(),
             "profile": self.profiles.profile.values.astype(str).tolist(),
         }
@@ -334,7 +338,8 @@ class System:
         }
         time = np.array(about["time"], dtype="datetime64[s]").astype("datetime64[ns]")
         profiles = xr.Dataset(data, coords={"time": time, "profile": np.array(about["profile"], dtype=str)})
-        return cls(name=about["name"], profiles=profiles, notes=tuple(about["notes"]), **tables)
+        approximations = Approximation.from_records(about.get("approximations", ()))
+        return cls(name=about["name"], profiles=profiles, notes=tuple(about["notes"]), approximations=approximations, **tables)
 
 
 _NONE = np.zeros(0, dtype=int)

@@ -29,7 +29,7 @@ _TABLE = {
     "option": "options",
 }
 LARGEST_SHARE = 5.0
-"""Largest share of a rating that a profile may have: above it, its values are taken to be in another unit."""
+"""Largest share of a rating that a profile may have: ratings that are yearly means have such peaks, powers in kW are beyond."""
 IMPLAUSIBLE_RATIO = 20.0
 """Rated power behind a branch, as a multiple of the rating of what supplies it, from which on a wrong unit is suspected."""
 
@@ -82,6 +82,7 @@ def validate(system: System) -> list[Problem]:
     """
     problems = [p for component in COMPONENTS for p in _attribute_problems(system, component)]
     problems += _profile_problems(system)
+    problems += _share_problems(system)
     problems += _tree_problems(system)
     problems += _branch_problems(system)
     problems += _membership_problems(system)
@@ -191,30 +192,23 @@ def _profile_problems(system: System) -> Iterator[Problem]:
                 continue
             message = f"at {time[gaps[0]]} is the first of {len(gaps)} gaps; fill them or leave the profile out"
             yield Problem("profile", str(names[j]), variable, str(values[gaps[0], j]), "", message)
-    yield from _share_problems(system, time, names)
 
 
-def _share_problems(system: System, time: pd.DatetimeIndex, names: np.ndarray) -> Iterator[Problem]:
-    """Shares of a rating below zero, or so large that they must be in another unit; profiles that are no shares (temperatures) are not looked at."""
-    other = {
-        profile
-        for component, attributes in COMPONENTS.items()
-        for column, declared in attributes.items()
-        if declared.refers_to == "profile" and declared.unit
-        for profile in getattr(system, _TABLE[component])[column].values.tolist()
-    }
-    values = system.profiles.p.transpose("time", "profile").to_numpy()
-    for j, name in enumerate(names.tolist()):
-        course = values[:, j]
-        if name in other or not np.isfinite(course).all() or not len(course):
+def _share_problems(system: System) -> Iterator[Problem]:
+    """Profiles of devices and generators that are no shares of a rating: below zero, or beyond all that a rating can mean."""
+    named = {str(n) for data in (system.devices, system.generators) for n in data.profile.values.tolist() if n}
+    time, names = system.profiles.time.values, system.profiles.profile.values.astype(str)
+    for j in np.flatnonzero(np.isin(names, list(named))):
+        values = np.asarray(system.profiles.p.transpose("time", "profile")[:, j], dtype=float)
+        if not np.isfinite(values).any():
             continue
-        low, high = int(course.argmin()), int(course.argmax())
-        if course[low] < 0:
-            message = f"at {time[low]} is below zero; consumption and generation are devices of their own, and neither is negative"
-            yield Problem("profile", name, "p", _number(float(course[low])), "", message)
-        if course[high] > LARGEST_SHARE:
-            message = f"at {time[high]} is no share of a rating (at most {LARGEST_SHARE:g}); divide the powers by the rated power, p_kw"
-            yield Problem("profile", name, "p", _number(float(course[high])), "", message)
+        low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
+        if values[low] < 0:
+            message = f"at {pd.Timestamp(time[low])} is below 0; a share of the rating is not negative: what feeds in is a generator of its own"
+            yield Problem("profile", str(names[j]), "p", _number(values[low]), "1", message)
+        if values[high] > LARGEST_SHARE:
+            message = f"at {pd.Timestamp(time[high])} is above {LARGEST_SHARE:g}; give shares of the rating, not powers"
+            yield Problem("profile", str(names[j]), "p", _number(values[high]), "1", message)
 
 
 # -- tree and membership ----------------------------------------------------------------------------------------------
@@ -269,6 +263,13 @@ def _branch_problems(system: System) -> Iterator[Problem]:
             yield Problem("branch", ids[k], field, _number(rated[k]), "kV", message)
     level = dict(zip(system.nodes.node.values.tolist(), system.nodes.level.values.tolist(), strict=True))
     meshed = np.array([level.get(node) == "tso" for node in branches.node.values.tolist()], dtype=bool)
+    for k in np.flatnonzero((branches.kind.values == "line") & (branches.r_ohm.values < 0) & ~meshed):
+        message = "is below zero, which below the top only a leg of a three-winding transformer may have; give a value of at least 0"
+        yield Problem("branch", ids[k], "r_ohm", _number(branches.r_ohm.values[k]), "ohm", message)
+    lowest_v, highest_v = buses.v_min_pu.values, buses.v_max_pu.values
+    for k in np.flatnonzero(lowest_v > highest_v):
+        message = f"is above its v_max_pu {highest_v[k]:g} pu; exchange or correct them"
+        yield Problem("bus", str(buses.bus.values[k]), "v_min_pu", _number(lowest_v[k]), "pu", message)
     for k in np.flatnonzero(on & meshed & (branches.x_ohm.values == 0) & ~short):
         yield Problem("branch", ids[k], "x_ohm", "0", "ohm", "is zero, and flows of the transmission level are shared by reactance; give one")
     generators = system.generators

@@ -66,7 +66,7 @@ def ac_verify(
     horizon: Horizon,
     injections: xr.Dataset,
     built: xr.Dataset | None = None,
-    slack_voltage_pu: float | Mapping[str, float] = 1.0,
+    slack_voltage_pu: float | Mapping[str, float] | None = None,
 ) -> Verification:
     """AC power flow of every period, held against ratings and voltage bands; arguments as of ``ac_power_flow``.
 
@@ -111,7 +111,7 @@ def ac_power_flow(
     horizon: Horizon,
     injections: xr.Dataset,
     built: xr.Dataset | None = None,
-    slack_voltage_pu: float | Mapping[str, float] = 1.0,
+    slack_voltage_pu: float | Mapping[str, float] | None = None,
     compute: Callable[[PowerFlowModel, np.ndarray, np.ndarray], HourlyFlows] = batch_power_flow,
 ) -> xr.Dataset:
     """AC power flow of the networks of some nodes, in every period of a horizon.
@@ -125,7 +125,7 @@ def ac_power_flow(
         horizon: the periods.
         injections: ``p`` [kW] and ``q`` [kvar] drawn (positive) at the buses, dims (bus, period); buses that are not named draw nothing.
         built: options that are built (component ``option``), on branches of these networks; default: none.
-        slack_voltage_pu: voltage at the slack buses, one value or by bus.
+        slack_voltage_pu: voltage at the slack buses, one value or by bus; default: as the table of buses says.
         compute: what solves the equations: all periods at once (power-grid-model), or one after the other
             (``pandapower_power_flow``, the independent check of the first).
 

@@ -1,7 +1,8 @@
 """AC power flow of many hours at once: the pandapower model of the verification in power-grid-model.
 
-The equations are those of ``pandapower_model``: lines are pi sections, transformers T sections turned into equal pi sections, with the ratio of their
-tap on the side on which it acts. What is converted is the model itself, so reinforcements, open line ends and sources are the same by construction.
+The equations are those of ``pandapower_model``: lines are pi sections, transformers T sections turned into equal pi sections, with the ratio of
+their tap on the side on which it acts; all of them are branches with a ratio. What is converted is the model itself, so reinforcements, open ends,
+shunts and sources are the same by construction.
 
     z_pi = z (1 + z y / 4),     y_pi = y / (1 + z y / 4)         (z series impedance, y shunt admittance of the T section)
 
@@ -9,7 +10,7 @@ A tap changer stands on a step at which the voltage of its ``to_bus`` is within 
 from above. The search starts in every hour from the positions of the branch table, so what is found for an hour depends on that hour alone. Hours
 that stand on equal steps share one factorisation.
 
-Source: power-grid-model, https://power-grid-model.readthedocs.io (components ``line``, ``generic_branch``, ``shunt``, ``source``).
+Source: power-grid-model, https://power-grid-model.readthedocs.io (components ``generic_branch``, ``shunt``, ``source``).
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from multiscale.verification.pandapower_model import PowerFlowModel, tap_changer
 STIFF_VA = 1e15
 """Short-circuit power of a source [VA]: its voltage is given."""
 BRANCH_RESULTS = ["energized", "i_from", "i_to", "p_from", "p_to"]
-BRANCHES = (ComponentType.line, ComponentType.generic_branch)
 BLOCK = 512
 """Hours computed together: what their results take in memory is bounded."""
 TAP_ROUNDS = 12
@@ -106,12 +106,12 @@ def _solve(model: PowerFlowModel, grid: PowerGridModel, p_kw: np.ndarray, q_kvar
     loads = initialize_array(DatasetType.update, ComponentType.sym_load, (len(hours), len(p_kw)))
     loads["id"] = np.arange(len(p_kw)) + model.buses.sizes["bus"] + model.branches.sizes["branch"]
     loads["p_specified"], loads["q_specified"] = 1e3 * p_kw.T, 1e3 * q_kvar.T
-    n_line, done = len(model.line), np.ones(len(hours), dtype=bool)
+    done = np.ones(len(hours), dtype=bool)
     wanted: dict[Any, Any] = {ComponentType.node: ["energized", "u_pu"], ComponentType.source: ["p", "q"]}
-    if n_line:
-        wanted[ComponentType.line] = BRANCH_RESULTS
-    if len(model.transformer):
+    if model.branches.sizes["branch"]:
         wanted[ComponentType.generic_branch] = BRANCH_RESULTS
+    if len(model.open_ends):
+        wanted[ComponentType.shunt] = ["p"]
 
     def run(chosen: np.ndarray, method: CalculationMethod) -> None:
         result = grid.calculate_power_flow(
@@ -141,21 +141,20 @@ def _store(model: PowerFlowModel, result: dict, found: HourlyFlows, hours: np.nd
     """Currents, voltages and powers of a block as loadings, pu and kW; columns are hours."""
     node, source = result[ComponentType.node], result[ComponentType.source]
     found.exchange[hours], found.exchange_reactive[hours] = source["p"].sum(axis=1) / 1e3, source["q"].sum(axis=1) / 1e3
-    found.losses[hours] = sum(
-        ((result[kind]["p_from"] + result[kind]["p_to"]).sum(axis=1) / 1e3 for kind in BRANCHES if kind in result), np.zeros(len(hours))
-    )
     found.voltage[:, hours] = np.where(node["energized"].T == 1, node["u_pu"].T, np.nan)
-    if len(model.line):
-        line = result[ComponentType.line]
-        rated = 1e3 * model.net.line["max_i_ka"].to_numpy()
-        percent = 100 * np.maximum(line["i_from"], line["i_to"]) / rated
-        found.loading[np.ix_(model.line, hours)] = np.where(line["energized"] == 1, percent, np.nan).T
-    if len(model.transformer):
-        unit, trafo = result[ComponentType.generic_branch], model.net.trafo
-        power = 1e6 * trafo["sn_mva"].to_numpy() / np.sqrt(3.0)
-        high, low = 1e3 * trafo["vn_hv_kv"].to_numpy(), 1e3 * trafo["vn_lv_kv"].to_numpy()
-        percent = 100 * np.maximum(unit["i_from"] * high, unit["i_to"] * low) / power
-        found.loading[np.ix_(model.transformer, hours)] = np.where(unit["energized"] == 1, percent, np.nan).T
+    found.losses[hours] = 0.0
+    if ComponentType.shunt in result:
+        found.losses[hours] += result[ComponentType.shunt]["p"][:, model.open_ends].sum(axis=1) / 1e3
+    if ComponentType.generic_branch in result:
+        branch, net = result[ComponentType.generic_branch], model.net
+        found.losses[hours] += (branch["p_from"] + branch["p_to"]).sum(axis=1) / 1e3
+        # The current that each end may carry [A]: lines first, then transformers.
+        trafo = 1e3 * net.trafo["sn_mva"].to_numpy() / np.sqrt(3.0)
+        line = 1e3 * net.line["max_i_ka"].to_numpy()
+        at_from = np.concatenate([line, trafo / net.trafo["vn_hv_kv"].to_numpy()])
+        at_to = np.concatenate([line, trafo / net.trafo["vn_lv_kv"].to_numpy()])
+        percent = 100 * np.maximum(branch["i_from"] / at_from, branch["i_to"] / at_to)
+        found.loading[np.ix_([*model.line, *model.transformer], hours)] = np.where(branch["energized"] == 1, percent, np.nan).T
     off = np.flatnonzero(~model.branches.in_service.values)
     found.loading[np.ix_(off, hours)] = 0.0
 
@@ -169,15 +168,8 @@ def _grid(model: PowerFlowModel, taps: np.ndarray) -> PowerGridModel:
     data = {ComponentType.node: node}
     n_line = len(model.line)
     ids = buses + np.arange(branches)
-    if n_line:
-        line = initialize_array(DatasetType.input, ComponentType.line, n_line)
-        line["id"], line["from_node"], line["to_node"] = ids[:n_line], net.line["from_bus"], net.line["to_bus"]
-        line["from_status"] = line["to_status"] = net.line["in_service"]
-        line["r1"], line["x1"], line["c1"] = net.line["r_ohm_per_km"], net.line["x_ohm_per_km"], net.line["c_nf_per_km"] * 1e-9
-        line["tan1"], line["i_n"] = 0.0, net.line["max_i_ka"] * 1e3
-        data[ComponentType.line] = line
-    if len(model.transformer):
-        data[ComponentType.generic_branch] = _transformers(model, taps, ids[n_line:], vn)
+    if branches:
+        data[ComponentType.generic_branch] = np.concatenate([_lines(model, ids[:n_line], vn), _transformers(model, taps, ids[n_line:], vn)])
     sources = initialize_array(DatasetType.input, ComponentType.source, len(net.ext_grid))
     first = 2 * buses + branches
     sources["id"], sources["node"] = first + np.arange(len(net.ext_grid)), net.ext_grid["bus"]
@@ -186,7 +178,8 @@ def _grid(model: PowerFlowModel, taps: np.ndarray) -> PowerGridModel:
     if len(net.shunt):
         shunt = initialize_array(DatasetType.input, ComponentType.shunt, len(net.shunt))
         shunt["id"], shunt["node"], shunt["status"] = first + len(net.ext_grid) + np.arange(len(net.shunt)), net.shunt["bus"], 1
-        shunt["g1"], shunt["b1"] = 0.0, -net.shunt["q_mvar"].to_numpy() * 1e6 / vn[net.shunt["bus"].to_numpy()] ** 2
+        squared = vn[net.shunt["bus"].to_numpy()] ** 2
+        shunt["g1"], shunt["b1"] = net.shunt["p_mw"].to_numpy() * 1e6 / squared, -net.shunt["q_mvar"].to_numpy() * 1e6 / squared
         data[ComponentType.shunt] = shunt
     load = initialize_array(DatasetType.input, ComponentType.sym_load, buses)
     load["id"], load["node"], load["status"], load["type"] = np.arange(buses) + buses + branches, np.arange(buses), 1, LoadGenType.const_power
@@ -195,9 +188,29 @@ def _grid(model: PowerFlowModel, taps: np.ndarray) -> PowerGridModel:
     return PowerGridModel(data, system_frequency=float(net.f_hz))
 
 
+def _lines(model: PowerFlowModel, ids: np.ndarray, vn: np.ndarray) -> np.ndarray:
+    """Lines as branches of ratio one, impedances (given at the nominal voltage of the from end) seen from the to end."""
+    line = model.net.line
+    unit = initialize_array(DatasetType.input, ComponentType.generic_branch, len(line))
+    if not len(line):
+        return unit
+    start, end = line["from_bus"].to_numpy(), line["to_bus"].to_numpy()
+    seen = (vn[end] / vn[start]) ** 2
+    unit["id"], unit["from_node"], unit["to_node"] = ids, start, end
+    unit["from_status"] = unit["to_status"] = line["in_service"]
+    unit["r1"], unit["x1"] = line["r_ohm_per_km"] * seen, line["x_ohm_per_km"] * seen
+    unit["g1"] = line["g_us_per_km"] * 1e-6 / seen
+    unit["b1"] = 2 * np.pi * model.net.f_hz * line["c_nf_per_km"] * 1e-9 / seen
+    unit["k"], unit["theta"], unit["sn"] = 1.0, 0.0, line["max_i_ka"] * 1e6 * vn[start] / 1e3 * np.sqrt(3.0)
+    return unit
+
+
 def _transformers(model: PowerFlowModel, taps: np.ndarray, ids: np.ndarray, vn: np.ndarray) -> np.ndarray:
     """Transformers as branches with a ratio, impedances at the low side."""
     trafo = model.net.trafo
+    unit = initialize_array(DatasetType.input, ComponentType.generic_branch, len(trafo))
+    if not len(trafo):
+        return unit
     high, low = 1e3 * trafo["vn_hv_kv"].to_numpy(), 1e3 * trafo["vn_lv_kv"].to_numpy()
     turned = 1.0 + np.nan_to_num(taps * trafo["tap_step_percent"].to_numpy() / 100)
     on_high = (trafo["tap_side"] == "hv").to_numpy()
@@ -207,13 +220,12 @@ def _transformers(model: PowerFlowModel, taps: np.ndarray, ids: np.ndarray, vn: 
     base = actual**2 / power
     r = trafo["vkr_percent"].to_numpy() / 100 * base
     magnitude = trafo["vk_percent"].to_numpy() / 100 * base
-    z = r + 1j * np.sqrt(np.maximum(magnitude**2 - r**2, 0.0))
+    z = r + 1j * np.sign(magnitude) * np.sqrt(np.maximum(magnitude**2 - r**2, 0.0))
     iron = 1e3 * trafo["pfe_kw"].to_numpy()
     magnetising = np.sqrt(np.maximum((trafo["i0_percent"].to_numpy() / 100 * power) ** 2 - iron**2, 0.0))
     y = (iron - 1j * magnetising) / actual**2
     factor = 1.0 + z * y / 4
     z, y = z * factor, y / factor
-    unit = initialize_array(DatasetType.input, ComponentType.generic_branch, len(trafo))
     start, end = trafo["hv_bus"].to_numpy(), trafo["lv_bus"].to_numpy()
     unit["id"], unit["from_node"], unit["to_node"] = ids, start, end
     unit["from_status"] = unit["to_status"] = trafo["in_service"]

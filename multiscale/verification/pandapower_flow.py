@@ -34,7 +34,9 @@ def pandapower_power_flow(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.nd
         found.loading[model.line, t] = net.res_line["loading_percent"].to_numpy()
         found.loading[model.transformer, t] = net.res_trafo["loading_percent"].to_numpy()
         found.loading[off, t] = 0.0
-        found.losses[t] = (np.nansum(net.res_line["pl_mw"]) + np.nansum(net.res_trafo["pl_mw"])) * 1e3
+        found.losses[t] = (
+            np.nansum(net.res_line["pl_mw"]) + np.nansum(net.res_trafo["pl_mw"]) + np.nansum(net.res_shunt["p_mw"].to_numpy()[model.open_ends])
+        ) * 1e3
         found.exchange[t], found.exchange_reactive[t] = net.res_ext_grid[["p_mw", "q_mvar"]].sum().to_numpy() * 1e3
     return found
 

@@ -27,6 +27,7 @@ class PowerFlowModel:
         branches: (branch) table of all its branches, with what is built.
         line, transformer: positions in ``branches`` of the rows of ``net.line`` and ``net.trafo``.
         roots: positions in ``buses`` of the buses whose voltage is given.
+        open_ends: rows of ``net.shunt`` that stand for branches open at one end: what they take is loss.
     """
 
     net: Any
@@ -35,10 +36,11 @@ class PowerFlowModel:
     line: np.ndarray
     transformer: np.ndarray
     roots: np.ndarray
+    open_ends: np.ndarray
 
 
 def power_flow_model(
-    system: System, nodes: Sequence[str], built: xr.Dataset | None = None, slack_voltage_pu: float | Mapping[str, float] = 1.0
+    system: System, nodes: Sequence[str], built: xr.Dataset | None = None, slack_voltage_pu: float | Mapping[str, float] | None = None
 ) -> PowerFlowModel:
     """Build the model.
 
@@ -49,7 +51,7 @@ def power_flow_model(
         system: owner of the tables.
         nodes: nodes whose networks are modelled, e.g. a DSO and its platforms.
         built: options that are built (component ``option``).
-        slack_voltage_pu: voltage at the boundary buses of the uppermost nodes, one value or by bus.
+        slack_voltage_pu: voltage at the boundary buses of the uppermost nodes, one value or by bus; default: as the table of buses says.
 
     Raises:
         KeyError: an unknown node, or an option on a branch that no node of the list owns.
@@ -78,15 +80,21 @@ def power_flow_model(
     net = pp.create_empty_network(f_hz=50.0, sn_mva=1.0)
     pp.create_buses(net, len(position), vn_kv=buses.vn_kv.values)
     at = [position[b] for b in roots]
-    volts = [slack_voltage_pu.get(b, 1.0) if isinstance(slack_voltage_pu, Mapping) else slack_voltage_pu for b in roots]
-    for bus, v in zip(at, volts, strict=True):
-        pp.create_ext_grid(net, bus, vm_pu=v)
+    held = dict(zip(roots, buses.v_root_pu.values[at].tolist(), strict=True))
+    if slack_voltage_pu is not None:
+        held |= slack_voltage_pu if isinstance(slack_voltage_pu, Mapping) else dict.fromkeys(roots, slack_voltage_pu)
+    for root, bus in zip(roots, at, strict=True):
+        pp.create_ext_grid(net, bus, vm_pu=held[root])
+    for bus in np.flatnonzero((buses.shunt_p_kw.values != 0) | (buses.shunt_q_kvar.values != 0)).tolist():
+        pp.create_shunt(net, bus, p_mw=buses.shunt_p_kw.values[bus] / 1e3, q_mvar=buses.shunt_q_kvar.values[bus] / 1e3)
     is_line = branches.kind.values == "line"
     line, transformer = np.flatnonzero(is_line), np.flatnonzero(~is_line)
     _add_lines(net, branches.isel(branch=line), start[line], end[line], buses.vn_kv.values)
     _add_transformers(net, branches.isel(branch=transformer), start[transformer], end[transformer], buses.vn_kv.values)
+    first = len(net.shunt)
+    _add_open_ends(net, branches, line, transformer, start, end, buses.vn_kv.values)
     pp.create_loads(net, np.arange(len(position)), p_mw=np.zeros(len(position)), q_mvar=np.zeros(len(position)))
-    return PowerFlowModel(net, buses, branches, line, transformer, np.array(at, dtype=int))
+    return PowerFlowModel(net, buses, branches, line, transformer, np.array(at, dtype=int), np.arange(first, len(net.shunt)))
 
 
 def tap_changers(model: PowerFlowModel) -> list[np.ndarray]:
@@ -149,14 +157,10 @@ def _add_lines(net: Any, lines: xr.Dataset, start: np.ndarray, end: np.ndarray, 
         r_ohm_per_km=lines.r_ohm.values,
         x_ohm_per_km=lines.x_ohm.values,
         c_nf_per_km=lines.c_nf.values,
+        g_us_per_km=lines.g_us.values,
         max_i_ka=lines.rating_kva.values / 1e3 / (np.sqrt(3.0) * vn_kv[start]),
         in_service=lines.in_service.values,
     )
-    # A line open at one end takes no current through, but its whole capacitance hangs on the other end.
-    charged = lines.charged_from.values
-    for k in np.flatnonzero(~lines.in_service.values & (charged != "")):
-        bus = int(start[k] if charged[k] == "from_bus" else end[k])
-        pp.create_shunt(net, bus, q_mvar=-2 * np.pi * net.f_hz * lines.c_nf.values[k] * 1e-9 * vn_kv[bus] ** 2)
 
 
 def _add_transformers(net: Any, units: xr.Dataset, start: np.ndarray, end: np.ndarray, vn_kv: np.ndarray) -> None:
@@ -164,7 +168,9 @@ def _add_transformers(net: Any, units: xr.Dataset, start: np.ndarray, end: np.nd
         return
     power = units.rating_kva.values / 1e3
     base = units.vn_lv_kv.values**2 / power
-    r, z = units.r_ohm.values, np.hypot(units.r_ohm.values, units.x_ohm.values)
+    r = units.r_ohm.values
+    # A leg of a three-winding transformer may have a negative reactance: pandapower takes the sign from vk_percent.
+    z = np.where(units.x_ohm.values < 0, -1.0, 1.0) * np.hypot(r, units.x_ohm.values)
     pp.create_transformers_from_parameters(
         net,
         start,
@@ -190,3 +196,35 @@ def _add_transformers(net: Any, units: xr.Dataset, start: np.ndarray, end: np.nd
     for k in np.flatnonzero(units.in_service.values & (units.c_nf.values > 0)):
         for bus in (int(start[k]), int(end[k])):
             pp.create_shunt(net, bus, q_mvar=-np.pi * net.f_hz * units.c_nf.values[k] * 1e-9 * vn_kv[bus] ** 2)
+
+
+def _add_open_ends(
+    net: Any, branches: xr.Dataset, line: np.ndarray, transformer: np.ndarray, start: np.ndarray, end: np.ndarray, vn_kv: np.ndarray
+) -> None:
+    """Branches open at one end as shunts at the other: nothing flows through, but they stay charged (lines) or magnetised (transformers).
+
+    ``y = y_c / 2 + 1 / (z + 2 / y_c)`` of a line (y_c its shunt admittance), ``y = 1 / (z / 2 + 1 / y_m)`` of a transformer.
+    """
+    charged, off = branches.charged_from.values, ~branches.in_service.values
+    for row, k in [*enumerate(line.tolist()), *enumerate(transformer.tolist())]:
+        if not off[k] or not charged[k]:
+            continue
+        at_start = charged[k] == "from_bus"
+        bus = int(start[k] if at_start else end[k])
+        if branches.kind.values[k] == "line":
+            z = branches.r_ohm.values[k] + 1j * branches.x_ohm.values[k]
+            y = branches.g_us.values[k] * 1e-6 + 2j * np.pi * net.f_hz * branches.c_nf.values[k] * 1e-9
+            taken = 0.0 if y == 0 else y / 2 + 1 / (z + 2 / y)
+        else:
+            unit = net.trafo.iloc[row]
+            turned = 1.0 + unit["tap_pos"] * unit["tap_step_percent"] / 100
+            low = unit["vn_lv_kv"] * (turned if unit["tap_side"] == "lv" else 1.0)
+            high = unit["vn_hv_kv"] * (turned if unit["tap_side"] == "hv" else 1.0)
+            iron, apparent = unit["pfe_kw"] / 1e3, unit["i0_percent"] / 100 * unit["sn_mva"]
+            magnetising = (iron - 1j * np.sqrt(max(apparent**2 - iron**2, 0.0))) / low**2
+            vk, vkr = unit["vk_percent"] / 100, unit["vkr_percent"] / 100
+            z = (vkr + 1j * np.sign(vk) * np.sqrt(max(vk**2 - vkr**2, 0.0))) * low**2 / unit["sn_mva"]
+            taken = 0.0 if magnetising == 0 else 1 / (z / 2 + 1 / magnetising) * ((low / high) ** 2 if at_start else 1.0)
+        if taken:
+            power = np.conj(taken) * vn_kv[bus] ** 2
+            pp.create_shunt(net, bus, p_mw=power.real, q_mvar=power.imag)

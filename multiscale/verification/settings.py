@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from multiscale.settings import Settings
+from multiscale.settings import Settings, count
 
 
 class VerificationSettings(Settings):
@@ -12,4 +12,11 @@ class VerificationSettings(Settings):
 
     year: bool = Field(
         True, description="whether the plan is checked by AC power flow in every hour of the year (where the profiles span 365 days or more)"
+    )
+    further_days: int = count(
+        8,
+        "largest number of dispatches of days beyond the representative ones, where the AC power flow of the year is violated on the response they "
+        "have; 0: none",
+        0,
+        10_000,
     )

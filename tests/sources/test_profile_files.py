@@ -155,3 +155,17 @@ def test_settings_name_the_file_and_its_zone(tmp_path):
         load_system("pandapower", path=tmp_path / "net.json", time_zone="Middle/Earth")
     with pytest.raises(ValueError, match="is no file; give standard, constant"):
         load_system("pandapower", path=tmp_path / "net.json", profiles=tmp_path / "missing.csv")
+
+
+def test_what_stands_for_a_constant_draw_is_constant_and_a_class_survives_the_sum_of_phases():
+    import pandapower as pp
+
+    net = _village()
+    bus = int(net.load.bus.iloc[0])
+    pp.create_ward(net, bus, 0.01, 0.0, 0.0, 0.0, name="pump")
+    pp.create_storage(net, bus, 0.002, float("nan"), name="tank")
+    pp.create_asymmetric_load(net, bus, 0.002, 0.002, 0.001, 0.0, 0.0, 0.0, name="stable")
+    net.asymmetric_load["customer_class"] = "farm"
+    profile = pandapower_system(net, "standard").devices.profile.to_series()
+    assert profile[["ward pump", "storage tank"]].tolist() == ["", ""]
+    assert profile["stable"] == "standard L0-A"

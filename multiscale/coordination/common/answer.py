@@ -14,6 +14,9 @@ from multiscale.programs import Basis, CompiledProgram, ParametricProgram, Progr
 from multiscale.programs.selection import smallest_squares
 from multiscale.tariffs import Prices
 
+PackedBasis = tuple[bytes, bytes]
+"""Statuses of columns and rows, see ``Basis.packed``."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -31,7 +34,7 @@ class Answer:
     own_cost: float
     x: np.ndarray
     y: np.ndarray
-    basis: tuple[bytes, bytes] | None = None
+    basis: PackedBasis | None = None
 
 
 def own_measures(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +42,7 @@ def own_measures(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
     return fleet.data.demand.values.sum(axis=0), fleet.reference_generation.sum(axis=0)
 
 
-def answer_signals(program: ParametricProgram, signals: Sequence[Signal], start: tuple[bytes, bytes] | None = None) -> list[Answer]:
+def answer_signals(program: ParametricProgram, signals: Sequence[Signal], start: PackedBasis | None = None) -> list[Answer]:
     """Solve a platform's program at every signal, in order.
 
     The first solve starts cold, or from a basis that is given, and each further one from the basis before, so the answers are the same on whichever

@@ -11,15 +11,26 @@ Both are exact at any time; the loop ends when they meet. With several DSOs the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from multiscale.coordination.common.answer import Answer
+from multiscale.coordination.common.assembled_basis import assembled_basis
 from multiscale.coordination.common.outcome import Outcome, transmission_cost
 from multiscale.operation import Dispatch, OperatingTree, dso_branch_program
 from multiscale.operation.tree import dso_reference
 from multiscale.programs import CompiledProgram, Link, ParametricProgram, ProgramBuilder, ProgramSolution, compose
 
 
-def integrated_optimum(tree: OperatingTree, *, tolerance: float = 1e-6, rounds: int = 30, near: Outcome | None = None) -> Outcome:
+def integrated_optimum(
+    tree: OperatingTree,
+    *,
+    tolerance: float = 1e-6,
+    rounds: int = 30,
+    near: Outcome | None = None,
+    answers: Mapping[str, Answer] | None = None,
+) -> Outcome:
     """Solve the whole tree to a relative gap.
 
     Args:
@@ -27,6 +38,7 @@ def integrated_optimum(tree: OperatingTree, *, tolerance: float = 1e-6, rounds: 
         tolerance: relative gap at which to stop.
         rounds: of adding cuts at most; the outcome then carries the gap that is left.
         near: an outcome under the same transmission network, whose dispatch is the first cut; default: the dispatch without any response.
+        answers: what every platform answers to the prices of ``near``, with bases, from which the first solve starts; changes no optimum.
     """
     dsos, transmission = tree.transmission.children, tree.transmission
     branches = {d: dso_branch_program(tree, d).fix({"energy_price": np.zeros(tree.horizon.periods)}) for d in dsos}
@@ -41,7 +53,9 @@ def integrated_optimum(tree: OperatingTree, *, tolerance: float = 1e-6, rounds: 
     bound, basis = -np.inf, None
     for _ in range(rounds):
         compiled = CompiledProgram(_master(tree, branches, dispatches, idle), devex=True)
-        if basis is not None:
+        if basis is None and near is not None and answers is not None:
+            compiled.start_from(assembled_basis(compiled.program, tree, answers, near.energy_price))
+        elif basis is not None:
             # The cuts are the first rows, and new ones the last of them.
             compiled.start_from(basis.with_basic_rows((len(dispatches) - 1) * tree.horizon.periods, tree.horizon.periods))
         solution = compiled.solve_optimal()

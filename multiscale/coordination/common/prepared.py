@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from multiscale.coordination.common.answer import Answer, answer_signals, own_measures
+from multiscale.coordination.common.answer import Answer, PackedBasis, answer_signals, own_measures
 from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.common.outcome import Outcome
@@ -15,6 +15,7 @@ from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
+from multiscale.operation.tree import BEYOND
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 
@@ -37,6 +38,7 @@ class PreparedDay:
         model: the same with one participant per platform and without its low-voltage network: the parents' model of it.
         optimum: integrated optimum of the tree; its bound is that of every mechanism.
         forecast: integrated optimum of the model.
+        bases: platform -> where its solve at the forecast prices ended; answers to published signals start there.
     """
 
     name: str
@@ -44,6 +46,7 @@ class PreparedDay:
     model: OperatingTree
     optimum: Outcome
     forecast: Outcome
+    bases: Mapping[str, PackedBasis]
 
 
 def prepare_days(
@@ -83,12 +86,29 @@ def prepare_days(
     return prepared
 
 
-def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome]:
-    """Integrated optimum of the tree and of the parents' model of it; both share what is known of the transmission network."""
+def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome, dict[str, PackedBasis]]:
+    """Integrated optimum of the tree and of the parents' model of it, and the bases of the platforms' answers to the prices of the latter.
+
+    Both share what is known of the transmission network.
+    """
     tree, model = _afresh(tree), _afresh(model)
     forecast = integrated_optimum(model)
     tree.transmission.learn(model.transmission)
-    return integrated_optimum(tree, near=forecast), forecast
+    answers = answers_at(tree, forecast)
+    bases = {child: answer.basis for child, answer in answers.items() if answer.basis is not None}
+    return integrated_optimum(tree, near=forecast, answers=answers), forecast, bases
+
+
+def answers_at(tree: OperatingTree, near: Outcome) -> dict[str, Answer]:
+    """What every platform answers to the prices of an outcome alone, without limits or plan."""
+    none = np.full(tree.horizon.periods, BEYOND)
+    answers = {}
+    for dso, own in tree.distribution.items():
+        for child in own.children:
+            price = near.platform_price[child]
+            signal = Signal(price, price, tree.prices(dso), none, none, np.zeros_like(price))
+            answers[child] = answer_signals(tree.platforms[child], [signal])[0]
+    return answers
 
 
 def _afresh(tree: OperatingTree) -> OperatingTree:
@@ -100,7 +120,7 @@ def operate_signals(
     days: Sequence[PreparedDay], signals: Sequence[Mapping[str, Mapping[str, Signal]]], engine: SerialEngine | DaskEngine
 ) -> list[dict[str, Outcome]]:
     """Operation when platforms answer what is published: for each day, name of the set of signals -> outcome."""
-    answers = respond([day.tree for day in days], signals, engine)
+    answers = respond([day.tree for day in days], signals, engine, [day.bases for day in days])
     found = engine.map(realise_day, {day.name: (day.tree, s, a, day.optimum.bound) for day, s, a in zip(days, signals, answers, strict=True)})
     return [found[day.name] for day in days]
 
@@ -117,17 +137,17 @@ def respond(
     trees: Sequence[OperatingTree],
     signals: Sequence[Mapping[str, Mapping[str, Signal]]],
     engine: SerialEngine | DaskEngine,
-    near: Sequence[Mapping[str, Answer]] | None = None,
+    bases: Sequence[Mapping[str, PackedBasis]] | None = None,
 ) -> list[dict[str, dict[str, Answer]]]:
     """Answers of all platforms on all days: for each day, name of the set of signals -> platform -> answer.
 
-    ``near``: for each day, platform -> an answer to similar signals, from which its solve starts.
+    ``bases``: for each day, platform -> where its solve for similar signals ended, from which the first solve starts.
     """
     tasks = {}
     for k, (tree, published) in enumerate(zip(trees, signals, strict=True)):
         for platform, program in tree.platforms.items():
             own = own_measures(tree.fleets[platform])
-            start = near[k][platform].basis if near is not None else None
+            start = bases[k].get(platform) if bases is not None else None
             tasks[f"{platform}, day {k + 1}"] = (program, [published[name][platform].seen(*own) for name in published], start)
     answers = engine.map(answer_signals, tasks)
     gathered: list[dict[str, dict[str, Answer]]] = []

@@ -32,7 +32,6 @@ from multiscale.coordination.common.settings import DrawnErrorSettings
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.publication.envelope import envelope, envelope_signals
 from multiscale.coordination.publication.expected import expected_signals, hedge_optima, hedged_signals, scenario_optima
-from multiscale.coordination.publication.flat import flat_signals
 from multiscale.operation import OperatingTree
 from multiscale.operation.tree import connection_limits
 from multiscale.settings import OneOf, count, quantity
@@ -131,10 +130,10 @@ class Pricing(Mechanism):
         engine: SerialEngine | DaskEngine,
         report_progress: Progress = silent,  # noqa: ARG002
     ) -> list[dict[str, Outcome]]:
-        """See ``Mechanism``; with the outcome of the flat tariff, which knows the mean price of the day exactly."""
+        """See ``Mechanism``."""
         error = self.settings.error
         published = engine.map(self.published, {day.name: (day, day_errors(error, day.tree, day.name)) for day in days})
-        return operate_signals(days, [{"flat": flat_signals(day.tree, day.forecast), self.name: published[day.name]} for day in days], engine)
+        return operate_signals(days, [{self.name: published[day.name]} for day in days], engine)
 
     def published(self, day: PreparedDay, errors: DayErrors, expected: Expectation | None = None) -> dict[str, Signal]:
         """Signals of a day under the parents' forecast of it, platform -> signal; ``expected`` is found where it is not given."""

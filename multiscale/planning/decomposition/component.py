@@ -64,8 +64,8 @@ class PartAnswer:
     state: np.ndarray
 
 
-Choice = tuple[bytes, bool]
-"""Options that are built, and whether transfers are paid in full."""
+Choice = tuple[bytes, float, float]
+"""Options that are built, the charge [EUR/kWh], and the share to which other transfers are paid."""
 
 
 class Bases:
@@ -79,35 +79,59 @@ class Bases:
     def __init__(self, earlier: Bases | None = None, carried: Callable[[Basis], Basis] | None = None) -> None:
         self.earlier, self.carried = earlier, carried
         self.last: Choice | None = None
-        self._known: dict[Choice, Basis] = {}
+        self._known: dict[bytes, dict[tuple[float, float], Basis]] = {}
 
     @property
-    def choices(self) -> list[Choice]:
-        """Choices with a basis, in the order in which they were first solved."""
-        before = self.earlier.choices if self.earlier is not None else []
+    def options(self) -> list[bytes]:
+        """Sets of options with a basis, in the order in which they were first solved."""
+        before = self.earlier.options if self.earlier is not None else []
         return list(dict.fromkeys([*before, *self._known]))
 
-    def nearest(self, choice: Choice, relief: np.ndarray) -> Choice | None:
-        """The choice with a basis that differs least, by the relief of its options, then by the transfers; None where nothing was solved."""
-        built, paid = choice
+    def prices(self, built: bytes) -> list[tuple[float, float]]:
+        """Charges and shares with a basis for a set of options."""
+        before = self.earlier.prices(built) if self.earlier is not None else []
+        return list(dict.fromkeys([*before, *self._known.get(built, {})]))
 
-        def distance(other: Choice) -> tuple[float, int, bool]:
-            differs = np.frombuffer(built, dtype=bool) != np.frombuffer(other[0], dtype=bool)
-            return float(relief[differs].sum()), int(differs.sum()), other[1] != paid
+    def nearest(self, choice: Choice, relief: np.ndarray, energy: float, transfers: float) -> Choice | None:
+        """The choice with a basis that differs least; None where nothing was solved.
 
-        return min(self.choices, key=distance, default=None)
+        By the relief of its options, then by what charge and other transfers change of the cost, with energy [kWh/a] and transfers [EUR/a] of
+        some answer.
+        """
+        built, charge, scale = choice
+
+        def other_options(other: bytes) -> tuple[float, int]:
+            differs = np.frombuffer(built, dtype=bool) != np.frombuffer(other, dtype=bool)
+            return float(relief[differs].sum()), int(differs.sum())
+
+        options = self.options
+        if not options:
+            return None
+        same = built if built in options else min(options, key=other_options)
+        return same, *min(self.prices(same), key=lambda at: abs(at[0] - charge) * energy + abs(at[1] - scale) * abs(transfers))
 
     def get(self, choice: Choice) -> Basis:
         """The basis of a choice that was solved."""
-        if choice not in self._known:
+        built, *at = choice
+        known = self._known.setdefault(built, {})
+        if tuple(at) not in known:
             assert self.earlier is not None
             assert self.carried is not None
-            self._known[choice] = self.carried(self.earlier.get(choice))
-        return self._known[choice]
+            known[at[0], at[1]] = self.carried(self.earlier.get(choice))
+        return known[at[0], at[1]]
 
     def keep(self, choice: Choice, basis: Basis) -> None:
-        """Remember where a choice ended, the last one solved."""
-        self.last, self._known[choice] = choice, basis
+        """Remember where a choice ended, the last one solved; of one set of options the latest ``KEPT`` alone."""
+        self.last = choice
+        known = self._known.setdefault(choice[0], {})
+        known.pop(choice[1:], None)
+        known[choice[1:]] = basis
+        if len(known) > KEPT:
+            del known[next(iter(known))]
+
+
+KEPT = 6
+"""Bases kept for one set of options: both ends of two ranges of charges, at two shares."""
 
 
 class Component:
@@ -117,11 +141,12 @@ class Component:
         key: identifies columns and rows; two components with one key are the same program.
         columns: positions of its columns in the follower.
         rows: positions of its rows in the follower; a sum of balance rows is named by its first one.
-        program: the part as a program with parameters (its options, charge, share of the given transfers that is waived).
+        program: the part as a program with parameters (its options, charge, share of the other transfers that is waived).
         options: positions of its options.
         energy: charged energy of its columns.
         transfer: given transfers of its columns.
-        levy: rate at which the transfers are paid on the charged energy alone [EUR/kWh]; None where they are more than that.
+        levy: the rate of its transfers on the charged energy [EUR/kWh]; what they are beyond it are its other transfers.
+        levied: whether it has no other transfers.
         network: maps its columns to the network rows (balances, voltages), for the state.
     """
 
@@ -134,11 +159,12 @@ class Component:
         options: np.ndarray,
         energy: np.ndarray,
         transfer: np.ndarray,
-        levy: float | None,
+        levy: float,
+        levied: bool,
         network: sparse.csr_matrix,
     ) -> None:
         self.key, self.columns, self.rows, self.program, self.options = key, columns, rows, program, options
-        self.energy, self.transfer, self.levy, self.network = energy, transfer, levy, network
+        self.energy, self.transfer, self.levy, self.levied, self.network = energy, transfer, levy, levied, network
         self.raised = np.unique(program.B[:, :-2].tocoo().row)
         self.more = program.B[self.raised][:, :-2].toarray()
         self.pays = bool(energy.any())
@@ -147,6 +173,7 @@ class Component:
         self.bases = Bases()
         self.relief = np.zeros(options.size)
         self.best_scale: float | None = None
+        self.typical = (0.0, 0.0)
         self.answers: dict[tuple[bytes, float, float], PartAnswer] = {}
 
     def solve(
@@ -161,7 +188,7 @@ class Component:
     ) -> PartAnswer:
         """The answer with the options ``built`` (bool, of this component) at a charge [EUR/kWh]; ``spread`` turns network rows into states.
 
-        Charge and given transfers are paid to the share ``scale`` only; the answer's cost is what is paid then.
+        Transfers other than the levy are paid to the share ``scale`` only; the answer's cost is what is paid then.
         """
         key = (built.tobytes(), charge if self.pays else 0.0, scale)
         if key not in self.answers:
@@ -176,6 +203,7 @@ class Component:
                 needed=self.program.A[self.raised] @ x - self.program.b0[self.raised],
                 state=spread(-(self.network @ x)),
             )
+            self.typical = self.answers[key].energy, self.answers[key].transfers - self.levy * self.answers[key].energy
             beyond = np.maximum(self.answers[key].needed, 0.0)
             self.relief = np.maximum(self.relief, (self.more > 0).T @ beyond)
         return self.answers[key]
@@ -189,15 +217,16 @@ class Component:
         return None if self.compiled is None else self.compiled.basis
 
     def _solution(self, built: np.ndarray, charge: float, scale: float = 1.0) -> ProgramSolution:
-        choice = (built.tobytes(), scale == 1.0)
-        nearest = self.bases.nearest(choice, self.relief)
+        choice = (built.tobytes(), charge, scale)
+        energy, transfers = self.typical
+        nearest = self.bases.nearest(choice, self.relief, energy, transfers)
         if self.compiled is None:
             self.compiled = CompiledProgram(self.program, devex=True)
             if nearest is None and self.start is not None:
                 self.compiled.start_from(self.start)
         if nearest is not None and nearest != self.bases.last:
             self.compiled.start_from(self.bases.get(nearest))
-        solution = self.compiled.solve_optimal(np.append(built.astype(float), (scale * charge, 1.0 - scale)))
+        solution = self.compiled.solve_optimal(np.append(built.astype(float), (charge, 1.0 - scale)))
         self.bases.keep(choice, self.compiled.basis)
         return solution
 

@@ -1,22 +1,25 @@
 r"""Lower bounds on the resource cost of a component's answer, for every charge of a range.
 
-With resource cost r, given transfers T (levy, deduction on exports, fees) and charged energy w, all linear, the component answers a charge t by
+With resource cost r, charged energy w, a levy l on it, and other transfers T (deduction on exports, fees), all linear, the component answers a
+charge t by
 
-    phi_s(z, t) = min over x of  r(x) + s (T(x) + t w(x))         at s = 1: what is paid;  s < 1: transfers paid to a share s only
+    phi_s(z, t) = min over x of  r(x) + (t + l) w(x) + s T(x)      at s = 1: what is paid;  s < 1: other transfers paid to a share s only
 
-**A levy alone** (T = levy w, charge and levy not below zero): r of the answer does not fall with the charge, so for t >= a
+**A levy alone** (T = 0, charge and levy not below zero): r of the answer does not fall with the charge, so for t >= a
 
-    r(x_t) >= phi_1(z, a) - (a + levy) w(z, a)
+    r(x_t) >= phi_1(z, a) - (a + l) w(z, a)
 
-**Other transfers.** r may fall with the charge. For the answer x_t at t in [a, b], and any s in [0, 1),
+**Other transfers.** r may fall with the charge. For the answer x_t at t in [a, b], any s in [0, 1), and q = r + (a + l) w:
 
-    r(x_t) + s (T(x_t) + a w(x_t)) >= phi_s(z, a)
-    T(x_t) + a w(x_t) = phi_1(z, t) - r(x_t) - (t - a) w(x_t) <= phi_1(z, a) + (t - a)(w(z, a) - w(z, t)) - r(x_t)      as phi_1 is concave in t
-    r(x_t) >= [ phi_s(z, a) - s phi_1(z, a) - s (b - a)(w(z, a) - w(z, b)) ] / (1 - s)
+    q(x_t) + s T(x_t) >= phi_s(z, a)
+    q(x_t) + T(x_t) = phi_1(z, t) - (t - a) w(z, t) <= phi_1(z, a) + (t - a)(w(z, a) - w(z, t))      as phi_1 is concave in t
+    q(x_t) >= [ phi_s(z, a) - s phi_1(z, a) - s (b - a)(w(z, a) - w(z, b)) ] / (1 - s)
+    r(x_t)  = q(x_t) - (a + l) w(z, t) >= q(x_t) - (a + l) w(z, a)
 
-where w(z, t) >= w(z, b). Where one vertex is best at s and 1, and the range is narrow, this is r(x_a). The nearer s is to 1, the less is lost by
-another vertex at s, and the more by the width of the range: s is chosen for each component. Tolerances of the linear programs are divided by 1 - s;
-so phi_s enters with the bound of its duals and phi_1 with the cost of its answer.
+where w(z, a) >= w(z, t) >= w(z, b). At s = 0 the bound is what a levy alone would give, and no more than T(x_a) is lost. Where one vertex is best at
+s and 1, and the range is narrow, it is r(x_a). The nearer s is to 1, the less is lost by another vertex at s, and the more by the width of the
+range: s is chosen for each component. Tolerances of the linear programs are divided by 1 - s; so phi_s enters with the bound of its duals and phi_1
+with the cost of its answer.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ import numpy as np
 from multiscale.planning.decomposition.component import Component, PartAnswer, Work
 
 SCALES = (0.0, 0.5, 0.9, 0.99, 0.999)
-"""Shares s to which transfers are paid, from what a wide range of charges takes to what a narrow one takes."""
+"""Shares s to which other transfers are paid, from what a wide range of charges takes to what a narrow one takes."""
 
 FIRST = 0.9
 """The share looked at first: near enough to 1 that the answer there is near that at 1."""
@@ -93,17 +96,17 @@ def resource_bound(
         scale: the share s, or None: the best of ``SCALES``, looked for from the one that was best for the component before.
     """
     answer = component.solve(built, charges.lower, spread, work)
+    paid = (charges.lower + component.levy) * answer.energy
     if levied:
-        assert component.levy is not None
-        return PartBound(answer.bound - (charges.lower + component.levy) * answer.energy, answer, 0.0, (answer,), 1.0)
+        return PartBound(answer.bound - paid, answer, 0.0, (answer,), 1.0)
     upper = component.solve(built, charges.upper, spread, work)
-    if component.levy is not None:
-        return PartBound(answer.bound - (charges.lower + component.levy) * answer.energy, answer, upper.energy, (answer, upper), 1.0)
+    if component.levied:
+        return PartBound(answer.bound - paid, answer, upper.energy, (answer, upper), 1.0)
     slack = max(0.0, charges.width * (answer.energy - upper.energy))
 
     def bound_at(s: float) -> PartBound:
         scaled = component.solve(built, charges.lower, spread, work, scale=s)
-        return PartBound((scaled.bound - s * (answer.cost + slack)) / (1.0 - s), answer, upper.energy, (answer, upper, scaled), s)
+        return PartBound((scaled.bound - s * (answer.cost + slack)) / (1.0 - s) - paid, answer, upper.energy, (answer, upper, scaled), s)
 
     known = FIRST if component.best_scale is None else component.best_scale
     best = bound_at(known if scale is None else scale)

@@ -237,6 +237,8 @@ class Split:
             options = np.flatnonzero(label[m + n :] == g)
             options = options[np.asarray(raised[rows][:, options].sum(axis=0)).ravel() > 0]
             energy, transfer = known.energy[ours], known.transfer[ours]
+            levy, levied = known.levy_of(energy, transfer)
+            paid = np.column_stack([energy, levy * energy - transfer])
             piece = ParametricProgram(
                 name=f"{program.name}, component at {program.columns.label(int(ours[0]))}",
                 columns=Index((Block("columns", {"column": ours}, "", 0),)),
@@ -253,21 +255,18 @@ class Split:
                 B=sparse.hstack([raised[rows][:, options], sparse.csr_matrix((rows.size, 2))], format="csr"),
                 equality=equality[rows],
                 c0=costs[ours],
-                C=sparse.hstack(
-                    [sparse.csr_matrix((ours.size, options.size)), sparse.csr_matrix(np.column_stack([energy, -transfer]))], format="csr"
-                ),
+                C=sparse.hstack([sparse.csr_matrix((ours.size, options.size)), sparse.csr_matrix(paid)], format="csr"),
                 lower=program.lower[ours],
                 upper=program.upper[ours],
             )
-            levy = known.levy_of(energy, transfer)
             to_network = self.network.network_of(ours)
-            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, to_network)
+            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, levied, to_network)
             if status is not None:
                 component.start = Basis.of_statuses(status[0][ours], status[1][names[rows]])
                 old = by_options.get(options.tobytes())
                 if old is not None:
                     component.bases = Bases(old.bases, partial(_carried, status, old.columns, old.rows, ours, names[rows]))
-                    component.best_scale, component.relief = old.best_scale, old.relief
+                    component.best_scale, component.relief, component.typical = old.best_scale, old.relief, old.typical
             result.append(component)
         return result
 

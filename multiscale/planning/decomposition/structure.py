@@ -72,20 +72,21 @@ class Structure:
         """Rows that determine the state: balances, then voltages."""
         return np.concatenate([self.balance.ravel(), self.drops])
 
-    def levy_of(self, energy: np.ndarray, transfer: np.ndarray) -> float | None:
-        """The rate at which some columns pay their transfers on the charged energy [EUR/kWh]; None where they pay on anything else.
+    def levy_of(self, energy: np.ndarray, transfer: np.ndarray) -> tuple[float, bool]:
+        """The rate at which some columns pay transfers on the charged energy [EUR/kWh], and whether they pay no others.
 
-        With a rate, charge and transfers together are paid on the charged energy and not below zero.
+        The rate is the median of the columns that pay the charge, and such that charge and levy together are not below zero.
         """
         pays = energy > 0
         levy = float(np.median(transfer[pays] / energy[pays])) if pays.any() else 0.0
+        levy = max(levy, -self.lowest)
         alone = np.abs(transfer - levy * energy).max(initial=0.0) <= 1e-9 * (1.0 + np.abs(transfer).max(initial=0.0))
-        return levy if alone and self.lowest + levy >= 0 else None
+        return levy, bool(alone)
 
     @property
     def levied(self) -> bool:
         """Whether all transfers are a levy on the charged energy."""
-        return self.levy_of(self.energy, self.transfer) is not None
+        return self.levy_of(self.energy, self.transfer)[1]
 
 
 def _positions(program: ParametricProgram, kind: str, names: tuple[str, ...]) -> np.ndarray:

@@ -76,10 +76,7 @@ def mechanisms(answer: YearAnswer) -> xr.Dataset:
     days = answer.plan.operation.days
     names = list(days[0].mechanisms)
     # Without what the excluded platforms cost inside, a cost can be compared with no other.
-    cost = [
-        np.nan if any(day.mechanisms[n].excluded for day in days) else sum(day.mechanisms[n].energy_cost for day in days)
-        for n in names
-    ]
+    cost = [np.nan if any(day.mechanisms[n].excluded for day in days) else sum(day.mechanisms[n].energy_cost for day in days) for n in names]
     bound = sum(day.mechanisms["integrated"].bound for day in days)
     return xr.Dataset(
         {

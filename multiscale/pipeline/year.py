@@ -1,0 +1,137 @@
+"""The stage ``verify_year``: every hour of the year under the plan, with violated days operated in truth, held against ratings and voltage bands."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from multiscale.assessment.construction import Bought
+from multiscale.assessment.operated import Operation
+from multiscale.operation import Transmission
+from multiscale.operation.tree import dso_reference
+from multiscale.pipeline.case import adoption_limits
+from multiscale.pipeline.operation import with_bought_capacity
+from multiscale.pipeline.verification import built_in
+from multiscale.planning.market_forecast import MarketForecast
+from multiscale.planning.repair import Violations, next_limits
+from multiscale.representative_days import resemblance
+from multiscale.results.answer_data import StudyCase
+from multiscale.system.yearly import yearly_courses
+from multiscale.timeline import Horizon
+from multiscale.verification.ac import ac_verify
+from multiscale.verification.dispatched_day import DispatchedDay, dispatched_day
+from multiscale.verification.further_days import OperatedYear, operate_further_days
+from multiscale.verification.pandapower_model import power_flow_model
+from multiscale.verification.violations import violations_of
+from multiscale.verification.year import WITH_RESPONSE, YearFlows, YearVerification, own_power, with_response
+
+logger = logging.getLogger(__name__)
+
+DAYS_OF_A_YEAR = 365
+
+
+def verify_year(
+    case: StudyCase, operation: Operation, bought: Bought, expected: MarketForecast, further_days: int, rounds: int
+) -> dict[str, YearVerification]:
+    """AC power flow of every hour of the year: DSO -> what it says; nothing where the profiles do not span a year.
+
+    Args:
+        case: under the limits of the plan.
+        operation: of the representative days.
+        bought: new capacity of prosumers.
+        expected: of the wholesale market.
+        further_days: largest number of dispatches of days that are violated.
+        rounds: largest number of times that the limits of a day are tightened.
+    """
+    days = case.horizon.days
+    nearest = {day: days[k] for day, k in case.aggregation.nearest.items()}
+    if len(nearest) < DAYS_OF_A_YEAR:
+        logger.info("the profiles span %d days: no AC power flow of a whole year", len(nearest))
+        return {}
+    year = _representative_year(case, operation, bought, nearest)
+    left: tuple[str, ...] = ()
+    if further_days:
+        others = FurtherOperation(case, operation, bought, expected)
+        system = case.system
+        node_of = {
+            str(name): str(node)
+            for table, key in ((system.branches, "branch"), (system.buses, "bus"))
+            for name, node in zip(table[key].values.tolist(), table.node.values.tolist(), strict=True)
+            if node in case.fleets
+        }
+        distance = resemblance(yearly_courses(system, system.at_level("dso")))
+        left = operate_further_days(year, distance, node_of, others.dispatch, others.tighten, most=further_days, rounds=rounds)
+    unserved = float(sum(year.unserved.values()))
+    return {
+        dso: replace(flows.check(WITH_RESPONSE), dispatched=tuple(str(day.date()) for day in sorted(year.within)), unserved=unserved, left=left)
+        for dso, flows in year.flows.items()
+    }
+
+
+def _representative_year(case: StudyCase, operation: Operation, bought: Bought, nearest: Mapping[pd.Timestamp, pd.Timestamp]) -> OperatedYear:
+    """The year with the response of the representative days."""
+    system, horizon, grown = case.system, case.horizon, with_bought_capacity(case, bought)
+    position = {day: k for k, day in enumerate(horizon.days)}
+    operated: dict[pd.Timestamp, dict[str, xr.Dataset]] = {day: {} for day in horizon.days}
+    own, flows = {}, {}
+    for dso in system.at_level("dso"):
+        nodes = [dso, *system.children(dso)]
+        new_pv: dict[str, float] = {}
+        for platform in system.children(dso):
+            after, before = grown.fleets[platform].data, case.fleets[platform].data
+            for bus, kw in zip(after.bus.values.tolist(), (after.pv_rating - before.pv_rating).values.tolist(), strict=True):
+                new_pv[bus] = new_pv.get(bus, 0.0) + kw
+        drawn = operation.injections(dso)
+        for day, k in position.items():
+            operated[day][dso] = drawn.isel(period=np.flatnonzero(horizon.day_of == k))
+        own[dso] = own_power(system, nodes, drawn.bus.values.tolist(), new_pv)
+        injections = with_response(own[dso], horizon, {day: position[of] for day, of in nearest.items()}, drawn)
+        flows[dso] = YearFlows.of(power_flow_model(system, nodes, built_in(case, operation.design, dso)), nodes, injections)
+    return OperatedYear(horizon.step_hours, dict(operated), dict(nearest), own, flows)
+
+
+class FurtherOperation:
+    """How days beyond the representative ones are operated: dispatched one by one, under limits that may be tightened.
+
+    Args:
+        case, operation, bought, expected: see ``verify_year``.
+    """
+
+    def __init__(self, case: StudyCase, operation: Operation, bought: Bought, expected: MarketForecast) -> None:
+        self.case, self.design, self.bought, self.limits = case, operation.design, bought, case.limits
+        self._known = expected.transmission(case.system, case.horizon, case.economics)
+        self._all_days = float(len(case.aggregation.nearest))
+
+    def dispatch(self, day: pd.Timestamp, within: frozenset[str]) -> DispatchedDay:
+        """One day, at the nodal price at which planners expect energy on it; it stands for the whole year in charges on the peak."""
+        case = self.case
+        today = Horizon((day,), (self._all_days,), case.horizon.step_hours)
+        system = case.system.restricted(today)
+        fleets = {platform: system.fleet(platform, today) for platform in case.fleets}
+        transmission = Transmission(system, today, case.economics)
+        transmission.learn(self._known)
+        drawn = np.array([dso_reference(system, dso, today, fleets) for dso in transmission.children])
+        price = dict(zip(transmission.children, transmission.dispatch(drawn).price, strict=True))
+        self._known.learn(transmission)
+        for platform, sizes in self.bought.items():
+            fleets[platform] = fleets[platform].with_more(sizes, adoption_limits(fleets[platform], today, system))
+        return dispatched_day(system, today, case.economics, fleets, self.design, self.limits, price, within)
+
+    def tighten(self, days: Mapping[pd.Timestamp, Mapping[str, xr.Dataset]]) -> bool:
+        """Tighten limits by what the AC power flow of some days violates; whether there was anything to tighten."""
+        system, found = self.case.system, Violations()
+        horizon = Horizon(tuple(days), (1.0,) * len(days), self.case.horizon.step_hours)
+        for dso in system.at_level("dso"):
+            drawn = xr.concat([each[dso] for each in days.values()], "period", join="outer", fill_value=0.0)
+            checked = ac_verify(system, [dso, *system.children(dso)], horizon, drawn, built_in(self.case, self.design, dso))
+            found = found.joined(violations_of(system, dso, checked, drawn))
+        limits = next_limits(self.limits, found, system).limits
+        if limits is None:
+            return False
+        self.limits = limits
+        return True

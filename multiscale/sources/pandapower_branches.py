@@ -1,0 +1,59 @@
+"""Lines and transformers of a pandapower network as one table of branches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV
+from multiscale.sources.pandapower_tables import line_frame, unique_names
+from multiscale.sources.pandapower_transformers import transformer_frame
+from multiscale.system.approximation import Approximation, several
+
+
+def branch_frame(net: Any, name_of: pd.Series, notes: list[str], changed: list[Approximation]) -> pd.DataFrame:
+    """Lines and transformers in the columns of ``branch``, all but the node that owns them; index: name."""
+    lines, units = line_frame(net, name_of), transformer_frame(net, name_of)
+    lines.index = pd.Index(unique_names(net.line["name"], "line"))
+    units.index = pd.Index(unique_names(net.trafo["name"], "transformer"))
+    both = pd.concat([p for p in (lines, units) if len(p)])
+    defaults: dict[str, object] = {
+        "charged_from": "",
+        "c_nf": 0.0,
+        "g_us": 0.0,
+        "length_km": 0.0,
+        "pfe_kw": 0.0,
+        "i0_percent": 0.0,
+        "shift_degree": 0.0,
+        "tap_side": "hv",
+    }
+    defaults |= dict.fromkeys(("tap_pos", "tap_min", "tap_max", "tap_step_percent"), 0.0)
+    for column, value in defaults.items():
+        both[column] = both[column].where(both[column].notna(), value) if column in both else value
+    for column in ("vn_hv_kv", "vn_lv_kv"):
+        if column not in both:
+            both[column] = np.nan
+    high = net.bus["vn_kv"].set_axis(name_of.to_numpy())
+    high = high[~high.index.duplicated()].reindex(both["from_bus"]).to_numpy(float) >= HIGH_VOLTAGE_KV
+    active = (both["r_ohm"] < 0) & (both["kind"] == "line") & ~high
+    if active.any():
+        names = [str(name) for name in both.index[active]]
+        changed.append(Approximation(several("line", names), "r_ohm_per_km", "below zero (part of an equivalent): set to zero"))
+        both.loc[active, "r_ohm"] = 0.0
+    capacitive = both["i0_percent"] < 0
+    if capacitive.any():
+        names = [str(name) for name in both.index[capacitive]]
+        changed.append(
+            Approximation(
+                several("transformer", names), "i0_percent", "below zero (line charging of a converted case): its size is taken, as by pandapower"
+            )
+        )
+        both["i0_percent"] = both["i0_percent"].abs()
+    inside = both["from_bus"] == both["to_bus"]
+    if inside.any():
+        notes.append(f"{int(inside.sum())} branches within one busbar are omitted")
+    both = both[~inside]
+    both.index = pd.Index(unique_names(pd.Series(both.index, index=both.index), "branch").to_numpy(), name="branch")
+    return both

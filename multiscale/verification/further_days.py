@@ -1,0 +1,195 @@
+"""Days of the year that are operated in truth beyond the representative ones, because the AC power flow of the year is violated on them.
+
+A day that was not operated has the response of the operated day that resembles it most, which may not be what that day asks for: photovoltaics are
+not curtailed though they yield more, vehicles are charged at an hour that is heavily loaded already. So, as long as hours are violated and the number
+of dispatched days allows,
+
+1. the days that are violated worst are dispatched, a few at a time; where limits inside a platform are violated that way, once more with its members
+   in its low-voltage network; and where a dispatched day still violates limits, under limits tightened as in a repair of the plan;
+2. on violated days that were not operated, the responses of the operated days that resemble them most are tried, each once; of all tried, a day
+   keeps that under which least is violated.
+
+Days on which nothing is violated keep the response they have. A day is dispatched by itself, so memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from multiscale.timeline import Horizon
+from multiscale.verification.dispatched_day import DispatchedDay
+from multiscale.verification.year import OwnPower, YearFlows, with_response
+
+Dispatch = Callable[[pd.Timestamp, frozenset[str]], DispatchedDay]
+"""Day, platforms that take part member by member -> the day as it is dispatched under the limits in force."""
+
+Tighten = Callable[[Mapping[pd.Timestamp, Mapping[str, xr.Dataset]]], bool]
+"""Day -> DSO -> what was drawn on it, which violates limits -> whether there was anything to tighten."""
+
+
+@dataclass
+class OperatedYear:
+    """What is known of the operation of a year.
+
+    Attributes:
+        step_hours: length of a period [h].
+        operated: day -> DSO -> ``p`` [kW] and ``q`` [kvar] drawn on it, (bus, period); the representative days first.
+        nearest: calendar day -> the operated day whose response it has.
+        own: DSO -> what is drawn by profiles.
+        flows: DSO -> AC power flow of all hours.
+        within: day that was dispatched -> platforms that took part member by member.
+        unserved: the same -> demand that is not served [kWh].
+        under: the same -> how often limits had been tightened.
+        work: number of dispatches.
+        tightened: number of times that limits were tightened.
+    """
+
+    step_hours: float
+    operated: dict[pd.Timestamp, Mapping[str, xr.Dataset]]
+    nearest: dict[pd.Timestamp, pd.Timestamp]
+    own: Mapping[str, OwnPower]
+    flows: Mapping[str, YearFlows]
+    within: dict[pd.Timestamp, frozenset[str]] = field(default_factory=dict)
+    unserved: dict[pd.Timestamp, float] = field(default_factory=dict)
+    under: dict[pd.Timestamp, int] = field(default_factory=dict)
+    work: int = 0
+    tightened: int = 0
+
+    def violated(self) -> dict[pd.Timestamp, int]:
+        """Violated day -> number of violated branches and buses, summed over its hours, and of hours without a solution; the most first."""
+        total = pd.concat([self._count(flows) for flows in self.flows.values()])
+        by_day = total.groupby(total.index.normalize()).sum()
+        return {day: int(n) for day, n in by_day[by_day > 0].sort_values(ascending=False, kind="stable").items()}
+
+    @staticmethod
+    def _count(flows: YearFlows) -> pd.Series:
+        found = flows.overloaded().sum(axis=0) + flows.outside_band().sum(axis=0) + ~flows.flows.converged
+        return pd.Series(found, pd.DatetimeIndex(flows.hours.tolist()))
+
+    def violated_parts(self) -> dict[pd.Timestamp, set[str]]:
+        """Violated day -> branches and buses that are violated on it."""
+        names: dict[pd.Timestamp, set[str]] = {}
+        for flows in self.flows.values():
+            day = pd.DatetimeIndex(flows.hours.tolist()).normalize()
+            labels = flows.model.branches.branch.values, flows.model.buses.bus.values
+            for label, found in zip(labels, (flows.overloaded(), flows.outside_band()), strict=True):
+                part, hour = np.nonzero(found)
+                for which, when in {*zip(label[part].tolist(), day[hour].tolist(), strict=True)}:
+                    names.setdefault(pd.Timestamp(when), set()).add(str(which))
+        return names
+
+    def give(self, nearest: Mapping[pd.Timestamp, pd.Timestamp]) -> None:
+        """Give days the response of operated days, and compute their power flow."""
+        self.nearest |= nearest
+        for dso, own in self.own.items():
+            flows, parts = self.flows[dso], []
+            for day in dict.fromkeys(nearest.values()):
+                like = {other: 0 for other, of in nearest.items() if of == day}
+                parts.append(with_response(own, Horizon((day,), (1.0,), self.step_hours), like, self.operated[day][dso]))
+            flows.take(YearFlows.of(flows.model, flows.nodes, xr.concat(parts, "hour", join="exact")))
+
+    def add(self, day: pd.Timestamp, found: DispatchedDay, within: frozenset[str]) -> None:
+        """Keep a dispatched day; its power flow is left to ``give``."""
+        self.work += 1
+        self.operated[day], self.within[day] = found.injections, within
+        self.unserved[day], self.under[day] = found.unserved, self.tightened
+
+
+def operate_further_days(
+    year: OperatedYear,
+    distance: pd.DataFrame,
+    node_of: Mapping[str, str],
+    dispatch: Dispatch,
+    tighten: Tighten,
+    *,
+    most: int,
+    rounds: int,
+    at_once: int = 8,
+    tries: int = 2,
+) -> tuple[str, ...]:
+    """Operate violated days, the worst first, until none is left or the number of dispatches is reached; ``year`` is changed in place.
+
+    Args:
+        year: under the representative days.
+        distance: of the courses of every two days, see ``representative_days.resemblance``.
+        node_of: branch or bus of a platform's network -> the platform.
+        dispatch: how a day is operated.
+        tighten: tightens the limits of ``dispatch``.
+        most: largest number of dispatches.
+        rounds: largest number of times that limits are tightened.
+        at_once: how many days are dispatched before the year is looked at again.
+        tries: how many responses are tried on every violated day each time.
+
+    Returns:
+        Why violations are left, in words; empty where none is.
+    """
+    representative, again = frozenset(year.operated), dict.fromkeys(distance.index, 0)
+    tried: dict[pd.Timestamp, set[pd.Timestamp]] = {}
+    while violated := [day for day in year.violated() if day not in representative]:
+        todo, stuck = _next(year, violated, node_of)
+        if stuck := [day for day in stuck if again[day] < rounds]:
+            for day in stuck:
+                again[day] += 1
+            year.tightened += tighten({day: year.operated[day] for day in stuck})
+            todo = _next(year, violated, node_of)[0]
+        if not todo:
+            return (f"{_days(len(violated))} violate limits though dispatched for themselves, under limits tightened {rounds} times",)
+        left = most - year.work
+        if left <= 0:
+            return (f"{_days(len(violated))} with violated hours are left after {most} dispatches of days (verification.further_days)",)
+        fresh = list(todo)[: min(at_once, left)]
+        for day in fresh:
+            year.add(day, dispatch(day, todo[day]), todo[day])
+        year.give({day: day for day in fresh})
+        for _ in range(tries):
+            _try_response(year, distance, tried)
+    left_over = len(year.violated())
+    return (f"{_days(left_over)} among the representative ones violate limits",) if left_over else ()
+
+
+def _next(
+    year: OperatedYear, violated: list[pd.Timestamp], node_of: Mapping[str, str]
+) -> tuple[dict[pd.Timestamp, frozenset[str]], list[pd.Timestamp]]:
+    """Violated days whose dispatch would be another one -> platforms that take part member by member; and those for which it would not."""
+    todo, stuck, parts = {}, [], year.violated_parts()
+    for day in violated:
+        inner = frozenset(node_of[name] for name in parts.get(day, ()) if name in node_of)
+        before = year.within.get(day)
+        if before is None:
+            todo[day] = inner
+        elif inner - before or year.under[day] < year.tightened:
+            todo[day] = inner | before
+        else:
+            stuck.append(day)
+    return todo, stuck
+
+
+def _try_response(year: OperatedYear, distance: pd.DataFrame, tried: dict[pd.Timestamp, set[pd.Timestamp]]) -> None:
+    """Try on every violated day that was not operated the response of the operated day that resembles it most among those not yet tried."""
+    before, given = year.violated(), {}
+    for day in before:
+        if day not in year.operated:
+            known = tried.setdefault(day, {year.nearest[day]})
+            left = [other for other in year.operated if other not in known]
+            if left:
+                given[day] = min(left, key=lambda other: float(distance.at[day, other]))
+                known.add(given[day])
+    if not given:
+        return
+    had = {day: year.nearest[day] for day in given}
+    flows = {dso: each.at(list(given)) for dso, each in year.flows.items()}
+    year.give(given)
+    after = year.violated()
+    worse = {day: had[day] for day in given if after.get(day, 0) >= before[day]}
+    year.nearest |= worse
+    for dso, each in flows.items() if worse else ():
+        year.flows[dso].take(each.at(list(worse)))
+
+
+def _days(count: int) -> str:
+    return f"{count} {'day' if count == 1 else 'days'}"

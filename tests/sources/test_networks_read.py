@@ -1,0 +1,177 @@
+"""Networks as read, next to pandapower's own power flow at the same injections."""
+
+import warnings
+
+import pandapower as pp
+import pytest
+
+from multiscale.sources.matpower_network import matpower_network
+from multiscale.sources.pandapower_net import pandapower_system
+from multiscale.system.validation import InvalidSystemError
+from tests.sources.published_networks import PUBLISHED
+from tests.sources.read_networks import compare, compare_simbench
+from tests.sources.small_networks import SMALL, feeder
+
+OF_THE_ORDINARY_SUITE = (
+    "60 Hz", "ward", "switch with resistance", "impedance of two directions", "generator in the feeder", "names in several tables",
+    "two grids, open between", "ring", "three windings", "unbalanced load", "two tap changers",
+    "transformer the other way round", "low voltage alone, two feeders",
+)  # fmt: skip
+ADAPTED = {
+    "case11_iwamoto": ["1 rings opened"],
+    "lv_schutterwald": ["1 rings opened"],
+    "case300": ["1 rings opened", "generators in feeders constant"],
+    "case145": ["3 rings opened", "generators in feeders constant"],
+    "case2848rte": ["2 rings opened", "generators in feeders constant"],
+    "iceland": ["3 rings opened", "generators in feeders constant"],
+    "cigre_mv all": ["storage idle"],
+}
+"""Network -> what is modelled otherwise than by pandapower, whose network is changed accordingly before it is compared."""
+SIMBENCH = (
+    "1-LV-rural1--0-sw", "1-LV-rural2--1-sw", "1-LV-rural3--2-sw", "1-LV-semiurb4--0-sw", "1-LV-urban6--0-sw", "1-MV-rural--0-sw",
+    "1-MV-semiurb--0-sw", "1-MV-urban--0-sw", "1-MV-comm--0-sw", "1-MVLV-rural-4.101-0-sw",
+)  # fmt: skip
+
+
+def same_as_pandapower(name):
+    make, fields = SMALL[name]
+    row = compare(name, make())
+    assert row.outcome == "same", (row.outcome, row.message, row.d_losses, row.d_voltage, row.d_loading)
+    assert {a.field for a in row.system.approximations} == fields
+
+
+@pytest.mark.parametrize("name", OF_THE_ORDINARY_SUITE)
+def test_a_small_network_is_read_as_pandapower_reads_it(name):
+    same_as_pandapower(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(SMALL) - set(OF_THE_ORDINARY_SUITE)))
+def test_another_small_network_is_read_as_pandapower_reads_it(name):
+    same_as_pandapower(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_network_is_read_as_pandapower_reads_it(name):
+    row = compare(name, PUBLISHED[name]())
+    assert row.outcome == "same", (row.outcome, row.message, row.d_losses, row.d_voltage, row.d_loading)
+    assert row.adapted == ADAPTED.get(name, [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", SIMBENCH)
+def test_a_simbench_network_is_read_as_pandapower_reads_it(code):
+    row = compare_simbench(code)
+    assert row.outcome == "same", (row.message, row.d_losses, row.d_voltage, row.d_loading)
+
+
+# -- MATPOWER ---------------------------------------------------------------------------------------------------------
+TABLES = """function mpc = feeder
+mpc.version = '2';
+mpc.baseMVA = 10;
+mpc.bus = [  %% (Pd and Qd in kW & kVAr)
+ 1 3 0 0 0 0 1 1 0 11 1 1 1;
+ 2 1 300 90 0 0 1 1 0 11 1 1.1 0.9;
+ 3 1 250 60 0 0 1 1 0 11 1 1.1 0.9;
+];
+mpc.gen = [
+ 1 0 0 10 -10 1 100 1 10 0 0 0 0 0 0 0 0 0 0 0 0;
+];
+mpc.branch = [
+ 1 2 0.60 0.30 0 5 0 0 0 0 1 -360 360;
+ 2 3 0.80 0.40 0 5 0 0 0 0 1 -360 360;
+];
+"""
+IN_OHM = """[PQ, PV, REF, NONE, BUS_I, BUS_TYPE, PD, QD, GS, BS, BUS_AREA, VM, ...
+    VA, BASE_KV, ZONE, VMAX, VMIN, LAM_P, LAM_Q, MU_VMAX, MU_VMIN] = idx_bus;
+[F_BUS, T_BUS, BR_R, BR_X] = idx_brch;
+Vbase = mpc.bus(1, BASE_KV) * 1e3;      %% in Volts
+Sbase = mpc.baseMVA * 1e6;              %% in VA
+mpc.branch(:, [BR_R BR_X]) = mpc.branch(:, [BR_R BR_X]) / (Vbase^2 / Sbase);
+"""
+IN_KW = "mpc.bus(:, [PD, QD]) = mpc.bus(:, [PD, QD]) / 1e3;\n"
+
+
+def matpower(tmp_path, text):
+    file = tmp_path / "feeder.m"
+    file.write_text(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return matpower_network(file)
+
+
+def test_statements_after_the_tables_are_executed(tmp_path):
+    net = matpower(tmp_path, TABLES + IN_OHM + IN_KW)
+    assert net.load.p_mw.tolist() == pytest.approx([0.3, 0.25])
+    assert net.load.q_mvar.tolist() == pytest.approx([0.09, 0.06])
+    assert net.line.r_ohm_per_km.tolist() == pytest.approx([0.60, 0.80])
+    assert compare("kW and ohm", net).outcome == "same"
+
+
+@pytest.mark.parametrize("pf", ["pf = 0.85;", "pf = 1.7 / 2;", "pf = sqrt(0.85^2);"])
+def test_a_power_factor_is_applied_in_the_order_of_the_file(tmp_path, pf):
+    text = (
+        TABLES + IN_OHM + IN_KW + f"%% loads are kVA\n{pf}\nmpc.bus(:, QD) = mpc.bus(:, PD) * sin(acos(pf));\nmpc.bus(:, PD) = mpc.bus(:, PD) * pf;\n"
+    )
+    net = matpower(tmp_path, text)
+    assert net.load.p_mw.tolist() == pytest.approx([0.255, 0.2125])
+    assert net.load.q_mvar.tolist() == pytest.approx([0.3 * (1 - 0.85**2) ** 0.5, 0.25 * (1 - 0.85**2) ** 0.5])
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("mpc.bus(:, 3) = mpc.bus(:, 3) * factor;", "line 16: 'factor' is not known"),
+        ("for k = 1:3", "line 16: 'for k = 1:3' is a statement that is not read; run it in MATPOWER and store the result with savecase"),
+        ("mpc = scale_load(0.5, mpc);", "line 16: "),
+        ("mpc.bus(:, 99) = 1;", "names row or column 99 of 13"),
+        ("mpc.bus(:, [3 4]) = mpc.branch(:, [3 4]);", "assigns values of shape (2, 2) to 3 x 2"),
+        ("x = [1 2", "has an opening bracket that nothing closes"),
+        ("system('ls');", "line 16: "),
+    ],
+)
+def test_what_is_not_read_is_refused_with_its_line(tmp_path, statement, message):
+    with pytest.raises(InvalidSystemError) as refused:
+        matpower(tmp_path, TABLES + statement + "\n")
+    assert message in str(refused.value)
+
+
+def test_a_branch_out_of_service_between_two_voltages_stays_out_of_service(tmp_path):
+    text = TABLES.replace("0.9;\n];", "0.9;\n 4 1 0 0 0 0 1 1 0 20 1 1.1 0.9;\n];", 1).replace(
+        "360;\n];", "360;\n 3 4 0.1 0.4 0 5 0 0 0 0 0 -360 360;\n];"
+    )
+    net = matpower(tmp_path, text + IN_OHM + IN_KW)
+    assert net.impedance.in_service.tolist() == [False]
+
+
+def test_a_second_unit_at_the_slack_is_a_constant_source(tmp_path):
+    text = TABLES.replace("10 0 0 0 0 0 0 0 0 0 0 0 0;\n", "10 0 0 0 0 0 0 0 0 0 0 0 0;\n 1 0.2 0 1 -1 1 100 1 0.4 0 0 0 0 0 0 0 0 0 0 0 0;\n")
+    system = pandapower_system(matpower(tmp_path, text + IN_OHM + IN_KW))
+    assert system.generators.sizes["generator"] == 1
+    assert [k for k in system.devices.kind.values.tolist() if k != "load"] == ["biomass"]
+
+
+# -- costs and limits -------------------------------------------------------------------------------------------------
+def test_a_cost_in_steps_is_one_unit_for_each():
+    net = feeder()
+    pp.create_pwl_cost(net, 0, "ext_grid", [[0, 1, 50], [1, 10, 200]])
+    units = pandapower_system(net).generators
+    assert units.p_max_kw.values.tolist() == [1000.0, 9000.0]
+    assert units.cost_eur_per_kwh.values.tolist() == pytest.approx([0.05, 0.2])
+
+
+def test_limits_of_voltages_and_supply_are_as_given():
+    net = feeder()
+    net.bus["min_vm_pu"], net.bus["max_vm_pu"] = 0.97, [0.99, 1.03, 1.03, 1.03, 1.03]
+    net.ext_grid["max_p_mw"], net.ext_grid["min_p_mw"] = 3.0, 0.0
+    system = pandapower_system(net)
+    assert system.buses.v_max_pu.values.tolist() == [0.99, 1.03, 1.03, 1.03, 1.03]
+    assert (float(system.generators.p_min_kw[0]), float(system.generators.p_max_kw[0])) == (0.0, 3000.0)
+
+
+def test_grids_out_of_service_are_named():
+    net = feeder()
+    net.ext_grid["in_service"] = False
+    with pytest.raises(InvalidSystemError, match="hold nothing that is in service; set in_service to true"):
+        pandapower_system(net)

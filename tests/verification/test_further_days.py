@@ -1,0 +1,132 @@
+"""Days of the year that are operated in truth where the response they were given violates limits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from multiscale.assessment.operated import Operation
+from multiscale.config import load_config
+from multiscale.operation import Design, bought_and_sold, operating_tree
+from multiscale.operation.device_classes import OneMeter, device_classes
+from multiscale.operation.tree import dso_branch_program
+from multiscale.pipeline.case import case_of
+from multiscale.pipeline.plan import forecast
+from multiscale.pipeline.year import FurtherOperation, verify_year
+from multiscale.programs import CompiledProgram
+from multiscale.sources.tiny import tiny_system
+from multiscale.system import LoadingLimits
+from multiscale.timeline import Horizon
+from multiscale.verification.dispatched_day import dispatched_day
+from tests.variants import changed
+
+DAY = Horizon((pd.Timestamp("2016-06-10"),), (366.0,), 3.0)
+PRICE = np.array([0.05, 0.03, 0.02, 0.06, 0.04, 0.05, 0.09, 0.08])
+UNIT = "north 1 MV/LV transformer"
+
+
+class GivenOperation(Operation):
+    """An operation of which the injections alone are known."""
+
+    def __init__(self, design, drawn):
+        super().__init__(design, ())
+        object.__setattr__(self, "drawn", drawn)
+
+    def injections(self, dso):
+        return self.drawn[dso]
+
+
+@pytest.fixture(scope="module")
+def case():
+    return case_of(load_config(["study=tiny", "horizon=two_days", "horizon.step_hours=3 h", "engine=serial"]))
+
+
+def test_devices_of_one_shape_do_together_what_members_can_do(case):
+    """Classes lose nothing at a price: the cheapest answer of a platform with one meter costs the same, and members share it."""
+    system = tiny_system()
+    economics = case.economics
+    for platform in system.at_level("platform"):
+        fleet = system.fleet(platform, DAY)
+        classes = device_classes(fleet)
+        cost, power = {}, {}
+        for name, each in (("members", fleet), ("classes", classes.fleet)):
+            tree = operating_tree(system, DAY, economics, {p: each if p == platform else system.fleet(p, DAY) for p in case.fleets},
+                                  Design(), OneMeter(), networks=False)  # fmt: skip
+            program = tree.platforms[platform]
+            signal = {"import_price": PRICE, "export_price": PRICE, "import_limit": 1e6, "export_limit": 1e6, "planned": 0.0, "deviation_price": 0.0}
+            decided = dict.fromkeys(economics.tariff.decided, 0.03)
+            solution = CompiledProgram(program).solve_optimal(signal | decided)
+            cost[name] = solution.objective
+            bought, sold = bought_and_sold(program, solution.x)
+            power[name] = bought - sold
+        assert cost["classes"] == pytest.approx(cost["members"], rel=1e-6)
+        shared = classes.of_members(power["classes"])
+        np.testing.assert_allclose(shared.sum(axis=0), power["classes"].sum(axis=0), atol=1e-9)
+        assert (shared <= fleet.largest_consumption() + 1e-9).all()
+        assert (shared >= -fleet.largest_supply() - 1e-9).all()
+
+
+def test_a_dispatched_day_is_the_optimum_of_one_program(case):
+    """The start from its parts changes nothing: its injections sum to the exchange of an optimum solved from nothing."""
+    system, fleets, design = tiny_system(), {}, Design()
+    for platform in system.at_level("platform"):
+        fleets[platform] = system.fleet(platform, DAY)
+    prices = dict.fromkeys(system.at_level("dso"), PRICE)
+    found = dispatched_day(system, DAY, case.economics, fleets, design, LoadingLimits(), prices)
+    classes = {p: device_classes(f).fleet for p, f in fleets.items()}
+    tree = operating_tree(system, DAY, case.economics, classes, design, OneMeter(), networks=False)
+    for dso, drawn in found.injections.items():
+        whole = CompiledProgram(dso_branch_program(tree, dso)).solve_optimal({"energy_price": PRICE})
+        energy = float((whole.output("exchange").values * PRICE).sum())
+        assert float((drawn.p.sum("bus").values * PRICE).sum()) == pytest.approx(energy, rel=1e-6)
+    assert found.unserved == pytest.approx(0.0, abs=1e-9)
+
+
+def with_unit(case, kva):
+    """The case with another rating of the transformer above the first platform."""
+    return replace(case, system=changed(case.system, "branches", "rating_kva", {UNIT: kva}))
+
+
+def operated(case):
+    """The representative days, dispatched for themselves."""
+    known = FurtherOperation(case, GivenOperation(Design(), {}), {}, forecast(case))
+    found = [known.dispatch(day, frozenset()).injections for day in case.horizon.days]
+    return GivenOperation(Design(), {dso: xr.concat([each[dso] for each in found], "period") for dso in case.system.at_level("dso")})
+
+
+@pytest.mark.slow  # a year of AC power flow, three times
+def test_a_response_that_was_copied_violates_and_the_day_itself_does_not(case):
+    """What the representative days do overloads a transformer on other days; dispatched for themselves they keep its rating, and all are served."""
+    small = with_unit(case, 30.0)
+    operation, expected = operated(small), forecast(small)
+    copied = verify_year(small, operation, {}, expected, 0, 0)["north"]
+    assert UNIT in copied.overloaded
+    assert copied.dispatched == ()
+    true = verify_year(small, operation, {}, expected, 400, 0)["north"]
+    assert true.dispatched
+    assert int(true.result.violated.sum()) == 0
+    assert true.left == ()
+    assert true.unserved == pytest.approx(0.0, abs=1e-6)
+    few = verify_year(small, operation, {}, expected, 1, 0)["north"]
+    assert len(few.dispatched) == 1
+    assert 0 < int(few.result.violated.sum()) < int(copied.result.violated.sum())
+    assert "are left after 1 dispatch" in few.left[0]
+
+
+@pytest.mark.slow  # a year of AC power flow, twice
+def test_a_day_that_violates_as_dispatched_is_repaired_by_tighter_limits(case):
+    """Behind long lines the linear model misses what the medium voltage adds; what it was off is kept free, and no hour is violated."""
+    system = case.system
+    lines = [str(b) for b in system.branches.branch.values if str(b).startswith("north 1 line")]
+    for column in ("r_ohm", "x_ohm"):
+        system = changed(system, "branches", column, {b: 3.0 * float(system.branches[column].sel(branch=b)) for b in lines})
+    long = replace(case, system=system)
+    operation, expected = operated(long), forecast(long)
+    once = verify_year(long, operation, {}, expected, 3, 0)["north"]
+    assert once.dispatched
+    assert once.voltage_violations
+    repaired = verify_year(long, operation, {}, expected, 60, 3)["north"]
+    assert int(repaired.result.violated.sum()) == 0
+    assert repaired.left == ()
