@@ -128,8 +128,8 @@ def test_bands_hold_the_reference(fleets):
         assert (limit >= fleets["south 2"].data[deferrable.name].values - 1e-12).all()
 
 
-def test_bands_of_no_device_are_empty(system, winter):
-    fleet = system.replace(devices=system.devices.isel(device=slice(0, 0))).fleet("south 2", winter)
+def test_bands_of_nobody_are_empty(fleets):
+    fleet = dataclasses.replace(fleets["south 2"], data=fleets["south 2"].data.isel(prosumer=slice(0, 0)))
     for deferrable in (ElectricVehicle(), HeatPump()):
         assert [band.size for band in deferrable.bands(fleet)] == [0, 0, 0]
 
