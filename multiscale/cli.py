@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import signal
 import sys
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 from multiscale.version import __version__
 
 if TYPE_CHECKING:
-    from multiscale.config import StudyConfig
+    from multiscale.config import ConfigError, StudyConfig
     from multiscale.results import RunResult
 
 OK, ERROR, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -39,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not getattr(given, "command", None):
         parser.print_help()
         return BAD_INPUT
+    _apart_from_current_folder()
+    _print_anywhere()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return int(given.command(given))
@@ -49,11 +53,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ERROR
     except Exception as error:
+        if _disk_is_full(error):
+            message = "the disk is full: free some space, or give other places with output.folder=..., output.stages=..., TMPDIR and MULTISCALE_CACHE"
+            print(f"error: {message} ({_one_line(error)})", file=sys.stderr)
+            return ERROR
         if _is_bad_input(error):
             print(f"error: {error}", file=sys.stderr)
             return BAD_INPUT
         print(f"error: {_one_line(error)}; the whole story is in {_keep_traceback()}", file=sys.stderr)
         return ERROR
+
+
+def _apart_from_current_folder() -> None:
+    """Nothing is imported from the current folder, here or in child processes: a file there may have the name of a module."""
+    os.environ["PYTHONSAFEPATH"] = "1"
+    here, package = os.path.realpath(os.curdir), str(Path(__file__).resolve().parents[1])
+    sys.path[:] = [p for p in sys.path if (os.path.realpath(p or os.curdir) != here) or here == package]
+
+
+def _print_anywhere() -> None:
+    """A terminal that lacks a sign shows another one instead of ending the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
@@ -77,6 +99,15 @@ def _is_bad_input(error: Exception) -> bool:
         return True
     # What a worker found wrong with the data is wrong with the data.
     return isinstance(error, TaskError) and isinstance(error.__cause__, Exception) and _is_bad_input(error.__cause__)
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Whether writing failed for want of space, here or in what led to it."""
+    while error is not None:
+        if isinstance(error, OSError) and (error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _one_line(error: BaseException) -> str:
@@ -138,22 +169,61 @@ def _print_config(config: StudyConfig) -> None:
 
 
 def _validate(given: argparse.Namespace) -> int:
-    from multiscale.config import load_config
+    from multiscale.config import ConfigError, load_config
 
-    config = load_config(given.overrides, given.config_dir)
+    try:
+        config = load_config(given.overrides, given.config_dir)
+    except ConfigError as error:
+        # The data are looked at all the same: everything that is wrong comes in one go.
+        print(f"error: {error}", file=sys.stderr)
+        for also in _problems_of_data(error):
+            print(also, file=sys.stderr)
+        return BAD_INPUT
     if given.cfg:
         _print_config(config)
     from multiscale.pipeline.case import case_of
+    from multiscale.pipeline.recovery import unrecoverable
+    from multiscale.system import InvalidSystemError
 
-    system = case_of(config).system
+    case = case_of(config)
+    lacking = unrecoverable(config, case)
+    if lacking:
+        raise InvalidSystemError(lacking)
+    system = case.system
     sizes = {"prosumers": system.prosumers.prosumer, "buses": system.buses.bus, "reinforcement options": system.options.option}
     print(f"{system.name}: {len(system.at_level('platform'))} platforms, " + ", ".join(f"{ids.size} {name}" for name, ids in sizes.items()))
     if system.approximations:
         print(f"approximated or excluded ({len(system.approximations)}):")
         for approximation in system.approximations:
             print(f"  {approximation}")
+    for note in system.notes:
+        print(f"  note: {note}")
     print(f"study '{config.study.name}' is valid")
     return OK
+
+
+def _problems_of_data(error: ConfigError) -> list[str]:
+    """What is wrong with the system of a configuration that is at fault itself; nothing where the configuration does not say which system it is."""
+    from pydantic import ValidationError
+
+    from multiscale.sources import SOURCES, SystemSettings
+    from multiscale.sources.selection import study_system
+    from multiscale.system import InvalidSystemError
+
+    stated = dict(error.values.get("system", {}))
+    entry = SOURCES.get(str(stated.get("kind", "")))
+    if entry is None:
+        return []
+    try:
+        settings = entry.settings(**stated)
+        assert isinstance(settings, SystemSettings)
+        study_system(settings)
+    except ValidationError:
+        # A fault of the settings, which is in the list already.
+        return []
+    except InvalidSystemError as wrong:
+        return [str(wrong)]
+    return []
 
 
 def _status(given: argparse.Namespace) -> int:
@@ -195,17 +265,18 @@ def _compare(given: argparse.Namespace) -> int:
 def _provenance(given: argparse.Namespace) -> int:
     from multiscale.results import RunResult
     from multiscale.results.provenance import changed_files
-    from multiscale.results.run_result import RunFolderError
+    from multiscale.results.run_result import RunFolderError, read_status
 
-    record = RunResult.load(given.run).provenance()
-    if not record:
-        raise RunFolderError(f"'{given.run}' has no provenance.json: the run did not go through")
     if given.verify:
         changed = changed_files(given.run)
         for line in changed:
             print(line)
         print(f"{len(changed)} file{'s' if len(changed) != 1 else ''} differ from what was written" if changed else "all files are what was written")
         return ERROR if changed else OK
+    details = read_status(given.run)
+    record = RunResult(given.run, None, {}, str(details["status"]), details).provenance()
+    if not record:
+        raise RunFolderError(f"'{given.run}' has no provenance.json: the run did not go through")
     import yaml
 
     print(yaml.safe_dump(record, sort_keys=False, allow_unicode=True), end="")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +22,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    # Numbers of processes are not unique where several machines share a folder.
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.writing")
     try:
         with scratch.open("wb") as stream:
             stream.write(content.encode("utf-8") if isinstance(content, str) else content)
@@ -46,18 +49,65 @@ def folder_written_atomically(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as temporary:
         fresh = Path(temporary) / "new"
         yield fresh
-        for file in fresh.iterdir():
-            _sync(file)
-        _sync_folder(fresh)
-        if path.exists():
-            # A rename cannot replace a full folder: the old one is moved aside first.
-            shutil.move(path, Path(temporary) / "old")
         try:
-            fresh.rename(path)
+            replace_folder(fresh, path)
         except OSError:
             if not path.exists():
                 raise
+
+
+def replace_folder(fresh: Path, path: Path) -> None:
+    """Give a folder its name, in place of the one that has it; killed at any moment, one of the two is there, whole.
+
+    Everything is forced to the disk before. Where the file system cannot exchange two folders, the old one is moved aside for a moment, to a name
+    from which ``restore_replaced`` brings it back.
+
+    Raises:
+        OSError: the folder above cannot be written.
+    """
+    for file in sorted(fresh.rglob("*")):
+        if file.is_file():
+            _sync(file)
+        else:
+            _sync_folder(file)
+    _sync_folder(fresh)
+    restore_replaced(path)
+    if not path.exists():
+        fresh.rename(path)
+    elif _exchanged(fresh, path):
+        shutil.rmtree(fresh, ignore_errors=True)
+    else:
+        old = _aside(path)
+        path.rename(old)
+        fresh.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
     _sync_folder(path.parent)
+
+
+def restore_replaced(path: Path) -> None:
+    """Bring a folder back whose replacement was killed half-way; remove what a replacement that went through left."""
+    old = _aside(path)
+    if old.exists() and not path.exists():
+        old.rename(path)
+    elif old.exists():
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.replaced")
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; False where the system or the file system cannot (only Linux can)."""
+    try:
+        exchange = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    return bool(exchange(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0)
+
+
+_HERE, _EXCHANGE = -100, 2
+"""Linux: paths from the current folder (AT_FDCWD); exchange both (RENAME_EXCHANGE)."""
 
 
 def _sync(path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+import re
 from typing import Any
 
 
@@ -36,21 +38,35 @@ def convert(value: str | float, unit: str) -> float:
     """
     if not isinstance(value, str):
         return float(value)
-    try:
-        return float(value)
-    except ValueError:
-        pass
+    match = _QUANTITY.fullmatch(value)
+    if match is None:
+        raise UnitError(f"{value!r} cannot be read as a number in {unit}")
+    number, given = float(match["number"]), match["unit"].replace("€", "EUR")
+    if not math.isfinite(number):
+        raise UnitError(f"{value!r} is larger than any number that can be computed with")
+    if not given:
+        return number
+    if len(given) > _LONGEST or not _UNIT.fullmatch(given):
+        raise UnitError(f"{value!r} cannot be read as a number in {unit}")
     import pint
 
     registry = _registry()
     try:
-        given = registry.Quantity(value.replace("€", "EUR"))
-        return float(given.to("dimensionless" if unit == "1" else unit).magnitude)
+        return float(registry.Quantity(number, given).to("dimensionless" if unit == "1" else unit).magnitude)
     except pint.DimensionalityError:
         raise UnitError(f"{value!r} is not a quantity in {unit}") from None
     except Exception:
         raise UnitError(f"{value!r} cannot be read as a number in {unit}") from None
 
+
+_QUANTITY = re.compile(r"\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*(?P<unit>|[^\d\s.+-].*?|1?/.*?)\s*", re.ASCII)
+"""A number and the name of a unit behind it: nothing is calculated."""
+_FACTOR = r"(?:1|[^\W\d]\w*|%|°\w*|Ω|µ\w+)(?:(?:\^|\*\*)-?[1-3])?"
+_TERM = rf"(?:{_FACTOR}|\({_FACTOR}(?:\s*[*/·]\s*{_FACTOR})*\))"
+_UNIT = re.compile(rf"/?\s*{_TERM}(?:\s*[*/·]\s*{_TERM}|\s+{_FACTOR})*")
+"""Units multiplied and divided, with exponents of one digit."""
+_LONGEST = 60
+"""Largest length of a unit."""
 
 _REACTIVE = ("var", "kvar", "Mvar", "MVAr", "mvar")
 
@@ -67,6 +83,8 @@ def conversion_factor(given: str, unit: str) -> float:
     """
     if given == unit:
         return 1.0
+    if not given.strip():
+        raise UnitError(f"no unit is no unit of the kind of [{unit}]")
     if "degC" in (given, unit):
         raise UnitError(f"[{given}] is not [{unit}] times a factor")
     if (given in _REACTIVE) != (unit in _REACTIVE):

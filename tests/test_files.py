@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from multiscale.content import content_key, file_hash
-from multiscale.files import folder_written_atomically, write_atomically
+from multiscale.files import folder_written_atomically, restore_replaced, write_atomically
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -63,3 +65,40 @@ def test_the_hash_of_a_folder_depends_on_names_and_contents(tmp_path: Path):
 
 def test_bytes_and_texts_are_distinguished():
     assert content_key("ab") != content_key(b"ab")
+
+
+_REPLACING = """
+import os, sys
+from pathlib import Path
+from multiscale import files
+
+place, step, exchange = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "exchange"
+if not exchange:
+    files._exchanged = lambda one, other: False
+calls = 0
+def killed(event, arguments):
+    global calls
+    if event in ("os.rename", "shutil.rmtree", "os.remove", "os.rmdir"):
+        calls += 1
+        if calls == step:
+            os.kill(os.getpid(), 9)
+sys.addaudithook(killed)
+with files.folder_written_atomically(place) as fresh:
+    fresh.mkdir()
+    (fresh / "a.txt").write_text("new")
+"""
+
+
+@pytest.mark.parametrize("way", ["exchange", "aside"])
+def test_a_killed_replacement_never_leaves_nothing(tmp_path: Path, way: str):
+    place, survived = tmp_path / "system", set()
+    for step in range(1, 8):
+        with folder_written_atomically(place) as fresh:
+            fresh.mkdir()
+            (fresh / "a.txt").write_text("old")
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+        subprocess.run([sys.executable, "-c", _REPLACING, str(place), str(step), way], env=environment, timeout=60, check=False)
+        restore_replaced(place)
+        survived.add((place / "a.txt").read_text())
+    # Folders that can be exchanged are so before anything is renamed or removed.
+    assert survived == ({"old", "new"} if way == "aside" or not sys.platform.startswith("linux") else {"new"})

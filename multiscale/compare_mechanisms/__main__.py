@@ -32,6 +32,7 @@ from multiscale.config import load_config
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.publication.pricing import SIGNALS
 from multiscale.coordination.uncertainty.agreement import COVERAGE
+from multiscale.spreadsheets import without_formulas
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shown["curves"] = value.join(by[["messages a day", "bytes a day"]].mean()).reset_index()
     given.output.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        table.to_csv(given.output / f"{name}.csv", index=False)
+        without_formulas(table).to_csv(given.output / f"{name}.csv", index=False)
         print(shown.get(name, table).to_string(index=False, float_format=lambda v: f"{v:.4g}"))
         print(given.output / f"{name}.csv")
     draw(tables, given.what, given.output / f"{given.what}.png")

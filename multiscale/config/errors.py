@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,12 @@ class ConfigError(ValueError):
 
     Attributes:
         problems: what is wrong.
+        values: what could be read, without what is at fault.
     """
 
-    def __init__(self, problems: Iterable[ConfigProblem]) -> None:
+    def __init__(self, problems: Iterable[ConfigProblem], values: Mapping[str, Any] | None = None) -> None:
         self.problems = tuple(problems)
+        self.values = dict(values or {})
         count = len(self.problems)
         head = f"the configuration has {count} problem{'s' if count != 1 else ''}:"
         super().__init__("\n".join([head, *(f"  {i}. {problem}" for i, problem in enumerate(self.problems, 1))]))

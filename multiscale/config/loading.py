@@ -31,7 +31,7 @@ def load_config(overrides: Sequence[str] = (), private: Path | None = None) -> S
     config, more = checked(values, {problem.key for problem in problems})
     problems += [ConfigProblem(p.key, p.value, p.message, _origin(p.key, origins)) for p in more]
     if problems or config is None:
-        raise ConfigError(problems)
+        raise ConfigError(problems, values)
     return config.asked_by(overrides)
 
 

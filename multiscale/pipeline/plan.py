@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from multiscale.operation import Market
-from multiscale.planning import NoPlanError, Plan, planning_problem, solve_plan
+from multiscale.planning import NoPlanError, Plan, PlanningProblem, planning_problem, solve_plan
 from multiscale.planning.market_forecast import MarketForecast, market_forecast
 from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.regimes import Regime
@@ -41,20 +41,7 @@ def make_plans(
     plans = {}
     dsos = case.system.at_level("dso")
     for dso in dsos:
-        members = {c: case.fleets[c] for c in case.system.children(dso)}
-        problem = planning_problem(
-            case.system,
-            dso,
-            case.horizon,
-            case.economics,
-            case.fleets,
-            case.system.options,
-            expected.energy_price[dso],
-            market,
-            limits=case.limits,
-            adoption=case.adoption,
-            view=chosen_view(planning.participants, members, planning.members_limit),
-        )
+        problem = problem_of(case, dso, expected, planning, market)
         try:
             plan = solve_plan(
                 problem,
@@ -76,6 +63,24 @@ def make_plans(
         proof = replace(plan.solution, problem=None, constraint_rows={})
         plans[dso] = replace(plan, response_difference=response_difference(*response), solution=proof)
     return plans
+
+
+def problem_of(case: StudyCase, dso: str, expected: MarketForecast, planning: DsoPlanSettings, market: Market) -> PlanningProblem:
+    """The planning problem of one DSO of the case."""
+    members = {c: case.fleets[c] for c in case.system.children(dso)}
+    return planning_problem(
+        case.system,
+        dso,
+        case.horizon,
+        case.economics,
+        case.fleets,
+        case.system.options,
+        expected.energy_price[dso],
+        market,
+        limits=case.limits,
+        adoption=case.adoption,
+        view=chosen_view(planning.participants, members, planning.members_limit),
+    )
 
 
 def planned(config: StudyConfig, case: StudyCase, expected: MarketForecast) -> dict[str, Plan]:

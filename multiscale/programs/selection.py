@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.programs.highs import ProgramError
+from multiscale.programs.program import ParametricProgram
 from multiscale.programs.quadratic import solve_quadratic
 from multiscale.programs.solve import ProgramSolution
 
@@ -50,11 +51,37 @@ def smallest_squares(solution: ProgramSolution, matrix: sparse.spmatrix, weights
     x = np.where((np.abs(reduced) <= zero) & ~free, program.lower, x)
     rows, equality = program.A.tocsr(), program.equality | (np.abs(solution.y) > zero)
     x, free = _determined(rows, equality, x, free, solution.x)
-    left = rhs - rows @ np.where(free, 0.0, x)
+    squares = sparse.csr_matrix(matrix)
+    if squares[:, free].nnz:
+        x[free] = _least(program, rhs - rows @ np.where(free, 0.0, x), rows, equality, squares, squares @ np.where(free, 0.0, x), weights, free)
+    else:
+        # One optimum, or all of them have the same quantities.
+        x[free] = solution.x[free]
+    off = abs(program.objective(x, p) - solution.objective)
+    scale = float(np.abs(costs) @ np.maximum(np.abs(x), np.abs(solution.x))) + 1.0
+    if off > COST_MARGIN * scale + FEASIBILITY * float(np.abs(solution.y).sum()):
+        raise ProgramError(f"program {program.name!r}: the selected answer costs {off:.3g} more or less than the optimum ({solution.objective:.6g})")
+    return x
+
+
+def _least(
+    program: ParametricProgram,
+    left: np.ndarray,
+    rows: sparse.csr_matrix,
+    equality: np.ndarray,
+    squares: sparse.csr_matrix,
+    fixed: np.ndarray,
+    weights: np.ndarray,
+    free: np.ndarray,
+) -> np.ndarray:
+    """The free columns with the smallest weighted sum of squares, at what the others leave of the right sides and contribute to the quantities.
+
+    Raises:
+        ProgramError: not solved.
+    """
     inner = rows[:, free]
     held = np.diff(inner.indptr) > 0
-    squares = sparse.csr_matrix(matrix)
-    quantities, fixed = squares.shape[0], squares @ np.where(free, 0.0, x)
+    quantities = squares.shape[0]
     # min sum w q^2 with q = E x: the curvature is diagonal.
     both = sparse.vstack(
         [
@@ -69,15 +96,8 @@ def smallest_squares(solution: ProgramSolution, matrix: sparse.spmatrix, weights
     for accuracy in ACCURACY:
         found = solve_quadratic(curvature, np.zeros(len(curvature)), both, right, equations, *bounds, accuracy=accuracy)
         if found is not None:
-            break
-    else:
-        raise ProgramError(f"program {program.name!r}: the answer with the smallest sum of squares among the optimal ones was not found")
-    x[free] = np.clip(found[0][: int(free.sum())], program.lower[free], program.upper[free])
-    off = abs(program.objective(x, p) - solution.objective)
-    scale = float(np.abs(costs) @ np.maximum(np.abs(x), np.abs(solution.x))) + 1.0
-    if off > COST_MARGIN * scale + FEASIBILITY * float(np.abs(solution.y).sum()):
-        raise ProgramError(f"program {program.name!r}: the selected answer costs {off:.3g} more or less than the optimum ({solution.objective:.6g})")
-    return x
+            return np.clip(found[0][: int(free.sum())], program.lower[free], program.upper[free])
+    raise ProgramError(f"program {program.name!r}: the answer with the smallest sum of squares among the optimal ones was not found")
 
 
 def _determined(rows: sparse.csr_matrix, equality: np.ndarray, x: np.ndarray, free: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

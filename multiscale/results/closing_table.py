@@ -8,6 +8,7 @@ from multiscale.results.answer import Built, answer, reinforcements
 from multiscale.results.run_result import RunResult
 from multiscale.results.terminal import shown
 from multiscale.results.words import euros, number
+from multiscale.sources.followed_profiles import NOTED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +34,9 @@ def print_closing_table(result: RunResult, console: Console | None = None) -> No
     # What reservations there are comes first, with their reasons.
     if result.details.get("message"):
         row("Note", str(result.details["message"]), "yellow")
+    followed = [str(note) for note in result.provenance().get("notes", []) if str(note).startswith(NOTED)]
+    if followed:
+        row("Courses", "; ".join(followed))
     for fact in answer(result):
         mark = ("! " if fact.warned else "") if fact.good is None else ("✓ " if fact.good else "✗ ")
         row(fact.label, mark + fact.text, "red" if fact.good is False else "")

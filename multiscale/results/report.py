@@ -6,12 +6,12 @@ from pathlib import Path
 
 import jinja2
 
-from multiscale.content import file_hash
 from multiscale.files import write_atomically
 from multiscale.results import tables
 from multiscale.results.answer import answer, failures, reinforcements
 from multiscale.results.headline import headline
 from multiscale.results.plain_values import json_text
+from multiscale.results.provenance import with_file
 from multiscale.results.run_result import RunFolderError, RunResult
 from multiscale.results.sections import appendix, sections
 from multiscale.results.words import euros, number
@@ -60,8 +60,7 @@ def rebuild_report(folder: Path) -> Path:
     path = write_report(result, folder / "report.html")
     record = result.provenance()
     if "files" in record:
-        record["files"][path.name] = file_hash(path)
-        write_atomically(folder / "provenance.json", json_text(record))
+        write_atomically(folder / "provenance.json", json_text(with_file(record, path)))
     return path
 
 

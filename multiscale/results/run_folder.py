@@ -9,6 +9,7 @@ import shutil
 import socket
 import time
 import traceback
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +19,13 @@ from typing import Any, Self
 import xarray as xr
 import yaml
 
-from multiscale.content import file_hash
-from multiscale.files import write_atomically
+from multiscale.files import replace_folder, restore_replaced, write_atomically
 from multiscale.results.log import JsonLines
 from multiscale.results.plain_values import finite_summary, json_text, plain
 from multiscale.results.progress import Progress, stage_times_file
-from multiscale.results.provenance import provenance
-from multiscale.results.run_result import STATUSES, RunFolderError, RunResult, read_status
+from multiscale.results.provenance import provenance, sealed
+from multiscale.results.run_lock import RunLock, holder
+from multiscale.results.run_result import STATUSES, RunFolderError, RunResult
 from multiscale.results.study_record import StudyRecord
 
 logger = logging.getLogger("multiscale")
@@ -94,6 +95,8 @@ class RunFolder:
             RunExistsError: the run exists and ``output.overwrite`` is false.
         """
         final = study.output.folder / f"{study.name}-{study.key[:10]}"
+        with contextlib.suppress(OSError):
+            restore_replaced(final)
         if final.exists() and not study.output.overwrite:
             raise RunExistsError(final)
         return cls(study, final)
@@ -166,9 +169,8 @@ class RunFolder:
             "seconds": round(time.perf_counter() - self._clock, 3),
             "stages": self.progress.seconds,
         }
-        record["files"] = {p.name: file_hash(p) for p in sorted(self.path.iterdir()) if p.name not in ("provenance.json", "status.json")}
-        self._write_json("provenance.json", record)
         self._write_json("status.json", details)
+        self._write_json("provenance.json", sealed(record, self.path))
         self._rename(self.final)
         shutil.rmtree(self.final.with_name(f"{self.final.name}.incomplete"), ignore_errors=True)
         self._result = RunResult(self.path, stored, complete, status, details)
@@ -196,7 +198,12 @@ class RunFolder:
             parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists():
                 self._take_over()
-            self.path.mkdir()
+            try:
+                self.path.mkdir()
+            except FileExistsError:
+                message = f"another process has just begun this study in '{self.path}'; wait for it, or give another output.folder"
+                raise RunFolderError(message) from None
+            self._lock = RunLock(self.path)
             self._write_json("status.json", self._status("running", ""))
         except OSError as error:
             raise RunFolderError(
@@ -205,15 +212,13 @@ class RunFolder:
 
     def _take_over(self) -> None:
         """Clear away what a killed process left; refuse where one is still at work."""
-        try:
-            left = read_status(self.path)
-        except RunFolderError:
-            left = {}
-        if left.get("host") == socket.gethostname() and _alive(int(left.get("process", 0))):
-            raise RunFolderError(
-                f"process {left['process']} is computing this study in '{self.path}'; wait for it, or give another output.folder"
-            ) from None
-        shutil.rmtree(self.path)
+        at_work = holder(self.path)
+        if at_work:
+            raise RunFolderError(f"{at_work} is computing this study in '{self.path}'; wait for it, or give another output.folder")
+        # Moved aside first: of two that find it, one has it.
+        left = self.path.with_name(f".{self.final.name}.{uuid.uuid4().hex}.left")
+        self.path.rename(left)
+        shutil.rmtree(left)
 
     def _note_stage(self, event: str, name: str, seconds: float) -> None:
         if event == "start":
@@ -240,11 +245,33 @@ class RunFolder:
         }
 
     def _abandon(self, status: str, message: str) -> None:
-        with contextlib.suppress(OSError):
-            self._write_json("status.json", self._status(status, message))
+        self._write_last_status(status, message)
         self._close(remember=False)
+        if not self._lock.holds(self.path):
+            # Another process took the folder: nothing of it is ours any longer.
+            self._lock.release(self.path)
+            return
         with contextlib.suppress(OSError):
             self._rename(self.final.with_name(f"{self.final.name}.incomplete"))
+
+    def _write_last_status(self, status: str, message: str) -> None:
+        """How the run ended, on a full disk as well: there in the room of what no longer counts, or of the status before."""
+        file, content = self.path / "status.json", self._status(status, message)
+        with contextlib.suppress(OSError):
+            self._write_json("status.json", content)
+            return
+        with contextlib.suppress(OSError):
+            (self.path / "result.nc").unlink(missing_ok=True)
+            (self.path / "report.html").unlink(missing_ok=True)
+            self._write_json("status.json", content)
+            return
+        with contextlib.suppress(OSError), file.open("r+b") as stream:
+            # Writing within the length of a file takes no further room.
+            room = file.stat().st_size
+            stream.write(json_text({"status": status, "message": message[:40]}).encode().ljust(room)[:room])
+            return
+        with contextlib.suppress(OSError):
+            file.unlink()
 
     def _close(self, *, remember: bool) -> None:
         self.progress.close(remember=remember)
@@ -252,14 +279,10 @@ class RunFolder:
         self._handler.close()
 
     def _rename(self, target: Path) -> None:
-        if target.exists():
-            old = target.with_name(f".{target.name}.replaced")
-            shutil.rmtree(old, ignore_errors=True)
-            target.rename(old)
-            self.path.rename(target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            self.path.rename(target)
+        if not self._lock.holds(self.path):
+            raise RunFolderError(f"another process has taken '{self.path}' over, as this one gave no sign of life; its answer is the one that counts")
+        self._lock.release(self.path)
+        replace_folder(self.path, target)
         self.path = target
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -269,8 +292,3 @@ class RunFolder:
 def _config_text(config: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
 
-
-def _alive(process: int) -> bool:
-    import psutil
-
-    return process > 0 and psutil.pid_exists(process)

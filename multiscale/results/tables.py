@@ -14,6 +14,7 @@ from multiscale.results.dataset import compared_scenarios, has, scenario_title
 from multiscale.results.mechanism_words import words
 from multiscale.results.run_result import RunResult
 from multiscale.results.words import number
+from multiscale.spreadsheets import without_formulas
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Table:
     def csv(self) -> str:
         """The table as a data URI, with units in the head and all digits."""
         named = self.frame.rename(columns={c: f"{c} [{u}]" for c, u in self.units.items()})
-        return "data:text/csv;base64," + base64.b64encode(named.to_csv(index=False).encode("utf-8")).decode("ascii")
+        return "data:text/csv;base64," + base64.b64encode(without_formulas(named).to_csv(index=False).encode("utf-8")).decode("ascii")
 
 
 def _is_number(value: Any) -> bool:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from multiscale.sources.pandapower_tables import unique_names
-from multiscale.sources.timestamps import read_timestamps
 from multiscale.system.approximation import Approximation, several
 from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS
 
@@ -19,34 +16,15 @@ CONSTANT = "biomass"
 _GENERATION = {"pv": "pv", "so": "pv", "wp": "wind", "wi": "wind", "hy": "hydro", "wa": "hydro", "bi": "biomass", "ch": "biomass"}
 
 
-def profile_table(given: pd.DataFrame | str | Path | None) -> xr.Dataset:
-    """Profiles ``p`` and ``q`` [1], dims (time, profile), from a table or a CSV file; without one a constant over the hours of 2016."""
-    if given is None:
-        # Nothing varies: the hours of a year are there for representative days to be taken from.
-        time = pd.date_range("2016-01-01", periods=366 * 24, freq="h").to_numpy()
-        values, names = np.ones((len(time), 1), dtype=np.float32), ["constant"]
-    else:
-        frame = given if isinstance(given, pd.DataFrame) else pd.read_csv(given, index_col=0)
-        time = read_timestamps(frame.index).to_numpy()
-        values, names = frame.to_numpy(np.float32), [str(c) for c in frame.columns]
-    data = {
-        v: (("time", "profile"), values.copy(), {"units": "1", "long_name": f"{kind} power relative to the rating"})
-        for v, kind in (("p", "active"), ("q", "reactive"))
-    }
-    return xr.Dataset(data, coords={"time": time.astype("datetime64[ns]"), "profile": names})
-
-
-def network_devices(net: Any, name_of: pd.Series, courses: xr.Dataset, notes: list[str], changed: list[Approximation]) -> pd.DataFrame:
-    """Loads, static generators, storages and motors in the columns of ``device``; index: name.
+def network_devices(net: Any, name_of: pd.Series, notes: list[str], changed: list[Approximation]) -> pd.DataFrame:
+    """Loads, static generators, storages and motors in the columns of ``device``; the network's words for profile and ``class``; index: name.
 
     Args:
         net: pandapower network.
         name_of: name of the (fused) bus by pandapower bus index.
-        courses: profiles that the devices may follow.
         notes: extended by what was changed.
         changed: extended by what is not taken as given.
     """
-    known = set(courses.profile.values.tolist())
     parts = []
     for element in ("load", "sgen", "storage", "motor"):
         if element not in net or not len(net[element]):
@@ -66,8 +44,8 @@ def network_devices(net: Any, name_of: pd.Series, courses: xr.Dataset, notes: li
             {"bus": name_of.reindex(rows["bus"]).to_numpy(), "p_kw": np.asarray(power, float) * 1e3, "q_kvar": np.asarray(reactive, float) * 1e3}
         )
         frame.index = pd.Index(names, name="device")
-        named = rows["profile"].fillna("").astype(str).to_numpy() if "profile" in rows else np.full(len(rows), "")
-        frame["profile"] = [_profile_of(n, d, known) for n, d in zip(named, names, strict=True)]
+        frame["profile"] = rows["profile"].fillna("").astype(str).to_numpy() if "profile" in rows else ""
+        frame["class"] = _class_words(rows, element)
         kind: Any = "load"
         if element == "sgen":
             stated = rows["type"].astype(object).fillna("").astype(str) if "type" in rows else pd.Series("", index=rows.index)
@@ -90,7 +68,7 @@ def network_devices(net: Any, name_of: pd.Series, courses: xr.Dataset, notes: li
             frame["efficiency"], frame["q_kvar"], frame["profile"] = 0.95, 0.0, ""
         parts.append(frame)
     if not parts:
-        return pd.DataFrame({c: [] for c in ("bus", "kind", "p_kw", "q_kvar", "profile", "prosumer")}, index=pd.Index([], name="device"))
+        return pd.DataFrame({c: [] for c in ("bus", "kind", "p_kw", "q_kvar", "profile", "class", "prosumer")}, index=pd.Index([], name="device"))
     both = pd.concat(parts)
     for column, default in (("e_kwh", 0.0), ("efficiency", 1.0)):
         both[column] = both[column].fillna(default) if column in both else default
@@ -139,11 +117,14 @@ def embedded_generators(
     return frame.assign(**kinds, key=chosen["key"].to_numpy())
 
 
-def _profile_of(named: str, device: str, known: set[str]) -> str:
-    """The course a device follows; a name that the given table does not have stays, for the validation to report."""
-    if named in known or (named and known != {"constant"}):
-        return named
-    return device if device in known else ""
+def _class_words(rows: pd.DataFrame, element: str) -> np.ndarray:
+    """What the network's table says of the customer: a column ``customer_class``, ``category`` or ``class``, else the type of a load."""
+    columns = [c for c in ("customer_class", "category", "class", "type") if c in rows and (c != "type" or element == "load")]
+    words = np.full(len(rows), "motor" if element == "motor" else "", dtype=object)
+    for column in reversed(columns):
+        given = rows[column].astype(object).where(rows[column].notna(), "").astype(str).to_numpy(object)
+        words = np.where(given != "", given, words)
+    return words
 
 
 def network_prosumers(nodes: pd.DataFrame, buses: pd.DataFrame, devices: pd.DataFrame) -> pd.DataFrame:

@@ -24,6 +24,10 @@ UNLIMITED_KA = 99999.0
 """Rating of what has none in the data, as pandapower's converters write it."""
 SWITCH_R_TO_X = 2.0
 """Ratio of resistance to reactance of a closed switch with an impedance, pandapower's default."""
+OWN_WORDS = ("profile", "customer_class", "category", "class")
+"""Columns in which a network says what course an element follows."""
+_STEADY = {"customer_class": "constant"}
+"""Of loads that stand for something that draws the same all the time."""
 _EXCLUDED = ("svc", "tcsc", "ssc", "vsc", "vsc_stacked", "vsc_bipolar", "b2b_vsc", "line_dc", "bus_dc", "source_dc", "load_dc")
 
 
@@ -111,7 +115,7 @@ def _sum_of_phases(net: Any, changed: list[Approximation]) -> None:
         frame = pd.DataFrame({"name": _names(rows), "bus": rows["bus"].to_numpy(), **power, "scaling": scaling, "in_service": True})
         if target == "sgen":
             frame["type"] = rows["type"].to_numpy() if "type" in rows else ""
-        for column in ("profile", "sn_mva"):
+        for column in ("sn_mva", *OWN_WORDS):
             if column in rows:
                 frame[column] = rows[column].to_numpy()
         _append(net, target, frame)
@@ -139,9 +143,8 @@ def _wards(net: Any, changed: list[Approximation]) -> None:
                 else "its inner voltage source is excluded"
             )
             changed.append(Approximation(several("xward", _names(rows)), "vm_pu", done))
-        _append(
-            net, "load", pd.DataFrame({"name": names, "bus": bus, "p_mw": power[:, 0], "q_mvar": power[:, 1], "scaling": 1.0, "in_service": True})
-        )
+        drawn = {"name": names, "bus": bus, "p_mw": power[:, 0], "q_mvar": power[:, 1], "scaling": 1.0, "in_service": True}
+        _append(net, "load", pd.DataFrame(drawn | _STEADY))
         _append(net, "shunt", pd.DataFrame({"name": names, "bus": bus, "p_mw": shunt[:, 0], "q_mvar": shunt[:, 1],
                                             "vn_kv": net.bus["vn_kv"].reindex(bus).to_numpy(), "step": 1, "in_service": True}))  # fmt: skip
         net[kind] = net[kind].iloc[:0]
@@ -159,7 +162,7 @@ def _direct_current_lines(net: Any, changed: list[Approximation]) -> None:
         reactive = np.where(known, net.res_dcline[f"q_{end}_mvar"].reindex(rows.index).to_numpy(float), 0.0) if known.any() else 0.0
         names = [f"dcline {name} ({end})" for name in _names(rows)]
         frame = {"name": names, "bus": rows[f"{end}_bus"].to_numpy(), "p_mw": power, "q_mvar": reactive, "scaling": 1.0, "in_service": True}
-        _append(net, "load", pd.DataFrame(frame))
+        _append(net, "load", pd.DataFrame(frame | _STEADY))
     net.dcline = net.dcline.iloc[:0]
     done = "a constant load at its from bus and source at its to bus; its power is not dispatched, its voltages are not controlled"
     changed.append(Approximation(several("dcline", _names(rows)), "p_mw, vm_from_pu, vm_to_pu", done))
@@ -287,7 +290,7 @@ def _storages_without_energy(net: Any, changed: list[Approximation]) -> None:
     if not len(without):
         return
     columns = ["name", "bus", "p_mw", "q_mvar", "scaling", *(c for c in ("profile",) if c in without)]
-    _append(net, "load", without[columns].assign(name=[f"storage {name}" for name in _names(without)], in_service=True))
+    _append(net, "load", without[columns].assign(name=[f"storage {name}" for name in _names(without)], in_service=True, **_STEADY))
     net.storage = net.storage.drop(without.index)
     changed.append(Approximation(several("storage", _names(without)), "max_e_mwh", "gives no energy: p_mw is drawn all the time, nothing is stored"))
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import model_validator
+import xarray as xr
+from pydantic import Field, model_validator
 
+from multiscale.sources.followed_profiles import CONSTANT, STANDARD, constant_profiles, followed
 from multiscale.sources.matpower_network import matpower_network
+from multiscale.sources.pandapower_allowed import foreign_objects, table_problems
 from multiscale.sources.pandapower_branches import branch_frame
-from multiscale.sources.pandapower_devices import drawn_power, embedded_generators, network_devices, network_prosumers, profile_table
+from multiscale.sources.pandapower_devices import drawn_power, embedded_generators, network_devices, network_prosumers
 from multiscale.sources.pandapower_elements import plain_network
 from multiscale.sources.pandapower_hierarchy import held_above, hierarchy, without_ties
 from multiscale.sources.pandapower_supply import grid_pairs, network_generators, source_frame
 from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, unique_names
+from multiscale.sources.profile_files import read_profiles
 from multiscale.sources.rings import opened_rings
 from multiscale.sources.settings import PathSettings
+from multiscale.sources.time_axis import known_zone
 from multiscale.system.approximation import Approximation, several
 from multiscale.system.schema import table
 from multiscale.system.system import System
@@ -29,20 +35,53 @@ class PandapowerSettings(PathSettings):
     """Any pandapower network (json, xlsx) or MATPOWER case (m)."""
 
     kind: Literal["pandapower"] = "pandapower"
+    profiles: Literal["standard", "constant"] | Path = Field(
+        "standard",
+        description="courses of the loads and the generation: standard (SimBench's profiles by customer class), constant, or a CSV or Parquet file",
+    )
+    time_zone: str = Field("", description="zone of the file's local times, e.g. Europe/Berlin; empty: standard time all year, or as offsets say")
 
     @model_validator(mode="after")
     def _file_there(self) -> PandapowerSettings:
         if not self.path.exists():
             raise ValueError(f"path '{self.path}' does not exist")
+        if isinstance(self.profiles, Path) and not self.profiles.is_file():
+            raise ValueError(f"profiles '{self.profiles}' is no file; give standard, constant, or the path of a CSV or Parquet file")
+        if self.time_zone and not known_zone(self.time_zone):
+            raise ValueError(f"time_zone '{self.time_zone}' is no time zone; give a name such as Europe/Berlin, or nothing")
         return self
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The network and, where one is given, the file of profiles."""
+        return (self.path, self.profiles) if isinstance(self.profiles, Path) else (self.path,)
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """Standard profiles come with the package of SimBench."""
+        return {"standard profiles": "simbench"} if self.profiles == STANDARD else {}
 
 
 def pandapower_source(settings: PandapowerSettings, co2_price: float) -> System:  # noqa: ARG001  the network states the costs of generators
-    """The system that the settings name."""
-    return pandapower_system(settings.path)
+    """The system that the settings name.
+
+    Raises:
+        InvalidSystemError: see ``pandapower_system``; or the network holds something that no converter foresaw.
+    """
+    try:
+        return pandapower_system(settings.path, settings.profiles, time_zone=settings.time_zone)
+    except InvalidSystemError:
+        raise
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        message = (
+            f"cannot be converted ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}, at {Path(place.filename).name} line "
+            f"{place.lineno}); look at the table it names, or write the network anew with pandapower's to_json"
+        )
+        raise InvalidSystemError([Problem("file", str(settings.path), "", "", "", message)]) from error
 
 
-def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path | None = None, name: str = "") -> System:
+def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT, name: str = "", time_zone: str = "") -> System:
     """A pandapower network as a system.
 
     The tree follows the voltage: everything above 60 kV is the transmission level; each network between 1 and 60 kV that hangs on it
@@ -54,15 +93,19 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path | None = No
 
     Args:
         path: pandapower network, or the path of one: JSON (``.json``), Excel (``.xlsx``), MATPOWER (``.m``).
-        profiles: time series [1] in columns, evenly spaced time stamps in the index (or first column of a CSV file). A load or
-            generator follows the column named in its ``profile`` column, else the one of its own name, else a constant 1.
+        profiles: ``constant``, ``standard`` (SimBench's profiles by customer class), or time series: a CSV or Parquet file, or a table with the time
+            in its index. A load or generator follows the column named in its ``profile`` column, else the one of its own name, else that of its
+            customer class, else the standard profile of its class.
         name: title of the system; default: the network's own.
+        time_zone: of time stamps without an offset; empty: standard time all year.
 
     Raises:
         InvalidSystemError: a file that cannot be read, or tables that lack what they need, all of it listed.
     """
     given = _read(path)
-    _refuse_incomplete(given)
+    wrong = table_problems(given) or _incomplete(given)
+    if wrong:
+        raise InvalidSystemError(wrong)
     notes: list[str] = []
     changed: list[Approximation] = []
     net = plain_network(given, changed)
@@ -75,9 +118,8 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path | None = No
     branches = branches[branches["from_bus"].isin(buses.index) & branches["to_bus"].isin(buses.index)]
     sources = source_frame(net, name_of)
     sources = sources[sources["bus"].isin(buses.index)]
-    courses = profile_table(profiles)
-    devices = network_devices(net, name_of, courses, notes, changed)
-    devices = devices[devices["bus"].isin(buses.index)]
+    devices = network_devices(net, name_of, notes, changed)
+    devices, courses = _courses(devices[devices["bus"].isin(buses.index)], buses, profiles, time_zone, notes)
     drawn = drawn_power(devices)
     branches = opened_rings(buses, branches, held_above(buses, branches, sources, drawn), drawn, changed)
     nodes = hierarchy(buses, branches, sources, drawn, changed)
@@ -104,6 +146,19 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path | None = No
         notes=tuple(notes),
         approximations=tuple(changed),
     )
+
+
+def _courses(
+    devices: pd.DataFrame, buses: pd.DataFrame, profiles: pd.DataFrame | str | Path, time_zone: str, notes: list[str]
+) -> tuple[pd.DataFrame, xr.Dataset]:
+    """The devices with the profiles they follow (without their ``class``), and these profiles."""
+    if isinstance(profiles, str) and profiles == CONSTANT:
+        notes.append("constant: every load and source runs at the power that the network states, all year (system.profiles=constant)")
+        return devices.assign(profile="").drop(columns="class"), constant_profiles()
+    wanted = None if isinstance(profiles, str) and profiles == STANDARD else profiles
+    file = None if wanted is None else read_profiles(wanted if isinstance(wanted, pd.DataFrame) else Path(wanted), time_zone)
+    notes += file.notes if file else ()
+    return followed(devices, buses["vn_kv"], file, notes)
 
 
 def _bus_frame(net: Any, kept: pd.Index, bus_name: pd.Series, name_of: pd.Series, changed: list[Approximation]) -> pd.DataFrame:
@@ -174,6 +229,14 @@ def _read(path: Any) -> Any:
         problem = f"has the ending {file.suffix!r}; pandapower networks are read from .json, .xlsx and (MATPOWER) .m"
     if problem:
         raise InvalidSystemError([Problem("file", str(file), "", "", "", problem)])
+    if file.suffix == ".json":
+        try:
+            foreign = foreign_objects(file)
+        except (ValueError, RecursionError, OSError) as error:
+            message = f"cannot be read as a pandapower network (it is no JSON: {error}); write it with pandapower's to_json"
+            raise InvalidSystemError([Problem("file", str(file), "", "", "", message)]) from None
+        if foreign:
+            raise InvalidSystemError(foreign)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -193,7 +256,8 @@ def _read(path: Any) -> Any:
     return net
 
 
-def _refuse_incomplete(net: Any) -> None:
+def _incomplete(net: Any) -> list[Problem]:
+    """What the tables of a network lack."""
     problems = []
     for kind, columns in {
         "line": ("length_km", "r_ohm_per_km", "x_ohm_per_km"),
@@ -212,8 +276,7 @@ def _refuse_incomplete(net: Any) -> None:
     elif not any(net[kind]["in_service"].astype(bool).any() for kind in ("ext_grid", "gen") if len(net[kind])):
         message = "and gen hold nothing that is in service; set in_service to true where energy comes in"
         problems.append(Problem("network", "all", "ext_grid", "", "", message))
-    if problems:
-        raise InvalidSystemError(problems)
+    return problems
 
 
 def _limit(net: Any, kept: pd.Index, column: str, default: float) -> np.ndarray:

@@ -28,10 +28,12 @@ def study_system(settings: SystemSettings, co2_price: float = CO2_PRICE, reached
     """
     system, name = load_system(settings, co2_price), settings.name
     dsos, platforms = settings.dsos, settings.platforms
-    problems = validate(system) or list(_lacks(system))
+    chosen = system.at_level("dso") if dsos == "all" else _named(dsos)
+    problems = [*(validate(system) or _lacks(system)), *_unknown(system, "dso", chosen)]
+    if platforms != "all" and not isinstance(platforms, int):
+        problems += _unknown(system, "platform", _named(platforms))
     if problems:
         raise InvalidSystemError(problems)
-    chosen = system.at_level("dso") if dsos == "all" else _known(system, "dso", dsos)
     kept = {system.top, *chosen, *(child for dso in chosen for child in system.children(dso))}
     if kept == set(system.nodes.node.values.tolist()):
         system = system.replace(name=name or system.name)
@@ -45,7 +47,7 @@ def study_system(settings: SystemSettings, co2_price: float = CO2_PRICE, reached
     if isinstance(platforms, int):
         studied = [name for dso in chosen for name in _spread(system.children(dso), platforms)]
     else:
-        studied = _known(system, "platform", platforms)
+        studied = _named(platforms)
     return system.cut([*chosen, *studied])
 
 
@@ -66,19 +68,20 @@ def _lacks(system: System) -> Iterator[Problem]:
         yield Problem("system", system.name, "generator", "", "", "is missing; a study needs at least one, e.g. the grid above")
 
 
-def _known(system: System, level: str, names: str | Sequence[str]) -> list[str]:
-    wanted = [names] if isinstance(names, str) else list(names)
+def _named(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _unknown(system: System, level: str, wanted: Sequence[str]) -> list[Problem]:
+    """Names that no node of the level has."""
     there = system.at_level(level)
     some = ", ".join(there[:20]) + (f" and {len(there) - 20} more" if len(there) > 20 else "")
     remedy = f"choose from {some or 'none'}"
-    problems = [
+    return [
         Problem(level, name, f"system.{level}s", repr(name), "", f"does not exist in {system.name!r}{close_names(name, there)}; {remedy}")
         for name in wanted
         if name not in there
     ]
-    if problems:
-        raise InvalidSystemError(problems)
-    return wanted
 
 
 def _spread(names: Sequence[str], count: int) -> list[str]:

@@ -245,7 +245,9 @@ def _branch_problems(system: System) -> Iterator[Problem]:
     short = on & (branches.r_ohm.values == 0) & (branches.x_ohm.values == 0)
     for k in np.flatnonzero(short):
         yield Problem("branch", ids[k], "x_ohm", "0", "ohm", "and r_ohm 0 ohm are both zero; give an impedance, or fuse the two buses")
-    voltage = dict(zip(buses.bus.values.tolist(), buses.vn_kv.values.tolist(), strict=True))
+    # A voltage that is wrong itself says nothing about what stands at its bus.
+    nominal_kv = np.where(buses.vn_kv.values > 0, buses.vn_kv.values, np.nan)
+    voltage = dict(zip(buses.bus.values.tolist(), nominal_kv.tolist(), strict=True))
     high = np.array([voltage.get(b, np.nan) for b in start.tolist()])
     low = np.array([voltage.get(b, np.nan) for b in end.tolist()])
     is_line = branches.kind.values == "line"

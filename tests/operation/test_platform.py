@@ -128,6 +128,12 @@ def test_bands_hold_the_reference(fleets):
         assert (limit >= fleets["south 2"].data[deferrable.name].values - 1e-12).all()
 
 
+def test_bands_of_nobody_are_empty(fleets):
+    fleet = dataclasses.replace(fleets["south 2"], data=fleets["south 2"].data.isel(prosumer=slice(0, 0)))
+    for deferrable in (ElectricVehicle(), HeatPump()):
+        assert [band.size for band in deferrable.bands(fleet)] == [0, 0, 0]
+
+
 @pytest.mark.parametrize("step", [1.0, 2.0])
 def test_the_discomfort_of_a_shift_does_not_depend_on_the_step(system, economics, step):
     """Even demand from 16 to 20 h, forced into 18 to 22 h: 2 h of lateness of as many kWh, whatever the step."""

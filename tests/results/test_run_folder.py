@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import signal
@@ -14,8 +16,9 @@ import pytest
 import xarray as xr
 import yaml
 
+from multiscale import cli
 from multiscale.config import StudyConfig, load_config
-from multiscale.results import NoAnswerError, RunExistsError, RunFolder, RunFolderError, RunResult
+from multiscale.results import NoAnswerError, RunExistsError, RunFolder, RunFolderError, RunResult, run_lock
 from multiscale.results.provenance import changed_files
 
 FILES = {"result.nc", "summary.json", "report.html", "config.yaml", "provenance.json", "status.json", "log.jsonl"}
@@ -61,7 +64,7 @@ def test_provenance_names_what_the_result_depends_on(finished: RunResult):
     assert record["overrides"][0] == "study=tiny"
     assert record["packages"]["xarray"] == xr.__version__
     assert record["seeds"] == {"growth": 0, "solver": 0}
-    assert set(record["files"]) == FILES - {"status.json", "provenance.json"}
+    assert set(record["files"]) == FILES - {"provenance.json"}
     assert changed_files(finished.folder) == []
 
 
@@ -166,18 +169,74 @@ def test_a_run_at_work_is_not_disturbed(tmp_path: Path):
 
 
 def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path):
-    config = _config(tmp_path)
-    with RunFolder.create(config.record()) as run:
-        name = run.path
-        run.finish(_dataset(), {}, "optimal")
-    name.mkdir()
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    status = json.loads((run.final / "status.json").read_text()) | {"process": dead.pid}
-    (name / "status.json").write_text(json.dumps(status))
-    with RunFolder.create(config.record()) as run:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", _INTERRUPTED, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        with pytest.raises(RunFolderError, match="another process on this machine is computing this study"):
+            RunFolder.create(load_config(["study=tiny", f"output.folder={tmp_path}"]).record())
+        process.kill()
+    with RunFolder.create(load_config(["study=tiny", f"output.folder={tmp_path}"]).record()) as run:
         run.finish(_dataset(), {}, "optimal")
     assert [p.name for p in tmp_path.iterdir()] == [run.final.name]
+
+
+def test_a_run_of_another_machine_is_left_alone_while_it_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    record = _config(tmp_path).record()
+    with RunFolder.create(record) as run:
+        # Seen from elsewhere: locks of the operating system do not arrive, host names and process numbers are the same.
+        monkeypatch.setattr(run_lock, "_machine", lambda: "another")
+        monkeypatch.setattr(run_lock, "_try_lock", lambda _: True)
+        with pytest.raises(RunFolderError, match=r"a process on another machine \(it gave a sign of life"):
+            RunFolder.create(record)
+        assert (run.path / run_lock.NAME).is_file()
+        run.finish(_dataset(), {}, "optimal")
+    assert [p.name for p in tmp_path.iterdir()] == [run.final.name]
+
+
+def test_who_lost_its_folder_does_not_write_into_that_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    record = _config(tmp_path).record()
+    with contextlib.suppress(RunFolderError), RunFolder.create(record) as silent:
+        monkeypatch.setattr(run_lock, "_machine", lambda: "another")
+        monkeypatch.setattr(run_lock, "_try_lock", lambda _: True)
+        monkeypatch.setattr(run_lock, "STALE_SECONDS", -1.0)
+        with RunFolder.create(record) as other:
+            (other.path / "mine").touch()
+            with pytest.raises(RunFolderError, match="has taken"):
+                silent._rename(silent.final)
+            result = other.finish(_dataset(), {}, "optimal")
+        raise RunFolderError("lost")
+    assert (result.folder / "mine").is_file()
+    assert [p.name for p in tmp_path.iterdir()] == [other.final.name]
+
+
+def test_on_a_full_disk_the_status_is_not_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with contextlib.suppress(OSError), RunFolder.create(_config(tmp_path).record()) as run:
+        monkeypatch.setattr(RunFolder, "_write_json", full)
+        run.finish(_dataset(), {}, "optimal")
+    (left,) = tmp_path.iterdir()
+    assert left.name.endswith(".incomplete")
+    assert RunResult.load(left).status == "error"
+
+
+def test_every_file_is_verified_and_others_are_named(tmp_path: Path):
+    with RunFolder.create(_config(tmp_path).record()) as run:
+        run.finish(_dataset(), {"plan.gap": (0.1, "1")}, "optimal")
+    folder = run.final
+    assert changed_files(folder) == []
+    for file in sorted(folder.iterdir()):
+        before = file.read_bytes()
+        file.write_bytes(before.replace(b"o", b"0", 1) if file.suffix != ".nc" else before[: len(before) // 2])
+        assert changed_files(folder)[0].startswith(f"{file.name}: changed")
+        assert cli.main(["provenance", str(folder), "--verify"]) == 1
+        file.write_bytes(before)
+    (folder / "data").mkdir()
+    (folder / "data" / "more.csv").touch()
+    assert changed_files(folder) == ["data/more.csv: not written by the run"]
 
 
 def test_what_is_no_run_is_said_so(tmp_path: Path):

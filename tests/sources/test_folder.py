@@ -95,7 +95,7 @@ def test_profiles_without_time_or_unit_are_refused(folder):
     change(folder, "profiles", lambda f: f.rename(columns={"pv p [1]": "pv p [kW]"}))
     assert problems_of(folder) == [
         "file 'profiles.csv': pv p [kW] column states no share as its unit; write its header as 'pv p [1]' or 'pv p [%]'"
-    ] + ["profile 'pv': p column is missing; add 'pv p [1]' in addition to its reactive one"]
+    ]
     change(folder, "profiles", lambda f: f.drop(columns="time"))
     assert any("time column is missing" in m for m in problems_of(folder))
 

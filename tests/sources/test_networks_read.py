@@ -24,7 +24,6 @@ ADAPTED = {
     "case145": ["3 rings opened", "generators in feeders constant"],
     "case2848rte": ["2 rings opened", "generators in feeders constant"],
     "iceland": ["3 rings opened", "generators in feeders constant"],
-    "cigre_mv all": ["storage idle"],
 }
 """Network -> what is modelled otherwise than by pandapower, whose network is changed accordingly before it is compared."""
 SIMBENCH = (

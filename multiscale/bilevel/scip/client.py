@@ -51,12 +51,15 @@ class _Worker:
     def __init__(self) -> None:
         package_root = str(Path(__file__).resolve().parents[3])
         environment = dict(os.environ)
-        environment["PYTHONPATH"] = os.pathsep.join([package_root, *[p for p in sys.path if p]])
+        # Nothing is imported from the current folder (-P): a file there may have the name of a module.
+        here = os.path.realpath(os.curdir)
+        known = [p for p in sys.path if Path(p).is_absolute() and os.path.realpath(p) != here]
+        environment["PYTHONPATH"] = os.pathsep.join([package_root, *known])
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[name] = "1"
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from multiscale.bilevel.scip.worker import main; main()"],
+            [sys.executable, "-P", "-c", "from multiscale.bilevel.scip.worker import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,

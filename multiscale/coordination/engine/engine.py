@@ -176,9 +176,12 @@ class DaskEngine:
         dask.config.set({"distributed.scheduler.allowed-failures": 1})
         # Workers log a lost scheduler with a traceback; the driver reports the loss.
         dask.config.set({"logging.distributed": "critical"})
+        security = _security(self.waits)
+        # Children import nothing from the current folder: a file there may have the name of a module.
+        os.environ["PYTHONSAFEPATH"] = "1"
         if self.address:
             try:
-                self._client = Client(self.address, timeout=f"{CONNECT_SECONDS}s", set_as_default=False)
+                self._client = Client(self.address, timeout=f"{CONNECT_SECONDS}s", set_as_default=False, security=security)
             except (OSError, ValueError) as error:
                 message = f"no Dask scheduler answers at engine.address {self.address!r}: start one (dask scheduler) or choose engine=local"
                 raise EngineUnavailableError(message) from error
@@ -204,9 +207,13 @@ class DaskEngine:
                     memory_limit=0,
                     preload=[LOADED],
                     silence_logs=logging.CRITICAL,
+                    # Reached from this machine only, and with certificates only by who has one.
+                    host="127.0.0.1",
+                    protocol="tcp" if security is None else "tls",
+                    security=security,
                 )
                 # Workers come up while the driver goes on, and are waited for when there is work; a client waits for those it finds.
-                self._client = Client(self._cluster, set_as_default=False)
+                self._client = Client(self._cluster, set_as_default=False, security=security)
                 self._cluster.scale(self.workers)
         self._liveness = Liveness(self._client, self.waits.silence_s)
         return self
@@ -342,6 +349,17 @@ class DaskEngine:
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+def _security(settings: WorkerSettings) -> Any:
+    """Certificates of both sides, for Dask; None without: nothing is encrypted, and any process that connects may run code."""
+    if settings.tls_ca is None:
+        return None
+    from distributed.security import Security
+
+    mine = {"cert": str(settings.tls_certificate), "key": str(settings.tls_key)}
+    roles = {f"tls_{role}_{part}": file for role in ("client", "scheduler", "worker") for part, file in mine.items()}
+    return Security(tls_ca_file=str(settings.tls_ca), require_encryption=True, **roles)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -27,6 +28,20 @@ class WorkerSettings(EngineSettings):
         30.0, "s", "time without a sign of life after which a worker is given up and its tasks begin elsewhere", lower=5.0, upper=3600.0
     )
     patience_s: float = quantity(3600.0, "s", "time that one task may take; then its worker is ended and the task is named", above=0.0, upper=1e6)
+    tls_ca: Path | None = Field(None, description="certificate of the authority that all sides trust (PEM); with it only TLS is spoken")
+    tls_certificate: Path | None = Field(None, description="certificate that this side shows to the others (PEM)")
+    tls_key: Path | None = Field(None, description="private key of that certificate (PEM)")
+
+    @model_validator(mode="after")
+    def _tls_whole(self) -> WorkerSettings:
+        given = {"tls_ca": self.tls_ca, "tls_certificate": self.tls_certificate, "tls_key": self.tls_key}
+        lacking = [name for name, file in given.items() if file is None]
+        if 0 < len(lacking) < len(given):
+            raise ValueError(f"{', '.join(lacking)} missing; TLS takes tls_ca, tls_certificate and tls_key together")
+        for name, file in given.items():
+            if file is not None and not file.is_file():
+                raise ValueError(f"{name} '{file}' is no file; give one in PEM format")
+        return self
 
 
 class LocalSettings(WorkerSettings):
@@ -47,4 +62,8 @@ class AddressSettings(WorkerSettings):
     def _address_given(self) -> AddressSettings:
         if "://" not in self.address:
             raise ValueError(f"address '{self.address}' is no scheduler address; give e.g. address=tcp://10.0.0.1:8786")
+        if self.address.startswith("tls://") and self.tls_ca is None:
+            raise ValueError(f"address '{self.address}' takes certificates; give tls_ca, tls_certificate and tls_key")
+        if self.tls_ca is not None and not self.address.startswith("tls://"):
+            raise ValueError(f"address '{self.address}' is not encrypted, and certificates are given; give address=tls://...")
         return self

@@ -1,0 +1,120 @@
+"""Who writes a run folder: a lock that holds between processes, containers and hosts on one shared folder.
+
+The holder keeps a lock of the operating system on a file (it ends with the process, however that ends) and touches the file every two seconds. On
+the machine of the holder the first says whether it lives; elsewhere, where such locks may not be seen, the second does: its age is measured by the
+clock of the file system, so clocks of hosts need not agree. Names of hosts and numbers of processes decide nothing: containers have the same ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import uuid
+from pathlib import Path
+
+NAME = ".lock"
+BEAT_SECONDS = 2.0
+STALE_SECONDS = 60.0
+"""Age from which on a lock of another machine is given up [s]."""
+
+
+def _machine() -> str:
+    """What tells running systems apart: drawn at every start of the operating system."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{uuid.getnode():x}"
+
+
+class RunLock:
+    """The lock of a folder; held until ``release``.
+
+    Args:
+        folder: existing folder that no other process writes.
+
+    Raises:
+        OSError: the folder has a lock already, or cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._token = uuid.uuid4().hex
+        self._descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        os.write(self._descriptor, json.dumps({"token": self._token, "machine": _machine()}).encode())
+        os.fsync(self._descriptor)
+        _try_lock(self._descriptor)
+        self._ended = threading.Event()
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def holds(self, folder: Path) -> bool:
+        """Whether the folder's lock is this one still: another process may have taken the folder from one that gave no sign of life."""
+        return _read(folder / NAME).get("token") == self._token
+
+    def release(self, folder: Path) -> None:
+        """Give the lock up and remove its file."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        if self.holds(folder):
+            (folder / NAME).unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(BEAT_SECONDS):
+            with contextlib.suppress(OSError):
+                os.utime(self._descriptor)
+
+
+def holder(folder: Path) -> str:
+    """Who holds a folder, in words; empty where no process does (any longer)."""
+    lock = folder / NAME
+    try:
+        descriptor = os.open(lock, os.O_RDWR)
+    except OSError:
+        # Between making the folder and its lock, or after it was given up.
+        age = _age(folder)
+        return f"another process has just begun (a moment of {age:.0f} s ago)" if age < BEAT_SECONDS else ""
+    try:
+        locked = _try_lock(descriptor)
+        if locked is False:
+            return "another process on this machine"
+        if locked and _read(lock).get("machine") == _machine():
+            return ""
+        age = _age(lock)
+    finally:
+        os.close(descriptor)
+    wait = f"it gave a sign of life {max(age, 0.0):.0f} s ago; were it ended, its folder would be free after {STALE_SECONDS:g} s"
+    return f"a process on another machine ({wait})" if age < STALE_SECONDS else ""
+
+
+def _try_lock(descriptor: int) -> bool | None:
+    """Whether the lock of the operating system was free and is taken now; None where there are no such locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _read(lock: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads(lock.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file or folder was changed, by the clock of its file system."""
+    probe = path.parent / f".clock-{uuid.uuid4().hex}"
+    changed = path.stat().st_mtime
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - changed
+    finally:
+        probe.unlink(missing_ok=True)

@@ -1,0 +1,181 @@
+"""Damaged tables, configurations and network files: how many end in a traceback, take longer than 10 s, or are accepted although they say nonsense.
+
+    python -m tests.benchmarks.fuzzed_inputs --number 2000
+
+Every input is ``multiscale validate`` of a small system in which one thing is damaged. What must be refused (a text where a number stands, an unknown
+name, a foreign object) counts as accepted nonsense when it is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandapower as pp
+import pandapower.networks
+import pandas as pd
+
+from multiscale import cli
+from multiscale.sources import tiny_system, write_folder
+
+LONGEST = 10.0
+NONSENSE = ("a lot", "9**9**9**9", "nan kW", "=1+1", "0x10", "1e999", "--", "1;2", "(3)", "\x07")
+TABLES = ("nodes", "buses", "branches", "prosumers", "devices", "generators", "profiles")
+SETTINGS = (
+    "planning.gap", "horizon.days", "horizon.step_hours", "tariff.levy", "solver.seed", "costs.discount_rate", "system.growth.pv_share",
+    "market", "engine",
+)  # fmt: skip
+VALUES = (*NONSENSE, "-7e9", "3 kg", "[1,2]", "{a: 1}", "null", "???", "${nowhere}", "9**9**9**9 kWh")
+
+
+class TooLongError(Exception):
+    """An input took longer than ``LONGEST``."""
+
+
+def _folder(base: dict[str, str], folder: Path, rng: np.random.Generator) -> tuple[list[str], bool, str]:
+    """A folder of tables with one damage; whether it must be refused; what was done."""
+    folder.mkdir()
+    for name, text in base.items():
+        (folder / name).write_text(text)
+    name = f"{rng.choice(TABLES)}.csv"
+    lines = base[name].splitlines()
+    way = rng.choice(["cell", "cut", "bytes", "twice", "swap", "header", "missing", "empty", "semicolons", "row"])
+    overrides = ["system=folder", f"system.path={folder}"]
+    refused = way in ("missing", "header")
+    file = folder / name
+    if way == "cell":
+        row, cells = int(rng.integers(1, len(lines))), None
+        frame = pd.read_csv(io.StringIO(base[name]), dtype=str, keep_default_na=False)
+        numeric = [c for c in frame if "[" in c]
+        if not numeric:
+            return overrides, False, "nothing"
+        column, cells = str(rng.choice(numeric)), str(rng.choice(NONSENSE))
+        frame.loc[row - 1, column] = cells
+        frame.to_csv(file, index=False)
+        return overrides, True, f"{name}: {column} row {row} {cells!r}"
+    if way == "cut":
+        file.write_text(base[name][: int(rng.integers(0, len(base[name])))])
+    elif way == "bytes":
+        raw = bytearray(base[name].encode())
+        for place in rng.integers(0, len(raw), 5):
+            raw[place] = int(rng.integers(0, 256))
+        file.write_bytes(bytes(raw))
+    elif way == "twice":
+        file.write_text("\n".join([*lines, lines[-1]]) + "\n")
+        refused = name not in ("options.csv",)
+    elif way == "swap":
+        rng.shuffle(rest := lines[1:])
+        file.write_text("\n".join([lines[0], *rest]) + "\n")
+    elif way == "header":
+        head = lines[0].split(",")
+        head[int(rng.integers(0, len(head)))] = "nonsense"
+        file.write_text("\n".join([",".join(head), *lines[1:]]) + "\n")
+    elif way == "missing":
+        file.unlink()
+    elif way == "empty":
+        file.write_text("")
+        refused = True
+    elif way == "semicolons":
+        file.write_text(base[name].replace(",", ";"))
+    else:
+        del lines[int(rng.integers(1, len(lines)))]
+        file.write_text("\n".join(lines) + "\n")
+    return overrides, refused, f"{name}: {way}"
+
+
+def _configuration(_: dict[str, str], __: Path, rng: np.random.Generator) -> tuple[list[str], bool, str]:
+    key, value = str(rng.choice(SETTINGS)), str(rng.choice(VALUES))
+    return [f"{key}={value!r}" if rng.random() < 0.5 else f"{key}={value}"], value not in ("null", "1;2"), f"{key}={value}"
+
+
+def _network(base: dict[str, str], folder: Path, rng: np.random.Generator) -> tuple[list[str], bool, str]:
+    folder.mkdir()
+    file = folder / "net.json"
+    net = pandapower.networks.create_cigre_network_mv()
+    way = str(rng.choice(["cell", "index", "column", "foreign", "cut", "bytes", "table", "reference"]))
+    kind = str(rng.choice(["bus", "line", "trafo", "load", "ext_grid", "switch"]))
+    frame, refused = net[kind], False
+    column = str(rng.choice(frame.columns.to_numpy(str)))
+    if way == "cell":
+        net[kind][column] = frame[column].astype(object)
+        net[kind].loc[frame.index[0], column] = rng.choice(["a lot", None, -1e9, 0])
+    elif way == "index":
+        net[kind] = pd.concat([frame, frame.iloc[:1]])
+        refused = True
+    elif way == "column":
+        net[kind] = frame.drop(columns=column)
+    elif way == "reference" and kind in ("load", "ext_grid"):
+        net[kind].loc[frame.index[0], "bus"] = 9999
+        refused = True
+    text = pp.to_json(net)
+    if way == "foreign":
+        content = json.loads(text)
+        content["_object"]["x"] = {"_module": str(rng.choice(["os", "planted", "subprocess", "test.autotest"])), "_class": "system", "_object": "1"}
+        text, refused = json.dumps(content), True
+    elif way == "table":
+        content = json.loads(text)
+        content["_object"][kind] = "nonsense"
+        text, refused = json.dumps(content), True
+    elif way == "cut":
+        text, refused = text[: int(rng.integers(0, len(text) - 1))], True
+    elif way == "bytes":
+        raw = list(text)
+        for place in rng.integers(0, len(raw), 5):
+            raw[place] = chr(int(rng.integers(32, 127)))
+        text = "".join(raw)
+    file.write_text(text)
+    return ["system=pandapower", f"system.path={file}", "system.profiles=constant"], refused, f"{kind}.{column}: {way}"
+
+
+def _late(_signal: int, _frame: object) -> None:
+    raise TooLongError
+
+
+def main() -> int:
+    """Fuzz, print the counts; returns 1 where any is above zero."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--number", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    counts: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as temporary:
+        system = tiny_system()
+        write_folder(system.replace(profiles=system.profiles.isel(time=slice(0, 48))), Path(temporary) / "base")
+        base = {f.name: f.read_text() for f in (Path(temporary) / "base").iterdir()}
+        signal.signal(signal.SIGALRM, _late)
+        for k in range(given.number):
+            rng = np.random.default_rng([given.seed, k])
+            way = (_folder, _configuration, _network)[k % 3]
+            overrides, refused, what = way(base, Path(temporary) / f"{k}", rng)
+            # What is validated is what is read; only the reading is fuzzed, so no day is planned for.
+            arguments = ["validate", "study=tiny", "planning=none", "horizon.days=1", "horizon.peaks=false", *overrides]
+            err, begun = io.StringIO(), time.perf_counter()
+            signal.setitimer(signal.ITIMER_REAL, LONGEST)
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
+                try:
+                    code: int | str = cli.main(arguments)
+                except TooLongError:
+                    code = "hang"
+                except BaseException as error:
+                    code = f"traceback {type(error).__name__}"
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            fault = "hang" if code == "hang" or time.perf_counter() - begun > LONGEST else ""
+            fault = fault or ("traceback" if code == 1 or isinstance(code, str) else "accepted nonsense" if refused and code == 0 else "")
+            counts[fault or ("refused" if code else "accepted")] += 1
+            if fault:
+                print(f"{k}: {fault}: {what}: {err.getvalue().strip()[:300]}", file=sys.stderr, flush=True)
+    print(", ".join(f"{name} {counts[name]}" for name in ("refused", "accepted", "traceback", "hang", "accepted nonsense")), f"of {given.number}")
+    return int(any(counts[name] for name in ("traceback", "hang", "accepted nonsense")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
