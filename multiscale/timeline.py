@@ -20,7 +20,7 @@ class HorizonSettings(Settings):
     """Which days of the year are computed, and in which steps."""
 
     years: tuple[int, ...] = Field((2030,), description="years studied, rising; the growth of the system is complete in the last of them")
-    days: int = count(2, "number of representative days", 1, 366)
+    days: int = count(8, "number of representative days", 1, 366)
     step_hours: float = quantity(1.0, "h", "length of a time step; it divides a day", lower=0.25, upper=24.0)
     peaks: bool = Field(True, description="whether the day of the peak demand (and, of three or more days, that of the peak feed-in) is one of them")
     energy_warning: float = quantity(0.05, "1", "error of a yearly energy by the representative days above which the run warns", lower=0.0)

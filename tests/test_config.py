@@ -155,7 +155,7 @@ def test_private_choices_are_found(tmp_path: Path):
 def test_the_main_study_is_the_default():
     config = load_config()
     assert config.study.name == "main"
-    assert (config.horizon.days, config.horizon.step_hours) == (2, 1.0)
+    assert (config.horizon.days, config.horizon.step_hours) == (8, 1.0)
     assert (config.planning.kind, config.coordination.kind, config.engine.kind) == ("dso", "pricing", "local")
 
 

@@ -111,7 +111,7 @@ def test_a_network_with_two_dsos_and_one_customer_per_platform_is_planned_and_ve
 
     pp.to_json(pn.create_cigre_network_mv(with_der="pv_wind"), str(tmp_path / "cigre.json"))
     own = [f"output.folder={tmp_path}", "engine=serial", "horizon=one_day", "horizon.step_hours=6 h"]
-    result = run_study(load_config(["system=pandapower", f"system.path={tmp_path / 'cigre.json'}", *own]))
+    result = run_study(load_config(["system=pandapower", f"system.path={tmp_path / 'cigre.json'}", "system.profiles=constant", *own]))
     assert result.status == "optimal"
     data = result.of_year().dataset
     dsos = data.branch_node.values[data.branch_built.values.astype(bool)]

@@ -71,7 +71,7 @@ def folder_system(path: str | Path, time_zone: str = "") -> System:
         )
     faults, notes = Faults(), []  # type: tuple[Faults, list[str]]
     tables = {component: read_table(folder, component, faults, notes) for component in FILES}
-    profiles, units = _read_profiles(folder, time_zone, faults, notes)
+    profiles, units = _read_profiles(folder, tables, time_zone, faults, notes)
     faults.problems += _unit_problems(tables, units)
     stated = _about(folder, faults)
     system = System(
@@ -166,12 +166,15 @@ def _unit_problems(tables: Mapping[str, xr.Dataset], units: Mapping[str, str]) -
     return problems
 
 
-def _read_profiles(folder: Path, time_zone: str, faults: Faults, notes: list[str]) -> tuple[xr.Dataset, dict[str, str]]:
+def _read_profiles(
+    folder: Path, tables: Mapping[str, xr.Dataset], time_zone: str, faults: Faults, notes: list[str]
+) -> tuple[xr.Dataset, dict[str, str]]:
     """The profiles, and the unit of each: a share, or one in which a column declares the profiles it names."""
     frame, file = open_table(folder, "profiles", faults)
     physical = frozenset(declared.unit for _, _, declared in _profile_columns() if declared.unit)
+    other = frozenset(str(n) for c, column, declared in _profile_columns() if declared.unit for n in tables[c][column].values.tolist() if n)
     before = len(faults.problems)
-    found = None if frame is None else profile_columns(file, frame, time_zone, faults.problems, physical, stated_only=True)
+    found = None if frame is None else profile_columns(file, frame, time_zone, faults.problems, physical, no_shares=other, stated_only=True)
     if found is None or len(faults.problems) > before:
         faults.components.add("profile")
         day = pd.date_range("2016-01-01", periods=24, freq="h").to_numpy()

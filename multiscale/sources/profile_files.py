@@ -80,7 +80,14 @@ def read_profiles(source: Path | pd.DataFrame, zone: str = "") -> ProfileFile:
 
 
 def profile_columns(
-    file: str, frame: pd.DataFrame, zone: str, problems: list[Problem], physical: frozenset[str] = frozenset(), *, stated_only: bool = False
+    file: str,
+    frame: pd.DataFrame,
+    zone: str,
+    problems: list[Problem],
+    physical: frozenset[str] = frozenset(),
+    *,
+    no_shares: frozenset[str] = frozenset(),
+    stated_only: bool = False,
 ) -> ProfileFile | None:
     """What a table of time series holds; None where its time stamps or all of its columns cannot be read.
 
@@ -90,6 +97,7 @@ def profile_columns(
         zone: see ``read_profiles``.
         problems: extended by what is wrong.
         physical: further units, of profiles that are neither shares nor powers, e.g. ``degC``.
+        no_shares: profiles that something needs in another unit than a share, whatever their header states.
         stated_only: whether a header must state its unit, and powers are refused.
     """
     names = [str(column) for column in frame.columns]
@@ -105,7 +113,7 @@ def profile_columns(
         problems.append(Problem("file", file, f"time, {error.place}:" if error.place != "time" else "time", error.value, "", error.message))
     hours = axis.step / pd.Timedelta(hours=1) if axis else 1.0
     keep = whole_days(axis.time, axis.step) if axis else slice(None)
-    units = _Units(hours, physical, stated_only)
+    units = _Units(hours, physical, stated_only, no_shares)
     courses: dict[tuple[str, str], Course] = {}
     for k, header in enumerate(names):
         if k == stamp:
@@ -139,11 +147,13 @@ class _Units:
         hours: length of a step [h].
         physical: units of profiles that are neither shares nor powers.
         stated_only: whether a header must state its unit, and powers are refused.
+        no_shares: profiles whose values are not judged as shares.
     """
 
     hours: float
     physical: frozenset[str]
     stated_only: bool
+    no_shares: frozenset[str]
 
     def find(self, stated: str | None, variable: str) -> tuple[str, float] | None:
         """Unit of a course and what its numbers are multiplied with; None for a unit that no profile has."""
@@ -194,7 +204,7 @@ def _course(file: str, header: str, given: pd.Series, time: pd.Series, units: _U
     if (wrong | blank).any():
         return None
     values = values * factor
-    if variable == "p" and unit not in units.physical:
+    if variable == "p" and unit not in units.physical and profile not in units.no_shares:
         problems += _range_problems(file, profile, values, unit, stated, time, units)
     return Course(profile, variable, unit, values)
 
