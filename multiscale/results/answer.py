@@ -9,7 +9,7 @@ import numpy as np
 from multiscale.results.dataset import compared_scenarios, has
 from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunResult
-from multiscale.results.words import amount, euros, number, percent, plural, signed
+from multiscale.results.words import amount, euros, number, percent, plural, reached_percent, signed
 from multiscale.system.approximation import Approximation
 
 STATUS_WORDS = {
@@ -180,7 +180,7 @@ def _coordination(result: RunResult) -> list[Fact]:
     reached = value("coordination.value_reached")
     if reached is not None and worth is not None and worth >= 0.5:
         facts.append(
-            Fact("Worth of coordination", f"{percent(reached)} of the {euros(worth, True)} that coordination can save against a flat tariff")
+            Fact("Worth of coordination", f"{reached_percent(reached)} of the {euros(worth, True)} that coordination can save against a flat tariff")
         )
     if value("coordination.messages") is not None:
         size = value("coordination.bytes")

@@ -23,7 +23,7 @@ from multiscale.results.mechanism_words import chosen, words
 from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunResult
 from multiscale.results.scenarios import LADDER, STEPS
-from multiscale.results.words import euros, percent, plural, signed
+from multiscale.results.words import euros, percent, plural, reached_percent, signed
 
 _USEFUL_GAP = 0.1
 """Relative gap from which on a bound says nothing to a planner."""
@@ -104,7 +104,7 @@ def _coordination_sentence(result: RunResult) -> str:
     if worth is not None and worth >= 0.5 and worth > missed:
         share = 1.0 - missed / float(worth)
         return (
-            f"Operated {by}, the system reaches at least {percent(share)} of what perfect coordination could save against a "
+            f"Operated {by}, the system reaches at least {reached_percent(share)} of what perfect coordination could save against a "
             f"flat tariff ({euros(worth, True)})."
         )
     if missed < ROUNDING_EUR:

@@ -46,6 +46,11 @@ def percent(share: Any, digits: int = 2) -> str:
     return "–" if share is None else f"{number(100 * share, digits)}{THIN}%"
 
 
+def reached_percent(share: float) -> str:
+    """A share that was reached at least, in percent, rounded down to a tenth: 99.89 % is not 100 %."""
+    return f"{number(math.floor(1000 * share + 1e-6) / 10, 4)}{THIN}%"
+
+
 def euros(value: Any, per_year: bool = False) -> str:
     """Money, rounded to three or more digits."""
     if value is None or not math.isfinite(value):
