@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pandas as pd
 import pytest
 
@@ -17,6 +19,12 @@ from tests.variants import charged
 @pytest.fixture(scope="session")
 def system() -> System:
     return tiny_system()
+
+
+def pytest_configure() -> None:
+    """A run started in the background of a shell ignores interrupts, and so would all that the tests interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.coordination.common.answer import Answer, PackedBasis
+from multiscale.coordination.common.answer import Answer, bases_of
 from multiscale.coordination.common.mechanism import Mechanism
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay, Progress, prepare_days, realise_day, respond, silent
@@ -168,7 +168,7 @@ def uncoordinated_days(
             {"retail": retail_signals(tree, {d: p[periods] for d, p in energy_price.items()})}
             for tree, (_, periods) in zip(trees, episodes, strict=True)
         ]
-        answers = respond(trees, signals, engine, None if answers is None else [_bases(found["retail"]) for found in answers])
+        answers = respond(trees, signals, engine, None if answers is None else [bases_of(found["retail"]) for found in answers])
         determinant = {d: _determinant(trees, answers, d, recovering) for d in network_cost}
         missed = {d: abs(float(prices[d][recovering]) * determinant[d] - cost) / max(abs(cost), 1e-9) for d, cost in network_cost.items()}
         for d, miss in missed.items():
@@ -187,10 +187,6 @@ def uncoordinated_days(
     tasks = {str(k): (tree, s, a, -np.inf) for k, (tree, s, a) in enumerate(zip(trees, signals, answers, strict=True))}
     outcomes = engine.map(realise_day, tasks)
     return design, trees, [outcomes[str(k)]["retail"] for k in range(len(trees))]
-
-
-def _bases(answers: Mapping[str, Answer]) -> dict[str, PackedBasis]:
-    return {platform: answer.basis for platform, answer in answers.items() if answer.basis is not None}
 
 
 def _per_unit(cost: float, determinant: float, dso: str, before: float) -> float:

@@ -6,6 +6,7 @@ the answer depends on that too. So only a basis that may be none is given as ali
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import highspy
@@ -54,6 +55,14 @@ class Basis:
         basis = cls.unpacked((columns.astype(np.int8).tobytes(), rows.astype(np.int8).tobytes()))
         basis._status.alien = basis._status.was_alien = True
         return basis
+
+    @classmethod
+    def joined(cls, parts: Sequence[Basis]) -> Basis:
+        """The basis of a program whose columns and rows are those of some programs, one after the other, from their bases.
+
+        It is a basis where columns of a part enter rows of its own and of parts before it alone: the basis matrix is then block triangular.
+        """
+        return cls.of_statuses(*(np.concatenate(each) for each in zip(*(part.statuses for part in parts), strict=True)))
 
     @classmethod
     def unpacked(cls, data: tuple[bytes, bytes]) -> Basis:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from multiscale.attribute import Attribute
-from multiscale.sources.folder import FILES, column_header
-from multiscale.system.schema import COMPONENTS
+from multiscale.sources.folder import column_header
+from multiscale.system.schema import COMPONENTS, TABLES
 
 
 def describe_columns() -> str:
     """Markdown tables of all columns, one per file, as they stand in ``docs/data.md``."""
     parts = []
     for component, attributes in COMPONENTS.items():
-        parts += [f"### `{FILES[component]}` (identifier `{component}`)", "", "| column | meaning | values | default |", "|---|---|---|---|"]
+        parts += [f"### `{TABLES[component]}` (identifier `{component}`)", "", "| column | meaning | values | default |", "|---|---|---|---|"]
         parts += [f"| `{column_header(name, a)}` | {a.meaning} | {_values(a)} | {_default(a)} |" for name, a in attributes.items()]
         parts.append("")
     return "\n".join(parts).rstrip()

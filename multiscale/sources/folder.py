@@ -18,13 +18,13 @@ import xarray as xr
 from pydantic import Field, model_validator
 
 from multiscale.attribute import Attribute
-from multiscale.sources.folder_tables import FILES, Faults, column_header, open_table, read_table
+from multiscale.sources.folder_tables import Faults, column_header, open_table, read_table
 from multiscale.sources.profile_files import profile_columns
 from multiscale.sources.settings import PathSettings
 from multiscale.sources.time_axis import known_zone
 from multiscale.spreadsheets import without_formulas
 from multiscale.system.approximation import Approximation
-from multiscale.system.schema import COMPONENTS
+from multiscale.system.schema import COMPONENTS, TABLES
 from multiscale.system.system import System
 from multiscale.system.validation import InvalidSystemError, Problem
 
@@ -67,10 +67,10 @@ def folder_system(path: str | Path, time_zone: str = "") -> System:
     folder = Path(path)
     if not folder.is_dir():
         raise InvalidSystemError(
-            [Problem("folder", str(folder), "", "", "", "does not exist; give the path of a folder with " + ", ".join(FILES.values()))]
+            [Problem("folder", str(folder), "", "", "", "does not exist; give the path of a folder with " + ", ".join(TABLES.values()))]
         )
     faults, notes = Faults(), []  # type: tuple[Faults, list[str]]
-    tables = {component: read_table(folder, component, faults, notes) for component in FILES}
+    tables = {component: read_table(folder, component, faults, notes) for component in TABLES}
     profiles, units = _read_profiles(folder, tables, time_zone, faults, notes)
     faults.problems += _unit_problems(tables, units)
     stated = _about(folder, faults)
@@ -123,12 +123,12 @@ def write_folder(system: System, path: str | Path, kind: str = "csv") -> None:
         raise ValueError(f"tables cannot be written as {kind!r}; choose csv or parquet")
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    for component, name in FILES.items():
+    for component, name in TABLES.items():
         data: xr.Dataset = getattr(system, name)
         frame = data.to_dataframe().rename(columns={a: column_header(a, d) for a, d in COMPONENTS[component].items()})
         _write(frame, folder / f"{name}.{kind}", kind)
     columns: dict[str, np.ndarray] = {}
-    units = {name: a.unit for c, column, a in _profile_columns() if a.unit for name in set(getattr(system, FILES[c])[column].values.tolist())}
+    units = {name: a.unit for c, column, a in _profile_columns() if a.unit for name in set(getattr(system, TABLES[c])[column].values.tolist())}
     for variable in ("p", "q"):
         values = system.profiles[variable].transpose("time", "profile").to_numpy()
         for j, profile in enumerate(system.profiles.profile.values.tolist()):

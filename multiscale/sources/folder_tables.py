@@ -13,21 +13,10 @@ import xarray as xr
 
 from multiscale.attribute import Attribute
 from multiscale.sources.text_tables import TableError, numbers, read_text_table
-from multiscale.system.schema import COMPONENTS, table
+from multiscale.system.schema import COMPONENTS, TABLES, table
 from multiscale.system.system import System
 from multiscale.system.validation import Problem, validate
 from multiscale.units import UnitError, conversion_factor
-
-FILES = {
-    "node": "nodes",
-    "bus": "buses",
-    "branch": "branches",
-    "prosumer": "prosumers",
-    "device": "devices",
-    "generator": "generators",
-    "option": "options",
-}
-"""Component -> name of its file (``.csv`` or ``.parquet``); ``options`` may be absent."""
 
 _OPTIONAL = ("option",)
 _SUFFIX = re.compile(r"_(kva|kwh|kw|kvar|kv|pu|ohm|nf|km|percent|degree|minutes|years|eur_per_kwh|eur)$")
@@ -106,7 +95,7 @@ def read_table(folder: Path, component: str, faults: Faults, notes: list[str]) -
     attributes = COMPONENTS[component]
     optional = component in _OPTIONAL
     before = len(faults.problems)
-    frame, file = open_table(folder, FILES[component], faults, optional)
+    frame, file = open_table(folder, TABLES[component], faults, optional)
     if frame is None:
         if not optional or len(faults.problems) > before:
             faults.components.add(component)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV
-from multiscale.sources.pandapower_tables import line_frame, unique_names
+from multiscale.sources.pandapower_tables import between_buses, line_frame, unique_names
 from multiscale.sources.pandapower_transformers import transformer_frame
 from multiscale.system.approximation import Approximation, several
 
@@ -51,9 +51,4 @@ def branch_frame(net: Any, name_of: pd.Series, notes: list[str], changed: list[A
             )
         )
         both["i0_percent"] = both["i0_percent"].abs()
-    inside = both["from_bus"] == both["to_bus"]
-    if inside.any():
-        notes.append(f"{int(inside.sum())} branches within one busbar are omitted")
-    both = both[~inside]
-    both.index = pd.Index(unique_names(pd.Series(both.index, index=both.index), "branch").to_numpy(), name="branch")
-    return both
+    return between_buses(both, notes)

@@ -60,6 +60,15 @@ def unique_names(names: pd.Series, fallback: str) -> pd.Series:
     return pd.Series(out, index=text.index, dtype=object)
 
 
+def between_buses(branches: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Branches whose ends are different buses, by unique names; ``notes`` is extended by how many are not."""
+    inside = branches["from_bus"] == branches["to_bus"]
+    if inside.any():
+        notes.append(f"{int(inside.sum())} branches within one busbar are omitted")
+    kept = branches[~inside]
+    return kept.set_axis(pd.Index(unique_names(pd.Series(kept.index, index=kept.index), "branch").to_numpy(), name="branch"))
+
+
 def coordinates(net: Any) -> pd.DataFrame:
     """Columns ``x`` and ``y`` by bus index, from GeoJSON: a point, the middle of the points of any other shape; NaN where there is none."""
     if "geo" not in net.bus:

@@ -22,7 +22,7 @@ from multiscale.content import content_key
 from multiscale.settings import OneOf
 from multiscale.sources.cache import cached
 from multiscale.sources.generation_costs import CO2_PRICE, priced
-from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, line_frame, unique_names
+from multiscale.sources.pandapower_tables import between_buses, columns_of, coordinates, drop_unconnected, fused_buses, line_frame, unique_names
 from multiscale.sources.pandapower_transformers import transformer_frame
 from multiscale.sources.settings import SystemSettings
 from multiscale.sources.simbench_devices import PROSUMERS, RENEWABLE_SUFFIX, device_frame, device_owner, generator_frame, prosumer_category
@@ -262,12 +262,7 @@ def _branch_frame(net: Any, name_of: pd.Series, tree: pd.DataFrame, owner_of_tra
     both = pd.concat([lines, units])
     for column, value in _TRANSFORMER_DEFAULTS.items():
         both[column] = both[column].where(both[column].notna(), value)
-    inside = both["from_bus"] == both["to_bus"]
-    if inside.any():
-        notes.append(f"{int(inside.sum())} branches within one busbar are omitted")
-    both = both[~inside]
-    both.index = pd.Index(unique_names(pd.Series(both.index, index=both.index), "branch").to_numpy(), name="branch")
-    return both
+    return between_buses(both, notes)
 
 
 _TRANSFORMER_DEFAULTS: dict[str, object] = {

@@ -33,6 +33,17 @@ IDLE_KINDS = _kinds("storage")
 """Kinds of devices that stand idle when uncontrolled."""
 DEVICE_KINDS = (*LOAD_KINDS, *GENERATION_KINDS, *IDLE_KINDS)
 
+TABLES: Mapping[str, str] = {
+    "node": "nodes",
+    "bus": "buses",
+    "branch": "branches",
+    "prosumer": "prosumers",
+    "device": "devices",
+    "generator": "generators",
+    "option": "options",
+}
+"""Component -> name of its table, as an attribute of ``System`` and as a file of a folder."""
+
 COMPONENTS: Mapping[str, Mapping[str, Attribute]] = {
     "node": {
         "level": text("level of the hierarchy", choices=LEVELS),

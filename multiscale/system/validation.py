@@ -16,18 +16,9 @@ from multiscale.attribute import Attribute
 from multiscale.devices import DEVICES
 from multiscale.measures import by_measure
 from multiscale.system.network import Network
-from multiscale.system.schema import COMPONENTS, LEVELS
+from multiscale.system.schema import COMPONENTS, LEVELS, TABLES
 from multiscale.system.system import System
 
-_TABLE = {
-    "node": "nodes",
-    "bus": "buses",
-    "branch": "branches",
-    "prosumer": "prosumers",
-    "device": "devices",
-    "generator": "generators",
-    "option": "options",
-}
 LARGEST_SHARE = 5.0
 """Largest share of a rating that a profile may have: ratings that are yearly means have such peaks, powers in kW are beyond."""
 IMPLAUSIBLE_RATIO = 20.0
@@ -101,7 +92,7 @@ def _number(value: float) -> str:
 
 
 def _attribute_problems(system: System, component: str) -> Iterator[Problem]:
-    data: xr.Dataset = getattr(system, _TABLE[component])
+    data: xr.Dataset = getattr(system, TABLES[component])
     ids = data[component].values.astype(str)
     yield from (
         Problem(component, str(name), component, repr(str(name)), "", "occurs more than once; give every one a name of its own")
@@ -140,7 +131,7 @@ def _range_problems(component: str, ids: np.ndarray, field: str, declared: Attri
 
 def _reference_problems(system: System, component: str, ids: np.ndarray, field: str, declared: Attribute, values: np.ndarray) -> Iterator[Problem]:
     target = declared.refers_to
-    known = system.profiles.profile.values if target == "profile" else getattr(system, _TABLE[target])[target].values
+    known = system.profiles.profile.values if target == "profile" else getattr(system, TABLES[target])[target].values
     # A set of texts is asked in a fraction of the time that sorting them takes.
     there = set(known.tolist())
     wrong = np.array([value not in there for value in values.tolist()], dtype=bool)

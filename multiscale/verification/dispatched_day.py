@@ -95,7 +95,7 @@ def _answer(tree: OperatingTree, dso: str, price: np.ndarray) -> dict[str, np.nd
     """Columns of the DSO's program and of those of its platforms: its name, and theirs -> columns."""
     own, nothing = tree.distribution[dso], np.zeros(tree.horizon.periods)
     capacity = connection_limits(tree, dso)
-    exchange, statuses = [], []
+    exchange, bases = [], []
     given: dict[str, dict[str, object]] = {}
     for child in own.children:
         most, least = capacity[child]
@@ -103,20 +103,19 @@ def _answer(tree: OperatingTree, dso: str, price: np.ndarray) -> dict[str, np.nd
         part = CompiledProgram(tree.platforms[child])
         solution = part.solve_optimal(given[child] | {"import_price": price, "export_price": price})
         exchange.append(solution.output("exchange").values)
-        statuses.append(part.basis.statuses)
+        bases.append(part.basis)
     around = CompiledProgram(own.program)
     at = {"energy_price": price, "built": tree.design.choice(own.options)}
     # At a price below zero the DSO would curtail, at the busbar, what no customer feeds in.
     around.solve_optimal({**at, "energy_price": np.maximum(price, 0.0), "exchange": np.array(exchange).reshape(len(own.children), len(nothing))})
-    statuses.insert(0, around.basis.statuses)
     # What the connection carries is a limit of the DSO's network too; prices between both are internal and vanish.
     fixed = {child: known | {"import_price": nothing, "export_price": nothing} for child, known in given.items()}
     positions = own.program.parameters["exchange"].positions
     links = [Link(child, "exchange", positions[k]) for k, child in enumerate(own.children)]
     parts = {child: tree.platforms[child] for child in own.children}
     joint = CompiledProgram(compose(f"{dso} on {tree.horizon.title}", without_relief(own.program), parts, links, fixed))
-    # Columns of platforms enter rows of the DSO and not the other way, so the bases of the parts together are one.
-    joint.start_from(Basis.of_statuses(*(np.concatenate(each) for each in zip(*statuses, strict=True))))
+    # Columns of platforms enter rows of the DSO and not the other way.
+    joint.start_from(Basis.joined([around.basis, *bases]))
     x = joint.solve_optimal(at).x
     ends = np.cumsum([own.program.columns.size, *(part.columns.size for part in parts.values())])
     return dict(zip((dso, *own.children), np.split(x, ends[:-1]), strict=True))

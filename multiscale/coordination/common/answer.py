@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,11 @@ class Answer:
     x: np.ndarray
     y: np.ndarray
     basis: PackedBasis | None = None
+
+
+def bases_of(answers: Mapping[str, Answer]) -> dict[str, PackedBasis]:
+    """Platform -> basis of its answer, where it was kept."""
+    return {platform: answer.basis for platform, answer in answers.items() if answer.basis is not None}
 
 
 def own_measures(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:

@@ -33,7 +33,7 @@ def assembled_basis(tree: OperatingTree, answers: Mapping[str, Answer], energy_p
         energy_price: DSO -> price at its boundary [EUR/kWh], (period,).
     """
     periods = tree.horizon.periods
-    parts = [(np.full(periods, BASIC, dtype=np.int8), np.full(periods, AT_UPPER, dtype=np.int8))]
+    parts = [Basis.of_statuses(np.full(periods, BASIC), np.full(periods, AT_UPPER))]
     for dso in tree.transmission.children:
         own = tree.distribution[dso]
         exchange = np.array([answers[child].exchange for child in own.children]).reshape(len(own.children), periods)
@@ -41,9 +41,9 @@ def assembled_basis(tree: OperatingTree, answers: Mapping[str, Answer], energy_p
         # At a price below zero the DSO by itself would curtail what no platform feeds in.
         price = np.maximum(energy_price[dso], 0.0)
         compiled.solve_optimal({"energy_price": price, "exchange": exchange, "built": tree.design.choice(own.options)})
-        parts.append(compiled.basis.statuses)
+        parts.append(compiled.basis)
         for child in own.children:
             known = answers[child].basis
             assert known is not None
-            parts.append(Basis.unpacked(known).statuses)
-    return Basis.of_statuses(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+            parts.append(Basis.unpacked(known))
+    return Basis.joined(parts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from multiscale.coordination.common.answer import Answer, PackedBasis, answer_signals, own_measures
+from multiscale.coordination.common.answer import Answer, PackedBasis, answer_signals, bases_of, own_measures
 from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.common.outcome import Outcome
@@ -95,8 +95,7 @@ def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome
     forecast = integrated_optimum(model)
     tree.transmission.learn(model.transmission)
     answers = answers_at(tree, forecast)
-    bases = {child: answer.basis for child, answer in answers.items() if answer.basis is not None}
-    return integrated_optimum(tree, near=forecast, answers=answers), forecast, bases
+    return integrated_optimum(tree, near=forecast, answers=answers), forecast, bases_of(answers)
 
 
 def answers_at(tree: OperatingTree, near: Outcome) -> dict[str, Answer]:

@@ -68,6 +68,10 @@ Choice = tuple[bytes, float, float]
 """Options that are built, the charge [EUR/kWh], and the share to which other transfers are paid."""
 
 
+KEPT = 6
+"""Bases kept for one set of options: both ends of two ranges of charges, at two shares."""
+
+
 class Bases:
     """Where the solves of a component ended, choice by choice.
 
@@ -128,10 +132,6 @@ class Bases:
         known[choice[1:]] = basis
         if len(known) > KEPT:
             del known[next(iter(known))]
-
-
-KEPT = 6
-"""Bases kept for one set of options: both ends of two ranges of charges, at two shares."""
 
 
 class Component:

@@ -156,7 +156,7 @@ class DecompositionSearch:
     def _answers(self, built: np.ndarray, charge: float, *, limited: bool = True) -> list[PartAnswer]:
         return [c.solve(built[c.options], charge, self.network.spread, self.work, limited=limited) for c in self.split.components]
 
-    def _untaxed_answers(self, built: np.ndarray) -> list[PartAnswer]:
+    def _answers_without_charges(self, built: np.ndarray) -> list[PartAnswer]:
         """Answers where neither charge nor transfers are paid."""
         return [c.solve(built[c.options], -c.levy, self.network.spread, self.work, scale=0.0) for c in self.split.components]
 
@@ -185,7 +185,7 @@ class DecompositionSearch:
         levy, none, every = self.known.levy, np.zeros(self.annuity.size, dtype=bool), np.ones(self.annuity.size, dtype=bool)
         _, relaxed, energy = self.total(self._answers(every, -levy))
         # With no limit at all and no transfer, operation costs no more than under any plan.
-        self.bound = relaxed if self.levied else self.total(self._untaxed_answers(every))[1]
+        self.bound = relaxed if self.levied else self.total(self._answers_without_charges(every))[1]
         low, high = self.charge_range
         demand = energy + self.passive
         near = min(max(low, self.existing / demand), high) if demand > 0 else low
