@@ -110,13 +110,6 @@ def representative_days(
     return Aggregation(horizon, error, represented_overload(above, chosen, weights), nearest)
 
 
-def resemblance(courses: pd.DataFrame) -> pd.DataFrame:
-    """Distance of every two days' hourly courses, each course scaled by its largest magnitude [1]; day x day."""
-    n = len(courses) // 24
-    days = pd.DatetimeIndex(courses.index[::24])[:n]
-    return pd.DataFrame(_distances(courses.to_numpy(float)[: n * 24].reshape(n, 24, -1)), index=days, columns=days)
-
-
 def _extreme_days(courses: pd.DataFrame, values: np.ndarray) -> dict[int, str]:
     """Day -> what it is the extreme of: the peak demand first, then the least net load."""
     demand, net = (values[:, :, courses.columns.get_loc(name)] for name in ("demand", "net load"))

@@ -77,14 +77,18 @@ def reservations(answer: YearAnswer) -> list[str]:
         if len(check.violations):
             reasons.append(f"AC power flow of {dso}: {len(check.violations)} violations of limits")
     reasons += [f"repair of the plan: {why}" for why in answer.repair.stopped if scenario.verification and answer.plans]
-    for dso, year in answer.year_check.items():
+    if not answer.year_check.unserved <= SERVED_WITHIN:
+        days = len(answer.year_check.dispatched)
+        reasons.append(f"AC power flow of the year: {answer.year_check.unserved:,.0f} kWh are not served on {days} days dispatched individually")
+    for dso, year in answer.year_check.by_dso.items():
         if year.diverged:
             reasons.append(f"AC power flow of the year in {dso}: diverged in {len(year.diverged)} hours")
         if len(year.overloaded) or len(year.voltage_violations):
             reasons.append(
                 f"AC power flow of the year in {dso}: {len(year.overloaded)} branches above the rating, "
-                f"{len(year.voltage_violations)} buses outside the voltage band" + "".join(f"; {why}" for why in year.left)
+                f"{len(year.voltage_violations)} buses outside the voltage band"
             )
+    reasons += [f"AC power flow of the year: {why}" for why in answer.year_check.left]
     residuals = {"energy accounts": _largest_energy_residual(answer), "ledger": float(np.max([s.ledger.residual for s in answer.scenarios.values()]))}
     reasons += [f"{name}: residual {residual:.2g} instead of zero" for name, residual in residuals.items() if not residual <= BALANCED_WITHIN]
     for dso, plan in answer.plans.items():

@@ -31,7 +31,7 @@ from multiscale.results.scenarios import HEADLINE, REFERENCES, ScenarioSpec, cho
 from multiscale.system import LoadingLimits
 from multiscale.verification.ac import Verification
 from multiscale.verification.violations import violations_of
-from multiscale.verification.year import YearVerification
+from multiscale.verification.year import YearCheck
 
 if TYPE_CHECKING:
     from multiscale.config import StudyConfig
@@ -107,7 +107,7 @@ class Study:
                 operations[name] = self.operate(spec, cases[name], expected, self.design(spec, made.plans, operations), {})
             if name not in verified:
                 verified[name] = self.verify(spec, cases[name], operations[name])
-        year: Mapping[str, YearVerification] = {}
+        year = YearCheck()
         if self.config.verification.year:
             with self.progress.stage("verify") as stage:
                 stage.update("every hour of the year")
@@ -158,7 +158,9 @@ class Study:
         def checked(state: Made) -> Violations:
             system, found = state.case.value.system, Violations()
             for dso, verification in state.verified.items():
-                found = found.joined(violations_of(system, dso, verification, state.operation.value.injections(dso)))
+                operation = state.operation.value
+                built = operation.design.options(system.options)
+                found = found.joined(violations_of(system, dso, verification, operation.injections(dso), built))
             return found
 
         return repaired(case.value.system, case.value.limits, made, checked, rounds=self.repair_rounds)

@@ -1,10 +1,9 @@
-"""The stage ``verify_year``: every hour of the year under the plan, with violated days operated in truth, held against ratings and voltage bands."""
+"""The stage ``verify_year``: every hour of the year under the plan held against ratings and voltage bands, violated days dispatched individually."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,22 +12,20 @@ import xarray as xr
 from multiscale.assessment.construction import Bought
 from multiscale.assessment.operated import Operation
 from multiscale.operation import Transmission
+from multiscale.operation.dispatched_day import DispatchedDay, dispatched_day
 from multiscale.operation.tree import dso_reference
 from multiscale.pipeline.case import adoption_limits
 from multiscale.pipeline.operation import with_bought_capacity
 from multiscale.pipeline.verification import built_in
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.repair import Violations, next_limits
-from multiscale.representative_days import resemblance
 from multiscale.results.answer_data import StudyCase
-from multiscale.system.yearly import yearly_courses
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import ac_verify
-from multiscale.verification.dispatched_day import DispatchedDay, dispatched_day
-from multiscale.verification.further_days import OperatedYear, operate_further_days
+from multiscale.verification.further_days import OperatedYear, dispatch_further_days
 from multiscale.verification.pandapower_model import power_flow_model
 from multiscale.verification.violations import violations_of
-from multiscale.verification.year import WITH_RESPONSE, YearFlows, YearVerification, own_power, with_response
+from multiscale.verification.year import YearCheck, YearFlows, own_power, violated_hours, with_response
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +34,8 @@ DAYS_OF_A_YEAR = 365
 
 def verify_year(
     case: StudyCase, operation: Operation, bought: Bought, expected: MarketForecast, further_days: int, rounds: int
-) -> dict[str, YearVerification]:
-    """AC power flow of every hour of the year: DSO -> what it says; nothing where the profiles do not span a year.
+) -> YearCheck:
+    """AC power flow of every hour of the year; nothing where the profiles do not span one.
 
     Args:
         case: under the limits of the plan.
@@ -46,14 +43,15 @@ def verify_year(
         bought: new capacity of prosumers.
         expected: of the wholesale market.
         further_days: largest number of dispatches of days that are violated.
-        rounds: largest number of times that the limits of a day are tightened.
+        rounds: largest number of times that limits are tightened on account of one day.
     """
     days = case.horizon.days
     nearest = {day: days[k] for day, k in case.aggregation.nearest.items()}
     if len(nearest) < DAYS_OF_A_YEAR:
         logger.info("the profiles span %d days: no AC power flow of a whole year", len(nearest))
-        return {}
+        return YearCheck()
     year = _representative_year(case, operation, bought, nearest)
+    before = violated_hours(flows.check() for flows in year.flows.values())
     left: tuple[str, ...] = ()
     if further_days:
         others = FurtherOperation(case, operation, bought, expected)
@@ -64,13 +62,10 @@ def verify_year(
             for name, node in zip(table[key].values.tolist(), table.node.values.tolist(), strict=True)
             if node in case.fleets
         }
-        distance = resemblance(yearly_courses(system, system.at_level("dso")))
-        left = operate_further_days(year, distance, node_of, others.dispatch, others.tighten, most=further_days, rounds=rounds)
-    unserved = float(sum(year.unserved.values()))
-    return {
-        dso: replace(flows.check(WITH_RESPONSE), dispatched=tuple(str(day.date()) for day in sorted(year.within)), unserved=unserved, left=left)
-        for dso, flows in year.flows.items()
-    }
+        left = dispatch_further_days(year, node_of, others.dispatch, others.tighten, most=further_days, rounds=rounds)
+    checks = {dso: flows.check() for dso, flows in year.flows.items()}
+    days = tuple(str(day.date()) for day in sorted(year.within))
+    return YearCheck(checks, before, days, float(sum(year.unserved.values())), year.tightened, left)
 
 
 def _representative_year(case: StudyCase, operation: Operation, bought: Bought, nearest: Mapping[pd.Timestamp, pd.Timestamp]) -> OperatedYear:
@@ -129,7 +124,7 @@ class FurtherOperation:
         for dso in system.at_level("dso"):
             drawn = xr.concat([each[dso] for each in days.values()], "period", join="outer", fill_value=0.0)
             checked = ac_verify(system, [dso, *system.children(dso)], horizon, drawn, built_in(self.case, self.design, dso))
-            found = found.joined(violations_of(system, dso, checked, drawn))
+            found = found.joined(violations_of(system, dso, checked, drawn, self.design.options(system.options)))
         limits = next_limits(self.limits, found, system).limits
         if limits is None:
             return False

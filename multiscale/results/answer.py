@@ -241,23 +241,39 @@ def year_facts(result: RunResult) -> list[Fact]:
     hours = value("ac.year.hours")
     if hours is None:
         return []
-    violated, diverged = int(value("ac.year.violated_hours") or 0), int(value("ac.year.diverged_hours") or 0)
-    days, cut_off = int(value("ac.year.dispatched_days") or 0), float(value("ac.year.unserved_energy") or 0.0)
-    further = f" ({plural(days, 'further day')} dispatched for {'itself' if days == 1 else 'themselves'})" if days else ""
-    text = f"checked on all {int(hours):,} hours with {value('ac.year.basis')}{further}: "
-    parts = [f"the power flow diverged in {plural(diverged, 'hour')}"] if diverged else []
-    branches, buses = int(value("ac.year.overloaded_branches") or 0), int(value("ac.year.buses_outside_band") or 0)
+    violated, diverged, cut_off = (found(result, f"ac.year.{key}") for key in ("violated_hours", "diverged_hours", "dispatched_unserved"))
+    branches, buses, dark = (int(value(f"ac.year.{key}") or 0) for key in ("overloaded_branches", "buses_outside_band", "buses_without_supply"))
+    days = int(value("ac.year.dispatched_days") or 0)
+    parts = [f"the power flow diverged in {counted(diverged, 'hour')}"] if diverged else []
+    parts += [f"{plural(dark, 'bus', 'buses')} without supply"] if dark else []
     if branches:
-        worst = number(value("ac.year.max_line_overload"))
-        parts.append(f"{branches} {'branch' if branches == 1 else 'branches'} above the rating (by up to {worst} %)")
+        parts.append(f"{plural(branches, 'branch', 'branches')} above the rating (by up to {number(value('ac.year.max_line_overload'))} %)")
     if buses:
-        worst = number(value("ac.year.max_voltage_violation"))
-        parts.append(f"{buses} {'bus' if buses == 1 else 'buses'} outside the voltage band (by up to {worst} pu)")
-    found = f"limits violated in {plural(violated, 'hour')}: {', '.join(parts)}" if violated else "no limit violated"
-    left = str(value("ac.year.left") or "")
-    ends = [left] if violated and left else []
-    ends += [f"{number(cut_off)} kWh are not served on the further days"] if cut_off > SERVED_KWH else []
-    return [Fact("AC, whole year", "; ".join([text + found, *ends]), violated == 0)]
+        parts.append(f"{plural(buses, 'bus', 'buses')} outside the voltage band (by up to {number(value('ac.year.max_voltage_violation'))} pu)")
+    held = violated == 0 and diverged == 0
+    outcome = "no limit violated" if held else f"limits violated in {counted(violated, 'hour')}: {', '.join(parts)}"
+    text = [f"{number(cut_off)} kWh are not served on days dispatched individually"] if not cut_off <= SERVED_KWH else []
+    text.append(f"checked on all {int(hours):,} hours with {value('ac.year.basis')}: {outcome}")
+    if days:
+        before, tightened = int(value("ac.year.violated_hours_before") or 0), int(value("ac.year.tightened") or 0)
+        under = f", under limits tightened {plural(tightened, 'time')}" if tightened else ""
+        dispatched = f"{plural(days, 'day')} {'was' if days == 1 else 'were'} dispatched individually by the DSO"
+        text.append(f"{plural(before, 'hour')} before {dispatched}, at least cost and without the mechanism of the study{under}")
+    text += [left] if (left := str(value("ac.year.left") or "")) else []
+    return [Fact("AC, whole year", "; ".join(text), bool(held and cut_off <= SERVED_KWH))]
+
+
+def counted(count: float, one: str, many: str = "") -> str:
+    """A count that may have no value, in words."""
+    return f"an unknown number of {many or one + 's'}" if count != count else plural(int(count), one, many)
+
+
+def found(result: RunResult, key: str) -> float:
+    """A figure of the summary; 0 where nothing of the kind was looked for, and not a number where it has no value: that is no zero."""
+    if key not in result.summary:
+        return 0.0
+    value = result.value(key)
+    return float("nan") if value is None else float(value)
 
 
 def _days(result: RunResult) -> list[Fact]:
@@ -284,17 +300,14 @@ def signed_percent(error: float) -> str:
 
 def _violated(result: RunResult, prefix: str) -> str:
     """What the AC power flow of a scenario found violated, in words; empty only where every step converged and kept all limits."""
-
-    def found(key: str) -> float:
-        return float(result.value(f"{prefix}{key}") or 0.0)
-
-    overload, violation, diverged, dark = (found(k) for k in ("max_line_overload", "max_voltage_violation", "diverged_steps", "buses_without_supply"))
-    parts = [f"it did not converge at {plural(int(diverged), 'step')}"] if diverged else []
-    parts += [f"{int(dark)} {'bus' if dark == 1 else 'buses'} without supply"] if dark else []
+    keys = ("max_line_overload", "max_voltage_violation", "diverged_steps", "buses_without_supply", "violations")
+    overload, violation, diverged, dark, violations = (found(result, f"{prefix}{key}") for key in keys)
+    parts = [f"it did not converge at {counted(diverged, 'step')}"] if diverged else []
+    parts += [f"{counted(dark, 'bus', 'buses')} without supply"] if dark else []
     parts += [f"overload up to {number(overload)} %"] if not overload <= 1e-6 else []
     parts += [f"voltage outside its band by up to {number(violation)} pu"] if not violation <= 1e-9 else []
-    if not parts and found("violations"):
-        parts = [f"{int(found('violations'))} violations of limits"]
+    if not parts and violations:
+        parts = [f"{number(violations)} violations of limits"]
     return ", ".join(parts)
 
 

@@ -18,7 +18,7 @@ from multiscale.planning import ConventionalNeed, Plan
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import Verification
-from multiscale.verification.year import YearVerification
+from multiscale.verification.year import YearCheck
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class YearAnswer:
         scenarios: name -> scenario, in the order of tables and figures.
         baseline, headline: names of the scenarios that are compared first.
         bought: platform -> device -> new capacity of every member in the headline scenario [unit of the device's capacity], (prosumer,).
-        year_check: DSO -> AC power flow of the headline scenario in every hour of the year; empty where it was not asked for.
+        year_check: AC power flow of the headline scenario in every hour of the year; empty where it was not asked for.
         repair: of the plan, until its AC power flow violates no limit.
     """
 
@@ -116,7 +116,7 @@ class YearAnswer:
     baseline: str
     headline: str
     bought: Bought
-    year_check: Mapping[str, YearVerification] = field(default_factory=dict)
+    year_check: YearCheck = field(default_factory=YearCheck)
     repair: RepairRecord = RepairRecord()
 
     @property

@@ -60,7 +60,7 @@ LADDER = ("existing", "conventional", "response", "trading", HEADLINE)
 
 STEPS = {
     "conventional": "conventional plan",
-    "response": "this plan, with response",
+    "response": "plan of the study, with demand response",
     "trading": "trading",
     HEADLINE: "purchases in answer to the charge",
 }

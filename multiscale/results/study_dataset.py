@@ -44,7 +44,7 @@ def _of_year(answer: YearAnswer) -> tuple[xr.Dataset, ...]:
         money.energy(answer),
         conflicts_and_reserves_dataset(answer),
         days.aggregation(answer),
-        year_dataset(answer.year_check),
+        year_dataset(answer.year_check.by_dso),
     )
 
 

@@ -13,9 +13,10 @@ from multiscale.results.dataset import has
 from multiscale.results.run_result import RunResult
 from multiscale.results.tables import Table
 from multiscale.results.words import plural
+from multiscale.verification.year import BASIS, violated_hours
 
 if TYPE_CHECKING:
-    from multiscale.verification.year import YearVerification
+    from multiscale.verification.year import YearCheck, YearVerification
 
 
 def year_dataset(year: Mapping[str, YearVerification]) -> xr.Dataset:
@@ -49,27 +50,27 @@ def year_dataset(year: Mapping[str, YearVerification]) -> xr.Dataset:
     return xr.Dataset(out)
 
 
-def year_summary(year: Mapping[str, YearVerification]) -> dict[str, tuple[Any, str]]:
+def year_summary(year: YearCheck) -> dict[str, tuple[Any, str]]:
     """Hours checked, violated and diverged, and the worst of each limit."""
-    if not year:
+    if not year.by_dso:
         return {}
-    checks = list(year.values())
-    violated = np.max([v.result.violated.values for v in checks], axis=0)
+    checks = list(year.by_dso.values())
+    apart = [distance for check in checks for distance in check.voltage_violations.values()]
     return {
-        "ac.year.hours": (len(violated), "h/a"),
-        "ac.year.violated_hours": (int(violated.sum()), "h/a"),
+        "ac.year.hours": (checks[0].result.sizes["hour"], "h/a"),
+        "ac.year.violated_hours": (violated_hours(checks), "h/a"),
+        "ac.year.violated_hours_before": (year.violated_before, "h/a"),
         "ac.year.diverged_hours": (len(set().union(*(v.diverged for v in checks))), "h/a"),
         "ac.year.overloaded_branches": (sum(len(v.overloaded) for v in checks), "1"),
-        "ac.year.buses_outside_band": (sum(len(v.voltage_violations) for v in checks), "1"),
+        "ac.year.buses_outside_band": (int(np.isfinite(apart).sum()), "1"),
+        "ac.year.buses_without_supply": (int(np.isnan(apart).sum()), "1"),
         "ac.year.max_line_overload": (max((x for v in checks for x in v.overloaded.values()), default=0.0), "%"),
-        "ac.year.max_voltage_violation": (
-            max((x for v in checks for x in v.voltage_violations.values() if np.isfinite(x)), default=0.0),
-            "pu",
-        ),
-        "ac.year.basis": (checks[0].basis, ""),
-        "ac.year.dispatched_days": (len(checks[0].dispatched), "d/a"),
-        "ac.year.unserved_energy": (checks[0].unserved, "kWh/a"),
-        "ac.year.left": ("; ".join(checks[0].left), ""),
+        "ac.year.max_voltage_violation": (max((x for x in apart if np.isfinite(x)), default=0.0), "pu"),
+        "ac.year.basis": (BASIS, ""),
+        "ac.year.dispatched_days": (len(year.dispatched), "d/a"),
+        "ac.year.dispatched_unserved": (year.unserved, "kWh"),
+        "ac.year.tightened": (year.tightened, "1"),
+        "ac.year.left": ("; ".join(year.left), ""),
     }
 
 
@@ -82,7 +83,7 @@ def year_violations_table(result: RunResult) -> Table | None:
     frame = pd.DataFrame({name.replace("_", " "): data[f"year_violation_{name}"].values for name in names})
     note = f"Injected: {result.value('ac.year.basis')}. Ratings in full, without the reserve for faults."
     if days := int(result.value("ac.year.dispatched_days") or 0):
-        note += f" {plural(days, 'day')} beyond the representative ones were dispatched for themselves, because limits were violated on them."
+        note += f" {plural(days, 'further day')} dispatched individually by the DSO, at least cost and without the mechanism of the study."
     if left := str(result.value("ac.year.left") or ""):
         note += f" Left: {left}."
     title = "Limits violated in some hour of the year" if len(frame) else "No limit is violated in any hour of the year"

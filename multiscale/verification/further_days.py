@@ -1,15 +1,11 @@
-"""Days of the year that are operated in truth beyond the representative ones, because the AC power flow of the year is violated on them.
+"""Days of the year that the DSO dispatches individually, because the AC power flow of the year is violated on them.
 
-A day that was not operated has the response of the operated day that resembles it most, which may not be what that day asks for: photovoltaics are
-not curtailed though they yield more, vehicles are charged at an hour that is heavily loaded already. So, as long as hours are violated and the number
-of dispatched days allows,
-
-1. the days that are violated worst are dispatched, a few at a time; where limits inside a platform are violated that way, once more with its members
-   in its low-voltage network; and where a dispatched day still violates limits, under limits tightened as in a repair of the plan;
-2. on violated days that were not operated, the responses of the operated days that resemble them most are tried, each once; of all tried, a day
-   keeps that under which least is violated.
-
-Days on which nothing is violated keep the response they have. A day is dispatched by itself, so memory does not grow with their number.
+A day that was not operated has the response of the representative day that resembles it most, which may not be what that day asks for: photovoltaics
+are not curtailed though they yield more, vehicles are charged at an hour that is heavily loaded already. So, as long as hours are violated and the
+number of dispatches allows, the days that are violated worst are dispatched, a few at a time: where limits inside a platform are violated that way,
+once more with its members in its low-voltage network; and where a dispatched day still violates limits, under limits tightened as in a repair of the
+plan. A dispatched day keeps its dispatch, whatever it violates. Days on which nothing is violated keep the response they have, and so do those that
+the number of dispatches does not reach.
 """
 
 from __future__ import annotations
@@ -21,12 +17,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from multiscale.operation.dispatched_day import DispatchedDay
 from multiscale.timeline import Horizon
-from multiscale.verification.dispatched_day import DispatchedDay
 from multiscale.verification.year import OwnPower, YearFlows, with_response
 
 Dispatch = Callable[[pd.Timestamp, frozenset[str]], DispatchedDay]
 """Day, platforms that take part member by member -> the day as it is dispatched under the limits in force."""
+
+AT_ONCE = 8
+"""Days that are dispatched before the year is looked at again."""
 
 Tighten = Callable[[Mapping[pd.Timestamp, Mapping[str, xr.Dataset]]], bool]
 """Day -> DSO -> what was drawn on it, which violates limits -> whether there was anything to tighten."""
@@ -61,14 +60,18 @@ class OperatedYear:
     tightened: int = 0
 
     def violated(self) -> dict[pd.Timestamp, int]:
-        """Violated day -> number of violated branches and buses, summed over its hours, and of hours without a solution; the most first."""
+        """Violated day -> number of violated branches and buses, summed over its hours; the most first.
+
+        An hour without a solution counts as all of them.
+        """
         total = pd.concat([self._count(flows) for flows in self.flows.values()])
         by_day = total.groupby(total.index.normalize()).sum()
         return {day: int(n) for day, n in by_day[by_day > 0].sort_values(ascending=False, kind="stable").items()}
 
     @staticmethod
     def _count(flows: YearFlows) -> pd.Series:
-        found = flows.overloaded().sum(axis=0) + flows.outside_band().sum(axis=0) + ~flows.flows.converged
+        parts = flows.model.branches.sizes["branch"] + flows.model.buses.sizes["bus"]
+        found = flows.overloaded().sum(axis=0) + flows.outside_band().sum(axis=0) + parts * ~flows.flows.converged
         return pd.Series(found, pd.DatetimeIndex(flows.hours.tolist()))
 
     def violated_parts(self) -> dict[pd.Timestamp, set[str]]:
@@ -100,36 +103,23 @@ class OperatedYear:
         self.unserved[day], self.under[day] = found.unserved, self.tightened
 
 
-def operate_further_days(
-    year: OperatedYear,
-    distance: pd.DataFrame,
-    node_of: Mapping[str, str],
-    dispatch: Dispatch,
-    tighten: Tighten,
-    *,
-    most: int,
-    rounds: int,
-    at_once: int = 8,
-    tries: int = 2,
+def dispatch_further_days(
+    year: OperatedYear, node_of: Mapping[str, str], dispatch: Dispatch, tighten: Tighten, *, most: int, rounds: int
 ) -> tuple[str, ...]:
-    """Operate violated days, the worst first, until none is left or the number of dispatches is reached; ``year`` is changed in place.
+    """Dispatch violated days, the worst first, until none is left or the number of dispatches is reached; ``year`` is changed in place.
 
     Args:
         year: under the representative days.
-        distance: of the courses of every two days, see ``representative_days.resemblance``.
         node_of: branch or bus of a platform's network -> the platform.
-        dispatch: how a day is operated.
+        dispatch: how a day is dispatched.
         tighten: tightens the limits of ``dispatch``.
         most: largest number of dispatches.
-        rounds: largest number of times that limits are tightened.
-        at_once: how many days are dispatched before the year is looked at again.
-        tries: how many responses are tried on every violated day each time.
+        rounds: largest number of times that limits are tightened on account of one day.
 
     Returns:
         Why violations are left, in words; empty where none is.
     """
-    representative, again = frozenset(year.operated), dict.fromkeys(distance.index, 0)
-    tried: dict[pd.Timestamp, set[pd.Timestamp]] = {}
+    representative, again = frozenset(year.operated), dict.fromkeys(year.nearest, 0)
     while violated := [day for day in year.violated() if day not in representative]:
         todo, stuck = _next(year, violated, node_of)
         if stuck := [day for day in stuck if again[day] < rounds]:
@@ -138,18 +128,20 @@ def operate_further_days(
             year.tightened += tighten({day: year.operated[day] for day in stuck})
             todo = _next(year, violated, node_of)[0]
         if not todo:
-            return (f"{_days(len(violated))} violate limits though dispatched for themselves, under limits tightened {rounds} times",)
+            return (f"{_left(year)} although dispatched individually, under limits tightened {_counted(year.tightened, 'time')}",)
         left = most - year.work
         if left <= 0:
-            return (f"{_days(len(violated))} with violated hours are left after {most} dispatches of days (verification.further_days)",)
-        fresh = list(todo)[: min(at_once, left)]
+            return (f"{_left(year)} after {_counted(most, 'dispatch', 'dispatches')} of single days (verification.further_days)",)
+        fresh = list(todo)[: min(AT_ONCE, left)]
         for day in fresh:
             year.add(day, dispatch(day, todo[day]), todo[day])
         year.give({day: day for day in fresh})
-        for _ in range(tries):
-            _try_response(year, distance, tried)
-    left_over = len(year.violated())
-    return (f"{_days(left_over)} among the representative ones violate limits",) if left_over else ()
+    return (f"{_left(year)}, all of them representative",) if year.violated() else ()
+
+
+def _left(year: OperatedYear) -> str:
+    count = len(year.violated())
+    return f"{_counted(count, 'day')} {'violates' if count == 1 else 'violate'} limits"
 
 
 def _next(
@@ -169,27 +161,5 @@ def _next(
     return todo, stuck
 
 
-def _try_response(year: OperatedYear, distance: pd.DataFrame, tried: dict[pd.Timestamp, set[pd.Timestamp]]) -> None:
-    """Try on every violated day that was not operated the response of the operated day that resembles it most among those not yet tried."""
-    before, given = year.violated(), {}
-    for day in before:
-        if day not in year.operated:
-            known = tried.setdefault(day, {year.nearest[day]})
-            left = [other for other in year.operated if other not in known]
-            if left:
-                given[day] = min(left, key=lambda other: float(distance.at[day, other]))
-                known.add(given[day])
-    if not given:
-        return
-    had = {day: year.nearest[day] for day in given}
-    flows = {dso: each.at(list(given)) for dso, each in year.flows.items()}
-    year.give(given)
-    after = year.violated()
-    worse = {day: had[day] for day in given if after.get(day, 0) >= before[day]}
-    year.nearest |= worse
-    for dso, each in flows.items() if worse else ():
-        year.flows[dso].take(each.at(list(worse)))
-
-
-def _days(count: int) -> str:
-    return f"{count} {'day' if count == 1 else 'days'}"
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from multiscale.operation.built import built_network
 from multiscale.operation.radial import radial_tree
 from multiscale.planning.repair import Violations
 from multiscale.system.limits import LoadingLimits
@@ -13,7 +14,7 @@ from multiscale.system.system import System
 from multiscale.verification.ac import VOLTAGE_TOLERANCE_PU, Verification
 
 
-def violations_of(system: System, dso: str, checked: Verification, injections: xr.Dataset) -> Violations:
+def violations_of(system: System, dso: str, checked: Verification, injections: xr.Dataset, built: xr.Dataset) -> Violations:
     """Violations of the operated periods.
 
     The linear voltages are those the platforms' programs go by: fed at the voltage without load, at the powers that were injected.
@@ -23,6 +24,7 @@ def violations_of(system: System, dso: str, checked: Verification, injections: x
         dso: the DSO whose networks, with those of its platforms, were checked.
         checked: AC power flow of the operated periods.
         injections: what was drawn in them, as for ``ac_verify``.
+        built: options that are built (component ``option``).
     """
     result, rule = checked.result, LoadingLimits()
     low, high = (system.buses[name].sel(bus=result.bus).values[:, None] for name in ("v_min_pu", "v_max_pu"))
@@ -36,7 +38,7 @@ def violations_of(system: System, dso: str, checked: Verification, injections: x
     error: dict[str, tuple[float, float]] = {}
     for platform in system.children(dso):
         busbar = system.boundary_bus(platform)
-        tree = radial_tree(system.network(platform), rule, fed[busbar])
+        tree = radial_tree(built_network(system, platform, built), rule, fed[busbar])
         at = pd.Index(result.bus.values).get_indexer(tree.buses)
         periods = outside[at].any(axis=0)
         if periods.any():

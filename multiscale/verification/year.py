@@ -1,6 +1,7 @@
 """AC power flow of every hour of the year under a plan, held against ratings and voltage bands.
 
-Only the representative days have been operated. Every other day is given the response of the representative day ``r`` that resembles it most:
+The representative days have been operated, and some days dispatched individually (``further_days``). Every other day is given the response of the
+representative day ``r`` that resembles it most:
 
     injection(bus, t) = own(bus, t) + [ operated(bus, r, h) - own(bus, r, h) ]         h: hour of the day of t
 
@@ -12,8 +13,8 @@ a platform that knew the day would respond to it. ``year_injections(..., respons
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -28,8 +29,8 @@ from multiscale.verification.batch_power_flow import batch_power_flow
 from multiscale.verification.hourly_flows import HourlyFlows
 from multiscale.verification.pandapower_model import PowerFlowModel, power_flow_model
 
-WITH_RESPONSE = "each day's own demand and generation, with the response of an operated day that resembles it"
-WITHOUT_RESPONSE = "each day's own demand and generation, without any response"
+BASIS = "each day's own demand and generation, with the response of the representative day that resembles it most"
+"""What is injected on days that were not operated, in words."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +43,11 @@ class YearVerification:
         violations: one row per branch or bus: component, identifier, hours, worst_hour, value, limit, unit; the worst first per component, and one
             row for every hour that diverged.
         diverged: hours whose power flow did not converge.
-        basis: what was injected, in words.
-        dispatched: days that were operated beyond the representative ones, because they were violated.
-        unserved: demand that is not served on those days [kWh].
-        left: why violations are left though days were operated, in words; empty where none is.
     """
 
     result: xr.Dataset
     violations: pd.DataFrame
     diverged: tuple[str, ...]
-    basis: str
-    dispatched: tuple[str, ...] = ()
-    unserved: float = 0.0
-    left: tuple[str, ...] = ()
 
     @property
     def overloaded(self) -> dict[str, float]:
@@ -67,6 +60,32 @@ class YearVerification:
         """Bus -> largest distance of its voltage from its band [pu], worst first; NaN without supply."""
         rows = self.violations[self.violations["component"] == "bus"]
         return {str(r.identifier): float(abs(r.value - r.limit)) for r in rows.itertuples()}
+
+
+@dataclass(frozen=True)
+class YearCheck:
+    """The year of all DSOs.
+
+    Attributes:
+        by_dso: DSO -> what the AC power flow says; empty where no year was checked.
+        violated_before: hours that violated a limit before any day was dispatched individually.
+        dispatched: days that the DSO dispatched individually, because limits were violated on them.
+        unserved: demand that is not served on those days [kWh].
+        tightened: number of times that limits were tightened for them.
+        left: why violations are left, in words; empty where none is.
+    """
+
+    by_dso: Mapping[str, YearVerification] = field(default_factory=dict)
+    violated_before: int = 0
+    dispatched: tuple[str, ...] = ()
+    unserved: float = 0.0
+    tightened: int = 0
+    left: tuple[str, ...] = ()
+
+
+def violated_hours(checks: Iterable[YearVerification]) -> int:
+    """Hours in which a limit of some DSO is violated or the power flow diverged."""
+    return int(np.max([check.result.violated.values for check in checks], axis=0).sum())
 
 
 @dataclass(frozen=True)
@@ -208,12 +227,6 @@ class YearFlows:
         for name, values in vars(self.flows).items():
             values[..., at] = getattr(other.flows, name)
 
-    def at(self, days: Sequence[pd.Timestamp]) -> YearFlows:
-        """A copy of the hours of some days."""
-        chosen = np.flatnonzero(pd.DatetimeIndex(self.hours.tolist()).normalize().isin(pd.DatetimeIndex(days)))
-        parts = {name: values[..., chosen] for name, values in vars(self.flows).items()}
-        return YearFlows(self.model, self.nodes, self.hours[chosen], HourlyFlows(**parts))
-
     def overloaded(self) -> np.ndarray:
         """Where a rating is violated, (branch, hour)."""
         return self.flows.loading - 100.0 > OVERLOAD_TOLERANCE_PERCENT
@@ -229,8 +242,8 @@ class YearFlows:
         low, high = self.model.buses.v_min_pu.values[:, None], self.model.buses.v_max_pu.values[:, None]
         return np.fmax(low - self.flows.voltage, self.flows.voltage - high)
 
-    def check(self, basis: str = WITH_RESPONSE) -> YearVerification:
-        """Hold all hours against ratings and voltage bands; ``basis``: what was injected, in words."""
+    def check(self) -> YearVerification:
+        """Hold all hours against ratings and voltage bands."""
         model, flows, hours = self.model, self.flows, self.hours
         low, high = model.buses.v_min_pu.values[:, None], model.buses.v_max_pu.values[:, None]
         judged = np.ones(model.buses.sizes["bus"], dtype=bool)
@@ -269,7 +282,7 @@ class YearFlows:
             },
             coords={"branch": branch, "bus": bus, "hour": hours},
         )
-        return YearVerification(result, violations, diverged, basis)
+        return YearVerification(result, violations, diverged)
 
 
 def year_check(
@@ -278,7 +291,6 @@ def year_check(
     injections: xr.Dataset,
     built: xr.Dataset | None = None,
     slack_voltage_pu: float | Mapping[str, float] | None = None,
-    basis: str = WITH_RESPONSE,
 ) -> YearVerification:
     """AC power flow of every hour of some injections, with the tap changers on their steps, held against ratings and voltage bands.
 
@@ -288,9 +300,8 @@ def year_check(
         injections: of ``year_injections``.
         built: options that are built (component ``option``), on branches of these networks; default: none.
         slack_voltage_pu: voltage at the slack buses, one value or by bus; default: as the table of buses says.
-        basis: what was injected, in words.
 
     Raises:
         KeyError: an unknown node or branch, or an injection at a bus outside the networks.
     """
-    return YearFlows.of(power_flow_model(system, nodes, built, slack_voltage_pu), nodes, injections).check(basis)
+    return YearFlows.of(power_flow_model(system, nodes, built, slack_voltage_pu), nodes, injections).check()

@@ -11,6 +11,7 @@ from multiscale.assessment.operated import MechanismCost
 from multiscale.pipeline.assessment import CertificateError, check_certificates, reservations
 from multiscale.results.answer_data import RepairRecord
 from multiscale.system import LoadingLimits
+from multiscale.verification.year import YearCheck
 
 
 def answer(cost=100.0, bound=99.0, objective=1000.0, plan_bound=1000.0, **changed):
@@ -28,7 +29,7 @@ def answer(cost=100.0, bound=99.0, objective=1000.0, plan_bound=1000.0, **change
         plan=scenario,
         scenarios={"plan": scenario},
         plans={"north": plan},
-        year_check={},
+        year_check=YearCheck(),
         repair=RepairRecord(),
         case=SimpleNamespace(limits=LoadingLimits()),
     )

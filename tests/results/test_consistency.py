@@ -28,10 +28,15 @@ FAILURES = [
     {"ac.diverged_steps": (2, "1")},
     {"ac.buses_without_supply": (1, "1")},
     {"ac.violations": (1, "1")},
+    {"ac.violations": (None, "1")},
+    {"ac.max_voltage_violation": (None, "pu")},
     {"ac.max_voltage_violation": (float("nan"), "pu")},
     {"ledger.money_residual": (0.4, "1")},
     {"plan.gap": (None, "1"), "plan.bound": (None, "EUR/a")},
     {"ac.year.hours": (8784, "h/a"), "ac.year.violated_hours": (3, "h/a"), "ac.year.basis": ("profiles", "")},
+    {"ac.year.hours": (8784, "h/a"), "ac.year.violated_hours": (None, "h/a"), "ac.year.basis": ("profiles", "")},
+    {"ac.year.hours": (8784, "h/a"), "ac.year.dispatched_unserved": (50.0, "kWh"), "ac.year.basis": ("profiles", "")},
+    {"ac.year.hours": (8784, "h/a"), "ac.year.dispatched_unserved": (None, "kWh"), "ac.year.basis": ("profiles", "")},
 ]
 
 

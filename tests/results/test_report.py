@@ -310,5 +310,5 @@ def test_the_headline_tells_what_each_step_costs_society(finished: RunResult):
     wide = wide.assign(real_cost=cost, scenario_title=("scenario", names))
     [said] = [s for s in headline(replace(finished, dataset=wide, summary={})) if "by step" in s]
     steps = cost.sum(("stakeholder", "cost")).diff("scenario").values[1:]
-    for name, step in zip(("this plan, with response", "trading", "purchases in answer to the charge"), steps, strict=True):
+    for name, step in zip(("plan of the study, with demand response", "trading", "purchases in answer to the charge"), steps, strict=True):
         assert f"{name} {signed(float(step))}" in said

@@ -1,4 +1,4 @@
-"""Days of the year that are operated in truth where the response they were given violates limits."""
+"""Days of the year that are dispatched individually where the response they were given violates limits."""
 
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ from multiscale.assessment.operated import Operation
 from multiscale.config import load_config
 from multiscale.operation import Design, bought_and_sold, operating_tree
 from multiscale.operation.device_classes import OneMeter, device_classes
+from multiscale.operation.dispatched_day import dispatched_day
 from multiscale.operation.tree import dso_branch_program
 from multiscale.pipeline.case import case_of
 from multiscale.pipeline.plan import forecast
@@ -19,7 +20,7 @@ from multiscale.programs import CompiledProgram
 from multiscale.sources.tiny import tiny_system
 from multiscale.system import LoadingLimits
 from multiscale.timeline import Horizon
-from multiscale.verification.dispatched_day import dispatched_day
+from multiscale.verification.year import violated_hours
 from tests.variants import changed
 
 DAY = Horizon((pd.Timestamp("2016-06-10"),), (366.0,), 3.0)
@@ -90,7 +91,7 @@ def with_unit(case, kva):
 
 
 def operated(case):
-    """The representative days, dispatched for themselves."""
+    """The representative days, dispatched individually."""
     known = FurtherOperation(case, GivenOperation(Design(), {}), {}, forecast(case))
     found = [known.dispatch(day, frozenset()).injections for day in case.horizon.days]
     return GivenOperation(Design(), {dso: xr.concat([each[dso] for each in found], "period") for dso in case.system.at_level("dso")})
@@ -98,21 +99,23 @@ def operated(case):
 
 @pytest.mark.slow  # a year of AC power flow, three times
 def test_a_response_that_was_copied_violates_and_the_day_itself_does_not(case):
-    """What the representative days do overloads a transformer on other days; dispatched for themselves they keep its rating, and all are served."""
+    """What the representative days do overloads a transformer on other days; dispatched individually they keep its rating, and all are served."""
     small = with_unit(case, 30.0)
     operation, expected = operated(small), forecast(small)
-    copied = verify_year(small, operation, {}, expected, 0, 0)["north"]
-    assert UNIT in copied.overloaded
-    assert copied.dispatched == ()
-    true = verify_year(small, operation, {}, expected, 400, 0)["north"]
-    assert true.dispatched
-    assert int(true.result.violated.sum()) == 0
-    assert true.left == ()
-    assert true.unserved == pytest.approx(0.0, abs=1e-6)
-    few = verify_year(small, operation, {}, expected, 1, 0)["north"]
+    copied = verify_year(small, operation, {}, expected, 0, 0)
+    hours = violated_hours(copied.by_dso.values())
+    assert UNIT in copied.by_dso["north"].overloaded
+    assert (copied.dispatched, copied.violated_before) == ((), hours)
+    all_days = verify_year(small, operation, {}, expected, 400, 0)
+    assert all_days.violated_before == hours
+    assert all_days.dispatched
+    assert violated_hours(all_days.by_dso.values()) == 0
+    assert all_days.left == ()
+    assert all_days.unserved == pytest.approx(0.0, abs=1e-6)
+    few = verify_year(small, operation, {}, expected, 1, 0)
     assert len(few.dispatched) == 1
-    assert 0 < int(few.result.violated.sum()) < int(copied.result.violated.sum())
-    assert "are left after 1 dispatch" in few.left[0]
+    assert 0 < violated_hours(few.by_dso.values()) < hours
+    assert few.left[0].endswith("limits after 1 dispatch of single days (verification.further_days)")
 
 
 @pytest.mark.slow  # a year of AC power flow, twice
@@ -124,9 +127,10 @@ def test_a_day_that_violates_as_dispatched_is_repaired_by_tighter_limits(case):
         system = changed(system, "branches", column, {b: 3.0 * float(system.branches[column].sel(branch=b)) for b in lines})
     long = replace(case, system=system)
     operation, expected = operated(long), forecast(long)
-    once = verify_year(long, operation, {}, expected, 3, 0)["north"]
+    once = verify_year(long, operation, {}, expected, 3, 0)
     assert once.dispatched
-    assert once.voltage_violations
-    repaired = verify_year(long, operation, {}, expected, 60, 3)["north"]
-    assert int(repaired.result.violated.sum()) == 0
+    assert once.by_dso["north"].voltage_violations
+    repaired = verify_year(long, operation, {}, expected, 400, 3)
+    assert violated_hours(repaired.by_dso.values()) == 0
     assert repaired.left == ()
+    assert repaired.tightened > 0
