@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -24,6 +25,11 @@ from multiscale.timeline import Horizon
 
 logger = logging.getLogger(__name__)
 
+BATCHES = 4
+"""Days that every worker is given before what is kept of them is collected: progress is shown in between."""
+
+Kept = TypeVar("Kept")
+
 ROUNDING = 1e-6
 """Relative difference of costs that tolerances of solvers explain [1]."""
 
@@ -35,12 +41,26 @@ class CoordinatedDay:
     Attributes:
         tree: programs at prosumer resolution.
         forecast: what the parents expected (one participant per platform).
-        outcomes: mechanism -> outcome; ``integrated`` is always there, ``flat`` (one price for all hours) among the references.
+        outcomes: mechanism -> outcome; ``integrated`` and ``flat`` (one price for all hours) are references.
     """
 
     tree: OperatingTree
     forecast: Outcome
     outcomes: Mapping[str, Outcome]
+
+
+@dataclass(frozen=True)
+class _Rules(Generic[Kept]):
+    """How each day is operated, and what is kept of it; see ``operated_days``."""
+
+    economics: Economics
+    design: Design
+    market: Market
+    mechanism: Mechanism
+    keep: Callable[[CoordinatedDay], Kept]
+    limits: LoadingLimits
+    known: Transmission | None
+    references: bool
 
 
 def operated_days(
@@ -52,65 +72,84 @@ def operated_days(
     market: Market,
     engine: SerialEngine | DaskEngine,
     *,
-    mechanism: Mechanism = Pricing(PricingSettings()),
+    keep: Callable[[CoordinatedDay], Kept],
+    mechanism: Mechanism = Pricing(PricingSettings(signal="profile")),
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
     references: bool = True,
     report_progress: Progress = silent,
-) -> Iterator[CoordinatedDay]:
-    """Operate day after day under the design, with a mechanism alongside the integrated optimum and the flat tariff.
+) -> Iterator[Kept]:
+    """Operate every day under the design with a mechanism, and as a reference by the integrated optimum and under the flat tariff.
 
-    As many days are operated at once as the engine has workers. Nothing is kept of a day that was handed over: its memory is free when the caller
-    drops it.
-    How many are operated at once changes no answer.
+    Where there are days for every worker, each worker operates whole days; else all of them share in each day, platform by platform. That changes no
+    answer. Of a day only what is kept travels back and stays in memory.
 
     Args:
         system, horizon, economics, fleets, design, market: as for ``operating_tree``, over all days.
-        engine: where the days' optima are found and the platforms answer.
+        engine: where the days are operated.
+        keep: what is kept of a day; called where the day was operated.
         mechanism: how the levels coordinate, see ``mechanism_of``.
         limits: shares of the ratings that may be used.
         known: transmission network whose binding limits are known already; saves time, changes nothing else.
-        references: whether the outcome of the flat tariff is found too.
+        references: whether the references are found too.
         report_progress: called with what is being done, e.g. how far a negotiation has come.
     """
-    episodes = list(horizon.episodes(coupled=economics.tariff.couples_days))
-    for first in range(0, len(episodes), max(1, engine.workers)):
-        prepared = prepare_days(
-            system, horizon, economics, fleets, design, market, engine,
-            limits=limits, known=known, error_margin=mechanism.error_margin, episodes=episodes[first : first + max(1, engine.workers)],
-        )  # fmt: skip
-        outcomes = mechanism.operate(prepared, engine, report_progress)
-        if references and any("flat" not in found for found in outcomes):
-            flat = Flat().operate(prepared, engine)
-            outcomes = [one | other for one, other in zip(flat, outcomes, strict=True)]
-        _check_bounds(prepared, outcomes)
-        days = [CoordinatedDay(p.tree, p.forecast, {"integrated": p.optimum} | found) for p, found in zip(prepared, outcomes, strict=True)]
-        del prepared, outcomes
-        while days:
-            yield days.pop(0)
+    rules = _Rules(economics, design, market, mechanism, keep, limits, known, references)
+    days = [
+        (system.restricted(day), day, {p: f.within(day, periods) for p, f in fleets.items()})
+        for day, periods in horizon.episodes(coupled=economics.tariff.couples_days)
+    ]
+    if not mechanism.day_by_worker or not 1 < engine.workers <= len(days):
+        for here, day, today in days:
+            yield _operated(here, day, today, rules, engine, report_progress)
+        return
+    at_once = BATCHES * engine.workers
+    for first in range(0, len(days), at_once):
+        batch = days[first : first + at_once]
+        report_progress(f"{first} of {len(days)} days operated")
+        yield from engine.map(_operated, {day.title: (here, day, today, rules) for here, day, today in batch}).values()
 
 
-def _check_bounds(prepared: Sequence[PreparedDay], outcomes: Sequence[Mapping[str, Outcome]]) -> None:
-    for day, found in zip(prepared, outcomes, strict=True):
-        for outcome in (day.optimum, *found.values()):
-            _check_bound(day, outcome)
+def _operated(
+    system: System,
+    day: Horizon,
+    fleets: Mapping[str, Fleet],
+    rules: _Rules[Kept],
+    engine: SerialEngine | DaskEngine | None = None,
+    report_progress: Progress = silent,
+) -> Kept:
+    """What is kept of one day; without an engine it is operated here, one platform after the other."""
+    engine = engine or SerialEngine()
+    (prepared,) = prepare_days(
+        system, day, rules.economics, fleets, rules.design, rules.market, engine,
+        limits=rules.limits, known=rules.known, error_margin=rules.mechanism.error_margin,
+        reference=rules.references or rules.mechanism.needs_optimum,
+    )  # fmt: skip
+    (found,) = rules.mechanism.operate([prepared], engine, report_progress)
+    if rules.references and "flat" not in found:
+        found = Flat().operate([prepared], engine)[0] | found
+    _check_bounds(prepared, found)
+    optimum = {} if prepared.reference is None else {"integrated": prepared.reference}
+    return rules.keep(CoordinatedDay(prepared.tree, prepared.forecast, optimum | found))
 
 
-def _check_bound(day: PreparedDay, outcome: Outcome) -> None:
+def _check_bounds(day: PreparedDay, found: Mapping[str, Outcome]) -> None:
     """No proven bound is above the cost of the same operation, nor above the integrated optimum, by more than rounding.
 
     Raises:
         ProgramError: one is; what was proven does not hold.
     """
-    costs = {f"its own cost of {outcome.cost:.9g}": outcome.cost}
-    if outcome.reserves is None and not outcome.excluded:
-        costs[f"the integrated optimum of {day.optimum.cost:.9g}"] = day.optimum.cost
-    for what, cost in costs.items():
-        if not outcome.bound <= cost + ROUNDING * (abs(cost) + abs(day.optimum.transmission_cost)):
-            raise ProgramError(
-                f"{day.name}: mechanism {outcome.mechanism!r} proved a bound of {outcome.bound:.9g} EUR/a, above {what} EUR/a; "
-                "an answer it counts on is wrong, or a program is badly scaled"
-            )
+    best = day.reference
+    for outcome in (*found.values(), *(() if best is None else (best,))):
+        costs = {f"its own cost of {outcome.cost:.9g}": outcome.cost}
+        if best is not None and outcome.reserves is None and not outcome.excluded:
+            costs[f"the integrated optimum of {best.cost:.9g}"] = best.cost
+        for what, cost in costs.items():
+            if not outcome.bound <= cost + ROUNDING * (abs(cost) + abs(day.forecast.transmission_cost)):
+                raise ProgramError(
+                    f"{day.name}: mechanism {outcome.mechanism!r} proved a bound of {outcome.bound:.9g} EUR/a, above {what} EUR/a; "
+                    "an answer it counts on is wrong, or a program is badly scaled"
+                )
 
 
 def uncoordinated_days(

@@ -31,6 +31,7 @@ class Integrated(Mechanism):
     settings: IntegratedSettings
 
     name = "integrated"
+    needs_optimum = True
 
     def operate(
         self,

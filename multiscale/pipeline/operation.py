@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -94,13 +95,14 @@ def operate_coordinated(
         design,
         market,
         engine,
+        keep=partial(_kept, mechanism=mechanism.name, error=error, in_full=in_full),
         mechanism=mechanism,
         limits=grown.limits,
         known=expected.transmission(grown.system, grown.horizon, grown.economics),
         references=in_full,
         report_progress=report_progress,
     )
-    return Operation(design, tuple(_kept(day, mechanism.name, error, in_full) for day in days))
+    return Operation(design, tuple(days))
 
 
 def _kept(day: CoordinatedDay, mechanism: str, error: ErrorModel, in_full: bool) -> OperatedDay:

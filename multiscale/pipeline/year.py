@@ -32,9 +32,7 @@ logger = logging.getLogger(__name__)
 DAYS_OF_A_YEAR = 365
 
 
-def verify_year(
-    case: StudyCase, operation: Operation, bought: Bought, expected: MarketForecast, further_days: int, rounds: int
-) -> YearCheck:
+def verify_year(case: StudyCase, operation: Operation, bought: Bought, expected: MarketForecast, further_days: int, rounds: int) -> YearCheck:
     """AC power flow of every hour of the year; nothing where the profiles do not span one.
 
     Args:

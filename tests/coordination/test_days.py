@@ -11,8 +11,10 @@ import pytest
 
 from multiscale.coordination.days import operated_days, uncoordinated_days
 from multiscale.coordination.engine import SerialEngine
+from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 from multiscale.markets import Community, TimeOfUse
 from multiscale.timeline import Horizon
+from tests.operated import coordinate_days
 from tests.variants import changed, charged
 
 PLATFORMS = ("north 1", "north 2")
@@ -22,6 +24,10 @@ class TwoAtOnce(SerialEngine):
     workers = 2
 
 
+class TogetherOnEachDay(Pricing):
+    day_by_worker = False
+
+
 @pytest.fixture(scope="module")
 def case(system, economics):
     days = Horizon((pd.Timestamp("2016-01-20"), pd.Timestamp("2016-06-15"), pd.Timestamp("2016-09-15")), (100.0, 150.0, 116.0), 4.0)
@@ -29,19 +35,34 @@ def case(system, economics):
     return here, days, economics, {p: here.fleet(p, days) for p in PLATFORMS}
 
 
-def test_how_many_days_are_operated_at_once_changes_no_answer(case):
-    one, two = (list(operated_days(*case, charged(["north"], 0.05), Community(), engine)) for engine in (SerialEngine(), TwoAtOnce()))
-    assert [day.tree.horizon.title for day in one] == ["2016-01-20", "2016-06-15", "2016-09-15"]
-    for mine, theirs in zip(one, two, strict=True):
+PROFILE = PricingSettings(signal="profile")
+
+
+@pytest.mark.parametrize(("mechanism", "engine"), [(Pricing(PROFILE), TwoAtOnce()), (TogetherOnEachDay(PROFILE), TwoAtOnce())])
+def test_how_the_work_is_shared_changes_no_answer(case, mechanism, engine):
+    alone = coordinate_days(*case, charged(["north"], 0.05), Community(), SerialEngine())
+    shared = coordinate_days(*case, charged(["north"], 0.05), Community(), engine, mechanism=mechanism)
+    assert [day.tree.horizon.title for day in shared] == ["2016-01-20", "2016-06-15", "2016-09-15"]
+    for mine, theirs in zip(alone, shared, strict=True):
+        assert mine.outcomes.keys() == theirs.outcomes.keys()
         for name, outcome in mine.outcomes.items():
             assert outcome.cost == theirs.outcomes[name].cost
             for platform, x in outcome.platform_x.items():
                 np.testing.assert_array_equal(x, theirs.outcomes[name].platform_x[platform])
 
 
-def test_a_day_that_was_dropped_is_gone(case):
-    days = operated_days(*case, charged(["north"], 0.05), Community(), SerialEngine())
-    first = weakref.ref(next(days).tree)
+def test_without_references_the_mechanism_operates_the_same(case):
+    full = coordinate_days(*case, charged(["north"], 0.05), Community(), SerialEngine())
+    bare = coordinate_days(*case, charged(["north"], 0.05), Community(), SerialEngine(), references=False)
+    for mine, theirs in zip(full, bare, strict=True):
+        assert list(theirs.outcomes) == ["pricing"]
+        assert theirs.outcomes["pricing"].cost == mine.outcomes["pricing"].cost
+        assert theirs.outcomes["pricing"].bound == -np.inf
+
+
+def test_a_day_that_was_operated_is_gone(case):
+    days = operated_days(*case, charged(["north"], 0.05), Community(), SerialEngine(), keep=lambda day: weakref.ref(day.tree))
+    first = next(days)
     gc.collect()
     assert first() is None
 

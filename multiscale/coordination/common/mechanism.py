@@ -64,6 +64,10 @@ class Mechanism:
     name: ClassVar[str]
     one_day_at_a_time: ClassVar[bool] = False
     """Whether days are played forward one by one, so that nothing may couple them."""
+    day_by_worker: ClassVar[bool] = True
+    """Whether a worker operates whole days where there are days for every worker; else all workers share in each day, platform by platform."""
+    needs_optimum: ClassVar[bool] = False
+    """Whether it operates prepared days by their integrated optimum."""
 
     @property
     def error_margin(self) -> float:

@@ -36,7 +36,7 @@ class PreparedDay:
         name: date.
         tree: programs at prosumer resolution, as the day will turn out.
         model: the same with one participant per platform and without its low-voltage network: the parents' model of it.
-        optimum: integrated optimum of the tree; its bound is that of every mechanism.
+        reference: integrated optimum of the tree; None where it was not asked for.
         forecast: integrated optimum of the model.
         bases: platform -> where its solve at the forecast prices ended; answers to published signals start there.
     """
@@ -44,9 +44,25 @@ class PreparedDay:
     name: str
     tree: OperatingTree
     model: OperatingTree
-    optimum: Outcome
+    reference: Outcome | None
     forecast: Outcome
     bases: Mapping[str, PackedBasis]
+
+    @property
+    def optimum(self) -> Outcome:
+        """Integrated optimum of the tree.
+
+        Raises:
+            ValueError: the day was prepared without it.
+        """
+        if self.reference is None:
+            raise ValueError(f"{self.name} was prepared without its integrated optimum; prepare it with reference=True")
+        return self.reference
+
+    @property
+    def bound(self) -> float:
+        """Proven lower bound on the cost of every mechanism [EUR/a], that of the integrated optimum; without it nothing is proven."""
+        return -np.inf if self.reference is None else self.reference.bound
 
 
 def prepare_days(
@@ -61,15 +77,15 @@ def prepare_days(
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
     error_margin: float = 0.0,
-    episodes: Sequence[tuple[Horizon, np.ndarray]] | None = None,
+    reference: bool = True,
 ) -> list[PreparedDay]:
     """Build every day's programs and find both optima; arguments as of ``operated_days``.
 
     Where the tariff couples days (``Tariff.couples_days``) all of them are one prepared day: one program over the whole horizon.
-    ``episodes``: which of the horizon's (``Horizon.episodes``); default: all.
+    ``reference``: whether the integrated optimum of the tree is found too.
     """
     trees, models = [], []
-    for day, periods in horizon.episodes(coupled=economics.tariff.couples_days) if episodes is None else episodes:
+    for day, periods in horizon.episodes(coupled=economics.tariff.couples_days):
         here = system.restricted(day)
         today = {p: f.within(day, periods) for p, f in fleets.items()}
         one = {p: f.aggregate(np.full(f.size, p)) for p, f in today.items()}
@@ -78,7 +94,7 @@ def prepare_days(
         if known is not None:
             models[-1].transmission.learn(known)
     names = [tree.horizon.title for tree in trees]
-    optima = engine.map(_optima, {d: (tree, model) for d, tree, model in zip(names, trees, models, strict=True)})
+    optima = engine.map(_optima, {d: (tree, model, reference) for d, tree, model in zip(names, trees, models, strict=True)})
     prepared = [PreparedDay(d, tree, model, *optima[d]) for d, tree, model in zip(names, trees, models, strict=True)]
     if known is not None:
         for ready in prepared:
@@ -86,8 +102,8 @@ def prepare_days(
     return prepared
 
 
-def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome, dict[str, PackedBasis]]:
-    """Integrated optimum of the tree and of the parents' model of it, and the bases of the platforms' answers to the prices of the latter.
+def _optima(tree: OperatingTree, model: OperatingTree, reference: bool) -> tuple[Outcome | None, Outcome, dict[str, PackedBasis]]:
+    """Integrated optimum of the tree, if asked for, and of the parents' model of it, and the bases of the platforms' answers to the model's prices.
 
     Both share what is known of the transmission network.
     """
@@ -95,7 +111,7 @@ def _optima(tree: OperatingTree, model: OperatingTree) -> tuple[Outcome, Outcome
     forecast = integrated_optimum(model)
     tree.transmission.learn(model.transmission)
     answers = answers_at(tree, forecast)
-    return integrated_optimum(tree, near=forecast, answers=answers), forecast, bases_of(answers)
+    return integrated_optimum(tree, near=forecast, answers=answers) if reference else None, forecast, bases_of(answers)
 
 
 def answers_at(tree: OperatingTree, near: Outcome) -> dict[str, Answer]:
@@ -120,7 +136,7 @@ def operate_signals(
 ) -> list[dict[str, Outcome]]:
     """Operation when platforms answer what is published: for each day, name of the set of signals -> outcome."""
     answers = respond([day.tree for day in days], signals, engine, [day.bases for day in days])
-    found = engine.map(realise_day, {day.name: (day.tree, s, a, day.optimum.bound) for day, s, a in zip(days, signals, answers, strict=True)})
+    found = engine.map(realise_day, {day.name: (day.tree, s, a, day.bound) for day, s, a in zip(days, signals, answers, strict=True)})
     return [found[day.name] for day in days]
 
 

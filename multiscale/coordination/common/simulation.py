@@ -115,7 +115,7 @@ def _played(day: PreparedDay, mechanism: str, source: SignalSource, errors: DayE
             if now + 1 < periods:
                 before[name][now + 1] = exchange[now + 1]
     answers = {name: platform.answer(in_force[name]) for name, platform in platforms.items()}
-    outcome = realised(tree, mechanism, in_force, answers, day.optimum.bound)
+    outcome = realised(tree, mechanism, in_force, answers, day.bound)
     return PlayedDay(replace(outcome, traffic=traffic, rounds=1), nominated, before)
 
 

@@ -87,6 +87,7 @@ class Bidirectional(Mechanism):
     settings: BidirectionalSettings
 
     name = "bidirectional"
+    day_by_worker = False
 
     @property
     def error_margin(self) -> float:
