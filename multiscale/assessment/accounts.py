@@ -149,7 +149,7 @@ def settlement(tree: OperatingTree, outcome: Outcome) -> Settlement:
         ledger.pay("distribution operators", "wholesale market", "energy at the boundary", float((hours * energy_price * bought).sum()))
         columns = own.program.columns
         x = outcome.distribution_x[dso]
-        unserved, curtailed = columns.array("unserved", x).values, columns.array("curtailed", x).values
+        unserved, curtailed = columns.values("unserved", x), columns.values("curtailed", x)
         voll = economics.value_of_lost_load
         ledger.bear("passive customers", "unserved demand", float((hours * unserved).sum() * voll))
         ledger.bear("passive customers", "wear and discomfort", float((hours * curtailed).sum() * tree.system.curtailment_cost))
@@ -179,12 +179,12 @@ def settlement(tree: OperatingTree, outcome: Outcome) -> Settlement:
             for name, amount in fees.items():
                 members.pay("prosumers", "platform operators", account(name), amount)
             program, schedule = tree.platforms[child], outcome.platform_x[child]
-            unserved_here = float((hours * program.columns.array("unserved", schedule).values).sum()) * voll
+            unserved_here = float((hours * program.columns.values("unserved", schedule)).sum()) * voll
             inner = own_cost(program, prices, schedule) - sum(paid[name] for name in tariff.components) - unserved_here
             members.bear("prosumers", "unserved demand", unserved_here)
             members.bear("prosumers", "wear and discomfort", inner)
         if "shed" in columns:
-            shed, spilled = (columns.array(name, x).values.reshape(-1, len(hours)).sum(axis=0) for name in ("shed", "spilled"))
+            shed, spilled = (columns.values(name, x).reshape(-1, len(hours)).sum(axis=0) for name in ("shed", "spilled"))
             ledger.bear("prosumers", "unserved demand", float((hours * shed).sum() * voll))
             ledger.bear("prosumers", "wear and discomfort", float((hours * spilled).sum() * tree.system.curtailment_cost))
     ledger.bear("wholesale market", "production", outcome.transmission_cost)

@@ -27,7 +27,7 @@ def prosumer_bills(tree: OperatingTree, platform: str, outcome: Outcome) -> np.n
     program, hours = tree.platforms[platform], tree.horizon.hours_per_year
     schedule, duals = outcome.platform_x[platform], outcome.platform_y[platform]
     buy, sell = bought_and_sold(program, schedule)
-    price = program.rows.array("prosumer_balance", duals).values
+    price = program.rows.values("prosumer_balance", duals)
     collected = (price * (buy - sell)).sum(axis=1)
     exchanged = (hours * (buy + sell)).sum(axis=1)
     payments = platform_payments(tree, platform, outcome)
@@ -101,7 +101,7 @@ def platform_payments(tree: OperatingTree, platform: str, outcome: Outcome) -> d
     imported, exported = (program.outputs[name].matrix @ schedule for name in (METERED_IMPORT, METERED_EXPORT))
     paid = float((hours * (buying * (imported - shed) - selling * (exported - spilled))).sum())
     if signal and signal.deviation_price > 0:
-        off = sum(float((hours * program.columns.array(name, schedule).values).sum()) for name in ("above_plan", "below_plan"))
+        off = sum(float((hours * program.columns.values(name, schedule)).sum()) for name in ("above_plan", "below_plan"))
         paid += signal.deviation_price * off
     return {"energy": paid} | tariff.payments(program, schedule, prices)
 

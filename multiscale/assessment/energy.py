@@ -24,7 +24,7 @@ def energy_account(tree: OperatingTree, platform: str, outcome: Outcome) -> tupl
     fleet = tree.fleets[platform]
 
     def total(name: str) -> float:
-        return float((hours * program.columns.array(name, schedule).values).sum()) if name in program.columns else 0.0
+        return float((hours * program.columns.values(name, schedule)).sum()) if name in program.columns else 0.0
 
     accounts = [device.energy(fleet, total) for device in fleet.devices.values()]
     demand = float((hours * fleet.data.demand.values).sum()) + sum(a.consumed for a in accounts)

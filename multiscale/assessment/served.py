@@ -18,7 +18,7 @@ def cut_off(tree: OperatingTree, outcome: Outcome, platform: str) -> tuple[np.nd
     """
     own = next(own for own in tree.distribution.values() if platform in own.children)
     x, place = outcome.distribution_x[own.program.name], own.children.index(platform)
-    shed, spilled = (own.program.columns.array(name, x).values[place] for name in ("shed", "spilled"))
+    shed, spilled = (own.program.columns.values(name, x)[place] for name in ("shed", "spilled"))
     return shed, spilled
 
 
@@ -32,11 +32,11 @@ def unserved_energy(trees: Sequence[OperatingTree], outcomes: Sequence[Outcome])
     for tree, outcome in zip(trees, outcomes, strict=True):
         hours = tree.horizon.hours_per_year
         for dso, own in tree.distribution.items():
-            here = {f"passive customers of {dso}": own.program.columns.array("unserved", outcome.distribution_x[dso]).values}
+            here = {f"passive customers of {dso}": own.program.columns.values("unserved", outcome.distribution_x[dso])}
             for platform in own.children:
                 here[platform] = cut_off(tree, outcome, platform)[0]
                 if platform not in outcome.excluded:
-                    inside = tree.platforms[platform].columns.array("unserved", outcome.platform_x[platform]).values
+                    inside = tree.platforms[platform].columns.values("unserved", outcome.platform_x[platform])
                     here[platform] = here[platform] + inside.sum(axis=0)
             for place, power in here.items():
                 found[place] = found.get(place, 0.0) + float((power * hours).sum())

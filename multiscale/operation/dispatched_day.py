@@ -79,7 +79,7 @@ def dispatched_day(
     answers = {dso: _answer(tree, dso, energy_price[dso]) for dso in tree.distribution}
     injections = {dso: _injections(tree, dso, fleets, answer, powers) for dso, answer in answers.items()}
     programs = {name: tree.platforms[name] for name in fleets} | {dso: own.program for dso, own in tree.distribution.items()}
-    cut_off = [programs[name].columns.array("unserved", x).values.sum() for answer in answers.values() for name, x in answer.items()]
+    cut_off = [programs[name].columns.values("unserved", x).sum() for answer in answers.values() for name, x in answer.items()]
     return DispatchedDay(injections, float(sum(cut_off)) * day.step_hours)
 
 

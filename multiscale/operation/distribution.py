@@ -194,7 +194,7 @@ def passive_power(own: DistributionProgram, system: System, horizon: Horizon, x:
     known = np.array([bus in at for bus in passive.bus.values.tolist()], dtype=bool)
     zone = own.reduced.zone[np.array([at[bus] for bus in passive.bus.values.tolist() if bus in at], dtype=int)]
     for kept, other, name in ((demand, passive.generation.values, "unserved"), (generation, passive.demand.values, "curtailed")):
-        lost = own.program.columns.array(name, x).values
+        lost = own.program.columns.values(name, x)
         net = np.maximum(kept - other, 0.0)[known]
         total = np.zeros_like(lost)
         np.add.at(total, zone, net)

@@ -116,8 +116,8 @@ def bought_and_sold(program: ParametricProgram, schedule: np.ndarray) -> tuple[n
     A single participant has no trading partner inside: what it buys is the platform's import, what it sells its export.
     """
     if "buy" in program.columns:
-        return program.columns.array("buy", schedule).values, program.columns.array("sell", schedule).values
-    return program.columns.array("import", schedule).values[None, :], program.columns.array("export", schedule).values[None, :]
+        return program.columns.values("buy", schedule), program.columns.values("sell", schedule)
+    return program.columns.values("import", schedule)[None, :], program.columns.values("export", schedule)[None, :]
 
 
 def _add_agreements(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, given: np.ndarray, largest: np.ndarray) -> None:

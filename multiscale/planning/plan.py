@@ -148,10 +148,10 @@ def plan_from(
     bought, exchange = {}, {}
     for c, seen in problem.participants.items():
         sizes = {key: f"{c}/{device.capacity.column}" for key, device in purchasable(seen.fleet.devices).items()}
-        found = {key: program.columns.array(size, x).values for key, size in sizes.items() if size in program.columns}
+        found = {key: program.columns.values(size, x) for key, size in sizes.items() if size in program.columns}
         bought[c] = {key: seen.shared(each, problem.members[c]) for key, each in found.items()}
         exchange[c] = program.outputs[c].matrix @ x
-    drawn = program.columns.array("import", x).values - program.columns.array("export", x).values
+    drawn = program.columns.values("import", x) - program.columns.values("export", x)
     fleets = {c: seen.fleet for c, seen in problem.participants.items()}
     built_cost = float(problem.annuity @ choice)
     costs = {"existing network": problem.existing_cost, "reinforcement": built_cost} | planned_costs(program, x, fleets, problem.economics.annuity)

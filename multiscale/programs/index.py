@@ -89,13 +89,17 @@ class Index:
     def __iter__(self) -> Iterator[Block]:
         return iter(self.blocks)
 
+    def values(self, name: str, vector: np.ndarray) -> np.ndarray:
+        """The block ``name`` of a flat vector in the block's shape, without labels."""
+        block = self[name]
+        return vector[block.offset : block.offset + block.size].reshape(block.shape)
+
     def array(self, name: str, vector: np.ndarray) -> xr.DataArray:
         """The block ``name`` of a flat vector as a labelled array with its unit."""
         # Imported here: processes that only solve must not wait for pandas.
         import xarray as xr
 
-        block = self[name]
-        values = vector[block.offset : block.offset + block.size].reshape(block.shape)
+        block, values = self[name], self.values(name, vector)
         attributes = {"units": block.unit, "long_name": block.description or block.name.replace("_", " ")}
         return xr.DataArray(values, dims=tuple(block.coords), coords=dict(block.coords), name=name, attrs=attributes)
 

@@ -47,7 +47,7 @@ def bus_injections(tree: OperatingTree, outcome: Outcome, dsos: Sequence[str], *
                 for bus, p, q in zip(fleet.bus.values.tolist(), bought - sold, fleet.reactive.values, strict=True):
                     put(bus, p, q)
             if relief:
-                cut_off = columns.array("shed", x).values[k] - columns.array("spilled", x).values[k]
+                cut_off = columns.values("shed", x)[k] - columns.values("spilled", x)[k]
                 put(tree.system.boundary_bus(child), -cut_off, nothing)
     buses, place = np.unique(np.array(names), return_inverse=True)
     shape = (len(buses), tree.horizon.periods)
@@ -68,7 +68,7 @@ def _after_relief(tree: OperatingTree, outcome: Outcome, dso: str, passive: xr.D
     net = passive.demand.values - passive.generation.values
     columns, x = own.program.columns, outcome.distribution_x[dso]
     for name, sign in (("unserved", -1.0), ("curtailed", 1.0)):
-        amount = columns.array(name, x).values
+        amount = columns.values(name, x)
         volume = np.maximum(-sign * net, 0.0)
         total = np.zeros(amount.shape)
         np.add.at(total, zone, volume)

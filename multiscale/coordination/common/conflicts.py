@@ -170,7 +170,7 @@ def refused_by_distribution(tree: OperatingTree, dso: str, exchange: Mapping[str
         for t in np.flatnonzero(np.abs(refused[k]) > REFUSED_KW)
     ]
     for name, sign, worth in (("unserved", 1.0, tree.economics.value_of_lost_load), ("curtailed", -1.0, tree.system.curtailment_cost)):
-        cut, most = solution.primal(name), solution.program.columns.array(name, solution.program.upper).values
+        cut, most = solution.primal(name), solution.program.columns.values(name, solution.program.upper)
         for z, zone in enumerate(cut.zone.values.tolist()):
             for t in np.flatnonzero(cut.values[z] > REFUSED_KW).tolist():
                 asked, left = sign * float(most[z, t]), sign * float(most[z, t] - cut.values[z, t])
@@ -187,7 +187,7 @@ def conflicts(tree: OperatingTree, outcome: Outcome) -> list[LevelConflict]:
     found: list[LevelConflict] = []
     for dso, own in tree.distribution.items():
         columns = own.program.columns
-        if any((columns.array(n, outcome.distribution_x[dso]).values > REFUSED_KW).any() for n in RELIEF if n in columns):
+        if any((columns.values(n, outcome.distribution_x[dso]) > REFUSED_KW).any() for n in RELIEF if n in columns):
             found += refused_by_distribution(tree, dso, outcome.exchange)
     dear = np.abs(outcome.dispatch.price).max(axis=0, initial=0.0) >= 0.999 * tree.economics.value_of_lost_load
     return found + (refused_by_transmission(tree, outcome.exchange, np.flatnonzero(dear).tolist()) if dear.any() else [])

@@ -127,8 +127,8 @@ def _outcome(
         own = tree.distribution[dso]
         flows[dso], energy_price[dso] = exchange[k], dispatch.price[k]
         names = [b.name for b in own.program.columns]
-        distribution_x[dso] = np.concatenate([columns.array(f"{dso}/{n}", solution.x).values.ravel() for n in names])
-        y = np.concatenate([rows.array(f"{dso}/{b.name}", solution.y).values.ravel() for b in own.program.rows])
+        distribution_x[dso] = np.concatenate([columns.values(f"{dso}/{n}", solution.x).ravel() for n in names])
+        y = np.concatenate([rows.values(f"{dso}/{b.name}", solution.y).ravel() for b in own.program.rows])
         marginal = (own.program.B.T @ y)[own.program.parameters["exchange"].positions] / hours if own.children else np.zeros((0, len(hours)))
         for c, child in enumerate(own.children):
             prefix = f"{dso}/{child}/"

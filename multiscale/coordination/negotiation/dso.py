@@ -44,7 +44,7 @@ class DsoProgram:
     @property
     def most_movement(self) -> np.ndarray:
         """How far the exchange can move from its mean within a period of the TSO [kW], (period above,)."""
-        limits = [self._energy.columns.array(name, self._energy.upper).values for name in ("import", "export")]
+        limits = [self._energy.columns.values(name, self._energy.upper) for name in ("import", "export")]
         return 2.0 * self.resolution.means(np.maximum(*limits)) * self.resolution.steps
 
     @property

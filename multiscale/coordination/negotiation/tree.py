@@ -191,7 +191,7 @@ def negotiation_of(
         error_pool = ErrorPool(errors[dso], handed_below) if errors else None
         mine = programs[dso] = DsoProgram(own, tree.design.choice(own.options), tree.economics, resolution, error_pool)
         program = mine.program()
-        most = {name: resolution.means(program.columns.array(name, program.upper).values) for name in ("import", "export")}
+        most = {name: resolution.means(program.columns.values(name, program.upper)) for name in ("import", "export")}
         if error_pool is not None:
             handed[k] = mine.most_handed
         bands[dso] = band_of(profile(-most["export"], np.zeros_like(handed[k])), profile(most["import"], handed[k]))
