@@ -33,7 +33,7 @@ def run_study(config: StudyConfig) -> RunResult:
         RunFolderError: the output folder cannot be written.
     """
     record = config.record()
-    with RunFolder.create(record) as run, _within_limits(config.solver), _engine_when_needed(config) as engine:
+    with RunFolder.create(record) as run, _one_thread(), _within_limits(config.solver), _engine_when_needed(config) as engine:
         run.progress.announce([*STAGES, "write", "report"])
         stages = Stages(config.output.stage_folder, config.output.reuse)
         study = Study(config, record.inputs, stages, run.progress, engine)
@@ -59,6 +59,16 @@ def run_study(config: StudyConfig) -> RunResult:
 def _dated(reasons: list[str], answer: YearAnswer, answers: list[YearAnswer]) -> list[str]:
     """Reasons with the year they are of, where there are several."""
     return [f"{answer.case.year}: {reason}" for reason in reasons] if len(answers) > 1 else reasons
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Linear algebra in one thread: matrices are small here, and threads that wait for each other take the cores from the workers."""
+    import scipy.linalg  # noqa: F401  a library that is loaded later is not limited
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
 
 
 @contextlib.contextmanager
