@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 
 from multiscale.results.dataset import compared_scenarios, has
 from multiscale.results.regime_words import regime_of
@@ -51,30 +52,44 @@ class Fact:
 
 @dataclass(frozen=True)
 class Built:
-    """One reinforcement that is built."""
+    """One reinforcement that is built.
+
+    Attributes:
+        branch, measure: what is reinforced, and how.
+        cost: investment [EUR].
+        added_kva: rating added [kVA].
+        need: largest loading of the usable rating without it if no prosumer responded to any price [%]; NaN where unknown.
+        peak: largest loading of the rating with the plan, AC power flow of the representative steps [%]; NaN where unknown.
+    """
 
     branch: str
     measure: str
     cost: float
     added_kva: float
-    peak_before: float
-    peak_after: float
+    need: float
+    peak: float
+
+    @property
+    def loading(self) -> str:
+        """What speaks for it and what it leads to, in words; empty where neither is known."""
+        parts = [f"needs {number(self.need)} % of its usable rating without it and without response"] if np.isfinite(self.need) else []
+        return ", ".join(parts + ([f"at most {number(self.peak)} % of the rating with the plan"] if np.isfinite(self.peak) else []))
 
 
 def reinforcements(result: RunResult) -> list[Built]:
-    """What the plan builds, the highest loading first."""
+    """What the plan builds, the most needed first."""
     data = result.dataset
     if data is None or not has(data, "option_built", "option_branch"):
         return []
     found = []
     for k in np.flatnonzero(data.option_built.values > 0.5):
         branch = str(data.option_branch.values[k])
-        before, after = peak_loading(result, branch)
+        need = float(data.option_need.values[k]) if has(data, "option_need") else np.nan
         measure = str(data.option_measure.values[k]) if has(data, "option_measure") else "reinforcement"
         cost = float(data.option_cost.values[k]) if has(data, "option_cost") else np.nan
         added = float(data.option_added_rating.values[k]) if has(data, "option_added_rating") else np.nan
-        found.append(Built(branch, measure, cost, added, before, after))
-    return sorted(found, key=lambda b: -b.peak_before if np.isfinite(b.peak_before) else 0.0)
+        found.append(Built(branch, measure, cost, added, need, peak_loading(result, branch)[1]))
+    return sorted(found, key=lambda b: -b.need if np.isfinite(b.need) else 0.0)
 
 
 def peak_loading(result: RunResult, branch: str) -> tuple[float, float]:
@@ -124,7 +139,9 @@ def _plan(result: RunResult) -> list[Fact]:
     deferred, conventional = value("plan.deferred_investment"), value("plan.conventional_investment")
     if deferred and deferred > 0:
         of = f" of the {euros(conventional)}" if conventional else ""
-        facts.append(Fact("Not needed", f"{euros(deferred)}{of} that planning without any response of prosumers would invest"))
+        unserved = float(value("assess.unserved_demand_plan") or 0.0)
+        instead = f"; in part because demand worth {euros(unserved, True)} is not served" if unserved >= 0.5 else ""
+        facts.append(Fact("Not needed", f"{euros(deferred)}{of} that planning without any response of prosumers would invest{instead}"))
     pv, storage = float(value("plan.bought_pv") or 0.0), float(value("plan.bought_storage") or 0.0)
     if pv > 0.5 or storage > 0.5:
         # Rounding of the solver is no purchase.
@@ -321,9 +338,28 @@ def gain_facts(result: RunResult) -> list[Fact]:
         parts = [f"{data.stakeholder.values[k]} {signed(float(change.values[k]))}" for k in order if abs(float(change.values[k])) >= 0.5]
         total = float(change.sum())
         together = f"; all together {signed(total)}" if abs(total) >= 0.5 else ""
-        return [Fact("Who gains, who loses", (", ".join(parts) if parts else "no stakeholder, to within 1 EUR/a") + together)]
+        return [
+            Fact("Who gains, who loses", (", ".join(parts) if parts else "no stakeholder, to within 1 EUR/a") + together),
+            *_congestion_rent(data, pair),
+        ]
     gain = result.value("assess.gain_prosumers")
     return [Fact("Who gains, who loses", f"prosumers {signed(float(gain))}")] if gain is not None else []
+
+
+ENERGY_FLOWS = ("energy at the boundary", "energy of passive customers", "energy of platforms")
+"""Flows of money for energy; a DSO keeps what they leave it."""
+
+
+def _congestion_rent(data: xr.Dataset, pair: tuple[str, str]) -> list[Fact]:
+    """What distribution operators keep of the price of energy between their boundary and the platforms, where it is anything."""
+    if not has(data, "money") or not set(ENERGY_FLOWS) <= set(data.flow.values.tolist()):
+        return []
+    kept = data.money.sel(stakeholder="distribution operators", flow=list(ENERGY_FLOWS)).sum("flow")
+    before, rent = (float(kept.sel(scenario=s)) for s in pair)
+    if max(abs(before), abs(rent)) < 0.5:
+        return []
+    text = f"distribution operators keep {euros(rent, True)} (baseline {euros(before, True)}) of what platforms pay for energy at their own nodes: "
+    return [Fact("Congestion rent", f"{text}it is part of their gain and does not lower the network charge")]
 
 
 def decided_prices(result: RunResult) -> list[tuple[str, str, str]]:

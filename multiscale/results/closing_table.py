@@ -61,14 +61,18 @@ def _built_lines(result: RunResult) -> list[str]:
     """Up to four reinforcements one by one, more of them by measure."""
     built = reinforcements(result)
 
-    def peak(one: Built) -> str:
-        return f" ({number(one.peak_before)} % → {number(one.peak_after)} %)" if one.peak_before == one.peak_before else ""
+    def loading(one: Built) -> str:
+        return f" ({one.loading})" if one.loading else ""
+
+    def need(one: Built) -> str:
+        return f" ({number(one.need)} %)" if one.need == one.need else ""
 
     if len(built) <= 4:
-        return [f"{place}. {one.branch}: {one.measure}, {euros(one.cost)}{peak(one)}" for place, one in enumerate(built, 1)]
+        return [f"{place}. {one.branch}: {one.measure}, {euros(one.cost)}{loading(one)}" for place, one in enumerate(built, 1)]
     lines = []
     for measure in dict.fromkeys(one.measure for one in built):
         members = [one for one in built if one.measure == measure]
-        named = ", ".join(one.branch + peak(one) for one in members[:6]) + (f" and {len(members) - 6} more" if len(members) > 6 else "")
-        lines.append(f"{len(members)} × {measure}, {euros(sum(one.cost for one in members))}; peak loading before → then: {named}")
+        named = ", ".join(one.branch + need(one) for one in members[:6]) + (f" and {len(members) - 6} more" if len(members) > 6 else "")
+        cost = euros(sum(one.cost for one in members))
+        lines.append(f"{len(members)} × {measure}, {cost} (loading of the usable rating without it and without response): {named}")
     return lines

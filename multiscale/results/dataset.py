@@ -77,6 +77,13 @@ def has(dataset: xr.Dataset | None, *names: str) -> bool:
     return dataset is not None and all(name in dataset and dataset[name].size > 0 for name in names)
 
 
+def reinforced_branches(data: xr.Dataset, scenario: str) -> list[str]:
+    """Branches that are reinforced in a scenario; none where that is not known."""
+    if not has(data, "built", "option_branch"):
+        return []
+    return list(dict.fromkeys(data.option_branch.values[data.built.sel(scenario=scenario).values > 0].tolist()))
+
+
 def year_total(values: xr.DataArray, hours: xr.DataArray) -> xr.DataArray:
     """Sum over periods of power x hours of the year [kWh/a]."""
     return (values * hours).sum("period")

@@ -73,7 +73,8 @@ def _steps(result: RunResult) -> list[str]:
     names = LADDER[LADDER.index(pair[0]) :]
     cost = data.real_cost.sum(("stakeholder", "cost"))
     steps = [(STEPS[b], float(cost.sel(scenario=b) - cost.sel(scenario=a))) for a, b in pairwise(names)]
-    return [f"Change of social cost by step (negative: a saving): {listed([f'{name} {signed(step)}' for name, step in steps])}."]
+    named = [f"{name} {signed(step if abs(step) >= ROUNDING_EUR else 0.0)}" for name, step in steps]
+    return [f"Change of social cost by step (negative: a saving): {listed(named)}."]
 
 
 def _proven(result: RunResult) -> list[str]:

@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import offset_copy
 
 from multiscale.results.answer import reinforcements
-from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
+from multiscale.results.dataset import compared_scenarios, has, reinforced_branches, scenario_names, scenario_title
 from multiscale.results.layout import Layout, Window
 from multiscale.results.run_result import RunResult
 from multiscale.results.style import GROUND, RED, WIDTH, figure_style, svg, wrapped
@@ -37,13 +37,13 @@ class _Look:
         peak: peak loading of every branch [%].
         colours: of a loading.
         built: branch -> its number in the answer.
-        done: whether what is built is there (else: what would be).
+        there: branches that are reinforced in the scenario.
     """
 
     peak: np.ndarray
     colours: mpl.cm.ScalarMappable
     built: Mapping[int, int]
-    done: bool
+    there: frozenset[int]
 
 
 def loading_map(result: RunResult) -> str | None:
@@ -59,6 +59,7 @@ def loading_map(result: RunResult) -> str | None:
     colours = _loading_colours(max(120.0, 10 * np.ceil(min(float(np.nanmax(data.loading.values)), 200.0) / 10)))
     at = {name: i for i, name in enumerate(data.branch.values.tolist())}
     built = {at[b.branch]: i + 1 for i, b in enumerate(reinforcements(result)) if b.branch in at and layout.draws(at[b.branch])}
+    reinforced = {s: frozenset(at[b] for b in reinforced_branches(data, s) if b in at and layout.draws(at[b])) for s in scenarios}
     detail = layout.crowded()
     with figure_style():
         width = 0.94 * WIDTH / len(scenarios)
@@ -67,7 +68,7 @@ def loading_map(result: RunResult) -> str | None:
         axes = figure.subplots(len(heights), len(scenarios), squeeze=False, height_ratios=heights)
         for column, scenario in enumerate(scenarios):
             peak = data.loading.sel(scenario=scenario).max("period").values.astype(float)
-            look = _Look(peak, colours, built, done=scenario == scenarios[-1])
+            look = _Look(peak, colours, built, reinforced[scenario])
             _draw(axes[0, column], layout, look, layout.frame, (width, heights[0]))
             axes[0, column].set_title(wrapped(scenario_title(data, scenario), width))
             if detail is not None:
@@ -78,7 +79,7 @@ def loading_map(result: RunResult) -> str | None:
         bar.set_label("peak loading of the rating under AC power flow [%]  (wider line: higher loading)")
         bar.ax.axvline(100, color="black", linewidth=1.5)
         shown = np.stack([data.loading.sel(scenario=s).max("period").values for s in scenarios]).max(axis=0)
-        figure.legend(handles=_legend(layout, shown, built), loc="outside lower center", ncols=3)
+        figure.legend(handles=_legend(layout, shown, frozenset().union(*reinforced.values()), bool(built)), loc="outside lower center", ncols=3)
         if not layout.schematic:
             one_scale(figure, [(ax, window) for row, window in zip(axes, (layout.frame, detail), strict=False) if window for ax in row])
         return svg(figure, f"Two maps of the network with the peak loading of its branches; {len(built)} are reinforced")
@@ -143,8 +144,8 @@ def _draw(ax: Axes, layout: Layout, look: _Look, window: Window, size: tuple[flo
     peak = np.nan_to_num(look.peak)
     widths = 1.6 + 3.2 * np.clip(peak / 120.0, 0, 1.2)
     ax.add_collection(LineCollection(list(layout.segments(layout.open)), colors=_OPEN, linewidths=0.9, linestyles=":", zorder=0))
-    parallel = np.array([b for b in look.built if layout.branches[b]], dtype=int)
-    if look.done and len(parallel):
+    parallel = np.array([b for b in sorted(look.there) if layout.branches[b]], dtype=int)
+    if len(parallel):
         for more, colour in ((5.2, "black"), (3.0, "white")):
             ax.add_collection(LineCollection(list(layout.segments(parallel)), colors=colour, linewidths=widths[parallel] + more, zorder=1.5))
     colours = look.colours.to_rgba(peak)
@@ -153,14 +154,14 @@ def _draw(ax: Axes, layout: Layout, look: _Look, window: Window, size: tuple[flo
     ax.add_collection(LineCollection(list(layout.segments(chosen)), colors=colours[chosen], linewidths=widths[chosen], zorder=2, capstyle="round"))
     sites = np.flatnonzero(layout.sites)
     if len(sites):
-        at, strong = layout.site_bus[sites], np.array([look.done and s in look.built for s in sites], dtype=bool)
+        at, strong = layout.site_bus[sites], np.isin(sites, list(look.there))
         x, y = layout.x[at[strong]], layout.y[at[strong]]
         ax.scatter(x, y, s=130, marker="s", zorder=3, facecolors="white", edgecolors="black", linewidths=1.8)
         ax.scatter(layout.x[at], layout.y[at], s=46, marker="s", c=colours[sites], edgecolors="black", linewidths=0.8, zorder=3.5)
     substations(ax, layout, colours)
     inside = {b: n for b, n in look.built.items() if _within(layout.point(b), window)}
     frame(ax, layout, window)
-    _number(ax, layout, inside, window, (66 * size[0], 66 * size[1]), filled=look.done)
+    _number(ax, layout, inside, window, (66 * size[0], 66 * size[1]), look.there)
 
 
 def _within(point: tuple[float, float], window: Window) -> bool:
@@ -172,7 +173,7 @@ def _mark_window(ax: Axes, window: Window) -> None:
     ax.add_patch(Rectangle(corner, window.right - window.left, window.top - window.bottom, fill=False, edgecolor="#374151", linewidth=0.9, zorder=5))
 
 
-def _legend(layout: Layout, peak: np.ndarray, built: Mapping[int, int]) -> list[Line2D]:
+def _legend(layout: Layout, peak: np.ndarray, reinforced: frozenset[int], numbered: bool) -> list[Line2D]:
     """Only what is on the map."""
 
     def point(marker: str, label: str, size: float = 8, face: str = "white", edge: str = "black") -> Line2D:
@@ -188,16 +189,16 @@ def _legend(layout: Layout, peak: np.ndarray, built: Mapping[int, int]) -> list[
         handles.append(point("o", "fed from a higher voltage (two rings)", 9, "none", "#374151"))
     if layout.open.any():
         handles.append(_SIDE)
-    if any(layout.branches[b] for b in built):
-        handles.append(Line2D([], [], color="black", linewidth=7, label="line reinforced by the plan (cased)"))
-    if any(not layout.branches[b] for b in built):
+    if any(layout.branches[b] for b in reinforced):
+        handles.append(Line2D([], [], color="black", linewidth=7, label="line reinforced (cased)"))
+    if any(not layout.branches[b] for b in reinforced):
         handles.append(point("s", "transformer reinforced (framed)", 10))
-    if built:
-        handles.append(point("o", "number: place in the list of the answer", 9, "black"))
+    if numbered:
+        handles.append(point("o", "number: place in the list of the answer (filled: reinforced here)", 9, "black"))
     return handles
 
 
-def _number(ax: Axes, layout: Layout, numbers: Mapping[int, int], window: Window, size: tuple[float, float], *, filled: bool) -> None:
+def _number(ax: Axes, layout: Layout, numbers: Mapping[int, int], window: Window, size: tuple[float, float], filled: frozenset[int]) -> None:
     """Number branches: each label goes to the nearest place around its branch that is free of other labels and of sites, inside the window."""
     across, up = window.right - window.left, window.top - window.bottom
     scale = np.array([size[0] / across, size[1] / up]) if layout.schematic else np.full(2, min(size[0] / across, size[1] / up))
@@ -218,9 +219,10 @@ def _number(ax: Axes, layout: Layout, numbers: Mapping[int, int], window: Window
 
         offset = min(around, key=crowding)
         placed.append(points[branch] + offset)
+        face, colour = ("black", "white") if branch in filled else ("white", "black")
         ax.annotate(
             number(label), layout.point(branch), (float(offset[0]), float(offset[1])), textcoords="offset points",
-            ha="center", va="center", fontsize=9, fontweight="bold", color="white" if filled else "black", zorder=6,
-            bbox={"boxstyle": "circle,pad=0.2", "fc": "black" if filled else "white", "ec": "black", "lw": 1.0},
+            ha="center", va="center", fontsize=9, fontweight="bold", color=colour, zorder=6,
+            bbox={"boxstyle": "circle,pad=0.2", "fc": face, "ec": "black", "lw": 1.0},
             arrowprops={"arrowstyle": "-", "color": "black", "lw": 0.9, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip

@@ -41,7 +41,8 @@ def money_figure(result: RunResult) -> str | Remark | None:
         ax.plot(total, places, "D", color="black", markersize=7, markeredgecolor="white", linestyle="none", label="gain in all")
         for place, value in zip(places, total, strict=True):
             text = f"{value:+.1f}".replace("+0.0", "0").replace("-0.0", "0")
-            ax.annotate(text, (value, place), (0, 13), textcoords="offset points", ha="center", fontsize=9.5, fontweight="bold")
+            ground = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85}
+            ax.annotate(text, (value, place), (0, 13), textcoords="offset points", ha="center", fontsize=9.5, fontweight="bold", bbox=ground)
         ax.axvline(0, color="black", linewidth=0.9)
         ax.set_yticks(places, names)
         ax.set_xlabel(f"change against: {scenario_title(data, before)} [thousand EUR/a]   (right: gains, left: pays more)")

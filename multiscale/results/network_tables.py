@@ -20,6 +20,7 @@ def options_table(result: RunResult) -> Table | None:
     if data is None or not has(data, "option_built", "option_branch", "option_cost"):
         return None
     rows = []
+    kept_by = "response or demand not served" if float(result.value("assess.unserved_demand_plan") or 0.0) >= 0.5 else "response"
     for k in range(data.sizes["option"]):
         branch, built = str(data.option_branch.values[k]), bool(data.option_built.values[k] > 0.5)
         before, after = peak_loading(result, branch)
@@ -35,19 +36,19 @@ def options_table(result: RunResult) -> Table | None:
                 "rating added": float(data.option_added_rating.values[k]) if has(data, "option_added_rating") else np.nan,
                 "usable": f"{THIN}/{THIN}".join(number(share) for share in usable),
                 "need": need,
-                "peak before": before,
+                "peak, baseline": before,
                 "peak with plan": after,
-                "why": _why(built, need, after, usable, regime_of(result).reason),
+                "why": _why(built, need, after, usable, regime_of(result).reason, kept_by),
             }
         )
-    frame = pd.DataFrame(rows).sort_values(["decision", "peak before"], ascending=[True, False], na_position="last", ignore_index=True)
+    frame = pd.DataFrame(rows).sort_values(["decision", "need"], ascending=[True, False], na_position="last", ignore_index=True)
     units = {"investment": "EUR", "annuity": "EUR/a", "rating added": "kVA", "usable": "% load / back"}
-    units |= dict.fromkeys(("need", "peak before", "peak with plan"), "%")
+    units |= dict.fromkeys(("need", "peak, baseline", "peak with plan"), "%")
     unknown = [c for c in ("usable", "need") if (frame[c].isna() | (frame[c] == "")).all()]
     frame, units = frame.drop(columns=unknown), {c: u for c, u in units.items() if c not in unknown}
     pair = compared_scenarios(data)
     note = "Peak: largest loading of the rating under AC power flow over all representative steps."
-    note += f' Before: "{scenario_title(data, pair[0])}".' if pair is not None else ""
+    note += f' Baseline: "{scenario_title(data, pair[0])}".' if pair is not None else ""
     if "usable" in frame:
         note += " Usable: share of the rating that planning and operation may use, towards customers / back from them. Of medium-voltage lines "
         note += "under load about half is kept so that a neighbour can take over after a fault (n-1): such a line is short of usable rating at a "
@@ -65,15 +66,15 @@ def usable_rating(data: xr.Dataset, branch: str) -> tuple[float, ...]:
     return tuple(data.branch_usable.sel(branch=branch, flow_direction=list(FLOW_DIRECTIONS)).values.tolist())
 
 
-def _why(built: bool, need: float, after: float, usable: tuple[float, ...], reason: str) -> str:
-    """What speaks for the decision, measured by the usable rating, which is what planning goes by."""
+def _why(built: bool, need: float, after: float, usable: tuple[float, ...], reason: str, kept_by: str) -> str:
+    """What speaks for the decision, measured by the usable rating, which is what planning goes by; ``kept_by``: what replaces a reinforcement."""
     if not np.isfinite(need):
         return reason if built else ""
     if built:
         return "short of usable rating without it" if need > 100 else reason
     if need <= 100:
         return "within usable rating"
-    return "response keeps within usable rating" if after <= max(usable, default=100.0) else "remains above usable rating"
+    return f"{kept_by} keeps within usable rating" if after <= max(usable, default=100.0) else "remains above usable rating"
 
 
 def violations_table(result: RunResult) -> Table | None:

@@ -291,4 +291,3 @@ class RunFolder:
 
 def _config_text(config: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-

@@ -201,7 +201,7 @@ def test_downloaded_tables_add_up_to_the_dataset(page: str, finished: RunResult)
 def test_the_answer_names_what_is_built_and_who_gains(finished: RunResult):
     built = reinforcements(finished)
     assert len(built) == 3
-    assert [b.peak_before for b in built] == sorted((b.peak_before for b in built), reverse=True)
+    assert [b.need for b in built] == sorted((b.need for b in built), reverse=True)
     text = " ".join(headline(finished))
     assert all(b.branch in text for b in built)
     assert "4.37" in text
