@@ -355,7 +355,7 @@ def _congestion_rent(data: xr.Dataset, pair: tuple[str, str]) -> list[Fact]:
     if not has(data, "money") or not set(ENERGY_FLOWS) <= set(data.flow.values.tolist()):
         return []
     kept = data.money.sel(stakeholder="distribution operators", flow=list(ENERGY_FLOWS)).sum("flow")
-    before, rent = (float(kept.sel(scenario=s)) for s in pair)
+    before, rent = (round(float(kept.sel(scenario=s)), 2) for s in pair)
     if max(abs(before), abs(rent)) < 0.5:
         return []
     text = f"distribution operators keep {euros(rent, True)} (baseline {euros(before, True)}) of what platforms pay for energy at their own nodes: "
