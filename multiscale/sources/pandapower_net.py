@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +12,11 @@ import xarray as xr
 from pydantic import Field, model_validator
 
 from multiscale.sources.followed_profiles import CONSTANT, STANDARD, constant_profiles, followed
-from multiscale.sources.matpower_network import matpower_network
-from multiscale.sources.pandapower_allowed import foreign_objects, table_problems
+from multiscale.sources.pandapower_allowed import table_problems
 from multiscale.sources.pandapower_branches import branch_frame
 from multiscale.sources.pandapower_devices import drawn_power, embedded_generators, network_devices, network_prosumers
 from multiscale.sources.pandapower_elements import plain_network
+from multiscale.sources.pandapower_files import read_network
 from multiscale.sources.pandapower_hierarchy import held_above, hierarchy, without_ties
 from multiscale.sources.pandapower_supply import grid_pairs, network_generators, source_frame
 from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, unique_names
@@ -102,7 +101,7 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
     Raises:
         InvalidSystemError: a file that cannot be read, or tables that lack what they need, all of it listed.
     """
-    given = _read(path)
+    given = read_network(Path(path)) if isinstance(path, str | Path) else path
     wrong = table_problems(given) or _incomplete(given)
     if wrong:
         raise InvalidSystemError(wrong)
@@ -213,47 +212,6 @@ def _hold_boundaries(
         changed.append(Approximation(several("boundary bus", held), "vm_pu", done))
     if silent:
         changed.append(Approximation(several("boundary bus", silent), "vm_pu", "not known: held at 1 pu"))
-
-
-# -- reading ----------------------------------------------------------------------------------------------------------
-def _read(path: Any) -> Any:
-    if not isinstance(path, str | Path):
-        return path
-    import pandapower as pp
-
-    file = Path(path)
-    problem = ""
-    if not file.is_file():
-        problem = "does not exist; give the path of a pandapower JSON or Excel file or of a MATPOWER case"
-    elif file.suffix not in (".json", ".xlsx", ".m"):
-        problem = f"has the ending {file.suffix!r}; pandapower networks are read from .json, .xlsx and (MATPOWER) .m"
-    if problem:
-        raise InvalidSystemError([Problem("file", str(file), "", "", "", problem)])
-    if file.suffix == ".json":
-        try:
-            foreign = foreign_objects(file)
-        except (ValueError, RecursionError, OSError) as error:
-            message = f"cannot be read as a pandapower network (it is no JSON: {error}); write it with pandapower's to_json"
-            raise InvalidSystemError([Problem("file", str(file), "", "", "", message)]) from None
-        if foreign:
-            raise InvalidSystemError(foreign)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if file.suffix == ".json":
-                net = pp.from_json(str(file))
-            elif file.suffix == ".xlsx":
-                net = pp.from_excel(str(file))
-            else:
-                net = matpower_network(file)
-    except InvalidSystemError:
-        raise
-    except Exception as error:
-        message = f"cannot be read as a pandapower network ({type(error).__name__}: {error}); write it with pandapower's to_json or to_excel"
-        raise InvalidSystemError([Problem("file", str(file), "", "", "", message)]) from None
-    if not hasattr(net, "bus") or not len(net.bus):
-        raise InvalidSystemError([Problem("file", str(file), "bus", "", "", "table is missing or empty; the file holds no pandapower network")])
-    return net
 
 
 def _incomplete(net: Any) -> list[Problem]:

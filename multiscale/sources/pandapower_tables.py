@@ -78,7 +78,7 @@ def coordinates(net: Any) -> pd.DataFrame:
 
 def _middle(given: Any) -> tuple[float, float]:
     try:
-        shape = json.loads(given) if isinstance(given, str) and given else None
+        shape = json.loads(given) if isinstance(given, str) and given else given
         points = np.array(_points(shape["coordinates"] if isinstance(shape, dict) else []), dtype=float)
     except (ValueError, KeyError, TypeError):
         return (np.nan, np.nan)
