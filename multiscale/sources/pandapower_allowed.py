@@ -1,19 +1,14 @@
 """What a network file may name, and what is taken of it: its tables and plain values. Nothing that it names is imported, run or opened.
 
 pandapower's readers import the module of every object that a file names, and open the path that stands where a table should; so they are given the
-tables alone, written anew from what was read as plain JSON. Objects (controllers, characteristics, graphs) are replaced by the names of their classes,
-as the conversion uses none of them. A file that names an object which no network has is refused.
-
-And whether its tables are tables of a network: identifiers that repeat, or are no whole numbers, and texts where numbers stand.
+tables alone, written anew from what was read as plain JSON. Objects (controllers, characteristics, graphs) are replaced by the names of their
+classes, as the conversion uses none of them. A file that names an object which no network has is refused.
 """
 
 from __future__ import annotations
 
 import json
 from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from multiscale.system.validation import Problem
 
@@ -29,22 +24,6 @@ _FAMILIES = (
     "shapely.geometry.",
     "geopandas.geodataframe",
 )
-_LINES = 5
-"""Elements named of one kind of problem."""
-
-NUMBERS = {
-    "bus": ("vn_kv",),
-    "line": ("from_bus", "to_bus", "length_km", "r_ohm_per_km", "x_ohm_per_km", "max_i_ka"),
-    "trafo": ("hv_bus", "lv_bus", "sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent", "vkr_percent"),
-    "load": ("bus", "p_mw", "q_mvar"),
-    "sgen": ("bus", "p_mw", "q_mvar"),
-    "storage": ("bus", "p_mw", "max_e_mwh"),
-    "gen": ("bus", "p_mw"),
-    "ext_grid": ("bus",),
-    "switch": ("bus", "element"),
-}
-"""Table -> columns that hold numbers."""
-_BUSES = ("bus", "from_bus", "to_bus", "hv_bus", "lv_bus")
 _NETWORK = ("pandapower.auxiliary", "pandapowerNet")
 _FRAMES = (("pandas", "DataFrame"), ("pandas.core.frame", "DataFrame"))
 _FRAME_KEYS = ("orient", "dtype", "index_name", "column_name")
@@ -130,42 +109,3 @@ def _allowed(module: str, name: str) -> bool:
         return name in _BUILTINS
     tests = any(part.startswith("test") for part in module.split("."))
     return not tests and (module in _MODULES or module.startswith(_FAMILIES))
-
-
-def table_problems(net: Any) -> list[Problem]:
-    """Tables that are none of a network: missing ones, repeated or odd identifiers, texts instead of numbers, buses that do not exist."""
-    problems: list[Problem] = []
-    buses = net["bus"].index if isinstance(net.get("bus"), pd.DataFrame) else None
-    for kind, columns in NUMBERS.items():
-        frame = net.get(kind)
-        if not isinstance(frame, pd.DataFrame):
-            problems.append(Problem("network", "all", kind, "", "", "is no table; write the network with pandapower's to_json"))
-            continue
-        if len(frame) and not pd.api.types.is_integer_dtype(frame.index.dtype):
-            message = "is no whole number; number the rows of the table"
-            problems.append(Problem(kind, str(frame.index[0]), "index", repr(frame.index[0]), "", message))
-            continue
-        repeated = frame.index[frame.index.duplicated()].unique()
-        problems += [
-            Problem(kind, str(k), "index", str(k), "", "stands in several rows of the table; number every row once") for k in repeated[:_LINES]
-        ]
-        for column in columns:
-            if column not in frame:
-                if len(frame) and column in _BUSES:
-                    problems.append(Problem(kind, "all", column, "", "", "is missing; add the column"))
-                continue
-            problems += _column_problems(kind, frame[column], buses if column in _BUSES else None)
-    return problems
-
-
-def _column_problems(kind: str, given: pd.Series, buses: pd.Index | None) -> list[Problem]:
-    column = str(given.name)
-    values = pd.to_numeric(given, errors="coerce") if given.dtype == object else given
-    if not pd.api.types.is_numeric_dtype(values.dtype):
-        return [Problem(kind, "all", column, str(values.dtype), "", "is the type of the column; give numbers")]
-    wrong = (values.isna() & given.notna()).to_numpy() | np.isinf(values.to_numpy(float, na_value=np.nan))
-    message = "is not a number; give a number"
-    if buses is not None:
-        unknown = ~values.isin(buses).to_numpy()
-        wrong, message = wrong | unknown, "is no bus of the network; give the number of one"
-    return [Problem(kind, str(given.index[k]), column, str(given.iloc[k]), "", message) for k in np.flatnonzero(wrong)[:_LINES]]

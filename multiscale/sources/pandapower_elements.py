@@ -16,9 +16,12 @@ import pandapower as pp
 import pandas as pd
 from pandapower.build_branch import _trafo_df_from_trafo3w
 from pandapower.powerflow import LoadflowNotConverged
+from pandapower.toolbox import clear_result_tables
 
+from multiscale.sources.pandapower_checks import checked_copy
 from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV
 from multiscale.system.approximation import Approximation, several
+from multiscale.system.validation import InvalidSystemError, Problem
 
 UNLIMITED_KA = 99999.0
 """Rating of what has none in the data, as pandapower's converters write it."""
@@ -37,8 +40,12 @@ def plain_network(net: Any, changed: list[Approximation]) -> Any:
     Args:
         net: pandapower network; not changed.
         changed: extended by what is approximated or excluded.
+
+    Raises:
+        InvalidSystemError: pandapower refuses to compute the network.
     """
-    net = copy.deepcopy(net)
+    net = checked_copy(net)
+    _energised(net, changed)
     _ratings(net, changed)
     _own_power_flow(net, changed)
     _sum_of_phases(net, changed)
@@ -52,6 +59,21 @@ def plain_network(net: Any, changed: list[Approximation]) -> Any:
     present = [kind for kind in _EXCLUDED if kind in net and len(net[kind])]
     changed += [Approximation(several(kind, _names(net[kind])), "", "excluded; no such element is modelled") for kind in present]
     return net
+
+
+def _energised(net: Any, changed: list[Approximation]) -> None:
+    """What stands at a bus out of service is out of service; where nothing is said to hold the reference, the first generator does."""
+    on = net.bus["in_service"].astype(bool)
+    for kind in ("ext_grid", "gen"):
+        if len(net[kind]):
+            net[kind]["in_service"] = net[kind]["in_service"].astype(bool) & on.reindex(net[kind]["bus"]).to_numpy(bool)
+    generators = _on(net, "gen")
+    if len(_on(net, "ext_grid")) or ("slack" in generators and generators["slack"].fillna(False).astype(bool).any()):
+        return
+    first = generators.index[0]
+    net.gen["slack"] = net.gen.index == first
+    done = "there is no external grid and no generator is the slack: this one, the first in service, holds the reference and takes the balance"
+    changed.append(Approximation(several("gen", _names(generators.loc[[first]])), "slack", done))
 
 
 def _ratings(net: Any, changed: list[Approximation]) -> None:
@@ -74,13 +96,15 @@ def _own_power_flow(net: Any, changed: list[Approximation]) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pp.runpp(net, numba=False, max_iteration=30, calculate_voltage_angles=True, init="auto")
-    except (LoadflowNotConverged, UserWarning, ValueError, KeyError, FloatingPointError) as error:
+    except LoadflowNotConverged:
         # What the file's own flow would state is named as unknown, where it is needed.
-        pp.clear_result_tables(net)
-        done = (
-            f"the file's own power flow has no solution ({type(error).__name__}): reactive powers of voltage control are zero, boundary buses at 1 pu"
-        )
+        clear_result_tables(net)
+        done = "the file's own power flow has no solution: reactive powers of voltage control are zero, boundary buses at 1 pu"
         changed.append(Approximation("power flow", "", done))
+    except UserWarning as error:
+        # pandapower's way of refusing what contradicts itself, such as two voltages at one bus.
+        message = f"is refused by pandapower ({error}); correct the tables of the network that it names"
+        raise InvalidSystemError([Problem("network", "all", "power flow", "", "", message)]) from None
 
 
 def _names(rows: pd.DataFrame) -> list[str]:

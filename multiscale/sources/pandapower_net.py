@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +11,8 @@ import xarray as xr
 from pydantic import Field, model_validator
 
 from multiscale.sources.followed_profiles import CONSTANT, STANDARD, constant_profiles, followed
-from multiscale.sources.pandapower_allowed import table_problems
 from multiscale.sources.pandapower_branches import branch_frame
+from multiscale.sources.pandapower_checks import table_problems
 from multiscale.sources.pandapower_devices import drawn_power, embedded_generators, network_devices, network_prosumers
 from multiscale.sources.pandapower_elements import plain_network
 from multiscale.sources.pandapower_files import read_network
@@ -27,7 +26,7 @@ from multiscale.sources.time_axis import known_zone
 from multiscale.system.approximation import Approximation, several
 from multiscale.system.schema import table
 from multiscale.system.system import System
-from multiscale.system.validation import InvalidSystemError, Problem
+from multiscale.system.validation import InvalidSystemError
 
 
 class PandapowerSettings(PathSettings):
@@ -62,22 +61,8 @@ class PandapowerSettings(PathSettings):
 
 
 def pandapower_source(settings: PandapowerSettings, co2_price: float) -> System:  # noqa: ARG001  the network states the costs of generators
-    """The system that the settings name.
-
-    Raises:
-        InvalidSystemError: see ``pandapower_system``; or the network holds something that no converter foresaw.
-    """
-    try:
-        return pandapower_system(settings.path, settings.profiles, time_zone=settings.time_zone)
-    except InvalidSystemError:
-        raise
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        message = (
-            f"cannot be converted ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}, at {Path(place.filename).name} line "
-            f"{place.lineno}); look at the table it names, or write the network anew with pandapower's to_json"
-        )
-        raise InvalidSystemError([Problem("file", str(settings.path), "", "", "", message)]) from error
+    """The system that the settings name; see ``pandapower_system``."""
+    return pandapower_system(settings.path, settings.profiles, time_zone=settings.time_zone)
 
 
 def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT, name: str = "", time_zone: str = "") -> System:
@@ -102,7 +87,7 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
         InvalidSystemError: a file that cannot be read, or tables that lack what they need, all of it listed.
     """
     given = read_network(Path(path)) if isinstance(path, str | Path) else path
-    wrong = table_problems(given) or _incomplete(given)
+    wrong = table_problems(given)
     if wrong:
         raise InvalidSystemError(wrong)
     notes: list[str] = []
@@ -212,29 +197,6 @@ def _hold_boundaries(
         changed.append(Approximation(several("boundary bus", held), "vm_pu", done))
     if silent:
         changed.append(Approximation(several("boundary bus", silent), "vm_pu", "not known: held at 1 pu"))
-
-
-def _incomplete(net: Any) -> list[Problem]:
-    """What the tables of a network lack."""
-    problems = []
-    for kind, columns in {
-        "line": ("length_km", "r_ohm_per_km", "x_ohm_per_km"),
-        "trafo": ("sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent"),
-    }.items():
-        for column in columns:
-            if column not in net[kind]:
-                problems.append(Problem(kind, "all", column, "", "", "is missing; add the column"))
-                continue
-            problems += [
-                Problem(kind, str(net[kind].at[k, "name"] or k), column, "nan", "", "is missing; give a number")
-                for k in net[kind].index[net[kind][column].isna()]
-            ]
-    if not len(net.ext_grid) and not len(net.gen):
-        problems.append(Problem("network", "all", "ext_grid", "", "", "and gen are empty; name the bus at which energy comes in"))
-    elif not any(net[kind]["in_service"].astype(bool).any() for kind in ("ext_grid", "gen") if len(net[kind])):
-        message = "and gen hold nothing that is in service; set in_service to true where energy comes in"
-        problems.append(Problem("network", "all", "ext_grid", "", "", message))
-    return problems
 
 
 def _limit(net: Any, kept: pd.Index, column: str, default: float) -> np.ndarray:

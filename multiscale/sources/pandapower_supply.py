@@ -26,7 +26,6 @@ def source_frame(net: Any, name_of: pd.Series) -> pd.DataFrame:
     in pandapower, bus, name, p_mw, q_mvar (of the file's own power flow), max_p_mw, min_p_mw, type, vm_pu.
     """
     parts = []
-    slack_anywhere = _has_slack(net)
     for kind in ("ext_grid", "gen"):
         rows = net[kind][net[kind]["in_service"].astype(bool)] if len(net[kind]) else net[kind]
         if not len(rows):
@@ -43,9 +42,6 @@ def source_frame(net: Any, name_of: pd.Series) -> pd.DataFrame:
         is_grid = np.full(len(rows), kind == "ext_grid")
         if kind == "gen" and "slack" in rows:
             is_grid |= rows["slack"].fillna(False).to_numpy(bool)
-        if kind == "gen" and not slack_anywhere:
-            # Nothing is said to hold the reference: the first generator does.
-            is_grid[0] = True
         frame["element"] = np.where(is_grid, "ext_grid", "gen")
         parts.append(frame)
     both = pd.concat(parts, ignore_index=True)
@@ -54,16 +50,9 @@ def source_frame(net: Any, name_of: pd.Series) -> pd.DataFrame:
     return both
 
 
-def _has_slack(net: Any) -> bool:
-    grids = len(net.ext_grid) and net.ext_grid["in_service"].astype(bool).any()
-    slack = len(net.gen) and "slack" in net.gen and (net.gen["slack"].fillna(False).astype(bool) & net.gen["in_service"].astype(bool)).any()
-    return bool(grids or slack)
-
-
 def grid_pairs(net: Any, notes: list[str], changed: list[Approximation]) -> np.ndarray:
     """Pairs of buses of external grids that are one grid above the network: those nothing in it joins; without high voltage, all of one voltage."""
     grids = net.ext_grid[net.ext_grid["in_service"].astype(bool)] if len(net.ext_grid) else net.ext_grid
-    grids = grids[net.bus["in_service"].reindex(grids["bus"]).to_numpy(bool)] if len(grids) else grids
     fed = grids["bus"].unique() if len(grids) else np.zeros(0, dtype=int)
     if len(fed) < 2:
         return np.zeros((0, 2), dtype=int)

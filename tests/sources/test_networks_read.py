@@ -7,10 +7,10 @@ import pytest
 
 from multiscale.sources.matpower_network import matpower_network
 from multiscale.sources.pandapower_net import pandapower_system
-from multiscale.system.validation import InvalidSystemError
+from multiscale.system.validation import InvalidSystemError, validate
 from tests.sources.published_networks import PUBLISHED
 from tests.sources.read_networks import compare, compare_simbench
-from tests.sources.small_networks import SMALL, feeder
+from tests.sources.small_networks import SMALL, feeder, house
 
 OF_THE_ORDINARY_SUITE = (
     "60 Hz", "ward", "switch with resistance", "impedance of two directions", "generator in the feeder", "names in several tables",
@@ -174,3 +174,71 @@ def test_grids_out_of_service_are_named():
     net.ext_grid["in_service"] = False
     with pytest.raises(InvalidSystemError, match="hold nothing that is in service; set in_service to true"):
         pandapower_system(net)
+
+
+# -- where energy comes in, and what is missing -----------------------------------------------------------------------
+def test_what_stands_at_a_bus_out_of_service_is_out_of_service():
+    net = feeder()
+    dead = pp.create_bus(net, 20.0, name="dead", in_service=False)
+    pp.create_ext_grid(net, dead, name="old supply")
+    pp.create_gen(net, dead, 0.3, name="old plant")
+    system = pandapower_system(net)
+    assert system.generators.generator.values.tolist() == ["supply"]
+    assert compare("dead supply", net).outcome == "same"
+    net.ext_grid = net.ext_grid.iloc[1:]
+    with pytest.raises(InvalidSystemError, match=r"ext_grid and gen stand at buses out of service \(5\); set in_service of the bus to true"):
+        pandapower_system(net)
+
+
+def test_without_a_slack_the_first_generator_holds_the_reference_and_is_named():
+    net = feeder()
+    net.ext_grid = net.ext_grid.iloc[:0]
+    pp.create_gen(net, 0, 1.0, vm_pu=1.01, name="plant")
+    pp.create_gen(net, 3, 0.2, vm_pu=1.0, name="second")
+    system = pandapower_system(net)
+    (line,) = [a for a in system.approximations if a.field == "slack"]
+    assert line.component == "gen 'plant'"
+    assert not [a for a in system.approximations if a.component == "power flow"]
+    assert system.generators.generator.values.tolist() == ["plant"]
+
+
+def test_a_power_flow_without_a_solution_is_named():
+    net = feeder(load=50.0)
+    pp.create_gen(net, 4, 0.2, vm_pu=1.0, name="plant")
+    (line,) = [a for a in pandapower_system(net).approximations if a.component == "power flow"]
+    assert line.done.startswith("the file's own power flow has no solution")
+
+
+def test_two_voltages_at_one_bus_are_refused_by_name():
+    net = feeder()
+    pp.create_gen(net, 3, 0.2, vm_pu=1.0)
+    pp.create_gen(net, 3, 0.2, vm_pu=1.02)
+    with pytest.raises(InvalidSystemError, match="power flow is refused by pandapower"):
+        pandapower_system(net)
+
+
+@pytest.mark.parametrize("table", ["bus", "line", "load", "trafo", "ext_grid", "sgen"])
+def test_a_table_without_names_is_numbered(table):
+    net = house()
+    pp.create_sgen(net, 3, 0.01, type="PV", name="roof")
+    net[table] = net[table].drop(columns="name")
+    assert validate(pandapower_system(net)) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "message"),
+    [
+        ("line", "in_service", None, "line 'all': in_service is missing; add the column"),
+        ("load", "q_mvar", None, "load 'all': q_mvar is missing; add the column"),
+        ("load", "q_mvar", float("nan"), "load 'home': q_mvar nan is missing; give a number"),
+        ("trafo", "vkr_percent", float("nan"), "trafo 'unit': vkr_percent nan is missing; give a number"),
+        ("ext_grid", "in_service", "no", "ext_grid 'supply': in_service no is neither true nor false"),
+        ("line", "parallel", "two", "line '0': parallel two is not a number"),
+    ],
+)
+def test_what_a_table_lacks_is_named(table, column, value, message):
+    net = house()
+    net[table] = net[table].drop(columns=column) if value is None else net[table].assign(**{column: value})
+    with pytest.raises(InvalidSystemError) as refused:
+        pandapower_system(net)
+    assert message in str(refused.value)

@@ -8,7 +8,8 @@ import pytest
 from pandapower.io_utils import to_dict_of_dfs
 
 from multiscale.sources import load_system
-from multiscale.sources.pandapower_allowed import foreign_objects, plain_network_text, table_problems
+from multiscale.sources.pandapower_allowed import foreign_objects, plain_network_text
+from multiscale.sources.pandapower_checks import table_problems
 from multiscale.sources.pandapower_files import read_network
 from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.system.validation import InvalidSystemError
