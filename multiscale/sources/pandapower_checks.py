@@ -62,6 +62,16 @@ WHERE_GIVEN = {
     "poly_cost": ("element", "cp0_eur", "cp1_eur_per_mw", "cp2_eur_per_mw2"),
 }  # fmt: skip
 """Table -> columns that may be empty, and hold numbers otherwise."""
+_DEFAULTS = {
+    "line": {"c_nf_per_km": 0.0, "g_us_per_km": 0.0, "df": 1.0, "parallel": 1},
+    "trafo": {"pfe_kw": 0.0, "i0_percent": 0.0, "shift_degree": 0.0, "df": 1.0, "parallel": 1},
+    **dict.fromkeys(("load", "sgen", "storage", "gen", "motor", "asymmetric_load", "asymmetric_sgen"), {"scaling": 1.0}),
+    "storage": {"scaling": 1.0, "q_mvar": 0.0},
+    "ext_grid": {"va_degree": 0.0},
+    "shunt": {"step": 1},
+    "dcline": {"loss_percent": 0.0, "loss_mw": 0.0},
+}
+"""Table -> columns that pandapower's functions always write, and what they write where nothing is said."""
 _ALWAYS = ("bus", "line", "trafo", "load", "sgen", "storage", "gen", "ext_grid", "switch")
 """Tables that every network has."""
 _LIMITS = ("max_p_mw", "min_p_mw")
@@ -156,7 +166,7 @@ def _no_supply(net: Any) -> list[Problem]:
 
 
 def checked_copy(net: Any) -> Any:
-    """A copy of a network without problems, with numbers in the columns of numbers, and the columns of names and types where they are missing."""
+    """A copy of a network without problems: numbers in the columns of numbers, defaults where pandapower has them, empty names where there are none."""
     net = copy.deepcopy(net)
     for kind in NEEDED.keys() | WHERE_GIVEN.keys():
         frame = net.get(kind)
@@ -165,6 +175,8 @@ def checked_copy(net: Any) -> Any:
         for column in (*NEEDED.get(kind, ()), *WHERE_GIVEN.get(kind, ())):
             if column in frame and not pd.api.types.is_numeric_dtype(frame[column].dtype):
                 frame[column] = pd.to_numeric(frame[column])
+        for column, value in _DEFAULTS.get(kind, {}).items():
+            frame[column] = pd.to_numeric(frame[column]).fillna(value) if column in frame else value
         for column in (c for c in _TEXTS.get(kind, ("name",)) if c not in frame):
             frame[column] = pd.Series(None, index=frame.index, dtype=object)
     return net

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow
+import pyarrow as pa
 
 from multiscale.spreadsheets import unescaped
 
@@ -37,7 +37,7 @@ def read_text_table(file: Path) -> pd.DataFrame:
     if file.suffix == ".parquet":
         try:
             frame = pd.read_parquet(file)
-        except (pyarrow.ArrowException, ValueError, OSError) as error:
+        except (pa.ArrowException, ValueError, OSError) as error:
             raise TableError(f"cannot be read ({type(error).__name__}: {_first_line(error)}); write it as parquet with named columns") from None
         if not isinstance(frame.index, pd.RangeIndex):
             frame = frame.reset_index()
