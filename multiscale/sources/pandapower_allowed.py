@@ -67,8 +67,9 @@ def plain(item: Any, named: Named) -> Any:
         named.add((module, name))
         return inside.get("_object") if module in _VALUES and not isinstance(inside.get("_object"), dict) else name
     if isinstance(item, str) and item.lstrip(_SPACE)[:1] in ("{", "["):
+        within: Named = set()
         try:
-            value = plain(json.loads(item.lstrip(_SPACE)), within := set())
+            value = plain(json.loads(item.lstrip(_SPACE)), within)
         except ValueError:
             return item
         named |= within

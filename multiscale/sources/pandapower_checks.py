@@ -6,6 +6,7 @@ All of it is listed before anything is converted; what passes has numbers where 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ NEEDED = {
     "impedance": ("from_bus", "to_bus", "rft_pu", "xft_pu", "rtf_pu", "xtf_pu", "sn_mva"),
     "asymmetric_load": ("bus", *_PHASES),
     "asymmetric_sgen": ("bus", *_PHASES),
+    "poly_cost": ("element", "cp1_eur_per_mw"),
     "trafo3w": tuple(f"{a}_{side}_{b}" if b else f"{side}_{a}" for a, b in
                      (("bus", ""), ("sn", "mva"), ("vn", "kv"), ("vk", "percent"), ("vkr", "percent")) for side in _SIDES),
 }  # fmt: skip
@@ -59,13 +61,12 @@ WHERE_GIVEN = {
     "dcline": ("loss_percent", "loss_mw"),
     "asymmetric_load": ("scaling",),
     "asymmetric_sgen": ("scaling",),
-    "poly_cost": ("element", "cp0_eur", "cp1_eur_per_mw", "cp2_eur_per_mw2"),
 }  # fmt: skip
 """Table -> columns that may be empty, and hold numbers otherwise."""
-_DEFAULTS = {
+_DEFAULTS: Mapping[str, Mapping[str, float]] = {
     "line": {"c_nf_per_km": 0.0, "g_us_per_km": 0.0, "df": 1.0, "parallel": 1},
     "trafo": {"pfe_kw": 0.0, "i0_percent": 0.0, "shift_degree": 0.0, "df": 1.0, "parallel": 1},
-    **dict.fromkeys(("load", "sgen", "storage", "gen", "motor", "asymmetric_load", "asymmetric_sgen"), {"scaling": 1.0}),
+    **{kind: {"scaling": 1.0} for kind in ("load", "sgen", "gen", "motor", "asymmetric_load", "asymmetric_sgen")},
     "storage": {"scaling": 1.0, "q_mvar": 0.0},
     "ext_grid": {"va_degree": 0.0},
     "shunt": {"step": 1},
@@ -94,9 +95,6 @@ def table_problems(net: Any) -> list[Problem]:
             continue
         if len(frame):
             problems += _rows_problems(net, kind, frame, columns)
-    for kind in WHERE_GIVEN.keys() - NEEDED.keys():
-        if isinstance(net.get(kind), pd.DataFrame):
-            problems += [p for column in WHERE_GIVEN[kind] if column in net[kind] for p in _numbers(kind, net[kind][column])]
     return problems or _no_supply(net)
 
 
@@ -106,14 +104,16 @@ def _rows_problems(net: Any, kind: str, frame: pd.DataFrame, needed: tuple[str, 
         return [Problem(kind, str(frame.index[0]), "index", repr(frame.index[0]), "", message)]
     repeated = frame.index[frame.index.duplicated()].unique()
     problems = [Problem(kind, str(k), "index", str(k), "", "stands in several rows of the table; number every row once") for k in repeated[:_LINES]]
-    flag = "closed" if kind == "switch" else "in_service"
-    wanted = [*needed, flag, *(("et",) if kind == "switch" else ())]
+    flag = {"switch": "closed", "poly_cost": ""}.get(kind, "in_service")
+    wanted = [*needed, *filter(None, [flag]), *(("et",) if flag != "in_service" else ())]
+    if kind == "poly_cost" and "cp2_eur_per_mw2" in frame:
+        needed = (*needed, "cp2_eur_per_mw2")
     problems += [Problem(kind, "all", column, "", "", "is missing; add the column") for column in wanted if column not in frame]
     if flag in frame:
         wrong = np.flatnonzero(~frame[flag].isin([True, False]))
         message = "is neither true nor false; write true or false"
         problems += [Problem(kind, _name(frame, k), flag, str(frame[flag].iloc[k]), "", message) for k in wrong[:_LINES]]
-    on = frame[flag].eq(True).to_numpy() if flag in frame and kind != "switch" else np.ones(len(frame), dtype=bool)
+    on = frame[flag].eq(True).to_numpy() if flag == "in_service" and flag in frame else np.ones(len(frame), dtype=bool)
     buses = net["bus"].index if isinstance(net.get("bus"), pd.DataFrame) else None
     for column in needed:
         if column in frame:
@@ -166,7 +166,7 @@ def _no_supply(net: Any) -> list[Problem]:
 
 
 def checked_copy(net: Any) -> Any:
-    """A copy of a network without problems: numbers in the columns of numbers, defaults where pandapower has them, empty names where there are none."""
+    """A copy of a network without problems: numbers in the columns of numbers, the defaults of pandapower, empty names where there are none."""
     net = copy.deepcopy(net)
     for kind in NEEDED.keys() | WHERE_GIVEN.keys():
         frame = net.get(kind)

@@ -133,7 +133,7 @@ def _same_model(net: Any, system: System, row: Compared) -> Any:
         net.ext_grid["vm_pu"] = net.ext_grid["vm_pu"].iloc[0]
         row.adapted.append("external grids at one voltage")
     # Where rings are opened, generators would hold their voltage at another power than that of the file's own state.
-    if opened and any("hold no voltage" in a.done for a in system.approximations):
+    if opened and any("do not control voltage" in a.done for a in system.approximations):
         names = unique_names(net.gen["name"], "gen")
         devices = system.devices.to_dataframe()
         for k in net.gen.index[net.gen["in_service"].astype(bool)]:
@@ -178,7 +178,7 @@ def _ours(system: System, reference: Any) -> xr.Dataset:
 
 
 def _near(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, reference: Any) -> HourlyFlows:
-    """The solution of our model near pandapower's: a meshed network whose power stations hold no voltage has others."""
+    """The solution of our model near pandapower's: a meshed network whose power stations do not control voltage has others."""
     net, found = model.net, HourlyFlows.empty(model, p_kw.shape[1])
     net.load["p_mw"], net.load["q_mvar"] = p_kw[:, 0] / 1e3, q_kvar[:, 0] / 1e3
     names = unique_names(reference.bus["name"], "bus").to_numpy()

@@ -3,9 +3,11 @@
 import warnings
 
 import pandapower as pp
+import pandapower.control
 import pytest
 
 from multiscale.sources.matpower_network import matpower_network
+from multiscale.sources.pandapower_devices import kind_of_source
 from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.system.validation import InvalidSystemError, validate
 from tests.sources.published_networks import PUBLISHED
@@ -13,7 +15,7 @@ from tests.sources.read_networks import compare, compare_simbench
 from tests.sources.small_networks import SMALL, feeder, house
 
 OF_THE_ORDINARY_SUITE = (
-    "60 Hz", "ward", "switch with resistance", "impedance of two directions", "generator in the feeder", "names in several tables",
+    "60 Hz", "ward", "switch with resistance", "impedance of two directions", "shunt of a table", "generator in the feeder", "names in several tables",
     "two grids, open between", "ring", "three windings", "unbalanced load", "two tap changers",
     "transformer the other way round", "low voltage alone, two feeders",
 )  # fmt: skip
@@ -242,3 +244,87 @@ def test_what_a_table_lacks_is_named(table, column, value, message):
     with pytest.raises(InvalidSystemError) as refused:
         pandapower_system(net)
     assert message in str(refused.value)
+
+
+def top_level(*generators, **costs):
+    """A network of 110 kV with generators of (p_mw, max_p_mw, min_p_mw) at its second bus."""
+    net = pp.create_empty_network()
+    buses = [pp.create_bus(net, 110.0, name=f"h{k}") for k in range(2)]
+    pp.create_line_from_parameters(net, *buses, length_km=10.0, name="h0-h1", r_ohm_per_km=0.1, x_ohm_per_km=0.4, c_nf_per_km=9.0, max_i_ka=0.5)
+    pp.create_ext_grid(net, buses[0], name="supply")
+    pp.create_load(net, buses[1], 3.0, 0.5, name="town")
+    for k, (p, most, least) in enumerate(generators):
+        pp.create_gen(net, buses[1], p, vm_pu=1.0, max_p_mw=most, min_p_mw=least, name=f"g{k}")
+    return net
+
+
+NAN = float("nan")
+
+
+def test_limits_of_zero_negative_outputs_and_least_outputs_are_kept_or_named():
+    net = top_level((5.0, NAN, NAN), (5.0, 0.0, NAN), (-2.0, NAN, NAN), (-1.0, 0.0, -4.0), (0.0, NAN, NAN), (1.0, 6.0, -3.0), (4.0, 8.0, 2.0))
+    net.ext_grid["min_p_mw"] = -10.0
+    pp.create_poly_cost(net, 1, "gen", 1.0)
+    system = pandapower_system(net)
+    units = system.generators.to_dataframe()
+    assert units["p_max_kw"].drop("supply").to_dict() == {"g0": 5e3, "g5": 6e3, "g6": 8e3}
+    assert units["p_min_kw"].to_dict() == {"supply": -10e3, "g0": 0.0, "g5": -3e3, "g6": 0.0}
+    devices = system.devices.to_dataframe()
+    assert devices.loc[["g2", "g3"], "p_kw"].tolist() == [2e3, 1e3]
+    assert set(devices.loc[["g2", "g3"], "kind"]) == {"load"}
+    named = {(a.component, a.field) for a in system.approximations}
+    assert {
+        ("generator 'g0'", "max_p_mw"), ("2 generators 'g1', 'g4'", "max_p_mw"), ("generator 'g6'", "min_p_mw"), ("2 generators 'g2', 'g3'", "vm_pu")
+    } <= named  # fmt: skip
+    # The only cost of the table is that of a unit that supplies nothing.
+    assert "4 generators without a cost are priced by the table of fuels" in system.notes
+    assert not [note for note in system.notes if "cost table" in note]
+
+
+def test_a_limit_of_zero_of_an_external_grid_is_one():
+    net = top_level((5.0, 9.0, 0.0))
+    net.ext_grid["max_p_mw"] = 0.0
+    system = pandapower_system(net)
+    assert system.generators.generator.values.tolist() == ["g0"]
+    assert ("generator 'supply'", "max_p_mw") in {(a.component, a.field) for a in system.approximations}
+
+
+def test_a_cost_that_is_missing_is_named_and_not_zero():
+    net = top_level((5.0, 9.0, 0.0))
+    pp.create_poly_cost(net, 0, "gen", NAN)
+    with pytest.raises(InvalidSystemError, match="poly_cost '0': cp1_eur_per_mw nan is missing; give a number"):
+        pandapower_system(net)
+
+
+def test_a_step_that_the_table_of_a_shunt_does_not_hold_is_named():
+    net = SMALL["shunt of a table"][0]()
+    net.shunt["step"] = 9
+    with pytest.raises(InvalidSystemError, match="shunt 'bank': step 9 has not one row of powers in shunt_characteristic_table"):
+        pandapower_system(net)
+
+
+@pytest.mark.parametrize(
+    ("stated", "kind"),
+    [
+        ("PV", "pv"), ("pv_roof", "pv"), ("Solar", "pv"), ("supvision", ""), ("wind turbine", "wind"), ("winch", ""), ("waste", ""), ("water", "hydro"),
+        ("CHP diesel", "biomass"), ("charger", ""), ("Residential fuel cell", ""), ("PV and wind", ""), ("WP10", "wind"), ("", ""), ("biogas", "biomass"),
+    ],
+)  # fmt: skip
+def test_a_source_is_what_a_whole_word_of_its_type_says(stated, kind):
+    assert kind_of_source(stated) == kind
+
+
+def test_ratings_limits_and_controllers_that_are_not_used_are_named():
+    net = house()
+    pp.create_sgen(net, 3, 0.01, sn_mva=0.03, type="PV", name="roof")
+    pp.create_storage(net, 3, 0.0, max_e_mwh=0.02, sn_mva=0.005, name="cell")
+    pp.create_storage(net, 3, 0.004, max_e_mwh=0.02, sn_mva=0.009, name="other")
+    net.storage["efficiency_percent"] = [NAN, 90.0]
+    net.line["max_loading_percent"] = [60.0, 100.0]
+    pandapower.control.ConstControl(net, element="load", variable="p_mw", element_index=0)
+    system = pandapower_system(net)
+    assert system.devices.to_dataframe().loc[["cell", "other"], ["p_kw", "efficiency"]].to_numpy().tolist() == [[5.0, 0.95], [4.0, 0.9]]
+    assert {
+        ("sgen 'roof'", "sn_mva"), ("storage 'other'", "sn_mva"), ("storage 'other'", "p_mw, q_mvar"), ("storage 'cell'", "efficiency_percent"),
+        ("line 'cable'", "max_loading_percent"), ("controller 'ConstControl'", ""),
+    } == {(a.component, a.field) for a in system.approximations}  # fmt: skip
