@@ -11,12 +11,12 @@ from multiscale.sources.pandapower_devices import kind_of_source
 from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.system.validation import InvalidSystemError, validate
 from tests.sources.published_networks import PUBLISHED
-from tests.sources.read_networks import compare, compare_simbench
+from tests.sources.read_networks import compare, compare_simbench, totals_apart
 from tests.sources.small_networks import SMALL, feeder, house
 
 OF_THE_ORDINARY_SUITE = (
-    "60 Hz", "ward", "switch with resistance", "impedance of two directions", "shunt of a table", "generator in the feeder", "names in several tables",
-    "two grids, open between", "ring", "three windings", "unbalanced load", "two tap changers",
+    "60 Hz", "ward", "switch with resistance", "impedance of two directions", "shunt of a table", "generator in the feeder",
+    "names in several tables", "two grids, open between", "ring", "three windings", "unbalanced load", "two tap changers",
     "transformer the other way round", "low voltage alone, two feeders",
 )  # fmt: skip
 ADAPTED = {
@@ -65,6 +65,21 @@ def test_a_published_network_is_read_as_pandapower_reads_it(name):
 def test_a_simbench_network_is_read_as_pandapower_reads_it(code):
     row = compare_simbench(code)
     assert row.outcome == "same", (row.message, row.d_losses, row.d_voltage, row.d_loading)
+
+
+@pytest.mark.parametrize("lost", ["supply", "d2", "chp"])
+def test_the_comparison_sees_a_unit_that_is_lost(lost):
+    net = SMALL["generator in the feeder"][0]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pp.runpp(net)
+        system = pandapower_system(net)
+    assert totals_apart(system, net) < 1e-9
+    system = system.replace(
+        devices=system.devices.isel(device=system.devices.device.values != lost),
+        generators=system.generators.isel(generator=system.generators.generator.values != lost),
+    )
+    assert totals_apart(system, net) > 0.01
 
 
 # -- MATPOWER ---------------------------------------------------------------------------------------------------------
@@ -306,8 +321,10 @@ def test_a_step_that_the_table_of_a_shunt_does_not_hold_is_named():
 @pytest.mark.parametrize(
     ("stated", "kind"),
     [
-        ("PV", "pv"), ("pv_roof", "pv"), ("Solar", "pv"), ("supvision", ""), ("wind turbine", "wind"), ("winch", ""), ("waste", ""), ("water", "hydro"),
-        ("CHP diesel", "biomass"), ("charger", ""), ("Residential fuel cell", ""), ("PV and wind", ""), ("WP10", "wind"), ("", ""), ("biogas", "biomass"),
+        ("PV", "pv"), ("pv_roof", "pv"), ("Solar", "pv"), ("supvision", ""), ("wind turbine", "wind"), ("winch", ""), ("waste", ""),
+        ("water", "hydro"),
+        ("CHP diesel", "biomass"), ("charger", ""), ("Residential fuel cell", ""), ("PV and wind", ""), ("WP10", "wind"), ("", ""),
+        ("biogas", "biomass"),
     ],
 )  # fmt: skip
 def test_a_source_is_what_a_whole_word_of_its_type_says(stated, kind):
