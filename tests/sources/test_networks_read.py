@@ -6,6 +6,7 @@ import pandapower as pp
 import pandapower.control
 import pytest
 
+from multiscale.sources.matpower import read_case
 from multiscale.sources.matpower_network import matpower_network
 from multiscale.sources.pandapower_devices import kind_of_source
 from multiscale.sources.pandapower_net import pandapower_system
@@ -145,12 +146,63 @@ def test_a_power_factor_is_applied_in_the_order_of_the_file(tmp_path, pf):
         ("mpc.bus(:, [3 4]) = mpc.branch(:, [3 4]);", "assigns values of shape (2, 2) to 3 x 2"),
         ("x = [1 2", "has an opening bracket that nothing closes"),
         ("system('ls');", "line 16: "),
+        ("if 1\nx = 1;", "line 16: the 'if' has no 'end'; close it"),
+        ("if 0\nfor k = 1:3\nend", "line 16: the 'if' has no 'end'"),
+        ("if 1\nwhile 1\nend\nend", "line 17: 'while 1' is a statement that is not read"),
+        ("switch 1\ncase 1\nend", "line 16: 'switch 1' is a statement that is not read"),
+        ("try\nend", "line 16: 'try' is a statement that is not read"),
+        ("else", "line 16: 'else' does not follow an 'if'"),
+        ("if 0\nelse\nelseif 1\nend", "line 18: 'elseif 1' does not follow an 'if'"),
+        ("if 1\nbreak\nend", "line 17: 'break' is a statement that is not read"),
+        ("mpc.bus(2, 3) = sqrt(-1);", "has no real number as its value"),
+        ("mpc.bus(2, 3) = (-8)^(1/3);", "has no real number as its value"),
+        ("mpc.bus(2, 3) = mpc.version;", "line 16: "),
+        ("mpc.bus = [mpc.bus; 4 1 0];", "line 16: "),
+        ("x = mpc.bus(:, 3) + mpc.branch(:, 3);", "joins tables of different shapes"),
+        ("mpc.names = {'a', 3};", "line 16: "),
+        ("x = [1_000 2];", "line 16: "),
+        ("x = " + "(" * 3000 + "1" + ")" * 3000 + ";", "is nested too deeply"),
+        ("%{\nx = 1;", "the comment that '%{' begins has no '%}'"),
     ],
 )
 def test_what_is_not_read_is_refused_with_its_line(tmp_path, statement, message):
     with pytest.raises(InvalidSystemError) as refused:
         matpower(tmp_path, TABLES + statement + "\n")
     assert message in str(refused.value)
+
+
+LOAD_OF_BUS_2 = "mpc.bus(2, 3) = 300;\n"
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        ("if 0\n%s elseif 1\nmpc.bus(2, 3) = 1;\nelse\n%s end\n", 1),
+        ("if 0\n%s else\nmpc.bus(2, 3) = 2;\nend\n", 2),
+        ("if 1, mpc.bus(2, 3) = 3; else, %s end\n", 3),
+        ("if (1)\nif 0\n%s else\nmpc.bus(2, 3) = 4;\nend\nelse\n%s end\n", 4),
+        ("x = 2;\nif x == 1\n%s elseif x == 2\nmpc.bus(2, 3) = 5;\nelseif x == 2\n%s end\n", 5),
+        ("if 0\nfor k = 1:3\n%s end\nif 1\n%s end\nend\nmpc.bus(2, 3) = 6;\n", 6),
+        ("mpc.bus(2, 3) = 7;\nreturn\n%s", 7),
+        ("mpc.bus(2, 3) = 8;\nif 1\nreturn;\nend\n%s", 8),
+        ("mpc.bus(2, 3) = 9;\nend\nfunction other\n%s", 9),
+        ("a = mpc.bus;\na(2, 3) = 99;\nmpc.bus(2, 3) = 10;\n", 10),
+        ("mpc.bus(2, 3) = 11;\na = mpc.bus;\nmpc.bus(2, 3) = 99;\nmpc.bus = a;\n", 11),
+        ("mpc.areas = [];\nif mpc.areas\n%s end\nmpc.bus(2, 3) = 12;\n", 12),
+        ("mpc.bus(2, 3) = 2^-2^2 * 16 - -1 + 12;\n", 14),
+        ("mpc.bus(2, 3) = -2^2 + 19;\n", 15),
+        ("mpc.gentype = {'GT', 'it''s'; 'CC', 'x'}; mpc.bus(2, 3) = 16;\n", 16),
+    ],
+)
+def test_statements_are_executed_as_matlab_would(tmp_path, statements, expected):
+    text = TABLES.replace(" 2 1 300", " 2 1 0") + statements.replace("%s", LOAD_OF_BUS_2)
+    (tmp_path / "feeder.m").write_text(text)
+    assert read_case(tmp_path / "feeder.m")["bus"][1, 2] == expected
+
+
+def test_a_cubic_cost_is_refused(tmp_path):
+    with pytest.raises(InvalidSystemError, match=r"mpc\.gencost row 1 4 has a polynomial of a higher than the second degree"):
+        matpower(tmp_path, TABLES + "mpc.gencost = [2 0 0 4 1 2 3 4];\n")
 
 
 def test_a_branch_out_of_service_between_two_voltages_stays_out_of_service(tmp_path):
