@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from multiscale.sources.pandapower_supply import constant_draws
-from multiscale.sources.pandapower_tables import unique_names
+from multiscale.sources.pandapower_tables import as_share, unique_names
 from multiscale.system.approximation import Approximation, several
 from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS
 
@@ -117,8 +117,7 @@ def _storage_columns(frame: pd.DataFrame, rows: pd.DataFrame, changed: list[Appr
     power = np.max(np.abs([column(c, 0.0) for c in ("p_mw", "max_p_mw", "min_p_mw")]), axis=0) * scale
     rated = column("sn_mva", np.nan)
     frame["p_kw"] = np.where(power > 0, power, np.nan_to_num(rated)) * 1e3
-    share = column("efficiency_percent", np.nan)
-    share = np.where(share > 1.0, share / 100.0, share)
+    share = as_share(column("efficiency_percent", np.nan))
     frame["kind"], frame["profile"] = "battery", ""
     frame["efficiency"] = np.where(np.isnan(share), ONE_WAY, share)
     frame["e_kwh"] = np.maximum(column("max_e_mwh", 0.0) - column("min_e_mwh", 0.0), 0.0) * 1e3

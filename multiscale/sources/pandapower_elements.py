@@ -21,7 +21,7 @@ from multiscale.system.approximation import Approximation, several
 SWITCH_R_TO_X = 2.0
 """Ratio of resistance to reactance of a closed switch with an impedance, pandapower's default."""
 OWN_WORDS = ("profile", "customer_class", "category", "class")
-"""Columns in which a network says what course an element follows."""
+"""Columns in which a network says what profile an element follows."""
 _STEADY = {"customer_class": "constant"}
 """Of loads that stand for something that draws the same all the time."""
 _EXCLUDED = ("svc", "tcsc", "ssc", "vsc", "vsc_stacked", "vsc_bipolar", "b2b_vsc", "line_dc", "bus_dc", "source_dc", "load_dc")

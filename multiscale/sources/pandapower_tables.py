@@ -108,6 +108,11 @@ def filled(frame: pd.DataFrame, name: str, default: Any) -> np.ndarray:
     return pd.to_numeric(values, errors="coerce").fillna(default).to_numpy() if isinstance(default, float) else values.fillna(default).to_numpy()
 
 
+def as_share(percent: np.ndarray) -> np.ndarray:
+    """Percent as a share; what is not above 1 is one already, as SimBench writes it."""
+    return np.where(percent > 1.0, percent / 100.0, percent)
+
+
 def line_frame(net: Any, bus: pd.Series) -> pd.DataFrame:
     """Lines in our columns: parallel systems summed, impedance of the whole length.
 
