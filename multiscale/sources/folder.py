@@ -19,13 +19,16 @@ from pydantic import model_validator
 
 from multiscale.attribute import Attribute
 from multiscale.sources.folder_tables import Faults, column_header, open_table, read_table
+from multiscale.sources.pandapower_devices import drawn_power
+from multiscale.sources.pandapower_tables import columns_of
 from multiscale.sources.profile_files import profile_columns
+from multiscale.sources.rings import opened_rings
 from multiscale.sources.settings import LocalTimeSettings
 from multiscale.spreadsheets import without_formulas
 from multiscale.system.approximation import Approximation
-from multiscale.system.schema import COMPONENTS, TABLES
+from multiscale.system.schema import COMPONENTS, TABLES, table
 from multiscale.system.system import System
-from multiscale.system.validation import InvalidSystemError, Problem
+from multiscale.system.validation import InvalidSystemError, Problem, validate
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +58,8 @@ def folder_system(path: str | Path, time_zone: str = "") -> System:
     Args:
         path: the folder.
         time_zone: of time stamps without an offset; empty: standard time all year.
+
+    Closed rings below the top level are opened where they carry least, and named in ``approximations``.
 
     Raises:
         InvalidSystemError: missing files or columns, unknown columns, columns without unit or of another kind, texts where numbers are
@@ -87,7 +92,22 @@ def folder_system(path: str | Path, time_zone: str = "") -> System:
         raise InvalidSystemError([*faults.problems, *faults.further(system)])
     for note in notes:
         _log.info("%s", note)
-    return system
+    return _radial(system)
+
+
+def _radial(system: System) -> System:
+    """The system with closed rings below the top opened as those of any network, see ``opened_rings``; unchanged where other things are wrong."""
+    buses, branches, devices = (data.to_dataframe() for data in (system.buses, system.branches, system.devices))
+    ends = pd.concat([branches["from_bus"], branches["to_bus"], devices["bus"]])
+    if not len(branches) or not ends.isin(buses.index).all() or buses.index.has_duplicates:
+        return system
+    changed: list[Approximation] = []
+    opened = opened_rings(buses, branches, (buses["node"] == system.top).to_numpy(), drawn_power(devices), changed)
+    if not changed or any(problem.field != "loop" for problem in validate(system)):
+        return system
+    for line in changed:
+        _log.info("%s", line)
+    return system.replace(branches=table("branch", opened.index, columns_of(opened)), approximations=(*system.approximations, *changed))
 
 
 def _about(folder: Path, faults: Faults) -> dict[str, Any]:
