@@ -85,7 +85,11 @@ FOLDERS: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame], str]] = {
         _put(8, "in_service", "False"),
         "node 'north': island 'north bus 2', 'north 1 busbar' is 2 buses without a connection to its boundary bus; close a branch",
     ),
-    "a loop": ("branches", _with_tie, "node 'north': loop 'north tie', 'north line 2', "),
+    "a loop where something else is wrong": (
+        "branches",
+        lambda f: _put(8, "rating [kVA]", "-5900")(_with_tie(f)),
+        "node 'north': loop 'north tie', 'north line 2', ",
+    ),
     "a gap in a profile": (
         "profiles",
         _put(10, "pv p [1]", ""),

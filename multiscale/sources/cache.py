@@ -38,7 +38,7 @@ def cached(key: str, build: Callable[[], System], folder: Path | None = None) ->
         try:
             _check(place)
             return System.load(place)
-        except Exception as error:
+        except (OSError, ValueError, LookupError) as error:
             _log.warning("cache entry %s is damaged (%s); it is built anew", place, error)
     system = build()
     try:

@@ -15,27 +15,28 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import xarray as xr
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from multiscale.attribute import Attribute
 from multiscale.sources.folder_tables import Faults, column_header, open_table, read_table
+from multiscale.sources.pandapower_devices import drawn_power
+from multiscale.sources.pandapower_tables import columns_of
 from multiscale.sources.profile_files import profile_columns
-from multiscale.sources.settings import PathSettings
-from multiscale.sources.time_axis import known_zone
+from multiscale.sources.rings import opened_rings
+from multiscale.sources.settings import LocalTimeSettings
 from multiscale.spreadsheets import without_formulas
 from multiscale.system.approximation import Approximation
-from multiscale.system.schema import COMPONENTS, TABLES
+from multiscale.system.schema import COMPONENTS, TABLES, table
 from multiscale.system.system import System
-from multiscale.system.validation import InvalidSystemError, Problem
+from multiscale.system.validation import InvalidSystemError, Problem, validate
 
 _log = logging.getLogger(__name__)
 
 
-class FolderSettings(PathSettings):
+class FolderSettings(LocalTimeSettings):
     """A folder of tables, one CSV or Parquet file per component."""
 
     kind: Literal["folder"] = "folder"
-    time_zone: str = Field("", description="zone of local times in the profiles, e.g. Europe/Berlin; empty: standard time, or as offsets say")
 
     @model_validator(mode="after")
     def _folder_there(self) -> FolderSettings:
@@ -43,8 +44,6 @@ class FolderSettings(PathSettings):
             raise ValueError(f"path '{self.path}' does not exist")
         if not self.path.is_dir():
             raise ValueError(f"path '{self.path}' is no folder; give the folder that holds the tables")
-        if self.time_zone and not known_zone(self.time_zone):
-            raise ValueError(f"time_zone '{self.time_zone}' is no time zone; give a name such as Europe/Berlin, or nothing")
         return self
 
 
@@ -59,6 +58,8 @@ def folder_system(path: str | Path, time_zone: str = "") -> System:
     Args:
         path: the folder.
         time_zone: of time stamps without an offset; empty: standard time all year.
+
+    Closed rings below the top level are opened where they carry least, and named in ``approximations``.
 
     Raises:
         InvalidSystemError: missing files or columns, unknown columns, columns without unit or of another kind, texts where numbers are
@@ -91,7 +92,22 @@ def folder_system(path: str | Path, time_zone: str = "") -> System:
         raise InvalidSystemError([*faults.problems, *faults.further(system)])
     for note in notes:
         _log.info("%s", note)
-    return system
+    return _radial(system)
+
+
+def _radial(system: System) -> System:
+    """The system with closed rings below the top opened as those of any network, see ``opened_rings``; unchanged where other things are wrong."""
+    buses, branches, devices = (data.to_dataframe() for data in (system.buses, system.branches, system.devices))
+    ends = pd.concat([branches["from_bus"], branches["to_bus"], devices["bus"]])
+    if not len(branches) or not ends.isin(buses.index).all() or buses.index.has_duplicates:
+        return system
+    changed: list[Approximation] = []
+    opened = opened_rings(buses, branches, (buses["node"] == system.top).to_numpy(), drawn_power(devices), changed)
+    if not changed or any(problem.field != "loop" for problem in validate(system)):
+        return system
+    for line in changed:
+        _log.info("%s", line)
+    return system.replace(branches=table("branch", opened.index, columns_of(opened)), approximations=(*system.approximations, *changed))
 
 
 def _about(folder: Path, faults: Faults) -> dict[str, Any]:
@@ -181,11 +197,11 @@ def _read_profiles(
         empty = {v: (("time", "profile"), np.zeros((24, 0), dtype=np.float32)) for v in ("p", "q")}
         return xr.Dataset(empty, coords={"time": day, "profile": np.zeros(0, dtype=str)}), {}
     notes += found.notes
-    names = [profile for profile, variable in found.courses if variable == "p"]
+    names = [profile for profile, variable in found.series if variable == "p"]
     data = {}
     for variable, kind in (("p", "active"), ("q", "reactive")):
-        columns = [found.courses.get((n, variable), found.courses[n, "p"]).values for n in names]
+        columns = [found.series.get((n, variable), found.series[n, "p"]).values for n in names]
         values = np.stack(columns, axis=1).astype(np.float32)
         data[variable] = (("time", "profile"), values, {"units": "1", "long_name": f"{kind} power relative to the rating"})
-    units = {name: found.courses[name, "p"].unit for name in names}
+    units = {name: found.series[name, "p"].unit for name in names}
     return xr.Dataset(data, coords={"time": found.time.to_numpy().astype("datetime64[ns]"), "profile": np.array(names, dtype=str)}), units

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from multiscale.attribute import Attribute
-from multiscale.sources.text_tables import TableError, numbers, read_text_table
+from multiscale.sources.text_tables import TableError, header_parts, numbers, read_text_table
 from multiscale.system.schema import COMPONENTS, TABLES, table
 from multiscale.system.system import System
 from multiscale.system.validation import Problem, validate
@@ -20,7 +20,6 @@ from multiscale.units import UnitError, conversion_factor
 
 _OPTIONAL = ("option",)
 _SUFFIX = re.compile(r"_(kva|kwh|kw|kvar|kv|pu|ohm|nf|km|percent|degree|minutes|years|eur_per_kwh|eur)$")
-_HEADER = re.compile(r"^\s*(?P<name>.*?)\s*(?:\[(?P<unit>[^\]]*)\])?\s*$")
 _FLAGS = {"true": True, "1": True, "yes": True, "1.0": True, "false": False, "0": False, "no": False, "0.0": False}
 _STRUCTURE = ("in_service", "from_bus", "to_bus", "boundary_bus", "parent", "node", "level", "bus", "kind")
 
@@ -81,7 +80,7 @@ def open_table(folder: Path, name: str, faults: Faults, optional: bool = False) 
         if not file.is_file():
             continue
         try:
-            return read_text_table(file), file.name
+            return read_text_table(file, lambda header: header_parts(header)[1] is not None), file.name
         except TableError as error:
             faults.of_file(file.name, "", str(error))
             return None, file.name
@@ -112,8 +111,7 @@ def read_table(folder: Path, component: str, faults: Faults, notes: list[str]) -
     for header in frame.columns:
         if header == component:
             continue
-        match = _HEADER.match(str(header))
-        name, unit = (match["name"], match["unit"]) if match else (str(header), None)
+        name, unit = header_parts(str(header))
         if name not in names:
             expected = ", ".join(column_header(a, d) for a, d in attributes.items())
             faults.of_file(file, name, f"is no column of this table; its columns are {component}, {expected}")

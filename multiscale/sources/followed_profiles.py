@@ -1,4 +1,4 @@
-"""Which course every device of a network follows: a column of the user's file, or the standard profile of its customer class."""
+"""Which profile every device of a network follows: a column of the user's file, or the standard profile of its customer class."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pandas as pd
 import xarray as xr
 
 from multiscale.sources.profile_files import ProfileFile
-from multiscale.sources.standard_profiles import CLASSES, GENERATION, STEP, assumed_class, class_of_word, known_profiles, on_axis, standard_courses
-from multiscale.system.schema import IDLE_KINDS
+from multiscale.sources.standard_profiles import CLASSES, GENERATION, STEP, assumed_class, class_of_word, known_profiles, on_axis, standard_series
+from multiscale.system.schema import GENERATION_KINDS, IDLE_KINDS
 
 CONSTANT = "constant"
 STANDARD = "standard"
 NOTED = ("standard profiles", "profiles", "constant:")
-"""How the notes begin that say which courses devices follow."""
+"""How the notes begin that say which profiles devices follow."""
 _KINDS = {"heat pump": "heat_pump", "charging point": "ev"}
 
 
@@ -33,7 +33,7 @@ def followed(
 
     A device follows the column that its ``profile`` names, else the column of its own name, else that of its customer class, else (without a file)
     the profile of SimBench that it names, else the standard profile of its class. A column in kW is what each device that follows it draws: its peak
-    becomes the rating.
+    becomes the rating. Reactive power in kvar is, as active power, what a load draws and what generation feeds in.
 
     Args:
         devices: index: name; columns ``bus``, ``kind``, ``p_kw``, ``q_kvar``, ``profile`` (a name, or empty) and ``class`` (a word of the network's
@@ -47,7 +47,7 @@ def followed(
     """
     time = given.time if given else pd.date_range("2016-01-01", periods=366 * 96, freq=STEP)
     step = given.step if given else STEP
-    columns = {profile for profile, variable in given.courses if variable == "p"} if given else set()
+    columns = {profile for profile, variable in given.series if variable == "p"} if given else set()
     out = devices.drop(columns="class").copy()
     out["profile"] = out["profile"].astype(object)
     varying = ~out["kind"].isin(IDLE_KINDS).to_numpy()
@@ -62,17 +62,20 @@ def followed(
     out.iloc[wrong, out.columns.get_loc("profile")] = named[wrong]
     rest = np.setdiff1d(rest, wrong)
     standard = _follow_standard(out, rest, classes, assumed, named, notes)
-    courses: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    series: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     if given:
-        courses |= {name: _shares(given, name) for name in sorted(columns)}
+        series |= {name: _shares(given, name) for name in sorted(columns)}
     if standard:
-        frame = on_axis(standard_courses(sorted({name for name, _ in standard.values()})), time, step)
+        if (time.year != 2016).any():
+            years = ", ".join(str(year) for year in time.year.unique())
+            notes.append(f"standard profiles: of the same day of the calendar in 2016, which is another weekday than in {years}")
+        frame = on_axis(standard_series(sorted({name for name, _ in standard.values()})), time, step)
         for label, (name, scale) in standard.items():
-            course = frame[name].to_numpy(float) / scale
-            courses[label] = (course, course)
-    if not courses:
+            shares = frame[name].to_numpy(float) / scale
+            series[label] = (shares, shares)
+    if not series:
         return out, constant_profiles()
-    return out, _dataset(pd.DatetimeIndex(time), courses)
+    return out, _dataset(pd.DatetimeIndex(time), series)
 
 
 def _own(devices: pd.DataFrame, classes: list[str], columns: set[str]) -> list[str]:
@@ -103,8 +106,8 @@ def _classes(devices: pd.DataFrame, vn_kv: pd.Series) -> tuple[list[str], np.nda
 
 
 def _shares(given: ProfileFile, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Active and reactive course of a column, as shares of the rating or of the peak."""
-    active, reactive = given.courses[name, "p"], given.courses.get((name, "q"))
+    """Active and reactive time series of a column, as shares of the rating or of the peak."""
+    active, reactive = given.series[name, "p"], given.series.get((name, "q"))
     scale = _peak(active.values) if active.unit != "1" else 1.0
     p = active.values / scale
     if reactive is None:
@@ -125,21 +128,23 @@ def _follow_file(out: pd.DataFrame, varying: np.ndarray, own: list[str], given: 
             continue
         device = out.index[k]
         out.loc[device, "profile"] = name
-        active, reactive = given.courses[name, "p"], given.courses.get((name, "q"))
+        active, reactive = given.series[name, "p"], given.series.get((name, "q"))
         if active.unit != "1":
             peak, before = _peak(active.values), float(out.loc[device, "p_kw"])
             out.loc[device, "p_kw"] = float(active.values.max())
             if before > 0:
                 out.loc[device, "q_kvar"] *= peak / before
         if reactive is not None and reactive.unit != "1":
-            out.loc[device, "q_kvar"] = _peak(np.abs(reactive.values))
-    powers = [name for name in followers if given.courses[name, "p"].unit != "1"]
+            # As its active power: of a load what it draws, of generation what it feeds in. The table holds what is drawn.
+            sign = -1.0 if out.loc[device, "kind"] in GENERATION_KINDS else 1.0
+            out.loc[device, "q_kvar"] = sign * _peak(np.abs(reactive.values))
+    powers = [name for name in followers if given.series[name, "p"].unit != "1"]
     parts = [f"{name!r} ({count})" for name, count in sorted(followers.items())]
     if parts:
         notes.append(f"profiles: {sum(followers.values())} devices follow columns of the file: {_listed(parts)}")
     if powers:
         notes.append(f"profiles in kW: every device that follows one has the peak of the column as its rated power ({_listed(sorted(powers))})")
-    idle = sorted({profile for profile, _ in given.courses} - set(followers))
+    idle = sorted({profile for profile, _ in given.series} - set(followers))
     if idle:
         notes.append(f"profiles: no device follows the columns {_listed([repr(name) for name in idle])}; name elements or classes as the columns")
 
@@ -173,7 +178,7 @@ def _follow_standard(
         out.loc[device, "kind"] = _KINDS.get(group, out.loc[device, "kind"])
         used[label] = (profile, 1.0 if group in GENERATION else np.nan)
         dealt[group] += 1
-    peaks = standard_courses([name for name, scale in used.values() if np.isnan(scale)]).max()
+    peaks = standard_series([name for name, scale in used.values() if np.isnan(scale)]).max()
     used = {label: (name, float(peaks[name]) if np.isnan(scale) else scale) for label, (name, scale) in used.items()}
     if own:
         notes.append(f"standard profiles: {own} devices follow the profiles of SimBench that the network names, relative to the powers it states")
@@ -181,7 +186,7 @@ def _follow_standard(
         if not group:
             kinds = sorted({str(out["kind"].iloc[k]) for k in rest if not classes[k]})
             what = f"{count} devices ({_listed(kinds)})"
-            notes.append(f"constant: {what} run at the power that the network states; give system.profiles for another course")
+            notes.append(f"constant: {what} run at the power that the network states; give system.profiles for another profile")
             continue
         guess = sum(bool(assumed[k]) for k in rest if classes[k] == group and str(named[k]) not in known)
         why = f"; {guess} of them by voltage and power, as the network names no class (column customer_class)" if guess else ""
@@ -198,10 +203,10 @@ def _listed(parts: Sequence[str], most: int = 8) -> str:
     return shown + (f" and {len(parts) - most} more" if len(parts) > most else "")
 
 
-def _dataset(time: pd.DatetimeIndex, courses: dict[str, tuple[np.ndarray, np.ndarray]]) -> xr.Dataset:
-    names = list(courses)
+def _dataset(time: pd.DatetimeIndex, series: dict[str, tuple[np.ndarray, np.ndarray]]) -> xr.Dataset:
+    names = list(series)
     data = {
-        v: (("time", "profile"), np.stack([courses[n][j] for n in names], axis=1).astype(np.float32),
+        v: (("time", "profile"), np.stack([series[n][j] for n in names], axis=1).astype(np.float32),
             {"units": "1", "long_name": f"{kind} power relative to the rating"})
         for j, (v, kind) in enumerate((("p", "active"), ("q", "reactive")))
     }  # fmt: skip

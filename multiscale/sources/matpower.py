@@ -5,10 +5,11 @@ use, and nothing else:
 
     mpc.<field> = <table, expression or text>          mpc.<field>(<rows>, <columns>) = <expression>
     <name> = <expression>                              [<names>] = idx_bus | idx_brch | idx_gen | idx_cost,   define_constants
-    if <expression> ... end                            %-comments, continuation by ...
+    if <expression> ... elseif <expression> ... else ... end,   return        %-comments, continuation by ...
 
 An expression has numbers, names, fields and parts of tables, ``+ - * / ^`` with their elementwise forms, comparisons, ``sin cos tan asin acos atan
-sqrt abs exp log``. Whatever else a file holds is refused with its line: a case that is read is read in full.
+sqrt abs exp log``. A name that is given a table has one of its own. Whatever else a file would execute, loops among it, is refused with its line: a
+case that is read is read in full.
 
 Source: R. D. Zimmerman et al., MATPOWER User's Manual, appendix B (format of case files).
 """
@@ -16,13 +17,14 @@ Source: R. D. Zimmerman et al., MATPOWER User's Manual, appendix B (format of ca
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from multiscale.sources.matpower_expressions import CaseError, Scope, part_of, refused, right_side, value
 from multiscale.system.validation import InvalidSystemError, Problem
 
 _BUS = "BUS_I BUS_TYPE PD QD GS BS BUS_AREA VM VA BASE_KV ZONE VMAX VMIN LAM_P LAM_Q MU_VMAX MU_VMIN"
@@ -45,35 +47,9 @@ _NAMES = {
     "idx_gen": _GENERATOR,
     "idx_cost": "PW_LINEAR POLYNOMIAL MODEL STARTUP SHUTDOWN NCOST COST",
 }
-_FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
-    "sin": np.sin,
-    "cos": np.cos,
-    "tan": np.tan,
-    "asin": np.arcsin,
-    "acos": np.arccos,
-    "atan": np.arctan,
-    "sqrt": np.sqrt,
-    "abs": np.abs,
-    "exp": np.exp,
-    "log": np.log,
-}
-_CONSTANTS = {"pi": np.pi, "Inf": np.inf, "inf": np.inf, "NaN": np.nan, "nan": np.nan, "eps": np.finfo(float).eps}
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?P<name>[A-Za-z_]\w*(?:\.\w+)?)|(?P<mark>\.\*|\./|\.\^|==|~=|<=|>=|[-+*/^(),:\[\]<>;]))"
-)
 _WIDTHS = {"bus": 13, "gen": 10, "branch": 11, "gencost": 4}
-
-
-class CaseError(ValueError):
-    """A line of a case file that is not read."""
-
-
-@dataclass
-class _Scope:
-    """Variables and fields of the case so far."""
-
-    fields: dict[str, Any] = field(default_factory=dict)
-    names: dict[str, Any] = field(default_factory=dict)
+_OPENING = ("if", "for", "parfor", "while", "switch", "try")
+_WORD = re.compile(r"[A-Za-z]\w*")
 
 
 def read_case(path: Path) -> dict[str, Any]:
@@ -83,7 +59,7 @@ def read_case(path: Path) -> dict[str, Any]:
         InvalidSystemError: a statement that is not one of the forms above, with its line; tables missing or too narrow.
     """
     text = path.read_text(encoding="utf-8", errors="replace")
-    scope = _Scope()
+    scope = Scope()
     try:
         _execute(_statements(text), scope)
     except CaseError as error:
@@ -133,6 +109,8 @@ def _statements(text: str) -> list[tuple[int, str]]:
             continue
         found += [(first, part) for part in _split("".join(lines))]
         lines = []
+    if commented:
+        raise CaseError("the comment that '%{' begins has no '%}'; close it")
     if lines:
         raise CaseError(f"line {first}: {lines[0].strip()[:80]!r} has an opening bracket that nothing closes")
     return found
@@ -154,36 +132,87 @@ def _depth(text: str) -> int:
 
 
 def _split(text: str) -> list[str]:
-    """Parts between semicolons (or commas) outside brackets and quotes."""
+    """Parts between semicolons and commas outside brackets and quotes."""
     parts, depth, quoted, start = [], 0, False, 0
     for k, character in enumerate(text):
         if character == "'":
             quoted = not quoted
         elif not quoted:
             depth += (character in "[{(") - (character in "]})")
-            if character == ";" and depth == 0:
+            if character in ";," and depth == 0:
                 parts.append(text[start:k])
                 start = k + 1
     parts.append(text[start:])
     return [part.strip() for part in parts if part.strip()]
 
 
-def _execute(statements: list[tuple[int, str]], scope: _Scope) -> None:
-    skipping: list[bool] = []
+@dataclass
+class _Block:
+    """A block that is open.
+
+    Attributes:
+        line: where it begins.
+        word: with which word.
+        outside: whether what stands around it is executed.
+        runs: whether its present branch is executed.
+        decided: whether a branch of it was.
+        last: whether its ``else`` was there.
+    """
+
+    line: int
+    word: str
+    outside: bool
+    runs: bool
+    decided: bool
+    last: bool = False
+
+
+def _execute(statements: list[tuple[int, str]], scope: Scope) -> None:
+    """Executes what MATLAB would: the branches of ``if`` whose conditions hold, up to ``return`` or the end of the function."""
+    blocks: list[_Block] = []
+    begun, returned = False, False
     for line, text in statements:
-        word = text.split(None, 1)[0] if text.split() else ""
-        if word == "if":
-            skipping.append(any(skipping) or not bool(np.all(_value(text[2:], scope, line))))
-        elif word == "end":
-            if not skipping:
+        found = _WORD.match(text)
+        word = found[0] if found else ""
+        runs = not returned and (blocks[-1].runs if blocks else True)
+        if word == "function" and begun:
+            # The next function of the file: the case is over.
+            break
+        if word in _OPENING:
+            if runs and word != "if":
+                raise CaseError(refused(line, text))
+            holds = runs and _holds(text[len(word) :], scope, line)
+            blocks.append(_Block(line, word, runs, holds, holds))
+        elif word in ("elseif", "else"):
+            if not blocks or blocks[-1].word != "if" or blocks[-1].last or (word == "else" and text != word):
+                raise CaseError(f"line {line}: {text[:40]!r} does not follow an 'if'; run the file in MATPOWER and store the result with savecase")
+            block = blocks[-1]
+            block.last = word == "else"
+            block.runs = block.outside and not returned and not block.decided and (block.last or _holds(text[len(word) :], scope, line))
+            block.decided |= block.runs
+        elif text == "end":
+            if not blocks and not begun:
                 raise CaseError(f"line {line}: 'end' without an 'if'")
-            skipping.pop()
-        elif not any(skipping):
+            if not blocks:
+                break
+            blocks.pop()
+        elif runs and text == "return":
+            returned = True
+        elif runs:
             _statement(text, scope, line)
+            begun |= word == "function"
+    if blocks:
+        raise CaseError(f"line {blocks[-1].line}: the {blocks[-1].word!r} has no 'end'; close it")
 
 
-def _statement(text: str, scope: _Scope, line: int) -> None:
-    if re.fullmatch(r"function\s+mpc\s*=\s*\w+(\s*\(\s*\))?", text) or text == "return":
+def _holds(text: str, scope: Scope, line: int) -> bool:
+    """Whether a condition holds: all of a table, and not an empty one."""
+    found = np.asarray(value(text, scope, line))
+    return bool(found.size) and bool(np.all(found))
+
+
+def _statement(text: str, scope: Scope, line: int) -> None:
+    if re.fullmatch(r"function\s+mpc\s*=\s*\w+(\s*\(\s*\))?", text):
         return
     if text == "define_constants":
         for function, values in _INDICES.items():
@@ -198,227 +227,19 @@ def _statement(text: str, scope: _Scope, line: int) -> None:
         return
     assigned = re.fullmatch(r"(mpc\.\w+|[A-Za-z]\w*)\s*(\(([^=]*)\))?\s*=(?!=)\s*(.*)", text, flags=re.DOTALL)
     if not assigned:
-        raise CaseError(_refused(line, text))
+        raise CaseError(refused(line, text))
     target, part, inside, right = assigned.groups()
     is_field = target.startswith("mpc.")
     name = target.removeprefix("mpc.")
     if part is None:
-        value = _right_side(right.strip(), scope, line)
-        (scope.fields if is_field else scope.names)[name] = value
+        (scope.fields if is_field else scope.names)[name] = right_side(right.strip(), scope, line)
         return
     table = (scope.fields if is_field else scope.names).get(name)
     if not isinstance(table, np.ndarray):
         raise CaseError(f"line {line}: {target} is no table, so no part of it can be assigned")
-    rows, columns = _part(inside, table, scope, line)
-    value = np.asarray(_value(right, scope, line), dtype=float)
+    rows, columns = part_of(inside, table, scope, line)
+    assigned_values = np.asarray(right_side(right.strip(), scope, line) if right.startswith("[") else value(right, scope, line), dtype=float)
     try:
-        table[np.ix_(rows, columns)] = value
+        table[np.ix_(rows, columns)] = assigned_values
     except ValueError:
-        raise CaseError(f"line {line}: {text[:80]!r} assigns values of shape {value.shape} to {len(rows)} x {len(columns)}") from None
-
-
-def _right_side(text: str, scope: _Scope, line: int) -> Any:
-    """A text, a list of texts, a table or an expression."""
-    if re.fullmatch(r"'[^']*'", text):
-        return text[1:-1]
-    if text.startswith("{"):
-        return re.findall(r"'([^']*)'", text)
-    if text.startswith("["):
-        return _table(text, scope, line)
-    return _value(text, scope, line)
-
-
-def _table(text: str, scope: _Scope, line: int) -> np.ndarray:
-    if not text.endswith("]"):
-        raise CaseError(_refused(line, text))
-    rows = []
-    for row in re.split(r"[;\n]", text[1:-1]):
-        entries = row.replace(",", " ").split()
-        if entries:
-            rows.append([_entry(entry, scope, line) for entry in entries])
-    widths = {len(row) for row in rows}
-    if len(widths) > 1:
-        raise CaseError(f"line {line}: the rows of the table {text[:20].strip()!r} have {sorted(widths)} entries; they must have equally many")
-    return np.array(rows, dtype=float).reshape(len(rows), -1)
-
-
-def _entry(text: str, scope: _Scope, line: int) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float(_value(text, scope, line))
-
-
-def _refused(line: int, text: str) -> str:
-    shown = " ".join(text.split())[:100]
-    return f"line {line}: {shown!r} is a statement that is not read; run it in MATPOWER and store the result with savecase"
-
-
-# -- expressions ------------------------------------------------------------------------------------------------------
-def _value(text: str, scope: _Scope, line: int) -> Any:
-    reader = _Reader(_tokens(text, line), scope, line, text)
-    value = reader.comparison()
-    if reader.token:
-        raise CaseError(_refused(line, text))
-    return value
-
-
-def _tokens(text: str, line: int) -> list[tuple[str, str]]:
-    found, at, text = [], 0, text.strip()
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if not match:
-            raise CaseError(_refused(line, text))
-        kind = str(match.lastgroup)
-        found.append((kind, match[kind]))
-        at = match.end()
-        while at < len(text) and text[at].isspace():
-            at += 1
-    return found
-
-
-def _part(inside: str, table: np.ndarray, scope: _Scope, line: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the rows and columns named between parentheses."""
-    reader = _Reader(_tokens(inside, line), scope, line, inside)
-    rows = reader.positions(table.shape[0])
-    reader.take(",")
-    columns = reader.positions(table.shape[1])
-    if reader.token:
-        raise CaseError(_refused(line, inside))
-    return rows, columns
-
-
-class _Reader:
-    """Recursive descent over the tokens of one expression."""
-
-    def __init__(self, tokens: list[tuple[str, str]], scope: _Scope, line: int, text: str) -> None:
-        self.tokens, self.at, self.scope, self.line, self.text = tokens, 0, scope, line, text
-
-    @property
-    def token(self) -> str:
-        return self.tokens[self.at][1] if self.at < len(self.tokens) else ""
-
-    def take(self, expected: str = "") -> str:
-        token = self.token
-        if not token or (expected and token != expected):
-            raise CaseError(_refused(self.line, self.text))
-        self.at += 1
-        return token
-
-    def comparison(self) -> Any:
-        left = self.sum()
-        compare = {"==": np.equal, "~=": np.not_equal, "<": np.less, ">": np.greater, "<=": np.less_equal, ">=": np.greater_equal}
-        if self.token in compare:
-            return compare[self.take()](left, self.sum())
-        return left
-
-    def sum(self) -> Any:
-        value = self.product()
-        while self.token in ("+", "-"):
-            value = value + self.product() if self.take() == "+" else value - self.product()
-        return value
-
-    def product(self) -> Any:
-        value = self.signed()
-        while self.token in ("*", "/", ".*", "./"):
-            mark, right = self.take(), self.signed()
-            if (mark == "*" and np.ndim(value) and np.ndim(right)) or (mark == "/" and np.ndim(right)):
-                # A product of matrices, which no case needs.
-                raise CaseError(_refused(self.line, self.text))
-            value = value * right if "*" in mark else np.divide(value, right)
-        return value
-
-    def signed(self) -> Any:
-        if self.token in ("+", "-"):
-            return -self.signed() if self.take() == "-" else self.signed()
-        return self.power()
-
-    def power(self) -> Any:
-        value = self.primary()
-        while self.token in ("^", ".^"):
-            mark, exponent = self.take(), self.signed() if self.token in ("+", "-") else self.primary()
-            if mark == "^" and (np.ndim(value) or np.ndim(exponent)):
-                raise CaseError(_refused(self.line, self.text))
-            value = value**exponent
-        return value
-
-    def primary(self) -> Any:
-        if self.at >= len(self.tokens):
-            raise CaseError(_refused(self.line, self.text))
-        kind, token = self.tokens[self.at]
-        if kind == "number":
-            self.at += 1
-            return float(token)
-        if token == "(":
-            self.at += 1
-            value = self.comparison()
-            self.take(")")
-            return value
-        if kind != "name":
-            raise CaseError(_refused(self.line, self.text))
-        self.at += 1
-        if token in _FUNCTIONS and self.token == "(":
-            self.take("(")
-            value = self.sum()
-            self.take(")")
-            return _FUNCTIONS[token](value)
-        value = self._named(token)
-        if self.token != "(":
-            return value
-        if not isinstance(value, np.ndarray):
-            raise CaseError(_refused(self.line, self.text))
-        self.take("(")
-        rows = self.positions(value.shape[0])
-        self.take(",")
-        columns = self.positions(value.shape[1])
-        self.take(")")
-        chosen = value[np.ix_(rows, columns)]
-        return float(chosen[0, 0]) if chosen.size == 1 else chosen
-
-    def positions(self, size: int) -> np.ndarray:
-        """A row or column index: ``:``, a number, ``end``, a range, or a list in brackets; counted from zero."""
-        if self.token == ":":
-            self.take()
-            return np.arange(size)
-        if self.token == "[":
-            self.take()
-            chosen: list[int] = []
-            while self.token != "]":
-                if self.token == ",":
-                    self.take()
-                    continue
-                chosen += self._range(size)
-            self.take("]")
-        else:
-            chosen = self._range(size)
-        if any(not 1 <= k <= size for k in chosen):
-            raise CaseError(f"line {self.line}: {self.text!r} names row or column {next(k for k in chosen if not 1 <= k <= size)} of {size}")
-        return np.array(chosen, dtype=int) - 1
-
-    def _range(self, size: int) -> list[int]:
-        low = self._whole(size)
-        if self.token != ":":
-            return [low]
-        self.take()
-        return list(range(low, self._whole(size) + 1))
-
-    def _whole(self, size: int) -> int:
-        if self.token == "end":
-            self.take()
-            return size
-        value = self.primary()
-        if np.ndim(value) or value != int(value):
-            raise CaseError(_refused(self.line, self.text))
-        return int(value)
-
-    def _named(self, token: str) -> Any:
-        if token.startswith("mpc."):
-            name = token.removeprefix("mpc.")
-            if name in self.scope.fields:
-                return self.scope.fields[name]
-            raise CaseError(f"line {self.line}: {token} is used before it is given")
-        if token in self.scope.names:
-            return self.scope.names[token]
-        if token in _CONSTANTS:
-            return _CONSTANTS[token]
-        raise CaseError(f"line {self.line}: {token!r} is not known; " + _refused(self.line, self.text).split(": ", 1)[1])
+        raise CaseError(f"line {line}: {text[:80]!r} assigns values of shape {assigned_values.shape} to {len(rows)} x {len(columns)}") from None

@@ -9,8 +9,10 @@ import numpy as np
 from pandapower.converter.pypower import from_ppc
 
 from multiscale.sources.matpower import read_case
+from multiscale.system.validation import InvalidSystemError, Problem
 
 BR_STATUS, TAP = 10, 8
+MODEL, NCOST, POLYNOMIAL = 0, 3, 2
 
 
 def matpower_network(path: Path) -> Any:
@@ -28,7 +30,17 @@ def matpower_network(path: Path) -> Any:
     case["gen"][:, 0] -= 1
     case["branch"][:, :2] -= 1
     case["branch"][case["branch"][:, TAP] == 0, TAP] = 1
-    net = from_ppc(case, f_hz=50.0)
+    cubic = [k for k, row in enumerate(case.get("gencost", np.zeros((0, 4)))) if row[MODEL] == POLYNOMIAL and row[NCOST] > 3]
+    if cubic:
+        message = "has a polynomial of a higher than the second degree; give a quadratic or a piecewise linear cost"
+        raise InvalidSystemError(
+            [Problem("file", str(path), f"mpc.gencost row {k + 1}", f"{case['gencost'][k, NCOST]:g}", "", message) for k in cubic]
+        )
+    try:
+        net = from_ppc(case, f_hz=50.0)
+    except (ValueError, LookupError, AssertionError, UserWarning) as error:
+        message = f"cannot be converted by pandapower ({type(error).__name__}: {error}); correct the table it speaks of"
+        raise InvalidSystemError([Problem("file", str(path), "tables", "", "", message)]) from None
     if len(net.impedance):
         kind, row = net._from_ppc_lookups["branch"]["element_type"], net._from_ppc_lookups["branch"]["element"]
         mine = np.flatnonzero(kind.to_numpy() == "impedance")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from multiscale.sources.defaults import with_defaults
 from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV
 from multiscale.sources.pandapower_tables import between_buses, line_frame, unique_names
 from multiscale.sources.pandapower_transformers import transformer_frame
@@ -18,23 +18,7 @@ def branch_frame(net: Any, name_of: pd.Series, notes: list[str], changed: list[A
     lines, units = line_frame(net, name_of), transformer_frame(net, name_of)
     lines.index = pd.Index(unique_names(net.line["name"], "line"))
     units.index = pd.Index(unique_names(net.trafo["name"], "transformer"))
-    both = pd.concat([p for p in (lines, units) if len(p)])
-    defaults: dict[str, object] = {
-        "charged_from": "",
-        "c_nf": 0.0,
-        "g_us": 0.0,
-        "length_km": 0.0,
-        "pfe_kw": 0.0,
-        "i0_percent": 0.0,
-        "shift_degree": 0.0,
-        "tap_side": "hv",
-    }
-    defaults |= dict.fromkeys(("tap_pos", "tap_min", "tap_max", "tap_step_percent"), 0.0)
-    for column, value in defaults.items():
-        both[column] = both[column].where(both[column].notna(), value) if column in both else value
-    for column in ("vn_hv_kv", "vn_lv_kv"):
-        if column not in both:
-            both[column] = np.nan
+    both = with_defaults("branch", pd.concat([p for p in (lines, units) if len(p)]))
     high = net.bus["vn_kv"].set_axis(name_of.to_numpy())
     high = high[~high.index.duplicated()].reindex(both["from_bus"]).to_numpy(float) >= HIGH_VOLTAGE_KV
     active = (both["r_ohm"] < 0) & (both["kind"] == "line") & ~high

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from multiscale.sources.pandapower_tables import unique_names
+from multiscale.sources.pandapower_supply import constant_draws
+from multiscale.sources.pandapower_tables import as_share, unique_names
 from multiscale.system.approximation import Approximation, several
 from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS
 
 CONSTANT = "biomass"
 """Kind of a source that feeds in its rating all the time."""
-_GENERATION = {"pv": "pv", "so": "pv", "wp": "wind", "wi": "wind", "hy": "hydro", "wa": "hydro", "bi": "biomass", "ch": "biomass"}
+_GENERATION = {
+    "pv": ("pv", "solar", "photovoltaic", "photovoltaics", "photovoltaik"),
+    "wind": ("wind", "wp", "windpark", "wka", "wea"),
+    "hydro": ("hydro", "water", "hydropower", "ror"),
+    "biomass": ("biomass", "biogas", "bm", "chp"),
+}
+"""Kind of generation -> the words, whole ones, by which the type of a source names it."""
+ONE_WAY = 0.95
+"""Efficiency of a storage in either direction where the data give none: 90 % of a full cycle, as of home storages."""
+
+
+def kind_of_source(stated: str) -> str:
+    """The kind of generation that the type of a static generator names; empty where it names none, or several."""
+    words = set(re.findall("[a-z]+", stated.lower()))
+    found = [kind for kind, known in _GENERATION.items() if words & set(known)]
+    return found[0] if len(found) == 1 else ""
 
 
 def network_devices(net: Any, name_of: pd.Series, notes: list[str], changed: list[Approximation]) -> pd.DataFrame:
@@ -49,23 +66,24 @@ def network_devices(net: Any, name_of: pd.Series, notes: list[str], changed: lis
         kind: Any = "load"
         if element == "sgen":
             stated = rows["type"].astype(object).fillna("").astype(str) if "type" in rows else pd.Series("", index=rows.index)
-            known_kind = stated.str.lower().str[:2].map(_GENERATION)
-            if known_kind.isna().any():
-                unknown = known_kind.isna().to_numpy()
+            known_kind = stated.map(kind_of_source)
+            unknown = (known_kind == "").to_numpy()
+            if unknown.any():
                 types = ", ".join(sorted({repr(t) for t in stated[unknown]}))
                 done = f"{types} names no kind of generation: constant sources"
                 changed.append(Approximation(several("sgen", names[unknown].tolist()), "type", done))
-            kind = known_kind.fillna(CONSTANT).to_numpy()
+            kind = known_kind.where(~unknown, CONSTANT).to_numpy()
         frame["kind"] = kind
         if element == "sgen":
             frame["q_kvar"] *= -1
         if element == "storage":
-            frame["kind"] = "battery"
-            limits = [rows[c].astype(float).abs() for c in ("p_mw", "max_p_mw", "min_p_mw") if c in rows]
-            frame["p_kw"] = np.fmax.reduce([x.fillna(0.0).to_numpy() for x in limits]) * 1e3
-            least = rows["min_e_mwh"].fillna(0.0) if "min_e_mwh" in rows else 0.0
-            frame["e_kwh"] = np.maximum((rows["max_e_mwh"] - least).fillna(0.0).to_numpy(float), 0.0) * 1e3
-            frame["efficiency"], frame["q_kvar"], frame["profile"] = 0.95, 0.0, ""
+            _storage_columns(frame, rows, changed)
+        elif "sn_mva" in rows:
+            rated = rows["sn_mva"].astype(float)
+            apart = np.flatnonzero((rated > 0) & ~np.isclose(rated, np.abs(power)) & ~np.isclose(rated, np.hypot(power, reactive)))
+            if len(apart):
+                done = "is not used: the power of the file, times its scaling, is the rating"
+                changed.append(Approximation(several(element, names.iloc[apart].tolist()), "sn_mva", done))
         parts.append(frame)
     if not parts:
         return pd.DataFrame({c: [] for c in ("bus", "kind", "p_kw", "q_kvar", "profile", "class", "prosumer")}, index=pd.Index([], name="device"))
@@ -84,6 +102,32 @@ def network_devices(net: Any, name_of: pd.Series, notes: list[str], changed: lis
     return both
 
 
+def _storage_columns(frame: pd.DataFrame, rows: pd.DataFrame, changed: list[Approximation]) -> None:
+    """Columns of storages: the largest power that the table names is the rating, that of ``sn_mva`` where it names none."""
+    names = frame.index.astype(str).tolist()
+
+    def column(name: str, empty: float) -> np.ndarray:
+        return pd.to_numeric(rows[name]).fillna(empty).to_numpy(float) if name in rows else np.full(len(rows), empty)
+
+    def note(chosen: np.ndarray, field: str, done: str) -> None:
+        if chosen.any():
+            changed.append(Approximation(several("storage", [n for n, k in zip(names, chosen, strict=True) if k]), field, done))
+
+    scale = column("scaling", 1.0)
+    power = np.max(np.abs([column(c, 0.0) for c in ("p_mw", "max_p_mw", "min_p_mw")]), axis=0) * scale
+    rated = column("sn_mva", np.nan)
+    frame["p_kw"] = np.where(power > 0, power, np.nan_to_num(rated)) * 1e3
+    share = as_share(column("efficiency_percent", np.nan))
+    frame["kind"], frame["profile"] = "battery", ""
+    frame["efficiency"] = np.where(np.isnan(share), ONE_WAY, share)
+    frame["e_kwh"] = np.maximum(column("max_e_mwh", 0.0) - column("min_e_mwh", 0.0), 0.0) * 1e3
+    note((power > 0) & (rated > 0) & ~np.isclose(power, rated), "sn_mva", "is not used: the largest of p_mw, max_p_mw and min_p_mw is the rating")
+    note(frame["p_kw"].to_numpy() <= 0, "p_mw, max_p_mw, sn_mva", "give no power: the storage stands idle")
+    note((column("p_mw", 0.0) != 0) | (column("q_mvar", 0.0) != 0), "p_mw, q_mvar", "are not kept: a storage is operated, or stands idle")
+    note(np.isnan(share), "efficiency_percent", f"is not given: {ONE_WAY:g} in either direction")
+    frame["q_kvar"] = 0.0
+
+
 def drawn_power(devices: pd.DataFrame) -> pd.Series:
     """Complex power drawn at every bus with a device [kVA], at ratings, storage idle."""
     sign = np.isin(devices["kind"], LOAD_KINDS).astype(float) - np.isin(devices["kind"], GENERATION_KINDS)
@@ -94,7 +138,7 @@ def drawn_power(devices: pd.DataFrame) -> pd.Series:
 def embedded_generators(
     sources: pd.DataFrame, buses: pd.DataFrame, nodes: pd.DataFrame, taken: pd.Index, changed: list[Approximation]
 ) -> pd.DataFrame:
-    """Generators that stand below the top level, as devices, with their ``key``: the dispatch of the transmission level does not include them.
+    """Generators that are not dispatched, as devices, with their ``key``: those below the top level, and those that can only draw.
 
     Args:
         sources: external grids and generators.
@@ -103,13 +147,13 @@ def embedded_generators(
         changed: extended by what is not taken as given.
     """
     below = (buses["node"].reindex(sources["bus"]) != nodes.index[0]).to_numpy() & (sources["element"] == "gen").to_numpy()
-    chosen = sources[below]
+    chosen = sources[below | constant_draws(sources).to_numpy()]
     names = unique_names(pd.Series([*taken, *chosen["name"]]), "generator").to_numpy()[len(taken) :]
     if len(chosen):
         reactive = chosen["q_mvar"].fillna(0.0)
         done = f"constant sources of {chosen['p_mw'].sum() * 1e3:,.6g} kW and {reactive.sum() * 1e3:,.4g} kvar: what the file's own power flow gives"
-        changed.append(Approximation(several("generator", list(names)), "vm_pu", f"{done}; they are not dispatched and hold no voltage"))
-    power = chosen["p_mw"].fillna(0.0).to_numpy() * 1e3
+        changed.append(Approximation(several("generator", list(names)), "vm_pu", f"{done}; they are not dispatched and do not control voltage"))
+    power = chosen["p_mw"].to_numpy() * 1e3
     frame = pd.DataFrame({"bus": chosen["bus"].to_numpy(), "kind": np.where(power < 0, "load", CONSTANT), "p_kw": np.abs(power)}, index=names)
     frame.index.name = "device"
     frame["q_kvar"] = -chosen["q_mvar"].fillna(0.0).to_numpy() * 1e3

@@ -8,24 +8,20 @@ impedances. The rest is approximated or excluded, and listed.
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import Any
 
 import numpy as np
-import pandapower as pp
 import pandas as pd
 from pandapower.build_branch import _trafo_df_from_trafo3w
-from pandapower.powerflow import LoadflowNotConverged
 
-from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV
+from multiscale.sources.pandapower_checks import checked_copy
+from multiscale.sources.pandapower_state import UNLIMITED_KA, energised, names_of, not_used, own_power_flow, ratings, rows_on, shunt_tables, volts
 from multiscale.system.approximation import Approximation, several
 
-UNLIMITED_KA = 99999.0
-"""Rating of what has none in the data, as pandapower's converters write it."""
 SWITCH_R_TO_X = 2.0
 """Ratio of resistance to reactance of a closed switch with an impedance, pandapower's default."""
 OWN_WORDS = ("profile", "customer_class", "category", "class")
-"""Columns in which a network says what course an element follows."""
+"""Columns in which a network says what profile an element follows."""
 _STEADY = {"customer_class": "constant"}
 """Of loads that stand for something that draws the same all the time."""
 _EXCLUDED = ("svc", "tcsc", "ssc", "vsc", "vsc_stacked", "vsc_bipolar", "b2b_vsc", "line_dc", "bus_dc", "source_dc", "load_dc")
@@ -37,10 +33,16 @@ def plain_network(net: Any, changed: list[Approximation]) -> Any:
     Args:
         net: pandapower network; not changed.
         changed: extended by what is approximated or excluded.
+
+    Raises:
+        InvalidSystemError: pandapower refuses to compute the network, or a shunt stands on a step that its table does not hold.
     """
-    net = copy.deepcopy(net)
-    _ratings(net, changed)
-    _own_power_flow(net, changed)
+    net = checked_copy(net)
+    energised(net, changed)
+    ratings(net, changed)
+    not_used(net, changed)
+    shunt_tables(net)
+    own_power_flow(net, changed)
     _sum_of_phases(net, changed)
     _wards(net, changed)
     _direct_current_lines(net, changed)
@@ -50,49 +52,8 @@ def plain_network(net: Any, changed: list[Approximation]) -> Any:
     _storages_without_energy(net, changed)
     _voltage_dependence(net, changed)
     present = [kind for kind in _EXCLUDED if kind in net and len(net[kind])]
-    changed += [Approximation(several(kind, _names(net[kind])), "", "excluded; no such element is modelled") for kind in present]
+    changed += [Approximation(several(kind, names_of(net[kind])), "", "excluded; no such element is modelled") for kind in present]
     return net
-
-
-def _ratings(net: Any, changed: list[Approximation]) -> None:
-    """Lines whose rating is not given carry what they must."""
-    if not len(net.line):
-        return
-    rated = pd.to_numeric(net.line["max_i_ka"], errors="coerce") if "max_i_ka" in net.line else pd.Series(np.nan, index=net.line.index)
-    without = rated.isna() | (rated == 0)
-    if without.any():
-        net.line["max_i_ka"] = rated.mask(without, UNLIMITED_KA)
-        changed.append(Approximation(several("line", _names(net.line[without])), "max_i_ka", "is not given: taken as unlimited"))
-
-
-def _own_power_flow(net: Any, changed: list[Approximation]) -> None:
-    """Pandapower's power flow of the network as it is: what holds a voltage there is constant here, at the power that it has in this state."""
-    holders = {kind: rows for kind in ("gen", "xward", "dcline") if len(rows := _on(net, kind))}
-    if not holders and not (net.bus["vn_kv"] >= HIGH_VOLTAGE_KV).any():
-        return
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            pp.runpp(net, numba=False, max_iteration=30, calculate_voltage_angles=True, init="auto")
-    except (LoadflowNotConverged, UserWarning, ValueError, KeyError, FloatingPointError) as error:
-        # What the file's own flow would state is named as unknown, where it is needed.
-        pp.clear_result_tables(net)
-        done = (
-            f"the file's own power flow has no solution ({type(error).__name__}): reactive powers of voltage control are zero, boundary buses at 1 pu"
-        )
-        changed.append(Approximation("power flow", "", done))
-
-
-def _names(rows: pd.DataFrame) -> list[str]:
-    if "name" not in rows:
-        return [str(k) for k in rows.index]
-    return [str(name) if isinstance(name, str) and name else str(k) for k, name in rows["name"].items()]
-
-
-def _on(net: Any, kind: str) -> pd.DataFrame:
-    if kind not in net or not len(net[kind]):
-        return pd.DataFrame()
-    return net[kind][net[kind]["in_service"].astype(bool)]
 
 
 def _append(net: Any, kind: str, rows: pd.DataFrame) -> pd.Index:
@@ -107,12 +68,12 @@ def _append(net: Any, kind: str, rows: pd.DataFrame) -> pd.Index:
 def _sum_of_phases(net: Any, changed: list[Approximation]) -> None:
     """Unbalanced loads and sources: the three phases together, as in pandapower's balanced power flow."""
     for kind, target in (("asymmetric_load", "load"), ("asymmetric_sgen", "sgen")):
-        rows = _on(net, kind)
+        rows = rows_on(net, kind)
         if not len(rows):
             continue
         power = {c: rows[[f"{c[0]}_{phase}_{c[2:]}" for phase in "abc"]].fillna(0.0).sum(axis=1).to_numpy() for c in ("p_mw", "q_mvar")}
         scaling = rows["scaling"].fillna(1.0).to_numpy() if "scaling" in rows else 1.0
-        frame = pd.DataFrame({"name": _names(rows), "bus": rows["bus"].to_numpy(), **power, "scaling": scaling, "in_service": True})
+        frame = pd.DataFrame({"name": names_of(rows), "bus": rows["bus"].to_numpy(), **power, "scaling": scaling, "in_service": True})
         if target == "sgen":
             frame["type"] = rows["type"].to_numpy() if "type" in rows else ""
         for column in ("sn_mva", *OWN_WORDS):
@@ -120,29 +81,29 @@ def _sum_of_phases(net: Any, changed: list[Approximation]) -> None:
                 frame[column] = rows[column].to_numpy()
         _append(net, target, frame)
         done = "balanced: the sum of the three phases; unbalance is not modelled"
-        changed.append(Approximation(several(kind.replace("_", " "), _names(rows)), "phases", done))
+        changed.append(Approximation(several(kind.replace("_", " "), names_of(rows)), "phases", done))
 
 
 def _wards(net: Any, changed: list[Approximation]) -> None:
     """Wards: constant power as a load, constant impedance as a shunt; the source inside an extended ward as in the file's own flow."""
     for kind in ("ward", "xward"):
-        rows = _on(net, kind)
+        rows = rows_on(net, kind)
         if not len(rows):
             continue
-        names, bus = [f"{kind} {name}" for name in _names(rows)], rows["bus"].to_numpy()
+        names, bus = [f"{kind} {name}" for name in names_of(rows)], rows["bus"].to_numpy()
         power, shunt = (rows[[f"p{c}_mw", f"q{c}_mvar"]].to_numpy(float) for c in "sz")
         if kind == "xward":
-            volts = _volts(net, rows["bus"])
-            found = np.isfinite(volts)
+            pu = volts(net, rows["bus"])
+            found = np.isfinite(pu)
             if found.any():
                 total = net.res_xward.loc[rows.index, ["p_mw", "q_mvar"]].to_numpy(float)
-                power = np.where(found[:, None], total - shunt * volts[:, None] ** 2, power)
+                power = np.where(found[:, None], total - shunt * pu[:, None] ** 2, power)
             done = (
                 "its inner voltage source is constant power, as in the file's own power flow"
                 if found.all()
                 else "its inner voltage source is excluded"
             )
-            changed.append(Approximation(several("xward", _names(rows)), "vm_pu", done))
+            changed.append(Approximation(several("xward", names_of(rows)), "vm_pu", done))
         drawn = {"name": names, "bus": bus, "p_mw": power[:, 0], "q_mvar": power[:, 1], "scaling": 1.0, "in_service": True}
         _append(net, "load", pd.DataFrame(drawn | _STEADY))
         _append(net, "shunt", pd.DataFrame({"name": names, "bus": bus, "p_mw": shunt[:, 0], "q_mvar": shunt[:, 1],
@@ -152,25 +113,20 @@ def _wards(net: Any, changed: list[Approximation]) -> None:
 
 def _direct_current_lines(net: Any, changed: list[Approximation]) -> None:
     """Direct-current lines with a given power: a load at one end, a source at the other."""
-    rows = _on(net, "dcline")
+    rows = rows_on(net, "dcline")
     if not len(rows):
         return
     sent = rows["p_mw"].to_numpy(float)
     received = sent * (1 - rows["loss_percent"].fillna(0.0).to_numpy(float) / 100) - rows["loss_mw"].fillna(0.0).to_numpy(float)
-    known = np.isfinite(_volts(net, rows["from_bus"]))
+    known = np.isfinite(volts(net, rows["from_bus"]))
     for end, power in (("from", sent), ("to", -received)):
         reactive = np.where(known, net.res_dcline[f"q_{end}_mvar"].reindex(rows.index).to_numpy(float), 0.0) if known.any() else 0.0
-        names = [f"dcline {name} ({end})" for name in _names(rows)]
+        names = [f"dcline {name} ({end})" for name in names_of(rows)]
         frame = {"name": names, "bus": rows[f"{end}_bus"].to_numpy(), "p_mw": power, "q_mvar": reactive, "scaling": 1.0, "in_service": True}
         _append(net, "load", pd.DataFrame(frame | _STEADY))
     net.dcline = net.dcline.iloc[:0]
     done = "a constant load at its from bus and source at its to bus; its power is not dispatched, its voltages are not controlled"
-    changed.append(Approximation(several("dcline", _names(rows)), "p_mw, vm_from_pu, vm_to_pu", done))
-
-
-def _volts(net: Any, bus: pd.Series) -> np.ndarray:
-    """Voltages of the file's own power flow [pu]; NaN where it has none."""
-    return net.res_bus["vm_pu"].reindex(bus).to_numpy(float) if "res_bus" in net and "vm_pu" in net.res_bus else np.full(len(bus), np.nan)
+    changed.append(Approximation(several("dcline", names_of(rows)), "p_mw, vm_from_pu, vm_to_pu", done))
 
 
 def _auxiliary_bus(net: Any, like: int, name: str) -> int:
@@ -199,14 +155,14 @@ def _three_windings(net: Any) -> None:
     if "trafo3w" not in net or not len(net.trafo3w):
         return
     three, work = net.trafo3w, copy.copy(net)
-    stars = np.array([_auxiliary_bus(net, int(hv), f"star point of {name}") for hv, name in zip(three["hv_bus"], _names(three), strict=True)])
+    stars = np.array([_auxiliary_bus(net, int(hv), f"star point of {name}") for hv, name in zip(three["hv_bus"], names_of(three), strict=True)])
     if "res_trafo3w" in net and "vm_internal_pu" in net.res_trafo3w and len(net.res_trafo3w):
         star = pd.DataFrame({"vm_pu": net.res_trafo3w["vm_internal_pu"].reindex(three.index).to_numpy()}, index=stars)
         net.res_bus = pd.concat([net.res_bus, star])
     work["_options"] = {"mode": "pf", "trafo3w_losses": "hv"}
     work["_pd2ppc_lookups"] = {"aux": {"trafo3w": stars}}
     legs = pd.DataFrame(_trafo_df_from_trafo3w(work))
-    legs["name"] = [f"{name} ({side})" for side in ("hv", "mv", "lv") for name in _names(three)]
+    legs["name"] = [f"{name} ({side})" for side in ("hv", "mv", "lv") for name in names_of(three)]
     legs["std_type"] = ""
     if "id_characteristic_table" in legs and "tap_dependency_table" in legs:
         # The impedances were read off the table above.
@@ -231,7 +187,7 @@ def _switch_impedances(net: Any, changed: list[Approximation]) -> None:
     z = chosen["z_ohm"].to_numpy(float)
     share = SWITCH_R_TO_X / np.hypot(SWITCH_R_TO_X, 1.0)
     rated = pd.to_numeric(chosen["in_ka"], errors="coerce").fillna(UNLIMITED_KA).to_numpy() if "in_ka" in chosen else UNLIMITED_KA
-    names = [f"switch {name}" for name in _names(chosen)]
+    names = [f"switch {name}" for name in names_of(chosen)]
     _add_lines(net, names, chosen["bus"].to_numpy(), chosen["element"].to_numpy(), z * share, z * share / SWITCH_R_TO_X, rated)
     net.switch.loc[chosen.index, "closed"] = False
     if np.any(np.asarray(rated) == UNLIMITED_KA):
@@ -243,7 +199,7 @@ def _impedances(net: Any, changed: list[Approximation]) -> None:
     rows = net.impedance if "impedance" in net else pd.DataFrame()
     if not len(rows):
         return
-    names = [f"impedance {name}" for name in _names(rows)]
+    names = [f"impedance {name}" for name in names_of(rows)]
     both = {c: (rows[f"{c}ft_pu"] + rows[f"{c}tf_pu"]).to_numpy(float) / 2 for c in "rx"}
     uneven = [n for n, k in zip(names, rows.index, strict=True) if any(rows.at[k, f"{c}ft_pu"] != rows.at[k, f"{c}tf_pu"] for c in "rx")]
     if uneven:
@@ -281,7 +237,7 @@ def _impedances(net: Any, changed: list[Approximation]) -> None:
 
 def _storages_without_energy(net: Any, changed: list[Approximation]) -> None:
     """Storages whose energy is not given: what they draw, or feed in, is constant."""
-    rows = _on(net, "storage")
+    rows = rows_on(net, "storage")
     if not len(rows):
         return
     most = pd.to_numeric(rows["max_e_mwh"], errors="coerce") if "max_e_mwh" in rows else pd.Series(np.nan, index=rows.index)
@@ -290,14 +246,16 @@ def _storages_without_energy(net: Any, changed: list[Approximation]) -> None:
     if not len(without):
         return
     columns = ["name", "bus", "p_mw", "q_mvar", "scaling", *(c for c in ("profile",) if c in without)]
-    _append(net, "load", without[columns].assign(name=[f"storage {name}" for name in _names(without)], in_service=True, **_STEADY))
+    _append(net, "load", without[columns].assign(name=[f"storage {name}" for name in names_of(without)], in_service=True, **_STEADY))
     net.storage = net.storage.drop(without.index)
-    changed.append(Approximation(several("storage", _names(without)), "max_e_mwh", "gives no energy: p_mw is drawn all the time, nothing is stored"))
+    changed.append(
+        Approximation(several("storage", names_of(without)), "max_e_mwh", "gives no energy: p_mw is drawn all the time, nothing is stored")
+    )
 
 
 def _voltage_dependence(net: Any, changed: list[Approximation]) -> None:
     """Loads that depend on voltage are constant here."""
-    rows = _on(net, "load")
+    rows = rows_on(net, "load")
     columns = [c for c in rows if c.startswith("const_") and c.endswith("_percent")]
     if not columns:
         return
@@ -306,4 +264,4 @@ def _voltage_dependence(net: Any, changed: list[Approximation]) -> None:
     if len(chosen):
         fields = ", ".join(c for c in columns if (shares[c] != 0).any())
         done = f"{chosen['p_mw'].sum() * 1e3:,.6g} kW of constant impedance or current are taken as constant power at every voltage"
-        changed.append(Approximation(several("load", _names(chosen)), fields, done))
+        changed.append(Approximation(several("load", names_of(chosen)), fields, done))

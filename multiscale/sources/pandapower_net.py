@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
-import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,33 +11,31 @@ import xarray as xr
 from pydantic import Field, model_validator
 
 from multiscale.sources.followed_profiles import CONSTANT, STANDARD, constant_profiles, followed
-from multiscale.sources.matpower_network import matpower_network
-from multiscale.sources.pandapower_allowed import foreign_objects, table_problems
 from multiscale.sources.pandapower_branches import branch_frame
+from multiscale.sources.pandapower_checks import table_problems
 from multiscale.sources.pandapower_devices import drawn_power, embedded_generators, network_devices, network_prosumers
 from multiscale.sources.pandapower_elements import plain_network
-from multiscale.sources.pandapower_hierarchy import held_above, hierarchy, without_ties
+from multiscale.sources.pandapower_files import read_network
+from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV, LOW_VOLTAGE_KV, held_above, hierarchy, without_ties
 from multiscale.sources.pandapower_supply import grid_pairs, network_generators, source_frame
 from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, unique_names
 from multiscale.sources.profile_files import read_profiles
 from multiscale.sources.rings import opened_rings
-from multiscale.sources.settings import PathSettings
-from multiscale.sources.time_axis import known_zone
+from multiscale.sources.settings import LocalTimeSettings
 from multiscale.system.approximation import Approximation, several
 from multiscale.system.schema import table
 from multiscale.system.system import System
-from multiscale.system.validation import InvalidSystemError, Problem
+from multiscale.system.validation import InvalidSystemError
 
 
-class PandapowerSettings(PathSettings):
+class PandapowerSettings(LocalTimeSettings):
     """Any pandapower network (json, xlsx) or MATPOWER case (m)."""
 
     kind: Literal["pandapower"] = "pandapower"
     profiles: Literal["standard", "constant"] | Path = Field(
         "standard",
-        description="courses of the loads and the generation: standard (SimBench's profiles by customer class), constant, or a CSV or Parquet file",
+        description="profiles of the loads and the generation: standard (SimBench's profiles by customer class), constant, or a CSV or Parquet file",
     )
-    time_zone: str = Field("", description="zone of the file's local times, e.g. Europe/Berlin; empty: standard time all year, or as offsets say")
 
     @model_validator(mode="after")
     def _file_there(self) -> PandapowerSettings:
@@ -47,8 +43,6 @@ class PandapowerSettings(PathSettings):
             raise ValueError(f"path '{self.path}' does not exist")
         if isinstance(self.profiles, Path) and not self.profiles.is_file():
             raise ValueError(f"profiles '{self.profiles}' is no file; give standard, constant, or the path of a CSV or Parquet file")
-        if self.time_zone and not known_zone(self.time_zone):
-            raise ValueError(f"time_zone '{self.time_zone}' is no time zone; give a name such as Europe/Berlin, or nothing")
         return self
 
     @property
@@ -63,28 +57,14 @@ class PandapowerSettings(PathSettings):
 
 
 def pandapower_source(settings: PandapowerSettings, co2_price: float) -> System:  # noqa: ARG001  the network states the costs of generators
-    """The system that the settings name.
-
-    Raises:
-        InvalidSystemError: see ``pandapower_system``; or the network holds something that no converter foresaw.
-    """
-    try:
-        return pandapower_system(settings.path, settings.profiles, time_zone=settings.time_zone)
-    except InvalidSystemError:
-        raise
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        message = (
-            f"cannot be converted ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}, at {Path(place.filename).name} line "
-            f"{place.lineno}); look at the table it names, or write the network anew with pandapower's to_json"
-        )
-        raise InvalidSystemError([Problem("file", str(settings.path), "", "", "", message)]) from error
+    """The system that the settings name; see ``pandapower_system``."""
+    return pandapower_system(settings.path, settings.profiles, time_zone=settings.time_zone)
 
 
 def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT, name: str = "", time_zone: str = "") -> System:
     """A pandapower network as a system.
 
-    The tree follows the voltage: everything above 60 kV is the transmission level; each network between 1 and 60 kV that hangs on it
+    The tree follows the voltage: everything from 60 kV on is the transmission level; each network between 1 and 60 kV that hangs on it
     by transformers at one bus is a DSO (and owns those transformers); each network up to 1 kV is a platform (its transformer belongs
     to the DSO above), with one prosumer per bus that has a device. A network without high voltage has the bus of its external grid
     as top. A DSO with no low voltage below it gets one platform per bus with a device: the customers of that substation, one
@@ -102,8 +82,8 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
     Raises:
         InvalidSystemError: a file that cannot be read, or tables that lack what they need, all of it listed.
     """
-    given = _read(path)
-    wrong = table_problems(given) or _incomplete(given)
+    given = read_network(Path(path)) if isinstance(path, str | Path) else path
+    wrong = table_problems(given)
     if wrong:
         raise InvalidSystemError(wrong)
     notes: list[str] = []
@@ -119,7 +99,7 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
     sources = source_frame(net, name_of)
     sources = sources[sources["bus"].isin(buses.index)]
     devices = network_devices(net, name_of, notes, changed)
-    devices, courses = _courses(devices[devices["bus"].isin(buses.index)], buses, profiles, time_zone, notes)
+    devices, series = _followed(devices[devices["bus"].isin(buses.index)], buses, profiles, time_zone, notes)
     drawn = drawn_power(devices)
     branches = opened_rings(buses, branches, held_above(buses, branches, sources, drawn), drawn, changed)
     nodes = hierarchy(buses, branches, sources, drawn, changed)
@@ -129,6 +109,7 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
     devices = pd.concat([devices, embedded.drop(columns="key")]) if len(embedded) else devices
     buses = drop_unconnected(buses, branches, pd.concat([devices["bus"], sources["bus"]]), notes)
     branches = branches[branches["from_bus"].isin(buses.index) & branches["to_bus"].isin(buses.index)]
+    notes.append(_levels(buses))
     _hold_boundaries(net, nodes, buses, name_of, sources, changed)
     prosumers = network_prosumers(nodes, buses, devices)
     grid_only = not (branches["node"] == nodes.index[0]).any()
@@ -142,13 +123,13 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
         devices=table("device", devices.index, columns_of(devices)),
         generators=table("generator", generators.index, columns_of(generators)),
         options=table("option", [], {"branch": [], "added_rating_kva": [], "cost_eur": []}),
-        profiles=courses,
+        profiles=series,
         notes=tuple(notes),
         approximations=tuple(changed),
     )
 
 
-def _courses(
+def _followed(
     devices: pd.DataFrame, buses: pd.DataFrame, profiles: pd.DataFrame | str | Path, time_zone: str, notes: list[str]
 ) -> tuple[pd.DataFrame, xr.Dataset]:
     """The devices with the profiles they follow (without their ``class``), and these profiles."""
@@ -159,6 +140,15 @@ def _courses(
     file = None if wanted is None else read_profiles(wanted if isinstance(wanted, pd.DataFrame) else Path(wanted), time_zone)
     notes += file.notes if file else ()
     return followed(devices, buses["vn_kv"], file, notes)
+
+
+def _levels(buses: pd.DataFrame) -> str:
+    """How the voltages of the network were read as levels."""
+    if (buses["vn_kv"] >= HIGH_VOLTAGE_KV).any():
+        top = f"from {HIGH_VOLTAGE_KV:g} kV on transmission level"
+    else:
+        top = f"nothing from {HIGH_VOLTAGE_KV:g} kV on, so the bus of the external grid is the top"
+    return f"levels by nominal voltage: {top}, below it distribution systems, up to {LOW_VOLTAGE_KV:g} kV platforms"
 
 
 def _bus_frame(net: Any, kept: pd.Index, bus_name: pd.Series, name_of: pd.Series, changed: list[Approximation]) -> pd.DataFrame:
@@ -213,70 +203,6 @@ def _hold_boundaries(
         changed.append(Approximation(several("boundary bus", held), "vm_pu", done))
     if silent:
         changed.append(Approximation(several("boundary bus", silent), "vm_pu", "not known: held at 1 pu"))
-
-
-# -- reading ----------------------------------------------------------------------------------------------------------
-def _read(path: Any) -> Any:
-    if not isinstance(path, str | Path):
-        return path
-    import pandapower as pp
-
-    file = Path(path)
-    problem = ""
-    if not file.is_file():
-        problem = "does not exist; give the path of a pandapower JSON or Excel file or of a MATPOWER case"
-    elif file.suffix not in (".json", ".xlsx", ".m"):
-        problem = f"has the ending {file.suffix!r}; pandapower networks are read from .json, .xlsx and (MATPOWER) .m"
-    if problem:
-        raise InvalidSystemError([Problem("file", str(file), "", "", "", problem)])
-    if file.suffix == ".json":
-        try:
-            foreign = foreign_objects(file)
-        except (ValueError, RecursionError, OSError) as error:
-            message = f"cannot be read as a pandapower network (it is no JSON: {error}); write it with pandapower's to_json"
-            raise InvalidSystemError([Problem("file", str(file), "", "", "", message)]) from None
-        if foreign:
-            raise InvalidSystemError(foreign)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if file.suffix == ".json":
-                net = pp.from_json(str(file))
-            elif file.suffix == ".xlsx":
-                net = pp.from_excel(str(file))
-            else:
-                net = matpower_network(file)
-    except InvalidSystemError:
-        raise
-    except Exception as error:
-        message = f"cannot be read as a pandapower network ({type(error).__name__}: {error}); write it with pandapower's to_json or to_excel"
-        raise InvalidSystemError([Problem("file", str(file), "", "", "", message)]) from None
-    if not hasattr(net, "bus") or not len(net.bus):
-        raise InvalidSystemError([Problem("file", str(file), "bus", "", "", "table is missing or empty; the file holds no pandapower network")])
-    return net
-
-
-def _incomplete(net: Any) -> list[Problem]:
-    """What the tables of a network lack."""
-    problems = []
-    for kind, columns in {
-        "line": ("length_km", "r_ohm_per_km", "x_ohm_per_km"),
-        "trafo": ("sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent"),
-    }.items():
-        for column in columns:
-            if column not in net[kind]:
-                problems.append(Problem(kind, "all", column, "", "", "is missing; add the column"))
-                continue
-            problems += [
-                Problem(kind, str(net[kind].at[k, "name"] or k), column, "nan", "", "is missing; give a number")
-                for k in net[kind].index[net[kind][column].isna()]
-            ]
-    if not len(net.ext_grid) and not len(net.gen):
-        problems.append(Problem("network", "all", "ext_grid", "", "", "and gen are empty; name the bus at which energy comes in"))
-    elif not any(net[kind]["in_service"].astype(bool).any() for kind in ("ext_grid", "gen") if len(net[kind])):
-        message = "and gen hold nothing that is in service; set in_service to true where energy comes in"
-        problems.append(Problem("network", "all", "ext_grid", "", "", message))
-    return problems
 
 
 def _limit(net: Any, kept: pd.Index, column: str, default: float) -> np.ndarray:

@@ -26,7 +26,6 @@ def source_frame(net: Any, name_of: pd.Series) -> pd.DataFrame:
     in pandapower, bus, name, p_mw, q_mvar (of the file's own power flow), max_p_mw, min_p_mw, type, vm_pu.
     """
     parts = []
-    slack_anywhere = _has_slack(net)
     for kind in ("ext_grid", "gen"):
         rows = net[kind][net[kind]["in_service"].astype(bool)] if len(net[kind]) else net[kind]
         if not len(rows):
@@ -43,9 +42,6 @@ def source_frame(net: Any, name_of: pd.Series) -> pd.DataFrame:
         is_grid = np.full(len(rows), kind == "ext_grid")
         if kind == "gen" and "slack" in rows:
             is_grid |= rows["slack"].fillna(False).to_numpy(bool)
-        if kind == "gen" and not slack_anywhere:
-            # Nothing is said to hold the reference: the first generator does.
-            is_grid[0] = True
         frame["element"] = np.where(is_grid, "ext_grid", "gen")
         parts.append(frame)
     both = pd.concat(parts, ignore_index=True)
@@ -54,16 +50,9 @@ def source_frame(net: Any, name_of: pd.Series) -> pd.DataFrame:
     return both
 
 
-def _has_slack(net: Any) -> bool:
-    grids = len(net.ext_grid) and net.ext_grid["in_service"].astype(bool).any()
-    slack = len(net.gen) and "slack" in net.gen and (net.gen["slack"].fillna(False).astype(bool) & net.gen["in_service"].astype(bool)).any()
-    return bool(grids or slack)
-
-
 def grid_pairs(net: Any, notes: list[str], changed: list[Approximation]) -> np.ndarray:
     """Pairs of buses of external grids that are one grid above the network: those nothing in it joins; without high voltage, all of one voltage."""
     grids = net.ext_grid[net.ext_grid["in_service"].astype(bool)] if len(net.ext_grid) else net.ext_grid
-    grids = grids[net.bus["in_service"].reindex(grids["bus"]).to_numpy(bool)] if len(grids) else grids
     fed = grids["bus"].unique() if len(grids) else np.zeros(0, dtype=int)
     if len(fed) < 2:
         return np.zeros((0, 2), dtype=int)
@@ -122,21 +111,10 @@ def network_generators(
             the same price, up to the same power or what the data permit.
     """
     sources = sources[sources["bus"].isin(buses.index)].reset_index(drop=True)
-    active = branches[branches["in_service"]]
-    supply = pd.concat([active.set_index(end)["rating_kva"] for end in ("from_bus", "to_bus")]).groupby(level=0).sum()
-    limit = UPSTREAM_MARGIN * supply.reindex(sources["bus"]).fillna(0.0).to_numpy()
-    is_grid = (sources["element"] == "ext_grid").to_numpy()
-    p_max = sources["max_p_mw"].to_numpy() * 1e3
-    p_max = np.where(np.isfinite(p_max) & (p_max > 0), p_max, np.where(is_grid, limit, sources["p_mw"].to_numpy() * 1e3))
-    given = sources["min_p_mw"].to_numpy() * 1e3
-    above = ~is_grid & (given > 0)
-    if above.any():
-        names = sources["name"][above].tolist()
-        changed.append(Approximation(several("generator", names), "min_p_mw", "least outputs are not kept: units may stand still"))
-    p_min = np.where(is_grid & grid_only, np.where(np.isfinite(given), np.clip(given, -p_max, 0.0), -p_max), 0.0)
+    sources, p_min, p_max = _limits(sources, branches, changed, grid_only)
     fuels = generation_costs()
     fuel = sources["type"].astype(str).where(sources["type"].astype(str).isin(fuels.index), "upstream").to_numpy(str)
-    fallback = marginal_costs(fuel, np.nan_to_num(p_max), fuels)
+    fallback = marginal_costs(fuel, p_max, fuels)
     rows, silent = [], 0
     for k, source in sources.iterrows():
         steps = _cost_steps(net, source, float(p_min[k]), float(p_max[k]), changed)
@@ -160,14 +138,48 @@ def network_generators(
         )
     frame = pd.DataFrame(rows, columns=["name", "bus", "fuel", "p_min_kw", "p_max_kw", "cost_eur_per_kwh"]).set_index("name").rename_axis("generator")
     frame.index = pd.Index(unique_names(pd.Series(frame.index, index=frame.index), "generator").to_numpy(), name="generator")
-    return frame[frame["p_max_kw"] > 0]
+    return frame
+
+
+def constant_draws(sources: pd.DataFrame) -> pd.Series:
+    """Generators that can only draw (a largest output of zero or none, a negative one in the file): pumps and dispatchable loads."""
+    most = sources["max_p_mw"].fillna(0.0)
+    return (sources["element"] == "gen") & (sources["p_mw"] < 0) & (most <= 0)
+
+
+def _limits(
+    sources: pd.DataFrame, branches: pd.DataFrame, changed: list[Approximation], grid_only: bool
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The sources that may supply, and their least and largest output [kW]; what of the limits is not kept is named.
+
+    A limit of zero is one; where none is given, an external grid supplies as much as the branches at its bus carry, with a margin, and a generator
+    what it supplies in the file. Below zero, what a unit takes is paid for as what it supplies, at most as much.
+    """
+    active = branches[branches["in_service"]]
+    supply = pd.concat([active.set_index(end)["rating_kva"] for end in ("from_bus", "to_bus")]).groupby(level=0).sum()
+    limit = UPSTREAM_MARGIN * supply.reindex(sources["bus"]).fillna(0.0).to_numpy()
+    is_grid, names = (sources["element"] == "ext_grid").to_numpy(), sources["name"].to_numpy()
+    most, least, output = (sources[c].to_numpy(float) * 1e3 for c in ("max_p_mw", "min_p_mw", "p_mw"))
+    p_max = np.where(np.isfinite(most), most, np.where(is_grid, limit, output))
+    given = np.isfinite(least)
+    p_min = np.where(given, np.clip(least, -np.maximum(p_max, 0.0), 0.0), np.where(is_grid & grid_only, -p_max, 0.0))
+    stays = p_max > 0
+    for chosen, field, done in (
+        (~stays, "max_p_mw", "supplies nothing, by its limit or, without one, its output in the file: not among the generators"),
+        (stays & ~is_grid & ~np.isfinite(most), "max_p_mw", "is not given: at most the output in the file"),
+        (stays & given & (least > 0), "min_p_mw", "least outputs are not kept: units may stand still"),
+        (given & (least < -np.maximum(p_max, 0.0)), "min_p_mw", "what a unit takes is limited to what it may supply"),
+    ):
+        if chosen.any():
+            changed.append(Approximation(several("generator", names[chosen].tolist()), field, done))
+    return sources[stays].reset_index(drop=True), p_min[stays], p_max[stays]
 
 
 def _quadratic(net: Any, sources: pd.DataFrame) -> list[str]:
     """Units with a quadratic cost."""
     if "poly_cost" not in net or "cp2_eur_per_mw2" not in net.poly_cost:
         return []
-    given = net.poly_cost[net.poly_cost["cp2_eur_per_mw2"].fillna(0.0) != 0]
+    given = net.poly_cost[net.poly_cost["cp2_eur_per_mw2"] != 0]
     keys = set(zip(given["et"], given["element"], strict=True))
     return [str(s["name"]) for _, s in sources.iterrows() if (s["table"], s["row"]) in keys]
 
@@ -183,9 +195,9 @@ def _cost_steps(net: Any, source: pd.Series, low: float, high: float, changed: l
     if "poly_cost" in net and len(net.poly_cost):
         given = net.poly_cost[(net.poly_cost["et"] == key[0]) & (net.poly_cost["element"] == key[1])]
         if len(given):
-            entry = given.iloc[0].fillna(0.0)
+            entry = given.iloc[0]
             quadratic = float(entry.get("cp2_eur_per_mw2", 0.0))
-            cost = (float(entry["cp1_eur_per_mw"]) + quadratic * float(np.nan_to_num(high)) / 1e3) / 1e3
+            cost = (float(entry["cp1_eur_per_mw"]) + quadratic * high / 1e3) / 1e3
             return [(low, high, cost)]
     return []
 

@@ -78,7 +78,7 @@ def coordinates(net: Any) -> pd.DataFrame:
 
 def _middle(given: Any) -> tuple[float, float]:
     try:
-        shape = json.loads(given) if isinstance(given, str) and given else None
+        shape = json.loads(given) if isinstance(given, str) and given else given
         points = np.array(_points(shape["coordinates"] if isinstance(shape, dict) else []), dtype=float)
     except (ValueError, KeyError, TypeError):
         return (np.nan, np.nan)
@@ -106,6 +106,11 @@ def filled(frame: pd.DataFrame, name: str, default: Any) -> np.ndarray:
         return np.full(len(frame), default)
     values = frame[name]
     return pd.to_numeric(values, errors="coerce").fillna(default).to_numpy() if isinstance(default, float) else values.fillna(default).to_numpy()
+
+
+def as_share(percent: np.ndarray) -> np.ndarray:
+    """Percent as a share; what is not above 1 is one already, as SimBench writes it."""
+    return np.where(percent > 1.0, percent / 100.0, percent)
 
 
 def line_frame(net: Any, bus: pd.Series) -> pd.DataFrame:

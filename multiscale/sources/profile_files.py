@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from multiscale.sources.text_tables import TableError, numbers, read_text_table
+from multiscale.sources.text_tables import TableError, header_parts, numbers, read_text_table
 from multiscale.sources.time_axis import TimeError, time_axis, whole_days
-from multiscale.system.validation import LARGEST_SHARE, InvalidSystemError, Problem
+from multiscale.system.validation import LARGEST_SHARE, InvalidSystemError, Problem, outside_shares
 from multiscale.units import UnitError, conversion_factor
 
-_HEADER = re.compile(r"^\s*(?P<name>.*?)\s*(?:\[(?P<unit>[^\]]*)\])?\s*$")
 _TIME = ("time", "timestamp", "datetime", "date", "zeit", "")
 _FORMS = "'{0} [1]' or '{0} [%]' (share of the rating), '{0} [kW]' or '{0} [kWh]' (energy of each step)"
 
 
 @dataclass(frozen=True)
-class Course:
+class TimeSeries:
     """One column of a file.
 
     Attributes:
@@ -43,13 +41,13 @@ class ProfileFile:
     Attributes:
         time: standard time, from a midnight to a midnight.
         step: length of a step.
-        courses: by name and variable.
+        series: by name and variable.
         notes: what was read as what.
     """
 
     time: pd.DatetimeIndex
     step: pd.Timedelta
-    courses: dict[tuple[str, str], Course]
+    series: dict[tuple[str, str], TimeSeries]
     notes: tuple[str, ...]
 
 
@@ -68,7 +66,7 @@ def read_profiles(source: Path | pd.DataFrame, zone: str = "") -> ProfileFile:
     """
     file = source.name if isinstance(source, Path) else "profiles"
     try:
-        frame = read_text_table(source) if isinstance(source, Path) else source.reset_index(names="time")
+        frame = read_text_table(source, lambda _: True) if isinstance(source, Path) else source.reset_index(names="time")
     except (TableError, OSError) as error:
         message = str(error) if isinstance(error, TableError) else f"cannot be read ({error.strerror})"
         raise InvalidSystemError([Problem("file", file, "", "", "", message)]) from None
@@ -114,21 +112,21 @@ def profile_columns(
     hours = axis.step / pd.Timedelta(hours=1) if axis else 1.0
     keep = whole_days(axis.time, axis.step) if axis else slice(None)
     units = _Units(hours, physical, stated_only, no_shares)
-    courses: dict[tuple[str, str], Course] = {}
+    found: dict[tuple[str, str], TimeSeries] = {}
     for k, header in enumerate(names):
         if k == stamp:
             continue
-        course = _course(file, header, frame.iloc[:, k], frame.iloc[:, stamp], units, problems)
-        if course is None:
+        series = _series(file, header, frame.iloc[:, k], frame.iloc[:, stamp], units, problems)
+        if series is None:
             continue
-        key = (course.profile, course.variable)
-        if key in courses:
-            problems.append(Problem("file", file, header, "", "", f"is the second column of profile {course.profile!r}; leave one of them out"))
-        courses[key] = Course(course.profile, course.variable, course.unit, course.values[keep])
-    for profile, variable in courses:
-        if variable == "q" and (profile, "p") not in courses and not any(p.identifier == profile or p.field.startswith(profile) for p in problems):
+        key = (series.profile, series.variable)
+        if key in found:
+            problems.append(Problem("file", file, header, "", "", f"is the second column of profile {series.profile!r}; leave one of them out"))
+        found[key] = TimeSeries(series.profile, series.variable, series.unit, series.values[keep])
+    for profile, variable in found:
+        if variable == "q" and (profile, "p") not in found and not any(p.identifier == profile or p.field.startswith(profile) for p in problems):
             problems.append(Problem("profile", profile, "p", "", "", f"column is missing; add '{profile} p [{'1' if stated_only else 'kW'}]'"))
-    if not courses and not problems and not stated_only:
+    if not found and not problems and not stated_only:
         problems.append(Problem("file", file, "", "", "", "has no column but the time; add one per element or customer class, e.g. 'household [1]'"))
     if axis is None:
         return None
@@ -136,7 +134,7 @@ def profile_columns(
     lost = len(axis.time) - len(axis.time[keep])
     if lost:
         notes.append(f"{file}: {lost} steps before the first midnight or after the last one are omitted")
-    return ProfileFile(axis.time[keep], axis.step, courses, tuple(notes))
+    return ProfileFile(axis.time[keep], axis.step, found, tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ class _Units:
     no_shares: frozenset[str]
 
     def find(self, stated: str | None, variable: str) -> tuple[str, float] | None:
-        """Unit of a course and what its numbers are multiplied with; None for a unit that no profile has."""
+        """Unit of a series and what its numbers are multiplied with; None for a unit that no profile has."""
         if stated is None or not stated.strip():
             return None if self.stated_only or stated is not None else ("1", 1.0)
         if stated in self.physical:
@@ -177,10 +175,9 @@ class _Units:
         return f"'{name} [1]' or '{name} [%]'" if self.stated_only else _FORMS.format(name)
 
 
-def _course(file: str, header: str, given: pd.Series, time: pd.Series, units: _Units, problems: list[Problem]) -> Course | None:
-    """The course of a column, in shares or powers; what is wrong with it is added to the problems."""
-    match = _HEADER.match(header)
-    name, stated = (match["name"], match["unit"]) if match else (header, None)
+def _series(file: str, header: str, given: pd.Series, time: pd.Series, units: _Units, problems: list[Problem]) -> TimeSeries | None:
+    """The series of a column, in shares or powers; what is wrong with it is added to the problems."""
+    name, stated = header_parts(header)
     variable = name[-1] if name.endswith((" p", " q")) else "p"
     profile = name[:-2].strip() if name.endswith((" p", " q")) else name
     found = units.find(stated, variable)
@@ -206,18 +203,18 @@ def _course(file: str, header: str, given: pd.Series, time: pd.Series, units: _U
     values = values * factor
     if variable == "p" and unit not in units.physical and profile not in units.no_shares:
         problems += _range_problems(file, profile, values, unit, stated, time, units)
-    return Course(profile, variable, unit, values)
+    return TimeSeries(profile, variable, unit, values)
 
 
 def _range_problems(file: str, profile: str, values: np.ndarray, unit: str, stated: str | None, time: pd.Series, units: _Units) -> list[Problem]:
     shown = "" if unit == "1" else unit
-    low, high = int(values.argmin()), int(values.argmax())
+    limit = np.inf if unit != "1" else LARGEST_SHARE if stated is not None else 1.0 + 1e-6
+    low, high = outside_shares(values, limit)
     found = []
-    if values[low] < 0:
+    if low is not None:
         message = f"in row {low + 1} of {file} ({time.iloc[low]}) is below zero; give consumption and generation as elements of their own"
         found.append(Problem("profile", profile, "p", f"{values[low]:g}", shown, message))
-    limit = LARGEST_SHARE if stated is not None else 1.0 + 1e-6
-    if unit == "1" and values[high] > limit:
+    if high is not None:
         why = "is no share of a rating" if stated is not None else "is above 1, and the header states no unit"
         message = f"in row {high + 1} of {file} ({time.iloc[high]}) {why}; state the unit in the header: {units.forms(profile)}"
         found.append(Problem("profile", profile, "p", f"{values[high]:g}", "", message))

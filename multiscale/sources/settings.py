@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from multiscale.settings import Settings
+from multiscale.sources.time_axis import known_zone
 from multiscale.system.growth import Growth
 from multiscale.system.limits import LoadingLimits
 
@@ -46,3 +47,16 @@ class PathSettings(SystemSettings):
     def files(self) -> tuple[Path, ...]:
         """Files and folders that are read."""
         return (self.path,)
+
+
+class LocalTimeSettings(PathSettings):
+    """A system read from files whose time stamps may be local times."""
+
+    time_zone: str = Field("", description="zone of local times in the profiles, e.g. Europe/Berlin; empty: standard time, or as offsets say")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        if zone and not known_zone(zone):
+            raise ValueError(f"time_zone '{zone}' is no time zone; give a name such as Europe/Berlin, or nothing")
+        return zone

@@ -21,6 +21,7 @@ from pydantic import Field, model_validator
 from multiscale.content import content_key
 from multiscale.settings import OneOf
 from multiscale.sources.cache import cached
+from multiscale.sources.defaults import with_defaults
 from multiscale.sources.generation_costs import CO2_PRICE, priced
 from multiscale.sources.pandapower_tables import between_buses, columns_of, coordinates, drop_unconnected, fused_buses, line_frame, unique_names
 from multiscale.sources.pandapower_transformers import transformer_frame
@@ -48,7 +49,7 @@ class SimbenchSettings(SystemSettings):
     prosumers: Annotated[str, OneOf(PROSUMERS)] = Field(
         PROSUMERS[0],
         description="who is a prosumer; connection_points: every low-voltage bus with a device; customers: every plain load, the other devices of "
-        "its bus dealt out",
+        "its bus distributed over them",
     )
 
     @property
@@ -100,7 +101,7 @@ def simbench_system(
 def _converter_texts() -> list[str]:
     """What the conversion is made of: when one of these changes, kept systems are converted anew."""
     package = resources.files("multiscale")
-    parts = ("simbench.py", "simbench_devices.py", "pandapower_tables.py", "pandapower_transformers.py")
+    parts = ("defaults.py", "simbench.py", "simbench_devices.py", "pandapower_tables.py", "pandapower_transformers.py")
     files = [package / "sources" / part for part in parts] + [package / "system" / part for part in ("approximation.py", "schema.py", "system.py")]
     return [file.read_text(encoding="utf-8") for file in files]
 
@@ -259,26 +260,7 @@ def _branch_frame(net: Any, name_of: pd.Series, tree: pd.DataFrame, owner_of_tra
     units["v_setpoint_pu"] = setpoint.where(automatic).mask(silent, AUTOMATIC_TAP_SETPOINT)
     lines.index = pd.Index(unique_names(net.line["name"], "line"))
     units.index = pd.Index(unique_names(net.trafo["name"], "transformer"))
-    both = pd.concat([lines, units])
-    for column, value in _TRANSFORMER_DEFAULTS.items():
-        both[column] = both[column].where(both[column].notna(), value)
-    return between_buses(both, notes)
-
-
-_TRANSFORMER_DEFAULTS: dict[str, object] = {
-    "c_nf": 0.0,
-    "g_us": 0.0,
-    "charged_from": "",
-    "length_km": 0.0,
-    "pfe_kw": 0.0,
-    "i0_percent": 0.0,
-    "shift_degree": 0.0,
-    "tap_side": "hv",
-    "tap_pos": 0.0,
-    "tap_min": 0.0,
-    "tap_max": 0.0,
-    "tap_step_percent": 0.0,
-}
+    return between_buses(with_defaults("branch", pd.concat([lines, units])), notes)
 
 
 def _node_columns(tree: pd.DataFrame, name_of: pd.Series) -> pd.DataFrame:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from multiscale.sources.pandapower_tables import as_share
+
 RENEWABLE_SUFFIX = " renewable"
 """Appended to the names of renewable profiles that loads have as well (the equivalents, e.g. ``lv_rural1``)."""
 
@@ -88,7 +90,7 @@ def device_frame(net: Any, bus: pd.Series, notes: list[str]) -> pd.DataFrame:
             "q_kvar": 0.0,
             "e_kwh": (storage["max_e_mwh"] - storage["min_e_mwh"]).astype(float) * 1e3,
             # A fraction in spite of its name; read as one-way, so that a full cycle returns 90 %, as home storages do.
-            "efficiency": storage["efficiency_percent"].astype(float).map(lambda e: e / 100 if e > 1 else e),
+            "efficiency": as_share(storage["efficiency_percent"].to_numpy(float)),
             "loss_per_day": storage["self-discharge_percent_per_day"].astype(float) / 100,
         }
     )
@@ -110,7 +112,7 @@ def device_owner(devices: pd.DataFrame, prosumers: str) -> pd.Series:
     """Prosumer of every device of the platforms (columns ``bus``, ``kind``, ``p_kw``; index: name); every device has exactly one.
 
     ``connection_points``: the bus. ``customers``: every plain load is a customer with a contract of its own, named as the load. Heat pumps,
-    vehicles, PV and batteries of a bus are dealt out kind by kind, the largest first, to its customers one after the other, the largest
+    vehicles, PV and batteries of a bus are distributed kind by kind, the largest first, to its customers one after the other, the largest
     load first, and round again: the largest battery goes where the largest PV is. A bus without a plain load is one customer, named as the bus.
     """
     if prosumers == "connection_points":

@@ -1,7 +1,8 @@
 """Standard profiles by customer class, for networks that come without any: those of the installed package SimBench.
 
-The profiles of a class are dealt out in turn. Those of loads are scaled to a peak of 1, so the power that a network states is what an element draws
-at its peak; reactive power follows active power (a constant power factor). Those of generation are shares of the installed power, as they are.
+The elements of a class follow its profiles one after the other, and again from the first. Those of loads are scaled to a peak of 1, so the power that
+a network states is what an element draws at its peak; reactive power follows active power (a constant power factor). Those of generation are shares
+of the installed power, as they are.
 Profiles: S. Meinecke et al., SimBench - A Benchmark Dataset of Electric Power Systems, Energies 13 (2020) 3290; quarter hours of 2016, UTC+1.
 """
 
@@ -13,6 +14,8 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+
+from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV, LOW_VOLTAGE_KV
 
 CASE = "1-complete_data-mixed-all-2-sw"
 STEP = pd.Timedelta(minutes=15)
@@ -57,9 +60,9 @@ def class_of_word(word: str) -> str:
 
 def assumed_class(vn_kv: float, p_kw: float) -> str:
     """The class of a load of which nothing is known but voltage and power."""
-    if vn_kv <= 1.0:
+    if vn_kv <= LOW_VOLTAGE_KV:
         return "household" if p_kw <= HOUSEHOLD_KW else "business"
-    return "substation" if vn_kv < 60.0 else "region"
+    return "substation" if vn_kv < HIGH_VOLTAGE_KV else "region"
 
 
 @cache
@@ -80,7 +83,7 @@ def known_profiles() -> frozenset[str]:
     return frozenset([*_columns("Load"), *_columns("RES")])
 
 
-def standard_courses(names: Sequence[str]) -> pd.DataFrame:
+def standard_series(names: Sequence[str]) -> pd.DataFrame:
     """Some of SimBench's profiles [1] in the quarter hours of 2016 (standard time), by name; not below zero.
 
     Raises:
@@ -97,18 +100,18 @@ def standard_courses(names: Sequence[str]) -> pd.DataFrame:
     return frame[list(dict.fromkeys(names))].clip(lower=0.0)
 
 
-def on_axis(courses: pd.DataFrame, time: pd.DatetimeIndex, step: pd.Timedelta) -> pd.DataFrame:
-    """Courses of 2016 at other times: the same day of the calendar and time of day, means over longer steps, held over shorter ones.
+def on_axis(series: pd.DataFrame, time: pd.DatetimeIndex, step: pd.Timedelta) -> pd.DataFrame:
+    """Time series of 2016 at other times: the same day of the calendar and time of day, means over longer steps, held over shorter ones.
 
     Args:
-        courses: quarter hours of 2016.
+        series: quarter hours of 2016.
         time: where they are wanted; of any year.
         step: of that axis.
     """
     moment = pd.DatetimeIndex(time)
     same = pd.to_datetime({"year": 2016, "month": moment.month, "day": moment.day}) + (moment - moment.normalize())
-    first = ((pd.DatetimeIndex(same) - courses.index[0]) // STEP).to_numpy()
+    first = ((pd.DatetimeIndex(same) - series.index[0]) // STEP).to_numpy()
     count = max(round(step / STEP), 1)
-    wrapped = np.vstack([courses.to_numpy(float), courses.to_numpy(float)[:count]])
-    total = np.vstack([np.zeros((1, courses.shape[1])), np.cumsum(wrapped, axis=0)])
-    return pd.DataFrame((total[first + count] - total[first]) / count, index=time, columns=courses.columns)
+    wrapped = np.vstack([series.to_numpy(float), series.to_numpy(float)[:count]])
+    total = np.vstack([np.zeros((1, series.shape[1])), np.cumsum(wrapped, axis=0)])
+    return pd.DataFrame((total[first + count] - total[first]) / count, index=time, columns=series.columns)

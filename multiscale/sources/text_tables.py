@@ -1,16 +1,18 @@
 """Tables of people: CSV with commas, semicolons or tabs, decimal points or commas, and Parquet.
 
-A file with semicolons or tabs between its columns may have decimal commas; one file has either commas or points, or is refused: ``1.234`` is a
-thousand in one and a little more than one in the other.
+A file with semicolons or tabs between its columns may have decimal commas in its columns of numbers; names and identifiers stay as they are. One file
+has either commas or points, or is refused: ``1.234`` is a thousand in one and a little more than one in the other.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from multiscale.spreadsheets import unescaped
 
@@ -21,14 +23,25 @@ _POINT = re.compile(r"^\s*[+-]?\d*\.\d+([eE][+-]?\d+)?\s*$")
 _NUMBER = re.compile(r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$")
 
 
+_HEADER = re.compile(r"^\s*(?P<name>.*?)\s*(?:\[(?P<unit>[^\]]*)\])?\s*$", re.DOTALL)
+
+
+def header_parts(header: str) -> tuple[str, str | None]:
+    """Name and unit of a header ``name [unit]``; None where it states no unit."""
+    match = _HEADER.match(header)
+    return (match["name"], match["unit"]) if match else (header, None)
+
+
 class TableError(ValueError):
     """A file that is no table; its text says why, and what to do."""
 
 
-def read_text_table(file: Path) -> pd.DataFrame:
+def read_text_table(file: Path, of_numbers: Callable[[str], bool]) -> pd.DataFrame:
     """All cells of a CSV file as text, or a Parquet file as it is.
 
-    Decimal commas are written as points.
+    Args:
+        file: CSV or Parquet.
+        of_numbers: whether a header is that of a column of numbers, in which decimal commas are written as points.
 
     Raises:
         TableError: the file cannot be read, has no header, two columns of one name, rows of another length, or decimal commas and points.
@@ -36,20 +49,20 @@ def read_text_table(file: Path) -> pd.DataFrame:
     if file.suffix == ".parquet":
         try:
             frame = pd.read_parquet(file)
-        except Exception as error:
+        except (pa.ArrowException, ValueError, OSError) as error:
             raise TableError(f"cannot be read ({type(error).__name__}: {_first_line(error)}); write it as parquet with named columns") from None
         if not isinstance(frame.index, pd.RangeIndex):
             frame = frame.reset_index()
         frame.columns = pd.Index([str(c) for c in frame.columns])
     else:
-        frame = _read_csv(file)
+        frame = _read_csv(file, of_numbers)
     names = pd.Index([str(c).strip() for c in frame.columns])
     if names.duplicated().any():
         raise TableError(f"has two columns {str(names[names.duplicated()][0])!r}; leave one of them out, or rename it")
     return frame.set_axis(names, axis=1)
 
 
-def _read_csv(file: Path) -> pd.DataFrame:
+def _read_csv(file: Path, of_numbers: Callable[[str], bool]) -> pd.DataFrame:
     try:
         with file.open(encoding="utf-8-sig") as stream:
             head = stream.readline()
@@ -65,17 +78,18 @@ def _read_csv(file: Path) -> pd.DataFrame:
     for column in range(frame.shape[1]):
         if frame.iloc[:, column].str.startswith("'").any():
             frame.isetitem(column, frame.iloc[:, column].map(unescaped))
-    return frame if separator == "," else _with_points(frame)
+    return frame if separator == "," else _with_points(frame, of_numbers)
 
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _with_points(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with points instead of decimal commas."""
-    commas = [column for column in range(frame.shape[1]) if frame.iloc[:, column].str.match(_COMMA).any()]
-    points = [column for column in range(frame.shape[1]) if frame.iloc[:, column].str.match(_POINT).any()]
+def _with_points(frame: pd.DataFrame, of_numbers: Callable[[str], bool]) -> pd.DataFrame:
+    """The table with points instead of decimal commas in its columns of numbers."""
+    columns = [column for column, header in enumerate(frame.columns) if of_numbers(str(header))]
+    commas = [column for column in columns if frame.iloc[:, column].str.match(_COMMA).any()]
+    points = [column for column in columns if frame.iloc[:, column].str.match(_POINT).any()]
     if not commas:
         return frame
     if points:

@@ -84,12 +84,12 @@ def time_axis(given: pd.Series, zone: str = "") -> Axis:
 
 def _parsed(given: pd.Series) -> tuple[pd.DatetimeIndex, pd.TimedeltaIndex, bool]:
     """Wall-clock times, their offsets from UTC, and whether these are stated."""
+    if pd.api.types.is_datetime64_any_dtype(given.dtype) and given.isna().any():
+        raise TimeError(_row(int(given.isna().to_numpy().argmax())), "", "has no time stamp; give one")
     if isinstance(given.dtype, pd.DatetimeTZDtype):
         wall = pd.DatetimeIndex(given.dt.tz_localize(None))
         return wall, pd.TimedeltaIndex(wall - pd.DatetimeIndex(given.dt.tz_convert("UTC").dt.tz_localize(None))), True
     if pd.api.types.is_datetime64_dtype(given.dtype):
-        if given.isna().any():
-            raise TimeError(_row(int(given.isna().to_numpy().argmax())), "", "has no time stamp; give one")
         return pd.DatetimeIndex(given), pd.TimedeltaIndex(np.zeros(len(given), dtype="timedelta64[ns]")), False
     text = given.astype(object).where(given.notna(), "").astype(str).str.strip()
     dotted = text.str.match(_DOTTED)
@@ -117,14 +117,21 @@ def _parsed(given: pd.Series) -> tuple[pd.DatetimeIndex, pd.TimedeltaIndex, bool
 
 def _from_local(local: pd.DatetimeIndex, zone: str) -> tuple[pd.DatetimeIndex, pd.Timedelta]:
     """Moments in UTC of local times, and the zone's standard offset."""
-    try:
-        aware = local.tz_localize(zone, ambiguous="infer", nonexistent="raise")
-    except Exception as error:
-        message = (
-            f"is not local time of {zone} ({str(error).splitlines()[0]}): the hour in which clocks are put back occurs twice, that in which they are "
-            f"put forward not at all; write the offset behind every time stamp, or leave system.time_zone empty for standard time all year"
-        )
-        raise TimeError("time", "", message) from None
+    early, late = (local.tz_localize(zone, ambiguous=np.full(len(local), summer), nonexistent="NaT") for summer in (True, False))
+    advice = "write the offset behind every time stamp, or leave system.time_zone empty for standard time all year"
+    if early.isna().any():
+        k = int(early.isna().argmax())
+        message = f"is not local time of {zone}: the hour in which clocks are put forward does not occur; {advice}"
+        raise TimeError(_row(k), repr(str(local[k])), message)
+    summer = np.zeros(len(local), dtype=bool)
+    twice = np.flatnonzero(early != late)
+    for block in np.split(twice, np.flatnonzero(np.diff(twice) > 1) + 1) if len(twice) else []:
+        back = np.flatnonzero(np.diff(local[block].to_numpy()) <= np.timedelta64(0))
+        if len(back) != 1:
+            message = f"is not local time of {zone}: the hour in which clocks are put back must occur twice; {advice}"
+            raise TimeError(_row(int(block[0])), repr(str(local[block[0]])), message)
+        summer[block[: back[0] + 1]] = True
+    aware = local.tz_localize(zone, ambiguous=summer)
     return pd.DatetimeIndex(aware.tz_convert("UTC").tz_localize(None)), _standard_offset(aware)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from multiscale.sources.defaults import with_defaults
 from multiscale.sources.settings import SystemSettings
 from multiscale.system.schema import table
 from multiscale.system.system import System
@@ -45,7 +46,7 @@ def tiny_system() -> System:
     """The case ``tiny``: 5-bus meshed transmission, 3 radial MV feeders, 2 platforms of 5 prosumers at each.
 
     The transmission level is the five-bus system of Li and Bo at a tenth of its size (F. Li, R. Bo, Small test systems for power system
-    economic studies, IEEE PES General Meeting 2010): the line D-E congests. The feeders and the courses of load, PV, heat pumps and
+    economic studies, IEEE PES General Meeting 2010): the line D-E congests. The feeders and the profiles of load, PV, heat pumps and
     vehicles are made up, by formulas without a random number: the same on every machine.
     """
     nodes = [("transmission", "tso", "", "", 60.0)]
@@ -81,7 +82,7 @@ def _table(component: str, rows: Sequence[tuple[object, ...]], columns: Sequence
 
 
 def _frame(component: str, rows: Sequence[dict[str, object]]) -> xr.Dataset:
-    frame = pd.DataFrame(rows).set_index("name")
+    frame = with_defaults(component, pd.DataFrame(rows).set_index("name"))
     return table(component, frame.index, {str(c): frame[c].to_numpy() for c in frame.columns})
 
 
@@ -92,20 +93,7 @@ def _transmission_line(start: str, end: str, x_pu: float, rating_mva: float) -> 
 
 
 def _branch(name: str, node: str, kind: str, **values: object) -> dict[str, object]:
-    defaults: dict[str, object] = {
-        "c_nf": 0.0,
-        "length_km": 0.0,
-        "std_type": "",
-        "vn_hv_kv": np.nan,
-        "vn_lv_kv": np.nan,
-        "pfe_kw": 0.0,
-        "i0_percent": 0.0,
-        "tap_min": 0.0,
-        "tap_max": 0.0,
-        "tap_step_percent": 0.0,
-        "v_setpoint_pu": np.nan,
-    }
-    return {"name": name, "node": node, "kind": kind} | defaults | values
+    return {"name": name, "node": node, "kind": kind} | values
 
 
 def _transformer(
@@ -177,7 +165,7 @@ def _add_platform(k: int, platform: str, above: str, dso: str, buses: list, bran
 
 
 def _profiles() -> xr.Dataset:
-    """Hourly courses of the leap year 2016: season x time of day x weather, the weather a sum of incommensurable sines."""
+    """Hourly profiles of the leap year 2016: season x time of day x weather, the weather a sum of incommensurable sines."""
     hours = np.arange(366 * 24)
     hour, day = hours % 24 + 0.5, hours // 24
     season = np.cos(2 * np.pi * (day - 15) / 366)  # 1 in mid-January, -1 in mid-July

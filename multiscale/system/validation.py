@@ -185,19 +185,25 @@ def _profile_problems(system: System) -> Iterator[Problem]:
             yield Problem("profile", str(names[j]), variable, str(values[gaps[0], j]), "", message)
 
 
+def outside_shares(values: np.ndarray, largest: float = LARGEST_SHARE) -> tuple[int | None, int | None]:
+    """Positions of the lowest share where it is below zero, and of the highest where it is beyond the largest that a rating can mean; else None."""
+    if not np.isfinite(values).any():
+        return None, None
+    low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
+    return low if values[low] < 0 else None, high if values[high] > largest else None
+
+
 def _share_problems(system: System) -> Iterator[Problem]:
     """Profiles of devices and generators that are no shares of a rating: below zero, or beyond all that a rating can mean."""
     named = {str(n) for data in (system.devices, system.generators) for n in data.profile.values.tolist() if n}
     time, names = system.profiles.time.values, system.profiles.profile.values.astype(str)
     for j in np.flatnonzero(np.isin(names, list(named))):
         values = np.asarray(system.profiles.p.transpose("time", "profile")[:, j], dtype=float)
-        if not np.isfinite(values).any():
-            continue
-        low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
-        if values[low] < 0:
+        low, high = outside_shares(values)
+        if low is not None:
             message = f"at {pd.Timestamp(time[low])} is below 0; a share of the rating is not negative: what feeds in is a generator of its own"
             yield Problem("profile", str(names[j]), "p", _number(values[low]), "1", message)
-        if values[high] > LARGEST_SHARE:
+        if high is not None:
             message = f"at {pd.Timestamp(time[high])} is above {LARGEST_SHARE:g}; give shares of the rating, not powers"
             yield Problem("profile", str(names[j]), "p", _number(values[high]), "1", message)
 

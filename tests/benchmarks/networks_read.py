@@ -34,7 +34,8 @@ def chosen(names: list[str]) -> Iterator[tuple[str, Callable[[], Any]]]:
 def line(row: Compared) -> str:
     """One row of the table."""
     nodes = "/".join(str(len(row.system.at_level(level))) for level in ("dso", "platform")) if row.system is not None else ""
-    values = f"{row.losses_kw:12.4g} {row.lowest_pu:8.4f} {row.d_losses:9.1e} {row.d_voltage:9.1e} {row.d_loading:9.1e} {nodes:>9}"
+    gaps = f"{row.d_losses:9.1e} {row.d_voltage:9.1e} {row.d_loading:9.1e} {row.d_totals:9.1e}"
+    values = f"{row.losses_kw:12.4g} {row.lowest_pu:8.4f} {gaps} {nodes:>9}"
     return f"{row.name:36.36} {row.outcome:12} {values}  {'; '.join(row.adapted)} {row.message[:160]}".rstrip()
 
 
@@ -44,7 +45,8 @@ def main() -> int:
     parser.add_argument("networks", nargs="*", help="names, files or folders")
     parser.add_argument("-v", "--verbose", action="store_true", help="with what is approximated or excluded")
     given = parser.parse_args()
-    print(f"{'network':36} {'outcome':12} {'losses kW':>12} {'lowest':>8} {'d losses':>9} {'d V pu':>9} {'d load %':>9} {'dso/plat':>9}  adapted")
+    gaps = " ".join(f"{word:>9}" for word in ("d losses", "d V pu", "d load %", "d totals", "dso/plat"))
+    print(f"{'network':36} {'outcome':12} {'losses kW':>12} {'lowest':>8} {gaps}  adapted")
     wrong, begun = 0, time.process_time()
     for name, make in chosen(given.networks):
         try:

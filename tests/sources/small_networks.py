@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandapower as pp
+import pandas as pd
 
 _CABLE = {"r_ohm_per_km": 0.206, "x_ohm_per_km": 0.116, "c_nf_per_km": 250.0, "max_i_ka": 0.319}
 _SERVICE = {"r_ohm_per_km": 0.208, "x_ohm_per_km": 0.08, "c_nf_per_km": 261.0, "max_i_ka": 0.27}
@@ -146,6 +147,15 @@ def _open_transformer(net: Any) -> None:
     pp.create_switch(net, 2, 1, et="t", closed=False)
 
 
+def _shunt_of_a_table(net: Any) -> None:
+    """A capacitor bank whose power is tabulated by step, and one whose power is not."""
+    net["shunt_characteristic_table"] = pd.DataFrame(
+        {"id_characteristic": [0, 0, 0], "step": [1, 2, 3], "q_mvar": [-0.2, -0.35, -0.45], "p_mw": [0.001, 0.002, 0.004]}
+    )
+    pp.create_shunt(net, 3, q_mvar=-9.0, p_mw=9.0, step=2, max_step=3, step_dependency_table=True, id_characteristic_table=0, name="bank", vn_kv=21.0)
+    pp.create_shunt(net, 2, q_mvar=-0.1, step=2, max_step=3, name="plain")
+
+
 SMALL: Mapping[str, tuple[Callable[[], Any], set[str]]] = {
     "slack voltage": (lambda: feeder(vm_pu=1.03), set()),
     "60 Hz": (lambda: feeder(f_hz=60.0, load=0.1, c_nf_per_km=3000.0), set()),
@@ -155,6 +165,7 @@ SMALL: Mapping[str, tuple[Callable[[], Any], set[str]]] = {
     "ward": (_with(feeder, lambda net: pp.create_ward(net, 3, 0.5, 0.1, 0.1, 0.2)), {"p_mw"}),
     "extended ward": (_with(feeder, lambda net: pp.create_xward(net, 3, 0.2, 0.1, 0.0, 0.0, 0.1, 0.3, 1.0)), {"vm_pu"}),
     "shunt of another voltage": (_with(feeder, lambda net: pp.create_shunt(net, 3, q_mvar=-0.5, vn_kv=21.0, step=2)), set()),
+    "shunt of a table": (_with(feeder, _shunt_of_a_table), {"p_mw"}),
     "ZIP load": (_with(feeder, _column("load", "const_z_p_percent", 40.0)), {"const_z_p_percent"}),
     "switch with resistance": (
         _with(
@@ -169,7 +180,7 @@ SMALL: Mapping[str, tuple[Callable[[], Any], set[str]]] = {
         {"p_mw, vm_from_pu, vm_to_pu"},
     ),
     "storage without energy": (_with(feeder, lambda net: pp.create_storage(net, 3, 0.2, max_e_mwh=np.nan)), {"max_e_mwh"}),
-    "storage": (_with(feeder, lambda net: pp.create_storage(net, 3, 0.0, max_e_mwh=0.4)), set()),
+    "storage": (_with(feeder, lambda net: pp.create_storage(net, 3, 0.0, max_e_mwh=0.4)), {"p_mw, max_p_mw, sn_mva", "efficiency_percent"}),
     "generator in the feeder": (_with(feeder, lambda net: pp.create_gen(net, 3, 0.3, vm_pu=1.01, name="chp")), {"vm_pu"}),
     "generator as slack": (_with(feeder, _slack_generator), set()),
     "unknown source": (_with(feeder, lambda net: pp.create_sgen(net, 3, 0.2, type="gas", name="engine")), {"type"}),

@@ -3,9 +3,11 @@ import pytest
 import xarray as xr
 
 from multiscale.sources.folder import folder_system, write_folder
+from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.sources.tiny import tiny_system
 from multiscale.system.validation import InvalidSystemError, validate
 from multiscale.units import UnitError, conversion_factor
+from tests.sources.small_networks import SMALL
 
 TABLES = ("nodes", "buses", "branches", "prosumers", "devices", "generators", "options")
 
@@ -128,3 +130,24 @@ def test_units_convert(given, unit, factor):
 def test_units_of_another_kind_are_refused(given, unit):
     with pytest.raises(UnitError):
         conversion_factor(given, unit)
+
+
+def test_a_closed_ring_is_opened_as_in_a_network_file(tmp_path):
+    """The folder of a network whose ring the reader opened, with the ring closed again, gives the same system."""
+    net = SMALL["ring"][0]()
+    system = pandapower_system(net)
+    (ring,) = [a for a in system.approximations if a.field == "ring"]
+    write_folder(system.replace(approximations=()), tmp_path)
+    change(tmp_path, "branches", lambda f: f.assign(in_service="true", charged_from=""))
+    read = folder_system(tmp_path)
+    assert [str(a) for a in read.approximations] == [str(ring)]
+    xr.testing.assert_allclose(read.branches, system.branches)
+    assert validate(read) == []
+
+
+def test_a_ring_is_named_where_other_things_are_wrong(tmp_path):
+    write_folder(pandapower_system(SMALL["ring"][0]()), tmp_path)
+    change(tmp_path, "branches", lambda f: f.assign(in_service="true", charged_from=""))
+    change(tmp_path, "buses", lambda f: f.assign(**{"v_min [pu]": 1.4}))
+    fields = {p.field for p in validate(folder_system(tmp_path))}
+    assert fields == {"loop", "v_min_pu"}

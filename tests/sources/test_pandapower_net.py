@@ -88,6 +88,7 @@ def test_files_give_the_same_system_as_the_network(tmp_path, ending):
             for sheet, frame in to_dict_of_dfs(net).items():
                 frame.to_excel(writer, sheet_name=sheet)
     direct, read = pandapower_system(net), pandapower_system(file)
+    xr.testing.assert_allclose(direct.buses, read.buses)
     xr.testing.assert_allclose(direct.branches, read.branches)
     xr.testing.assert_allclose(direct.devices, read.devices)
 

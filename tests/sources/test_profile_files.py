@@ -1,4 +1,5 @@
 import numpy as np
+import pandapower as pp
 import pandapower.networks
 import pandas as pd
 import pytest
@@ -6,9 +7,12 @@ import pytest
 from multiscale.sources import load_system
 from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.sources.profile_files import read_profiles
-from multiscale.sources.standard_profiles import CLASSES, known_profiles, on_axis, standard_courses
+from multiscale.sources.standard_profiles import CLASSES, known_profiles, on_axis, standard_series
 from multiscale.sources.text_tables import TableError, read_text_table
 from multiscale.system.validation import InvalidSystemError, validate
+from multiscale.timeline import Horizon
+from multiscale.verification.ac import ac_power_flow, profile_injections
+from tests.sources.small_networks import house
 
 HOURS = pd.date_range("2016-01-01", periods=96, freq="h")
 COURSE = np.round(0.5 + 0.4 * np.sin(np.arange(96)), 4)
@@ -29,7 +33,7 @@ def _table(tmp_path, columns, name="profiles.csv", **more):
     [("home", 1, "1"), ("home [1]", 1, "1"), ("home [%]", 0.01, "1"), ("home [kW]", 1, "kW"), ("home p [W]", 1e-3, "kW"), ("home [MWh]", 1e3, "kW")],
 )
 def test_units_are_those_of_the_header(tmp_path, header, factor, unit):
-    course = read_profiles(_table(tmp_path, {header: COURSE})).courses["home", "p"]
+    course = read_profiles(_table(tmp_path, {header: COURSE})).series["home", "p"]
     assert course.unit == unit
     np.testing.assert_allclose(course.values, COURSE * factor)
 
@@ -38,7 +42,7 @@ def test_energy_of_a_quarter_hour_is_four_times_its_power(tmp_path):
     file = tmp_path / "p.csv"
     time = pd.date_range("2016-01-01", periods=96, freq="15min").astype(str)
     pd.DataFrame({"time": time, "home [kWh]": COURSE}).to_csv(file, index=False)
-    np.testing.assert_allclose(read_profiles(file).courses["home", "p"].values, 4 * COURSE)
+    np.testing.assert_allclose(read_profiles(file).series["home", "p"].values, 4 * COURSE)
 
 
 def test_formats_of_tables_hold_the_same(tmp_path):
@@ -46,16 +50,16 @@ def test_formats_of_tables_hold_the_same(tmp_path):
     plain = read_profiles(_table(tmp_path, columns))
     for name, more in {"b.csv": {"sep": ";", "decimal": ","}, "c.csv": {"sep": ";"}, "d.csv": {"sep": "\t"}, "e.parquet": {}}.items():
         other = read_profiles(_table(tmp_path, columns, name, **more))
-        assert other.courses.keys() == plain.courses.keys()
-        for key, course in plain.courses.items():
-            np.testing.assert_allclose(other.courses[key].values, course.values, rtol=1e-14)
+        assert other.series.keys() == plain.series.keys()
+        for key, course in plain.series.items():
+            np.testing.assert_allclose(other.series[key].values, course.values, rtol=1e-14)
 
 
 def test_commas_and_points_in_one_file_are_refused(tmp_path):
     file = tmp_path / "mixed.csv"
     file.write_text("a;b\n1,5;1.234\n")
     with pytest.raises(TableError, match=r"decimal commas \(column 'a'\) and decimal points \(column 'b'\)"):
-        read_text_table(file)
+        read_text_table(file, lambda _: True)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +138,7 @@ def test_a_constant_course_is_stated_and_named():
 def test_every_class_has_profiles_and_standard_time_is_kept_on_other_axes():
     names = sorted({name for group in CLASSES.values() for name in group})
     assert set(names) <= known_profiles()
-    frame = standard_courses(["H0-A", "PV5"])
+    frame = standard_series(["H0-A", "PV5"])
     hours = pd.date_range("2019-05-01", periods=48, freq="h")
     there = on_axis(frame, hours, pd.Timedelta(hours=1))
     expected = frame.loc["2016-05-01":"2016-05-02"].to_numpy().reshape(48, 4, 2).mean(axis=1)
@@ -169,3 +173,48 @@ def test_what_stands_for_a_constant_draw_is_constant_and_a_class_survives_the_su
     profile = pandapower_system(net, "standard").devices.profile.to_series()
     assert profile[["ward pump", "storage tank"]].tolist() == ["", ""]
     assert profile["stable"] == "standard L0-A"
+
+
+def test_reactive_power_in_kvar_is_drawn_by_loads_and_fed_in_by_generation():
+    """As active power, and as pandapower's own columns of loads and of static generators are signed: its power flow says so."""
+    net = house()
+    pp.create_sgen(net, 3, 0.0, 0.0, type="PV", name="roof")
+    columns = {"home p [kW]": 30 + COURSE, "home q [kvar]": 12 * COURSE, "roof p [kW]": 5 * COURSE, "roof q [kvar]": 20 * COURSE - 9}
+    given = pd.DataFrame(columns, index=pd.date_range("2016-01-01", periods=96, freq="15min"))
+    system = pandapower_system(net, given)
+    nodes = [n for n in system.nodes.node.values.tolist() if n != system.top]
+    day = Horizon((pd.Timestamp("2016-01-01"),), (366.0,), 0.25)
+    volts = ac_power_flow(system, nodes, day, profile_injections(system, nodes, day)).voltage.sel(bus="house").to_numpy()
+    for k in (3, 40, 77):
+        for table, name, at in ((net.load, "home", 0), (net.sgen, "roof", 0)):
+            table.loc[at, ["p_mw", "q_mvar"]] = [columns[f"{name} p [kW]"][k] / 1e3, columns[f"{name} q [kvar]"][k] / 1e3]
+        pp.runpp(net, numba=False, calculate_voltage_angles=True)
+        assert volts[k] == pytest.approx(net.res_bus.vm_pu.iloc[-1], abs=1e-6)
+    net.sgen.loc[0, "q_mvar"] *= -1
+    pp.runpp(net, numba=False, calculate_voltage_angles=True)
+    assert abs(volts[77] - net.res_bus.vm_pu.iloc[-1]) > 1e-3
+
+
+def test_names_keep_their_commas(tmp_path):
+    (tmp_path / "t.csv").write_text("bus;node;vn [kV];note\n1,5;a,b;0,4;2,5\n1,50;c;20;3\n")
+    frame = read_text_table(tmp_path / "t.csv", lambda header: "[" in header)
+    assert frame["bus"].tolist() == ["1,5", "1,50"]
+    assert frame["note"].tolist() == ["2,5", "3"]
+    assert frame["vn [kV]"].tolist() == ["0.4", "20"]
+    (tmp_path / "t.csv").write_text("bus;vn [kV]\n1.5;0,4\n")
+    assert read_text_table(tmp_path / "t.csv", lambda header: "[" in header).iloc[0].tolist() == ["1.5", "0.4"]
+
+
+@pytest.mark.parametrize(("year", "noted"), [(2016, False), (2019, True)])
+def test_standard_profiles_of_another_year_are_noted_to_have_other_weekdays(tmp_path, year, noted):
+    time = pd.date_range(f"{year}-03-01", periods=24, freq="h")
+    pd.DataFrame({"time": time, "home": COURSE[:24]}).to_csv(tmp_path / "p.csv", index=False)
+    net = house()
+    pp.create_load(net, 3, 0.01, 0.0, name="other", customer_class="business")
+    said = [note for note in pandapower_system(net, tmp_path / "p.csv").notes if "weekday" in note]
+    assert bool(said) == noted
+
+
+def test_how_voltages_become_levels_is_noted():
+    (said,) = [note for note in pandapower_system(house()).notes if note.startswith("levels by nominal voltage")]
+    assert "nothing from 60 kV on, so the bus of the external grid is the top" in said
