@@ -72,6 +72,9 @@ def replace_folder(fresh: Path, path: Path) -> None:
             _sync_folder(file)
     _sync_folder(fresh)
     restore_replaced(path)
+    if path.exists():
+        # Where names are exchanged, the old one has that of the new one until it is removed: for others it has just been written.
+        os.utime(path)
     if not path.exists():
         fresh.rename(path)
     elif _exchanged(fresh, path):

@@ -95,8 +95,6 @@ class RunFolder:
             RunExistsError: the run exists and ``output.overwrite`` is false.
         """
         final = study.output.folder / f"{study.name}-{study.key[:10]}"
-        with contextlib.suppress(OSError):
-            restore_replaced(final)
         if final.exists() and not study.output.overwrite:
             raise RunExistsError(final)
         return cls(study, final)
@@ -147,7 +145,7 @@ class RunFolder:
 
         if status not in STATUSES:
             raise ValueError(f"status {status!r} is unknown; use one of {', '.join(STATUSES)}")
-        record = provenance(self.study) | dict(provenance_extra or {})
+        record = provenance(self.study, self.final) | dict(provenance_extra or {})
         with self.progress.stage("write"):
             stored = write_dataset(dataset, self.path / "result.nc", record)
             (self.path / "config.yaml").write_text(_config_text(self.study.config), encoding="utf-8")
@@ -203,12 +201,32 @@ class RunFolder:
             except FileExistsError:
                 message = f"another process has just begun this study in '{self.path}'; wait for it, or give another output.folder"
                 raise RunFolderError(message) from None
-            self._lock = RunLock(self.path)
-            self._write_json("status.json", self._status("running", ""))
+            self._begin()
         except OSError as error:
             raise RunFolderError(
                 f"output.folder '{parent}' cannot be written ({error.strerror}); give another one with output.folder=..., or make it writable"
             ) from None
+
+    def _begin(self) -> None:
+        """Lock the folder, and only then bring back a run whose replacement was killed half-way: one who replaces it now has it aside as well.
+
+        Raises:
+            RunExistsError: it is there, and ``output.overwrite`` is false.
+            OSError: the folder cannot be written; it is removed.
+        """
+        try:
+            self._lock = RunLock(self.path)
+            try:
+                restore_replaced(self.final)
+                if self.final.exists() and not self.study.output.overwrite:
+                    raise RunExistsError(self.final)
+                self._write_json("status.json", self._status("running", ""))
+            except BaseException:
+                self._lock.release(self.path)
+                raise
+        except BaseException:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     def _take_over(self) -> None:
         """Clear away what a killed process left; refuse where one is still at work."""
@@ -253,6 +271,7 @@ class RunFolder:
             return
         with contextlib.suppress(OSError):
             self._rename(self.final.with_name(f"{self.final.name}.incomplete"))
+        self._lock.release(self.path)
 
     def _write_last_status(self, status: str, message: str) -> None:
         """How the run ended, on a full disk as well: there in the room of what no longer counts, or of the status before."""
@@ -281,9 +300,10 @@ class RunFolder:
     def _rename(self, target: Path) -> None:
         if not self._lock.holds(self.path):
             raise RunFolderError(f"another process has taken '{self.path}' over, as this one gave no sign of life; its answer is the one that counts")
-        self._lock.release(self.path)
+        # The lock goes with the folder: given up before, another process could take the folder away while it is written to the disk.
         replace_folder(self.path, target)
         self.path = target
+        self._lock.release(self.path)
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         write_atomically(self.path / name, json_text(content))
@@ -291,4 +311,3 @@ class RunFolder:
 
 def _config_text(config: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-

@@ -40,9 +40,14 @@ class RunLock:
     def __init__(self, folder: Path) -> None:
         self._token = uuid.uuid4().hex
         self._descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-        os.write(self._descriptor, json.dumps({"token": self._token, "machine": _machine()}).encode())
-        os.fsync(self._descriptor)
-        _try_lock(self._descriptor)
+        try:
+            # Locked before anything is written: who reads what is written finds it locked.
+            _lock(self._descriptor)
+            os.write(self._descriptor, json.dumps({"token": self._token, "machine": _machine()}).encode())
+            os.fsync(self._descriptor)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
         self._ended = threading.Event()
         threading.Thread(target=self._beat, daemon=True).start()
 
@@ -75,26 +80,41 @@ def holder(folder: Path) -> str:
         age = _age(folder)
         return f"another process has just begun (a moment of {age:.0f} s ago)" if age < BEAT_SECONDS else ""
     try:
-        locked = _try_lock(descriptor)
-        if locked is False:
+        free = _is_free(descriptor)
+        if free is False:
             return "another process on this machine"
-        if locked and _read(lock).get("machine") == _machine():
+        machine = _read(lock).get("machine", "")
+        if free and machine == _machine():
             return ""
         age = _age(lock)
     finally:
         os.close(descriptor)
     wait = f"it gave a sign of life {max(age, 0.0):.0f} s ago; were it ended, its folder would be free after {STALE_SECONDS:g} s"
-    return f"a process on another machine ({wait})" if age < STALE_SECONDS else ""
+    return f"a process on {'another' if machine else 'this or another'} machine ({wait})" if age < STALE_SECONDS else ""
 
 
-def _try_lock(descriptor: int) -> bool | None:
-    """Whether the lock of the operating system was free and is taken now; None where there are no such locks."""
+def _lock(descriptor: int) -> None:
+    """Take the lock of the operating system, after a process that looks at it this moment; nothing where there are no such locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    # A file system without such locks: the age of the file decides.
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _is_free(descriptor: int) -> bool | None:
+    """Whether no process holds the lock of the operating system; None where there are no such locks.
+
+    It is shared with others who look, so that they do not take each other for the holder, and given back with the descriptor.
+    """
     try:
         import fcntl
     except ImportError:  # Windows
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
