@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import logging
 import os
 import shutil
@@ -72,7 +73,7 @@ class RunFolder:
     def __init__(self, study: StudyRecord, final: Path) -> None:
         self.study = study
         self.final = final
-        self.path = final.with_name(f".{final.name}.partial")
+        self.path = _partial(final)
         self._started = datetime.now(UTC)
         self._clock = time.perf_counter()
         self._result: RunResult | None = None
@@ -96,6 +97,8 @@ class RunFolder:
         """
         final = study.output.folder / f"{study.name}-{study.key[:10]}"
         if final.exists() and not study.output.overwrite:
+            with contextlib.suppress(OSError):
+                _cleared(_partial(final))
             raise RunExistsError(final)
         return cls(study, final)
 
@@ -194,8 +197,8 @@ class RunFolder:
         parent = self.final.parent
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            if self.path.exists():
-                self._take_over()
+            if at_work := _cleared(self.path):
+                raise RunFolderError(f"{at_work} is computing this study in '{self.path}'; wait for it, or give another output.folder")
             try:
                 self.path.mkdir()
             except FileExistsError:
@@ -227,16 +230,6 @@ class RunFolder:
         except BaseException:
             shutil.rmtree(self.path, ignore_errors=True)
             raise
-
-    def _take_over(self) -> None:
-        """Clear away what a killed process left; refuse where one is still at work."""
-        at_work = holder(self.path)
-        if at_work:
-            raise RunFolderError(f"{at_work} is computing this study in '{self.path}'; wait for it, or give another output.folder")
-        # Moved aside first: of two that find it, one has it.
-        left = self.path.with_name(f".{self.final.name}.{uuid.uuid4().hex}.left")
-        self.path.rename(left)
-        shutil.rmtree(left)
 
     def _note_stage(self, event: str, name: str, seconds: float) -> None:
         if event == "start":
@@ -307,6 +300,24 @@ class RunFolder:
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         write_atomically(self.path / name, json_text(content))
+
+
+def _partial(final: Path) -> Path:
+    return final.with_name(f".{final.name}.partial")
+
+
+def _cleared(path: Path) -> str:
+    """Clear away what a killed process left; where one is still at work, nothing is touched, and it is returned in words."""
+    name = path.name.removesuffix(".partial")
+    if path.exists():
+        at_work = holder(path)
+        if at_work:
+            return at_work
+        # Moved aside first: of two that find it, one has it.
+        path.rename(path.with_name(f"{name}.{uuid.uuid4().hex}.left"))
+    for left in path.parent.glob(f"{glob.escape(name)}.*.left"):
+        shutil.rmtree(left, ignore_errors=True)
+    return ""
 
 
 def _config_text(config: Mapping[str, Any]) -> str:

@@ -120,3 +120,21 @@ def test_what_is_replaced_is_not_cleared_away_by_another_while_it_is_removed(tmp
         run.finish(_dataset(), {"value": (2.0, "1")}, "optimal")
     assert len(refused) == sys.platform.startswith("linux")
     assert [p.name for p in tmp_path.iterdir()] == [run.final.name]
+
+
+def test_a_run_that_is_there_is_kept_and_what_a_killed_one_left_is_not(tmp_path: Path):
+    with RunFolder.create(_record(tmp_path)) as run:
+        run.finish(_dataset(), {}, "optimal")
+    once = _record(tmp_path, "output.overwrite=false")
+    with RunFolder.create(_record(tmp_path)) as at_work:
+        with pytest.raises(RunExistsError):
+            RunFolder.create(once)
+        at_work.finish(_dataset(), {}, "optimal")
+    left = tmp_path / f".{run.final.name}.partial"
+    left.mkdir()
+    os.utime(left, (1e9, 1e9))
+    # Another one was killed while it cleared away.
+    (tmp_path / f".{run.final.name}.0123.left").mkdir()
+    with pytest.raises(RunExistsError):
+        RunFolder.create(once)
+    assert [p.name for p in tmp_path.iterdir()] == [run.final.name]
