@@ -187,7 +187,7 @@ def test_a_run_of_another_machine_is_left_alone_while_it_gives_signs_of_life(tmp
     with RunFolder.create(record) as run:
         # Seen from elsewhere: locks of the operating system do not arrive, host names and process numbers are the same.
         monkeypatch.setattr(run_lock, "_machine", lambda: "another")
-        monkeypatch.setattr(run_lock, "_is_free", lambda _: True)
+        monkeypatch.setattr(run_lock, "is_free", lambda _: True)
         with pytest.raises(RunFolderError, match=r"a process on another machine \(it gave a sign of life"):
             RunFolder.create(record)
         assert (run.path / run_lock.NAME).is_file()
@@ -199,7 +199,7 @@ def test_who_lost_its_folder_does_not_write_into_that_of_another(tmp_path: Path,
     record = _config(tmp_path).record()
     with contextlib.suppress(RunFolderError), RunFolder.create(record) as silent:
         monkeypatch.setattr(run_lock, "_machine", lambda: "another")
-        monkeypatch.setattr(run_lock, "_is_free", lambda _: True)
+        monkeypatch.setattr(run_lock, "is_free", lambda _: True)
         monkeypatch.setattr(run_lock, "STALE_SECONDS", -1.0)
         with RunFolder.create(record) as other:
             (other.path / "mine").touch()

@@ -51,7 +51,7 @@ def test_processes_that_look_do_not_take_each_other_for_the_holder(tmp_path: Pat
     (tmp_path / run_lock.NAME).unlink()
     (tmp_path / run_lock.NAME).write_bytes(left)
     descriptor = os.open(tmp_path / run_lock.NAME, os.O_RDWR)
-    assert run_lock._is_free(descriptor)
+    assert run_lock.is_free(descriptor)
     assert run_lock.holder(tmp_path) == ""
     os.close(descriptor)
 
