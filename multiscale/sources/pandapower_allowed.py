@@ -108,7 +108,29 @@ def table_problems(net: Any) -> list[Problem]:
                     problems.append(Problem(kind, "all", column, "", "", "is missing; add the column"))
                 continue
             problems += _column_problems(kind, frame[column], buses if column in _BUSES else None)
+        if "in_service" in frame:
+            problems += _flag_problems(kind, frame["in_service"])
     return problems
+
+
+def as_declared(net: Any) -> None:
+    """Give columns of a network without ``table_problems`` the type of what they hold, where a file states none; the tables are changed."""
+    for kind, columns in NUMBERS.items():
+        frame = net[kind]
+        for column in columns:
+            if column in frame and frame[column].dtype == object:
+                frame[column] = pd.to_numeric(frame[column])
+        for column in _BUSES:
+            if column in frame and not pd.api.types.is_integer_dtype(frame[column].dtype):
+                frame[column] = frame[column].astype("int64")
+        if "in_service" in frame and frame["in_service"].dtype != bool:
+            frame["in_service"] = frame["in_service"].astype(bool)
+
+
+def _flag_problems(kind: str, given: pd.Series) -> list[Problem]:
+    wrong = ~given.isin([True, False]).to_numpy()
+    message = "is neither true nor false; give one of both"
+    return [Problem(kind, str(given.index[k]), str(given.name), str(given.iloc[k]), "", message) for k in np.flatnonzero(wrong)[:_LINES]]
 
 
 def _column_problems(kind: str, given: pd.Series, buses: pd.Index | None) -> list[Problem]:

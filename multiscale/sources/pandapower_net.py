@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import traceback
 import warnings
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import Field, model_validator
 
 from multiscale.sources.followed_profiles import CONSTANT, STANDARD, constant_profiles, followed
 from multiscale.sources.matpower_network import matpower_network
-from multiscale.sources.pandapower_allowed import foreign_objects, table_problems
+from multiscale.sources.pandapower_allowed import as_declared, foreign_objects, table_problems
 from multiscale.sources.pandapower_branches import branch_frame
 from multiscale.sources.pandapower_devices import drawn_power, embedded_generators, network_devices, network_prosumers
 from multiscale.sources.pandapower_elements import plain_network
@@ -108,6 +109,8 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
         raise InvalidSystemError(wrong)
     notes: list[str] = []
     changed: list[Approximation] = []
+    given = copy.deepcopy(given)
+    as_declared(given)
     net = plain_network(given, changed)
     representative = fused_buses(net, grid_pairs(net, notes, changed))
     bus_name = unique_names(net.bus["name"] if "name" in net.bus else pd.Series("", index=net.bus.index), "bus")

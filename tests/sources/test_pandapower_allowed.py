@@ -6,6 +6,7 @@ import pandapower.control
 import pandapower.networks
 import pandas as pd
 import pytest
+import xarray as xr
 
 from multiscale.sources import load_system
 from multiscale.sources.pandapower_allowed import foreign_objects, table_problems
@@ -90,3 +91,21 @@ def test_files_that_hold_no_network_are_refused(tmp_path, text):
     (tmp_path / "net.json").write_text(text)
     with pytest.raises(InvalidSystemError):
         load_system("pandapower", path=tmp_path / "net.json")
+
+
+@pytest.mark.parametrize("column", ["bus", "p_mw", "in_service"])
+def test_numbers_in_a_column_without_a_type_are_numbers(column):
+    plain, untyped = pandapower.networks.create_cigre_network_mv(), pandapower.networks.create_cigre_network_mv()
+    untyped.load[column] = untyped.load[column].astype(object)
+    expected, system = pandapower_system(plain), pandapower_system(untyped)
+    xr.testing.assert_identical(system.devices, expected.devices)
+    assert untyped.load[column].dtype == object
+
+
+@pytest.mark.parametrize("value", ["a lot", None, -1e9])
+def test_a_flag_that_is_neither_true_nor_false_is_refused(value):
+    net = pandapower.networks.create_cigre_network_mv()
+    net.load["in_service"] = net.load["in_service"].astype(object)
+    net.load.loc[net.load.index[0], "in_service"] = value
+    with pytest.raises(InvalidSystemError, match=r"in_service .* is neither true nor false"):
+        pandapower_system(net)

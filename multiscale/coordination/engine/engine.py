@@ -162,15 +162,16 @@ class DaskEngine:
         self._up = False
 
     def __enter__(self) -> Self:
-        with contextlib.ExitStack() as changed:
-            changed.enter_context(children_apart_from_current_folder())
-            changed.enter_context(dask_settings(CONNECT_SECONDS))
-            self._connect()
-            self._changed = changed.pop_all()
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(children_apart_from_current_folder())
+            opened.enter_context(dask_settings(CONNECT_SECONDS))
+            self._connect(opened)
+            self._opened = opened.pop_all()
         self._liveness = Liveness(self._client, self.waits.silence_s)
         return self
 
-    def _connect(self) -> None:
+    def _connect(self, opened: contextlib.ExitStack) -> None:
+        """Open client and cluster; they are closed with ``opened``, after an interrupt as well."""
         from distributed import Client, LocalCluster
 
         security = _security(self.waits)
@@ -180,11 +181,11 @@ class DaskEngine:
             except (OSError, ValueError) as error:
                 message = f"no Dask scheduler answers at engine.address {self.address!r}: start one (dask scheduler) or choose engine=local"
                 raise EngineUnavailableError(message) from error
+            opened.callback(self._client.close)
             self._cluster = None
             try:
                 self._client.wait_for_workers(1, timeout=self.waits.start_s)
             except TimeoutError as error:
-                self._client.close()
                 message = f"the Dask scheduler at {self.address!r} has no workers: start some (dask worker {self.address})"
                 raise EngineUnavailableError(f"{message}; none came within {self.waits.start_s:g} s (engine.start_s)") from error
             self.workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
@@ -208,8 +209,10 @@ class DaskEngine:
                     protocol="tcp" if security is None else "tls",
                     security=security,
                 )
+                opened.callback(self._cluster.close)
                 # Workers come up while the driver goes on, and are waited for when there is work; a client waits for those it finds.
                 self._client = Client(self._cluster, set_as_default=False, security=security)
+                opened.callback(self._client.close)
                 self._cluster.scale(self.workers)
 
     def map(
@@ -340,10 +343,7 @@ class DaskEngine:
         return {key: addresses[number % len(addresses)] for key, number in homes.items()} if addresses else {}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with self._changed:
-            self._client.close()
-            if self._cluster is not None:
-                self._cluster.close()
+        self._opened.close()
 
 
 def _security(settings: WorkerSettings) -> Any:
