@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return int(given.command(given))
-    except KeyboardInterrupt:
-        print("\ninterrupted; nothing was finished", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"\n{interrupt}" if str(interrupt) else "\ninterrupted; the run has no result; the same command begins again", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,13 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if _is_bad_input(error):
             print(f"error: {error}", file=sys.stderr)
             return BAD_INPUT
-        print(f"error: {_one_line(error)}; the whole story is in {_keep_traceback()}", file=sys.stderr)
+        print(f"error: {_one_line(error)}; details are in {_keep_traceback()}", file=sys.stderr)
         return ERROR
 
 
 def _apart_from_current_folder() -> None:
-    """Nothing is imported from the current folder, here or in child processes: a file there may have the name of a module."""
-    os.environ["PYTHONSAFEPATH"] = "1"
+    """Nothing is imported from the current folder: a file there may have the name of a module."""
     here, package = os.path.realpath(os.curdir), str(Path(__file__).resolve().parents[1])
     sys.path[:] = [p for p in sys.path if (os.path.realpath(p or os.curdir) != here) or here == package]
 

@@ -7,9 +7,12 @@ import ctypes
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from multiscale.file_locks import is_free, lock
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -40,13 +43,15 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 def folder_written_atomically(path: Path) -> Iterator[Path]:
     """Path at which to make a folder, which takes the given name in one step at the end; after an exception nothing of it is left.
 
-    A folder that has the name already is replaced. Where another process takes the name at the same moment, its folder stays.
+    A folder that has the name already is replaced. Where another process takes the name at the same moment, its folder stays. What processes
+    that were killed while they wrote left in the folder above is removed.
 
     Raises:
         OSError: the folder above cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as temporary:
+    _remove_unfinished(path.parent)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_UNFINISHED) as temporary, _locked(Path(temporary)):
         fresh = Path(temporary) / "new"
         yield fresh
         try:
@@ -54,6 +59,31 @@ def folder_written_atomically(path: Path) -> Iterator[Path]:
         except OSError:
             if not path.exists():
                 raise
+
+
+@contextlib.contextmanager
+def _locked(temporary: Path) -> Iterator[None]:
+    descriptor = os.open(temporary / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_unfinished(parent: Path) -> None:
+    """Remove what no process writes any longer: its lock is free, and it is not just being made."""
+    for left in parent.glob(f"{_UNFINISHED}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime < _BEGUN_SECONDS:
+                continue
+            descriptor = os.open(left / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                free = is_free(descriptor)
+            finally:
+                os.close(descriptor)
+            if free:
+                shutil.rmtree(left)
 
 
 def replace_folder(fresh: Path, path: Path) -> None:
@@ -72,6 +102,9 @@ def replace_folder(fresh: Path, path: Path) -> None:
             _sync_folder(file)
     _sync_folder(fresh)
     restore_replaced(path)
+    if path.exists():
+        # Where names are exchanged, the old one has that of the new one until it is removed: for others it has just been written.
+        os.utime(path)
     if not path.exists():
         fresh.rename(path)
     elif _exchanged(fresh, path):
@@ -105,6 +138,11 @@ def _exchanged(one: Path, other: Path) -> bool:
         return False
     return bool(exchange(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0)
 
+
+_UNFINISHED, _LOCK = ".writing-", "lock"
+"""Beginning of the names of folders that are being written, and the file in them whose lock says that they are."""
+_BEGUN_SECONDS = 60.0
+"""Age below which a folder may not have its lock yet [s]."""
 
 _HERE, _EXCHANGE = -100, 2
 """Linux: paths from the current folder (AT_FDCWD); exchange both (RENAME_EXCHANGE)."""

@@ -83,6 +83,22 @@ def run_sweep(overrides: Sequence[str], private: Path | None = None, *, keep_goi
         _write(manifest, jobs)
     except OSError as error:
         raise RunFolderError(f"output.folder '{folder}' cannot be written ({error.strerror}); give another one with output.folder=...") from None
+    try:
+        code = _run_jobs(jobs, configs, manifest, keep_going)
+    except KeyboardInterrupt:
+        for job in jobs:
+            if job.status == "running":
+                job.status, job.message = "interrupted", "interrupted before the end"
+        _write(manifest, jobs)
+        _print_jobs(jobs)
+        raise KeyboardInterrupt(_how_to_go_on(jobs, manifest)) from None
+    _print_jobs(jobs)
+    print(manifest.parent)
+    return code
+
+
+def _run_jobs(jobs: list[Job], configs: list[StudyConfig], manifest: Path, keep_going: bool) -> int:
+    """Run the jobs in their order; returns the exit code of the first that has no answer, else 0."""
     code = 0
     for job, config in zip(jobs, configs, strict=True):
         print(f"job {job.number} of {len(jobs)}: {' '.join(job.overrides)}", file=sys.stderr)
@@ -91,20 +107,27 @@ def run_sweep(overrides: Sequence[str], private: Path | None = None, *, keep_goi
         started = time.perf_counter()
         try:
             ended = _run_job(job, config)
-        except KeyboardInterrupt:
-            job.status, job.message = "interrupted", "interrupted before the end"
-            _write(manifest, jobs)
-            _print_jobs(jobs)
-            raise
         finally:
             job.seconds = round(time.perf_counter() - started, 3)
         _write(manifest, jobs)
         code = code or ended
         if ended and not keep_going:
             break
-    _print_jobs(jobs)
-    print(manifest.parent)
     return code
+
+
+def _how_to_go_on(jobs: list[Job], manifest: Path) -> str:
+    """What of an interrupted sweep has been run, what has not, and the command that runs the rest."""
+
+    def named(title: str, these: list[Job]) -> str:
+        return f"{title} {len(these)}" + (f" ({', '.join(f'job {job.number}' for job in these)})" if these else "")
+
+    answered = [job for job in jobs if job.folder]
+    ended = [job for job in jobs if not job.folder and job.status not in ("queued", "interrupted")]
+    parts = [named("with an answer", answered), named("without one", ended)] if ended else [named("with an answer", answered)]
+    parts += [named("interrupted", [j for j in jobs if j.status == "interrupted"]), named("not begun", [j for j in jobs if j.status == "queued"])]
+    rest = "the same command with output.overwrite=false reads the runs that have an answer and computes the others"
+    return f"interrupted; of {len(jobs)} jobs {', '.join(parts)}; all are listed in {manifest}; to go on: {rest}"
 
 
 def _checked(jobs: list[Job], private: Path | None) -> list[StudyConfig]:

@@ -48,15 +48,21 @@ def convert(value: str | float, unit: str) -> float:
         return number
     if len(given) > _LONGEST or not _UNIT.fullmatch(given):
         raise UnitError(f"{value!r} cannot be read as a number in {unit}")
+    import numpy as np
     import pint
 
     registry = _registry()
     try:
-        return float(registry.Quantity(number, given).to("dimensionless" if unit == "1" else unit).magnitude)
+        with np.errstate(over="ignore"):
+            converted = float(registry.Quantity(number, given).to("dimensionless" if unit == "1" else unit).magnitude)
     except pint.DimensionalityError:
         raise UnitError(f"{value!r} is not a quantity in {unit}") from None
-    except Exception:
+    except (pint.PintError, ValueError, AssertionError):
+        # ValueError: a number among the units (nan); AssertionError: logarithmic units that do not stand alone (dB/m).
         raise UnitError(f"{value!r} cannot be read as a number in {unit}") from None
+    if not math.isfinite(converted):
+        raise UnitError(f"{value!r} is larger than any number that can be computed with")
+    return converted
 
 
 _QUANTITY = re.compile(r"\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*(?P<unit>|[^\d\s.+-].*?|1?/.*?)\s*", re.ASCII)

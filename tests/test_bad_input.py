@@ -215,7 +215,7 @@ def test_a_task_that_fails_names_its_node(refused: Callable[..., str], monkeypat
 
     monkeypatch.setattr(prepared, "answer_signals", fails)
     said = refused("planning=none", "horizon=one_day", "system.dsos=[north]", command="run", code=1)
-    assert "error: north 1, day 1: no optimum; the whole story is in " in said
+    assert "error: north 1, day 1: no optimum; details are in " in said
     Path(said.strip().rsplit(" ", 1)[1]).unlink()
 
 
@@ -267,7 +267,7 @@ def test_an_interrupted_run_ends_quietly_and_leaves_no_result(tmp_path: Path, st
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
     assert run.returncode == 130, err
-    assert "interrupted; nothing was finished" in err
+    assert "interrupted; the run has no result; the same command begins again" in err
     assert "Traceback" not in err
     assert out == ""
     (left,) = (p for p in (tmp_path / "runs").iterdir() if p.name != ".stages")

@@ -88,10 +88,10 @@ def test_an_unexpected_error_is_one_line_and_a_file_with_the_rest(study, capsys:
 
     assert cli.main(["run", *study(broken)]) == 1
     line = capsys.readouterr().err.strip()
-    assert line.startswith("error: something; the whole story is in ")
-    story = Path(line.rsplit(" ", 1)[1])
-    assert "RuntimeError" in story.read_text()
-    story.unlink()
+    assert line.startswith("error: something; details are in ")
+    details = Path(line.rsplit(" ", 1)[1])
+    assert "RuntimeError" in details.read_text()
+    details.unlink()
 
 
 def test_interruption_has_its_own_exit_code(study, capsys: pytest.CaptureFixture[str]):
@@ -191,6 +191,32 @@ def test_the_manifest_is_written_before_the_first_job(study, tmp_path: Path):
         return _answered(config)
 
     cli.main(["run", "-m", "--fail-fast", *study(look), "solver.seed=1,2"])
+
+
+def test_an_interrupted_sweep_says_what_has_run_and_goes_on_from_there(study, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run: list[int] = []
+
+    def until_the_third(config: StudyConfig) -> RunResult:
+        run.append(config.solver.seed)
+        if config.solver.seed == 2 and len(run) == 2:
+            raise RuntimeError("solver lost")
+        if len(run) == 3:
+            raise KeyboardInterrupt
+        return _answered(config)
+
+    command = ["run", "-m", *study(until_the_third), "solver.seed=1,2,3,4"]
+    assert cli.main(command) == 130
+    said = capsys.readouterr().err
+    assert "of 4 jobs with an answer 1 (job 1), without one 1 (job 2), interrupted 1 (job 3), not begun 1 (job 4)" in said
+    assert "to go on: the same command with output.overwrite=false" in said
+    (manifest,) = (tmp_path / "runs").glob("sweep-*/manifest.json")
+    assert str(manifest) in said
+    assert [job["status"] for job in json.loads(manifest.read_text())["jobs"]] == ["optimal", "error", "interrupted", "queued"]
+    whole = Path(json.loads(manifest.read_text())["jobs"][0]["folder"]) / "status.json"
+    before = whole.stat()
+    assert cli.main([*command, "output.overwrite=false"]) == 0
+    assert run == [1, 2, 3, 1, 2, 3, 4]
+    assert (whole.stat().st_ino, whole.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_help_is_fast_and_names_groups_and_exit_codes(tmp_path: Path):

@@ -102,3 +102,35 @@ def test_a_killed_replacement_never_leaves_nothing(tmp_path: Path, way: str):
         survived.add((place / "a.txt").read_text())
     # Folders that can be exchanged are so before anything is renamed or removed.
     assert survived == ({"old", "new"} if way == "aside" or not sys.platform.startswith("linux") else {"new"})
+
+
+_WRITING = """
+import sys, time
+from pathlib import Path
+from multiscale.files import folder_written_atomically
+
+with folder_written_atomically(Path(sys.argv[1])) as fresh:
+    fresh.mkdir()
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks of the operating system")
+def test_what_a_killed_process_was_writing_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path):
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", _WRITING, str(tmp_path / "place")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout.readline() == "ready\n"
+        (unfinished,) = tmp_path.iterdir()
+
+        def write_another() -> None:
+            os.utime(unfinished, (1e9, 1e9))
+            with folder_written_atomically(tmp_path / "another") as fresh:
+                fresh.mkdir()
+
+        write_another()
+        assert unfinished.is_dir()
+        process.kill()
+    write_another()
+    assert [p.name for p in tmp_path.iterdir()] == ["another"]

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from multiscale import units
 from multiscale.units import UnitError, conversion_factor, convert
 
 
@@ -27,6 +28,24 @@ WRONG = (
 def test_nothing_is_calculated(text):
     with pytest.raises(UnitError):
         convert(text, "kW")
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [("1 nan m", "m"), ("2 nan", "1"), ("1 dB/m", "1"), ("3 dBm*dBm", "kW"), ("1e300 Gm", "mm"), ("1e300 Np", "1"), ("1 furlongs2x", "m")],
+)
+def test_what_the_library_of_units_does_not_take_is_refused(text, unit):
+    with pytest.raises(UnitError):
+        convert(text, unit)
+
+
+def test_a_fault_of_the_library_is_no_fault_of_the_input(monkeypatch):
+    def broken() -> None:
+        raise ImportError("pint is broken")
+
+    monkeypatch.setattr(units, "_registry", broken)
+    with pytest.raises(ImportError):
+        convert("1 kW", "kW")
 
 
 def test_what_was_calculated_for_ever_is_refused_at_once():

@@ -12,6 +12,7 @@ import pandas as pd
 
 from multiscale.aggregation import aggregation_warnings, error_limits
 from multiscale.devices import Adoption, Device, Offer
+from multiscale.devices.device import PurchasableDevice
 from multiscale.devices.fleet import Fleet, purchasable
 from multiscale.measures import Measure
 from multiscale.planning import conventional_need
@@ -25,6 +26,7 @@ from multiscale.sources import SystemSettings, reinforcement_costs
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, InvalidSystemError, LoadingLimits, Problem, System, validate
 from multiscale.system.cost_settings import CostsSettings
+from multiscale.system.schema import IDLE_KINDS
 from multiscale.system.yearly import yearly_courses
 from multiscale.timeline import Horizon, HorizonSettings
 
@@ -98,7 +100,7 @@ def build_case(
         message = "has no platform below whose answer could be planned for; use planning=none, or a case with low-voltage networks"
         raise InvalidSystemError([Problem("dso", d, "planning.kind", "'dso'", "", message) for d in bare])
     courses = yearly_courses(built, dsos)
-    short = list(_short_supply(built, courses["net load"]))
+    short = list(_short_supply(built, courses, purchasable(devices) if may_buy else {}))
     if short:
         raise InvalidSystemError(short)
     overload = yearly_overload(built, dsos, limits)
@@ -124,15 +126,24 @@ def build_case(
     return StudyCase(year, built, aggregation, economics, limits, fleets, need, adoption, warnings)
 
 
-def _short_supply(system: System, net_load: pd.Series) -> Iterator[Problem]:
-    """Supply from above that cannot meet what distribution networks draw, where nothing else lies above them."""
+def _short_supply(system: System, courses: pd.DataFrame, offered: Mapping[str, PurchasableDevice]) -> Iterator[Problem]:
+    """Supply from above that cannot meet what distribution networks draw at least, where nothing else lies above them.
+
+    At least they draw inflexible demand less all generation, what every battery can supply, and what ``offered`` devices could once they are bought:
+    other consumption can move to other hours.
+    """
     units = system.generators
-    if (system.branches.node.values == system.top).any() or (units.profile.values != "").any() or net_load.empty:
+    if (system.branches.node.values == system.top).any() or (units.profile.values != "").any() or "load" not in courses or courses.empty:
         return
-    supply, peak = float(units.p_max_kw.sum()), float(net_load.max())
+    own = float(system.devices.p_kw.values[np.isin(system.devices.kind.values, IDLE_KINDS)].sum())
+    for device in offered.values():
+        own += float(np.sum(device.new_supply(Offer(np.array([device.largest_new * system.prosumers.prosumer.size]), np.ones(1)))))
+    least = courses["load"] - (courses["demand"] - courses["net load"]) - own
+    supply, peak = float(units.p_max_kw.sum()), float(least.max())
     if supply < peak:
         names = ", ".join(units.generator.values.astype(str).tolist()[:3])
-        message = f"of supply is below the demand of {peak:,.6g} kW at {net_load.idxmax()}; raise the limit, or lower the demand"
+        less = "inflexible demand less generation and storage"
+        message = f"of supply is below the {peak:,.6g} kW of {less} at {least.idxmax()}; raise the limit, or lower the demand"
         yield Problem("generator", names, "p_max_kw", f"{supply:,.6g}", "kW", message)
 
 

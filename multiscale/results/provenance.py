@@ -24,10 +24,16 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def provenance(study: StudyRecord) -> dict[str, Any]:
-    """Everything but the output files: see the keys."""
+def provenance(study: StudyRecord, folder: Path) -> dict[str, Any]:
+    """Everything but the output files: see the keys.
+
+    Args:
+        study: settings of the study.
+        folder: of the run; a path given relative to the current folder is written down relative to this one.
+    """
+    files = {str(path): _from_folder(path, folder) for path in study.files}
     return {
-        "schema": 1,
+        "schema": 2,
         "multiscale": __version__,
         "code_sha256": code_hash(),
         "git": git_state(),
@@ -35,7 +41,7 @@ def provenance(study: StudyRecord) -> dict[str, Any]:
         "overrides": list(study.overrides),
         "config": dict(study.config),
         "settings": [asdict(setting) for setting in study.settings],
-        "inputs": study.inputs,
+        "inputs": {files.get(name, name): value for name, value in study.inputs.items()},
         "packages": {name: version for name in PACKAGES if (version := package_version(name))},
         "seeds": dict(study.seeds),
         "host": {
@@ -46,25 +52,39 @@ def provenance(study: StudyRecord) -> dict[str, Any]:
     }
 
 
+def _from_folder(path: Path, folder: Path) -> str:
+    """A path as it is found from a folder, wherever a command is called; one that was given absolute stays so."""
+    if path.is_absolute():
+        return path.as_posix()
+    try:
+        return Path(os.path.relpath(os.path.realpath(path), os.path.realpath(folder))).as_posix()
+    except ValueError:  # Windows: on another drive
+        return path.resolve().as_posix()
+
+
 NAME = "provenance.json"
+SEAL = "record_sha256"
+"""Hash of the record itself; written last, when everything else of the run is there."""
 
 
 def sealed(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The record with the hashes of all files of a run, and of itself."""
-    files = {str(p.relative_to(folder)): file_hash(p) for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in (NAME, LOCK)}
+    files = {p.relative_to(folder).as_posix(): file_hash(p) for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in (NAME, LOCK)}
     return _with_seal({**record, "files": files})
 
 
 def with_file(record: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """The record with the new hash of one file; a record that was changed by others stays one that was changed."""
-    stored = {key: value for key, value in record.items() if key != "record_sha256"}
-    sound = record.get("record_sha256") == _with_seal(stored)["record_sha256"]
+    """The record with the new hash of one file; a record that was changed by others stays one that was changed, one without a seal has none."""
+    stored = {key: value for key, value in record.items() if key != SEAL}
     fresh = {**stored, "files": {**stored.get("files", {}), file.name: file_hash(file)}}
-    return _with_seal(fresh) if sound else {**fresh, "record_sha256": record.get("record_sha256")}
+    if SEAL not in record:
+        return fresh
+    sound = record[SEAL] == _with_seal(stored)[SEAL]
+    return _with_seal(fresh) if sound else {**fresh, SEAL: record[SEAL]}
 
 
 def _with_seal(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {**record, "record_sha256": content_key(json_text(record))}
+    return {**record, SEAL: content_key(json_text(record))}
 
 
 def changed_files(folder: Path) -> list[str]:
@@ -81,22 +101,28 @@ def changed_files(folder: Path) -> list[str]:
     except (ValueError, TypeError):
         return [f"{NAME}: changed (it is no JSON any longer, so nothing else can be checked)"]
     found = []
-    seal = stored.pop("record_sha256", None)
-    if seal != _with_seal(stored)["record_sha256"]:
+    if SEAL not in stored:
+        found.append(f"{NAME}: has no seal ({SEAL}), which is written when a run is complete; what it says of the files cannot be relied on")
+    elif stored.pop(SEAL) != _with_seal(stored)[SEAL]:
         found.append(f"{NAME}: changed")
-    known = stored.get("files", {})
-    there = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if not p.is_dir())
-    found += [f"{name}: not written by the run" for name in there if name not in known and name != NAME]
-    for name, expected in stored.get("files", {}).items():
+    files, inputs = stored.get("files", {}), stored.get("inputs", {})
+    if not all(isinstance(part, dict) and all(isinstance(v, str) for v in part.values()) for part in (files, inputs)):
+        return [*found, f"{NAME}: files and inputs are not names with hashes, so nothing else can be checked"]
+    # The lock is there where the process was killed between giving the folder its name and giving the lock up.
+    there = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+    found += [f"{name}: not written by the run" for name in there if name not in files and name not in (NAME, LOCK)]
+    for name, expected in files.items():
         path = folder / name
         if not path.is_file():
             found.append(f"{name}: missing")
         elif file_hash(path) != expected:
             found.append(f"{name}: changed")
-    for name, expected in stored.get("inputs", {}).items():
-        path = Path(name)
-        if not expected.startswith("package ") and not path.exists():
+    for name, expected in inputs.items():
+        if expected.startswith("package "):
+            continue
+        path = Path(os.path.realpath(folder)) / name
+        if not path.exists():
             found.append(f"input {name}: missing")
-        elif not expected.startswith("package ") and file_hash(path) != expected:
+        elif file_hash(path) != expected:
             found.append(f"input {name}: changed")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import logging
 import os
 import shutil
@@ -72,7 +73,7 @@ class RunFolder:
     def __init__(self, study: StudyRecord, final: Path) -> None:
         self.study = study
         self.final = final
-        self.path = final.with_name(f".{final.name}.partial")
+        self.path = _partial(final)
         self._started = datetime.now(UTC)
         self._clock = time.perf_counter()
         self._result: RunResult | None = None
@@ -95,9 +96,9 @@ class RunFolder:
             RunExistsError: the run exists and ``output.overwrite`` is false.
         """
         final = study.output.folder / f"{study.name}-{study.key[:10]}"
-        with contextlib.suppress(OSError):
-            restore_replaced(final)
         if final.exists() and not study.output.overwrite:
+            with contextlib.suppress(OSError):
+                _cleared(_partial(final))
             raise RunExistsError(final)
         return cls(study, final)
 
@@ -147,7 +148,7 @@ class RunFolder:
 
         if status not in STATUSES:
             raise ValueError(f"status {status!r} is unknown; use one of {', '.join(STATUSES)}")
-        record = provenance(self.study) | dict(provenance_extra or {})
+        record = provenance(self.study, self.final) | dict(provenance_extra or {})
         with self.progress.stage("write"):
             stored = write_dataset(dataset, self.path / "result.nc", record)
             (self.path / "config.yaml").write_text(_config_text(self.study.config), encoding="utf-8")
@@ -196,29 +197,39 @@ class RunFolder:
         parent = self.final.parent
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            if self.path.exists():
-                self._take_over()
+            if at_work := _cleared(self.path):
+                raise RunFolderError(f"{at_work} is computing this study in '{self.path}'; wait for it, or give another output.folder")
             try:
                 self.path.mkdir()
             except FileExistsError:
                 message = f"another process has just begun this study in '{self.path}'; wait for it, or give another output.folder"
                 raise RunFolderError(message) from None
-            self._lock = RunLock(self.path)
-            self._write_json("status.json", self._status("running", ""))
+            self._begin()
         except OSError as error:
             raise RunFolderError(
                 f"output.folder '{parent}' cannot be written ({error.strerror}); give another one with output.folder=..., or make it writable"
             ) from None
 
-    def _take_over(self) -> None:
-        """Clear away what a killed process left; refuse where one is still at work."""
-        at_work = holder(self.path)
-        if at_work:
-            raise RunFolderError(f"{at_work} is computing this study in '{self.path}'; wait for it, or give another output.folder")
-        # Moved aside first: of two that find it, one has it.
-        left = self.path.with_name(f".{self.final.name}.{uuid.uuid4().hex}.left")
-        self.path.rename(left)
-        shutil.rmtree(left)
+    def _begin(self) -> None:
+        """Lock the folder, and only then bring back a run whose replacement was killed half-way: one who replaces it now has it aside as well.
+
+        Raises:
+            RunExistsError: it is there, and ``output.overwrite`` is false.
+            OSError: the folder cannot be written; it is removed.
+        """
+        try:
+            self._lock = RunLock(self.path)
+            try:
+                restore_replaced(self.final)
+                if self.final.exists() and not self.study.output.overwrite:
+                    raise RunExistsError(self.final)
+                self._write_json("status.json", self._status("running", ""))
+            except BaseException:
+                self._lock.release(self.path)
+                raise
+        except BaseException:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     def _note_stage(self, event: str, name: str, seconds: float) -> None:
         if event == "start":
@@ -253,6 +264,7 @@ class RunFolder:
             return
         with contextlib.suppress(OSError):
             self._rename(self.final.with_name(f"{self.final.name}.incomplete"))
+        self._lock.release(self.path)
 
     def _write_last_status(self, status: str, message: str) -> None:
         """How the run ended, on a full disk as well: there in the room of what no longer counts, or of the status before."""
@@ -281,12 +293,31 @@ class RunFolder:
     def _rename(self, target: Path) -> None:
         if not self._lock.holds(self.path):
             raise RunFolderError(f"another process has taken '{self.path}' over, as this one gave no sign of life; its answer is the one that counts")
-        self._lock.release(self.path)
+        # The lock goes with the folder: given up before, another process could take the folder away while it is written to the disk.
         replace_folder(self.path, target)
         self.path = target
+        self._lock.release(self.path)
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         write_atomically(self.path / name, json_text(content))
+
+
+def _partial(final: Path) -> Path:
+    return final.with_name(f".{final.name}.partial")
+
+
+def _cleared(path: Path) -> str:
+    """Clear away what a killed process left; where one is still at work, nothing is touched, and it is returned in words."""
+    name = path.name.removesuffix(".partial")
+    if path.exists():
+        at_work = holder(path)
+        if at_work:
+            return at_work
+        # Moved aside first: of two that find it, one has it.
+        path.rename(path.with_name(f"{name}.{uuid.uuid4().hex}.left"))
+    for left in path.parent.glob(f"{glob.escape(name)}.*.left"):
+        shutil.rmtree(left, ignore_errors=True)
+    return ""
 
 
 def _config_text(config: Mapping[str, Any]) -> str:

@@ -14,6 +14,8 @@ import threading
 import uuid
 from pathlib import Path
 
+from multiscale.file_locks import is_free, lock
+
 NAME = ".lock"
 BEAT_SECONDS = 2.0
 STALE_SECONDS = 60.0
@@ -40,9 +42,14 @@ class RunLock:
     def __init__(self, folder: Path) -> None:
         self._token = uuid.uuid4().hex
         self._descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-        os.write(self._descriptor, json.dumps({"token": self._token, "machine": _machine()}).encode())
-        os.fsync(self._descriptor)
-        _try_lock(self._descriptor)
+        try:
+            # Locked before anything is written: who reads what is written finds it locked.
+            lock(self._descriptor)
+            os.write(self._descriptor, json.dumps({"token": self._token, "machine": _machine()}).encode())
+            os.fsync(self._descriptor)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
         self._ended = threading.Event()
         threading.Thread(target=self._beat, daemon=True).start()
 
@@ -67,44 +74,30 @@ class RunLock:
 
 def holder(folder: Path) -> str:
     """Who holds a folder, in words; empty where no process does (any longer)."""
-    lock = folder / NAME
+    file = folder / NAME
     try:
-        descriptor = os.open(lock, os.O_RDWR)
+        descriptor = os.open(file, os.O_RDWR)
     except OSError:
         # Between making the folder and its lock, or after it was given up.
         age = _age(folder)
         return f"another process has just begun (a moment of {age:.0f} s ago)" if age < BEAT_SECONDS else ""
     try:
-        locked = _try_lock(descriptor)
-        if locked is False:
+        free = is_free(descriptor)
+        if free is False:
             return "another process on this machine"
-        if locked and _read(lock).get("machine") == _machine():
+        machine = _read(file).get("machine", "")
+        if free and machine == _machine():
             return ""
-        age = _age(lock)
+        age = _age(file)
     finally:
         os.close(descriptor)
     wait = f"it gave a sign of life {max(age, 0.0):.0f} s ago; were it ended, its folder would be free after {STALE_SECONDS:g} s"
-    return f"a process on another machine ({wait})" if age < STALE_SECONDS else ""
+    return f"a process on {'another' if machine else 'this or another'} machine ({wait})" if age < STALE_SECONDS else ""
 
 
-def _try_lock(descriptor: int) -> bool | None:
-    """Whether the lock of the operating system was free and is taken now; None where there are no such locks."""
+def _read(file: Path) -> dict[str, str]:
     try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
-
-
-def _read(lock: Path) -> dict[str, str]:
-    try:
-        return dict(json.loads(lock.read_text(encoding="utf-8")))
+        return dict(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
 

@@ -1,17 +1,22 @@
-"""Damaged tables, configurations and network files: how many end in a traceback, take longer than 10 s, or are accepted although they say nonsense.
+"""Damaged tables, configurations and network files: how many end in a traceback, take too long, run code, or are accepted although they say nonsense.
 
     python -m tests.benchmarks.fuzzed_inputs --number 2000
 
 Every input is ``multiscale validate`` of a small system in which one thing is damaged. What must be refused (a text where a number stands, an unknown
-name, a foreign object) counts as accepted nonsense when it is not.
+name, a foreign object) counts as accepted nonsense when it is not. Too long is more than 10 s of the processor, or 60 s by the clock (on a busy
+machine the clock measures the others). Code runs where a process is started, or a module that an input names is imported. ``--first`` goes on from
+another number: portions of one seed make up the whole.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
+import functools
 import io
 import json
+import shutil
 import signal
 import sys
 import tempfile
@@ -27,7 +32,11 @@ import pandas as pd
 from multiscale import cli
 from multiscale.sources import tiny_system, write_folder
 
-LONGEST = 10.0
+LONGEST, LONGEST_BY_THE_CLOCK = 10.0, 60.0
+"""Time of the processor and by the clock from which on an input counts as a hang [s]."""
+FOREIGN = ("os", "planted", "subprocess", "test.autotest")
+"""Modules that inputs name; ``planted`` is in the current folder."""
+STARTS = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "subprocess.Popen", "pty.spawn")
 NONSENSE = ("a lot", "9**9**9**9", "nan kW", "=1+1", "0x10", "1e999", "--", "1;2", "(3)", "\x07")
 TABLES = ("nodes", "buses", "branches", "prosumers", "devices", "generators", "profiles")
 SETTINGS = (
@@ -37,8 +46,8 @@ SETTINGS = (
 VALUES = (*NONSENSE, "-7e9", "3 kg", "[1,2]", "{a: 1}", "null", "???", "${nowhere}", "9**9**9**9 kWh")
 
 
-class TooLongError(Exception):
-    """An input took longer than ``LONGEST``."""
+class TooLongError(BaseException):
+    """An input took longer than ``LONGEST``; no handler of errors takes it for one."""
 
 
 def _folder(base: dict[str, str], folder: Path, rng: np.random.Generator) -> tuple[list[str], bool, str]:
@@ -97,10 +106,15 @@ def _configuration(_: dict[str, str], __: Path, rng: np.random.Generator) -> tup
     return [f"{key}={value!r}" if rng.random() < 0.5 else f"{key}={value}"], value not in ("null", "1;2"), f"{key}={value}"
 
 
+@functools.cache
+def _net() -> pp.pandapowerNet:
+    return pandapower.networks.create_cigre_network_mv()
+
+
 def _network(base: dict[str, str], folder: Path, rng: np.random.Generator) -> tuple[list[str], bool, str]:
     folder.mkdir()
     file = folder / "net.json"
-    net = pandapower.networks.create_cigre_network_mv()
+    net = copy.deepcopy(_net())
     way = str(rng.choice(["cell", "index", "column", "foreign", "cut", "bytes", "table", "reference"]))
     kind = str(rng.choice(["bus", "line", "trafo", "load", "ext_grid", "switch"]))
     frame, refused = net[kind], False
@@ -119,7 +133,7 @@ def _network(base: dict[str, str], folder: Path, rng: np.random.Generator) -> tu
     text = pp.to_json(net)
     if way == "foreign":
         content = json.loads(text)
-        content["_object"]["x"] = {"_module": str(rng.choice(["os", "planted", "subprocess", "test.autotest"])), "_class": "system", "_object": "1"}
+        content["_object"]["x"] = {"_module": str(rng.choice(FOREIGN)), "_class": "system", "_object": "1"}
         text, refused = json.dumps(content), True
     elif way == "table":
         content = json.loads(text)
@@ -136,6 +150,18 @@ def _network(base: dict[str, str], folder: Path, rng: np.random.Generator) -> tu
     return ["system=pandapower", f"system.path={file}", "system.profiles=constant"], refused, f"{kind}.{column}: {way}"
 
 
+class Watch:
+    """What runs while it is on: processes that are started, foreign modules that are imported."""
+
+    def __init__(self) -> None:
+        self.on, self.found = False, list[str]()
+        sys.addaudithook(self._heard)
+
+    def _heard(self, event: str, arguments: tuple[object, ...]) -> None:
+        if self.on and (event in STARTS or (event == "import" and arguments[0] in ("planted", "test.autotest"))):
+            self.found.append(f"{event} {arguments[0]}")
+
+
 def _late(_signal: int, _frame: object) -> None:
     raise TooLongError
 
@@ -144,22 +170,28 @@ def main() -> int:
     """Fuzz, print the counts; returns 1 where any is above zero."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=2000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first one")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     counts: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as temporary:
+    watch, slowest = Watch(), 0.0
+    with tempfile.TemporaryDirectory() as temporary, contextlib.chdir(temporary):
+        Path("planted.py").write_text("raise SystemExit('imported')\n")
         system = tiny_system()
         write_folder(system.replace(profiles=system.profiles.isel(time=slice(0, 48))), Path(temporary) / "base")
         base = {f.name: f.read_text() for f in (Path(temporary) / "base").iterdir()}
-        signal.signal(signal.SIGALRM, _late)
-        for k in range(given.number):
+        for late in (signal.SIGALRM, signal.SIGPROF):
+            signal.signal(late, _late)
+        for k in range(given.first, given.first + given.number):
             rng = np.random.default_rng([given.seed, k])
             way = (_folder, _configuration, _network)[k % 3]
             overrides, refused, what = way(base, Path(temporary) / f"{k}", rng)
             # What is validated is what is read; only the reading is fuzzed, so no day is planned for.
             arguments = ["validate", "study=tiny", "planning=none", "horizon.days=1", "horizon.peaks=false", *overrides]
-            err, begun = io.StringIO(), time.perf_counter()
-            signal.setitimer(signal.ITIMER_REAL, LONGEST)
+            err, begun = io.StringIO(), time.process_time()
+            signal.setitimer(signal.ITIMER_REAL, LONGEST_BY_THE_CLOCK)
+            signal.setitimer(signal.ITIMER_PROF, LONGEST)
+            watch.on, watch.found = True, []
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
                 try:
                     code: int | str = cli.main(arguments)
@@ -167,14 +199,22 @@ def main() -> int:
                     code = "hang"
                 except BaseException as error:
                     code = f"traceback {type(error).__name__}"
+            watch.on = False
             signal.setitimer(signal.ITIMER_REAL, 0.0)
-            fault = "hang" if code == "hang" or time.perf_counter() - begun > LONGEST else ""
-            fault = fault or ("traceback" if code == 1 or isinstance(code, str) else "accepted nonsense" if refused and code == 0 else "")
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
+            slowest = max(slowest, time.process_time() - begun)
+            said = err.getvalue().strip()
+            fault = "hang" if code == "hang" else "code run" if watch.found else ""
+            fault = fault or ("traceback" if code == 1 or isinstance(code, str) or "Traceback" in said else "")
+            fault = fault or ("accepted nonsense" if refused and code == 0 else "")
             counts[fault or ("refused" if code else "accepted")] += 1
             if fault:
-                print(f"{k}: {fault}: {what}: {err.getvalue().strip()[:300]}", file=sys.stderr, flush=True)
-    print(", ".join(f"{name} {counts[name]}" for name in ("refused", "accepted", "traceback", "hang", "accepted nonsense")), f"of {given.number}")
-    return int(any(counts[name] for name in ("traceback", "hang", "accepted nonsense")))
+                print(f"{k}: {fault}: {what}: {code} {' '.join(watch.found)} {said[-300:]}", file=sys.stderr, flush=True)
+            shutil.rmtree(Path(temporary) / f"{k}", ignore_errors=True)
+    faults = ("traceback", "hang", "code run", "accepted nonsense")
+    parts = ", ".join(f"{name} {counts[name]}" for name in ("refused", "accepted", *faults))
+    print(f"{parts} of {given.number}; slowest {slowest:.1f} s of the processor")
+    return int(any(counts[name] for name in faults))
 
 
 if __name__ == "__main__":

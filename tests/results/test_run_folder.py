@@ -19,7 +19,7 @@ import yaml
 from multiscale import cli
 from multiscale.config import StudyConfig, load_config
 from multiscale.results import NoAnswerError, RunExistsError, RunFolder, RunFolderError, RunResult, run_lock
-from multiscale.results.provenance import changed_files
+from multiscale.results.provenance import SEAL, changed_files, with_file
 
 FILES = {"result.nc", "summary.json", "report.html", "config.yaml", "provenance.json", "status.json", "log.jsonl"}
 
@@ -187,7 +187,7 @@ def test_a_run_of_another_machine_is_left_alone_while_it_gives_signs_of_life(tmp
     with RunFolder.create(record) as run:
         # Seen from elsewhere: locks of the operating system do not arrive, host names and process numbers are the same.
         monkeypatch.setattr(run_lock, "_machine", lambda: "another")
-        monkeypatch.setattr(run_lock, "_try_lock", lambda _: True)
+        monkeypatch.setattr(run_lock, "is_free", lambda _: True)
         with pytest.raises(RunFolderError, match=r"a process on another machine \(it gave a sign of life"):
             RunFolder.create(record)
         assert (run.path / run_lock.NAME).is_file()
@@ -199,7 +199,7 @@ def test_who_lost_its_folder_does_not_write_into_that_of_another(tmp_path: Path,
     record = _config(tmp_path).record()
     with contextlib.suppress(RunFolderError), RunFolder.create(record) as silent:
         monkeypatch.setattr(run_lock, "_machine", lambda: "another")
-        monkeypatch.setattr(run_lock, "_try_lock", lambda _: True)
+        monkeypatch.setattr(run_lock, "is_free", lambda _: True)
         monkeypatch.setattr(run_lock, "STALE_SECONDS", -1.0)
         with RunFolder.create(record) as other:
             (other.path / "mine").touch()
@@ -237,6 +237,71 @@ def test_every_file_is_verified_and_others_are_named(tmp_path: Path):
     (folder / "data").mkdir()
     (folder / "data" / "more.csv").touch()
     assert changed_files(folder) == ["data/more.csv: not written by the run"]
+
+
+def test_a_record_without_a_seal_is_not_one_that_was_changed(tmp_path: Path):
+    with RunFolder.create(_config(tmp_path).record()) as run:
+        run.finish(_dataset(), {}, "optimal")
+    file = run.final / "provenance.json"
+    record = json.loads(file.read_text())
+    seal = record.pop(SEAL)
+    file.write_text(json.dumps(record))
+    (found,) = changed_files(run.final)
+    assert found.startswith("provenance.json: has no seal")
+    # A report that is written again seals nothing that had no seal, and heals nothing that was changed.
+    assert SEAL not in with_file(record, run.final / "status.json")
+    assert with_file({**record, "multiscale": "another", SEAL: seal}, run.final / "status.json")[SEAL] == seal
+    file.write_text(json.dumps({**record, "files": ["result.nc"]}))
+    assert "nothing else can be checked" in changed_files(run.final)[1]
+
+
+@pytest.mark.parametrize("given", ["relative", "absolute"])
+def test_inputs_are_found_from_wherever_the_command_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str):
+    project = tmp_path / "project"
+    (project / "data").mkdir(parents=True)
+    (project / "data" / "buses.csv").write_text("a")
+    monkeypatch.chdir(project)
+    path = "data" if given == "relative" else project / "data"
+    config = load_config(["study=tiny", "system=folder", f"system.path={path}", "output.folder=runs", "output.report=false"])
+    with RunFolder.create(config.record()) as run:
+        run.finish(_dataset(), {}, "optimal")
+    folder = run.final.resolve()
+    assert changed_files(run.final) == []
+    monkeypatch.chdir(tmp_path)
+    assert changed_files(folder) == changed_files(Path("project/runs") / folder.name) == []
+    if given == "relative":
+        # What belongs together may be moved together.
+        project.rename(tmp_path / "moved")
+        folder = tmp_path / "moved" / "runs" / folder.name
+        assert changed_files(folder) == []
+    (folder.parents[1] / "data" / "buses.csv").write_text("b")
+    name = "../../data" if given == "relative" else path
+    assert changed_files(folder) == [f"input {name}: changed"]
+
+
+def test_a_run_killed_before_its_lock_was_given_up_is_whole(tmp_path: Path):
+    with RunFolder.create(_config(tmp_path).record()) as run:
+        run.finish(_dataset(), {}, "optimal")
+    (run.final / run_lock.NAME).write_text("{}")
+    assert changed_files(run.final) == []
+
+
+def test_a_folder_that_cannot_be_begun_keeps_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, "_write_json", full)
+        with pytest.raises(RunFolderError, match="No space left"):
+            RunFolder.create(_config(tmp_path).record())
+    assert list(tmp_path.iterdir()) == []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(RunFolderError, match="No space left"):
+            RunFolder.create(_config(tmp_path).record())
+    assert list(tmp_path.iterdir()) == []
+    with RunFolder.create(_config(tmp_path).record()) as run:
+        run.finish(_dataset(), {}, "optimal")
 
 
 def test_what_is_no_run_is_said_so(tmp_path: Path):

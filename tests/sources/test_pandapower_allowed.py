@@ -3,8 +3,10 @@ import sys
 
 import pandapower as pp
 import pandapower.control
+import pandapower.networks
 import pandas as pd
 import pytest
+import xarray as xr
 from pandapower.io_utils import to_dict_of_dfs
 
 from multiscale.sources import load_system
@@ -179,3 +181,12 @@ def test_files_that_hold_no_network_are_refused(tmp_path, text):
     (tmp_path / "net.json").write_text(text)
     with pytest.raises(InvalidSystemError):
         load_system("pandapower", path=tmp_path / "net.json")
+
+
+@pytest.mark.parametrize("column", ["bus", "p_mw", "in_service"])
+def test_numbers_in_a_column_without_a_type_are_numbers(column):
+    plain, untyped = pandapower.networks.create_cigre_network_mv(), pandapower.networks.create_cigre_network_mv()
+    untyped.load[column] = untyped.load[column].astype(object)
+    expected, system = pandapower_system(plain), pandapower_system(untyped)
+    xr.testing.assert_identical(system.devices, expected.devices)
+    assert untyped.load[column].dtype == object

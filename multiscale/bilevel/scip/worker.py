@@ -75,7 +75,7 @@ class ScipOutcome:
 
 
 class _Stream(Eventhdlr):
-    """Sends every new incumbent out, and stops SCIP when the process that asked is gone."""
+    """Sends every new incumbent out, and ends this process when the one that asked is gone: no answer is waited for any longer."""
 
     def __init__(self, variables: list[Any], send: Any, parent: int) -> None:
         self.variables, self.send, self.parent = variables, send, parent
@@ -92,7 +92,7 @@ class _Stream(Eventhdlr):
 
     def eventexec(self, event: Any) -> None:
         if os.getppid() != self.parent:
-            self.model.interruptSolve()
+            os._exit(1)
         now = time.perf_counter()
         if now > self.last + 1.0:
             self.last = now
@@ -106,8 +106,8 @@ class _Stream(Eventhdlr):
         return min(float(self.model.getDualbound()), np.inf if self.lazy is None else self.lazy.floor)
 
 
-def run_task(task: Task, send: Any) -> ScipOutcome:
-    """Solve one task in this process."""
+def run_task(task: Task, send: Any, parent: int) -> ScipOutcome:
+    """Solve one task in this process, for the process ``parent``."""
     started = time.perf_counter()
     single = task.single.without(REDUNDANT) if task.safe else task.single
     model, variables = build_model(single)
@@ -143,7 +143,7 @@ def run_task(task: Task, send: Any) -> ScipOutcome:
         }
     for key, value in (parameters | task.parameters).items():
         model.setParam(key, value)
-    stream = _Stream(variables, send, os.getppid())
+    stream = _Stream(variables, send, parent)
     model.includeEventhdlr(stream, "stream", "sends incumbents and bounds out")
     lazy = None
     if task.lazy is not None and task.problem is not None:
@@ -245,6 +245,8 @@ def _lazy_outcome(handler: LazyFollowers, model: Any, single: SingleLevel, start
 
 def serve(source: BinaryIO, target: BinaryIO) -> None:
     """Answer tasks until the source is closed."""
+    # Read before the first task: who dies while its problem is built has another number then.
+    parent = os.getppid()
 
     def send(message: object) -> None:
         data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
@@ -258,7 +260,7 @@ def serve(source: BinaryIO, target: BinaryIO) -> None:
             return
         task: Task = pickle.loads(source.read(struct.unpack("<Q", head)[0]))
         try:
-            send(("outcome", run_task(task, send)))
+            send(("outcome", run_task(task, send, parent)))
         except Exception as error:
             send(("error", f"{type(error).__name__}: {error}"))
 

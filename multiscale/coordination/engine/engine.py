@@ -11,13 +11,12 @@ import contextlib
 import importlib
 import logging
 import os
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from multiscale.coordination.engine.liveness import EngineUnavailableError, Liveness
+from multiscale.coordination.engine.processes import children_apart_from_current_folder, dask_settings, interrupts_kept_from_children
 from multiscale.coordination.engine.settings import AddressSettings, EngineSettings, LocalSettings, SerialSettings, WorkerSettings
 from multiscale.programs.limits import SolverSettings, limits_in_force
 from multiscale.programs.limits import limits as limits_here
@@ -163,43 +162,41 @@ class DaskEngine:
         self._up = False
 
     def __enter__(self) -> Self:
-        import dask
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(children_apart_from_current_folder())
+            opened.enter_context(dask_settings(CONNECT_SECONDS))
+            self._connect(opened)
+            self._opened = opened.pop_all()
+        self._liveness = Liveness(self._client, self.waits.silence_s)
+        return self
+
+    def _connect(self, opened: contextlib.ExitStack) -> None:
+        """Open client and cluster; they are closed with ``opened``, after an interrupt as well."""
         from distributed import Client, LocalCluster
 
-        # One thread per worker by default: the solvers are single-threaded and hold the interpreter lock while models are built.
-        # Programs travel with their tasks, so that any worker can do any of them and a lost worker costs nothing but time.
-        dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s", "distributed.admin.large-graph-warning-threshold": "2GB"})
-        # What Dask measures of itself is not used: a sample of every worker's stack each 10 ms, of every server's loop each 20 ms.
-        dask.config.set({"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"})
-        dask.config.set({"distributed.admin.system-monitor.interval": "5s"})
-        # Two workers were lost with it, one after the other: it is the cause.
-        dask.config.set({"distributed.scheduler.allowed-failures": 1})
-        # Workers log a lost scheduler with a traceback; the driver reports the loss.
-        dask.config.set({"logging.distributed": "critical"})
         security = _security(self.waits)
-        # Children import nothing from the current folder: a file there may have the name of a module.
-        os.environ["PYTHONSAFEPATH"] = "1"
         if self.address:
             try:
                 self._client = Client(self.address, timeout=f"{CONNECT_SECONDS}s", set_as_default=False, security=security)
             except (OSError, ValueError) as error:
                 message = f"no Dask scheduler answers at engine.address {self.address!r}: start one (dask scheduler) or choose engine=local"
                 raise EngineUnavailableError(message) from error
+            opened.callback(self._client.close)
             self._cluster = None
             try:
                 self._client.wait_for_workers(1, timeout=self.waits.start_s)
             except TimeoutError as error:
-                self._client.close()
                 message = f"the Dask scheduler at {self.address!r} has no workers: start some (dask worker {self.address})"
                 raise EngineUnavailableError(f"{message}; none came within {self.waits.start_s:g} s (engine.start_s)") from error
             self.workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
             with contextlib.suppress(TimeoutError):  # a worker that is stopped is found when there is work
                 self._client.sync(self._loaded, callback_timeout=self.waits.start_s)
         else:
-            with _interrupts_kept_from_children():
+            with interrupts_kept_from_children():
                 # No dashboard, and its HTTP server at a free port: several studies may run on one machine.
                 self._cluster = LocalCluster(
                     n_workers=0,
+                    # One by default: the solvers are single-threaded and hold the interpreter lock while models are built.
                     threads_per_worker=self.threads_per_worker,
                     processes=True,
                     dashboard_address=None,
@@ -212,11 +209,11 @@ class DaskEngine:
                     protocol="tcp" if security is None else "tls",
                     security=security,
                 )
+                opened.callback(self._cluster.close)
                 # Workers come up while the driver goes on, and are waited for when there is work; a client waits for those it finds.
                 self._client = Client(self._cluster, set_as_default=False, security=security)
+                opened.callback(self._client.close)
                 self._cluster.scale(self.workers)
-        self._liveness = Liveness(self._client, self.waits.silence_s)
-        return self
 
     def map(
         self,
@@ -346,9 +343,7 @@ class DaskEngine:
         return {key: addresses[number % len(addresses)] for key, number in homes.items()} if addresses else {}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._client.close()
-        if self._cluster is not None:
-            self._cluster.close()
+        self._opened.close()
 
 
 def _security(settings: WorkerSettings) -> Any:
@@ -360,24 +355,6 @@ def _security(settings: WorkerSettings) -> Any:
     mine = {"cert": str(settings.tls_certificate), "key": str(settings.tls_key)}
     roles = {f"tls_{role}_{part}": file for role in ("client", "scheduler", "worker") for part, file in mine.items()}
     return Security(tls_ca_file=str(settings.tls_ca), require_encryption=True, **roles)
-
-
-@contextlib.contextmanager
-def _interrupts_kept_from_children() -> Iterator[None]:
-    """Block SIGINT while processes are started: they inherit that, so that Ctrl-C reaches the driver alone, which then ends them.
-
-    An interrupt that comes meanwhile is delivered at the end.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    # Starting the tracker unblocks the signal, so it is started before.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 ENGINES: Mapping[str, Entry[Callable[[Any, SolverSettings], SerialEngine | DaskEngine]]] = registry(

@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import subprocess
@@ -5,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
 from distributed import Client
@@ -173,3 +175,13 @@ def test_workers_have_the_threads_that_were_asked_for():
     with make_engine(LocalSettings(workers=1, threads_per_worker=2)) as engine:
         engine.map(spectrum, {"node": (1,)})
         assert list(engine._client.nthreads().values()) == [2]
+
+
+def test_an_engine_leaves_the_process_of_its_user_as_it_was(tmp_path, monkeypatch):
+    (tmp_path / "queue.py").write_text("raise SystemExit('imported from the current folder')\n")
+    monkeypatch.chdir(tmp_path)
+    environment, settings = dict(os.environ), copy.deepcopy(dask.config.config)
+    with DaskEngine(1) as engine:
+        assert engine.map(os.getenv, {"safe": ("PYTHONSAFEPATH",)}) == {"safe": "1"}
+    assert dict(os.environ) == environment
+    assert dask.config.config == settings

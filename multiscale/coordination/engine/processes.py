@@ -1,0 +1,79 @@
+"""What an engine changes in the process that uses it while it is at work, for the processes that it starts; afterwards all is as before."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+
+SAFE_PATH = "PYTHONSAFEPATH"
+"""Variable of the environment that keeps Python from importing from the current folder."""
+
+
+@contextlib.contextmanager
+def children_apart_from_current_folder() -> Iterator[None]:
+    """Processes started here import nothing from the current folder: a file there may have the name of a module.
+
+    A worker may be started anew at any time. In the end, the environment is the caller's again, without what Dask has put there for its workers.
+    """
+    import dask.config
+    import distributed  # noqa: F401  states what it puts into the environment
+
+    names = (SAFE_PATH, *dask.config.get("distributed.nanny.pre-spawn-environ", {}))
+    before = {name: os.environ.get(name) for name in names}
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def dask_settings(connect_seconds: float) -> Iterator[None]:
+    """Settings of Dask while an engine is at work.
+
+    Args:
+        connect_seconds: how long an answer of a scheduler is waited for [s].
+    """
+    import dask.config
+    import distributed  # noqa: F401  its defaults and its log come before what is changed of them
+
+    chosen = {
+        "distributed.comm.timeouts.connect": f"{connect_seconds}s",
+        # Programs travel with their tasks, so that any worker can do any of them and a lost worker costs nothing but time.
+        "distributed.admin.large-graph-warning-threshold": "2GB",
+        # What Dask measures of itself is not used: a sample of every worker's stack each 10 ms, of every server's loop each 20 ms.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "5s",
+        # Two workers were lost with it, one after the other: it is the cause.
+        "distributed.scheduler.allowed-failures": 1,
+        # Workers log a lost scheduler with a traceback; the driver reports the loss.
+        "logging.distributed": "critical",
+    }
+    with dask.config.set(chosen):
+        yield
+
+
+@contextlib.contextmanager
+def interrupts_kept_from_children() -> Iterator[None]:
+    """Block SIGINT while processes are started: they inherit that, so that Ctrl-C reaches the driver alone, which then ends them.
+
+    An interrupt that comes meanwhile is delivered at the end.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    # Starting the tracker unblocks the signal, so it is started before.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
