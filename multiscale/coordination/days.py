@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +57,7 @@ def operated_days(
     known: Transmission | None = None,
     references: bool = True,
     report_progress: Progress = silent,
+    fleets_on: Callable[[Horizon], Mapping[str, Fleet]] | None = None,
 ) -> Iterator[CoordinatedDay]:
     """Operate day after day under the design, with a mechanism alongside the integrated optimum and the flat tariff.
 
@@ -72,12 +73,14 @@ def operated_days(
         known: transmission network whose binding limits are known already; saves time, changes nothing else.
         references: whether the outcome of the flat tariff is found too.
         report_progress: called with what is being done, e.g. how far a negotiation has come.
+        fleets_on: the fleets on other days; needed where the mechanism learns from the days before.
     """
     episodes = list(horizon.episodes(coupled=economics.tariff.couples_days))
     for first in range(0, len(episodes), max(1, engine.workers)):
         prepared = prepare_days(
             system, horizon, economics, fleets, design, market, engine,
             limits=limits, known=known, error_margin=mechanism.error_margin, episodes=episodes[first : first + max(1, engine.workers)],
+            history=mechanism.history_days, fleets_on=fleets_on,
         )  # fmt: skip
         outcomes = mechanism.operate(prepared, engine, report_progress)
         if references and any("flat" not in found for found in outcomes):

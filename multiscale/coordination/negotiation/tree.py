@@ -17,7 +17,7 @@ from multiscale.coordination.negotiation.children.carriers import Children
 from multiscale.coordination.negotiation.children.channel import Channel, ChannelState
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
 from multiscale.coordination.negotiation.children.program_child import Settled
-from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
+from multiscale.coordination.negotiation.children.remote_children import RemoteChildren, Source
 from multiscale.coordination.negotiation.children.request import Band, band_of
 from multiscale.coordination.negotiation.dso import DsoProgram
 from multiscale.coordination.negotiation.negotiation import Negotiation
@@ -161,6 +161,7 @@ def negotiation_of(
     first: np.ndarray | None = None,
     inner: NegotiationOptions = INNER,
     errors: Mapping[str, ForecastErrors] | None = None,
+    programs_of: Mapping[str, ParametricProgram] | None = None,
 ) -> TreeNegotiation:
     """Set up the negotiation of a tree.
 
@@ -171,6 +172,7 @@ def negotiation_of(
         first: price lists to begin with [EUR/kWh], (list, DSO, period), such as yesterday's.
         inner: of the DSOs with their platforms.
         errors: node -> its forecast errors, in its own periods: then the reserves for them are negotiated too (see ``operation.reserves``).
+        programs_of: platform -> its own program, all parameters fixed, where it is not the one of the tree (as in the middle of a day).
     """
     resolution = Resolution(tree.horizon, tree.transmission.horizon)
     hours, dsos = tree.horizon.hours_per_year, tree.transmission.children
@@ -181,7 +183,7 @@ def negotiation_of(
     bands: dict[str, Band] = {}
     programs: dict[str, DsoProgram] = {}
     branches: dict[str, Branch] = {}
-    platforms: dict[str, PlatformSource] = {}
+    platforms: dict[str, Source] = {}
     plain: dict[str, ParametricProgram] = {}
     handed = np.zeros((len(dsos), resolution.above.periods))
     for k, dso in enumerate(dsos):
@@ -207,7 +209,10 @@ def negotiation_of(
         }
         parent = Parent(program, profile(hours, hours), below, mine.extend if errors else None)
         branches[dso] = Branch(parent, mine, profile(expected, handed_below), inner)
-        platforms |= {c: PlatformSource(tree.platforms.data[c], tree.prices(dso), own_errors.get(c)) for c in own.children}
+        if programs_of is None:
+            platforms |= {c: PlatformSource(tree.platforms.data[c], tree.prices(dso), own_errors.get(c)) for c in own.children}
+        else:
+            platforms |= {c: programs_of[c] for c in own.children}
     expected = np.array([resolution.means(dso_reference(tree.system, d, tree.horizon, tree.fleets)) for d in dsos])
     error_pool = ErrorPool(errors[tree.system.top], handed) if errors else None
     parent, top = top_parent(tree.transmission, bands, expected, error_pool)

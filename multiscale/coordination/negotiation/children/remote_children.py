@@ -134,5 +134,10 @@ class RemoteChildren:
         done = self._done(settle_child, {c: (self._packed(c), self.hours, *given) for c, given in agreed.items()})
         return {c: done[c] for c in agreed}
 
+    def release(self) -> None:
+        """Drop what this process keeps compiled of these children, who will not be asked again."""
+        for key in self.keys.values():
+            _CACHE.pop(key, None)
+
     def _packed(self, child: str) -> bytes:
         return pickle.dumps(self.sources[child], protocol=pickle.HIGHEST_PROTOCOL)
