@@ -16,7 +16,7 @@ from multiscale.coordination.negotiation.branch import Branch, Branches
 from multiscale.coordination.negotiation.children.carriers import Children
 from multiscale.coordination.negotiation.children.channel import Channel, ChannelState
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
-from multiscale.coordination.negotiation.children.program_child import Settled
+from multiscale.coordination.negotiation.children.program_child import Kept, Settled
 from multiscale.coordination.negotiation.children.remote_children import RemoteChildren, Source
 from multiscale.coordination.negotiation.children.request import Band, band_of
 from multiscale.coordination.negotiation.dso import DsoProgram
@@ -138,17 +138,33 @@ class TreeNegotiation:
             said |= dict(zip(branch.parent.names, own.tolist(), strict=True))
         return profile, price, said
 
+    def counted(self) -> dict[str, np.ndarray]:
+        """Price at which what each node proved counts in the bound of the whole [EUR/kWh], (entry,); of a platform, in the bound of its DSO."""
+        parent, centre = self.negotiation.parent, self.negotiation.state.centre
+        assert centre is not None
+        prices = dict(zip(parent.names, centre, strict=True))
+        for dso, branch in self.branches.items():
+            asked, _ = self.negotiation.state.known[dso][self.negotiation.rests_on(dso, prices[dso])[0]]
+            prices |= dict(zip(branch.parent.names, branch.proof(asked)[0], strict=True))
+        return prices
+
+    def least_of_branch(self, dso: str, price: np.ndarray) -> float:
+        r"""Bound of a DSO with its platforms at a price from above \[EUR/a\], from what its own negotiation proved, whatever it told the TSO."""
+        at, claimed = self.negotiation.rests_on(dso, price)
+        asked, value = self.negotiation.state.known[dso][at]
+        return self.branches[dso].proof(asked)[1] + claimed - value
+
     def _exclude_who_fails(self, agreement: NegotiationResult) -> bool:
         """Operate the platforms as agreed and exclude those that fail; whether there are any."""
         profile, price, said = self.agreed(agreement)
-        excluded = self.excluded()
+        excluded, counted, failed = self.excluded(), self.counted(), False
         # Answers came from reduced fleets; what is operated is every prosumer behind its own network.
-        done = self.platforms.settle({c: (profile[c], price[c]) for c in self.platforms.sources if c not in excluded})
+        kept = {c: Kept(profile[c], price[c], counted[c]) for c in self.platforms.sources if c not in excluded}
+        done = self.platforms.settle(kept)
         self.settled = {c: s for c, s in done.items() if isinstance(s, Settled)}
-        failed = False
         for dso, branch in self.branches.items():
             mine = [c for c in branch.parent.names if c in done]
-            if branch.negotiation.exclude_all({c: branch.negotiation.not_kept(c, said[c], profile[c], price[c], done[c]) for c in mine}):
+            if branch.negotiation.exclude_all({c: branch.negotiation.not_kept(c, said[c], kept[c], done[c]) for c in mine}):
                 self.negotiation.forget(dso)
                 failed = True
         return failed
