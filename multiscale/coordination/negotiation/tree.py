@@ -149,7 +149,7 @@ class TreeNegotiation:
         return prices
 
     def least_of_branch(self, dso: str, price: np.ndarray) -> float:
-        r"""Bound of a DSO with its platforms at a price from above \[EUR/a\], from what its own negotiation proved, whatever it told the TSO."""
+        """Bound of a DSO with its platforms at a price from above, from what its own negotiation proved [EUR/a]."""
         at, claimed = self.negotiation.rests_on(dso, price)
         asked, value = self.negotiation.state.known[dso][at]
         return self.branches[dso].proof(asked)[1] + claimed - value
