@@ -62,18 +62,22 @@ class Horizon:
         weights: days of the year that each stands for [d/a]; they sum to the days of the year.
         step_hours: length of a period [h]; a day has ``24 / step_hours`` of them.
         names: what each day is there for, e.g. ``peak demand`` or ``typical``.
+        consecutive: whether the days follow each other in the calendar and are operated in a row: states pass midnight.
     """
 
     days: tuple[pd.Timestamp, ...]
     weights: tuple[float, ...]
     step_hours: float
     names: tuple[str, ...] = ()
+    consecutive: bool = False
 
     def __post_init__(self) -> None:
         if self.step_hours <= 0 or abs(24.0 / self.step_hours - round(24.0 / self.step_hours)) > 1e-9:
             raise ValueError(f"horizon: a step of {self.step_hours} h does not divide a day; use e.g. 0.25, 0.5, 1, 2, 3 h")
         if len(self.days) != len(self.weights):
             raise ValueError(f"horizon: {len(self.days)} days but {len(self.weights)} weights")
+        if self.consecutive and any(later - earlier != pd.Timedelta(days=1) for earlier, later in pairwise(self.days)):
+            raise ValueError(f"horizon: the days {[str(d.date()) for d in self.days]} do not follow each other; give every date of the span once")
 
     @property
     def steps(self) -> int:
@@ -105,10 +109,15 @@ class Horizon:
         return np.repeat(np.asarray(self.weights), self.steps) * self.step_hours
 
     @property
+    def cycle(self) -> int:
+        """Periods after which states return to where they began: those of a day, or of the whole span where days are consecutive."""
+        return self.periods if self.consecutive else self.steps
+
+    @property
     def previous(self) -> np.ndarray:
-        """Position of the period before, within the same day and around midnight: states are cyclic per day."""
-        first = self.day_of * self.steps
-        return first + (np.arange(self.periods) - first - 1) % self.steps
+        """Position of the period before, around the end of a ``cycle``."""
+        first = np.arange(self.periods) // self.cycle * self.cycle
+        return first + (np.arange(self.periods) - first - 1) % self.cycle
 
     def day(self, number: int) -> Horizon:
         """The horizon of one of the days, with its weight."""
@@ -116,12 +125,12 @@ class Horizon:
         return Horizon((self.days[number],), (self.weights[number],), self.step_hours, name)
 
     def episodes(self, *, coupled: bool) -> list[tuple[Horizon, np.ndarray]]:
-        """What is operated together: every day by itself, or all days where something couples them (a charge on the peak of the year).
+        """What is operated together: every day by itself, or all days where something couples them (states, or a charge on the peak of the year).
 
         Returns:
             Of each episode its horizon, and its periods as positions in this one.
         """
-        if coupled and len(self.days) > 1:
+        if (coupled or self.consecutive) and len(self.days) > 1:
             return [(self, np.arange(self.periods))]
         return [(self.day(k), np.flatnonzero(self.day_of == k)) for k in range(len(self.days))]
 

@@ -64,3 +64,12 @@ def test_states_are_cyclic_within_each_day():
     horizon = Horizon((pd.Timestamp("2016-01-01"), pd.Timestamp("2016-01-02")), (1.0, 1.0), 6.0)
     np.testing.assert_array_equal(horizon.previous, [3, 0, 1, 2, 7, 4, 5, 6])
     assert horizon.day(1).labels.tolist() == horizon.labels[4:].tolist()
+
+
+def test_states_pass_midnight_between_consecutive_days_and_return_at_the_end_of_the_span():
+    days = pd.Timestamp("2016-01-01"), pd.Timestamp("2016-01-02")
+    horizon = Horizon(days, (1.0, 1.0), 6.0, consecutive=True)
+    np.testing.assert_array_equal(horizon.previous, [7, 0, 1, 2, 3, 4, 5, 6])
+    assert len(horizon.episodes(coupled=False)) == 1
+    with pytest.raises(ValueError, match=r"2016-01-02', '2016-01-01'\] do not follow each other"):
+        Horizon(days[::-1], (1.0, 1.0), 6.0, consecutive=True)

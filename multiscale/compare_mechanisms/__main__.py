@@ -3,7 +3,7 @@
     signals       what to publish: share of the value of coordination reached by every signal in every draw of the forecast error
     curves        gap x rounds x number of DSOs of the negotiation; value x messages x forecast error of every mechanism, played forward
     simulation    consecutive days played forward: imbalance, AC violations, welfare of every stakeholder, by mechanism
-    prediction    value of prediction over fresh days, drawn like the past ones platforms learned from, by model and number of past days
+    prediction    value of prediction and hybrid on hidden days played in a row, learned from the calendar days before them
     feeder        import and export prices of the DSOs' networks from a probabilistic dispatch: gap, surplus, limits kept, by forecast error
     uncertainty   cost of reserves for forecast errors by agreement, against every level hedging alone, by correlation
 
@@ -50,15 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     draws = given.seeds * len(given.errors) if len(given.seeds) == 1 else given.seeds
     tables: dict[str, pd.DataFrame] = {}
     shown: dict[str, pd.DataFrame] = {}
+    history, longest = given.history[0], max(given.history)
     if given.what == "simulation":
-        days = prepared_case(config, dates or list(pd.date_range(given.first_day, periods=given.days)))
-        tables["simulation"] = simulation_table(days, error, given.history[0])
+        span = prepared_case(config, [pd.Timestamp(given.first_day)], history=history, in_a_row=given.days)[0]
+        tables["simulation"] = simulation_table(span, error, history)
     elif given.what == "uncertainty":
         tables["uncertainty"] = uncertainty_table(prepared_case(config, dates, COVERAGE * error.size)[0], error, [0.0, 0.5, 0.7, 1.0])
     elif given.what == "feeder":
         tables["feeder"] = feeder_table(prepared_case(config, dates)[0], given.errors, seed=given.first_seed)
     elif given.what == "prediction":
-        tables["prediction"] = unseen_days_table(prepared_case(config, dates)[0], given.history, given.days)
+        spans = prepared_case(config, dates or [pd.Timestamp(given.first_day)], history=longest, in_a_row=given.days)
+        tables["prediction"] = unseen_days_table(spans, given.history, error, given.periods)
         shown["prediction"] = reached(tables["prediction"])
     elif given.what == "signals":
         seeds = [range(given.first_seed, given.first_seed + n) for n in draws]
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         tables["rounds"] = rounds_table("hard", given.dsos)
         shown["rounds"] = tables["rounds"].pivot(index="DSOs", columns="round", values="gap").reset_index()
-        tables["curves"] = curves_table(prepared_case(config, dates), given.errors, draws, given.history[0])
+        tables["curves"] = curves_table(prepared_case(config, dates, history=history), given.errors, draws, history)
         by = tables["curves"].groupby(["mechanism", "forecast error"], sort=False)
         value = by["value reached"].agg(["mean", "min", "max", "count"]).set_axis(["value reached", "worst", "best", "draws"], axis=1)
         shown["curves"] = value.join(by[["messages a day", "bytes a day"]].mean()).reset_index()
@@ -90,10 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--first-seed", type=int, default=0, help="of the draws, in the comparison of signals and of feeders")
     parser.add_argument("--signals", nargs="+", default=[], choices=SIGNALS, help="of the comparison of signals; default: all")
     parser.add_argument("--dsos", type=int, nargs="+", default=[1, 2, 4, 8, 16, 28], help="numbers of distribution systems, of the curves")
-    parser.add_argument("--history", type=int, nargs="+", default=[10], help="past days platforms have learned from (several: of prediction only)")
+    parser.add_argument("--history", type=int, nargs="+", default=[10], help="calendar days platforms have learned from (several: prediction only)")
     parser.add_argument("--dates", nargs="+", default=[], metavar="DATE", help="days to compare on instead of those of the study")
-    parser.add_argument("--first-day", default="2016-01-18", help="of the simulation")
-    parser.add_argument("--days", type=int, default=3, help="length of the simulation; number of fresh days of prediction")
+    parser.add_argument("--first-day", default="2016-01-18", help="of the days in a row of simulation; of prediction, where no --dates begin them")
+    parser.add_argument("--days", type=int, default=3, help="number of days in a row of simulation and prediction")
+    parser.add_argument("--periods", type=float, nargs="+", default=[24.0], help="hours between negotiations of the hybrid, of prediction")
     parser.add_argument("--output", type=Path, default=Path("comparison"), help="folder for the tables and the figure")
     return parser
 

@@ -29,10 +29,9 @@ def draw(tables: dict[str, pd.DataFrame], what: str, path: Path) -> None:
         axes[0].set(xlabel="cost above the bound [EUR]")
     if what == "prediction":
         table = tables["prediction"]
-        for (name, part), mark in zip(table.groupby("model", sort=False), MARKS, strict=False):
-            total = part.groupby("past days")[["cost", "bound"]].sum()
-            axes[0].plot(total.index, total["cost"] - total["bound"], marker=mark, label=name)
-        axes[0].set(xlabel="past days learned from", ylabel="cost of all days above the bound [EUR]")
+        for (name, part), mark in zip(table.groupby("mechanism", sort=False), MARKS, strict=False):
+            axes[0].plot(range(len(part)), part["cost [EUR]"] - part["bound [EUR]"], marker=mark, label=name)
+        axes[0].set(xlabel="span of days", ylabel="cost above the bound [EUR]")
         axes[0].legend()
     if what == "feeder":
         for (name, part), mark in zip(tables["feeder"].groupby("DSO", sort=False), MARKS, strict=False):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.mechanism import Mechanism
@@ -14,15 +14,15 @@ from multiscale.coordination.publication.flat import Flat
 from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 
 
-def playable(days: Sequence[PreparedDay], error: ErrorModel, history: int) -> Iterator[tuple[str, Mechanism]]:
-    """Every mechanism that can be played forward, with its own defaults; platforms have learned from so many past days like the first."""
+def playable(day: PreparedDay, error: ErrorModel, history: int) -> Iterator[tuple[str, Mechanism]]:
+    """Every mechanism that can be played forward, with its own defaults; platforms have learned from so many calendar days before."""
     yield "flat", Flat()
     yield "pricing", Pricing(PricingSettings())
     learning = {model: PredictiveSettings(model=model, history_days=history, forecast_seed=error.seed) for model in PRICE_MODELS}
-    learned = {model: settings.experience(days[0]) for model, settings in learning.items()}
+    learned = {model: settings.experience(day) for model, settings in learning.items()}
     for model, settings in learning.items():
         yield f"predictive, {model}", Predictive(settings, learned[model])
-    step = days[0].tree.horizon.step_hours
+    step = day.tree.horizon.step_hours
     for hours in (24.0, 6.0):
         negotiating = HybridSettings(period=max(hours, step), history_days=history, forecast_seed=error.seed)
         yield f"hybrid, {hours:g} h", Hybrid(negotiating, learned["explicit"])

@@ -61,6 +61,7 @@ class _Rules(Generic[Kept]):
     limits: LoadingLimits
     known: Transmission | None
     references: bool
+    fleets_on: Callable[[Horizon], Mapping[str, Fleet]] | None
 
 
 def operated_days(
@@ -78,6 +79,7 @@ def operated_days(
     known: Transmission | None = None,
     references: bool = True,
     report_progress: Progress = silent,
+    fleets_on: Callable[[Horizon], Mapping[str, Fleet]] | None = None,
 ) -> Iterator[Kept]:
     """Operate every day under the design with a mechanism, and as a reference by the integrated optimum and under the flat tariff.
 
@@ -93,21 +95,21 @@ def operated_days(
         known: transmission network whose binding limits are known already; saves time, changes nothing else.
         references: whether the references are found too.
         report_progress: called with what is being done, e.g. how far a negotiation has come.
+        fleets_on: the fleets on other days; needed where the mechanism learns from the days before.
     """
-    rules = _Rules(economics, design, market, mechanism, keep, limits, known, references)
-    days = [
-        (system.restricted(day), day, {p: f.within(day, periods) for p, f in fleets.items()})
-        for day, periods in horizon.episodes(coupled=economics.tariff.couples_days)
-    ]
-    if not mechanism.day_by_worker or not 1 < engine.workers <= len(days):
-        for here, day, today in days:
-            yield _operated(here, day, today, rules, engine, report_progress)
+    rules = _Rules(economics, design, market, mechanism, keep, limits, known, references, fleets_on)
+    episodes = horizon.episodes(coupled=economics.tariff.couples_days)
+    days = [(day, {p: f.within(day, periods) for p, f in fleets.items()}) for day, periods in episodes]
+    # The days before, from which a mechanism may learn, do not travel.
+    if not mechanism.day_by_worker or mechanism.history_days or not 1 < engine.workers <= len(days):
+        for day, today in days:
+            yield _operated(system, day, today, rules, engine, report_progress)
         return
     at_once = BATCHES * engine.workers
     for first in range(0, len(days), at_once):
         batch = days[first : first + at_once]
         report_progress(f"{first} of {len(days)} days operated")
-        yield from engine.map(_operated, {day.title: (here, day, today, rules) for here, day, today in batch}).values()
+        yield from engine.map(_operated, {day.title: (system.restricted(day), day, today, rules) for day, today in batch}).values()
 
 
 def _operated(
@@ -123,7 +125,7 @@ def _operated(
     (prepared,) = prepare_days(
         system, day, rules.economics, fleets, rules.design, rules.market, engine,
         limits=rules.limits, known=rules.known, error_margin=rules.mechanism.error_margin,
-        reference=rules.references or rules.mechanism.needs_optimum,
+        reference=rules.references or rules.mechanism.needs_optimum, history=rules.mechanism.history_days, fleets_on=rules.fleets_on,
     )  # fmt: skip
     (found,) = rules.mechanism.operate([prepared], engine, report_progress)
     if rules.references and "flat" not in found:

@@ -122,9 +122,9 @@ def deferrable_variables(name: str, rated: str, device: str, reference: str) -> 
 
 
 def _earlier(course: np.ndarray, horizon: Horizon, steps: Sequence[int]) -> np.ndarray:
-    """Sum of a course over periods so many steps before (negative: after), around midnight of the same day, times the step [h]."""
+    """Sum of a course over periods so many steps before (negative: after), around the end of a cycle, times the step [h]."""
     total = np.zeros_like(course)
-    by_day = course.reshape(course.shape[0], course.shape[1] // horizon.steps, horizon.steps)
+    by_cycle = course.reshape(course.shape[0], course.shape[1] // horizon.cycle, horizon.cycle)
     for k in steps:
-        total += horizon.step_hours * np.roll(by_day, k, axis=2).reshape(course.shape)
+        total += horizon.step_hours * np.roll(by_cycle, k, axis=2).reshape(course.shape)
     return total

@@ -107,7 +107,7 @@ class Device(Settings):
         variables: variables of the fleet it declares.
         course: of a generator, the variable with its available power.
         decided: columns of the program that are decisions of a period, fixed once that period is over.
-        states: columns of the program that are states at the end of a period. All are cyclic per day: a day begins as it ends.
+        states: columns of the program that are states at the end of a period. All are cyclic: a day, or a span of days in a row, begins as it ends.
     """
 
     kinds: ClassVar[tuple[str, ...]]

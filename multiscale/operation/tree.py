@@ -133,6 +133,7 @@ def operating_tree(
     networks: bool = True,
     limits: LoadingLimits = LoadingLimits(),
     error_margin: float = 0.0,
+    bounds: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> OperatingTree:
     """Build the programs of every node of the system; those of the platforms when they are first looked at.
 
@@ -145,23 +146,20 @@ def operating_tree(
         limits: shares of the ratings that may be used.
         error_margin: forecast errors, as a share of demand and generation, for which the DSOs' networks must keep capacity: limits that cannot
             bind even then are not in their programs.
+        bounds: interval of every platform's exchange [kW], (period,); default: what its fleet can do.
     """
     distribution = {}
+    between = {c: exchange_bounds(fleet) for c, fleet in fleets.items()} if bounds is None else bounds
     for dso in system.at_level("dso"):
         children = system.children(dso)
-        bounds = {c: exchange_bounds(fleets[c]) for c in children}
-        if error_margin > 0:
-            bounds = {
-                c: (low - error_margin * net_load_size(fleets[c]), high + error_margin * net_load_size(fleets[c]))
-                for c, (low, high) in bounds.items()
-            }
+        room = {c: error_margin * net_load_size(fleets[c]) for c in children}
         distribution[dso] = distribution_program(
             system,
             dso,
             horizon,
             economics,
-            {c: bounds[c][0] for c in children},
-            {c: bounds[c][1] for c in children},
+            {c: between[c][0] - room[c] for c in children},
+            {c: between[c][1] + room[c] for c in children},
             {c: fleets[c].data.reactive.values.sum(axis=0) for c in children},
             limits=limits,
         )

@@ -16,11 +16,15 @@ from multiscale.coordination.common.mechanism import Mechanism
 from multiscale.coordination.days import CoordinatedDay, operated_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.uncertainty.day_reserves import DayReserves, agreed_reserves, negotiated_reserves
+from multiscale.devices.fleet import Fleet
 from multiscale.markets import TimeOfUse
 from multiscale.operation import Design, Market
+from multiscale.pipeline.case import adoption_limits
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.results.answer_data import StudyCase
+from multiscale.system import System
 from multiscale.system.existing_network import existing_network_cost
+from multiscale.timeline import Horizon
 
 RETAIL = "retail"
 """Name of the outcome without coordination, where every prosumer buys at one price."""
@@ -101,6 +105,7 @@ def operate_coordinated(
         known=expected.transmission(grown.system, grown.horizon, grown.economics),
         references=in_full,
         report_progress=report_progress,
+        fleets_on=partial(fleets_on, case.system, bought),
     )
     return Operation(design, tuple(days))
 
@@ -129,6 +134,14 @@ def with_bought_capacity(case: StudyCase, bought: Bought) -> StudyCase:
     for platform, sizes in bought.items():
         fleets[platform] = fleets[platform].with_more(sizes, case.adoption[platform])
     return replace(case, fleets=fleets)
+
+
+def fleets_on(system: System, bought: Bought, horizon: Horizon) -> dict[str, Fleet]:
+    """The fleets of all platforms on other days, with the capacity that prosumers have bought."""
+    fleets = {p: system.fleet(p, horizon) for p in system.at_level("platform")}
+    for platform, sizes in bought.items():
+        fleets[platform] = fleets[platform].with_more(sizes, adoption_limits(fleets[platform], horizon, system))
+    return fleets
 
 
 def real_purchases(bought: Bought) -> dict[str, dict[str, np.ndarray]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import pandas as pd
 import pytest
 
 from multiscale.coordination.common.prepared import prepare_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.markets import Community
+from multiscale.timeline import Horizon
 from tests.variants import changed, charged
 
 
@@ -14,9 +18,16 @@ from tests.variants import changed, charged
 def north_alone(system, winter, economics, fleets):
     """The northern system on a winter's day, fed through a transformer of a given rating [kVA]; the evening's load is a little above 2050."""
 
-    def day(rating):
+    def day(rating, history=0, days=1):
         tight = changed(system.cut(["north 1", "north 2"]), "branches", "rating_kva", {"north HV/MV transformer": rating})
         mine = {p: fleets[p] for p in ("north 1", "north 2")}
-        return prepare_days(tight, winter, economics, mine, charged(["north"], 0.05), Community(), SerialEngine())[0]
+        span = Horizon(tuple(winter.days[0] + pd.Timedelta(days=k) for k in range(days)), winter.weights * days, 2.0, consecutive=days > 1)
+        fleets_on = partial(fleets_of, tight)
+        given = span, economics, mine if days == 1 else fleets_on(span), charged(["north"], 0.05), Community(), SerialEngine()
+        return prepare_days(tight, *given, history=history, fleets_on=fleets_on)[0]
 
     return day
+
+
+def fleets_of(system, horizon):
+    return {p: system.fleet(p, horizon) for p in system.at_level("platform")}

@@ -89,16 +89,19 @@ class DayErrors:
     demand: Mapping[str, np.ndarray]
     generation: Mapping[str, np.ndarray]
 
-    def forecast(self, tree: OperatingTree, now: int | None = None) -> OperatingTree:
+    def forecast(
+        self, tree: OperatingTree, now: int | None = None, bounds: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None
+    ) -> OperatingTree:
         """The tree with demand and generation as forecast: a day ahead, or as seen from the start of period ``now``.
 
         A day ahead flexible devices are forecast like other demand; during the day they have announced themselves.
+        ``bounds``: as of ``operating_tree``.
         """
         horizon = tree.horizon
         size = np.full(horizon.periods, self.model.size) if now is None else self.model.grown(horizon.periods, horizon.step_hours, now)
         demand = {node: 1.0 + size * e for node, e in self.demand.items()}
         generation = {node: 1.0 + size * e for node, e in self.generation.items()}
-        return scaled_tree(tree, demand, generation, announced=now is not None)
+        return scaled_tree(tree, demand, generation, announced=now is not None, bounds=bounds)
 
 
 def day_errors(model: ErrorModel, tree: OperatingTree, name: str) -> DayErrors:
@@ -111,7 +114,12 @@ def day_errors(model: ErrorModel, tree: OperatingTree, name: str) -> DayErrors:
 
 
 def scaled_tree(
-    tree: OperatingTree, demand: Mapping[str, np.ndarray], generation: Mapping[str, np.ndarray], *, announced: bool = False
+    tree: OperatingTree,
+    demand: Mapping[str, np.ndarray],
+    generation: Mapping[str, np.ndarray],
+    *,
+    announced: bool = False,
+    bounds: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> OperatingTree:
     """The tree with one participant per platform, its demand and generation multiplied node by node.
 
@@ -119,11 +127,12 @@ def scaled_tree(
         tree: model of the parents (one participant per platform, no low-voltage networks).
         demand, generation: node -> factor [1], (period,); missing nodes stay as they are.
         announced: whether flexible devices stay as they are too, rather than follow the demand.
+        bounds: as of ``operating_tree``.
     """
     fleets = {p: scaled_fleet(f, demand.get(p, 1.0), generation.get(p, 1.0), announced=announced) for p, f in tree.fleets.items()}
     passive = [n for n in (tree.system.top, *tree.distribution) if n in demand or n in generation]
     system = _scaled_passive(tree.system, tree.horizon, passive, demand, generation)
-    other = operating_tree(system, tree.horizon, tree.economics, fleets, tree.design, tree.market, networks=False, limits=tree.limits)
+    other = operating_tree(system, tree.horizon, tree.economics, fleets, tree.design, tree.market, networks=False, limits=tree.limits, bounds=bounds)
     other.transmission.learn(tree.transmission)
     return other
 

@@ -13,6 +13,7 @@ from multiscale.coordination.common.messages import Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.programs import ParametricProgram
 
 
 class MechanismError(ValueError):
@@ -21,11 +22,11 @@ class MechanismError(ValueError):
 
 @dataclass(frozen=True)
 class PlayedDay:
-    """A day as it was played.
+    """A day, or consecutive days, as played.
 
     Attributes:
         outcome: what happened, with every cost.
-        nominated: platform -> exchange it planned at the start of the day [kW], (period,).
+        nominated: platform -> exchange it planned at the start of each day [kW], (period,).
         planned_before: platform -> exchange planned one period ahead [kW], (period,); the first as nominated.
     """
 
@@ -39,17 +40,29 @@ class PlayedDay:
         return float(sum((hours * np.abs(self.outcome.exchange[p] - plan)).sum() for p, plan in plans.items()))
 
 
+class RunningPlatform(Protocol):
+    """A platform in the middle of a day that is played forward."""
+
+    def as_it_stands(self, demand_error: np.ndarray, generation_error: np.ndarray) -> ParametricProgram:
+        """Its own program: what it has done is fixed, the rest as it forecasts it with these relative errors [1], (period,)."""
+
+    def bounds(self, demand_error: np.ndarray, generation_error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Interval of the exchange of that program [kW], (period,)."""
+
+
 class SignalSource(Protocol):
     """Signals of a mechanism over a span of days that are played forward, with all that it keeps from one period and day to the next."""
 
-    def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:
-        """Signals in force from the start of period ``now`` on, platform -> signal over the whole day; None leaves those before in force.
+    def signals(
+        self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic, platforms: Mapping[str, RunningPlatform]
+    ) -> Mapping[str, Signal] | None:
+        """Signals in force from the start of period ``now`` on, platform -> signal over the whole span; None leaves those before in force.
 
-        Messages that are needed for them are counted in ``traffic``.
+        Messages that are needed for them are counted in ``traffic``. ``platforms`` as they now stand are for mechanisms that ask them.
         """
 
-    def learn(self, day: PreparedDay, played: PlayedDay) -> None:
-        """Learn from a day that is over."""
+    def learn(self, day: PreparedDay, number: int, drawn: Mapping[str, np.ndarray]) -> None:
+        """Learn from the day of this number in the span, which is over; ``drawn``: platform -> exchange [kW], (period,), of later days as planned."""
 
 
 class Mechanism:
@@ -68,6 +81,11 @@ class Mechanism:
     """Whether a worker operates whole days where there are days for every worker; else all workers share in each day, platform by platform."""
     needs_optimum: ClassVar[bool] = False
     """Whether it operates prepared days by their integrated optimum."""
+
+    @property
+    def history_days(self) -> int:
+        """Calendar days before an operated one that it learns from, see ``prepare_days``."""
+        return 0
 
     @property
     def error_margin(self) -> float:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from multiscale.coordination.common.answer import Answer, PackedBasis, answer_signals, bases_of, own_measures
 from multiscale.coordination.common.integrated import integrated_optimum
@@ -19,6 +21,8 @@ from multiscale.operation.tree import BEYOND
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 
+logger = logging.getLogger(__name__)
+
 Progress = Callable[[str], None]
 """Called with what is being done, e.g. how far a negotiation has come."""
 
@@ -30,7 +34,7 @@ def silent(what: str) -> None:
 
 @dataclass(frozen=True)
 class PreparedDay:
-    """What a mechanism starts from.
+    """What a mechanism starts from: a day, or consecutive days that are operated in a row (``Horizon.consecutive``).
 
     Attributes:
         name: date.
@@ -39,6 +43,7 @@ class PreparedDay:
         reference: integrated optimum of the tree; None where it was not asked for.
         forecast: integrated optimum of the model.
         bases: platform -> where its solve at the forecast prices ended; answers to published signals start there.
+        past: parents' model of each calendar day before it that mechanisms may learn from, the earliest first; None where it was prepared without.
     """
 
     name: str
@@ -47,6 +52,7 @@ class PreparedDay:
     reference: Outcome | None
     forecast: Outcome
     bases: Mapping[str, PackedBasis]
+    past: tuple[OperatingTree, ...] | None = None
 
     @property
     def optimum(self) -> Outcome:
@@ -78,13 +84,21 @@ def prepare_days(
     known: Transmission | None = None,
     error_margin: float = 0.0,
     reference: bool = True,
+    history: int = 0,
+    fleets_on: Callable[[Horizon], Mapping[str, Fleet]] | None = None,
 ) -> list[PreparedDay]:
     """Build every day's programs and find both optima; arguments as of ``operated_days``.
 
     Where the tariff couples days (``Tariff.couples_days``) all of them are one prepared day: one program over the whole horizon.
-    ``reference``: whether the integrated optimum of the tree is found too.
+    ``reference``: whether the integrated optimum of the tree is found too. ``history``: how many calendar days before each are prepared as its
+    ``past`` (as many as the profiles hold); ``fleets_on``: the fleets over the horizon of such a day.
+
+    Raises:
+        ValueError: a history is asked for, and how fleets were then is not given.
     """
-    trees, models = [], []
+    if history and fleets_on is None:
+        raise ValueError(f"days are prepared with a history of {history} days; give fleets_on, the fleets over the horizon of such a day")
+    trees, models, past = [], [], []
     for day, periods in horizon.episodes(coupled=economics.tariff.couples_days):
         here = system.restricted(day)
         today = {p: f.within(day, periods) for p, f in fleets.items()}
@@ -93,13 +107,32 @@ def prepare_days(
         models.append(operating_tree(here, day, economics, one, design, market, networks=False, limits=limits))
         if known is not None:
             models[-1].transmission.learn(known)
+        earlier: list[OperatingTree] = []
+        if history and fleets_on is not None:
+            for date in days_before(system, day, history):
+                then = {p: f.aggregate(np.full(f.size, p)) for p, f in fleets_on(date).items()}
+                earlier.append(operating_tree(system.restricted(date), date, economics, then, design, market, networks=False, limits=limits))
+        past.append(tuple(earlier))
     names = [tree.horizon.title for tree in trees]
     optima = engine.map(_optima, {d: (tree, model, reference) for d, tree, model in zip(names, trees, models, strict=True)})
-    prepared = [PreparedDay(d, tree, model, *optima[d]) for d, tree, model in zip(names, trees, models, strict=True)]
+    prepared = []
+    for d, tree, model, before in zip(names, trees, models, past, strict=True):
+        optimum, forecast, bases = optima[d]
+        prepared.append(PreparedDay(d, tree, model, optimum, forecast, bases, before if history else None))
     if known is not None:
         for ready in prepared:
             ready.tree.transmission.learn(known)
     return prepared
+
+
+def days_before(system: System, day: Horizon, count: int) -> list[Horizon]:
+    """The last ``count`` calendar days before a horizon that the profiles of the system hold, the earliest first, with the weight of its first."""
+    held = set(pd.DatetimeIndex(system.profiles.time.values).normalize())
+    dates = [day.days[0] - pd.Timedelta(days=k) for k in range(count, 0, -1)]
+    there = [d for d in dates if d in held]
+    if len(there) < count:
+        logger.warning("%s: the profiles hold %d of the %d days before it that are to be learned from", day.title, len(there), count)
+    return [Horizon((d,), (day.weights[0],), day.step_hours) for d in there]
 
 
 def _optima(tree: OperatingTree, model: OperatingTree, reference: bool) -> tuple[Outcome | None, Outcome, dict[str, PackedBasis]]:

@@ -1,6 +1,7 @@
 """What becomes of the platforms' answers: what they draw is served, and paid for, whatever was forecast.
 
-The DSO re-dispatches its own flexibility, sheds or curtails where the network cannot carry it, and the TSO dispatches the rest.
+The DSO re-dispatches its own flexibility, sheds or curtails where the network cannot carry it, and the TSO dispatches the rest. What a platform
+answers is held against its own schedule first: one that cannot do it, or not at the cost it says, is an error that names it.
 """
 
 from __future__ import annotations
@@ -9,15 +10,23 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from multiscale.coordination.common.answer import Answer, own_measures
+from multiscale.coordination.common.answer import Answer, own_cost, own_measures
 from multiscale.coordination.common.messages import Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome, transmission_cost
 from multiscale.operation import OperatingTree
-from multiscale.programs import CompiledProgram, ProgramSolution
+from multiscale.programs import CompiledProgram, ProgramError, ProgramSolution
 
 
 def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal], answers: Mapping[str, Answer], bound: float) -> Outcome:
-    """Operate the networks with the platforms' answers given, and count every cost; signals are kept as each platform has seen them."""
+    """Operate the networks with the platforms' answers given, and count every cost; signals are kept as each platform has seen them.
+
+    Raises:
+        ProgramError: a platform answers what its own schedule is not.
+    """
+    for child in tree.platforms:
+        wrong = untrue(tree, child, signals[child], answers[child])
+        if wrong is not None:
+            raise ProgramError(f"mechanism {mechanism!r}: platform {child!r} {wrong}")
     periods = tree.horizon.periods
     traffic = Traffic()
     cost = 0.0
@@ -62,6 +71,28 @@ def realised(tree: OperatingTree, mechanism: str, signals: Mapping[str, Signal],
         1,
         traffic,
     )
+
+
+FEASIBLE = 1e-4
+"""Largest violation of a row or bound of a platform's program [in the unit of the row] that tolerances and a day played forward explain."""
+EXACT = 1e-9
+"""Largest relative difference between what a platform answers and what its schedule is [1]."""
+
+
+def untrue(tree: OperatingTree, platform: str, signal: Signal, answer: Answer) -> str | None:
+    """What is wrong with a platform's answer: cost or exchange are not those of its schedule, or the schedule is none that its program allows."""
+    program = tree.platforms[platform]
+    if answer.x.shape != (program.columns.size,) or not np.isfinite(answer.x).all():
+        return f"answered a schedule of {answer.x.size} numbers; its program has {program.columns.size} columns, all of them finite"
+    violation = program.violation(answer.x, program.parameters.vector(signal.seen(*own_measures(tree.fleets[platform])).parameters()))
+    if violation > FEASIBLE:
+        return f"answered a schedule that violates a limit of its program by {violation:.6g}"
+    exchange, cost = program.outputs["exchange"].matrix @ answer.x, own_cost(program, signal.tariff, answer.x)
+    if answer.exchange.shape != exchange.shape or not (np.abs(answer.exchange - exchange) <= EXACT * (1.0 + np.abs(exchange))).all():
+        return "answered an exchange that is not the one of its schedule"
+    if not abs(answer.own_cost - cost) <= EXACT * (1.0 + np.abs(program.c0 * answer.x).sum()):
+        return f"said that its schedule costs {answer.own_cost:.9g} EUR/a; it costs {cost:.9g} EUR/a"
+    return None
 
 
 def _distribution_parameters(tree: OperatingTree, dso: str, energy_price: np.ndarray, exchange: np.ndarray) -> dict[str, object]:

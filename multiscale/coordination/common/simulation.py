@@ -1,8 +1,9 @@
-"""A day played forward: day ahead -> intra-day -> real time, with forecasts that differ from what happens.
+"""Days played forward: day ahead -> intra-day -> real time, with forecasts that differ from what happens.
 
-At the start of every period each platform knows what that period needs, forecasts the rest of the day (the better the nearer, see
-``forecast``), optimises the rest of the day under the signals in force, and does what it decided for that period. What it has done is
-fixed from then on. Signals come from a mechanism (``Mechanism.play``), which may look at anything it lets a node see at that time.
+At the start of every period each platform knows what that period needs, forecasts the rest of the span (the better the nearer, see
+``forecast``), optimises that rest under the signals in force, and does what it decided for that period. What it has done is
+fixed from then on. Where the span has several days (``Horizon.consecutive``), batteries, vehicles and buildings pass midnight as they are.
+Signals come from a mechanism (``Mechanism.play``), which may look at anything it lets a node see at that time.
 
     schedule at period k = argmin cost(x; signals in force, forecast as of k)   s.t.  x_t as done for all t < k
 
@@ -30,35 +31,25 @@ from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.common.settings import DrawnErrorSettings
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.devices.fleet import Fleet
+from multiscale.operation.tree import exchange_bounds
 from multiscale.programs import CompiledProgram, ParametricProgram
 from multiscale.programs.index import Block, Index
 
 ROUNDING_KWH = 1e-6
 """States of the past are recomputed from what was done, to within so much [kWh]."""
+ROUNDING_KW = 1e-6
+"""The same of the exchange [kW]."""
 
 
 def play_day(day: PreparedDay, mechanism: Mechanism, errors: DayErrors) -> PlayedDay:
-    """Play one day forward under a mechanism; the bound of the outcome is that of the integrated optimum, which knows the whole day.
+    """Play one day, or consecutive days in a row, forward under a mechanism, which learns after each.
+
+    The bound of the outcome is that of the integrated optimum, which knows the whole span. Only the span ends as it began.
 
     Raises:
         MechanismError: the mechanism cannot be played forward.
     """
-    return _played(day, mechanism.name, mechanism.play(day), errors)
-
-
-def play_days(days: Sequence[PreparedDay], mechanism: Mechanism, error: ErrorModel) -> list[PlayedDay]:
-    """Play a span of days one after the other; the mechanism learns after each.
-
-    Every day ends with the batteries and the backlog as they were at its beginning, as everywhere in the model.
-
-    Raises:
-        MechanismError: the mechanism cannot be played forward.
-    """
-    source, played = mechanism.play(days[0]), []
-    for day in days:
-        played.append(_played(day, mechanism.name, source, day_errors(error, day.tree, day.name)))
-        source.learn(day, played[-1])
-    return played
+    return play_source(day, mechanism.name, mechanism.play(day), errors)
 
 
 class PlayedMechanism(Mechanism):
@@ -82,7 +73,7 @@ class PlayedMechanism(Mechanism):
         Raises:
             MechanismError: the tariff couples days, which cannot be played one by one.
         """
-        if any(len(day.tree.horizon.days) > 1 for day in days):
+        if any(len(day.tree.horizon.days) > 1 and not day.tree.horizon.consecutive for day in days):
             raise MechanismError(
                 f"mechanism {self.name!r} plays days one by one, and the tariff couples them (a charge on the peak of the year); "
                 "choose coordination=pricing, bidirectional or integrated, or a tariff without such a charge"
@@ -95,27 +86,33 @@ def _outcome(day: PreparedDay, mechanism: Mechanism, error: ErrorModel) -> Outco
     return play_day(day, mechanism, day_errors(error, day.tree, day.name)).outcome
 
 
-def _played(day: PreparedDay, mechanism: str, source: SignalSource, errors: DayErrors) -> PlayedDay:
-    tree, periods = day.tree, day.tree.horizon.periods
+def play_source(day: PreparedDay, mechanism: str, source: SignalSource, errors: DayErrors) -> PlayedDay:
+    """Play a day, or consecutive days, forward under the signals of a source, see ``play_day``; what the source learns stays in it."""
+    tree, periods, steps = day.tree, day.tree.horizon.periods, day.tree.horizon.steps
     platforms = {name: _RollingPlatform(tree.platforms[name], tree.fleets[name]) for name in tree.platforms}
     traffic = Traffic()
     in_force: dict[str, Signal] = {}
-    nominated, before = {}, {p: np.zeros(periods) for p in platforms}
+    nominated, before, drawn = ({p: np.zeros(periods) for p in platforms} for _ in range(3))
     size = errors.model
     for now in range(periods):
-        fresh = source.signals(day, errors, now, traffic)
+        if now and now % steps == 0:
+            source.learn(day, now // steps - 1, drawn)
+        fresh = source.signals(day, errors, now, traffic, platforms)
         if fresh is not None:
             in_force = {p: _from(in_force.get(p), fresh[p], now) for p in platforms}
         grown = size.grown(periods, tree.horizon.step_hours, now)
         for name, platform in platforms.items():
             exchange = platform.step(now, in_force[name], grown * errors.demand[name], grown * errors.generation[name])
+            drawn[name] = exchange
+            if now % steps == 0:
+                nominated[name][now:] = exchange[now:]
             if now == 0:
-                nominated[name] = exchange
                 before[name][0] = exchange[0]
             if now + 1 < periods:
                 before[name][now + 1] = exchange[now + 1]
     answers = {name: platform.answer(in_force[name]) for name, platform in platforms.items()}
     outcome = realised(tree, mechanism, in_force, answers, day.bound)
+    source.learn(day, periods // steps - 1, {p: outcome.exchange[p] for p in platforms})
     return PlayedDay(replace(outcome, traffic=traffic, rounds=1), nominated, before)
 
 
@@ -154,6 +151,7 @@ class _RollingPlatform:
         self.demand, self.generation = own_measures(fleet)
         self.compiled = CompiledProgram(with_forecast_errors(program, fleet))
         self._x = np.zeros(program.columns.size)
+        self._exchanged: list[tuple[np.ndarray, np.ndarray]] = []
 
     def step(self, now: int, signal: Signal, demand_error: np.ndarray, generation_error: np.ndarray) -> np.ndarray:
         """Decide period ``now``; returns the exchange planned for the whole day [kW], (period,)."""
@@ -161,6 +159,8 @@ class _RollingPlatform:
         solution = self.compiled.solve_optimal(received | {"demand_error": demand_error, "generation_error": generation_error})
         self._x = solution.x
         self._fix(now)
+        traded = self.original.outputs["exchange"].matrix[now].indices
+        self._exchanged.append((traded, solution.x[traded]))
         return self.original.outputs["exchange"].matrix @ solution.x
 
     def _fix(self, now: int) -> None:
@@ -174,6 +174,21 @@ class _RollingPlatform:
             if name in columns:
                 there = columns[name].positions[:, now]
                 self.compiled.bound(there, program.lower[there] - ROUNDING_KWH, program.upper[there] + ROUNDING_KWH)
+
+    def as_it_stands(self, demand_error: np.ndarray, generation_error: np.ndarray) -> ParametricProgram:
+        """See ``RunningPlatform``."""
+        forecast = self.compiled.program.fix({"demand_error": demand_error, "generation_error": generation_error})
+        lower, upper = forecast.lower.copy(), forecast.upper.copy()
+        for there, done in self._exchanged:
+            # Generation that was curtailed, and demand that was not served, is over as well.
+            lower[there], upper[there] = np.maximum(lower[there], done - ROUNDING_KW), np.minimum(upper[there], done + ROUNDING_KW)
+        return replace(forecast, lower=lower, upper=upper)
+
+    def bounds(self, demand_error: np.ndarray, generation_error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See ``RunningPlatform``."""
+        low, high = exchange_bounds(self.fleet)
+        room = self.demand * np.abs(demand_error) + self.generation * np.abs(generation_error)
+        return low - room, high + room
 
     def answer(self, signal: Signal) -> Answer:
         """What the platform has done in the end, and what it cost it."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from multiscale.coordination.common.outcome import Outcome, Reserves, transmission_cost
 from multiscale.coordination.negotiation.children.carriers import Refusal
-from multiscale.coordination.negotiation.children.program_child import Settled
+from multiscale.coordination.negotiation.children.program_child import Kept, Settled
 from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
 from multiscale.coordination.negotiation.resolution import Resolution
 from multiscale.coordination.negotiation.state import NegotiationResult
@@ -24,7 +25,7 @@ def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechan
     cost and bound are those of all others, who operate around them.
 
     Raises:
-        ProgramError: a DSO was excluded: how its network operates is not known.
+        ProgramError: a DSO was excluded, or cannot keep what it agreed to or proved: how its network operates is not known.
     """
     if negotiated.negotiation.state.excluded:
         raise ProgramError(f"the operation of DSOs excluded from the negotiation is not known: {dict(agreement.excluded)}")
@@ -32,7 +33,7 @@ def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechan
     goods, engine = parent.goods, negotiated.platforms.engine
     resolution = Resolution(tree.horizon, tree.transmission.horizon)
     agreed_profile, price, said = negotiated.agreed(agreement)
-    settled = negotiated.settled
+    settled, counted = negotiated.settled, negotiated.counted()
     done = agreed_profile | {c: s.exchange for c, s in settled.items()}
     programs, kept_at = {}, {}
     for dso, own in tree.distribution.items():
@@ -40,10 +41,16 @@ def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechan
         entries = len(own.children), goods * tree.horizon.periods
         agreed, drawn = (np.array([v[c] for c in own.children]).reshape(entries) for v in (agreed_profile, done))
         programs[dso] = negotiated.programs[dso].operated(drawn)
-        kept_at[dso] = agreed_profile[dso], price[dso], float(np.abs(drawn - agreed).sum(axis=0).max(initial=0.0))
+        kept_at[dso] = Kept(agreed_profile[dso], price[dso], counted[dso], float(np.abs(drawn - agreed).sum(axis=0).max(initial=0.0)))
     dsos = _settled(RemoteChildren(engine, programs, np.tile(resolution.above.hours_per_year, goods)).settle(kept_at))
-    for dso in negotiated.plain.sources:
-        wrong = negotiated.negotiation.not_kept(dso, said[dso], agreed_profile[dso], price[dso], dsos[dso])
+    for dso, own in tree.distribution.items():
+        found, moved = dsos[dso], 0.0
+        if dso in negotiated.branches:
+            together = found.cost + sum(settled[c].cost for c in own.children if c in settled)
+            found = replace(found, cost=together, least=negotiated.least_of_branch(dso, counted[dso]))
+            # By rounding platforms leave their profiles; at most, that is cut off.
+            moved = tree.economics.value_of_lost_load * float(tree.horizon.hours_per_year.sum()) * kept_at[dso].room
+        wrong = negotiated.negotiation.not_kept(dso, said[dso], kept_at[dso], found, moved)
         if wrong is not None:
             raise ProgramError(f"operation of DSO {dso!r} as agreed: it {wrong}")
     done |= {d: s.exchange for d, s in dsos.items()}

@@ -40,6 +40,7 @@ class Branch:
         parent.under(np.zeros(len(parent.hours)))
         self.negotiation = Negotiation(parent, expected, options)
         self.plans: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+        self.proven: dict[bytes, tuple[np.ndarray, float]] = {}
 
     def answers(self, request: Request) -> Questions:
         """Work out the reply to a request; yields questions to platforms and takes their answers."""
@@ -54,6 +55,8 @@ class Branch:
             agreement = negotiation.agreement()
             profile = self.program.seen @ agreement.point.x
             values.append(agreement.bound)
+            assert negotiation.state.centre is not None
+            self.proven[price.tobytes()] = negotiation.state.centre, agreement.bound
             costs.append(agreement.point.cost - float(self.hours_above * price @ profile))
             profiles.append(profile)
             self.plans[request.number, len(profiles) - 1] = agreement.point.exchange, agreement.point.own
@@ -75,6 +78,10 @@ class Branch:
         r"""What the platforms draw [kW], (platform, period), and say that it costs them \[EUR/a\], when the TSO takes so much of the offers."""
         taken = [(w, *self.plans[name]) for name, w in zip(offers, weights, strict=True) if w > 0]
         return np.sum([w * exchange for w, exchange, _ in taken], axis=0), np.sum([w * own for w, _, own in taken], axis=0)
+
+    def proof(self, price: np.ndarray) -> tuple[np.ndarray, float]:
+        r"""Prices of the platforms [EUR/kWh], (platform, entry), at which its bound at a price from above was proven, and that bound \[EUR/a\]."""
+        return self.proven[price.tobytes()]
 
     def platform_price(self, price: np.ndarray) -> np.ndarray:
         """Nodal prices at the platforms [EUR/kWh], (platform, period), at a price from above."""

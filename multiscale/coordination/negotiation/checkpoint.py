@@ -10,7 +10,7 @@ from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.tree import TreeNegotiation
 from multiscale.files import write_atomically
 
-FORMAT = 2
+FORMAT = 3
 """Of what a checkpoint holds; raised whenever that changes."""
 
 
@@ -45,7 +45,7 @@ def keep(negotiated: TreeNegotiation, path: Path) -> None:
     content = {
         "fingerprint": (FORMAT, negotiated.fingerprint),
         "top": (negotiation.parent.kept(), negotiation.state, negotiated.top.limits),
-        "branches": {d: (b.parent.kept(), b.negotiation.state, b.plans) for d, b in negotiated.branches.items()},
+        "branches": {d: (b.parent.kept(), b.negotiation.state, b.plans, b.proven) for d, b in negotiated.branches.items()},
         "tangents": {node: error_pool.points for node, error_pool in negotiated.error_pools.items()},
         "references": (negotiated.platforms.reference, negotiated.plain.reference),
         "channel": negotiated.channel,
@@ -73,9 +73,9 @@ def take_up(negotiated: TreeNegotiation, path: Path) -> None:
     negotiated.top.limits = limits
     negotiated.negotiation.parent.restore(kept, negotiated.top.program())
     negotiated.negotiation.state = state
-    for dso, (kept, state, plans) in content["branches"].items():
+    for dso, (kept, state, plans, proven) in content["branches"].items():
         branch = negotiated.branches[dso]
         branch.parent.restore(kept, branch.program.program())
-        branch.negotiation.state, branch.plans = state, plans
+        branch.negotiation.state, branch.plans, branch.proven = state, plans, proven
     negotiated.platforms.reference, negotiated.plain.reference = content["references"]
     negotiated.channel = content["channel"]

@@ -5,6 +5,11 @@ A bound that a child proves at a price holds for everything it can do, so also f
     value_k <= cost_j + sum_t h_t p_kt y_jt        for every price k that it answered and every profile j that it offered,
 
 and what it offered it can do at the cost it said. Where one of these fails, nothing that was proven with this child's answers holds.
+
+A child may still hide what it could do: then its bounds are too high, and nothing that it said contradicts itself. So in the end it also operates
+what is best for it at the price at which its bound counts, and the bound of the whole is no more than what operation confirms,
+
+    bound = P(pi) + sum_c least_c(pi) <= P(pi) + sum_c D_c(pi),      D_c(pi) as operated.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from multiscale.coordination.negotiation.children.carriers import Refusal
-from multiscale.coordination.negotiation.children.program_child import Settled
+from multiscale.coordination.negotiation.children.program_child import Kept, Settled
 
 PRECISION = 1e-7
 """Largest contradiction that tolerances of solvers explain, relative to the sizes of the amounts that are compared [1]."""
@@ -36,31 +41,37 @@ def contradiction(prices: np.ndarray, values: np.ndarray, costs: np.ndarray, pro
 
 def not_kept(
     said: float,
-    profile: np.ndarray,
-    price: np.ndarray,
+    kept: Kept,
     hours: np.ndarray,
     known: Sequence[tuple[np.ndarray, float]],
+    claimed: float,
     settled: Settled | Refusal,
+    moved: float = 0.0,
 ) -> str | None:
     """What is wrong with an agreed profile when it is operated.
 
     Args:
         said: own cost of the profile as the child offered it [EUR/a].
-        profile: agreed [kW], (entry,).
-        price: at it [EUR/kWh], (entry,).
+        kept: what was agreed.
         hours: of the year of each entry [h/a].
         known: (price, value) of every bound that the child proved.
+        claimed: what counts in the bound of the whole for the child, at the price ``kept.counted`` [EUR/a].
         settled: how the profile was operated, or why it cannot be.
+        moved: what it may cost more because its own children left their profiles by rounding [EUR/a].
     """
     if isinstance(settled, Refusal):
         return f"its agreed exchange cannot be operated: {settled.reason}"
     # What keeping a profile to within rounding moves, see ``ProgramChild.settle``.
-    room = 2e-6 * (1.0 + np.abs(profile).max())
+    profile, price = kept.profile, kept.price
+    room = kept.room + 2e-6 * (1.0 + np.abs(profile).max())
     if not np.abs(settled.exchange - profile).max() <= room:
         return f"operated, its exchange is up to {np.abs(settled.exchange - profile).max():.6g} kW from the one agreed"
-    allowed = PRECISION * (1.0 + abs(said) + abs(settled.cost)) + float((hours * np.abs(price)).sum()) * room
+    allowed = PRECISION * (1.0 + abs(said) + abs(settled.cost)) + float((hours * np.abs(price)).sum()) * room + moved
     if not settled.cost <= said + allowed:
         return f"said that its agreed exchange costs {said:.9g} EUR/a; operated it costs {settled.cost:.9g} EUR/a"
+    size = abs(claimed) + abs(settled.cost) + float((hours * np.abs(kept.counted * settled.exchange)).sum())
+    if not claimed <= settled.least + PRECISION * (1.0 + size):
+        return f"proved that it costs at least {claimed:.9g} EUR/a at a price at which, operated, the least it costs is {settled.least:.9g} EUR/a"
     prices = np.array([p for p, _ in known]).reshape(len(known), len(hours))
     values = np.array([v for _, v in known])
     return contradiction(prices, values, np.array([settled.cost + allowed]), settled.exchange[None], hours)

@@ -28,7 +28,7 @@ import numpy as np
 
 from multiscale.coordination.common.convergence import Step
 from multiscale.coordination.negotiation.children.carriers import Children, OperatedChildren, Refusal
-from multiscale.coordination.negotiation.children.program_child import Settled
+from multiscale.coordination.negotiation.children.program_child import Kept, Settled
 from multiscale.coordination.negotiation.children.request import BadReplyError, Reply, Request, checked
 from multiscale.coordination.negotiation.consistency import PRECISION, contradiction, not_kept
 from multiscale.coordination.negotiation.parent import Parent
@@ -105,16 +105,18 @@ class Negotiation:
             if not isinstance(children, OperatedChildren):
                 return agreement
             point = agreement.point
-            agreed = {c: (point.exchange[i], point.price[i]) for i, c in enumerate(self.parent.names) if c not in self.state.excluded}
+            assert self.state.centre is not None
+            every = zip(self.parent.names, point.exchange, point.price, self.state.centre, strict=True)
+            agreed = {c: Kept(profile, price, counted) for c, profile, price, counted in every if c not in self.state.excluded}
             said = dict(zip(self.parent.names, point.own.tolist(), strict=True))
-            failed = {c: self.not_kept(c, said[c], *agreed[c], settled) for c, settled in children.settle(agreed).items()}
+            failed = {c: self.not_kept(c, said[c], agreed[c], settled) for c, settled in children.settle(agreed).items()}
             if not self.exclude_all(failed):
                 return agreement
             self.restart()
 
-    def not_kept(self, child: str, said: float, profile: np.ndarray, price: np.ndarray, settled: Settled | Refusal) -> str | None:
-        """What is wrong with a child's agreed profile when it is operated, see ``consistency``."""
-        return not_kept(said, profile, price, self.parent.hours, self.state.known[child], settled)
+    def not_kept(self, child: str, said: float, kept: Kept, settled: Settled | Refusal, moved: float = 0.0) -> str | None:
+        """What is wrong with a child's agreed profile and its bound when it is operated, see ``consistency``."""
+        return not_kept(said, kept, self.parent.hours, self.state.known[child], self.least(child, kept.counted), settled, moved)
 
     def exclude_all(self, failed: Mapping[str, str | None]) -> bool:
         """Exclude every child with a reason; whether there is one."""
@@ -196,7 +198,7 @@ class Negotiation:
                 self.exclude(child, reply.reason)
                 continue
             try:
-                self._hear(child, checked(reply, len(self.parent.hours), self.parent.bands[child]))
+                self._hear(child, checked(reply, len(self.parent.hours), self.parent.bands[child], self.parent.goods))
             except BadReplyError as error:
                 self.exclude(child, str(error))
         for child in self._active:
@@ -264,13 +266,18 @@ class Negotiation:
         """Proven lower bound on the child's own cost plus price x exchange, from all its answers so far [EUR/a]."""
         if child in self.state.excluded:
             return float(self.parent.hours * price @ self.parent.profiles[child][0])
+        return self.rests_on(child, price)[1]
+
+    def rests_on(self, child: str, price: np.ndarray) -> tuple[int, float]:
+        """Position of the answer (in ``known``) from which the largest bound at a price follows, and that bound [EUR/a]; -inf without an answer."""
         if not self.state.known[child]:
-            return -np.inf
+            return -1, -np.inf
         band = self.parent.bands[child]
         asked = np.array([p for p, _ in self.state.known[child]])
         value = np.array([v for _, v in self.state.known[child]])
         change = self.parent.hours * (price - asked)
-        return float((value + np.minimum(change * band.low, change * band.high).sum(axis=1)).max())
+        bounds = value + np.minimum(change * band.low, change * band.high).sum(axis=1)
+        return int(bounds.argmax()), float(bounds.max())
 
     def _evaluate(self, ended: bool) -> None:
         state, parent = self.state, self.parent

@@ -16,8 +16,8 @@ from multiscale.coordination.negotiation.branch import Branch, Branches
 from multiscale.coordination.negotiation.children.carriers import Children
 from multiscale.coordination.negotiation.children.channel import Channel, ChannelState
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
-from multiscale.coordination.negotiation.children.program_child import Settled
-from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
+from multiscale.coordination.negotiation.children.program_child import Kept, Settled
+from multiscale.coordination.negotiation.children.remote_children import RemoteChildren, Source
 from multiscale.coordination.negotiation.children.request import Band, band_of
 from multiscale.coordination.negotiation.dso import DsoProgram
 from multiscale.coordination.negotiation.negotiation import Negotiation
@@ -138,17 +138,33 @@ class TreeNegotiation:
             said |= dict(zip(branch.parent.names, own.tolist(), strict=True))
         return profile, price, said
 
+    def counted(self) -> dict[str, np.ndarray]:
+        """Price at which what each node proved counts in the bound of the whole [EUR/kWh], (entry,); of a platform, in the bound of its DSO."""
+        parent, centre = self.negotiation.parent, self.negotiation.state.centre
+        assert centre is not None
+        prices = dict(zip(parent.names, centre, strict=True))
+        for dso, branch in self.branches.items():
+            asked, _ = self.negotiation.state.known[dso][self.negotiation.rests_on(dso, prices[dso])[0]]
+            prices |= dict(zip(branch.parent.names, branch.proof(asked)[0], strict=True))
+        return prices
+
+    def least_of_branch(self, dso: str, price: np.ndarray) -> float:
+        """Bound of a DSO with its platforms at a price from above, from what its own negotiation proved [EUR/a]."""
+        at, claimed = self.negotiation.rests_on(dso, price)
+        asked, value = self.negotiation.state.known[dso][at]
+        return self.branches[dso].proof(asked)[1] + claimed - value
+
     def _exclude_who_fails(self, agreement: NegotiationResult) -> bool:
         """Operate the platforms as agreed and exclude those that fail; whether there are any."""
         profile, price, said = self.agreed(agreement)
-        excluded = self.excluded()
+        excluded, counted, failed = self.excluded(), self.counted(), False
         # Answers came from reduced fleets; what is operated is every prosumer behind its own network.
-        done = self.platforms.settle({c: (profile[c], price[c]) for c in self.platforms.sources if c not in excluded})
+        kept = {c: Kept(profile[c], price[c], counted[c]) for c in self.platforms.sources if c not in excluded}
+        done = self.platforms.settle(kept)
         self.settled = {c: s for c, s in done.items() if isinstance(s, Settled)}
-        failed = False
         for dso, branch in self.branches.items():
             mine = [c for c in branch.parent.names if c in done]
-            if branch.negotiation.exclude_all({c: branch.negotiation.not_kept(c, said[c], profile[c], price[c], done[c]) for c in mine}):
+            if branch.negotiation.exclude_all({c: branch.negotiation.not_kept(c, said[c], kept[c], done[c]) for c in mine}):
                 self.negotiation.forget(dso)
                 failed = True
         return failed
@@ -161,6 +177,7 @@ def negotiation_of(
     first: np.ndarray | None = None,
     inner: NegotiationOptions = INNER,
     errors: Mapping[str, ForecastErrors] | None = None,
+    programs_of: Mapping[str, ParametricProgram] | None = None,
 ) -> TreeNegotiation:
     """Set up the negotiation of a tree.
 
@@ -171,6 +188,7 @@ def negotiation_of(
         first: price lists to begin with [EUR/kWh], (list, DSO, period), such as yesterday's.
         inner: of the DSOs with their platforms.
         errors: node -> its forecast errors, in its own periods: then the reserves for them are negotiated too (see ``operation.reserves``).
+        programs_of: platform -> its own program, all parameters fixed, where it is not the one of the tree (as in the middle of a day).
     """
     resolution = Resolution(tree.horizon, tree.transmission.horizon)
     hours, dsos = tree.horizon.hours_per_year, tree.transmission.children
@@ -181,7 +199,7 @@ def negotiation_of(
     bands: dict[str, Band] = {}
     programs: dict[str, DsoProgram] = {}
     branches: dict[str, Branch] = {}
-    platforms: dict[str, PlatformSource] = {}
+    platforms: dict[str, Source] = {}
     plain: dict[str, ParametricProgram] = {}
     handed = np.zeros((len(dsos), resolution.above.periods))
     for k, dso in enumerate(dsos):
@@ -207,7 +225,10 @@ def negotiation_of(
         }
         parent = Parent(program, profile(hours, hours), below, mine.extend if errors else None)
         branches[dso] = Branch(parent, mine, profile(expected, handed_below), inner)
-        platforms |= {c: PlatformSource(tree.platforms.data[c], tree.prices(dso), own_errors.get(c)) for c in own.children}
+        if programs_of is None:
+            platforms |= {c: PlatformSource(tree.platforms.data[c], tree.prices(dso), own_errors.get(c)) for c in own.children}
+        else:
+            platforms |= {c: programs_of[c] for c in own.children}
     expected = np.array([resolution.means(dso_reference(tree.system, d, tree.horizon, tree.fleets)) for d in dsos])
     error_pool = ErrorPool(errors[tree.system.top], handed) if errors else None
     parent, top = top_parent(tree.transmission, bands, expected, error_pool)

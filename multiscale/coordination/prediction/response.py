@@ -3,8 +3,9 @@
 After every day a platform knows the marginal price it was settled at and its own net load. From these it predicts the price of a day from its own
 forecast, without a message:
 
-    explicit   price_t = level_t + slope (z_t - mean z_t)       levels and slope by a Kalman filter, one observation a period
-    learned    price_t = f(hour, z_t, pv_t)'w                   weights by ridge regression over all days so far, its strength by leaving days out
+    explicit       price_t = level_t + slope (z_t - mean z_t)   levels and slope by a Kalman filter, one observation a period
+    learned        price_t = f(hour, z_t, pv_t)'w               weights by ridge regression over all days so far, its strength by leaving days out
+    persistence    price_t = price of the last day in the same period    the naive forecast that the others are held against
 
 ``z`` is the net load [kW] of the platform without demand response, relative to its largest value so far.
 
@@ -26,6 +27,10 @@ class OwnView:
 
     load: np.ndarray
     pv: np.ndarray
+
+    def days(self, steps: int) -> list[OwnView]:
+        """Day by day, of so many periods each."""
+        return [OwnView(load, pv) for load, pv in zip(self.load.reshape(-1, steps), self.pv.reshape(-1, steps), strict=True)]
 
 
 class PriceModel(Protocol):
@@ -153,5 +158,29 @@ def _ridge(features: np.ndarray, target: np.ndarray, strength: float) -> np.ndar
     return np.concatenate([[mean - middle @ weights], weights])
 
 
-PRICE_MODELS: dict[str, Callable[[float, int], PriceModel]] = {"explicit": KalmanPrice, "learned": RidgePrice}
+class LastPrice:
+    """The price of the last day, whatever the platform sees of itself.
+
+    Args:
+        start: price before anything was measured [EUR/kWh].
+        periods: of a day.
+    """
+
+    def __init__(self, start: float, periods: int) -> None:
+        self.last = np.full(periods, start)
+
+    def predict(self, view: OwnView) -> np.ndarray:  # noqa: ARG002
+        """See ``PriceModel``."""
+        return self.last
+
+    def learn(self, view: OwnView, price: np.ndarray) -> None:  # noqa: ARG002
+        """See ``PriceModel``."""
+        self.last = price
+
+    def slope(self) -> float:
+        """See ``PriceModel``; it knows of none."""
+        return 0.0
+
+
+PRICE_MODELS: dict[str, Callable[[float, int], PriceModel]] = {"explicit": KalmanPrice, "learned": RidgePrice, "persistence": LastPrice}
 """Models by name; each is made from a start price and the number of periods."""

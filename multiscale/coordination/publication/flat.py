@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multiscale.coordination.common.forecast import DayErrors
-from multiscale.coordination.common.mechanism import Mechanism, PlayedDay
+from multiscale.coordination.common.mechanism import Mechanism, RunningPlatform
 from multiscale.coordination.common.messages import Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay, Progress, operate_signals, silent
@@ -40,7 +40,14 @@ class Flat(Mechanism):
         """See ``Mechanism``; nothing is kept."""
         return self
 
-    def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:  # noqa: ARG002
+    def signals(
+        self,
+        day: PreparedDay,
+        errors: DayErrors,  # noqa: ARG002
+        now: int,
+        traffic: Traffic,
+        platforms: Mapping[str, RunningPlatform],  # noqa: ARG002
+    ) -> Mapping[str, Signal] | None:
         """See ``SignalSource``."""
         if now:
             return None
@@ -49,7 +56,7 @@ class Flat(Mechanism):
             traffic.count("down", price=signal.import_price[0], **signal.tariff)
         return published
 
-    def learn(self, day: PreparedDay, played: PlayedDay) -> None:
+    def learn(self, day: PreparedDay, number: int, drawn: Mapping[str, np.ndarray]) -> None:
         """Nothing is learned."""
 
 

@@ -24,7 +24,7 @@ from pydantic import Field, model_validator
 
 from multiscale.coordination.common.forecast import DayErrors, ErrorModel, day_errors
 from multiscale.coordination.common.integrated import integrated_optimum
-from multiscale.coordination.common.mechanism import Mechanism, PlayedDay
+from multiscale.coordination.common.mechanism import Mechanism, RunningPlatform
 from multiscale.coordination.common.messages import Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay, Progress, operate_signals, silent
@@ -143,7 +143,14 @@ class Pricing(Mechanism):
         """See ``Mechanism``; nothing is kept."""
         return self
 
-    def signals(self, day: PreparedDay, errors: DayErrors, now: int, traffic: Traffic) -> Mapping[str, Signal] | None:
+    def signals(
+        self,
+        day: PreparedDay,
+        errors: DayErrors,
+        now: int,
+        traffic: Traffic,
+        platforms: Mapping[str, RunningPlatform],  # noqa: ARG002
+    ) -> Mapping[str, Signal] | None:
         """See ``SignalSource``."""
         if now:
             return None
@@ -154,7 +161,7 @@ class Pricing(Mechanism):
             traffic.count("down", energy_price=next(iter(published.values())).import_price)
         return published
 
-    def learn(self, day: PreparedDay, played: PlayedDay) -> None:
+    def learn(self, day: PreparedDay, number: int, drawn: Mapping[str, np.ndarray]) -> None:
         """Nothing is learned."""
 
 

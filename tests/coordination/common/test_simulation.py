@@ -6,24 +6,28 @@ import pytest
 from multiscale.coordination.common.forecast import ErrorModel, day_errors
 from multiscale.coordination.common.mechanism import Mechanism, MechanismError
 from multiscale.coordination.common.prepared import operate_signals, prepare_days
-from multiscale.coordination.common.simulation import play_day, play_days
+from multiscale.coordination.common.settlement import Upstream, measured_prices
+from multiscale.coordination.common.simulation import play_day, play_source
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.mechanisms import MECHANISMS, IntegratedSettings, mechanism_of
 from multiscale.coordination.negotiation.bidirectional import BidirectionalSettings
 from multiscale.coordination.prediction.hybrid import GAP, Hybrid, HybridSettings, negotiated
-from multiscale.coordination.prediction.predictive import Predictive, PredictiveSettings, learn_from_past, own_view, retail
+from multiscale.coordination.prediction.predictive import Predictive, PredictiveSettings, own_view
 from multiscale.coordination.publication.flat import Flat, flat_signals
 from multiscale.coordination.publication.pricing import Pricing, PricingSettings, published_signals
-from multiscale.markets import Community
-from tests.variants import changed, charged
+from tests.coordination.conftest import fleets_of
 
 
 @pytest.fixture(scope="module")
-def day(system, winter, economics, fleets):
-    """North alone; the transformer that feeds it carries a little less than the evening's load."""
-    tight = changed(system.cut(["north 1", "north 2"]), "branches", "rating_kva", {"north HV/MV transformer": 2050.0})
-    mine = {p: fleets[p] for p in ("north 1", "north 2")}
-    return prepare_days(tight, winter, economics, mine, charged(["north"], 0.05), Community(), SerialEngine())[0]
+def day(north_alone):
+    """North alone; the transformer that feeds it carries a little less than the evening's load; prepared with ten days before it."""
+    return north_alone(2050.0, history=10)
+
+
+@pytest.fixture(scope="module")
+def span(north_alone):
+    """Two days in a row of the same system."""
+    return north_alone(2050.0, history=2, days=2)
 
 
 def played(day, mechanism, size, seed=1):
@@ -71,7 +75,7 @@ def test_no_decision_uses_what_was_not_known_yet(day):
         def __init__(self, factor):
             self.factor = factor
 
-        def signals(self, day, _errors, now, _traffic):
+        def signals(self, day, _errors, now, _traffic, _platforms):
             published = flat_signals(day.tree, day.forecast)
             if now not in (0, 8):
                 return None
@@ -82,6 +86,9 @@ def test_no_decision_uses_what_was_not_known_yet(day):
 
         def play(self, _first):
             return self
+
+        def learn(self, _day, _number, _drawn):
+            pass
 
     rising, falling = (play_day(day, Switching(f), errors).outcome for f in (np.linspace(0.2, 3.0, 12), np.linspace(3.0, 0.2, 12)))
     later = 0.0
@@ -94,14 +101,73 @@ def test_no_decision_uses_what_was_not_known_yet(day):
     assert later > 0.1
 
 
-def test_a_mechanism_learns_after_every_day(day):
+def test_a_mechanism_learns_after_every_day_from_what_was_drawn_until_then(span):
     class Counting(Flat):
-        def learn(self, _day, played):
-            seen.append(played.outcome.cost)
+        def learn(self, _day, number, drawn):
+            seen.append((number, {p: d.copy() for p, d in drawn.items()}))
 
     seen = []
-    found = play_days([day, day], Counting(), ErrorModel(0.1))
-    assert seen == [p.outcome.cost for p in found]
+    found = played(span, Counting(), 0.1).outcome
+    assert [number for number, _ in seen] == [0, 1]
+    for number, drawn in seen:
+        over = span.tree.horizon.day_of <= number
+        for p, exchange in drawn.items():
+            np.testing.assert_allclose(exchange[over], found.exchange[p][over], atol=1e-4)
+
+
+def test_batteries_and_vehicles_pass_midnight_as_they_are(span):
+    """What is stored when the second day begins is what was stored when the first ended: energy balances of the span hold across midnight."""
+    found = played(span, Pricing(PricingSettings(signal="profile")), 0.1).outcome
+    moved = 0.0
+    for p, program in span.tree.platforms.items():
+        fleet = span.tree.fleets[p]
+        stored, charge, discharge = (program.columns.array(name, found.platform_x[p]).values for name in ("stored", "charge", "discharge"))
+        owners = np.flatnonzero(fleet.data.battery_energy.values > 0)
+        eta, loss = (fleet.data[n].values[owners] for n in ("battery_efficiency", "battery_loss"))
+        step, first = span.tree.horizon.step_hours, span.tree.horizon.steps
+        expected = (1 - loss * step) * stored[:, first - 1] + step * (eta * charge[:, first] - discharge[:, first] / eta)
+        np.testing.assert_allclose(stored[:, first], expected, atol=1e-4)
+        late = program.columns.array("ev_late", found.platform_x[p]).values
+        power, due = program.columns.array("ev", found.platform_x[p]).values, fleet.data.ev.values[fleet.data.ev.values.max(axis=1) > 0]
+        np.testing.assert_allclose(late[:, first], late[:, first - 1] + step * (due - power)[:, first], atol=1e-4)
+        # By itself the second day would end as it began.
+        moved = max(moved, *(float(np.abs(state[:, first - 1] - state[:, -1]).max()) for state in (stored, late)))
+    assert moved > 0.1
+
+
+def test_a_span_costs_no_more_than_its_days_one_by_one(north_alone, span):
+    """Where states pass midnight more is possible: the bound of the span is no higher than the optimum of a schedule in which each day is cyclic."""
+    assert span.optimum.bound <= span.optimum.cost * (1 + 1e-12)
+    apart = dataclasses.replace(span.tree.horizon, consecutive=False)
+    days = prepare_days(
+        span.tree.system, apart, span.tree.economics, fleets_of(span.tree.system, apart), span.tree.design, span.tree.market, SerialEngine()
+    )
+    assert span.optimum.bound <= sum(d.optimum.cost for d in days) * (1 + 1e-7)
+
+
+def test_past_days_are_the_calendar_days_before_and_nothing_of_the_day_itself_is_known(day, north_alone):
+    assert [str(tree.horizon.days[0].date()) for tree in day.past] == [f"2016-01-{k}" for k in range(10, 20)]
+    # Another day after the same past: what is known before it is the same.
+    other = dataclasses.replace(north_alone(2200.0, history=0), past=day.past)
+    assert other.optimum.cost != day.optimum.cost
+    for model in ("explicit", "learned", "persistence"):
+        known, same = (PredictiveSettings(model=model, history_days=4).experience(d) for d in (day, other))
+        for p in known:
+            view = own_view(day.tree.fleets[p])
+            np.testing.assert_array_equal(known[p].expected_price(view), same[p].expected_price(view))
+    with pytest.raises(ValueError, match="was prepared without the days before it"):
+        PredictiveSettings().experience(dataclasses.replace(day, past=None))
+
+
+def test_persistence_predicts_the_price_of_the_day_before(span):
+    source = Predictive(PredictiveSettings(model="persistence", history_days=0, first_price=0.04)).play(span)
+    first = {p: known.expected_price(own_view(span.tree.fleets[p])) for p, known in source.experience.items()}
+    assert all((price == 0.04).all() for price in first.values())
+    drawn = play_source(span, "persistence", source, day_errors(ErrorModel(0.0), span.tree, span.name)).outcome.exchange
+    measured = measured_prices(Upstream(span.tree), {p: drawn[p] for p in span.tree.platforms})
+    for p, known in source.experience.items():
+        np.testing.assert_allclose(known.expected_price(own_view(span.tree.fleets[p]))[:12], measured[p][12:], atol=1e-9)
+    assert len(source.missed) == 2
 
 
 @pytest.mark.parametrize("model", ["explicit", "learned"])
@@ -115,13 +181,12 @@ def test_prediction_sends_nothing_and_reaches_most_of_the_value_of_coordination(
 
 
 def test_experience_grows_in_operation(day):
-    experience = learn_from_past(day.model, retail(day), kind="explicit", days=2, variation=0.1, slope=0.001, seed=0)
+    experience = PredictiveSettings(history_days=2, slope=0.001).experience(day)
     before = {p: known.model.predict(own_view(day.tree.fleets[p])).copy() for p, known in experience.items()}
-    mechanism = Predictive(PredictiveSettings(slope=0.001), experience)
-    source = mechanism.play(day)
-    source.learn(day, played(day, mechanism, 0.1))
+    source = Predictive(PredictiveSettings(slope=0.001), experience).play(day)
+    play_source(day, "predictive", source, day_errors(ErrorModel(0.1, seed=1), day.tree, day.name))
     for p, known in source.experience.items():
-        assert known.days == 3
+        assert (known.days, experience[p].days) == (3, 2)
         assert np.abs(known.model.predict(own_view(day.tree.fleets[p])) - before[p]).max() > 0
 
 
@@ -129,8 +194,8 @@ def test_experience_grows_in_operation(day):
 def test_hybrid_negotiates_as_often_as_asked(day, period, times):
     calls = []
 
-    def negotiate(model):
-        calls.append(negotiated(model))
+    def negotiate(parents, platforms):
+        calls.append(negotiated(parents, platforms))
         return calls[-1]
 
     found = played(day, Hybrid(HybridSettings(period=period, history_days=0, slope=0.001), negotiate=negotiate), 0.1)
@@ -153,6 +218,25 @@ def test_with_perfect_forecasts_hybrid_is_published_prices(day):
     assert found.cost == pytest.approx(published.cost, rel=GAP)
 
 
+def test_hybrid_negotiates_with_the_platforms_as_they_stand(day):
+    """Every later negotiation agrees on what was done already, member by member behind its own network; no model of a platform takes part."""
+    agreed = []
+
+    def negotiate(parents, platforms):
+        for p, program in platforms.items():
+            assert [b.name for b in program.columns] == [b.name for b in day.tree.platforms[p].columns]
+            assert program.A.shape == day.tree.platforms[p].A.shape
+        agreed.append(negotiated(parents, platforms))
+        return agreed[-1]
+
+    found = played(day, Hybrid(HybridSettings(period=12.0, history_days=0, slope=0.001), negotiate=negotiate), 0.2).outcome
+    changed = 0.0
+    for p in day.tree.platforms:
+        np.testing.assert_allclose(agreed[1].exchange[p][:6], found.exchange[p][:6], atol=1e-3 * np.abs(found.exchange[p]).max())
+        changed = max(changed, float(np.abs(agreed[0].exchange[p][:6] - found.exchange[p][:6]).max()))
+    assert changed > 1.0
+
+
 def test_a_period_shorter_than_a_step_is_refused(day):
     with pytest.raises(RuntimeError, match=r"coordination.period 0.5 h is shorter than a step of 2 h"):
         Hybrid(HybridSettings(period=0.5, history_days=0)).operate([day], SerialEngine())
@@ -161,7 +245,7 @@ def test_a_period_shorter_than_a_step_is_refused(day):
 @pytest.mark.parametrize("settings", [BidirectionalSettings(), IntegratedSettings()])
 def test_a_mechanism_that_needs_the_whole_day_says_so_by_name_when_it_is_to_be_played(day, settings):
     with pytest.raises(MechanismError, match=f"mechanism '{settings.kind}' cannot be played forward"):
-        play_days([day], mechanism_of(settings), ErrorModel(0.1))
+        played(day, mechanism_of(settings), 0.1)
 
 
 def test_every_mechanism_of_the_registry_operates_a_day_and_has_the_name_of_its_settings(day):

@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from multiscale.coordination.common.forecast import day_errors
 from multiscale.coordination.common.mechanism import Mechanism
-from multiscale.coordination.common.prepared import silent
+from multiscale.coordination.common.prepared import realise_day, respond, silent
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.children.carriers import Refusal
-from multiscale.coordination.negotiation.children.program_child import ProgramChild
+from multiscale.coordination.negotiation.children.program_child import Kept, ProgramChild
 from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
 from multiscale.coordination.negotiation.children.request import Request
 from multiscale.coordination.negotiation.consistency import contradiction, not_kept
@@ -18,6 +19,7 @@ from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.tree import negotiation_of
+from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 from multiscale.markets import Community
 from multiscale.operation import operating_tree
 from multiscale.programs import ProgramBuilder, ProgramError
@@ -60,6 +62,24 @@ UNTRUE = {
     "cost that is not a number": lambda r, _: said(r, costs=r.costs * np.nan),
     "profile that is not a number": lambda r, _: said(r, profiles=r.profiles * np.nan),
     "infinite bound": lambda r, _: said(r, values=np.full_like(r.values, np.inf)),
+    "cost 5 % too low from the third answer on": lambda r, k: said(r, costs=r.costs * (0.95 if k > 2 else 1.0)),
+    "cost and bound too high from the third answer on": lambda r, k: said(r, r.values + 0.05 * at_prices(r), 1.05 * r.costs) if k > 2 else r,
+    "untrue once, and then anew": lambda r, k: dataclasses.replace(said(r, values=1.05 * r.values), anew=True) if k == 3 else r,
+    "profile of 23 periods": lambda r, _: said(r, profiles=r.profiles[:, :23]),
+    "profile of 48 periods from the third answer on": lambda r, k: said(r, profiles=np.hstack([r.profiles] * (2 if k > 2 else 1))),
+    "profile in W": lambda r, _: said(r, profiles=1e3 * r.profiles),
+    "profile in MW": lambda r, _: said(r, profiles=1e-3 * r.profiles),
+    "cost and bound times 1000": lambda r, _: said(r, 1e3 * r.values, 1e3 * r.costs),
+    "cost and bound in thousands": lambda r, _: said(r, 1e-3 * r.values, 1e-3 * r.costs),
+    "cost in thousands": lambda r, _: said(r, costs=1e-3 * r.costs),
+    "bound that is text": lambda r, _: said(r, values=["much"] * len(r.values)),
+    "bound that is complex": lambda r, _: said(r, values=r.values * (1 + 1j)),
+    "profiles of different lengths": lambda r, _: said(r, profiles=[[1.0, 2.0], [3.0]]),
+    "more goods than were asked for": lambda r, _: dataclasses.replace(r, goods=2),
+    "no goods": lambda r, _: dataclasses.replace(said(r, profiles=1e3 * r.profiles), goods=0),
+    "round that is a list": lambda r, _: dataclasses.replace(r, number=[r.number]),
+    "cost and bound of 1e300": lambda r, _: said(r, r.values + 1e300, r.costs + 1e300),
+    "bound of -1e300": lambda r, _: said(r, values=r.values - 1e300),
 }
 POOR = {
     "no bound": lambda r, _: said(r, values=r.values - 1e6),
@@ -99,10 +119,33 @@ def optimum(case):
     return case.integrated()
 
 
-def agreed(case, how, rounds=12):
-    children = Untrue(SerialEngine(), case.children, case.hours, names=(NAME,), how=how)
+class Pretends(RemoteChildren):
+    """Children of which one answers as if its program were another one; what is operated is its own."""
+
+    def __init__(self, case, program):
+        super().__init__(SerialEngine(), case.children, case.hours)
+        self.pretended = RemoteChildren(SerialEngine(), {NAME: program}, case.hours)
+
+    def ask(self, requests):
+        mine = {c: r for c, r in requests.items() if c == NAME}
+        return super().ask({c: r for c, r in requests.items() if c != NAME}) + self.pretended.ask(mine)
+
+
+def agreed(case, how, rounds=12, names=(NAME,)):
+    return agreed_with(case, Untrue(SerialEngine(), case.children, case.hours, names=names, how=how), rounds)
+
+
+def agreed_with(case, children, rounds=12):
     parent = Parent(case.parent, case.hours, case.bands)
     return Negotiation(parent, case.expected, NegotiationOptions(gap=1e-3, rounds=rounds)).run(children)
+
+
+def shrunk(program, share):
+    """A program whose batteries are so many times as large."""
+    upper = program.upper.copy()
+    for name in ("charge", "discharge", "stored"):
+        upper[program.columns[name].positions] *= share
+    return dataclasses.replace(program, upper=upper)
 
 
 def best_of_others(case, given):
@@ -113,7 +156,31 @@ def best_of_others(case, given):
     return dataclasses.replace(case, children=case.children | {NAME: builder.build()}).integrated()
 
 
-@pytest.mark.parametrize("what", list(UNTRUE))
+FURTHER = (
+    "cost in thousands",
+    "cost and bound times 1000",
+    "cost and bound in thousands",
+    "profile of 23 periods",
+    "profile in W",
+    "bound that is complex",
+    "profiles of different lengths",
+    "no goods",
+    "round that is a list",
+    "bound of -1e300",
+    "infinite bound",
+    "profile that is not a number",
+    "cost that is not a number",
+    "cost and bound 20 % of the cost too low",
+    "negative cost",
+)
+"""Tried with ``-m slow`` alone: each resembles another one."""
+
+
+def each(kinds, further):
+    return [pytest.param(kind, marks=pytest.mark.slow) if kind in further else kind for kind in kinds]
+
+
+@pytest.mark.parametrize("what", each(UNTRUE, FURTHER))
 def test_what_is_not_true_is_found_and_its_child_named(case, what):
     agreement = agreed(case, UNTRUE[what])
     assert list(agreement.excluded) == [NAME], agreement.excluded
@@ -123,6 +190,43 @@ def test_what_is_not_true_is_found_and_its_child_named(case, what):
     assert agreement.bound <= around * (1 + 1e-7)
     assert agreement.cost >= around * (1 - 1e-7)
     assert agreement.gap <= 1e-3
+
+
+PRETENDED = {
+    "has no battery": lambda case: shrunk(case.children[NAME], 0.0),
+    "has half its battery": lambda case: shrunk(case.children[NAME], 0.5),
+    "has twice its battery": lambda case: shrunk(case.children[NAME], 2.0),
+} | {f"lives on another day ({d})": lambda _, d=d: family("easy", 4, day=d, prosumers=5, steps=2).children[NAME] for d in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("what", each(PRETENDED, ("has half its battery", "lives on another day (2)", "lives on another day (3)")))
+def test_a_child_that_pretends_to_be_another_is_found_in_operation_though_nothing_it_says_contradicts_itself(case, what):
+    agreement = agreed_with(case, Pretends(case, PRETENDED[what](case)))
+    assert list(agreement.excluded) == [NAME], agreement.excluded
+    around = best_of_others(case, agreement.point.exchange[list(case.children).index(NAME)])
+    assert agreement.bound <= around * (1 + 1e-7)
+    assert agreement.cost >= around * (1 - 1e-7)
+
+
+@pytest.mark.parametrize("both", [("bound 5 % too high", "bound 5 % too high"), ("bound 5 % too high", "cost 20 % too low"), ("above", "below")])
+def test_two_untrue_children_are_both_named(case, both):
+    """Also two whose untruths add up to nothing: one says 7 EUR/a more of everything, the other 7 EUR/a less."""
+    together = UNTRUE | {"above": lambda r, _: said(r, r.values + 7.0, r.costs + 7.0), "below": lambda r, _: said(r, r.values - 7.0, r.costs - 7.0)}
+    names = ("child 001", NAME)
+
+    class Two(RemoteChildren):
+        def ask(self, requests):
+            return [(c, together[both[names.index(c)]](r, 1) if c in names else r) for c, r in super().ask(requests)]
+
+    agreement = agreed_with(case, Two(SerialEngine(), case.children, case.hours))
+    assert sorted(agreement.excluded) == list(names)
+    assert agreement.gap <= 1e-3
+
+
+def test_where_all_children_are_untrue_all_are_named(case):
+    agreement = agreed(case, lambda r, _: said(r, values=1.05 * r.values + 1.0), names=tuple(case.children))
+    assert sorted(agreement.excluded) == sorted(case.children)
+    assert agreement.status == "partial"
 
 
 @pytest.mark.parametrize("what", list(POOR))
@@ -157,7 +261,7 @@ def test_weak_duality_is_exact_at_the_optimum_of_a_child(case):
     assert contradiction(prices, reply.values, reply.costs, reply.profiles, hours) is None
     above = reply.values + 1e-6 * (np.abs(reply.costs) + np.abs(hours * prices * reply.profiles).sum(axis=1) + 1.0)
     assert "proved that it costs at least" in contradiction(prices, above, reply.costs, reply.profiles, hours)
-    assert "cannot be operated: no" in not_kept(1.0, reply.profiles[0], prices[0], hours, [], Refusal("no"))
+    assert "cannot be operated: no" in not_kept(1.0, Kept(reply.profiles[0], prices[0], prices[0]), hours, [], 1.0, Refusal("no"))
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +290,53 @@ def test_a_platform_that_says_what_is_not_true_is_named_through_its_dso(towns, w
     assert outcome.bound <= cost + 1e-9 * abs(cost)
     assert outcome.cost >= bound - 1e-9 * abs(cost)
     assert outcome.gap <= 2e-5
+
+
+DSO = {
+    "bound 5 % too high": lambda r: said(r, values=r.values + 0.05 * np.abs(r.values)),
+    "cost 20 % too low": lambda r: said(r, costs=r.costs - 0.2 * np.abs(r.costs)),
+    "cost and bound 20 % of the cost too low": lambda r: said(r, r.values - 0.2 * np.abs(at_prices(r)), r.costs - 0.2 * np.abs(r.costs)),
+    "cost and bound too high": lambda r: said(r, r.values + 0.05 * np.abs(at_prices(r)), r.costs + 0.05 * np.abs(r.costs)),
+    "fixed cost that is not there": lambda r: said(r, r.values + 5e4, r.costs + 5e4),
+    "bound a little too high": lambda r: said(r, r.values + 20.0, r.costs + 20.0),
+}
+
+
+@pytest.mark.parametrize("what", each(DSO, ("bound 5 % too high", "fixed cost that is not there", "cost and bound too high")))
+def test_an_untrue_dso_in_the_middle_of_the_tree_is_named(towns, what):
+    class Middle:
+        def __init__(self, children):
+            self.children = children
+
+        def ask(self, requests):
+            return [(d, DSO[what](r) if d == "north" else r) for d, r in self.children.ask(requests)]
+
+    negotiated = negotiation_of(towns, SerialEngine(), NegotiationOptions(gap=1e-5, rounds=20))
+    with pytest.raises(ProgramError, match=r"'north'.*(proved that it costs at least|said that its agreed exchange costs)"):
+        outcome_of(negotiated, negotiated.run(through=Middle))
+
+
+PUBLISHED = {
+    "cost 20 % too low": (lambda a: dataclasses.replace(a, own_cost=0.8 * a.own_cost), "said that its schedule costs"),
+    "exchange that is not its own": (lambda a: dataclasses.replace(a, exchange=0.9 * a.exchange), "not the one of its schedule"),
+    "exchange of another length": (lambda a: dataclasses.replace(a, exchange=a.exchange[:-1]), "not the one of its schedule"),
+    "schedule in another unit": (lambda a: dataclasses.replace(a, x=1e3 * a.x), "violates a limit of its program"),
+    "schedule that is no number": (lambda a: dataclasses.replace(a, x=np.nan * a.x), "all of them finite"),
+    "cost that is no number": (lambda a: dataclasses.replace(a, own_cost=np.nan), "said that its schedule costs nan"),
+}
+
+
+@pytest.mark.parametrize("signal", ["price", "probabilistic", "envelope"])
+def test_an_untrue_answer_to_published_signals_is_named(north_alone, signal):
+    day = north_alone(2050.0)
+    pricing = Pricing(PricingSettings(signal=signal, forecast_error=0.1, scenarios=2))
+    signals = {signal: pricing.published(day, day_errors(pricing.settings.error, day.tree, day.name))}
+    answers = respond([day.tree], [signals], SerialEngine())[0]
+    assert realise_day(day.tree, signals, answers, day.optimum.bound)[signal].cost >= day.optimum.bound * (1 - 1e-9)
+    for how, words in PUBLISHED.values():
+        untrue = {signal: answers[signal] | {"north 2": how(answers[signal]["north 2"])}}
+        with pytest.raises(ProgramError, match=f"mechanism '{signal}': platform 'north 2' .*{words}"):
+            realise_day(day.tree, signals, untrue, day.optimum.bound)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from multiscale.coordination.negotiation.children.carriers import LocalChildren, Refusal
-from multiscale.coordination.negotiation.children.program_child import ProgramChild
+from multiscale.coordination.negotiation.children.program_child import Kept, ProgramChild
 from multiscale.coordination.negotiation.children.request import Band, Reply, Request
 from multiscale.coordination.negotiation.negotiation import Negotiation, first_prices
 from multiscale.coordination.negotiation.parent import Parent
@@ -82,7 +82,7 @@ def test_an_agreed_mix_is_feasible_for_parent_and_children(cases):
     assert case.parent.violation(point.x, p) <= 1e-5
     total = case.parent.objective(point.x, p)
     for k, program in enumerate(case.children.values()):
-        settled = ProgramChild(program, case.hours).settle(point.exchange[k], point.price[k])
+        settled = ProgramChild(program, case.hours).settle(Kept(point.exchange[k], point.price[k], point.price[k]))
         assert program.violation(settled.x, np.zeros(0)) <= 1e-5
         np.testing.assert_allclose(program.outputs["exchange"].matrix @ settled.x, point.exchange[k], atol=1e-4)
         total += settled.cost

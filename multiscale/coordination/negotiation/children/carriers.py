@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-
-from multiscale.coordination.negotiation.children.program_child import Settled
+from multiscale.coordination.negotiation.children.program_child import Kept, Settled
 from multiscale.coordination.negotiation.children.request import Reply, Request
 
 
@@ -30,8 +28,8 @@ class Children(Protocol):
 class OperatedChildren(Children, Protocol):
     """Children that also operate what was agreed."""
 
-    def settle(self, agreed: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Mapping[str, Settled | Refusal]:
-        """What each child does to keep its agreed profile [kW] at its price [EUR/kWh]; a refusal where it cannot."""
+    def settle(self, agreed: Mapping[str, Kept]) -> Mapping[str, Settled | Refusal]:
+        """What each child does to keep its agreed profile; a refusal where it cannot."""
 
 
 @dataclass

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import platform_program
 from multiscale.operation.platforms import PlatformData
@@ -49,6 +47,10 @@ class PlatformSource:
     def _fixed(self, program: ParametricProgram, fleet: Fleet) -> ParametricProgram:
         if self.errors is not None:
             program = platform_with_reserves(program, fleet, self.data.economics, self.errors)
-        free = np.zeros(self.data.fleet.horizon.periods)
-        given = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND, "planned": free, "deviation_price": 0.0}
-        return program.fix(given | dict(self.tariff))
+        return nothing_agreed(program, self.tariff)
+
+
+def nothing_agreed(program: ParametricProgram, tariff: Prices) -> ParametricProgram:
+    """A platform's program as a child's: energy at the boundary free, the DSO's charges in force, no limit and no plan."""
+    free = {"import_price": 0.0, "export_price": 0.0, "import_limit": BEYOND, "export_limit": BEYOND, "planned": 0.0, "deviation_price": 0.0}
+    return program.fix(free | dict(tariff))

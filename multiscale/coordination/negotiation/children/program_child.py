@@ -15,18 +15,37 @@ from multiscale.programs.quadratic import solve_quadratic
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What a child is to keep in the end.
+
+    Attributes:
+        profile: agreed [kW], (entry,).
+        price: at it [EUR/kWh], (entry,).
+        counted: price at which what it proved counts in the bound of the whole [EUR/kWh], (entry,).
+        room: by which it may leave the profile beyond rounding [kW].
+    """
+
+    profile: np.ndarray
+    price: np.ndarray
+    counted: np.ndarray
+    room: float = 0.0
+
+
+@dataclass(frozen=True)
 class Settled:
     """What a child does in the end.
 
     Attributes:
         cost: own cost [EUR/a].
         exchange: what it draws from its parent [kW], (period,).
+        least: least own cost plus price x exchange of everything that it can do, at the price at which its bound counts [EUR/a].
         x, y: columns and row duals of its program, without those of its forecast errors.
         reserves_cost: part of the cost [EUR/a], (period,), that holding flexibility back for forecast errors has; empty where they are not looked at.
     """
 
     cost: float
     exchange: np.ndarray
+    least: float
     x: np.ndarray
     y: np.ndarray
     reserves_cost: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -111,14 +130,17 @@ class ProgramChild:
         x = np.clip(found[0][:n] * power, program.lower, program.upper)
         return float(program.c0 @ x) + program.d0, self.exchange @ x
 
-    def settle(self, profile: np.ndarray, price: np.ndarray, room: float = 0.0) -> Settled:
-        """The child's cheapest way to keep an agreed profile [kW]; it may leave it by 1e-6 of its size, which covers rounding, and ``room`` [kW].
+    def settle(self, kept: Kept) -> Settled:
+        """The child's cheapest way to keep an agreed profile; it may leave it by 1e-6 of its size, which covers rounding, and by the ``room``.
 
-        The price [EUR/kWh] moves no schedule; it enters the duals, which are prices inside the platform.
+        The price moves no schedule; it enters the duals, which are prices inside the platform. Before that the child does what is best for it at the
+        price at which its bound counts: what it proved cannot be more than that.
         """
-        program, t = self.program, len(self.hours)
-        slack = room + 1e-6 * (1.0 + np.abs(profile).max())
+        program, t, profile = self.program, len(self.hours), kept.profile
+        slack = kept.room + 1e-6 * (1.0 + np.abs(profile).max())
         m = program.rows.size
+        free = CompiledProgram(program)
+        least = free.solve_optimal(np.asarray(kept.counted, dtype=float)).objective
         axes = {"period": np.arange(t)}
         rows = Index((*program.rows.blocks, Block("agreed_most", axes, "kW", m), Block("agreed_least", axes, "kW", m + t)))
         fixed = replace(
@@ -127,11 +149,13 @@ class ProgramChild:
             A=sparse.vstack([program.A, self.exchange, -self.exchange], format="csr"),
             b0=np.concatenate([program.b0, profile + slack, slack - profile]),
             B=sparse.csr_matrix((m + 2 * t, t)),
-            c0=program.costs(price),
+            c0=program.costs(kept.price),
             C=sparse.csr_matrix((program.columns.size, t)),
             equality=np.concatenate([program.equality, np.zeros(2 * t, dtype=bool)]),
         )
-        solution = CompiledProgram(fixed).solve_optimal(np.zeros(t))
+        keeping = CompiledProgram(fixed)
+        keeping.start_from(free.basis.with_basic_rows(m, 2 * t))
+        solution = keeping.solve_optimal(np.zeros(t))
         cost = float(program.c0 @ solution.x) + program.d0
         reserves_cost = holding_cost(program, solution.x) if self.goods > 1 else np.zeros(0)
-        return Settled(cost, self.exchange @ solution.x, *without_reserves(program, solution.x, solution.y[:m]), reserves_cost)
+        return Settled(cost, self.exchange @ solution.x, least, *without_reserves(program, solution.x, solution.y[:m]), reserves_cost)

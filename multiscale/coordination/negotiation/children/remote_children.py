@@ -21,7 +21,7 @@ from multiscale.content import content_key
 from multiscale.coordination.engine import Engine, TaskError
 from multiscale.coordination.negotiation.children.carriers import Refusal
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
-from multiscale.coordination.negotiation.children.program_child import ProgramChild, Settled
+from multiscale.coordination.negotiation.children.program_child import Kept, ProgramChild, Settled
 from multiscale.coordination.negotiation.children.request import Reply, Request
 from multiscale.programs import ParametricProgram, ProgramError
 
@@ -57,11 +57,11 @@ def answer_child(key: str, source: bytes | None, hours: np.ndarray, request: Req
         return Refusal(f"{type(error).__name__}: {error}")
 
 
-def settle_child(source: bytes, hours: np.ndarray, profile: np.ndarray, price: np.ndarray, room: float = 0.0) -> Settled | Refusal:
+def settle_child(source: bytes, hours: np.ndarray, kept: Kept) -> Settled | Refusal:
     """Task of a worker: the cheapest way to keep an agreed profile, of the whole platform. Done once, so nothing is kept."""
     try:
         made: Source = pickle.loads(source)
-        return ProgramChild(made.whole() if isinstance(made, PlatformSource) else made, hours).settle(profile, price, room)
+        return ProgramChild(made.whole() if isinstance(made, PlatformSource) else made, hours).settle(kept)
     except ProgramError as error:
         return Refusal(str(error))
     except Exception as error:  # whatever is wrong with a child stays with it, and is named
@@ -128,11 +128,16 @@ class RemoteChildren:
                         done[child] = Refusal(f"gave {alone.__cause__}" if late else f"its worker was lost ({alone.__cause__})")
         return done
 
-    def settle(self, agreed: Mapping[str, tuple[Any, ...]]) -> dict[str, Settled | Refusal]:
-        """What each child does to keep its agreed profile [kW] at its price [EUR/kWh], perhaps with room to leave it [kW]; or why it cannot."""
+    def settle(self, agreed: Mapping[str, Kept]) -> dict[str, Settled | Refusal]:
+        """What each child does to keep its agreed profile, or why it cannot."""
         # What the answers left in a cache is of no use here, so every worker takes what is next.
-        done = self._done(settle_child, {c: (self._packed(c), self.hours, *given) for c, given in agreed.items()})
+        done = self._done(settle_child, {c: (self._packed(c), self.hours, kept) for c, kept in agreed.items()})
         return {c: done[c] for c in agreed}
+
+    def release(self) -> None:
+        """Drop what this process keeps compiled of these children, who will not be asked again."""
+        for key in self.keys.values():
+            _CACHE.pop(key, None)
 
     def _packed(self, child: str) -> bytes:
         return pickle.dumps(self.sources[child], protocol=pickle.HIGHEST_PROTOCOL)

@@ -6,7 +6,7 @@ band in which the exchange will lie. Prices hold first that of energy, then that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -104,21 +104,31 @@ class BadReplyError(ValueError):
     """A child answered what no child can mean; the message says what is wrong."""
 
 
-def checked(reply: object, request_periods: int, band: Band) -> Reply:
-    """The reply, if it can be used.
+LARGEST_AMOUNT = 1e15
+"""No amount of money of a child is larger [EUR/a]: the yearly product of the world is a tenth of it."""
+
+
+def checked(reply: object, request_periods: int, band: Band, goods: int = 1) -> Reply:
+    """The reply with its numbers as arrays, if it can be used.
 
     Raises:
-        BadReplyError: no reply at all, a wrong shape, a value that is no finite number, or a profile outside the declared band.
+        BadReplyError: no reply at all, other goods than asked for, a wrong shape, a value that is no finite number, an amount that is no money, or a
+            profile outside the declared band.
     """
     if not isinstance(reply, Reply):
         raise BadReplyError(f"answered {type(reply).__name__}, not a reply")
-    values, costs, profiles = (np.asarray(a) for a in (reply.values, reply.costs, reply.profiles))
+    if not isinstance(reply.number, int) or reply.goods != goods:
+        raise BadReplyError(f"answered round {reply.number!r} with {reply.goods!r} goods; {goods} were asked for, in a round with a whole number")
+    values, costs, profiles = (_numbers(name, getattr(reply, name)) for name in ("values", "costs", "profiles"))
     if values.ndim != 1 or costs.ndim != 1 or profiles.shape != (len(costs), request_periods) or not len(costs):
         found = f"values {values.shape}, costs {costs.shape}, profiles {profiles.shape}"
         raise BadReplyError(f"answered in a wrong shape: {found}; profiles must be (offer, {request_periods})")
     for name, array in (("least cost", values), ("own cost", costs), ("exchange", profiles)):
-        if not np.isfinite(array.astype(float)).all():
+        if not np.isfinite(array).all():
             raise BadReplyError(f"answered a {name} that is not a finite number")
+    for name, array in (("least cost", values), ("own cost", costs)):
+        if np.abs(array).max(initial=0.0) > LARGEST_AMOUNT:
+            raise BadReplyError(f"answered a {name} of {array[np.abs(array).argmax()]:.6g} EUR/a, which is no amount of money")
     slack = 1e-6 * (1.0 + np.maximum(np.abs(band.low), np.abs(band.high)))
     outside = (profiles < band.low - slack) | (profiles > band.high + slack)
     if outside.any():
@@ -127,4 +137,20 @@ def checked(reply: object, request_periods: int, band: Band) -> Reply:
             f"answered {'an exchange' if t < request_periods // reply.goods else 'an uncertainty'} of {profiles[k, t]:.6g} kW in period "
             f"{t % (request_periods // reply.goods)}, outside its declared band {band.low[t]:.6g} to {band.high[t]:.6g} kW"
         )
-    return reply
+    return replace(reply, values=values, costs=costs, profiles=profiles)
+
+
+def _numbers(name: str, given: object) -> np.ndarray:
+    """What a field of a reply holds, as an array of real numbers.
+
+    Raises:
+        BadReplyError: it holds something else.
+    """
+    try:
+        array = np.asarray(given)
+        numbers = array.real.astype(float)
+    except (TypeError, ValueError) as error:
+        raise BadReplyError(f"answered {name} that are no numbers: {error}") from error
+    if np.iscomplexobj(array):
+        raise BadReplyError(f"answered {name} that are complex, not real numbers")
+    return numbers
