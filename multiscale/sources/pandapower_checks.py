@@ -175,6 +175,9 @@ def checked_copy(net: Any) -> Any:
         for column in (*NEEDED.get(kind, ()), *WHERE_GIVEN.get(kind, ())):
             if column in frame and not pd.api.types.is_numeric_dtype(frame[column].dtype):
                 frame[column] = pd.to_numeric(frame[column])
+        for flag in ("in_service", "closed"):
+            if flag in frame:
+                frame[flag] = frame[flag].astype(bool)
         for column, value in _DEFAULTS.get(kind, {}).items():
             frame[column] = pd.to_numeric(frame[column]).fillna(value) if column in frame else value
         for column in (c for c in _TEXTS.get(kind, ("name",)) if c not in frame):
