@@ -75,7 +75,7 @@ def test_marginal_prices_are_the_slope_of_the_cost_above(day):
     assert set(charges) == set(day.tree.platforms)
 
 
-@pytest.mark.parametrize("kind", list(PRICE_MODELS))
+@pytest.mark.parametrize("kind", [kind for kind in PRICE_MODELS if kind != "persistence"])
 def test_a_price_that_follows_the_own_load_is_learned(kind):
     draw = np.random.default_rng(0)
     hour = np.arange(12) * 2.0
