@@ -40,7 +40,7 @@ class Aggregation:
             the largest magnitude.
         overload: dataset (overloaded_branch): ``direction``, and energy above the usable rating over the ``year`` and as ``represented`` by the
             weighted days [kWh/a]; empty where no branch is overloaded.
-        nearest: calendar day -> position of the representative day whose courses resemble it most; a representative day is its own.
+        nearest: calendar day -> position of the representative day whose profiles resemble it most; a representative day is its own.
     """
 
     horizon: Horizon
@@ -79,7 +79,7 @@ class Aggregation:
         return tuple(self.overload.overloaded_branch.values[self.overload.represented.values == 0].astype(str).tolist())
 
 
-def course_errors(names: list[str], values: np.ndarray, chosen: np.ndarray, weights: np.ndarray) -> xr.Dataset:
+def profile_errors(names: list[str], values: np.ndarray, chosen: np.ndarray, weights: np.ndarray) -> xr.Dataset:
     """Errors of the weighted days against the year, feature by feature; see ``Aggregation.error``."""
     n, count = len(values), values.shape[2]
     full = np.sort(values.reshape(-1, count), axis=0)[::-1]

@@ -1,6 +1,6 @@
 """Representative days of a year: extreme days at weight 1, the others chosen for energies and for energy above the usable ratings.
 
-Reinforcement is worth the energy that would exceed the ratings without it. Days that only resemble the year's courses say little about that
+Reinforcement is worth the energy that would exceed the ratings without it. Days that only resemble the year's profiles say little about that
 energy, which arises in a few hundred hours; and an extreme day that stands for a whole season says far too much. So the peak days count once,
 as in the year, and the other days and all their weights are chosen so that
 
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from multiscale.aggregation import Aggregation, course_errors, represented_overload
+from multiscale.aggregation import Aggregation, profile_errors, represented_overload
 from multiscale.system.schema import LOAD_KINDS
 from multiscale.timeline import Horizon
 
@@ -29,7 +29,7 @@ PART_WEIGHT = 0.3
 """Weight of each kind of load: together they are the demand."""
 OVERLOAD_WEIGHT = 1.5
 """Weight of all overloaded branches together, relative to that of one energy; each counts by its share 1/sqrt(number)."""
-COURSE_WEIGHT = 0.3
+PROFILE_WEIGHT = 0.3
 """Weight of the mean distance of the year's days to their nearest chosen day: it decides where the sums leave a choice."""
 SIZE_WEIGHT = 0.01
 """Weight of the distance of the days' weights to the numbers of days they resemble most."""
@@ -46,7 +46,7 @@ _TIE = 10
 
 
 def representative_days(
-    courses: pd.DataFrame,
+    profiles: pd.DataFrame,
     count: int,
     step_hours: float,
     overload: pd.DataFrame | None = None,
@@ -61,7 +61,7 @@ def representative_days(
     errors. Where as many days are asked for as there are, all of them are taken.
 
     Args:
-        courses: hourly courses over whole days [kW]; columns ``demand``, ``net load`` and any others.
+        profiles: hourly profiles over whole days [kW]; columns ``demand``, ``net load`` and any others.
         count: number of days, extreme days included.
         step_hours: period length of the horizon.
         overload: power above the usable rating of every branch that is overloaded in the year [kW], the same hours x (branch, direction).
@@ -72,23 +72,23 @@ def representative_days(
         Days by date behind the extreme ones; weights sum to the number of days of the data, typical days weigh at least 0.5.
 
     Raises:
-        ValueError: a course without a value at some hour, or no whole day of data.
+        ValueError: a profile without a value at some hour, or no whole day of data.
     """
-    for frame in (courses, overload if overload is not None else courses):
+    for frame in (profiles, overload if overload is not None else profiles):
         if frame.isna().any().any():
             column = frame.columns[frame.isna().any()][0]
             raise ValueError(f"feature {column!r} has no value at {frame.index[frame[column].isna()][0]}")
-    days = pd.DatetimeIndex(courses.index[::24])
-    n = len(courses) // 24
+    days = pd.DatetimeIndex(profiles.index[::24])
+    n = len(profiles) // 24
     if n == 0:
-        raise ValueError(f"representative days: {len(courses)} hours of data hold no whole day")
+        raise ValueError(f"representative days: {len(profiles)} hours of data hold no whole day")
     days = days[:n]
-    values = courses.to_numpy(float)[: n * 24].reshape(n, 24, -1)
+    values = profiles.to_numpy(float)[: n * 24].reshape(n, 24, -1)
     excess = np.zeros((n, 24, 0)) if overload is None else overload.to_numpy(float)[: n * 24].reshape(n, 24, -1)
 
-    fixed = _extreme_days(courses, values) if extremes and 1 < count < n else {}
+    fixed = _extreme_days(profiles, values) if extremes and 1 < count < n else {}
     fixed = dict(list(fixed.items())[: max(count - 1, 0)])
-    features, target = _features(list(courses.columns), values, excess)
+    features, target = _features(list(profiles.columns), values, excess)
     shape = _distances(values)
     if given is not None:
         chosen, weights = days.get_indexer(pd.DatetimeIndex(given.days)), np.array(given.weights)
@@ -96,7 +96,7 @@ def representative_days(
             raise ValueError(f"representative days: the data have no {given.days[int((chosen < 0).argmax())].date()}")
     elif count >= n:
         chosen, weights = np.arange(n), np.ones(n)
-        fixed = _extreme_days(courses, values) if extremes else {}
+        fixed = _extreme_days(profiles, values) if extremes else {}
     else:
         typical = _Choice(features, target, shape, tuple(fixed)).exchange(count - len(fixed))
         chosen = np.array([*fixed, *typical], dtype=int)
@@ -106,13 +106,13 @@ def representative_days(
     horizon = given or Horizon(tuple(days[chosen]), tuple(weights.tolist()), step_hours, names)
     nearest = dict(zip(days, shape[:, chosen].argmin(axis=1).tolist(), strict=True)) | {day: k for k, day in enumerate(horizon.days)}
     above = pd.DataFrame(excess.sum(axis=1), columns=overload.columns) if overload is not None else pd.DataFrame(np.zeros((n, 0)))
-    error = course_errors(list(courses.columns), values, chosen, weights)
+    error = profile_errors(list(profiles.columns), values, chosen, weights)
     return Aggregation(horizon, error, represented_overload(above, chosen, weights), nearest)
 
 
-def _extreme_days(courses: pd.DataFrame, values: np.ndarray) -> dict[int, str]:
+def _extreme_days(profiles: pd.DataFrame, values: np.ndarray) -> dict[int, str]:
     """Day -> what it is the extreme of: the peak demand first, then the least net load."""
-    demand, net = (values[:, :, courses.columns.get_loc(name)] for name in ("demand", "net load"))
+    demand, net = (values[:, :, profiles.columns.get_loc(name)] for name in ("demand", "net load"))
     peak, least = int(demand.max(axis=1).argmax()), int(net.min(axis=1).argmin())
     lowest = "peak feed-in" if net.min() < 0 else "least net load"
     return {peak: f"peak demand, {lowest}"} if peak == least else {peak: "peak demand", least: lowest}
@@ -134,7 +134,7 @@ def _features(names: list[str], values: np.ndarray, excess: np.ndarray) -> tuple
 
 
 def _distances(values: np.ndarray) -> np.ndarray:
-    """Distance of every two days' courses, each course scaled by its largest magnitude; (day, day)."""
+    """Distance of every two days' profiles, each profile scaled by its largest magnitude; (day, day)."""
     scale = np.abs(values).max(axis=(0, 1))
     flat = (values / np.where(scale > 0, scale, 1.0)).reshape(len(values), -1)
     squared = (flat**2).sum(axis=1)
@@ -173,8 +173,8 @@ class _Choice:
 
     def cost(self, typical: tuple[int, ...]) -> float:
         """What remains of the sums, and a little of the distance to the nearest chosen day."""
-        course = self.distance[:, [*self.fixed, *typical]].min(axis=1).mean()
-        return round(_weights(self.features, self.target, self.distance, self.fixed, typical)[1] + COURSE_WEIGHT * float(course), _TIE)
+        profile = self.distance[:, [*self.fixed, *typical]].min(axis=1).mean()
+        return round(_weights(self.features, self.target, self.distance, self.fixed, typical)[1] + PROFILE_WEIGHT * float(profile), _TIE)
 
     def met(self, typical: tuple[int, ...]) -> bool:
         """Whether enough days are chosen to look no further, and the sums are met."""

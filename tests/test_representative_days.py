@@ -4,16 +4,16 @@ import pytest
 
 from multiscale.aggregation import ErrorLimits, aggregation_warnings
 from multiscale.representative_days import representative_days
-from multiscale.system.yearly import yearly_courses
+from multiscale.system.yearly import yearly_profiles
 
 
 @pytest.fixture(scope="module")
 def year(system):
-    return yearly_courses(system, system.at_level("dso"))
+    return yearly_profiles(system, system.at_level("dso"))
 
 
 @pytest.fixture(scope="module")
-def courses(year):
+def profiles(year):
     """Ten weeks of winter and spring."""
     return year.iloc[: 70 * 24]
 
@@ -47,20 +47,20 @@ def test_weights_sum_to_the_days_of_the_year_and_extreme_days_weigh_one(year):
     assert len(set(horizon.days)) == 4
 
 
-def test_extreme_days_are_kept_and_named(courses):
-    aggregation = representative_days(courses, 4, 1.0)
+def test_extreme_days_are_kept_and_named(profiles):
+    aggregation = representative_days(profiles, 4, 1.0)
     horizon = aggregation.horizon
-    peak, least = courses["demand"].idxmax().normalize(), courses["net load"].idxmin().normalize()
+    peak, least = profiles["demand"].idxmax().normalize(), profiles["net load"].idxmin().normalize()
     assert horizon.days[horizon.names.index("peak demand")] == peak
     assert least in horizon.days[:2]
     assert aggregation.peak_demand_error == pytest.approx(0, abs=1e-12)
     assert aggregation.peak_feed_in_error == pytest.approx(0, abs=1e-12)
 
 
-def test_energy_above_the_ratings_is_met_where_the_days_only_resembling_the_courses_miss_it():
-    courses, overload = year_of_sun_and_cold()
-    aggregation = representative_days(courses, 8, 1.0, overload)
-    alone = representative_days(courses, 8, 1.0)
+def test_energy_above_the_ratings_is_met_where_the_days_only_resembling_the_profiles_miss_it():
+    profiles, overload = year_of_sun_and_cold()
+    aggregation = representative_days(profiles, 8, 1.0, overload)
+    alone = representative_days(profiles, 8, 1.0)
     energy = overload.resample("1D").sum()
     np.testing.assert_allclose(aggregation.overload.year, energy.sum(), rtol=1e-9)
     weights = np.array(aggregation.horizon.weights)
@@ -74,8 +74,8 @@ def test_energy_above_the_ratings_is_met_where_the_days_only_resembling_the_cour
 
 
 def test_a_branch_overloaded_on_none_of_the_days_is_named():
-    courses, overload = year_of_sun_and_cold()
-    aggregation = representative_days(courses, 2, 1.0, overload)
+    profiles, overload = year_of_sun_and_cold()
+    aggregation = representative_days(profiles, 2, 1.0, overload)
     assert aggregation.horizon.names == ("peak demand", "typical")
     assert set(aggregation.unseen) <= {"transformer", "small transformer"}
     assert "small transformer" in aggregation.unseen
@@ -86,8 +86,8 @@ def test_a_branch_overloaded_on_none_of_the_days_is_named():
 
 
 def test_a_warning_is_given_above_its_limit_and_not_below():
-    courses, overload = year_of_sun_and_cold()
-    aggregation = representative_days(courses, 8, 1.0, overload)
+    profiles, overload = year_of_sun_and_cold()
+    aggregation = representative_days(profiles, 8, 1.0, overload)
     far = ErrorLimits(energy=10.0, peak=10.0, overload=10.0, duration=10.0)
     assert aggregation_warnings(aggregation, far) == []
     near = ErrorLimits(energy=0.0, peak=10.0, overload=0.0, duration=10.0)
@@ -103,8 +103,8 @@ def test_one_day_is_typical_and_its_weight_is_the_year(year):
     assert aggregation.peak_demand_error < 0
 
 
-def test_all_days_have_no_error_and_weigh_one_each(courses):
-    january = courses.iloc[: 31 * 24]
+def test_all_days_have_no_error_and_weigh_one_each(profiles):
+    january = profiles.iloc[: 31 * 24]
     for count in (31, 40):
         aggregation = representative_days(january, count, 1.0)
         assert aggregation.horizon.weights == (1.0,) * 31
@@ -112,15 +112,15 @@ def test_all_days_have_no_error_and_weigh_one_each(courses):
             np.testing.assert_allclose(aggregation.error[name].values, 0.0, atol=1e-9)
 
 
-def test_one_day_that_holds_both_extremes_is_kept_once(courses):
-    both = courses[["demand"]].assign(**{"net load": -courses["demand"]})
+def test_one_day_that_holds_both_extremes_is_kept_once(profiles):
+    both = profiles[["demand"]].assign(**{"net load": -profiles["demand"]})
     horizon = representative_days(both, 3, 1.0).horizon
     assert horizon.names[0] == "peak demand, peak feed-in"
     assert len(set(horizon.days)) == 3
 
 
-def test_a_system_without_generation_or_overload_is_represented(courses):
-    loads = courses[["demand"]].assign(**{"net load": courses["demand"]})
+def test_a_system_without_generation_or_overload_is_represented(profiles):
+    loads = profiles[["demand"]].assign(**{"net load": profiles["demand"]})
     aggregation = representative_days(loads, 5, 1.0)
     assert "least net load" in aggregation.horizon.names
     assert aggregation.overload_error == 0.0
@@ -128,18 +128,18 @@ def test_a_system_without_generation_or_overload_is_represented(courses):
     assert float(np.abs(aggregation.error.energy).max()) < 2
 
 
-def test_reported_energy_error_is_that_of_the_weighted_days(courses):
-    aggregation = representative_days(courses, 5, 1.0)
+def test_reported_energy_error_is_that_of_the_weighted_days(profiles):
+    aggregation = representative_days(profiles, 5, 1.0)
     horizon = aggregation.horizon
-    by_day = courses["demand"].resample("1D").sum()
+    by_day = profiles["demand"].resample("1D").sum()
     weighted = sum(w * by_day[d] for d, w in zip(horizon.days, horizon.weights, strict=True))
     wanted = 100 * (weighted / by_day.sum() - 1)
     assert float(aggregation.error.energy.sel(feature="demand")) == pytest.approx(wanted, abs=1e-9)
     assert abs(wanted) < 2
 
 
-def test_more_days_come_closer_to_the_duration_curve(courses):
-    error = [float(representative_days(courses, n, 1.0, extremes=False).error.duration.mean()) for n in (1, 4, 12)]
+def test_more_days_come_closer_to_the_duration_curve(profiles):
+    error = [float(representative_days(profiles, n, 1.0, extremes=False).error.duration.mean()) for n in (1, 4, 12)]
     assert error[0] > error[1] > error[2]
 
 
@@ -152,25 +152,25 @@ def test_a_year_of_equal_days_needs_one_day_only():
     assert float(aggregation.error.duration.max()) == pytest.approx(0, abs=1e-9)
 
 
-def test_every_day_belongs_to_the_representative_day_it_resembles_most(courses):
-    aggregation = representative_days(courses, 4, 1.0)
+def test_every_day_belongs_to_the_representative_day_it_resembles_most(profiles):
+    aggregation = representative_days(profiles, 4, 1.0)
     assert len(aggregation.nearest) == 70
     for k, day in enumerate(aggregation.horizon.days):
         assert aggregation.nearest[day] == k
 
 
-def test_the_same_input_gives_the_same_days(courses):
-    again = courses.copy(deep=True)
-    assert representative_days(courses, 6, 1.0).horizon == representative_days(again, 6, 1.0).horizon
+def test_the_same_input_gives_the_same_days(profiles):
+    again = profiles.copy(deep=True)
+    assert representative_days(profiles, 6, 1.0).horizon == representative_days(again, 6, 1.0).horizon
 
 
-def test_a_missing_value_is_named_with_its_time(courses):
-    broken = courses.copy()
+def test_a_missing_value_is_named_with_its_time(profiles):
+    broken = profiles.copy()
     broken.iloc[30, 0] = np.nan
     with pytest.raises(ValueError, match=rf"feature '{broken.columns[0]}' has no value at 2016-01-02 06:00:00"):
         representative_days(broken, 2, 1.0)
 
 
-def test_less_than_a_day_of_data_is_refused(courses):
+def test_less_than_a_day_of_data_is_refused(profiles):
     with pytest.raises(ValueError, match="5 hours of data hold no whole day"):
-        representative_days(courses.iloc[:5], 1, 1.0)
+        representative_days(profiles.iloc[:5], 1, 1.0)

@@ -144,9 +144,9 @@ class Battery(PurchasableDevice):
         builder.add_rows("new_battery_energy", axes, balance, "==", 0.0, unit="kWh", description="energy balance of batteries bought")
         return [(1.0, discharge), (-1.0, charge)]
 
-    def with_new(self, data: Mapping[str, np.ndarray], size: np.ndarray, course: np.ndarray) -> dict[str, np.ndarray]:
+    def with_new(self, data: Mapping[str, np.ndarray], size: np.ndarray, profile: np.ndarray) -> dict[str, np.ndarray]:
         """A new battery joins an existing one; it has no losses at rest."""
-        del course
+        del profile
         old, efficiency, loss = data["battery_energy"], data["battery_efficiency"], data["battery_loss"]
         total = np.maximum(old + size, 1e-12)
         return {

@@ -1,4 +1,4 @@
-"""Consumption that may be served earlier or later than its reference course: what vehicles and heat pumps have in common."""
+"""Consumption that may be served earlier or later than its reference profile: what vehicles and heat pumps have in common."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Deferrable(Device):
-    """Demand as a backlog of energy against its reference course.
+    """Demand as a backlog of energy against its reference profile.
 
         backlog_t = (1 - loss D) backlog_(t-1) + D (reference_t - power_t),   cyclic per day,   0 <= power_t <= rated
         -(reference energy of the next ``earlier_hours``) <= backlog_t <= (reference energy of the last ``later_hours``)   [kWh]
@@ -25,7 +25,7 @@ class Deferrable(Device):
     The band is the comfort; each kWh moved costs ``discomfort`` per hour.
 
     Attributes:
-        name: of the columns of the program, and of the variable of the fleet with the reference course [kW].
+        name: of the columns of the program, and of the variable of the fleet with the reference profile [kW].
         rated: variable of the fleet with the rated power [kW]; it, the columns decided and the states are named after ``name``.
     """
 
@@ -44,27 +44,27 @@ class Deferrable(Device):
         cls.rated, cls.decided, cls.states = f"{cls.name}_power", (cls.name,), (f"{cls.name}_late", f"{cls.name}_early")
 
     def expand(self, rows: Rows) -> dict[str, np.ndarray]:
-        """Reference course and rated power."""
+        """Reference profile and rated power."""
         return {self.name: rows.total(self.reference(rows)), self.rated: rows.total(rows.columns["p_kw"])}
 
     def shape(self, fleet: Prosumers) -> np.ndarray:
-        """The reference course relative to the rating: bands and limits scale with it."""
-        course, rated = fleet.data[self.name].values, fleet.data[self.rated].values
-        scale = np.where(rated > 0, rated, course.max(axis=1, initial=0.0))
+        """The reference profile relative to the rating: bands and limits scale with it."""
+        profile, rated = fleet.data[self.name].values, fleet.data[self.rated].values
+        scale = np.where(rated > 0, rated, profile.max(axis=1, initial=0.0))
         scale = np.where(scale > 0, scale, 1.0)
-        return np.concatenate([course / scale[:, None], (rated / scale)[:, None]], axis=1)
+        return np.concatenate([profile / scale[:, None], (rated / scale)[:, None]], axis=1)
 
     def owners(self, fleet: Prosumers) -> np.ndarray:
         """Where anything is ever drawn."""
         return fleet.data[self.name].values.max(axis=1, initial=0.0) > 0
 
     def scaled(self, data: Mapping[str, np.ndarray], consumption: np.ndarray | float, generation: np.ndarray | float) -> dict[str, np.ndarray]:
-        """Another reference course."""
+        """Another reference profile."""
         del generation
         return {self.name: data[self.name] * consumption}
 
     def reference_consumption(self, fleet: Prosumers) -> np.ndarray:
-        """The reference course."""
+        """The reference profile."""
         return fleet.data[self.name].values
 
     def bands(self, fleet: Prosumers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -72,15 +72,15 @@ class Deferrable(Device):
 
         The power is limited by the rating, and by what can be due: the reference and both bands.
         """
-        horizon, course = fleet.horizon, fleet.data[self.name].values
+        horizon, profile = fleet.horizon, fleet.data[self.name].values
 
         def count(hours: float) -> int:
             return min(round(hours / horizon.step_hours), horizon.steps - 1)
 
-        late = _earlier(course, horizon, range(count(self.later_hours)))
-        early = _earlier(course, horizon, [-(k + 1) for k in range(count(self.earlier_hours))])
-        due = course + (late[:, horizon.previous] + early) / horizon.step_hours
-        return late, early, np.minimum(np.maximum(fleet.data[self.rated].values[:, None], course), due)
+        late = _earlier(profile, horizon, range(count(self.later_hours)))
+        early = _earlier(profile, horizon, [-(k + 1) for k in range(count(self.earlier_hours))])
+        due = profile + (late[:, horizon.previous] + early) / horizon.step_hours
+        return late, early, np.minimum(np.maximum(fleet.data[self.rated].values[:, None], profile), due)
 
     def largest_consumption(self, fleet: Prosumers) -> np.ndarray:
         """See ``bands``."""
@@ -93,7 +93,7 @@ class Deferrable(Device):
 
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns of the power [kW] and of the energy late and early [kWh]."""
-        horizon, course = fleet.horizon, fleet.data[self.name].values
+        horizon, profile = fleet.horizon, fleet.data[self.name].values
         owners, place = placed(self.owners(fleet))
         if not len(owners):
             return []
@@ -107,7 +107,7 @@ class Deferrable(Device):
             if band.max(initial=0.0) > 0:
                 owed = builder.add_columns(f"{self.name}_{word}", axes, unit="kWh", upper=band, cost=cost, description=f"{label} energy {word}")
                 terms += [(sign, owed), (sign * (self.loss_per_hour * step - 1.0), owed[:, horizon.previous])]
-        builder.add_rows(f"{self.name}_energy", axes, terms, "==", step * course[owners], unit="kWh", description=f"{label} energy balance")
+        builder.add_rows(f"{self.name}_energy", axes, terms, "==", step * profile[owners], unit="kWh", description=f"{label} energy balance")
         return [(-1.0, spread(power, place))]
 
     def energy(self, fleet: Prosumers, total: Callable[[str], float]) -> Energy:
@@ -121,10 +121,10 @@ def deferrable_variables(name: str, rated: str, device: str, reference: str) -> 
     return {name: Variable("kW", f"{reference} (reference)", by_period=True), rated: Variable("kW", device)}
 
 
-def _earlier(course: np.ndarray, horizon: Horizon, steps: Sequence[int]) -> np.ndarray:
-    """Sum of a course over periods so many steps before (negative: after), around the end of a cycle, times the step [h]."""
-    total = np.zeros_like(course)
-    by_cycle = course.reshape(course.shape[0], course.shape[1] // horizon.cycle, horizon.cycle)
+def _earlier(profile: np.ndarray, horizon: Horizon, steps: Sequence[int]) -> np.ndarray:
+    """Sum of a profile over periods so many steps before (negative: after), around the end of a cycle, times the step [h]."""
+    total = np.zeros_like(profile)
+    by_cycle = profile.reshape(profile.shape[0], profile.shape[1] // horizon.cycle, horizon.cycle)
     for k in steps:
-        total += horizon.step_hours * np.roll(by_cycle, k, axis=2).reshape(course.shape)
+        total += horizon.step_hours * np.roll(by_cycle, k, axis=2).reshape(profile.shape)
     return total

@@ -105,7 +105,7 @@ class Device(Settings):
         columns: columns of the device table it reads beyond the common ones.
         required: those of its columns without which a row of these kinds cannot be used.
         variables: variables of the fleet it declares.
-        course: of a generator, the variable with its available power.
+        profile: of a generator, the variable with its available power.
         decided: columns of the program that are decisions of a period, fixed once that period is over.
         states: columns of the program that are states at the end of a period. All are cyclic: a day, or a span of days in a row, begins as it ends.
     """
@@ -115,7 +115,7 @@ class Device(Settings):
     columns: ClassVar[Mapping[str, Attribute]] = {}
     required: ClassVar[tuple[str, ...]] = ()
     variables: ClassVar[Mapping[str, Variable]]
-    course: ClassVar[str] = ""
+    profile: ClassVar[str] = ""
     decided: ClassVar[tuple[str, ...]] = ()
     states: ClassVar[tuple[str, ...]] = ()
 
@@ -250,11 +250,11 @@ class Offer:
 
     Attributes:
         largest: most that each may buy [unit of the capacity], (prosumer,).
-        course: power available per unit of it [1], (period,); empty where it follows no profile.
+        profile: power available per unit of it [1], (period,); empty where it follows no profile.
     """
 
     largest: np.ndarray
-    course: np.ndarray
+    profile: np.ndarray
 
 
 Adoption = Mapping[str, Offer]
@@ -287,8 +287,8 @@ class PurchasableDevice(Device):
         """Add new capacity at its yearly cost [EUR/a per unit], the same on every day; returns the terms of the prosumers' balance."""
 
     @abstractmethod
-    def with_new(self, data: Mapping[str, np.ndarray], size: np.ndarray, course: np.ndarray) -> dict[str, np.ndarray]:
-        """The variables with new capacity of so much, (prosumer,), that follows a course (see ``Offer``)."""
+    def with_new(self, data: Mapping[str, np.ndarray], size: np.ndarray, profile: np.ndarray) -> dict[str, np.ndarray]:
+        """The variables with new capacity of so much, (prosumer,), that follows a profile (see ``Offer``)."""
 
     def new_consumption(self, offer: Offer) -> np.ndarray | float:
         """Upper bound on what new capacity can draw [kW]."""

@@ -13,6 +13,6 @@ class ElectricVehicle(Deferrable):
     name = "ev"
     variables = deferrable_variables("ev", "ev_power", "charging power of electric vehicles", "charging of electric vehicles on arrival")
 
-    earlier_hours: float = quantity(0.0, "h", "how far charging may precede the reference course", lower=0.0, upper=24.0)
+    earlier_hours: float = quantity(0.0, "h", "how far charging may precede the reference profile", lower=0.0, upper=24.0)
     later_hours: float = quantity(6.0, "h", "how far charging may be put off", lower=0.0, upper=24.0)
     loss_per_hour: float = quantity(0.0, "1/h", "share of the backlog that fades in an hour", lower=0.0, upper=1.0)

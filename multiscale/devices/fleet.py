@@ -144,13 +144,13 @@ class Fleet:
         Args:
             bought: device -> new capacity [unit of its capacity], of every prosumer, (prosumer,), or in all: then it is shared in proportion to
                 their reference demand over the horizon.
-            adoption: what was offered, for the courses that new capacity follows.
+            adoption: what was offered, for the profiles that new capacity follows.
         """
         used = (self.reference_demand * self.horizon.hours_per_year).sum(axis=1)
         share, arrays = used / used.sum(), self.arrays
         changes: dict[str, np.ndarray] = {}
         for key, device in self.offered({key: adoption[key] for key in bought}).items():
-            changes |= device.with_new(arrays, np.asarray(bought[key]) if np.ndim(bought[key]) else share * bought[key], adoption[key].course)
+            changes |= device.with_new(arrays, np.asarray(bought[key]) if np.ndim(bought[key]) else share * bought[key], adoption[key].profile)
         return self.changed(changes)
 
     # -- other fleets -----------------------------------------------------------------------------------------------------

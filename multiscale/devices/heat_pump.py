@@ -13,6 +13,6 @@ class HeatPump(Deferrable):
     name = "heat_pump"
     variables = deferrable_variables("heat_pump", "heat_pump_power", "electric power of heat pumps", "consumption of heat pumps without flexibility")
 
-    earlier_hours: float = quantity(2.0, "h", "how far heating may precede the reference course", lower=0.0, upper=24.0)
+    earlier_hours: float = quantity(2.0, "h", "how far heating may precede the reference profile", lower=0.0, upper=24.0)
     later_hours: float = quantity(2.0, "h", "how far heating may be put off", lower=0.0, upper=24.0)
     loss_per_hour: float = quantity(0.02, "1/h", "share of the heat kept (or owed) that fades in an hour", lower=0.0, upper=1.0)

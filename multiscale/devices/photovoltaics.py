@@ -24,7 +24,7 @@ class Photovoltaics(PurchasableDevice):
         "pv": Variable("kW", "available photovoltaic power", by_period=True),
         "pv_rating": Variable("kW", "rated photovoltaic power"),
     }
-    course = "pv"
+    profile = "pv"
     capacity = Capacity("new_pv", "pv", "kW", kind="pv")
 
     investment: float = quantity(1400.0, "EUR/kW", "investment in new photovoltaics", above=0.0)
@@ -82,23 +82,23 @@ class Photovoltaics(PurchasableDevice):
         return Energy(generated=used, curtailed=float((fleet.horizon.hours_per_year * fleet.data.pv.values).sum()) - used)
 
     def add_new(self, builder: ProgramBuilder, fleet: Prosumers, offer: Offer, yearly_cost: float) -> list[Term]:
-        """``0 <= power_t <= course_t * size`` [kW], ``size <= largest``; what is not used costs the curtailment cost, as of existing ones."""
+        """``0 <= power_t <= profile_t * size`` [kW], ``size <= largest``; what is not used costs the curtailment cost, as of existing ones."""
         if offer.largest.max(initial=0.0) <= 0:
             return []
         who, per_kwh = {"prosumer": fleet.data.prosumer.values}, self.curtailment_cost * fleet.horizon.hours_per_year
         axes = {**who, "period": fleet.horizon.labels}
-        cost = yearly_cost + float((per_kwh * offer.course).sum())
+        cost = yearly_cost + float((per_kwh * offer.profile).sum())
         size = builder.add_columns("new_pv", who, unit="kW", upper=offer.largest, cost=cost, description="PV bought")
-        most = offer.largest[:, None] * offer.course
+        most = offer.largest[:, None] * offer.profile
         used = builder.add_columns("new_pv_power", axes, unit="kW", upper=most, cost=-per_kwh, description="power of PV bought")
-        available: list[Term] = [(1.0, used), (-offer.course, size[:, None])]
+        available: list[Term] = [(1.0, used), (-offer.profile, size[:, None])]
         builder.add_rows("new_pv_available", axes, available, "<=", 0.0, unit="kW", description="yield of PV bought")
         return [(1.0, used)]
 
-    def with_new(self, data: Mapping[str, np.ndarray], size: np.ndarray, course: np.ndarray) -> dict[str, np.ndarray]:
+    def with_new(self, data: Mapping[str, np.ndarray], size: np.ndarray, profile: np.ndarray) -> dict[str, np.ndarray]:
         """New next to existing capacity."""
-        return {"pv": data["pv"] + size[:, None] * course, "pv_rating": data["pv_rating"] + size}
+        return {"pv": data["pv"] + size[:, None] * profile, "pv_rating": data["pv_rating"] + size}
 
     def new_supply(self, offer: Offer) -> np.ndarray:
         """What the largest size would yield."""
-        return offer.largest[:, None] * offer.course
+        return offer.largest[:, None] * offer.profile

@@ -48,12 +48,12 @@ def reduced_fleet(fleet: Fleet) -> Fleet:
     merged["reactive"][0] = arrays["reactive"][joined].sum(axis=0)
     own_use = np.where(generator[:, None], np.minimum(generation, demand), generation)
     for device in by_role["generation"]:
-        available = arrays[device.course]
+        available = arrays[device.profile]
         used = own_use * np.divide(available, generation, out=np.zeros_like(available), where=generation > 0)
-        merged[device.course][0] = used[joined].sum(axis=0)
-        merged[device.course][buyers] = (available - used)[generator].sum(axis=0)
+        merged[device.profile][0] = used[joined].sum(axis=0)
+        merged[device.profile][buyers] = (available - used)[generator].sum(axis=0)
         for name in device.variables:
-            if name != device.course:
+            if name != device.profile:
                 merged[name][0] = arrays[name][joined].sum(axis=0)
     for values in classes:
         for name, content in values.items():

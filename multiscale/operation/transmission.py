@@ -106,11 +106,11 @@ class Transmission:
 
     def _alike(self, other: Transmission, periods: Sequence[int]) -> bool:
         """Whether nothing but what the nodes below draw may differ from another object in some of its periods."""
-        pairs = ((mine, theirs[..., periods]) for mine, theirs in zip(self._courses, other._courses, strict=True))
+        pairs = ((mine, theirs[..., periods]) for mine, theirs in zip(self._profiles, other._profiles, strict=True))
         return self.children == other.children and all(np.array_equal(mine, theirs) for mine, theirs in pairs)
 
     @property
-    def _courses(self) -> tuple[np.ndarray, ...]:
+    def _profiles(self) -> tuple[np.ndarray, ...]:
         return self.horizon.hours_per_year, self.demand, self.renewable, self.largest_output
 
     @property

@@ -18,7 +18,7 @@ from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
 
 
-class Courses(Protocol):
+class PeriodData(Protocol):
     """What a program is made of, see ``Transmission``; powers in kW.
 
     Attributes:
@@ -56,7 +56,7 @@ DESCRIPTION = {
 """Columns in their order, and what they are."""
 
 
-def period_program(network: Courses, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:
+def period_program(network: PeriodData, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:
     """One period of the TSO with the limits of the given branches; costs in EUR per year. Parameter ``exchange`` (node) [kW].
 
     Args:
@@ -97,7 +97,7 @@ def period_program(network: Courses, t: int, monitored: np.ndarray, factors: np.
     return builder.build()
 
 
-def at_period(program: ParametricProgram, network: Courses, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:
+def at_period(program: ParametricProgram, network: PeriodData, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:
     """The program of another period in place of the one that ``program`` was made for; the matrices are shared."""
     lower, upper, costs, rhs = program.lower.copy(), program.upper.copy(), program.c0.copy(), program.b0.copy()
     for name, (low, high, cost) in _columns(network, t).items():
@@ -108,11 +108,11 @@ def at_period(program: ParametricProgram, network: Courses, t: int, monitored: n
     return replace(program, name=_name(network, t), lower=lower, upper=upper, c0=costs, b0=rhs)
 
 
-def _name(network: Courses, t: int) -> str:
+def _name(network: PeriodData, t: int) -> str:
     return f"{network.system.top} {network.horizon.labels[t]}"
 
 
-def _columns(network: Courses, t: int) -> dict[str, tuple[np.ndarray | float, np.ndarray | float, np.ndarray | float]]:
+def _columns(network: PeriodData, t: int) -> dict[str, tuple[np.ndarray | float, np.ndarray | float, np.ndarray | float]]:
     """Bounds [kW] and costs [EUR/a per kW] of all columns in a period.
 
     A node below may feed in more than anybody upstream can take: what is left over is spilled at its boundary, at the value of lost load.
@@ -128,7 +128,7 @@ def _columns(network: Courses, t: int) -> dict[str, tuple[np.ndarray | float, np
     }
 
 
-def _parts(network: Courses) -> dict[int, str]:
+def _parts(network: PeriodData) -> dict[int, str]:
     """Connected parts in which there is anything, and the names of their balances; that of the first node below is the ``balance``."""
     model = network.model
     occupied = np.concatenate([network.generator_bus, network.passive_bus, network.child_bus])
@@ -136,7 +136,7 @@ def _parts(network: Courses) -> dict[int, str]:
     return {int(k): "balance" if k == main else f"balance_{k}" for k in np.unique(model.part[occupied])}
 
 
-def _right_hand_sides(network: Courses, t: int, monitored: np.ndarray, factors: np.ndarray) -> dict[str, np.ndarray | float]:
+def _right_hand_sides(network: PeriodData, t: int, monitored: np.ndarray, factors: np.ndarray) -> dict[str, np.ndarray | float]:
     """Of every block of rows in a period [kW]."""
     model = network.model
     net = np.zeros(len(model.buses))

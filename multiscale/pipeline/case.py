@@ -27,7 +27,7 @@ from multiscale.sources.selection import study_system
 from multiscale.system import Economics, InvalidSystemError, LoadingLimits, Problem, System, validate
 from multiscale.system.cost_settings import CostsSettings
 from multiscale.system.schema import IDLE_KINDS
-from multiscale.system.yearly import yearly_courses
+from multiscale.system.yearly import yearly_profiles
 from multiscale.timeline import Horizon, HorizonSettings
 
 if TYPE_CHECKING:
@@ -99,13 +99,13 @@ def build_case(
     if bare and plans:
         message = "has no platform below whose answer could be planned for; use planning=none, or a case with low-voltage networks"
         raise InvalidSystemError([Problem("dso", d, "planning.kind", "'dso'", "", message) for d in bare])
-    courses = yearly_courses(built, dsos)
-    short = list(_short_supply(built, courses, purchasable(devices) if may_buy else {}))
+    profiles = yearly_profiles(built, dsos)
+    short = list(_short_supply(built, profiles, purchasable(devices) if may_buy else {}))
     if short:
         raise InvalidSystemError(short)
     overload = yearly_overload(built, dsos, limits)
     days = None if last is None else last.horizon
-    aggregation = representative_days(courses, horizon.days, horizon.step_hours, overload, extremes=horizon.peaks, given=days)
+    aggregation = representative_days(profiles, horizon.days, horizon.step_hours, overload, extremes=horizon.peaks, given=days)
     warnings = tuple(aggregation_warnings(aggregation, error_limits(horizon)))
     for warning in warnings:
         logger.warning("%d representative day(s): %s; more days (horizon.days) come closer", horizon.days, warning)
@@ -126,19 +126,19 @@ def build_case(
     return StudyCase(year, built, aggregation, economics, limits, fleets, need, adoption, warnings)
 
 
-def _short_supply(system: System, courses: pd.DataFrame, offered: Mapping[str, PurchasableDevice]) -> Iterator[Problem]:
+def _short_supply(system: System, profiles: pd.DataFrame, offered: Mapping[str, PurchasableDevice]) -> Iterator[Problem]:
     """Supply from above that cannot meet what distribution networks draw at least, where nothing else lies above them.
 
     At least they draw inflexible demand less all generation, what every battery can supply, and what ``offered`` devices could once they are bought:
     other consumption can move to other hours.
     """
     units = system.generators
-    if (system.branches.node.values == system.top).any() or (units.profile.values != "").any() or "load" not in courses or courses.empty:
+    if (system.branches.node.values == system.top).any() or (units.profile.values != "").any() or "load" not in profiles or profiles.empty:
         return
     own = float(system.devices.p_kw.values[np.isin(system.devices.kind.values, IDLE_KINDS)].sum())
     for device in offered.values():
         own += float(np.sum(device.new_supply(Offer(np.array([device.largest_new * system.prosumers.prosumer.size]), np.ones(1)))))
-    least = courses["load"] - (courses["demand"] - courses["net load"]) - own
+    least = profiles["load"] - (profiles["demand"] - profiles["net load"]) - own
     supply, peak = float(units.p_max_kw.sum()), float(least.max())
     if supply < peak:
         names = ", ".join(units.generator.values.astype(str).tolist()[:3])
@@ -161,6 +161,6 @@ def adoption_limits(fleet: Fleet, horizon: Horizon, system: System) -> Adoption:
     for key, device in purchasable(fleet.devices).items():
         alike = np.flatnonzero(system.devices.kind.values == device.capacity.kind)
         rating = system.devices.p_kw.values[alike].sum()
-        course = system.uncontrolled(alike, horizon)[0].sum(axis=0) / rating if rating > 0 else np.zeros(horizon.periods)
-        offers[key] = Offer(np.array([device.largest_new * fleet.size]), course)
+        profile = system.uncontrolled(alike, horizon)[0].sum(axis=0) / rating if rating > 0 else np.zeros(horizon.periods)
+        offers[key] = Offer(np.array([device.largest_new * fleet.size]), profile)
     return offers

@@ -83,7 +83,7 @@ def participants(fleet: Fleet, view: str, market: Market, tariff: Tariff, adopti
     if adoption is None:
         return Participants(seen, view, group, None)
     share = np.bincount(group, minlength=seen.size) / fleet.size
-    return Participants(seen, view, group, {key: Offer(float(offer.largest.sum()) * share, offer.course) for key, offer in adoption.items()})
+    return Participants(seen, view, group, {key: Offer(float(offer.largest.sum()) * share, offer.profile) for key, offer in adoption.items()})
 
 
 def owned_devices(fleet: Fleet) -> np.ndarray:

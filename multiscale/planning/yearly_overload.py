@@ -4,7 +4,7 @@ Without response, what a device draws is rated power x profile, so the flow of e
 
     P_l(t) = sum over profiles f of A_lf p_f(t),      A_lf = signed rated power of the devices below branch l with profile f
 
-and likewise for reactive power. The matrix ``A`` is small and summed once; no course of a single device is ever held.
+and likewise for reactive power. The matrix ``A`` is small and summed once; no series of a single device is ever held.
 """
 
 from __future__ import annotations
@@ -85,6 +85,6 @@ def yearly_flows(system: System, dso: str, tree: RadialTree) -> tuple[np.ndarray
         matrix = tree.below(matrix)
         used = np.flatnonzero((matrix != 0).any(axis=0))
         varying = used[names[used] != ""]
-        course = hourly(system.profiles, variable, known.get_indexer(pd.Index(names[varying]))).to_numpy()
-        flows.append(matrix[:, varying] @ course.T + matrix[:, names == ""].sum(axis=1, keepdims=True))
+        series = hourly(system.profiles, variable, known.get_indexer(pd.Index(names[varying]))).to_numpy()
+        flows.append(matrix[:, varying] @ series.T + matrix[:, names == ""].sum(axis=1, keepdims=True))
     return flows[0], flows[1]

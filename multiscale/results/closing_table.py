@@ -36,7 +36,7 @@ def print_closing_table(result: RunResult, console: Console | None = None) -> No
         row("Note", str(result.details["message"]), "yellow")
     followed = [str(note) for note in result.provenance().get("notes", []) if str(note).startswith(NOTED)]
     if followed:
-        row("Courses", "; ".join(followed))
+        row("Profiles", "; ".join(followed))
     for fact in answer(result):
         mark = ("! " if fact.warned else "") if fact.good is None else ("✓ " if fact.good else "✗ ")
         row(fact.label, mark + fact.text, "red" if fact.good is False else "")

@@ -116,7 +116,7 @@ def _price_label(data: xr.Dataset, node: str) -> str:
 
 
 _SAME = 1e-3
-"""Courses that differ by less than this share of the largest exchange are one line to the eye."""
+"""Profiles that differ by less than this share of the largest exchange are one line to the eye."""
 
 
 def exchange_figure(result: RunResult) -> str | None:
@@ -228,7 +228,7 @@ def _distinct(values: xr.DataArray, nodes: list[str]) -> list[str]:
 
 
 def _closed(hours: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A course in steps that reaches the end of the day."""
+    """A profile in steps that reaches the end of the day."""
     return np.append(hours, 24.0), np.append(values, values[-1])
 
 

@@ -26,9 +26,7 @@ def constant_profiles() -> xr.Dataset:
     return _dataset(time, {CONSTANT: (np.ones(len(time)), np.ones(len(time)))})
 
 
-def followed(
-    devices: pd.DataFrame, vn_kv: pd.Series, given: ProfileFile | None, notes: list[str]
-) -> tuple[pd.DataFrame, xr.Dataset]:
+def followed(devices: pd.DataFrame, vn_kv: pd.Series, given: ProfileFile | None, notes: list[str]) -> tuple[pd.DataFrame, xr.Dataset]:
     """The devices with the profiles they follow, and these profiles.
 
     A device follows the column that its ``profile`` names, else the column of its own name, else that of its customer class, else (without a file)

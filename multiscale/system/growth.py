@@ -118,11 +118,11 @@ def _with_mean_week(profiles: xr.Dataset, followed: list[str], growth: Growth) -
     slot = time.dayofweek * 24 + time.hour
     mean = profiles.p.sel(profile=followed).mean("profile").to_numpy()
     week = np.bincount(slot, mean, minlength=168) / np.maximum(np.bincount(slot, minlength=168), 1)
-    course = week[slot]
+    series = week[slot]
     years = len(time) * step / 8760.0
-    course = course * growth.ev_kwh_per_year * years / (growth.ev_kw * course.sum() * step)
+    series = series * growth.ev_kwh_per_year * years / (growth.ev_kw * series.sum() * step)
     more = xr.Dataset(
-        {v: (("time", "profile"), (course if v == "p" else 0 * course)[:, None].astype("float32")) for v in ("p", "q")},
+        {v: (("time", "profile"), (series if v == "p" else 0 * series)[:, None].astype("float32")) for v in ("p", "q")},
         coords={"time": profiles.time.values, "profile": [name]},
     )
     return xr.concat([profiles.drop_sel(profile=name, errors="ignore"), more], dim="profile"), [name]

@@ -102,7 +102,7 @@ class System:
         prosumers, devices = self._columns["prosumer"], self._columns["device"]
         members, theirs = self._prosumers_of.get(node, _NONE), self._devices_of.get(node, _NONE)
         table = {name: values[theirs] for name, values in devices.items()}
-        reactive = table["q_kvar"][:, None] * self._courses(theirs, horizon)[1]
+        reactive = table["q_kvar"][:, None] * self._series(theirs, horizon)[1]
         people = {name: values[members] for name, values in prosumers.items()}
         return expand_fleet(node, people, table, self._sampler(theirs, horizon), reactive, horizon, self.device_settings)
 
@@ -114,14 +114,14 @@ class System:
     def uncontrolled(self, devices: np.ndarray, horizon: Horizon) -> tuple[np.ndarray, np.ndarray]:
         """Active power [kW] and reactive power drawn [kvar] of uncontrolled devices, (position, period).
 
-        Storage has no course of its own: the caller excludes it.
+        Storage has no series of its own: the caller excludes it.
 
         Args:
             devices: positions in the table.
             horizon: periods.
         """
         table = {name: values[devices] for name, values in self._columns["device"].items()}
-        p, q = self._courses(devices, horizon)
+        p, q = self._series(devices, horizon)
         power, sample = table["p_kw"][:, None] * p, self._sampler(devices, horizon)
         for device in self.device_settings.values():
             mine = np.flatnonzero(np.isin(table["kind"], device.kinds))
@@ -203,7 +203,7 @@ class System:
     def _sampled(self) -> dict[Horizon, dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
         return {}
 
-    def _courses(self, devices: np.ndarray, horizon: Horizon, column: str = "profile") -> tuple[np.ndarray, np.ndarray]:
+    def _series(self, devices: np.ndarray, horizon: Horizon, column: str = "profile") -> tuple[np.ndarray, np.ndarray]:
         """Profiles that a column names for the devices at some positions, (device, period): sampled once for all nodes, of the last horizon."""
         if horizon not in self._sampled:
             self._sampled.clear()
@@ -217,7 +217,7 @@ class System:
 
     def _sampler(self, devices: np.ndarray, horizon: Horizon) -> Callable[[str, np.ndarray], np.ndarray]:
         """Column that names a profile, and positions among some devices -> those profiles, (position, period)."""
-        return lambda column, positions: self._courses(devices[positions], horizon, column)[0]
+        return lambda column, positions: self._series(devices[positions], horizon, column)[0]
 
     # -- making other systems ---------------------------------------------------------------------------------------
     def replace(self, **changes: object) -> System:

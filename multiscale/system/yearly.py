@@ -1,4 +1,4 @@
-"""A year's course of what hangs below a node, straight from the factored profiles."""
+"""A year's series of what hangs below a node, straight from the factored profiles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from multiscale.system.schema import COMPONENTS, GENERATION_KINDS, IDLE_KINDS, L
 from multiscale.system.system import System
 
 
-def yearly_courses(system: System, nodes: list[str]) -> pd.DataFrame:
+def yearly_profiles(system: System, nodes: list[str]) -> pd.DataFrame:
     """Hourly power [kW] of all devices at the buses of some nodes and of all below them, over the whole year of profiles.
 
     Returns:
@@ -25,8 +25,8 @@ def yearly_courses(system: System, nodes: list[str]) -> pd.DataFrame:
     own_bus = set(system.buses.bus.values[np.isin(system.buses.node.values, list(members))].tolist())
     devices = system.devices.to_dataframe()
     devices = devices[devices["bus"].isin(own_bus) & ~devices["kind"].isin(IDLE_KINDS)]
-    courses = {str(kind): _course(system, str(kind), group) for kind, group in devices.groupby("kind")}
-    frame = pd.DataFrame(courses, index=_hourly(system.profiles, []).index)
+    series = {str(kind): _series(system, str(kind), group) for kind, group in devices.groupby("kind")}
+    frame = pd.DataFrame(series, index=_hourly(system.profiles, []).index)
     loads = [k for k in LOAD_KINDS if k in frame]
     generation = [k for k in GENERATION_KINDS if k in frame]
     frame["demand"] = frame[loads].sum(axis=1)
@@ -49,7 +49,7 @@ def hourly(profiles: xr.Dataset, variable: str, columns: np.ndarray) -> pd.DataF
     return frame if count == 1 else frame.resample("1h").ffill()
 
 
-def _course(system: System, kind: str, devices: pd.DataFrame) -> np.ndarray:
+def _series(system: System, kind: str, devices: pd.DataFrame) -> np.ndarray:
     """Power of all devices of a kind when uncontrolled [kW], (hour,): as many rows as there are different profiles and parameters."""
     device = next((d for d in system.device_settings.values() if kind in d.kinds), None)
     declared = COMPONENTS["device"]

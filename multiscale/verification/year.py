@@ -157,11 +157,11 @@ def with_response(own: OwnPower, horizon: Horizon, nearest: Mapping[pd.Timestamp
     out = {}
     for name, values in own.values.items():
         total = values[:, own.time.get_indexer(hours)].reshape(len(own.buses), len(days), 24)
-        course = operated[name].transpose("bus", "period").to_numpy()
+        series = operated[name].transpose("bus", "period").to_numpy()
         for k in np.unique(assigned).tolist() if response else ():
             at = own.time.get_indexer(pd.DatetimeIndex([horizon.days[k] + pd.Timedelta(hours=h) for h in range(24)]))
             found = np.zeros((len(own.buses), 24))
-            drawn = course[:, k * horizon.steps : (k + 1) * horizon.steps]
+            drawn = series[:, k * horizon.steps : (k + 1) * horizon.steps]
             found[rows] = np.repeat(drawn, minutes, axis=1).reshape(len(rows), 24, 60).mean(axis=2)
             total[:, assigned == k] += (found - values[:, at])[:, None]
         out[name] = (("bus", "hour"), total.reshape(len(own.buses), -1), {"units": "kW" if name == "p" else "kvar"})
@@ -184,8 +184,8 @@ def _own(system: System, buses: pd.Index, variable: str, new_pv_kw: Mapping[str,
         mix = np.bincount(profile[pv], weights=devices.p_kw.values[pv], minlength=len(names))
         matrix[buses.get_indexer(list(new_pv_kw))] -= np.array(list(new_pv_kw.values()))[:, None] * mix / max(mix.sum(), 1e-12)
     varying = np.flatnonzero((matrix != 0).any(axis=0) & (names != ""))
-    course = hourly(system.profiles, variable, pd.Index(system.profiles.profile.values).get_indexer(pd.Index(names[varying])))
-    return matrix[:, varying] @ course.to_numpy().T + matrix[:, names == ""].sum(axis=1, keepdims=True), pd.DatetimeIndex(course.index)
+    series = hourly(system.profiles, variable, pd.Index(system.profiles.profile.values).get_indexer(pd.Index(names[varying])))
+    return matrix[:, varying] @ series.to_numpy().T + matrix[:, names == ""].sum(axis=1, keepdims=True), pd.DatetimeIndex(series.index)
 
 
 @dataclass(frozen=True)

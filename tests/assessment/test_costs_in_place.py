@@ -109,8 +109,8 @@ def test_new_generation_that_is_not_used_costs_what_existing_does(here, summer, 
     from multiscale.programs import CompiledProgram
 
     fleet = here.fleet("north 1", summer)
-    course = summer.sample(here.profiles, np.array(["pv"]))[0][0]
-    offer = {"photovoltaics": Offer(np.full(fleet.size, 3.0), course)}
+    profile = summer.sample(here.profiles, np.array(["pv"]))[0][0]
+    offer = {"photovoltaics": Offer(np.full(fleet.size, 3.0), profile)}
     values = {"import_price": 0.05, "export_price": np.where(np.arange(summer.periods) % 2, -0.2, 0.05), "network_charge": 0.05}
     planned = platform_program(fleet, economics, Community(), adoption=offer, agreements=False)
     whole = np.full(fleet.size, 3.0)

@@ -9,14 +9,14 @@ from multiscale.operation import operating_tree
 from multiscale.representative_days import representative_days
 from multiscale.sources import tiny_system
 from multiscale.system import Economics
-from multiscale.system.yearly import yearly_courses
+from multiscale.system.yearly import yearly_profiles
 from tests.variants import charged
 
 
 @pytest.mark.parametrize("market", [Community(), TimeOfUse()], ids=lambda m: m.kind)
 def test_peer_to_peer_energy_is_zero_where_prosumers_trade_alone(market):
     system = tiny_system().cut(["north", "north 1"])
-    horizon = representative_days(yearly_courses(system, ["north"]), 1, 1.0).horizon
+    horizon = representative_days(yearly_profiles(system, ["north"]), 1, 1.0).horizon
     fleets = {"north 1": system.fleet("north 1", horizon)}
     tree = operating_tree(system, horizon, Economics(), fleets, charged(["north"], 0.04), market)
     terms, residual = energy_account(tree, "north 1", integrated_optimum(tree))

@@ -23,8 +23,8 @@ def example(key: str) -> dict[str, object]:
 def with_temperature(system: System) -> System:
     """The system with a profile ``outdoor temperature`` [degC]: cold in winter and at night, below and above the set point of heating."""
     hours = np.arange(len(system.profiles.time))
-    course = 9.0 - 12.0 * np.cos(2 * np.pi * (hours / 24 - 15) / 366) - 5.0 * np.cos(2 * np.pi * (hours % 24 - 3) / 24)
-    values = {v: (("time", "profile"), course[:, None].astype("float32")) for v in ("p", "q")}
+    profile = 9.0 - 12.0 * np.cos(2 * np.pi * (hours / 24 - 15) / 366) - 5.0 * np.cos(2 * np.pi * (hours % 24 - 3) / 24)
+    values = {v: (("time", "profile"), profile[:, None].astype("float32")) for v in ("p", "q")}
     more = xr.Dataset(values, coords={"time": system.profiles.time.values, "profile": ["outdoor temperature"]})
     return system.replace(profiles=xr.concat([system.profiles, more], dim="profile"))
 

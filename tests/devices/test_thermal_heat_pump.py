@@ -85,14 +85,14 @@ def test_a_heat_pump_that_is_too_small_leaves_heat_missing_at_its_price(fleet_of
     assert solution.objective == pytest.approx(energy + ThermalHeatPump().discomfort * missing, rel=1e-9)
 
 
-def test_a_passive_one_counts_in_the_course_of_the_year(system):
-    from multiscale.system.yearly import yearly_courses
+def test_a_passive_one_counts_in_the_profile_of_the_year(system):
+    from multiscale.system.yearly import yearly_profiles
 
     here = system_with(system, {"house": EXAMPLE | {"prosumer": "", "bus": "north 1 bus 2"}})
-    course = yearly_courses(here, ["north"])["thermal_heat_pump"]
+    profile = yearly_profiles(here, ["north"])["thermal_heat_pump"]
     outdoor = here.profiles.p.sel(profile="outdoor temperature").values
     expected = np.maximum(20.0 - outdoor, 0.0) * 0.2 / ThermalHeatPump().cop(outdoor)
-    np.testing.assert_allclose(course.values, expected, rtol=1e-6)
+    np.testing.assert_allclose(profile.values, expected, rtol=1e-6)
 
 
 def heated(system):

@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[2]
 
 PLAIN = {
     "beside": "next to, together with, in addition to",
+    "course": "profile, time series",
+    "courses": "profiles, time series",
     "crew": "group, staff",
     "dearer": "more expensive",
     "dearest": "most expensive",

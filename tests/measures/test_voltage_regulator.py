@@ -41,7 +41,6 @@ def drawn(model, injections):
     return values
 
 
-
 def options(band=10.0, cost=80000.0):
     """A regulator at the end of the feeder, and more rating there."""
     rows = {

@@ -184,11 +184,11 @@ def test_pv_is_bought_once_the_charge_makes_it_worth_its_annuity(system, economi
     fleet = system.fleet("north 1", horizon)
     one = fleet.aggregate(np.full(fleet.size, "all"))
     one.data["pv"].values[:] = 0.0
-    course = horizon.sample(system.profiles, np.array(["pv"]))[0][0]
-    small = {"photovoltaics": Offer(np.array([0.5]), course)}
+    profile = horizon.sample(system.profiles, np.array(["pv"]))[0][0]
+    small = {"photovoltaics": Offer(np.array([0.5]), profile)}
     program = platform_program(one, economics, Community(), adoption=small, agreements=False)
     annuity = Photovoltaics().yearly_cost(economics.annuity)
-    break_even = annuity / float(course @ horizon.hours_per_year) - economics.tariff.components["levy"].price
+    break_even = annuity / float(profile @ horizon.hours_per_year) - economics.tariff.components["levy"].price
     for charge, bought in ((break_even - 0.002, 0.0), (break_even + 0.002, 0.5)):
         solution = solve(program, {"import_price": charge, "export_price": -1.0, "network_charge": 0.0})
         assert float(solution.primal("new_pv")[0]) == pytest.approx(bought, abs=1e-6)

@@ -11,7 +11,7 @@ from multiscale.devices.fleet import purchasable
 from multiscale.pipeline.case import _short_supply
 from multiscale.sources import pandapower_system
 from multiscale.system import System
-from multiscale.system.yearly import yearly_courses
+from multiscale.system.yearly import yearly_profiles
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def feeder() -> System:
 
 def _refusals(system: System, *, may_buy: bool = False) -> list[str]:
     offered = purchasable({key: entry() for key, entry in DEVICES.items()}) if may_buy else {}
-    return [str(problem) for problem in _short_supply(system, yearly_courses(system, system.at_level("dso")), offered)]
+    return [str(problem) for problem in _short_supply(system, yearly_profiles(system, system.at_level("dso")), offered)]
 
 
 def _changed(system: System, kind: str, demand: float, storage: float = 0.0) -> System:

@@ -38,7 +38,7 @@ def small_problem(system, *, adoption: bool = False) -> PlanningProblem:
     fleets = {p: here.fleet(p, horizon) for p in ("north 1", "north 2")}
     more = {}
     if adoption:
-        course = horizon.sample(here.profiles, np.array(["pv"]))[0][0]
-        more = {p: {"photovoltaics": Offer(np.array([40.0]), course), "battery": Offer(np.array([20.0]), 0 * course)} for p in fleets}
+        profile = horizon.sample(here.profiles, np.array(["pv"]))[0][0]
+        more = {p: {"photovoltaics": Offer(np.array([40.0]), profile), "battery": Offer(np.array([20.0]), 0 * profile)} for p in fleets}
     price = 0.08 + 0.03 * np.sin(np.arange(horizon.periods))
     return planning_problem(here, "north", horizon, Economics(), fleets, here.options, price, Community(), adoption=more)

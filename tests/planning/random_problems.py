@@ -45,9 +45,9 @@ def random_problem(system: System, seed: int, *, deduction: float = 0.0) -> Plan
     here = with_options(here, {b: (float(rating[b] * rng.uniform(0.2, 1.0)), costs[b]) for b in choice})
     more = {}
     if rng.random() < 0.7:
-        course = horizon.sample(here.profiles, np.array(["pv"]))[0][0]
+        profile = horizon.sample(here.profiles, np.array(["pv"]))[0][0]
         more = {
-            p: {"photovoltaics": Offer(np.array([rng.uniform(5, 40)]), course), "battery": Offer(np.array([rng.uniform(0, 40)]), 0 * course)}
+            p: {"photovoltaics": Offer(np.array([rng.uniform(5, 40)]), profile), "battery": Offer(np.array([rng.uniform(0, 40)]), 0 * profile)}
             for p in PLATFORMS
         }
     # Drawn in this order, so that a seed stays the same problem.

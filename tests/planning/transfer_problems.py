@@ -39,9 +39,9 @@ def transfer_problem(system: System, seed: int, *, deduction: float | None = Non
     count = int(rng.integers(1, 4)) if members is None else members
     whole = {p: here.fleet(p, horizon) for p in PLATFORMS}
     fleets = {p: f.aggregate(np.array([f"{p} {k % count}" for k in range(f.size)])) for p, f in whole.items()}
-    course = horizon.sample(here.profiles, np.array(["pv"]))[0][0]
+    profile = horizon.sample(here.profiles, np.array(["pv"]))[0][0]
     sizes = {p: (rng.uniform(5, 40, 1), rng.uniform(0, 40, 1)) for p in PLATFORMS}
-    more = {p: {"photovoltaics": Offer(pv, course), "battery": Offer(kwh, 0 * course)} for p, (pv, kwh) in sizes.items()}
+    more = {p: {"photovoltaics": Offer(pv, profile), "battery": Offer(kwh, 0 * profile)} for p, (pv, kwh) in sizes.items()}
     components = dict(standard_components()) | {
         "network_charge": Volumetric(price_max=0.4),
         "levy": Volumetric(price=float(rng.choice([0.0, 0.05, 0.1])), receiver="supplier and state"),

@@ -49,7 +49,7 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
     hours = np.repeat([21.0, 345.0], 24)
     nodes = ["EHV1", "MV2.101", *sorted({n for n in net["node"] if n.startswith("LV")})]
     branches = [f"{owner} {kind.capitalize()} {i}" for i, (owner, kind) in enumerate(zip(net["owner"], net["kind"], strict=True))]
-    course = np.concatenate([0.5 + 0.5 * np.exp(-((np.arange(24) - 18.5) ** 2) / 10), 0.3 + 0.25 * np.exp(-((np.arange(24) - 19) ** 2) / 14)])
+    profile = np.concatenate([0.5 + 0.5 * np.exp(-((np.arange(24) - 18.5) ** 2) / 10), 0.3 + 0.25 * np.exp(-((np.arange(24) - 19) ** 2) / 14)])
     sun = np.concatenate([0.1 * np.exp(-((np.arange(24) - 12.5) ** 2) / 8), 0.8 * np.exp(-((np.arange(24) - 12.5) ** 2) / 12)])
     stress = np.clip(rng.gamma(4.0, 11.0, len(branches)), 3, 92)
     built = np.zeros(len(branches), dtype=int)
@@ -58,14 +58,14 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
     built[chosen] = 1
     stress[chosen] = [118.0, 107.0, 131.0]
     stress[options[3]] = 97.0
-    net_course = np.abs(course - 0.6 * sun)
-    today = stress[:, None] * net_course / net_course.max()
+    net_profile = np.abs(profile - 0.6 * sun)
+    today = stress[:, None] * net_profile / net_profile.max()
     plan = today * np.where(built == 1, 0.62, 0.94)[:, None]
     depth = rng.uniform(0.2, 1.0, len(net["bus"])) * np.where(np.array(net["vn"]) < 1, 1.5, 1.0)
-    drop = depth[:, None] * (0.05 * course - 0.06 * sun)
-    price = 0.06 + 0.06 * course - 0.03 * sun
+    drop = depth[:, None] * (0.05 * profile - 0.06 * sun)
+    price = 0.06 + 0.06 * profile - 0.03 * sun
     scale = rng.uniform(0.3, 1.0, len(nodes)) * np.where([n.startswith("LV") for n in nodes], 220.0, 4200.0)
-    exchange = scale[:, None] * (course - 0.9 * sun)
+    exchange = scale[:, None] * (profile - 0.9 * sun)
     prosumers = [f"{n} P{i}" for n in nodes[2:] for i in range(33)]
     category = rng.choice(["household", "business", "agriculture"], len(prosumers), p=[0.8, 0.15, 0.05])
     bill_today = rng.gamma(3.0, 420.0, len(prosumers)) * np.where(category == "business", 4, 1)
@@ -127,7 +127,7 @@ def synthetic_dataset(seed: int = 1) -> xr.Dataset:
         "voltage": number(
             ("scenario", "bus", "period"), np.stack([1.02 - 1.25 * drop, 1.02 - 1.2 * drop, 1.02 - drop]), "pu", "voltage under AC power flow"
         ),
-        "losses": number(("scenario", "period"), np.stack([40 * net_course**2, 38 * net_course**2, 35 * net_course**2]), "kW", "losses"),
+        "losses": number(("scenario", "period"), np.stack([40 * net_profile**2, 38 * net_profile**2, 35 * net_profile**2]), "kW", "losses"),
         "import_price": number(("node", "period"), price + 0.01 * rng.random((len(nodes), 1)), "EUR/kWh", "published import price"),
         "export_price": number(("node", "period"), price - 0.01 + 0 * scale[:, None], "EUR/kWh", "published export price"),
         "exchange": number(

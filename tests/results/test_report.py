@@ -114,7 +114,7 @@ def test_why_goes_by_the_usable_rating(finished: RunResult):
     assert {"rating", "usable rating towards customers", "usable rating back"} <= duration_labels(result)
 
 
-def test_differences_are_drawn_where_two_courses_coincide(finished: RunResult):
+def test_differences_are_drawn_where_two_profiles_coincide(finished: RunResult):
     data = finished.dataset
     same = data.assign(exchange_integrated=data.exchange.sel(scenario="plan", drop=True))
     for dataset, coincide in ((data, False), (same, True)):

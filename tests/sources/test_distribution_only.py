@@ -10,7 +10,7 @@ from multiscale.operation import Transmission, operating_tree
 from multiscale.representative_days import representative_days
 from multiscale.sources import pandapower_system
 from multiscale.system import Economics, InvalidSystemError, reinforcement_options, validate
-from multiscale.system.yearly import yearly_courses
+from multiscale.system.yearly import yearly_profiles
 from tests.variants import charged
 
 
@@ -35,7 +35,7 @@ def test_the_external_grid_takes_what_it_may_supply(sunny_feeder):
 
 def test_a_feeder_with_surplus_exports_it_and_curtails_nothing(sunny_feeder):
     system, economics = sunny_feeder, Economics()
-    horizon = representative_days(yearly_courses(system, system.at_level("dso")), 1, 1.0).horizon
+    horizon = representative_days(yearly_profiles(system, system.at_level("dso")), 1, 1.0).horizon
     fleets = {p: system.fleet(p, horizon) for p in system.at_level("platform")}
     price = float(system.generators.cost_eur_per_kwh[0])
 

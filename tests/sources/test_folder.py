@@ -95,9 +95,7 @@ def test_error_lists_all_problems_numbered(folder):
 
 def test_profiles_without_time_or_unit_are_refused(folder):
     change(folder, "profiles", lambda f: f.rename(columns={"pv p [1]": "pv p [kW]"}))
-    assert problems_of(folder) == [
-        "file 'profiles.csv': pv p [kW] column states no share as its unit; write its header as 'pv p [1]' or 'pv p [%]'"
-    ]
+    assert problems_of(folder) == ["file 'profiles.csv': pv p [kW] column states no share as its unit; write its header as 'pv p [1]' or 'pv p [%]'"]
     change(folder, "profiles", lambda f: f.drop(columns="time"))
     assert any("time column is missing" in m for m in problems_of(folder))
 

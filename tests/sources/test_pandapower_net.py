@@ -113,11 +113,11 @@ def test_profiles_follow_names_and_unknown_ones_are_reported():
     net = pandapower.networks.create_kerber_dorfnetz()
     net.load["profile"] = "house"
     hours = pd.date_range("2016-01-01", periods=48, freq="h")
-    course = pd.DataFrame({"home": np.linspace(0, 1, 48)}, index=hours)
-    problems = validate(pandapower_system(net, profiles=course))
+    series = pd.DataFrame({"home": np.linspace(0, 1, 48)}, index=hours)
+    problems = validate(pandapower_system(net, profiles=series))
     assert len(problems) == len(net.load)
     assert "profile 'house' is no profile of the system (close: 'home')" in str(problems[0])
-    assert validate(pandapower_system(net, profiles=course.rename(columns={"home": "house"}))) == []
+    assert validate(pandapower_system(net, profiles=series.rename(columns={"home": "house"}))) == []
 
 
 def test_three_windings_are_three_transformers_around_a_bus():

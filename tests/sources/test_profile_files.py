@@ -33,9 +33,9 @@ def _table(tmp_path, columns, name="profiles.csv", **more):
     [("home", 1, "1"), ("home [1]", 1, "1"), ("home [%]", 0.01, "1"), ("home [kW]", 1, "kW"), ("home p [W]", 1e-3, "kW"), ("home [MWh]", 1e3, "kW")],
 )
 def test_units_are_those_of_the_header(tmp_path, header, factor, unit):
-    course = read_profiles(_table(tmp_path, {header: COURSE})).series["home", "p"]
-    assert course.unit == unit
-    np.testing.assert_allclose(course.values, COURSE * factor)
+    series = read_profiles(_table(tmp_path, {header: COURSE})).series["home", "p"]
+    assert series.unit == unit
+    np.testing.assert_allclose(series.values, COURSE * factor)
 
 
 def test_energy_of_a_quarter_hour_is_four_times_its_power(tmp_path):
@@ -51,8 +51,8 @@ def test_formats_of_tables_hold_the_same(tmp_path):
     for name, more in {"b.csv": {"sep": ";", "decimal": ","}, "c.csv": {"sep": ";"}, "d.csv": {"sep": "\t"}, "e.parquet": {}}.items():
         other = read_profiles(_table(tmp_path, columns, name, **more))
         assert other.series.keys() == plain.series.keys()
-        for key, course in plain.series.items():
-            np.testing.assert_allclose(other.series[key].values, course.values, rtol=1e-14)
+        for key, series in plain.series.items():
+            np.testing.assert_allclose(other.series[key].values, series.values, rtol=1e-14)
 
 
 def test_commas_and_points_in_one_file_are_refused(tmp_path):
@@ -96,8 +96,8 @@ def test_an_element_follows_its_own_column_and_draws_what_it_says(tmp_path):
     assert validate(system) == []
     devices = system.devices.to_dataframe()
     own = devices.loc["load 3"]
-    course = system.profiles.p.sel(profile=own["profile"]).to_numpy()
-    np.testing.assert_allclose(own["p_kw"] * course, 8 * COURSE, rtol=1e-6)
+    series = system.profiles.p.sel(profile=own["profile"]).to_numpy()
+    np.testing.assert_allclose(own["p_kw"] * series, 8 * COURSE, rtol=1e-6)
     stated = net.load.set_index("name").loc["load 3"]
     assert own["q_kvar"] / own["p_kw"] == pytest.approx(stated["q_mvar"] / stated["p_mw"])
     assert set(devices.loc[devices.index != "load 3", "profile"]) == {"household"}
@@ -130,7 +130,7 @@ def test_what_a_file_leaves_open_follows_standard_profiles_and_is_noted(tmp_path
     assert system.profiles.sizes["time"] == 96
 
 
-def test_a_constant_course_is_stated_and_named():
+def test_a_constant_series_is_stated_and_named():
     system = pandapower_system(_village())
     assert any(note.startswith("constant: every load") for note in system.notes)
 

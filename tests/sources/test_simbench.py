@@ -46,8 +46,8 @@ def test_yearly_load_energy_is_that_of_the_raw_tables(code):
     net, converted = network(code), system(code)
     raw = sum(net.profiles["load"][f"{p}_pload"].sum() * power * 1e3 for p, power in net.load.groupby("profile")["p_mw"].sum().items()) / 4
     devices = converted.devices.isel(device=np.isin(converted.devices.kind.values, LOAD_KINDS))
-    course = converted.profiles.p.sum("time").to_series()
-    ours = float((devices.p_kw.values * course.loc[devices.profile.values].to_numpy()).sum()) / 4
+    profile = converted.profiles.p.sum("time").to_series()
+    ours = float((devices.p_kw.values * profile.loc[devices.profile.values].to_numpy()).sum()) / 4
     assert ours == pytest.approx(raw, rel=1e-5)
 
 
@@ -56,8 +56,8 @@ def test_yearly_generation_is_that_of_the_raw_tables(code):
     net, converted = network(code), system(code)
     raw = sum(net.profiles["renewables"][p].sum() * power * 1e3 for p, power in net.sgen.groupby("profile")["p_mw"].sum().items()) / 4
     devices = converted.devices.isel(device=np.isin(converted.devices.kind.values, ("pv", "wind", "hydro", "biomass")))
-    course = converted.profiles.p.sum("time").to_series()
-    ours = float((devices.p_kw.values * course.loc[devices.profile.values].to_numpy()).sum()) / 4
+    profile = converted.profiles.p.sum("time").to_series()
+    ours = float((devices.p_kw.values * profile.loc[devices.profile.values].to_numpy()).sum()) / 4
     assert ours == pytest.approx(raw, rel=1e-5)
 
 

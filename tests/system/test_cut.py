@@ -3,7 +3,7 @@ import pytest
 
 from multiscale.operation.tree import dso_reference
 from multiscale.system import validate
-from multiscale.system.yearly import yearly_courses
+from multiscale.system.yearly import yearly_profiles
 
 
 def test_a_cut_keeps_the_named_nodes_and_their_ancestors(system):
@@ -37,8 +37,8 @@ def test_a_transformer_that_feeds_only_a_dropped_platform_goes_with_it(system):
     assert cut.network("north").islands() == []
 
 
-def test_yearly_courses_survive_a_cut(system):
-    before, after = (yearly_courses(s, ["north"]) for s in (system, system.cut(["north 2"])))
+def test_yearly_profiles_survive_a_cut(system):
+    before, after = (yearly_profiles(s, ["north"]) for s in (system, system.cut(["north 2"])))
     np.testing.assert_allclose(after["net load"], before["net load"], rtol=1e-6, atol=1e-3)
 
 

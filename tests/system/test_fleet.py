@@ -17,8 +17,8 @@ def fleet(system, winter):
 
 def test_power_of_a_prosumer_is_rating_times_profile(system, winter, fleet):
     device = system.devices.sel(device="north 1 prosumer 2 vehicle")
-    course, _ = winter.sample(system.profiles, np.array([device.profile.item()]))
-    np.testing.assert_allclose(fleet.data.ev.sel(prosumer="north 1 prosumer 2"), float(device.p_kw) * course[0])
+    profile, _ = winter.sample(system.profiles, np.array([device.profile.item()]))
+    np.testing.assert_allclose(fleet.data.ev.sel(prosumer="north 1 prosumer 2"), float(device.p_kw) * profile[0])
     assert float(fleet.data.ev_power.sel(prosumer="north 1 prosumer 2")) == float(device.p_kw)
 
 
@@ -64,8 +64,8 @@ def test_a_fleet_seen_as_one_participant_costs_no_more(fleet, economics):
     assert one.objective >= 0.9 * members.objective
 
 
-def offer(course):
-    return {"photovoltaics": Offer(np.full(4, 12.0), course), "battery": Offer(np.full(4, 20.0), 0 * course)}
+def offer(profile):
+    return {"photovoltaics": Offer(np.full(4, 12.0), profile), "battery": Offer(np.full(4, 20.0), 0 * profile)}
 
 
 def test_bought_capacity_is_shared_out_completely(fleet):

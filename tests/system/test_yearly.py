@@ -1,14 +1,14 @@
 import numpy as np
 import pandas as pd
 
-from multiscale.system.yearly import yearly_courses
+from multiscale.system.yearly import yearly_profiles
 from multiscale.timeline import Horizon
 
 
-def test_courses_are_the_fleets_and_passive_customers_of_the_day(system):
-    courses = yearly_courses(system, ["east"])
+def test_profiles_are_the_fleets_and_passive_customers_of_the_day(system):
+    profiles = yearly_profiles(system, ["east"])
     day = Horizon((pd.Timestamp("2016-03-08"),), (366.0,), 1.0)
-    here = courses.loc["2016-03-08"]
+    here = profiles.loc["2016-03-08"]
     passive = system.passive("east", day)
     data = [system.fleet(p, day).data for p in ("east 1", "east 2")]
     demand = passive.demand.sum("bus") + sum((d.demand + d.ev + d.heat_pump).sum("prosumer") for d in data)
@@ -18,8 +18,8 @@ def test_courses_are_the_fleets_and_passive_customers_of_the_day(system):
     np.testing.assert_allclose(here["net load"], (demand - pv).values, rtol=1e-5, atol=1e-3)
 
 
-def test_courses_of_all_systems_add_up(system):
-    parts = [yearly_courses(system, [d]) for d in system.at_level("dso")]
-    whole = yearly_courses(system, system.at_level("dso"))
+def test_profiles_of_all_systems_add_up(system):
+    parts = [yearly_profiles(system, [d]) for d in system.at_level("dso")]
+    whole = yearly_profiles(system, system.at_level("dso"))
     np.testing.assert_allclose(sum(p["net load"] for p in parts), whole["net load"], rtol=1e-9)
     assert len(whole) == 366 * 24

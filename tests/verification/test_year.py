@@ -7,7 +7,7 @@ from multiscale.config import load_config
 from multiscale.representative_days import representative_days
 from multiscale.sources.selection import study_system
 from multiscale.sources.tiny import tiny_system
-from multiscale.system.yearly import yearly_courses
+from multiscale.system.yearly import yearly_profiles
 from multiscale.timeline import Horizon
 from multiscale.verification import ac_power_flow, profile_injections
 from multiscale.verification.batch_power_flow import batch_power_flow
@@ -49,7 +49,7 @@ def test_the_year_is_judged_hour_by_hour_as_pandapower_judges_single_hours():
 
 def test_a_representative_day_keeps_its_operated_schedule_and_other_days_their_own_energy():
     system = tiny_system()
-    aggregation = representative_days(yearly_courses(system, ["north"]), 3, 1.0)
+    aggregation = representative_days(yearly_profiles(system, ["north"]), 3, 1.0)
     horizon = aggregation.horizon
     own = profile_injections(system, FEEDER, horizon)
     # Every bus moves 1 kW from the evening to the night.
@@ -68,15 +68,15 @@ def test_a_representative_day_keeps_its_operated_schedule_and_other_days_their_o
 
 def test_new_photovoltaics_feed_in_when_the_others_do():
     system = tiny_system()
-    aggregation = representative_days(yearly_courses(system, ["north"]), 1, 1.0)
+    aggregation = representative_days(yearly_profiles(system, ["north"]), 1, 1.0)
     own = profile_injections(system, FEEDER, aggregation.horizon)
     bus = str(own.bus.values[0])
     before = year_injections(system, FEEDER, aggregation.horizon, aggregation.nearest, own, response=False)
     after = year_injections(system, FEEDER, aggregation.horizon, aggregation.nearest, own, {bus: 10.0}, response=False)
     fed_in = (before.p - after.p).sel(bus=bus).values
-    courses = yearly_courses(system, system.at_level("dso"))
+    profiles = yearly_profiles(system, system.at_level("dso"))
     rated = system.devices.p_kw.values[system.devices.kind.values == "pv"].sum()
-    np.testing.assert_allclose(fed_in, 10.0 * courses["pv"].to_numpy() / rated, rtol=1e-4)
+    np.testing.assert_allclose(fed_in, 10.0 * profiles["pv"].to_numpy() / rated, rtol=1e-4)
 
 
 @pytest.mark.slow  # the four-level case is read first
@@ -86,7 +86,7 @@ def test_hours_of_the_main_study_are_judged_as_by_pandapower():
     system = study_system(config.system, config.costs.co2_price)
     (dso,) = system.at_level("dso")
     nodes = [dso, *system.children(dso)]
-    aggregation = representative_days(yearly_courses(system, [dso]), 1, 1.0)
+    aggregation = representative_days(yearly_profiles(system, [dso]), 1, 1.0)
     own = profile_injections(system, nodes, aggregation.horizon)
     year = year_injections(system, nodes, aggregation.horizon, aggregation.nearest, own, response=False)
     checked = year_check(system, nodes, year)

@@ -2,7 +2,7 @@
 
     forecast_nt = actual_nt (1 + size e_nt),    e_nt = sqrt(common) c_t + sqrt(1 - common) o_nt
 
-``c`` and ``o`` are stationary first-order autoregressive courses of unit variance, cut off at +-2.5, with correlation ``hourly`` from one
+``c`` and ``o`` are stationary first-order autoregressive series of unit variance, cut off at +-2.5, with correlation ``hourly`` from one
 hour to the next; demand and generation err independently. Draws come in pairs e, -e: their mean is zero and their distribution
 symmetric exactly, not only in expectation.
 
@@ -62,11 +62,11 @@ class ErrorModel:
         half = (count + 1) // 2
         steps = generator.standard_normal((half, nodes + 1, periods))
         kept = self.hourly**step_hours
-        course = np.empty_like(steps)
-        course[..., 0] = steps[..., 0]
+        series = np.empty_like(steps)
+        series[..., 0] = steps[..., 0]
         for t in range(1, periods):
-            course[..., t] = kept * course[..., t - 1] + np.sqrt(1.0 - kept**2) * steps[..., t]
-        mixed = np.sqrt(self.common) * course[:, :1] + np.sqrt(1.0 - self.common) * course[:, 1:]
+            series[..., t] = kept * series[..., t - 1] + np.sqrt(1.0 - kept**2) * steps[..., t]
+        mixed = np.sqrt(self.common) * series[:, :1] + np.sqrt(1.0 - self.common) * series[:, 1:]
         mixed = np.clip(mixed, -CUT_OFF, CUT_OFF)
         return np.stack([mixed, -mixed], axis=1).reshape(2 * half, nodes, periods)[:count]
 

@@ -2,7 +2,7 @@
 
 Offline, the platforms live through the calendar days before the first one that is operated, each operating on its own prediction; the networks
 carry what comes, and every platform measures the marginal price it is settled at (``settlement``) and learns from it (``response``). In operation
-they play the day forward with a receding horizon (``simulation``), predicting anew as their own forecast becomes better, and keep to the course they
+they play the day forward with a receding horizon (``simulation``), predicting anew as their own forecast becomes better, and keep to the series they
 have learned to be usual for them at a small price on leaving it, so that equally cheap schedules do not make all of them move at once.
 
 Nothing of a day is known before it: past days are real days that end before it begins, the price before anything was measured is a setting, and
@@ -67,7 +67,7 @@ class Experience:
         return np.concatenate([self.model.predict(day) for day in view.days(len(self.usual))])
 
     def signal(self, view: OwnView, tariff: Prices, limits: tuple[np.ndarray, np.ndarray], deviation_price: float) -> Signal:
-        """The platform's own signal: the price it predicts, and its usual course shifted by how its net load differs from the usual one."""
+        """The platform's own signal: the price it predicts, and its usual series shifted by how its net load differs from the usual one."""
         price = self.expected_price(view)
         planned = view.load + np.tile(self.usual - self.load, len(price) // len(self.usual))
         return Signal(price, price, tariff, *limits, planned, deviation_price if self.days else 0.0)
@@ -79,7 +79,7 @@ def learn_from_past(experience: Mapping[str, Experience], past: Sequence[Operati
     Args:
         experience: platform -> what it has learned before; is added to.
         past: parents' model of each day (one participant per platform), the earliest first.
-        slope: price on leaving the usual course [EUR/kWh].
+        slope: price on leaving the usual series [EUR/kWh].
     """
     known: Transmission | None = None
     for day in past:
@@ -119,7 +119,7 @@ class PredictedSignals:
 
     Attributes:
         experience: platform -> what it has learned so far.
-        slope: price on leaving the usual course [EUR/kWh].
+        slope: price on leaving the usual series [EUR/kWh].
         missed: of every day that is over, by how much the prices differed from what would have been predicted for it, had each platform known its
             own day: mean over platforms and periods [EUR/kWh].
     """

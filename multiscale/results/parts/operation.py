@@ -16,7 +16,7 @@ def operation(answer: YearAnswer) -> xr.Dataset:
     """Prices in the headline scenario, and exchanges in all of them."""
     nodes, labels = answer.case.system.nodes.node.values.tolist(), answer.case.horizon.labels
 
-    def course(days: Sequence[OperatedDay], of: Callable[[OperatedDay], Mapping[str, np.ndarray]]) -> np.ndarray:
+    def profile(days: Sequence[OperatedDay], of: Callable[[OperatedDay], Mapping[str, np.ndarray]]) -> np.ndarray:
         out = np.full((len(nodes), len(labels)), np.nan)
         for i, node in enumerate(nodes):
             if all(node in of(day) for day in days):
@@ -24,17 +24,17 @@ def operation(answer: YearAnswer) -> xr.Dataset:
         return out
 
     plan, dims = answer.plan.operation.days, ("node", "period")
-    exchanged = np.stack([course(s.operation.days, lambda day: day.exchange) for s in answer.scenarios.values()])
+    exchanged = np.stack([profile(s.operation.days, lambda day: day.exchange) for s in answer.scenarios.values()])
     return xr.Dataset(
         {
-            "import_price": named(dims, course(plan, lambda day: day.import_price), "EUR/kWh", "price of energy from above"),
-            "export_price": named(dims, course(plan, lambda day: day.export_price), "EUR/kWh", "price of energy sold upwards"),
+            "import_price": named(dims, profile(plan, lambda day: day.import_price), "EUR/kWh", "price of energy from above"),
+            "export_price": named(dims, profile(plan, lambda day: day.export_price), "EUR/kWh", "price of energy sold upwards"),
             "exchange": named(("scenario", *dims), exchanged, "kW", "power drawn from above"),
             "exchange_integrated": named(
-                dims, course(plan, lambda day: day.exchange_integrated), "kW", "power drawn from above in the integrated optimum"
+                dims, profile(plan, lambda day: day.exchange_integrated), "kW", "power drawn from above in the integrated optimum"
             ),
             "exchange_forecast": named(
-                dims, course(plan, lambda day: day.exchange_forecast), "kW", "power drawn from above as the parent forecast it"
+                dims, profile(plan, lambda day: day.exchange_forecast), "kW", "power drawn from above as the parent forecast it"
             ),
         },
         coords={"node": nodes, "period": labels, "scenario": list(answer.scenarios)},

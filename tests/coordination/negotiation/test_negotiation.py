@@ -105,7 +105,7 @@ def test_late_lost_repeated_and_reordered_answers_leave_the_certificate_valid_an
         assert together.history[-1].step < apart.history[-1].step <= 5 * together.history[-1].step
 
 
-def test_the_same_seed_gives_the_same_course(cases):
+def test_the_same_seed_gives_the_same_series(cases):
     case, _ = cases("easy", 4)
     runs = [negotiation(case, gap=1e-2, rounds=60, quorum=0.9).run(unreliable(local(case), 5)).history for _ in range(2)]
     assert [(s.cost, s.bound, s.messages) for s in runs[0]] == [(s.cost, s.bound, s.messages) for s in runs[1]]

@@ -64,7 +64,7 @@ def negotiated(case, engine, kept=None, each=None):
         take_up(negotiation, kept)
     agreement = negotiation.run(keep=None if each is None else (lambda _: each(negotiation)), through=through)
     outcome = outcome_of(negotiation, agreement)
-    found = {"course": np.array([(s.cost, s.bound, s.messages, s.bytes) for s in agreement.history])}
+    found = {"profile": np.array([(s.cost, s.bound, s.messages, s.bytes) for s in agreement.history])}
     found |= {"columns": agreement.point.x, "exchange": agreement.point.exchange, "price": agreement.point.price}
     found |= {f"weights {d}": w for d, w in agreement.point.weights.items()}
     found["outcome"] = np.array([outcome.cost, outcome.bound])

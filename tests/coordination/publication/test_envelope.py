@@ -145,7 +145,7 @@ def test_a_network_is_hardly_ever_overrun_when_all_draw_what_they_may(wide):
     overrun = []
     for seed in range(40):
         errors = day_errors(ErrorModel(0.1, seed=seed), day.model, day.name)
-        actual = [{n: 1 / (1 + 0.1 * e) for n, e in course.items()} for course in (errors.demand, errors.generation)]
+        actual = [{n: 1 / (1 + 0.1 * e) for n, e in profile.items()} for profile in (errors.demand, errors.generation)]
         tree = scaled_tree(day.model, *actual)
         exchange = {}
         for p, fleet in tree.fleets.items():

@@ -22,8 +22,8 @@ PLATFORMS = ("north 1", "north 2")
 
 
 def flat_price(horizon, price=0.06):
-    course, none = np.full(horizon.periods, price), np.full(horizon.periods, BEYOND)
-    return Signal(course, course, {"network_charge": np.asarray(0.05)}, none, none, np.zeros(horizon.periods), even=True)
+    profile, none = np.full(horizon.periods, price), np.full(horizon.periods, BEYOND)
+    return Signal(profile, profile, {"network_charge": np.asarray(0.05)}, none, none, np.zeros(horizon.periods), even=True)
 
 
 @pytest.fixture(scope="module")
