@@ -42,7 +42,11 @@ def solve_quadratic(
         Columns, and duals as sensitivities of the optimum to ``rhs``.
     """
     n = len(linear)
-    rows = sparse.csr_matrix(matrix)
+    # The solver measures feasibility relative to the largest of all rows: squared voltages next to kW would have errors of 1e-5.
+    by_row, by_column = _scales(matrix)
+    rows = sparse.diags(by_row) @ sparse.csr_matrix(matrix) @ sparse.diags(by_column)
+    rhs, lower, upper = rhs * by_row, lower / by_column, upper / by_column
+    quadratic = sparse.diags(by_column) @ quadratic @ sparse.diags(by_column) if sparse.issparse(quadratic) else quadratic * by_column**2
     below, above = np.isfinite(lower), np.isfinite(upper)
     identity = sparse.identity(n, format="csr")
     stacked = sparse.vstack([rows[equality], rows[~equality], identity[above], -identity[below]], format="csc")
@@ -56,13 +60,26 @@ def solve_quadratic(
     settings.max_threads = 1
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = accuracy
     curvature = sparse.triu(quadratic, format="csc") if sparse.issparse(quadratic) else sparse.diags(quadratic, format="csc")
-    found = clarabel.DefaultSolver(curvature, linear, stacked, offsets, cones, settings).solve()
+    found = clarabel.DefaultSolver(curvature, linear * by_column, stacked, offsets, cones, settings).solve()
     if found.status not in (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved):
         return None
     duals = np.zeros(len(rhs))
     z = np.array(found.z)
     duals[equality], duals[~equality] = -z[:equations], -z[equations : len(rhs)]
-    return np.array(found.x), duals
+    return np.array(found.x) * by_column, duals * by_row
+
+
+def _scales(matrix: sparse.spmatrix, passes: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Factors of rows and columns, powers of two, after which the entries of each have a geometric mean near 1."""
+    entries = abs(sparse.csr_matrix(matrix)).tocoo()
+    kept = entries.data > 0
+    row, column, size = entries.row[kept], entries.col[kept], np.log2(entries.data[kept])
+    in_row, in_column = (np.maximum(np.bincount(at, minlength=n), 1) for at, n in zip((row, column), entries.shape, strict=True))
+    by_row, by_column = (np.zeros(n) for n in entries.shape)
+    for _ in range(passes):
+        by_row = -np.bincount(row, size + by_column[column], minlength=len(by_row)) / in_row
+        by_column = -np.bincount(column, size + by_row[row], minlength=len(by_column)) / in_column
+    return np.exp2(np.round(by_row)), np.exp2(np.round(by_column))
 
 
 def interior_point(program: ParametricProgram, p: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
