@@ -107,9 +107,10 @@ def operated_days(
         return
     at_once = BATCHES * engine.workers
     for first in range(0, len(days), at_once):
-        batch = days[first : first + at_once]
         report_progress(f"{first} of {len(days)} days operated")
-        yield from engine.map(_operated, {day.title: (system.restricted(day), day, today, rules) for day, today in batch}).values()
+        batch = {day.title: (system.restricted(day), day, today, rules) for day, today in days[first : first + at_once]}
+        yield from engine.map(_operated, batch).values()
+    report_progress(f"{len(days)} days operated")
 
 
 def _operated(
