@@ -14,6 +14,7 @@ from multiscale.coordination.common.mechanism import Mechanism
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.prepared import PreparedDay, Progress, prepare_days, realise_day, respond, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.coordination.publication.flat import Flat, retail_signals
 from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 from multiscale.devices.fleet import Fleet
@@ -109,7 +110,7 @@ def operated_days(
     for first in range(0, len(days), at_once):
         report_progress(f"{first} of {len(days)} days operated")
         batch = {day.title: (system.restricted(day), day, today, rules) for day, today in days[first : first + at_once]}
-        yield from engine.map(_operated, batch).values()
+        yield from engine.map(_operated_by_worker, batch).values()
     report_progress(f"{len(days)} days operated")
 
 
@@ -134,6 +135,13 @@ def _operated(
     _check_bounds(prepared, found)
     optimum = {} if prepared.reference is None else {"integrated": prepared.reference}
     return rules.keep(CoordinatedDay(prepared.tree, prepared.forecast, optimum | found))
+
+
+def _operated_by_worker(system: System, day: Horizon, fleets: Mapping[str, Fleet], rules: _Rules[Kept]) -> Kept:
+    """``_operated``, and the memory of the day is free again for the other processes."""
+    kept = _operated(system, day, fleets, rules)
+    give_back_memory()
+    return kept
 
 
 def _check_bounds(day: PreparedDay, found: Mapping[str, Outcome]) -> None:

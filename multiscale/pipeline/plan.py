@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.operation import Market
 from multiscale.planning import NoPlanError, Plan, PlanningProblem, planning_problem, solve_plan
 from multiscale.planning.market_forecast import MarketForecast, market_forecast
@@ -62,6 +63,8 @@ def make_plans(
         # The problem that was solved is large, and follows from the case.
         proof = replace(plan.solution, problem=None, constraint_rows={})
         plans[dso] = replace(plan, response_difference=response_difference(*response), solution=proof)
+        del problem, plan, response
+        give_back_memory()
     return plans
 
 
