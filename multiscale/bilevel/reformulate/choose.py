@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from multiscale.bilevel.problem.description import BilevelError, BilevelProblem, Follower, Leader
+from multiscale.bilevel.problem.description import BilevelError, BilevelProblem, Follower, Leader, MethodError
 from multiscale.bilevel.problem.span import combination
 from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds, no_bounds
 from multiscale.bilevel.reformulate.bounds.prove import prove_bounds, with_quantity_bounds
@@ -49,7 +49,7 @@ def _suits_branch_and_cut(problem: BilevelProblem) -> bool:
     leader, n = problem.leader, problem.leader.size
     try:
         check_branch_and_cut(problem, ["branch_and_cut"] * len(problem.followers))
-    except BilevelError:
+    except MethodError:
         return False
     worth = np.zeros(len(problem.followers))
     position = n
@@ -76,25 +76,25 @@ def check_branch_and_cut(problem: BilevelProblem, methods: list[str]) -> None:
     """Refuse branch and cut where its argument does not hold.
 
     Raises:
-        BilevelError: a follower under another method, a quadratic follower, or a general integer among the linking variables.
+        MethodError: a follower under another method, a quadratic follower, or a general integer among the linking variables.
     """
     if any(name != "branch_and_cut" for name in methods):
-        raise BilevelError("branch_and_cut takes all followers or none; give all of them this method")
+        raise MethodError("branch_and_cut takes all followers or none; give all of them this method")
     for quantity in problem.leader.quantities:
         if quantity.kind == "dual":
             name = problem.followers[quantity.follower].name
-            raise BilevelError(f"the leader uses duals of follower {name!r}; branch_and_cut has none in its tree, use strong_duality or sos1")
+            raise MethodError(f"the leader uses duals of follower {name!r}; branch_and_cut has none in its tree, use strong_duality or sos1")
     for follower in problem.followers:
         if not follower.is_linear:
             kind = "has second-order cones" if follower.cones else "is quadratic"
-            raise BilevelError(f"follower {follower.name!r} {kind}; branch_and_cut takes linear followers, use strong_duality")
+            raise MethodError(f"follower {follower.name!r} {kind}; branch_and_cut takes linear followers, use strong_duality")
         for k in np.union1d(follower.cost_columns, follower.limit_columns):
             if problem.leader.integral[k] and not problem.leader.is_binary(int(k)):
-                raise BilevelError(
+                raise MethodError(
                     f"leader variable {problem.leader.names[k]} is a general integer; branch_and_cut takes binaries, use strong_duality"
                 )
             if not problem.leader.integral[k] and k in follower.limit_columns:
-                raise BilevelError(f"leader variable {problem.leader.names[k]} moves a right-hand side of {follower.name!r} continuously; use sos1")
+                raise MethodError(f"leader variable {problem.leader.names[k]} moves a right-hand side of {follower.name!r} continuously; use sos1")
 
 
 def _automatic(problem: BilevelProblem, f: int) -> tuple[str, str]:
@@ -151,14 +151,14 @@ def _check_duals_of_quadratic(leader: Leader, follower: Follower, f: int, bounds
     """Refuse duals without bounds in the leader's hands where strong duality is a curved row: cuts of it never close an open direction.
 
     Raises:
-        BilevelError: names the follower and a row.
+        MethodError: names the follower and a row.
     """
     if follower.program.Q is None:
         return
     for quantity in leader.quantities:
         rows = np.unique(quantity.matrix.indices)
         if quantity.kind == "dual" and quantity.follower == f and not bounds.proven(rows):
-            raise BilevelError(
+            raise MethodError(
                 f"follower {follower.name!r} is quadratic and the leader uses the dual of {follower.program.rows.label(int(rows[0]))}, of which no "
                 "bound is proven: strong_duality would not end; use sos1"
             )
@@ -168,7 +168,7 @@ def _check_products_with_multipliers(leader: Leader, follower: Follower, bounds:
     """Refuse products of a leader variable that is not binary and a multiplier without bounds: branching may never end.
 
     Raises:
-        BilevelError: names the variable and a row.
+        MethodError: names the variable and a row.
     """
     matrix = follower.program.B.tocsc()
     for k in follower.limit_columns:
@@ -177,7 +177,7 @@ def _check_products_with_multipliers(leader: Leader, follower: Follower, bounds:
         rows = matrix.indices[matrix.indptr[k] : matrix.indptr[k + 1]]
         missing = rows[~(np.isfinite(bounds.lower[rows]) & np.isfinite(bounds.upper[rows]))]
         if missing.size:
-            raise BilevelError(
+            raise MethodError(
                 f"follower {follower.name!r}: strong_duality multiplies the leader variable {leader.names[k]} by the dual of "
                 f"{follower.program.rows.label(int(missing[0]))}, of which no bound is proven; use sos1"
             )
