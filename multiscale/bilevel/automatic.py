@@ -2,7 +2,9 @@
 
 1. all leader decisions one by one, where they are few (module ``search.enumeration``);
 2. the reformulation that suits the problem (module ``reformulate.choose``);
-3. where that does not apply, fails, is not certified or leaves a gap while time is left: the other reformulations, each from the best point known.
+3. where that does not apply, fails, is not certified, makes no progress or leaves a gap while time is left: the other reformulations, each from
+   the best point known. Progress is measured in work (LP iterations, nodes), never by the clock; where all make none, the one with the smallest
+   gap has the rest of the time.
 
 Bounds of all ways are proven, so the best point and the best bound make the answer. Two certified answers that contradict each other are never
 reported as optimal. The message names what was tried, in order, and how each way ended.
@@ -23,12 +25,18 @@ from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.problem.description import BilevelProblem, MethodError
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.search.decision_search import DecisionSearch
-from multiscale.bilevel.search.enumeration import combinations, enumerate_decisions
+from multiscale.bilevel.search.enumeration import decisions, enumerate_decisions
 
 OTHERS = ("branch_and_cut", "strong_duality", "sos1", "indicator", "product", "big_m")
 """What is tried after the first choice, in order."""
 
+_NOT_AFTER_A_STALL = ("indicator", "product", "big_m")
+"""These state the same pairs as ``sos1``: where that makes no progress, they do not either."""
+
 _PROVEN = (Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED)
+
+_PATIENCE = 5e8
+"""Work of SCIP (see ``scip.worker``) without progress after which another way is tried: some 5 CPU seconds."""
 
 _LEAST = 1.0
 """Seconds below which no further way is begun."""
@@ -57,12 +65,18 @@ def solve_in_turn(problem: BilevelProblem, settings: SolveOptions, start: np.nda
         if answer is not None:
             tried.append(f"enumeration: {_ending(answer)}")
     used: set[str] = set()
-    for method in ("auto", *OTHERS):
-        if method in used or (answer is not None and (answer.status in _PROVEN or (tried and _is_over(answer, problem, settings, clock)))):
+    stalled: list[tuple[float, str]] = []
+    for method in ("auto", *OTHERS, "last"):
+        patience: float | None = _PATIENCE
+        if method == "last" and stalled:
+            method, patience = min(stalled)[1], None
+        elif method == "last" or method in used or (stalled and method in _NOT_AFTER_A_STALL):
             continue
+        if answer is not None and (answer.status in _PROVEN or _is_over(answer, problem, settings, clock)):
+            break
         known = start if answer is None or not answer.values else np.array([answer.values[name] for name in problem.leader.names])
         try:
-            found = once(problem, replace(settings, method=method), known, clock)
+            found = once(problem, replace(settings, method=method, patience=patience), known, clock)
         except MethodError as error:
             refusal = refusal or error
             tried.append(f"{method}: does not apply ({error})")
@@ -70,6 +84,8 @@ def solve_in_turn(problem: BilevelProblem, settings: SolveOptions, start: np.nda
         names = {why.split(" ", 1)[0] for why in found.methods.values()}
         used |= names if len(names) == 1 else set()
         tried.append(f"{' and '.join(sorted(names)) or method}: {_ending(found)}")
+        if found.ended == "stalled":
+            stalled.append((found.gap, method))
         answer = found if answer is None else combined(answer, found, settings, problem.leader.sense)
     if answer is None:
         assert refusal is not None
@@ -82,13 +98,13 @@ def solve_in_turn(problem: BilevelProblem, settings: SolveOptions, start: np.nda
 def _enumerated(problem: BilevelProblem, settings: SolveOptions, clock: Clock) -> BilevelSolution | None:
     """The answer by enumeration; None where it does not apply."""
     search = DecisionSearch(problem, tolerance=TOLERANCE, time_limit=min(60.0, 0.5 * clock.left()))
-    count = combinations(problem, search.responder.linking, settings.enumerate_up_to)
-    if not count:
+    values = decisions(problem, search.responder.linking, settings.enumerate_up_to)
+    if not values:
         return None
     with clock.stage("enumeration"):
-        found = enumerate_decisions(search, clock.deadline)
+        found = enumerate_decisions(search, values, clock.deadline)
         answer = conclude_enumeration(problem, search, found, settings)
-    why = f"enumeration (followers see {count:,} decisions, each solved with its certificate)"
+    why = f"enumeration (followers see {len(values):,} decisions, each solved with its certificate)"
     return replace(answer, methods={f.name: why for f in problem.followers}, problem=problem)
 
 

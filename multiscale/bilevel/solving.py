@@ -257,4 +257,5 @@ def _task(
         seed=settings.seed,
         safe=False,
         parameters=dict(settings.parameters or {}),
+        patience=settings.patience,
     )

@@ -24,6 +24,9 @@ from scipy import sparse
 FAMILIES = ("toll", "investment", "interdiction", "supply", "mixed")
 
 _ZERO = 1e-6
+"""Smaller side of a pair that counts as zero."""
+
+_ENDINGS = {"PrimalInfeasible": "infeasible", "DualInfeasible": "unbounded", "Solved": "optimal"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Small:
             m.add_component(f"low{f}", block)
             k = low.c0.size
             ends = [(None if np.isinf(a) else float(a), None if np.isinf(b) else float(b)) for a, b in zip(low.lower, low.upper, strict=True)]
-            block.x = pyo.Var(range(k), bounds=lambda b, j, ends=ends: ends[j])
+            block.x = pyo.Var(range(k), bounds=lambda _, j, ends=ends: ends[j])
             block.rows = pyo.ConstraintList()
             for i in range(low.b0.size):
                 body = dot(low.A[i], block.x) - dot(low.B[i], m.y)
@@ -120,7 +123,8 @@ def random_small(seed: int, largest: int = 12) -> Small:
     kind = np.repeat([0, 1, 2, 3], [prices, binaries, integers, moving])
     free = bool(rng.random() < 0.3)
     lower = np.where((kind == 0) & free & (rng.random(n) < 0.5), -np.inf, 0.0)
-    upper = np.select([kind == 0, kind == 1, kind == 2], [np.full(n, np.inf if free and family == "toll" else float(rng.integers(2, 9))), 1.0, 3.0], 4.0)
+    toll_limit = np.inf if free and family == "toll" else float(rng.integers(2, 9))
+    upper = np.select([kind == 0, kind == 1, kind == 2], [np.full(n, toll_limit), 1.0, 3.0], 4.0)
     if family != "toll":
         lower = np.where(kind == 0, -float(rng.integers(0, 3)), lower)
     followers = [_follower(rng, family, kind, most, q) for q in quadratic]
@@ -146,6 +150,7 @@ def _follower(rng, family, kind, most, quadratic) -> Lower:
     if family == "mixed":
         m = int(rng.integers(1, 4))
         A, equality = rng.integers(-1, 3, (m, k)).astype(float), rng.random(m) < 0.2
+        A[~A.any(axis=1), 0] = 1.0
         b0, B = rng.integers(0, 7, m).astype(float), rng.integers(-1, 2, (m, n)) * (kind > 0).astype(float)
         c0, C = rng.integers(-2, 4, k).astype(float), np.zeros((k, n))
         upper = np.where(rng.random(k) < 0.8, rng.integers(1, 6, k), np.inf).astype(float)
@@ -325,7 +330,7 @@ def _quadratic(costs, curved, equal, right, under, most, lower, upper):
     cones = [clarabel.ZeroConeT(equations), clarabel.NonnegativeConeT(len(b) - equations)]
     found = clarabel.DefaultSolver(sparse.triu(sparse.csc_matrix(curved), format="csc"), costs, sparse.csc_matrix(A), b, cones, settings).solve()
     status = str(found.status)
-    name = "optimal" if "Solved" in status else "infeasible" if "PrimalInfeasible" in status else "unbounded" if "DualInfeasible" in status else status
-    if name not in ("optimal", "infeasible", "unbounded"):
+    name = next((name for part, name in _ENDINGS.items() if part in status), "")
+    if not name:
         raise ArithmeticError(f"Clarabel ended with {status}")
     return name, found.obj_val, np.array(found.x)

@@ -63,7 +63,7 @@ def conclude(
             status = Status.ERROR
         return no_point(status, sense * bound, message, scip.nodes, scip.status)
     certificate = certify(problem, single, best, bounds, search, solver_gap, bound, deadline)
-    proven = scip.status in PROVEN | {"timelimit", "userinterrupt", "memlimit"}
+    proven = scip.status in PROVEN | {"timelimit", "userinterrupt", "memlimit", "stalled"}
     answer = _answer(problem, best, certificate, bound, settings, message, proven=proven)
     if scip.status in ("unbounded", "inforunbd"):
         answer = replace(answer, status=Status.UNBOUNDED)
@@ -72,7 +72,7 @@ def conclude(
 
 def conclude_enumeration(problem: BilevelProblem, search: DecisionSearch, found: Enumerated, settings: SolveOptions) -> BilevelSolution:
     """The certified answer of an enumeration of all leader decisions; its bound is that of the worst case over them, not of SCIP."""
-    count = f"{found.combinations:,} decisions"
+    count = f"{found.decisions:,} decisions"
     message = f"all {count} enumerated" if found.complete else f"enumeration given up: {found.reason}"
     if found.best is None:
         # Where followers are unbounded, the decision has no answer; whether all have none is for the refusal by name to say.
@@ -204,7 +204,7 @@ def certify(
     deadline: float,
 ) -> Certificate:
     """The certificate of a point; see ``Certificate`` for what is checked. Without a single-level program there is none to check."""
-    known = bounds or [None] * len(problem.followers)
+    known: Sequence[DualBounds | None] = bounds or [None] * len(problem.followers)
     followers = tuple(certify_follower(problem, f, best.y, best.primal[f], best.dual[f], known[f]) for f in range(len(problem.followers)))
     failures = [f"follower {c.name}: {c.message or 'a residual exceeds the tolerance'}" for c in followers if not c.holds()]
     if best.violation[0] > TOLERANCE:
