@@ -102,7 +102,7 @@ def _enumerated(problem: BilevelProblem, settings: SolveOptions, clock: Clock) -
     if not values:
         return None
     with clock.stage("enumeration"):
-        found = enumerate_decisions(search, values, clock.deadline)
+        found = enumerate_decisions(search, values, clock.deadline - 0.5 * clock.left())
         answer = conclude_enumeration(problem, search, found, settings)
     why = f"enumeration (followers see {len(values):,} decisions, each solved with its certificate)"
     return replace(answer, methods={f.name: why for f in problem.followers}, problem=problem)

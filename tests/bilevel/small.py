@@ -334,3 +334,10 @@ def _quadratic(costs, curved, equal, right, under, most, lower, upper):
     if not name:
         raise ArithmeticError(f"Clarabel ended with {status}")
     return name, found.obj_val, np.array(found.x)
+
+
+def agrees(expected, status: str, objective: float) -> bool:
+    """Whether an answer is the oracle's. A problem refused because a follower is unbounded at every decision has no bilevel-feasible point."""
+    if isinstance(expected, str):
+        return status == expected or (expected == "infeasible" and status == "refused")
+    return status == "optimal" and abs(objective - expected) <= 1e-4 * max(1.0, abs(expected))

@@ -12,6 +12,9 @@ from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds, no_bou
 from multiscale.bilevel.reformulate.bounds.prove import prove_bounds, with_quantity_bounds
 from multiscale.bilevel.reformulate.methods.registry import REFORMULATIONS
 
+MOST_PRICES = 8
+"""Prices times followers up to which branch and cut solves the prices of a leader that earns them exactly (see ``search.price_cutting``)."""
+
 
 def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> tuple[list[str], list[str]]:
     """Method and reason for each follower.
@@ -29,8 +32,9 @@ def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> 
         raise BilevelError(f"method names unknown followers {unknown}; there are {[f.name for f in problem.followers]}")
     methods: list[str] = []
     reasons: list[str] = []
-    if all(given.get(f.name, "auto") == "auto" for f in problem.followers) and _suits_branch_and_cut(problem):
-        why = "branch_and_cut (the leader's objective values what the followers pay, so branching over its binaries alone has strong bounds)"
+    suits = _suits_branch_and_cut(problem) if all(given.get(f.name, "auto") == "auto" for f in problem.followers) else ""
+    if suits:
+        why = f"branch_and_cut ({suits}, so branching over its binaries alone has strong bounds)"
         return ["branch_and_cut"] * len(problem.followers), [why] * len(problem.followers)
     for f, follower in enumerate(problem.followers):
         wanted = given.get(follower.name, "auto")
@@ -44,20 +48,24 @@ def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> 
     return methods, reasons
 
 
-def _suits_branch_and_cut(problem: BilevelProblem) -> bool:
-    """Binaries in every follower's rows, and an objective that rises with every follower's cost."""
+def _suits_branch_and_cut(problem: BilevelProblem) -> str:
+    """Why branch and cut suits: binaries in every follower's rows, and an objective that rises with its cost or is its payments. Empty if not."""
     leader, n = problem.leader, problem.leader.size
     try:
         check_branch_and_cut(problem, ["branch_and_cut"] * len(problem.followers))
     except MethodError:
-        return False
+        return ""
+    if not all(f.limit_columns.size for f in problem.followers):
+        return ""
+    if _earns_payments(problem):
+        return "the leader earns what the followers pay at its prices"
     worth = np.zeros(len(problem.followers))
     position = n
     weights = np.zeros(n + len(leader.quantity_names))
     np.add.at(weights, leader.objective.columns, leader.objective.coefficients)
     for quantity in leader.quantities:
         if quantity.kind == "dual":
-            return False
+            return ""
         part = weights[position : position + quantity.size]
         program = problem.followers[quantity.follower].program
         if quantity.kind == "cost":
@@ -69,7 +77,20 @@ def _suits_branch_and_cut(problem: BilevelProblem) -> bool:
                 found = combination(quantity.matrix[i], basis)
                 worth[quantity.follower] += 0.0 if found is None else float(part[i] * found[0])
         position += quantity.size
-    return bool((worth > 0).all()) and all(f.limit_columns.size for f in problem.followers)
+    return "the leader's objective values what the followers pay" if (worth > 0).all() else ""
+
+
+def _earns_payments(problem: BilevelProblem) -> bool:
+    """Whether the objective falls with price times quantity of every follower, and the prices are as few as the exact price searches take."""
+    leader, form = problem.leader, problem.leader.objective
+    owner = np.concatenate([np.full(q.size, q.follower) for q in leader.quantities]) if leader.quantities else np.zeros(0, dtype=np.int64)
+    earning = np.zeros(len(problem.followers), dtype=bool)
+    for a, b, weight in zip(form.first.tolist(), form.second.tolist(), form.products.tolist(), strict=True):
+        price, entry = min(a, b), max(a, b)
+        if price < leader.size <= entry and weight < 0:
+            f = int(owner[entry - leader.size])
+            earning[f] |= price in problem.followers[f].cost_columns
+    return bool(earning.all()) and sum(f.cost_columns.size for f in problem.followers) <= MOST_PRICES
 
 
 def check_branch_and_cut(problem: BilevelProblem, methods: list[str]) -> None:

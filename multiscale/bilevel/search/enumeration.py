@@ -22,7 +22,7 @@ from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.response import Response
 from multiscale.programs import Termination
 
-_LARGEST_WORK = 20_000_000
+_LARGEST_WORK = 2_000_000
 """Decisions times entries of the followers' rows beyond which a tree is the better way."""
 
 _STEPS = 50
@@ -51,7 +51,7 @@ class Enumerated:
 
 
 def decisions(problem: BilevelProblem, linking: np.ndarray, most: int) -> list[np.ndarray]:
-    """The values, allowed by the leader's own rows, of the variables that followers see; none where more than ``most``, or where it does not apply."""
+    """The values of the variables followers see that the leader's rows allow; none where more than ``most``, or where it does not apply."""
     leader = problem.leader
     if any(follower.cones for follower in problem.followers) or not leader.integral[linking].all() or not _is_linear_at(problem, linking):
         return []

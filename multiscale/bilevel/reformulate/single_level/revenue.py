@@ -59,7 +59,7 @@ def _applies(builder: SingleLevelBuilder, f: int) -> bool:
 
 
 def _payments(builder: SingleLevelBuilder, form: Form, f: int) -> tuple[list[int], dict[int, np.ndarray], Form]:
-    """Terms ``price times quantity of follower f``, their weights on the follower's columns for each price, and what constants of quantities leave."""
+    """Terms ``price times quantity of follower f``, their weights on its columns for each price, and what constants of quantities leave."""
     leader, program = builder.problem.leader, builder.problem.followers[f].program
     prices = set(builder.problem.followers[f].cost_columns.tolist())
     members: list[int] = []
