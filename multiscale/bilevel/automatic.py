@@ -81,6 +81,8 @@ def solve_in_turn(problem: BilevelProblem, settings: SolveOptions, start: np.nda
             refusal = refusal or error
             tried.append(f"{method}: does not apply ({error})")
             continue
+        if method != "auto":
+            found = replace(found, methods={name: why.replace("(as asked)", "(after others, see the message)") for name, why in found.methods.items()})
         names = {why.split(" ", 1)[0] for why in found.methods.values()}
         used |= names if len(names) == 1 else set()
         tried.append(f"{' and '.join(sorted(names)) or method}: {_ending(found)}")
@@ -137,6 +139,7 @@ def combined(one: BilevelSolution, other: BilevelSolution, settings: SolveOption
         status=Status.OPTIMAL if closed and best.status in (Status.OPTIMAL, Status.FEASIBLE) else best.status,
         bound=sense * bound,
         gap=max(0.0, objective - bound) / max(abs(objective), 1e-6),
+        methods=other.methods if sense * other.bound >= bound else best.methods,
         message=other.message,
         ended=other.ended,
     )

@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 _NODE, _SOLVE = 20, 50
 """Simplex iterations that a node takes beyond its own, and a follower solve of branch and cut."""
 
-_OVERHEAD = 1000
-"""Entries that an iteration counts in addition to those of the rows."""
+_OVERHEAD = 5000
+"""Entries that an iteration counts in addition to those of the rows: what SCIP does around it."""
+
+_SMALL = 3000
+"""Entries of the rows up to which a run must end within its patience, progress or not: branching on pairs takes little there."""
 
 _STEP = 0.98
 """Share of the gap that must be left for a step to count as progress."""
@@ -20,10 +23,11 @@ _STEP = 0.98
 class Progress:
     """Follows the absolute gap of a SCIP run.
 
-        work = (LP iterations + 20 nodes + 50 follower solves) (entries of the rows + 1,000)
+        work = (LP iterations + 20 nodes + 50 follower solves) (entries of the rows + 5,000)
 
     A run is stalled once ``patience`` of work, and as much as the root node took, went by without the gap falling by 2 %. Where one side of the gap
-    is infinite, a change of the other side is progress.
+    is infinite, a change of the other side is progress. A small program is stalled in any case: branching on the products of continuous variables may
+    close its gap ever more slowly.
 
     Args:
         patience: work without progress.
@@ -31,7 +35,7 @@ class Progress:
     """
 
     def __init__(self, patience: float, entries: int) -> None:
-        self.patience, self.weight = patience, entries + _OVERHEAD
+        self.patience, self.weight, self.small = patience, entries + _OVERHEAD, entries <= _SMALL
         self.mark: tuple[float, float] | None = None
         self.at, self.root = 0.0, 0.0
         self.ended = False
@@ -43,7 +47,7 @@ class Progress:
         now = float(model.getPrimalbound()), bound
         if self.mark is None:
             self.root = work
-        if self.mark is None or _progress(self.mark, now):
+        if self.mark is None or (not self.small and _progress(self.mark, now)):
             self.mark, self.at = now, work
         self.ended = work - self.at > max(self.patience, self.root)
         return self.ended
