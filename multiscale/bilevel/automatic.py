@@ -82,7 +82,7 @@ def solve_in_turn(problem: BilevelProblem, settings: SolveOptions, start: np.nda
             tried.append(f"{method}: does not apply ({error})")
             continue
         if method != "auto":
-            found = replace(found, methods={name: why.replace("(as asked)", "(after others, see the message)") for name, why in found.methods.items()})
+            found = replace(found, methods=dict.fromkeys(found.methods, f"{method} (after others, see the message)"))
         names = {why.split(" ", 1)[0] for why in found.methods.values()}
         used |= names if len(names) == 1 else set()
         tried.append(f"{' and '.join(sorted(names)) or method}: {_ending(found)}")

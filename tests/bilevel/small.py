@@ -192,11 +192,14 @@ def _follower(rng, family, kind, most, quadratic) -> Lower:
 
 
 def oracle(small: Small, most_nodes: int = 10000):
-    """The least leader objective, ``"infeasible"``, ``"unbounded"``, or None where too many nodes were needed."""
+    """The least leader objective, ``"infeasible"``, ``"unbounded"``, or None where it took too many nodes or a solver gave no answer."""
     whole = np.flatnonzero(small.integral)
     best, nodes = np.inf, [most_nodes]
     for values in itertools.product(*(range(int(small.lower[k]), int(small.upper[k]) + 1) for k in whole)):
-        found = _at_integers(small, whole, np.array(values, dtype=float), best, nodes)
+        try:
+            found = _at_integers(small, whole, np.array(values, dtype=float), best, nodes)
+        except ArithmeticError:
+            return None
         if isinstance(found, str):
             return found
         best = min(best, found)
