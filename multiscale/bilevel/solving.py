@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from multiscale.bilevel.automatic import solve_in_turn
 from multiscale.bilevel.certify.as_read import as_read
 from multiscale.bilevel.certify.certificate import TOLERANCE
 from multiscale.bilevel.certify.conclude import PROVEN, conclude
@@ -107,10 +108,17 @@ def _given_start(read: PyomoProblem, start: Mapping[Any, float] | None) -> np.nd
 
 
 def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.ndarray | None = None, read_seconds: float = 0.0) -> BilevelSolution:
-    """Solve a problem given as arrays; see ``solve``. Where the method is chosen here, it is solved in normal form, and certified as it was read."""
+    """Solve a problem given as arrays; see ``solve``. Where the method is chosen here, one way follows another until the answer is proven."""
     clock = Clock(settings.time_limit - read_seconds)
     clock.timings["read"] = read_seconds
     check_preconditions(problem)
+    if settings.method == "auto":
+        return solve_in_turn(problem, settings, start, clock, _once)
+    return _once(problem, settings, start, clock)
+
+
+def _once(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: Clock) -> BilevelSolution:
+    """Solve by one method: in normal form, and certified as it was read, where the method is chosen here or is branch and cut."""
     remark = ""
     if settings.method in ("auto", "branch_and_cut") and settings.write is None:
         with clock.stage("normal form"):
@@ -249,4 +257,5 @@ def _task(
         seed=settings.seed,
         safe=False,
         parameters=dict(settings.parameters or {}),
+        patience=settings.patience,
     )

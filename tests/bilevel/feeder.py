@@ -6,6 +6,10 @@ The follower is the community on the feeder: adoption of PV, batteries, load she
     s.t.        sum_k tau_k import_k >= base + investment(u)                  revenue recovers cost;  profit: revenue <= allowed
                 the community minimises its cost with the tariff, on lines F + dF u
 
+``regulated``: the owner earns at most its investment and 1 % of it, and pays for energy that is not served:
+
+    min_u,tau   investment(u) - revenue + 5 EUR/kWh x unserved     s.t.  revenue <= 1.01 investment(u)
+
 BASE and HARD differ in the price of PV and in the cost to recover: in HARD the tariff really moves adoption.
 """
 
@@ -37,7 +41,7 @@ class Feeder:
     base: float
 
 
-def feeder(nodes: int, hours: int, tariffs: int = 1, *, hard: bool = False, seed: int = 0, profit: bool = False) -> Feeder:
+def feeder(nodes: int, hours: int, tariffs: int = 1, *, hard: bool = False, seed: int = 0, profit: bool = False, regulated: bool = False) -> Feeder:
     """Generate an instance with ``nodes`` nodes (node 0 is the root), ``hours`` periods of one day and ``tariffs`` tariff groups."""
     rng = np.random.default_rng(seed)
     parent = np.array([-1] + [int(rng.integers(max(0, n - 3), n)) for n in range(1, nodes)])
@@ -98,6 +102,8 @@ def feeder(nodes: int, hours: int, tariffs: int = 1, *, hard: bool = False, seed
     weight = np.zeros((tariffs, hours))
     weight[group, np.arange(hours)] = duration
     b.add_output("import_energy", {"group": np.arange(tariffs)}, [(weight, np.broadcast_to(imports, (tariffs, hours)))], unit="kWh")
+    if regulated:
+        b.add_output("unserved_energy", {"node": np.arange(1)}, [(np.full(shed[None].shape, duration), shed[None])], unit="kWh")
     program = b.build()
 
     model = pyo.ConcreteModel()
@@ -107,7 +113,10 @@ def feeder(nodes: int, hours: int, tariffs: int = 1, *, hard: bool = False, seed
     energy = follower.output("import_energy")
     spent = sum(float(investment[k - 1]) * model.build[k] for k in range(1, nodes))
     revenue = sum(model.tariff[k] * energy[k] for k in range(tariffs))
-    if profit:
+    if regulated:
+        model.cap = pyo.Constraint(expr=revenue <= 1.01 * spent)
+        model.objective = pyo.Objective(expr=revenue - spent - VALUE_OF_LOST_LOAD * follower.output("unserved_energy")[0], sense=pyo.maximize)
+    elif profit:
         model.cap = pyo.Constraint(expr=revenue <= 2.0 * base)
         model.quality = pyo.Constraint(expr=follower.cost <= 10.0 * base + 1e4)
         model.objective = pyo.Objective(expr=revenue - spent, sense=pyo.maximize)

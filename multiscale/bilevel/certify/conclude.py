@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from multiscale.bilevel.scip.client import Run, run
 from multiscale.bilevel.scip.lp_export import write_lp
 from multiscale.bilevel.scip.worker import Task
 from multiscale.bilevel.search.decision_search import DecisionSearch
+from multiscale.bilevel.search.enumeration import Enumerated
 from multiscale.bilevel.search.response import Response
 
 PROVEN = {"optimal", "gaplimit"}
@@ -58,24 +61,47 @@ def conclude(
         if scip.v is not None:
             message += "; SCIP's point fails when the followers are solved again, and no certified point is known"
             status = Status.ERROR
-        return BilevelSolution(status, np.nan, sense * bound, np.inf, {}, {}, {}, None, {}, {}, message, scip.nodes)
+        return no_point(status, sense * bound, message, scip.nodes, scip.status)
     certificate = certify(problem, single, best, bounds, search, solver_gap, bound, deadline)
-    gap = max(0.0, best.objective - bound) / max(abs(best.objective), 1e-6)
-    closed = best.objective - bound <= settings.gap * abs(best.objective) + 1e-6 * (1.0 + abs(best.objective))
+    proven = scip.status in PROVEN | {"timelimit", "userinterrupt", "memlimit", "stalled"}
+    answer = _answer(problem, best, certificate, bound, settings, message, proven=proven)
     if scip.status in ("unbounded", "inforunbd"):
-        status = Status.UNBOUNDED
-    elif not certificate.holds:
-        status = Status.ERROR
-    elif closed and scip.status in PROVEN | {"timelimit", "userinterrupt", "memlimit"}:
-        status = Status.OPTIMAL
-    else:
-        status = Status.FEASIBLE
-    names = [*problem.leader.names, *problem.leader.quantity_names]
+        answer = replace(answer, status=Status.UNBOUNDED)
+    return replace(answer, nodes=scip.nodes, ended=scip.status)
+
+
+def conclude_enumeration(problem: BilevelProblem, search: DecisionSearch, found: Enumerated, settings: SolveOptions) -> BilevelSolution:
+    """The certified answer of an enumeration of all leader decisions; its bound is that of the worst case over them, not of SCIP."""
+    count = f"{found.decisions:,} decisions"
+    message = f"all {count} enumerated" if found.complete else f"enumeration given up: {found.reason}"
+    if found.best is None:
+        # Where followers are unbounded, the decision has no answer; whether all have none is for the refusal by name to say.
+        infeasible = found.complete and not found.unbounded and np.isinf(found.bound)
+        if not infeasible:
+            message += f"; no certified point, and a follower is unbounded at {found.unbounded:,} of them" if found.unbounded else ""
+        return no_point(Status.INFEASIBLE if infeasible else Status.ERROR, problem.leader.sense * (found.bound if infeasible else -np.inf), message)
+    bound = min(found.bound, found.best.objective)
+    certificate = certify(problem, None, found.best, [], search, 0.0, bound, np.inf)
+    return _answer(problem, found.best, certificate, bound, settings, message, proven=found.complete)
+
+
+def no_point(status: Status, bound: float, message: str, nodes: int = 0, ended: str = "") -> BilevelSolution:
+    """An answer without a point."""
+    return BilevelSolution(status, np.nan, bound, np.inf, {}, {}, {}, None, {}, {}, message, nodes, ended)
+
+
+def _answer(
+    problem: BilevelProblem, best: Response, certificate: Certificate, bound: float, settings: SolveOptions, message: str, *, proven: bool
+) -> BilevelSolution:
+    """A point with its certificate; optimal where that holds, the bound is proven and the gap is closed."""
+    closed = best.objective - bound <= settings.gap * abs(best.objective) + 1e-6 * (1.0 + abs(best.objective))
+    status = Status.ERROR if not certificate.holds else Status.OPTIMAL if closed and proven else Status.FEASIBLE
+    sense, names = problem.leader.sense, [*problem.leader.names, *problem.leader.quantity_names]
     return BilevelSolution(
         status=status,
         objective=sense * best.objective,
         bound=sense * bound,
-        gap=gap,
+        gap=max(0.0, best.objective - bound) / max(abs(best.objective), 1e-6),
         values=dict(zip(names, best.z.tolist(), strict=True)),
         primal={f.name: x for f, x in zip(problem.followers, best.primal, strict=True)},
         dual={f.name: f.sense * y for f, y in zip(problem.followers, best.dual, strict=True)},
@@ -83,7 +109,6 @@ def conclude(
         methods={},
         timings={},
         message=message,
-        nodes=scip.nodes,
     )
 
 
@@ -170,22 +195,23 @@ def _finish(search: DecisionSearch) -> Response | None:
 
 def certify(
     problem: BilevelProblem,
-    single: SingleLevel,
+    single: SingleLevel | None,
     best: Response,
-    bounds: list[DualBounds],
+    bounds: Sequence[DualBounds],
     search: DecisionSearch,
     solver_gap: float,
     bound: float,
     deadline: float,
 ) -> Certificate:
-    """The certificate of a point; see ``Certificate`` for what is checked."""
-    followers = tuple(certify_follower(problem, f, best.y, best.primal[f], best.dual[f], bounds[f]) for f in range(len(problem.followers)))
+    """The certificate of a point; see ``Certificate`` for what is checked. Without a single-level program there is none to check."""
+    known: Sequence[DualBounds | None] = bounds or [None] * len(problem.followers)
+    followers = tuple(certify_follower(problem, f, best.y, best.primal[f], best.dual[f], known[f]) for f in range(len(problem.followers)))
     failures = [f"follower {c.name}: {c.message or 'a residual exceeds the tolerance'}" for c in followers if not c.holds()]
     if best.violation[0] > TOLERANCE:
         failures.append(f"leader row {best.violation[1]} is violated by {best.violation[0]:.2e}")
     if solver_gap > _SOLVER_GAP:
         failures.append(f"SCIP's own point leaves a follower gap of {solver_gap:.2e}: the single-level program is wrong or too loose")
-    returned = round_trip(single, search, best, bounds, seconds=min(2.0, deadline - time.perf_counter()))
+    returned = (0.0, "") if single is None else round_trip(single, search, best, bounds, seconds=min(2.0, deadline - time.perf_counter()))
     if returned[0] > 1e-5:
         failures.append(f"true follower answers violate the single-level program ({returned[1]} by {returned[0]:.2e}): it cuts them off")
     if bound > best.objective + 1e-4 * max(1.0, abs(best.objective)):

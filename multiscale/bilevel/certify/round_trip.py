@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from multiscale.bilevel.search.response import Response
 
 
 def round_trip(
-    single: SingleLevel, search: DecisionSearch, best: Response, bounds: list[DualBounds], *, decisions: int = 8, seconds: float = 2.0
+    single: SingleLevel, search: DecisionSearch, best: Response, bounds: Sequence[DualBounds], *, decisions: int = 8, seconds: float = 2.0
 ) -> tuple[float, str]:
     """Largest violation of the program by true follower answers, and the row.
 

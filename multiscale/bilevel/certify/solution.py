@@ -46,6 +46,8 @@ class BilevelSolution:
         methods: follower -> reformulation, with the reason.
         timings: stage -> seconds.
         message: what happened, in words.
+        nodes: of SCIP's tree.
+        ended: SCIP's own status; empty without SCIP.
     """
 
     status: Status
@@ -60,6 +62,7 @@ class BilevelSolution:
     timings: dict[str, float]
     message: str
     nodes: int = 0
+    ended: str = ""
     size: str = ""
     problem: BilevelProblem | None = field(default=None, repr=False)
     constraint_rows: dict[int, tuple[str, list[tuple[int, float]]]] = field(default_factory=dict, repr=False)

@@ -28,7 +28,7 @@ def affine_leader(leader: Leader, z0: np.ndarray, spread: sparse.csr_matrix, *, 
     """The leader over ``z = z0 + spread @ v``."""
     moving = np.diff(spread.indptr) > 0
     costs = None
-    if _linear(leader.objective, moving):
+    if is_linear_in(leader.objective, moving):
         costs = np.asarray(spread.T @ _gradient(leader.objective, z0)).ravel()
     if not rows:
         return AffineLeader(sparse.csr_matrix((0, spread.shape[1])), np.zeros(0), np.zeros(0), costs)
@@ -38,7 +38,7 @@ def affine_leader(leader: Leader, z0: np.ndarray, spread: sparse.csr_matrix, *, 
     low = [leader.row_lower - base, leader.quantity_lower - z0[n:]]
     high = [leader.row_upper - base, leader.quantity_upper - z0[n:]]
     for row in leader.curved:
-        if _linear(row.form, moving):
+        if is_linear_in(row.form, moving):
             parts.append(sparse.csr_matrix(_gradient(row.form, z0)[None, :]) @ spread)
             value = row.form.value(z0)
             low.append(np.array([row.lower - value]))
@@ -48,7 +48,7 @@ def affine_leader(leader: Leader, z0: np.ndarray, spread: sparse.csr_matrix, *, 
     return AffineLeader(matrix[used], np.concatenate(low)[used], np.concatenate(high)[used], costs)
 
 
-def _linear(form: Form, moving: np.ndarray) -> bool:
+def is_linear_in(form: Form, moving: np.ndarray) -> bool:
     """Whether the form is linear in the moving entries, the others held."""
     if (moving[form.first] & moving[form.second]).any():
         return False

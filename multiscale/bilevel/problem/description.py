@@ -17,6 +17,10 @@ class BilevelError(ValueError):
     """The problem cannot be treated as stated; the message names the component and says what to change."""
 
 
+class MethodError(BilevelError):
+    """A method does not take the problem, which another one may."""
+
+
 @dataclass(frozen=True)
 class Form:
     """An expression ``constant + sum_k coefficients_k z_k + sum_k products_k z_first_k z_second_k + tree(z)``.

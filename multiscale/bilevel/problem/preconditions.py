@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from multiscale.bilevel.problem.description import BilevelError, BilevelProblem, Follower
+from multiscale.bilevel.problem.description import BilevelError, BilevelProblem, Follower, MethodError
 
 
 def check_convex(follower: Follower) -> None:
@@ -52,14 +52,14 @@ def check_products(problem: BilevelProblem) -> None:
     """Refuse leader variables without bounds in products with follower quantities.
 
     Raises:
-        BilevelError: names the variable and the follower.
+        MethodError: names the variable and the follower.
     """
     leader = problem.leader
     unbounded = np.isinf(leader.lower) | np.isinf(leader.upper)
     for follower in problem.followers:
         for columns, where in ((follower.cost_columns, "costs"), (follower.limit_columns, "right-hand sides")):
             for k in columns[unbounded[columns]]:
-                raise BilevelError(
+                raise MethodError(
                     f"leader variable {leader.names[k]} enters the {where} of follower {follower.name!r} and has bounds "
                     f"[{leader.lower[k]:g}, {leader.upper[k]:g}]; products need both finite: "
                     "give it bounds, or use a method without products (sos1)"

@@ -22,6 +22,8 @@ class SolveOptions:
         start_share: largest share of the time limit spent on a start.
         bound_share: largest share of the time limit spent on multiplier bounds.
         rewrite_prices: replace the leader's price times quantity terms through the followers' complementarity where that is exact.
+        enumerate_up_to: largest number of leader decisions that ``auto`` solves one by one, where followers see integer variables only; 0 for never.
+        patience: work of SCIP without progress of the gap after which it is stopped (see ``scip.worker``); None for never. ``auto`` sets it itself.
         write: folder for every intermediate problem as an LP file: the relaxation without follower optimality, each follower, the
             single-level program, the exact problem of branch and cut, and programs solved for the certificate. The problem is then solved
             as it was read, without the normal form, so that the files are what is solved.
@@ -37,5 +39,7 @@ class SolveOptions:
     start_share: float = 0.1
     bound_share: float = 0.1
     rewrite_prices: bool = True
+    enumerate_up_to: int = 1024
+    patience: float | None = None
     write: str | Path | None = None
     parameters: Mapping[str, Any] | None = None

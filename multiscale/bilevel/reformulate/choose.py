@@ -6,11 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from multiscale.bilevel.problem.description import BilevelError, BilevelProblem, Follower, Leader
+from multiscale.bilevel.problem.description import BilevelError, BilevelProblem, Follower, Leader, MethodError
 from multiscale.bilevel.problem.span import combination
 from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds, no_bounds
 from multiscale.bilevel.reformulate.bounds.prove import prove_bounds, with_quantity_bounds
 from multiscale.bilevel.reformulate.methods.registry import REFORMULATIONS
+
+MOST_PRICES = 8
+"""Prices times followers up to which branch and cut solves the prices of a leader that earns them exactly (see ``search.price_cutting``)."""
 
 
 def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -29,8 +32,9 @@ def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> 
         raise BilevelError(f"method names unknown followers {unknown}; there are {[f.name for f in problem.followers]}")
     methods: list[str] = []
     reasons: list[str] = []
-    if all(given.get(f.name, "auto") == "auto" for f in problem.followers) and _suits_branch_and_cut(problem):
-        why = "branch_and_cut (the leader's objective values what the followers pay, so branching over its binaries alone has strong bounds)"
+    suits = _suits_branch_and_cut(problem) if all(given.get(f.name, "auto") == "auto" for f in problem.followers) else ""
+    if suits:
+        why = f"branch_and_cut ({suits}, so branching over its binaries alone has strong bounds)"
         return ["branch_and_cut"] * len(problem.followers), [why] * len(problem.followers)
     for f, follower in enumerate(problem.followers):
         wanted = given.get(follower.name, "auto")
@@ -44,20 +48,24 @@ def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> 
     return methods, reasons
 
 
-def _suits_branch_and_cut(problem: BilevelProblem) -> bool:
-    """Binaries in every follower's rows, and an objective that rises with every follower's cost."""
+def _suits_branch_and_cut(problem: BilevelProblem) -> str:
+    """Why branch and cut suits: binaries in every follower's rows, and an objective that rises with its cost or is its payments. Empty if not."""
     leader, n = problem.leader, problem.leader.size
     try:
         check_branch_and_cut(problem, ["branch_and_cut"] * len(problem.followers))
-    except BilevelError:
-        return False
+    except MethodError:
+        return ""
+    if not all(f.limit_columns.size for f in problem.followers):
+        return ""
+    if _earns_payments(problem):
+        return "the leader earns what the followers pay at its prices"
     worth = np.zeros(len(problem.followers))
     position = n
     weights = np.zeros(n + len(leader.quantity_names))
     np.add.at(weights, leader.objective.columns, leader.objective.coefficients)
     for quantity in leader.quantities:
         if quantity.kind == "dual":
-            return False
+            return ""
         part = weights[position : position + quantity.size]
         program = problem.followers[quantity.follower].program
         if quantity.kind == "cost":
@@ -69,32 +77,45 @@ def _suits_branch_and_cut(problem: BilevelProblem) -> bool:
                 found = combination(quantity.matrix[i], basis)
                 worth[quantity.follower] += 0.0 if found is None else float(part[i] * found[0])
         position += quantity.size
-    return bool((worth > 0).all()) and all(f.limit_columns.size for f in problem.followers)
+    return "the leader's objective values what the followers pay" if (worth > 0).all() else ""
+
+
+def _earns_payments(problem: BilevelProblem) -> bool:
+    """Whether the objective falls with price times quantity of every follower, and the prices are as few as the exact price searches take."""
+    leader, form = problem.leader, problem.leader.objective
+    owner = np.concatenate([np.full(q.size, q.follower) for q in leader.quantities]) if leader.quantities else np.zeros(0, dtype=np.int64)
+    earning = np.zeros(len(problem.followers), dtype=bool)
+    for a, b, weight in zip(form.first.tolist(), form.second.tolist(), form.products.tolist(), strict=True):
+        price, entry = min(a, b), max(a, b)
+        if price < leader.size <= entry and weight < 0:
+            f = int(owner[entry - leader.size])
+            earning[f] |= price in problem.followers[f].cost_columns
+    return bool(earning.all()) and sum(f.cost_columns.size for f in problem.followers) <= MOST_PRICES
 
 
 def check_branch_and_cut(problem: BilevelProblem, methods: list[str]) -> None:
     """Refuse branch and cut where its argument does not hold.
 
     Raises:
-        BilevelError: a follower under another method, a quadratic follower, or a general integer among the linking variables.
+        MethodError: a follower under another method, a quadratic follower, or a general integer among the linking variables.
     """
     if any(name != "branch_and_cut" for name in methods):
-        raise BilevelError("branch_and_cut takes all followers or none; give all of them this method")
+        raise MethodError("branch_and_cut takes all followers or none; give all of them this method")
     for quantity in problem.leader.quantities:
         if quantity.kind == "dual":
             name = problem.followers[quantity.follower].name
-            raise BilevelError(f"the leader uses duals of follower {name!r}; branch_and_cut has none in its tree, use strong_duality or sos1")
+            raise MethodError(f"the leader uses duals of follower {name!r}; branch_and_cut has none in its tree, use strong_duality or sos1")
     for follower in problem.followers:
         if not follower.is_linear:
             kind = "has second-order cones" if follower.cones else "is quadratic"
-            raise BilevelError(f"follower {follower.name!r} {kind}; branch_and_cut takes linear followers, use strong_duality")
+            raise MethodError(f"follower {follower.name!r} {kind}; branch_and_cut takes linear followers, use strong_duality")
         for k in np.union1d(follower.cost_columns, follower.limit_columns):
             if problem.leader.integral[k] and not problem.leader.is_binary(int(k)):
-                raise BilevelError(
+                raise MethodError(
                     f"leader variable {problem.leader.names[k]} is a general integer; branch_and_cut takes binaries, use strong_duality"
                 )
             if not problem.leader.integral[k] and k in follower.limit_columns:
-                raise BilevelError(f"leader variable {problem.leader.names[k]} moves a right-hand side of {follower.name!r} continuously; use sos1")
+                raise MethodError(f"leader variable {problem.leader.names[k]} moves a right-hand side of {follower.name!r} continuously; use sos1")
 
 
 def _automatic(problem: BilevelProblem, f: int) -> tuple[str, str]:
@@ -151,14 +172,14 @@ def _check_duals_of_quadratic(leader: Leader, follower: Follower, f: int, bounds
     """Refuse duals without bounds in the leader's hands where strong duality is a curved row: cuts of it never close an open direction.
 
     Raises:
-        BilevelError: names the follower and a row.
+        MethodError: names the follower and a row.
     """
     if follower.program.Q is None:
         return
     for quantity in leader.quantities:
         rows = np.unique(quantity.matrix.indices)
         if quantity.kind == "dual" and quantity.follower == f and not bounds.proven(rows):
-            raise BilevelError(
+            raise MethodError(
                 f"follower {follower.name!r} is quadratic and the leader uses the dual of {follower.program.rows.label(int(rows[0]))}, of which no "
                 "bound is proven: strong_duality would not end; use sos1"
             )
@@ -168,7 +189,7 @@ def _check_products_with_multipliers(leader: Leader, follower: Follower, bounds:
     """Refuse products of a leader variable that is not binary and a multiplier without bounds: branching may never end.
 
     Raises:
-        BilevelError: names the variable and a row.
+        MethodError: names the variable and a row.
     """
     matrix = follower.program.B.tocsc()
     for k in follower.limit_columns:
@@ -177,7 +198,7 @@ def _check_products_with_multipliers(leader: Leader, follower: Follower, bounds:
         rows = matrix.indices[matrix.indptr[k] : matrix.indptr[k + 1]]
         missing = rows[~(np.isfinite(bounds.lower[rows]) & np.isfinite(bounds.upper[rows]))]
         if missing.size:
-            raise BilevelError(
+            raise MethodError(
                 f"follower {follower.name!r}: strong_duality multiplies the leader variable {leader.names[k]} by the dual of "
                 f"{follower.program.rows.label(int(missing[0]))}, of which no bound is proven; use sos1"
             )

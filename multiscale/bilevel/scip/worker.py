@@ -11,7 +11,7 @@ import pickle
 import struct
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,6 +24,7 @@ from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.heuristic import FollowerHeuristic
 from multiscale.bilevel.scip.lazy_handler import LazyFollowers
 from multiscale.bilevel.scip.model import build_model, create_solution
+from multiscale.bilevel.scip.progress import Progress
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.response import Response
 
@@ -44,6 +45,7 @@ class Task:
         lazy: for branch and cut over the leader's integers.
         known: a bilevel-feasible point to begin with (branch and cut).
         decision: a leader decision to begin with (branch and cut).
+        patience: work without progress after which SCIP is stopped with the status ``stalled`` (see ``Progress``); None for never.
     """
 
     single: SingleLevel
@@ -59,6 +61,7 @@ class Task:
     lazy: LazyData | None = None
     known: Response | None = None
     decision: np.ndarray | None = None
+    patience: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ class ScipOutcome:
 class _Stream(Eventhdlr):
     """Sends every new incumbent out, and ends this process when the one that asked is gone: no answer is waited for any longer."""
 
-    def __init__(self, variables: list[Any], send: Any, parent: int) -> None:
-        self.variables, self.send, self.parent = variables, send, parent
+    def __init__(self, variables: list[Any], send: Any, parent: int, progress: Progress | None) -> None:
+        self.variables, self.send, self.parent, self.progress = variables, send, parent, progress
         self.lazy: LazyFollowers | None = None
         self.last = time.perf_counter()
 
@@ -93,6 +96,8 @@ class _Stream(Eventhdlr):
     def eventexec(self, event: Any) -> None:
         if os.getppid() != self.parent:
             os._exit(1)
+        if self.progress is not None and self.progress.stalled(self.model, self.bound(), self.lazy):
+            self.model.interruptSolve()
         now = time.perf_counter()
         if now > self.last + 1.0:
             self.last = now
@@ -143,7 +148,8 @@ def run_task(task: Task, send: Any, parent: int) -> ScipOutcome:
         }
     for key, value in (parameters | task.parameters).items():
         model.setParam(key, value)
-    stream = _Stream(variables, send, parent)
+    progress = None if task.patience is None else Progress(task.patience, single.rows.nnz)
+    stream = _Stream(variables, send, parent, progress)
     model.includeEventhdlr(stream, "stream", "sends incumbents and bounds out")
     lazy = None
     if task.lazy is not None and task.problem is not None:
@@ -156,10 +162,11 @@ def run_task(task: Task, send: Any, parent: int) -> ScipOutcome:
         model.addSol(create_solution(model, variables, single, v), free=True)
     model.optimize()
     if lazy is not None:
-        return _lazy_outcome(lazy, model, single, started)
+        outcome = _lazy_outcome(lazy, model, single, started)
+        return replace(outcome, status="stalled") if outcome.status == "userinterrupt" and progress is not None and progress.ended else outcome
     best = model.getBestSol() if model.getNSols() else None
     return ScipOutcome(
-        status=model.getStatus(),
+        status="stalled" if progress is not None and progress.ended else model.getStatus(),
         v=None if best is None else np.array([best[v] for v in variables]),
         objective=model.getObjVal() if best is not None else np.nan,
         bound=model.getDualbound(),

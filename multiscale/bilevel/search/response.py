@@ -133,6 +133,22 @@ class Responder:
         Returns:
             None where there is none or where the leader's objective is not linear in what may move.
         """
+        return self._chosen(response, which, towards)[0]
+
+    def optimistic(self, response: Response) -> tuple[Response | None, float | None]:
+        """The best answer for the leader at the linking decision, and a bound on it.
+
+        Returns:
+            The answer (None where there is none that holds when it is checked) and the value of the linear program that looks for it: infinite
+            where it is infeasible, None where it is not linear, is unbounded or was not solved.
+        """
+        if not self.has_choice and not self.own.size:
+            feasible = response.violation[0] <= self.tolerance
+            return (response, response.objective) if feasible else (None, np.inf)
+        return self._chosen(response, "best" if self.has_choice else "own", None)
+
+    def _chosen(self, response: Response, which: str, towards: np.ndarray | None) -> tuple[Response | None, float | None]:
+        """What ``choose`` describes, and the leader's objective of the program it was chosen by."""
         problem, leader = self.problem, self.problem.leader
         own = self.own if which in ("own", "best", "near") else self.own[:0]
         faces: list[Face] = []
@@ -153,25 +169,29 @@ class Responder:
             high = np.concatenate([*[face.row_upper for face in faces], high])
         lower = np.concatenate([leader.lower[own], *[face.lower for face in faces]])
         upper = np.concatenate([leader.upper[own], *[face.upper for face in faces]])
+        value: float | None = None
         integral = np.concatenate([leader.integral[own], np.zeros(lower.size - own.size, dtype=bool)])
         if which == "near":
             target = response.z[leader.size :] if towards is None else towards
             v = _nearest(matrix, low, high, lower, upper, spread[leader.size :], z0[leader.size :], target)
         elif affine.costs is None:
-            return None
+            return None, None
         else:
             costs = affine.costs if which != "worst" else -affine.costs
             answer = LinearProgram(matrix, low, high, lower, upper, costs, integral).solve()
             v = answer.x if answer.status == "optimal" else None
+            if v is None:
+                return None, np.inf if answer.status == "infeasible" else None
+            value = leader.objective.value(z0) + float(affine.costs @ v)
         if v is None:
-            return None
+            return None, None
         chosen = self._response_at(response, own, faces, starts, v)
         # The face is drawn with tolerances, and a small price times a long move may leave it: a point that is no longer optimal is not a tie.
         if faces and not self.is_optimal(response.y, chosen.primal, response.primal, 2e-7):
-            return None
+            return None, value
         if faces and not all(_in_cones(f, chosen.y, x, dual) for f, x, dual in zip(problem.followers, chosen.primal, chosen.dual, strict=True)):
-            return None
-        return chosen
+            return None, value
+        return chosen, value
 
     def _spread(self, response: Response, own: np.ndarray, faces: list[Face], starts: np.ndarray) -> tuple[np.ndarray, sparse.csr_matrix]:
         """``z = z0 + spread @ (own, face columns)``."""

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
-from multiscale.bilevel.problem.description import BINARY, BilevelError
+from multiscale.bilevel.problem.description import BINARY, MethodError
 from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds, reduced_cost_bounds
 from multiscale.bilevel.reformulate.conditions.pairs import add_pairs
 from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
@@ -28,12 +28,12 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
     """Lay down follower ``f`` with binaries.
 
     Raises:
-        BilevelError: a slack or multiplier has no proven bound (names the first), or the follower has cones.
+        MethodError: a slack or multiplier has no proven bound (names the first), or the follower has cones.
     """
     problem = builder.problem
     name = problem.followers[f].name
     if problem.followers[f].cones:
-        raise BilevelError(
+        raise MethodError(
             f"follower {name!r} has second-order cones, whose complementarity is not a choice between two sides; "
             "big_m cannot state it, use strong_duality or sos1"
         )
@@ -45,7 +45,7 @@ def add_follower(builder: SingleLevelBuilder, f: int, bounds: DualBounds) -> Non
         missing = np.flatnonzero(~np.isfinite(limits))
         if missing.size:
             where = _column_label(builder, int(pairs.distance[missing[0]]))
-            raise BilevelError(
+            raise MethodError(
                 f"follower {name!r}: big_m needs a proven bound of the {what} of {where}, and there is none ({missing.size} missing); use sos1"
             )
     count = most.size

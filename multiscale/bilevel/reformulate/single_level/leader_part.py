@@ -12,6 +12,7 @@ from multiscale.bilevel.problem.expression import tree_renumbered
 from multiscale.bilevel.reformulate.single_level.builder import SingleLevelBuilder
 from multiscale.bilevel.reformulate.single_level.price_quantity import rewrite_prices
 from multiscale.bilevel.reformulate.single_level.program import Derived, SingleLevel
+from multiscale.bilevel.reformulate.single_level.revenue import rewrite_revenue
 
 
 def add_leader(builder: SingleLevelBuilder) -> SingleLevel:
@@ -102,8 +103,11 @@ def _side(row: CurvedRow) -> float:
 def _rewrite_form(builder: SingleLevelBuilder, form: Form, columns: np.ndarray, factors: np.ndarray, side: float) -> Form:
     """A leader form over the columns here, its price times quantity terms rewritten where that is exact and saves products."""
     rest, added = rewrite_prices(builder, form, side)
+    rest, paid = rewrite_revenue(builder, rest, side)
     moved = _moved(builder, rest, columns, factors)
-    return moved if added is None else moved.plus(added)
+    for part in (added, paid):
+        moved = moved if part is None else moved.plus(part)
+    return moved
 
 
 def _moved(builder: SingleLevelBuilder, form: Form, columns: np.ndarray, factors: np.ndarray) -> Form:

@@ -1,0 +1,60 @@
+"""Whether a tree still makes progress, judged by work done and not by the clock: the same problem is judged the same way on a loaded machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multiscale.bilevel.scip.lazy_handler import LazyFollowers
+
+_NODE, _SOLVE = 20, 50
+"""Simplex iterations that a node takes beyond its own, and a follower solve of branch and cut."""
+
+_OVERHEAD = 5000
+"""Entries that an iteration counts in addition to those of the rows: what SCIP does around it."""
+
+_SMALL = 3000
+"""Entries of the rows up to which a run must end within its patience, progress or not: branching on pairs takes little there."""
+
+_STEP = 0.98
+"""Share of the gap that must be left for a step to count as progress."""
+
+
+class Progress:
+    """Follows the absolute gap of a SCIP run.
+
+        work = (LP iterations + 20 nodes + 50 follower solves) (entries of the rows + 5,000)
+
+    A run is stalled once ``patience`` of work, and as much as the root node took, went by without the gap falling by 2 %. Where one side of the gap
+    is infinite, a change of the other side is progress. A small program is stalled in any case: branching on the products of continuous variables may
+    close its gap ever more slowly.
+
+    Args:
+        patience: work without progress.
+        entries: nonzeros of the program's rows.
+    """
+
+    def __init__(self, patience: float, entries: int) -> None:
+        self.patience, self.weight, self.small = patience, entries + _OVERHEAD, entries <= _SMALL
+        self.mark: tuple[float, float] | None = None
+        self.at, self.root = 0.0, 0.0
+        self.ended = False
+
+    def stalled(self, model: Any, bound: float, lazy: LazyFollowers | None) -> bool:
+        """Whether the run has made no progress for too long."""
+        solves = 0 if lazy is None else lazy.search.responder.solves
+        work = float(model.getNLPIterations() + _NODE * model.getNTotalNodes() + _SOLVE * solves) * self.weight
+        now = float(model.getPrimalbound()), bound
+        if self.mark is None:
+            self.root = work
+        if self.mark is None or (not self.small and _progress(self.mark, now)):
+            self.mark, self.at = now, work
+        self.ended = work - self.at > max(self.patience, self.root)
+        return self.ended
+
+
+def _progress(before: tuple[float, float], now: tuple[float, float]) -> bool:
+    ends = [[value if abs(value) < 1e20 else None for value in pair] for pair in (before, now)]
+    if None in ends[0] or None in ends[1]:
+        return any(a != b for a, b in zip(*ends, strict=True))
+    return now[0] - now[1] < _STEP * (before[0] - before[1])

@@ -1,0 +1,154 @@
+"""``auto`` goes on until an answer is proven: enumeration, another method after a failure or without progress, random problems and an oracle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+
+from multiscale import bilevel
+from multiscale.bilevel import automatic
+from multiscale.bilevel.scip import client
+from multiscale.bilevel.search.enumeration import decisions
+from tests.bilevel.feeder import feeder
+from tests.bilevel.small import agrees, oracle, random_small
+
+
+def interdiction(arcs: int, budget: int):
+    """A leader removes arcs of parallel two-arc paths; the follower's largest flow is the sum of the paths' smaller capacities left."""
+    m = pyo.ConcreteModel()
+    m.cut = pyo.Var(range(arcs), domain=pyo.Binary)
+    m.low = pyo.Block()
+    m.low.flow = pyo.Var(range(arcs), bounds=(0, None))
+    m.low.limit = pyo.Constraint(range(arcs), rule=lambda b, a: b.flow[a] <= (a + 1) * (1 - m.cut[a]))
+    m.low.flow_out = pyo.Objective(expr=sum(m.low.flow[a] for a in range(arcs)), sense=pyo.maximize)
+    m.budget = pyo.Constraint(expr=sum(m.cut[a] for a in range(arcs)) <= budget)
+    m.objective = pyo.Objective(expr=sum(m.low.flow[a] for a in range(arcs)))
+    return m
+
+
+def toll(upper: float | None):
+    """Three travellers, a free road at 10 and a tolled one at 3: the largest toll at which they take it is 7."""
+    m = pyo.ConcreteModel()
+    m.toll = pyo.Var(bounds=(0, upper))
+    m.low = pyo.Block()
+    m.low.x = pyo.Var(range(2), bounds=(0, None))
+    m.low.all = pyo.Constraint(expr=m.low.x[0] + m.low.x[1] == 3)
+    m.low.cost = pyo.Objective(expr=(3 + m.toll) * m.low.x[0] + 10 * m.low.x[1])
+    m.revenue = pyo.Objective(expr=m.toll * m.low.x[0], sense=pyo.maximize)
+    return m
+
+
+# 50, 115: tolls without bounds, which time limits ended; 167: SCIP fails in an LP; 0 to 4: one of each family.
+@pytest.mark.parametrize(("seed", "columns"), [*((k, 10) for k in range(5)), (50, 12), (115, 12), (167, 12)])
+def test_random_problems_end_with_the_oracles_answer(seed, columns):
+    small = random_small(seed, columns)
+    model, followers = small.model()
+    expected = oracle(small)
+    assert expected is not None
+    solution = bilevel.solve(model, followers, gap=1e-5, time_limit=60)
+    assert agrees(expected, str(solution.status), solution.objective), (expected, solution.message)
+
+
+def test_few_decisions_are_enumerated_and_the_tree_gives_the_same():
+    found = {most: bilevel.solve(m := interdiction(6, 3), [m.low], enumerate_up_to=most, gap=1e-6) for most in (1024, 0)}
+    assert "enumeration" in found[1024].methods["low"]
+    assert "enumeration" not in found[0].methods["low"]
+    for solution in found.values():
+        assert solution.status == "optimal"
+        assert solution.certificate.holds
+        # The three largest arcs are cut.
+        assert solution.objective == pytest.approx(1 + 2 + 3, abs=1e-6)
+
+
+def test_decisions_are_counted_within_the_leaders_rows():
+    problem = bilevel.read_model(m := interdiction(20, 1), [m.low]).problem
+    found = decisions(problem, np.arange(20), 1024)
+    assert len(found) == 21
+    assert decisions(problem, np.arange(20), 20) == []
+    assert max(values.sum() for values in found) == 1
+
+
+def test_ties_of_an_enumerated_follower_break_for_the_leader():
+    m = pyo.ConcreteModel()
+    m.z = pyo.Var(domain=pyo.Binary)
+    m.low = pyo.Block()
+    m.low.x = pyo.Var(range(2), bounds=(0, 1))
+    m.low.need = pyo.Constraint(expr=m.low.x[0] + m.low.x[1] >= m.z)
+    m.low.cost = pyo.Objective(expr=m.low.x[0] + m.low.x[1])
+    m.objective = pyo.Objective(expr=-3 * m.z - m.low.x[1])
+    solution = bilevel.solve(m, [m.low])
+    assert solution.status == "optimal"
+    assert solution.objective == pytest.approx(-4)
+    assert (solution.certificate.optimistic, solution.certificate.pessimistic) == pytest.approx((-4, -3))
+
+
+def test_no_allowed_decision_is_infeasible():
+    m = interdiction(3, 3)
+    m.none = pyo.Constraint(expr=m.low.flow[0] >= 5)
+    assert bilevel.solve(m, [m.low]).status == "infeasible"
+
+
+def test_a_method_whose_solver_fails_is_followed_by_another(monkeypatch):
+    once, calls = client._run_once, []
+
+    def failing(task):
+        calls.append(task)
+        if len(calls) <= 2:
+            nothing = client.ScipOutcome("error", None, np.nan, -np.inf, 0, 0.1)
+            return client.Run(nothing, aborted="Exception: SCIP: error in LP solver!")
+        return once(task)
+
+    monkeypatch.setattr(client, "_run_once", failing)
+    solution = bilevel.solve(m := toll(20.0), [m.low], gap=1e-6)
+    assert solution.status == "optimal"
+    assert solution.objective == pytest.approx(21, abs=1e-5)
+    first, second = solution.message.split("tried in this order: ")[1].split(" | ")[:2]
+    assert "error in LP solver" in first
+    assert "optimal" in second
+
+
+@pytest.mark.parametrize("upper", [20.0, None])
+def test_tolls_with_and_without_bounds(upper):
+    solution = bilevel.solve(m := toll(upper), [m.low], gap=1e-6, time_limit=30)
+    assert solution.status == "optimal"
+    assert solution.objective == pytest.approx(21, abs=1e-4)
+    assert m.toll.value == pytest.approx(7, abs=1e-4)
+
+
+def test_a_tree_without_progress_gives_way_and_the_answer_is_proven(monkeypatch):
+    monkeypatch.setattr(automatic, "_PATIENCE", 1.0)
+    case = random_small(1003, 24)
+    model, followers = case.model()
+    hurried = bilevel.solve(model, followers, gap=1e-5, enumerate_up_to=0)
+    monkeypatch.undo()
+    model, followers = case.model()
+    calm = bilevel.solve(model, followers, gap=1e-5)
+    assert "stalled" in hurried.message
+    assert hurried.status == calm.status == "optimal"
+    assert hurried.objective == pytest.approx(calm.objective, rel=1e-4, abs=1e-4)
+
+
+def test_answers_that_contradict_each_other_are_not_optimal():
+    solution = bilevel.solve(m := interdiction(4, 2), [m.low])
+    settings = bilevel.SolveOptions()
+    other = replace(solution, objective=solution.objective + 5.0, bound=solution.objective + 5.0)
+    found = automatic.combined(solution, other, settings, 1.0)
+    assert found.status == "feasible"
+    assert "contradicts" in found.message
+    # The better bound of another way closes the gap of a point.
+    open_ = replace(solution, status=bilevel.Status.FEASIBLE, bound=-np.inf, gap=np.inf)
+    without = replace(open_, bound=solution.bound)
+    assert automatic.combined(open_, without, settings, 1.0).status == "optimal"
+
+
+def test_leaders_that_earn_payments_take_branch_and_cut():
+    case = feeder(5, 8, 1, regulated=True)
+    solution = bilevel.solve(case.model, [case.follower], gap=1e-4, time_limit=60)
+    assert "branch_and_cut" in solution.methods["community"]
+    case = feeder(5, 8, 1, regulated=True)
+    other = bilevel.solve(case.model, [case.follower], gap=1e-4, time_limit=60, method="strong_duality")
+    assert solution.status == other.status == "optimal"
+    assert solution.objective == pytest.approx(other.objective, rel=2e-4, abs=1e-6)
