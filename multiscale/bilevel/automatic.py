@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from textwrap import shorten
 
 import numpy as np
 
@@ -155,4 +156,4 @@ def _ending(answer: BilevelSolution) -> str:
         return str(answer.status)
     failures = "; ".join(answer.certificate.failures) if answer.certificate is not None else ""
     gap = f"gap {answer.gap:.2g}" if np.isfinite(answer.gap) else "no gap"
-    return f"{answer.status} ({'; '.join(filter(None, [gap, failures or answer.message]))})"
+    return f"{answer.status} ({shorten('; '.join(filter(None, [gap, failures or answer.message])), 200)})"
