@@ -37,7 +37,7 @@ _NOT_AFTER_A_STALL = ("indicator", "product", "big_m")
 _PROVEN = (Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED)
 
 _PATIENCE = 5e8
-"""Work of SCIP (see ``scip.worker``) without progress after which another way is tried: some 5 CPU seconds."""
+"""Work of SCIP (see ``scip.worker``) without progress after which another way is tried."""
 
 _LEAST = 1.0
 """Seconds below which no further way is begun."""
