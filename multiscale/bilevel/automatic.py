@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from textwrap import shorten
 
 import numpy as np
 
@@ -36,7 +37,7 @@ _NOT_AFTER_A_STALL = ("indicator", "product", "big_m")
 _PROVEN = (Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED)
 
 _PATIENCE = 5e8
-"""Work of SCIP (see ``scip.worker``) without progress after which another way is tried: some 5 CPU seconds."""
+"""Work of SCIP (see ``scip.worker``) without progress after which another way is tried."""
 
 _LEAST = 1.0
 """Seconds below which no further way is begun."""
@@ -155,4 +156,4 @@ def _ending(answer: BilevelSolution) -> str:
         return str(answer.status)
     failures = "; ".join(answer.certificate.failures) if answer.certificate is not None else ""
     gap = f"gap {answer.gap:.2g}" if np.isfinite(answer.gap) else "no gap"
-    return f"{answer.status} ({'; '.join(filter(None, [gap, failures or answer.message]))})"
+    return f"{answer.status} ({shorten('; '.join(filter(None, [gap, failures or answer.message])), 200)})"

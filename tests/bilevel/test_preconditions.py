@@ -249,3 +249,13 @@ def test_a_nonlinear_leader_row_holds():
     assert solution.status == "optimal", solution.message
     # The follower buys 3 below a price of 3.
     assert solution.objective == pytest.approx(9 / np.exp(0.3), rel=1e-5)
+
+
+def test_a_follower_without_variables_of_its_own_is_refused_by_name():
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.low = pyo.Block()
+    m.low.cost = pyo.Objective(expr=m.x)
+    m.objective = pyo.Objective(expr=-m.x)
+    with pytest.raises(bilevel.BilevelError, match="follower 'low' has no variables of its own"):
+        bilevel.solve(m, [m.low])

@@ -30,12 +30,17 @@ def extract_block(block: Any, owner: Callable[[Any], str | None], digits: Digits
     integer leader variables, become further columns and rows (see ``curved_rows``, ``lifting`` and ``digits``).
 
     Raises:
-        BilevelError: integer variables, no or several objectives, rows that are not convex, coefficients that depend on leader
-            variables other than integers, variables of another follower, or a component of a kind that has no convex meaning here.
+        BilevelError: no variables of its own, integer variables, no or several objectives, rows that are not convex, coefficients that depend
+            on leader variables other than integers, variables of another follower, or a component of a kind that has no convex meaning here.
     """
     name = block.name
     _check_components(block)
-    labelled = [(v, label) for v, label in _labelled(block, pyo.Var) if not v.fixed]
+    owned = _labelled(block, pyo.Var)
+    if not owned:
+        raise BilevelError(
+            f"follower {name!r} has no variables of its own: all that it names belong to the leader; move what the follower decides into the block"
+        )
+    labelled = [(v, label) for v, label in owned if not v.fixed]
     variables, column_names = [v for v, _ in labelled], [label for _, label in labelled]
     column = {id(v): j for j, v in enumerate(variables)}
     for v in variables:
