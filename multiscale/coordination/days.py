@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -75,7 +75,7 @@ def operated_days(
     engine: SerialEngine | DaskEngine,
     *,
     keep: Callable[[CoordinatedDay], Kept],
-    mechanism: Mechanism = Pricing(PricingSettings(signal="profile")),
+    mechanism: Mechanism = Pricing(PricingSettings()),
     limits: LoadingLimits = LoadingLimits(),
     known: Transmission | None = None,
     references: bool = True,
@@ -106,7 +106,7 @@ def operated_days(
         for day, today in days:
             yield _operated(system, day, today, rules, engine, report_progress)
         return
-    at_once = BATCHES * engine.workers
+    rules, at_once = replace(rules, fleets_on=None), BATCHES * engine.workers
     for first in range(0, len(days), at_once):
         report_progress(f"{first} of {len(days)} days operated")
         batch = {day.title: (system.restricted(day), day, today, rules) for day, today in days[first : first + at_once]}
