@@ -50,7 +50,7 @@ def unseen_days_table(spans: Sequence[PreparedDay], histories: Sequence[int], er
         for name, count, source in _sources(span, histories, error, periods):
             outcome = play_source(span, name, source, errors).outcome
             flat = outcome.cost if name == "flat" else flat
-            past = [str(tree.horizon.days[0].date()) for tree in (span.past or ())[-count:]] if count else []
+            past = [str(tree.horizon.days[0].date()) for tree in span.before(count)]
             learned = f"{past[0]} to {past[-1]}" if past else ""
             reached = (flat - outcome.cost) / (flat - outcome.bound)
             missed = 100.0 * sum(source.missed) / len(source.missed) if isinstance(source, PredictedSignals) else float("nan")

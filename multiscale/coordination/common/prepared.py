@@ -43,7 +43,8 @@ class PreparedDay:
         reference: integrated optimum of the tree; None where it was not asked for.
         forecast: integrated optimum of the model.
         bases: platform -> where its solve at the forecast prices ended; answers to published signals start there.
-        past: parents' model of each calendar day before it that mechanisms may learn from, the earliest first; None where it was prepared without.
+        past: parents' model of the calendar days before it that mechanisms may learn from, as many as the profiles hold, the earliest first.
+        history: how many calendar days before it were asked for.
     """
 
     name: str
@@ -52,7 +53,8 @@ class PreparedDay:
     reference: Outcome | None
     forecast: Outcome
     bases: Mapping[str, PackedBasis]
-    past: tuple[OperatingTree, ...] | None = None
+    past: tuple[OperatingTree, ...] = ()
+    history: int = 0
 
     @property
     def optimum(self) -> Outcome:
@@ -69,6 +71,17 @@ class PreparedDay:
     def bound(self) -> float:
         """Proven lower bound on the cost of every mechanism [EUR/a], that of the integrated optimum; without it nothing is proven."""
         return -np.inf if self.reference is None else self.reference.bound
+
+    def before(self, count: int) -> tuple[OperatingTree, ...]:
+        """Those of the last ``count`` calendar days before it that the profiles hold.
+
+        Raises:
+            ValueError: it was prepared with fewer.
+        """
+        if count > self.history:
+            raise ValueError(f"{self.name}: {count} calendar days before it are to be learned from, and it was prepared with {self.history} (history)")
+        first = self.tree.horizon.days[0] - pd.Timedelta(days=count)
+        return tuple(tree for tree in self.past if tree.horizon.days[0] >= first)
 
 
 def prepare_days(
@@ -118,7 +131,7 @@ def prepare_days(
     prepared = []
     for d, tree, model, before in zip(names, trees, models, past, strict=True):
         optimum, forecast, bases = optima[d]
-        prepared.append(PreparedDay(d, tree, model, optimum, forecast, bases, before if history else None))
+        prepared.append(PreparedDay(d, tree, model, optimum, forecast, bases, before, history))
     if known is not None:
         for ready in prepared:
             ready.tree.transmission.learn(known)

@@ -26,10 +26,12 @@ from multiscale.coordination.common.answer import own_measures
 from multiscale.coordination.common.forecast import LARGEST_ERROR, DayErrors
 from multiscale.coordination.common.mechanism import RunningPlatform
 from multiscale.coordination.common.messages import Signal, Traffic
-from multiscale.coordination.common.prepared import PreparedDay
+from multiscale.coordination.common.outcome import Outcome
+from multiscale.coordination.common.prepared import PreparedDay, Progress, silent
 from multiscale.coordination.common.settings import DrawnErrorSettings
 from multiscale.coordination.common.settlement import Upstream, measured_prices
 from multiscale.coordination.common.simulation import PlayedMechanism
+from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.prediction.response import PRICE_MODELS, OwnView, PriceModel
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import OperatingTree, Transmission
@@ -189,14 +191,10 @@ class LearningSettings(DrawnErrorSettings):
         """What the platforms have learned when a day, or a span of days, begins.
 
         Raises:
-            ValueError: the day was prepared without the days before it.
+            ValueError: the day was prepared with fewer days before it.
         """
         known = untaught(day.tree, self.model, self.first_price)
-        if self.history_days:
-            if day.past is None:
-                asked = f"coordination.history_days {self.history_days}"
-                raise ValueError(f"{day.name} was prepared without the days before it that are to be learned from ({asked}); see prepare_days")
-            learn_from_past(known, day.past[-self.history_days :], self.slope)
+        learn_from_past(known, day.before(self.history_days), self.slope)
         return known
 
 
@@ -222,6 +220,17 @@ class LearningMechanism(PlayedMechanism):
     def history_days(self) -> int:
         """See ``Mechanism``."""
         return 0 if self.learned is not None else self.settings.history_days
+
+    def operate(
+        self, days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine, report_progress: Progress = silent
+    ) -> list[dict[str, Outcome]]:
+        """See ``PlayedMechanism``; an outcome says where the profiles do not hold all the days that were to be learned from."""
+        asked, done = self.history_days, []
+        for day, found in zip(days, super().operate(days, engine, report_progress), strict=True):
+            there = len(day.before(asked))
+            short = f"the profiles hold {there} of the {asked} calendar days before it that platforms learn from (coordination.history_days)"
+            done.append({name: replace(outcome, shortfall=short if there < asked else "") for name, outcome in found.items()})
+        return done
 
     def experience(self, first: PreparedDay) -> dict[str, Experience]:
         """What platforms know when a span begins; theirs to change."""

@@ -148,15 +148,25 @@ def test_a_span_costs_no_more_than_its_days_one_by_one(north_alone, span):
 def test_past_days_are_the_calendar_days_before_and_nothing_of_the_day_itself_is_known(day, north_alone):
     assert [str(tree.horizon.days[0].date()) for tree in day.past] == [f"2016-01-{k}" for k in range(10, 20)]
     # Another day after the same past: what is known before it is the same.
-    other = dataclasses.replace(north_alone(2200.0, history=0), past=day.past)
+    other = dataclasses.replace(north_alone(2200.0), past=day.past, history=10)
     assert other.optimum.cost != day.optimum.cost
     for model in ("explicit", "learned", "persistence"):
         known, same = (PredictiveSettings(model=model, history_days=4).experience(d) for d in (day, other))
         for p in known:
             view = own_view(day.tree.fleets[p])
             np.testing.assert_array_equal(known[p].expected_price(view), same[p].expected_price(view))
-    with pytest.raises(ValueError, match="was prepared without the days before it"):
-        PredictiveSettings().experience(dataclasses.replace(day, past=None))
+    with pytest.raises(ValueError, match="11 calendar days before it are to be learned from, and it was prepared with 10"):
+        PredictiveSettings(history_days=11).experience(day)
+
+
+@pytest.mark.parametrize("mechanism", [Predictive(PredictiveSettings(history_days=3)), Hybrid(HybridSettings(history_days=3, period=24.0))])
+def test_an_outcome_says_that_the_profiles_hold_fewer_days_than_were_to_be_learned_from(day, mechanism):
+    (whole,) = mechanism.operate([day], SerialEngine())
+    assert whole[mechanism.name].shortfall == ""
+    # Without 2016-01-18: of the last three days two are there, and an earlier one does not stand in for it.
+    held = tuple(tree for tree in day.past if str(tree.horizon.days[0].date()) != "2016-01-18")
+    (some,) = mechanism.operate([dataclasses.replace(day, past=held)], SerialEngine())
+    assert some[mechanism.name].shortfall.startswith("the profiles hold 2 of the 3 calendar days before it")
 
 
 def test_persistence_predicts_the_price_of_the_day_before(span):
