@@ -79,7 +79,7 @@ class PreparedDay:
             ValueError: it was prepared with fewer.
         """
         if count > self.history:
-            raise ValueError(f"{self.name}: {count} calendar days before it are to be learned from, and it was prepared with {self.history} (history)")
+            raise ValueError(f"{self.name}: {count} calendar days before it are to be learned from; it was prepared with {self.history} (history)")
         first = self.tree.horizon.days[0] - pd.Timedelta(days=count)
         return tuple(tree for tree in self.past if tree.horizon.days[0] >= first)
 

@@ -155,7 +155,7 @@ def test_past_days_are_the_calendar_days_before_and_nothing_of_the_day_itself_is
         for p in known:
             view = own_view(day.tree.fleets[p])
             np.testing.assert_array_equal(known[p].expected_price(view), same[p].expected_price(view))
-    with pytest.raises(ValueError, match="11 calendar days before it are to be learned from, and it was prepared with 10"):
+    with pytest.raises(ValueError, match="11 calendar days before it are to be learned from; it was prepared with 10"):
         PredictiveSettings(history_days=11).experience(day)
 
 
