@@ -45,7 +45,7 @@ def prepared_case(
     # Where nothing is planned, every kWh pays its part of the existing network.
     unplanned = {case.economics.tariff.recovering: np.asarray(case.economics.existing_network_cost)}
     prices = dict.fromkeys(case.system.at_level("dso"), unplanned) | {d: plan.prices for d, plan in plans.items()}
-    fleets = partial(fleets_on, case.system, real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()}))
+    fleets = partial(fleets_on, real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()}))
 
     def prepared(horizon: Horizon) -> list[PreparedDay]:
         known = None if span else expected.transmission(case.system, horizon, case.economics)
@@ -53,7 +53,7 @@ def prepared_case(
             case.system,
             horizon,
             case.economics,
-            fleets(horizon),
+            fleets(case.system, horizon),
             Design(built, prices),
             config.market,
             SerialEngine(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from multiscale.coordination.common.answer import Answer, bases_of
 from multiscale.coordination.common.mechanism import Mechanism
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import PreparedDay, Progress, prepare_days, realise_day, respond, silent
+from multiscale.coordination.common.prepared import FleetsOn, PreparedDay, Progress, days_before, prepare_days, realise_day, respond, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.coordination.publication.flat import Flat, retail_signals
@@ -62,7 +62,7 @@ class _Rules(Generic[Kept]):
     limits: LoadingLimits
     known: Transmission | None
     references: bool
-    fleets_on: Callable[[Horizon], Mapping[str, Fleet]] | None
+    fleets_on: FleetsOn | None
 
 
 def operated_days(
@@ -80,7 +80,7 @@ def operated_days(
     known: Transmission | None = None,
     references: bool = True,
     report_progress: Progress = silent,
-    fleets_on: Callable[[Horizon], Mapping[str, Fleet]] | None = None,
+    fleets_on: FleetsOn | None = None,
 ) -> Iterator[Kept]:
     """Operate every day under the design with a mechanism, and as a reference by the integrated optimum and under the flat tariff.
 
@@ -101,15 +101,14 @@ def operated_days(
     rules = _Rules(economics, design, market, mechanism, keep, limits, known, references, fleets_on)
     episodes = horizon.episodes(coupled=economics.tariff.couples_days)
     days = [(day, {p: f.within(day, periods) for p, f in fleets.items()}) for day, periods in episodes]
-    # The days before, from which a mechanism may learn, do not travel.
-    if not mechanism.day_by_worker or mechanism.history_days or not 1 < engine.workers <= len(days):
+    if not mechanism.day_by_worker or not 1 < engine.workers <= len(days):
         for day, today in days:
             yield _operated(system, day, today, rules, engine, report_progress)
         return
-    rules, at_once = replace(rules, fleets_on=None), BATCHES * engine.workers
+    at_once = BATCHES * engine.workers
     for first in range(0, len(days), at_once):
         report_progress(f"{first} of {len(days)} days operated")
-        batch = {day.title: (system.restricted(day), day, today, rules) for day, today in days[first : first + at_once]}
+        batch = {day.title: (_with_past(system, day, mechanism), day, today, rules) for day, today in days[first : first + at_once]}
         yield from engine.map(_operated_by_worker, batch).values()
     report_progress(f"{len(days)} days operated")
 
@@ -135,6 +134,12 @@ def _operated(
     _check_bounds(prepared, found)
     optimum = {} if prepared.reference is None else {"integrated": prepared.reference}
     return rules.keep(CoordinatedDay(prepared.tree, prepared.forecast, optimum | found))
+
+
+def _with_past(system: System, day: Horizon, mechanism: Mechanism) -> System:
+    """What travels to a worker: the system with the profiles of the day and of those before it from which the mechanism learns."""
+    dates = *(before.days[0] for before in days_before(system, day, mechanism.history_days)), *day.days
+    return system.restricted(Horizon(dates, (1.0,) * len(dates), day.step_hours))
 
 
 def _operated_by_worker(system: System, day: Horizon, fleets: Mapping[str, Fleet], rules: _Rules[Kept]) -> Kept:

@@ -105,7 +105,7 @@ def operate_coordinated(
         known=expected.transmission(grown.system, grown.horizon, grown.economics),
         references=in_full,
         report_progress=report_progress,
-        fleets_on=partial(fleets_on, case.system, bought),
+        fleets_on=partial(fleets_on, bought),
     )
     return Operation(design, tuple(days))
 
@@ -136,7 +136,7 @@ def with_bought_capacity(case: StudyCase, bought: Bought) -> StudyCase:
     return replace(case, fleets=fleets)
 
 
-def fleets_on(system: System, bought: Bought, horizon: Horizon) -> dict[str, Fleet]:
+def fleets_on(bought: Bought, system: System, horizon: Horizon) -> dict[str, Fleet]:
     """The fleets of all platforms on other days, with the capacity that prosumers have bought."""
     fleets = {p: system.fleet(p, horizon) for p in system.at_level("platform")}
     for platform, sizes in bought.items():

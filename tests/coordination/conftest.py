@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pandas as pd
 import pytest
 
@@ -22,9 +20,8 @@ def north_alone(system, winter, economics, fleets):
         tight = changed(system.cut(["north 1", "north 2"]), "branches", "rating_kva", {"north HV/MV transformer": rating})
         mine = {p: fleets[p] for p in ("north 1", "north 2")}
         span = Horizon(tuple(winter.days[0] + pd.Timedelta(days=k) for k in range(days)), winter.weights * days, 2.0, consecutive=days > 1)
-        fleets_on = partial(fleets_of, tight)
-        given = span, economics, mine if days == 1 else fleets_on(span), charged(["north"], 0.05), Community(), SerialEngine()
-        return prepare_days(tight, *given, history=history, fleets_on=fleets_on)[0]
+        given = span, economics, mine if days == 1 else fleets_of(tight, span), charged(["north"], 0.05), Community(), SerialEngine()
+        return prepare_days(tight, *given, history=history, fleets_on=fleets_of)[0]
 
     return day
 

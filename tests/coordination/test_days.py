@@ -11,9 +11,11 @@ import pytest
 
 from multiscale.coordination.days import operated_days, uncoordinated_days
 from multiscale.coordination.engine import SerialEngine
+from multiscale.coordination.prediction.predictive import Predictive, PredictiveSettings
 from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 from multiscale.markets import Community, TimeOfUse
 from multiscale.timeline import Horizon
+from tests.coordination.conftest import fleets_of
 from tests.operated import coordinate_days
 from tests.variants import changed, charged
 
@@ -36,12 +38,16 @@ def case(system, economics):
 
 
 PROFILE = PricingSettings(signal="profile")
+LEARNING = Predictive(PredictiveSettings(history_days=2))
 
 
-@pytest.mark.parametrize(("mechanism", "engine"), [(Pricing(PROFILE), TwoAtOnce()), (TogetherOnEachDay(PROFILE), TwoAtOnce())])
-def test_how_the_work_is_shared_changes_no_answer(case, mechanism, engine):
-    alone = coordinate_days(*case, charged(["north"], 0.05), Community(), SerialEngine())
-    shared = coordinate_days(*case, charged(["north"], 0.05), Community(), engine, mechanism=mechanism)
+@pytest.mark.parametrize(
+    ("by_itself", "together"), [(Pricing(PROFILE), Pricing(PROFILE)), (Pricing(PROFILE), TogetherOnEachDay(PROFILE)), (LEARNING, LEARNING)]
+)
+def test_how_the_work_is_shared_changes_no_answer(case, by_itself, together):
+    given = *case, charged(["north"], 0.05), Community()
+    alone = coordinate_days(*given, SerialEngine(), mechanism=by_itself, fleets_on=fleets_of)
+    shared = coordinate_days(*given, TwoAtOnce(), mechanism=together, fleets_on=fleets_of)
     assert [day.tree.horizon.title for day in shared] == ["2016-01-20", "2016-06-15", "2016-09-15"]
     for mine, theirs in zip(alone, shared, strict=True):
         assert mine.outcomes.keys() == theirs.outcomes.keys()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,10 +20,11 @@ from multiscale.operation.tree import BEYOND
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 
-logger = logging.getLogger(__name__)
-
 Progress = Callable[[str], None]
 """Called with what is being done, e.g. how far a negotiation has come."""
+
+FleetsOn = Callable[[System, Horizon], Mapping[str, Fleet]]
+"""A system and a day that its profiles hold -> the fleets of all platforms on it."""
 
 
 def silent(what: str) -> None:
@@ -98,19 +98,19 @@ def prepare_days(
     error_margin: float = 0.0,
     reference: bool = True,
     history: int = 0,
-    fleets_on: Callable[[Horizon], Mapping[str, Fleet]] | None = None,
+    fleets_on: FleetsOn | None = None,
 ) -> list[PreparedDay]:
     """Build every day's programs and find both optima; arguments as of ``operated_days``.
 
     Where the tariff couples days (``Tariff.couples_days``) all of them are one prepared day: one program over the whole horizon.
     ``reference``: whether the integrated optimum of the tree is found too. ``history``: how many calendar days before each are prepared as its
-    ``past`` (as many as the profiles hold); ``fleets_on``: the fleets over the horizon of such a day.
+    ``past`` (as many as the profiles hold); ``fleets_on``: the fleets on such a day.
 
     Raises:
         ValueError: a history is asked for, and how fleets were then is not given.
     """
     if history and fleets_on is None:
-        raise ValueError(f"days are prepared with a history of {history} days; give fleets_on, the fleets over the horizon of such a day")
+        raise ValueError(f"days are prepared with a history of {history} days; give fleets_on, the fleets on such a day")
     trees, models, past = [], [], []
     for day, periods in horizon.episodes(coupled=economics.tariff.couples_days):
         here = system.restricted(day)
@@ -123,8 +123,9 @@ def prepare_days(
         earlier: list[OperatingTree] = []
         if history and fleets_on is not None:
             for date in days_before(system, day, history):
-                then = {p: f.aggregate(np.full(f.size, p)) for p, f in fleets_on(date).items()}
-                earlier.append(operating_tree(system.restricted(date), date, economics, then, design, market, networks=False, limits=limits))
+                then = system.restricted(date)
+                theirs = {p: f.aggregate(np.full(f.size, p)) for p, f in fleets_on(then, date).items()}
+                earlier.append(operating_tree(then, date, economics, theirs, design, market, networks=False, limits=limits))
         past.append(tuple(earlier))
     names = [tree.horizon.title for tree in trees]
     optima = engine.map(_optima, {d: (tree, model, reference) for d, tree, model in zip(names, trees, models, strict=True)})
@@ -142,10 +143,7 @@ def days_before(system: System, day: Horizon, count: int) -> list[Horizon]:
     """The last ``count`` calendar days before a horizon that the profiles of the system hold, the earliest first, with the weight of its first."""
     held = set(pd.DatetimeIndex(system.profiles.time.values).normalize())
     dates = [day.days[0] - pd.Timedelta(days=k) for k in range(count, 0, -1)]
-    there = [d for d in dates if d in held]
-    if len(there) < count:
-        logger.warning("%s: the profiles hold %d of the %d days before it that are to be learned from", day.title, len(there), count)
-    return [Horizon((d,), (day.weights[0],), day.step_hours) for d in there]
+    return [Horizon((d,), (day.weights[0],), day.step_hours) for d in dates if d in held]
 
 
 def _optima(tree: OperatingTree, model: OperatingTree, reference: bool) -> tuple[Outcome | None, Outcome, dict[str, PackedBasis]]:

@@ -85,7 +85,7 @@ def untrue(tree: OperatingTree, platform: str, signal: Signal, answer: Answer) -
     if answer.x.shape != (program.columns.size,) or not np.isfinite(answer.x).all():
         return f"answered a schedule of {answer.x.size} numbers; its program has {program.columns.size} columns, all of them finite"
     violation = program.violation(answer.x, program.parameters.vector(signal.seen(*own_measures(tree.fleets[platform])).parameters()))
-    if violation > FEASIBLE:
+    if not violation <= FEASIBLE:
         return f"answered a schedule that violates a limit of its program by {violation:.6g}"
     exchange, cost = program.outputs["exchange"].matrix @ answer.x, own_cost(program, signal.tariff, answer.x)
     if answer.exchange.shape != exchange.shape or not (np.abs(answer.exchange - exchange) <= EXACT * (1.0 + np.abs(exchange))).all():

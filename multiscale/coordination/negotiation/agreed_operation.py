@@ -41,7 +41,7 @@ def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechan
         entries = len(own.children), goods * tree.horizon.periods
         agreed, drawn = (np.array([v[c] for c in own.children]).reshape(entries) for v in (agreed_profile, done))
         programs[dso] = negotiated.programs[dso].operated(drawn)
-        kept_at[dso] = Kept(agreed_profile[dso], price[dso], counted[dso], float(np.abs(drawn - agreed).sum(axis=0).max(initial=0.0)))
+        kept_at[dso] = Kept(agreed_profile[dso], price[dso], counted[dso], float(np.abs(drawn - agreed).sum(axis=0).max()))
     dsos = _settled(RemoteChildren(engine, programs, np.tile(resolution.above.hours_per_year, goods)).settle(kept_at))
     for dso, own in tree.distribution.items():
         found, moved = dsos[dso], 0.0

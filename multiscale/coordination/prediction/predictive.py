@@ -221,9 +221,7 @@ class LearningMechanism(PlayedMechanism):
         """See ``Mechanism``."""
         return 0 if self.learned is not None else self.settings.history_days
 
-    def operate(
-        self, days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine, report_progress: Progress = silent
-    ) -> list[dict[str, Outcome]]:
+    def operate(self, days: Sequence[PreparedDay], engine: SerialEngine | DaskEngine, report_progress: Progress = silent) -> list[dict[str, Outcome]]:
         """See ``PlayedMechanism``; an outcome says where the profiles do not hold all the days that were to be learned from."""
         asked, done = self.history_days, []
         for day, found in zip(days, super().operate(days, engine, report_progress), strict=True):
