@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -108,8 +108,8 @@ def operated_days(
     at_once = BATCHES * engine.workers
     for first in range(0, len(days), at_once):
         report_progress(f"{first} of {len(days)} days operated")
-        batch = {day.title: (_with_past(system, day, mechanism), day, today, rules) for day, today in days[first : first + at_once]}
-        yield from engine.map(_operated_by_worker, batch).values()
+        batch = days[first : first + at_once]
+        yield from engine.map(_operated_by_worker, {day.title: _for_worker(system, day, today, rules) for day, today in batch}).values()
     report_progress(f"{len(days)} days operated")
 
 
@@ -136,10 +136,17 @@ def _operated(
     return rules.keep(CoordinatedDay(prepared.tree, prepared.forecast, optimum | found))
 
 
-def _with_past(system: System, day: Horizon, mechanism: Mechanism) -> System:
-    """What travels to a worker: the system with the profiles of the day and of those before it from which the mechanism learns."""
-    dates = *(before.days[0] for before in days_before(system, day, mechanism.history_days)), *day.days
-    return system.restricted(Horizon(dates, (1.0,) * len(dates), day.step_hours))
+def _for_worker(
+    system: System, day: Horizon, fleets: Mapping[str, Fleet], rules: _Rules[Kept]
+) -> tuple[System, Horizon, Mapping[str, Fleet], _Rules[Kept]]:
+    """What travels to a worker: nothing of other days but the profiles of those before it from which the mechanism learns."""
+    dates = *(before.days[0] for before in days_before(system, day, rules.mechanism.history_days)), *day.days
+    here = system.restricted(Horizon(dates, (1.0,) * len(dates), day.step_hours))
+    if rules.known is not None:
+        known = Transmission(here, day, rules.economics)
+        known.learn(rules.known)
+        rules = replace(rules, known=known)
+    return here, day, fleets, rules
 
 
 def _operated_by_worker(system: System, day: Horizon, fleets: Mapping[str, Fleet], rules: _Rules[Kept]) -> Kept:

@@ -14,6 +14,7 @@ from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.prediction.predictive import Predictive, PredictiveSettings
 from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 from multiscale.markets import Community, TimeOfUse
+from multiscale.operation import Transmission
 from multiscale.timeline import Horizon
 from tests.coordination.conftest import fleets_of
 from tests.operated import coordinate_days
@@ -55,6 +56,29 @@ def test_how_the_work_is_shared_changes_no_answer(case, by_itself, together):
             assert outcome.cost == theirs.outcomes[name].cost
             for platform, x in outcome.platform_x.items():
                 np.testing.assert_array_equal(x, theirs.outcomes[name].platform_x[platform])
+
+
+def test_what_travels_to_a_worker_is_of_its_days_alone_and_the_answer_is_the_same(case):
+    system, days, economics, _ = case
+    known = Transmission(system, days, economics)
+    assert known.idle.cost.sum() > 0.0
+    given, travelled = (*case, charged(["north"], 0.05), Community()), []
+
+    class Watched(TwoAtOnce):
+        def map(self, function, tasks, homes=None, patience=None):
+            travelled.extend(tasks.values())
+            return super().map(function, tasks, homes, patience)
+
+    shared = coordinate_days(*given, Watched(), mechanism=LEARNING, fleets_on=fleets_of, known=known, references=False)
+    alone = coordinate_days(*given, SerialEngine(), mechanism=LEARNING, fleets_on=fleets_of, known=known, references=False)
+    assert [d.outcomes["predictive"].cost for d in shared] == [d.outcomes["predictive"].cost for d in alone]
+    for here, day, _, rules in travelled:
+        held = pd.DatetimeIndex(here.profiles.time.values).normalize().unique()
+        assert list(held) == list(pd.date_range(end=day.days[0], periods=3))
+        assert rules.known.system is here
+        np.testing.assert_array_equal(
+            rules.known.idle.cost, known.idle.at(np.flatnonzero(known.horizon.labels == day.labels[0])[0] + np.arange(6)).cost
+        )
 
 
 def test_without_references_the_mechanism_operates_the_same(case):
