@@ -128,20 +128,27 @@ def dispatch_further_days(
             year.tightened += tighten({day: year.operated[day] for day in stuck})
             todo = _next(year, violated, node_of)[0]
         if not todo:
-            return (f"{_left(year)} although dispatched individually, under limits tightened {_counted(year.tightened, 'time')}",)
+            why = f"{_left(len(violated))} although dispatched individually, under limits tightened {_counted(year.tightened, 'time')}"
+            return why, *_representative(year, representative)
         left = most - year.work
         if left <= 0:
-            return (f"{_left(year)} after {_counted(most, 'dispatch', 'dispatches')} of single days (verification.further_days)",)
+            why = f"{_left(len(violated))} after {_counted(most, 'dispatch', 'dispatches')} of single days (verification.further_days)"
+            return why, *_representative(year, representative)
         fresh = list(todo)[: min(AT_ONCE, left)]
         for day in fresh:
             year.add(day, dispatch(day, todo[day]), todo[day])
         year.give({day: day for day in fresh})
-    return (f"{_left(year)}, all of them representative",) if year.violated() else ()
+    return _representative(year, representative)
 
 
-def _left(year: OperatedYear) -> str:
-    count = len(year.violated())
-    return f"{_counted(count, 'day')} {'violates' if count == 1 else 'violate'} limits"
+def _representative(year: OperatedYear, representative: frozenset[pd.Timestamp]) -> tuple[str, ...]:
+    """What is said of violated days that are operated under the mechanism, and so are not dispatched again."""
+    count = sum(day in representative for day in year.violated())
+    return (_left(count, "representative day"),) if count else ()
+
+
+def _left(count: int, what: str = "day") -> str:
+    return f"{_counted(count, what)} {'violates' if count == 1 else 'violate'} limits"
 
 
 def _next(
