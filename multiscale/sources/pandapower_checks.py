@@ -80,6 +80,13 @@ _DEFAULTS: Mapping[str, Mapping[str, float]] = {
 """Table -> columns that pandapower's functions always write, and what they write where nothing is said."""
 _ALWAYS = ("bus", "line", "trafo", "load", "sgen", "storage", "gen", "ext_grid", "switch")
 """Tables that every network has."""
+_FLAGS = {
+    "gen": ("slack",),
+    "trafo": ("tap_dependency_table", "tap_phase_shifter"),
+    "trafo3w": ("tap_dependency_table",),
+    "shunt": ("step_dependency_table",),
+}
+"""Table -> flags that may be empty, which then are false."""
 _LIMITS = ("max_p_mw", "min_p_mw")
 """Columns in which infinity says that there is no limit."""
 _TEXTS = {"bus": ("name", "type"), "switch": ("et",)}
@@ -114,10 +121,10 @@ def _rows_problems(net: Any, kind: str, frame: pd.DataFrame, needed: tuple[str, 
     if kind == "poly_cost" and "cp2_eur_per_mw2" in frame:
         needed = (*needed, "cp2_eur_per_mw2")
     problems += [Problem(kind, "all", column, "", "", "is missing; add the column") for column in wanted if column not in frame]
-    if flag in frame:
-        wrong = np.flatnonzero(~frame[flag].isin([True, False]))
+    for column in (c for c in (flag, *_FLAGS.get(kind, ())) if c in frame):
+        right = frame[column].isin([True, False]) | (frame[column].isna() & (column != flag))
         message = "is neither true nor false; write true or false"
-        problems += [Problem(kind, _name(frame, k), flag, str(frame[flag].iloc[k]), "", message) for k in wrong[:_LINES]]
+        problems += [Problem(kind, _name(frame, k), column, str(frame[column].iloc[k]), "", message) for k in np.flatnonzero(~right)[:_LINES]]
     on = frame[flag].eq(True).to_numpy() if flag == "in_service" and flag in frame else np.ones(len(frame), dtype=bool)
     buses = net["bus"].index if isinstance(net.get("bus"), pd.DataFrame) else None
     for column in needed:
@@ -204,9 +211,9 @@ def checked_copy(net: Any) -> Any:
         for column in (*NEEDED.get(kind, ()), *WHERE_GIVEN.get(kind, ())):
             if column in frame and not pd.api.types.is_numeric_dtype(frame[column].dtype):
                 frame[column] = pd.to_numeric(frame[column])
-        for flag in ("in_service", "closed"):
+        for flag in ("in_service", "closed", *_FLAGS.get(kind, ())):
             if flag in frame:
-                frame[flag] = frame[flag].astype(bool)
+                frame[flag] = frame[flag].isin([True])
         for column, value in _DEFAULTS.get(kind, {}).items():
             frame[column] = pd.to_numeric(frame[column]).fillna(value) if column in frame else value
         for column in (c for c in _TEXTS.get(kind, ("name",)) if c not in frame):

@@ -60,3 +60,15 @@ def test_what_pandapower_cannot_compute_is_refused_by_name():
     net.load["const_z_p_percent"] = "a lot"
     with pytest.raises(InvalidSystemError, match="const_z_p_percent a lot is not a number"):
         pandapower_system(net)
+
+
+@pytest.mark.parametrize(("value", "right"), [("False", False), ("no", False), (None, True), (False, True), (0, True)])
+def test_a_flag_is_true_or_false_or_empty_and_never_a_word(value, right):
+    net = feeder()
+    pp.create_gen(net, 4, 0.2, vm_pu=1.0, name="plant")
+    net.gen["slack"] = pd.Series([value], index=net.gen.index, dtype=object)
+    if right:
+        assert "supply" in pandapower_system(net).generators.generator.values
+    else:
+        with pytest.raises(InvalidSystemError, match="gen 'plant': slack .* neither true nor false"):
+            pandapower_system(net)
