@@ -70,5 +70,5 @@ def test_a_flag_is_true_or_false_or_empty_and_never_a_word(value, right):
     if right:
         assert "supply" in pandapower_system(net).generators.generator.values
     else:
-        with pytest.raises(InvalidSystemError, match="gen 'plant': slack .* neither true nor false"):
+        with pytest.raises(InvalidSystemError, match=r"gen 'plant': slack .* neither true nor false"):
             pandapower_system(net)
