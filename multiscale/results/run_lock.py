@@ -51,7 +51,8 @@ class RunLock:
             os.close(self._descriptor)
             raise
         self._ended = threading.Event()
-        threading.Thread(target=self._beat, daemon=True).start()
+        self._beating = threading.Thread(target=self._beat, daemon=True)
+        self._beating.start()
 
     def holds(self, folder: Path) -> bool:
         """Whether the folder's lock is this one still: another process may have taken the folder from one that gave no sign of life."""
@@ -62,6 +63,8 @@ class RunLock:
         if self._ended.is_set():
             return
         self._ended.set()
+        # Once closed, the number of the descriptor may be that of another file, which is not to be touched.
+        self._beating.join()
         if self.holds(folder):
             (folder / NAME).unlink(missing_ok=True)
         os.close(self._descriptor)

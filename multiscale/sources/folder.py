@@ -99,7 +99,8 @@ def _radial(system: System) -> System:
     """The system with closed rings below the top opened as those of any network, see ``opened_rings``; unchanged where other things are wrong."""
     buses, branches, devices = (data.to_dataframe() for data in (system.buses, system.branches, system.devices))
     ends = pd.concat([branches["from_bus"], branches["to_bus"], devices["bus"]])
-    if not len(branches) or not ends.isin(buses.index).all() or buses.index.has_duplicates:
+    one_top = np.count_nonzero(system.nodes.parent.values == "") == 1
+    if not one_top or not len(branches) or not ends.isin(buses.index).all() or buses.index.has_duplicates:
         return system
     changed: list[Approximation] = []
     opened = opened_rings(buses, branches, (buses["node"] == system.top).to_numpy(), drawn_power(devices), changed)

@@ -88,11 +88,12 @@ def _statements(text: str) -> list[tuple[int, str]]:
     """Statements with the number of their first line: comments removed, continued and bracketed lines joined."""
     found: list[tuple[int, str]] = []
     lines: list[str] = []
-    first, depth, commented = 0, 0, False
+    first, depth, commented = 0, 0, 0
     for number, raw in enumerate(text.splitlines(), start=1):
         stripped = raw.strip()
-        if stripped in ("%{", "%}"):
-            commented = stripped == "%{"
+        if stripped == "%{" or (commented and stripped == "%}"):
+            # Blocks of comments stand within others.
+            commented += 1 if stripped == "%{" else -1
             continue
         if commented:
             continue
@@ -208,6 +209,8 @@ def _execute(statements: list[tuple[int, str]], scope: Scope) -> None:
 def _holds(text: str, scope: Scope, line: int) -> bool:
     """Whether a condition holds: all of a table, and not an empty one."""
     found = np.asarray(value(text, scope, line))
+    if np.isnan(found).any():
+        raise CaseError(f"line {line}: {text.strip()[:80]!r} is not a number, so the condition neither holds nor fails; correct it")
     return bool(found.size) and bool(np.all(found))
 
 

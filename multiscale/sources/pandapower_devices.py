@@ -106,24 +106,28 @@ def _storage_columns(frame: pd.DataFrame, rows: pd.DataFrame, changed: list[Appr
     """Columns of storages: the largest power that the table names is the rating, that of ``sn_mva`` where it names none."""
     names = frame.index.astype(str).tolist()
 
-    def column(name: str, empty: float) -> np.ndarray:
-        return pd.to_numeric(rows[name]).fillna(empty).to_numpy(float) if name in rows else np.full(len(rows), empty)
+    def column(name: str) -> np.ndarray:
+        """Values of a column; NaN where nothing, or no limit, is given."""
+        values = rows[name].to_numpy(float) if name in rows else np.full(len(rows), np.nan)
+        return np.where(np.isinf(values), np.nan, values)
 
     def note(chosen: np.ndarray, field: str, done: str) -> None:
         if chosen.any():
             changed.append(Approximation(several("storage", [n for n, k in zip(names, chosen, strict=True) if k]), field, done))
 
-    scale = column("scaling", 1.0)
-    power = np.max(np.abs([column(c, 0.0) for c in ("p_mw", "max_p_mw", "min_p_mw")]), axis=0) * scale
-    rated = column("sn_mva", np.nan)
-    frame["p_kw"] = np.where(power > 0, power, np.nan_to_num(rated)) * 1e3
-    share = as_share(column("efficiency_percent", np.nan))
+    # To pandapower, the scaling is that of the power, not of its limits.
+    powers = [column("p_mw") * rows["scaling"].to_numpy(float), column("max_p_mw"), column("min_p_mw")]
+    power, rated = np.fmax.reduce(np.abs(powers)), column("sn_mva")
+    # Neither a power nor a rating is named below: such a storage stands idle.
+    frame["p_kw"] = np.where(power > 0, power, np.where(rated > 0, rated, 0.0)) * 1e3
+    share = as_share(column("efficiency_percent"))
     frame["kind"], frame["profile"] = "battery", ""
     frame["efficiency"] = np.where(np.isnan(share), ONE_WAY, share)
-    frame["e_kwh"] = np.maximum(column("max_e_mwh", 0.0) - column("min_e_mwh", 0.0), 0.0) * 1e3
+    least = column("min_e_mwh")
+    frame["e_kwh"] = (column("max_e_mwh") - np.where(np.isnan(least), 0.0, least)) * 1e3
     note((power > 0) & (rated > 0) & ~np.isclose(power, rated), "sn_mva", "is not used: the largest of p_mw, max_p_mw and min_p_mw is the rating")
-    note(frame["p_kw"].to_numpy() <= 0, "p_mw, max_p_mw, sn_mva", "give no power: the storage stands idle")
-    note((column("p_mw", 0.0) != 0) | (column("q_mvar", 0.0) != 0), "p_mw, q_mvar", "are not kept: a storage is operated, or stands idle")
+    note(frame["p_kw"].to_numpy() == 0, "p_mw, max_p_mw, sn_mva", "give no power: the storage stands idle")
+    note((column("p_mw") != 0) | (column("q_mvar") != 0), "p_mw, q_mvar", "are not kept: a storage is operated, or stands idle")
     note(np.isnan(share), "efficiency_percent", f"is not given: {ONE_WAY:g} in either direction")
     frame["q_kvar"] = 0.0
 

@@ -105,18 +105,20 @@ def own_power_flow(net: Any, changed: list[Approximation]) -> None:
     holders = {kind: rows for kind in ("gen", "xward", "dcline") if len(rows := rows_on(net, kind))}
     if not holders and not (net.bus["vn_kv"] >= HIGH_VOLTAGE_KV).any():
         return
+    # pandapower's linear start divides by reactances.
+    resistive = len(net.line) and (rows_on(net, "line").get("x_ohm_per_km", pd.Series(dtype=float)) == 0).any()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pp.runpp(net, numba=False, max_iteration=30, calculate_voltage_angles=True, init="auto")
+            pp.runpp(net, numba=False, max_iteration=30, calculate_voltage_angles=True, init="flat" if resistive else "auto")
     except LoadflowNotConverged:
         # What the file's own flow would state is named as unknown, where it is needed.
         clear_result_tables(net)
         done = "the file's own power flow has no solution: reactive powers of voltage control are zero, boundary buses at 1 pu"
         changed.append(Approximation("power flow", "", done))
-    except UserWarning as error:
-        # pandapower's way of refusing what contradicts itself, such as two voltages at one bus.
-        message = f"is refused by pandapower ({error}); correct the tables of the network that it names"
+    except (UserWarning, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, NotImplementedError) as error:
+        # pandapower's ways of refusing what contradicts itself, such as two voltages at one bus, and what it needs and does not find.
+        message = f"is refused by pandapower ({type(error).__name__}: {error}); correct the tables of the network that it names"
         raise InvalidSystemError([Problem("network", "all", "power flow", "", "", message)]) from None
 
 

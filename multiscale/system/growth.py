@@ -119,6 +119,9 @@ def _with_mean_week(profiles: xr.Dataset, followed: list[str], growth: Growth) -
     mean = profiles.p.sel(profile=followed).mean("profile").to_numpy()
     week = np.bincount(slot, mean, minlength=168) / np.maximum(np.bincount(slot, minlength=168), 1)
     series = week[slot]
+    if not series.sum() > 0:
+        message = "at all times, as of all profiles of electric vehicles, leaves a new vehicle no week to follow; correct the profile"
+        raise InvalidSystemError([Problem("profile", followed[0], "p", "0", "1", message)])
     years = len(time) * step / 8760.0
     series = series * growth.ev_kwh_per_year * years / (growth.ev_kw * series.sum() * step)
     more = xr.Dataset(

@@ -10,6 +10,8 @@ from multiscale.devices.device import Rows
 from multiscale.system.schema import COMPONENTS, GENERATION_KINDS, IDLE_KINDS, LOAD_KINDS
 from multiscale.system.system import System
 
+_NO_COLUMNS = np.zeros(0, dtype=int)
+
 
 def yearly_profiles(system: System, nodes: list[str]) -> pd.DataFrame:
     """Hourly power [kW] of all devices at the buses of some nodes and of all below them, over the whole year of profiles.
@@ -26,7 +28,7 @@ def yearly_profiles(system: System, nodes: list[str]) -> pd.DataFrame:
     devices = system.devices.to_dataframe()
     devices = devices[devices["bus"].isin(own_bus) & ~devices["kind"].isin(IDLE_KINDS)]
     series = {str(kind): _series(system, str(kind), group) for kind, group in devices.groupby("kind")}
-    frame = pd.DataFrame(series, index=_hourly(system.profiles, []).index)
+    frame = pd.DataFrame(series, index=hourly(system.profiles, "p", _NO_COLUMNS).index)
     loads = [k for k in LOAD_KINDS if k in frame]
     generation = [k for k in GENERATION_KINDS if k in frame]
     frame["demand"] = frame[loads].sum(axis=1)
@@ -37,16 +39,15 @@ def yearly_profiles(system: System, nodes: list[str]) -> pd.DataFrame:
 def hourly(profiles: xr.Dataset, variable: str, columns: np.ndarray) -> pd.DataFrame:
     """Hourly means of some profiles (by position) [1], hour x profile; a finer step is averaged, a coarser one held."""
     time = pd.DatetimeIndex(profiles.time.values)
-    count = round(pd.Timedelta(hours=1) / (time[1] - time[0]))
+    hour, step = pd.Timedelta(hours=1), time[1] - time[0]
+    finer, coarser = max(round(hour / step), 1), max(round(step / hour), 1)
     data = profiles[variable].transpose("time", "profile").to_numpy()
-    if count > 1:
-        whole = len(time) // count * count
-        values = np.zeros((whole // count, len(columns)))
-        for k, column in enumerate(columns.tolist()):
-            values[:, k] = np.asarray(data[:whole, column], dtype=float).reshape(-1, count).mean(axis=1)
-        return pd.DataFrame(values, index=time[:whole:count])
-    frame = pd.DataFrame(np.asarray(data[:, columns], dtype=float), index=time)
-    return frame if count == 1 else frame.resample("1h").ffill()
+    whole = len(time) // finer * finer
+    values = np.zeros((whole // finer, len(columns)))
+    for k, column in enumerate(columns.tolist()):
+        values[:, k] = np.asarray(data[:whole, column], dtype=float).reshape(-1, finer).mean(axis=1)
+    values = np.repeat(values, coarser, axis=0)
+    return pd.DataFrame(values, index=pd.date_range(time[0], periods=len(values), freq="h"))
 
 
 def _series(system: System, kind: str, devices: pd.DataFrame) -> np.ndarray:
@@ -57,20 +58,14 @@ def _series(system: System, kind: str, devices: pd.DataFrame) -> np.ndarray:
     sizes = [column for column in devices if declared[column].extensive]
     total = devices.groupby(shared, as_index=False, dropna=False)[sizes].sum()
     columns = {name: total[name].to_numpy() for name in total.columns}
+    known = {name: k for k, name in enumerate(system.profiles.profile.values.tolist())}
 
     def sample(column: str) -> np.ndarray:
         names = columns[column].tolist()
-        hourly = _hourly(system.profiles, sorted({name for name in names if name}))
-        return np.array([hourly[name].to_numpy() if name else np.ones(len(hourly)) for name in names])
+        followed = sorted({name for name in names if name})
+        found = hourly(system.profiles, "p", np.array([known[name] for name in followed], dtype=int)).set_axis(followed, axis=1)
+        return np.array([found[name].to_numpy() if name else np.ones(len(found)) for name in names])
 
     if device is None:
         return columns["p_kw"] @ sample("profile")
     return device.reference(Rows(columns, sample, np.zeros(len(total), dtype=int), 1)).sum(axis=0)
-
-
-def _hourly(profiles: xr.Dataset, names: list[str]) -> pd.DataFrame:
-    """Hourly means of some profiles, (hour, profile)."""
-    values = profiles.p.transpose("time", "profile").to_numpy()
-    column = {name: k for k, name in enumerate(profiles.profile.values.tolist())}
-    chosen = values[:, [column[name] for name in names]].astype(float)
-    return pd.DataFrame(chosen, index=pd.DatetimeIndex(profiles.time.values), columns=names).resample("1h").mean()

@@ -149,3 +149,11 @@ def test_a_ring_is_named_where_other_things_are_wrong(tmp_path):
     change(tmp_path, "buses", lambda f: f.assign(**{"v_min [pu]": 1.4}))
     fields = {p.field for p in validate(folder_system(tmp_path))}
     assert fields == {"loop", "v_min_pu"}
+
+
+def test_a_folder_without_a_top_node_says_so(folder):
+    file = folder / "nodes.csv"
+    nodes = pd.read_csv(file, keep_default_na=False)
+    nodes[nodes["parent"] != ""].to_csv(file, index=False)
+    problems = validate(folder_system(folder))
+    assert any("marks 0 top nodes" in p.message for p in problems)

@@ -162,6 +162,7 @@ def test_a_power_factor_is_applied_in_the_order_of_the_file(tmp_path, pf):
         ("mpc.names = {'a', 3};", "line 16: "),
         ("x = [1_000 2];", "line 16: "),
         ("x = " + "(" * 3000 + "1" + ")" * 3000 + ";", "is nested too deeply"),
+        ("if NaN\nx = 1;\nend", "line 16: 'NaN' is not a number"),
         ("%{\nx = 1;", "the comment that '%{' begins has no '%}'"),
     ],
 )
@@ -192,6 +193,7 @@ LOAD_OF_BUS_2 = "mpc.bus(2, 3) = 300;\n"
         ("mpc.bus(2, 3) = 2^-2^2 * 16 - -1 + 12;\n", 14),
         ("mpc.bus(2, 3) = -2^2 + 19;\n", 15),
         ("mpc.gentype = {'GT', 'it''s'; 'CC', 'x'}; mpc.bus(2, 3) = 16;\n", 16),
+        ("mpc.bus(2, 3) = 17;\n%{\n%{\n%}\n%s%}\n", 17),
     ],
 )
 def test_statements_are_executed_as_matlab_would(tmp_path, statements, expected):

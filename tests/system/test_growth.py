@@ -65,3 +65,9 @@ def test_a_kind_without_a_profile_to_follow_is_refused(system):
     bare = system.replace(devices=table("device", devices.device.values, {c: devices[c].values for c in devices.data_vars}))
     with pytest.raises(InvalidSystemError, match=r"heat_pump_share 0\.5 asks for new devices, but the system has no heat_pump whose profile"):
         grow(bare, Growth(heat_pump_share=0.5))
+
+
+def test_vehicles_that_never_charge_are_no_example_for_new_ones(system):
+    never = system.profiles.p.where(system.profiles.profile != "vehicle", 0.0)
+    with pytest.raises(InvalidSystemError, match="profile 'vehicle': p 0 1"):
+        grow(system.replace(profiles=system.profiles.assign(p=never)), Growth(ev_share=1.0))

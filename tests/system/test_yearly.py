@@ -23,3 +23,12 @@ def test_profiles_of_all_systems_add_up(system):
     whole = yearly_profiles(system, system.at_level("dso"))
     np.testing.assert_allclose(sum(p["net load"] for p in parts), whole["net load"], rtol=1e-9)
     assert len(whole) == 366 * 24
+
+
+def test_steps_longer_than_an_hour_are_held(system):
+    """Two-hour profiles: every hour has a demand, the energy is that of the steps."""
+    coarse = system.replace(profiles=system.profiles.isel(time=slice(0, None, 2)))
+    fine, held = (yearly_profiles(s, ["east"]) for s in (system, coarse))
+    assert held.index.equals(fine.index)
+    np.testing.assert_allclose(held.iloc[::2], fine.iloc[::2], rtol=1e-9)
+    np.testing.assert_allclose(held.iloc[1::2], fine.iloc[::2], rtol=1e-9)
