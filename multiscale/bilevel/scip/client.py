@@ -53,13 +53,13 @@ class _Worker:
         package_root = str(Path(__file__).resolve().parents[3])
         here = os.path.realpath(os.curdir)
         known = [p for p in sys.path if Path(p).is_absolute() and os.path.realpath(p) != here]
-        code = f"import sys; sys.path += {[package_root, *known]!r}; import site; site.main(); from multiscale.bilevel.scip.worker import main; main()"
+        begin = f"import sys; sys.path += {[package_root, *known]!r}; import site; site.main()"
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[name] = "1"
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-S", "-c", code],
+            [sys.executable, "-P", "-S", "-c", f"{begin}; from multiscale.bilevel.scip.worker import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,

@@ -135,7 +135,7 @@ def enumerate_decisions(search: DecisionSearch, values: list[np.ndarray], deadli
             return Enumerated(search.best, -np.inf, count, unbounded, complete=False, reason=f"a follower ended with {found} at decision {count}")
         plain = responder.evaluate(y, *found)
         best, value = responder.optimistic(plain)
-        if value is None:
+        if value is None or (np.isinf(value) and plain.violation[0] <= search.tolerance):
             return Enumerated(search.best, -np.inf, count, unbounded, complete=False, reason=f"the best answer at decision {count} was not found")
         bound = min(bound, value)
         for candidate in (best, plain):
