@@ -102,11 +102,11 @@ def solve_in_turn(problem: BilevelProblem, settings: SolveOptions, start: np.nda
 def _enumerated(problem: BilevelProblem, settings: SolveOptions, clock: Clock) -> BilevelSolution | None:
     """The answer by enumeration; None where it does not apply."""
     search = DecisionSearch(problem, tolerance=TOLERANCE, time_limit=min(60.0, 0.5 * clock.left()))
-    values = decisions(problem, search.responder.linking, settings.enumerate_up_to)
+    values = decisions(problem, search.responder.linking, settings.enumerate_up_to, TOLERANCE)
     if not values:
         return None
     with clock.stage("enumeration"):
-        found = enumerate_decisions(search, values, clock.deadline - 0.5 * clock.left())
+        found = enumerate_decisions(search, values, clock.deadline)
         answer = conclude_enumeration(problem, search, found, settings)
     why = f"enumeration (followers see {len(values):,} decisions, each solved with its certificate)"
     return replace(answer, methods={f.name: why for f in problem.followers}, problem=problem)

@@ -192,3 +192,13 @@ def test_numbers_that_are_none_are_violations():
     z[0] = np.nan
     assert np.isnan(problem.violation(z)[0])
     assert contradicts(1.0, np.nan)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0, -1.0])
+def test_terms_without_bounds_exclude_no_decision(weight):
+    m = interdiction(3, 3)
+    m.own = pyo.Var(bounds=(0, None))
+    m.link = pyo.Constraint(expr=sum(m.cut[a] for a in range(3)) + weight * m.own <= 1)
+    problem = bilevel.read_model(m, [m.low]).problem
+    expected = 8 if weight < 0 else 4
+    assert len(decisions(problem, np.arange(3), 1024)) == expected
