@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pyomo.environ as pyo
@@ -13,6 +14,7 @@ from multiscale.bilevel import automatic
 from multiscale.bilevel.certify.gap import contradicts, excess
 from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.scip import client
+from multiscale.bilevel.scip.progress import Progress
 from multiscale.bilevel.search.enumeration import decisions
 from tests.bilevel.feeder import feeder
 from tests.bilevel.small import agrees, oracle, random_small
@@ -122,7 +124,7 @@ def test_tolls_with_and_without_bounds(upper):
 
 def test_a_tree_without_progress_gives_way_and_the_answer_is_proven(monkeypatch):
     monkeypatch.setattr(automatic, "_PATIENCE", 1.0)
-    case = random_small(1003, 24)
+    case = random_small(1018, 24)
     model, followers = case.model()
     hurried = bilevel.solve(model, followers, gap=1e-5, enumerate_up_to=0)
     monkeypatch.undo()
@@ -202,3 +204,14 @@ def test_terms_without_bounds_exclude_no_decision(weight):
     problem = bilevel.read_model(m, [m.low]).problem
     expected = 8 if weight < 0 else 4
     assert len(decisions(problem, np.arange(3), 1024)) == expected
+
+
+def test_a_large_tree_may_stand_still_for_many_times_its_root():
+    def tree(iterations, nodes):
+        return SimpleNamespace(getNLPIterations=lambda: iterations, getNTotalNodes=lambda: nodes, getPrimalbound=lambda: 165.0)
+
+    progress = Progress(5e8, 28_000)
+    assert not progress.stalled(tree(7_000, 0), 163.0, None)
+    # 27,000 iterations and 500 nodes at the same bound, as in a feeder of 100 nodes and 24 hours that closes its gap afterwards.
+    assert not progress.stalled(tree(34_000, 500), 163.0, None)
+    assert progress.stalled(tree(300_000, 500), 163.0, None)
