@@ -25,7 +25,8 @@ def solved(small, method="auto"):
     try:
         solution = bilevel.solve(model, followers, method=method, gap=1e-5, time_limit=LIMIT)
     except bilevel.BilevelError as refusal:
-        return "refused", float("nan"), str(refusal)
+        # Any other refusal is a wrong answer.
+        return "refused" if "unbounded" in str(refusal) else f"refused ({refusal})", float("nan"), str(refusal)
     return str(solution.status), solution.objective, solution.message
 
 
