@@ -21,6 +21,7 @@ import numpy as np
 
 from multiscale.bilevel.certify.certificate import TOLERANCE
 from multiscale.bilevel.certify.conclude import conclude_enumeration
+from multiscale.bilevel.certify.gap import contradicts, is_closed, relative_gap
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.problem.description import BilevelProblem, MethodError
@@ -101,19 +102,19 @@ def solve_in_turn(problem: BilevelProblem, settings: SolveOptions, start: np.nda
 def _enumerated(problem: BilevelProblem, settings: SolveOptions, clock: Clock) -> BilevelSolution | None:
     """The answer by enumeration; None where it does not apply."""
     search = DecisionSearch(problem, tolerance=TOLERANCE, time_limit=min(60.0, 0.5 * clock.left()))
-    values = decisions(problem, search.responder.linking, settings.enumerate_up_to)
+    values = decisions(problem, search.responder.linking, settings.enumerate_up_to, TOLERANCE)
     if not values:
         return None
     with clock.stage("enumeration"):
-        found = enumerate_decisions(search, values, clock.deadline - 0.5 * clock.left())
+        found = enumerate_decisions(search, values, clock.deadline)
         answer = conclude_enumeration(problem, search, found, settings)
     why = f"enumeration (followers see {len(values):,} decisions, each solved with its certificate)"
     return replace(answer, methods={f.name: why for f in problem.followers}, problem=problem)
 
 
 def _is_over(answer: BilevelSolution, problem: BilevelProblem, settings: SolveOptions, clock: Clock) -> bool:
-    """Whether a further way is of no use: no time, the user's own limit or interrupt, or a bound that no method can prove."""
-    if clock.deadline - time.perf_counter() < _LEAST or answer.status is Status.TIME_LIMIT or answer.ended == "userinterrupt":
+    """Whether a further way is of no use: no time, the user's own limit or interrupt, a contradiction, or a bound that no method can prove."""
+    if clock.deadline - time.perf_counter() < _LEAST or answer.status is Status.TIME_LIMIT or answer.ended in ("userinterrupt", "contradiction"):
         return True
     if any(name.startswith("limits/") for name in settings.parameters or ()):
         return True
@@ -123,23 +124,24 @@ def _is_over(answer: BilevelSolution, problem: BilevelProblem, settings: SolveOp
 
 def combined(one: BilevelSolution, other: BilevelSolution, settings: SolveOptions, sense: float) -> BilevelSolution:
     """The better certified point with the better proven bound; ``feasible`` with a remark where the two contradict each other."""
-    points = [a for a in (one, other) if a.certificate is not None and a.certificate.holds]
-    if not points:
-        return other if other.status in _PROVEN or one.certificate is None else one
-    best = min(points, key=lambda a: sense * a.objective)
-    if other.status in (Status.INFEASIBLE, Status.UNBOUNDED):
-        return _contradicted(best, f"a way that ended with {other.status} contradicts the certified point") if other is not best else best
-    bounds = [sense * a.bound for a in (one, other) if a.status in (Status.FEASIBLE, Status.OPTIMAL) and not np.isnan(a.bound)]
-    objective, bound = sense * best.objective, max(bounds, default=-np.inf)
-    if bound > objective + 1e-4 * max(1.0, abs(objective)):
+    first, second = (a.certificate is not None and a.certificate.holds for a in (one, other))
+    if first and (other.status is Status.INFEASIBLE or (other.status is Status.UNBOUNDED and np.isfinite(one.bound))):
+        return _contradicted(one, f"a way that ended with {other.status} contradicts the certified answer of another")
+    if not first:
+        return other if second or other.status in _PROVEN or one.certificate is None else one
+    if other.status is Status.UNBOUNDED:
+        return other
+    if not second:
+        return replace(one, message=other.message, ended=other.ended)
+    best = min(one, other, key=lambda a: sense * a.objective)
+    objective, bound = sense * best.objective, max(sense * one.bound, sense * other.bound)
+    if contradicts(objective, bound):
         return _contradicted(best, f"the bound {sense * bound:.9g} of one way contradicts the certified point {best.objective:.9g} of another")
-    bound = min(bound, objective)
-    closed = objective - bound <= settings.gap * abs(objective) + 1e-6 * (1.0 + abs(objective))
     return replace(
         best,
-        status=Status.OPTIMAL if closed and best.status in (Status.OPTIMAL, Status.FEASIBLE) else best.status,
+        status=Status.OPTIMAL if is_closed(objective, bound, settings.gap) else Status.FEASIBLE,
         bound=sense * bound,
-        gap=max(0.0, objective - bound) / max(abs(objective), 1e-6),
+        gap=relative_gap(objective, bound),
         methods=other.methods if sense * other.bound >= bound else best.methods,
         message=other.message,
         ended=other.ended,
@@ -147,7 +149,7 @@ def combined(one: BilevelSolution, other: BilevelSolution, settings: SolveOption
 
 
 def _contradicted(best: BilevelSolution, remark: str) -> BilevelSolution:
-    return replace(best, status=Status.FEASIBLE, message="; ".join(filter(None, [best.message, remark])))
+    return replace(best, status=Status.FEASIBLE, message="; ".join(filter(None, [best.message, remark])), ended="contradiction")
 
 
 def _ending(answer: BilevelSolution) -> str:

@@ -15,6 +15,7 @@ from multiscale.bilevel.automatic import solve_in_turn
 from multiscale.bilevel.certify.as_read import as_read
 from multiscale.bilevel.certify.certificate import TOLERANCE
 from multiscale.bilevel.certify.conclude import PROVEN, conclude
+from multiscale.bilevel.certify.gap import excess
 from multiscale.bilevel.certify.original import check_originals
 from multiscale.bilevel.certify.qualification import Qualification, qualify
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
@@ -112,9 +113,9 @@ def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.
     clock = Clock(settings.time_limit - read_seconds)
     clock.timings["read"] = read_seconds
     check_preconditions(problem)
-    if settings.method == "auto":
-        return solve_in_turn(problem, settings, start, clock, _once)
-    return _once(problem, settings, start, clock)
+    answer = solve_in_turn(problem, settings, start, clock, _once) if settings.method == "auto" else _once(problem, settings, start, clock)
+    sense = problem.leader.sense
+    return replace(answer, message="; ".join(filter(None, [answer.message, excess(sense * answer.objective, sense * answer.bound)])))
 
 
 def _once(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: Clock) -> BilevelSolution:

@@ -39,6 +39,14 @@ CASES = [
     (100, 24, 1, "base", (0, 1, 2), 80, 1e-3, 20),
     (100, 96, 1, "base", (0,), 900, 1e-2, 20),
 ]
+REGULATED = [
+    # nodes, hours, seed, seconds
+    (15, 24, 0, 300),
+    (15, 24, 1, 300),
+    (33, 24, 0, 300),
+    (33, 24, 1, 300),
+    (33, 96, 0, 45),
+]
 ROWS = [(*case[:4], seed, *case[5:]) for case in CASES for seed in case[4]]
 
 
@@ -73,6 +81,19 @@ def test_seconds_to_the_gap(nodes, hours, tariffs, kind, seed, aim, gap, early):
     behind = f"{abs(first.objective - best) / abs(best):.2%} from the final answer" if first.certificate is not None else "none"
     print(f"\n{nodes}x{hours}, {tariffs} tariffs, {kind}, seed {seed}: {solution.status}, {cpu:.1f} CPU s (aim {aim}), gap {solution.gap:.2%};")
     print(f"  early answer: {behind} after {spent:.1f} CPU s; {wall:.0f} s on the clock, {solution.message}")
+    assert solution.certificate is not None
+    assert solution.certificate.holds
+
+
+@pytest.mark.parametrize("method", ["strong_duality", "branch_and_cut", "auto"])
+@pytest.mark.parametrize(("nodes", "hours", "seed", "limit"), REGULATED)
+def test_leader_that_earns_price_times_quantity(nodes, hours, seed, limit, method):
+    warm = feeder(3, 4, 1)
+    bilevel.solve(warm.model, [warm.follower], time_limit=60)
+    case = feeder(nodes, hours, 1, regulated=True, seed=seed)
+    solution, wall, cpu = solve(case, gap=1e-3, time_limit=limit, method=method)
+    print(f"\n{nodes}x{hours}, regulated, seed {seed}, {method}: {solution.status}, {cpu:.1f} CPU s, {wall:.0f} s of {limit} s on the clock;")
+    print(f"  objective {solution.objective:.6g} EUR, gap {solution.gap:.2%}, {solution.message}")
     assert solution.certificate is not None
     assert solution.certificate.holds
 

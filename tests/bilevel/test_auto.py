@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pyomo.environ as pyo
@@ -10,7 +11,10 @@ import pytest
 
 from multiscale import bilevel
 from multiscale.bilevel import automatic
+from multiscale.bilevel.certify.gap import contradicts, excess
+from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.scip import client
+from multiscale.bilevel.scip.progress import Progress
 from multiscale.bilevel.search.enumeration import decisions
 from tests.bilevel.feeder import feeder
 from tests.bilevel.small import agrees, oracle, random_small
@@ -120,7 +124,7 @@ def test_tolls_with_and_without_bounds(upper):
 
 def test_a_tree_without_progress_gives_way_and_the_answer_is_proven(monkeypatch):
     monkeypatch.setattr(automatic, "_PATIENCE", 1.0)
-    case = random_small(1003, 24)
+    case = random_small(1018, 24)
     model, followers = case.model()
     hurried = bilevel.solve(model, followers, gap=1e-5, enumerate_up_to=0)
     monkeypatch.undo()
@@ -152,3 +156,62 @@ def test_leaders_that_earn_payments_take_branch_and_cut():
     other = bilevel.solve(case.model, [case.follower], gap=1e-4, time_limit=60, method="strong_duality")
     assert solution.status == other.status == "optimal"
     assert solution.objective == pytest.approx(other.objective, rel=2e-4, abs=1e-6)
+
+
+def test_a_bound_beyond_the_objective_is_shown_and_never_closes_a_smaller_gap():
+    solution = bilevel.solve(m := interdiction(4, 2), [m.low])
+    open_ = replace(solution, status=bilevel.Status.FEASIBLE, bound=-np.inf, gap=np.inf)
+    beyond = replace(solution, bound=solution.objective * (1 + 5e-5))
+    found = automatic.combined(open_, beyond, bilevel.SolveOptions(gap=1e-6), 1.0)
+    assert found.status == "feasible"
+    assert found.bound == beyond.bound
+    assert found.gap == pytest.approx(5e-5, rel=1e-3)
+    assert "more than the tolerance" in excess(found.objective, found.bound)
+    assert automatic.combined(open_, beyond, bilevel.SolveOptions(gap=1e-4), 1.0).status == "optimal"
+
+
+def test_a_contradiction_ends_the_search_and_an_unbounded_objective_is_none(monkeypatch):
+    solution = bilevel.solve(m := interdiction(4, 2), [m.low])
+    open_ = replace(solution, status=bilevel.Status.FEASIBLE, bound=-np.inf, gap=np.inf)
+    unbounded = replace(open_, status=bilevel.Status.UNBOUNDED)
+    assert automatic.combined(open_, unbounded, bilevel.SolveOptions(), 1.0).status == "unbounded"
+    assert automatic.combined(replace(open_, bound=0.0), unbounded, bilevel.SolveOptions(), 1.0).ended == "contradiction"
+    wrong = replace(solution, objective=solution.objective + 5.0, bound=solution.objective + 5.0)
+    answers = [open_, wrong, solution]
+    problem = bilevel.read_model(m := interdiction(4, 2), [m.low]).problem
+    settings = bilevel.SolveOptions(enumerate_up_to=0)
+    found = automatic.solve_in_turn(problem, settings, None, Clock(60.0), lambda *_: answers.pop(0))
+    # A third way that sides with one of two does not settle which of them is wrong.
+    assert found.status == "feasible"
+    assert "contradicts" in found.message
+    assert len(answers) == 1
+
+
+def test_numbers_that_are_none_are_violations():
+    problem = bilevel.read_model(m := interdiction(4, 2), [m.low]).problem
+    z = np.zeros(problem.leader.size + len(problem.leader.quantity_names))
+    assert problem.violation(z) == (0.0, "")
+    z[0] = np.nan
+    assert np.isnan(problem.violation(z)[0])
+    assert contradicts(1.0, np.nan)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0, -1.0])
+def test_terms_without_bounds_exclude_no_decision(weight):
+    m = interdiction(3, 3)
+    m.own = pyo.Var(bounds=(0, None))
+    m.link = pyo.Constraint(expr=sum(m.cut[a] for a in range(3)) + weight * m.own <= 1)
+    problem = bilevel.read_model(m, [m.low]).problem
+    expected = 8 if weight < 0 else 4
+    assert len(decisions(problem, np.arange(3), 1024)) == expected
+
+
+def test_a_large_tree_may_stand_still_for_many_times_its_root():
+    def tree(iterations, nodes):
+        return SimpleNamespace(getNLPIterations=lambda: iterations, getNTotalNodes=lambda: nodes, getPrimalbound=lambda: 165.0)
+
+    progress = Progress(5e8, 28_000)
+    assert not progress.stalled(tree(7_000, 0), 163.0, None)
+    # 27,000 iterations and 500 nodes at the same bound, as in a feeder of 100 nodes and 24 hours that closes its gap afterwards.
+    assert not progress.stalled(tree(34_000, 500), 163.0, None)
+    assert progress.stalled(tree(300_000, 500), 163.0, None)

@@ -176,3 +176,13 @@ def test_the_heuristic_finds_a_follower_optimal_point_at_the_root(tariffs):
     assert abs(certificate.gap) <= 1e-6
     assert problem.violation(problem.joint(y, [v[single.primal[0]]], [v[single.dual[0]]]))[0] <= 1e-6
     assert found[False].v is None or found[True].objective <= found[False].objective + 1e-6 * abs(found[False].objective)
+
+
+def test_files_of_the_caller_do_not_take_the_place_of_the_standard_library(monkeypatch, tmp_path):
+    (tmp_path / "enum.py").write_text("raise RuntimeError('not the standard library')")
+    monkeypatch.syspath_prepend(tmp_path)
+    scip_client._stop_idle()
+    case = feeder(3, 4, 1)
+    solution = bilevel.solve(case.model, [case.follower], gap=1e-3, time_limit=60, method="strong_duality")
+    assert solution.status == "optimal"
+    assert "safe settings" not in solution.message

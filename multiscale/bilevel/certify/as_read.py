@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from multiscale.bilevel.certify.certificate import TOLERANCE, Certificate, certify_follower
+from multiscale.bilevel.certify.gap import contradicts, is_closed, relative_gap
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.normal.normalise import NormalForm
 from multiscale.bilevel.problem.description import BilevelProblem
@@ -45,19 +46,17 @@ def as_read(
     apart = [*_differences(problem, normal, responder, deadline), *_contradictions(answer, certificate, sense, objective)]
     if apart:
         certificate = replace(certificate, failures=(*certificate.failures, *apart))
-    gap = max(0.0, objective - bound) / max(abs(objective), 1e-6)
-    closed = objective - bound <= settings.gap * abs(objective) + 1e-6 * (1.0 + abs(objective))
     status = answer.status
     if not certificate.holds:
         status = Status.ERROR
-    elif status is Status.OPTIMAL and not closed:
+    elif status is Status.OPTIMAL and not is_closed(objective, bound, settings.gap):
         status = Status.FEASIBLE
     names = [*problem.leader.names, *problem.leader.quantity_names]
     found = replace(
         answer,
         status=status,
         objective=sense * objective,
-        gap=gap,
+        gap=relative_gap(objective, bound),
         values=dict(zip(names, best.z.tolist(), strict=True)),
         primal={f.name: x for f, x in zip(problem.followers, best.primal, strict=True)},
         dual={f.name: f.sense * multipliers for f, multipliers in zip(problem.followers, best.dual, strict=True)},
@@ -91,7 +90,7 @@ def _certificate(problem: BilevelProblem, responder: Responder, best: Response, 
         found = certify_follower(problem, f, best.y, best.primal[f], best.dual[f])
         followers.append(replace(found, how=known.how, binding_bounds=known.binding_bounds))
     failures = [f"follower {c.name}: {c.message or 'a residual exceeds the tolerance'}" for c in followers if not c.holds()]
-    if best.violation[0] > TOLERANCE:
+    if not best.violation[0] <= TOLERANCE:
         failures.append(f"leader row {best.violation[1]} is violated by {best.violation[0]:.2e}")
     sense = problem.leader.sense
     optimistic, pessimistic = (_extreme(responder, best, which) for which in ("best", "worst"))
@@ -113,10 +112,9 @@ def _contradictions(answer: BilevelSolution, certificate: Certificate, sense: fl
     for before, after in zip(inner, certificate.followers, strict=True):
         if not abs(before.optimum - after.optimum) <= TOLERANCE * max(1.0, abs(after.optimum)):
             found.append(f"follower {after.name} has the optimum {after.optimum:.9g} as read and {before.optimum:.9g} in normal form")
-    room = 1e-5 * max(1.0, abs(objective))
-    if objective > sense * answer.objective + room:
+    if not objective <= sense * answer.objective + 1e-5 * max(1.0, abs(objective)):
         found.append(f"the leader's objective is {sense * objective:.9g} as read and {answer.objective:.9g} in normal form")
-    if objective < sense * answer.bound - 10.0 * room:
+    if contradicts(objective, sense * answer.bound):
         found.append(f"the bound {answer.bound:.9g} contradicts the certified point {sense * objective:.9g}")
     return found
 
@@ -141,7 +139,7 @@ def _differences(problem: BilevelProblem, normal: NormalForm, responder: Respond
             continue
         for f, follower in enumerate(problem.followers):
             ends = problem.cost(f, full[0][f], whole), normal.problem.cost(f, reduced[0][f], y)
-            if abs(ends[0] - ends[1]) > TOLERANCE * max(1.0, abs(ends[0])):
+            if not abs(ends[0] - ends[1]) <= TOLERANCE * max(1.0, abs(ends[0])):
                 found.append(f"follower {follower.name} has the optimum {ends[0]:.9g} as read and {ends[1]:.9g} in normal form at another decision")
     return found
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from multiscale.bilevel.certify.certificate import TOLERANCE, Certificate, certify_follower
+from multiscale.bilevel.certify.gap import contradicts, is_closed, relative_gap
 from multiscale.bilevel.certify.pattern import pattern_program
 from multiscale.bilevel.certify.round_trip import round_trip
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
@@ -71,7 +72,7 @@ def conclude(
 
 
 def conclude_enumeration(problem: BilevelProblem, search: DecisionSearch, found: Enumerated, settings: SolveOptions) -> BilevelSolution:
-    """The certified answer of an enumeration of all leader decisions; its bound is that of the worst case over them, not of SCIP."""
+    """The certified answer of an enumeration of all leader decisions; its bound is the least value over them."""
     count = f"{found.decisions:,} decisions"
     message = f"all {count} enumerated" if found.complete else f"enumeration given up: {found.reason}"
     if found.best is None:
@@ -80,9 +81,8 @@ def conclude_enumeration(problem: BilevelProblem, search: DecisionSearch, found:
         if not infeasible:
             message += f"; no certified point, and a follower is unbounded at {found.unbounded:,} of them" if found.unbounded else ""
         return no_point(Status.INFEASIBLE if infeasible else Status.ERROR, problem.leader.sense * (found.bound if infeasible else -np.inf), message)
-    bound = min(found.bound, found.best.objective)
-    certificate = certify(problem, None, found.best, [], search, 0.0, bound, np.inf)
-    return _answer(problem, found.best, certificate, bound, settings, message, proven=found.complete)
+    certificate = certify(problem, None, found.best, [], search, 0.0, found.bound, np.inf)
+    return _answer(problem, found.best, certificate, found.bound, settings, message, proven=found.complete)
 
 
 def no_point(status: Status, bound: float, message: str, nodes: int = 0, ended: str = "") -> BilevelSolution:
@@ -94,14 +94,14 @@ def _answer(
     problem: BilevelProblem, best: Response, certificate: Certificate, bound: float, settings: SolveOptions, message: str, *, proven: bool
 ) -> BilevelSolution:
     """A point with its certificate; optimal where that holds, the bound is proven and the gap is closed."""
-    closed = best.objective - bound <= settings.gap * abs(best.objective) + 1e-6 * (1.0 + abs(best.objective))
+    closed = is_closed(best.objective, bound, settings.gap)
     status = Status.ERROR if not certificate.holds else Status.OPTIMAL if closed and proven else Status.FEASIBLE
     sense, names = problem.leader.sense, [*problem.leader.names, *problem.leader.quantity_names]
     return BilevelSolution(
         status=status,
         objective=sense * best.objective,
         bound=sense * bound,
-        gap=max(0.0, best.objective - bound) / max(abs(best.objective), 1e-6),
+        gap=relative_gap(best.objective, bound),
         values=dict(zip(names, best.z.tolist(), strict=True)),
         primal={f.name: x for f, x in zip(problem.followers, best.primal, strict=True)},
         dual={f.name: f.sense * y for f, y in zip(problem.followers, best.dual, strict=True)},
@@ -207,15 +207,15 @@ def certify(
     known: Sequence[DualBounds | None] = bounds or [None] * len(problem.followers)
     followers = tuple(certify_follower(problem, f, best.y, best.primal[f], best.dual[f], known[f]) for f in range(len(problem.followers)))
     failures = [f"follower {c.name}: {c.message or 'a residual exceeds the tolerance'}" for c in followers if not c.holds()]
-    if best.violation[0] > TOLERANCE:
+    if not best.violation[0] <= TOLERANCE:
         failures.append(f"leader row {best.violation[1]} is violated by {best.violation[0]:.2e}")
-    if solver_gap > _SOLVER_GAP:
+    if not solver_gap <= _SOLVER_GAP:
         failures.append(f"SCIP's own point leaves a follower gap of {solver_gap:.2e}: the single-level program is wrong or too loose")
     returned = (0.0, "") if single is None else round_trip(single, search, best, bounds, seconds=min(2.0, deadline - time.perf_counter()))
-    if returned[0] > 1e-5:
+    if not returned[0] <= 1e-5:
         failures.append(f"true follower answers violate the single-level program ({returned[1]} by {returned[0]:.2e}): it cuts them off")
-    if bound > best.objective + 1e-4 * max(1.0, abs(best.objective)):
-        failures.append(f"SCIP's bound {bound:.9g} contradicts the certified point {best.objective:.9g}")
+    if contradicts(best.objective, bound):
+        failures.append(f"the bound {bound:.9g} contradicts the certified point {best.objective:.9g}")
     sense = problem.leader.sense
     optimistic, pessimistic = (_extreme(search, best, which) for which in ("best", "worst"))
     return Certificate(

@@ -37,7 +37,8 @@ class BilevelSolution:
     Attributes:
         status: what is proven of the answer.
         objective: leader objective in the user's sense, from the followers' own solutions (nan without a point).
-        bound: proven bound on it (lower for minimisation, upper for maximisation).
+        bound: proven bound on it (lower for minimisation, upper for maximisation); beyond the objective where the two proofs differ, and then a
+            message says so.
         gap: |objective - bound| / max(|objective|, 1e-6).
         values: name of every leader variable and quantity -> value.
         primal: follower -> its columns, flat.
@@ -47,7 +48,7 @@ class BilevelSolution:
         timings: stage -> seconds.
         message: what happened, in words.
         nodes: of SCIP's tree.
-        ended: SCIP's own status; empty without SCIP.
+        ended: SCIP's own status, empty without SCIP; ``contradiction`` where two proven answers exclude each other.
     """
 
     status: Status

@@ -231,7 +231,7 @@ class BilevelProblem:
         lower, upper = np.concatenate([leader.lower, leader.quantity_lower]), np.concatenate([leader.upper, leader.quantity_upper])
         short = np.maximum(np.maximum(lower - z, z - upper), 0.0) / np.maximum(1.0, np.abs(z))
         short[:n][leader.integral] = np.maximum(short[:n][leader.integral], np.abs(z[:n] - np.round(z[:n]))[leader.integral])
-        if short.size and short.max() > 0:
+        if short.size and not short.max() <= 0:
             k = int(short.argmax())
             worst, name = float(short[k]), (leader.names + leader.quantity_names)[k]
         if leader.row_lower.size:
@@ -240,7 +240,7 @@ class BilevelProblem:
             scale = np.maximum(1.0, abs(scaled).max(axis=1).toarray().ravel())
             short = np.maximum(np.maximum(leader.row_lower - activity, activity - leader.row_upper), 0.0) / scale
             i = int(short.argmax())
-            if short[i] > worst:
+            if not short[i] <= worst:
                 worst, name = float(short[i]), leader.row_names[i]
         for row in leader.curved:
             value = row.form.value(z)

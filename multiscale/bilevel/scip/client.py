@@ -49,17 +49,17 @@ class _Worker:
     """One SCIP process and a thread that reads its messages."""
 
     def __init__(self) -> None:
+        # The standard library comes first and nothing is imported from the current folder (-P): a file of the caller may have the name of a module.
         package_root = str(Path(__file__).resolve().parents[3])
-        environment = dict(os.environ)
-        # Nothing is imported from the current folder (-P): a file there may have the name of a module.
         here = os.path.realpath(os.curdir)
         known = [p for p in sys.path if Path(p).is_absolute() and os.path.realpath(p) != here]
-        environment["PYTHONPATH"] = os.pathsep.join([package_root, *known])
+        begin = f"import sys; sys.path += {[package_root, *known]!r}; import site; site.main()"
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[name] = "1"
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from multiscale.bilevel.scip.worker import main; main()"],
+            [sys.executable, "-P", "-S", "-c", f"{begin}; from multiscale.bilevel.scip.worker import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,

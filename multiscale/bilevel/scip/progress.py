@@ -16,6 +16,10 @@ _OVERHEAD = 5000
 _SMALL = 3000
 """Entries of the rows up to which a run must end within its patience, progress or not: branching on pairs takes little there."""
 
+_ROOTS = 20
+"""Times the work up to the first node or solution that a run may take without progress: another way begins with as much, and bounds of large trees
+stand still for long before they close."""
+
 _STEP = 0.98
 """Share of the gap that must be left for a step to count as progress."""
 
@@ -25,9 +29,9 @@ class Progress:
 
         work = (LP iterations + 20 nodes + 50 follower solves) (entries of the rows + 5,000)
 
-    A run is stalled once ``patience`` of work, and as much as the root node took, went by without the gap falling by 2 %. Where one side of the gap
-    is infinite, a change of the other side is progress. A small program is stalled in any case: branching on the products of continuous variables may
-    close its gap ever more slowly.
+    A run is stalled once ``patience`` of work, and 20 times what it took to the first node or solution, went by without the gap falling by 2 %.
+    Where one side of the gap is infinite, a change of the other side is progress. A small program is stalled in any case: branching on the products
+    of continuous variables may close its gap ever more slowly.
 
     Args:
         patience: work without progress.
@@ -49,7 +53,7 @@ class Progress:
             self.root = work
         if self.mark is None or (not self.small and _progress(self.mark, now)):
             self.mark, self.at = now, work
-        self.ended = work - self.at > max(self.patience, self.root)
+        self.ended = work - self.at > max(self.patience, _ROOTS * self.root)
         return self.ended
 
 

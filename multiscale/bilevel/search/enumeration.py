@@ -22,8 +22,11 @@ from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.response import Response
 from multiscale.programs import Termination
 
-_LARGEST_WORK = 2_000_000
-"""Decisions times entries of the followers' rows beyond which a tree is the better way."""
+_LARGEST_WORK = 100_000
+"""Decisions times entries of the followers' rows beyond which a tree is the better way: about half a CPU second."""
+
+_LAST = 4.0
+"""Follower solves for which time is kept: those of the certificate."""
 
 _STEPS = 50
 """Steps of the search for allowed decisions, for each decision that may be found."""
@@ -50,8 +53,15 @@ class Enumerated:
     reason: str = ""
 
 
-def decisions(problem: BilevelProblem, linking: np.ndarray, most: int) -> list[np.ndarray]:
-    """The values of the variables followers see that the leader's rows allow; none where more than ``most``, or where it does not apply."""
+def decisions(problem: BilevelProblem, linking: np.ndarray, most: int, tolerance: float = 1e-6) -> list[np.ndarray]:
+    """The values of the variables followers see that the leader's rows allow; none where more than ``most``, or where it does not apply.
+
+    Args:
+        problem: the bilevel problem.
+        linking: leader variables that followers see.
+        most: largest number of decisions.
+        tolerance: violation of a leader row, relative to its largest term, that still counts as feasible.
+    """
     leader = problem.leader
     if any(follower.cones for follower in problem.followers) or not leader.integral[linking].all() or not _is_linear_at(problem, linking):
         return []
@@ -60,7 +70,7 @@ def decisions(problem: BilevelProblem, linking: np.ndarray, most: int) -> list[n
     most = min(most, int(_LARGEST_WORK / max(1, entries)))
     if not (np.isfinite(low) & np.isfinite(high)).all() or (high < low).any():
         return []
-    return _allowed(problem, linking, low, high, most)
+    return _allowed(problem, linking, low, high, most, tolerance)
 
 
 def _is_linear_at(problem: BilevelProblem, linking: np.ndarray) -> bool:
@@ -75,8 +85,12 @@ def _is_linear_at(problem: BilevelProblem, linking: np.ndarray) -> bool:
     return all(is_linear_in(form, moving) for form in leader.forms())
 
 
-def _allowed(problem: BilevelProblem, linking: np.ndarray, low: np.ndarray, high: np.ndarray, most: int) -> list[np.ndarray]:
-    """Depth first over the variables; a branch ends where a row over the leader's own variables can no longer hold (interval test)."""
+def _allowed(problem: BilevelProblem, linking: np.ndarray, low: np.ndarray, high: np.ndarray, most: int, tolerance: float) -> list[np.ndarray]:
+    """Depth first over the variables; a branch ends where a row over the leader's own variables can no longer hold (interval test).
+
+    It ends only where the row fails by more than the certificate of a point accepts. A term without an end on one side leaves the row's activity
+    without an end on that side, which no limit is compared with: the row then excludes nothing.
+    """
     leader = problem.leader
     foreign = leader.matrix.tocsc()[:, leader.size :].tocsr()
     rows = np.flatnonzero(np.diff(foreign.indptr) == 0)
@@ -87,7 +101,8 @@ def _allowed(problem: BilevelProblem, linking: np.ndarray, low: np.ndarray, high
     # Least and largest activity of what is not yet decided, from variable k on.
     least = np.cumsum(np.hstack([free.min(axis=0).sum(axis=1)[:, None], ends.min(axis=0)[:, ::-1]]), axis=1)[:, ::-1]
     largest = np.cumsum(np.hstack([free.max(axis=0).sum(axis=1)[:, None], ends.max(axis=0)[:, ::-1]]), axis=1)[:, ::-1]
-    margin = 1e-6 * np.maximum(1.0, np.abs(rest).max(axis=1, initial=0.0))
+    terms = np.abs(np.concatenate([ends, free], axis=2))
+    margin = tolerance * np.maximum(1.0, np.where(np.isinf(terms), 0.0, terms).max(axis=(0, 2), initial=0.0))
     below, above = leader.row_lower[rows] - margin, leader.row_upper[rows] + margin
     found: list[np.ndarray] = []
     stack: list[tuple[int, tuple[float, ...], np.ndarray]] = [(0, (), np.zeros(rows.size))]
@@ -114,14 +129,14 @@ def enumerate_decisions(search: DecisionSearch, values: list[np.ndarray], deadli
     Args:
         search: the search of the problem.
         values: of the variables followers see, for each decision (see ``decisions``).
-        deadline: when to end (``time.perf_counter``).
+        deadline: the user's time limit (``time.perf_counter``).
     """
     leader, responder = search.problem.leader, search.responder
     base = search.clipped(np.where(np.isfinite(leader.lower), leader.lower, np.where(np.isfinite(leader.upper), leader.upper, 0.0)))
     count, unbounded, bound = 0, 0, np.inf
     for chosen in values:
         count += 1
-        if time.perf_counter() > deadline:
+        if time.perf_counter() + _LAST * responder.slowest > deadline:
             return Enumerated(search.best, -np.inf, count, unbounded, complete=False, reason=f"no time left after {count - 1} decisions")
         y = base.copy()
         y[responder.linking] = chosen
@@ -135,7 +150,7 @@ def enumerate_decisions(search: DecisionSearch, values: list[np.ndarray], deadli
             return Enumerated(search.best, -np.inf, count, unbounded, complete=False, reason=f"a follower ended with {found} at decision {count}")
         plain = responder.evaluate(y, *found)
         best, value = responder.optimistic(plain)
-        if value is None:
+        if value is None or (np.isinf(value) and plain.violation[0] <= search.tolerance):
             return Enumerated(search.best, -np.inf, count, unbounded, complete=False, reason=f"the best answer at decision {count} was not found")
         bound = min(bound, value)
         for candidate in (best, plain):
