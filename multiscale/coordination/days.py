@@ -106,12 +106,24 @@ def operated_days(
         for day, today in days:
             yield _operated(system, day, today, rules, engine, report_progress)
         return
-    rules, at_once = replace(rules, fleets_on=None), BATCHES * engine.workers
+    at_once = BATCHES * engine.workers
     for first in range(0, len(days), at_once):
         report_progress(f"{first} of {len(days)} days operated")
-        batch = {day.title: (system.restricted(day), day, today, rules) for day, today in days[first : first + at_once]}
+        batch = {day.title: _task(system, day, today, rules) for day, today in days[first : first + at_once]}
         yield from engine.map(_operated_by_worker, batch).values()
     report_progress(f"{len(days)} days operated")
+
+
+def _task(
+    system: System, day: Horizon, fleets: Mapping[str, Fleet], rules: _Rules[Kept]
+) -> tuple[System, Horizon, Mapping[str, Fleet], _Rules[Kept]]:
+    """What a worker needs for one day, and nothing of the others: it travels."""
+    here, known = system.restricted(day), rules.known
+    if known is not None:
+        mine = Transmission(here, day, rules.economics)
+        mine.learn(known)
+        known = mine
+    return here, day, fleets, replace(rules, known=known, fleets_on=None)
 
 
 def _operated(

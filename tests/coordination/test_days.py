@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import weakref
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from multiscale.coordination.days import operated_days, uncoordinated_days
+from multiscale.coordination.days import _Rules, _task, operated_days, uncoordinated_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 from multiscale.markets import Community, TimeOfUse
+from multiscale.operation import Transmission
+from multiscale.system import LoadingLimits
 from multiscale.timeline import Horizon
-from tests.operated import coordinate_days
+from tests.operated import coordinate_days, whole
 from tests.variants import changed, charged
 
 PLATFORMS = ("north 1", "north 2")
@@ -58,6 +61,19 @@ def test_without_references_the_mechanism_operates_the_same(case):
         assert list(theirs.outcomes) == ["pricing"]
         assert theirs.outcomes["pricing"].cost == mine.outcomes["pricing"].cost
         assert theirs.outcomes["pricing"].bound == -np.inf
+
+
+def test_what_travels_to_a_worker_does_not_grow_with_the_other_days(case):
+    system, days, economics, fleets = case
+
+    def sent(horizon):
+        known = Transmission(system, horizon, economics)
+        rules = _Rules(economics, charged(["north"], 0.05), Community(), Pricing(PROFILE), whole, LoadingLimits(), known, True, None)
+        day, periods = horizon.episodes(coupled=False)[0]
+        return len(pickle.dumps(_task(system, day, {p: f.within(day, periods) for p, f in fleets.items()}, rules)))
+
+    assert sent(days) == pytest.approx(sent(days.day(0)), rel=0.01)
+    assert sent(days) < 0.5 * len(pickle.dumps(system))
 
 
 def test_a_day_that_was_operated_is_gone(case):
