@@ -102,6 +102,12 @@ def peak_loading(result: RunResult, branch: str) -> tuple[float, float]:
     return float(loading.sel(scenario=pair[0]).max()), float(loading.sel(scenario=pair[1]).max())
 
 
+def unserved_worth(result: RunResult) -> float:
+    """Worth of the demand that is not served with the plan [EUR/a]; zero below half a euro, and where no value is stored."""
+    worth = result.value("assess.unserved_demand_plan")
+    return 0.0 if worth is None or abs(worth) < 0.5 else float(worth)
+
+
 def answer(result: RunResult) -> list[Fact]:
     """The whole answer, line by line, what failed a check first; what is not known is omitted."""
     facts = [*_plan(result), *_coordination(result), *check_facts(result), *gain_facts(result)]
@@ -139,8 +145,8 @@ def _plan(result: RunResult) -> list[Fact]:
     deferred, conventional = value("plan.deferred_investment"), value("plan.conventional_investment")
     if deferred and deferred > 0:
         of = f" of the {euros(conventional)}" if conventional else ""
-        unserved = float(value("assess.unserved_demand_plan") or 0.0)
-        instead = f"; in part because demand worth {euros(unserved, True)} is not served" if unserved >= 0.5 else ""
+        unserved = unserved_worth(result)
+        instead = f"; in part because demand worth {euros(unserved, True)} is not served" if unserved else ""
         facts.append(Fact("Not needed", f"{euros(deferred)}{of} that planning without any response of prosumers would invest{instead}"))
     pv, storage = float(value("plan.bought_pv") or 0.0), float(value("plan.bought_storage") or 0.0)
     if pv > 0.5 or storage > 0.5:
@@ -354,7 +360,7 @@ def _congestion_rent(data: xr.Dataset, pair: tuple[str, str]) -> list[Fact]:
     """What distribution operators keep of the price of energy between their boundary and the platforms, where it is anything."""
     if not has(data, "money") or not set(ENERGY_FLOWS) <= set(data.flow.values.tolist()):
         return []
-    kept = data.money.sel(stakeholder="distribution operators", flow=list(ENERGY_FLOWS)).sum("flow")
+    kept = data.money.sel(stakeholder="distribution operators", flow=list(ENERGY_FLOWS)).sum("flow", skipna=False)
     before, rent = (round(float(kept.sel(scenario=s)), 2) for s in pair)
     if max(abs(before), abs(rent)) < 0.5:
         return []

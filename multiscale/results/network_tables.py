@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.results.answer import peak_loading
+from multiscale.results.answer import peak_loading, unserved_worth
 from multiscale.results.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_names, scenario_title, year_total
 from multiscale.results.regime_words import regime_of
 from multiscale.results.run_result import RunResult
@@ -20,7 +20,7 @@ def options_table(result: RunResult) -> Table | None:
     if data is None or not has(data, "option_built", "option_branch", "option_cost"):
         return None
     rows = []
-    kept_by = "response or demand not served" if float(result.value("assess.unserved_demand_plan") or 0.0) >= 0.5 else "response"
+    kept_by = "response or demand not served" if unserved_worth(result) else "response"
     for k in range(data.sizes["option"]):
         branch, built = str(data.option_branch.values[k]), bool(data.option_built.values[k] > 0.5)
         before, after = peak_loading(result, branch)
