@@ -3,7 +3,8 @@
     min  cost of the DSO's network with all its platforms, at the price of energy at its boundary and the charges in force       (one day)
 
 A platform takes part with its devices put together by shape (``operation.device_classes``) and the transformer that feeds it. Where what happens
-inside matters, it takes part member by member in its low-voltage network. Members respond without fees on what they trade.
+inside matters, it takes part member by member in its low-voltage network, fed at the voltage of the day's dispatch without such networks. Members
+respond without fees on what they trade.
 
 The program is started from the answers of its parts: every platform at the price alone, then the DSO around them. Where no limit of the DSO binds,
 that is the answer.
@@ -20,6 +21,7 @@ import xarray as xr
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, OperatingTree, bought_and_sold, operating_tree, passive_power
 from multiscale.operation.built import built_network
+from multiscale.operation.busbars import expected_busbar_voltages
 from multiscale.operation.device_classes import DeviceClasses, OneMeter, device_classes
 from multiscale.operation.distribution import without_relief
 from multiscale.operation.platforms import PlatformData, Platforms
@@ -71,12 +73,18 @@ def dispatched_day(
     classes = {name: device_classes(fleet) for name, fleet in fleets.items()}
     tree = operating_tree(system, day, economics, {n: c.fleet for n, c in classes.items()}, design, market, networks=False, limits=limits)
     built = design.options(system.options)
-    data = dict(tree.platforms.data)
-    for name in within:
-        data[name] = replace(data[name], fleet=fleets[name], network=built_network(system, name, built))
-    tree = replace(tree, platforms=Platforms(data))
-    powers = {name: _members(data[name], tree.platforms[name], classes[name]) for name in fleets}
     answers = {dso: _answer(tree, dso, energy_price[dso]) for dso in tree.distribution}
+    data = dict(tree.platforms.data)
+    if within:
+        own = {dso: answer[dso] for dso, answer in answers.items()}
+        exchange = {n: tree.platforms[n].outputs["exchange"].matrix @ answer[n] for answer in answers.values() for n in answer if n in fleets}
+        voltage = expected_busbar_voltages(tree, own, exchange)
+        for name in within:
+            network = built_network(system, name, built)
+            data[name] = replace(data[name], fleet=fleets[name], network=network, root_voltage=voltage[name])
+        tree = replace(tree, platforms=Platforms(data))
+        answers = {dso: _answer(tree, dso, energy_price[dso]) for dso in tree.distribution}
+    powers = {name: _members(data[name], tree.platforms[name], classes[name]) for name in fleets}
     injections = {dso: _injections(tree, dso, fleets, answer, powers) for dso, answer in answers.items()}
     programs = {name: tree.platforms[name] for name in fleets} | {dso: own.program for dso, own in tree.distribution.items()}
     cut_off = [programs[name].columns.values("unserved", x).sum() for answer in answers.values() for name, x in answer.items()]

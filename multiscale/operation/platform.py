@@ -29,7 +29,7 @@ def platform_program(
     network: Network | None = None,
     adoption: Adoption | None = None,
     agreements: bool = True,
-    root_voltage: float = 1.0,
+    root_voltage: np.ndarray | float = 1.0,
     limits: LoadingLimits = LoadingLimits(),
     options: xr.Dataset | None = None,
 ) -> ParametricProgram:
@@ -56,7 +56,8 @@ def platform_program(
         network: low-voltage network; without one, all prosumers share one point.
         adoption: capacity that may be bought.
         agreements: whether limits and a plan may be agreed with the parent (the parameters above).
-        root_voltage: voltage at the busbar that feeds the network [pu].
+        root_voltage: voltage at the busbar that feeds the network [pu], (period,) or one for all; no further from nominal than prosumers who draw
+            and feed in nothing would still be within their bands.
         limits: shares of the ratings that may be used.
         options: what may be built (component ``option``), here or elsewhere: then there is a parameter ``built`` (option) [1].
     """
@@ -143,7 +144,7 @@ def _add_network(
     network: Network,
     trade: Trade,
     limits: LoadingLimits,
-    root_voltage: float,
+    root_voltage: np.ndarray | float,
     options: xr.Dataset | None,
 ) -> None:
     fleet, buy, sell = members.fleet, trade.buy, trade.sell
@@ -156,6 +157,7 @@ def _add_network(
     np.add.at(high, bus, members.draw)
     np.add.at(reactive, bus, fleet.data.reactive.values)
     reactive -= tree.charging[:, None]
+    tree = tree.within_band(reactive)
     here: list[tuple[type[Measure], Placed]] = []
     decided: tuple[np.ndarray, np.ndarray | float, np.ndarray | float] = np.zeros(0, dtype=int), 0.0, 0.0
     if options is not None:

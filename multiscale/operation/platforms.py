@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from multiscale.devices.fleet import Fleet
 from multiscale.operation.clearing import Market
 from multiscale.operation.platform import platform_program
@@ -24,7 +26,7 @@ class PlatformData:
         economics: values and the tariff.
         market: how the platform clears.
         network: low-voltage network, or None.
-        root_voltage: voltage at the busbar that feeds the network [pu].
+        root_voltage: voltage at the busbar that feeds the network [pu], (period,) or one for all.
         limits: shares of the ratings that may be used.
     """
 
@@ -32,7 +34,7 @@ class PlatformData:
     economics: Economics
     market: Market
     network: Network | None = None
-    root_voltage: float = 1.0
+    root_voltage: np.ndarray | float = 1.0
     limits: LoadingLimits = field(default_factory=LoadingLimits)
 
     def program(self) -> ParametricProgram:
@@ -54,6 +56,10 @@ class Platforms(Mapping[str, ParametricProgram]):
     def with_networks(self, networks: Mapping[str, Network]) -> Platforms:
         """The same platforms, some of them with another network."""
         return Platforms({name: replace(data, network=networks.get(name, data.network)) for name, data in self.data.items()})
+
+    def fed_at(self, voltages: Mapping[str, np.ndarray]) -> Platforms:
+        """The same platforms, some of them fed at another voltage [pu], platform -> (period,)."""
+        return Platforms({name: replace(data, root_voltage=voltages.get(name, data.root_voltage)) for name, data in self.data.items()})
 
     def __getitem__(self, name: str) -> ParametricProgram:
         if name not in self._built:

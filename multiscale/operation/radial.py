@@ -13,7 +13,7 @@ Source: Baran and Wu, IEEE Trans. Power Delivery 4 (1989) 725-734 (DistFlow and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -40,7 +40,8 @@ class RadialTree:
         v_min, v_max: permitted voltage [pu].
         charging: reactive power that line capacitance and shunts feed in at each bus [kvar].
         boost: rise of the squared voltage [pu^2] by an off-nominal transformer ratio on the way to each bus.
-        reference: True where a tap changer holds the voltage of the bus; ``v_reference`` [pu] is that voltage (or 1.0 at the root).
+        reference: True where a tap changer holds the voltage of the bus, and at the root.
+        v_reference: voltage that is held there [pu], 1.0 elsewhere; (bus, period), or (bus, 1) where it is the same in all periods.
         members: names of the branches that feed each bus.
     """
 
@@ -84,8 +85,12 @@ class RadialTree:
         return total
 
     def no_load_voltage(self) -> np.ndarray:
-        """Voltage of every bus when nothing flows [pu]: that of its reference and the ratios on the way."""
-        return np.sqrt(self.v_reference[self.source_of()] ** 2 + self.along_path(self.boost))
+        """Voltage of every bus when nothing flows [pu]: that of its reference and the ratios on the way; (bus, period) or (bus, 1)."""
+        return np.sqrt(self.squared_reference() + self.along_path(self.boost)[:, None])
+
+    def squared_reference(self) -> np.ndarray:
+        """Squared voltage of the reference of every bus [pu^2]; (bus, period) or (bus, 1)."""
+        return np.asarray(self.v_reference[self.source_of()] ** 2)
 
     def voltage(self, active_below: np.ndarray, reactive_below: np.ndarray) -> np.ndarray:
         """Voltage of every bus [pu] at given flows [kW, kvar] of the branches that feed them, by the linear model, (bus, period).
@@ -94,7 +99,23 @@ class RadialTree:
         """
         drop = 2.0 * (self.resistance[:, None] * active_below + self.reactance[:, None] * (reactive_below - self.below(self.charging)[:, None]))
         change = self.along_path(drop / (1000.0 * self.vn_kv[:, None] ** 2) - self.boost[:, None])
-        return np.sqrt(np.maximum(self.v_reference[self.source_of()][:, None] ** 2 - change, 0.0))
+        return np.sqrt(np.maximum(self.squared_reference() - change, 0.0))
+
+    def within_band(self, reactive: np.ndarray) -> RadialTree:
+        """The same tree with a voltage at its root at which no bus is outside its band when no active power flows.
+
+        Args:
+            reactive: reactive power drawn at each bus, less line charging [kvar], (bus, period).
+        """
+        change = self.along_path((2.0 * self.reactance / (1000.0 * self.vn_kv**2))[:, None] * self.below(reactive) - self.boost[:, None])
+        fed = self.source_of() == 0
+        lowest, highest = ((band[:, None] ** 2 + change)[fed] for band in (self.v_min, self.v_max))
+        squared = np.clip(self.v_reference[0] ** 2, lowest.max(axis=0), highest.min(axis=0))
+        if (squared == self.v_reference[0] ** 2).all():
+            return self
+        held = np.broadcast_to(self.v_reference, change.shape).copy()
+        held[0] = np.sqrt(squared)
+        return replace(self, v_reference=held)
 
     def source_of(self) -> np.ndarray:
         """Position of the voltage reference of every bus."""
@@ -105,13 +126,13 @@ class RadialTree:
         return source
 
 
-def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float | None = None) -> RadialTree:
+def radial_tree(network: Network, limits: LoadingLimits, root_voltage: np.ndarray | float | None = None) -> RadialTree:
     """Order a radial network from its root.
 
     Args:
         network: radial in its active branches.
         limits: usable shares of the ratings and of the voltage bands.
-        root_voltage: voltage at the root [pu]; default: the one that the grid above holds there.
+        root_voltage: voltage at the root [pu], (period,) or one for all; default: the one that the grid above holds there.
 
     Raises:
         MeshedNetworkError: a loop (its branches are named), or buses without a connection to the root (named).
@@ -152,8 +173,9 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: float | N
     ratio = _off_nominal_ratio(active, dict(zip(names.tolist(), vn.tolist(), strict=True)))
     rating_kva, branch_setpoint, branch_name = active.rating_kva.values, active.v_setpoint_pu.values, active.branch.values.tolist()
     admittances = 1.0 / (active.r_ohm.values + 1j * np.where(active.x_ohm.values == 0, 1e-9, active.x_ohm.values))
-    boost, reference, v_reference = np.zeros(len(order)), np.zeros(len(order), dtype=bool), np.ones(len(order))
-    reference[0], v_reference[0] = True, float(buses.v_root_pu.values[root]) if root_voltage is None else root_voltage
+    fed_at = np.atleast_1d(float(buses.v_root_pu.values[root]) if root_voltage is None else root_voltage)
+    boost, reference, v_reference = np.zeros(len(order)), np.zeros(len(order), dtype=bool), np.ones((len(order), len(fed_at)))
+    reference[0], v_reference[0] = True, fed_at
     for n, bus in enumerate(order[1:], start=1):
         ks = feeding[bus]
         rating[n] = rating_kva[ks].sum()

@@ -77,9 +77,9 @@ def reduce_tree(
     highest, lowest = np.maximum(*ends) + fixed, np.minimum(*ends) + fixed
     most = tree.along_path(np.maximum(highest, left * highest) - tree.boost[:, None] + either_way)
     least = tree.along_path(np.minimum(lowest, left * lowest) - tree.boost[:, None] - either_way)
-    squared = tree.v_reference[tree.source_of()] ** 2
-    too_low = (squared[:, None] - most < tree.v_min[:, None] ** 2 - 1e-9).any(axis=1)
-    too_high = (squared[:, None] - least > tree.v_max[:, None] ** 2 + 1e-9).any(axis=1)
+    squared = tree.squared_reference()
+    too_low = (squared - most < tree.v_min[:, None] ** 2 - 1e-9).any(axis=1)
+    too_high = (squared - least > tree.v_max[:, None] ** 2 + 1e-9).any(axis=1)
     watched = np.flatnonzero((too_low | too_high) & ~tree.reference)
 
     stays = np.zeros(len(tree.buses), dtype=bool)
@@ -199,7 +199,7 @@ def _add_voltages(
     # Where no limit is watched: as far as the bounds of the flows can move it, so that every column is bounded and so is every dual bound.
     largest = 2.0 * (1.0 + np.maximum(np.abs(reduced.below_low), np.abs(reduced.below_high)))
     change = tree.along_path(per_kw[:, None] * largest + np.abs(per_kvar[:, None] * below_q) + np.abs(tree.boost[:, None]) + moved[:, None])
-    reference = tree.v_reference[tree.source_of()][:, None] ** 2
+    reference = tree.squared_reference()
     held = np.isin(on_path, reduced.watched)[:, None]
     low = np.where(held, tree.v_min[on_path, None] ** 2, (reference - change)[on_path] - 1.0)
     high = np.where(held, tree.v_max[on_path, None] ** 2, (reference + change)[on_path] + 1.0)

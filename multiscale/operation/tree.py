@@ -81,6 +81,10 @@ class OperatingTree:
         changed = {name: network for name, network in networks.items() if network is not self.platforms.data[name].network}
         return replace(self, design=design, platforms=self.platforms.with_networks(changed) if changed else self.platforms)
 
+    def fed_at(self, voltages: Mapping[str, np.ndarray]) -> OperatingTree:
+        """The same tree with other voltages at the busbars of its platforms [pu], platform -> (period,)."""
+        return replace(self, platforms=self.platforms.fed_at(voltages))
+
     def prices(self, dso: str) -> Prices:
         """Prices in force at a DSO of every tariff component that is decided; zero where nothing was decided."""
         decided, given = self.economics.tariff.decided, self.design.prices.get(dso, {})
@@ -165,7 +169,7 @@ def operating_tree(
         )
     voltage: dict[str, float] = {}
     for own in distribution.values():
-        no_load = dict(zip(own.reduced.tree.buses.tolist(), own.reduced.tree.no_load_voltage().tolist(), strict=True))
+        no_load = dict(zip(own.reduced.tree.buses.tolist(), own.reduced.tree.no_load_voltage()[:, 0].tolist(), strict=True))
         voltage |= {c: no_load[system.boundary_bus(c)] for c in own.children}
     built = design.options(system.options)
     platforms = Platforms(

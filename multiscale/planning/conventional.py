@@ -86,7 +86,7 @@ def low_voltage_needs(
 ) -> dict[str, ConventionalNeed]:
     """Platform of a DSO -> what its network lacks, of those where a line or a voltage leaves its limits."""
     tree = radial_tree(system.network(dso), limits)
-    voltage = dict(zip(tree.buses.tolist(), tree.no_load_voltage().tolist(), strict=True))
+    voltage = dict(zip(tree.buses.tolist(), tree.no_load_voltage()[:, 0].tolist(), strict=True))
     found = {}
     for child in system.children(dso):
         if system.network(child).active.sizes["branch"]:

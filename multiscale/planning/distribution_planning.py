@@ -177,7 +177,7 @@ def planning_problem(
         options=options,
         elsewhere=[name for c in children for name in inside[c]],
     )
-    chosen, voltage = options.sel(option=list(distribution.options)), distribution.reduced.tree.no_load_voltage()
+    chosen, voltage = options.sel(option=list(distribution.options)), distribution.reduced.tree.no_load_voltage()[:, 0]
     platforms = {
         c: platform_program(
             p.fleet,

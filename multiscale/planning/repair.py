@@ -202,11 +202,11 @@ def _buses(system: System, rule: LoadingLimits) -> dict[str, _Bus]:
     found: dict[str, _Bus] = {}
     for dso in system.at_level("dso"):
         above = radial_tree(system.network(dso), rule)
-        fed = dict(zip(above.buses.tolist(), above.no_load_voltage().tolist(), strict=True))
+        fed = dict(zip(above.buses.tolist(), above.no_load_voltage()[:, 0].tolist(), strict=True))
         trees = {child: radial_tree(system.network(child), rule, fed[system.boundary_bus(child)]) for child in system.children(dso)}
         # A busbar is in the network above, which feeds it, and the root of its own.
         for node, tree in {**trees, dso: above}.items():
-            still = tree.no_load_voltage()
+            still = tree.no_load_voltage()[:, 0]
             high, low = (np.where(tree.reference, 0.0, np.maximum(free, 0.0)) for free in (tree.v_max - still, still - tree.v_min))
             for k, bus in enumerate(tree.buses.tolist()):
                 found[bus] = _Bus(node, rule.voltage_margin(float(tree.vn_kv[0])), {1: float(high[k]), -1: float(low[k])})

@@ -7,7 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from multiscale.operation.built import built_network
-from multiscale.operation.radial import radial_tree
+from multiscale.operation.busbars import busbar_voltages
+from multiscale.operation.radial import RadialTree, radial_tree
 from multiscale.planning.repair import Violations
 from multiscale.system.limits import LoadingLimits
 from multiscale.system.system import System
@@ -17,7 +18,7 @@ from multiscale.verification.ac import VOLTAGE_TOLERANCE_PU, Verification
 def violations_of(system: System, dso: str, checked: Verification, injections: xr.Dataset, built: xr.Dataset) -> Violations:
     """Violations of the operated periods.
 
-    The linear voltages are those the platforms' programs go by: fed at the voltage without load, at the powers that were injected.
+    The linear voltages are those the platforms' programs go by: fed by the linear model of the network above, at the powers that were injected.
 
     Args:
         system: owner of the networks.
@@ -32,13 +33,13 @@ def violations_of(system: System, dso: str, checked: Verification, injections: x
     outside &= ~result.slack.values[:, None]
     if not checked.outside_band:
         return Violations(checked.overloaded)
-    above = radial_tree(system.network(dso), rule)
-    fed = dict(zip(above.buses.tolist(), above.no_load_voltage().tolist(), strict=True))
     drawn = [pd.DataFrame(injections[v].transpose("bus", "period").values, injections.bus.values, injections.period.values) for v in ("p", "q")]
+    above = radial_tree(built_network(system, dso, built), rule)
+    fed = busbar_voltages(system, dso, above, *(above.below(_drawn_from(system, dso, above, power)) for power in drawn))
     error: dict[str, tuple[float, float]] = {}
     for platform in system.children(dso):
         busbar = system.boundary_bus(platform)
-        tree = radial_tree(built_network(system, platform, built), rule, fed[busbar])
+        tree = radial_tree(built_network(system, platform, built), rule, fed[platform])
         at = pd.Index(result.bus.values).get_indexer(tree.buses)
         periods = outside[at].any(axis=0)
         if periods.any():
@@ -47,3 +48,12 @@ def violations_of(system: System, dso: str, checked: Verification, injections: x
             apart = result.voltage.values[np.ix_(at, periods)] - tree.voltage(active, reactive)
             error |= {bus: (float(apart[k].min()), float(apart[k].max())) for k, bus in enumerate(tree.buses.tolist()) if bus != busbar}
     return Violations(checked.overloaded, checked.outside_band, error)
+
+
+def _drawn_from(system: System, dso: str, above: RadialTree, power: pd.DataFrame) -> np.ndarray:
+    """What is drawn from every bus of a DSO's network, (bus, period): what the networks of its platforms draw, at their busbars."""
+    total = power.reindex(above.buses, fill_value=0.0)
+    for platform in system.children(dso):
+        busbar, inside = system.boundary_bus(platform), system.network(platform).buses.bus.values
+        total.loc[busbar] += power.loc[power.index.intersection(inside).difference([busbar])].sum()
+    return total.to_numpy()

@@ -41,7 +41,7 @@ def measured(case: StudyCase, dso: str) -> None:
     place = np.array([at[system.boundary_bus(c)] for c in children], dtype=int)
     actual = flow.voltage.sel(bus=tree.buses[place]).values
     linear = tree.voltage(*passive_flows(system, dso, horizon, case.fleets, tree))[place]
-    idle = np.broadcast_to(tree.no_load_voltage()[place][:, None], actual.shape)
+    idle = np.broadcast_to(tree.no_load_voltage()[place], actual.shape)
     print(f"  busbars: {len(place)}, {actual.size} hours; kept of the band: {case.limits.lv_voltage_margin_pu:.4f} pu")
     for name, assumed in (("without load", idle), ("linear model", linear)):
         off = actual - assumed

@@ -7,7 +7,7 @@ import math
 import pyomo.environ as pyo
 
 
-def platform_model(fleet, network, economics, limits, prices):
+def platform_model(fleet, network, economics, limits, prices, root_voltage=None):
     """Community market on a radial network of cables; loop over prosumers, buses and periods."""
     data, horizon = fleet.data, fleet.horizon
     m = pyo.ConcreteModel()
@@ -68,11 +68,11 @@ def platform_model(fleet, network, economics, limits, prices):
         paid = float(prices["import_price"][t]) + prices["network_charge"] + given["levy"] - given["trading_fee"]
         cost += hours[t] * (paid * m.imported[t] - (float(prices["export_price"][t]) - given["export_deduction"]) * m.exported[t])
     m.cost = pyo.Objective(expr=cost)
-    _add_network(m, fleet, network, limits)
+    _add_network(m, fleet, network, limits, root_voltage)
     return m
 
 
-def _add_network(m, fleet, network, limits):
+def _add_network(m, fleet, network, limits, root_voltage):
     """Every branch of every period: flow, apparent power, voltage."""
     branches, data = network.active, fleet.data
     away = {network.root: None}
@@ -98,7 +98,7 @@ def _add_network(m, fleet, network, limits):
     m.v = pyo.Var(list(away), m.T)
     share = (1 - limits.margin) * limits.lv_load
     for t in m.T:
-        m.v[network.root, t].fix(1.0)
+        m.v[network.root, t].fix(1.0 if root_voltage is None else float(root_voltage[t]) ** 2)
         for bus, up in away.items():
             if up is None:
                 continue

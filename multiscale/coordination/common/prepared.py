@@ -16,6 +16,7 @@ from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
+from multiscale.operation.busbars import expected_busbar_voltages
 from multiscale.operation.tree import BEYOND
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
@@ -131,8 +132,8 @@ def prepare_days(
     optima = engine.map(_optima, {d: (tree, model, reference) for d, tree, model in zip(names, trees, models, strict=True)})
     prepared = []
     for d, tree, model, before in zip(names, trees, models, past, strict=True):
-        optimum, forecast, bases = optima[d]
-        prepared.append(PreparedDay(d, tree, model, optimum, forecast, bases, before, history))
+        optimum, forecast, bases, voltages = optima[d]
+        prepared.append(PreparedDay(d, tree.fed_at(voltages), model, optimum, forecast, bases, before, history))
     if known is not None:
         for ready in prepared:
             ready.tree.transmission.learn(known)
@@ -146,16 +147,20 @@ def days_before(system: System, day: Horizon, count: int) -> list[Horizon]:
     return [Horizon((d,), (day.weights[0],), day.step_hours) for d in dates if d in held]
 
 
-def _optima(tree: OperatingTree, model: OperatingTree, reference: bool) -> tuple[Outcome | None, Outcome, dict[str, PackedBasis]]:
-    """Integrated optimum of the tree, if asked for, and of the parents' model of it, and the bases of the platforms' answers to the model's prices.
+def _optima(
+    tree: OperatingTree, model: OperatingTree, reference: bool
+) -> tuple[Outcome | None, Outcome, dict[str, PackedBasis], dict[str, np.ndarray]]:
+    """Integrated optimum of the tree, if asked for, and of the parents' model of it, bases of the platforms' answers to its prices, busbar voltages.
 
-    Both share what is known of the transmission network.
+    The voltages at the busbars of the platforms are those that the model expects. Both share what is known of the transmission network.
     """
     tree, model = _afresh(tree), _afresh(model)
     forecast = integrated_optimum(model)
+    voltages = expected_busbar_voltages(model, forecast.distribution_x, forecast.exchange)
     tree.transmission.learn(model.transmission)
+    tree = tree.fed_at(voltages)
     answers = answers_at(tree, forecast)
-    return integrated_optimum(tree, near=forecast, answers=answers) if reference else None, forecast, bases_of(answers)
+    return integrated_optimum(tree, near=forecast, answers=answers) if reference else None, forecast, bases_of(answers), voltages
 
 
 def answers_at(tree: OperatingTree, near: Outcome) -> dict[str, Answer]:

@@ -104,7 +104,7 @@ def feeder_limits(tree: RadialTree, reactive: np.ndarray) -> FeederLimits:
     below_all = np.vstack([np.zeros(n), below])
     drop = tree.along_path(per_kw[:, None] * below_all)
     fixed = tree.along_path(per_kvar[:, None] * tree.below(reactive) - tree.boost[:, None])
-    squared = (tree.v_reference[tree.source_of()] ** 2)[:, None]
+    squared = tree.squared_reference()
     free = ~tree.reference
     lowest, highest = (tree.v_min**2)[:, None], (tree.v_max**2)[:, None]
     matrix = np.vstack([below[limited], -below[limited], drop[free], -drop[free]])
