@@ -6,8 +6,8 @@ A platform takes part with its devices put together by shape (``operation.device
 inside matters, it takes part member by member in its low-voltage network, fed at the voltage of the day's dispatch without such networks. Members
 respond without fees on what they trade.
 
-The program is started from the answers of its parts: every platform at the price alone, then the DSO around them. Where no limit of the DSO binds,
-that is the answer.
+The program is started from the answers of its parts: every platform at the price alone, then the DSO around them. Where the DSO's nodal prices are
+the price to which they answered, nothing can be saved together, and that is the answer.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from multiscale.operation.tree import connection_limits
 from multiscale.programs import Basis, CompiledProgram, Link, ParametricProgram, compose
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
+
+SAME_PRICE = 1e-9
+"""Nodal prices [EUR/kWh] that differ by less than this are the same: rounding of a linear program."""
 
 Power = Callable[[np.ndarray], np.ndarray]
 """Columns of a platform's program -> power that its members draw [kW], (member, period)."""
@@ -103,22 +106,28 @@ def _answer(tree: OperatingTree, dso: str, price: np.ndarray) -> dict[str, np.nd
     """Columns of the DSO's program and of those of its platforms: its name, and theirs -> columns."""
     own, nothing = tree.distribution[dso], np.zeros(tree.horizon.periods)
     capacity = connection_limits(tree, dso)
-    exchange, bases = [], []
+    positions = own.program.parameters["exchange"].positions
+    alone, exchange, bases = [], [], []
     given: dict[str, dict[str, object]] = {}
     for child in own.children:
         most, least = capacity[child]
         given[child] = {"import_limit": most, "export_limit": least, "planned": nothing, "deviation_price": 0.0} | dict(tree.prices(dso))
         part = CompiledProgram(tree.platforms[child])
         solution = part.solve_optimal(given[child] | {"import_price": price, "export_price": price})
+        alone.append(solution.x)
         exchange.append(solution.output("exchange").values)
         bases.append(part.basis)
     around = CompiledProgram(own.program)
     at = {"energy_price": price, "built": tree.design.choice(own.options)}
     # At a price below zero the DSO would curtail, at the busbar, what no customer feeds in.
-    around.solve_optimal({**at, "energy_price": np.maximum(price, 0.0), "exchange": np.array(exchange).reshape(len(own.children), len(nothing))})
+    served = around.solve_optimal(
+        {**at, "energy_price": np.maximum(price, 0.0), "exchange": np.array(exchange).reshape(len(own.children), len(nothing))}
+    )
+    nodal = own.program.sensitivity(served.x, served.y)[positions] / tree.horizon.hours_per_year
+    if (np.abs(nodal - price) <= SAME_PRICE * (1.0 + np.abs(price))).all():
+        return dict(zip((dso, *own.children), (served.x, *alone), strict=True))
     # What the connection carries is a limit of the DSO's network too; prices between both are internal and vanish.
     fixed = {child: known | {"import_price": nothing, "export_price": nothing} for child, known in given.items()}
-    positions = own.program.parameters["exchange"].positions
     links = [Link(child, "exchange", positions[k]) for k, child in enumerate(own.children)]
     parts = {child: tree.platforms[child] for child in own.children}
     joint = CompiledProgram(compose(f"{dso} on {tree.horizon.title}", without_relief(own.program), parts, links, fixed))

@@ -113,7 +113,7 @@ class Study:
                 stage.update("every hour of the year")
                 given: dict[str, object] = {"case": made.case, "operation": made.operation, "bought": made.bought, "expected": expected}
                 given |= {"further_days": self.config.verification.further_days, "rounds": self.repair_rounds}
-                year = self.stages.run("verify_year", verify_year, given, label=self.label(case)).value
+                year = self.stages.run("verify_year", verify_year, given, label=self.label(case), means=lambda: {"engine": self.engine()}).value
         with self.progress.stage("assess"):
             # Of platforms that are excluded on a day, nothing inside is compared on that day.
             excluded = made.operation.value.excluded

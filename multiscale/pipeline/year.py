@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,8 @@ import xarray as xr
 
 from multiscale.assessment.construction import Bought
 from multiscale.assessment.operated import Operation
-from multiscale.operation import Transmission
+from multiscale.coordination.engine import Engine
+from multiscale.operation import Design, Transmission
 from multiscale.operation.dispatched_day import DispatchedDay, dispatched_day
 from multiscale.operation.tree import dso_reference
 from multiscale.pipeline.case import adoption_limits
@@ -20,6 +21,7 @@ from multiscale.pipeline.verification import built_in
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.repair import Violations, next_limits
 from multiscale.results.answer_data import StudyCase
+from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import ac_verify
 from multiscale.verification.further_days import OperatedYear, dispatch_further_days
@@ -32,7 +34,9 @@ logger = logging.getLogger(__name__)
 DAYS_OF_A_YEAR = 365
 
 
-def verify_year(case: StudyCase, operation: Operation, bought: Bought, expected: MarketForecast, further_days: int, rounds: int) -> YearCheck:
+def verify_year(
+    case: StudyCase, operation: Operation, bought: Bought, expected: MarketForecast, further_days: int, rounds: int, engine: Engine
+) -> YearCheck:
     """AC power flow of every hour of the year; nothing where the profiles do not span one.
 
     Args:
@@ -42,6 +46,7 @@ def verify_year(case: StudyCase, operation: Operation, bought: Bought, expected:
         expected: of the wholesale market.
         further_days: largest number of dispatches of days that are violated.
         rounds: largest number of times that limits are tightened on account of one day.
+        engine: where days are dispatched.
     """
     days = case.horizon.days
     nearest = {day: days[k] for day, k in case.aggregation.nearest.items()}
@@ -52,7 +57,7 @@ def verify_year(case: StudyCase, operation: Operation, bought: Bought, expected:
     before = violated_hours(flows.check() for flows in year.flows.values())
     left: tuple[str, ...] = ()
     if further_days:
-        others = FurtherOperation(case, operation, bought, expected)
+        others = FurtherOperation(case, operation, bought, expected, engine)
         system = case.system
         node_of = {
             str(name): str(node)
@@ -89,31 +94,29 @@ def _representative_year(case: StudyCase, operation: Operation, bought: Bought, 
 
 
 class FurtherOperation:
-    """How days beyond the representative ones are operated: dispatched one by one, under limits that may be tightened.
+    """How days beyond the representative ones are operated: each dispatched on its own, under limits that may be tightened.
 
     Args:
         case, operation, bought, expected: see ``verify_year``.
+        engine: where days are dispatched.
     """
 
-    def __init__(self, case: StudyCase, operation: Operation, bought: Bought, expected: MarketForecast) -> None:
-        self.case, self.design, self.bought, self.limits = case, operation.design, bought, case.limits
+    def __init__(self, case: StudyCase, operation: Operation, bought: Bought, expected: MarketForecast, engine: Engine) -> None:
+        self.case, self.design, self.bought, self.limits, self.engine = case, operation.design, bought, case.limits, engine
         self._known = expected.transmission(case.system, case.horizon, case.economics)
         self._all_days = float(len(case.aggregation.nearest))
 
-    def dispatch(self, day: pd.Timestamp, within: frozenset[str]) -> DispatchedDay:
-        """One day, at the nodal price at which planners expect energy on it; it stands for the whole year in charges on the peak."""
-        case = self.case
-        today = Horizon((day,), (self._all_days,), case.horizon.step_hours)
-        system = case.system.restricted(today)
-        fleets = {platform: system.fleet(platform, today) for platform in case.fleets}
-        transmission = Transmission(system, today, case.economics)
-        transmission.learn(self._known)
-        drawn = np.array([dso_reference(system, dso, today, fleets) for dso in transmission.children])
-        price = dict(zip(transmission.children, transmission.dispatch(drawn).price, strict=True))
-        self._known.learn(transmission)
-        for platform, sizes in self.bought.items():
-            fleets[platform] = fleets[platform].with_more(sizes, adoption_limits(fleets[platform], today, system))
-        return dispatched_day(system, today, case.economics, fleets, self.design, self.limits, price, within)
+    def dispatch(self, days: Mapping[pd.Timestamp, frozenset[str]]) -> dict[pd.Timestamp, DispatchedDay]:
+        """Some days, each at the nodal price at which planners expect energy on it; it stands for the whole year in charges on the peak."""
+        case, tasks = self.case, {}
+        for day, within in days.items():
+            today = Horizon((day,), (self._all_days,), case.horizon.step_hours)
+            here = case.system.restricted(today)
+            known = Transmission(here, today, case.economics)
+            known.learn(self._known)
+            tasks[str(day.date())] = (here, today, case.economics, tuple(case.fleets), self.bought, self.design, self.limits, known, within)
+        found = self.engine.map(_dispatched, tasks)
+        return {day: found[str(day.date())] for day in days}
 
     def tighten(self, days: Mapping[pd.Timestamp, Mapping[str, xr.Dataset]]) -> bool:
         """Tighten limits by what the AC power flow of some days violates; whether there was anything to tighten."""
@@ -128,3 +131,23 @@ class FurtherOperation:
             return False
         self.limits = limits
         return True
+
+
+def _dispatched(
+    system: System,
+    today: Horizon,
+    economics: Economics,
+    platforms: Sequence[str],
+    bought: Bought,
+    design: Design,
+    limits: LoadingLimits,
+    transmission: Transmission,
+    within: frozenset[str],
+) -> DispatchedDay:
+    """One day, computed where the engine wants it."""
+    fleets = {platform: system.fleet(platform, today) for platform in platforms}
+    drawn = np.array([dso_reference(system, dso, today, fleets) for dso in transmission.children])
+    price = dict(zip(transmission.children, transmission.dispatch(drawn).price, strict=True))
+    for platform, sizes in bought.items():
+        fleets[platform] = fleets[platform].with_more(sizes, adoption_limits(fleets[platform], today, system))
+    return dispatched_day(system, today, economics, fleets, design, limits, price, within)

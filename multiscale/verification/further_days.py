@@ -21,10 +21,10 @@ from multiscale.operation.dispatched_day import DispatchedDay
 from multiscale.timeline import Horizon
 from multiscale.verification.year import OwnPower, YearFlows, with_response
 
-Dispatch = Callable[[pd.Timestamp, frozenset[str]], DispatchedDay]
-"""Day, platforms that take part member by member -> the day as it is dispatched under the limits in force."""
+Dispatch = Callable[[Mapping[pd.Timestamp, frozenset[str]]], Mapping[pd.Timestamp, DispatchedDay]]
+"""Day -> platforms that take part member by member; leads to the days as they are dispatched under the limits in force."""
 
-AT_ONCE = 8
+AT_ONCE = 16
 """Days that are dispatched before the year is looked at again."""
 
 Tighten = Callable[[Mapping[pd.Timestamp, Mapping[str, xr.Dataset]]], bool]
@@ -111,7 +111,7 @@ def dispatch_further_days(
     Args:
         year: under the representative days.
         node_of: branch or bus of a platform's network -> the platform.
-        dispatch: how a day is dispatched.
+        dispatch: how days are dispatched.
         tighten: tightens the limits of ``dispatch``.
         most: largest number of dispatches.
         rounds: largest number of times that limits are tightened on account of one day.
@@ -135,8 +135,8 @@ def dispatch_further_days(
             why = f"{_left(len(violated))} after {_counted(most, 'dispatch', 'dispatches')} of single days (verification.further_days)"
             return why, *_representative(year, representative)
         fresh = list(todo)[: min(AT_ONCE, left)]
-        for day in fresh:
-            year.add(day, dispatch(day, todo[day]), todo[day])
+        for day, found in dispatch({day: todo[day] for day in fresh}).items():
+            year.add(day, found, todo[day])
         year.give({day: day for day in fresh})
     return _representative(year, representative)
 

@@ -9,6 +9,7 @@ import xarray as xr
 
 from multiscale.assessment.operated import Operation
 from multiscale.config import load_config
+from multiscale.coordination.engine import SerialEngine
 from multiscale.operation import Design, bought_and_sold, operating_tree
 from multiscale.operation.device_classes import OneMeter, device_classes
 from multiscale.operation.dispatched_day import dispatched_day
@@ -92,8 +93,8 @@ def with_unit(case, kva):
 
 def operated(case):
     """The representative days, dispatched individually."""
-    known = FurtherOperation(case, GivenOperation(Design(), {}), {}, forecast(case))
-    found = [known.dispatch(day, frozenset()).injections for day in case.horizon.days]
+    known = FurtherOperation(case, GivenOperation(Design(), {}), {}, forecast(case), SerialEngine())
+    found = [each.injections for each in known.dispatch(dict.fromkeys(case.horizon.days, frozenset())).values()]
     return GivenOperation(Design(), {dso: xr.concat([each[dso] for each in found], "period") for dso in case.system.at_level("dso")})
 
 
@@ -102,17 +103,17 @@ def test_a_response_that_was_copied_violates_and_the_day_itself_does_not(case):
     """What the representative days do overloads a transformer on other days; dispatched individually they keep its rating, and all are served."""
     small = with_unit(case, 30.0)
     operation, expected = operated(small), forecast(small)
-    copied = verify_year(small, operation, {}, expected, 0, 0)
+    copied = verify_year(small, operation, {}, expected, 0, 0, SerialEngine())
     hours = violated_hours(copied.by_dso.values())
     assert UNIT in copied.by_dso["north"].overloaded
     assert (copied.dispatched, copied.violated_before) == ((), hours)
-    all_days = verify_year(small, operation, {}, expected, 400, 0)
+    all_days = verify_year(small, operation, {}, expected, 400, 0, SerialEngine())
     assert all_days.violated_before == hours
     assert all_days.dispatched
     assert violated_hours(all_days.by_dso.values()) == 0
     assert all_days.left == ()
     assert all_days.unserved == pytest.approx(0.0, abs=1e-6)
-    few = verify_year(small, operation, {}, expected, 1, 0)
+    few = verify_year(small, operation, {}, expected, 1, 0, SerialEngine())
     assert len(few.dispatched) == 1
     assert 0 < violated_hours(few.by_dso.values()) < hours
     assert few.left[0].endswith("limits after 1 dispatch of single days (verification.further_days)")
@@ -127,10 +128,10 @@ def test_a_day_that_violates_as_dispatched_is_repaired_by_tighter_limits(case):
         system = changed(system, "branches", column, {b: 3.0 * float(system.branches[column].sel(branch=b)) for b in lines})
     long = replace(case, system=system)
     operation, expected = operated(long), forecast(long)
-    once = verify_year(long, operation, {}, expected, 3, 0)
+    once = verify_year(long, operation, {}, expected, 3, 0, SerialEngine())
     assert once.dispatched
     assert once.by_dso["north"].voltage_violations
-    repaired = verify_year(long, operation, {}, expected, 400, 3)
+    repaired = verify_year(long, operation, {}, expected, 400, 3, SerialEngine())
     assert violated_hours(repaired.by_dso.values()) == 0
     assert repaired.left == ()
     assert repaired.tightened > 0
