@@ -36,7 +36,7 @@ class LoadingLimits(Settings):
     lv_voltage_margin_pu: float = quantity(
         0.0075,
         "pu",
-        "the same in low-voltage networks, whose busbars are taken at no load: with what transformer and medium voltage above them drop",
+        "the same in low-voltage networks: with what the linear model of the voltage at their busbars is off (in planning busbars are taken at no load)",
         lower=0.0,
         upper=0.1,
     )
