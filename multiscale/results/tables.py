@@ -16,6 +16,9 @@ from multiscale.results.run_result import RunResult
 from multiscale.results.words import number
 from multiscale.spreadsheets import without_formulas
 
+_DIGITS = {"pu": 5, "%": 4}
+"""Unit of a row -> significant digits."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -38,10 +41,10 @@ class Table:
     marked: tuple[int, ...] = ()
 
     def cells(self) -> list[list[tuple[str, bool]]]:
-        """Text of every cell and whether it is a number."""
-        return [
-            [(number(value) if _is_number(value) else str(value), _is_number(value)) for value in row] for row in self.frame.itertuples(index=False)
-        ]
+        """Text of every cell and whether it is a number; with enough digits that what is beyond a limit is not shown as the limit."""
+        units = self.frame["unit"] if "unit" in self.frame else [""] * len(self.frame)
+        rows = zip(self.frame.itertuples(index=False), units, strict=True)
+        return [[(number(v, _DIGITS.get(str(unit), 3)) if _is_number(v) else str(v), _is_number(v)) for v in row] for row, unit in rows]
 
     def heads(self) -> list[tuple[str, str, bool]]:
         """Column names, units, and whether the column holds numbers."""
