@@ -9,8 +9,8 @@ and the plan is made and operated anew under these limits. Limits are only ever 
 the voltage where nothing flows.
 
 The program of a platform takes the voltage at its busbar as given: what the forecast of the operators leads to in the linear model of the network
-above. That may be off by more than the margin keeps, and then the limits need not bind where the AC power flow is violated. So the difference of AC and
-linear voltage is measured at every bus of the platform, in the periods in which one of them is violated, and kept:
+above. That may be off by more than the margin keeps, and then the limits need not bind where the AC power flow is violated. So the difference of
+AC and linear voltage is measured at every bus of the platform, in the periods in which one of them is violated, and kept:
 
     margin  <-  max(margin + distance from the band, |AC voltage - linear voltage| - the rule's margin) + step
 

@@ -36,7 +36,7 @@ class LoadingLimits(Settings):
     lv_voltage_margin_pu: float = quantity(
         0.0075,
         "pu",
-        "the same in low-voltage networks: with what the linear model of the voltage at their busbars is off (in planning busbars are taken at no load)",
+        "the same in low-voltage networks: with what the linear model of the voltage at their busbars is off (planning takes busbars at no load)",
         lower=0.0,
         upper=0.1,
     )
