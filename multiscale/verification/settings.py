@@ -14,7 +14,7 @@ class VerificationSettings(Settings):
         True, description="whether the plan is checked by AC power flow in every hour of the year (where the profiles span 365 days or more)"
     )
     further_days: int = count(
-        8,
+        400,
         "largest number of dispatches of days beyond the representative ones, where the AC power flow of the year is violated on the response they "
         "have; 0: none",
         0,
