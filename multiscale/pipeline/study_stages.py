@@ -107,13 +107,7 @@ class Study:
                 operations[name] = self.operate(spec, cases[name], expected, self.design(spec, made.plans, operations), {})
             if name not in verified:
                 verified[name] = self.verify(spec, cases[name], operations[name])
-        year = YearCheck()
-        if self.config.verification.year:
-            with self.progress.stage("verify") as stage:
-                stage.update("every hour of the year")
-                given: dict[str, object] = {"case": made.case, "operation": made.operation, "bought": made.bought, "expected": expected}
-                given |= {"further_days": self.config.verification.further_days, "rounds": self.repair_rounds}
-                year = self.stages.run("verify_year", verify_year, given, label=self.label(case), means=lambda: {"engine": self.engine()}).value
+        year = self.whole_year(made, expected) if self.config.verification.year else YearCheck()
         with self.progress.stage("assess"):
             # Of platforms that are excluded on a day, nothing inside is compared on that day.
             excluded = made.operation.value.excluded
@@ -175,6 +169,18 @@ class Study:
         with self.progress.stage("verify") as stage:
             stage.update(spec.title)
             return self.stages.run("verify", verify_days, {"case": case, "operation": operation}, label=self.label(case, spec)).value
+
+    def whole_year(self, made: Made, expected: Artefact[MarketForecast]) -> YearCheck:
+        """AC power flow of every hour of the year under the plan."""
+        given: dict[str, object] = {"case": made.case, "operation": made.operation, "bought": made.bought, "expected": expected}
+        given |= {"further_days": self.config.verification.further_days, "rounds": self.repair_rounds}
+        with self.progress.stage("verify") as stage:
+            stage.update("every hour of the year")
+
+            def means() -> dict[str, object]:
+                return {"engine": self.engine(), "report_progress": lambda what: stage.update(f"every hour of the year: {what}")}
+
+            return self.stages.run("verify_year", verify_year, given, label=self.label(made.case), means=means).value
 
     def build(self, year: int, last: Artefact[StudyCase] | None) -> Artefact[StudyCase]:
         """The case of a year; an earlier one takes over days and options of the last."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,14 @@ DAYS_OF_A_YEAR = 365
 
 
 def verify_year(
-    case: StudyCase, operation: Operation, bought: Bought, expected: MarketForecast, further_days: int, rounds: int, engine: Engine
+    case: StudyCase,
+    operation: Operation,
+    bought: Bought,
+    expected: MarketForecast,
+    further_days: int,
+    rounds: int,
+    engine: Engine,
+    report_progress: Callable[[str], None] = lambda _: None,
 ) -> YearCheck:
     """AC power flow of every hour of the year; nothing where the profiles do not span one.
 
@@ -47,6 +54,7 @@ def verify_year(
         further_days: largest number of dispatches of days that are violated.
         rounds: largest number of times that limits are tightened on account of one day.
         engine: where days are dispatched.
+        report_progress: called with what is being done.
     """
     days = case.horizon.days
     nearest = {day: days[k] for day, k in case.aggregation.nearest.items()}
@@ -65,7 +73,8 @@ def verify_year(
             for name, node in zip(table[key].values.tolist(), table.node.values.tolist(), strict=True)
             if node in case.fleets
         }
-        left = dispatch_further_days(year, node_of, others.dispatch, others.tighten, most=further_days, rounds=rounds)
+        effort = {"most": further_days, "rounds": rounds}
+        left = dispatch_further_days(year, node_of, others.dispatch, others.tighten, **effort, report_progress=report_progress)
     checks = {dso: flows.check() for dso, flows in year.flows.items()}
     days = tuple(str(day.date()) for day in sorted(year.within))
     return YearCheck(checks, before, days, float(sum(year.unserved.values())), year.tightened, left)

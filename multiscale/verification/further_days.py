@@ -104,7 +104,14 @@ class OperatedYear:
 
 
 def dispatch_further_days(
-    year: OperatedYear, node_of: Mapping[str, str], dispatch: Dispatch, tighten: Tighten, *, most: int, rounds: int
+    year: OperatedYear,
+    node_of: Mapping[str, str],
+    dispatch: Dispatch,
+    tighten: Tighten,
+    *,
+    most: int,
+    rounds: int,
+    report_progress: Callable[[str], None],
 ) -> tuple[str, ...]:
     """Dispatch violated days, the worst first, until none is left or the number of dispatches is reached; ``year`` is changed in place.
 
@@ -115,6 +122,7 @@ def dispatch_further_days(
         tighten: tightens the limits of ``dispatch``.
         most: largest number of dispatches.
         rounds: largest number of times that limits are tightened on account of one day.
+        report_progress: called with what is being done.
 
     Returns:
         Why violations are left, in words; empty where none is.
@@ -135,6 +143,7 @@ def dispatch_further_days(
             why = f"{_left(len(violated))} after {_counted(most, 'dispatch', 'dispatches')} of single days (verification.further_days)"
             return why, *_representative(year, representative)
         fresh = list(todo)[: min(AT_ONCE, left)]
+        report_progress(f"{_counted(year.work, 'day')} dispatched, {_left(len(violated))}")
         for day, found in dispatch({day: todo[day] for day in fresh}).items():
             year.add(day, found, todo[day])
         year.give({day: day for day in fresh})
