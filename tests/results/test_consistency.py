@@ -132,6 +132,7 @@ def test_terminals_of_any_encoding_show_the_answer_within_80_columns(finished: R
     assert f"Report: {finished.folder / 'report.html'}" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_is_written_without_its_bound(unproven: RunResult, tmp_path: Path):
     text = write_report(RunResult.load(unproven.folder), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "not known" in text
