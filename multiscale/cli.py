@@ -146,7 +146,7 @@ def run_one(config: StudyConfig) -> int:
         print(f"{there}", file=sys.stderr)
         result = RunResult.load(there.folder)
     except NoAnswerError as none:
-        from multiscale.results.run_result import EXIT_CODES
+        from multiscale.results.run.run_result import EXIT_CODES
 
         print(f"{none.status.replace('_', ' ')}: {none}", file=sys.stderr)
         return EXIT_CODES[none.status]
@@ -155,7 +155,7 @@ def run_one(config: StudyConfig) -> int:
 
 
 def _show(result: RunResult) -> None:
-    from multiscale.results.closing_table import print_closing_table
+    from multiscale.results.words.closing_table import print_closing_table
 
     print_closing_table(result)
     print(result.folder)
@@ -226,7 +226,7 @@ def _problems_of_data(error: ConfigError) -> list[str]:
 
 
 def _status(given: argparse.Namespace) -> int:
-    from multiscale.results.run_result import EXIT_CODES, read_status
+    from multiscale.results.run.run_result import EXIT_CODES, read_status
 
     worst = OK
     for folder in given.runs:
@@ -247,7 +247,7 @@ def _status(given: argparse.Namespace) -> int:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from multiscale.results.report import rebuild_report
+    from multiscale.results.report.page import rebuild_report
 
     print(rebuild_report(given.run))
     return OK
@@ -255,7 +255,7 @@ def _report(given: argparse.Namespace) -> int:
 
 def _compare(given: argparse.Namespace) -> int:
     from multiscale.results import RunResult
-    from multiscale.results.comparison import print_comparison
+    from multiscale.results.words.comparison import print_comparison
 
     print_comparison([RunResult.load(folder) for folder in given.runs], everything=given.all)
     return OK
@@ -263,8 +263,8 @@ def _compare(given: argparse.Namespace) -> int:
 
 def _provenance(given: argparse.Namespace) -> int:
     from multiscale.results import RunResult
-    from multiscale.results.provenance import changed_files
-    from multiscale.results.run_result import RunFolderError, read_status
+    from multiscale.results.run.provenance import changed_files
+    from multiscale.results.run.run_result import RunFolderError, read_status
 
     if given.verify:
         changed = changed_files(given.run)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from multiscale.config import StudyConfig, load_config
-from multiscale.results import RunFolder, RunResult, maps, money_plots, negotiation, plots, voltages
+from multiscale.results import RunFolder, RunResult
+from multiscale.results.figures import maps, money_plots, negotiation, plots, voltages
 from tests.results.synthetic_study import synthetic_dataset, synthetic_summary
 
 

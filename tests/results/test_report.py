@@ -19,20 +19,21 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from rich.console import Console
 
-from multiscale.results import RunResult, maps, plots, voltages
-from multiscale.results.answer import answer, reinforcements
-from multiscale.results.closing_table import print_closing_table
-from multiscale.results.comparison import print_comparison
-from multiscale.results.dataset import missing_declarations
-from multiscale.results.headline import headline
-from multiscale.results.limitations import sensitivity_table
-from multiscale.results.network_tables import options_table, violations_table
-from multiscale.results.plots import exchange_figure
-from multiscale.results.provenance import changed_files
-from multiscale.results.report import rebuild_report, write_report
-from multiscale.results.scenario_tables import money_table, welfare_table
-from multiscale.results.style import FLOWS, flow_look
-from multiscale.results.words import THIN, signed
+from multiscale.results import RunResult
+from multiscale.results.data.dataset import missing_declarations
+from multiscale.results.figures import maps, plots, voltages
+from multiscale.results.figures.plots import exchange_figure
+from multiscale.results.figures.style import FLOWS, flow_look
+from multiscale.results.report.page import rebuild_report, write_report
+from multiscale.results.run.provenance import changed_files
+from multiscale.results.tables.limitations import sensitivity_table
+from multiscale.results.tables.network_tables import options_table, violations_table
+from multiscale.results.tables.scenario_tables import money_table, welfare_table
+from multiscale.results.words.answer import answer, reinforcements
+from multiscale.results.words.closing_table import print_closing_table
+from multiscale.results.words.comparison import print_comparison
+from multiscale.results.words.headline import headline
+from multiscale.results.words.numbers import THIN, signed
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Numbers in sentences say no more than what holds."""
 
-from multiscale.results.words import THIN, reached_percent
+from multiscale.results.words.numbers import THIN, reached_percent
 
 
 def test_what_is_reached_at_least_is_not_rounded_up():

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.results.dataset import has
-from multiscale.results.run_result import RunResult
-from multiscale.results.tables import Table
+from multiscale.results.data.dataset import has
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.tables.table import Table
 
 if TYPE_CHECKING:
     from multiscale.coordination.uncertainty.day_reserves import DayReserves
-    from multiscale.results.answer_data import YearAnswer
+    from multiscale.results.data.answer_data import YearAnswer
 
 SHOWN = 25
 """Conflicts shown in the report; all are in the dataset."""

@@ -12,12 +12,12 @@ from multiscale.assessment.accounts import STAKEHOLDERS
 from multiscale.assessment.glossary import GLOSSARY
 from multiscale.assessment.reconciliation import Reconciliation, reconcile_operation, reconcile_plan
 from multiscale.assessment.transfers import welfare_change
-from multiscale.results.dataset import compared_scenarios, has, scenario_title
-from multiscale.results.run_result import RunResult
-from multiscale.results.tables import Table, settled
+from multiscale.results.data.dataset import compared_scenarios, has, scenario_title
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.tables.table import Table, settled
 
 if TYPE_CHECKING:
-    from multiscale.results.answer_data import YearAnswer
+    from multiscale.results.data.answer_data import YearAnswer
 
 
 _CENT = 0.005

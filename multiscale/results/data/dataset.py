@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from multiscale.results.plain_values import plain
+from multiscale.results.run.plain_values import plain
 
 FLOW_DIRECTIONS = ("to customers", "back")
 """Directions in which a branch has a usable rating of its own (``branch_usable``)."""

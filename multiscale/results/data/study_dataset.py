@@ -7,12 +7,12 @@ from typing import Any
 
 import xarray as xr
 
-from multiscale.results.answer_data import YearAnswer
-from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_dataset
-from multiscale.results.costs_and_transfers import costs_dataset
-from multiscale.results.parts import days, money, network, operation
-from multiscale.results.parts.named import named
-from multiscale.results.year_of_hours import year_dataset
+from multiscale.results.data.answer_data import YearAnswer
+from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_dataset
+from multiscale.results.data.costs_and_transfers import costs_dataset
+from multiscale.results.data.parts import days, money, network, operation
+from multiscale.results.data.parts.named import named
+from multiscale.results.data.year_of_hours import year_dataset
 
 
 def study_dataset(answers: Sequence[YearAnswer]) -> xr.Dataset:

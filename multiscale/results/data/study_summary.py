@@ -10,10 +10,10 @@ import numpy as np
 
 from multiscale.assessment import REAL_COSTS
 from multiscale.devices.fleet import purchasable
-from multiscale.results.answer_data import YearAnswer
-from multiscale.results.conflicts_and_reserves import conflicts_and_reserves_summary
-from multiscale.results.costs_and_transfers import costs_summary
-from multiscale.results.year_of_hours import year_summary
+from multiscale.results.data.answer_data import YearAnswer
+from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_summary
+from multiscale.results.data.costs_and_transfers import costs_summary
+from multiscale.results.data.year_of_hours import year_summary
 from multiscale.tariffs import Prices
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.results.dataset import has
-from multiscale.results.run_result import RunResult
-from multiscale.results.tables import Table
-from multiscale.results.words import plural
+from multiscale.results.data.dataset import has
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.tables.table import Table
+from multiscale.results.words.numbers import plural
 from multiscale.verification.year import BASIS, violated_hours
 
 if TYPE_CHECKING:

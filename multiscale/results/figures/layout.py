@@ -9,7 +9,7 @@ import xarray as xr
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-from multiscale.results.dataset import has
+from multiscale.results.data.dataset import has
 
 LOW_VOLTAGE_KV = 1.0
 HIGH_VOLTAGE_KV = 60.0

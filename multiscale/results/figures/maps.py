@@ -15,12 +15,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import offset_copy
 
-from multiscale.results.answer import reinforcements
-from multiscale.results.dataset import compared_scenarios, has, reinforced_branches, scenario_names, scenario_title
-from multiscale.results.layout import Layout, Window
-from multiscale.results.run_result import RunResult
-from multiscale.results.style import GROUND, RED, WIDTH, figure_style, svg, wrapped
-from multiscale.results.words import number
+from multiscale.results.data.dataset import compared_scenarios, has, reinforced_branches, scenario_names, scenario_title
+from multiscale.results.figures.layout import Layout, Window
+from multiscale.results.figures.style import GROUND, RED, WIDTH, figure_style, svg, wrapped
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.words.answer import reinforcements
+from multiscale.results.words.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from multiscale.results.dataset import compared_scenarios, has, scenario_title
-from multiscale.results.run_result import RunResult
-from multiscale.results.style import BEFORE, CUSTOMERS, DASHES, SKY, WIDTH, Remark, colour_of, figure_style, flow_look, svg
+from multiscale.results.data.dataset import compared_scenarios, has, scenario_title
+from multiscale.results.figures.style import BEFORE, CUSTOMERS, DASHES, SKY, WIDTH, Remark, colour_of, figure_style, flow_look, svg
+from multiscale.results.run.run_result import RunResult
 
 
 def money_figure(result: RunResult) -> str | Remark | None:

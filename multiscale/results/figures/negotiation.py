@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from multiscale.results.dataset import has
-from multiscale.results.run_result import RunResult
-from multiscale.results.style import BLUE, DASHES, GREY, ORANGE, WIDTH, figure_style, svg
-from multiscale.results.tables import Table
+from multiscale.results.data.dataset import has
+from multiscale.results.figures.style import BLUE, DASHES, GREY, ORANGE, WIDTH, figure_style, svg
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.tables.table import Table
 
 
 def convergence_figure(result: RunResult) -> str | None:

@@ -8,11 +8,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from multiscale.results.answer import reinforcements
-from multiscale.results.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_title
-from multiscale.results.mechanism_words import chosen, words
-from multiscale.results.run_result import RunResult
-from multiscale.results.style import (
+from multiscale.results.data.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_title
+from multiscale.results.figures.style import (
     AFTER,
     BEFORE,
     COLOURS,
@@ -28,7 +25,10 @@ from multiscale.results.style import (
     svg,
     wrapped,
 )
-from multiscale.results.words import number
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.words.answer import reinforcements
+from multiscale.results.words.mechanism_words import chosen, words
+from multiscale.results.words.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,11 +11,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
-from multiscale.results.layout import HIGH_VOLTAGE_KV, LOW_VOLTAGE_KV, Layout
-from multiscale.results.maps import frame, one_scale, substations
-from multiscale.results.run_result import RunResult
-from multiscale.results.style import AFTER, BEFORE, BLUE, NARROW, RED, WIDE, WIDTH, figure_style, svg, wrapped
+from multiscale.results.data.dataset import compared_scenarios, has, scenario_names, scenario_title
+from multiscale.results.figures.layout import HIGH_VOLTAGE_KV, LOW_VOLTAGE_KV, Layout
+from multiscale.results.figures.maps import frame, one_scale, substations
+from multiscale.results.figures.style import AFTER, BEFORE, BLUE, NARROW, RED, WIDE, WIDTH, figure_style, svg, wrapped
+from multiscale.results.run.run_result import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,14 +7,14 @@ from pathlib import Path
 import jinja2
 
 from multiscale.files import write_atomically
-from multiscale.results import tables
-from multiscale.results.answer import answer, failures, reinforcements
-from multiscale.results.headline import headline
-from multiscale.results.plain_values import json_text
-from multiscale.results.provenance import with_file
-from multiscale.results.run_result import RunFolderError, RunResult
-from multiscale.results.sections import appendix, sections
-from multiscale.results.words import euros, number
+from multiscale.results.report.sections import appendix, sections
+from multiscale.results.run.plain_values import json_text
+from multiscale.results.run.provenance import with_file
+from multiscale.results.run.run_result import RunFolderError, RunResult
+from multiscale.results.tables import table as tables
+from multiscale.results.words.answer import answer, failures, reinforcements
+from multiscale.results.words.headline import headline
+from multiscale.results.words.numbers import euros, number
 from multiscale.version import __version__
 
 

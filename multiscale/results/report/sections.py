@@ -8,30 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from multiscale.results import (
-    check_tables,
-    conflicts_and_reserves,
-    costs_and_transfers,
-    limitations,
-    maps,
-    money_plots,
-    negotiation,
-    network_tables,
-    plots,
-    scenario_tables,
-    tables,
-    voltages,
-)
-from multiscale.results.assumptions import assumptions_table
-from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
-from multiscale.results.layout import Layout
-from multiscale.results.mechanism_words import chosen, words
-from multiscale.results.regime_words import regime_of
-from multiscale.results.run_result import RunResult
+from multiscale.results.data import conflicts_and_reserves, costs_and_transfers
+from multiscale.results.data.dataset import compared_scenarios, has, scenario_names, scenario_title
+from multiscale.results.data.year_of_hours import year_violations_table
+from multiscale.results.figures import maps, money_plots, negotiation, plots, voltages
+from multiscale.results.figures.layout import Layout
+from multiscale.results.figures.style import Remark
+from multiscale.results.run.run_result import RunResult
 from multiscale.results.scenarios import CORNERS, LADDER
-from multiscale.results.style import Remark
-from multiscale.results.tables import Table
-from multiscale.results.year_of_hours import year_violations_table
+from multiscale.results.tables import check_tables, limitations, network_tables, scenario_tables
+from multiscale.results.tables import table as tables
+from multiscale.results.tables.assumptions import assumptions_table
+from multiscale.results.tables.table import Table
+from multiscale.results.words.mechanism_words import chosen, words
+from multiscale.results.words.regime_words import regime_of
 
 logger = logging.getLogger(__name__)
 

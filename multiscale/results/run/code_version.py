@@ -12,14 +12,14 @@ from multiscale.content import content_key, file_hash
 
 def code_hash() -> str:
     """Hash of the source files of the package with their relative names."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     files = (p for p in sorted(root.rglob("*")) if p.suffix in (".py", ".csv", ".j2") and p.is_file())
     return content_key(*((path.relative_to(root).as_posix(), file_hash(path)) for path in files))
 
 
 def git_state() -> dict[str, Any] | None:
     """Commit of the working copy the package stands in and whether it is changed; ``None`` for an installed package."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     if not (root / ".git").exists():
         return None
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multiscale.results.plain_values import plain
+from multiscale.results.run.plain_values import plain
 
 
 class JsonLines(logging.FileHandler):

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from multiscale.content import content_key, file_hash
-from multiscale.results.code_version import code_hash, git_state, package_version
-from multiscale.results.plain_values import json_text
-from multiscale.results.run_lock import NAME as LOCK
-from multiscale.results.run_result import RunFolderError
-from multiscale.results.study_record import StudyRecord
+from multiscale.results.run.code_version import code_hash, git_state, package_version
+from multiscale.results.run.plain_values import json_text
+from multiscale.results.run.run_lock import NAME as LOCK
+from multiscale.results.run.run_result import RunFolderError
+from multiscale.results.run.study_record import StudyRecord
 from multiscale.version import __version__
 
 PACKAGES = (

@@ -21,13 +21,13 @@ import xarray as xr
 import yaml
 
 from multiscale.files import replace_folder, restore_replaced, write_atomically
-from multiscale.results.log import JsonLines
-from multiscale.results.plain_values import finite_summary, json_text, plain
-from multiscale.results.progress import Progress, stage_times_file
-from multiscale.results.provenance import provenance, sealed
-from multiscale.results.run_lock import RunLock, holder
-from multiscale.results.run_result import STATUSES, RunFolderError, RunResult
-from multiscale.results.study_record import StudyRecord
+from multiscale.results.run.log import JsonLines
+from multiscale.results.run.plain_values import finite_summary, json_text, plain
+from multiscale.results.run.progress import Progress, stage_times_file
+from multiscale.results.run.provenance import provenance, sealed
+from multiscale.results.run.run_lock import RunLock, holder
+from multiscale.results.run.run_result import STATUSES, RunFolderError, RunResult
+from multiscale.results.run.study_record import StudyRecord
 
 logger = logging.getLogger("multiscale")
 
@@ -144,7 +144,7 @@ class RunFolder:
         Raises:
             ValueError: a variable without unit or name, an unknown status.
         """
-        from multiscale.results.dataset import write_dataset
+        from multiscale.results.data.dataset import write_dataset
 
         if status not in STATUSES:
             raise ValueError(f"status {status!r} is unknown; use one of {', '.join(STATUSES)}")
@@ -179,7 +179,7 @@ class RunFolder:
 
     def _report(self, result: RunResult) -> str:
         """Write the report; the answer is not lost with it, so a failure becomes the message of the status."""
-        from multiscale.results.report import write_report
+        from multiscale.results.report.page import write_report
 
         try:
             write_report(result, self.path / "report.html")

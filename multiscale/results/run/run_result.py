@@ -25,7 +25,7 @@ class RunResult:
 
     Attributes:
         folder: where its files are.
-        dataset: see ``multiscale.results.dataset``; ``None`` for a run without an answer.
+        dataset: see ``multiscale.results.data.dataset``; ``None`` for a run without an answer.
         summary: key -> (value, unit).
         status: one of STATUSES.
         details: the whole of ``status.json``.
@@ -79,7 +79,7 @@ class RunResult:
         summary = json.loads(summary_file.read_text(encoding="utf-8")) if summary_file.is_file() else {}
         dataset = None
         if result_file.is_file():
-            from multiscale.results.dataset import read_dataset
+            from multiscale.results.data.dataset import read_dataset
 
             dataset = read_dataset(result_file)
         return cls(folder, dataset, {k: (v["value"], v["unit"]) for k, v in summary.items()}, str(details["status"]), details)

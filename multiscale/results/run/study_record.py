@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from multiscale.content import content_key, file_hash
-from multiscale.results.code_version import code_hash, package_version
-from multiscale.results.output_settings import OutputSettings
+from multiscale.results.run.code_version import code_hash, package_version
+from multiscale.results.run.output_settings import OutputSettings
 from multiscale.version import __version__
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from multiscale.results.run_result import RunResult
-from multiscale.results.tables import Table
-from multiscale.results.words import number
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.tables.table import Table
+from multiscale.results.words.numbers import number
 
 
 def assumptions_table(result: RunResult) -> Table | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from multiscale.results.dataset import has
-from multiscale.results.regime_words import regime_of
-from multiscale.results.run_result import RunResult
-from multiscale.results.tables import Table, settled
+from multiscale.results.data.dataset import has
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.tables.table import Table, settled
+from multiscale.results.words.regime_words import regime_of
 
 
 def certificates_table(result: RunResult) -> Table | None:

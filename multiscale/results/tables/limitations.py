@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from multiscale.results.dataset import compared_scenarios, has, scenario_title
-from multiscale.results.run_result import RunResult
-from multiscale.results.tables import Table, settled
-from multiscale.results.words import number, plural
+from multiscale.results.data.dataset import compared_scenarios, has, scenario_title
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.tables.table import Table, settled
+from multiscale.results.words.numbers import number, plural
 
 NEGLECTED: tuple[tuple[str, str, str], ...] = (
     (

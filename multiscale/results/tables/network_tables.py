@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.results.answer import peak_loading, unserved_worth
-from multiscale.results.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_names, scenario_title, year_total
-from multiscale.results.regime_words import regime_of
-from multiscale.results.run_result import RunResult
-from multiscale.results.tables import Table
-from multiscale.results.words import THIN, number
+from multiscale.results.data.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_names, scenario_title, year_total
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.tables.table import Table
+from multiscale.results.words.answer import peak_loading, unserved_worth
+from multiscale.results.words.numbers import THIN, number
+from multiscale.results.words.regime_words import regime_of
 
 
 def options_table(result: RunResult) -> Table | None:

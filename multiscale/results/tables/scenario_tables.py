@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
-from multiscale.results.run_result import RunResult
+from multiscale.results.data.dataset import compared_scenarios, has, scenario_names, scenario_title
+from multiscale.results.run.run_result import RunResult
 from multiscale.results.scenarios import CORNERS, LADDER
-from multiscale.results.tables import Table, settled
+from multiscale.results.tables.table import Table, settled
 
 
 def money_table(result: RunResult, scenario: str) -> Table | None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multiscale.results.dataset import compared_scenarios, has, scenario_title
-from multiscale.results.mechanism_words import words
-from multiscale.results.run_result import RunResult
-from multiscale.results.words import number
+from multiscale.results.data.dataset import compared_scenarios, has, scenario_title
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.words.mechanism_words import words
+from multiscale.results.words.numbers import number
 from multiscale.spreadsheets import without_formulas
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from multiscale.results.dataset import compared_scenarios, has
-from multiscale.results.regime_words import regime_of
-from multiscale.results.run_result import RunResult
-from multiscale.results.words import amount, euros, number, percent, plural, reached_percent, signed
+from multiscale.results.data.dataset import compared_scenarios, has
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.words.numbers import amount, euros, number, percent, plural, reached_percent, signed
+from multiscale.results.words.regime_words import regime_of
 from multiscale.system.approximation import Approximation
 
 STATUS_WORDS = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from multiscale.results.answer import Built, answer, reinforcements
-from multiscale.results.run_result import RunResult
-from multiscale.results.terminal import shown
-from multiscale.results.words import euros, number
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.words.answer import Built, answer, reinforcements
+from multiscale.results.words.numbers import euros, number
+from multiscale.results.words.terminal import shown
 from multiscale.sources.followed_profiles import NOTED
 
 if TYPE_CHECKING:

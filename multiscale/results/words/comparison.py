@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from multiscale.results.run_result import RunResult
-from multiscale.results.terminal import shown
-from multiscale.results.words import number
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.words.numbers import number
+from multiscale.results.words.terminal import shown
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,7 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from multiscale.results.answer import (
+from multiscale.results.data.dataset import compared_scenarios, has, scenario_names, scenario_title
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.scenarios import LADDER, STEPS
+from multiscale.results.words.answer import (
     ROUNDING_EUR,
     check_facts,
     decided_prices,
@@ -18,12 +21,9 @@ from multiscale.results.answer import (
     without_rounding,
     year_facts,
 )
-from multiscale.results.dataset import compared_scenarios, has, scenario_names, scenario_title
-from multiscale.results.mechanism_words import chosen, words
-from multiscale.results.regime_words import regime_of
-from multiscale.results.run_result import RunResult
-from multiscale.results.scenarios import LADDER, STEPS
-from multiscale.results.words import euros, percent, plural, reached_percent, signed
+from multiscale.results.words.mechanism_words import chosen, words
+from multiscale.results.words.numbers import euros, percent, plural, reached_percent, signed
+from multiscale.results.words.regime_words import regime_of
 
 _USEFUL_GAP = 0.1
 """Relative gap from which on a bound says nothing to a planner."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from multiscale.results.run_result import RunResult
+from multiscale.results.run.run_result import RunResult
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from multiscale.planning.regimes import REGIMES, Regime
-from multiscale.results.run_result import RunResult
+from multiscale.results.run.run_result import RunResult
 
 
 def regime_of(result: RunResult) -> type[Regime]:

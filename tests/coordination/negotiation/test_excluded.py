@@ -22,7 +22,7 @@ from multiscale.markets import Community
 from multiscale.operation import operating_tree
 from multiscale.programs import ProgramError
 from multiscale.results import RunResult
-from multiscale.results.closing_table import print_closing_table
+from multiscale.results.words.closing_table import print_closing_table
 from multiscale.verification.injections import bus_injections
 from tests.coordination.tasks import KillsItsWorker, NeverEnds
 from tests.variants import changed, charged

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from multiscale.results.answer_data import YearAnswer
-from multiscale.results.parts.named import named
+from multiscale.results.data.answer_data import YearAnswer
+from multiscale.results.data.parts.named import named
 
 _OVERLOADED = "overloaded_branch"
 

@@ -8,8 +8,8 @@ import xarray as xr
 from multiscale.assessment import ENERGY_TERMS
 from multiscale.assessment.bills import BILL_PARTS
 from multiscale.assessment.construction import equipment_payments
-from multiscale.results.answer_data import YearAnswer
-from multiscale.results.parts.named import named
+from multiscale.results.data.answer_data import YearAnswer
+from multiscale.results.data.parts.named import named
 
 
 def ledgers(answer: YearAnswer) -> xr.Dataset:

@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 
 from multiscale.devices.fleet import purchasable
-from multiscale.results.answer_data import YearAnswer
-from multiscale.results.dataset import FLOW_DIRECTIONS
-from multiscale.results.parts.named import named
+from multiscale.results.data.answer_data import YearAnswer
+from multiscale.results.data.dataset import FLOW_DIRECTIONS
+from multiscale.results.data.parts.named import named
 
 
 def network(answer: YearAnswer) -> xr.Dataset:

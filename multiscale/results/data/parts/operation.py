@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from multiscale.assessment.operated import OperatedDay
-from multiscale.results.answer_data import Scenario, YearAnswer
-from multiscale.results.parts.named import named
+from multiscale.results.data.answer_data import Scenario, YearAnswer
+from multiscale.results.data.parts.named import named
 
 
 def operation(answer: YearAnswer) -> xr.Dataset:
