@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _apart_from_current_folder()
     _print_anywhere()
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         return int(given.command(given))
     except KeyboardInterrupt as interrupt:
@@ -77,8 +79,16 @@ def _print_anywhere() -> None:
             stream.reconfigure(errors="replace")
 
 
+class _Interrupt(KeyboardInterrupt):
+    """The interrupt of a command, whose exit code is 130 wherever it arrives.
+
+    Where Python's own arrives while code is executed from a string (as when a data class is made during an import), ``python -m`` ends by the signal
+    even though the interrupt was caught.
+    """
+
+
 def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+    raise _Interrupt
 
 
 def _is_bad_input(error: Exception) -> bool:
