@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _apart_from_current_folder()
     _print_anywhere()
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         return int(given.command(given))
     except KeyboardInterrupt as interrupt:
@@ -77,8 +79,16 @@ def _print_anywhere() -> None:
             stream.reconfigure(errors="replace")
 
 
+class _Interrupt(KeyboardInterrupt):
+    """The interrupt of a command, whose exit code is 130 wherever it arrives.
+
+    Where Python's own arrives while code is executed from a string (as when a data class is made during an import), ``python -m`` ends by the signal
+    even though the interrupt was caught.
+    """
+
+
 def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+    raise _Interrupt
 
 
 def _is_bad_input(error: Exception) -> bool:
@@ -146,7 +156,7 @@ def run_one(config: StudyConfig) -> int:
         print(f"{there}", file=sys.stderr)
         result = RunResult.load(there.folder)
     except NoAnswerError as none:
-        from multiscale.results.run_result import EXIT_CODES
+        from multiscale.results.run.run_result import EXIT_CODES
 
         print(f"{none.status.replace('_', ' ')}: {none}", file=sys.stderr)
         return EXIT_CODES[none.status]
@@ -155,7 +165,7 @@ def run_one(config: StudyConfig) -> int:
 
 
 def _show(result: RunResult) -> None:
-    from multiscale.results.closing_table import print_closing_table
+    from multiscale.results.words.closing_table import print_closing_table
 
     print_closing_table(result)
     print(result.folder)
@@ -226,7 +236,7 @@ def _problems_of_data(error: ConfigError) -> list[str]:
 
 
 def _status(given: argparse.Namespace) -> int:
-    from multiscale.results.run_result import EXIT_CODES, read_status
+    from multiscale.results.run.run_result import EXIT_CODES, read_status
 
     worst = OK
     for folder in given.runs:
@@ -247,7 +257,7 @@ def _status(given: argparse.Namespace) -> int:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from multiscale.results.report import rebuild_report
+    from multiscale.results.report.page import rebuild_report
 
     print(rebuild_report(given.run))
     return OK
@@ -255,7 +265,7 @@ def _report(given: argparse.Namespace) -> int:
 
 def _compare(given: argparse.Namespace) -> int:
     from multiscale.results import RunResult
-    from multiscale.results.comparison import print_comparison
+    from multiscale.results.words.comparison import print_comparison
 
     print_comparison([RunResult.load(folder) for folder in given.runs], everything=given.all)
     return OK
@@ -263,8 +273,8 @@ def _compare(given: argparse.Namespace) -> int:
 
 def _provenance(given: argparse.Namespace) -> int:
     from multiscale.results import RunResult
-    from multiscale.results.provenance import changed_files
-    from multiscale.results.run_result import RunFolderError, read_status
+    from multiscale.results.run.provenance import changed_files
+    from multiscale.results.run.run_result import RunFolderError, read_status
 
     if given.verify:
         changed = changed_files(given.run)

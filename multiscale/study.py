@@ -14,11 +14,11 @@ from multiscale.pipeline.stages import Stages
 from multiscale.pipeline.study_stages import STAGES, Engine, Study
 from multiscale.planning import Plan
 from multiscale.programs import SolverSettings, SolverTimeLimitError, limits_in_force
-from multiscale.results.answer_data import YearAnswer
-from multiscale.results.run_folder import NoAnswerError, RunFolder
-from multiscale.results.run_result import RunResult
-from multiscale.results.study_dataset import study_dataset
-from multiscale.results.study_summary import study_summary
+from multiscale.results.data.answer_data import YearAnswer
+from multiscale.results.data.study_dataset import study_dataset
+from multiscale.results.data.study_summary import study_summary
+from multiscale.results.run.run_folder import NoAnswerError, RunFolder
+from multiscale.results.run.run_result import RunResult
 
 if TYPE_CHECKING:
     from multiscale.config import StudyConfig

@@ -15,7 +15,7 @@ from pathlib import Path
 from multiscale.config import ConfigError, ConfigProblem, StudyConfig, load_config
 from multiscale.config.loading import parse_overrides
 from multiscale.files import write_atomically
-from multiscale.results.run_result import EXIT_CODES, RunFolderError
+from multiscale.results.run.run_result import EXIT_CODES, RunFolderError
 
 
 @dataclass
@@ -179,7 +179,7 @@ def _print_jobs(jobs: list[Job]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from multiscale.results.words import number
+    from multiscale.results.words.numbers import number
 
     common = set.intersection(*(set(job.overrides) for job in jobs))
     table = Table(title="Sweep", title_justify="left", title_style="bold")

@@ -103,6 +103,29 @@ def test_interruption_has_its_own_exit_code(study, capsys: pytest.CaptureFixture
     assert "interrupted" in capsys.readouterr().err
 
 
+_INTERRUPTED = """
+import sys, types
+from multiscale import cli
+
+def run_study(config):
+    exec("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+
+sys.modules["multiscale.study"] = types.SimpleNamespace(run_study=run_study)
+sys.exit(cli.main(["run", "study=tiny", "output.folder=" + sys.argv[1]]))
+"""
+
+
+def test_the_exit_code_of_an_interrupt_is_the_same_wherever_it_arrives(tmp_path: Path):
+    """Python's own interrupt, passing code that is executed from a string, would end ``python -m`` by the signal: many imports execute such code."""
+    (tmp_path / "interrupted.py").write_text(_INTERRUPTED)
+    run = subprocess.run(
+        [sys.executable, "-m", "interrupted", str(tmp_path / "runs")],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 130, run.stderr
+    assert "interrupted; the run has no result" in run.stderr
+
+
 def test_validate_solves_nothing(study, capsys: pytest.CaptureFixture[str], tmp_path: Path):
     def never(config: StudyConfig) -> RunResult:
         raise AssertionError
@@ -112,7 +135,7 @@ def test_validate_solves_nothing(study, capsys: pytest.CaptureFixture[str], tmp_
     assert "study 'tiny' is valid" in out
     assert "prosumers" in out
     assert not (tmp_path / "runs").exists()
-    assert cli.main(["validate", "horizon.days=0"]) == 2
+    assert cli.main(["validate", "study=tiny", "horizon.days=0"]) == 2
 
 
 def test_the_composed_configuration_can_be_printed(capsys: pytest.CaptureFixture[str]):

@@ -4,7 +4,7 @@ import io
 import pandas as pd
 import pytest
 
-from multiscale.results.tables import Table
+from multiscale.results.tables.table import Table
 from multiscale.sources import folder_system, tiny_system, write_folder
 from multiscale.spreadsheets import escaped, unescaped
 

@@ -18,9 +18,9 @@ from multiscale.measures import MEASURES, Measure
 from multiscale.planning import REGIMES, Regime, Social
 from multiscale.planning.settings import DsoPlanSettings, NoPlanSettings, PlanningSettings
 from multiscale.programs.limits import SolverSettings
-from multiscale.results.output_settings import OutputSettings
 from multiscale.results.results_settings import ResultsSettings
-from multiscale.results.study_record import Setting, StudyRecord
+from multiscale.results.run.output_settings import OutputSettings
+from multiscale.results.run.study_record import Setting, StudyRecord
 from multiscale.settings import OfKind, Settings, holds_names, inner_settings, kinds, unit_of
 from multiscale.sources import SOURCES
 from multiscale.sources.settings import SystemSettings

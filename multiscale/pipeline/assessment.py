@@ -10,7 +10,7 @@ from multiscale.assessment import Ledger
 from multiscale.assessment.construction import Bought, book_construction
 from multiscale.assessment.operated import Operation
 from multiscale.assessment.served import unserved_words
-from multiscale.results.answer_data import StudyCase, YearAnswer
+from multiscale.results.data.answer_data import StudyCase, YearAnswer
 
 BALANCED_WITHIN = 1e-6
 """Relative residual of energy and money [1] that is rounding."""

@@ -21,7 +21,7 @@ from multiscale.planning.conventional import low_voltage_needs
 from multiscale.planning.settings import DsoPlanSettings, PlanningSettings
 from multiscale.planning.yearly_overload import yearly_overload
 from multiscale.representative_days import representative_days
-from multiscale.results.answer_data import StudyCase
+from multiscale.results.data.answer_data import StudyCase
 from multiscale.sources import SystemSettings, reinforcement_costs
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics, InvalidSystemError, LoadingLimits, Problem, System, validate

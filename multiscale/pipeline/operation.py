@@ -21,7 +21,7 @@ from multiscale.markets import TimeOfUse
 from multiscale.operation import Design, Market
 from multiscale.pipeline.case import adoption_limits
 from multiscale.planning.market_forecast import MarketForecast
-from multiscale.results.answer_data import StudyCase
+from multiscale.results.data.answer_data import StudyCase
 from multiscale.system import System
 from multiscale.system.existing_network import existing_network_cost
 from multiscale.timeline import Horizon

@@ -14,8 +14,8 @@ from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.regimes import Regime
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.programs import SolverSettings
-from multiscale.results.answer_data import StudyCase
-from multiscale.results.run_folder import NoAnswerError
+from multiscale.results.data.answer_data import StudyCase
+from multiscale.results.run.run_folder import NoAnswerError
 
 if TYPE_CHECKING:
     from multiscale.config import StudyConfig

@@ -9,7 +9,7 @@ from multiscale.planning.charge_range import implied_charge_range
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.regimes import Social
 from multiscale.planning.settings import DsoPlanSettings
-from multiscale.results.answer_data import StudyCase
+from multiscale.results.data.answer_data import StudyCase
 from multiscale.system import Problem
 
 if TYPE_CHECKING:

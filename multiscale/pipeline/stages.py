@@ -27,8 +27,8 @@ import numpy as np
 from multiscale.content import content_key, file_hash
 from multiscale.files import folder_written_atomically, write_atomically
 from multiscale.pipeline.packing import PackingError, pack, unpack
-from multiscale.results.code_version import code_hash, package_version
-from multiscale.results.provenance import PACKAGES
+from multiscale.results.run.code_version import code_hash, package_version
+from multiscale.results.run.provenance import PACKAGES
 
 logger = logging.getLogger(__name__)
 

@@ -24,9 +24,9 @@ from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.repair import Repaired, Violations, repaired
 from multiscale.planning.settings import DsoPlanSettings
-from multiscale.results.answer_data import RepairRecord, Scenario, StudyCase, YearAnswer
-from multiscale.results.progress import Progress
-from multiscale.results.run_folder import NoAnswerError
+from multiscale.results.data.answer_data import RepairRecord, Scenario, StudyCase, YearAnswer
+from multiscale.results.run.progress import Progress
+from multiscale.results.run.run_folder import NoAnswerError
 from multiscale.results.scenarios import HEADLINE, REFERENCES, ScenarioSpec, chosen_scenarios
 from multiscale.system import LoadingLimits
 from multiscale.verification.ac import Verification

@@ -7,7 +7,7 @@ import xarray as xr
 
 from multiscale.assessment.operated import Operation
 from multiscale.operation import Design
-from multiscale.results.answer_data import StudyCase
+from multiscale.results.data.answer_data import StudyCase
 from multiscale.verification.ac import Verification, ac_verify
 
 

@@ -20,7 +20,7 @@ from multiscale.pipeline.operation import with_bought_capacity
 from multiscale.pipeline.verification import built_in
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.repair import Violations, next_limits
-from multiscale.results.answer_data import StudyCase
+from multiscale.results.data.answer_data import StudyCase
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import ac_verify

@@ -6,7 +6,6 @@ from typing import Any
 
 from multiscale.planning.decomposition import applies, plan_by_decomposition
 from multiscale.planning.distribution_planning import PlanningProblem
-from multiscale.planning.general_engine import plan_by_bilevel_engine
 from multiscale.planning.plan import Effort, NoPlanError, Plan
 from multiscale.planning.regimes import Regime, Social
 
@@ -42,5 +41,7 @@ def solve_plan(
         if reason is None:
             return plan_by_decomposition(problem, Effort(**effort))
         method, remark = regime.method, f"by {regime.method}, as the decomposition does not apply: {reason}"
+    from multiscale.planning.general_engine import plan_by_bilevel_engine
+
     more = {} if memory_limit is None else {"memory_limit": memory_limit}
     return plan_by_bilevel_engine(problem, regime, Effort(**effort), method=method, seed=seed, remark=remark, **more)

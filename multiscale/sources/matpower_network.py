@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pandapower.converter.pypower import from_ppc
 
 from multiscale.sources.matpower import read_case
 from multiscale.system.validation import InvalidSystemError, Problem
@@ -22,6 +21,8 @@ def matpower_network(path: Path) -> Any:
         InvalidSystemError: a file that is not read in full, with the line.
     """
     fields = read_case(path)
+    from pandapower.converter.pypower import from_ppc
+
     case = {"baseMVA": float(fields["baseMVA"]), "version": "2", **{k: fields[k].copy() for k in ("bus", "gen", "branch")}}
     if isinstance(fields.get("gencost"), np.ndarray):
         case["gencost"] = fields["gencost"].copy()

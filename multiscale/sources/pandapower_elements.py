@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandapower.build_branch import _trafo_df_from_trafo3w
 
 from multiscale.sources.pandapower_checks import checked_copy
 from multiscale.sources.pandapower_state import UNLIMITED_KA, energised, names_of, not_used, own_power_flow, ratings, rows_on, shunt_tables, volts
@@ -154,6 +153,8 @@ def _three_windings(net: Any) -> None:
     """Three-winding transformers as three of two windings around an auxiliary bus, by pandapower's star equivalent."""
     if "trafo3w" not in net or not len(net.trafo3w):
         return
+    from pandapower.build_branch import _trafo_df_from_trafo3w
+
     three, work = net.trafo3w, copy.copy(net)
     stars = np.array([_auxiliary_bus(net, int(hv), f"star point of {name}") for hv, name in zip(three["hv_bus"], names_of(three), strict=True)])
     if "res_trafo3w" in net and "vm_internal_pu" in net.res_trafo3w and len(net.res_trafo3w):

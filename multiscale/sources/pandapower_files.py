@@ -8,11 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import pandapower as pp
 import pandas as pd
-from pandapower.auxiliary import pandapowerNet
-from pandapower.convert_format import convert_format
-from pandapower.io_utils import from_dict_of_dfs
 
 from multiscale.sources.matpower_network import matpower_network
 from multiscale.sources.pandapower_allowed import Named, foreign_objects, plain, plain_network_text
@@ -30,6 +26,8 @@ def read_network(file: Path) -> Any:
     Raises:
         InvalidSystemError: no such file, another ending, no network, or a file that names what no network has.
     """
+    from pandapower.auxiliary import pandapowerNet
+
     readers = {".json": _from_json, ".xlsx": _from_excel, ".m": matpower_network}
     if not file.is_file():
         raise _refused(file, "does not exist; give the path of a pandapower JSON or Excel file or of a MATPOWER case")
@@ -59,6 +57,8 @@ def _check(named: Named, file: Path) -> None:
 
 
 def _from_json(file: Path) -> Any:
+    import pandapower as pp
+
     try:
         text, named = plain_network_text(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
@@ -71,6 +71,9 @@ def _from_json(file: Path) -> Any:
 
 
 def _from_excel(file: Path) -> Any:
+    from pandapower.convert_format import convert_format
+    from pandapower.io_utils import from_dict_of_dfs
+
     named: Named = set()
     try:
         sheets = pd.read_excel(file, sheet_name=None, index_col=0, engine="openpyxl")

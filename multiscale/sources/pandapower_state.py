@@ -6,10 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-import pandapower as pp
 import pandas as pd
-from pandapower.powerflow import LoadflowNotConverged
-from pandapower.toolbox import clear_result_tables
 
 from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV
 from multiscale.system.approximation import Approximation, several
@@ -102,6 +99,10 @@ def shunt_tables(net: Any) -> None:
 
 def own_power_flow(net: Any, changed: list[Approximation]) -> None:
     """Pandapower's power flow of the network as it is: what holds a voltage there is constant here, at the power that it has in this state."""
+    import pandapower as pp
+    from pandapower.powerflow import LoadflowNotConverged
+    from pandapower.toolbox import clear_result_tables
+
     holders = {kind: rows for kind in ("gen", "xward", "dcline") if len(rows := rows_on(net, kind))}
     if not holders and not (net.bus["vn_kv"] >= HIGH_VOLTAGE_KV).any():
         return

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandapower.build_branch import _calc_tap_from_dataframe, _get_vk_values_from_table
 
 from multiscale.sources.pandapower_tables import charged_from, filled, open_at
 
@@ -92,6 +91,8 @@ def _ratio_changer(unit: pd.DataFrame, untyped_taps: bool) -> np.ndarray:
 
 def _rated(net: Any, unit: pd.DataFrame, changer: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rated voltages [kV] and phase shift [degree] with all tap changers that keep no columns of their own on their position."""
+    from pandapower.build_branch import _calc_tap_from_dataframe
+
     work, rows = copy.copy(net), unit.copy()
     work["_options"] = {"calculate_voltage_angles": True, "mode": "pf"}
     if changer.any():
@@ -106,6 +107,8 @@ def _rated(net: Any, unit: pd.DataFrame, changer: np.ndarray) -> tuple[np.ndarra
 def _short_circuit(net: Any, unit: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Short-circuit voltage and its real part [%], at the tap position where a table gives them by position."""
     if "tap_dependency_table" in unit and filled(unit, "tap_dependency_table", False).astype(bool).any():
+        from pandapower.build_branch import _get_vk_values_from_table
+
         vk, vkr = _get_vk_values_from_table(unit, net["trafo_characteristic_table"])
     else:
         vk, vkr = unit["vk_percent"].to_numpy(), unit["vkr_percent"].to_numpy()

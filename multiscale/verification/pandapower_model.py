@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
-import pandapower as pp
 import xarray as xr
 from scipy import sparse
 from scipy.sparse import csgraph
@@ -56,6 +57,8 @@ def power_flow_model(
     Raises:
         KeyError: an unknown node, or an option on a branch that no node of the list owns.
     """
+    import pandapower as pp
+
     known = set(system.nodes.node.values.tolist())
     if unknown := sorted(set(nodes) - known):
         raise KeyError(f"power flow: system {system.name!r} has no node {unknown}; there are {sorted(known)[:8]} ...")
@@ -77,7 +80,7 @@ def power_flow_model(
     start = np.array([position[b] for b in branches.from_bus.values.tolist()], dtype=int)
     end = np.array([position[b] for b in branches.to_bus.values.tolist()], dtype=int)
 
-    net = pp.create_empty_network(f_hz=50.0, sn_mva=1.0)
+    net = deepcopy(_empty_network())
     pp.create_buses(net, len(position), vn_kv=buses.vn_kv.values)
     at = [position[b] for b in roots]
     held = dict(zip(roots, buses.v_root_pu.values[at].tolist(), strict=True))
@@ -123,6 +126,14 @@ def tap_changers(model: PowerFlowModel) -> list[np.ndarray]:
     return [regulated[of_unit == t] for t in np.unique(of_unit)]
 
 
+@cache
+def _empty_network() -> Any:
+    """Tables without rows: making them takes ten times as long as copying them."""
+    import pandapower as pp
+
+    return pp.create_empty_network(f_hz=50.0, sn_mva=1.0)
+
+
 def _with_built(system: System, branches: xr.Dataset, built: xr.Dataset) -> xr.Dataset:
     """The branch table with some options built, one after the other."""
     rows = branches.to_dataframe().to_dict("index")
@@ -146,6 +157,8 @@ def _top_slack(system: System) -> str:
 
 
 def _add_lines(net: Any, lines: xr.Dataset, start: np.ndarray, end: np.ndarray, vn_kv: np.ndarray) -> None:
+    import pandapower as pp
+
     if not len(start):
         return
     # The table holds totals, so every line is given to pandapower as one kilometre of itself.
@@ -164,6 +177,8 @@ def _add_lines(net: Any, lines: xr.Dataset, start: np.ndarray, end: np.ndarray, 
 
 
 def _add_transformers(net: Any, units: xr.Dataset, start: np.ndarray, end: np.ndarray, vn_kv: np.ndarray) -> None:
+    import pandapower as pp
+
     if not len(start):
         return
     power = units.rating_kva.values / 1e3
@@ -205,6 +220,8 @@ def _add_open_ends(
 
     ``y = y_c / 2 + 1 / (z + 2 / y_c)`` of a line (y_c its shunt admittance), ``y = 1 / (z / 2 + 1 / y_m)`` of a transformer.
     """
+    import pandapower as pp
+
     charged, off = branches.charged_from.values, ~branches.in_service.values
     for row, k in [*enumerate(line.tolist()), *enumerate(transformer.tolist())]:
         if not off[k] or not charged[k]:

@@ -13,7 +13,7 @@ from multiscale.pipeline.case import case_of
 from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
 from multiscale.pipeline.plan import forecast, planned
 from multiscale.planning import Plan
-from multiscale.results.answer_data import Scenario, StudyCase
+from multiscale.results.data.answer_data import Scenario, StudyCase
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from multiscale.config import load_config
 from multiscale.operation.radial import radial_tree
 from multiscale.pipeline.case import case_of
 from multiscale.planning.conventional import passive_flows
-from multiscale.results.answer_data import StudyCase
+from multiscale.results.data.answer_data import StudyCase
 from multiscale.verification.ac import ac_power_flow, profile_injections
 
 KERBER = (

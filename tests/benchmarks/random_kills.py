@@ -33,7 +33,7 @@ import psutil
 
 from multiscale import cli
 from multiscale.results import RunResult
-from multiscale.results.provenance import changed_files
+from multiscale.results.run.provenance import changed_files
 from multiscale.sources import tiny_system, write_folder
 
 ROOT = Path(__file__).parents[2]

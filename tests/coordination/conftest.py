@@ -6,10 +6,17 @@ import pandas as pd
 import pytest
 
 from multiscale.coordination.common.prepared import prepare_days
-from multiscale.coordination.engine import SerialEngine
+from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.markets import Community
 from multiscale.timeline import Horizon
 from tests.variants import changed, charged
+
+
+@pytest.fixture(scope="session")
+def two_workers():
+    """Two processes on this machine; starting them takes seconds. One that is killed is replaced."""
+    with DaskEngine(2) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

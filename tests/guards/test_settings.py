@@ -87,6 +87,7 @@ def test_settings_of_one_name_are_all_read_in_a_run(tmp_path: Path, monkeypatch:
             "study=tiny",
             "horizon=one_day",
             "horizon.step_hours=6",
+            "system.dsos=[north]",
             "output.report=false",
             "coordination.forecast_error=5 %",
         ]

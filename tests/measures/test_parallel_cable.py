@@ -175,6 +175,7 @@ def test_a_published_low_voltage_network_is_reinforced_and_passes_the_power_flow
 
     pp.to_json(pn.create_kerber_landnetz_freileitung_1(p_load_mw=0.006), str(tmp_path / "kerber.json"))
     own = [f"system.path={tmp_path / 'kerber.json'}", f"output.folder={tmp_path}", "output.report=false", "engine=serial", "verification.year=false"]
+    own.append("results.operated=[]")
     grown = ["system.growth.load_factor=3", "system.limits.lv_voltage_margin_pu=0.035", "horizon=one_day", "horizon.step_hours=6 h"]
     result = run_study(load_config(["system=pandapower", "system.profiles=constant", *own, *grown]))
     assert result.status == "optimal"

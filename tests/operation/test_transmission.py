@@ -8,6 +8,7 @@ from multiscale.operation import Transmission
 from multiscale.operation.direct_current import direct_current_model
 from multiscale.operation.transmission_program import at_period, period_program
 from multiscale.timeline import Horizon
+from tests.made_once import empty_network
 from tests.variants import changed
 
 
@@ -26,7 +27,7 @@ def test_flows_equal_those_of_pandapower(system):
     model = direct_current_model(network)
     injection = np.random.default_rng(0).normal(scale=2e4, size=len(model.buses))
     injection -= injection.mean()
-    net = pp.create_empty_network()
+    net = empty_network()
     bus = {str(b): pp.create_bus(net, vn_kv=110.0) for b in model.buses}
     pp.create_ext_grid(net, bus[str(model.buses[0])])
     for name, power in zip(model.buses[1:].tolist(), injection[1:].tolist(), strict=True):

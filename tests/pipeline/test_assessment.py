@@ -9,7 +9,7 @@ import pytest
 from multiscale.assessment import Ledger
 from multiscale.assessment.operated import MechanismCost
 from multiscale.pipeline.assessment import CertificateError, check_certificates, reservations
-from multiscale.results.answer_data import RepairRecord
+from multiscale.results.data.answer_data import RepairRecord
 from multiscale.system import LoadingLimits
 from multiscale.verification.year import YearCheck
 

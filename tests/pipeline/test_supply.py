@@ -12,12 +12,13 @@ from multiscale.pipeline.case import _short_supply
 from multiscale.sources import pandapower_system
 from multiscale.system import System
 from multiscale.system.yearly import yearly_profiles
+from tests.made_once import empty_network
 
 
 @pytest.fixture(scope="module")
 def feeder() -> System:
     """A customer with 5 kW of constant demand; the external grid may supply 6 kW."""
-    net = pp.create_empty_network()
+    net = empty_network()
     high, low, end = (pp.create_bus(net, vn_kv=v, name=n) for v, n in ((20.0, "busbar"), (0.4, "station"), (0.4, "house")))
     pp.create_ext_grid(net, high, name="grid", max_p_mw=0.006)
     pp.create_transformer(net, high, low, "0.4 MVA 20/0.4 kV")

@@ -62,14 +62,14 @@ def test_the_memory_limit_of_a_study_is_that_of_its_plans(tmp_path: Path, monkey
         return BilevelSolution(Status.ERROR, np.nan, -np.inf, np.inf, {}, {}, {}, None, {}, {}, "SCIP: memlimit", 0)
 
     monkeypatch.setattr(bilevel, "solve", full)
-    overrides = ["study=tiny", "planning.method=sos1", "horizon=one_day", "horizon.step_hours=6", "solver.memory_limit_mb=512"]
+    overrides = ["study=tiny", "planning.method=sos1", "system.dsos=[north]", "horizon=one_day", "horizon.step_hours=6", "solver.memory_limit_mb=512"]
     with pytest.raises(NoAnswerError, match=r"or raise solver\.memory_limit_mb"):
         run_study(load_config([*overrides, f"output.folder={tmp_path}"]))
     assert given == [512.0]
 
 
 def test_a_study_ends_with_the_status_of_the_limit(tmp_path: Path):
-    short = ["study=tiny", "planning=none", "horizon=one_day", "horizon.step_hours=6", "solver.time_limit_s=1e-6", f"output.folder={tmp_path}"]
+    short = ["study=tiny", "planning=none", "system.dsos=[north]", "horizon=one_day", "horizon.step_hours=6", "solver.time_limit_s=1e-6"]
     with pytest.raises(NoAnswerError, match=r"raise solver\.time_limit_s") as caught:
-        run_study(load_config(short))
+        run_study(load_config([*short, f"output.folder={tmp_path}"]))
     assert caught.value.status == "time_limit"

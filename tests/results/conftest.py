@@ -6,6 +6,7 @@ import pytest
 
 from multiscale.config import StudyConfig, load_config
 from multiscale.results import RunFolder, RunResult
+from multiscale.results.figures import maps, money_plots, negotiation, plots, voltages
 from tests.results.synthetic_study import synthetic_dataset, synthetic_summary
 
 
@@ -30,3 +31,10 @@ def finished(config: StudyConfig) -> RunResult:
         with run.progress.stage("build"):
             run.log("a line", number=1)
         return run.finish(dataset, synthetic_summary(dataset), "optimal", {"solvers": {"SCIP": "10.0"}})
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made and not drawn: for what is said around them."""
+    for module in (maps, money_plots, negotiation, plots, voltages):
+        monkeypatch.setattr(module, "svg", lambda _, description: f"<p>{description}</p>")

@@ -15,12 +15,12 @@ from rich.console import Console
 
 from multiscale.config import load_config
 from multiscale.results import RunFolder, RunResult
-from multiscale.results.answer import answer, failures
-from multiscale.results.closing_table import print_closing_table
-from multiscale.results.comparison import print_comparison
-from multiscale.results.headline import headline
-from multiscale.results.network_tables import violations_table
-from multiscale.results.report import write_report
+from multiscale.results.report.page import write_report
+from multiscale.results.tables.network_tables import violations_table
+from multiscale.results.words.answer import answer, failures
+from multiscale.results.words.closing_table import print_closing_table
+from multiscale.results.words.comparison import print_comparison
+from multiscale.results.words.headline import headline
 from tests.results.synthetic_study import synthetic_dataset, synthetic_summary
 
 FAILURES = [
@@ -132,6 +132,7 @@ def test_terminals_of_any_encoding_show_the_answer_within_80_columns(finished: R
     assert f"Report: {finished.folder / 'report.html'}" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_is_written_without_its_bound(unproven: RunResult, tmp_path: Path):
     text = write_report(RunResult.load(unproven.folder), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "not known" in text

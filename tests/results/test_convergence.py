@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import xarray as xr
 
-from multiscale.results.negotiation import convergence_figure
+from multiscale.results.figures.negotiation import convergence_figure
 
 
 def test_the_gap_of_every_day_is_drawn_and_days_may_end_early():

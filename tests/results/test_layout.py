@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from multiscale.results.layout import Layout
+from multiscale.results.figures.layout import Layout
 
 LINES = [("a", "b"), ("b", "c"), ("b", "d"), ("d", "e")]
 

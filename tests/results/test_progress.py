@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from multiscale.results.progress import Progress
+from multiscale.results.run.progress import Progress
 
 
 def test_stage_times_are_recorded_and_remembered(tmp_path: Path):

@@ -18,8 +18,9 @@ import yaml
 
 from multiscale import cli
 from multiscale.config import StudyConfig, load_config
-from multiscale.results import NoAnswerError, RunExistsError, RunFolder, RunFolderError, RunResult, run_lock
-from multiscale.results.provenance import SEAL, changed_files, with_file
+from multiscale.results import NoAnswerError, RunExistsError, RunFolder, RunFolderError, RunResult
+from multiscale.results.run import run_lock
+from multiscale.results.run.provenance import SEAL, changed_files, with_file
 
 FILES = {"result.nc", "summary.json", "report.html", "config.yaml", "provenance.json", "status.json", "log.jsonl"}
 

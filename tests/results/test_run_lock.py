@@ -14,8 +14,9 @@ import xarray as xr
 
 from multiscale import files
 from multiscale.config import load_config
-from multiscale.results import RunExistsError, RunFolder, RunFolderError, run_folder, run_lock
-from multiscale.results.study_record import StudyRecord
+from multiscale.results import RunExistsError, RunFolder, RunFolderError
+from multiscale.results.run import run_folder, run_lock
+from multiscale.results.run.study_record import StudyRecord
 
 
 def _record(folder: Path, *more: str) -> StudyRecord:

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from multiscale.results.tables import Table
-from multiscale.results.words import THIN, reached_percent
+from multiscale.results.tables.table import Table
+from multiscale.results.words.numbers import THIN, reached_percent
 
 
 def test_what_is_reached_at_least_is_not_rounded_up():

@@ -10,6 +10,8 @@ import numpy as np
 import pandapower as pp
 import pandas as pd
 
+from tests.made_once import empty_network, made_once
+
 _CABLE = {"r_ohm_per_km": 0.206, "x_ohm_per_km": 0.116, "c_nf_per_km": 250.0, "max_i_ka": 0.319}
 _SERVICE = {"r_ohm_per_km": 0.208, "x_ohm_per_km": 0.08, "c_nf_per_km": 261.0, "max_i_ka": 0.27}
 _UNIT = {
@@ -19,9 +21,10 @@ _UNIT = {
 _TAP = {"tap_side": "hv", "tap_neutral": 0, "tap_min": -2, "tap_max": 2, "tap_step_percent": 2.5, "tap_pos": 0, "tap_changer_type": "Ratio"}
 
 
+@made_once
 def feeder(f_hz: float = 50.0, load: float = 0.4, vm_pu: float = 1.0, **line: float) -> Any:
     """Five buses of 20 kV in a row."""
-    net = pp.create_empty_network(f_hz=f_hz)
+    net = empty_network(f_hz=f_hz)
     buses = [pp.create_bus(net, vn_kv=20.0, name=f"n{k}") for k in range(5)]
     pp.create_ext_grid(net, buses[0], vm_pu=vm_pu, name="supply")
     for k in range(4):
@@ -30,9 +33,10 @@ def feeder(f_hz: float = 50.0, load: float = 0.4, vm_pu: float = 1.0, **line: fl
     return net
 
 
+@made_once
 def house(vm_pu: float = 1.0, **unit: Any) -> Any:
     """A 20 kV cable, a transformer, a 400 V cable, 50 kW."""
-    net = pp.create_empty_network()
+    net = empty_network()
     grid, station, board, home = (
         pp.create_bus(net, vn_kv=v, name=n) for v, n in ((20.0, "grid bus"), (20.0, "station"), (0.4, "board"), (0.4, "house"))
     )
@@ -113,7 +117,7 @@ def _two_voltages(net: Any) -> None:
 
 
 def _lv_only() -> Any:
-    net = pp.create_empty_network()
+    net = empty_network()
     buses = [pp.create_bus(net, vn_kv=0.4, name=f"b{k}") for k in range(5)]
     pp.create_ext_grid(net, buses[0], name="g")
     for k, (i, j) in enumerate(((0, 1), (1, 2), (0, 3), (3, 4))):

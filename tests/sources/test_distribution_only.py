@@ -11,13 +11,14 @@ from multiscale.representative_days import representative_days
 from multiscale.sources import pandapower_system
 from multiscale.system import Economics, InvalidSystemError, reinforcement_options, validate
 from multiscale.system.yearly import yearly_profiles
+from tests.made_once import empty_network
 from tests.variants import charged
 
 
 @pytest.fixture
 def sunny_feeder():
     """A 20 kV busbar, a 400 kVA transformer, one customer with 5 kW of demand and 60 kW of constant generation."""
-    net = pp.create_empty_network()
+    net = empty_network()
     high, low, end = (pp.create_bus(net, vn_kv=v, name=n) for v, n in ((20.0, "busbar"), (0.4, "station"), (0.4, "farm")))
     pp.create_ext_grid(net, high)
     pp.create_transformer(net, high, low, "0.4 MVA 20/0.4 kV")

@@ -11,6 +11,7 @@ from multiscale.sources.matpower_network import matpower_network
 from multiscale.sources.pandapower_devices import kind_of_source
 from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.system.validation import InvalidSystemError, validate
+from tests.made_once import empty_network
 from tests.sources.published_networks import PUBLISHED
 from tests.sources.read_networks import compare, compare_simbench, totals_apart
 from tests.sources.small_networks import SMALL, feeder, house
@@ -317,7 +318,7 @@ def test_what_a_table_lacks_is_named(table, column, value, message):
 
 def top_level(*generators, **costs):
     """A network of 110 kV with generators of (p_mw, max_p_mw, min_p_mw) at its second bus."""
-    net = pp.create_empty_network()
+    net = empty_network()
     buses = [pp.create_bus(net, 110.0, name=f"h{k}") for k in range(2)]
     pp.create_line_from_parameters(net, *buses, length_km=10.0, name="h0-h1", r_ohm_per_km=0.1, x_ohm_per_km=0.4, c_nf_per_km=9.0, max_i_ka=0.5)
     pp.create_ext_grid(net, buses[0], name="supply")

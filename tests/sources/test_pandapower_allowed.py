@@ -15,6 +15,7 @@ from multiscale.sources.pandapower_checks import table_problems
 from multiscale.sources.pandapower_files import read_network
 from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.system.validation import InvalidSystemError
+from tests.made_once import made_once
 from tests.sources.small_networks import house
 
 
@@ -183,9 +184,13 @@ def test_files_that_hold_no_network_are_refused(tmp_path, text):
         load_system("pandapower", path=tmp_path / "net.json")
 
 
+cigre_network = made_once(pandapower.networks.create_cigre_network_mv)
+
+
 @pytest.mark.parametrize("column", ["bus", "p_mw", "in_service"])
 def test_numbers_in_a_column_without_a_type_are_numbers(column):
-    plain, untyped = pandapower.networks.create_cigre_network_mv(), pandapower.networks.create_cigre_network_mv()
+    plain = cigre_network()
+    untyped = cigre_network()
     untyped.load[column] = untyped.load[column].astype(object)
     expected, system = pandapower_system(plain), pandapower_system(untyped)
     xr.testing.assert_identical(system.devices, expected.devices)

@@ -10,12 +10,16 @@ from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.system.validation import InvalidSystemError, validate
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import ac_power_flow, profile_injections
+from tests.made_once import made_once
 
+case33bw, mv_oberrhein, create_kerber_dorfnetz = map(
+    made_once, (pandapower.networks.case33bw, pandapower.networks.mv_oberrhein, pandapower.networks.create_kerber_dorfnetz)
+)
 HOUR = Horizon((pd.Timestamp("2016-03-01"),), (366.0,), 24.0)
 
 
 def test_single_voltage_feeder_is_one_operator_with_a_platform_per_load_bus():
-    system = pandapower_system(pandapower.networks.case33bw())
+    system = pandapower_system(case33bw())
     assert [len(system.at_level(level)) for level in ("tso", "dso", "platform")] == [1, 1, 32]
     assert validate(system) == []
     assert float(system.devices.p_kw.sum()) == pytest.approx(3715.0)
@@ -25,7 +29,7 @@ def test_single_voltage_feeder_is_one_operator_with_a_platform_per_load_bus():
 
 def test_case33bw_has_its_published_losses_and_lowest_voltage():
     """Baran and Wu (1989): 202.7 kW, 0.9131 pu at bus 18 before reconfiguration."""
-    system = pandapower_system(pandapower.networks.case33bw())
+    system = pandapower_system(case33bw())
     nodes = ["DSO 1", *system.children("DSO 1")]
     result = ac_power_flow(system, nodes, HOUR, profile_injections(system, nodes, HOUR))
     assert float(result.losses[0]) == pytest.approx(202.7, abs=0.1)
@@ -41,14 +45,14 @@ def test_hierarchy_follows_the_voltage():
 
 
 def test_ring_is_opened_at_its_open_switches():
-    net = pandapower.networks.mv_oberrhein()
+    net = mv_oberrhein()
     system = pandapower_system(net)
     assert validate(system) == []
     assert any("are one grid" in note for note in system.notes)
 
 
 def test_voltages_of_a_ring_network_are_those_of_pandapower():
-    net = pandapower.networks.mv_oberrhein()
+    net = mv_oberrhein()
     system = pandapower_system(net)
     pp.runpp(net, calculate_voltage_angles=True, init="dc")
     nodes = [*system.at_level("dso"), *system.at_level("platform")]
@@ -60,7 +64,7 @@ def test_voltages_of_a_ring_network_are_those_of_pandapower():
 
 def test_a_closed_ring_is_opened_where_it_carries_least():
     """pandapower's own flow of the closed network says where that is."""
-    net = pandapower.networks.case33bw()
+    net = case33bw()
     net.line.loc[net.line.index[-1], "in_service"] = True
     system = pandapower_system(net)
     assert validate(system) == []
@@ -79,7 +83,7 @@ def test_a_closed_ring_is_opened_where_it_carries_least():
 
 @pytest.mark.parametrize("ending", ["json", "xlsx"])
 def test_files_give_the_same_system_as_the_network(tmp_path, ending):
-    net = pandapower.networks.create_kerber_dorfnetz()
+    net = create_kerber_dorfnetz()
     file = tmp_path / f"village.{ending}"
     if ending == "json":
         pp.to_json(net, str(file))
@@ -110,7 +114,7 @@ def test_matpower_case(tmp_path):
 
 
 def test_profiles_follow_names_and_unknown_ones_are_reported():
-    net = pandapower.networks.create_kerber_dorfnetz()
+    net = create_kerber_dorfnetz()
     net.load["profile"] = "house"
     hours = pd.date_range("2016-01-01", periods=48, freq="h")
     series = pd.DataFrame({"home": np.linspace(0, 1, 48)}, index=hours)

@@ -12,6 +12,7 @@ from multiscale.sources.text_tables import TableError, read_text_table
 from multiscale.system.validation import InvalidSystemError, validate
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import ac_power_flow, profile_injections
+from tests.made_once import made_once
 from tests.sources.small_networks import house
 
 HOURS = pd.date_range("2016-01-01", periods=96, freq="h")
@@ -83,6 +84,7 @@ def test_values_that_cannot_be_are_refused_with_their_first_place(tmp_path, head
     assert words in str(caught.value)
 
 
+@made_once
 def _village():
     net = pandapower.networks.create_kerber_dorfnetz()
     net.load["name"] = [f"load {k}" for k in net.load.index]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import pyomo.environ as pyo
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from multiscale.settings import Settings
+
+if TYPE_CHECKING:
+    import pyomo.environ as pyo
 
 
 @dataclass(frozen=True)
@@ -74,5 +75,7 @@ class Regime(Settings):
 
 def recover_cost(leader: Leader) -> None:
     """Rows: the revenue lies in [cost, (1 + tolerance) cost]."""
+    import pyomo.environ as pyo
+
     leader.model.recovery_low = pyo.Constraint(expr=leader.revenue >= leader.cost)
     leader.model.recovery_high = pyo.Constraint(expr=leader.revenue <= (1 + leader.tolerance) * leader.cost)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import pyomo.environ as pyo
-
 from multiscale.planning.regimes.regime import Leader, Regime
 from multiscale.settings import quantity
 
@@ -40,6 +38,8 @@ class RevenueCap(Regime):
 
     def state(self, leader: Leader) -> None:
         """See ``Regime``; the objective is minus the profit."""
+        import pyomo.environ as pyo
+
         cap = (1.0 + self.inflation - self.efficiency) * leader.existing_cost
         leader.model.revenue_cap = pyo.Constraint(expr=leader.revenue <= cap)
         profit = leader.revenue - leader.cost - self.unserved_penalty * leader.unserved()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import pyomo.environ as pyo
-
 from multiscale.planning.regimes.regime import Leader, Regime, recover_cost
 
 
@@ -25,5 +23,7 @@ class Social(Regime):
 
     def state(self, leader: Leader) -> None:
         """See ``Regime``."""
+        import pyomo.environ as pyo
+
         recover_cost(leader)
         leader.model.objective = pyo.Objective(expr=leader.social_cost)

@@ -22,7 +22,7 @@ from multiscale.markets import Community
 from multiscale.operation import operating_tree
 from multiscale.programs import ProgramError
 from multiscale.results import RunResult
-from multiscale.results.closing_table import print_closing_table
+from multiscale.results.words.closing_table import print_closing_table
 from multiscale.verification.injections import bus_injections
 from tests.coordination.tasks import KillsItsWorker, NeverEnds
 from tests.variants import changed, charged
@@ -212,7 +212,8 @@ def run(tmp_path_factory):
             raise ProgramError("program 'north 2' ended infeasible: ev_energy")
         return made(self)
 
-    overrides = ["study=tiny", "planning=none", "horizon=one_day", "horizon.step_hours=4", "coordination=bidirectional"]
+    overrides = ["study=tiny", "planning=none", "system.dsos=[north]", "horizon=one_day", "horizon.step_hours=4", "coordination=bidirectional"]
+    overrides.append("verification.year=false")
     config = load_config([*overrides, f"output.folder={tmp_path_factory.mktemp('runs')}"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PlatformSource, "reduced", fails)

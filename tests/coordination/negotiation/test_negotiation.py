@@ -28,6 +28,20 @@ def cases():
     return get
 
 
+@pytest.fixture(scope="module")
+def agreed(cases):
+    """A case, and what its children agree on to a gap of 0.1 % where no message is lost; each is run once."""
+    made = {}
+
+    def get(kind, count, seed=1):
+        if (kind, count, seed) not in made:
+            case, _ = cases(kind, count, seed)
+            made[kind, count, seed] = case, negotiation(case, gap=1e-3).run(local(case))
+        return made[kind, count, seed]
+
+    return get
+
+
 def local(case, changed=None):
     """The children of a case in this process; some may be replaced by functions."""
     answers = {}
@@ -54,9 +68,8 @@ def assert_certified(history, optimum):
 
 
 @pytest.mark.parametrize(("kind", "count", "most"), [("easy", 4, 12), ("easy", 12, 8), ("hard", 4, 21), ("hard", 12, 15)])
-def test_the_optimum_lies_between_bound_and_cost_in_every_round(cases, kind, count, most):
-    case, optimum = cases(kind, count)
-    agreement = negotiation(case, gap=1e-3).run(local(case))
+def test_the_optimum_lies_between_bound_and_cost_in_every_round(cases, agreed, kind, count, most):
+    (_, optimum), (_, agreement) = cases(kind, count), agreed(kind, count)
     assert_certified(agreement.history, optimum)
     assert agreement.status == "agreed"
     assert agreement.gap <= 1e-3
@@ -74,10 +87,9 @@ def test_every_method_ends_at_the_same_optimum(cases, method):
     assert agreement.cost == pytest.approx(optimum, rel=2e-3)
 
 
-def test_an_agreed_mix_is_feasible_for_parent_and_children(cases):
-    case, _ = cases("hard", 4)
-    run = negotiation(case, gap=1e-3)
-    point = run.run(local(case)).point
+def test_an_agreed_mix_is_feasible_for_parent_and_children(agreed):
+    case, agreement = agreed("hard", 4)
+    point = agreement.point
     p = case.parent.parameters.vector({"exchange": point.exchange})
     assert case.parent.violation(point.x, p) <= 1e-5
     total = case.parent.objective(point.x, p)
@@ -91,13 +103,19 @@ def test_an_agreed_mix_is_feasible_for_parent_and_children(cases):
 
 @pytest.mark.parametrize(
     ("kind", "count", "seed", "channels"),
-    [("easy", 4, 1, (3, 4)), ("hard", 4, 1, (3, 4)), ("hard", 4, 2, (5,)), ("easy", 12, 1, (3, 4)), ("hard", 12, 1, (3,))],
+    [
+        ("easy", 4, 1, (3, 4)),
+        ("hard", 4, 1, (3, 4)),
+        ("hard", 4, 2, (5,)),
+        ("easy", 12, 1, (3,)),
+        ("hard", 12, 1, (3,)),
+        pytest.param("easy", 12, 1, (4,), marks=pytest.mark.slow),  # the channel is that of the cases with four children
+    ],
 )
 def test_late_lost_repeated_and_reordered_answers_leave_the_certificate_valid_and_take_five_times_the_rounds_at_most(
-    cases, kind, count, seed, channels
+    cases, agreed, kind, count, seed, channels
 ):
-    case, optimum = cases(kind, count, seed)
-    together = negotiation(case, gap=1e-3).run(local(case))
+    (case, optimum), (_, together) = cases(kind, count, seed), agreed(kind, count, seed)
     for channel in channels:
         apart = negotiation(case, gap=1e-3, rounds=200, quorum=0.9).run(unreliable(local(case), channel))
         assert_certified(apart.history, optimum)
@@ -200,9 +218,8 @@ def test_a_child_may_say_the_same_twice():
     assert parent.add(name, 0.5, case.expected[0])
 
 
-def test_a_second_day_starts_from_the_prices_of_the_first(cases):
-    case, _ = cases("hard", 4)
-    first = negotiation(case, gap=1e-3).run(local(case))
+def test_a_second_day_starts_from_the_prices_of_the_first(agreed):
+    _, first = agreed("hard", 4)
     tomorrow = family("hard", 4, seed=1, day=1, **SMALL)
     cold = negotiation(tomorrow, gap=1e-3).run(local(tomorrow))
     lists = np.array(first.prices[-16:])

@@ -87,19 +87,56 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", params=list(CASES))
-def negotiated(request, system, winter):
-    size, common, values = CASES[request.param]
-    _, tree = built(system, winter, **values)
-    errors = forecast_errors(tree, ErrorModel(size, common=common))
+@pytest.fixture(scope="module")
+def usual(system, winter):
+    """The tree of most tests."""
+    return built(system, winter)[1]
+
+
+@pytest.fixture(scope="module")
+def agreed(usual):
+    """What is agreed on the usual tree at some errors; each is negotiated once."""
+    made = {}
+
+    def get(error, alone=False):
+        if (error, alone) not in made:
+            made[error, alone] = negotiated_at(usual, error, alone)
+        return made[error, alone]
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def optimum_at(usual):
+    """Optimum of the usual tree as one program at some errors; each is computed once."""
+    made = {}
+
+    def get(error):
+        if error not in made:
+            made[error] = as_one_program(usual, forecast_errors(usual, error))
+        return made[error]
+
+    return get
+
+
+def negotiated_at(tree, error, alone=False):
+    errors = forecast_errors(tree, error, alone=alone)
     negotiation = negotiation_of(tree, SerialEngine(), OPTIONS, errors=errors)
     agreement = negotiation.run()
     return tree, errors, negotiation, agreement, outcome_of(negotiation, agreement)
 
 
-def test_the_optimum_of_energy_and_reserves_as_one_program_lies_inside_the_certified_interval_in_every_round(negotiated):
+@pytest.fixture(scope="module", params=list(CASES))
+def negotiated(request, system, winter, agreed):
+    size, common, values = CASES[request.param]
+    error = ErrorModel(size, common=common)
+    return negotiated_at(built(system, winter, **values)[1], error) if values else agreed(error)
+
+
+def test_the_optimum_of_energy_and_reserves_as_one_program_lies_inside_the_certified_interval_in_every_round(negotiated, usual, optimum_at, request):
     tree, errors, _, agreement, outcome = negotiated
-    optimum = as_one_program(tree, errors)
+    size, common, _ = CASES[request.node.callspec.params["negotiated"]]
+    optimum = optimum_at(ErrorModel(size, common=common)) if tree is usual else as_one_program(tree, errors)
     assert agreement.status == "agreed"
     for step in agreement.history:
         assert step.bound <= optimum * (1 + 1e-8)
@@ -158,11 +195,11 @@ def test_money_for_reserves_sums_to_zero_and_the_ledger_holds_the_whole_cost(neg
     assert float(flow.sum()) == pytest.approx(0.0, abs=1e-6 * float(np.abs(flow).sum()))
 
 
-def test_the_price_of_handing_over_is_what_one_unit_more_costs(system, winter):
+def test_the_price_of_handing_over_is_what_one_unit_more_costs(usual, optimum_at):
     """Duals equal finite differences: a little more error of one platform costs its price for what it hands over."""
-    _, tree = built(system, winter)
+    tree = usual
     errors = forecast_errors(tree, ErrorModel(0.1))
-    base = as_one_program(tree, errors)
+    base = optimum_at(ErrorModel(0.1))
     negotiation = negotiation_of(tree, SerialEngine(), NegotiationOptions(gap=1e-9, rounds=40), errors=errors)
     outcome = outcome_of(negotiation, negotiation.run())
     more = 0.01
@@ -176,16 +213,13 @@ def test_the_price_of_handing_over_is_what_one_unit_more_costs(system, winter):
         assert after - base == pytest.approx(price, rel=0.02)
 
 
-def test_the_cost_of_reserves_grows_with_the_error_and_is_least_by_agreement(system, winter):
-    _, tree = built(system, winter)
-    plain = negotiation_of(tree, SerialEngine(), OPTIONS)
+def test_the_cost_of_reserves_grows_with_the_error_and_is_least_by_agreement(usual, agreed):
+    plain = negotiation_of(usual, SerialEngine(), OPTIONS)
     energy = outcome_of(plain, plain.run()).cost + plain.top.idle_cost
     by_size = {}
     for size in (0.05, 0.1, 0.2):
         for alone in (False, True):
-            errors = forecast_errors(tree, ErrorModel(size), alone=alone)
-            negotiation = negotiation_of(tree, SerialEngine(), OPTIONS, errors=errors)
-            outcome = outcome_of(negotiation, negotiation.run())
+            _, _, negotiation, _, outcome = agreed(ErrorModel(size), alone)
             by_size[size, alone] = outcome.cost + negotiation.top.idle_cost - energy
             if alone:
                 assert max(h.max() for h in outcome.reserves.handed.values()) <= 1e-9
@@ -238,8 +272,8 @@ def test_messages_carry_a_band_and_prices_for_it(negotiated):
     assert np.allclose(low + high, 2.0 * exchange)
 
 
-def test_lost_and_late_messages_leave_the_certificate_valid(system, winter):
-    _, tree = built(system, winter)
+def test_lost_and_late_messages_leave_the_certificate_valid(usual):
+    tree = usual
     errors = forecast_errors(tree, ErrorModel(0.2, common=0.3))
     optimum = as_one_program(tree, errors)
     negotiation = negotiation_of(tree, SerialEngine(), NegotiationOptions(gap=1e-4, rounds=60, quorum=0.6), errors=errors)
@@ -248,6 +282,7 @@ def test_lost_and_late_messages_leave_the_certificate_valid(system, winter):
     assert all(s.bound <= optimum * (1 + 1e-8) and s.cost >= optimum * (1 - 1e-8) for s in agreement.history)
 
 
+@pytest.mark.slow  # after every round, to the same bits: test_resume.py, "reserves with tangents learned on the way"
 def test_a_negotiation_taken_up_from_a_checkpoint_ends_at_the_same_agreement(system, winter, tmp_path):
     _, tree = built(system, winter, wear=0.0005)
     errors = forecast_errors(tree, ErrorModel(0.3))

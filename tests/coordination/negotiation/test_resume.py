@@ -80,30 +80,47 @@ def assert_same(one, other):
         assert (values == other[name]).all(), name
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(made, tmp_path_factory):
+    """Name of a case -> what a negotiation in this process found, and its checkpoints, one after every round."""
+    known = {}
+
+    def run(name):
+        if name not in known:
+            folder, kept = tmp_path_factory.mktemp("kept"), []
+
+            def each(negotiation):
+                kept.append(folder / str(len(kept)))
+                keep(negotiation, kept[-1])
+
+            known[name] = negotiated(made(name), SerialEngine(), each=each), kept
+        return known[name]
+
+    return run
+
+
 @pytest.mark.parametrize("name", [pytest.param(c, marks=() if c in ORDINARY else pytest.mark.slow) for c in CASES])
-def test_resumed_after_any_round_it_ends_at_the_same_bits(made, tmp_path, name):
-    case, kept = made(name), []
-
-    def each(negotiation):
-        kept.append(tmp_path / str(len(kept)))
-        keep(negotiation, kept[-1])
-
-    whole = negotiated(case, SerialEngine(), each=each)
+def test_resumed_after_any_round_it_ends_at_the_same_bits(made, uninterrupted, name):
+    whole, kept = uninterrupted(name)
     assert len(kept) >= 2
     for path in kept:
-        assert_same(negotiated(case, SerialEngine(), path), whole)
+        assert_same(negotiated(made(name), SerialEngine(), path), whole)
 
 
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
-def test_resumed_on_any_number_of_workers_it_ends_at_the_same_bits(made, tmp_path, workers):
-    case, kept = made("reserves with tangents learned on the way"), []
+LEARNING = "reserves with tangents learned on the way"
 
-    def each(negotiation):
-        kept.append(tmp_path / str(len(kept)))
-        keep(negotiation, kept[-1])
 
-    whole = negotiated(case, SerialEngine(), each=each)
+def test_two_workers_begin_and_resume_to_the_bits_of_one_process(made, uninterrupted, two_workers):
+    """Begun by them, and resumed in the middle; after every round, in one process: the test above."""
+    whole, kept = uninterrupted(LEARNING)
+    assert_same(negotiated(made(LEARNING), two_workers), whole)
+    assert_same(negotiated(made(LEARNING), two_workers, kept[len(kept) // 2]), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_resumed_after_any_round_on_any_number_of_workers_it_ends_at_the_same_bits(made, uninterrupted, workers):
+    whole, kept = uninterrupted(LEARNING)
     with DaskEngine(workers) as engine:
-        assert_same(negotiated(case, engine), whole)
         for path in kept:
-            assert_same(negotiated(case, engine, path), whole)
+            assert_same(negotiated(made(LEARNING), engine, path), whole)

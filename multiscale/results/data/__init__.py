@@ -1,0 +1,1 @@
+"""What was found, as one labelled dataset and one flat summary."""

@@ -1,0 +1,1 @@
+"""The page that joins words, tables and figures."""

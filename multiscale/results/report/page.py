@@ -1,0 +1,69 @@
+"""The report: one HTML file that opens offline and prints, from the result alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+
+from multiscale.files import write_atomically
+from multiscale.results.report.sections import appendix, sections
+from multiscale.results.run.plain_values import json_text
+from multiscale.results.run.provenance import with_file
+from multiscale.results.run.run_result import RunFolderError, RunResult
+from multiscale.results.tables import table as tables
+from multiscale.results.words.answer import answer, failures, reinforcements
+from multiscale.results.words.headline import headline
+from multiscale.results.words.numbers import euros, number
+from multiscale.version import __version__
+
+
+def write_report(result: RunResult, path: Path) -> Path:
+    """Write the report of a result; parts whose data are missing are replaced by one sentence."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    result = result.of_year()
+    record = result.provenance()
+    facts = answer(result)
+    page = environment.get_template("report.html.j2").render(
+        title=_title(result),
+        question=result.config().get("study", {}).get("question", ""),
+        version=__version__,
+        failures=failures(result),
+        headline=headline(result),
+        facts=facts,
+        built=reinforcements(result),
+        number=number,
+        euros=euros,
+        sections=sections(result),
+        appendix=appendix(result),
+        computing=tables.costs_table(result),
+        record=record,
+        files=sorted(p.name for p in result.folder.iterdir() if not p.name.startswith(".")) if result.folder.is_dir() else [],
+        started=str(result.details.get("started", ""))[:16].replace("T", " "),
+        name=result.folder.name.removeprefix(".").removesuffix(".partial"),
+    )
+    write_atomically(path, page)
+    return path
+
+
+def rebuild_report(folder: Path) -> Path:
+    """Write the report of a run folder again, and its new hash into the provenance.
+
+    Raises:
+        RunFolderError: the folder holds no whole run.
+    """
+    result = RunResult.load(folder)
+    if result.dataset is None:
+        raise RunFolderError(f"'{folder}' holds no result (status {result.status}); there is nothing to report")
+    path = write_report(result, folder / "report.html")
+    record = result.provenance()
+    if "files" in record:
+        write_atomically(folder / "provenance.json", json_text(with_file(record, path)))
+    return path
+
+
+def _title(result: RunResult) -> str:
+    name = (result.dataset.attrs.get("system") if result.dataset is not None else "") or "the network"
+    return f"Reinforcement, network charge and trading platforms: {name}"

@@ -1,0 +1,167 @@
+"""Tables of the network: reinforcement options, violated limits, loading and losses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from multiscale.results.data.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_names, scenario_title, year_total
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.tables.table import Table
+from multiscale.results.words.answer import peak_loading, unserved_worth
+from multiscale.results.words.numbers import THIN, number
+from multiscale.results.words.regime_words import regime_of
+
+
+def options_table(result: RunResult) -> Table | None:
+    """Reinforcement options, built or not, with the peak loading that speaks for or against them."""
+    data = result.dataset
+    if data is None or not has(data, "option_built", "option_branch", "option_cost"):
+        return None
+    rows = []
+    kept_by = "response or demand not served" if unserved_worth(result) else "response"
+    for k in range(data.sizes["option"]):
+        branch, built = str(data.option_branch.values[k]), bool(data.option_built.values[k] > 0.5)
+        before, after = peak_loading(result, branch)
+        need = float(data.option_need.values[k]) if has(data, "option_need") else np.nan
+        usable = usable_rating(data, branch)
+        rows.append(
+            {
+                "branch": branch,
+                "measure": str(data.option_measure.values[k]) if has(data, "option_measure") else "",
+                "decision": "build" if built else "leave",
+                "investment": float(data.option_cost.values[k]),
+                "annuity": float(data.option_annuity.values[k]) if has(data, "option_annuity") else np.nan,
+                "rating added": float(data.option_added_rating.values[k]) if has(data, "option_added_rating") else np.nan,
+                "usable": f"{THIN}/{THIN}".join(number(share) for share in usable),
+                "need": need,
+                "peak, baseline": before,
+                "peak with plan": after,
+                "why": _why(built, need, after, usable, regime_of(result).reason, kept_by),
+            }
+        )
+    frame = pd.DataFrame(rows).sort_values(["decision", "need"], ascending=[True, False], na_position="last", ignore_index=True)
+    units = {"investment": "EUR", "annuity": "EUR/a", "rating added": "kVA", "usable": "% load / back"}
+    units |= dict.fromkeys(("need", "peak, baseline", "peak with plan"), "%")
+    unknown = [c for c in ("usable", "need") if (frame[c].isna() | (frame[c] == "")).all()]
+    frame, units = frame.drop(columns=unknown), {c: u for c, u in units.items() if c not in unknown}
+    pair = compared_scenarios(data)
+    note = "Peak: largest loading of the rating under AC power flow over all representative steps."
+    note += f' Baseline: "{scenario_title(data, pair[0])}".' if pair is not None else ""
+    if "usable" in frame:
+        note += " Usable: share of the rating that planning and operation may use, towards customers / back from them. Of medium-voltage lines "
+        note += "under load about half is kept so that a neighbour can take over after a fault (n-1): such a line is short of usable rating at a "
+        note += "peak below 100 %."
+    if "need" in frame:
+        note += " Need: largest loading of the usable rating if no prosumer responded to any price; above 100 %, conventional planning builds."
+    marked = tuple(int(i) for i in np.flatnonzero(frame["decision"].to_numpy() == "build"))
+    return Table("options", "Reinforcement options", frame, units, note, marked)
+
+
+def usable_rating(data: xr.Dataset, branch: str) -> tuple[float, ...]:
+    """Usable share of the rating of a branch towards customers and back from them [%]; empty where unknown."""
+    if not has(data, "branch_usable") or branch not in data.branch.values:
+        return ()
+    return tuple(data.branch_usable.sel(branch=branch, flow_direction=list(FLOW_DIRECTIONS)).values.tolist())
+
+
+def _why(built: bool, need: float, after: float, usable: tuple[float, ...], reason: str, kept_by: str) -> str:
+    """What speaks for the decision, measured by the usable rating, which is what planning goes by; ``kept_by``: what replaces a reinforcement."""
+    if not np.isfinite(need):
+        return reason if built else ""
+    if built:
+        return "short of usable rating without it" if need > 100 else reason
+    if need <= 100:
+        return "within usable rating"
+    return f"{kept_by} keeps within usable rating" if after <= max(usable, default=100.0) else "remains above usable rating"
+
+
+def violations_table(result: RunResult) -> Table | None:
+    """Every branch and bus outside its limits in every scenario, with the hours of the year it is so."""
+    data = result.dataset
+    if data is None or not has(data, "loading", "voltage", "period_hours"):
+        return None
+    low = data.bus_v_min.values[:, None] if has(data, "bus_v_min") else 0.9
+    high = data.bus_v_max.values[:, None] if has(data, "bus_v_max") else 1.1
+    hours = data.period_hours.values.astype(float)
+    rows = []
+    for scenario in reversed(scenario_names(data)):
+        loading = data.loading.sel(scenario=scenario).transpose("branch", "period").values.astype(float)
+        rows += _unknown(data, scenario, hours)
+        voltage = data.voltage.sel(scenario=scenario).transpose("bus", "period").values.astype(float)
+        outside = np.maximum(low - voltage, voltage - high)
+        bands = np.broadcast_to(low, (len(voltage), 1))[:, 0], np.broadcast_to(high, (len(voltage), 1))[:, 0]
+        for names, excess, shown, limits, unit in (
+            # What has no value here is not within its limits: it is in the rows above.
+            (data.branch.values, loading - 100.0, loading, ["100 %"] * len(loading), "%"),
+            (data.bus.values, outside, voltage, [f"{a:g} to {b:g} pu" for a, b in zip(*bands, strict=True)], "pu"),
+        ):
+            beyond = np.where(np.isnan(excess), -np.inf, excess)
+            for k in np.flatnonzero(beyond.max(axis=1) > _TOLERATED[unit]):
+                worst = int(beyond[k].argmax())
+                rows.append(
+                    {
+                        "scenario": scenario_title(data, scenario),
+                        "where": str(names[k]),
+                        "worst value": float(shown[k, worst]),
+                        "beyond the limit by": float(excess[k, worst]),
+                        "unit": unit,
+                        "limit": limits[k],
+                        "hours of the year": float(hours[beyond[k] > _TOLERATED[unit]].sum()),
+                        "when": str(data.period.values[worst]).replace("T", " "),
+                    }
+                )
+    columns = ["scenario", "where", "worst value", "beyond the limit by", "unit", "limit", "hours of the year", "when"]
+    frame = pd.DataFrame(rows, columns=columns)
+    counts = {s: int((frame["scenario"] == scenario_title(data, s)).sum()) for s in reversed(scenario_names(data))}
+    counted = "; ".join(f"{scenario_title(data, s)}: {number(n)}" for s, n in counts.items())
+    title = "Limits violated under AC power flow"
+    note = f"Branches and buses outside their limits. {counted}." if rows else "No branch and no bus is outside its limits at any step."
+    return Table("violations", title, frame, note=note)
+
+
+def _unknown(data: xr.Dataset, scenario: str, hours: np.ndarray) -> list[dict[str, object]]:
+    """Rows of steps at which the power flow of a scenario did not converge, and of buses without supply."""
+    rows: list[dict[str, object]] = []
+    nothing = {"scenario": scenario_title(data, scenario), "worst value": np.nan, "beyond the limit by": np.nan, "unit": "", "when": ""}
+    if has(data, "power_flow_diverged"):
+        lost = data.power_flow_diverged.sel(scenario=scenario).values > 0
+        if lost.any():
+            first = str(data.period.values[int(lost.argmax())]).replace("T", " ")
+            named = {"where": "power flow", "limit": "converges", "when": f"first {first}"}
+            rows.append({**nothing, **named, "hours of the year": float(hours[lost].sum())})
+    if has(data, "bus_without_supply"):
+        dark = data.bus.values[data.bus_without_supply.sel(scenario=scenario).values > 0]
+        rows += [{**nothing, "where": str(bus), "limit": "is supplied", "hours of the year": np.nan} for bus in dark.tolist()]
+    return rows
+
+
+_TOLERATED = {"%": 1e-6, "pu": 1e-9}
+
+
+def losses_table(result: RunResult) -> Table | None:
+    """Energy lost in the network."""
+    data = result.dataset
+    if data is None or not has(data, "losses", "period_hours"):
+        return None
+    total = year_total(data.losses, data.period_hours)
+    frame = pd.DataFrame({"scenario": [scenario_title(data, s) for s in scenario_names(data)], "losses": total.values / 1000})
+    return Table("losses", "Losses under AC power flow", frame, {"losses": "MWh/a"})
+
+
+def peak_loading_table(data: xr.Dataset, count: int = 15) -> Table | None:
+    """The most heavily loaded branches."""
+    if not has(data, "loading"):
+        return None
+    peak = data.loading.max("period")
+    order = np.argsort(-np.nan_to_num(peak.max("scenario").values))[:count]
+    frame = pd.DataFrame({"branch": data.branch.values[order].astype(str)})
+    if has(data, "branch_kind", "branch_rating"):
+        frame["kind"] = data.branch_kind.values[order].astype(str)
+        frame["rating"] = data.branch_rating.values[order]
+    shown = dict.fromkeys([*(s for s in ("existing",) if s in data.scenario.values), *(compared_scenarios(data) or scenario_names(data))])
+    for scenario in shown:
+        frame[f"peak, {scenario_title(data, scenario)}"] = peak.sel(scenario=scenario).values[order]
+    units = {"rating": "kVA"} | {c: "%" for c in frame.columns if c.startswith("peak")}
+    return Table("loading", f"The {len(order)} most heavily loaded branches", frame, units)

@@ -1,0 +1,383 @@
+"""The answer of a study in plain words: what to build, what it costs, who gains, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from multiscale.results.data.dataset import compared_scenarios, has
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.words.numbers import amount, euros, number, percent, plural, reached_percent, signed
+from multiscale.results.words.regime_words import regime_of
+from multiscale.system.approximation import Approximation
+
+STATUS_WORDS = {
+    "optimal": "optimal, to within the gap asked for",
+    "feasible": "feasible, but not everything is proven or within limits",
+    "infeasible": "infeasible: no plan keeps all limits",
+    "time_limit": "time limit reached without an answer",
+    "error": "error",
+    "interrupted": "interrupted",
+    "running": "still running",
+}
+
+
+APPROXIMATIONS_SHOWN = 3
+"""Entries of the list of approximations in the closing table; all of them are in the report."""
+ROUNDING_EUR = 0.005
+"""Half a cent a year: less than this is rounding of the linear programs [EUR/a]."""
+
+SERVED_KWH = 0.05
+"""Less energy than this that is not served is rounding [kWh]."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of the answer.
+
+    Attributes:
+        label: what it is about.
+        text: what was found.
+        good: whether a check passed; ``None`` where there is nothing to judge.
+        warned: whether no check failed but a reader must be warned.
+    """
+
+    label: str
+    text: str
+    good: bool | None = None
+    warned: bool = False
+
+
+@dataclass(frozen=True)
+class Built:
+    """One reinforcement that is built.
+
+    Attributes:
+        branch, measure: what is reinforced, and how.
+        cost: investment [EUR].
+        added_kva: rating added [kVA].
+        need: largest loading of the usable rating without it if no prosumer responded to any price [%]; NaN where unknown.
+        peak: largest loading of the rating with the plan, AC power flow of the representative steps [%]; NaN where unknown.
+    """
+
+    branch: str
+    measure: str
+    cost: float
+    added_kva: float
+    need: float
+    peak: float
+
+    @property
+    def loading(self) -> str:
+        """What speaks for it and what it leads to, in words; empty where neither is known."""
+        parts = [f"needs {number(self.need)} % of its usable rating without it and without response"] if np.isfinite(self.need) else []
+        return ", ".join(parts + ([f"at most {number(self.peak)} % of the rating with the plan"] if np.isfinite(self.peak) else []))
+
+
+def reinforcements(result: RunResult) -> list[Built]:
+    """What the plan builds, the most needed first."""
+    data = result.dataset
+    if data is None or not has(data, "option_built", "option_branch"):
+        return []
+    found = []
+    for k in np.flatnonzero(data.option_built.values > 0.5):
+        branch = str(data.option_branch.values[k])
+        need = float(data.option_need.values[k]) if has(data, "option_need") else np.nan
+        measure = str(data.option_measure.values[k]) if has(data, "option_measure") else "reinforcement"
+        cost = float(data.option_cost.values[k]) if has(data, "option_cost") else np.nan
+        added = float(data.option_added_rating.values[k]) if has(data, "option_added_rating") else np.nan
+        found.append(Built(branch, measure, cost, added, need, peak_loading(result, branch)[1]))
+    return sorted(found, key=lambda b: -b.need if np.isfinite(b.need) else 0.0)
+
+
+def peak_loading(result: RunResult, branch: str) -> tuple[float, float]:
+    """Largest loading of a branch in the baseline and in the headline scenario [%]; NaN where unknown."""
+    data = result.dataset
+    pair = compared_scenarios(data)
+    if data is None or pair is None or not has(data, "loading") or branch not in data.branch.values:
+        return np.nan, np.nan
+    loading = data.loading.sel(branch=branch)
+    return float(loading.sel(scenario=pair[0]).max()), float(loading.sel(scenario=pair[1]).max())
+
+
+def unserved_worth(result: RunResult) -> float:
+    """Worth of the demand that is not served with the plan [EUR/a]; zero below half a euro, and where no value is stored."""
+    worth = result.value("assess.unserved_demand_plan")
+    return 0.0 if worth is None or abs(worth) < 0.5 else float(worth)
+
+
+def answer(result: RunResult) -> list[Fact]:
+    """The whole answer, line by line, what failed a check first; what is not known is omitted."""
+    facts = [*_plan(result), *_coordination(result), *check_facts(result), *gain_facts(result)]
+    failed = [fact for fact in facts if fact.good is False]
+    passed = sum(fact.good is True for fact in facts)
+    return [*failed, _status(result, len(failed), passed), *(fact for fact in facts if fact.good is not False)]
+
+
+def _status(result: RunResult, failed: int, passed: int) -> Fact:
+    """The status in words. Nothing is called optimal, and nothing marked as in order, where a check failed."""
+    if result.status in ("optimal", "feasible") and failed:
+        solved = "solved to within the gap asked for" if result.status == "optimal" else "an answer"
+        return Fact("Status", f"{solved}, with reservations: {plural(failed, 'check')} failed", warned=True)
+    text = STATUS_WORDS.get(result.status, result.status) + ("; all checks passed" if passed and result.status == "optimal" else "")
+    return Fact("Status", text, {"optimal": True, "feasible": None}.get(result.status, False), warned=result.status == "feasible")
+
+
+def failures(result: RunResult) -> list[str]:
+    """Everything that failed a check, and the reasons that the run itself states; empty where all checks passed."""
+    failed = [f"{fact.label}: {fact.text}" for fact in answer(result) if fact.good is False]
+    reasons = [reason for reason in str(result.details.get("message") or "").split("; ") if reason]
+    return [*(reasons if failed or result.status != "optimal" else []), *failed]
+
+
+def _plan(result: RunResult) -> list[Fact]:
+    value = result.value
+    facts: list[Fact] = []
+    built, invested = reinforcements(result), value("plan.investment")
+    count = value("plan.reinforcements")
+    if count is not None or built:
+        count = len(built) if count is None else int(count)
+        cost = f", investment {euros(invested)}" if invested is not None and count else ""
+        facts.append(Fact("Build", f"{plural(count, 'reinforcement')}{cost}" if count else "nothing: no reinforcement pays"))
+    facts += [Fact(name.capitalize(), f"{now} (existing network {before})" if before else now) for name, now, before in decided_prices(result)]
+    deferred, conventional = value("plan.deferred_investment"), value("plan.conventional_investment")
+    if deferred and deferred > 0:
+        of = f" of the {euros(conventional)}" if conventional else ""
+        unserved = unserved_worth(result)
+        instead = f"; in part because demand worth {euros(unserved, True)} is not served" if unserved else ""
+        facts.append(Fact("Not needed", f"{euros(deferred)}{of} that planning without any response of prosumers would invest{instead}"))
+    pv, storage = float(value("plan.bought_pv") or 0.0), float(value("plan.bought_storage") or 0.0)
+    if pv > 0.5 or storage > 0.5:
+        # Rounding of the solver is no purchase.
+        bought = [f"{number(pv)} kW of photovoltaics"] * (pv > 0.5) + [f"{number(storage)} kWh of storage"] * (storage > 0.5)
+        facts.append(Fact("Prosumers buy", f"{listed(bought)}, in answer to the charge"))
+    if value("plan.objective") is not None:
+        proof, missed, reached = _proof(result)
+        label = regime_of(result).called.capitalize()
+        facts.append(Fact(label, f"{euros(value('plan.objective'), True)}{proof}{missed}", reached))
+    return facts
+
+
+def _proof(result: RunResult) -> tuple[str, str, bool | None]:
+    """What is proven of the plan's cost, by how much it misses what was asked for, and whether it reaches that (None: nothing was asked)."""
+    value, planning = result.value, result.config().get("planning", {})
+    gap, gap_eur, moved = value("plan.gap"), value("plan.gap_eur"), value("plan.gap_of_decisions")
+    asked, asked_eur = planning.get("gap"), planning.get("gap_eur")
+    gap_eur, moved = without_rounding(gap_eur, moved)
+    if gap is None or value("plan.bound") is None:
+        return "; no lower bound is proven", "", None if asked is None else False
+    share = percent(gap) if moved is None else f"{percent(moved)} of what decisions move"
+    distance = f"gap {share}" if gap_eur is None else f"gap {euros(gap_eur, True)}, {share}"
+    proof = f"; no plan costs less than {euros(value('plan.bound'), True)} ({distance})"
+    if asked is None:
+        return proof, "", None
+    reached = gap <= asked * (1 + 1e-9) or (gap_eur is not None and asked_eur is not None and gap_eur <= asked_eur * (1 + 1e-9))
+    wanted = percent(asked) if asked_eur is None else euros(asked_eur, True)
+    return proof, "" if reached else f", more than the {wanted} asked for", reached
+
+
+def without_rounding(gap_eur: float | None, moved: float | None) -> tuple[float | None, float | None]:
+    """Gap and its share of what decisions move; zero where rounding of the linear programs is all there is of it."""
+    return (0.0, None if moved is None else 0.0) if gap_eur is not None and abs(gap_eur) < ROUNDING_EUR else (gap_eur, moved)
+
+
+def _coordination(result: RunResult) -> list[Fact]:
+    value = result.value
+    if value("coordination.cost") is None:
+        return []
+    text = euros(value("coordination.cost"), True)
+    missed, worth = missed_cost(result), value("coordination.value")
+    excluded = int(value("coordination.excluded") or 0)
+    if missed is not None:
+        than = "the others could do around what is given" if excluded else "coordination there could be"
+        text += f", at most {euros(missed, True)} above the best {than}" if missed >= ROUNDING_EUR else f", the best {than}"
+    if value("coordination.bound") is not None:
+        text += f" (certified bound {euros(value('coordination.bound'), True)})"
+    facts = [Fact("Cost of operation", text)]
+    if excluded:
+        named = value("coordination.excluded_nodes")
+        known = "their exchange is given; what they do inside is not known, and in no cost, bill or energy here"
+        facts.append(Fact("Excluded", f"{plural(excluded, 'platform')} ({named}); {known}", False))
+    reached = value("coordination.value_reached")
+    if reached is not None and worth is not None and worth >= 0.5:
+        facts.append(
+            Fact("Worth of coordination", f"{reached_percent(reached)} of the {euros(worth, True)} that coordination can save against a flat tariff")
+        )
+    if value("coordination.messages") is not None:
+        size = value("coordination.bytes")
+        sent = f", {number(size / 1000)} kB" if size else ""
+        facts.append(
+            Fact(
+                "Messages",
+                f"{plural(int(value('coordination.messages')), 'message')} in {plural(int(value('coordination.rounds') or 1), 'round')}{sent}",
+            )
+        )
+    return facts
+
+
+def missed_cost(result: RunResult) -> float | None:
+    """Cost of operation above the certified bound [EUR/a]."""
+    cost, bound = result.value("coordination.cost"), result.value("coordination.bound")
+    if cost is None or bound is None:
+        return None
+    missed = float(cost) - float(bound)
+    # Less than a cent is rounding of the solvers.
+    return 0.0 if abs(missed) < 0.005 else missed
+
+
+def check_facts(result: RunResult) -> list[Fact]:
+    """What was checked again by other means."""
+    value = result.value
+    facts = []
+    follower = value("plan.certificate.follower_gap")
+    if follower is not None:
+        facts.append(Fact("Platforms' answer", f"solved again at the plan: relative difference {number(float(follower), 2)}", abs(follower) <= 1e-6))
+    if value("ac.max_line_overload") is not None or value("ac.max_voltage_violation") is not None:
+        found, before = _violated(result, "ac."), _violated(result, "ac.existing.")
+        text = (found or "no limit violated at any step") + (f" (existing network: {before})" if before else "")
+        facts.append(Fact("AC power flow", text, not found))
+    facts += [*year_facts(result), *_days(result)]
+    energy, money = value("ledger.energy_residual"), value("ledger.money_residual")
+    if energy is not None and money is not None:
+        worst = max(abs(float(energy)), abs(float(money)))
+        facts.append(
+            Fact("Ledger", "energy and money add up to zero" if worst <= 1e-6 else f"does not add up: residual {number(worst, 2)}", worst <= 1e-6)
+        )
+    return [*facts, *_approximated(result)]
+
+
+def _approximated(result: RunResult) -> list[Fact]:
+    """What of the data is approximated or excluded: a warning that every reader sees."""
+    rows = result.provenance().get("approximations", [])
+    if not rows:
+        return []
+    shown = [str(a) for a in Approximation.from_records(rows[:APPROXIMATIONS_SHOWN])]
+    more = f"; and {len(rows) - len(shown)} more (report, section Limitations)" if len(rows) > len(shown) else ""
+    return [Fact("Approximated", f"{plural(len(rows), 'entry', 'entries')} of the data: {'; '.join(shown)}{more}", warned=True)]
+
+
+def year_facts(result: RunResult) -> list[Fact]:
+    """AC power flow of all hours of the year: what it holds for, and what is left of violations."""
+    value = result.value
+    hours = value("ac.year.hours")
+    if hours is None:
+        return []
+    violated, diverged, cut_off = (found(result, f"ac.year.{key}") for key in ("violated_hours", "diverged_hours", "dispatched_unserved"))
+    branches, buses, dark = (int(value(f"ac.year.{key}") or 0) for key in ("overloaded_branches", "buses_outside_band", "buses_without_supply"))
+    days = int(value("ac.year.dispatched_days") or 0)
+    parts = [f"the power flow diverged in {counted(diverged, 'hour')}"] if diverged else []
+    parts += [f"{plural(dark, 'bus', 'buses')} without supply"] if dark else []
+    if branches:
+        parts.append(f"{plural(branches, 'branch', 'branches')} above the rating (by up to {number(value('ac.year.max_line_overload'))} %)")
+    if buses:
+        parts.append(f"{plural(buses, 'bus', 'buses')} outside the voltage band (by up to {number(value('ac.year.max_voltage_violation'))} pu)")
+    held = violated == 0 and diverged == 0
+    outcome = "no limit violated" if held else f"limits violated in {counted(violated, 'hour')}: {', '.join(parts)}"
+    text = [f"{number(cut_off)} kWh are not served on days dispatched individually"] if not cut_off <= SERVED_KWH else []
+    text.append(f"checked on all {int(hours):,} hours with {value('ac.year.basis')}: {outcome}")
+    if days:
+        before, tightened = int(value("ac.year.violated_hours_before") or 0), int(value("ac.year.tightened") or 0)
+        under = f", under limits tightened {plural(tightened, 'time')}" if tightened else ""
+        dispatched = f"{plural(days, 'day')} {'was' if days == 1 else 'were'} dispatched individually by the DSO"
+        text.append(f"{plural(before, 'hour')} before {dispatched}, at least cost and without the mechanism of the study{under}")
+    text += [left] if (left := str(value("ac.year.left") or "")) else []
+    return [Fact("AC, whole year", "; ".join(text), bool(held and cut_off <= SERVED_KWH))]
+
+
+def counted(count: float, one: str, many: str = "") -> str:
+    """A count that may have no value, in words."""
+    return f"an unknown number of {many or one + 's'}" if count != count else plural(int(count), one, many)
+
+
+def found(result: RunResult, key: str) -> float:
+    """A figure of the summary; 0 where nothing of the kind was looked for, and not a number where it has no value: that is no zero."""
+    if key not in result.summary:
+        return 0.0
+    value = result.value(key)
+    return float("nan") if value is None else float(value)
+
+
+def _days(result: RunResult) -> list[Fact]:
+    """What the representative days miss of the year."""
+    value = result.value
+    if value("horizon.overload_error") is None:
+        return []
+    days, total = int(value("horizon.days") or 0), int(value("horizon.overloaded_branches") or 0)
+    energy = [v for k, (v, _) in result.summary.items() if k.startswith("horizon.energy_error.")]
+    parts = [f"energies of the year within {signed_percent(max(map(abs, energy), default=0.0)).lstrip('+')}"]
+    demand, feed_in = (float(value(f"horizon.peak_{what}_error") or 0.0) for what in ("demand", "feed_in"))
+    parts.append(f"peak demand {signed_percent(demand)}, peak feed-in {signed_percent(-feed_in)}")
+    if total:
+        worst = f"{signed_percent(value('horizon.overload_error_worst'))} on {value('horizon.overload_worst_branch')}"
+        seen = f"{value('horizon.overloaded_branches_seen')} of {total} overloaded branches seen"
+        parts.append(f"{seen}, energy above usable ratings {signed_percent(value('horizon.overload_error'))} (worst {worst})")
+    return [Fact("Representative days", f"{plural(days, 'day')}: {'; '.join(parts)}", None, warned=bool(value("horizon.warnings")))]
+
+
+def signed_percent(error: float) -> str:
+    """An error in percent with its sign; 0 % where it rounds to nothing."""
+    return f"{error:+.1f} %" if abs(error) >= 0.05 else "0 %"
+
+
+def _violated(result: RunResult, prefix: str) -> str:
+    """What the AC power flow of a scenario found violated, in words; empty only where every step converged and kept all limits."""
+    keys = ("max_line_overload", "max_voltage_violation", "diverged_steps", "buses_without_supply", "violations")
+    overload, violation, diverged, dark, violations = (found(result, f"{prefix}{key}") for key in keys)
+    parts = [f"it did not converge at {counted(diverged, 'step')}"] if diverged else []
+    parts += [f"{counted(dark, 'bus', 'buses')} without supply"] if dark else []
+    parts += [f"overload up to {number(overload)} %"] if not overload <= 1e-6 else []
+    parts += [f"voltage outside its band by up to {number(violation)} pu"] if not violation <= 1e-9 else []
+    if not parts and violations:
+        parts = [f"{number(violations)} violations of limits"]
+    return ", ".join(parts)
+
+
+def gain_facts(result: RunResult) -> list[Fact]:
+    """Who gains and who loses against the baseline."""
+    data = result.dataset
+    pair = compared_scenarios(data)
+    if data is not None and has(data, "welfare") and pair is not None:
+        change = data.welfare.sel(scenario=pair[1]) - data.welfare.sel(scenario=pair[0])
+        order = np.argsort(-change.values)
+        parts = [f"{data.stakeholder.values[k]} {signed(float(change.values[k]))}" for k in order if abs(float(change.values[k])) >= 0.5]
+        total = float(change.sum())
+        together = f"; all together {signed(total)}" if abs(total) >= 0.5 else ""
+        return [
+            Fact("Who gains, who loses", (", ".join(parts) if parts else "no stakeholder, to within 1 EUR/a") + together),
+            *_congestion_rent(data, pair),
+        ]
+    gain = result.value("assess.gain_prosumers")
+    return [Fact("Who gains, who loses", f"prosumers {signed(float(gain))}")] if gain is not None else []
+
+
+ENERGY_FLOWS = ("energy at the boundary", "energy of passive customers", "energy of platforms")
+"""Flows of money for energy; a DSO keeps what they leave it."""
+
+
+def _congestion_rent(data: xr.Dataset, pair: tuple[str, str]) -> list[Fact]:
+    """What distribution operators keep of the price of energy between their boundary and the platforms, where it is anything."""
+    if not has(data, "money") or not set(ENERGY_FLOWS) <= set(data.flow.values.tolist()):
+        return []
+    kept = data.money.sel(stakeholder="distribution operators", flow=list(ENERGY_FLOWS)).sum("flow", skipna=False)
+    before, rent = (round(float(kept.sel(scenario=s)), 2) for s in pair)
+    if max(abs(before), abs(rent)) < 0.5:
+        return []
+    text = f"distribution operators keep {euros(rent, True)} (baseline {euros(before, True)}) of what platforms pay for energy at their own nodes: "
+    return [Fact("Congestion rent", f"{text}it is part of their gain and does not lower the network charge")]
+
+
+def decided_prices(result: RunResult) -> list[tuple[str, str, str]]:
+    """Every price that the planner decides, in words: its name, its value under the plan, and with the existing network (empty if unknown)."""
+    start, found = "plan.price.", []
+    for key in [k for k in result.summary if k.startswith(start)]:
+        value, before, unit = result.value(key), result.value(f"existing.price.{key.removeprefix(start)}"), result.summary[key][1]
+        name = key.removeprefix(start).replace("_", " ").replace(".", ", ")
+        found.append((name, amount(value, unit), amount(before, unit) if before is not None else ""))
+    return found
+
+
+def listed(items: list[str]) -> str:
+    """Items as a phrase: "a, b and c"."""
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
