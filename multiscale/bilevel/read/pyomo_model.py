@@ -68,8 +68,13 @@ class PyomoProblem:
         return found
 
 
-def read_model(model: Any, followers: Any) -> PyomoProblem:
+def read_model(model: Any, followers: Any, keep: Sequence[Any] = ()) -> PyomoProblem:
     """Read a Pyomo model and its followers (see ``stated_followers`` for how they may be listed).
+
+    Args:
+        model: the leader's model.
+        followers: its followers.
+        keep: leader variables that belong to the problem even where nothing uses them.
 
     Raises:
         BilevelError: anything the reformulations cannot represent exactly, with the component's name.
@@ -86,6 +91,8 @@ def read_model(model: Any, followers: Any) -> PyomoProblem:
     for follower in extracted:
         for variable in follower.leaders:
             reader.number(variable)
+    for variable in keep:
+        reader.number(variable)
     sense = -1.0 if stated_objective.sense == pyo.maximize else 1.0
     objective = reader.form(stated_objective.expr, stated_objective.name).scaled(sense)
     rows = []
