@@ -4,8 +4,8 @@ from multiscale import bilevel
 solution = bilevel.solve(model, followers=[model.market], gap=1e-4, time_limit=600)
 
 Folders, in the order of imports (each imports only from those before it): ``problem``, ``normal``, ``solvers``, ``read``, ``reformulate``,
-``search``, ``scip``, ``certify``; ``solving`` runs them. ``pyomo_solver`` is the solver under Pyomo's own interfaces
-(``pyo.SolverFactory("multiscale.bilevel")``).
+``search``, ``scip``, ``certify``; ``solving`` runs them, ``tree`` solves trees of such problems. ``pyomo_solver`` is the solver under Pyomo's own
+interfaces (``pyo.SolverFactory("multiscale.bilevel")``).
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from multiscale.bilevel.read.files import read_files, write_files
     from multiscale.bilevel.read.pyomo_model import read_model
     from multiscale.bilevel.solving import solve, solve_problem
+    from multiscale.bilevel.tree.solution import TreeSolution
+    from multiscale.bilevel.tree.solve_tree import solve_tree
+    from multiscale.bilevel.tree.statement import TreeNode
 
 _HOME = {
     "BilevelError": "problem.description",
@@ -35,12 +38,15 @@ _HOME = {
     "ProgramFollower": "problem.followers",
     "SolveOptions": "problem.solve_options",
     "Status": "certify.solution",
+    "TreeNode": "tree.statement",
+    "TreeSolution": "tree.solution",
     "dual_of": "problem.followers",
     "labels_of": "problem.followers",
     "read_files": "read.files",
     "read_model": "read.pyomo_model",
     "solve": "solving",
     "solve_problem": "solving",
+    "solve_tree": "tree.solve_tree",
     "write_files": "read.files",
 }
 
@@ -55,12 +61,15 @@ __all__ = [
     "ProgramFollower",
     "SolveOptions",
     "Status",
+    "TreeNode",
+    "TreeSolution",
     "dual_of",
     "labels_of",
     "read_files",
     "read_model",
     "solve",
     "solve_problem",
+    "solve_tree",
     "write_files",
 ]
 

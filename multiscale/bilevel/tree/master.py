@@ -10,7 +10,7 @@ Points ``z_i`` with values ``v_i`` of node ``n`` are its columns, lower bounds i
 At a point of the box ``d`` is zero, elsewhere at least one. A child that has at least its parent's investments is a box, so what it costs there also
 bounds it under every parent that has more.
 
-- ``prices``: multipliers of persistence, from the linear program over mixtures of columns;
+- ``prices``: multipliers of persistence, from the mixtures of columns;
 - ``best_choice``: the best columns that keep persistence (a feasible tree);
 - ``bound_and_proposal``: the least value that the cuts allow, and investments that attain it.
 """
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import clarabel
 import numpy as np
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
@@ -54,9 +55,7 @@ class Master:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.known = [NodeKnowledge() for _ in tree.names]
-        self.binary = [
-            np.array([tree.problem(n).leader.is_binary(int(k)) for k in tree.investments[n]], dtype=bool) for n in range(len(tree.names))
-        ]
+        self.binary = [np.array([tree.problem(n).leader.is_binary(int(k)) for k in tree.investments[n]], dtype=bool) for n in range(len(tree.names))]
 
     def learn(self, answer: NodeAnswer) -> None:
         """Add what a node solve found."""
@@ -74,9 +73,7 @@ class Master:
     def cheapest(self, n: int, slope: np.ndarray | None = None, box: Box | None = None) -> NodeAnswer | None:
         """The best known column of a node, with a further objective and in a box of its investments."""
         fits = [
-            c
-            for c in self.known[n].columns
-            if c.z is not None and (box is None or ((c.z >= box[0] - _KEPT).all() and (c.z <= box[1] + _KEPT).all()))
+            c for c in self.known[n].columns if c.z is not None and (box is None or ((c.z >= box[0] - _KEPT).all() and (c.z <= box[1] + _KEPT).all()))
         ]
         return min(fits, key=lambda c: c.value + (0.0 if slope is None or c.z is None else float(slope @ c.z)), default=None)
 
@@ -90,23 +87,40 @@ class Master:
             np.add.at(found[link.child], link.to, -price)
         return [slope / weight for slope, weight in zip(found, self.tree.weights, strict=True)]
 
-    def prices(self) -> list[np.ndarray]:
-        """Multipliers of persistence in the linear program over mixtures of columns; too little in a child costs more than any column differs."""
+    def prices(self, centre: list[np.ndarray], bound: float) -> tuple[list[np.ndarray], float]:
+        """The next multipliers, and the most that any multipliers could reach by the columns known so far.
+
+        A level step: of all multipliers whose bound by the known columns is at least half way from ``bound`` to that most, those nearest to
+        ``centre`` (the linear program's own multipliers swing from one extreme to another).
+        """
         costs, choice, rows = self._choice()
-        count = rows.shape[0]
-        penalty = 2.0 * max(1e-6, float(np.ptp(costs)) if costs.size else 0.0)
-        found = linprog(
-            np.append(costs, np.full(count, penalty)),
-            A_ub=sparse.hstack([rows, -sparse.identity(count)], format="csr"),
-            b_ub=np.zeros(count),
-            A_eq=sparse.hstack([choice, sparse.csr_matrix((choice.shape[0], count))], format="csr"),
-            b_eq=np.ones(choice.shape[0]),
-            method="highs",
-        )
+        nodes, count = choice.shape[0], rows.shape[0]
+        highest = 2.0 * max(1e-6, float(np.ptp(costs)) if costs.size else 0.0)
+        # sum eta with eta_n <= w_n v_i + price'(what column i gives), 0 <= price <= highest
+        limits = sparse.hstack([-rows.T, choice.T], format="csr")
+        ends = [(0.0, highest)] * count + [(None, None)] * nodes
+        found = linprog(np.append(np.zeros(count), -np.ones(nodes)), A_ub=limits, b_ub=costs, bounds=ends, method="highs")
         if found.status != 0:
             raise ArithmeticError(f"the linear program of the columns ended with: {found.message}")
-        marginals = np.maximum(-found.ineqlin.marginals, 0.0)
-        return np.split(marginals, np.cumsum([link.of.size for link in self.tree.links])[:-1])
+        most = -float(found.fun)
+        prices = found.x[:count]
+        if most > bound > -np.inf:
+            level = sparse.csr_matrix(np.append(np.zeros(count), -np.ones(nodes)))
+            box = sparse.hstack([sparse.vstack([sparse.identity(count), -sparse.identity(count)]), sparse.csr_matrix((2 * count, nodes))])
+            settings = clarabel.DefaultSettings()
+            settings.verbose = False
+            nearest = clarabel.DefaultSolver(
+                sparse.csc_matrix(sparse.diags(np.append(np.ones(count), np.zeros(nodes)))),
+                np.append(-np.concatenate(centre), np.zeros(nodes)),
+                sparse.csc_matrix(sparse.vstack([limits, level, box])),
+                np.concatenate([costs, [-0.5 * (most + bound)], np.full(count, highest), np.zeros(count)]),
+                [clarabel.NonnegativeConeT(costs.size + 1 + 2 * count)],
+                settings,
+            ).solve()
+            if str(nearest.status) in ("Solved", "AlmostSolved"):
+                prices = np.clip(np.array(nearest.x)[:count], 0.0, highest)
+        prices = np.where(prices < 1e-9 * highest, 0.0, prices)
+        return np.split(prices, np.cumsum([link.of.size for link in self.tree.links])[:-1]), most
 
     def best_choice(self) -> list[NodeAnswer] | None:
         """The best column of each node such that persistence holds; None where no choice does."""
@@ -205,9 +219,11 @@ class _CutProgram:
         if any(not known.affine for known in self.master.known):
             return -np.inf, None
         leaders = [self.tree.problem(n).leader for n in range(nodes)]
-        lower = np.concatenate([*(leader.lower[p] for leader, p in zip(leaders, self.tree.investments, strict=True)), np.full(nodes, -np.inf)])
-        upper = np.concatenate([*(leader.upper[p] for leader, p in zip(leaders, self.tree.investments, strict=True)), np.full(nodes, np.inf)])
-        integral = np.concatenate([*(leader.integral[p] for leader, p in zip(leaders, self.tree.investments, strict=True)), np.zeros(nodes, dtype=bool)])
+        parts = list(zip(leaders, self.tree.investments, strict=True))
+        free = np.full(nodes, np.inf)
+        lower = np.concatenate([*(leader.lower[p] for leader, p in parts), -free])
+        upper = np.concatenate([*(leader.upper[p] for leader, p in parts), free])
+        integral = np.concatenate([*(leader.integral[p] for leader, p in parts), np.zeros(nodes, dtype=bool)])
         sizes = [columns.size for columns, _, _, _ in self.entries]
         where = (np.repeat(np.arange(len(sizes)), sizes), np.concatenate([columns for columns, _, _, _ in self.entries]))
         matrix = sparse.csr_matrix((np.concatenate([data for _, data, _, _ in self.entries]), where), shape=(len(sizes), self.total + nodes))

@@ -110,7 +110,7 @@ def read_tree(nodes: Sequence[TreeNode], persistence: Sequence[str]) -> Tree:
     if len({id(node.model) for node in ordered}) < len(ordered):
         raise BilevelError("two nodes share a Pyomo model; give each node its own (model.clone())")
     variables = [_persistent(node, persistence) for node in ordered]
-    reads = [read_model(node.model, node.followers, keep=list(found.values())) for node, found in zip(ordered, variables, strict=True)]
+    reads = [_read(node, found) for node, found in zip(ordered, variables, strict=True)]
     if len({read.problem.leader.sense for read in reads}) > 1:
         raise BilevelError("some nodes minimise and others maximise; state all objectives in one sense")
     investments = [_positions(node, read, found) for node, read, found in zip(ordered, reads, variables, strict=True)]
@@ -167,6 +167,13 @@ def _persistent(node: TreeNode, persistence: Sequence[str]) -> dict[str, Any]:
                 raise BilevelError(f"node {node.name!r}: {variable.name} is fixed; give it equal bounds instead, so that persistence can be checked")
             found[variable.name] = variable
     return found
+
+
+def _read(node: TreeNode, variables: dict[str, Any]) -> PyomoProblem:
+    try:
+        return read_model(node.model, node.followers, keep=list(variables.values()))
+    except BilevelError as refusal:
+        raise BilevelError(f"node {node.name!r}: {refusal}") from refusal
 
 
 def _positions(node: TreeNode, read: PyomoProblem, variables: dict[str, Any]) -> np.ndarray:
