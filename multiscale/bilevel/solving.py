@@ -38,6 +38,7 @@ from multiscale.bilevel.scip.worker import ScipOutcome, Task
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.start import find_start, known_answers
 from multiscale.bilevel.search.tighten import tighten_leader
+from multiscale.bilevel.separate import solve_parts
 
 _T = TypeVar("_T")
 
@@ -127,9 +128,16 @@ def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.
     clock = Clock(settings.time_limit - read_seconds)
     clock.timings["read"] = read_seconds
     check_preconditions(problem)
-    answer = solve_in_turn(problem, settings, start, clock, _once) if settings.method == "auto" else _once(problem, settings, start, clock)
+    answer = solve_parts(problem, settings, start, clock, _whole) if settings.method == "auto" and settings.write is None else None
+    if answer is None:
+        answer = _whole(problem, settings, start, clock)
     sense = problem.leader.sense
     return replace(answer, message="; ".join(filter(None, [answer.message, excess(sense * answer.objective, sense * answer.bound)])))
+
+
+def _whole(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: Clock) -> BilevelSolution:
+    """Solve in one piece."""
+    return solve_in_turn(problem, settings, start, clock, _once) if settings.method == "auto" else _once(problem, settings, start, clock)
 
 
 def _once(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: Clock) -> BilevelSolution:

@@ -39,7 +39,8 @@ class Rows:
 
     def without_columns(self, labels: list[str]) -> list[str]:
         """Labels of rows with leader variables and none of the follower's own."""
-        return [labels[row] for row in sorted(set(self.other[0]) - set(self.own[0]))]
+        leader = {row for row, value in zip(self.other[0], self.other[2], strict=True) if value}
+        return [labels[row] for row in sorted(leader - set(self.own[0]))]
 
     @staticmethod
     def matrix(entries: tuple[list[int], list[int], list[float]], shape: tuple[int, int]) -> sparse.csr_matrix:

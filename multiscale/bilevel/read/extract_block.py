@@ -104,7 +104,7 @@ def extract_block(follower: BlockFollower, owner: Callable[[Any], str | None], d
     sense = -1.0 if objective.sense == pyo.maximize else 1.0
     costs = read_objective(name, objective, column, leader)
     n, m, k = len(variables), len(labels), len(leaders)
-    _warn_of_leader_terms(name, objective.name, [leaders[j].name for j, _ in costs.leader] + costs.ignored, rows.without_columns(labels))
+    _warn_of_leader_terms(name, objective.name, [leaders[j].name for j, value in costs.leader if value] + costs.ignored, rows.without_columns(labels))
     ends = [v.bounds for v in variables]
     curvature = costs.curvature(n)
     block_of = {"columns": Block("column", {"variable": np.array(column_names, dtype=object)}, "", 0)}

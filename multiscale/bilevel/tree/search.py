@@ -166,7 +166,7 @@ class TreeSearch:
         """Trial investments of least cost under all known bounds, until the bound meets the best tree."""
         while not self.over:
             bound, z = self.master.bound_and_proposal(0.2 * self.clock.left())
-            self._raise_bound(min(bound, self.objective) if self.best is not None else bound)
+            self._raise_bound(bound)
             if z is None or self.over:
                 return
             jobs = self._neighbours(z) or [Job(n, box=(held, held)) for n, held in enumerate(z) if not self.master.known[n].has_box(held, held)]
