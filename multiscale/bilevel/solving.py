@@ -110,7 +110,7 @@ def answers(read: PyomoProblem, solution: BilevelSolution) -> list[tuple[Any, fl
 def _given_start(read: PyomoProblem, start: Mapping[Any, float] | None) -> np.ndarray | None:
     values = {id(v): float(v.value) for v in read.leader_variables if v.value is not None}
     values |= {id(variable): float(value) for variable, value in start.items()} if start else {}
-    values |= read.digits.values(values)
+    values |= read.auxiliary.values(values)
     known = [values.get(id(v)) for v in read.leader_variables]
     if start is None and any(value is None for value in known):
         return None

@@ -219,7 +219,7 @@ def test_a_large_tree_may_stand_still_for_many_times_its_root():
 
 
 def risk_averse(scenarios, nodes=5, hours=6):
-    """Lines and a charge for several scenarios of demand: ``min eta + sum_k s_k / (K (1 - alpha))``, ``s_k + eta >= cost_k`` (conditional value at risk)."""
+    """Lines and a charge at least conditional value at risk over scenarios: ``min eta + sum_k s_k / (K (1 - alpha))``, ``s_k + eta >= cost_k``."""
     m = pyo.ConcreteModel()
     m.build, m.tariff = pyo.Var(range(1, nodes), domain=pyo.Binary), pyo.Var([0], bounds=(0, TARIFF_CAP))
     m.eta, m.short = pyo.Var(bounds=(0, 1e4)), pyo.Var(range(scenarios), bounds=(0, 1e4))

@@ -16,7 +16,7 @@ from multiscale.bilevel.certify.certificate import TOLERANCE
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.problem.description import Follower
 from multiscale.bilevel.problem.followers import BlockFollower
-from multiscale.bilevel.read.digits import Digits
+from multiscale.bilevel.read.auxiliary import Auxiliary
 from multiscale.bilevel.read.extract_block import extract_block
 from multiscale.bilevel.read.extracted import Extracted
 from multiscale.bilevel.read.pyomo_model import PyomoProblem
@@ -57,7 +57,7 @@ def _original(read: PyomoProblem, extracted: Extracted, stated: BlockFollower, s
     try:
         for v, value, kind in zip(leaders, values, read.problem.leader.kinds, strict=True):
             v.fix(round(value) if kind != "C" else value, skip_validation=True)
-        plain = extract_block(stated, lambda _: None, Digits())
+        plain = extract_block(stated, lambda _: None, Auxiliary())
         follower = Follower(extracted.name, plain.program, plain.sense, plain.cones)
         found = compiled(follower).solve(np.zeros(0))
         if found.termination is not Termination.OPTIMAL:

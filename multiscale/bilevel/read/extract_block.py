@@ -13,9 +13,9 @@ from pyomo.repn import generate_standard_repn
 
 from multiscale.bilevel.problem.description import BilevelError, BilevelWarning
 from multiscale.bilevel.problem.followers import BlockFollower
+from multiscale.bilevel.read.auxiliary import Auxiliary
 from multiscale.bilevel.read.collected import Rows, read_objective
 from multiscale.bilevel.read.curved_rows import CurvedRows
-from multiscale.bilevel.read.digits import Digits
 from multiscale.bilevel.read.extracted import Extracted, leader_index
 from multiscale.bilevel.read.terms import general_terms, read_terms
 from multiscale.programs import Block, Index, ParametricProgram
@@ -23,13 +23,14 @@ from multiscale.programs import Block, Index, ParametricProgram
 _ALLOWED = (pyo.Var, pyo.Constraint, pyo.Objective, pyo.Param, pyo.Expression, pyo.Set, pyo.RangeSet, pyo.Block, pyo.Suffix)
 
 
-def extract_block(follower: BlockFollower, owner: Callable[[Any], str | None], digits: Digits) -> Extracted:
+def extract_block(follower: BlockFollower, owner: Callable[[Any], str | None], auxiliary: Auxiliary) -> Extracted:
     """Read a Pyomo block that is a convex linear, quadratic or second-order cone program in its own variables.
 
     Constraints ``lb <= a'x + g'y <= ub`` become rows ``a'x <= ub - g'y`` and ``-a'x <= -lb + g'y``; variable bounds stay
     bounds. The objective may hold products of follower variables and of follower and leader variables; terms of leader variables
     alone do not move the follower, only enter its cost when they are linear, and are warned of. Convex quadratic rows, and products with binary or
-    integer leader variables, become further columns and rows (see ``curved_rows``, ``lifting`` and ``digits``).
+    integer leader variables, become further columns and rows (see ``curved_rows``, ``lifting`` and ``digits``). Products of leader variables in
+    rows become leader variables (see ``leader_products``).
 
     Raises:
         BilevelError: no variables of its own, integer variables, no or several objectives, rows that are not convex, coefficients that depend
@@ -68,7 +69,7 @@ def extract_block(follower: BlockFollower, owner: Callable[[Any], str | None], d
     rows = Rows()
     constraint_rows: dict[int, list[tuple[int, float]]] = {}
     labels: list[str] = []
-    curved = CurvedRows(name, variables, column, leader, digits)
+    curved = CurvedRows(name, variables, column, leader, auxiliary)
     constraints = [(c, label) for c, label in _labelled(block, pyo.Constraint) if c.active]
     for constraint, label in constraints:
         lower, body, upper = constraint.to_bounded_expression(True)

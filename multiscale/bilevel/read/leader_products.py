@@ -2,8 +2,8 @@
 
     p = a b        a row of the leader's problem; the follower sees p in its right-hand side only
 
-Of two binaries: ``p`` is binary, ``p <= a``, ``p <= b``, ``p >= a + b - 1``; the square of a binary is the binary. Of a binary ``a`` and a bounded ``b`` in [L, U]:
-``L a <= p <= U a``, ``b - U (1 - a) <= p <= b - L (1 - a)``. Otherwise the row is the product itself.
+Of a binary ``a`` and a bounded ``b`` in [L, U]: ``L a <= p <= U a``, ``b - U (1 - a) <= p <= b - L (1 - a)``, and ``p`` is binary where both are; the
+square of a binary is the binary. Otherwise the row is the product itself.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from multiscale.bilevel.problem.description import (
 )
 from multiscale.bilevel.problem.expression import tree_renumbered
 from multiscale.bilevel.problem.followers import BlockFollower, ProgramFollower
-from multiscale.bilevel.read.digits import Digits
+from multiscale.bilevel.read.auxiliary import Auxiliary
 from multiscale.bilevel.read.extract_block import extract_block
 from multiscale.bilevel.read.extract_program import extract_program
 from multiscale.bilevel.read.extracted import Extracted
@@ -44,7 +44,7 @@ class PyomoProblem:
         followers: the followers as stated, one entry for each.
         extracted: followers with their own Pyomo variables and constraints.
         model: the user's model.
-        digits: digits of integer leader variables that multiply follower variables.
+        auxiliary: leader variables made in reading followers.
     """
 
     problem: BilevelProblem
@@ -53,7 +53,7 @@ class PyomoProblem:
     followers: list[ProgramFollower | BlockFollower]
     extracted: list[Extracted]
     model: Any
-    digits: Digits
+    auxiliary: Auxiliary
 
     def answers(self, z: np.ndarray, primal: list[np.ndarray]) -> list[tuple[Any, float]]:
         """Pyomo variables with their values of an answer."""
@@ -81,8 +81,8 @@ def read_model(model: Any, followers: Any, keep: Sequence[Any] = ()) -> PyomoPro
     """
     stated = stated_followers(model, followers)
     reader = LeaderReader(model, stated)
-    digits = Digits()
-    extracted = [extract_program(f, reader.owner) if isinstance(f, ProgramFollower) else extract_block(f, reader.owner, digits) for f in stated]
+    auxiliary = Auxiliary()
+    extracted = [extract_program(f, reader.owner) if isinstance(f, ProgramFollower) else extract_block(f, reader.owner, auxiliary) for f in stated]
     names = [e.name for e in extracted]
     if len(set(names)) != len(names):
         raise BilevelError(f"two followers share a name: {sorted(names)}; give each its own")
@@ -100,11 +100,8 @@ def read_model(model: Any, followers: Any, keep: Sequence[Any] = ()) -> PyomoPro
         lower, upper = pyo.value(constraint.lower, exception=False), pyo.value(constraint.upper, exception=False)
         bounds = (-np.inf if lower is None else float(lower), np.inf if upper is None else float(upper))
         rows.append(CurvedRow(constraint.name, reader.form(constraint.body, constraint.name), *bounds))
-    for variable, least, pairs in digits.of.values():
-        places = np.array([reader.number(variable), *(reader.number(digit) for _, digit in pairs)])
-        form = Form(0.0, places, np.array([1.0, *(-float(weight) for weight, _ in pairs)]))
-        rows.append(CurvedRow(f"digits of {variable.name}", form, float(least), float(least)))
-    return _assemble(model, reader, stated, extracted, objective, rows, sense, digits)
+    rows += auxiliary.rows(reader.number)
+    return _assemble(model, reader, stated, extracted, objective, rows, sense, auxiliary)
 
 
 def _assemble(
@@ -115,7 +112,7 @@ def _assemble(
     objective: Form,
     rows: list[CurvedRow],
     sense: float,
-    digits: Digits,
+    auxiliary: Auxiliary,
 ) -> PyomoProblem:
     order, leaders, quantities, quantity_variables = joint_order(model, reader, followers, extracted)
     n = len(leaders)
@@ -157,7 +154,7 @@ def _assemble(
     for v in leaders:
         if not (v.is_continuous() or v.is_integer() or v.is_binary()):
             raise BilevelError(f"leader variable {v.name} has domain {v.domain.name}; use reals, integers or binaries")
-    return PyomoProblem(BilevelProblem(leader, tuple(over_leader)), leaders, quantity_variables, list(followers), extracted, model, digits)
+    return PyomoProblem(BilevelProblem(leader, tuple(over_leader)), leaders, quantity_variables, list(followers), extracted, model, auxiliary)
 
 
 def _names(variables: list[Any], extracted: list[Extracted]) -> list[str]:

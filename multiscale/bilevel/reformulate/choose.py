@@ -84,8 +84,8 @@ def _suits_branch_and_cut(problem: BilevelProblem) -> str:
 def _valued(leader: Leader, weights: np.ndarray) -> np.ndarray:
     """Weights of the joint vector in the objective, and in rows that hold up a variable the objective presses down.
 
-    ``min t`` with ``t >= cost`` (an epigraph, a regret, the shortfall of a conditional value at risk) values the cost by the weight of ``t``. Only the choice
-    of a method depends on this, so that the sum over all such rows stands for what binds.
+    ``min t`` with ``t >= cost`` (an epigraph, a regret, the shortfall of a conditional value at risk) values the cost by the weight of ``t``. Only
+    the choice of a method depends on this, so that the sum over all such rows stands for what binds.
     """
     found = weights.copy()
     matrix, n = leader.matrix.tocsr(), leader.size
