@@ -39,13 +39,14 @@ def solve_parts(problem: BilevelProblem, settings: SolveOptions, start: np.ndarr
     if found is None:
         return None
     parts, rest = found
+    constant = rest.value(np.zeros(problem.leader.size + len(problem.leader.quantity_names)))
     known: list[BilevelSolution] = []
     for i, part in enumerate(parts):
         known.append(_solved(part, settings, start, clock, len(parts) - i, whole))
         if known[-1].status is Status.INFEASIBLE or known[-1].ended == "userinterrupt":
             break
     for _ in range(_ROUNDS):
-        answer = _joined(problem, parts, rest.constant, known, settings)
+        answer = _joined(problem, parts, constant, known, settings)
         worst = max(range(len(known)), key=lambda i: _open(known[i]), default=0)
         allowed = settings.gap * abs(answer.objective) / len(parts) / max(abs(known[worst].objective), 1e-6)
         if answer.status is not Status.FEASIBLE or answer.ended == "userinterrupt" or clock.left() < 1.0 or not allowed < 0.9 * known[worst].gap:
@@ -96,7 +97,8 @@ def _joined(
     pointless = [s for s in known if s.certificate is None]
     if pointless or len(known) < len(parts):
         order = (Status.ERROR, Status.TIME_LIMIT, Status.UNBOUNDED)
-        status = next((kind for kind in order if any(s.status is kind for s in pointless)), Status.TIME_LIMIT)
+        ended = Status.ERROR if known[-1].ended == "userinterrupt" else Status.TIME_LIMIT
+        status = next((kind for kind in order if any(s.status is kind for s in pointless)), ended)
         return replace(nothing, status=status, bound=sense * bound, ended=pointless[0].ended if pointless else known[-1].ended)
     values = {name: value for s in known for name, value in s.values.items()}
     z = np.array([values[name] for name in (*leader.names, *leader.quantity_names)])

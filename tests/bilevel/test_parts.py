@@ -174,3 +174,9 @@ def test_objectives_that_cancel_are_closed_to_the_gap_of_their_sum():
     assert solution.status == "optimal", solution.message
     assert solution.objective == pytest.approx(0.01 * whole, rel=0.02)
     assert abs(solution.objective - solution.bound) <= 1e-2 * abs(solution.objective) + 1e-5
+
+
+def test_a_row_without_variables_counts_in_a_problem_of_parts():
+    m = shops()
+    m.never = pyo.Constraint(expr=0 * m.price[0] >= 5)
+    assert bilevel.solve(m, m.low, time_limit=30).status == "infeasible"

@@ -73,7 +73,8 @@ def split(problem: BilevelProblem, held: np.ndarray | None = None) -> tuple[list
     if names.size < 2:
         return None
     label[:n][held] = -1
-    parts = [_part(problem, label, total, int(name), held) for name in names]
+    # Rows without any variable go with the first part, where no others are without one.
+    parts = [_part(problem, label, total, int(name), held, empty=name == of_followers[0] and not held.any()) for name in names]
     if any(part is None for part in parts):
         return None
     rest = _restricted(objective, label, -1)
@@ -130,7 +131,7 @@ def _restricted(form: Form, label: np.ndarray, name: int) -> Form:
     )
 
 
-def _part(problem: BilevelProblem, label: np.ndarray, total: int, name: int, held: np.ndarray) -> Part | None:
+def _part(problem: BilevelProblem, label: np.ndarray, total: int, name: int, held: np.ndarray, *, empty: bool) -> Part | None:
     leader, n = problem.leader, problem.leader.size
     followers = np.flatnonzero(label[total:] == name)
     mine = label[:n] == name
@@ -144,8 +145,9 @@ def _part(problem: BilevelProblem, label: np.ndarray, total: int, name: int, hel
     order[kept] = np.arange(kept.size)
     matrix = leader.matrix.tocsr()
     of_row = [_owner(matrix.indices[matrix.indptr[i] : matrix.indptr[i + 1]], label) for i in range(matrix.shape[0])]
-    rows = np.flatnonzero(np.array(of_row, dtype=np.int64) == name)
-    curved = [row for row in leader.curved if _owner(_columns(row.form), label) == name]
+    taken = (name, -1) if empty else (name,)
+    rows = np.flatnonzero(np.isin(np.array(of_row, dtype=np.int64), taken))
+    curved = [row for row in leader.curved if _owner(_columns(row.form), label) in taken]
     objective = _restricted(leader.objective, label, name)
     used = np.unique(np.concatenate([matrix[rows].indices, *(_columns(row.form) for row in curved), _columns(objective)]).astype(np.int64))
     if (order[used] < 0).any():

@@ -15,6 +15,9 @@ from multiscale.bilevel.problem.parts import Part, split
 from multiscale.bilevel.search.price_search import PriceAnswer, PriceSearch
 from multiscale.bilevel.search.response import Responder, Response
 
+_KEPT = 200
+"""Answers of a part that are kept; the oldest goes first."""
+
 
 @dataclass
 class _Search:
@@ -32,6 +35,8 @@ class _Search:
             return known[0]
         found = self.prices.solve(mine, gap=gap, budget=budget)
         if found is not None:
+            if len(self.known) >= _KEPT:
+                self.known.pop(next(iter(self.known)))
             self.known[key] = (found, gap)
         return found
 
