@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -38,6 +38,7 @@ from multiscale.bilevel.scip.worker import ScipOutcome, Task
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.start import find_start, known_answers
 from multiscale.bilevel.search.tighten import tighten_leader
+from multiscale.bilevel.separate import solve_parts
 
 _T = TypeVar("_T")
 
@@ -47,7 +48,7 @@ _CERTIFICATE = 4.0
 
 def solve(
     model: Any,
-    followers: Sequence[Any],
+    followers: Any,
     *,
     method: str | Mapping[str, str] = "auto",
     gap: float = 1e-4,
@@ -63,7 +64,8 @@ def solve(
 
     Args:
         model: Pyomo model with the leader's variables, constraints and one objective.
-        followers: Pyomo blocks (convex linear or quadratic in their own variables) and ``ProgramFollower`` objects.
+        followers: Pyomo blocks (convex linear or quadratic in their own variables), ``BlockFollower`` and ``ProgramFollower`` objects: one, a list of
+            them, or an indexed block, whose active members are followers.
         method: ``auto``, the name of a reformulation, or follower name -> method.
         gap: relative optimality gap at which to stop.
         time_limit: seconds for everything.
@@ -78,24 +80,37 @@ def solve(
     Raises:
         BilevelError: the problem is refused; the message names the component and says what to change.
     """
+    read, solution = read_and_solve(model, followers, start, options | {"method": method, "gap": gap, "time_limit": time_limit, "seed": seed})
+    if load:
+        for variable, value in answers(read, solution):
+            variable.set_value(value, skip_validation=True)
+    return solution
+
+
+def read_and_solve(model: Any, followers: Any, start: Mapping[Any, float] | None, options: Mapping[str, Any]) -> tuple[PyomoProblem, BilevelSolution]:
+    """The problem as read, and its answer, which is not yet in the model; see ``solve``."""
     started = time.perf_counter()
-    settings = SolveOptions(method=method, gap=gap, time_limit=time_limit, seed=seed, **options)
+    settings = SolveOptions.stated(options)
     start_early()
     read = read_model(model, followers)
     decision = _given_start(read, start)
     solution = solve_problem(read.problem, settings, start=decision, read_seconds=time.perf_counter() - started)
     rows = {key: (e.name, parts) for e in read.extracted for key, parts in e.constraint_rows.items()}
-    solution = check_originals(read, followers, replace(solution, constraint_rows=rows))
-    if load and solution.certificate is not None:
-        names = [*read.problem.leader.names, *read.problem.leader.quantity_names]
-        read.load(np.array([solution.values[name] for name in names]), [solution.primal[f.name] for f in read.problem.followers])
-    return solution
+    return read, check_originals(read, replace(solution, constraint_rows=rows))
+
+
+def answers(read: PyomoProblem, solution: BilevelSolution) -> list[tuple[Any, float]]:
+    """Pyomo variables with their values of an answer; none without a point."""
+    if solution.certificate is None:
+        return []
+    names = [*read.problem.leader.names, *read.problem.leader.quantity_names]
+    return read.answers(np.array([solution.values[name] for name in names]), [solution.primal[f.name] for f in read.problem.followers])
 
 
 def _given_start(read: PyomoProblem, start: Mapping[Any, float] | None) -> np.ndarray | None:
     values = {id(v): float(v.value) for v in read.leader_variables if v.value is not None}
     values |= {id(variable): float(value) for variable, value in start.items()} if start else {}
-    values |= read.digits.values(values)
+    values |= read.auxiliary.values(values)
     known = [values.get(id(v)) for v in read.leader_variables]
     if start is None and any(value is None for value in known):
         return None
@@ -113,9 +128,16 @@ def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.
     clock = Clock(settings.time_limit - read_seconds)
     clock.timings["read"] = read_seconds
     check_preconditions(problem)
-    answer = solve_in_turn(problem, settings, start, clock, _once) if settings.method == "auto" else _once(problem, settings, start, clock)
+    answer = solve_parts(problem, settings, start, clock, _whole) if settings.method == "auto" and settings.write is None else None
+    if answer is None:
+        answer = _whole(problem, settings, start, clock)
     sense = problem.leader.sense
     return replace(answer, message="; ".join(filter(None, [answer.message, excess(sense * answer.objective, sense * answer.bound)])))
+
+
+def _whole(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: Clock) -> BilevelSolution:
+    """Solve in one piece."""
+    return solve_in_turn(problem, settings, start, clock, _once) if settings.method == "auto" else _once(problem, settings, start, clock)
 
 
 def _once(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: Clock) -> BilevelSolution:

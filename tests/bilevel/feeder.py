@@ -41,8 +41,22 @@ class Feeder:
     base: float
 
 
-def feeder(nodes: int, hours: int, tariffs: int = 1, *, hard: bool = False, seed: int = 0, profit: bool = False, regulated: bool = False) -> Feeder:
-    """Generate an instance with ``nodes`` nodes (node 0 is the root), ``hours`` periods of one day and ``tariffs`` tariff groups."""
+def feeder(
+    nodes: int,
+    hours: int,
+    tariffs: int = 1,
+    *,
+    hard: bool = False,
+    seed: int = 0,
+    profit: bool = False,
+    regulated: bool = False,
+    growth: float = 1.0,
+    pv_price: float = 1.0,
+) -> Feeder:
+    """Generate an instance with ``nodes`` nodes (node 0 is the root), ``hours`` periods of one day and ``tariffs`` tariff groups.
+
+    ``growth`` multiplies demand but not the ratings of today's lines, ``pv_price`` the price of PV.
+    """
     rng = np.random.default_rng(seed)
     parent = np.array([-1] + [int(rng.integers(max(0, n - 3), n)) for n in range(1, nodes)])
     duration = 24.0 / hours
@@ -58,6 +72,7 @@ def feeder(nodes: int, hours: int, tariffs: int = 1, *, hard: bool = False, seed
     rating = 0.75 * (below[1:] @ demand).max(axis=1)
     step = 0.6 * rating
     investment = rng.uniform(0.15, 0.35, nodes - 1) * (0.5 + step)
+    demand = growth * demand
     base = (0.06 if hard else 0.03) * demand.sum() * duration
     group = (np.arange(hours) * tariffs) // hours
 
@@ -67,7 +82,7 @@ def feeder(nodes: int, hours: int, tariffs: int = 1, *, hard: bool = False, seed
     built = b.add_parameters("built", line, unit="1")
     imports = b.add_columns("import", time, unit="kW", cost=price * duration)
     exports = b.add_columns("export", time, unit="kW", cost=-0.5 * price * duration)
-    pv = b.add_columns("pv", node, unit="kW", upper=np.where(np.arange(nodes) > 0, 3.0, 0.0), cost=0.8 if hard else 0.35)
+    pv = b.add_columns("pv", node, unit="kW", upper=np.where(np.arange(nodes) > 0, 3.0, 0.0), cost=pv_price * (0.8 if hard else 0.35))
     generation = b.add_columns("generation", node | time, unit="kW")
     shed = b.add_columns("shed", node | time, unit="kW", cost=VALUE_OF_LOST_LOAD * duration)
     spill = b.add_columns("spill", node | time, unit="kW")

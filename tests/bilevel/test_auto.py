@@ -13,10 +13,11 @@ from multiscale import bilevel
 from multiscale.bilevel import automatic
 from multiscale.bilevel.certify.gap import contradicts, excess
 from multiscale.bilevel.clock import Clock
+from multiscale.bilevel.reformulate.choose import choose_methods
 from multiscale.bilevel.scip import client
 from multiscale.bilevel.scip.progress import Progress
 from multiscale.bilevel.search.enumeration import decisions
-from tests.bilevel.feeder import feeder
+from tests.bilevel.feeder import TARIFF_CAP, feeder
 from tests.bilevel.small import agrees, oracle, random_small
 
 
@@ -215,3 +216,40 @@ def test_a_large_tree_may_stand_still_for_many_times_its_root():
     # 27,000 iterations and 500 nodes at the same bound, as in a feeder of 100 nodes and 24 hours that closes its gap afterwards.
     assert not progress.stalled(tree(34_000, 500), 163.0, None)
     assert progress.stalled(tree(300_000, 500), 163.0, None)
+
+
+def risk_averse(scenarios, nodes=5, hours=6):
+    """Lines and a charge at least conditional value at risk over scenarios: ``min eta + sum_k s_k / (K (1 - alpha))``, ``s_k + eta >= cost_k``."""
+    m = pyo.ConcreteModel()
+    m.build, m.tariff = pyo.Var(range(1, nodes), domain=pyo.Binary), pyo.Var([0], bounds=(0, TARIFF_CAP))
+    m.eta, m.short = pyo.Var(bounds=(0, 1e4)), pyo.Var(range(scenarios), bounds=(0, 1e4))
+    m.rows, followers = pyo.ConstraintList(), []
+    for k in range(scenarios):
+        case = feeder(nodes, hours, growth=0.9 + 0.2 * k)
+        followers.append(bilevel.ProgramFollower(case.program, {"tariff": m.tariff, "built": m.build}, model=m, name=f"scenario{k}"))
+        spent = sum(float(cost) * m.build[i + 1] for i, cost in enumerate(case.investment))
+        revenue = m.tariff[0] * followers[-1].output("import_energy")[0]
+        m.rows.add(m.short[k] + m.eta >= spent + followers[-1].cost - revenue)
+        m.rows.add(revenue >= 0.9 * (case.base + spent))
+    m.objective = pyo.Objective(expr=m.eta + sum(m.short[k] for k in range(scenarios)) / (0.5 * scenarios))
+    return m, followers
+
+
+def test_costs_that_stand_in_rows_of_a_risk_measure_are_valued():
+    m, followers = risk_averse(2)
+    solution = bilevel.solve(m, followers, gap=1e-4, time_limit=60, enumerate_up_to=0)
+    assert solution.status == "optimal", solution.message
+    assert all(why.startswith("branch_and_cut (the leader's objective values what the followers pay") for why in solution.methods.values())
+    m, followers = risk_averse(2)
+    other = bilevel.solve(m, followers, gap=1e-4, time_limit=60, method="strong_duality")
+    assert solution.objective == pytest.approx(other.objective, rel=2e-4)
+
+
+def test_a_cost_that_is_bounded_from_below_only_is_not_valued():
+    """``cost >= 5`` holds nothing up that the objective presses down."""
+    m, followers = risk_averse(2)
+    m.rows.clear()
+    m.rows.add(followers[0].cost + followers[1].cost >= 5)
+    m.objective.set_value(m.eta - m.tariff[0] * followers[0].output("import_energy")[0])
+    methods, _ = choose_methods(bilevel.read_model(m, followers).problem, "auto")
+    assert set(methods) != {"branch_and_cut"}

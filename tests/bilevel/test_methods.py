@@ -18,6 +18,9 @@ from multiscale.programs import Block, CompiledProgram, Index, Output
 from tests.bilevel.feeder import TARIFF_CAP, feeder
 from tests.bilevel.published import INSTANCES
 
+# Published followers state terms of leader variables alone in their costs.
+pytestmark = pytest.mark.filterwarnings("ignore::multiscale.bilevel.BilevelWarning")
+
 
 def random_tariff_problem(seed):
     """Two prices and two binaries against a linear follower with three sources."""

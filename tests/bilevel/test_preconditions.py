@@ -126,15 +126,16 @@ def test_refusals_name_the_component(change):
 
 
 @pytest.mark.parametrize("where", ["row", "cost"])
-def test_a_variable_of_another_follower_is_refused_as_generalised_nash(where):
+def test_a_variable_of_another_follower_is_refused_as_a_nash_problem(where):
     m = shop()
     m.rival = pyo.Block()
     m.rival.z = pyo.Var(bounds=(0, 5))
     if where == "row":
         m.rival.shared = pyo.Constraint(expr=m.rival.z + m.low.q <= 6)
     m.rival.objective = pyo.Objective(expr=m.rival.z * (m.low.q if where == "cost" else 1))
-    name = "shared" if where == "row" else "objective"
-    with pytest.raises(bilevel.BilevelError, match=rf"'rival': rival\.{name} uses low\.q.*'low'.*generalised Nash"):
+    # Rows that hold a rival's variable move the feasible set: generalised. Costs alone do not.
+    name, what = ("shared", "a generalised Nash problem") if where == "row" else ("objective", "a Nash equilibrium of followers")
+    with pytest.raises(bilevel.BilevelError, match=rf"'rival': rival\.{name} uses low\.q.*'low'.*this is {what}"):
         bilevel.solve(m, [m.low, m.rival], time_limit=10)
 
 

@@ -6,7 +6,6 @@ answer is put into the user's own constraints.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,8 @@ import pyomo.environ as pyo
 from multiscale.bilevel.certify.certificate import TOLERANCE
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.problem.description import Follower
-from multiscale.bilevel.read.digits import Digits
+from multiscale.bilevel.problem.followers import BlockFollower
+from multiscale.bilevel.read.auxiliary import Auxiliary
 from multiscale.bilevel.read.extract_block import extract_block
 from multiscale.bilevel.read.extracted import Extracted
 from multiscale.bilevel.read.pyomo_model import PyomoProblem
@@ -25,7 +25,7 @@ from multiscale.bilevel.solvers.polish import polished
 from multiscale.programs import Termination
 
 
-def check_originals(read: PyomoProblem, followers: Sequence[Any], solution: BilevelSolution) -> BilevelSolution:
+def check_originals(read: PyomoProblem, solution: BilevelSolution) -> BilevelSolution:
     """The solution, its certificate extended by the original form of every follower with lifted products.
 
     An answer that is not optimal for the original follower, or violates one of its constraints, by more than the tolerance fails.
@@ -34,10 +34,10 @@ def check_originals(read: PyomoProblem, followers: Sequence[Any], solution: Bile
     if certificate is None:
         return solution
     entries, failures = list(certificate.followers), list(certificate.failures)
-    for f, (extracted, block) in enumerate(zip(read.extracted, followers, strict=True)):
-        if not extracted.lifted:
+    for f, (extracted, stated) in enumerate(zip(read.extracted, read.followers, strict=True)):
+        if not extracted.lifted or not isinstance(stated, BlockFollower):
             continue
-        gap, violation, where = _original(read, extracted, block, solution)
+        gap, violation, where = _original(read, extracted, stated, solution)
         entries[f] = replace(entries[f], original=f"with the leader's variables fixed: gap {gap:.1e}, constraints {violation:.1e} {where}".rstrip())
         if not (abs(gap) <= TOLERANCE and violation <= TOLERANCE):
             found = f"a gap of {gap:.2e} and a violation of {violation:.2e} {where}".rstrip()
@@ -48,7 +48,7 @@ def check_originals(read: PyomoProblem, followers: Sequence[Any], solution: Bile
     return replace(solution, status=Status.ERROR, certificate=certificate)
 
 
-def _original(read: PyomoProblem, extracted: Extracted, block: Any, solution: BilevelSolution) -> tuple[float, float, str]:
+def _original(read: PyomoProblem, extracted: Extracted, stated: BlockFollower, solution: BilevelSolution) -> tuple[float, float, str]:
     """Relative gap and largest relative violation of the answer in the user's own block, and the constraint."""
     leaders, own = read.leader_variables, extracted.variables
     x = solution.primal[extracted.name][: len(own)]
@@ -57,7 +57,7 @@ def _original(read: PyomoProblem, extracted: Extracted, block: Any, solution: Bi
     try:
         for v, value, kind in zip(leaders, values, read.problem.leader.kinds, strict=True):
             v.fix(round(value) if kind != "C" else value, skip_validation=True)
-        plain = extract_block(block, lambda _: None, Digits())
+        plain = extract_block(stated, lambda _: None, Auxiliary())
         follower = Follower(extracted.name, plain.program, plain.sense, plain.cones)
         found = compiled(follower).solve(np.zeros(0))
         if found.termination is not Termination.OPTIMAL:
@@ -68,7 +68,7 @@ def _original(read: PyomoProblem, extracted: Extracted, block: Any, solution: Bi
         gap = (follower.program.objective(padded, np.zeros(0)) - optimum) / max(1.0, abs(optimum))
         for v, value in zip(own, x, strict=True):
             v.set_value(float(value), skip_validation=True)
-        return gap, *_violation(block)
+        return gap, *_violation(stated.block)
     finally:
         for v, value, fixed in saved:
             v.fixed = fixed

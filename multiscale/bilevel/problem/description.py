@@ -17,6 +17,10 @@ class BilevelError(ValueError):
     """The problem cannot be treated as stated; the message names the component and says what to change."""
 
 
+class BilevelWarning(UserWarning):
+    """The problem is solved as stated, but its statement is seldom what its author meant."""
+
+
 class MethodError(BilevelError):
     """A method does not take the problem, which another one may."""
 

@@ -1,9 +1,9 @@
-"""Followers as the user states them: a ParametricProgram whose parameters the leader sets, or a Pyomo block."""
+"""Followers as the user states them: a ParametricProgram whose parameters the leader sets, or a Pyomo block with the variables it decides."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -135,18 +135,65 @@ class ProgramFollower:
         return self._quantity("dual", rows, self.program.rows[rows])
 
 
+class BlockFollower:
+    """A follower given as a Pyomo block that also decides variables which stand elsewhere in the model.
+
+    Args:
+        block: its objective and rows; variables inside it are the follower's own.
+        variables: variables outside the block that the follower decides: variables, indexed variables, or mappings and lists of these. Without them a
+            variable outside the block is the leader's.
+
+    Raises:
+        BilevelError: ``block`` is no single block, or an entry of ``variables`` is no variable of the block's model.
+    """
+
+    def __init__(self, block: Any, *, variables: Any = ()) -> None:
+        if getattr(block, "ctype", None) is not pyo.Block or block.is_indexed():
+            raise BilevelError(f"BlockFollower: {getattr(block, 'name', block)!r} is not a single Pyomo Block; name one member of an indexed block")
+        self.block = block
+        self.name: str = block.name
+        self.variables = list(_variables(variables))
+        for variable in self.variables:
+            if variable.model() is not block.model():
+                raise BilevelError(f"follower {self.name!r}: variables lists {variable.name}, which does not belong to the model of its block")
+
+
+def _variables(given: Any) -> Iterator[Any]:
+    """Single variables of a nested statement, in order."""
+    if getattr(given, "ctype", None) is pyo.Var:
+        yield from given.values() if given.is_indexed() else (given,)
+    elif isinstance(given, Iterable) and not isinstance(given, str) and not hasattr(given, "ctype"):
+        for entry in given.values() if isinstance(given, Mapping) else given:
+            yield from _variables(entry)
+    else:
+        raise BilevelError(f"BlockFollower: variables lists {getattr(given, 'name', given)!r}, which is not a variable")
+
+
 def dual_of(constraint: Any) -> Any:
     """Pyomo variable equal to the dual of a constraint of a block follower, for use in the leader's expressions.
 
-    The dual is the derivative of the follower's optimum with respect to the constraint's right-hand side, in the follower's own
-    sense: for ``min c'x`` with ``a'x >= b`` it is ``>= 0``, for ``max`` the price of a ``<=`` resource is ``>= 0``.
+    The dual is the derivative of the follower's optimum, as its objective states it, with respect to the constraint's right-hand side:
+
+    | constraint | right-hand side | ``min`` follower | ``max`` follower |
+    |---|---|---|---|
+    | ``body <= b``, ``b >= body`` | ``b`` | ``<= 0`` | ``>= 0`` |
+    | ``body >= b``, ``b <= body`` | ``b`` | ``>= 0`` | ``<= 0`` |
+    | ``body == b`` | ``b`` | either | either |
+    | ``(l, body, u)`` | ``l`` and ``u`` moved together: the one that binds | either | either |
+
+    Leader terms of the body count as part of it: ``x - y <= b`` has the right-hand side ``b``, whatever ``y`` is. The dual of a variable's bound is
+    that of the bound written as a constraint.
 
     Args:
         constraint: one constraint (an entry of an indexed constraint, or a scalar constraint).
 
     Raises:
-        BilevelError: ``constraint`` is indexed; name one entry.
+        BilevelError: ``constraint`` is indexed (name one entry) or no constraint.
     """
+    if getattr(constraint, "ctype", None) is not pyo.Constraint:
+        what = getattr(constraint, "name", constraint)
+        remedy = "; write the bound whose dual is wanted as a constraint" if getattr(constraint, "ctype", None) is pyo.Var else ""
+        raise BilevelError(f"dual_of({what}): it takes a constraint{remedy}")
     if constraint.is_indexed():
         raise BilevelError(f"dual_of({constraint.name}): the constraint is indexed; use dual_of({constraint.name}[...]) for each entry")
     model = constraint.model()

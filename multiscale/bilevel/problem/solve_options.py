@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from multiscale.bilevel.problem.description import BilevelError
+
+_OTHER_NAMES = {
+    "timelimit": "time_limit",
+    "max_time": "time_limit",
+    "maxtime": "time_limit",
+    "rel_gap": "gap",
+    "mipgap": "gap",
+    "mip_gap": "gap",
+    "mip_rel_gap": "gap",
+    "reformulation": "method",
+    "solver_options": "parameters",
+    "options": "parameters",
+    "warmstart": "start",
+    "load_solutions": "load",
+}
+"""What other solvers call an option -> its name here."""
 
 
 @dataclass(frozen=True)
@@ -43,3 +62,24 @@ class SolveOptions:
     patience: float | None = None
     write: str | Path | None = None
     parameters: Mapping[str, Any] | None = None
+
+    @classmethod
+    def stated(cls, options: Mapping[str, Any]) -> SolveOptions:
+        """The options as a user states them.
+
+        Raises:
+            BilevelError: an unknown name, with the one that is probably meant; a gap or time limit that is not positive.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in options:
+            if name not in known:
+                plain = name.lower()
+                meant = _OTHER_NAMES.get(plain) or next(iter(get_close_matches(plain, [*known, "start", "load"], 1)), None)
+                advice = f"did you mean {meant!r}? " if meant else ""
+                raise BilevelError(f"unknown option {name!r}. {advice}There are {known}")
+        found = cls(**options)
+        if not found.gap >= 0:
+            raise BilevelError(f"gap is {found.gap}; give a relative gap of 0 or more, such as 1e-4")
+        if not found.time_limit > 0:
+            raise BilevelError(f"time_limit is {found.time_limit} s; give a positive number of seconds")
+        return found

@@ -37,6 +37,11 @@ class Rows:
         self.equality.append(equality)
         return row
 
+    def without_columns(self, labels: list[str]) -> list[str]:
+        """Labels of rows with leader variables and none of the follower's own."""
+        leader = {row for row, value in zip(self.other[0], self.other[2], strict=True) if value}
+        return [labels[row] for row in sorted(leader - set(self.own[0]))]
+
     @staticmethod
     def matrix(entries: tuple[list[int], list[int], list[float]], shape: tuple[int, int]) -> sparse.csr_matrix:
         """Collected entries (rows, columns, values) as a matrix."""
@@ -44,7 +49,7 @@ class Rows:
 
 
 class Costs:
-    """The follower's objective split by what multiplies what."""
+    """The follower's objective split by what multiplies what; ``ignored`` names leader variables of nonlinear terms without own columns."""
 
     def __init__(self) -> None:
         self.constant = 0.0
@@ -52,6 +57,7 @@ class Costs:
         self.leader: list[tuple[int, float]] = []
         self.mixed: list[tuple[int, int, float]] = []
         self.square: list[tuple[int, int, float]] = []
+        self.ignored: list[str] = []
 
     def linear(self, n: int) -> np.ndarray:
         """Costs of the follower's own columns."""
@@ -89,6 +95,7 @@ def read_objective(name: str, objective: Any, column: dict[int, int], leader: Ca
         own = [v.name for v in identify_variables(terms.nonlinear, include_fixed=False) if id(v) in column]
         if own:
             raise BilevelError(f"follower {name!r}: objective {objective.name} is neither linear nor quadratic in {own[0]}")
+        costs.ignored += [v.name for v in identify_variables(terms.nonlinear, include_fixed=False)]
     costs.constant = float(terms.constant)
     for coefficient, v in zip(terms.coefficients, terms.variables, strict=True):
         j = column.get(id(v))
@@ -104,6 +111,8 @@ def read_objective(name: str, objective: Any, column: dict[int, int], leader: Ca
             costs.mixed.append((i, leader(b, objective.name), coefficient))
         elif j is not None:
             costs.mixed.append((j, leader(a, objective.name), coefficient))
+        else:
+            costs.ignored += [a.name, b.name]
     return costs
 
 

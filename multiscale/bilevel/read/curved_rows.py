@@ -28,8 +28,8 @@ from scipy.sparse.csgraph import connected_components
 
 from multiscale.bilevel.problem.description import BilevelError
 from multiscale.bilevel.problem.extension import Entries, Extension
+from multiscale.bilevel.read.auxiliary import Auxiliary
 from multiscale.bilevel.read.cone_side import ConeSide, check_cone_side
-from multiscale.bilevel.read.digits import Digits
 from multiscale.bilevel.read.lifting import Lifting, is_binary
 from multiscale.programs import ParametricProgram
 
@@ -57,11 +57,11 @@ class CurvedRows:
         variables: its variables in column order.
         column: variable (by identity) -> column.
         leader: number of a leader variable; refuses variables of other followers.
-        digits: digits of integer leader variables.
+        auxiliary: where digits of integer leader variables and products of leader variables are made.
     """
 
-    def __init__(self, name: str, variables: list[Any], column: dict[int, int], leader: Callable[[Any, str], int], digits: Digits) -> None:
-        self.name, self.variables, self.column, self.leader, self.digits = name, variables, column, leader, digits
+    def __init__(self, name: str, variables: list[Any], column: dict[int, int], leader: Callable[[Any, str], int], auxiliary: Auxiliary) -> None:
+        self.name, self.variables, self.column, self.leader, self.auxiliary = name, variables, column, leader, auxiliary
         self.added = Extension(len(variables))
         self.lifting = Lifting(name, variables, self.added)
         self._cone_sides: list[ConeSide] = []
@@ -98,7 +98,10 @@ class CurvedRows:
                 mine, other = (a, b) if inside[0] else (b, a)
                 own += self._product(mine, other, float(coefficient), label)
             else:
-                raise BilevelError(f"{where} multiplies the leader variables {a.name} and {b.name}; set a leader variable equal to the product")
+                # The follower sees the product as a number: a leader variable of its own.
+                value = self.auxiliary.products.product(a, b)
+                leader.append((self.leader(value, label), float(coefficient)))
+                self._leaders[leader[-1][0]] = value
         lower, upper = pyo.value(constraint.lower, exception=False), pyo.value(constraint.upper, exception=False)
         lower = None if lower is None or np.isneginf(lower) else float(lower)
         upper = None if upper is None or np.isposinf(upper) else float(upper)
@@ -128,7 +131,7 @@ class CurvedRows:
         # A variable of another follower is refused before its kind is looked at.
         self.leader(other, label)
         j = self.column[id(mine)]
-        terms = self.digits.terms(other, f"follower {self.name!r}: constraint {label} multiplies its variable {mine.name}")
+        terms = self.auxiliary.digits.terms(other, f"follower {self.name!r}: constraint {label} multiplies its variable {mine.name}")
         return [
             (j if digit is None else self.lifting.product(digit, self.leader(digit, label), j, label), coefficient * weight)
             for weight, digit in terms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,11 @@ import pyomo.environ as pyo
 from pyomo.core.base.component_namer import index_repr
 from pyomo.repn import generate_standard_repn
 
-from multiscale.bilevel.problem.description import BilevelError
+from multiscale.bilevel.problem.description import BilevelError, BilevelWarning
+from multiscale.bilevel.problem.followers import BlockFollower
+from multiscale.bilevel.read.auxiliary import Auxiliary
 from multiscale.bilevel.read.collected import Rows, read_objective
 from multiscale.bilevel.read.curved_rows import CurvedRows
-from multiscale.bilevel.read.digits import Digits
 from multiscale.bilevel.read.extracted import Extracted, leader_index
 from multiscale.bilevel.read.terms import general_terms, read_terms
 from multiscale.programs import Block, Index, ParametricProgram
@@ -21,24 +23,26 @@ from multiscale.programs import Block, Index, ParametricProgram
 _ALLOWED = (pyo.Var, pyo.Constraint, pyo.Objective, pyo.Param, pyo.Expression, pyo.Set, pyo.RangeSet, pyo.Block, pyo.Suffix)
 
 
-def extract_block(block: Any, owner: Callable[[Any], str | None], digits: Digits) -> Extracted:
+def extract_block(follower: BlockFollower, owner: Callable[[Any], str | None], auxiliary: Auxiliary) -> Extracted:
     """Read a Pyomo block that is a convex linear, quadratic or second-order cone program in its own variables.
 
     Constraints ``lb <= a'x + g'y <= ub`` become rows ``a'x <= ub - g'y`` and ``-a'x <= -lb + g'y``; variable bounds stay
     bounds. The objective may hold products of follower variables and of follower and leader variables; terms of leader variables
-    alone do not move the follower and only enter its cost when they are linear. Convex quadratic rows, and products with binary or
-    integer leader variables, become further columns and rows (see ``curved_rows``, ``lifting`` and ``digits``).
+    alone do not move the follower, only enter its cost when they are linear, and are warned of. Convex quadratic rows, and products with binary or
+    integer leader variables, become further columns and rows (see ``curved_rows``, ``lifting`` and ``digits``). Products of leader variables in
+    rows become leader variables (see ``leader_products``).
 
     Raises:
         BilevelError: no variables of its own, integer variables, no or several objectives, rows that are not convex, coefficients that depend
             on leader variables other than integers, variables of another follower, or a component of a kind that has no convex meaning here.
     """
-    name = block.name
+    name, block = follower.name, follower.block
     _check_components(block)
-    owned = _labelled(block, pyo.Var)
+    owned = _labelled(block, pyo.Var) + [(v, v.name) for v in follower.variables if not _inside(v, block)]
     if not owned:
         raise BilevelError(
-            f"follower {name!r} has no variables of its own: all that it names belong to the leader; move what the follower decides into the block"
+            f"follower {name!r} has no variables of its own: all that it names belong to the leader; move what the follower decides into the block, "
+            "or state it with bilevel.BlockFollower(block, variables=[...])"
         )
     labelled = [(v, label) for v, label in owned if not v.fixed]
     variables, column_names = [v for v, _ in labelled], [label for _, label in labelled]
@@ -46,18 +50,16 @@ def extract_block(block: Any, owner: Callable[[Any], str | None], digits: Digits
     for v in variables:
         if v.domain is not pyo.Reals and not v.is_continuous():
             raise BilevelError(f"follower {name!r}: variable {v.name} is {v.domain.name}; a follower must be continuous (no integers) to have duals")
-    objectives = list(block.component_data_objects(pyo.Objective, active=True, descend_into=True))
-    if len(objectives) != 1:
-        found = [o.name for o in objectives]
-        raise BilevelError(f"follower {name!r} has {len(objectives)} active objectives {found}; it needs exactly one")
+    objective = _objective(name, block)
     leaders: list[Any] = []
     place: dict[int, int] = {}
 
     def leader(v: Any, where: str) -> int:
         if owner(v) is not None:
+            what = "a Nash equilibrium of followers" if where == objective.name else "a generalised Nash problem"
             raise BilevelError(
                 f"follower {name!r}: {where} uses {v.name}, a variable of follower {owner(v)!r}; followers may share leader variables only "
-                "(sharing each other's is a generalised Nash problem). Link them through a leader variable, or join them into one follower"
+                f"(this is {what}). Link them through a leader variable, or join them into one follower"
             )
         k = place.setdefault(id(v), len(leaders))
         if k == len(leaders):
@@ -67,10 +69,9 @@ def extract_block(block: Any, owner: Callable[[Any], str | None], digits: Digits
     rows = Rows()
     constraint_rows: dict[int, list[tuple[int, float]]] = {}
     labels: list[str] = []
-    curved = CurvedRows(name, variables, column, leader, digits)
-    for constraint, label in _labelled(block, pyo.Constraint):
-        if not constraint.active:
-            continue
+    curved = CurvedRows(name, variables, column, leader, auxiliary)
+    constraints = [(c, label) for c, label in _labelled(block, pyo.Constraint) if c.active]
+    for constraint, label in constraints:
         lower, body, upper = constraint.to_bounded_expression(True)
         terms = read_terms(body)
         if terms.nonlinear is not None or terms.products:
@@ -101,10 +102,10 @@ def extract_block(block: Any, owner: Callable[[Any], str | None], digits: Digits
         if lower is not None and lower > -np.inf:
             parts.append((rows.add(columns, coefficients, other, lower - terms.constant, -1.0, False), -1.0))
             labels.append(label if len(parts) == 1 else f"{label} (lower)")
-    objective = objectives[0]
     sense = -1.0 if objective.sense == pyo.maximize else 1.0
     costs = read_objective(name, objective, column, leader)
     n, m, k = len(variables), len(labels), len(leaders)
+    _warn_of_leader_terms(name, objective.name, [leaders[j].name for j, value in costs.leader if value] + costs.ignored, rows.without_columns(labels))
     ends = [v.bounds for v in variables]
     curvature = costs.curvature(n)
     block_of = {"columns": Block("column", {"variable": np.array(column_names, dtype=object)}, "", 0)}
@@ -128,7 +129,43 @@ def extract_block(block: Any, owner: Callable[[Any], str | None], digits: Digits
     program, curved_parts = curved.finish(program, leaders)
     duals = {key: [(r, sense * s) for r, s in parts] for key, parts in (constraint_rows | curved_parts).items() if parts}
     cones = tuple(np.array(cone) for cone in curved.added.cones)
-    return Extracted(name, program, leaders, variables, duals, sense, cones, tuple(curved.lifting.pairs), column_names)
+    stated = [c for c, _ in constraints if id(c) in duals]
+    return Extracted(name, program, leaders, variables, duals, sense, cones, tuple(curved.lifting.pairs), column_names, stated)
+
+
+def _objective(name: str, block: Any) -> Any:
+    """The follower's objective.
+
+    Raises:
+        BilevelError: none or several.
+    """
+    found = list(block.component_data_objects(pyo.Objective, active=True, descend_into=True))
+    if len(found) == 1:
+        return found[0]
+    text = f"follower {name!r} has {len(found)} active objectives {[o.name for o in found]}; it needs exactly one"
+    inner = next((o.parent_block().name for o in found if o.parent_block() is not block), None)
+    if len(found) > 1 and inner is not None:
+        text += f". If {inner!r} is a follower of this follower, the problem is trilevel, which is not supported"
+    raise BilevelError(text)
+
+
+def _inside(variable: Any, block: Any) -> bool:
+    parent = variable.parent_block()
+    while parent is not None and parent is not block:
+        parent = parent.parent_block()
+    return parent is block
+
+
+def _warn_of_leader_terms(name: str, objective: str, alone: list[str], rows: list[str]) -> None:
+    """Say what of a follower only the leader decides: it moves no answer of the follower, which is seldom what its author meant."""
+    remedy = "if the follower is to decide them, state bilevel.BlockFollower(block, variables=[...])"
+    if alone:
+        names = ", ".join(sorted(set(alone))[:5])
+        text = f"follower {name!r}: terms of {objective} hold leader variables only ({names}), so they do not move the follower's answer; {remedy}"
+        warnings.warn(text, BilevelWarning, stacklevel=2)
+    if rows:
+        text = f"follower {name!r}: {rows[0]} holds leader variables only and binds the leader instead (decisions that violate it are infeasible)"
+        warnings.warn(f"{text}; {remedy}", BilevelWarning, stacklevel=2)
 
 
 def _labelled(block: Any, kind: Any) -> list[tuple[Any, str]]:

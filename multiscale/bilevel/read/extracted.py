@@ -21,6 +21,7 @@ class Extracted:
         constraint_rows: constraint (by identity) -> (row, factor) pairs that make up its dual.
         sense: -1 for a maximising follower.
         cones: second-order cones over the program's columns.
+        constraints: the Pyomo constraints of ``constraint_rows``.
         lifted: products of binary leader variables and columns that became columns: (leader variable, column).
     """
 
@@ -33,6 +34,7 @@ class Extracted:
     cones: tuple[np.ndarray, ...] = ()
     lifted: tuple[tuple[int, int], ...] = ()
     column_names: list[str] = field(default_factory=list)
+    constraints: list[Any] = field(default_factory=list)
 
 
 def leader_index(names: list[str]) -> Index:

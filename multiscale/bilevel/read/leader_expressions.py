@@ -11,7 +11,7 @@ from pyomo.core.expr import numeric_expr as expressions
 
 from multiscale.bilevel.problem.description import BilevelError, Form
 from multiscale.bilevel.problem.expression import FUNCTIONS, Tree
-from multiscale.bilevel.problem.followers import DUALS, ProgramFollower
+from multiscale.bilevel.problem.followers import DUALS, BlockFollower, ProgramFollower
 from multiscale.bilevel.read.terms import read_terms
 
 _ALLOWED = (pyo.Var, pyo.Constraint, pyo.Objective, pyo.Param, pyo.Expression, pyo.Set, pyo.RangeSet, pyo.Block, pyo.Suffix)
@@ -20,37 +20,27 @@ _ALLOWED = (pyo.Var, pyo.Constraint, pyo.Objective, pyo.Param, pyo.Expression, p
 class LeaderReader:
     """Numbers variables by first appearance; the joint vector's order is known only at the end."""
 
-    def __init__(self, model: Any, followers: Sequence[Any]) -> None:
+    def __init__(self, model: Any, followers: Sequence[ProgramFollower | BlockFollower]) -> None:
         self.model = model
         self.owned: dict[int, str] = {}
         self.token: dict[int, int] = {}
         self.tokens: list[Any] = []
         self.inside: set[int] = set()
         for follower in followers:
-            if isinstance(follower, ProgramFollower):
-                self.inside.add(id(follower.block))
-                self.owned.update({id(v): follower.name for v in follower.block.component_data_objects(pyo.Var)})
-                continue
             self._claim(follower)
         holder = model.component(DUALS)
         if holder is not None:
             self.inside.add(id(holder))
             self.owned.update({id(v): DUALS for v in holder.dual_values.values()})
 
-    def _claim(self, block: Any) -> None:
-        if not hasattr(block, "component_data_objects"):
-            raise BilevelError(f"follower {block!r} is neither a Pyomo Block nor a ProgramFollower")
-        if block.is_indexed():
-            raise BilevelError(f"follower {block.name!r} is an indexed block; list its members one by one")
-        if not block.active:
-            raise BilevelError(f"follower {block.name!r} is deactivated")
-        if block.model() is not self.model:
-            raise BilevelError(f"follower {block.name!r} does not belong to the model {self.model.name!r}")
-        name = block.name
-        for variable in block.component_data_objects(pyo.Var, descend_into=True):
-            if self.owned.setdefault(id(variable), name) != name:
-                raise BilevelError(f"variable {variable.name} belongs to the followers {self.owned[id(variable)]!r} and {name!r}")
-        self.inside |= {id(b) for b in block.block_data_objects(descend_into=True)}
+    def _claim(self, follower: ProgramFollower | BlockFollower) -> None:
+        variables = list(follower.block.component_data_objects(pyo.Var, descend_into=True))
+        if isinstance(follower, BlockFollower):
+            variables += follower.variables
+        for variable in variables:
+            if self.owned.setdefault(id(variable), follower.name) != follower.name:
+                raise BilevelError(f"variable {variable.name} belongs to the followers {self.owned[id(variable)]!r} and {follower.name!r}")
+        self.inside |= {id(b) for b in follower.block.block_data_objects(descend_into=True)}
 
     def owner(self, variable: Any) -> str | None:
         """Name of the follower that owns a variable; None for the leader's."""
@@ -70,6 +60,21 @@ class LeaderReader:
             if id(block) not in self.inside:
                 found += list(block.component_data_objects(kind, active=True, descend_into=False))
         return found
+
+    def objective(self) -> Any:
+        """The leader's objective.
+
+        Raises:
+            BilevelError: none or several.
+        """
+        found = self.parts(pyo.Objective)
+        if len(found) == 1:
+            return found[0]
+        text = f"the leader has {len(found)} active objectives {[o.name for o in found]} outside its followers; it needs exactly one"
+        blocks = sorted({o.parent_block().name for o in found if o.parent_block() is not self.model})
+        if len(found) > 1 and blocks:
+            text += f". The blocks {blocks} are not listed: list followers in followers=[...], deactivate other objectives"
+        raise BilevelError(text)
 
     def check_components(self) -> None:
         """Refuse components of the leader that have no meaning here."""

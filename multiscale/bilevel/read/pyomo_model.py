@@ -22,13 +22,14 @@ from multiscale.bilevel.problem.description import (
     Leader,
 )
 from multiscale.bilevel.problem.expression import tree_renumbered
-from multiscale.bilevel.problem.followers import ProgramFollower
-from multiscale.bilevel.read.digits import Digits
+from multiscale.bilevel.problem.followers import BlockFollower, ProgramFollower
+from multiscale.bilevel.read.auxiliary import Auxiliary
 from multiscale.bilevel.read.extract_block import extract_block
 from multiscale.bilevel.read.extract_program import extract_program
 from multiscale.bilevel.read.extracted import Extracted
 from multiscale.bilevel.read.joint_order import joint_order
 from multiscale.bilevel.read.leader_expressions import LeaderReader
+from multiscale.bilevel.read.stated import stated_followers
 from multiscale.programs import Block, Index
 
 
@@ -40,76 +41,78 @@ class PyomoProblem:
         problem: the arrays.
         leader_variables: Pyomo variables in the order of the leader's vector.
         quantity_variables: Pyomo variables in the order of the quantities (the second part of the joint vector).
+        followers: the followers as stated, one entry for each.
         extracted: followers with their own Pyomo variables and constraints.
         model: the user's model.
-        digits: digits of integer leader variables that multiply follower variables.
+        auxiliary: leader variables made in reading followers.
     """
 
     problem: BilevelProblem
     leader_variables: list[Any]
     quantity_variables: list[Any]
+    followers: list[ProgramFollower | BlockFollower]
     extracted: list[Extracted]
     model: Any
-    digits: Digits
+    auxiliary: Auxiliary
 
-    def load(self, z: np.ndarray, primal: list[np.ndarray]) -> None:
-        """Write an answer into the model's variables."""
-        for variable, value, kind in zip(self.leader_variables, z, self.problem.leader.kinds, strict=False):
-            variable.set_value(round(value) if kind != CONTINUOUS else float(value), skip_validation=True)
-        for variable, value in zip(self.quantity_variables, z[len(self.leader_variables) :], strict=True):
-            variable.set_value(float(value), skip_validation=True)
+    def answers(self, z: np.ndarray, primal: list[np.ndarray]) -> list[tuple[Any, float]]:
+        """Pyomo variables with their values of an answer."""
+        found = [
+            (variable, float(round(value)) if kind != CONTINUOUS else float(value))
+            for variable, value, kind in zip(self.leader_variables, z, self.problem.leader.kinds, strict=False)
+        ]
+        found += [(variable, float(value)) for variable, value in zip(self.quantity_variables, z[len(self.leader_variables) :], strict=True)]
         for follower, x in zip(self.extracted, primal, strict=True):
             # A program follower has no Pyomo variables of its own.
-            for variable, value in zip(follower.variables, x, strict=False):
-                variable.set_value(float(value), skip_validation=True)
+            found += [(variable, float(value)) for variable, value in zip(follower.variables, x, strict=False)]
+        return found
 
 
-def read_model(model: Any, followers: Sequence[Any]) -> PyomoProblem:
-    """Read a Pyomo model and its followers.
+def read_model(model: Any, followers: Any, keep: Sequence[Any] = ()) -> PyomoProblem:
+    """Read a Pyomo model and its followers (see ``stated_followers`` for how they may be listed).
+
+    Args:
+        model: the leader's model.
+        followers: its followers.
+        keep: leader variables that belong to the problem even where nothing uses them.
 
     Raises:
         BilevelError: anything the reformulations cannot represent exactly, with the component's name.
     """
-    if not followers:
-        raise BilevelError("bilevel.solve needs at least one follower; a problem without followers is a single-level problem")
-    reader = LeaderReader(model, followers)
-    digits = Digits()
-    extracted = [extract_program(f, reader.owner) if isinstance(f, ProgramFollower) else extract_block(f, reader.owner, digits) for f in followers]
+    stated = stated_followers(model, followers)
+    reader = LeaderReader(model, stated)
+    auxiliary = Auxiliary()
+    extracted = [extract_program(f, reader.owner) if isinstance(f, ProgramFollower) else extract_block(f, reader.owner, auxiliary) for f in stated]
     names = [e.name for e in extracted]
     if len(set(names)) != len(names):
         raise BilevelError(f"two followers share a name: {sorted(names)}; give each its own")
     reader.check_components()
-    objectives = reader.parts(pyo.Objective)
-    if len(objectives) != 1:
-        raise BilevelError(
-            f"the leader has {len(objectives)} active objectives {[o.name for o in objectives]} outside its followers; it needs exactly one"
-        )
+    stated_objective = reader.objective()
     for follower in extracted:
         for variable in follower.leaders:
             reader.number(variable)
-    sense = -1.0 if objectives[0].sense == pyo.maximize else 1.0
-    objective = reader.form(objectives[0].expr, objectives[0].name).scaled(sense)
+    for variable in keep:
+        reader.number(variable)
+    sense = -1.0 if stated_objective.sense == pyo.maximize else 1.0
+    objective = reader.form(stated_objective.expr, stated_objective.name).scaled(sense)
     rows = []
     for constraint in reader.parts(pyo.Constraint):
         lower, upper = pyo.value(constraint.lower, exception=False), pyo.value(constraint.upper, exception=False)
         bounds = (-np.inf if lower is None else float(lower), np.inf if upper is None else float(upper))
         rows.append(CurvedRow(constraint.name, reader.form(constraint.body, constraint.name), *bounds))
-    for variable, least, pairs in digits.of.values():
-        places = np.array([reader.number(variable), *(reader.number(digit) for _, digit in pairs)])
-        form = Form(0.0, places, np.array([1.0, *(-float(weight) for weight, _ in pairs)]))
-        rows.append(CurvedRow(f"digits of {variable.name}", form, float(least), float(least)))
-    return _assemble(model, reader, followers, extracted, objective, rows, sense, digits)
+    rows += auxiliary.rows(reader.number)
+    return _assemble(model, reader, stated, extracted, objective, rows, sense, auxiliary)
 
 
 def _assemble(
     model: Any,
     reader: LeaderReader,
-    followers: Sequence[Any],
+    followers: Sequence[ProgramFollower | BlockFollower],
     extracted: list[Extracted],
     objective: Form,
     rows: list[CurvedRow],
     sense: float,
-    digits: Digits,
+    auxiliary: Auxiliary,
 ) -> PyomoProblem:
     order, leaders, quantities, quantity_variables = joint_order(model, reader, followers, extracted)
     n = len(leaders)
@@ -151,7 +154,7 @@ def _assemble(
     for v in leaders:
         if not (v.is_continuous() or v.is_integer() or v.is_binary()):
             raise BilevelError(f"leader variable {v.name} has domain {v.domain.name}; use reals, integers or binaries")
-    return PyomoProblem(BilevelProblem(leader, tuple(over_leader)), leaders, quantity_variables, extracted, model, digits)
+    return PyomoProblem(BilevelProblem(leader, tuple(over_leader)), leaders, quantity_variables, list(followers), extracted, model, auxiliary)
 
 
 def _names(variables: list[Any], extracted: list[Extracted]) -> list[str]:

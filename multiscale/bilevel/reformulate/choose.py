@@ -63,6 +63,7 @@ def _suits_branch_and_cut(problem: BilevelProblem) -> str:
     position = n
     weights = np.zeros(n + len(leader.quantity_names))
     np.add.at(weights, leader.objective.columns, leader.objective.coefficients)
+    weights = _valued(leader, weights)
     for quantity in leader.quantities:
         if quantity.kind == "dual":
             return ""
@@ -78,6 +79,28 @@ def _suits_branch_and_cut(problem: BilevelProblem) -> str:
                 worth[quantity.follower] += 0.0 if found is None else float(part[i] * found[0])
         position += quantity.size
     return "the leader's objective values what the followers pay" if (worth > 0).all() else ""
+
+
+def _valued(leader: Leader, weights: np.ndarray) -> np.ndarray:
+    """Weights of the joint vector in the objective, and in rows that hold up a variable the objective presses down.
+
+    ``min t`` with ``t >= cost`` (an epigraph, a regret, the shortfall of a conditional value at risk) values the cost by the weight of ``t``. Only
+    the choice of a method depends on this, so that the sum over all such rows stands for what binds.
+    """
+    found = weights.copy()
+    matrix, n = leader.matrix.tocsr(), leader.size
+    for i in range(matrix.shape[0]):
+        columns, data = matrix.indices[matrix.indptr[i] : matrix.indptr[i + 1]], matrix.data[matrix.indptr[i] : matrix.indptr[i + 1]]
+        for sign, end in ((1.0, leader.row_lower[i]), (-1.0, -leader.row_upper[i])):
+            # sign * data'z >= end: own continuous variables with a positive entry and a positive weight are held up by the rest.
+            entries = sign * data
+            own = (columns < n) & (entries > 0) & (weights[columns] > 0)
+            own[columns < n] &= ~leader.integral[columns[columns < n]]
+            if np.isfinite(end) and own.any():
+                rate = float((weights[columns[own]] / entries[own]).max())
+                others = columns >= n
+                np.add.at(found, columns[others], -rate * entries[others])
+    return found
 
 
 def _earns_payments(problem: BilevelProblem) -> bool:

@@ -16,6 +16,7 @@ from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.model import build_model, create_solution
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.price_cutting import PriceCutting
+from multiscale.bilevel.search.price_parts import PriceParts
 from multiscale.bilevel.search.price_search import PriceSearch
 from multiscale.bilevel.search.response import Response
 
@@ -33,7 +34,7 @@ class IntegerPoints:
     def __init__(self, problem: BilevelProblem, data: LazyData, search: DecisionSearch, deadline: float) -> None:
         self.problem, self.data, self.search, self.deadline = problem, data, search, deadline
         self.integers = search.integral
-        self.prices: PriceSearch | PriceCutting = search.exact
+        self.prices: PriceSearch | PriceParts | PriceCutting = search.exact
         if not self.prices.applies:
             self.prices = PriceCutting(problem, search.responder, [proven.quantities for proven in data.bounds])
             self.prices.deadline = deadline

@@ -19,6 +19,7 @@ from scipy import sparse
 from multiscale.bilevel.problem.affine import affine_leader
 from multiscale.bilevel.problem.description import BilevelProblem
 from multiscale.bilevel.search.price_cutting import PriceCutting
+from multiscale.bilevel.search.price_parts import PriceParts
 from multiscale.bilevel.search.price_search import PriceSearch
 from multiscale.bilevel.search.response import Responder, Response
 from multiscale.bilevel.search.tighten import friendly_decision
@@ -64,7 +65,9 @@ class DecisionSearch:
         self.continuous = continuous
         bounded = np.isfinite(leader.lower[continuous]) & np.isfinite(leader.upper[continuous])
         self.prices = continuous[~in_limits[continuous] & bounded]
-        self.exact = PriceSearch(problem, self.responder)
+        self.exact: PriceSearch | PriceParts = PriceSearch(problem, self.responder)
+        if not self.exact.applies and self.prices.size > 1:
+            self.exact = PriceParts(problem, self.responder)
         # For several prices, where SCIP may run; see lazy_handler.
         self.several: PriceCutting | None = None
 

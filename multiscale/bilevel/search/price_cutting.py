@@ -33,7 +33,7 @@ _PATIENCE = 10
 """Rounds without a new price and without a better bound after which the search ends, with the bound it has."""
 
 _MOST = 8
-"""Payments (prices times followers) beyond which the master's branching over prices is hopeless."""
+"""Payments (pairs of a price and a follower that pays it) beyond which the master's branching over prices is hopeless."""
 
 
 class PriceCutting:
@@ -49,7 +49,8 @@ class PriceCutting:
         self.problem, self.responder = problem, responder
         self.space = PriceSpace(problem, responder)
         self.ranges = ranges or [{} for _ in problem.followers]
-        self.applies = self.space.applies and self.space.prices.size > 1 and self.space.prices.size * self.space.count <= _MOST
+        self.meet = [np.isin(self.space.prices, f.cost_columns) for f in problem.followers]
+        self.applies = self.space.applies and self.space.prices.size > 1 and sum(int(meet.sum()) for meet in self.meet) <= _MOST
         self.deadline = np.inf
         self._answers: deque[list[np.ndarray]] = deque(maxlen=40)
         self._duals: deque[tuple[int, np.ndarray, float, np.ndarray, np.ndarray]] = deque(maxlen=120)
@@ -103,8 +104,11 @@ class PriceCutting:
         low[: space.own.size], high[: space.own.size] = leader.lower[space.own], leader.upper[space.own]
         low[space.price], high[space.price] = leader.lower[space.prices], leader.upper[space.prices]
         for f, follower in enumerate(self.problem.followers):
-            for k, at in zip(space.prices.tolist(), space.slope(f).tolist(), strict=True):
-                if k in self.ranges[f]:
+            for k, at, meets in zip(space.prices.tolist(), space.slope(f).tolist(), self.meet[f].tolist(), strict=True):
+                if not meets:
+                    # What the price multiplies here is the follower's constant.
+                    low[at] = high[at] = follower.program.d[k]
+                elif k in self.ranges[f]:
                     low[at], high[at] = np.array(self.ranges[f][k]) + follower.program.d[k]
         return low, high
 

@@ -37,7 +37,10 @@ class PriceMaster:
             self._add(model, used, cut[used], -np.inf, limit)
         for f in range(space.count):
             for t, w, r in zip(space.price.tolist(), space.slope(f).tolist(), space.payment(f).tolist(), strict=True):
-                model.addCons(self.columns[t] * self.columns[w] - self.columns[r] == 0)
+                if low[w] == high[w]:
+                    model.addCons(float(low[w]) * self.columns[t] - self.columns[r] == 0)
+                else:
+                    model.addCons(self.columns[t] * self.columns[w] - self.columns[r] == 0)
         used = np.flatnonzero(rows.costs)
         model.setObjective(Expr({self._terms[j]: float(rows.costs[j]) for j in used}))
         self.model = model
