@@ -111,6 +111,9 @@ class Bases:
         options = self.options
         if not options:
             return None
+        at_prices = [other for other in options if (charge, scale) in self.prices(other)]
+        if at_prices:
+            return min(at_prices, key=other_options), charge, scale
         same = built if built in options else min(options, key=other_options)
         return same, *min(self.prices(same), key=lambda at: abs(at[0] - charge) * energy + abs(at[1] - scale) * abs(transfers))
 
