@@ -68,7 +68,7 @@ NARROWER = 0.7
 """A level has moved the range of charges if it is at most this share of what it was."""
 
 FAR = 2.0
-"""The charge from which the end of the range is found, in largest permitted charges."""
+"""The charge from which the end of the range is found, in largest charges that may be in it."""
 
 ROUNDING = 1e-9
 """Share of the social cost to which linear programs are solved."""
@@ -189,6 +189,10 @@ class DecompositionSearch:
         low, high = self.charge_range
         demand = energy + self.passive
         near = min(max(low, self.existing / demand), high) if demand > 0 else low
+        most = (1.0 + self.tolerance) * (self.existing + float(self.annuity.sum()))
+        if not self.levied and self.passive > 0:
+            # Above this charge passive customers alone pay more than any choice may earn.
+            self.largest_charge = high = max(low, min(high, most / self.passive))
         far = FAR * high
         dear = -np.inf if self.levied else self.total(self._answers(every, far))[1]
         self._checked_answers(none, near, at_base=True)
@@ -196,7 +200,6 @@ class DecompositionSearch:
         unbuilt, _, energy = self.total(self._checked_answers(none, near, at_base=True))
         self.first_charge = self.least_charge = start_of_range(unbuilt, energy, near, relaxed, levy, self.passive, self.existing, low)
         if not self.levied:
-            most = (1.0 + self.tolerance) * (self.existing + float(self.annuity.sum()))
             self.largest_charge = end_of_range(unbuilt, energy, near, dear, far, self.passive, most, high)
 
     def _level(self, boxes: Boxes) -> Boxes | None:
