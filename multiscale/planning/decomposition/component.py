@@ -224,7 +224,10 @@ class Component:
 
     def statuses(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Status of its columns and rows where its last solve ended; None before the first."""
-        return None if self.compiled is None else self.restriction.widened(self.compiled.basis)
+        if self.compiled is None:
+            return None
+        self.restriction.settle()
+        return self.restriction.widened(self.compiled.basis)
 
     @property
     def bought(self) -> np.ndarray:

@@ -103,6 +103,7 @@ class Restriction:
         self.program = whole if columns.all() else self._smaller()
         self._dual = np.zeros(int(self._row.sum()))
         self._unit: CompiledProgram | None = None
+        self._paid: np.ndarray | None = None
         by_column = whole.A.tocsc()[:, known.members[self._member]]
         self._linked = by_column[self.rows].T.tocsr()
         self._own = by_column[known.rows[self._row]].tocsr()
@@ -142,14 +143,20 @@ class Restriction:
             return costs[known.size] + np.bincount(known.of[self._member], lacking, minlength=known.size.size)
 
         worth = at(self._dual)
-        if (worth[self._omitted] < 0).any() or self._unit is None:
-            self._solve_unit(paid)
+        self._paid = paid
+        if (worth[self._omitted] < 0).any():
+            self._solve_unit()
             worth = at(self._dual)
         return worth[self._omitted]
 
-    def _solve_unit(self, paid: np.ndarray) -> None:
-        """The best duals of the omitted rows at these costs of the members."""
-        first = self._unit is None
+    def settle(self) -> None:
+        """Find the best duals of the omitted rows for the latest answer, and with them a basis of the whole program that is optimal."""
+        if self._omitted.any() and self._paid is not None:
+            self._solve_unit()
+
+    def _solve_unit(self) -> None:
+        paid, first = self._paid, self._unit is None
+        assert paid is not None
         if self._unit is None:
             count, rows = paid.size, self._own.shape[0]
             self._unit = CompiledProgram(
