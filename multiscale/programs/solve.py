@@ -106,7 +106,8 @@ class CompiledProgram:
         self._time_limit = time_limit
         self._highs = instance_of(program, method=method, time_limit=time_limit, devex=devex)
         self._column_ids = np.arange(program.columns.size, dtype=np.int32)
-        self._row_ids = np.arange(program.rows.size, dtype=np.int32)
+        # HiGHS holds the program at parameters of zero.
+        self._costs, self._rhs = np.asarray(program.c0, dtype=float), np.asarray(program.b0, dtype=float)
 
     @property
     def basis(self) -> Basis:
@@ -143,8 +144,8 @@ class CompiledProgram:
             raise ValueError(f"program {program.name!r} takes {program.parameters.size} parameters, not {p.shape}")
         started = time.perf_counter()
         rhs = program.rhs(p)
-        self._highs.changeColsCost(program.columns.size, self._column_ids, program.costs(p))
-        self._highs.changeRowsBounds(program.rows.size, self._row_ids, np.where(program.equality, rhs, -INFINITY), rhs)
+        costs = program.costs(p)
+        self._hand_over(costs, rhs)
         self._highs.setOptionValue("simplex_strategy", _PRIMAL if primal else _DUAL)
         # HiGHS counts its limit over all runs of an instance.
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + self._time_limit)
@@ -172,6 +173,16 @@ class CompiledProgram:
         if termination is not Termination.OPTIMAL:
             return ProgramSolution(program, p, termination, np.nan, -np.inf, np.full_like(x, np.nan), np.full_like(y, np.nan), seconds)
         return ProgramSolution(program, p, termination, program.objective(x, p), program.dual_bound(y, p, x), x, y, seconds)
+
+    def _hand_over(self, costs: np.ndarray, rhs: np.ndarray) -> None:
+        """Give HiGHS the costs and right-hand sides that are others than before."""
+        moved = np.flatnonzero(costs != self._costs).astype(np.int32)
+        if moved.size:
+            self._highs.changeColsCost(moved.size, moved, costs[moved])
+        moved = np.flatnonzero(rhs != self._rhs).astype(np.int32)
+        if moved.size:
+            self._highs.changeRowsBounds(moved.size, moved, np.where(self.program.equality[moved], rhs[moved], -INFINITY), rhs[moved])
+        self._costs, self._rhs = costs, rhs
 
     def bound(self, columns: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
         """Give columns (flat positions) other bounds from the next solve on; the basis is kept."""

@@ -155,6 +155,7 @@ class Component:
         levied: whether it has no other transfers.
         network: maps its columns to the network rows (balances, voltages), for the state.
         bought: which of its columns are capacity that was worth buying somewhere; other capacity with rows of its own is omitted until it is.
+        duals: of its rows, where those of such capacity are known.
     """
 
     def __init__(
@@ -170,6 +171,7 @@ class Component:
         levied: bool,
         network: sparse.csr_matrix,
         bought: np.ndarray,
+        duals: np.ndarray,
     ) -> None:
         self.key, self.columns, self.rows, self.program, self.options = key, columns, rows, program, options
         self.energy, self.transfer, self.levy, self.levied, self.network = energy, transfer, levy, levied, network
@@ -178,7 +180,7 @@ class Component:
         self.pays = bool(energy.any())
         self._capacities = capacities(program)
         self._taken = bought[self._capacities.size]
-        self.restriction = Restriction(program, self._capacities, self._taken)
+        self.restriction = Restriction(program, self._capacities, self._taken, duals)
         self.compiled: CompiledProgram | None = None
         self.start: tuple[np.ndarray, np.ndarray] | None = None
         self.bases = Bases()
@@ -222,11 +224,12 @@ class Component:
         """Columns of the answer."""
         return self._solved(built, charge)[0]
 
-    def statuses(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Status of its columns and rows where its last solve ended; None before the first."""
+    def statuses(self, *, settled: bool) -> tuple[np.ndarray, np.ndarray] | None:
+        """Status of its columns and rows where its last solve ended, None before the first; ``settled``: optimal with the omitted capacity too."""
         if self.compiled is None:
             return None
-        self.restriction.settle()
+        if settled:
+            self.restriction.settle()
         return self.restriction.widened(self.compiled.basis)
 
     @property
@@ -261,7 +264,7 @@ class Component:
         before = self.restriction
         self._taken = self._taken.copy()
         self._taken[more] = True
-        self.restriction = now = Restriction(self.program, self._capacities, self._taken)
+        self.restriction = now = Restriction(self.program, self._capacities, self._taken, before.duals)
         self.compiled, self.bases = None, Bases(self.bases, lambda basis: now.narrowed(*before.widened(basis)))
 
     def _cost_moved(self, one: Choice, other: Choice) -> float:

@@ -222,9 +222,10 @@ class Split:
         by_key = {c.key: c for c in before.components} if before else {}
         by_options = {c.options.tobytes(): c for c in before.components if c.options.size} if before else {}
         status = before.statuses() if before else None
-        bought = np.zeros(program.columns.size, dtype=bool)
+        bought, duals = np.zeros(program.columns.size, dtype=bool), np.zeros(program.rows.size)
         for component in before.components if before else []:
             bought[component.bought] = True
+            duals[component.rows] = component.restriction.duals
         equality = program.equality[names]
         result = []
         for g in range(count):
@@ -264,7 +265,7 @@ class Split:
                 upper=program.upper[ours],
             )
             to_network = self.network.network_of(ours)
-            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, levied, to_network, bought[ours])
+            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, levied, to_network, bought[ours], duals[names[rows]])
             if status is not None:
                 component.start = status[0][ours], status[1][names[rows]]
                 old = by_options.get(options.tobytes())
@@ -274,18 +275,18 @@ class Split:
             result.append(component)
         return result
 
-    def statuses(self) -> tuple[np.ndarray, np.ndarray] | None:
+    def statuses(self, *, settled: bool = False) -> tuple[np.ndarray, np.ndarray] | None:
         """A basis of the whole follower put together from those of the components; None before all of them were solved.
 
         What the split omitted is determined by omitted rows: flows, voltages and imports are basic, balances and voltage rows are not,
-        and omitted limits have slack.
+        and omitted limits have slack. ``settled``: it is optimal with the capacity that components omit, too.
         """
         program, known = self.known.program, self.known
         columns, rows = np.full(program.columns.size, AT_LOWER, dtype=np.int8), np.full(program.rows.size, AT_LOWER, dtype=np.int8)
         columns[known.state], rows[known.limits] = BASIC, BASIC
         columns[self.isolated] = np.where(self.isolated_values > program.lower[self.isolated], 2, AT_LOWER)
         for component in self.components:
-            ended = component.statuses()
+            ended = component.statuses(settled=settled)
             if ended is None:
                 return None
             columns[component.columns], rows[component.rows] = ended

@@ -91,9 +91,10 @@ class Restriction:
         whole: the program.
         known: its capacities.
         taken: those that are kept (bool).
+        duals: of the rows of the whole program, to begin with; those of omitted rows.
     """
 
-    def __init__(self, whole: ParametricProgram, known: Capacities, taken: np.ndarray) -> None:
+    def __init__(self, whole: ParametricProgram, known: Capacities, taken: np.ndarray, duals: np.ndarray) -> None:
         self._whole, self._known, self._omitted = whole, known, ~taken
         self._member, self._row = self._omitted[known.of], self._omitted[known.of_row]
         columns, rows = np.ones(whole.columns.size, dtype=bool), np.ones(whole.rows.size, dtype=bool)
@@ -101,7 +102,7 @@ class Restriction:
         rows[known.limits[self._member]], rows[known.rows[self._row]] = False, False
         self.columns, self.rows = np.flatnonzero(columns), np.flatnonzero(rows)
         self.program = whole if columns.all() else self._smaller()
-        self._dual = np.zeros(int(self._row.sum()))
+        self._dual = duals[known.rows[self._row]]
         self._unit: CompiledProgram | None = None
         self._paid: np.ndarray | None = None
         by_column = whole.A.tocsc()[:, known.members[self._member]]
@@ -178,6 +179,13 @@ class Restriction:
             )
         self._unit.exchange(replace(self._unit.program, c0=paid))
         self._dual = self._unit.solve_optimal(primal=not first).y
+
+    @property
+    def duals(self) -> np.ndarray:
+        """Of the omitted rows, where they were found last; zero elsewhere, (row of the whole program,)."""
+        duals = np.zeros(self._whole.rows.size)
+        duals[self._known.rows[self._row]] = self._dual
+        return duals
 
     @property
     def omitted(self) -> np.ndarray:
