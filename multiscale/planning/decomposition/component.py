@@ -155,7 +155,7 @@ class Component:
         levied: whether it has no other transfers.
         network: maps its columns to the network rows (balances, voltages), for the state.
         bought: which of its columns are capacity that was worth buying somewhere; other capacity with rows of its own is omitted until it is.
-        duals: of its rows, where those of such capacity are known.
+        duals: of its rows, where those of such capacity are known, (``unbought.DUALS``, row).
     """
 
     def __init__(

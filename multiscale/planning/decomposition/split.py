@@ -23,7 +23,7 @@ from scipy.sparse.linalg import splu
 
 from multiscale.planning.decomposition.component import TOLERANCE, Bases, Component, PartAnswer
 from multiscale.planning.decomposition.structure import Structure, option_rows
-from multiscale.planning.decomposition.unbought import Restriction
+from multiscale.planning.decomposition.unbought import DUALS, Restriction
 from multiscale.programs import Basis, Block, Index, ParametricProgram, ProgramError
 
 BASIC, AT_LOWER = 1, 0
@@ -222,10 +222,10 @@ class Split:
         by_key = {c.key: c for c in before.components} if before else {}
         by_options = {c.options.tobytes(): c for c in before.components if c.options.size} if before else {}
         status = before.statuses() if before else None
-        bought, duals = np.zeros(program.columns.size, dtype=bool), np.zeros(program.rows.size)
+        bought, duals = np.zeros(program.columns.size, dtype=bool), np.zeros((DUALS, program.rows.size))
         for component in before.components if before else []:
             bought[component.bought] = True
-            duals[component.rows] = component.restriction.duals
+            duals[:, component.rows] = component.restriction.duals
         equality = program.equality[names]
         result = []
         for g in range(count):
@@ -265,7 +265,7 @@ class Split:
                 upper=program.upper[ours],
             )
             to_network = self.network.network_of(ours)
-            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, levied, to_network, bought[ours], duals[names[rows]])
+            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, levied, to_network, bought[ours], duals[:, names[rows]])
             if status is not None:
                 component.start = status[0][ours], status[1][names[rows]]
                 old = by_options.get(options.tobytes())

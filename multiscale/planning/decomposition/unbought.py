@@ -21,6 +21,9 @@ from multiscale.programs import Basis, Block, CompiledProgram, Index, Parametric
 
 LOWER, BASIC, UPPER = 0, 1, 2
 
+DUALS = 4
+"""How many duals of omitted rows are kept: a range of charges is looked at from both ends and at two shares of the transfers."""
+
 
 @dataclass(frozen=True)
 class Capacities:
@@ -91,7 +94,7 @@ class Restriction:
         whole: the program.
         known: its capacities.
         taken: those that are kept (bool).
-        duals: of the rows of the whole program, to begin with; those of omitted rows.
+        duals: of the rows of the whole program, to begin with, (``DUALS``, row); those of omitted rows are read.
     """
 
     def __init__(self, whole: ParametricProgram, known: Capacities, taken: np.ndarray, duals: np.ndarray) -> None:
@@ -102,7 +105,7 @@ class Restriction:
         rows[known.limits[self._member]], rows[known.rows[self._row]] = False, False
         self.columns, self.rows = np.flatnonzero(columns), np.flatnonzero(rows)
         self.program = whole if columns.all() else self._smaller()
-        self._dual = duals[known.rows[self._row]]
+        self._duals = duals[:, known.rows[self._row]]
         self._unit: CompiledProgram | None = None
         self._paid: np.ndarray | None = None
         by_column = whole.A.tocsc()[:, known.members[self._member]]
@@ -141,21 +144,20 @@ class Restriction:
 
         def at(dual: np.ndarray) -> np.ndarray:
             lacking = np.minimum(paid - self._own.T @ dual, 0.0) * known.ratio[self._member]
-            return costs[known.size] + np.bincount(known.of[self._member], lacking, minlength=known.size.size)
+            return (costs[known.size] + np.bincount(known.of[self._member], lacking, minlength=known.size.size))[self._omitted]
 
-        worth = at(self._dual)
         self._paid = paid
-        if (worth[self._omitted] < 0).any():
-            self._solve_unit()
-            worth = at(self._dual)
-        return worth[self._omitted]
+        worth = np.max([at(dual) for dual in self._duals], axis=0)
+        if (worth < 0).any():
+            worth = np.maximum(worth, at(self._solve_unit()))
+        return worth
 
     def settle(self) -> None:
         """Find the best duals of the omitted rows for the latest answer, and with them a basis of the whole program that is optimal."""
         if self._omitted.any() and self._paid is not None:
             self._solve_unit()
 
-    def _solve_unit(self) -> None:
+    def _solve_unit(self) -> np.ndarray:
         paid, first = self._paid, self._unit is None
         assert paid is not None
         if self._unit is None:
@@ -178,13 +180,15 @@ class Restriction:
                 devex=True,
             )
         self._unit.exchange(replace(self._unit.program, c0=paid))
-        self._dual = self._unit.solve_optimal(primal=not first).y
+        dual = self._unit.solve_optimal(primal=not first).y
+        self._duals = np.vstack([dual, self._duals[:-1]])
+        return dual
 
     @property
     def duals(self) -> np.ndarray:
-        """Of the omitted rows, where they were found last; zero elsewhere, (row of the whole program,)."""
-        duals = np.zeros(self._whole.rows.size)
-        duals[self._known.rows[self._row]] = self._dual
+        """Of the omitted rows, the latest that were found; zero elsewhere, (``DUALS``, row of the whole program)."""
+        duals = np.zeros((DUALS, self._whole.rows.size))
+        duals[:, self._known.rows[self._row]] = self._duals
         return duals
 
     @property
