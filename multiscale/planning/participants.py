@@ -20,7 +20,7 @@ import numpy as np
 from multiscale.devices import Adoption, Offer
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import Market, platform_program
-from multiscale.programs import CompiledProgram
+from multiscale.programs import solve_in_parts
 from multiscale.system import Economics
 from multiscale.tariffs import BILLED, Prices, Tariff
 
@@ -135,7 +135,7 @@ def response_difference(
         names = participant.fleet.data.prosumer.values[group]
         for k, fleet in enumerate((grown.aggregate(names), market.reduced(grown, economics.tariff))):
             program = platform_program(fleet, economics, market, agreements=False)
-            x = CompiledProgram(program).solve_optimal(given).x
+            x = solve_in_parts(program, given)
             for name in prices:
                 totals[name][k] += float((program.outputs[BILLED + name].matrix @ x).sum())
     return {name: float((pair[0] - pair[1]) / max(abs(pair[1]), 1.0)) for name, pair in totals.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import highspy
 import numpy as np
@@ -46,8 +47,7 @@ class Basis:
     @property
     def statuses(self) -> tuple[np.ndarray, np.ndarray]:
         """Status of every column and row, as HiGHS numbers them (0: at the lower bound, 1: basic, 2: at the upper bound)."""
-        columns, rows = (np.array([int(s) for s in part], dtype=np.int8) for part in (self._status.col_status, self._status.row_status))
-        return columns, rows
+        return _numbers(self._status.col_status), _numbers(self._status.row_status)
 
     @classmethod
     def of_statuses(cls, columns: np.ndarray, rows: np.ndarray) -> Basis:
@@ -81,6 +81,10 @@ class Basis:
         if more:
             basis = _known([*self._status.col_status, *[highspy.HighsBasisStatus.kLower] * more], self._status.row_status)
         highs.setBasis(basis)
+
+
+def _numbers(status: list[highspy.HighsBasisStatus]) -> np.ndarray:
+    return np.fromiter(map(attrgetter("value"), status), dtype=np.int8, count=len(status))
 
 
 def _known(columns: list[highspy.HighsBasisStatus], rows: list[highspy.HighsBasisStatus]) -> highspy.HighsBasis:

@@ -106,7 +106,8 @@ class CompiledProgram:
         self._time_limit = time_limit
         self._highs = instance_of(program, method=method, time_limit=time_limit, devex=devex)
         self._column_ids = np.arange(program.columns.size, dtype=np.int32)
-        self._row_ids = np.arange(program.rows.size, dtype=np.int32)
+        # HiGHS holds the program at parameters of zero.
+        self._costs, self._rhs = np.asarray(program.c0, dtype=float), np.asarray(program.b0, dtype=float)
 
     @property
     def basis(self) -> Basis:
@@ -124,8 +125,12 @@ class CompiledProgram:
         if basis is not None:
             basis.put_into(self._highs)
 
-    def solve(self, parameters: Mapping[str, object] | np.ndarray | None = None) -> ProgramSolution:
+    def solve(self, parameters: Mapping[str, object] | np.ndarray | None = None, *, primal: bool = False) -> ProgramSolution:
         """Solve at the given parameters (block -> value, or the flat vector).
+
+        Args:
+            parameters: at which.
+            primal: by the primal simplex in place of the dual one: where the start is feasible, as only costs are others, it takes far fewer iterations.
 
         Returns:
             The solution, whatever the termination: look at ``termination`` or use ``solve_optimal``.
@@ -139,8 +144,9 @@ class CompiledProgram:
             raise ValueError(f"program {program.name!r} takes {program.parameters.size} parameters, not {p.shape}")
         started = time.perf_counter()
         rhs = program.rhs(p)
-        self._highs.changeColsCost(program.columns.size, self._column_ids, program.costs(p))
-        self._highs.changeRowsBounds(program.rows.size, self._row_ids, np.where(program.equality, rhs, -INFINITY), rhs)
+        costs = program.costs(p)
+        self._hand_over(costs, rhs)
+        self._highs.setOptionValue("simplex_strategy", _PRIMAL if primal else _DUAL)
         # HiGHS counts its limit over all runs of an instance.
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + self._time_limit)
         self._highs.run()
@@ -151,6 +157,7 @@ class CompiledProgram:
             # A warm simplex now and then ends without an answer, and presolve may not tell infeasible from unbounded: once more, cold. That may
             # end slightly outside its tolerance, which presolve avoids.
             self._highs.clearSolver()
+            self._highs.setOptionValue("simplex_strategy", _DUAL)
             self._highs.setOptionValue("presolve", presolve)
             self._highs.run()
             self._highs.setOptionValue("presolve", "choose")
@@ -166,6 +173,16 @@ class CompiledProgram:
         if termination is not Termination.OPTIMAL:
             return ProgramSolution(program, p, termination, np.nan, -np.inf, np.full_like(x, np.nan), np.full_like(y, np.nan), seconds)
         return ProgramSolution(program, p, termination, program.objective(x, p), program.dual_bound(y, p, x), x, y, seconds)
+
+    def _hand_over(self, costs: np.ndarray, rhs: np.ndarray) -> None:
+        """Give HiGHS the costs and right-hand sides that are others than before."""
+        moved = np.flatnonzero(costs != self._costs).astype(np.int32)
+        if moved.size:
+            self._highs.changeColsCost(moved.size, moved, costs[moved])
+        moved = np.flatnonzero(rhs != self._rhs).astype(np.int32)
+        if moved.size:
+            self._highs.changeRowsBounds(moved.size, moved, np.where(self.program.equality[moved], rhs[moved], -INFINITY), rhs[moved])
+        self._costs, self._rhs = costs, rhs
 
     def bound(self, columns: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
         """Give columns (flat positions) other bounds from the next solve on; the basis is kept."""
@@ -186,14 +203,14 @@ class CompiledProgram:
         ends = np.where(np.isneginf(program.lower), -INFINITY, program.lower), np.where(np.isposinf(program.upper), INFINITY, program.upper)
         self._highs.changeColsBounds(len(self._column_ids), self._column_ids, *ends)
 
-    def solve_optimal(self, parameters: Mapping[str, object] | np.ndarray | None = None) -> ProgramSolution:
-        """Solve and demand an optimum.
+    def solve_optimal(self, parameters: Mapping[str, object] | np.ndarray | None = None, *, primal: bool = False) -> ProgramSolution:
+        """Solve and demand an optimum; the arguments are those of ``solve``.
 
         Raises:
             SolverTimeLimitError: the time limit was reached; the message names the program, the limit and the remedy.
             ProgramError: there is none; the message names the program and, if it is infeasible, the rows in conflict.
         """
-        solution = self.solve(parameters)
+        solution = self.solve(parameters, primal=primal)
         if solution.termination is Termination.OPTIMAL:
             return solution
         if solution.termination is Termination.TIME_LIMIT:
@@ -222,6 +239,9 @@ def _quadratic_again(program: ParametricProgram, p: np.ndarray, x: np.ndarray, y
 
 _QUADRATIC, _LOOSE = 1e-6, 1e-5
 """Relative residual of the optimality conditions up to which HiGHS's answer to a quadratic program is taken; the largest that is optimal."""
+
+_DUAL, _PRIMAL = 1, 4
+"""How HiGHS numbers the dual and the primal simplex (0: it chooses, and mostly takes the dual one)."""
 
 _LIMITS = (highspy.HighsModelStatus.kTimeLimit,)
 _UNDECIDED = (highspy.HighsModelStatus.kUnknown, highspy.HighsModelStatus.kNotset, highspy.HighsModelStatus.kUnboundedOrInfeasible)

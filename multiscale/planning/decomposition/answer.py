@@ -100,7 +100,7 @@ def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolu
     x = search.point(best)
     p = parameters(known, best.built.astype(float), charge)
     compiled = CompiledProgram(program, devex=True)
-    statuses = search.split.statuses()
+    statuses = search.split.statuses(settled=True)
     if statuses is not None:
         compiled.start_from(Basis.of_statuses(*statuses))
     solution = compiled.solve_optimal(p)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramSolution
+from multiscale.planning.decomposition.unbought import Restriction, capacities
+from multiscale.programs import Basis, CompiledProgram, ParametricProgram
 
 
 class SearchEnded(Exception):  # noqa: N818
@@ -68,6 +69,9 @@ Choice = tuple[bytes, float, float]
 """Options that are built, the charge [EUR/kWh], and the share to which other transfers are paid."""
 
 
+NEAR = 0.01
+"""Change of what is paid on charged energy up to which the primal simplex takes a fifth of the iterations of the dual one; from far prices it takes more."""
+
 KEPT = 6
 """Bases kept for one set of options: both ends of two ranges of charges, at two shares."""
 
@@ -96,11 +100,10 @@ class Bases:
         before = self.earlier.prices(built) if self.earlier is not None else []
         return list(dict.fromkeys([*before, *self._known.get(built, {})]))
 
-    def nearest(self, choice: Choice, relief: np.ndarray, energy: float, transfers: float) -> Choice | None:
+    def nearest(self, choice: Choice, relief: np.ndarray, cost_moved: Callable[[Choice, Choice], float]) -> Choice | None:
         """The choice with a basis that differs least; None where nothing was solved.
 
-        By the relief of its options, then by what charge and other transfers change of the cost, with energy [kWh/a] and transfers [EUR/a] of
-        some answer.
+        At the same prices, by the relief of its options; else with the same or nearly the same options, by what its prices change of the cost.
         """
         built, charge, scale = choice
 
@@ -111,8 +114,11 @@ class Bases:
         options = self.options
         if not options:
             return None
+        at_prices = [other for other in options if (charge, scale) in self.prices(other)]
+        if at_prices:
+            return min(at_prices, key=other_options), charge, scale
         same = built if built in options else min(options, key=other_options)
-        return same, *min(self.prices(same), key=lambda at: abs(at[0] - charge) * energy + abs(at[1] - scale) * abs(transfers))
+        return min(((same, *at) for at in self.prices(same)), key=lambda other: cost_moved(choice, other))
 
     def get(self, choice: Choice) -> Basis:
         """The basis of a choice that was solved."""
@@ -148,6 +154,8 @@ class Component:
         levy: the rate of its transfers on the charged energy [EUR/kWh]; what they are beyond it are its other transfers.
         levied: whether it has no other transfers.
         network: maps its columns to the network rows (balances, voltages), for the state.
+        bought: which of its columns are capacity that was worth buying somewhere; other capacity with rows of its own is omitted until it is.
+        duals: of its rows, where those of such capacity are known, (``unbought.DUALS``, row).
     """
 
     def __init__(
@@ -162,14 +170,19 @@ class Component:
         levy: float,
         levied: bool,
         network: sparse.csr_matrix,
+        bought: np.ndarray,
+        duals: np.ndarray,
     ) -> None:
         self.key, self.columns, self.rows, self.program, self.options = key, columns, rows, program, options
         self.energy, self.transfer, self.levy, self.levied, self.network = energy, transfer, levy, levied, network
         self.raised = np.unique(program.B[:, :-2].tocoo().row)
         self.more = program.B[self.raised][:, :-2].toarray()
         self.pays = bool(energy.any())
+        self._capacities = capacities(program)
+        self._taken = bought[self._capacities.size]
+        self.restriction = Restriction(program, self._capacities, self._taken, duals)
         self.compiled: CompiledProgram | None = None
-        self.start: Basis | None = None
+        self.start: tuple[np.ndarray, np.ndarray] | None = None
         self.bases = Bases()
         self.relief = np.zeros(options.size)
         self.best_scale: float | None = None
@@ -193,11 +206,10 @@ class Component:
         key = (built.tobytes(), charge if self.pays else 0.0, scale)
         if key not in self.answers:
             work.spend(limited=limited)
-            solution = self._solution(built, charge, scale)
-            x = solution.x
+            x, cost, bound = self._solved(built, charge, scale)
             self.answers[key] = PartAnswer(
-                cost=solution.objective,
-                bound=solution.bound,
+                cost=cost,
+                bound=bound,
                 energy=float(self.energy @ x),
                 transfers=float(self.transfer @ x),
                 needed=self.program.A[self.raised] @ x - self.program.b0[self.raised],
@@ -210,25 +222,55 @@ class Component:
 
     def point(self, built: np.ndarray, charge: float) -> np.ndarray:
         """Columns of the answer."""
-        return self._solution(built, charge).x
+        return self._solved(built, charge)[0]
 
-    def basis(self) -> Basis | None:
-        """Where its last solve ended; None before the first."""
-        return None if self.compiled is None else self.compiled.basis
-
-    def _solution(self, built: np.ndarray, charge: float, scale: float = 1.0) -> ProgramSolution:
-        choice = (built.tobytes(), charge, scale)
-        energy, transfers = self.typical
-        nearest = self.bases.nearest(choice, self.relief, energy, transfers)
+    def statuses(self, *, settled: bool) -> tuple[np.ndarray, np.ndarray] | None:
+        """Status of its columns and rows where its last solve ended, None before the first; ``settled``: optimal with the omitted capacity too."""
         if self.compiled is None:
-            self.compiled = CompiledProgram(self.program, devex=True)
-            if nearest is None and self.start is not None:
-                self.compiled.start_from(self.start)
-        if nearest is not None and nearest != self.bases.last:
-            self.compiled.start_from(self.bases.get(nearest))
-        solution = self.compiled.solve_optimal(np.append(built.astype(float), (charge, 1.0 - scale)))
-        self.bases.keep(choice, self.compiled.basis)
-        return solution
+            return None
+        if settled:
+            self.restriction.settle()
+        return self.restriction.widened(self.compiled.basis)
+
+    @property
+    def bought(self) -> np.ndarray:
+        """Positions in the follower of the capacity that was worth buying."""
+        return self.columns[self._capacities.size[self._taken]]
+
+    def _solved(self, built: np.ndarray, charge: float, scale: float = 1.0) -> tuple[np.ndarray, float, float]:
+        """Columns, cost and a lower bound on it; capacity that is worth buying is taken in."""
+        choice = (built.tobytes(), charge, scale)
+        p = np.append(built.astype(float), (charge, 1.0 - scale))
+        while True:
+            energy, _ = self.typical
+            nearest = self.bases.nearest(choice, self.relief, self._cost_moved)
+            if self.compiled is None:
+                self.compiled = CompiledProgram(self.restriction.program, devex=True)
+                if nearest is None and self.start is not None:
+                    self.compiled.start_from(self.restriction.narrowed(*self.start))
+            if nearest is not None and nearest != self.bases.last:
+                self.compiled.start_from(self.bases.get(nearest))
+            # Other options move limits, which the dual simplex repairs; other prices move costs, which the primal one does.
+            primal = nearest is not None and nearest[0] == choice[0] and self._cost_moved(nearest, choice) <= NEAR * (charge + self.levy) * energy
+            solution = self.compiled.solve_optimal(p, primal=primal)
+            self.bases.keep(choice, self.compiled.basis)
+            worth = self.restriction.worth(p, np.where(self.restriction.program.equality, solution.y, np.minimum(solution.y, 0.0)))
+            if (worth >= 0).all():
+                return self.restriction.whole_point(solution.x), solution.objective, solution.bound
+            self._take_in(self.restriction.omitted[worth < 0])
+
+    def _take_in(self, more: np.ndarray) -> None:
+        """Capacities that are omitted no more."""
+        before = self.restriction
+        self._taken = self._taken.copy()
+        self._taken[more] = True
+        self.restriction = now = Restriction(self.program, self._capacities, self._taken, before.duals)
+        self.compiled, self.bases = None, Bases(self.bases, lambda basis: now.narrowed(*before.widened(basis)))
+
+    def _cost_moved(self, one: Choice, other: Choice) -> float:
+        """What the prices of two choices change of the cost of some answer [EUR/a]."""
+        energy, transfers = self.typical
+        return abs(one[1] - other[1]) * energy + abs(one[2] - other[2]) * abs(transfers)
 
     def used(self, answer: PartAnswer, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Options of ``high`` beyond ``low`` that an answer at ``high`` needs (bool): with ``low`` and these it stays feasible.

@@ -11,7 +11,7 @@ that any of them uses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +55,29 @@ def everything(component: Component) -> list[Box]:
     return [(np.zeros(component.options.size, dtype=bool), np.ones(component.options.size, dtype=bool))]
 
 
+def _without(low: np.ndarray, high: np.ndarray, used: np.ndarray) -> list[Box]:
+    """What is left of a box without the choices that build all options used, the last box first."""
+    inside, without = low.copy(), []
+    for k in np.flatnonzero(used).tolist():
+        outside = high.copy()
+        outside[k] = False
+        without.append((inside.copy(), outside))
+        inside[k] = True
+    return without[::-1]
+
+
+def answers(
+    component: Component, boxes: list[Box], charge: float, spread: Callable[[np.ndarray], np.ndarray], work: Work
+) -> Iterator[PartAnswer]:
+    """The answers to every choice of some boxes at one charge; arguments as of ``classes``."""
+    open_boxes = list(reversed(boxes))
+    while open_boxes:
+        low, high = open_boxes.pop()
+        answer = component.solve(high, charge, spread, work)
+        yield answer
+        open_boxes += _without(low, high, component.used(answer, low, high))
+
+
 def classes(
     component: Component,
     boxes: list[Box],
@@ -63,7 +86,7 @@ def classes(
     annuity: np.ndarray,
     spread: Callable[[np.ndarray], np.ndarray],
     work: Work,
-    look: Callable[[PartAnswer], None] | None = None,
+    look: Callable[[PartAnswer], None],
 ) -> list[ChoiceClass]:
     """Every choice of some boxes over a range of charges, as classes with one bound each.
 
@@ -75,7 +98,7 @@ def classes(
         annuity: of all options of the follower [EUR/a].
         spread: turns network rows into states.
         work: counts solves.
-        look: called with every answer; may raise to end the enumeration early.
+        look: called with every answer that must satisfy the omitted limits; may raise to end the enumeration early.
     """
     found: list[ChoiceClass] = []
     scale: float | None = None
@@ -84,19 +107,12 @@ def classes(
         low, high = open_boxes.pop()
         bound = resource_bound(component, high, charges, spread, work, levied=levied, scale=scale)
         scale = bound.scale
+        for answer in bound.feasible:
+            look(answer)
         used = np.zeros(low.size, dtype=bool)
-        if look is not None:
-            for answer in bound.feasible:
-                look(answer)
         for answer in bound.answers:
             used |= component.used(answer, low | used, high)
         ours = annuity[component.options]
         found.append(ChoiceClass(low | used, high, float(ours @ (low | used)), float(ours @ high), bound))
-        inside, without = low.copy(), []
-        for k in np.flatnonzero(used).tolist():
-            outside = high.copy()
-            outside[k] = False
-            without.append((inside.copy(), outside))
-            inside[k] = True
-        open_boxes += reversed(without)
+        open_boxes += _without(low, high, used)
     return found

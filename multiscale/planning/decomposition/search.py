@@ -21,14 +21,14 @@ import numpy as np
 
 from multiscale.planning.charge_marching import BELOW, Recovery, end_of_range, lower_end, recovering_charge, start_of_range, upper_end
 from multiscale.planning.decomposition.component import PartAnswer, SearchEnded, Work
-from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, classes, everything
+from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, answers, classes, everything
 from multiscale.planning.decomposition.one_by_one import LimitsViolated, take_one_by_one
 from multiscale.planning.decomposition.resource_bound import Charges
 from multiscale.planning.decomposition.split import NetworkState, Retained, Split
 from multiscale.planning.decomposition.structure import Structure, option_rows
 
-Boxes = dict[bytes, list[Box]]
-"""Component -> its open boxes; a component that is not named is open everywhere."""
+Open = dict[bytes, list[ChoiceClass]]
+"""Component -> its open classes by their bound, the lowest first, from a wider range of charges; a component that is not named is open everywhere."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ NARROWER = 0.7
 """A level has moved the range of charges if it is at most this share of what it was."""
 
 FAR = 2.0
-"""The charge from which the end of the range is found, in largest permitted charges."""
+"""The charge from which the end of the range is found, in largest charges that may be in it."""
 
 ROUNDING = 1e-9
 """Share of the social cost to which linear programs are solved."""
@@ -128,10 +128,10 @@ class DecompositionSearch:
         """Search until plan and bound meet, nothing is open, or the work is spent."""
         try:
             self._prepare()
-            boxes: Boxes | None = {}
-            while boxes is not None:
+            open_classes: Open | None = {}
+            while open_classes is not None:
                 try:
-                    boxes = self._level(boxes)
+                    open_classes = self._level(open_classes)
                 except LimitsViolated as found:
                     # With more limits in force components join; those that did not are taken up where they were.
                     self._retain(found.limits)
@@ -189,6 +189,10 @@ class DecompositionSearch:
         low, high = self.charge_range
         demand = energy + self.passive
         near = min(max(low, self.existing / demand), high) if demand > 0 else low
+        most = (1.0 + self.tolerance) * (self.existing + float(self.annuity.sum()))
+        if not self.levied and self.passive > 0:
+            # Above this charge passive customers alone pay more than any choice may earn.
+            self.largest_charge = high = max(low, min(high, most / self.passive))
         far = FAR * high
         dear = -np.inf if self.levied else self.total(self._answers(every, far))[1]
         self._checked_answers(none, near, at_base=True)
@@ -196,21 +200,25 @@ class DecompositionSearch:
         unbuilt, _, energy = self.total(self._checked_answers(none, near, at_base=True))
         self.first_charge = self.least_charge = start_of_range(unbuilt, energy, near, relaxed, levy, self.passive, self.existing, low)
         if not self.levied:
-            most = (1.0 + self.tolerance) * (self.existing + float(self.annuity.sum()))
             self.largest_charge = end_of_range(unbuilt, energy, near, dear, far, self.passive, most, high)
 
-    def _level(self, boxes: Boxes) -> Boxes | None:
+    def _level(self, before: Open) -> Open | None:
         """One level over the charges of what is open; returns what is open for the next one, or None at the end."""
         charges = self.range_around(self.least_charge, self.largest_charge)
         split = self.split
-        found = self.all_classes([boxes.get(c.key) or everything(c) for c in split.components], charges)
+        queues = [before.get(c.key, []) for c in split.components]
+        found, counts = self._lowest(queues, charges)
         lowest = [min(k.value for k in part) for part in found]
         self.bound = max(self.bound, self.split.constant + sum(lowest))
         least = [min(part, key=lambda k: k.value) for part in found]
         self.consider(self.choice([k.low for k in least]), self.least_charge)
         if self.split is not split:
-            return boxes
+            return before
         room = self.best.cost - (self.split.constant + sum(lowest)) if self.best else np.inf
+        # What bounds over the wider range leave within the room is bounded over this one.
+        within = [sum(k.value - low <= room + 1e-9 * abs(low) for k in queue) for queue, low in zip(queues, lowest, strict=True)]
+        counts = [max(pair) for pair in zip(counts, within, strict=True)]
+        found = self.all_classes(self._boxes(queues, counts), charges)
         kept = [[k for k in part if k.value - low <= room + 1e-9 * abs(low)] for part, low in zip(found, lowest, strict=True)]
         sizes = [len(part) for part, c in zip(kept, self.split.components, strict=True) if c.options.size]
         self.levels.append(Level(charges.lower, self.bound, self.best.cost if self.best else np.inf, sizes, self.work.solves))
@@ -231,7 +239,26 @@ class DecompositionSearch:
         if not moved or len(self.levels) >= self.most_levels:
             take_one_by_one(self, kept)
             return None
-        return {c.key: [(k.low, k.high) for k in part] for c, part in zip(self.split.components, kept, strict=True)}
+        return {c.key: sorted(part, key=lambda k: k.value) for c, part in zip(self.split.components, kept, strict=True)}
+
+    def _lowest(self, queues: list[list[ChoiceClass]], charges: Charges) -> tuple[list[list[ChoiceClass]], list[int]]:
+        """Classes over a range of charges with the lowest of every component, and how many classes of a wider range they are.
+
+        A bound over a wider range holds: from the lowest on, classes are looked at until the next one is not below the lowest that was found.
+        """
+        counts = [min(1, len(queue)) for queue in queues]
+        while True:
+            found = self.all_classes(self._boxes(queues, counts), charges)
+            lowest = [min(k.value for k in part) for part in found]
+            more = [n + (n < len(queue) and queue[n].value < low) for queue, n, low in zip(queues, counts, lowest, strict=True)]
+            if more == counts:
+                return found, counts
+            counts = more
+
+    def _boxes(self, queues: list[list[ChoiceClass]], counts: list[int]) -> list[list[Box]]:
+        """The boxes of the first classes of every component; all choices where none are known."""
+        parts = zip(self.split.components, queues, counts, strict=True)
+        return [[(k.low, k.high) for k in queue[:n]] or everything(c) for c, queue, n in parts]
 
     def range_around(self, least: float, largest: float) -> Charges:
         """The range from which bounds are taken, a little wider."""
@@ -261,12 +288,14 @@ class DecompositionSearch:
         components = self.split.components
         first = [c.solve(part[0][1], charges.lower, self.network.spread, self.work) for c, part in zip(components, boxes, strict=True)]
         together = self.split.state(first)
+        # Most violations show at the lower end, or in one class with the other components at their first answer: then less is bounded in vain.
+        for c, part, own in zip(components, boxes, first, strict=True):
+            for answer in answers(c, part, charges.lower, self.network.spread, self.work):
+                self._check(*[together - own.state + answer.state] * 2)
         found = []
         for c, part, own in zip(components, boxes, first, strict=True):
-            others = together - own.state
 
-            def look(answer: PartAnswer, others: np.ndarray = others) -> None:
-                # Most violations show with the other components at their first answer: then nothing more is enumerated in vain.
+            def look(answer: PartAnswer, others: np.ndarray = together - own.state) -> None:
                 self._check(others + answer.state, others + answer.state)
 
             found.append(classes(c, part, charges, self.levied, self.annuity, self.network.spread, self.work, look))

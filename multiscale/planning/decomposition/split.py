@@ -23,6 +23,7 @@ from scipy.sparse.linalg import splu
 
 from multiscale.planning.decomposition.component import TOLERANCE, Bases, Component, PartAnswer
 from multiscale.planning.decomposition.structure import Structure, option_rows
+from multiscale.planning.decomposition.unbought import DUALS, Restriction
 from multiscale.programs import Basis, Block, Index, ParametricProgram, ProgramError
 
 BASIC, AT_LOWER = 1, 0
@@ -221,6 +222,10 @@ class Split:
         by_key = {c.key: c for c in before.components} if before else {}
         by_options = {c.options.tobytes(): c for c in before.components if c.options.size} if before else {}
         status = before.statuses() if before else None
+        bought, duals = np.zeros(program.columns.size, dtype=bool), np.zeros((DUALS, program.rows.size))
+        for component in before.components if before else []:
+            bought[component.bought] = True
+            duals[:, component.rows] = component.restriction.duals
         equality = program.equality[names]
         result = []
         for g in range(count):
@@ -260,31 +265,31 @@ class Split:
                 upper=program.upper[ours],
             )
             to_network = self.network.network_of(ours)
-            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, levied, to_network)
+            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, levied, to_network, bought[ours], duals[:, names[rows]])
             if status is not None:
-                component.start = Basis.of_statuses(status[0][ours], status[1][names[rows]])
+                component.start = status[0][ours], status[1][names[rows]]
                 old = by_options.get(options.tobytes())
                 if old is not None:
-                    component.bases = Bases(old.bases, partial(_carried, status, old.columns, old.rows, ours, names[rows]))
+                    component.bases = Bases(old.bases, partial(_carried, status, old, old.restriction, component))
                     component.best_scale, component.relief, component.typical = old.best_scale, old.relief, old.typical
             result.append(component)
         return result
 
-    def statuses(self) -> tuple[np.ndarray, np.ndarray] | None:
+    def statuses(self, *, settled: bool = False) -> tuple[np.ndarray, np.ndarray] | None:
         """A basis of the whole follower put together from those of the components; None before all of them were solved.
 
         What the split omitted is determined by omitted rows: flows, voltages and imports are basic, balances and voltage rows are not,
-        and omitted limits have slack.
+        and omitted limits have slack. ``settled``: it is optimal with the capacity that components omit, too.
         """
         program, known = self.known.program, self.known
         columns, rows = np.full(program.columns.size, AT_LOWER, dtype=np.int8), np.full(program.rows.size, AT_LOWER, dtype=np.int8)
         columns[known.state], rows[known.limits] = BASIC, BASIC
         columns[self.isolated] = np.where(self.isolated_values > program.lower[self.isolated], 2, AT_LOWER)
         for component in self.components:
-            basis = component.basis()
-            if basis is None:
+            ended = component.statuses(settled=settled)
+            if ended is None:
                 return None
-            columns[component.columns], rows[component.rows] = basis.statuses
+            columns[component.columns], rows[component.rows] = ended
         return columns, rows
 
     def state(self, answers: list[PartAnswer]) -> np.ndarray:
@@ -306,10 +311,8 @@ class Split:
         return x
 
 
-def _carried(
-    status: tuple[np.ndarray, np.ndarray], columns: np.ndarray, rows: np.ndarray, our_columns: np.ndarray, our_rows: np.ndarray, basis: Basis
-) -> Basis:
-    """A basis of a component with these columns and rows of the follower as one of another; what it does not name is as in ``status``."""
-    whole_columns, whole_rows = status[0].copy(), status[1].copy()
-    whole_columns[columns], whole_rows[rows] = basis.statuses
-    return Basis.of_statuses(whole_columns[our_columns], whole_rows[our_rows])
+def _carried(status: tuple[np.ndarray, np.ndarray], old: Component, restriction: Restriction, new: Component, basis: Basis) -> Basis:
+    """A basis of a component, solved under a restriction, as one of another; what it does not name is as in ``status``."""
+    columns, rows = status[0].copy(), status[1].copy()
+    columns[old.columns], rows[old.rows] = restriction.widened(basis)
+    return new.restriction.narrowed(columns[new.columns], rows[new.rows])

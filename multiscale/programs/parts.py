@@ -1,0 +1,66 @@
+"""A linear program that falls into parts, solved part by part: the days of an operation that nothing ties, for one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from multiscale.programs.basis import Basis
+from multiscale.programs.index import Block, Index
+from multiscale.programs.program import ParametricProgram
+from multiscale.programs.solve import CompiledProgram
+
+
+def solve_in_parts(program: ParametricProgram, parameters: Mapping[str, object]) -> np.ndarray:
+    """Columns of an optimum, (column,).
+
+    Parts share no row. Each starts from the basis of the one before where their matrices have the same pattern, as those of days have.
+
+    Args:
+        program: a linear program.
+        parameters: block -> value.
+
+    Raises:
+        ProgramError: a part has no optimum.
+    """
+    m, n = program.A.shape
+    fixed = program.fix({block.name: parameters[block.name] for block in program.parameters})
+    entries = fixed.A.tocoo()
+    graph = sparse.csr_matrix((np.ones(entries.nnz), (entries.row, m + entries.col)), shape=(m + n, m + n))
+    label = connected_components(graph, directed=False)[1]
+    # Columns that no row holds are one part, with the rows that hold no column.
+    degree = np.diff(graph.indptr) + np.bincount(graph.indices, minlength=m + n)
+    label[degree == 0] = label.max() + 1
+    x = np.full(n, np.nan)
+    before: tuple[sparse.csr_matrix, Basis] | None = None
+    for part in np.unique(label).tolist():
+        rows, columns = np.flatnonzero(label[:m] == part), np.flatnonzero(label[m:] == part)
+        matrix = fixed.A[rows][:, columns].tocsr()
+        piece = replace(
+            fixed,
+            columns=Index((Block("columns", {"column": columns}, "", 0),)),
+            rows=Index((Block("rows", {"row": rows}, "", 0),)),
+            A=matrix,
+            b0=fixed.b0[rows],
+            B=fixed.B[rows],
+            equality=fixed.equality[rows],
+            c0=fixed.c0[columns],
+            C=fixed.C[columns],
+            lower=fixed.lower[columns],
+            upper=fixed.upper[columns],
+            outputs={},
+        )
+        compiled = CompiledProgram(piece)
+        if before is not None and _alike(before[0], matrix):
+            compiled.start_from(before[1])
+        x[columns] = compiled.solve_optimal().x
+        before = matrix, compiled.basis
+    return x
+
+
+def _alike(one: sparse.csr_matrix, other: sparse.csr_matrix) -> bool:
+    return one.shape == other.shape and np.array_equal(one.indptr, other.indptr) and np.array_equal(one.indices, other.indices)
