@@ -130,7 +130,7 @@ class CompiledProgram:
 
         Args:
             parameters: at which.
-            primal: by the primal simplex in place of the dual one: where the start is feasible, as only costs are others, it takes far fewer iterations.
+            primal: by the primal simplex in place of the dual one: where costs alone moved, and little, it takes far fewer iterations.
 
         Returns:
             The solution, whatever the termination: look at ``termination`` or use ``solve_optimal``.

@@ -70,7 +70,7 @@ Choice = tuple[bytes, float, float]
 
 
 NEAR = 0.01
-"""Change of what is paid on charged energy up to which the primal simplex takes a fifth of the iterations of the dual one; from far prices it takes more."""
+"""Share of what is paid on charged energy up to which prices move little: then the primal simplex takes fewer iterations than the dual, else more."""
 
 KEPT = 6
 """Bases kept for one set of options: both ends of two ranges of charges, at two shares."""

@@ -66,9 +66,7 @@ def _without(low: np.ndarray, high: np.ndarray, used: np.ndarray) -> list[Box]:
     return without[::-1]
 
 
-def answers(
-    component: Component, boxes: list[Box], charge: float, spread: Callable[[np.ndarray], np.ndarray], work: Work
-) -> Iterator[PartAnswer]:
+def answers(component: Component, boxes: list[Box], charge: float, spread: Callable[[np.ndarray], np.ndarray], work: Work) -> Iterator[PartAnswer]:
     """The answers to every choice of some boxes at one charge; arguments as of ``classes``."""
     open_boxes = list(reversed(boxes))
     while open_boxes:

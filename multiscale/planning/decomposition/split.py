@@ -265,7 +265,8 @@ class Split:
                 upper=program.upper[ours],
             )
             to_network = self.network.network_of(ours)
-            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, levied, to_network, bought[ours], duals[:, names[rows]])
+            known_before = bought[ours], duals[:, names[rows]]
+            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, levied, to_network, *known_before)
             if status is not None:
                 component.start = status[0][ours], status[1][names[rows]]
                 old = by_options.get(options.tobytes())

@@ -1,4 +1,4 @@
-r"""Capacity that nobody buys: it is omitted from a component, and its worth at the component's prices shows that nothing is lost.
+r"""Capacity that no customer buys: it is omitted from a component, and its worth at the component's prices shows that nothing is lost.
 
 A capacity s >= 0 (a new battery) has members x (charging, discharging, energy in every period) that it bounds, 0 <= x <= u s, and rows of its own
 that hold members alone, M x = 0. Without it the component is much smaller. With the duals y of the smaller component, and any v,
@@ -135,7 +135,7 @@ class Restriction:
         return point
 
     def worth(self, p: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """What a unit of every omitted capacity costs at the least at duals ``y`` of the smaller program [EUR/a per unit]; a lower bound where >= 0."""
+        """A lower bound on what a unit of every omitted capacity costs at duals ``y`` of the smaller program [EUR/a per unit]."""
         if not self._omitted.any():
             return np.zeros(0)
         known, costs = self._known, self._whole.costs(p)
