@@ -39,10 +39,11 @@ def violations_of(system: System, dso: str, checked: Verification, injections: x
     error: dict[str, tuple[float, float]] = {}
     for platform in system.children(dso):
         busbar = system.boundary_bus(platform)
-        tree = radial_tree(built_network(system, platform, built), rule, fed[platform])
-        at = pd.Index(result.bus.values).get_indexer(tree.buses)
-        periods = outside[at].any(axis=0)
+        network = built_network(system, platform, built)
+        periods = outside[pd.Index(result.bus.values).get_indexer(network.buses.bus.values)].any(axis=0)
         if periods.any():
+            tree = radial_tree(network, rule, fed[platform][periods])
+            at = pd.Index(result.bus.values).get_indexer(tree.buses)
             chosen = result.period.values[periods]
             active, reactive = (tree.below(power.reindex(tree.buses, fill_value=0.0)[chosen].to_numpy()) for power in drawn)
             apart = result.voltage.values[np.ix_(at, periods)] - tree.voltage(active, reactive)
