@@ -120,7 +120,7 @@ def test_the_exit_code_of_an_interrupt_is_the_same_wherever_it_arrives(tmp_path:
     (tmp_path / "interrupted.py").write_text(_INTERRUPTED)
     run = subprocess.run(
         [sys.executable, "-m", "interrupted", str(tmp_path / "runs")],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 130, run.stderr
     assert "interrupted; the run has no result" in run.stderr

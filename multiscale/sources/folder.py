@@ -26,9 +26,10 @@ from multiscale.sources.rings import opened_rings
 from multiscale.sources.settings import LocalTimeSettings
 from multiscale.spreadsheets import without_formulas
 from multiscale.system.approximation import Approximation
+from multiscale.system.problem import InvalidSystemError, Problem
 from multiscale.system.schema import COMPONENTS, TABLES, table
 from multiscale.system.system import System
-from multiscale.system.validation import InvalidSystemError, Problem, validate
+from multiscale.system.validation import validate
 
 _log = logging.getLogger(__name__)
 

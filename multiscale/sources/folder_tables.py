@@ -13,9 +13,10 @@ import xarray as xr
 
 from multiscale.attribute import Attribute
 from multiscale.sources.text_tables import TableError, header_parts, numbers, read_text_table
+from multiscale.system.problem import Problem
 from multiscale.system.schema import COMPONENTS, TABLES, table
 from multiscale.system.system import System
-from multiscale.system.validation import Problem, validate
+from multiscale.system.validation import validate
 from multiscale.units import UnitError, conversion_factor
 
 _OPTIONAL = ("option",)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from multiscale.sources.matpower_expressions import CaseError, Scope, part_of, refused, right_side, value
-from multiscale.system.validation import InvalidSystemError, Problem
+from multiscale.system.problem import InvalidSystemError, Problem
 
 _BUS = "BUS_I BUS_TYPE PD QD GS BS BUS_AREA VM VA BASE_KV ZONE VMAX VMIN LAM_P LAM_Q MU_VMAX MU_VMIN"
 _BRANCH = "F_BUS T_BUS BR_R BR_X BR_B RATE_A RATE_B RATE_C TAP SHIFT BR_STATUS PF QF PT QT MU_SF MU_ST ANGMIN ANGMAX MU_ANGMIN MU_ANGMAX"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from multiscale.sources.matpower import read_case
-from multiscale.system.validation import InvalidSystemError, Problem
+from multiscale.system.problem import InvalidSystemError, Problem
 
 BR_STATUS, TAP = 10, 8
 MODEL, NCOST, POLYNOMIAL = 0, 3, 2

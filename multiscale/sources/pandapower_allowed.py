@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from multiscale.system.validation import Problem
+from multiscale.system.problem import Problem
 
 _MODULES = frozenset(
     {"pandas", "pandas.core.frame", "pandas.core.series", "pandas.core.indexes.base", "numpy", "pandapower.auxiliary", "pandapower.std_types"}

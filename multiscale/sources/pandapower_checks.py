@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multiscale.system.validation import Problem
+from multiscale.system.problem import Problem
 
 _LINES = 5
 """Elements named of one kind of problem."""

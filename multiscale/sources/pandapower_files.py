@@ -12,7 +12,7 @@ import pandas as pd
 
 from multiscale.sources.matpower_network import matpower_network
 from multiscale.sources.pandapower_allowed import Named, foreign_objects, plain, plain_network_text
-from multiscale.system.validation import InvalidSystemError, Problem
+from multiscale.system.problem import InvalidSystemError, Problem
 
 _DECODED = ("object", "recycle", "q_max_characteristic", "q_min_characteristic", "geo")
 """Columns of an Excel file whose texts pandapower decodes as JSON."""

@@ -23,9 +23,9 @@ from multiscale.sources.profile_files import read_profiles
 from multiscale.sources.rings import opened_rings
 from multiscale.sources.settings import LocalTimeSettings
 from multiscale.system.approximation import Approximation, several
+from multiscale.system.problem import InvalidSystemError
 from multiscale.system.schema import table
 from multiscale.system.system import System
-from multiscale.system.validation import InvalidSystemError
 
 
 class PandapowerSettings(LocalTimeSettings):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV
 from multiscale.system.approximation import Approximation, several
-from multiscale.system.validation import InvalidSystemError, Problem
+from multiscale.system.problem import InvalidSystemError, Problem
 
 UNLIMITED_KA = 99999.0
 """Rating of what has none in the data, as pandapower's converters write it."""

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from multiscale.system.options import COST_COLUMNS
-from multiscale.system.validation import InvalidSystemError, Problem
+from multiscale.system.problem import InvalidSystemError, Problem
 
 _DATA = "multiscale.sources"
 WEEK_HOURS = 7 * 24

@@ -10,7 +10,8 @@ import pandas as pd
 
 from multiscale.sources.text_tables import TableError, header_parts, numbers, read_text_table
 from multiscale.sources.time_axis import TimeError, time_axis, whole_days
-from multiscale.system.validation import LARGEST_SHARE, InvalidSystemError, Problem, outside_shares
+from multiscale.system.problem import InvalidSystemError, Problem
+from multiscale.system.validation import LARGEST_SHARE, outside_shares
 from multiscale.units import UnitError, conversion_factor
 
 _TIME = ("time", "timestamp", "datetime", "date", "zeit", "")

@@ -9,7 +9,7 @@ import numpy as np
 from multiscale.sources import SystemSettings, load_system
 from multiscale.sources.generation_costs import CO2_PRICE
 from multiscale.system import InvalidSystemError, Problem, System, grow, validate
-from multiscale.system.validation import close_names
+from multiscale.system.problem import close_names
 
 
 def study_system(settings: SystemSettings, co2_price: float = CO2_PRICE, reached: float = 1.0) -> System:

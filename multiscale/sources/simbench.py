@@ -28,9 +28,9 @@ from multiscale.sources.pandapower_transformers import transformer_frame
 from multiscale.sources.settings import SystemSettings
 from multiscale.sources.simbench_devices import PROSUMERS, RENEWABLE_SUFFIX, device_frame, device_owner, generator_frame, prosumer_category
 from multiscale.system.approximation import Approximation, several
+from multiscale.system.problem import InvalidSystemError, Problem
 from multiscale.system.schema import table
 from multiscale.system.system import System
-from multiscale.system.validation import InvalidSystemError, Problem
 
 AUTOMATIC_TAP_SETPOINT = 1.025
 """Voltage [pu] of the automatic tap changers for which SimBench states none: the value it states for all other HV/MV ones."""

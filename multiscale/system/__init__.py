@@ -5,9 +5,10 @@ from multiscale.system.growth import Growth, grow
 from multiscale.system.limits import LoadingLimits
 from multiscale.system.network import Network
 from multiscale.system.options import reinforcement_options
+from multiscale.system.problem import InvalidSystemError, Problem
 from multiscale.system.schema import COMPONENTS, table
 from multiscale.system.system import System
-from multiscale.system.validation import InvalidSystemError, Problem, validate
+from multiscale.system.validation import validate
 
 __all__ = [
     "COMPONENTS",

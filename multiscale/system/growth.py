@@ -7,9 +7,9 @@ import pandas as pd
 import xarray as xr
 
 from multiscale.settings import LARGEST_SEED, Settings, count, quantity
+from multiscale.system.problem import InvalidSystemError, Problem
 from multiscale.system.schema import table, with_rows
 from multiscale.system.system import System
-from multiscale.system.validation import InvalidSystemError, Problem
 from multiscale.timeline import EARLIEST_YEAR, LATEST_YEAR
 
 

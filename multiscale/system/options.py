@@ -8,9 +8,9 @@ import pandas as pd
 import xarray as xr
 
 from multiscale.measures import AddedRating, Measure, NoFittingCostError, Site, kind_of
+from multiscale.system.problem import InvalidSystemError, Problem
 from multiscale.system.schema import table
 from multiscale.system.system import System
-from multiscale.system.validation import InvalidSystemError, Problem
 
 COST_COLUMNS = ("kind", "vn_min_kv", "vn_max_kv", "measure", "new_rating_kva", "cost_eur_per_km", "cost_eur", "lifetime_years", "source")
 

@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from multiscale.attribute import Attribute
 from multiscale.devices import DEVICES
 from multiscale.measures import by_measure
-from multiscale.system.network import Network
+from multiscale.system.problem import Problem, close_names, number_text
 from multiscale.system.schema import COMPONENTS, LEVELS, TABLES
 from multiscale.system.system import System
+from multiscale.system.topology import proportion_problems, topology_problems
 
 LARGEST_SHARE = 5.0
 """Largest share of a rating that a profile may have: ratings that are yearly means have such peaks, powers in kW are beyond."""
-IMPLAUSIBLE_RATIO = 20.0
-"""Rated power behind a branch, as a multiple of the rating of what supplies it, from which on a wrong unit is suspected."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong.
-
-    Attributes:
-        component: kind of component, e.g. ``branch`` (or ``file`` for a source that cannot be read).
-        identifier: which one.
-        field: attribute (or column) at fault; empty where the component as a whole is.
-        value: its value, as text.
-        unit: unit of the value, empty for text.
-        message: what is wrong, and after a semicolon what to do about it.
-    """
-
-    component: str
-    identifier: str
-    field: str
-    value: str
-    unit: str
-    message: str
-
-    def __str__(self) -> str:
-        subject = " ".join(part for part in (self.field, self.value, self.unit) if part)
-        return f"{self.component} {str(self.identifier)!r}: {subject} {self.message}".replace(":  ", ": ")
-
-
-class InvalidSystemError(ValueError):
-    """A system that cannot be studied; its text lists all problems, numbered.
-
-    Attributes:
-        problems: what is wrong.
-    """
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        count = len(self.problems)
-        head = f"the system has {count} problem{'s' if count != 1 else ''}:"
-        super().__init__("\n".join([head, *(f"  {i}. {problem}" for i, problem in enumerate(self.problems, 1))]))
 
 
 def validate(system: System) -> list[Problem]:
@@ -80,17 +36,13 @@ def validate(system: System) -> list[Problem]:
     problems += _device_problems(system)
     problems += _option_problems(system)
     if not any(p.field in ("from_bus", "to_bus", "boundary_bus", "parent", "node", "level", "bus") for p in problems):
-        problems += _topology_problems(system)
+        problems += topology_problems(system)
         if not any(p.field == "rating_kva" for p in problems):
-            problems += _proportion_problems(system)
+            problems += proportion_problems(system)
     return problems
 
 
 # -- attributes -------------------------------------------------------------------------------------------------------
-def _number(value: float) -> str:
-    return f"{value:.6g}" if np.isfinite(value) else str(value)
-
-
 def _attribute_problems(system: System, component: str) -> Iterator[Problem]:
     data: xr.Dataset = getattr(system, TABLES[component])
     ids = data[component].values.astype(str)
@@ -126,7 +78,7 @@ def _range_problems(component: str, ids: np.ndarray, field: str, declared: Attri
     cases.append((np.isinf(values) & np.isinf(declared.upper) & ~low, "is infinite; give a number"))
     for wrong, message in cases:
         for k in np.flatnonzero(wrong):
-            yield Problem(component, ids[k], field, _number(values[k]), declared.unit, message)
+            yield Problem(component, ids[k], field, number_text(values[k]), declared.unit, message)
 
 
 def _reference_problems(system: System, component: str, ids: np.ndarray, field: str, declared: Attribute, values: np.ndarray) -> Iterator[Problem]:
@@ -147,16 +99,6 @@ def _reference_problems(system: System, component: str, ids: np.ndarray, field: 
         yield Problem(component, ids[k], field, repr(name), "", f"is no {target} of the system{close[name]}; name one that exists, or add it")
 
 
-def close_names(name: str, known: Iterable[str]) -> str:
-    """The names most like a misspelt one, as a part of a message; empty where none is."""
-    # Comparing is quadratic in the lengths: against many names, only those of about the same beginning are looked at.
-    candidates = list(known)
-    if len(candidates) > 2000:
-        candidates = [c for c in candidates if c[:3] == str(name)[:3]][:2000]
-    matches = difflib.get_close_matches(str(name), candidates, n=3, cutoff=0.6)
-    return f" (close: {', '.join(repr(m) for m in matches)})" if matches else ""
-
-
 # -- profiles ---------------------------------------------------------------------------------------------------------
 def _profile_problems(system: System) -> Iterator[Problem]:
     time = pd.DatetimeIndex(system.profiles.time.values)
@@ -174,7 +116,7 @@ def _profile_problems(system: System) -> Iterator[Problem]:
         k = int(uneven[0]) if len(uneven) else 0
         minutes = steps[k] / np.timedelta64(60, "s")
         message = f"after {time[k]} differs from the first; give evenly spaced, increasing time stamps"
-        yield Problem("profile", "time", "step", _number(float(minutes)), "min", message)
+        yield Problem("profile", "time", "step", number_text(float(minutes)), "min", message)
     for variable in ("p", "q"):
         values = system.profiles[variable].transpose("time", "profile").to_numpy()
         for j in np.flatnonzero(~np.isfinite(values.sum(axis=0))):
@@ -202,10 +144,10 @@ def _share_problems(system: System) -> Iterator[Problem]:
         low, high = outside_shares(values)
         if low is not None:
             message = f"at {pd.Timestamp(time[low])} is below 0; a share of the rating is not negative: what feeds in is a generator of its own"
-            yield Problem("profile", str(names[j]), "p", _number(values[low]), "1", message)
+            yield Problem("profile", str(names[j]), "p", number_text(values[low]), "1", message)
         if high is not None:
             message = f"at {pd.Timestamp(time[high])} is above {LARGEST_SHARE:g}; give shares of the rating, not powers"
-            yield Problem("profile", str(names[j]), "p", _number(values[high]), "1", message)
+            yield Problem("profile", str(names[j]), "p", number_text(values[high]), "1", message)
 
 
 # -- tree and membership ----------------------------------------------------------------------------------------------
@@ -250,23 +192,23 @@ def _branch_problems(system: System) -> Iterator[Problem]:
     is_line = branches.kind.values == "line"
     for k in np.flatnonzero(is_line & (np.abs(high - low) > 0.1 * np.fmax(high, low))):
         message = f"differs from the {high[k]:g} kV at its other end; a line joins buses of one nominal voltage, between two it takes a transformer"
-        yield Problem("branch", ids[k], "to_bus", _number(low[k]), "kV", message)
+        yield Problem("branch", ids[k], "to_bus", number_text(low[k]), "kV", message)
     is_transformer = branches.kind.values == "transformer"
     for field, nominal in (("vn_hv_kv", high), ("vn_lv_kv", low)):
         rated = branches[field].values
         wrong = is_transformer & ~((rated > 0.5 * nominal) & (rated < 2.0 * nominal)) & np.isfinite(nominal)
         for k in np.flatnonzero(wrong):
             message = f"does not fit the {nominal[k]:g} kV of its bus; give the rated voltage in kV, from_bus being the higher side"
-            yield Problem("branch", ids[k], field, _number(rated[k]), "kV", message)
+            yield Problem("branch", ids[k], field, number_text(rated[k]), "kV", message)
     level = dict(zip(system.nodes.node.values.tolist(), system.nodes.level.values.tolist(), strict=True))
     meshed = np.array([level.get(node) == "tso" for node in branches.node.values.tolist()], dtype=bool)
     for k in np.flatnonzero((branches.kind.values == "line") & (branches.r_ohm.values < 0) & ~meshed):
         message = "is below zero, which below the top only a leg of a three-winding transformer may have; give a value of at least 0"
-        yield Problem("branch", ids[k], "r_ohm", _number(branches.r_ohm.values[k]), "ohm", message)
+        yield Problem("branch", ids[k], "r_ohm", number_text(branches.r_ohm.values[k]), "ohm", message)
     lowest_v, highest_v = buses.v_min_pu.values, buses.v_max_pu.values
     for k in np.flatnonzero(lowest_v > highest_v):
         message = f"is above its v_max_pu {highest_v[k]:g} pu; exchange or correct them"
-        yield Problem("bus", str(buses.bus.values[k]), "v_min_pu", _number(lowest_v[k]), "pu", message)
+        yield Problem("bus", str(buses.bus.values[k]), "v_min_pu", number_text(lowest_v[k]), "pu", message)
     for k in np.flatnonzero(on & meshed & (branches.x_ohm.values == 0) & ~short):
         yield Problem("branch", ids[k], "x_ohm", "0", "ohm", "is zero, and flows of the transmission level are shared by reactance; give one")
     generators = system.generators
@@ -274,7 +216,7 @@ def _branch_problems(system: System) -> Iterator[Problem]:
     for k in np.flatnonzero((lowest > largest) | (lowest < -np.abs(largest))):
         name, least, most = str(generators.generator.values[k]), float(lowest[k]), float(largest[k])
         wrong = f"is above its p_max_kw {most:g} kW; lower it" if least > most else f"is below minus its p_max_kw {most:g} kW; raise it"
-        yield Problem("generator", name, "p_min_kw", _number(least), "kW", wrong)
+        yield Problem("generator", name, "p_min_kw", number_text(least), "kW", wrong)
 
 
 def _membership_problems(system: System) -> Iterator[Problem]:
@@ -301,7 +243,7 @@ def _device_problems(system: System) -> Iterator[Problem]:
             declared, values = device.columns[column], devices[column].values
             given = values != "" if declared.kind == "text" else values > 0
             for k in mine[~given[mine]]:
-                shown, unit = (repr(str(values[k])), "") if declared.kind == "text" else (_number(float(values[k])), declared.unit)
+                shown, unit = (repr(str(values[k])), "") if declared.kind == "text" else (number_text(float(values[k])), declared.unit)
                 yield Problem("device", names[k], column, shown, unit, f"is not enough for a {kinds[k]}; give the {declared.meaning}")
 
 
@@ -319,84 +261,3 @@ def _option_problems(system: System) -> Iterator[Problem]:
         branches = {str(c): system.branches[c].values[at[there]] for c in system.branches.data_vars}
         for k, column, message in measure.problems({c: values[there] for c, values in columns.items()}, branches):
             yield Problem("option", names[there[k]], column, repr(str(columns[column][there[k]])), "", message)
-
-
-# -- topology ---------------------------------------------------------------------------------------------------------
-def _topology_problems(system: System) -> Iterator[Problem]:
-    """Islands of every node's network, loops of those below the top; full path searches only where a count says there is one."""
-    branches = system.branches
-    on = branches.in_service.values
-    # The far end of an open tie is no part of the network.
-    owner = branches.node.values[on].astype(object)
-    ends = np.concatenate([branches.from_bus.values[on], branches.to_bus.values[on], system.buses.bus.values]).astype(object)
-    owners = np.concatenate([owner, owner, system.buses.node.values.astype(object)])
-    boundary = system.nodes.boundary_bus.values.astype(object)
-    below = boundary != ""
-    node_code = pd.Index(system.nodes.node.values.astype(object))
-    bus_code = pd.Index(system.buses.bus.values.astype(object))
-    width = len(bus_code)
-    key = node_code.get_indexer(np.concatenate([owners, system.nodes.node.values[below].astype(object)])) * width
-    key += bus_code.get_indexer(np.concatenate([ends, boundary[below]]))
-    vertex, vertices = pd.factorize(key)
-    m = len(owner)
-    start, end = vertex[:m], vertex[m : 2 * m]
-    graph = sparse.coo_matrix((np.ones(len(start)), (start, end)), shape=(len(vertices), len(vertices)))
-    count, part = csgraph.connected_components(graph, directed=False)
-    node_of = vertices // width
-    root = np.full(len(node_code), -1)
-    root[below] = part[vertex[len(owners) :]]
-    for number in np.flatnonzero(~below):
-        inside = part[node_of == number]
-        root[number] = np.bincount(inside).argmax() if len(inside) else -1
-    for k in np.unique(part[part != root[node_of]]):
-        members = np.flatnonzero(part == k)
-        node = str(node_code[node_of[members[0]]])
-        names = [str(bus_code[v % width]) for v in vertices[members]]
-        target = "boundary bus" if below[node_of[members[0]]] else "network"
-        shown = ", ".join(repr(n) for n in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        message = (
-            f"{len(names)} bus{'es' if len(names) > 1 else ''} without a connection to its {target}; close a branch that leads there, or remove them"
-        )
-        yield Problem("node", node, "island", shown, "", f"is {message}")
-    pairs = pd.DataFrame({"a": np.minimum(start, end), "b": np.maximum(start, end)}).drop_duplicates()
-    surplus = np.bincount(part[pairs["a"]], minlength=count) - np.bincount(part, minlength=count) + 1
-    top = system.top
-    for number in np.unique(node_of[np.isin(part, np.flatnonzero(surplus > 0))]):
-        node = str(node_code[number])
-        if node == top:
-            continue
-        network: Network = system.network(node)
-        for loop in network.loops():
-            closed = ", ".join(repr(b) for b in loop)
-            message = "is closed; a network below the top is operated radially: set in_service to false for one of these branches"
-            yield Problem("node", node, "loop", closed, "", message)
-
-
-def _proportion_problems(system: System) -> Iterator[Problem]:
-    """Rated power at a bus, and below a node, against the rating of the branches that supply it."""
-    branches = system.branches.to_dataframe()
-    branches = branches[branches["in_service"] & np.isfinite(branches["rating_kva"])]
-    supply = pd.concat([branches.set_index(end)["rating_kva"] for end in ("from_bus", "to_bus")]).groupby(level=0).sum()
-    devices = system.devices.to_dataframe()[["bus", "p_kw"]]
-    top = system.top
-    node_of = pd.Series(system.buses.node.values, index=system.buses.bus.values)
-    lower = devices[devices["bus"].map(node_of).to_numpy() != top]
-    at_bus = lower.groupby("bus")["p_kw"].sum()
-    rated = supply.reindex(at_bus.index).to_numpy()
-    suspects = at_bus.index[at_bus.to_numpy() > IMPLAUSIBLE_RATIO * rated]
-    flagged = set()
-    for bus in suspects:
-        name = str(lower.index[lower["bus"] == bus][lower.loc[lower["bus"] == bus, "p_kw"].to_numpy().argmax()])
-        power = float(lower.loc[name, "p_kw"])
-        flagged.add(str(node_of[bus]))
-        message = f"is out of proportion to the {supply[bus]:g} kVA of the branches at bus {bus!r}; is it in kW?"
-        yield Problem("device", name, "p_kw", _number(power), "kW", message)
-    power_of = lower.groupby(lower["bus"].map(node_of).to_numpy())["p_kw"].sum()
-    away, into = (branches.groupby(["node", end])["rating_kva"].sum() for end in ("from_bus", "to_bus"))
-    for node, parent, boundary in zip(*(system.nodes[c].values.tolist() for c in ("node", "parent", "boundary_bus")), strict=True):
-        # What feeds a node: its own branches from the boundary bus (HV/MV transformers), or its parent's into it (MV/LV transformers).
-        feeding = away.get((node, boundary), 0.0) if node_of.get(boundary) != node else into.get((parent, boundary), 0.0)
-        rating, total = float(feeding or supply.get(boundary, np.nan)), float(power_of.get(node, 0.0))
-        if node not in flagged and total > IMPLAUSIBLE_RATIO * rating:
-            message = f"of all devices is out of proportion to the {rating:g} kVA of the branches at boundary bus {boundary!r}; is it in kW?"
-            yield Problem("node", node, "rated power", _number(total), "kW", message)

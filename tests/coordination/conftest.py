@@ -12,9 +12,12 @@ from multiscale.timeline import Horizon
 from tests.variants import changed, charged
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def two_workers():
-    """Two processes on this machine; starting them takes seconds. One that is killed is replaced."""
+    """Two processes on this machine; starting them takes seconds. One that is killed is replaced.
+
+    While they are there the environment has what protects them (``PYTHONSAFEPATH``): it is not left to the tests of other files.
+    """
     with DaskEngine(2) as engine:
         yield engine
 

@@ -19,9 +19,10 @@ from multiscale.sources.matpower_network import matpower_network
 from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.sources.pandapower_tables import unique_names
 from multiscale.sources.simbench import convert, load_network
+from multiscale.system.problem import InvalidSystemError
 from multiscale.system.schema import GENERATION_KINDS, LOAD_KINDS
 from multiscale.system.system import System
-from multiscale.system.validation import InvalidSystemError, validate
+from multiscale.system.validation import validate
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import ac_power_flow, profile_injections
 from multiscale.verification.batch_power_flow import batch_power_flow

@@ -5,7 +5,8 @@ import xarray as xr
 from multiscale.sources.folder import folder_system, write_folder
 from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.sources.tiny import tiny_system
-from multiscale.system.validation import InvalidSystemError, validate
+from multiscale.system.problem import InvalidSystemError
+from multiscale.system.validation import validate
 from multiscale.units import UnitError, conversion_factor
 from tests.sources.small_networks import SMALL
 

@@ -10,7 +10,8 @@ from multiscale.sources.matpower import read_case
 from multiscale.sources.matpower_network import matpower_network
 from multiscale.sources.pandapower_devices import kind_of_source
 from multiscale.sources.pandapower_net import pandapower_system
-from multiscale.system.validation import InvalidSystemError, validate
+from multiscale.system.problem import InvalidSystemError
+from multiscale.system.validation import validate
 from tests.made_once import empty_network
 from tests.sources.published_networks import PUBLISHED
 from tests.sources.read_networks import compare, compare_simbench, totals_apart

@@ -14,7 +14,7 @@ from multiscale.sources.pandapower_allowed import foreign_objects, plain_network
 from multiscale.sources.pandapower_checks import table_problems
 from multiscale.sources.pandapower_files import read_network
 from multiscale.sources.pandapower_net import pandapower_system
-from multiscale.system.validation import InvalidSystemError
+from multiscale.system.problem import InvalidSystemError
 from tests.made_once import made_once
 from tests.sources.small_networks import house
 

@@ -7,7 +7,8 @@ import xarray as xr
 from pandapower.io_utils import to_dict_of_dfs
 
 from multiscale.sources.pandapower_net import pandapower_system
-from multiscale.system.validation import InvalidSystemError, validate
+from multiscale.system.problem import InvalidSystemError
+from multiscale.system.validation import validate
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import ac_power_flow, profile_injections
 from tests.made_once import made_once

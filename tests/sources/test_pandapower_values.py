@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from multiscale.sources.pandapower_net import pandapower_system
-from multiscale.system.validation import InvalidSystemError, validate
+from multiscale.system.problem import InvalidSystemError
+from multiscale.system.validation import validate
 from tests.sources.small_networks import feeder, house
 
 

@@ -9,7 +9,8 @@ from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.sources.profile_files import read_profiles
 from multiscale.sources.standard_profiles import CLASSES, known_profiles, on_axis, standard_series
 from multiscale.sources.text_tables import TableError, read_text_table
-from multiscale.system.validation import InvalidSystemError, validate
+from multiscale.system.problem import InvalidSystemError
+from multiscale.system.validation import validate
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import ac_power_flow, profile_injections
 from tests.made_once import made_once

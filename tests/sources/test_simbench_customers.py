@@ -16,7 +16,7 @@ from multiscale.sources.selection import study_system
 from multiscale.sources.simbench import convert, simbench_system
 from multiscale.sources.simbench_devices import device_owner
 from multiscale.system import Economics, Growth, grow, validate
-from multiscale.system.validation import InvalidSystemError
+from multiscale.system.problem import InvalidSystemError
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import ac_verify
 from multiscale.verification.injections import bus_injections

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from multiscale.sources.tiny import tiny_system
+from multiscale.system.problem import InvalidSystemError
 from multiscale.system.schema import table
-from multiscale.system.validation import InvalidSystemError, validate
+from multiscale.system.validation import validate
 
 COMPONENT_OF = {
     "nodes": "node",
