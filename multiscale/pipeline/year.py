@@ -12,6 +12,7 @@ import xarray as xr
 from multiscale.assessment.construction import Bought
 from multiscale.assessment.operated import Operation
 from multiscale.coordination.engine import Engine
+from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.operation import Design, Transmission
 from multiscale.operation.dispatched_day import DispatchedDay, dispatched_day
 from multiscale.operation.tree import dso_reference
@@ -125,6 +126,7 @@ class FurtherOperation:
             known.learn(self._known)
             tasks[str(day.date())] = (here, today, case.economics, tuple(case.fleets), self.bought, self.design, self.limits, known, within)
         found = self.engine.map(_dispatched, tasks)
+        give_back_memory()
         return {day: found[str(day.date())] for day in days}
 
     def tighten(self, days: Mapping[pd.Timestamp, Mapping[str, xr.Dataset]]) -> bool:
@@ -153,10 +155,12 @@ def _dispatched(
     transmission: Transmission,
     within: frozenset[str],
 ) -> DispatchedDay:
-    """One day, computed where the engine wants it."""
+    """One day, computed where the engine wants it; the memory it took is free again for other processes."""
     fleets = {platform: system.fleet(platform, today) for platform in platforms}
     drawn = np.array([dso_reference(system, dso, today, fleets) for dso in transmission.children])
     price = dict(zip(transmission.children, transmission.dispatch(drawn).price, strict=True))
     for platform, sizes in bought.items():
         fleets[platform] = fleets[platform].with_more(sizes, adoption_limits(fleets[platform], today, system))
-    return dispatched_day(system, today, economics, fleets, design, limits, price, within)
+    found = dispatched_day(system, today, economics, fleets, design, limits, price, within)
+    give_back_memory()
+    return found
