@@ -281,7 +281,7 @@ def year_facts(result: RunResult) -> list[Fact]:
         before, tightened = int(value("ac.year.violated_hours_before") or 0), int(value("ac.year.tightened") or 0)
         under = f", under limits tightened {plural(tightened, 'time')}" if tightened else ""
         dispatched = f"{plural(days, 'day')} {'was' if days == 1 else 'were'} dispatched individually by the DSO"
-        text.append(f"{plural(before, 'hour')} before {dispatched}, at least cost and without the mechanism of the study{under}")
+        text.append(f"{plural(before, 'hour')} violated limits before {dispatched}, at least cost and without the mechanism of the study{under}")
     text += [left] if (left := str(value("ac.year.left") or "")) else []
     return [Fact("AC, whole year", "; ".join(text), bool(held and cut_off <= SERVED_KWH))]
 
