@@ -83,8 +83,7 @@ def dispatched_day(
         exchange = {n: tree.platforms[n].outputs["exchange"].matrix @ answer[n] for answer in answers.values() for n in answer if n in fleets}
         voltage = expected_busbar_voltages(tree, own, exchange)
         for name in within:
-            network = built_network(system, name, built)
-            data[name] = replace(data[name], fleet=fleets[name], network=network, root_voltage=voltage[name])
+            data[name] = replace(data[name], fleet=fleets[name], network=built_network(system, name, built)).fed_at(voltage[name])
         tree = replace(tree, platforms=Platforms(data))
         answers = {dso: _answer(tree, dso, energy_price[dso]) for dso in tree.distribution}
     powers = {name: _members(data[name], tree.platforms[name], classes[name]) for name in fleets}

@@ -37,6 +37,10 @@ class PlatformData:
     root_voltage: np.ndarray | float = 1.0
     limits: LoadingLimits = field(default_factory=LoadingLimits)
 
+    def fed_at(self, voltage: np.ndarray) -> PlatformData:
+        """The same platform fed at a voltage that is known [pu], (period,)."""
+        return replace(self, root_voltage=voltage, limits=self.limits.at_known_busbars())
+
     def program(self) -> ParametricProgram:
         """The program at prosumer resolution, with the network."""
         return platform_program(self.fleet, self.economics, self.market, network=self.network, root_voltage=self.root_voltage, limits=self.limits)
@@ -58,8 +62,8 @@ class Platforms(Mapping[str, ParametricProgram]):
         return Platforms({name: replace(data, network=networks.get(name, data.network)) for name, data in self.data.items()})
 
     def fed_at(self, voltages: Mapping[str, np.ndarray]) -> Platforms:
-        """The same platforms, some of them fed at another voltage [pu], platform -> (period,)."""
-        return Platforms({name: replace(data, root_voltage=voltages.get(name, data.root_voltage)) for name, data in self.data.items()})
+        """The same platforms, some of them fed at a voltage that is known [pu], platform -> (period,)."""
+        return Platforms({name: data.fed_at(voltages[name]) if name in voltages else data for name, data in self.data.items()})
 
     def __getitem__(self, name: str) -> ParametricProgram:
         if name not in self._built:

@@ -187,7 +187,7 @@ def next_limits(limits: LoadingLimits, found: Violations, system: System, *, sha
 
 @dataclass(frozen=True)
 class _Bus:
-    """A bus, the node whose network it is in, and the margin of its band [pu].
+    """A bus, the node whose network it is in, and the margin of its band in operation [pu].
 
     ``room``: how far its band may be tightened at the upper (1) and lower (-1) end [pu]: up to its voltage without load. A bus whose voltage is held
     has no room, since no flow moves it.
@@ -200,6 +200,7 @@ class _Bus:
 
 def _buses(system: System, rule: LoadingLimits) -> dict[str, _Bus]:
     found: dict[str, _Bus] = {}
+    operated = rule.at_known_busbars()
     for dso in system.at_level("dso"):
         above = radial_tree(system.network(dso), rule)
         fed = dict(zip(above.buses.tolist(), above.no_load_voltage()[:, 0].tolist(), strict=True))
@@ -209,5 +210,5 @@ def _buses(system: System, rule: LoadingLimits) -> dict[str, _Bus]:
             still = tree.no_load_voltage()[:, 0]
             high, low = (np.where(tree.reference, 0.0, np.maximum(free, 0.0)) for free in (tree.v_max - still, still - tree.v_min))
             for k, bus in enumerate(tree.buses.tolist()):
-                found[bus] = _Bus(node, rule.voltage_margin(float(tree.vn_kv[0])), {1: float(high[k]), -1: float(low[k])})
+                found[bus] = _Bus(node, operated.voltage_margin(float(tree.vn_kv[0])), {1: float(high[k]), -1: float(low[k])})
     return found

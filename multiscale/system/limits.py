@@ -36,7 +36,7 @@ class LoadingLimits(Settings):
     lv_voltage_margin_pu: float = quantity(
         0.0075,
         "pu",
-        "the same in low-voltage networks: with what the linear model of the voltage at their busbars is off (planning takes busbars at no load)",
+        "the same in low-voltage networks where planning takes their busbars at no load: with what flows above them and in their transformer drop",
         lower=0.0,
         upper=0.1,
     )
@@ -52,6 +52,10 @@ class LoadingLimits(Settings):
     def full(cls) -> LoadingLimits:
         """All ratings in full, nothing kept: what a network carries when no reserve is respected."""
         return cls(mv_load=1.0, margin=0.0, voltage_margin_pu=0.0, lv_voltage_margin_pu=0.0)
+
+    def at_known_busbars(self) -> LoadingLimits:
+        """The limits of operation, which knows the voltage at busbars of low-voltage networks: there too the margin of the linear model is enough."""
+        return self.model_copy(update={"lv_voltage_margin_pu": min(self.lv_voltage_margin_pu, self.voltage_margin_pu)})
 
     def untightened(self) -> LoadingLimits:
         """The rule alone, without what a repair has tightened: what conventional planning and the choice of days go by."""
