@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pyomo.environ as pyo
 import pytest
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
+# Whoever imported ``multiscale.bilevel`` before Pyomo imports this as well.
+import multiscale.bilevel.pyomo_solver  # noqa: F401
 from multiscale import bilevel
 
 
@@ -258,6 +263,14 @@ def test_the_dual_of_a_bound_is_that_of_the_bound_written_as_a_constraint(sense)
 
 
 # Pyomo's interfaces.
+
+
+@pytest.mark.parametrize(
+    "imports", ["import pyomo.environ as pyo; from multiscale import bilevel", "import multiscale.bilevel.pyomo_solver, pyomo.environ as pyo"]
+)
+def test_the_solver_is_known_to_pyomo(imports):
+    command = f"{imports}; print(pyo.SolverFactory('multiscale.bilevel').available())"
+    assert subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout.split() == ["True"]
 
 
 def test_pyomos_solver_factory_gives_the_answer_of_bilevel_solve():
