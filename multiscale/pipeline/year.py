@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import xarray as xr
 
 from multiscale.assessment.construction import Bought
 from multiscale.assessment.operated import Operation
+from multiscale.coordination.common.prepared import Progress, silent
 from multiscale.coordination.engine import Engine
 from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.operation import Design, Transmission
@@ -43,7 +44,7 @@ def verify_year(
     further_days: int,
     rounds: int,
     engine: Engine,
-    report_progress: Callable[[str], None] = lambda _: None,
+    report_progress: Progress = silent,
 ) -> YearCheck:
     """AC power flow of every hour of the year; nothing where the profiles do not span one.
 

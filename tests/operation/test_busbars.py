@@ -1,5 +1,7 @@
 """Platforms are fed at the voltage that the network above has, period by period."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
@@ -17,21 +19,21 @@ from multiscale.system import LoadingLimits
 from multiscale.timeline import Horizon
 from multiscale.verification import ac_verify, profile_injections
 from tests.operation.linear_distflow import platform_model
-from tests.variants import changed, charged
+from tests.variants import changed, charged, with_options
 
 LIMITS = LoadingLimits()
 
 
 @pytest.fixture(scope="module")
-def year_end(system):
+def two_days(system):
     """The northern DSO on a winter and a summer day."""
     horizon = Horizon((pd.Timestamp("2016-01-20"), pd.Timestamp("2016-06-15")), (183.0, 183.0), 2.0)
     return horizon, {child: system.fleet(child, horizon) for child in system.children("north")}
 
 
-def test_the_linear_model_is_nearer_to_the_ac_power_flow_than_the_voltage_without_load(system, year_end):
+def test_the_linear_model_is_nearer_to_the_ac_power_flow_than_the_voltage_without_load(system, two_days):
     """What is left is mostly the step on which the tap changer above stands."""
-    horizon, fleets = year_end
+    horizon, fleets = two_days
     above, nodes = radial_tree(system.network("north"), LIMITS), ["north", *system.children("north")]
     checked = ac_verify(system, nodes, horizon, profile_injections(system, nodes, horizon))
     idle = dict(zip(above.buses.tolist(), above.no_load_voltage()[:, 0].tolist(), strict=True))
@@ -41,7 +43,7 @@ def test_the_linear_model_is_nearer_to_the_ac_power_flow_than_the_voltage_withou
         assert np.abs(actual - linear).max() < 0.01
 
 
-def test_without_flows_the_busbars_have_the_voltage_without_load(system, year_end):
+def test_without_flows_the_busbars_have_the_voltage_without_load(system, two_days):
     above = radial_tree(system.network("north"), LIMITS)
     idle = dict(zip(above.buses.tolist(), above.no_load_voltage()[:, 0].tolist(), strict=True))
     nothing, charging = np.zeros((len(above.buses), 3)), above.below(np.broadcast_to(above.charging[:, None], (len(above.buses), 3)))
@@ -49,17 +51,19 @@ def test_without_flows_the_busbars_have_the_voltage_without_load(system, year_en
         np.testing.assert_allclose(voltage, idle[system.boundary_bus(child)], rtol=1e-12)
 
 
-def test_a_cable_in_parallel_raises_the_voltage_under_load(system, year_end):
-    """Flows are the same; what is built halves the impedance on the way."""
-    horizon, fleets = year_end
-    above = radial_tree(system.network("north"), LIMITS)
-    flows = passive_flows(system, "north", horizon, fleets, above)
-    stronger = changed(system, "branches", "r_ohm", dict.fromkeys(system.network("north").branches.branch.values.tolist(), 0.0))
-    stronger = changed(stronger, "branches", "x_ohm", dict.fromkeys(system.network("north").branches.branch.values.tolist(), 0.0))
-    before = busbar_voltages(system, "north", above, *flows)
-    after = busbar_voltages(stronger, "north", radial_tree(stronger.network("north"), LIMITS), *flows)
-    winter = slice(0, horizon.steps)
-    assert all((after[child][winter] > before[child][winter]).all() for child in before)
+def test_what_is_built_raises_the_voltage_under_load_at_the_same_flows(system, winter, economics, fleets):
+    """A larger transformer has less impedance."""
+    offered = with_options(system, {"north 1 MV/LV transformer": (40.0, 8000.0)})
+    (option,) = offered.options.option.values.tolist()
+    (day,) = prepare_days(offered, winter, economics, fleets, charged(system.at_level("dso"), 0.05), Community(), SerialEngine())
+    before, after = (
+        expected_busbar_voltages(day.model.under(replace(day.model.design, built={option: yes})), day.forecast.distribution_x, day.forecast.exchange)
+        for yes in (False, True)
+    )
+    drawn = day.forecast.exchange["north 1"] > 0
+    assert drawn.any()
+    assert (after["north 1"] > before["north 1"])[drawn].all()
+    np.testing.assert_array_equal(after["north 2"], before["north 2"])
 
 
 def test_a_platform_fed_at_another_voltage_every_period_is_that_written_out_in_full(system, fleets, economics, prices):

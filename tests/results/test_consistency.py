@@ -17,7 +17,7 @@ from multiscale.config import load_config
 from multiscale.results import RunFolder, RunResult
 from multiscale.results.report.page import write_report
 from multiscale.results.tables.network_tables import violations_table
-from multiscale.results.words.answer import answer, failures
+from multiscale.results.words.answer import answer, failures, year_facts
 from multiscale.results.words.closing_table import print_closing_table
 from multiscale.results.words.comparison import print_comparison
 from multiscale.results.words.headline import headline
@@ -57,6 +57,28 @@ def _sound(finished: RunResult, **details: str) -> RunResult:
     """The run with a plan that reaches the gap asked for."""
     proven = {"plan.gap": (0.0, "1"), "plan.gap_eur": (0.0, "EUR/a")}
     return RunResult(finished.folder, finished.dataset, finished.summary | proven, "optimal", dict(details))
+
+
+def test_a_year_within_limits_by_another_operation_than_that_of_the_study_is_no_passed_check(finished: RunResult):
+    year = {
+        "ac.year.hours": (8784, "h/a"),
+        "ac.year.violated_hours": (0, "h/a"),
+        "ac.year.violated_hours_before": (557, "h/a"),
+        "ac.year.basis": ("profiles", ""),
+    }
+    marks = []
+    for days in (0, 174):
+        result = RunResult(
+            finished.folder,
+            None,
+            finished.summary | year | {"ac.year.violated_hours_before": (3 * days, "h/a"), "ac.year.dispatched_days": (days, "d/a")},
+            "optimal",
+            {},
+        )
+        (fact,) = year_facts(result)
+        marks.append((fact.good, fact.warned))
+        assert ("except on 174 days of 366" in fact.text) == (days > 0)
+    assert marks == [(True, False), (None, True)]
 
 
 def _refuse(constant: str) -> float:
