@@ -142,11 +142,7 @@ def _for_worker(
     """What travels to a worker: nothing of other days but the profiles of those before it from which the mechanism learns."""
     dates = *(before.days[0] for before in days_before(system, day, rules.mechanism.history_days)), *day.days
     here = system.restricted(Horizon(dates, (1.0,) * len(dates), day.step_hours))
-    if rules.known is not None:
-        known = Transmission(here, day, rules.economics)
-        known.learn(rules.known)
-        rules = replace(rules, known=known)
-    return here, day, fleets, rules
+    return here, day, fleets, replace(rules, known=None if rules.known is None else rules.known.on(here, day))
 
 
 def _operated_by_worker(system: System, day: Horizon, fleets: Mapping[str, Fleet], rules: _Rules[Kept]) -> Kept:

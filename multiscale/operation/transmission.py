@@ -98,6 +98,12 @@ class Transmission:
             # Programs and bases know their limits by number only.
             self._compiled, self._bases, self._last = None, {}, None
 
+    def on(self, system: System, horizon: Horizon) -> Transmission:
+        """The same network in other periods, with what is known of it."""
+        other = Transmission(system, horizon, self.economics, self.rounds)
+        other.learn(self)
+        return other
+
     def afresh(self) -> Transmission:
         """The same network with what is known of it, and without solvers: what is solved with it does not depend on what was solved before."""
         other = object.__new__(Transmission)

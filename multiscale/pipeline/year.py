@@ -123,8 +123,7 @@ class FurtherOperation:
         for day, within in days.items():
             today = Horizon((day,), (self._all_days,), case.horizon.step_hours)
             here = case.system.restricted(today)
-            known = Transmission(here, today, case.economics)
-            known.learn(self._known)
+            known = self._known.on(here, today)
             tasks[str(day.date())] = (here, today, case.economics, tuple(case.fleets), self.bought, self.design, self.limits, known, within)
         found = self.engine.map(_dispatched, tasks)
         give_back_memory()

@@ -227,7 +227,8 @@ class LearningMechanism(PlayedMechanism):
         for day, found in zip(days, super().operate(days, engine, report_progress), strict=True):
             there = len(day.before(asked))
             short = f"the profiles hold {there} of the {asked} calendar days before it that platforms learn from (coordination.history_days)"
-            done.append({name: replace(outcome, shortfall=short if there < asked else "") for name, outcome in found.items()})
+            said = [short] * (there < asked)
+            done.append({name: replace(o, shortfall="; ".join([*filter(None, [o.shortfall]), *said])) for name, o in found.items()})
         return done
 
     def experience(self, first: PreparedDay) -> dict[str, Experience]:

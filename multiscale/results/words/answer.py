@@ -282,7 +282,7 @@ def year_facts(result: RunResult) -> list[Fact]:
         under = f", under limits tightened {plural(tightened, 'time')}" if tightened else ""
         text.append(
             f"except on {plural(days, 'day')} of {int(hours) // 24}, where the response of another day violates limits "
-            f"({plural(before, 'hour')} of the year): the DSO dispatches them individually, at least cost and without the mechanism of the study{under}"
+            f"({plural(before, 'hour')} of the year): the DSO dispatches them individually, at least cost, without the mechanism of the study{under}"
         )
     text += [left] if (left := str(value("ac.year.left") or "")) else []
     passed = bool(held and cut_off <= SERVED_KWH)
