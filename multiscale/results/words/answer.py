@@ -112,16 +112,17 @@ def answer(result: RunResult) -> list[Fact]:
     """The whole answer, line by line, what failed a check first; what is not known is omitted."""
     facts = [*_plan(result), *_coordination(result), *check_facts(result), *gain_facts(result)]
     failed = [fact for fact in facts if fact.good is False]
-    passed = sum(fact.good is True for fact in facts)
-    return [*failed, _status(result, len(failed), passed), *(fact for fact in facts if fact.good is not False)]
+    passed, warned = sum(fact.good is True for fact in facts), sum(fact.warned for fact in facts)
+    return [*failed, _status(result, len(failed), passed, warned), *(fact for fact in facts if fact.good is not False)]
 
 
-def _status(result: RunResult, failed: int, passed: int) -> Fact:
+def _status(result: RunResult, failed: int, passed: int, warned: int) -> Fact:
     """The status in words. Nothing is called optimal, and nothing marked as in order, where a check failed."""
     if result.status in ("optimal", "feasible") and failed:
         solved = "solved to within the gap asked for" if result.status == "optimal" else "an answer"
         return Fact("Status", f"{solved}, with reservations: {plural(failed, 'check')} failed", warned=True)
-    text = STATUS_WORDS.get(result.status, result.status) + ("; all checks passed" if passed and result.status == "optimal" else "")
+    checked = f"; no check failed, {plural(warned, 'warning')}" if warned else "; all checks passed"
+    text = STATUS_WORDS.get(result.status, result.status) + (checked if passed and result.status == "optimal" else "")
     return Fact("Status", text, {"optimal": True, "feasible": None}.get(result.status, False), warned=result.status == "feasible")
 
 
