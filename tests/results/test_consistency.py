@@ -130,6 +130,10 @@ def test_all_checks_passed_is_said_only_then(finished: RunResult):
     assert status.good
     assert status.text.endswith("all checks passed")
     assert failures(_sound(finished)) == []
+    warned = _sound(finished)
+    warned.summary.update({"ac.year.hours": (8784, "h/a"), "ac.year.dispatched_days": (3, "d/a"), "ac.year.basis": ("profiles", "")})
+    status = next(fact for fact in answer(warned) if fact.label == "Status")
+    assert status.text.endswith("no check failed, 1 warning")
 
 
 def test_rounding_is_no_gap(finished: RunResult):
