@@ -58,8 +58,9 @@ def capacities(program: ParametricProgram) -> Capacities:
     ratio = -value[bounding, 0] / value[bounding, 1]
     n = program.columns.size
     uses = np.bincount(matrix.indices, minlength=n)
-    # A capacity only bounds; a member is bounded once.
-    sound = (np.bincount(size, minlength=n) == uses)[size] & (np.bincount(member, minlength=n) == 1)[member] & np.isfinite(program.upper[size])
+    # A capacity only bounds, and each of its members is bounded once; else a row of its remains, with a dual that its worth would not count.
+    once = (np.bincount(member, minlength=n) == 1)[member]
+    sound = (np.bincount(size, once, minlength=n) == uses)[size] & np.isfinite(program.upper[size])
     pairs, size, member, ratio = pairs[sound], size[sound], member[sound], ratio[sound]
     owner = np.full(n, -1)
     owner[member] = size
@@ -181,6 +182,8 @@ class Restriction:
             )
         self._unit.exchange(replace(self._unit.program, c0=paid))
         dual = self._unit.solve_optimal(primal=not first).y
+        # The sign that the bound needs, which the solver's answer has within its tolerance.
+        dual = np.where(self._unit.program.equality, dual, np.minimum(dual, 0.0))
         self._duals = np.vstack([dual, self._duals[:-1]])
         return dual
 
