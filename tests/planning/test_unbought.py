@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from multiscale.planning.decomposition.component import Work
+from multiscale.planning.decomposition.split import NetworkState, Retained, Split
+from multiscale.planning.decomposition.structure import structure
 from multiscale.planning.decomposition.unbought import DUALS, Restriction, capacities
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, solve
+from tests.planning.transfer_problems import transfer_problem
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +116,30 @@ def test_no_program_costs_less_than_its_bound_without_capacity():
                 assert smaller.objective == pytest.approx(whole.objective, abs=1e-7)
             lost[bool((worth < 0).any())] += 1
     assert min(lost.values()) > 100
+
+
+def test_components_that_were_joined_and_took_capacity_in_cost_what_new_ones_cost(system):
+    known = structure(transfer_problem(system, 4, members=2, deduction=0.0))
+    costs = known.program.c0.copy()
+    rng = np.random.default_rng(4)
+    # So dear that of the batteries on offer some are bought at the highest charge only.
+    costs[capacities(known.program).size] *= 3 ** rng.uniform(-1, 2)
+    known = replace(known, program=replace(known.program, c0=costs))
+    network, work = NetworkState(known), Work(np.inf)
+    some, none = rng.random(known.limits.size) < 0.15, np.zeros(known.state.size, dtype=bool)
+    more = some | (rng.random(known.limits.size) < 0.1)
+
+    def cost(split: Split, charge: float) -> float:
+        answers = [c.solve(np.ones(c.options.size, dtype=bool), charge, network.spread, work) for c in split.components]
+        return split.constant + sum(a.cost for a in answers)
+
+    first = Split(known, network, Retained(some, none))
+    for charge in (0.0, 0.01):
+        cost(first, charge)
+    joined = Split(known, network, Retained(more, none), first)
+    before = sum(c.bought.size for c in joined.components)
+    # At the last charge a basis of the first split is the nearest.
+    found = [cost(joined, charge) for charge in (1.5, 0.005)]
+    assert sum(c.bought.size for c in joined.components) > before
+    new = [cost(Split(known, network, Retained(more, none)), charge) for charge in (1.5, 0.005)]
+    assert found == pytest.approx(new, rel=1e-9)

@@ -271,7 +271,7 @@ class Split:
                 component.start = status[0][ours], status[1][names[rows]]
                 old = by_options.get(options.tobytes())
                 if old is not None:
-                    component.bases = Bases(old.bases, partial(_carried, status, old, old.restriction, component))
+                    component.bases = Bases(old.bases, partial(_carried, status, old, old.restriction, component, component.restriction))
                     component.best_scale, component.relief, component.typical = old.best_scale, old.relief, old.typical
             result.append(component)
         return result
@@ -312,8 +312,10 @@ class Split:
         return x
 
 
-def _carried(status: tuple[np.ndarray, np.ndarray], old: Component, restriction: Restriction, new: Component, basis: Basis) -> Basis:
-    """A basis of a component, solved under a restriction, as one of another; what it does not name is as in ``status``."""
+def _carried(
+    status: tuple[np.ndarray, np.ndarray], old: Component, before: Restriction, new: Component, restriction: Restriction, basis: Basis
+) -> Basis:
+    """A basis of a component, solved under a restriction, as one of another under its own; what it does not name is as in ``status``."""
     columns, rows = status[0].copy(), status[1].copy()
-    columns[old.columns], rows[old.rows] = restriction.widened(basis)
-    return new.restriction.narrowed(columns[new.columns], rows[new.rows])
+    columns[old.columns], rows[old.rows] = before.widened(basis)
+    return restriction.narrowed(columns[new.columns], rows[new.rows])
