@@ -151,6 +151,27 @@ class ParametricProgram:
         """Derivative of the optimum with respect to the parameters: ``C'x + B'y + d`` [EUR per unit of parameter]."""
         return self.C.T @ x + self.B.T @ y + self.d
 
+    def part(self, rows: np.ndarray, columns: np.ndarray) -> ParametricProgram:
+        """The program with some rows and columns only (positions); columns that are left out are zero in its rows and cost nothing.
+
+        Labels are those of the whole program; outputs are left out.
+        """
+        return replace(
+            self,
+            columns=self.columns.part("columns", columns),
+            rows=self.rows.part("rows", rows),
+            A=self.A[rows][:, columns].tocsr(),
+            b0=self.b0[rows],
+            B=self.B[rows],
+            equality=self.equality[rows],
+            c0=self.c0[columns],
+            C=self.C[columns],
+            lower=self.lower[columns],
+            upper=self.upper[columns],
+            Q=None if self.Q is None else self.Q[columns][:, columns].tocsr(),
+            outputs={},
+        )
+
     def fix(self, values: Mapping[str, object]) -> ParametricProgram:
         """The program with some parameter blocks fixed at numbers.
 

@@ -105,29 +105,13 @@ class Restriction:
         columns[known.size[self._omitted]], columns[known.members[self._member]] = False, False
         rows[known.limits[self._member]], rows[known.rows[self._row]] = False, False
         self.columns, self.rows = np.flatnonzero(columns), np.flatnonzero(rows)
-        self.program = whole if columns.all() else self._smaller()
+        self.program = whole if columns.all() else whole.part(self.rows, self.columns)
         self._duals = duals[:, known.rows[self._row]]
         self._unit: CompiledProgram | None = None
         self._paid: np.ndarray | None = None
         by_column = whole.A.tocsc()[:, known.members[self._member]]
         self._linked = by_column[self.rows].T.tocsr()
         self._own = by_column[known.rows[self._row]].tocsr()
-
-    def _smaller(self) -> ParametricProgram:
-        whole, columns, rows = self._whole, self.columns, self.rows
-        return replace(
-            whole,
-            columns=Index((Block("columns", {"column": columns}, "", 0),)),
-            rows=Index((Block("rows", {"row": rows}, "", 0),)),
-            A=whole.A[rows][:, columns].tocsr(),
-            b0=whole.b0[rows],
-            B=whole.B[rows],
-            equality=whole.equality[rows],
-            c0=whole.c0[columns],
-            C=whole.C[columns],
-            lower=whole.lower[columns],
-            upper=whole.upper[columns],
-        )
 
     def whole_point(self, x: np.ndarray) -> np.ndarray:
         """Columns of the whole program; what is omitted is zero."""
