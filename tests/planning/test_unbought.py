@@ -7,7 +7,8 @@ import pytest
 from scipy import sparse
 
 from multiscale.planning.decomposition.component import Work
-from multiscale.planning.decomposition.split import NetworkState, Retained, Split
+from multiscale.planning.decomposition.network_state import NetworkState, Retained
+from multiscale.planning.decomposition.split import Split
 from multiscale.planning.decomposition.structure import structure
 from multiscale.planning.decomposition.unbought import DUALS, Restriction, capacities
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, solve

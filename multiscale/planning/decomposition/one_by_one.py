@@ -17,8 +17,9 @@ import numpy as np
 
 from multiscale.planning.charge_marching import lower_end, upper_end
 from multiscale.planning.decomposition.enumeration import Box, ChoiceClass
+from multiscale.planning.decomposition.network_state import Retained
 from multiscale.planning.decomposition.resource_bound import Charges
-from multiscale.planning.decomposition.split import Retained, Split
+from multiscale.planning.decomposition.split import Split
 
 
 class LimitsViolated(Exception):  # noqa: N818

@@ -22,9 +22,10 @@ import numpy as np
 from multiscale.planning.charge_marching import BELOW, Recovery, end_of_range, lower_end, recovering_charge, start_of_range, upper_end
 from multiscale.planning.decomposition.component import PartAnswer, SearchEnded, Work
 from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, answers, classes, everything
+from multiscale.planning.decomposition.network_state import NetworkState, Retained
 from multiscale.planning.decomposition.one_by_one import LimitsViolated, take_one_by_one
 from multiscale.planning.decomposition.resource_bound import Charges
-from multiscale.planning.decomposition.split import NetworkState, Retained, Split
+from multiscale.planning.decomposition.split import Split
 from multiscale.planning.decomposition.structure import Structure, option_rows
 
 Open = dict[bytes, list[ChoiceClass]]
