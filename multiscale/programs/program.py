@@ -152,9 +152,9 @@ class ParametricProgram:
         return self.C.T @ x + self.B.T @ y + self.d
 
     def part(self, rows: np.ndarray, columns: np.ndarray) -> ParametricProgram:
-        """The program with some rows and columns only (positions); columns that are left out are zero in its rows and cost nothing.
+        """The program with some rows and columns only (positions); columns that are omitted are zero in its rows and cost nothing.
 
-        Labels are those of the whole program; outputs are left out.
+        Labels are those of the whole program; outputs are omitted.
         """
         return replace(
             self,

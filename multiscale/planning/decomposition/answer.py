@@ -97,7 +97,7 @@ def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolu
     known = search.known
     program = known.program
     charge = best.recovery.charge
-    x = search.point(best)
+    x = search.joint.point(best.built, charge)
     p = parameters(known, best.built.astype(float), charge)
     compiled = CompiledProgram(program, devex=True)
     statuses = search.split.statuses(settled=True)

@@ -37,6 +37,18 @@ class Retained:
         return bool(self.rows.any() or self.bounds.any())
 
 
+class LimitsViolated(Exception):  # noqa: N818
+    """Answers violate limits that were omitted.
+
+    Attributes:
+        limits: which.
+    """
+
+    def __init__(self, limits: Retained) -> None:
+        super().__init__("omitted limits are violated")
+        self.limits = limits
+
+
 class NetworkState:
     """Flows and voltages as linear functions of what is drawn and fed in.
 

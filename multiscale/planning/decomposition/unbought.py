@@ -1,7 +1,8 @@
 r"""Capacity that no customer buys: it is omitted from a component, and its worth at the component's prices shows that nothing is lost.
 
 A capacity s >= 0 (a new battery) has members x (charging, discharging, energy in every period) that it bounds, 0 <= x <= u s, and rows of its own
-that hold members alone, M x = 0 (or <= 0, and v <= 0 there). Without it the component is much smaller. With the duals y of the smaller component, and any v,
+that hold members alone, M x = 0 (or M x <= 0, with v <= 0). Without it the component is much smaller. With the duals y of the smaller component, and
+any v,
 
     bound of the whole  =  bound of the smaller one  +  sum over s of  largest s * min(0, worth(s)),
     worth(s)            =  c_s + sum_j u_j min(0, c_j - A_j'y - M_j'v)
