@@ -115,10 +115,10 @@ class ParametricProgram:
         return quadratic + float(self.costs(p) @ x) + self.constant(p)
 
     def violation(self, x: np.ndarray, p: np.ndarray) -> float:
-        """Largest violation of a row or bound by ``x``, in the row's own unit (zero for a feasible point)."""
+        """Largest violation of a row or bound by ``x``, in the row's own unit (zero for a feasible point); NaN where ``x`` holds one."""
         slack = self.A @ x - self.rhs(p)
         rows = np.where(self.equality, np.abs(slack), slack)
-        return float(max(rows.max(initial=0.0), (self.lower - x).max(initial=0.0), (x - self.upper).max(initial=0.0)))
+        return float(np.concatenate([rows, self.lower - x, x - self.upper]).max(initial=0.0))
 
     def dual_bound(self, y: np.ndarray, p: np.ndarray, x: np.ndarray | None = None) -> float:
         """A lower bound [EUR] on the optimum that is valid for *any* ``y``; no optimality is needed.

@@ -168,3 +168,10 @@ def test_violation_is_that_of_the_worst_row_or_bound():
     assert program.violation(np.array([2.0, 3.0]), p) == 0.0
     assert program.violation(np.array([2.0, 2.6]), p) == pytest.approx(0.4)
     assert program.violation(np.array([3.7, 3.0]), p) == pytest.approx(1.7)
+    assert np.isnan(program.violation(np.array([2.0, np.nan]), p))
+
+
+def test_a_value_that_is_no_number_in_a_column_without_rows_is_a_violation():
+    builder = ProgramBuilder("idle")
+    builder.add_columns("idle", {}, unit="kW")
+    assert np.isnan(builder.build().violation(np.array([np.nan]), np.zeros(0)))
