@@ -156,3 +156,26 @@ class Index:
     def joined(self, other: Index, prefix: str = "") -> Index:
         """This index followed by ``other`` (its names prefixed)."""
         return Index(self.blocks + tuple(block.shifted(self.size, prefix) for block in other.blocks))
+
+    def part(self, name: str, positions: np.ndarray) -> Index:
+        """An index of some positions of this one, as one block of a given name; their labels stay."""
+        return _Part((Block(name, {"position": positions}, "", 0),), self)
+
+
+@dataclass(frozen=True)
+class _Part(Index):
+    """One block of positions of another index."""
+
+    whole: Index = field(default_factory=Index)
+
+    def owner(self, position: int) -> Block:
+        """The block of the whole index that holds what stands there."""
+        return self.whole.owner(self._in_whole(position))
+
+    def label(self, position: int) -> str:
+        """What stands there in the whole index."""
+        return self.whole.label(self._in_whole(position))
+
+    def _in_whole(self, position: int) -> int:
+        (block,) = self.blocks
+        return int(block.coords["position"][position])

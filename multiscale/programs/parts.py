@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from multiscale.programs.basis import Basis
-from multiscale.programs.index import Block, Index
 from multiscale.programs.program import ParametricProgram
 from multiscale.programs.solve import CompiledProgram
 
@@ -39,26 +37,12 @@ def solve_in_parts(program: ParametricProgram, parameters: Mapping[str, object])
     before: tuple[sparse.csr_matrix, Basis] | None = None
     for part in np.unique(label).tolist():
         rows, columns = np.flatnonzero(label[:m] == part), np.flatnonzero(label[m:] == part)
-        matrix = fixed.A[rows][:, columns].tocsr()
-        piece = replace(
-            fixed,
-            columns=Index((Block("columns", {"column": columns}, "", 0),)),
-            rows=Index((Block("rows", {"row": rows}, "", 0),)),
-            A=matrix,
-            b0=fixed.b0[rows],
-            B=fixed.B[rows],
-            equality=fixed.equality[rows],
-            c0=fixed.c0[columns],
-            C=fixed.C[columns],
-            lower=fixed.lower[columns],
-            upper=fixed.upper[columns],
-            outputs={},
-        )
+        piece = fixed.part(rows, columns)
         compiled = CompiledProgram(piece)
-        if before is not None and _alike(before[0], matrix):
+        if before is not None and _alike(before[0], piece.A):
             compiled.start_from(before[1])
         x[columns] = compiled.solve_optimal().x
-        before = matrix, compiled.basis
+        before = piece.A, compiled.basis
     return x
 
 

@@ -115,10 +115,10 @@ class ParametricProgram:
         return quadratic + float(self.costs(p) @ x) + self.constant(p)
 
     def violation(self, x: np.ndarray, p: np.ndarray) -> float:
-        """Largest violation of a row or bound by ``x``, in the row's own unit (zero for a feasible point)."""
+        """Largest violation of a row or bound by ``x``, in the row's own unit (zero for a feasible point); NaN where ``x`` holds one."""
         slack = self.A @ x - self.rhs(p)
         rows = np.where(self.equality, np.abs(slack), slack)
-        return float(max(rows.max(initial=0.0), (self.lower - x).max(initial=0.0), (x - self.upper).max(initial=0.0)))
+        return float(np.concatenate([rows, self.lower - x, x - self.upper]).max(initial=0.0))
 
     def dual_bound(self, y: np.ndarray, p: np.ndarray, x: np.ndarray | None = None) -> float:
         """A lower bound [EUR] on the optimum that is valid for *any* ``y``; no optimality is needed.
@@ -150,6 +150,27 @@ class ParametricProgram:
     def sensitivity(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Derivative of the optimum with respect to the parameters: ``C'x + B'y + d`` [EUR per unit of parameter]."""
         return self.C.T @ x + self.B.T @ y + self.d
+
+    def part(self, rows: np.ndarray, columns: np.ndarray) -> ParametricProgram:
+        """The program with some rows and columns only (positions); columns that are omitted are zero in its rows and cost nothing.
+
+        Labels are those of the whole program; outputs are omitted.
+        """
+        return replace(
+            self,
+            columns=self.columns.part("columns", columns),
+            rows=self.rows.part("rows", rows),
+            A=self.A[rows][:, columns].tocsr(),
+            b0=self.b0[rows],
+            B=self.B[rows],
+            equality=self.equality[rows],
+            c0=self.c0[columns],
+            C=self.C[columns],
+            lower=self.lower[columns],
+            upper=self.upper[columns],
+            Q=None if self.Q is None else self.Q[columns][:, columns].tocsr(),
+            outputs={},
+        )
 
     def fix(self, values: Mapping[str, object]) -> ParametricProgram:
         """The program with some parameter blocks fixed at numbers.

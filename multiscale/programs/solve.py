@@ -142,6 +142,9 @@ class CompiledProgram:
             p = program.parameters.vector(parameters or {})
         if p.shape != (program.parameters.size,):
             raise ValueError(f"program {program.name!r} takes {program.parameters.size} parameters, not {p.shape}")
+        if not np.isfinite(p).all():
+            k = int(np.flatnonzero(~np.isfinite(p))[0])
+            raise ValueError(f"program {program.name!r}: parameter {program.parameters.label(k)} is {p[k]:g}; it must be a finite number")
         started = time.perf_counter()
         rhs = program.rhs(p)
         costs = program.costs(p)

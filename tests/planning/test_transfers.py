@@ -69,9 +69,9 @@ def test_no_answer_within_the_range_costs_less_than_the_bound(system, seed, scal
     for charges in (Charges(0.0, 0.4), Charges(0.1, 0.12), Charges(0.15, 0.1501)):
         for component in search.split.components:
             built = np.ones(component.options.size, dtype=bool)
-            bound = resource_bound(component, built, charges, search.network.spread, search.work, levied=False, scale=scale)
+            bound = resource_bound(component, built, charges, search.joint.network.spread, search.work, levied=False, scale=scale)
             for charge in np.linspace(charges.lower, charges.upper, 9):
-                answer = component.solve(built, float(charge), search.network.spread, search.work)
+                answer = component.solve(built, float(charge), search.joint.network.spread, search.work)
                 resource = answer.cost - charge * answer.energy - answer.transfers
                 assert resource >= bound.resource - 1e-5 * max(1.0, abs(resource))
                 assert answer.energy >= bound.least_energy - 1e-6 * max(1.0, answer.energy)

@@ -77,6 +77,34 @@ def test_warm_and_cold_solves_agree(quadratic):
         assert again.objective == pytest.approx(cold.objective, rel=1e-8, abs=1e-8)
 
 
+def test_a_program_exchanged_bounded_and_restarted_between_solves_costs_what_a_new_one_costs():
+    program, rng = random_program(7), np.random.default_rng(1)
+    warm = CompiledProgram(program)
+    for step in range(40):
+        now = warm.program
+        if step % 4 == 0:
+            now = dataclasses.replace(now, c0=now.c0 + rng.normal(scale=0.1, size=now.columns.size), b0=now.b0 + rng.uniform(0, 0.01, now.rows.size))
+            warm.exchange(now)
+        if step % 5 == 0:
+            warm.bound(np.array([0, 3]), np.full(2, -5.0 - rng.random()), np.full(2, 5.0 + rng.random()))
+        if step % 7 == 0:
+            warm.start_from(None)
+        if step % 6 == 0:
+            # No point satisfies all rows that far away.
+            assert warm.solve(np.full(3, 1e4)).termination is Termination.INFEASIBLE
+        # Some parameters stay what they were.
+        p = np.where(rng.random(3) < 0.5, 0.0, rng.normal(scale=0.15, size=3))
+        again, cold = warm.solve_optimal(p, primal=step % 2 == 0), CompiledProgram(warm.program).solve_optimal(p)
+        assert again.objective == pytest.approx(cold.objective, rel=1e-8, abs=1e-8)
+        assert again.bound == pytest.approx(cold.objective, rel=1e-8, abs=1e-8)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_parameter_that_is_no_finite_number_is_refused(value):
+    with pytest.raises(ValueError, match=r"program 'island': parameter demand\[south\] is (nan|inf); it must be a finite number"):
+        CompiledProgram(supply([0, 0])[0]).solve(np.array([2.0, value]))
+
+
 def test_interior_point_agrees_with_simplex():
     program = random_program(4, columns=30, rows=20)
     assert solve(program, {"theta": 0.0}, method="ipm").objective == pytest.approx(solve(program, {"theta": 0.0}).objective, rel=1e-6)
@@ -140,3 +168,10 @@ def test_violation_is_that_of_the_worst_row_or_bound():
     assert program.violation(np.array([2.0, 3.0]), p) == 0.0
     assert program.violation(np.array([2.0, 2.6]), p) == pytest.approx(0.4)
     assert program.violation(np.array([3.7, 3.0]), p) == pytest.approx(1.7)
+    assert np.isnan(program.violation(np.array([2.0, np.nan]), p))
+
+
+def test_a_value_that_is_no_number_in_a_column_without_rows_is_a_violation():
+    builder = ProgramBuilder("idle")
+    builder.add_columns("idle", {}, unit="kW")
+    assert np.isnan(builder.build().violation(np.array([np.nan]), np.zeros(0)))

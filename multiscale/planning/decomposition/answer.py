@@ -97,7 +97,7 @@ def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolu
     known = search.known
     program = known.program
     charge = best.recovery.charge
-    x = search.point(best)
+    x = search.joint.point(best.built, charge)
     p = parameters(known, best.built.astype(float), charge)
     compiled = CompiledProgram(program, devex=True)
     statuses = search.split.statuses(settled=True)
@@ -125,10 +125,10 @@ def _follower_certificate(solution: ProgramSolution, x: np.ndarray) -> FollowerC
     row_scale = np.maximum(1.0, np.maximum(np.abs(rhs), np.abs(activity)))
     column_scale = np.maximum(1.0, np.abs(x))
     outside = np.maximum(program.lower - x, x - program.upper) / column_scale
-    primal = max((np.where(program.equality, np.abs(slack), -slack) / row_scale).max(initial=0.0), outside.max(initial=0.0))
+    primal = np.concatenate([np.where(program.equality, np.abs(slack), -slack) / row_scale, outside]).max(initial=0.0)
     reduced = solution.reduced_costs
     lacking = np.where(np.isinf(program.lower), np.maximum(reduced, 0.0), 0.0) + np.where(np.isinf(program.upper), np.maximum(-reduced, 0.0), 0.0)
-    dual = max((lacking / np.maximum(1.0, np.abs(costs))).max(initial=0.0), np.where(program.equality, 0.0, np.maximum(y, 0.0)).max(initial=0.0))
+    dual = np.concatenate([lacking / np.maximum(1.0, np.abs(costs)), np.where(program.equality, 0.0, np.maximum(y, 0.0))]).max(initial=0.0)
     low = np.where(np.isfinite(program.lower), x - program.lower, 0.0)
     high = np.where(np.isfinite(program.upper), program.upper - x, 0.0)
     loose = np.abs(y * slack).sum() + np.abs(np.maximum(reduced, 0.0) * low).sum() + np.abs(np.minimum(reduced, 0.0) * high).sum()

@@ -257,7 +257,7 @@ class Component:
             worth = self.restriction.worth(p, np.where(self.restriction.program.equality, solution.y, np.minimum(solution.y, 0.0)))
             if (worth >= 0).all():
                 return self.restriction.whole_point(solution.x), solution.objective, solution.bound
-            self._take_in(self.restriction.omitted[worth < 0])
+            self._take_in(self.restriction.omitted[~(worth >= 0)])
 
     def _take_in(self, more: np.ndarray) -> None:
         """Capacities that are omitted no more."""

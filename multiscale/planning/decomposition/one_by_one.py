@@ -17,20 +17,10 @@ import numpy as np
 
 from multiscale.planning.charge_marching import lower_end, upper_end
 from multiscale.planning.decomposition.enumeration import Box, ChoiceClass
+from multiscale.planning.decomposition.joint_answers import JointAnswers
+from multiscale.planning.decomposition.network_state import LimitsViolated
 from multiscale.planning.decomposition.resource_bound import Charges
-from multiscale.planning.decomposition.split import Retained, Split
-
-
-class LimitsViolated(Exception):  # noqa: N818
-    """Answers violate limits that were omitted.
-
-    Attributes:
-        limits: which.
-    """
-
-    def __init__(self, limits: Retained) -> None:
-        super().__init__("omitted limits are violated")
-        self.limits = limits
+from multiscale.planning.decomposition.split import Split
 
 
 class Search(Protocol):
@@ -45,7 +35,11 @@ class Search(Protocol):
     least_charge: float
     largest_charge: float
     levied: bool
-    split: Split
+    joint: JointAnswers
+
+    @property
+    def split(self) -> Split:
+        """The components under the limits retained so far."""
 
     @property
     def allowance(self) -> float:
@@ -59,9 +53,6 @@ class Search(Protocol):
 
     def all_classes(self, boxes: list[list[Box]], charges: Charges) -> list[list[ChoiceClass]]:
         """The classes of every component over a range of charges."""
-
-    def choice(self, parts: list[np.ndarray]) -> np.ndarray:
-        """The choice over all options from those of every component."""
 
     def consider(self, built: np.ndarray, start: float) -> object:
         """A choice at the charge that recovers its cost, which becomes the best plan if it is better."""
@@ -171,7 +162,7 @@ def _refined(search: Search, boxes: list[Box], charges: Charges) -> Refined:
 def _consider(search: Search, boxes: list[Box], charge: float) -> None:
     """The cheapest choice of some boxes as a plan; ``charge`` is a lower end of what recovers its cost."""
     split = search.split
-    search.consider(search.choice([low for low, _ in boxes]), charge)
+    search.consider(search.joint.choice([low for low, _ in boxes]), charge)
     if search.split is not split:
         raise LimitsViolated(search.split.retained)
 

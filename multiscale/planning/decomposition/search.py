@@ -22,10 +22,12 @@ import numpy as np
 from multiscale.planning.charge_marching import BELOW, Recovery, end_of_range, lower_end, recovering_charge, start_of_range, upper_end
 from multiscale.planning.decomposition.component import PartAnswer, SearchEnded, Work
 from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, answers, classes, everything
-from multiscale.planning.decomposition.one_by_one import LimitsViolated, take_one_by_one
+from multiscale.planning.decomposition.joint_answers import JointAnswers
+from multiscale.planning.decomposition.network_state import LimitsViolated
+from multiscale.planning.decomposition.one_by_one import take_one_by_one
 from multiscale.planning.decomposition.resource_bound import Charges
-from multiscale.planning.decomposition.split import NetworkState, Retained, Split
-from multiscale.planning.decomposition.structure import Structure, option_rows
+from multiscale.planning.decomposition.split import Split
+from multiscale.planning.decomposition.structure import Structure
 
 Open = dict[bytes, list[ChoiceClass]]
 """Component -> its open classes by their bound, the lowest first, from a wider range of charges; a component that is not named is open everywhere."""
@@ -92,6 +94,7 @@ class DecompositionSearch:
         bound: lower bound on the social cost of any plan, without the problem's constant [EUR/a].
         first_charge: no choice recovers its cost below it [EUR/kWh].
         least_charge, largest_charge: no choice that is still open does outside of them.
+        joint: answers of all components together.
         levied: whether all transfers are a levy on the charged energy.
         ended: what ended the search before its end; empty if nothing did.
         levels: record.
@@ -117,12 +120,14 @@ class DecompositionSearch:
     levels: list[Level] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.network = NetworkState(self.known)
-        self._options_at_limits = option_rows(self.known)[self.known.limits]
-        nothing = Retained(np.zeros(self.known.limits.size, dtype=bool), np.zeros(self.known.state.size, dtype=bool))
-        self.split = Split(self.known, self.network, nothing)
+        self.joint = JointAnswers(self.known, self.work)
         self.first_charge, self.least_charge, self.largest_charge = self.charge_range[0], *self.charge_range
         self.levied = self.known.levied
+
+    @property
+    def split(self) -> Split:
+        """The components under the limits retained so far."""
+        return self.joint.split
 
     def run(self) -> None:
         """Search until plan and bound meet, nothing is open, or the work is spent."""
@@ -134,7 +139,7 @@ class DecompositionSearch:
                     open_classes = self._level(open_classes)
                 except LimitsViolated as found:
                     # With more limits in force components join; those that did not are taken up where they were.
-                    self._retain(found.limits)
+                    self.joint.retain(found.limits)
         except SearchEnded as end:
             self.ended = str(end)
         if self.best is None and self.least_charge <= self.charge_range[1]:
@@ -151,41 +156,12 @@ class DecompositionSearch:
         cost = abs(self.best.cost + self.constant)
         return max(self.gap_eur, self.gap * cost) + ROUNDING * (1.0 + cost)
 
-    # Answers of all components together.
-
-    def _answers(self, built: np.ndarray, charge: float, *, limited: bool = True) -> list[PartAnswer]:
-        return [c.solve(built[c.options], charge, self.network.spread, self.work, limited=limited) for c in self.split.components]
-
-    def _answers_without_charges(self, built: np.ndarray) -> list[PartAnswer]:
-        """Answers where neither charge nor transfers are paid."""
-        return [c.solve(built[c.options], -c.levy, self.network.spread, self.work, scale=0.0) for c in self.split.components]
-
-    def _retain(self, limits: Retained) -> None:
-        self.split = Split(self.known, self.network, self.split.retained.joined(limits), self.split)
-
-    def _checked_answers(self, built: np.ndarray, charge: float, *, at_base: bool = False, limited: bool = True) -> list[PartAnswer]:
-        """Answers that satisfy all limits; those they violate are retained. ``at_base``: even the limits without any option, where omitted."""
-        while True:
-            answers = self._answers(built, charge, limited=limited)
-            state = self.split.state(answers)
-            violated = self.network.violated(state, state, self.split.retained, 0.0 if at_base else self._raised_by(built))
-            if not violated.any:
-                return answers
-            self._retain(violated)
-
-    def total(self, answers: list[PartAnswer]) -> tuple[float, float, float]:
-        """Cost, its lower bound [EUR/a] and charged energy [kWh/a] of the follower."""
-        cost, bound, energy = (float(sum(getattr(a, name) for a in answers)) for name in ("cost", "bound", "energy"))
-        return self.split.constant + cost, self.split.constant + bound, energy
-
-    # Stages.
-
     def _prepare(self) -> None:
         """Retain the limits that nothing and everything built violate, and find where the charges begin that recover anything."""
         levy, none, every = self.known.levy, np.zeros(self.annuity.size, dtype=bool), np.ones(self.annuity.size, dtype=bool)
-        _, relaxed, energy = self.total(self._answers(every, -levy))
+        _, relaxed, energy = self.joint.total(self.joint.answers(every, -levy))
         # With no limit at all and no transfer, operation costs no more than under any plan.
-        self.bound = relaxed if self.levied else self.total(self._answers_without_charges(every))[1]
+        self.bound = relaxed if self.levied else self.joint.total(self.joint.answers_without_charges(every))[1]
         low, high = self.charge_range
         demand = energy + self.passive
         near = min(max(low, self.existing / demand), high) if demand > 0 else low
@@ -194,10 +170,10 @@ class DecompositionSearch:
             # Above this charge passive customers alone pay more than any choice may earn.
             self.largest_charge = high = max(low, min(high, most / self.passive))
         far = FAR * high
-        dear = -np.inf if self.levied else self.total(self._answers(every, far))[1]
-        self._checked_answers(none, near, at_base=True)
-        self._checked_answers(every, near, at_base=True)
-        unbuilt, _, energy = self.total(self._checked_answers(none, near, at_base=True))
+        dear = -np.inf if self.levied else self.joint.total(self.joint.answers(every, far))[1]
+        self.joint.checked_answers(none, near, at_base=True)
+        self.joint.checked_answers(every, near, at_base=True)
+        unbuilt, _, energy = self.joint.total(self.joint.checked_answers(none, near, at_base=True))
         self.first_charge = self.least_charge = start_of_range(unbuilt, energy, near, relaxed, levy, self.passive, self.existing, low)
         if not self.levied:
             self.largest_charge = end_of_range(unbuilt, energy, near, dear, far, self.passive, most, high)
@@ -211,7 +187,7 @@ class DecompositionSearch:
         lowest = [min(k.value for k in part) for part in found]
         self.bound = max(self.bound, self.split.constant + sum(lowest))
         least = [min(part, key=lambda k: k.value) for part in found]
-        self.consider(self.choice([k.low for k in least]), self.least_charge)
+        self.consider(self.joint.choice([k.low for k in least]), self.least_charge)
         if self.split is not split:
             return before
         room = self.best.cost - (self.split.constant + sum(lowest)) if self.best else np.inf
@@ -286,38 +262,26 @@ class DecompositionSearch:
             LimitsViolated: some combination of them may violate omitted limits.
         """
         components = self.split.components
-        first = [c.solve(part[0][1], charges.lower, self.network.spread, self.work) for c, part in zip(components, boxes, strict=True)]
+        first = [c.solve(part[0][1], charges.lower, self.joint.network.spread, self.work) for c, part in zip(components, boxes, strict=True)]
         together = self.split.state(first)
         # Most violations show at the lower end, or in one class with the other components at their first answer: then less is bounded in vain.
         for c, part, own in zip(components, boxes, first, strict=True):
-            for answer in answers(c, part, charges.lower, self.network.spread, self.work):
-                self._check(*[together - own.state + answer.state] * 2)
+            for answer in answers(c, part, charges.lower, self.joint.network.spread, self.work):
+                self.joint.check(*[together - own.state + answer.state] * 2)
         found = []
         for c, part, own in zip(components, boxes, first, strict=True):
 
             def look(answer: PartAnswer, others: np.ndarray = together - own.state) -> None:
-                self._check(others + answer.state, others + answer.state)
+                self.joint.check(others + answer.state, others + answer.state)
 
-            found.append(classes(c, part, charges, self.levied, self.annuity, self.network.spread, self.work, look))
+            found.append(classes(c, part, charges, self.levied, self.annuity, self.joint.network.spread, self.work, look))
         low, high = self.split.fixed_state.copy(), self.split.fixed_state.copy()
         for group in found:
             states = np.array([answer.state for k in group for answer in k.bound.feasible])
             low += states.min(axis=0)
             high += states.max(axis=0)
-        self._check(low, high)
+        self.joint.check(low, high)
         return found
-
-    def _check(self, low: np.ndarray, high: np.ndarray) -> None:
-        violated = self.network.violated(low, high, self.split.retained)
-        if violated.any:
-            raise LimitsViolated(violated)
-
-    def choice(self, parts: list[np.ndarray]) -> np.ndarray:
-        """The choice over all options from those of every component."""
-        built = np.zeros(self.annuity.size, dtype=bool)
-        for component, part in zip(self.split.components, parts, strict=True):
-            built[component.options] = part
-        return built
 
     def consider(self, built: np.ndarray, start: float, *, limited: bool = True) -> Candidate | None:
         """A choice at the charge that recovers its cost, which becomes the best plan if it is better; ``start`` is a lower end of that charge."""
@@ -331,30 +295,11 @@ class DecompositionSearch:
         investment = float(self.annuity @ built)
 
         def energy_at(charge: float) -> float:
-            return self.total(self._checked_answers(built, charge, limited=limited))[2]
+            return self.joint.total(self.joint.checked_answers(built, charge, limited=limited))[2]
 
         recovery = recovering_charge(energy_at, self.passive, self.existing + investment, start, self.charge_range[1], self.tolerance)
         if recovery is None:
             return None
-        answers = self._checked_answers(built, recovery.charge, limited=limited)
-        cost, _, energy = self.total(answers)
+        answers = self.joint.checked_answers(built, recovery.charge, limited=limited)
+        cost, _, energy = self.joint.total(answers)
         return Candidate(built.copy(), recovery, investment + cost - recovery.charge * energy - sum(a.transfers for a in answers))
-
-    def point(self, candidate: Candidate) -> np.ndarray:
-        """Columns of the whole follower at a candidate, from the components.
-
-        Solved again a component may give another of its best answers, which may violate omitted limits that the one looked at before
-        satisfies; they are retained then, at the same cost.
-        """
-        while True:
-            parts = [c.point(candidate.built[c.options], candidate.recovery.charge) for c in self.split.components]
-            x = self.split.columns(parts)
-            state = self.network.state_of(x)
-            violated = self.network.violated(state, state, self.split.retained, self._raised_by(candidate.built))
-            if not violated.any:
-                return x
-            self._retain(violated)
-
-    def _raised_by(self, built: np.ndarray) -> np.ndarray:
-        """What options add to the limits."""
-        return self._options_at_limits @ built.astype(float)

@@ -1,7 +1,8 @@
 r"""Capacity that no customer buys: it is omitted from a component, and its worth at the component's prices shows that nothing is lost.
 
 A capacity s >= 0 (a new battery) has members x (charging, discharging, energy in every period) that it bounds, 0 <= x <= u s, and rows of its own
-that hold members alone, M x = 0. Without it the component is much smaller. With the duals y of the smaller component, and any v,
+that hold members alone, M x = 0 (or M x <= 0, with v <= 0). Without it the component is much smaller. With the duals y of the smaller component, and
+any v,
 
     bound of the whole  =  bound of the smaller one  +  sum over s of  largest s * min(0, worth(s)),
     worth(s)            =  c_s + sum_j u_j min(0, c_j - A_j'y - M_j'v)
@@ -58,8 +59,9 @@ def capacities(program: ParametricProgram) -> Capacities:
     ratio = -value[bounding, 0] / value[bounding, 1]
     n = program.columns.size
     uses = np.bincount(matrix.indices, minlength=n)
-    # A capacity only bounds; a member is bounded once.
-    sound = (np.bincount(size, minlength=n) == uses)[size] & (np.bincount(member, minlength=n) == 1)[member] & np.isfinite(program.upper[size])
+    # A capacity only bounds, and each of its members is bounded once; else a row of its remains, with a dual that its worth would not count.
+    once = (np.bincount(member, minlength=n) == 1)[member]
+    sound = (np.bincount(size, once, minlength=n) == uses)[size] & np.isfinite(program.upper[size])
     pairs, size, member, ratio = pairs[sound], size[sound], member[sound], ratio[sound]
     owner = np.full(n, -1)
     owner[member] = size
@@ -104,29 +106,13 @@ class Restriction:
         columns[known.size[self._omitted]], columns[known.members[self._member]] = False, False
         rows[known.limits[self._member]], rows[known.rows[self._row]] = False, False
         self.columns, self.rows = np.flatnonzero(columns), np.flatnonzero(rows)
-        self.program = whole if columns.all() else self._smaller()
+        self.program = whole if columns.all() else whole.part(self.rows, self.columns)
         self._duals = duals[:, known.rows[self._row]]
         self._unit: CompiledProgram | None = None
         self._paid: np.ndarray | None = None
         by_column = whole.A.tocsc()[:, known.members[self._member]]
         self._linked = by_column[self.rows].T.tocsr()
         self._own = by_column[known.rows[self._row]].tocsr()
-
-    def _smaller(self) -> ParametricProgram:
-        whole, columns, rows = self._whole, self.columns, self.rows
-        return replace(
-            whole,
-            columns=Index((Block("columns", {"column": columns}, "", 0),)),
-            rows=Index((Block("rows", {"row": rows}, "", 0),)),
-            A=whole.A[rows][:, columns].tocsr(),
-            b0=whole.b0[rows],
-            B=whole.B[rows],
-            equality=whole.equality[rows],
-            c0=whole.c0[columns],
-            C=whole.C[columns],
-            lower=whole.lower[columns],
-            upper=whole.upper[columns],
-        )
 
     def whole_point(self, x: np.ndarray) -> np.ndarray:
         """Columns of the whole program; what is omitted is zero."""
@@ -181,6 +167,8 @@ class Restriction:
             )
         self._unit.exchange(replace(self._unit.program, c0=paid))
         dual = self._unit.solve_optimal(primal=not first).y
+        # The sign that the bound needs, which the solver's answer has within its tolerance.
+        dual = np.where(self._unit.program.equality, dual, np.minimum(dual, 0.0))
         self._duals = np.vstack([dual, self._duals[:-1]])
         return dual
 

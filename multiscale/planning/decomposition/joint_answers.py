@@ -1,0 +1,92 @@
+"""Answers of all components together, under all limits of the network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multiscale.planning.decomposition.component import PartAnswer, Work
+from multiscale.planning.decomposition.network_state import LimitsViolated, NetworkState, Retained
+from multiscale.planning.decomposition.split import Split
+from multiscale.planning.decomposition.structure import Structure, option_rows
+
+
+class JointAnswers:
+    """What the follower answers to a choice and a charge, from its components; limits that an answer violates are retained.
+
+    Attributes:
+        network: states of the network.
+        split: the components under the limits retained so far.
+
+    Args:
+        known: structure of the follower.
+        work: counts solves.
+    """
+
+    def __init__(self, known: Structure, work: Work) -> None:
+        self._work, self._number = work, known.built.size
+        self.network = NetworkState(known)
+        self._options_at_limits = option_rows(known)[known.limits]
+        nothing = Retained(np.zeros(known.limits.size, dtype=bool), np.zeros(known.state.size, dtype=bool))
+        self.split = Split(known, self.network, nothing)
+
+    def retain(self, limits: Retained) -> None:
+        """Put more limits in force, which may join components."""
+        self.split = Split(self.split.known, self.network, self.split.retained.joined(limits), self.split)
+
+    def answers(self, built: np.ndarray, charge: float, *, limited: bool = True) -> list[PartAnswer]:
+        """Under the limits retained so far."""
+        return [c.solve(built[c.options], charge, self.network.spread, self._work, limited=limited) for c in self.split.components]
+
+    def answers_without_charges(self, built: np.ndarray) -> list[PartAnswer]:
+        """Answers where neither charge nor transfers are paid."""
+        return [c.solve(built[c.options], -c.levy, self.network.spread, self._work, scale=0.0) for c in self.split.components]
+
+    def checked_answers(self, built: np.ndarray, charge: float, *, at_base: bool = False, limited: bool = True) -> list[PartAnswer]:
+        """Answers that satisfy all limits; those they violate are retained. ``at_base``: even the limits without any option, where omitted."""
+        while True:
+            answers = self.answers(built, charge, limited=limited)
+            state = self.split.state(answers)
+            violated = self.network.violated(state, state, self.split.retained, 0.0 if at_base else self._raised_by(built))
+            if not violated.any:
+                return answers
+            self.retain(violated)
+
+    def total(self, answers: list[PartAnswer]) -> tuple[float, float, float]:
+        """Cost, its lower bound [EUR/a] and charged energy [kWh/a] of the follower."""
+        cost, bound, energy = (float(sum(getattr(a, name) for a in answers)) for name in ("cost", "bound", "energy"))
+        return self.split.constant + cost, self.split.constant + bound, energy
+
+    def check(self, low: np.ndarray, high: np.ndarray) -> None:
+        """See that states between two satisfy the omitted limits without any option.
+
+        Raises:
+            LimitsViolated: they may not.
+        """
+        violated = self.network.violated(low, high, self.split.retained)
+        if violated.any:
+            raise LimitsViolated(violated)
+
+    def choice(self, parts: list[np.ndarray]) -> np.ndarray:
+        """The choice over all options from those of every component."""
+        built = np.zeros(self._number, dtype=bool)
+        for component, part in zip(self.split.components, parts, strict=True):
+            built[component.options] = part
+        return built
+
+    def point(self, built: np.ndarray, charge: float) -> np.ndarray:
+        """Columns of the whole follower, from the components.
+
+        Solved again a component may give another of its best answers, which may violate omitted limits that the one looked at before
+        satisfies; they are retained then, at the same cost.
+        """
+        while True:
+            x = self.split.columns([c.point(built[c.options], charge) for c in self.split.components])
+            state = self.network.state_of(x)
+            violated = self.network.violated(state, state, self.split.retained, self._raised_by(built))
+            if not violated.any:
+                return x
+            self.retain(violated)
+
+    def _raised_by(self, built: np.ndarray) -> np.ndarray:
+        """What options add to the limits."""
+        return self._options_at_limits @ built.astype(float)
