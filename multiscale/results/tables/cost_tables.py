@@ -43,7 +43,9 @@ def bills_table(result: RunResult) -> Table | None:
         }
     ).reset_index()
     units = dict.fromkeys((c for c in out.columns if c.endswith((" before", " with plan"))), "EUR/a") | {"share that pays less": "%"}
-    note = f'Equipment: annuity and upkeep of devices that prosumers buy. Before: "{scenario_title(data, pair[0])}".'
+    excluded = result.value("coordination.excluded_nodes")
+    note = f"Without the prosumers of {excluded}, which were excluded from the operation: their bills are not known. " if excluded else ""
+    note += f'Equipment: annuity and upkeep of devices that prosumers buy. Before: "{scenario_title(data, pair[0])}".'
     return Table("bills", "Yearly bills of prosumers by kind of customer", out, units, note)
 
 

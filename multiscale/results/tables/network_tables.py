@@ -174,6 +174,7 @@ def year_violations_table(result: RunResult) -> Table | None:
         return None
     names = ("component", "identifier", "hours", "worst_hour", "value", "limit", "unit")
     frame = pd.DataFrame({name.replace("_", " "): data[f"year_violation_{name}"].values for name in names})
+    frame.insert(5, "beyond the limit by", (frame["value"] - frame["limit"]).abs())
     note = f"Injected: {result.value('ac.year.basis')}. Ratings in full, without the reserve for faults."
     if days := int(result.value("ac.year.dispatched_days") or 0):
         note += f" {plural(days, 'further day')} dispatched individually by the DSO, at least cost and without the mechanism of the study."

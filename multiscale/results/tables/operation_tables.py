@@ -53,7 +53,9 @@ def energy_table(result: RunResult) -> Table | None:
     for scenario in data.scenario.values.tolist():
         frame[scenario_title(data, scenario)] = total.sel(scenario=scenario).values / 1000
     frame = settled(frame)
-    return Table("energy", "Energy of the platforms over the year", frame, dict.fromkeys(map(str, frame.columns[1:]), "MWh/a"))
+    excluded = result.value("coordination.excluded_nodes")
+    note = f"Without {excluded}, which were excluded from the operation: what they use is not known." if excluded else ""
+    return Table("energy", "Energy of the platforms over the year", frame, dict.fromkeys(map(str, frame.columns[1:]), "MWh/a"), note)
 
 
 def disclosed_table(result: RunResult) -> Table | None:

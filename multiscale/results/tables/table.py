@@ -14,7 +14,7 @@ from multiscale.results.words.numbers import number
 from multiscale.spreadsheets import without_formulas
 
 _DIGITS = {"pu": 5, "%": 4}
-"""Unit of a row -> significant digits."""
+"""Unit of a row -> significant digits; 3 for all others."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,11 @@ class Table:
     marked: tuple[int, ...] = ()
 
     def cells(self) -> list[list[tuple[str, bool]]]:
-        """Text of every cell and whether it is a number; with enough digits that what is beyond a limit is not shown as the limit."""
+        """Text of every cell and whether it is a number.
+
+        Rows whose column ``unit`` is pu or % have more digits than others: voltages and loadings differ from their limits by little. What is less
+        than a ten-thousandth of a pu, or a tenth of a percent, beyond a limit is still shown as the limit; a column has the distance.
+        """
         units = self.frame["unit"] if "unit" in self.frame else [""] * len(self.frame)
         rows = zip(self.frame.itertuples(index=False), units, strict=True)
         return [[(number(v, _DIGITS.get(str(unit), 3)) if _is_number(v) else str(v), _is_number(v)) for v in row] for row, unit in rows]
