@@ -163,11 +163,12 @@ def _numbers(
 def _are_pieces(points: Any) -> bool:
     """Whether a cost is given as pieces ``(from, to, cost)`` that join."""
     try:
-        pieces = np.array(sorted(points), dtype=float)
+        pieces = np.array(points, dtype=float)
     except (TypeError, ValueError):
         return False
     if pieces.ndim != 2 or pieces.shape[1] != 3 or not np.isfinite(pieces).all():
         return False
+    pieces = pieces[np.argsort(pieces[:, 0])]
     return bool((pieces[:, 0] < pieces[:, 1]).all() and np.allclose(pieces[1:, 0], pieces[:-1, 1]))
 
 

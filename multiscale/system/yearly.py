@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from multiscale.devices.device import Rows
+from multiscale.system.problem import InvalidSystemError, Problem
 from multiscale.system.schema import COMPONENTS, GENERATION_KINDS, IDLE_KINDS, LOAD_KINDS
 from multiscale.system.system import System
 
@@ -37,9 +38,16 @@ def yearly_profiles(system: System, nodes: list[str]) -> pd.DataFrame:
 
 
 def hourly(profiles: xr.Dataset, variable: str, columns: np.ndarray) -> pd.DataFrame:
-    """Hourly means of some profiles (by position) [1], hour x profile; a finer step is averaged, a coarser one held."""
+    """Hourly means of some profiles (by position) [1], hour x profile; a finer step is averaged, a coarser one held.
+
+    Raises:
+        InvalidSystemError: the step neither divides an hour nor is a whole number of hours.
+    """
     time = pd.DatetimeIndex(profiles.time.values)
     hour, step = pd.Timedelta(hours=1), time[1] - time[0]
+    if max(hour, step) % min(hour, step):
+        message = "neither divides an hour nor is a whole number of hours; give profiles in steps of 60, 30, 15 min or the like"
+        raise InvalidSystemError([Problem("profile", "time", "step", f"{step / pd.Timedelta(minutes=1):g}", "min", message)])
     finer, coarser = max(round(hour / step), 1), max(round(step / hour), 1)
     data = profiles[variable].transpose("time", "profile").to_numpy()
     whole = len(time) // finer * finer

@@ -72,6 +72,7 @@ def test_what_travels_to_a_worker_is_of_its_days_alone_and_the_answer_is_the_sam
     shared = coordinate_days(*given, Watched(), mechanism=LEARNING, fleets_on=fleets_of, known=known, references=False)
     alone = coordinate_days(*given, SerialEngine(), mechanism=LEARNING, fleets_on=fleets_of, known=known, references=False)
     assert [d.outcomes["predictive"].cost for d in shared] == [d.outcomes["predictive"].cost for d in alone]
+    assert len(travelled) == 3
     for here, day, _, rules in travelled:
         held = pd.DatetimeIndex(here.profiles.time.values).normalize().unique()
         assert list(held) == list(pd.date_range(end=day.days[0], periods=3))

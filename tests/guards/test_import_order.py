@@ -23,6 +23,16 @@ ORDER = (
 WRONG_WAY: set[tuple[str, str]] = set()
 """Known imports against the order. The list may only become shorter: an entry that is no longer true fails the test."""
 
+RESULTS = ("run", "data", "words", "tables", "figures", "report")
+"""Folders of ``results``; each imports only from those before it."""
+
+WRITTEN_WITH_A_RUN = {
+    ("multiscale.results.run.run_folder", "multiscale.results.data.dataset"),
+    ("multiscale.results.run.run_result", "multiscale.results.data.dataset"),
+    ("multiscale.results.run.run_folder", "multiscale.results.report.page"),
+}
+"""A run folder writes and reads the dataset, and writes the report: imported where that is done."""
+
 CIRCLES: set[frozenset[str]] = set()
 """Known circles of modules; the list may only become shorter."""
 
@@ -89,6 +99,13 @@ def test_every_import_goes_upwards():
     wrong = {(m, n) for m, names in _imports().items() for n in names if ORDER.index(_place(n)) > ORDER.index(_place(m))}
     assert wrong - WRONG_WAY == set(), "imports from further down the order"
     assert WRONG_WAY - wrong == set(), "no longer true; remove from WRONG_WAY"
+
+
+def test_folders_of_results_import_from_those_before_them():
+    inside = {m: m.split(".")[2] for m in _imports() if m.startswith("multiscale.results.") and m.split(".")[2] in RESULTS}
+    assert set(inside.values()) == set(RESULTS)
+    wrong = {(m, n) for m in inside for n in _imports()[m] if n in inside and RESULTS.index(inside[n]) > RESULTS.index(inside[m])}
+    assert wrong == WRITTEN_WITH_A_RUN
 
 
 def test_no_modules_import_each_other_in_a_circle():

@@ -15,13 +15,9 @@ from multiscale.coordination.negotiation.bidirectional import Bidirectional, Bid
 from multiscale.coordination.publication.flat import flat_signals
 from multiscale.coordination.uncertainty.day_reserves import agreed_reserves, negotiated_reserves
 from multiscale.markets import Community
-from multiscale.results.data.conflicts_and_reserves import (
-    conflicts_and_reserves_dataset,
-    conflicts_and_reserves_summary,
-    conflicts_table,
-    reserves_table,
-)
+from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_dataset, conflicts_and_reserves_summary
 from multiscale.results.data.dataset import missing_declarations
+from multiscale.results.tables.operation_tables import conflicts_table, reserves_table
 from multiscale.sources import TinySettings
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics

@@ -36,6 +36,8 @@ def test_a_cost_that_is_none_in_pieces_is_refused(points):
     net = feeder()
     pp.create_pwl_cost(net, 0, "ext_grid", [[0, 5, 10.0], [5, 9, 12.0]])
     pandapower_system(net)
+    net.pwl_cost["points"] = pd.Series([np.array([[5, 9, 12.0], [0, 5, 10.0]])], index=net.pwl_cost.index, dtype=object)
+    pandapower_system(net)
     net.pwl_cost["points"] = pd.Series([points], index=net.pwl_cost.index, dtype=object)
     with pytest.raises(InvalidSystemError, match="pwl_cost '0': points"):
         pandapower_system(net)

@@ -1,6 +1,8 @@
 import numpy as np
 import pandas as pd
+import pytest
 
+from multiscale.system import InvalidSystemError
 from multiscale.system.yearly import yearly_profiles
 from multiscale.timeline import Horizon
 
@@ -32,3 +34,11 @@ def test_steps_longer_than_an_hour_are_held(system):
     assert held.index.equals(fine.index)
     np.testing.assert_allclose(held.iloc[::2], fine.iloc[::2], rtol=1e-9)
     np.testing.assert_allclose(held.iloc[1::2], fine.iloc[::2], rtol=1e-9)
+
+
+@pytest.mark.parametrize("minutes", [40, 90])
+def test_a_step_that_does_not_fit_the_hour_is_refused(system, minutes):
+    time = pd.date_range("2016-01-01", periods=system.profiles.sizes["time"], freq=f"{minutes}min")
+    odd = system.replace(profiles=system.profiles.assign_coords(time=time))
+    with pytest.raises(InvalidSystemError, match=f"profile 'time': step {minutes} min neither divides an hour"):
+        yearly_profiles(odd, ["east"])

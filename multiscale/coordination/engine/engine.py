@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -33,6 +34,9 @@ FETCH_SECONDS = 15
 
 LOOK_SECONDS = 5
 """How often a driver that waits looks whether the workers are still those that it began with [s]."""
+
+START_LOOK_SECONDS = 1
+"""How often a driver that waits for workers to come up looks whether they still can [s]."""
 
 _Begun = tuple[Any, str, list[str]]
 """A batch of tasks under way: its future, the worker it was given to (or none), its keys."""
@@ -174,6 +178,8 @@ class DaskEngine:
         """Open client and cluster; they are closed with ``opened``, after an interrupt as well."""
         from distributed import Client, LocalCluster
 
+        from multiscale.coordination.engine.supervisor import Supervisor
+
         security = _security(self.waits)
         if self.address:
             try:
@@ -198,7 +204,7 @@ class DaskEngine:
                     n_workers=0,
                     # One by default: the solvers are single-threaded and hold the interpreter lock while models are built.
                     threads_per_worker=self.threads_per_worker,
-                    processes=True,
+                    worker_class=Supervisor,
                     dashboard_address=None,
                     scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                     memory_limit=0,
@@ -297,7 +303,8 @@ class DaskEngine:
             if idle >= self.waits.start_s:
                 raise EngineUnavailableError(f"all workers were lost, and none came up within {self.waits.start_s:g} s; look at their memory")
             if self._cluster is not None and len(there) < self.workers:
-                # A supervisor of workers gives up where a worker dies while it starts.
+                self._refuse_failed(self.workers)
+                # A worker that is long in starting anew is given up with its supervisor.
                 self._cluster.scale(self.workers)
             at_work = {task: (address, seconds) for address, state in there.items() for task, seconds in state.tasks.items()}
             for future, _, keys in begun:
@@ -318,12 +325,30 @@ class DaskEngine:
         """Wait until the workers of this machine have come up once; homes must not depend on which was first."""
         if self._up or self._cluster is None:
             return
-        try:
-            self._client.wait_for_workers(self.workers, timeout=self.waits.start_s)
-        except TimeoutError as error:
-            message = f"of {self.workers} workers on this machine not all started within {self.waits.start_s:g} s (engine.start_s)"
-            raise EngineUnavailableError(f"{message}; choose fewer (engine.workers), or wait longer") from error
-        self._up = True
+        until = time.monotonic() + self.waits.start_s
+        while not self._up:
+            self._refuse_failed(1)
+            left = until - time.monotonic()
+            if left <= 0:
+                message = f"of {self.workers} workers on this machine not all started within {self.waits.start_s:g} s (engine.start_s)"
+                raise EngineUnavailableError(f"{message}; choose fewer (engine.workers), or wait longer")
+            with contextlib.suppress(TimeoutError):
+                self._client.wait_for_workers(self.workers, timeout=min(START_LOOK_SECONDS, left))
+                self._up = True
+
+    def _refuse_failed(self, least: int) -> None:
+        """Refuse to wait where that many workers on this machine can no longer start.
+
+        Raises:
+            EngineUnavailableError: with the reason of the first of them.
+        """
+        from multiscale.coordination.engine.supervisor import failures
+
+        reasons = failures(self._cluster)
+        if len(reasons) >= least:
+            message = f"{len(reasons)} of {self.workers} workers on this machine cannot start: {reasons[0]}"
+            remedy = f"look at the free memory and at the installation (python -c 'import {LOADED}'), or choose fewer (engine.workers)"
+            raise EngineUnavailableError(f"{message}; {remedy}") from reasons[0]
 
     def _batches(self, keys: list[str], at: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
         """Tasks that travel together: of one home, in their order, and small enough to leave every worker some fifty of them."""

@@ -1,4 +1,4 @@
-"""The AC power flow of the whole year in the dataset, the summary and a table of what is violated."""
+"""The AC power flow of the whole year in the dataset and the summary."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.results.data.dataset import has
-from multiscale.results.run.run_result import RunResult
-from multiscale.results.tables.table import Table
-from multiscale.results.words.numbers import plural
 from multiscale.verification.year import BASIS, violated_hours
 
 if TYPE_CHECKING:
@@ -72,19 +68,3 @@ def year_summary(year: YearCheck) -> dict[str, tuple[Any, str]]:
         "ac.year.tightened": (year.tightened, "1"),
         "ac.year.left": ("; ".join(year.left), ""),
     }
-
-
-def year_violations_table(result: RunResult) -> Table | None:
-    """Branches and buses that violate a limit in some hour of the year."""
-    data = result.dataset
-    if data is None or not has(data, "year_violation_component"):
-        return None
-    names = ("component", "identifier", "hours", "worst_hour", "value", "limit", "unit")
-    frame = pd.DataFrame({name.replace("_", " "): data[f"year_violation_{name}"].values for name in names})
-    note = f"Injected: {result.value('ac.year.basis')}. Ratings in full, without the reserve for faults."
-    if days := int(result.value("ac.year.dispatched_days") or 0):
-        note += f" {plural(days, 'further day')} dispatched individually by the DSO, at least cost and without the mechanism of the study."
-    if left := str(result.value("ac.year.left") or ""):
-        note += f" Left: {left}."
-    title = "Limits violated in some hour of the year" if len(frame) else "No limit is violated in any hour of the year"
-    return Table("year_violations", title, frame, {"hours": "h/a"}, note)

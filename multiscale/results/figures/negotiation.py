@@ -1,16 +1,14 @@
-"""How a negotiation converged, and what was disclosed in it."""
+"""How a negotiation converged."""
 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from multiscale.results.data.dataset import has
 from multiscale.results.figures.style import BLUE, DASHES, GREY, ORANGE, WIDTH, figure_style, svg
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.tables.table import Table
 
 
 def convergence_figure(result: RunResult) -> str | None:
@@ -43,15 +41,3 @@ def convergence_figure(result: RunResult) -> str | None:
         axes[1, 0].set_ylabel("gap [%]")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         return svg(figure, "Cost of the best agreement and proven lower bound of the negotiation, step by step, and the gap between them")
-
-
-def disclosed_table(result: RunResult) -> Table | None:
-    """What was disclosed to whom under the mechanism of the run: every field that left a boundary."""
-    data = result.dataset
-    if data is None or not has(data, "disclosed_direction"):
-        return None
-    frame = pd.DataFrame({"field": data.disclosed.values.astype(str), "direction": data.disclosed_direction.values.astype(str)})
-    messages, size = result.value("coordination.messages"), result.value("coordination.bytes")
-    count = f"{messages:,.0f} messages, {size:,.0f} bytes in all. " if messages is not None and size is not None else ""
-    note = f"{count}What is not listed stayed where it was."
-    return Table("disclosed", "What left which boundary", frame, {}, note)

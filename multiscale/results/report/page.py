@@ -11,7 +11,7 @@ from multiscale.results.report.sections import appendix, sections
 from multiscale.results.run.plain_values import json_text
 from multiscale.results.run.provenance import with_file
 from multiscale.results.run.run_result import RunFolderError, RunResult
-from multiscale.results.tables import table as tables
+from multiscale.results.tables.run_tables import costs_table
 from multiscale.results.words.answer import answer, failures, reinforcements
 from multiscale.results.words.headline import headline
 from multiscale.results.words.numbers import euros, number
@@ -38,7 +38,7 @@ def write_report(result: RunResult, path: Path) -> Path:
         euros=euros,
         sections=sections(result),
         appendix=appendix(result),
-        computing=tables.costs_table(result),
+        computing=costs_table(result),
         record=record,
         files=sorted(p.name for p in result.folder.iterdir() if not p.name.startswith(".")) if result.folder.is_dir() else [],
         started=str(result.details.get("started", ""))[:16].replace("T", " "),

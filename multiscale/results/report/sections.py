@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from multiscale.results.data import conflicts_and_reserves, costs_and_transfers
 from multiscale.results.data.dataset import compared_scenarios, has, scenario_names, scenario_title
-from multiscale.results.data.year_of_hours import year_violations_table
 from multiscale.results.figures import maps, money_plots, negotiation, plots, voltages
 from multiscale.results.figures.layout import Layout
 from multiscale.results.figures.style import Remark
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.scenarios import CORNERS, LADDER
-from multiscale.results.tables import check_tables, limitations, network_tables, scenario_tables
-from multiscale.results.tables import table as tables
+from multiscale.results.tables import check_tables, cost_tables, limitations, network_tables, operation_tables, run_tables, scenario_tables
 from multiscale.results.tables.assumptions import assumptions_table
 from multiscale.results.tables.table import Table
 from multiscale.results.words.mechanism_words import chosen, words
@@ -45,12 +41,19 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the report."""
+    """One section of the report.
+
+    Attributes:
+        key: its anchor in the page.
+        title: its heading.
+        text: what is said before its exhibits.
+        blocks: its exhibits in order; None where there is nothing of the kind to show.
+    """
 
     key: str
     title: str
     text: str = ""
-    blocks: list[Exhibit] = field(default_factory=list)
+    blocks: Sequence[Exhibit | None] = ()
 
 
 def sections(result: RunResult) -> list[Section]:
@@ -69,26 +72,25 @@ def appendix(result: RunResult) -> list[Section]:
             "",
             [_money_of(result, name) for name in names if name not in compared],
         ),
-        Section("definitions", "What costs are called", "", [_table(result, costs_and_transfers.glossary, "definitions")]),
+        Section("definitions", "What costs are called", "", [_table(result, cost_tables.glossary, "definitions")]),
         Section(
             "assumptions",
             "Assumptions",
             "Every setting of the run with its unit. The last column distinguishes the defaults of the study from what was chosen for this run.",
             [_table(result, assumptions_table, "assumptions")],
         ),
-        Section("values", "All summary values", "", [_table(result, tables.summary_table, "summary values")]),
+        Section("values", "All summary values", "", [_table(result, run_tables.summary_table, "summary values")]),
     ]
 
 
 def _plan(result: RunResult) -> Section:
-    years = any(key.startswith("years.") for key in result.summary)
     return Section(
         "plan",
         "What to build, and what not",
         f"Each option is one line or transformer. {regime_of(result).aim}",
         [
             _table(result, network_tables.options_table, "reinforcement options"),
-            *([_table(result, scenario_tables.years_table, "years")] if years else []),
+            _table(result, scenario_tables.years_table, "years", optional=True),
             _figure(
                 result,
                 "Hours of the year at or above a loading. Dotted: the rating; dashed: the usable rating, by which planning and operation go. "
@@ -103,7 +105,7 @@ def _plan(result: RunResult) -> Section:
 def _network(result: RunResult) -> Section:
     data, placed = result.dataset, ""
     if data is not None and has(data, "branch_from", "branch_to", "bus_x", "bus_y", "bus_vn_kv"):
-        placed = _safely(lambda _: maps.placed_words(Layout(data)), result, "the layout")
+        placed = _made(lambda _: maps.placed_words(Layout(data)), result, "layout of the map", optional=False)
     return Section(
         "network",
         "The network before and after",
@@ -112,7 +114,7 @@ def _network(result: RunResult) -> Section:
             _figure(
                 result,
                 "Peak loading of every branch; both maps have the same colours. Numbers: reinforced branches in the order of the answer above. "
-                f"{placed or ''}",
+                f"{placed.text if isinstance(placed, Remark) else placed}",
                 maps.loading_map,
                 "the network map",
             ),
@@ -123,7 +125,7 @@ def _network(result: RunResult) -> Section:
                 "voltages",
             ),
             _table(result, network_tables.violations_table, "violations"),
-            *([_table(result, year_violations_table, "violations over the year")] if has(data, "year_violation_component") else []),
+            _table(result, network_tables.year_violations_table, "violations over the year", optional=True),
             _table(result, lambda r: network_tables.peak_loading_table(r.dataset) if r.dataset is not None else None, "branch loading"),
             _table(result, network_tables.losses_table, "losses"),
         ],
@@ -131,13 +133,7 @@ def _network(result: RunResult) -> Section:
 
 
 def _operation(result: RunResult) -> Section:
-    mechanism, data = words(chosen(result)), result.dataset
-    optional: list[tuple[str, Callable[[RunResult], Table | None], str]] = [
-        ("disclosed_direction", negotiation.disclosed_table, "messages"),
-        ("conflict_asking", conflicts_and_reserves.conflicts_table, "conflicts"),
-        ("reserves_cost", conflicts_and_reserves.reserves_table, "reserves for forecast errors"),
-    ]
-    met = _figure(result, "How cost and proven bound met, for each representative day.", negotiation.convergence_figure, "convergence")
+    mechanism = words(chosen(result))
     return Section(
         "operation",
         mechanism.heading,
@@ -150,10 +146,18 @@ def _operation(result: RunResult) -> Section:
                 plots.exchange_figure,
                 "exchanges",
             ),
-            *([met] if has(data, "negotiation_cost") else []),
-            _table(result, tables.mechanisms_table, "mechanisms"),
-            *(_table(result, make, of) for variable, make, of in optional if has(data, variable)),
-            _table(result, tables.energy_table, "energy"),
+            _figure(
+                result,
+                "How cost and proven bound met, for each representative day.",
+                negotiation.convergence_figure,
+                "convergence",
+                optional=True,
+            ),
+            _table(result, operation_tables.mechanisms_table, "mechanisms"),
+            _table(result, operation_tables.disclosed_table, "messages", optional=True),
+            _table(result, operation_tables.conflicts_table, "conflicts", optional=True),
+            _table(result, operation_tables.reserves_table, "reserves for forecast errors", optional=True),
+            _table(result, operation_tables.energy_table, "energy"),
         ],
     )
 
@@ -161,7 +165,6 @@ def _operation(result: RunResult) -> Section:
 def _money(result: RunResult) -> Section:
     data, pair, names = result.dataset, compared_scenarios(result.dataset), _scenarios(result)
     baseline = f'"{scenario_title(data, pair[0])}"' if data is not None and pair is not None else "the baseline"
-    reconciled = has(data, "reconciled_by")
     return Section(
         "money",
         "Who pays and who gains",
@@ -174,13 +177,13 @@ def _money(result: RunResult) -> Section:
                 "payments",
             ),
             _table(result, scenario_tables.ladder_table, "social cost"),
-            *([_table(result, scenario_tables.corners_table, "plan and trading")] if set(sum(CORNERS, ())) <= set(names) else []),
-            *([_table(result, scenario_tables.other_scenarios_table, "further scenarios")] if set(names) - set(LADDER) else []),
+            _table(result, scenario_tables.corners_table, "plan and trading", optional=True),
+            _table(result, scenario_tables.other_scenarios_table, "further scenarios", optional=True),
             _table(result, scenario_tables.welfare_table, "gains"),
-            *([_table(result, costs_and_transfers.transfers_table, "savings and transfers")] if reconciled else []),
+            _table(result, cost_tables.transfers_table, "savings and transfers", optional=True),
             *(_money_of(result, name) for name in pair or names),
             _figure(result, "Bills of prosumers.", money_plots.bills_figure, "bills"),
-            _table(result, tables.bills_table, "bills"),
+            _table(result, cost_tables.bills_table, "bills"),
         ],
     )
 
@@ -192,22 +195,21 @@ def _checks(result: RunResult) -> Section:
         "What was proven, and what was computed again by other means.",
         [
             _table(result, check_tables.certificates_table, "certificates"),
-            *([_table(result, check_tables.plans_table, "plans")] if result.provenance().get("certificates") else []),
-            *([_table(result, costs_and_transfers.reconciliation_table, "steps to the social cost")] if has(result.dataset, "reconciled_by") else []),
+            _table(result, check_tables.plans_table, "plans", optional=True),
+            _table(result, cost_tables.reconciliation_table, "steps to the social cost", optional=True),
         ],
     )
 
 
 def _limitations(result: RunResult) -> Section:
-    notes, approximated = limitations.notes_table(result), limitations.approximations_table(result)
     return Section(
         "limitations",
         "Limitations and sensitivities",
         "What the answer does not take into account, and how far it depends on prices that may be otherwise.",
         [
             _table(result, limitations.neglected_table, "limitations"),
-            *([Exhibit(table=approximated)] if approximated is not None else []),
-            *([Exhibit(table=notes)] if notes is not None else []),
+            _table(result, limitations.approximations_table, "approximations", optional=True),
+            _table(result, limitations.notes_table, "omissions", optional=True),
             _table(result, limitations.sensitivity_table, "sensitivities"),
         ],
     )
@@ -219,7 +221,7 @@ def _data(result: RunResult) -> Section:
         "Data",
         "",
         [
-            _table(result, tables.system_table, "the system"),
+            _table(result, run_tables.system_table, "the system"),
             _table(result, check_tables.days_table, "representative days"),
             _table(result, check_tables.aggregation_table, "aggregation errors"),
         ],
@@ -231,26 +233,28 @@ def _scenarios(result: RunResult) -> list[str]:
     return scenario_names(data) if data is not None and "scenario" in data.coords else []
 
 
-def _money_of(result: RunResult, scenario: str) -> Exhibit:
+def _money_of(result: RunResult, scenario: str) -> Exhibit | None:
     return _table(result, functools.partial(scenario_tables.money_table, scenario=scenario), f"payments in the scenario {scenario}")
 
 
-def _figure(result: RunResult, caption: str, draw: Callable[[RunResult], str | Remark | None], of: str) -> Exhibit:
-    drawn = _safely(draw, result, of)
-    if isinstance(drawn, Remark):
-        return Exhibit(missing=drawn.text)
-    return Exhibit(caption=caption, figure=drawn) if drawn else Exhibit(missing=f"No figure of {of}: the result does not hold the data for it.")
+def _figure(result: RunResult, caption: str, draw: Callable[[RunResult], str | Remark | None], of: str, *, optional: bool = False) -> Exhibit | None:
+    drawn = _made(draw, result, f"figure of {of}", optional=optional)
+    return Exhibit(missing=drawn.text) if isinstance(drawn, Remark) else Exhibit(caption=caption, figure=drawn) if drawn else None
 
 
-def _table(result: RunResult, make: Callable[[RunResult], Table | None], of: str) -> Exhibit:
-    made = _safely(make, result, of)
-    return Exhibit(table=made) if made is not None else Exhibit(missing=f"No table of {of}: the result does not hold the data for it.")
+def _table(result: RunResult, make: Callable[[RunResult], Table | None], of: str, *, optional: bool = False) -> Exhibit | None:
+    made = _made(make, result, f"table of {of}", optional=optional)
+    return Exhibit(missing=made.text) if isinstance(made, Remark) else Exhibit(table=made) if made is not None else None
 
 
-def _safely(make: Callable[[RunResult], Any], result: RunResult, of: str) -> Any:
-    """One broken part must not cost the reader the others; the log keeps the reason."""
+def _made(make: Callable[[RunResult], Any], result: RunResult, what: str, *, optional: bool) -> Any:
+    """What was made of the result, or why there is none; None where that needs no word.
+
+    One part that fails does not cost the reader the others; the log has the reason.
+    """
     try:
-        return make(result)
-    except Exception:
-        logger.exception("report: %s could not be made", of)
-        return None
+        made = make(result)
+    except Exception as error:
+        logger.exception("report: the %s could not be made", what)
+        return Remark(f"No {what}: an error kept it from being made ({type(error).__name__}: {error}).")
+    return made if made is not None or optional else Remark(f"No {what}: the result does not hold the data for it.")

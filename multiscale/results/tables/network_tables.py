@@ -1,4 +1,4 @@
-"""Tables of the network: reinforcement options, violated limits, loading and losses."""
+"""Tables of the network: reinforcement options, violated limits on representative days and over the year, loading and losses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multiscale.results.data.dataset import FLOW_DIRECTIONS, compared_scenarios,
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.tables.table import Table
 from multiscale.results.words.answer import peak_loading, unserved_worth
-from multiscale.results.words.numbers import THIN, number
+from multiscale.results.words.numbers import THIN, number, plural
 from multiscale.results.words.regime_words import regime_of
 
 
@@ -165,3 +165,20 @@ def peak_loading_table(data: xr.Dataset, count: int = 15) -> Table | None:
         frame[f"peak, {scenario_title(data, scenario)}"] = peak.sel(scenario=scenario).values[order]
     units = {"rating": "kVA"} | {c: "%" for c in frame.columns if c.startswith("peak")}
     return Table("loading", f"The {len(order)} most heavily loaded branches", frame, units)
+
+
+def year_violations_table(result: RunResult) -> Table | None:
+    """Branches and buses that violate a limit in some hour of the year."""
+    data = result.dataset
+    if data is None or not has(data, "year_violation_component"):
+        return None
+    names = ("component", "identifier", "hours", "worst_hour", "value", "limit", "unit")
+    frame = pd.DataFrame({name.replace("_", " "): data[f"year_violation_{name}"].values for name in names})
+    frame.insert(5, "beyond the limit by", (frame["value"] - frame["limit"]).abs())
+    note = f"Injected: {result.value('ac.year.basis')}. Ratings in full, without the reserve for faults."
+    if days := int(result.value("ac.year.dispatched_days") or 0):
+        note += f" {plural(days, 'further day')} dispatched individually by the DSO, at least cost and without the mechanism of the study."
+    if left := str(result.value("ac.year.left") or ""):
+        note += f" Left: {left}."
+    title = "Limits violated in some hour of the year" if len(frame) else "No limit is violated in any hour of the year"
+    return Table("year_violations", title, frame, {"hours": "h/a"}, note)

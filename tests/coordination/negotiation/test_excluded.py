@@ -213,7 +213,6 @@ def run(tmp_path_factory):
         return made(self)
 
     overrides = ["study=tiny", "planning=none", "system.dsos=[north]", "horizon=one_day", "horizon.step_hours=4", "coordination=bidirectional"]
-    overrides.append("verification.year=false")
     config = load_config([*overrides, f"output.folder={tmp_path_factory.mktemp('runs')}"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PlatformSource, "reduced", fails)
@@ -250,3 +249,7 @@ def test_nothing_is_guessed_of_what_is_not_known(run):
     assert np.isfinite(data.exchange.sel(node="north 2", scenario="plan")).all()
     assert np.isnan(data.cost_of.sel(mechanism="bidirectional"))
     assert np.isfinite(data.voltage.sel(scenario="plan")).all()
+    assert run.value("ac.year.hours") == 8784
+    inside = [bus for bus in data.bus.values.tolist() if bus.startswith("north 2")]
+    assert inside
+    assert np.isfinite(data.year_lowest_voltage.sel(bus=inside)).all()

@@ -122,5 +122,6 @@ def test_two_workers_begin_and_resume_to_the_bits_of_one_process(made, uninterru
 def test_resumed_after_any_round_on_any_number_of_workers_it_ends_at_the_same_bits(made, uninterrupted, workers):
     whole, kept = uninterrupted(LEARNING)
     with DaskEngine(workers) as engine:
+        assert_same(negotiated(made(LEARNING), engine), whole)
         for path in kept:
             assert_same(negotiated(made(LEARNING), engine, path), whole)

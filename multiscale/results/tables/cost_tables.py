@@ -1,0 +1,99 @@
+"""Tables of costs: bills, the steps from what was minimised to the social cost, savings and transfers, what costs are called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from multiscale.assessment.glossary import GLOSSARY
+from multiscale.results.data.costs_and_transfers import key_part
+from multiscale.results.data.dataset import compared_scenarios, has, scenario_title
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.tables.table import Table, settled
+
+_CENT = 0.005
+"""Half a cent a year [EUR/a]."""
+
+
+def bills_table(result: RunResult) -> Table | None:
+    """Bills by kind of customer."""
+    data = result.dataset
+    if data is None or not has(data, "bill", "prosumer_category") or (pair := compared_scenarios(data)) is None:
+        return None
+    before, after = (data.bill.sel(scenario=s).values for s in pair)
+    frame = pd.DataFrame({"category": data.prosumer_category.values, "before": before, "after": after})
+    of_bill = [str(p) for p in data.part_of_bill.values] if has(data, "bill_part") else []
+    for part in of_bill:
+        frame[part] = data.bill_part.sel(scenario=pair[1], part_of_bill=part).values
+    # Bills of platforms that were excluded are not known.
+    frame = frame.dropna()
+    frame["less"] = frame["after"] < frame["before"] - 1e-6
+    grouped = frame.groupby("category")
+    out = pd.DataFrame(
+        {
+            "prosumers": grouped.size(),
+            "median before": grouped["before"].median(),
+            "median with plan": grouped["after"].median(),
+            "sum before": grouped["before"].sum(),
+            "sum with plan": grouped["after"].sum(),
+            **{f"{part} with plan": grouped[part].sum() for part in of_bill},
+            "share that pays less": 100 * grouped["less"].mean(),
+        }
+    ).reset_index()
+    units = dict.fromkeys((c for c in out.columns if c.endswith((" before", " with plan"))), "EUR/a") | {"share that pays less": "%"}
+    excluded = result.value("coordination.excluded_nodes")
+    note = f"Without the prosumers of {excluded}, which were excluded from the operation: their bills are not known. " if excluded else ""
+    note += f'Equipment: annuity and upkeep of devices that prosumers buy. Before: "{scenario_title(data, pair[0])}".'
+    return Table("bills", "Yearly bills of prosumers by kind of customer", out, units, note)
+
+
+def reconciliation_table(result: RunResult) -> Table | None:
+    """Every term between the cost of the plan, the cost of operation and the social cost."""
+    data = result.dataset
+    if data is None or not has(data, "reconciled_by", "real_cost"):
+        return None
+    costs = {"cost of the plan": "plan.objective", "cost of operation": "coordination.cost"}
+    social = float(data.real_cost.sel(scenario=data.attrs["headline"]).sum())
+    rows: list[dict[str, Any]] = []
+    marked: list[int] = []
+    for start in dict.fromkeys(data.reconciled_from.values.tolist()):
+        marked += [len(rows)]
+        rows.append({"from": start, "term": start, "amount": float(result.summary[costs[start]][0]), "meaning": ""})
+        for k in np.flatnonzero(data.reconciled_from.values == start).tolist():
+            if abs(float(data.reconciled_by.values[k])) < _CENT:
+                continue
+            name, why = str(data.reconciliation_step.values[k]).removeprefix(f"{start}: "), str(data.reconciled_meaning.values[k])
+            rows.append({"from": start, "term": name, "amount": float(data.reconciled_by.values[k]), "meaning": why})
+        marked += [len(rows)]
+        rows.append({"from": start, "term": "social cost", "amount": social, "meaning": ""})
+    note = "Terms of less than a cent a year are omitted."
+    return Table("reconciliation", "From what was minimised to the social cost", pd.DataFrame(rows), {"amount": "EUR/a"}, note, tuple(marked))
+
+
+def transfers_table(result: RunResult) -> Table | None:
+    """Gain of every stakeholder: real costs saved, transfers under the tariff and other transfers."""
+    data = result.dataset
+    pair = compared_scenarios(data) if data is not None else None
+    if data is None or pair is None or not has(data, "money", "real_cost", "reconciled_by"):
+        return None
+    before, after = (data.sel(scenario=name) for name in pair)
+    saved = before.real_cost.sum("cost") - after.real_cost.sum("cost")
+    moved = (after.money - before.money).sum("flow")
+    tariff = [float(result.summary[f"assess.transfer_under_tariff.{key_part(str(who))}"][0]) for who in data.stakeholder.values]
+    frame = pd.DataFrame({"stakeholder": data.stakeholder.values.astype(str), "real cost saved": saved.values, "transfers under the tariff": tariff})
+    frame["other transfers"] = moved.values - frame["transfers under the tariff"]
+    frame["gain"] = frame["real cost saved"] + moved.values
+    together = frame.drop(columns="stakeholder").sum()
+    frame.loc[len(frame)] = ["everybody together", *together.tolist()]
+    frame = settled(frame, _CENT)
+    note = f'Against "{scenario_title(data, pair[0])}". Transfers sum to zero: together everybody gains the real cost that is saved.'
+    return Table("transfers", "What is saved and what changes hands", frame, dict.fromkeys(frame.columns[1:], "EUR/a"), note, (len(frame) - 1,))
+
+
+def glossary(result: RunResult) -> Table:
+    """What costs are called."""
+    del result
+    rows = [{"name": one.name, "unit": one.unit, "in the summary": ", ".join(one.keys), "meaning": one.meaning} for one in GLOSSARY]
+    return Table("glossary", "What costs are called", pd.DataFrame(rows))
