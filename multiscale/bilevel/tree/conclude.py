@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from multiscale.bilevel.certify.gap import contradicts, is_closed, relative_gap
 from multiscale.bilevel.certify.original import check_originals
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
+from multiscale.bilevel.problem.gap import contradicts, is_closed, relative_gap
 from multiscale.bilevel.tree.node_solves import Job
 from multiscale.bilevel.tree.search import TreeSearch
 from multiscale.bilevel.tree.solution import TreeSolution

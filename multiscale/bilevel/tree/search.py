@@ -17,9 +17,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from multiscale.bilevel.certify.gap import is_closed
 from multiscale.bilevel.certify.solution import Status
 from multiscale.bilevel.clock import Clock
+from multiscale.bilevel.problem.gap import is_closed
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.tree.master import Master
 from multiscale.bilevel.tree.node_solves import Box, Job, NodeAnswer, NodeSolves
