@@ -19,12 +19,11 @@ from textwrap import shorten
 
 import numpy as np
 
-from multiscale.bilevel.certify.certificate import TOLERANCE
 from multiscale.bilevel.certify.conclude import conclude_enumeration
-from multiscale.bilevel.certify.gap import contradicts, is_closed, relative_gap
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.problem.description import BilevelProblem, MethodError
+from multiscale.bilevel.problem.gap import TOLERANCE, contradicts, is_closed, relative_gap
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.enumeration import decisions, enumerate_decisions

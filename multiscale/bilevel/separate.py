@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from multiscale.bilevel.certify.certificate import TOLERANCE, Certificate
-from multiscale.bilevel.certify.gap import contradicts, is_closed, relative_gap
+from multiscale.bilevel.certify.certificate import Certificate
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.problem.description import BilevelProblem
+from multiscale.bilevel.problem.gap import TOLERANCE, contradicts, is_closed, relative_gap
 from multiscale.bilevel.problem.parts import Part, split
 from multiscale.bilevel.problem.solve_options import SolveOptions
 
@@ -45,8 +45,8 @@ def solve_parts(problem: BilevelProblem, settings: SolveOptions, start: np.ndarr
         known.append(_solved(part, settings, start, clock, len(parts) - i, whole))
         if known[-1].status is Status.INFEASIBLE or known[-1].ended == "userinterrupt":
             break
+    answer = _joined(problem, parts, constant, known, settings)
     for _ in range(_ROUNDS):
-        answer = _joined(problem, parts, constant, known, settings)
         worst = max(range(len(known)), key=lambda i: _open(known[i]), default=0)
         allowed = settings.gap * abs(answer.objective) / len(parts) / max(abs(known[worst].objective), 1e-6)
         if answer.status is not Status.FEASIBLE or answer.ended == "userinterrupt" or clock.left() < 1.0 or not allowed < 0.9 * known[worst].gap:
@@ -57,6 +57,7 @@ def solve_parts(problem: BilevelProblem, settings: SolveOptions, start: np.ndarr
         if closer.certificate is None or not closer.certificate.holds or not _open(closer) < _open(known[worst]):
             break
         known[worst] = closer
+        answer = _joined(problem, parts, constant, known, settings)
     return replace(answer, timings=clock.timings)
 
 
@@ -142,7 +143,7 @@ def _certificate(
         leader_violation=violation,
         optimistic=optimistic,
         pessimistic=pessimistic,
-        solver_gap=max(c.solver_gap for c in inner),
+        solver_gap=float(np.max([c.solver_gap for c in inner])),
         round_trip=max((c.round_trip for c in inner), key=lambda found: found[0]),
         failures=tuple(failures),
     )

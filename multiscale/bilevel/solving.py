@@ -13,9 +13,7 @@ import numpy as np
 
 from multiscale.bilevel.automatic import solve_in_turn
 from multiscale.bilevel.certify.as_read import as_read
-from multiscale.bilevel.certify.certificate import TOLERANCE
 from multiscale.bilevel.certify.conclude import PROVEN, conclude
-from multiscale.bilevel.certify.gap import excess
 from multiscale.bilevel.certify.original import check_originals
 from multiscale.bilevel.certify.qualification import Qualification, qualify
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
@@ -24,6 +22,7 @@ from multiscale.bilevel.certify.unbounded_relaxation import NO_FINITE_OPTIMUM, r
 from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.normal.normalise import normalise
 from multiscale.bilevel.problem.description import BilevelError, BilevelProblem
+from multiscale.bilevel.problem.gap import TOLERANCE, excess
 from multiscale.bilevel.problem.preconditions import check_preconditions, check_products
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.read.pyomo_model import PyomoProblem, read_model

@@ -6,12 +6,14 @@ Run: ``pytest tests/benchmarks/bilevel_tree.py -m benchmark -s``. Seven nodes: t
 from __future__ import annotations
 
 import resource
+import time
 
 import pytest
 
 from multiscale import bilevel
 from multiscale.bilevel.scip import client
 from tests.bilevel.feeder import feeder
+from tests.bilevel.test_parts import feeders
 
 pytestmark = pytest.mark.benchmark
 
@@ -56,3 +58,16 @@ def test_trees_close_their_gap(nodes, hours, kind, wide, gap):
     client._stop_idle()
     print(f"\n{nodes}x{hours} {kind}, {len(stated)} nodes: {cpu() - before:.1f} CPU s, gap {solution.gap:.1e}, {solution.solves} node solves")
     assert solution.status == "optimal", solution.describe()
+
+
+@pytest.mark.parametrize("nodes", [8, 15])
+def test_three_years_in_one_model(nodes):
+    """The same kind of tree (hard, three years, no scenarios) as one problem with three followers, within 100 s on the clock."""
+    model, followers, _ = feeders(3, nodes, 24)
+    began = time.perf_counter()
+    solution = bilevel.solve(model, followers, gap=1e-3, time_limit=100)
+    print(
+        f"\n{nodes}x24 hard, 3 years in one model: {solution.status} after {time.perf_counter() - began:.0f} s on the clock, gap {solution.gap:.1e}"
+    )
+    assert solution.certificate is not None
+    assert solution.certificate.holds

@@ -11,8 +11,8 @@ import pytest
 
 from multiscale import bilevel
 from multiscale.bilevel import automatic
-from multiscale.bilevel.certify.gap import contradicts, excess
 from multiscale.bilevel.clock import Clock
+from multiscale.bilevel.problem.gap import contradicts, excess
 from multiscale.bilevel.reformulate.choose import choose_methods
 from multiscale.bilevel.scip import client
 from multiscale.bilevel.scip.progress import Progress

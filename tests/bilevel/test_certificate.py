@@ -16,6 +16,7 @@ from multiscale.bilevel.reformulate.assemble import assemble
 from multiscale.bilevel.reformulate.choose import bounds_for
 from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.client import run
+from multiscale.bilevel.scip.integer_points import _consistent
 from multiscale.bilevel.scip.worker import Task
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.start import find_start
@@ -191,3 +192,24 @@ def test_a_wrong_answer_of_a_follower_fails_its_certificate():
         dual = solution.y.copy()
         dual[i] += 0.5
         assert not certify_follower(problem, 0, y, solution.x, dual).holds()
+
+
+def test_a_follower_without_a_gap_leaves_the_answer_without_one():
+    case = feeder(3, 4, 1)
+    certificate = bilevel.solve(case.model, [case.follower], time_limit=60).certificate
+    known = certificate.followers[0]
+    assert certificate.follower_gap == abs(known.gap)
+    # Whichever comes first.
+    for gaps in ((np.nan, 0.1), (0.1, np.nan)):
+        assert np.isnan(replace(certificate, followers=tuple(replace(known, gap=gap) for gap in gaps)).follower_gap)
+
+
+def test_an_exact_value_below_a_proven_bound_is_no_value():
+    case = feeder(3, 4, 1)
+    problem = bilevel.read_model(case.model, [case.follower]).problem
+    search = DecisionSearch(problem)
+    response = search.responder.respond(search.clipped(np.zeros(problem.leader.size)))
+    for above, known in ((-1.0, True), (1e-6, True), (1e-2, False)):
+        bound = response.objective + above * abs(response.objective)
+        assert (_consistent(response, bound)[1] == bound) == known
+    assert _consistent(None, np.inf) == (None, np.inf)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyomo.environ as pyo
 import pytest
@@ -11,6 +13,7 @@ from multiscale.bilevel.problem.parts import split
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.price_cutting import PriceCutting
 from multiscale.bilevel.search.price_parts import PriceParts
+from multiscale.bilevel.search.price_search import PriceSearch
 from multiscale.bilevel.search.response import Responder
 from tests.bilevel.feeder import TARIFF_CAP, feeder
 from tests.bilevel.small import oracle, random_small
@@ -154,6 +157,18 @@ def test_prices_found_apart_are_those_found_together():
             continue
         assert one.response.objective == pytest.approx(other.response.objective, rel=1e-4)
         assert one.bound <= other.response.objective * (1 + 1e-4)
+
+
+def test_a_bound_that_contradicts_the_point_is_no_answer(monkeypatch):
+    m, followers, _ = feeders(2, 4, 4)
+    search = DecisionSearch(bilevel.read_model(m, followers).problem)
+    y = search.clipped(np.zeros(search.problem.leader.size))
+    known = search.exact.solve(y, gap=1e-5)
+    assert known.bound <= known.response.objective + 1e-6 * abs(known.response.objective)
+    before = PriceSearch.solve
+    raised = 1e-3 * abs(known.response.objective)
+    monkeypatch.setattr(PriceSearch, "solve", lambda *a, **b: replace(found := before(*a, **b), bound=found.bound + raised))
+    assert DecisionSearch(search.problem).exact.solve(y, gap=1e-5) is None
 
 
 def test_several_followers_under_recovery_give_the_answer_of_the_tree():

@@ -10,7 +10,9 @@ import pyomo.environ as pyo
 import pytest
 
 from multiscale import bilevel
+from multiscale.bilevel.tree.node_solves import NodeSolves
 from multiscale.bilevel.tree.search import TreeSearch
+from multiscale.bilevel.tree.statement import read_tree
 from tests.bilevel.small import oracle, random_small
 
 
@@ -166,6 +168,92 @@ def test_nodes_in_processes_give_the_same_answer():
     nodes, names, optimum, _ = weighted_tree(1)
     solution = bilevel.solve_tree(nodes, names, gap=1e-5, time_limit=120, processes=2)
     assert (solution.status, solution.objective) == ("optimal", pytest.approx(optimum, rel=1e-4))
+
+
+# Nodes without a point or without a bound, and investments that are not binary.
+
+
+def answers_changed(monkeypatch, change):
+    """Every answer of a node solve passes ``change(job, answer)``."""
+    before = NodeSolves._answer
+    monkeypatch.setattr(NodeSolves, "_answer", lambda self, job, solution: change(job, before(self, job, solution)))
+
+
+def pointless(answer):
+    return replace(answer, z=None, y=None, value=np.inf, solution=replace(answer.solution, status=bilevel.Status.TIME_LIMIT, certificate=None))
+
+
+def three():
+    return tree(("now", None, 1.0, node(3)), ("high", "now", 0.5, node(3)), ("low", "now", 0.5, node(0.1)))
+
+
+def test_a_node_without_a_point_leaves_the_tree_without_one_but_with_its_bound(monkeypatch):
+    answers_changed(monkeypatch, lambda job, answer: pointless(answer) if job.node == 1 else answer)
+    solution = bilevel.solve_tree(three(), ["build"], gap=1e-6, time_limit=20)
+    assert (solution.status, "no feasible tree is known" in solution.message) == ("error", True)
+    # Both lines at 1 each and supply of 4, in all nodes.
+    assert 11.2 - 1e-6 <= solution.bound <= 12 + 1e-6
+
+
+def test_a_node_that_ends_once_without_a_bound_is_solved_again(monkeypatch):
+    jobs = []
+
+    def once(job, answer):
+        jobs.append(job)
+        return replace(answer, bound=-np.inf) if len(jobs) == 2 else answer
+
+    answers_changed(monkeypatch, once)
+    solution = bilevel.solve_tree(three(), ["build"], gap=1e-6, time_limit=30)
+    assert (solution.status, solution.objective) == ("optimal", pytest.approx(12, rel=1e-6))
+
+
+def test_a_box_that_proves_nothing_is_solved_once(monkeypatch):
+    answers_changed(monkeypatch, lambda job, answer: replace(answer, bound=-np.inf) if job.box is not None else answer)
+    monkeypatch.setattr(TreeSearch, "_multipliers", lambda _: None)
+    solution = bilevel.solve_tree(three(), ["build"], gap=1e-6, time_limit=20)
+    assert (solution.status, solution.objective, solution.bound) == ("feasible", pytest.approx(12), pytest.approx(11.2))
+    assert solution.solves < 20
+    assert "have been tried" in solution.message
+
+
+def capacity(need):
+    """A need in kW is met over a line of any capacity, at 0.6 EUR/kW, or from a source at 1.6 EUR/kW; the leader pays for both."""
+    m = pyo.ConcreteModel()
+    m.build = pyo.Var(bounds=(0, 10))
+    low = m.low = pyo.Block()
+    low.x, low.dear = pyo.Var(bounds=(0, None)), pyo.Var(bounds=(0, None))
+    low.room = pyo.Constraint(expr=low.x <= m.build)
+    low.need = pyo.Constraint(expr=low.x + low.dear >= need)
+    low.cost = pyo.Objective(expr=1.6 * low.dear)
+    m.objective = pyo.Objective(expr=0.6 * m.build + 1.6 * low.dear)
+    return m
+
+
+def test_continuous_investments_are_found_between_those_of_the_nodes():
+    # A kW saves the root 1 EUR up to 4 kW, and costs a child 0.6 EUR beyond its own need of 1 or 2.5 kW: the root stops at 2.5 kW.
+    nodes = tree(("now", None, 1.0, capacity(4)), ("a", "now", 0.5, capacity(1)), ("b", "now", 0.5, capacity(2.5)))
+    nodes = [nodes[0], *(replace(n, weight=2.0) for n in nodes[1:])]
+    solution = bilevel.solve_tree(nodes, ["build"], gap=1e-5, time_limit=30)
+    assert (solution.status, solution.objective) == ("optimal", pytest.approx(0.6 * 2.5 + 1.6 * 1.5 + 2 * 0.6 * 2.5, rel=1e-5))
+    assert solution.investments["now"]["build"] == pytest.approx(2.5, abs=1e-4)
+
+
+def test_persistence_of_an_unknown_investment_is_unknown():
+    found = read_tree(three(), ["build"])
+    assert found.violation([np.ones(2), np.zeros(2), np.ones(2)]) == 1.0
+    assert np.isnan(found.violation([np.ones(2), np.zeros(2), np.array([np.nan, 1.0])]))
+
+
+def test_an_infeasible_node_counts_before_an_unbounded_one(monkeypatch):
+    child = node(3)
+    child.never = pyo.Constraint(expr=child.low.dear >= 50)
+
+    def first_unbounded(job, answer):
+        return replace(answer, solution=replace(answer.solution, status=bilevel.Status.UNBOUNDED)) if job.node == 0 else answer
+
+    answers_changed(monkeypatch, first_unbounded)
+    solution = bilevel.solve_tree(tree(("a", None, 1.0, node(3)), ("b", "a", 1.0, child)), ["build"], time_limit=30)
+    assert (solution.status, "node 'b' is infeasible" in solution.message) == ("infeasible", True)
 
 
 # Refusals.

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from multiscale.bilevel.certify.certificate import TOLERANCE, Certificate, certify_follower
-from multiscale.bilevel.certify.gap import contradicts, is_closed, relative_gap
+from multiscale.bilevel.certify.certificate import Certificate, certify_follower
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.normal.normalise import NormalForm
 from multiscale.bilevel.problem.description import BilevelProblem
+from multiscale.bilevel.problem.gap import TOLERANCE, contradicts, is_closed, relative_gap
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.search.response import Answers, Responder, Response
 from multiscale.programs import Termination

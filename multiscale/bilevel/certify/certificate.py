@@ -20,13 +20,11 @@ import numpy as np
 
 from multiscale.bilevel.problem.cones import outside, products
 from multiscale.bilevel.problem.description import BilevelProblem
+from multiscale.bilevel.problem.gap import TOLERANCE
 from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
 from multiscale.bilevel.solvers.conic_program import compiled
 from multiscale.bilevel.solvers.polish import polished
 from multiscale.programs import Termination
-
-TOLERANCE = 1e-6
-"""Largest relative follower gap, violation or residual of a certified answer."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,8 @@ class Certificate:
 
     @property
     def follower_gap(self) -> float:
-        """Largest relative optimality gap of a follower."""
-        return max((abs(f.gap) for f in self.followers), default=0.0)
+        """Largest relative optimality gap of a follower; nan where one has none."""
+        return float(np.max([0.0, *(abs(f.gap) for f in self.followers)]))
 
     def describe(self) -> str:
         """One line for each follower and each failure."""
@@ -124,20 +122,21 @@ def certify_follower(
     row_scale = np.maximum(1.0, np.maximum(np.abs(rhs), np.abs(activity)))
     short = np.where(program.equality, np.abs(slack), -slack) / row_scale
     column_scale = np.maximum(1.0, np.abs(x))
-    primal = max(short.max(initial=0.0), ((program.lower - x) / column_scale).max(initial=0.0), ((x - program.upper) / column_scale).max(initial=0.0))
+    outside_bounds = np.maximum(program.lower - x, x - program.upper) / column_scale
+    primal = np.maximum(short.max(initial=0.0), outside_bounds.max(initial=0.0))
     reduced = costs - program.A.T @ multipliers + (program.Q @ x if program.Q is not None else 0.0)
     in_cone = follower.in_cone
     has_lower, has_upper = np.isfinite(program.lower) | in_cone, np.isfinite(program.upper) | in_cone
     cost_scale = np.maximum(1.0, np.abs(costs))
     wrong_sign = np.where(program.equality, 0.0, np.maximum(multipliers, 0.0))
     wrong_reduced = (np.where(has_lower, 0.0, np.maximum(reduced, 0.0)) + np.where(has_upper, 0.0, np.maximum(-reduced, 0.0))) / cost_scale
-    dual = max(wrong_sign.max(initial=0.0), wrong_reduced.max(initial=0.0))
+    dual = np.maximum(wrong_sign.max(initial=0.0), wrong_reduced.max(initial=0.0))
     to_lower = np.where(np.isfinite(program.lower), x - program.lower, 0.0)
     to_upper = np.where(np.isfinite(program.upper), program.upper - x, 0.0)
     loose = np.abs(multipliers * slack).sum() + np.abs(np.maximum(reduced, 0.0) * to_lower).sum() + np.abs(np.minimum(reduced, 0.0) * to_upper).sum()
     if follower.cones:
-        primal = max(primal, outside(follower.cones, x).max())
-        dual = max(dual, outside(follower.cones, reduced).max())
+        primal = np.maximum(primal, outside(follower.cones, x).max())
+        dual = np.maximum(dual, outside(follower.cones, reduced).max())
         loose += np.abs(products(follower.cones, x, reduced)).sum()
     return FollowerCertificate(
         name=follower.name,

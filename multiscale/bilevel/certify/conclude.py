@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from multiscale.bilevel.certify.certificate import TOLERANCE, Certificate, certify_follower
-from multiscale.bilevel.certify.gap import contradicts, is_closed, relative_gap
+from multiscale.bilevel.certify.certificate import Certificate, certify_follower
 from multiscale.bilevel.certify.pattern import pattern_program
 from multiscale.bilevel.certify.round_trip import round_trip
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.problem.description import BilevelProblem
+from multiscale.bilevel.problem.gap import TOLERANCE, contradicts, is_closed, relative_gap
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
 from multiscale.bilevel.reformulate.single_level.program import SingleLevel
@@ -121,7 +121,7 @@ def _solver_gap(problem: BilevelProblem, single: SingleLevel, v: np.ndarray) -> 
         multipliers = v[single.dual[f]] if single.dual[f].size else np.zeros(problem.followers[f].program.rows.size)
         found = certify_follower(problem, f, y, v[single.primal[f]], multipliers)
         gaps.append(np.inf if found.message else abs(found.gap))
-    return max(gaps, default=0.0)
+    return float(np.max([0.0, *gaps]))
 
 
 def _consider(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray) -> None:

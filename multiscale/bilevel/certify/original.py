@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from multiscale.bilevel.certify.certificate import TOLERANCE
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.problem.description import Follower
 from multiscale.bilevel.problem.followers import BlockFollower
+from multiscale.bilevel.problem.gap import TOLERANCE
 from multiscale.bilevel.read.auxiliary import Auxiliary
 from multiscale.bilevel.read.extract_block import extract_block
 from multiscale.bilevel.read.extracted import Extracted

@@ -30,15 +30,13 @@ class LeaderProducts:
     """Products made so far, once for every pair of leader variables."""
 
     def __init__(self) -> None:
-        self.of: dict[tuple[int, int], _Product] = {}
+        self.of: dict[frozenset[int], _Product] = {}
 
     def product(self, a: Any, b: Any) -> Any:
         """The leader variable equal to ``a b``."""
         if a is b and is_binary(a):
             return a
-        if id(a) > id(b):
-            a, b = b, a
-        key = (id(a), id(b))
+        key = frozenset((id(a), id(b)))
         if key not in self.of:
             holder = pyo.ConcreteModel()
             value = pyo.Var(domain=pyo.Binary) if is_binary(a) and is_binary(b) else pyo.Var(bounds=_range(a, b))

@@ -10,6 +10,7 @@ import numpy as np
 from pyscipopt.scip import Expr, ExprCons, Term
 
 from multiscale.bilevel.problem.description import BilevelProblem
+from multiscale.bilevel.problem.gap import contradicts
 from multiscale.bilevel.reformulate.assemble import assemble
 from multiscale.bilevel.reformulate.lazy_data import LazyData
 from multiscale.bilevel.reformulate.single_level.program import SingleLevel
@@ -79,7 +80,7 @@ class IntegerPoints:
         model.optimize()
         status = model.getStatus()
         if status == "infeasible":
-            return known, cutoff if np.isfinite(cutoff) else np.inf
+            return _consistent(known, cutoff)
         if status not in ("optimal", "gaplimit"):
             self.unbounded_remainder |= status in ("unbounded", "inforunbd")
             return known, np.nan
@@ -92,7 +93,13 @@ class IntegerPoints:
             response = self.search.search_prices(decision, budget=24) if self.search.prices.size else None
         if response is None or (known is not None and known.objective < response.objective):
             response = known
-        return response, min(bound, np.inf if response is None else response.objective)
+        return _consistent(response, bound)
+
+
+def _consistent(response: Response | None, bound: float) -> tuple[Response | None, float]:
+    """An answer and its bound, which is nan where the answer contradicts it."""
+    wrong = contradicts(np.inf if response is None else response.objective, bound)
+    return response, np.nan if wrong else bound
 
 
 def _objective_row(inner: SingleLevel, variables: list[Any], cutoff: float) -> Any:

@@ -237,8 +237,6 @@ def _lazy_outcome(handler: LazyFollowers, model: Any, single: SingleLevel, start
         status = "inforunbd"
     if status in ("optimal", "infeasible", "gaplimit"):
         status = "infeasible" if best is None and bound > 1e19 else "optimal"
-    if best is not None:
-        bound = min(bound, best.objective)
     return ScipOutcome(
         status=status,
         v=None if best is None else single.complete(best.y, best.primal, best.dual),

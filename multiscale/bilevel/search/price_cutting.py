@@ -21,6 +21,7 @@ from collections import deque
 import numpy as np
 
 from multiscale.bilevel.problem.description import BilevelProblem
+from multiscale.bilevel.problem.gap import contradicts
 from multiscale.bilevel.search.price_master import PriceMaster
 from multiscale.bilevel.search.price_search import PriceAnswer
 from multiscale.bilevel.search.price_space import PriceSpace
@@ -59,7 +60,8 @@ class PriceCutting:
     def solve(self, y: np.ndarray, *, gap: float, cutoff: float = np.inf, budget: int = 400) -> PriceAnswer | None:
         """The best prices for the integers of ``y``; stops when the bound is within ``gap`` of the best or above ``cutoff``.
 
-        The bound holds in any case, also where ``budget`` follower solves end the search early. None where a follower has no optimum.
+        The bound holds in any case, also where ``budget`` follower solves end the search early. None where a follower has no
+        optimum, or where the bound contradicts the best answer.
         """
         state = self._begin(y)
         leader, prices = self.problem.leader, self.space.prices
@@ -85,7 +87,7 @@ class PriceCutting:
                 break
             stalled = stalled + 1 if len(state.tried) == known and bound <= before + 1e-9 * max(1.0, abs(bound)) else 0
         value = np.inf if state.best is None else state.best.objective
-        return PriceAnswer(state.best, min(bound, value))
+        return None if contradicts(value, bound) else PriceAnswer(state.best, bound)
 
     # What is known at these integers.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from multiscale.bilevel.problem.description import BilevelProblem
+from multiscale.bilevel.problem.gap import contradicts
 from multiscale.bilevel.problem.parts import Part, split
 from multiscale.bilevel.search.price_search import PriceAnswer, PriceSearch
 from multiscale.bilevel.search.response import Responder, Response
@@ -78,8 +79,10 @@ class PriceParts:
                 return PriceAnswer(None, np.inf) if answer.bound == np.inf else None
             found.append(answer.response)
         response = self._joined(y, found)
-        # Rows of integers alone are in no part.
-        return PriceAnswer(response, min(bound, response.objective)) if response.violation[0] <= self.responder.tolerance else None
+        # Rows of integers alone are in no part: where one fails, this is no place to say so.
+        if contradicts(response.objective, bound) or not response.violation[0] <= self.responder.tolerance:
+            return None
+        return PriceAnswer(response, bound)
 
     def quick(self, y: np.ndarray) -> Response | None:
         """Feasible prices in a few follower solves, if they lead to some in every part."""

@@ -17,6 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.problem.description import BilevelProblem
+from multiscale.bilevel.problem.gap import contradicts
 from multiscale.bilevel.search.price_space import PriceSpace, stacked
 from multiscale.bilevel.search.response import Responder, Response
 from multiscale.bilevel.solvers.linear_program import LinearProgram
@@ -58,7 +59,7 @@ class PriceSearch:
     def solve(self, y: np.ndarray, *, gap: float, cutoff: float = np.inf, budget: int = 400) -> PriceAnswer | None:
         """The best price for the integers of ``y``; stops when the bound is within ``gap`` of the best or above ``cutoff``.
 
-        None where the search cannot tell (a follower without optimum, or ``budget`` solves used up).
+        None where the search cannot tell (a follower without optimum, ``budget`` solves used up, or a bound that contradicts the best answer).
         """
         leader = self.problem.leader
         self._base = y.copy()
@@ -96,7 +97,7 @@ class PriceSearch:
                 if np.isfinite(bound):
                     heapq.heappush(queue, (bound, next(order), *pair))
         value = np.inf if best is None else best.objective
-        return PriceAnswer(best, min(floor, value))
+        return None if contradicts(value, floor) else PriceAnswer(best, floor)
 
     def quick(self, y: np.ndarray, *, rounds: int = 5) -> Response | None:
         """A feasible price for the integers of ``y`` in a few follower solves, if this leads to one; no proof of anything.

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from multiscale.bilevel.certify.gap import contradicts, is_closed, relative_gap
 from multiscale.bilevel.certify.original import check_originals
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
+from multiscale.bilevel.problem.gap import contradicts, is_closed, relative_gap
 from multiscale.bilevel.tree.node_solves import Job
 from multiscale.bilevel.tree.search import TreeSearch
 from multiscale.bilevel.tree.solution import TreeSolution
@@ -61,7 +61,11 @@ def _evaluate_priced(search: TreeSearch) -> None:
     for job in jobs:
         column = search.best[job.node]
         if job.node not in answered or answered[job.node].value > column.value:
+            # What ties are worth was asked with the multipliers in the objective.
+            assert column.solution.certificate is not None
+            certificate = replace(column.solution.certificate, optimistic=None, pessimistic=None)
             plain = replace(column.solution, objective=search.tree.sense * column.value, bound=-search.tree.sense * np.inf, gap=np.inf)
+            plain = replace(plain, certificate=certificate)
             answered[job.node] = replace(column, solution=replace(plain, message=f"found with multipliers in the objective; {plain.message}"))
     search.best = [answered.get(n, column) for n, column in enumerate(search.best)]
 

@@ -33,7 +33,10 @@ _KEPT = 1e-6
 
 @dataclass
 class NodeKnowledge:
-    """What is known of one node: columns, affine cuts ``(a, s)``, boxes ``(l, u, v)``; ``v`` infinite where the node is infeasible there."""
+    """What is known of one node: columns, affine cuts ``(a, s)``, boxes ``(l, u, v)`` that were solved.
+
+    ``v`` is inf where the node is infeasible in the box, -inf where its solve proved nothing.
+    """
 
     columns: list[NodeAnswer] = field(default_factory=list)
     affine: list[tuple[float, np.ndarray]] = field(default_factory=list)
@@ -63,8 +66,6 @@ class Master:
         known = self.known[job.node]
         if answer.z is not None:
             known.columns.append(answer)
-        if answer.bound == -np.inf:
-            return
         if job.box is not None:
             known.boxes.append((*job.box, answer.bound))
         elif np.isfinite(answer.bound):
@@ -207,7 +208,7 @@ class _CutProgram:
         for low, high, value in known.boxes:
             sign = np.where(low > 0.5, -1.0, np.where(high < 0.5, 1.0, 0.0))
             ones = float((low > 0.5).sum())
-            if np.isinf(value):
+            if value == np.inf:
                 self._row(places, sign, 1.0 - ones, np.inf)
             elif value > known.least > -np.inf:
                 rise = value - known.least
@@ -236,9 +237,11 @@ class _CutProgram:
         )
         if found.status == 2:
             return np.inf, None
-        if found.mip_dual_bound is None:
+        # HiGHS states a dual bound of programs with integers only; of others the optimum is the bound.
+        bound = found.mip_dual_bound if integral.any() else found.fun if found.status == 0 else None
+        if bound is None:
             return -np.inf, None
         z = None if found.x is None else [found.x[self.first[n] : self.first[n + 1]] for n in range(nodes)]
         if z is not None:
             z = [np.where(leader.integral[p], np.round(v), v) for leader, p, v in zip(leaders, self.tree.investments, z, strict=True)]
-        return float(found.mip_dual_bound), z
+        return float(bound), z

@@ -7,7 +7,7 @@
    give bounds and points, and the best choice of known points that keeps persistence is the feasible tree.
 5. *Cuts.* The investments of least cost under all known bounds are tried: children under their parents' and parents under their children's, then
    every node at its own; each trial that is no improvement raises the bound there. With binary investments this ends with a proof; with others it
-   stops where no trial is new, with the gap that is left.
+   stops where no trial is new, and after a better tree the multipliers are sought again.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from multiscale.bilevel.certify.gap import is_closed
 from multiscale.bilevel.certify.solution import Status
 from multiscale.bilevel.clock import Clock
+from multiscale.bilevel.problem.gap import is_closed
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.tree.master import Master
 from multiscale.bilevel.tree.node_solves import Box, Job, NodeAnswer, NodeSolves
@@ -74,7 +74,8 @@ class TreeSearch:
         """All stages; see the module. ``failed`` is a node that is infeasible or unbounded alone."""
         with self.clock.stage("separate"):
             self.alone = alone = self.solve([Job(n) for n in range(len(self.tree.names))])
-            self.failed = next((a for a in alone if a.solution.status in (Status.INFEASIBLE, Status.UNBOUNDED)), None)
+            failed = [next((a for a in alone if a.solution.status is status), None) for status in (Status.INFEASIBLE, Status.UNBOUNDED)]
+            self.failed = failed[0] or failed[1]
             if self.failed is not None:
                 return
             self._raise_bound(self.master.bound_at(self._zero()))
@@ -85,10 +86,22 @@ class TreeSearch:
                 self._repair()
             with self.clock.stage("sharpen"):
                 self._sharpen()
+            self._in_turn()
+
+    def _in_turn(self) -> None:
+        """Multipliers and cuts, once more after each better tree: it makes a bound worth raising that was not."""
+        known, tried = np.inf, False
+        while not self.over:
             with self.clock.stage("multipliers"):
                 self._multipliers()
             with self.clock.stage("cuts"):
-                self._cuts()
+                tried = self._cuts()
+            if not self.objective < known:
+                break
+            known = self.objective
+        if tried and not self.over:
+            left = "" if all(binary.all() for binary in self.master.binary) else ", and what investments that are not binary leave open"
+            self.said.append(f"the investments of least cost under all bounds have been tried: what is left is the gaps of nodes{left}")
 
     # Stages.
 
@@ -131,7 +144,8 @@ class TreeSearch:
         while not self.over:
             gaps = np.array([w * (self._value(n) - self.master.known[n].least) for n, w in enumerate(self.tree.weights)])
             gaps[seconds > self.clock.left()] = 0.0
-            if not gaps.sum() > 0.5 * (self.objective - self.bound):
+            # A node without a point or without a bound leaves everything open.
+            if not (np.isinf(gaps).any() or gaps.sum() > 0.5 * (self.objective - self.bound)):
                 return
             worst = np.argsort(-gaps)[: self.solver.processes]
             self.solve([Job(int(n), start=self._start(int(n), None)) for n in worst if gaps[n] > 0], seconds=float(seconds[worst].max()))
@@ -147,7 +161,7 @@ class TreeSearch:
         """Rounds of multipliers until all known points leave little to gain, or some rounds in a row gained little."""
         centre = [np.zeros(link.of.size) for link in self.tree.links]
         reached, idle = self.bound, 0
-        while not self.over and idle < _IDLE:
+        while self.best is not None and not self.over and idle < _IDLE:
             tried, most = self.master.prices(centre, reached)
             before = reached
             if not most - reached > _STEP * (self.objective - reached):
@@ -162,20 +176,20 @@ class TreeSearch:
                 self._raise_bound(bound)
             idle = 0 if reached - before > _STEP * (self.objective - before) else idle + 1
 
-    def _cuts(self) -> None:
-        """Trial investments of least cost under all known bounds, until the bound meets the best tree."""
+    def _cuts(self) -> bool:
+        """Trial investments of least cost under all known bounds, until the bound meets the best tree. Returns whether no trial was left."""
         while not self.over:
             bound, z = self.master.bound_and_proposal(0.2 * self.clock.left())
             self._raise_bound(bound)
             if z is None or self.over:
-                return
+                return False
             jobs = self._neighbours(z) or [Job(n, box=(held, held)) for n, held in enumerate(z) if not self.master.known[n].has_box(held, held)]
             if not jobs:
-                self.said.append("the investments of least cost under all bounds are known: what is left is the gap of the nodes")
-                return
+                return True
             jobs = [replace(job, start=self._start(job.node, None, job.box)) for job in jobs]
             self.solve(jobs, 0.5, seconds=2.0 * self.slowest)
             self._choose()
+        return False
 
     def _neighbours(self, z: Sequence[np.ndarray]) -> list[Job]:
         """Children under their parents' trial investments, and parents under their children's, where that is news: it bounds more than the trial."""

@@ -80,8 +80,8 @@ class Tree:
         return self.reads[n].problem
 
     def violation(self, z: Sequence[np.ndarray]) -> float:
-        """Largest amount by which a child has less than its parent."""
-        return max((float((z[e.parent][e.of] - z[e.child][e.to]).max(initial=0.0)) for e in self.links), default=0.0)
+        """Largest amount by which a child has less than its parent; nan where an investment is."""
+        return float(np.concatenate([np.zeros(1), *(z[e.parent][e.of] - z[e.child][e.to] for e in self.links)]).max())
 
 
 def read_tree(nodes: Sequence[TreeNode], persistence: Sequence[str]) -> Tree:

@@ -6,7 +6,8 @@ one below, and a message says so; beyond, one of the two is wrong and nothing is
 
 from __future__ import annotations
 
-from multiscale.bilevel.certify.certificate import TOLERANCE
+TOLERANCE = 1e-6
+"""Largest relative follower gap, violation or residual of a certified answer."""
 
 CONTRADICTION = 1e-4
 """Relative amount by which a bound may be above a certified objective: both hold within ``TOLERANCE`` of their rows, times what a row is worth."""
