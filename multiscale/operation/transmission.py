@@ -72,6 +72,7 @@ class Transmission:
         self.demand, self.renewable = passive.demand.values, passive.generation.values
         self.largest_output = generators.p_max_kw.values[:, None] * horizon.sample(system.profiles, generators.profile.values)[0]
         self.passive_bus = np.array([at[b] for b in passive.bus.values.tolist()], dtype=int)
+        self.drawing, self.feeding = (np.flatnonzero((power != 0).any(axis=1)) for power in (self.demand, self.renewable))
         self.generator_bus = np.array([at[b] for b in generators.bus.values.tolist()], dtype=int)
         self.child_bus = np.array([at[system.boundary_bus(c)] for c in self.children], dtype=int)
         self._monitored = np.zeros(0, dtype=int)
@@ -147,7 +148,7 @@ class Transmission:
     def _solve(self, period: int, exchange: np.ndarray) -> ProgramSolution:
         limits = len(self._monitored)
         if self._compiled is None or self._last is None or self._last[1] != limits:
-            self._compiled = CompiledProgram(self.program(period))
+            self._compiled = CompiledProgram(self.program(period), devex=True)
         else:
             self._compiled.exchange(at_period(self._compiled.program, self, period, self._monitored, self._factors))
         known = self._bases.get(period, self._last)
@@ -193,7 +194,8 @@ class Transmission:
         total = np.zeros(len(self.model.buses))
         np.add.at(total, self.passive_bus, self.renewable[:, period] - self.demand[:, period])
         np.add.at(total, self.generator_bus, _part(solution, "generation"))
-        np.add.at(total, self.passive_bus, _part(solution, "unserved") - _part(solution, "curtailed"))
+        np.add.at(total, self.passive_bus[self.drawing], _part(solution, "unserved"))
+        np.add.at(total, self.passive_bus[self.feeding], -_part(solution, "curtailed"))
         np.add.at(total, self.child_bus, -exchange)
         return total
 

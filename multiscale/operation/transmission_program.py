@@ -28,6 +28,7 @@ class PeriodData(Protocol):
         demand, renewable: of passive customers, (customer, period).
         largest_output: of generators, (generator, period).
         passive_bus, generator_bus, child_bus: where they are connected, positions of buses.
+        drawing, feeding: positions of the passive customers that draw or feed in power in some period; only they have columns.
     """
 
     system: System
@@ -41,6 +42,8 @@ class PeriodData(Protocol):
     passive_bus: np.ndarray
     generator_bus: np.ndarray
     child_bus: np.ndarray
+    drawing: np.ndarray
+    feeding: np.ndarray
 
 
 LIMITS = (("limit_forward", 1.0), ("limit_reverse", -1.0))
@@ -67,8 +70,13 @@ def period_program(network: PeriodData, t: int, monitored: np.ndarray, factors: 
     """
     model = network.model
     builder = ProgramBuilder(_name(network, t))
-    buses, nodes = {"bus": model.buses[network.passive_bus]}, {"node": np.array(network.children, dtype=str)}
-    axes = {"generation": {"generator": network.system.generators.generator.values}, "unserved": buses, "curtailed": buses}
+    drawing, feeding = network.passive_bus[network.drawing], network.passive_bus[network.feeding]
+    nodes = {"node": np.array(network.children, dtype=str)}
+    axes = {
+        "generation": {"generator": network.system.generators.generator.values},
+        "unserved": {"bus": model.buses[drawing]},
+        "curtailed": {"bus": model.buses[feeding]},
+    }
     columns = {
         name: builder.add_columns(name, axes.get(name, nodes), unit="kW", lower=low, upper=high, cost=cost, description=DESCRIPTION[name])
         for name, (low, high, cost) in _columns(network, t).items()
@@ -76,8 +84,8 @@ def period_program(network: PeriodData, t: int, monitored: np.ndarray, factors: 
     exchange = builder.add_parameters("exchange", nodes, unit="kW", description="power drawn by the node")
     blocks = (
         (1.0, columns["generation"], network.generator_bus),
-        (1.0, columns["unserved"], network.passive_bus),
-        (-1.0, columns["curtailed"], network.passive_bus),
+        (1.0, columns["unserved"], drawing),
+        (-1.0, columns["curtailed"], feeding),
         (-1.0, columns["spilled"], network.child_bus),
         (1.0, columns["missing"], network.child_bus),
     )
@@ -121,8 +129,8 @@ def _columns(network: PeriodData, t: int) -> dict[str, tuple[np.ndarray | float,
     voll, spill = network.economics.value_of_lost_load * hours, network.system.curtailment_cost * hours
     return {
         "generation": (np.minimum(generators.p_min_kw.values, most), most, generators.cost_eur_per_kwh.values * hours),
-        "unserved": (0.0, network.demand[:, t], voll),
-        "curtailed": (0.0, network.renewable[:, t], spill),
+        "unserved": (0.0, network.demand[network.drawing, t], voll),
+        "curtailed": (0.0, network.renewable[network.feeding, t], spill),
         "spilled": (0.0, np.inf, voll),
         "missing": (0.0, np.inf, voll),
     }

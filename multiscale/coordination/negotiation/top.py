@@ -157,8 +157,8 @@ def _injection(network: Transmission, program: ParametricProgram) -> sparse.csc_
     """What one unit of each column injects at each bus [1], (bus, column)."""
     places = {
         "generation": (1.0, network.generator_bus),
-        "unserved": (1.0, network.passive_bus),
-        "curtailed": (-1.0, network.passive_bus),
+        "unserved": (1.0, network.passive_bus[network.drawing]),
+        "curtailed": (-1.0, network.passive_bus[network.feeding]),
         "spilled": (-1.0, network.child_bus),
         "missing": (1.0, network.child_bus),
     }
