@@ -42,7 +42,7 @@ def run_study(config: StudyConfig) -> RunResult:
             for answer in answers:
                 check_certificates(answer)
             reasons = [reason for answer in answers for reason in _dated(reservations(answer), answer, answers)]
-            dataset, summary = study_dataset(answers), study_summary(answers)
+            dataset, summary = study_dataset(answers), study_summary(answers, study.staged)
         status = "feasible" if reasons else "optimal"
         last = answers[-1]
         note = "; ".join([*reasons, *(f"plan of {dso}: {p.message}" for dso, p in last.plans.items() if p.status == "optimal" and p.surplus > 0)])

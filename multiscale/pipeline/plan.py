@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.operation import Market
-from multiscale.planning import NoPlanError, Plan, PlanningProblem, planning_problem, solve_plan
+from multiscale.planning import Plan, PlanningProblem, planning_problem, solve_plan
 from multiscale.planning.market_forecast import MarketForecast, market_forecast
 from multiscale.planning.participants import chosen_view, response_difference
+from multiscale.planning.persistence import Restriction
 from multiscale.planning.regimes import Regime
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.programs import SolverSettings
 from multiscale.results.data.answer_data import StudyCase
-from multiscale.results.run.run_folder import NoAnswerError
 
 if TYPE_CHECKING:
     from multiscale.config import StudyConfig
@@ -26,46 +25,50 @@ def forecast(case: StudyCase) -> MarketForecast:
     return market_forecast(case.system, case.horizon, case.economics, case.fleets)
 
 
-def make_plans(
-    case: StudyCase, expected: MarketForecast, planning: DsoPlanSettings, regime: Regime, market: Market, solver: SolverSettings
-) -> dict[str, Plan]:
-    """A plan for every DSO, each to a proven gap.
+def make_plan(
+    case: StudyCase,
+    dso: str,
+    expected: MarketForecast,
+    planning: DsoPlanSettings,
+    regime: Regime,
+    market: Market,
+    solver: SolverSettings,
+    restriction: Restriction = Restriction(),
+) -> Plan:
+    """The plan of a DSO, to a proven gap.
 
     Args:
         case: what is planned for.
         expected: of the wholesale market.
+        dso: who plans.
         planning, regime, market, solver: settings of the study.
+        restriction: options that have to be built, as they were in an earlier year, or may not be.
 
     Raises:
-        NoAnswerError: no plan satisfies the conditions, or none was found in time.
+        NoPlanError: no plan satisfies the conditions, or none was found in time.
     """
-    plans = {}
-    dsos = case.system.at_level("dso")
-    for dso in dsos:
-        problem = problem_of(case, dso, expected, planning, market)
-        try:
-            plan = solve_plan(
-                problem,
-                regime,
-                tolerance=planning.recovery_tolerance,
-                gap=planning.gap,
-                gap_eur=planning.gap_eur / len(dsos),
-                solve_limit=planning.solve_limit,
-                time_limit=None if planning.time_limit_s is None else planning.time_limit_s / len(dsos),
-                method=planning.method,
-                seed=solver.seed,
-                memory_limit=solver.memory_limit_mb,
-            )
-        except NoPlanError as error:
-            raise NoAnswerError(error.status, str(error)) from error
-        offered = {c: case.adoption[c] for c in plan.bought if c in case.adoption}
-        response = problem.participants, problem.members, plan.bought, offered, case.economics, market, expected.energy_price[dso], plan.prices
-        # The problem that was solved is large, and follows from the case.
-        proof = replace(plan.solution, problem=None, constraint_rows={})
-        plans[dso] = replace(plan, response_difference=response_difference(*response), solution=proof)
-        del problem, plan, response
-        give_back_memory()
-    return plans
+    count = len(case.system.at_level("dso"))
+    problem = problem_of(case, dso, expected, planning, market).among(restriction.required, restriction.excluded)
+    plan = solve_plan(
+        problem,
+        regime,
+        tolerance=planning.recovery_tolerance,
+        gap=planning.gap,
+        gap_eur=planning.gap_eur / count,
+        solve_limit=planning.solve_limit,
+        time_limit=None if planning.time_limit_s is None else planning.time_limit_s / count,
+        method=planning.method,
+        seed=solver.seed,
+        memory_limit=solver.memory_limit_mb,
+    )
+    offered = {c: case.adoption[c] for c in plan.bought if c in case.adoption}
+    response = problem.participants, problem.members, plan.bought, offered, case.economics, market, expected.energy_price[dso], plan.prices
+    # The problem that was solved is large, and follows from the case.
+    proof = replace(plan.solution, problem=None, constraint_rows={})
+    plan = replace(plan, response_difference=response_difference(*response), solution=proof)
+    del problem, response
+    give_back_memory()
+    return plan
 
 
 def problem_of(case: StudyCase, dso: str, expected: MarketForecast, planning: DsoPlanSettings, market: Market) -> PlanningProblem:
@@ -90,9 +93,10 @@ def planned(config: StudyConfig, case: StudyCase, expected: MarketForecast) -> d
     """The plans of a configuration; none without planning."""
     if not isinstance(config.planning, DsoPlanSettings):
         return {}
-    return make_plans(case, expected, config.planning, config.regime, config.market, config.solver)
+    given = expected, config.planning, config.regime, config.market, config.solver
+    return {dso: make_plan(case, dso, *given) for dso in case.system.at_level("dso")}
 
 
-def repeatable(plans: Mapping[str, Plan]) -> bool:
-    """Whether the same input gives the same plans: not where a clock ended a search."""
-    return all(plan.status != "time_limit" for plan in plans.values())
+def repeatable(plan: Plan) -> bool:
+    """Whether the same input gives the same plan: not where a clock ended the search."""
+    return plan.status != "time_limit"

@@ -14,17 +14,19 @@ from multiscale.markets import TimeOfUse
 from multiscale.operation import Design
 from multiscale.pipeline.assessment import settled
 from multiscale.pipeline.case import build_case, case_inputs, with_limits
+from multiscale.pipeline.linked_years import plans_of_years
 from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
-from multiscale.pipeline.plan import forecast, make_plans, repeatable
+from multiscale.pipeline.plan import forecast, make_plan, repeatable
 from multiscale.pipeline.stages import Artefact, Stages
 from multiscale.pipeline.verification import verify_days
 from multiscale.pipeline.year import verify_year
 from multiscale.planning import NoPlanError, Plan
 from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.market_forecast import MarketForecast
+from multiscale.planning.persistence import LinkedPlans, Restriction
 from multiscale.planning.repair import Repaired, Violations, repaired
 from multiscale.planning.settings import DsoPlanSettings
-from multiscale.results.data.answer_data import RepairRecord, Scenario, StudyCase, YearAnswer
+from multiscale.results.data.answer_data import RepairRecord, Scenario, StagedPlan, StudyCase, YearAnswer
 from multiscale.results.run.progress import Progress
 from multiscale.results.run.run_folder import NoAnswerError
 from multiscale.results.scenarios import HEADLINE, REFERENCES, ScenarioSpec, chosen_scenarios
@@ -76,6 +78,7 @@ class Study:
         self.planned = isinstance(config.planning, DsoPlanSettings)
         self.scenarios = chosen_scenarios(config.results.operated, config.results.baseline, planned=self.planned)
         self.mechanism = mechanism_of(config.coordination)
+        self.staged: StagedPlan | None = None
 
     def answers(self) -> list[YearAnswer]:
         """The answer of every year, in their order."""
@@ -85,19 +88,47 @@ class Study:
             for year in reversed(years):
                 stage.update(str(year))
                 cases[year] = self.build(year, cases.get(years[-1]))
-        return [self.answer(cases[year]) for year in years]
-
-    def answer(self, case: Artefact[StudyCase]) -> YearAnswer:
-        """Plan, operate, verify and assess one year."""
+        expected = {}
         with self.progress.stage("plan") as stage:
-            stage.update(f"{case.value.system.options.sizes['option']} options")
-            expected = self.stages.run("forecast", forecast, {"case": case}, label=self.label(case))
+            for year in years:
+                stage.update(f"{cases[year].value.system.options.sizes['option']} options")
+                expected[year] = self.stages.run("forecast", forecast, {"case": cases[year]}, label=self.label(cases[year]))
+        linked = self.linked(cases, expected) if self.planned and len(years) > 1 else {}
+        answers: list[YearAnswer] = []
+        for year in years:
+            before = answers[-1].plans if answers else {}
+            answers.append(self.answer(cases[year], expected[year], {d: plans.plans[str(year)] for d, plans in linked.items()}, before))
+        return answers
+
+    def linked(self, cases: Mapping[int, Artefact[StudyCase]], expected: Mapping[int, Artefact[MarketForecast]]) -> dict[str, LinkedPlans[Plan]]:
+        """DSO -> plans of all years, of which each keeps what those before it build."""
+        years, planning = self.config.horizon.years, self.config.planning
+        assert isinstance(planning, DsoPlanSettings)
+
+        def plan_of(dso: str, year: int, restriction: Restriction) -> Plan:
+            return self.plan_of(dso, cases[year], expected[year], restriction)
+
+        with self.progress.stage("plan") as stage:
+            dsos, rate = cases[years[0]].value.system.at_level("dso"), self.config.costs.discount_rate
+            found, self.staged = plans_of_years(years, dsos, plan_of, planning, rate, stage.update)
+        return found
+
+    def answer(
+        self, case: Artefact[StudyCase], expected: Artefact[MarketForecast], linked: Mapping[str, Plan], before: Mapping[str, Plan]
+    ) -> YearAnswer:
+        """Operate, verify and assess one year, and plan it where that was not done with the other years.
+
+        Args:
+            case, expected: of the year.
+            linked: DSO -> plan that was made with those of the other years.
+            before: DSO -> plan of the year before, which this one keeps.
+        """
         operations: dict[str, Artefact[Operation]] = {}
         verified: dict[str, Mapping[str, Verification]] = {}
         specs = {spec.name: spec for spec in self.scenarios}
         for name in REFERENCES:
             operations[name] = self.operate(specs[name], case, expected, Design(), {})
-        repair = self.repaired(case, expected, operations)
+        repair = self.repaired(case, expected, operations, linked, before)
         made = repair.state
         operations[HEADLINE], verified[HEADLINE] = made.operation, made.verified
         # Scenarios on the network of the plan keep the limits under which it was made; the others those of the rule.
@@ -121,9 +152,15 @@ class Study:
         return YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds)
 
     def repaired(
-        self, case: Artefact[StudyCase], expected: Artefact[MarketForecast], operations: Mapping[str, Artefact[Operation]]
+        self,
+        case: Artefact[StudyCase],
+        expected: Artefact[MarketForecast],
+        operations: Mapping[str, Artefact[Operation]],
+        linked: Mapping[str, Plan],
+        before: Mapping[str, Plan],
     ) -> Repaired[Made]:
         """The plan and its operation, made anew under tighter limits as long as its AC power flow violates limits."""
+        kept = {dso: Restriction(frozenset(o for o, yes in plan.built.items() if yes)) for dso, plan in before.items()}
         headline = next(spec for spec in self.scenarios if spec.name == HEADLINE)
 
         def under(limits: LoadingLimits) -> Artefact[StudyCase]:
@@ -139,7 +176,7 @@ class Study:
             seen = under(planned_limits(case.value.system, limits))
             try:
                 if seen.key not in planned:
-                    planned[seen.key] = self.plan(seen, expected)
+                    planned[seen.key] = self.plan(seen, expected, linked if seen is case else {}, kept)
                 plans = planned[seen.key]
             except NoAnswerError as error:
                 if here is case:
@@ -186,20 +223,42 @@ class Study:
         """The case of a year; an earlier one takes over days and options of the last."""
         return self.stages.run("build", build_case, case_inputs(self.config) | {"year": year, "last": last}, label=str(year), more=self.inputs)
 
-    def plan(self, case: Artefact[StudyCase], expected: Artefact[MarketForecast]) -> Mapping[str, Plan]:
-        """A plan for every DSO; none without planning."""
-        if not self.planned:
-            return {}
+    def plan(
+        self,
+        case: Artefact[StudyCase],
+        expected: Artefact[MarketForecast],
+        linked: Mapping[str, Plan],
+        kept: Mapping[str, Restriction],
+    ) -> Mapping[str, Plan]:
+        """A plan for every DSO, one of ``linked`` where it keeps what has to be kept; none without planning.
+
+        Raises:
+            NoAnswerError: there is no plan, or none was found in time.
+        """
+        plans = {}
+        with self.progress.stage("plan"):
+            for dso in case.value.system.at_level("dso") if self.planned else ():
+                restriction = kept.get(dso, Restriction())
+                known = linked.get(dso)
+                try:
+                    plans[dso] = known if known is not None and restriction.admits(known) else self.plan_of(dso, case, expected, restriction)
+                except NoPlanError as error:
+                    raise NoAnswerError(error.status, str(error)) from error
+        return plans
+
+    def plan_of(self, dso: str, case: Artefact[StudyCase], expected: Artefact[MarketForecast], restriction: Restriction) -> Plan:
+        """The plan of a DSO."""
         given: dict[str, object] = {
             "case": case,
+            "dso": dso,
+            "restriction": restriction,
             "expected": expected,
             "planning": self.config.planning,
             "regime": self.config.regime,
             "market": self.config.market,
             "solver": self.config.solver,
         }
-        with self.progress.stage("plan"):
-            return self.stages.run("plan", make_plans, given, label=self.label(case), keep=repeatable).value
+        return self.stages.run("plan", make_plan, given, label=f"{dso} {self.label(case)}".strip(), keep=repeatable).value
 
     def design(self, spec: ScenarioSpec, plans: Mapping[str, Plan], operations: Mapping[str, Artefact[Operation]]) -> Design:
         """What is built and charged in a scenario; an uncoordinated one finds its charge itself."""

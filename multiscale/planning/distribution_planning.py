@@ -11,7 +11,7 @@ for it is a transfer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,6 +50,7 @@ class PlanningProblem:
         members: platform -> its members.
         economics: values and costs.
         energy_price: forecast nodal price at the DSO's boundary [EUR/kWh], (period,).
+        required, excluded: options that have to be built, as they were in an earlier stage, and that may not be built (bool, option).
     """
 
     dso: str
@@ -65,6 +66,20 @@ class PlanningProblem:
     members: Mapping[str, Fleet]
     economics: Economics
     energy_price: np.ndarray
+    required: np.ndarray
+    excluded: np.ndarray
+
+    def among(self, required: Collection[str] = (), excluded: Collection[str] = ()) -> PlanningProblem:
+        """The same problem where some options have to be built and others may not be.
+
+        Raises:
+            ValueError: an option is required and excluded.
+        """
+        names = self.options.option.values.astype(str)
+        inside, outside = np.isin(names, list(required)), np.isin(names, list(excluded))
+        if (inside & outside).any():
+            raise ValueError(f"plan of {self.dso}: options {names[inside & outside][:5].tolist()} are required and excluded")
+        return replace(self, required=inside, excluded=outside)
 
     @property
     def energy_has_a_price(self) -> bool:
@@ -235,6 +250,8 @@ def planning_problem(
         {c: fleets[c] for c in children},
         economics,
         np.asarray(energy_price, dtype=float),
+        np.zeros(len(annuity), dtype=bool),
+        np.zeros(len(annuity), dtype=bool),
     )
 
 

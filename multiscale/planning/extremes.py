@@ -28,10 +28,10 @@ def decision_range(objective: float, extremes: Sequence[float]) -> float | None:
 
 
 def cost_of_extremes(problem: PlanningProblem, charge_range: tuple[float, float], tolerance: float) -> list[float]:
-    """Social cost [EUR/a] of building nothing and of building everything, where a permitted charge recovers their cost."""
+    """Social cost [EUR/a] of building the least and the most that is admitted, where a permitted charge recovers their cost."""
     program, compiled, price = problem.program, CompiledProgram(problem.program), str(problem.single_price)
     costs = []
-    for built in (np.zeros(problem.annuity.size), np.ones(problem.annuity.size)):
+    for built in (problem.required.astype(float), 1.0 - problem.excluded):
         latest: dict[str, float] = {}
 
         def energy_at(charge: float, built: np.ndarray = built, latest: dict[str, float] = latest) -> float:

@@ -65,6 +65,8 @@ def leader_model(
     model = pyo.ConcreteModel(name=f"plan of {problem.dso}")
     names = problem.options.option.values.tolist()
     model.built = pyo.Var(names, domain=pyo.Binary)
+    given = [(o, int(r)) for o, r, e in zip(names, problem.required.tolist(), problem.excluded.tolist(), strict=True) if r or e]
+    model.given = pyo.Constraint([o for o, _ in given], rule=lambda m, o: m.built[o] == dict(given)[o])
     model.prices = pyo.Block(list(problem.tariff.decided))
     for name in problem.tariff.decided:
         _add_prices(model.prices[name], problem, name, regime, tolerance)

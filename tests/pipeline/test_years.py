@@ -55,6 +55,21 @@ def test_what_a_year_changes_has_the_dimension_year(twice):
     assert "year" not in twice[0].of_year(2030).dataset.dims
 
 
+def test_what_one_year_builds_stays_built_in_the_next_and_the_bound_holds(twice):
+    data, summary = twice[0].dataset, twice[0].summary
+    built = data.built.sel(scenario="plan") if "scenario" in data.built.dims else data.built
+    assert (built.sel(year=2030) <= built.sel(year=2040)).all()
+    # Ten years each, at 5 %.
+    weights = [sum(1.05**-t for t in range(first, first + 10)) for first in (0, 10)]
+    for year, weight in zip((2030, 2040), weights, strict=True):
+        assert summary[f"stages.weight.{year}"] == (pytest.approx(weight), "a")
+    cost = sum(w * summary[f"years.{y}.plan.objective"][0] for w, y in zip(weights, (2030, 2040), strict=True))
+    assert summary["stages.cost"] == (pytest.approx(cost), "EUR")
+    assert summary["stages.separate_bound"][0] <= summary["stages.bound"][0] <= cost
+    assert summary["stages.gap_eur"][0] <= 50.0 * sum(weights)
+    assert (summary["stages.ended"][0], summary["stages.plans"][0] >= 2) == ("", True)
+
+
 def test_a_second_run_reads_every_stage_and_says_the_same(twice):
     first, second = twice
     stages = second.provenance()["pipeline"]

@@ -22,7 +22,9 @@ class Enumeration:
         self.problem, self.range, self.tolerance = problem, (component.price_min, component.price_max), tolerance
         self.passive_energy = float(problem.passive[problem.single_price])
         self.compiled = CompiledProgram(problem.program)
-        self.best = min(self._best_of(np.array(z)) for z in itertools.product((0.0, 1.0), repeat=len(problem.annuity)))
+        ends = [tuple({float(r), 1.0 - e}) for r, e in zip(problem.required.tolist(), problem.excluded.tolist(), strict=True)]
+        self.values = {z: self._best_of(np.array(z)) for z in itertools.product(*ends)}
+        self.best = min(self.values.values())
 
     def answer(self, built, charge):
         """Objective, charged energy and resource cost of the follower."""

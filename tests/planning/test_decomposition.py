@@ -87,7 +87,8 @@ def test_choices_one_by_one_give_the_same_plan(system, seed):
     """With one level only and no first plan nothing is dropped, and every combination has to be judged at its own charge."""
     problem = random_problem(system, seed)
     search = DecompositionSearch(
-        known=structure(problem), annuity=problem.annuity, existing=problem.existing_cost, passive=float(problem.passive["network_charge"]),
+        known=structure(problem), annuity=problem.annuity, admitted_choices=(problem.required, ~problem.excluded),
+        existing=problem.existing_cost, passive=float(problem.passive["network_charge"]),
         charge_range=WIDE,
         tolerance=TIGHT, gap_eur=-np.inf, gap=-np.inf, constant=problem.constant, work=Work(1e5), most_levels=1,
     )  # fmt: skip

@@ -63,7 +63,8 @@ def test_no_answer_within_the_range_costs_less_than_the_bound(system, seed, scal
     """At every share of the transfers, over narrow and wide ranges of the charge."""
     problem = transfer_problem(system, seed, members=2)
     search = DecompositionSearch(
-        known=structure(problem), annuity=problem.annuity, existing=problem.existing_cost, passive=problem.passive_energy,
+        known=structure(problem), annuity=problem.annuity, admitted_choices=(problem.required, ~problem.excluded),
+        existing=problem.existing_cost, passive=problem.passive_energy,
         charge_range=problem.price_range, tolerance=TIGHT, gap_eur=0.0, gap=0.0, constant=problem.constant, work=Work(1e6),
     )  # fmt: skip
     for charges in (Charges(0.0, 0.4), Charges(0.1, 0.12), Charges(0.15, 0.1501)):
@@ -81,7 +82,8 @@ def test_choices_one_by_one_and_halved_ranges_give_the_same_plan(system):
     """With one level only and no first plan nothing is dropped: every combination is judged over its own range of charges."""
     problem = transfer_problem(system, 39)
     search = DecompositionSearch(
-        known=structure(problem), annuity=problem.annuity, existing=problem.existing_cost, passive=problem.passive_energy,
+        known=structure(problem), annuity=problem.annuity, admitted_choices=(problem.required, ~problem.excluded),
+        existing=problem.existing_cost, passive=problem.passive_energy,
         charge_range=problem.price_range, tolerance=TIGHT, gap_eur=-np.inf, gap=-np.inf, constant=problem.constant, work=Work(1e5), most_levels=1,
     )  # fmt: skip
     search.run()

@@ -34,17 +34,19 @@ def plan_by_decomposition(problem: PlanningProblem, effort: Effort) -> Plan:
         late = effort.time_limit is not None and spent > effort.time_limit
         return f"ended by the clock after {spent:.0f} s (planning.time_limit_s)" if late else ""
 
-    known = structure(problem)
+    known, given = structure(problem), float(problem.annuity @ problem.required)
     search = DecompositionSearch(
         known=known,
-        annuity=problem.annuity,
-        existing=problem.existing_cost,
+        # What has to be built anyway is paid like the existing network.
+        annuity=np.where(problem.required, 0.0, problem.annuity),
+        admitted_choices=(problem.required, ~problem.excluded),
+        existing=problem.existing_cost + given,
         passive=problem.passive_energy,
         charge_range=charge_range,
         tolerance=effort.tolerance,
         gap_eur=effort.gap_eur,
         gap=effort.gap,
-        constant=problem.constant,
+        constant=problem.constant + given,
         work=Work(effort.solve_limit, clock),
     )
     search.run()
@@ -59,10 +61,10 @@ def plan_by_decomposition(problem: PlanningProblem, effort: Effort) -> Plan:
     program = known.program
     resource = float((program.outputs[RESOURCE_COST].matrix @ solution.x)[0])
     objective = float(problem.annuity @ best.built) + resource + program.d0 + problem.constant
-    bound = min(search.bound + problem.constant, objective)
+    bound = min(search.bound + search.constant, objective)
     closed = objective - bound <= search.allowance
-    extremes = [search.evaluate(np.full(best.built.size, choice), search.first_charge, limited=False) for choice in (False, True)]
-    moved = decision_range(objective, [e.cost + problem.constant for e in extremes if e is not None])
+    extremes = [search.evaluate(choice, search.first_charge, limited=False) for choice in search.admitted_choices]
+    moved = decision_range(objective, [e.cost + search.constant for e in extremes if e is not None])
     status = bilevel.Status.OPTIMAL if closed else bilevel.Status.TIME_LIMIT if "clock" in search.ended else bilevel.Status.FEASIBLE
     message = search.ended or f"{len(search.levels)} levels of the charge, {search.work.solves:,} solves of components"
     if best.recovery.surplus > 0:

@@ -50,9 +50,9 @@ class ChoiceClass:
         return self.bound.answer
 
 
-def everything(component: Component) -> list[Box]:
-    """The box of all choices of a component."""
-    return [(np.zeros(component.options.size, dtype=bool), np.ones(component.options.size, dtype=bool))]
+def everything(component: Component, admitted: Box) -> list[Box]:
+    """The box of all choices of a component that are admitted (bool, all options of the follower)."""
+    return [(admitted[0][component.options], admitted[1][component.options])]
 
 
 def _without(low: np.ndarray, high: np.ndarray, used: np.ndarray) -> list[Box]:

@@ -20,10 +20,11 @@ class JointAnswers:
     Args:
         known: structure of the follower.
         work: counts solves.
+        required: options that are built in every choice (bool).
     """
 
-    def __init__(self, known: Structure, work: Work) -> None:
-        self._work, self._number = work, known.built.size
+    def __init__(self, known: Structure, work: Work, required: np.ndarray) -> None:
+        self._work, self._required = work, required
         self.network = NetworkState(known)
         self._options_at_limits = option_rows(known)[known.limits]
         nothing = Retained(np.zeros(known.limits.size, dtype=bool), np.zeros(known.state.size, dtype=bool))
@@ -68,7 +69,7 @@ class JointAnswers:
 
     def choice(self, parts: list[np.ndarray]) -> np.ndarray:
         """The choice over all options from those of every component."""
-        built = np.zeros(self._number, dtype=bool)
+        built = self._required.copy()
         for component, part in zip(self.split.components, parts, strict=True):
             built[component.options] = part
         return built

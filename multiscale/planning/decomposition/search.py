@@ -83,6 +83,7 @@ class DecompositionSearch:
     Attributes:
         known: structure of the follower.
         annuity: of every option [EUR/a].
+        admitted_choices: the choices among which the plan is searched, all between the two (bool, all options).
         existing, passive: cost of the existing network [EUR/a], energy of passive customers [kWh/a].
         charge_range: permitted charges [EUR/kWh].
         tolerance: relative tolerance of cost recovery, upwards.
@@ -102,6 +103,7 @@ class DecompositionSearch:
 
     known: Structure
     annuity: np.ndarray
+    admitted_choices: Box
     existing: float
     passive: float
     charge_range: tuple[float, float]
@@ -120,7 +122,7 @@ class DecompositionSearch:
     levels: list[Level] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.joint = JointAnswers(self.known, self.work)
+        self.joint = JointAnswers(self.known, self.work, self.admitted_choices[0])
         self.first_charge, self.least_charge, self.largest_charge = self.charge_range[0], *self.charge_range
         self.levied = self.known.levied
 
@@ -143,7 +145,7 @@ class DecompositionSearch:
         except SearchEnded as end:
             self.ended = str(end)
         if self.best is None and self.least_charge <= self.charge_range[1]:
-            for choice in (np.zeros(self.annuity.size, dtype=bool), np.ones(self.annuity.size, dtype=bool)):
+            for choice in self.admitted_choices:
                 self.consider(choice, self.first_charge, limited=False)
         if self.best is not None:
             self.bound = min(self.bound, self.best.cost)
@@ -157,15 +159,15 @@ class DecompositionSearch:
         return max(self.gap_eur, self.gap * cost) + ROUNDING * (1.0 + cost)
 
     def _prepare(self) -> None:
-        """Retain the limits that nothing and everything built violate, and find where the charges begin that recover anything."""
-        levy, none, every = self.known.levy, np.zeros(self.annuity.size, dtype=bool), np.ones(self.annuity.size, dtype=bool)
+        """Retain the limits that the least and the most that may be built violate, and find where the charges begin that recover anything."""
+        levy, (none, every) = self.known.levy, self.admitted_choices
         _, relaxed, energy = self.joint.total(self.joint.answers(every, -levy))
         # With no limit at all and no transfer, operation costs no more than under any plan.
         self.bound = relaxed if self.levied else self.joint.total(self.joint.answers_without_charges(every))[1]
         low, high = self.charge_range
         demand = energy + self.passive
         near = min(max(low, self.existing / demand), high) if demand > 0 else low
-        most = (1.0 + self.tolerance) * (self.existing + float(self.annuity.sum()))
+        most = (1.0 + self.tolerance) * (self.existing + float(self.annuity @ every))
         if not self.levied and self.passive > 0:
             # Above this charge passive customers alone pay more than any choice may earn.
             self.largest_charge = high = max(low, min(high, most / self.passive))
@@ -234,7 +236,7 @@ class DecompositionSearch:
     def _boxes(self, queues: list[list[ChoiceClass]], counts: list[int]) -> list[list[Box]]:
         """The boxes of the first classes of every component; all choices where none are known."""
         parts = zip(self.split.components, queues, counts, strict=True)
-        return [[(k.low, k.high) for k in queue[:n]] or everything(c) for c, queue, n in parts]
+        return [[(k.low, k.high) for k in queue[:n]] or everything(c, self.admitted_choices) for c, queue, n in parts]
 
     def range_around(self, least: float, largest: float) -> Charges:
         """The range from which bounds are taken, a little wider."""

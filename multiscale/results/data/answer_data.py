@@ -95,6 +95,25 @@ class RepairRecord:
 
 
 @dataclass(frozen=True)
+class StagedPlan:
+    """The plans of several years together: what one builds stays built in the next.
+
+    Attributes:
+        weights: year -> present value of 1 EUR/a over the stage that it stands for [a].
+        bound: proven lower bound on the present value of the cost of any plans that keep to each other [EUR].
+        separate: the same where every year is planned by itself [EUR].
+        solves: number of plans that were made.
+        ended: what ended the search before its end, in words; empty where nothing did.
+    """
+
+    weights: Mapping[int, float]
+    bound: float
+    separate: float
+    solves: int
+    ended: str = ""
+
+
+@dataclass(frozen=True)
 class YearAnswer:
     """What a study found for one year.
 

@@ -10,20 +10,39 @@ import numpy as np
 
 from multiscale.assessment import REAL_COSTS
 from multiscale.devices.fleet import purchasable
-from multiscale.results.data.answer_data import YearAnswer
+from multiscale.results.data.answer_data import StagedPlan, YearAnswer
 from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_summary
 from multiscale.results.data.costs_and_transfers import costs_summary
 from multiscale.results.data.year_of_hours import year_summary
 from multiscale.tariffs import Prices
 
 
-def study_summary(answers: Sequence[YearAnswer]) -> dict[str, tuple[Any, str]]:
-    """The flat summary: key -> (value, unit). It is that of the last year; where there are several, each has its own under ``years.<year>.<key>``."""
+def study_summary(answers: Sequence[YearAnswer], staged: StagedPlan | None = None) -> dict[str, tuple[Any, str]]:
+    """The flat summary: key -> (value, unit). It is that of the last year; where there are several, each has its own under ``years.<year>.<key>``.
+
+    Args:
+        answers: of the years.
+        staged: what is proven of their plans together.
+    """
     summary = year_summary_of(answers[-1])
     if len(answers) > 1:
         for answer in answers:
             summary |= {f"years.{answer.case.year}.{key}": value for key, value in year_summary_of(answer).items()}
-    return summary
+    return summary | ({} if staged is None else _staged_summary(answers, staged))
+
+
+def _staged_summary(answers: Sequence[YearAnswer], staged: StagedPlan) -> dict[str, tuple[Any, str]]:
+    """Present value of the plans of all years, and what is proven of it."""
+    cost = sum(staged.weights[answer.case.year] * plan.objective for answer in answers for plan in answer.plans.values())
+    return {
+        "stages.cost": (cost, "EUR"),
+        "stages.bound": (staged.bound, "EUR"),
+        "stages.gap_eur": (cost - staged.bound, "EUR"),
+        "stages.separate_bound": (staged.separate, "EUR"),
+        "stages.plans": (staged.solves, "1"),
+        "stages.ended": (staged.ended, ""),
+        **{f"stages.weight.{year}": (weight, "a") for year, weight in staged.weights.items()},
+    }
 
 
 def year_summary_of(answer: YearAnswer) -> dict[str, tuple[Any, str]]:

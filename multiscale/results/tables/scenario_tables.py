@@ -11,6 +11,7 @@ from multiscale.results.data.dataset import compared_scenarios, has, scenario_na
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.scenarios import CORNERS, LADDER
 from multiscale.results.tables.table import Table, settled
+from multiscale.results.words.numbers import amount
 
 
 def money_table(result: RunResult, scenario: str) -> Table | None:
@@ -136,5 +137,11 @@ def years_table(result: RunResult) -> Table | None:
             if found is not None:
                 row[name], units[name] = float(found[0]), found[1]
         rows.append(row)
-    note = "Each year is planned by itself: what one builds does not bind the next. The rest of the report is about the last year."
+    note = "The rest of the report is about the last year."
+    if result.value("stages.cost") is not None:
+        cost, bound, separate = (float(result.value(f"stages.{key}")) for key in ("cost", "bound", "separate_bound"))
+        note = (
+            f"What one year builds stays built in the next. Present value of the plans: {amount(cost, 'EUR')}; plans that keep to each other cost at "
+            f"least {amount(bound, 'EUR')}, plans that need not at least {amount(separate, 'EUR')}. {note}"
+        )
     return Table("years", "Year by year", pd.DataFrame(rows), units, note) if rows else None
