@@ -92,13 +92,17 @@ class Study:
         with self.progress.stage("plan") as stage:
             for year in years:
                 stage.update(f"{cases[year].value.system.options.sizes['option']} options")
-                expected[year] = self.stages.run("forecast", forecast, {"case": cases[year]}, label=self.label(cases[year]))
+                expected[year] = self.expected(cases[year])
         linked = self.linked(cases, expected) if self.planned and len(years) > 1 else {}
         answers: list[YearAnswer] = []
         for year in years:
             before = answers[-1].plans if answers else {}
             answers.append(self.answer(cases[year], expected[year], {d: plans.plans[str(year)] for d, plans in linked.items()}, before))
         return answers
+
+    def expected(self, case: Artefact[StudyCase]) -> Artefact[MarketForecast]:
+        """What planners expect of the wholesale market in a year."""
+        return self.stages.run("forecast", forecast, {"case": case}, label=self.label(case))
 
     def linked(self, cases: Mapping[int, Artefact[StudyCase]], expected: Mapping[int, Artefact[MarketForecast]]) -> dict[str, LinkedPlans[Plan]]:
         """DSO -> plans of all years, of which each keeps what those before it build."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from multiscale.coordination.common.prepared import Progress, silent
@@ -62,6 +62,9 @@ class Restriction:
 
 P = TypeVar("P", bound=Planned)
 
+Known = dict[str, list[tuple[Restriction, P | NoPlanError]]]
+"""Node -> what it was restricted to, and its plan or why there is none."""
+
 
 @dataclass(frozen=True)
 class LinkedPlans(Generic[P]):
@@ -96,6 +99,7 @@ def linked_plans(
     gap: float,
     gap_eur: float,
     most: int,
+    known: Known[P] | None = None,
     report_progress: Progress = silent,
 ) -> LinkedPlans[P]:
     """The least weighted cost of plans that keep to all links.
@@ -106,6 +110,7 @@ def linked_plans(
         plan_node: node, and what it may build -> its plan; raises ``NoPlanError`` where there is none.
         gap, gap_eur: distance of plans and bound at which the search ends, relative to their cost, or per unit of weight [EUR/a].
         most: largest number of plans that are made.
+        known: plans that were made, which other searches over the same nodes may use; those of this search are added.
         report_progress: called with what is being done.
 
     Raises:
@@ -120,7 +125,9 @@ def linked_plans(
             raise ValueError(f"link {link}: there is no node {unknown[0]!r}; nodes are {', '.join(map(repr, weights))}")
     if most < len(weights):
         raise ValueError(f"{most} plans are too few for {len(weights)} nodes; each is planned once at least (planning.linked_plans)")
-    return _Search(dict(weights), tuple(links), plan_node, gap, gap_eur * sum(weights.values()), most, report_progress).run()
+    return _Search(
+        dict(weights), tuple(links), plan_node, gap, gap_eur * sum(weights.values()), most, report_progress, {} if known is None else known
+    ).run()
 
 
 State = Mapping[str, Restriction]
@@ -142,7 +149,7 @@ class _Search(Generic[P]):
     allowance: float
     most: int
     report_progress: Progress
-    made: dict[str, list[tuple[Restriction, P | NoPlanError]]] = field(default_factory=dict)
+    made: Known[P]
     best: tuple[float, Mapping[str, P]] | None = None
     solves: int = 0
     refused: NoPlanError | None = None

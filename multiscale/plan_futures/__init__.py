@@ -1,0 +1,1 @@
+"""Planning under uncertain futures: deciding now against waiting, with a proof."""
