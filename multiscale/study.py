@@ -42,6 +42,8 @@ def run_study(config: StudyConfig) -> RunResult:
             for answer in answers:
                 check_certificates(answer)
             reasons = [reason for answer in answers for reason in _dated(reservations(answer), answer, answers)]
+            if study.staged is not None and study.staged.ended:
+                reasons.append(f"plans of the years together: {study.staged.ended}")
             dataset, summary = study_dataset(answers), study_summary(answers, study.staged)
         status = "feasible" if reasons else "optimal"
         last = answers[-1]
