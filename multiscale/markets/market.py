@@ -27,6 +27,9 @@ class PlatformMarket(Settings):
         """See ``operation.clearing.Market``."""
         raise NotImplementedError
 
+    def weigh(self, builder: ProgramBuilder, members: Members, trade: Trade) -> None:
+        """See ``operation.clearing.Market``."""
+
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:  # noqa: ARG002
         """See ``operation.clearing.Market``."""
         return fleet
