@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
-from multiscale.markets.matching import MemberPrices, outside_trades
+from multiscale.markets.matching import MemberPrices, Open, outside_trades
 from multiscale.markets.positions import Positions
 from multiscale.markets.trades import Trades
 from multiscale.operation.clearing import Members, Trade
@@ -41,7 +41,7 @@ class PlatformMarket(Settings):
         traded with the supplier, at what it is worth to the member.
         """
         own = MemberPrices(positions.value, positions.value, positions.value, positions.value)
-        return outside_trades(positions, own, np.zeros(len(positions.periods)))
+        return outside_trades(positions, Open.all_of(positions), own)
 
 
 def trading_columns(builder: ProgramBuilder, members: Members) -> tuple[np.ndarray, np.ndarray]:
