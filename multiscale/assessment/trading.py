@@ -41,6 +41,7 @@ class TradeBook:
             and under every component of the tariff [EUR/a].
         receivers: who receives each of these.
         energy_residual: largest difference of trades from meter readings [kWh].
+        notes: what a reader of the trades must know.
     """
 
     trades: Trades
@@ -49,6 +50,7 @@ class TradeBook:
     owed: dict[str, float]
     receivers: dict[str, str]
     energy_residual: float
+    notes: tuple[str, ...] = ()
 
     @property
     def bills(self) -> np.ndarray:
@@ -77,7 +79,8 @@ def market_of(tree: OperatingTree) -> PlatformMarket:
 def trade_book(tree: OperatingTree, platform: str, outcome: Outcome) -> TradeBook:
     """Trades and settlement of a platform that was not excluded."""
     positions = metered_positions(tree, platform, outcome)
-    trades = market_of(tree).clear(positions)
+    market = market_of(tree)
+    trades = market.clear(positions)
     owed = owed_upstream(tree, platform, outcome, trades)
     paid = np.asarray(trades.paid() @ positions.occurrences)
     collected = float(paid[: trades.outside].sum()) + float(paid[trades.outside])
@@ -85,8 +88,9 @@ def trade_book(tree: OperatingTree, platform: str, outcome: Outcome) -> TradeBoo
     share = traded / traded.sum() if traded.sum() > 0 else np.full(len(traded), 1.0 / len(traded))
     tariff = tree.economics.tariff.components
     receivers = {name: tariff[name].receiver if name in tariff else "supplier" for name in owed}
-    residual = trades.energy_residual(positions.net)
-    return TradeBook(trades, positions.occurrences, share * (collected - sum(owed.values())), owed, receivers, residual)
+    residual, notes = trades.energy_residual(positions.net), tuple(market.notes(positions))
+    rebate = share * (collected - sum(owed.values()))
+    return TradeBook(trades, positions.occurrences, rebate, owed, receivers, residual, notes)
 
 
 def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> Positions:

@@ -3,6 +3,7 @@
 from multiscale.markets.community import Community
 from multiscale.markets.hybrid import Hybrid
 from multiscale.markets.market import PlatformMarket
+from multiscale.markets.multiclass import Multiclass
 from multiscale.markets.positions import PositionError, Positions
 from multiscale.markets.time_of_use import TimeOfUse
 from multiscale.markets.trades import SUPPLIER, TradeError, Trades
@@ -11,7 +12,20 @@ MARKETS: dict[str, type[PlatformMarket]] = {
     "community": Community,
     "time_of_use": TimeOfUse,
     "hybrid": Hybrid,
+    "multiclass": Multiclass,
 }
 """Markets; a new one is a file and a line here."""
 
-__all__ = ["MARKETS", "SUPPLIER", "Community", "Hybrid", "PlatformMarket", "PositionError", "Positions", "TimeOfUse", "TradeError", "Trades"]
+__all__ = [
+    "MARKETS",
+    "SUPPLIER",
+    "Community",
+    "Hybrid",
+    "Multiclass",
+    "PlatformMarket",
+    "PositionError",
+    "Positions",
+    "TimeOfUse",
+    "TradeError",
+    "Trades",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
@@ -11,6 +13,7 @@ from multiscale.markets.trades import Trades
 from multiscale.operation.clearing import Members, Trade
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import Settings
+from multiscale.system.problem import Problem
 from multiscale.tariffs import Tariff
 
 
@@ -33,6 +36,18 @@ class PlatformMarket(Settings):
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:  # noqa: ARG002
         """See ``operation.clearing.Market``."""
         return fleet
+
+    def problems(self, fleets: Mapping[str, Fleet]) -> list[Problem]:  # noqa: ARG002
+        """What of the settings does not fit the members of any platform.
+
+        Args:
+            fleets: platform -> members.
+        """
+        return []
+
+    def notes(self, positions: Positions) -> list[str]:  # noqa: ARG002
+        """What a reader of the trades must know, e.g. a class of energy that no member supplies."""
+        return []
 
     def clear(self, positions: Positions) -> Trades:
         """Who sells how much to whom and at which price, given what was metered and at which prices.

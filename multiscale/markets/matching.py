@@ -94,9 +94,9 @@ def outside_trades(
         in_all = np.broadcast_to(prices.retail if takes else prices.feed_in, shape)[member, period]
         price = (positions.import_price if takes else positions.export_price)[period]
         none, kind = np.zeros(len(member)), np.full(len(member), energy_class)
-        sides = (supplier, member) if takes else (member, supplier)
+        seller, buyer = (supplier, member) if takes else (member, supplier)
         fees = (none, in_all - price) if takes else (price - in_all, none)
-        found.append(Trades(positions.members, positions.periods, classes, period, *sides, kind, amount, price, *fees))
+        found.append(Trades(positions.members, positions.periods, classes, period, seller, buyer, kind, amount, price, fees[0], fees[1]))
     return Trades.joined(found)
 
 
