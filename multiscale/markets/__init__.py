@@ -1,6 +1,7 @@
 """How one platform clears, and what follows from it for money: one file each."""
 
 from multiscale.markets.community import Community
+from multiscale.markets.dispatch import Dispatch
 from multiscale.markets.hybrid import Hybrid
 from multiscale.markets.market import PlatformMarket
 from multiscale.markets.multiclass import Multiclass
@@ -11,6 +12,7 @@ from multiscale.markets.trades import SUPPLIER, TradeError, Trades
 MARKETS: dict[str, type[PlatformMarket]] = {
     "community": Community,
     "time_of_use": TimeOfUse,
+    "dispatch": Dispatch,
     "hybrid": Hybrid,
     "multiclass": Multiclass,
 }
@@ -20,6 +22,7 @@ __all__ = [
     "MARKETS",
     "SUPPLIER",
     "Community",
+    "Dispatch",
     "Hybrid",
     "Multiclass",
     "PlatformMarket",
