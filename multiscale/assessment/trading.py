@@ -45,6 +45,7 @@ class TradeBook:
         notes: what a reader of the trades must know.
         price_parts: nodal price of each member in the order of ``PRICE_PARTS`` [EUR/kWh], (part, member, period); empty where members do not settle
             at it.
+        retail, feed_in: what a kWh of the supplier costs, and one to it earns a member in all [EUR/kWh], (period,).
     """
 
     trades: Trades
@@ -55,6 +56,8 @@ class TradeBook:
     energy_residual: float
     notes: tuple[str, ...] = ()
     price_parts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    retail: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    feed_in: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def bills(self) -> np.ndarray:
@@ -97,7 +100,7 @@ def trade_book(tree: OperatingTree, platform: str, outcome: Outcome) -> TradeBoo
     program, hours = tree.platforms[platform], tree.horizon.hours_per_year
     split = market.nodal and "buy" in program.columns
     parts = price_parts(program, outcome.platform_y[platform]) / hours if split else np.zeros((0, *positions.net.shape))
-    return TradeBook(trades, positions.occurrences, rebate, owed, receivers, residual, notes, parts)
+    return TradeBook(trades, positions.occurrences, rebate, owed, receivers, residual, notes, parts, positions.retail, positions.feed_in)
 
 
 def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> Positions:
