@@ -1,13 +1,34 @@
 """How one platform clears, and what follows from it for money: one file each."""
 
 from multiscale.markets.community import Community
+from multiscale.markets.dispatch import Dispatch
+from multiscale.markets.hybrid import Hybrid
 from multiscale.markets.market import PlatformMarket
+from multiscale.markets.multiclass import Multiclass
+from multiscale.markets.positions import PositionError, Positions
 from multiscale.markets.time_of_use import TimeOfUse
+from multiscale.markets.trades import SUPPLIER, TradeError, Trades
 
 MARKETS: dict[str, type[PlatformMarket]] = {
     "community": Community,
     "time_of_use": TimeOfUse,
+    "dispatch": Dispatch,
+    "hybrid": Hybrid,
+    "multiclass": Multiclass,
 }
 """Markets; a new one is a file and a line here."""
 
-__all__ = ["MARKETS", "Community", "PlatformMarket", "TimeOfUse"]
+__all__ = [
+    "MARKETS",
+    "SUPPLIER",
+    "Community",
+    "Dispatch",
+    "Hybrid",
+    "Multiclass",
+    "PlatformMarket",
+    "PositionError",
+    "Positions",
+    "TimeOfUse",
+    "TradeError",
+    "Trades",
+]

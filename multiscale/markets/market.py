@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
+from multiscale.markets.matching import MemberPrices, Open, outside_trades
+from multiscale.markets.positions import Positions
+from multiscale.markets.trades import Trades
 from multiscale.operation.clearing import Members, Trade
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import Settings
+from multiscale.system.problem import Problem
 from multiscale.tariffs import Tariff
 
 
@@ -19,14 +26,40 @@ class PlatformMarket(Settings):
     """
 
     kind: str
+    nodal: ClassVar[bool] = False
+    """Whether members settle at nodal prices, which are then split into what they are made of."""
 
     def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
         """See ``operation.clearing.Market``."""
         raise NotImplementedError
 
+    def weigh(self, builder: ProgramBuilder, members: Members, trade: Trade) -> None:
+        """See ``operation.clearing.Market``."""
+
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:  # noqa: ARG002
         """See ``operation.clearing.Market``."""
         return fleet
+
+    def problems(self, fleets: Mapping[str, Fleet]) -> list[Problem]:  # noqa: ARG002
+        """What of the settings does not fit the members of any platform.
+
+        Args:
+            fleets: platform -> members.
+        """
+        return []
+
+    def notes(self, positions: Positions) -> list[str]:  # noqa: ARG002
+        """What a reader of the trades must know, e.g. a class of energy that no member supplies."""
+        return []
+
+    def clear(self, positions: Positions) -> Trades:
+        """Who sells how much to whom and at which price, given what was metered and at which prices.
+
+        Whatever a market does, every member's trades add up to what was metered at it: ``bought - sold = net`` in every period. Here all of it is
+        traded with the supplier, at what it is worth to the member.
+        """
+        own = MemberPrices(positions.value, positions.value, positions.value, positions.value)
+        return outside_trades(positions, Open.all_of(positions), own)
 
 
 def trading_columns(builder: ProgramBuilder, members: Members) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,7 @@ from multiscale.results.data.answer_data import RepairRecord, Scenario, StagedPl
 from multiscale.results.run.progress import Progress
 from multiscale.results.run.run_folder import NoAnswerError
 from multiscale.results.scenarios import HEADLINE, REFERENCES, ScenarioSpec, chosen_scenarios
-from multiscale.system import LoadingLimits
+from multiscale.system import InvalidSystemError, LoadingLimits
 from multiscale.verification.ac import Verification
 from multiscale.verification.violations import violations_of
 from multiscale.verification.year import YearCheck
@@ -88,6 +88,9 @@ class Study:
             for year in reversed(years):
                 stage.update(str(year))
                 cases[year] = self.build(year, cases.get(years[-1]))
+        wrong = [problem for case in cases.values() for problem in self.config.market.problems(case.value.fleets)]
+        if wrong:
+            raise InvalidSystemError(dict.fromkeys(wrong))
         expected = {}
         with self.progress.stage("plan") as stage:
             for year in years:
@@ -309,6 +312,7 @@ class Study:
             "bought": bought,
             "market": self.config.market if spec.trade else TimeOfUse(),
             "in_full": spec.name == HEADLINE,
+            "find_gains": spec.name == HEADLINE and self.config.results.market_gains,
         }
 
         def means() -> dict[str, object]:
