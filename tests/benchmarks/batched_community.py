@@ -1,8 +1,8 @@
 """CPU seconds and memory of the batched solution of a community, to a certified 0.1 %, schedules of every member written and checked.
 
 Run: ``pytest tests/benchmarks/batched_community.py -m benchmark -s``. Each case runs in a process of its own, compiled code being warm. The fleets:
-half of the members have a battery (efficiencies, sizes and powers scattered, 40 % of them absent in the working day), 60 % photovoltaics; each has its
-own fees and connection; in addition 30 % as many flexible loads, each with its own profile. Import is limited in the evening.
+half of the members have a battery (efficiencies, sizes and powers scattered, 40 % of them absent in the working day), 60 % photovoltaics; each has
+its own fees and connection; in addition 30 % as many flexible loads, each with its own profile. Import is limited in the evening.
 
 Limits are CPU seconds on two cores: twice the wall seconds that two quiet cores are to take.
 """

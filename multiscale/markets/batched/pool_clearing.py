@@ -24,8 +24,8 @@ from multiscale.markets.batched.master import Boundary, Master
 from multiscale.markets.batched.settled import settle
 from multiscale.programs import ProgramError
 
-SAMPLE = 2000
-"""Members with which prices are looked for first."""
+SAMPLE, SAMPLE_SHARE = 2000, 0.01
+"""Members with which prices are looked for first, and share of all members where that is more."""
 
 SAMPLE_GAP = 0.3
 """To which share of the gap wanted."""
@@ -81,7 +81,7 @@ def clear_pool(
         pool, batches, boundary: what is cleared; limits of the boundary may be infinite.
         gap: wanted, see ``PoolClearing``.
         groups: into how many groups all members are put; default: 8, of many members over few periods 32.
-        sample: members of the sample; with no more members than that there is none.
+        sample: members of the sample (at least a hundredth of all); with no more members than that there is none.
 
     Raises:
         ValueError: no members, or a gap that rounding does not allow.
@@ -106,6 +106,7 @@ def clear_pool(
         t = int(np.argmax(boundary.export_price - boundary.import_price))
         raise ProgramError(f"pool: in period {t} export earns more than import costs; no pool has an equilibrium then, correct the prices")
     total = sum(b.size for b in batches)
+    sample = max(sample, round(SAMPLE_SHARE * total))
     if groups is None:
         groups = 32 if total >= MANY and periods <= SHORT else 8
     whole = [g for b in batches for g in _groups(b, max(1, round(groups * b.size / total)))]
