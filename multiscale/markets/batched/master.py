@@ -62,14 +62,19 @@ class Master:
         builder.add_rows("pool", period, terms, "==", boundary.fixed, unit="kW")
         if groups:
             builder.add_rows("weights", {"group": np.arange(groups)}, [], "==", 1.0, unit="1")
-        self._program, self._hours, self._groups = GrowingProgram(builder.build()), hours, groups
+        self._program, self._hours, self._groups = GrowingProgram(builder.build(), in_place=True), hours, groups
         self._own, self._costs = 4 * periods, [self._program.program.c0]
         self.prices: list[np.ndarray] = []
 
     def add(self, price: np.ndarray, costs: np.ndarray, nets: np.ndarray) -> None:
         """Add what every group does at a price: own costs [EUR/a], (group,), and net draw [kW], (group, period)."""
         self.prices.append(price)
-        entries = sparse.vstack([sparse.csc_matrix(-nets.T), sparse.identity(self._groups)], format="csc")
+        # Of each column the rows of the periods, and that of its group.
+        periods, groups = len(self._hours), self._groups
+        rows = np.concatenate([np.broadcast_to(np.arange(periods), (groups, periods)), periods + np.arange(groups)[:, None]], axis=1)
+        values = np.concatenate([-nets, np.ones((groups, 1))], axis=1)
+        starts = np.arange(groups + 1) * (periods + 1)
+        entries = sparse.csc_matrix((values.ravel(), rows.ravel(), starts), shape=(periods + groups, groups))
         self._program.add_columns(costs, entries)
         self._costs.append(costs)
 
