@@ -17,6 +17,10 @@ import time
 import numpy as np
 import pytest
 
+from multiscale.coordination.negotiation.children.batched_child import BatchedChild
+from multiscale.coordination.negotiation.children.platform_child import PlatformSource
+from multiscale.coordination.negotiation.children.program_child import ProgramChild
+from multiscale.coordination.negotiation.children.request import Request
 from multiscale.devices.one_state import OneState
 from multiscale.markets import Community
 from multiscale.markets.batched.batch import Batch, Pool, one
@@ -24,7 +28,9 @@ from multiscale.markets.batched.community_clearing import clear_community
 from multiscale.markets.batched.master import Boundary
 from multiscale.markets.batched.pool_clearing import clear_pool
 from multiscale.operation import platform_program
+from multiscale.operation.platforms import PlatformData
 from multiscale.programs import CompiledProgram
+from multiscale.programs.solve import Termination
 from multiscale.system import Economics
 from multiscale.tariffs import Peer, Tariff, Volumetric
 from tests.markets.random_fleets import prices, random_fleet
@@ -110,8 +116,11 @@ def test_a_community_of_many_is_cleared(members, periods, free, limit, memory):
 
 
 def test_it_needs_a_hundredth_of_interior_point():
-    """10,000 prosumers of the project's devices, 24 h, one fee for all; HiGHS's interior point without crossover on the ordinary program."""
-    fleet = random_fleet(10_000, 24, seed=0)
+    """10,000 prosumers of the project's devices, 24 h, one fee for all; HiGHS's interior point without crossover on the ordinary program.
+
+    Interior point is ended after as much time as decides the question; where it ends by itself, costs are compared.
+    """
+    fleet = random_fleet(10_000, 24, seed=0, owning=["battery", "electric_vehicle"])
     economics = Economics(tariff=Tariff({"network_charge": Volumetric(price=0.05), "trading_fee": Peer(price=0.01, receiver="platform operators")}))
     clear_community(random_fleet(300, 24, seed=0), economics, Community(), *prices(24))
     began = time.process_time()
@@ -119,11 +128,32 @@ def test_it_needs_a_hundredth_of_interior_point():
     batched = time.process_time() - began
     program = platform_program(fleet, economics, Community(), agreements=False)
     imports, exports = prices(24)
-    compiled = CompiledProgram(program, method="ipm", time_limit=3600.0)
+    compiled = CompiledProgram(program, method="ipm", time_limit=500.0)
     began = time.process_time()
-    exact = compiled.solve_optimal({"import_price": imports, "export_price": exports})
+    exact = compiled.solve({"import_price": imports, "export_price": exports})
     seconds = time.process_time() - began
-    print(f"\nbatched {batched:.2f} CPU s, interior point {seconds:.1f} CPU s ({seconds / batched:.0f} times); gap {found.gap:.2e}")
-    assert found.bound <= exact.objective * (1 + 1e-6)
-    assert found.cost == pytest.approx(exact.objective, rel=1e-3)
+    print(
+        f"\nbatched {batched:.2f} CPU s, gap {found.gap:.2e}; interior point {seconds:.1f} CPU s, {exact.termination} ({seconds / batched:.0f} times)"
+    )
+    assert found.gap <= 1e-3
     assert seconds >= 100 * batched
+    if exact.termination is Termination.OPTIMAL:
+        assert found.bound <= exact.objective * (1 + 1e-6)
+        assert found.cost == pytest.approx(exact.objective, rel=1e-3)
+
+
+@pytest.mark.parametrize(("members", "several", "times"), [(728, False, 1.5), (728, True, 1.5), (3000, False, 3.0), (3000, True, 3.0)])
+def test_a_platform_in_negotiation_answers_in_a_third_of_the_time(members, several, times):
+    """Six prices to a platform, its answers certified to 1e-7, as those of the program that starts from its last basis; 728 is 300,000 over 412."""
+    tariff = Tariff({"network_charge": Volumetric(price=0.05)} | ({} if several else {"fee": Peer(price=0.01, receiver="platform operators")}))
+    data = PlatformData(random_fleet(members, 24, seed=1, several=several), Economics(tariff=tariff), Community())
+    source, hours, random = PlatformSource(data, {}), data.fleet.horizon.hours_per_year, np.random.default_rng(0)
+    request = Request(1, np.clip(prices(24)[0] + random.normal(0, 0.02, (6, 24)), 0.02, 1.0))
+    spent, values = [], []
+    for child in (BatchedChild(data, {}), ProgramChild(source.reduced(), hours)):
+        began = time.process_time()
+        values.append(child.answer(request, request.prices[0]).values)
+        spent.append(time.process_time() - began)
+    print(f"\n{members} prosumers{', several devices each' if several else ''}: {spent[0] / 6:.3f} CPU s an answer, by program {spent[1] / 6:.3f}")
+    np.testing.assert_allclose(values[0], values[1], rtol=2e-7)
+    assert spent[1] >= times * spent[0]
