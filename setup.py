@@ -2,4 +2,5 @@
 
 from setuptools import find_packages, setup
 
-setup(packages=[*find_packages(include=["multiscale", "multiscale.*"]), "multiscale.conf", "multiscale.studies"])
+studies = [f"multiscale.studies.{name}" for name in find_packages("studies")]
+setup(packages=[*find_packages(include=["multiscale", "multiscale.*"]), "multiscale.conf", "multiscale.studies", *studies])

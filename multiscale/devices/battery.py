@@ -9,6 +9,7 @@ import numpy as np
 
 from multiscale.attribute import Attribute, number
 from multiscale.devices.device import Capacity, Energy, Offer, Prosumers, PurchasableDevice, Rows, Variable, axes_of, placed, spread
+from multiscale.devices.one_state import OneState
 from multiscale.settings import quantity
 
 if TYPE_CHECKING:
@@ -72,6 +73,16 @@ class Battery(PurchasableDevice):
     def largest_supply(self, fleet: Prosumers) -> np.ndarray:
         """The converter's power."""
         return self.largest_consumption(fleet)
+
+    def one_state(self, fleet: Prosumers) -> OneState:
+        """The energy in the battery."""
+        data, owners = fleet.data, np.flatnonzero(self.owners(fleet))
+        power, energy, eta, loss = (
+            data[name].values[owners, None] for name in ("battery_power", "battery_energy", "battery_efficiency", "battery_loss")
+        )
+        one, none = np.ones((1, 1)), np.zeros((1, 1))
+        keep = 1.0 - loss * fleet.horizon.step_hours
+        return OneState(owners, power, power, one, eta, 1.0 / eta, keep, none, none, energy, self.wear)
 
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``charge``, ``discharge`` [kW] and ``stored`` [kWh], at the end of each period."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from multiscale.devices.device import Device, Energy, Prosumers, Rows, Variable, axes_of, placed, spread
+from multiscale.devices.one_state import OneState
 from multiscale.settings import quantity
 
 if TYPE_CHECKING:
@@ -90,6 +91,15 @@ class Deferrable(Device):
         """It supplies nothing."""
         del fleet
         return 0.0
+
+    def one_state(self, fleet: Prosumers) -> OneState:
+        """The energy early, which is a negative backlog."""
+        step, owners = fleet.horizon.step_hours, np.flatnonzero(self.owners(fleet))
+        late, early, limit = (values[owners] for values in self.bands(fleet))
+        one, none = np.ones((1, 1)), np.zeros((1, 1))
+        shift = -step * fleet.data[self.name].values[owners]
+        keep, cost = np.array([[1.0 - self.loss_per_hour * step]]), self.discomfort
+        return OneState(owners, one, none, limit, one, one, keep, shift, -late, early, cost_below=cost, cost_above=cost)
 
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns of the power [kW] and of the energy late and early [kWh]."""

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from multiscale.attribute import Attribute
+from multiscale.devices.one_state import OneState
 from multiscale.settings import Settings
 from multiscale.timeline import Horizon
 
@@ -194,6 +195,17 @@ class Device(Settings):
     @abstractmethod
     def largest_supply(self, fleet: Prosumers) -> np.ndarray | float:
         """Upper bound on what the device can supply [kW]."""
+
+    # -- without a program ------------------------------------------------------------------------------------------
+    def one_state(self, fleet: Prosumers) -> OneState | None:
+        """The devices of all owners as devices with one state, the same as in a program; None: they are not, and only a program has them."""
+        del fleet
+        return None
+
+    @property
+    def unused_cost(self) -> float | None:
+        """Of generation that may be curtailed freely in every period: cost of each kWh not used [EUR/kWh]; None: it is none such."""
+        return None
 
     # -- in the program ---------------------------------------------------------------------------------------------
     @abstractmethod

@@ -65,6 +65,11 @@ class Photovoltaics(PurchasableDevice):
         """What is available."""
         return fleet.data.pv.values
 
+    @property
+    def unused_cost(self) -> float:
+        """The curtailment cost."""
+        return self.curtailment_cost
+
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``pv`` [kW]; the cost of curtailing everything is a constant, from which each kWh used is taken off."""
         hours, available = fleet.horizon.hours_per_year, fleet.data.pv.values

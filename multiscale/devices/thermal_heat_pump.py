@@ -9,6 +9,7 @@ import numpy as np
 
 from multiscale.attribute import Attribute, number, text
 from multiscale.devices.device import Device, Energy, Prosumers, Rows, Variable, axes_of, placed, spread
+from multiscale.devices.one_state import OneState
 from multiscale.settings import quantity
 
 if TYPE_CHECKING:
@@ -117,6 +118,16 @@ class ThermalHeatPump(Device):
         del fleet
         return 0.0
 
+    def one_state(self, fleet: Prosumers) -> OneState:
+        """Heat stored against the set point; what is missing lies below the comfort band."""
+        data, step, owners = fleet.data, fleet.horizon.step_hours, np.flatnonzero(self.owners(fleet))
+        capacity, loss, rating = (data[name].values[owners, None] for name in ("heat_capacity", "heat_loss", "heat_rating"))
+        need, cop = data.heat_need.values[owners], data.heat_cop.values[owners]
+        keep, band, one = 1.0 / (1.0 + step * loss / capacity), capacity * self.band, np.ones((1, 1))
+        low = -band - _most_missing(capacity, loss, need)
+        bounds = (low, band, 0.0, -band, band, self.discomfort, 0.0)
+        return OneState(owners, rating, np.zeros((1, 1)), one, cop * keep, one, keep, -step * need * keep, *bounds)
+
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``thermal_heat_pump`` [kW], ``heat_within`` and ``heat_missing`` [kWh of heat] at the end of each period."""
         data, horizon = fleet.data, fleet.horizon
@@ -128,8 +139,7 @@ class ThermalHeatPump(Device):
         need, cop = data.heat_need.values[owners], data.heat_cop.values[owners]
         rating, band = data.heat_rating.values[owners, None], capacity * self.band
         cost = self.discomfort * horizon.hours_per_year
-        # Never heated at all, the building would lack no more than this.
-        most = capacity / loss * need.max(axis=1, keepdims=True) + 1.0
+        most = _most_missing(capacity, loss, need)
         power = builder.add_columns("thermal_heat_pump", axes, unit="kW", upper=rating, description="thermal heat pump power")
         within = builder.add_columns("heat_within", axes, unit="kWh", lower=-band, upper=band, description="heat stored within the comfort band")
         missing = builder.add_columns("heat_missing", axes, unit="kWh", upper=most, cost=cost, description="heat missing below the comfort band")
@@ -143,3 +153,8 @@ class ThermalHeatPump(Device):
         """What it draws."""
         del fleet
         return Energy(consumed=total("thermal_heat_pump"))
+
+
+def _most_missing(capacity: np.ndarray, loss: np.ndarray, need: np.ndarray) -> np.ndarray:
+    """Never heated at all, a building would lack no more heat than this [kWh], (owner, 1)."""
+    return capacity / loss * need.max(axis=1, keepdims=True) + 1.0

@@ -45,6 +45,11 @@ class PlatformData:
         """The program at prosumer resolution, with the network."""
         return platform_program(self.fleet, self.economics, self.market, network=self.network, root_voltage=self.root_voltage, limits=self.limits)
 
+    @staticmethod
+    def network_binds(program: ParametricProgram) -> bool:
+        """Whether a limit of the low-voltage network stands in the platform's program, since it can bind."""
+        return any(block.name.startswith(("rating_", "voltage_")) for block in program.rows)
+
 
 class Platforms(Mapping[str, ParametricProgram]):
     """Platform -> program, each built when it is first looked at, and kept.

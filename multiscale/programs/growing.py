@@ -1,7 +1,7 @@
 """A linear program that columns are added to between solves, as in column generation.
 
 After columns were added the whole program is handed to HiGHS anew: it keeps the scaling of the columns it had, and the last digits of an answer
-would depend on when each column came.
+would depend on when each column came. Where columns always come in the same order, they may be added to what HiGHS holds (``in_place``).
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from multiscale.programs.basis import Basis
 from multiscale.programs.highs import ProgramError, instance_of
 from multiscale.programs.index import Block, Index
 from multiscale.programs.program import ParametricProgram
+
+_PRIMAL = 4
+"""HiGHS's name for the primal simplex."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,11 @@ class GrowingProgram:
 
     Args:
         program: a linear program.
+        in_place: whether columns are added to the program that HiGHS holds, each solve going on by the primal simplex from where the last one ended.
     """
 
-    def __init__(self, program: ParametricProgram) -> None:
-        self.program = program
+    def __init__(self, program: ParametricProgram, *, in_place: bool = False) -> None:
+        self.program, self._in_place = program, in_place
         self._added: list[tuple[np.ndarray, sparse.csc_matrix]] = []
         self._highs: highspy.Highs | None = None
 
@@ -54,8 +58,20 @@ class GrowingProgram:
 
     def add_columns(self, costs: np.ndarray, entries: sparse.csc_matrix) -> None:
         """Add columns ``w >= 0`` with their costs and their entries, (row, column)."""
+        if self._in_place and self._highs is not None:
+            self._add_to(self._highs, np.asarray(costs, dtype=float), entries)
+        else:
+            self._highs = None
         self._added.append((np.asarray(costs, dtype=float), entries))
-        self._highs = None
+
+    @staticmethod
+    def _add_to(highs: highspy.Highs, costs: np.ndarray, entries: sparse.csc_matrix) -> None:
+        count = len(costs)
+        starts, rows = entries.indptr[:-1].astype(np.int32), entries.indices.astype(np.int32)
+        highs.setOptionValue("simplex_strategy", _PRIMAL)
+        status = highs.addCols(count, costs, np.zeros(count), np.full(count, highspy.kHighsInf), entries.nnz, starts, rows, entries.data)
+        if status == highspy.HighsStatus.kError:
+            raise ProgramError("HiGHS refuses columns that are added")
 
     def _instance(self) -> highspy.Highs:
         if self._highs is None:

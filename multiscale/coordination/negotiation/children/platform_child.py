@@ -1,9 +1,13 @@
-"""A platform as a child in a negotiation: what travels to a worker, and the two programs made from it there."""
+"""A platform as a child in a negotiation: what travels to a worker, and what answers there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from multiscale.coordination.negotiation.children.batched_child import BatchedChild, answered_in_batches
+from multiscale.coordination.negotiation.children.program_child import ProgramChild
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import platform_program
 from multiscale.operation.platforms import PlatformData
@@ -38,11 +42,16 @@ class PlatformSource:
         """
         data = self.data
         program = data.program()
-        limited = any(block.name.startswith(("rating_", "voltage_")) for block in program.rows)
-        if limited or data.fleet.size == 1:
+        if data.network_binds(program) or data.fleet.size == 1:
             return self._fixed(program, data.fleet)
         fleet = data.market.reduced(data.fleet, data.economics.tariff)
         return self._fixed(platform_program(fleet, data.economics, data.market), fleet)
+
+    def child(self, hours: np.ndarray) -> ProgramChild | BatchedChild:
+        """Who answers for it; ``hours``: of the year of each entry of a profile [h/a]."""
+        if self.errors is None and answered_in_batches(self.data):
+            return BatchedChild(self.data, self.tariff)
+        return ProgramChild(self.reduced(), hours)
 
     def _fixed(self, program: ParametricProgram, fleet: Fleet) -> ParametricProgram:
         if self.errors is not None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from multiscale.content import content_key
 from multiscale.coordination.engine import Engine, TaskError
+from multiscale.coordination.negotiation.children.batched_child import BatchedChild
 from multiscale.coordination.negotiation.children.carriers import Refusal
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
 from multiscale.coordination.negotiation.children.program_child import Kept, ProgramChild, Settled
@@ -28,18 +29,18 @@ from multiscale.programs import ParametricProgram, ProgramError
 Source = ParametricProgram | PlatformSource
 """What a child's program is made from: the program itself, or the data of a platform."""
 
-_CACHE: OrderedDict[str, ProgramChild] = OrderedDict()
+_CACHE: OrderedDict[str, ProgramChild | BatchedChild] = OrderedDict()
 _LARGEST_CACHE = 500
 """Programs a worker keeps compiled: those of all platforms of a large tree, and not those of many days."""
 
 
-def _child(key: str, source: bytes | None, hours: np.ndarray) -> ProgramChild | None:
+def _child(key: str, source: bytes | None, hours: np.ndarray) -> ProgramChild | BatchedChild | None:
     """The child, from this process's cache or made from what came along."""
     if key not in _CACHE:
         if source is None:
             return None
         made: Source = pickle.loads(source)
-        _CACHE[key] = ProgramChild(made.reduced() if isinstance(made, PlatformSource) else made, hours)
+        _CACHE[key] = made.child(hours) if isinstance(made, PlatformSource) else ProgramChild(made, hours)
         while len(_CACHE) > _LARGEST_CACHE:
             _CACHE.popitem(last=False)
     _CACHE.move_to_end(key)

@@ -1,0 +1,1 @@
+"""A community of very many members at once: exact answers of single members to prices, joined by column generation."""

@@ -1,0 +1,62 @@
+"""What a market and a tariff put on the trade of one member and on the boundary, found by asking them, in EUR/kWh of every period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from multiscale.devices.fleet import Fleet
+from multiscale.operation.clearing import Market, Members
+from multiscale.programs import ProgramBuilder
+from multiscale.tariffs import Prices, Tariff
+
+
+class NotCarriedError(ValueError):
+    """A platform that the batched solution does not carry exactly; the message says why, and that the ordinary program is to be used."""
+
+    def __init__(self, platform: str, reason: str) -> None:
+        super().__init__(f"platform {platform!r}: {reason}; use the ordinary program of the platform (platform_program)")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Costs of each kWh [EUR/kWh], (period,).
+
+    Attributes:
+        buy, sell: of each that a member buys and sells.
+        taken, given: of each that the platform draws from and feeds to its parent; what it earns is negative.
+    """
+
+    buy: np.ndarray
+    sell: np.ndarray
+    taken: np.ndarray
+    given: np.ndarray
+
+
+def platform_terms(fleet: Fleet, market: Market, tariff: Tariff, prices: Prices, import_price: np.ndarray, export_price: np.ndarray) -> Terms:
+    """The terms of trade of a platform, the same for every member.
+
+    A market with columns or rows of its own, or a tariff component whose determinant is no sum over periods, has none.
+
+    Raises:
+        NotCarriedError: there are none; the message names the market or the component.
+    """
+    horizon, none = fleet.horizon, np.zeros((1, fleet.horizon.periods))
+    one = replace(fleet, data=fleet.data.isel(prosumer=[0]))
+    costs = np.zeros(4 * horizon.periods)
+    parts = [(name, Tariff({name: component})) for name, component in tariff.components.items()]
+    for name, part in [("", Tariff({})), *parts]:
+        builder = ProgramBuilder(fleet.node)
+        trade = market.trade(builder, Members(one, none, none))
+        part.add(builder, trade.metering)
+        program = builder.build()
+        if program.rows.size or program.columns.size != len(costs) or program.Q is not None:
+            kind = getattr(market, "kind", type(market).__name__)
+            what = f"tariff component {name!r} couples periods" if name else f"market {kind!r} has more than trade with one pool"
+            raise NotCarriedError(fleet.node, what)
+        costs += program.fix({name: part.price(name, prices)} if name and part.decided else {}).c0
+    hours = horizon.hours_per_year
+    for columns, price in ((trade.metering.imported, import_price), (trade.metering.exported, -np.asarray(export_price))):
+        costs[columns] += hours * price
+    return Terms(*(costs[np.ravel(columns)] / hours for columns in (trade.buy, trade.sell, trade.imported, trade.exported)))

@@ -1,0 +1,75 @@
+"""Platforms of many prosumers answer prices by the batched solution, where that is exact, with the same bounds and profiles."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from multiscale.coordination.common.integrated import integrated_optimum
+from multiscale.coordination.engine import SerialEngine
+from multiscale.coordination.negotiation.agreed_operation import outcome_of
+from multiscale.coordination.negotiation.children import batched_child
+from multiscale.coordination.negotiation.children.batched_child import BatchedChild, answered_in_batches
+from multiscale.coordination.negotiation.children.platform_child import PlatformSource
+from multiscale.coordination.negotiation.children.program_child import Kept, ProgramChild
+from multiscale.coordination.negotiation.children.request import Request
+from multiscale.coordination.negotiation.state import NegotiationOptions
+from multiscale.coordination.negotiation.tree import negotiation_of
+from multiscale.markets import Community
+from multiscale.operation import operating_tree
+from multiscale.operation.platforms import PlatformData
+from multiscale.system import Economics
+from multiscale.tariffs import Capacity, Peer, Tariff, Volumetric
+from tests.markets.random_fleets import prices, random_fleet
+from tests.variants import charged
+
+FEE = Tariff({"network_charge": Volumetric(), "trading_fee": Peer(price=0.01, receiver="platform operators")})
+FREE = Tariff({"network_charge": Volumetric(), "levy": Volumetric(price=0.1, receiver="supplier and state")})
+CHARGE = {"network_charge": np.array(0.05)}
+
+
+@pytest.fixture(scope="module")
+def many():
+    return PlatformData(random_fleet(320, 12, seed=9), Economics(tariff=FEE), Community())
+
+
+def test_bounds_and_profiles_are_those_of_the_program(many):
+    hours, source = many.fleet.horizon.hours_per_year, PlatformSource(many, CHARGE)
+    child = source.child(hours)
+    assert isinstance(child, BatchedChild)
+    asked = np.array([prices(12)[0], prices(12)[1], np.linspace(0.05, 0.3, 12)])
+    request = Request(1, asked)
+    reply, exact = child.answer(request, asked[0]), ProgramChild(source.reduced(), hours).answer(request, asked[0])
+    offered = reply.costs + np.einsum("kt,t,kt->k", asked, hours, reply.profiles)
+    assert (reply.values <= exact.values * (1 + 1e-9)).all()
+    assert (offered >= exact.values * (1 - 1e-9)).all()
+    np.testing.assert_allclose(reply.values, exact.values, rtol=2e-7)
+    np.testing.assert_allclose(offered, exact.values, rtol=2e-7)
+    # What it offers can be operated at no more than the cost it states.
+    settled = ProgramChild(source.whole(), hours).settle(Kept(reply.profiles[0], asked[0], asked[0]))
+    assert settled.cost <= reply.costs[0] + 1e-6 * abs(reply.costs[0])
+
+
+def test_only_where_it_is_exact(many):
+    assert answered_in_batches(many)
+    assert not answered_in_batches(dataclasses.replace(many, economics=Economics(tariff=Tariff({"peak": Capacity(price=10.0)}))))
+    assert not answered_in_batches(dataclasses.replace(many, fleet=random_fleet(320, 12, seed=9, several=True)))
+    assert not answered_in_batches(dataclasses.replace(many, fleet=random_fleet(20, 12, seed=9)))
+
+
+def test_a_tree_agrees_on_the_same_optimum(system, winter, fleets, monkeypatch):
+    monkeypatch.setattr(batched_child, "MANY", 1)
+    answered = []
+    answer = BatchedChild.answer
+    monkeypatch.setattr(BatchedChild, "answer", lambda self, *given: answered.append(self.data.fleet.node) or answer(self, *given))
+    tree = operating_tree(system, winter, Economics(tariff=FREE), fleets, charged(system.at_level("dso"), 0.05), Community())
+    optimum = integrated_optimum(tree, tolerance=1e-9)
+    negotiated = negotiation_of(tree, SerialEngine(), NegotiationOptions(gap=1e-5, rounds=40))
+    agreement = negotiated.run()
+    outcome = outcome_of(negotiated, agreement)
+    assert len(set(answered)) >= 2
+    assert agreement.status == "agreed"
+    assert outcome.cost == pytest.approx(optimum.cost, rel=1e-5)
+    assert outcome.bound <= optimum.cost * (1 + 1e-9)
