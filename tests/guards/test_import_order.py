@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "multiscale"
 
 ORDER = (
-    "version", "units", "settings", "file_locks", "files", "spreadsheets", "content", "timeline", "aggregation",
+    "version", "units", "settings", "machine", "file_locks", "files", "spreadsheets", "content", "timeline", "aggregation",
     "programs", "attribute", "devices", "measures", "tariffs", "system", "representative_days", "sources", "operation", "markets", "coordination",
     "bilevel", "planning", "verification", "assessment", "results", "config", "pipeline", "study", "sweep", "compare_mechanisms", "cli", "__main__",
 )  # fmt: skip

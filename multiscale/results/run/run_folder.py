@@ -95,7 +95,7 @@ class RunFolder:
             RunFolderError: the folder cannot be written, or another process is writing the same run.
             RunExistsError: the run exists and ``output.overwrite`` is false.
         """
-        final = study.output.folder / f"{study.name}-{study.key[:10]}"
+        final = study.output.folder / study.folder_name
         if final.exists() and not study.output.overwrite:
             with contextlib.suppress(OSError):
                 _cleared(_partial(final))

@@ -1,0 +1,13 @@
+"""The table of commands, in the order of the help."""
+
+from multiscale.cli.command import Command
+from multiscale.cli.compare import COMPARE
+from multiscale.cli.provenance import PROVENANCE
+from multiscale.cli.report import REPORT
+from multiscale.cli.resume import RESUME
+from multiscale.cli.run import RUN
+from multiscale.cli.status import STATUS
+from multiscale.cli.validate import VALIDATE
+
+COMMANDS: tuple[Command, ...] = (RUN, VALIDATE, STATUS, RESUME, REPORT, COMPARE, PROVENANCE)
+"""A new command is one file and one line here."""
