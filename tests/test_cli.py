@@ -183,6 +183,16 @@ def test_an_existing_run_is_shown_and_not_repeated_if_so_wished(study, capsys: p
     assert "output.overwrite=true" in captured.err
 
 
+def test_overrides_may_stand_anywhere_among_the_options(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["run", "study=tiny", "--cfg", "job", "tariff.levy=8 ct/kWh"]) == 0
+    assert "    price: 0.08\n" in capsys.readouterr().out
+    for wrong in (["run", "study=tiny", "--nothing"], ["status", "--all", "there"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(wrong)
+        assert ended.value.code == 2
+    assert "unrecognized arguments: --all" in capsys.readouterr().err
+
+
 def test_help_is_fast_and_names_groups_and_exit_codes(tmp_path: Path):
     seconds = []
     for _ in range(3):

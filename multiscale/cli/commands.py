@@ -1,5 +1,6 @@
 """The table of commands, in the order of the help."""
 
+from multiscale.cli.collect import COLLECT
 from multiscale.cli.command import Command
 from multiscale.cli.compare import COMPARE
 from multiscale.cli.provenance import PROVENANCE
@@ -9,5 +10,5 @@ from multiscale.cli.run import RUN
 from multiscale.cli.status import STATUS
 from multiscale.cli.validate import VALIDATE
 
-COMMANDS: tuple[Command, ...] = (RUN, VALIDATE, STATUS, RESUME, REPORT, COMPARE, PROVENANCE)
+COMMANDS: tuple[Command, ...] = (RUN, VALIDATE, STATUS, RESUME, COLLECT, REPORT, COMPARE, PROVENANCE)
 """A new command is one file and one line here."""

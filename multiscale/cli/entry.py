@@ -31,7 +31,7 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     parser = _parser()
-    given = parser.parse_args(arguments)
+    given = _parsed(parser, arguments)
     if not getattr(given, "command", None):
         parser.print_help()
         return BAD_INPUT
@@ -50,6 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ERROR
     except Exception as error:
         return said_of(error)
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parsed arguments; overrides may stand before, between and after options, of which argparse knows only the first group."""
+    given, more = parser.parse_known_args(arguments)
+    if more and (not hasattr(given, "overrides") or any(text.startswith("-") for text in more)):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:
+        given.overrides = [*given.overrides, *more]
+    return given
 
 
 def _apart_from_current_folder() -> None:
