@@ -12,11 +12,12 @@ from pathlib import Path
 
 from multiscale.config import StudyConfig
 from multiscale.config.loading import load_configs
+from multiscale.results.run.run_folder import clear_left
 from multiscale.results.run.run_lock import FolderHeldError, RunLock
 from multiscale.results.run.run_result import RunFolderError
 from multiscale.sweep.combinations import SweepError
 from multiscale.sweep.cores import shared_out
-from multiscale.sweep.manifest import Job, Manifest
+from multiscale.sweep.manifest import Job, Manifest, run_folder
 from multiscale.sweep.planned import changes, planned, run_place
 from multiscale.sweep.progress import SweepProgress
 from multiscale.sweep.running import SweepInterrupt, run_jobs
@@ -94,6 +95,9 @@ def resume_sweep(
             before = job_states(folder, manifest, running=False)
             todo = [state.job for state in before if state.state in wanted]
             print(f"sweep of {len(before)} jobs in {folder}: {counted(before)}", file=sys.stderr)
+            for state in before:
+                if state.answered:
+                    clear_left(run_folder(folder, state.job))
             if not todo:
                 print(f"nothing to run: no job is in state {', '.join(wanted)}", file=sys.stderr)
                 print_jobs(folder, manifest, before)

@@ -34,7 +34,7 @@ def main() -> int:
         run = given.run or run_study(load_config(["study=tiny", f"output.folder={roof / 'one'}", "output.report=false"])).folder
         began = time.process_time()
         rows = max(given.jobs // 10, 1)
-        overrides = ["study=tiny", f"output.folder={roof}", f"solver.seed=range({rows})", "coordination.import_export_gap=range(0,0.1,0.01)"]
+        overrides = ["study=tiny", f"output.folder={roof}", f"solver.seed=range({rows})", "coordination.import_export_gap=range(0,0.1,0.0105)"]
         manifest = replace(planned(overrides, None, "sweep").manifest)
         print(f"{len(manifest.jobs)} jobs checked in {time.process_time() - began:.1f} CPU s")
         folder = roof / "sweep"
@@ -50,9 +50,8 @@ def main() -> int:
             variables, missing = len(found.data_vars), int((found["job_state"] == "queued").sum())
         size = sum(file.stat().st_size for file in files) / 1e6
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-        print(
-            f"{len(states)} jobs ({missing} missing), {variables} variables: {cpu:.1f} CPU s, {wall:.1f} s, {size:.0f} MB, at most {peak:.0f} MB memory"
-        )
+        what = f"{len(states)} jobs ({missing} missing), {variables} variables"
+        print(f"{what}: {cpu:.1f} CPU s, {wall:.1f} s, {size:.0f} MB, at most {peak:.0f} MB memory")
     return 0
 
 

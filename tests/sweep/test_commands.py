@@ -203,6 +203,12 @@ def test_a_killed_sweep_is_judged_by_its_run_folders(study, tmp_path: Path, monk
     assert "summary.json: changed" in states[2].message
     # While a process runs the sweep, what it notes is right.
     assert [state.state for state in job_states(folder, manifest, running=True)][1] == "running"
+    # What was left of a job that had its answer before is cleared away.
+    left = places[0].with_name(f".{places[0].name}.partial")
+    left.mkdir()
+    (left / "result.nc").write_text("half")
+    cli.main(["resume", str(folder), "--states", "infeasible"])
+    assert not left.exists()
     # Half a line keeps no later one from being read.
     add(folder, Event(7, "optimal"))
     assert last_events(folder)[7].state == "optimal"

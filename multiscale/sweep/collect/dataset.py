@@ -56,14 +56,14 @@ class SweepDataset:
         self._labels = Labels()
         self._variables: dict[str, Stored] = {}
         there: dict[str, None] = {}
-        for file in self._files.values():
-            with RunFile(file) as run:
-                self._labels.add(run)
-                names = run.variables
-                there |= dict.fromkeys(names)
-                for name in names:
+        for number, file in self._files.items():
+            with RunFile(file, self._labels.dims, there) as run:
+                self._labels.add(number, run)
+                there |= dict.fromkeys(run.variables)
+                for name in run.variables:
                     if name not in self._variables and (chosen is None or name in chosen):
                         self._variables[name] = run.stored(name)
+        self._known = there
         unknown = [name for name in chosen or () if name not in there]
         if unknown:
             raise SweepError(f"--variables: no job has {', '.join(unknown)}; there are {', '.join(sorted(there)) or 'none'}")
@@ -159,20 +159,19 @@ class SweepDataset:
             shape = (*self._shape, *self._labels.shape(stored.dims))
             arrays[name] = np.full(shape, "", dtype=object) if stored.text else np.full(shape, np.nan)
         for number, file in self._files.items():
-            with RunFile(file) as run:
-                places = {dim: self._labels.places(run, dim) for dim in run.sizes}
-                for name in names:
-                    if name not in run:
-                        continue
+            places = self._labels.places(number)
+            with RunFile(file, self._labels.dims, self._known) as run:
+                for name in sorted({*names}.intersection(run.variables)):
                     dims, values = run.dims(name), run.values(name)
                     if dims != self._variables[name].dims or (values.dtype.kind == "O") != self._variables[name].text:
                         what = f"variable '{name}' has dimensions ({', '.join(dims)}) or texts that other jobs have not"
                         raise SweepError(f"'{file}': {what}; collect them apart, or without it (--variables)")
-                    target = arrays[name][(*self._at[number], ...)]
-                    if all(places[dim] is None for dim in dims):
-                        target[...] = values
+                    at = [places[dim] for dim in dims]
+                    if all(place is None for place in at):
+                        arrays[name][self._at[number]] = values
                     else:
-                        target[np.ix_(*(np.arange(run.sizes[d]) if (p := places[d]) is None else p for d in dims))] = values
+                        inside = np.ix_(*(np.arange(size) if place is None else place for place, size in zip(at, values.shape, strict=True)))
+                        arrays[name][self._at[number]][inside] = values
         return arrays
 
     @staticmethod

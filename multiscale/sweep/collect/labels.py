@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,23 +15,29 @@ class Labels:
     """Labels of the dimensions of all jobs; ``add`` every job before asking where its labels stand."""
 
     def __init__(self) -> None:
-        self._places: dict[str, dict[object, int]] = {}
+        self._places: dict[str, dict[Any, int]] = {}
+        self._of_jobs: dict[int, dict[str, Sequence[Any]]] = {}
 
-    def add(self, run: RunFile) -> None:
+    def add(self, job: int, run: RunFile) -> None:
         """Add the labels of a job.
 
         Raises:
             SweepError: a label that stands twice in one dimension.
         """
-        for dim in run.sizes:
-            mine = run.labels(dim).tolist()
+        mine: dict[str, Sequence[Any]] = {}
+        for dim in run.dimensions:
+            labels = run.labels(dim)
             known = self._places.setdefault(dim, {})
-            if mine == list(known):
-                continue
-            if len(set(mine)) < len(mine):
-                raise SweepError(f"dimension '{dim}' of a run has a label twice, so its values cannot be put side by side")
-            for label in mine:
+            if len(set(labels)) < len(labels):
+                raise SweepError(f"dimension '{dim}' of job {job} has a label twice, so its values cannot be put side by side with those of others")
+            for label in labels:
                 known.setdefault(label, len(known))
+            mine[dim] = labels
+        # Jobs with equal labels share them: a sweep has thousands.
+        self._of_jobs[job] = next((other for other in self._distinct() if other == mine), mine)
+
+    def _distinct(self) -> Iterable[dict[str, Sequence[Any]]]:
+        return {id(labels): labels for labels in self._of_jobs.values()}.values()
 
     @property
     def dims(self) -> list[str]:
@@ -50,7 +57,10 @@ class Labels:
         """Sizes of these dimensions."""
         return tuple(len(self._places[dim]) for dim in dims)
 
-    def places(self, run: RunFile, dim: str) -> np.ndarray | None:
-        """Where the labels of a job stand among all; None where they are all, in the same order."""
-        known, mine = self._places[dim], run.labels(dim).tolist()
-        return None if mine == list(known) else np.asarray([known[label] for label in mine], dtype=int)
+    def places(self, job: int) -> dict[str, np.ndarray | None]:
+        """Dimension -> where the labels of a job stand among all; None where they are all, in the same order."""
+        found: dict[str, np.ndarray | None] = {}
+        for dim, labels in self._of_jobs[job].items():
+            known = self._places[dim]
+            found[dim] = None if len(labels) == len(known) and labels == list(known) else np.asarray([known[label] for label in labels], dtype=int)
+        return found

@@ -1,7 +1,11 @@
-"""The dataset of a run as it is stored (``result.nc``), read without what decoding it costs: a sweep has thousands."""
+"""The dataset of a run as it is stored (``result.nc``), read without what decoding it costs: a sweep has thousands.
+
+What is known of names from other runs saves opening all of them: a name stands for the same kind of thing in all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -9,9 +13,11 @@ from typing import Any, Self
 
 import h5py
 import numpy as np
+from h5py import h5a, h5d, h5s
 
 _HIDDEN = ("CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates", "_NCProperties", "_FillValue", "dtype")
 _NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable"
+_NUMBER, _OF_DIMENSIONS = b"_Netcdf4Dimid", b"_Netcdf4Coordinates"
 
 
 @dataclass(frozen=True)
@@ -28,33 +34,40 @@ class RunFile:
 
     Args:
         path: netCDF 4 file.
+        dimensions: names that are known to be dimensions.
+        variables: names that are known to be variables.
 
     Raises:
         OSError: the file cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, dimensions: Collection[str] = (), variables: Collection[str] = ()) -> None:
         self._file = h5py.File(path, "r")
-        scales = {name: item for name, item in self._file.items() if "_Netcdf4Dimid" in item.attrs and item.attrs.get("CLASS") == b"DIMENSION_SCALE"}
-        self._names = {int(item.attrs["_Netcdf4Dimid"]): name for name, item in scales.items()}
-        self.sizes = {name: int(item.shape[0]) for name, item in scales.items()}
-        self._labelled = {name for name, item in scales.items() if not item.attrs.get("NAME", b"").startswith(_NO_VARIABLE)}
-
-    @property
-    def variables(self) -> list[str]:
+        names = list(self._file)
+        self.dimensions = [name for name in names if name in dimensions or (name not in variables and self._is_dimension(name))]
+        self.variables = [name for name in names if name not in self.dimensions]
         """Names of the variables, without the labels of dimensions."""
-        return [name for name in self._file if name not in self.sizes]
+        self._names = {int(_attribute(self._open(name), _NUMBER)): name for name in self.dimensions}
 
-    def labels(self, dim: str) -> np.ndarray:
+    def _is_dimension(self, name: str) -> bool:
+        return bool(self._file[name].attrs.get("CLASS") == b"DIMENSION_SCALE")
+
+    def _open(self, name: str) -> Any:
+        return h5d.open(self._file.id, name.encode())
+
+    def labels(self, dim: str) -> list[Any]:
         """Labels of a dimension; its positions where it has none."""
-        return self._values(dim) if dim in self._labelled else np.arange(self.sizes[dim])
+        item = self._file[dim]
+        if bytes(item.attrs.get("NAME", b"")).startswith(_NO_VARIABLE):
+            return list(range(item.shape[0]))
+        return list(item.asstr()[()].tolist() if item.dtype.kind in "OSU" else item[()].tolist())
 
     def dims(self, name: str) -> tuple[str, ...]:
         """Dimensions of a variable."""
-        item = self._file[name]
-        if "_Netcdf4Coordinates" in item.attrs:
-            return tuple(self._names[int(number)] for number in item.attrs["_Netcdf4Coordinates"])
-        return tuple(self._file[reference[0]].name.lstrip("/") for reference in item.attrs.get("DIMENSION_LIST", ()))
+        opened = self._open(name)
+        if h5a.exists(opened, _OF_DIMENSIONS):
+            return tuple(self._names[int(number)] for number in np.atleast_1d(_attribute(opened, _OF_DIMENSIONS)))
+        return tuple(self._file[reference[0]].name.lstrip("/") for reference in self._file[name].attrs.get("DIMENSION_LIST", ()))
 
     def stored(self, name: str) -> Stored:
         """What is known of a variable."""
@@ -64,20 +77,25 @@ class RunFile:
 
     def values(self, name: str) -> np.ndarray:
         """Values of a variable: numbers as float64, texts as objects."""
-        found = self._values(name)
-        return found if found.dtype.kind == "O" else found.astype(float)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._file and name not in self.sizes
-
-    def _values(self, name: str) -> np.ndarray:
-        item = self._file[name]
-        if item.dtype.kind in "OSU":
-            return np.asarray(item.asstr()[()], dtype=object)
-        return np.asarray(item[()])
+        opened = self._open(name)
+        kind = opened.dtype
+        if kind.kind in "OSU":
+            return np.asarray(self._file[name].asstr()[()], dtype=object)
+        found = np.empty(opened.shape, dtype=kind)
+        if found.size:
+            opened.read(h5s.ALL, h5s.ALL, found)
+        return found.astype(float)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._file.close()
+
+
+def _attribute(opened: Any, name: bytes) -> np.ndarray:
+    """A numeric attribute."""
+    attribute = h5a.open(opened, name)
+    found = np.empty(attribute.shape, dtype=attribute.dtype)
+    attribute.read(found)
+    return found
