@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,7 @@ def test_a_killed_sweep_is_judged_by_its_run_folders(study, tmp_path: Path, monk
     left = places[0].with_name(f".{places[0].name}.partial")
     left.mkdir()
     (left / "result.nc").write_text("half")
+    os.utime(left, (0, 0))
     cli.main(["resume", str(folder), "--states", "infeasible"])
     assert not left.exists()
     # Half a line keeps no later one from being read.

@@ -162,7 +162,7 @@ class SweepDataset:
             places = self._labels.places(number)
             with RunFile(file, self._labels.dims, self._known) as run:
                 for name in sorted({*names}.intersection(run.variables)):
-                    dims, values = run.dims(name), run.values(name)
+                    dims, values = run.read(name)
                     if dims != self._variables[name].dims or (values.dtype.kind == "O") != self._variables[name].text:
                         what = f"variable '{name}' has dimensions ({', '.join(dims)}) or texts that other jobs have not"
                         raise SweepError(f"'{file}': {what}; collect them apart, or without it (--variables)")

@@ -57,34 +57,27 @@ class RunFile:
 
     def labels(self, dim: str) -> list[Any]:
         """Labels of a dimension; its positions where it has none."""
-        item = self._file[dim]
-        if bytes(item.attrs.get("NAME", b"")).startswith(_NO_VARIABLE):
-            return list(range(item.shape[0]))
-        return list(item.asstr()[()].tolist() if item.dtype.kind in "OSU" else item[()].tolist())
-
-    def dims(self, name: str) -> tuple[str, ...]:
-        """Dimensions of a variable."""
-        opened = self._open(name)
-        if h5a.exists(opened, _OF_DIMENSIONS):
-            return tuple(self._names[int(number)] for number in np.atleast_1d(_attribute(opened, _OF_DIMENSIONS)))
-        return tuple(self._file[reference[0]].name.lstrip("/") for reference in self._file[name].attrs.get("DIMENSION_LIST", ()))
+        opened = self._open(dim)
+        if h5a.exists(opened, b"NAME") and bytes(_attribute(opened, b"NAME")).startswith(_NO_VARIABLE):
+            return list(range(opened.shape[0]))
+        return list(_values(opened).tolist())
 
     def stored(self, name: str) -> Stored:
         """What is known of a variable."""
         item = self._file[name]
         attributes = {key: value.decode() if isinstance(value, bytes) else value for key, value in item.attrs.items() if key not in _HIDDEN}
-        return Stored(self.dims(name), item.dtype.kind in "OSU", attributes)
+        return Stored(self._dims(name, item.id), item.dtype.kind in "OSU", attributes)
 
-    def values(self, name: str) -> np.ndarray:
-        """Values of a variable: numbers as float64, texts as objects."""
+    def read(self, name: str) -> tuple[tuple[str, ...], np.ndarray]:
+        """Dimensions and values of a variable: numbers as float64, texts as objects."""
         opened = self._open(name)
-        kind = opened.dtype
-        if kind.kind in "OSU":
-            return np.asarray(self._file[name].asstr()[()], dtype=object)
-        found = np.empty(opened.shape, dtype=kind)
-        if found.size:
-            opened.read(h5s.ALL, h5s.ALL, found)
-        return found.astype(float)
+        found = _values(opened)
+        return self._dims(name, opened), found if found.dtype.kind == "O" else found.astype(float, copy=False)
+
+    def _dims(self, name: str, opened: Any) -> tuple[str, ...]:
+        if h5a.exists(opened, _OF_DIMENSIONS):
+            return tuple(self._names[int(number)] for number in np.atleast_1d(_attribute(opened, _OF_DIMENSIONS)))
+        return tuple(self._file[reference[0]].name.lstrip("/") for reference in self._file[name].attrs.get("DIMENSION_LIST", ()))
 
     def __enter__(self) -> Self:
         return self
@@ -99,3 +92,15 @@ def _attribute(opened: Any, name: bytes) -> np.ndarray:
     found = np.empty(attribute.shape, dtype=attribute.dtype)
     attribute.read(found)
     return found
+
+
+def _values(opened: Any) -> np.ndarray:
+    """All values; texts as objects."""
+    found = np.empty(opened.shape, dtype=opened.dtype)
+    if found.size:
+        opened.read(h5s.ALL, h5s.ALL, found)
+    if found.dtype.kind not in "OSU":
+        return found
+    texts = np.empty(found.shape, dtype=object)
+    texts.ravel()[:] = [text.decode() if isinstance(text, bytes) else str(text) for text in found.ravel()]
+    return texts
