@@ -3,6 +3,7 @@
 from multiscale.cli.collect import COLLECT
 from multiscale.cli.command import Command
 from multiscale.cli.compare import COMPARE
+from multiscale.cli.doctor import DOCTOR
 from multiscale.cli.provenance import PROVENANCE
 from multiscale.cli.report import REPORT
 from multiscale.cli.resume import RESUME
@@ -10,5 +11,5 @@ from multiscale.cli.run import RUN
 from multiscale.cli.status import STATUS
 from multiscale.cli.validate import VALIDATE
 
-COMMANDS: tuple[Command, ...] = (RUN, VALIDATE, STATUS, RESUME, COLLECT, REPORT, COMPARE, PROVENANCE)
+COMMANDS: tuple[Command, ...] = (RUN, VALIDATE, STATUS, RESUME, COLLECT, REPORT, COMPARE, PROVENANCE, DOCTOR)
 """A new command is one file and one line here."""
