@@ -6,10 +6,11 @@ from multiscale.cli.compare import COMPARE
 from multiscale.cli.doctor import DOCTOR
 from multiscale.cli.provenance import PROVENANCE
 from multiscale.cli.report import REPORT
+from multiscale.cli.reproduce import REPRODUCE
 from multiscale.cli.resume import RESUME
 from multiscale.cli.run import RUN
 from multiscale.cli.status import STATUS
 from multiscale.cli.validate import VALIDATE
 
-COMMANDS: tuple[Command, ...] = (RUN, VALIDATE, STATUS, RESUME, COLLECT, REPORT, COMPARE, PROVENANCE, DOCTOR)
+COMMANDS: tuple[Command, ...] = (RUN, VALIDATE, STATUS, RESUME, COLLECT, REPORT, COMPARE, PROVENANCE, REPRODUCE, DOCTOR)
 """A new command is one file and one line here."""

@@ -87,7 +87,9 @@ def _locks(folder: Path) -> Finding:
     if free is False:
         return Finding("ok", what, "of the operating system work in the output folder")
     text = "the output folder has none of the operating system" if free is None else "are granted twice in the output folder"
-    return Finding("warning", what, text, "two runs of one study are told apart by their age only: do not start the same study twice within a minute")
+    return Finding(
+        "warning", what, text, "two runs of one study are distinguished by their age only: do not start the same study twice within a minute"
+    )
 
 
 def _renames(folder: Path) -> Finding:
