@@ -130,6 +130,11 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.replaced")
 
 
+def folders_can_be_exchanged(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step, if the file system can; whether it did."""
+    return _exchanged(one, other)
+
+
 def _exchanged(one: Path, other: Path) -> bool:
     """Exchange two folders in one step; False where the system or the file system cannot (only Linux can)."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -184,62 +183,14 @@ def test_an_existing_run_is_shown_and_not_repeated_if_so_wished(study, capsys: p
     assert "output.overwrite=true" in captured.err
 
 
-def test_a_sweep_runs_every_combination_and_a_failure_stops_no_other(study, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    def sometimes(config: StudyConfig) -> RunResult:
-        if config.tariff["levy"].price == 0.1 and config.market.kind == "community":
-            raise RuntimeError("solver lost")
-        return _answered(config)
-
-    overrides = study(sometimes)
-    assert cli.main(["run", "-m", *overrides, "tariff.levy=8 ct/kWh,0.1", "market=community,time_of_use"]) == 1
-    folder = Path(capsys.readouterr().out.splitlines()[-1])
-    jobs = json.loads((folder / "manifest.json").read_text())["jobs"]
-    assert [job["status"] for job in jobs] == ["optimal", "optimal", "error", "optimal"]
-    assert jobs[2]["message"] == "solver lost"
-    assert len({job["folder"] for job in jobs if job["folder"]}) == 3
-    assert len([p for p in (tmp_path / "runs").iterdir() if p.name.startswith("tiny-") and p.suffix != ".incomplete"]) == 3
-
-
-def test_a_sweep_with_a_bad_job_starts_none(study, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert cli.main(["run", "-m", *study(_answered), "planning.gap=0.1,3", "market=community,bazaar"]) == 2
-    errors = capsys.readouterr().err
-    assert "2 problems" in errors
-    assert not (tmp_path / "runs").exists()
-
-
-def test_the_manifest_is_written_before_the_first_job(study, tmp_path: Path):
-    def look(config: StudyConfig) -> RunResult:
-        (manifest,) = (tmp_path / "runs").glob("sweep-*/manifest.json")
-        assert [job["status"] for job in json.loads(manifest.read_text())["jobs"]][1:] == ["queued"]
-        return _answered(config)
-
-    cli.main(["run", "-m", "--fail-fast", *study(look), "solver.seed=1,2"])
-
-
-def test_an_interrupted_sweep_says_what_has_run_and_goes_on_from_there(study, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    run: list[int] = []
-
-    def until_the_third(config: StudyConfig) -> RunResult:
-        run.append(config.solver.seed)
-        if config.solver.seed == 2 and len(run) == 2:
-            raise RuntimeError("solver lost")
-        if len(run) == 3:
-            raise KeyboardInterrupt
-        return _answered(config)
-
-    command = ["run", "-m", *study(until_the_third), "solver.seed=1,2,3,4"]
-    assert cli.main(command) == 130
-    said = capsys.readouterr().err
-    assert "of 4 jobs with an answer 1 (job 1), without one 1 (job 2), interrupted 1 (job 3), not begun 1 (job 4)" in said
-    assert "to go on: the same command with output.overwrite=false" in said
-    (manifest,) = (tmp_path / "runs").glob("sweep-*/manifest.json")
-    assert str(manifest) in said
-    assert [job["status"] for job in json.loads(manifest.read_text())["jobs"]] == ["optimal", "error", "interrupted", "queued"]
-    whole = Path(json.loads(manifest.read_text())["jobs"][0]["folder"]) / "status.json"
-    before = whole.stat()
-    assert cli.main([*command, "output.overwrite=false"]) == 0
-    assert run == [1, 2, 3, 1, 2, 3, 4]
-    assert (whole.stat().st_ino, whole.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+def test_overrides_may_stand_anywhere_among_the_options(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["run", "study=tiny", "--cfg", "job", "tariff.levy=8 ct/kWh"]) == 0
+    assert "    price: 0.08\n" in capsys.readouterr().out
+    for wrong in (["run", "study=tiny", "--nothing"], ["status", "--all", "there"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(wrong)
+        assert ended.value.code == 2
+    assert "unrecognized arguments: --all" in capsys.readouterr().err
 
 
 def test_help_is_fast_and_names_groups_and_exit_codes(tmp_path: Path):

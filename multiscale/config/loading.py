@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
+    Composed = tuple[DictConfig, dict[str, str]]
+    """Composed groups, and where their values come from."""
+
 
 def load_config(overrides: Sequence[str] = (), private: Path | None = None) -> StudyConfig:
     """Compose the groups, apply the overrides, check everything.
@@ -27,7 +31,34 @@ def load_config(overrides: Sequence[str] = (), private: Path | None = None) -> S
     Raises:
         ConfigError: with every problem there is.
     """
-    values, problems, origins = compose_config(overrides, private)
+    return _loaded(overrides, private, {})
+
+
+def load_configs(jobs: Sequence[Sequence[str]], private: Path | None = None) -> list[StudyConfig]:
+    """The configurations of several jobs; choices of groups that come again are composed once.
+
+    Args:
+        jobs: overrides of each.
+        private: see ``load_config``.
+
+    Raises:
+        ConfigError: with the problems of all jobs, each once.
+    """
+    known: dict[tuple[str, ...], Composed] = {}
+    configs: list[StudyConfig] = []
+    problems: dict[ConfigProblem, None] = {}
+    for overrides in jobs:
+        try:
+            configs.append(_loaded(overrides, private, known))
+        except ConfigError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise ConfigError(problems)
+    return configs
+
+
+def _loaded(overrides: Sequence[str], private: Path | None, known: dict[tuple[str, ...], Composed]) -> StudyConfig:
+    values, problems, origins = compose_config(overrides, private, known)
     config, more = checked(values, {problem.key for problem in problems})
     problems += [ConfigProblem(p.key, p.value, p.message, _origin(p.key, origins)) for p in more]
     if problems or config is None:
@@ -35,8 +66,15 @@ def load_config(overrides: Sequence[str] = (), private: Path | None = None) -> S
     return config.asked_by(overrides)
 
 
-def compose_config(overrides: Sequence[str] = (), private: Path | None = None) -> tuple[dict[str, Any], list[ConfigProblem], dict[str, str]]:
+def compose_config(
+    overrides: Sequence[str] = (), private: Path | None = None, known: dict[tuple[str, ...], Composed] | None = None
+) -> tuple[dict[str, Any], list[ConfigProblem], dict[str, str]]:
     """Compose without checking against the models.
+
+    Args:
+        overrides: see ``load_config``.
+        private: see ``load_config``.
+        known: what chosen groups were composed to before; what is composed here is added.
 
     Returns:
         The composed values without those that cannot be read, the problems met so far, and where values come from (key -> origin).
@@ -56,7 +94,11 @@ def compose_config(overrides: Sequence[str] = (), private: Path | None = None) -
             problems.append(ConfigProblem(override.key_or_group, override.get_value_string(), "several values make a sweep; add -m", "command line"))
         else:
             settings.append(override)
-    composed, origins = _composed(chosen, private)
+    known = {} if known is None else known
+    asked = tuple(chosen)
+    if asked not in known:
+        known[asked] = _composed(chosen, private)
+    composed, origins = copy.deepcopy(known[asked])
     for override in settings:
         _apply(composed, override, problems)
         origins[override.key_or_group] = "command line"

@@ -12,11 +12,12 @@ cannot change its answer.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from multiscale.content import content_key, file_hash
+from multiscale.file_locks import one_at_a_time
 from multiscale.files import folder_written_atomically, write_atomically
 from multiscale.pipeline.packing import PackingError, pack, unpack
 from multiscale.results.run.code_version import code_hash, package_version
@@ -116,21 +118,57 @@ class Stages:
         key = content_key(stage, _code(), parts, more)[:KEY_DIGITS]
         named = f"{stage} {label}".strip()
         place = None if self.folder is None else self.folder / f"{stage}-{key}"
-        if place is not None and self.reuse and place.is_dir():
-            try:
-                about, load = _opened(place)
-            except (OSError, ValueError, KeyError, PackingError) as error:
-                logger.warning("%s is damaged (%s); the stage is computed again", place, error)
-            else:
-                logger.info("stage %s: read from %s", named, place)
-                self.records.append(StageRecord(named, key, True, float(about["seconds"])))
-                return Artefact(key, load)
+        if (found := self._read(named, key, place)) is not None:
+            return found
+        with self._alone(place):
+            # Another run, or another job of a sweep, may have computed it meanwhile.
+            if (found := self._read(named, key, place)) is not None:
+                return found
+            return self._computed(named, key, place, compute, given, means, keep, {"stage": stage, "given": dict(parts)})
+
+    def _read(self, named: str, key: str, place: Path | None) -> Artefact[Any] | None:
+        """What a stage led to before; None where that is not known, or not to be read."""
+        if place is None or not self.reuse or not place.is_dir():
+            return None
+        try:
+            about, load = _opened(place)
+        except (OSError, ValueError, KeyError, PackingError) as error:
+            logger.warning("%s is damaged (%s); the stage is computed again", place, error)
+            return None
+        logger.info("stage %s: read from %s", named, place)
+        self.records.append(StageRecord(named, key, True, float(about["seconds"])))
+        return Artefact(key, load)
+
+    @contextlib.contextmanager
+    def _alone(self, place: Path | None) -> Iterator[None]:
+        """Of the processes that come to the same stage, one computes it, and the others wait for what it leads to."""
+        with contextlib.ExitStack() as inside:
+            if place is not None and self.reuse:
+                try:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    inside.enter_context(one_at_a_time(place.with_name(f".{place.name}.computed")))
+                except OSError as error:
+                    logger.warning("%s cannot be written (%s); other runs may compute the same stage at the same time", place.parent, error)
+            yield
+
+    def _computed(
+        self,
+        named: str,
+        key: str,
+        place: Path | None,
+        compute: Callable[..., T],
+        given: Mapping[str, object],
+        means: Callable[[], Mapping[str, object]],
+        keep: Callable[[T], bool],
+        about: Mapping[str, object],
+    ) -> Artefact[T]:
+        """Compute a stage and keep what it leads to."""
         started = time.perf_counter()
         value = compute(**{n: v.value if isinstance(v, Artefact) else v for n, v in given.items()}, **means())
         seconds = time.perf_counter() - started
         if place is not None and keep(value):
             try:
-                _keep(value, place, {"stage": stage, "given": dict(parts), "seconds": round(seconds, 3)})
+                _keep(value, place, {**about, "seconds": round(seconds, 3)})
             except OSError as error:
                 logger.warning("stage %s cannot be kept in %s (%s); other runs will compute it again", named, self.folder, error)
         self.records.append(StageRecord(named, key, False, round(seconds, 3)))

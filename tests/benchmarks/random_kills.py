@@ -1,13 +1,15 @@
 """Runs and sweeps killed at random moments: what is lost, what is taken for whole, which processes stay, whether the next run succeeds.
 
     python -m tests.benchmarks.random_kills --kills 50 --seed 1
+    python -m tests.benchmarks.random_kills --kills 50 --seed 1 --only sweep
 
-Every kill begins with a whole run of the same study in the output folder, and without finished stages. SIGKILL goes to the main process, or to one of
-the processes that it started (a Dask worker, a SCIP process). Afterwards
+Every kill begins with a whole run of the same study in the output folder, and without finished stages. SIGKILL goes to the main process, to its whole
+process group, or to one of the processes that it started (a worker of the sweep, a Dask worker, a SCIP process). Afterwards
 
 - what was whole is whole (``provenance --verify``), and nothing else looks like a result;
 - no process that was started is left ``PATIENCE`` seconds later;
-- the same command succeeds and gives the answer of a run that was not killed; nothing but results, stages and manifests is left on the disk.
+- the same command (of a sweep that has a manifest, ``multiscale resume``) succeeds and gives the answer of a run that was not killed; a finished job
+  is not computed again; nothing but results, stages and sweeps is left on the disk.
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,6 +37,8 @@ from multiscale import cli
 from multiscale.results import RunResult
 from multiscale.results.run.provenance import changed_files
 from multiscale.sources import tiny_system, write_folder
+from multiscale.sweep.manifest import Manifest, is_sweep, run_folder
+from multiscale.sweep.states import job_states
 
 ROOT = Path(__file__).parents[2]
 MARK = "MULTISCALE_RANDOM_KILLS"
@@ -46,7 +50,8 @@ LONGEST = 300.0
 SHORT = ("study=tiny", "system=folder", "system.dsos=[north]", "horizon=one_day", "horizon.days=1")
 PLANS = (("planning.adoption=false", "planning.time_limit_s=60"), ("planning=none",))
 """A study with a plan, which starts a SCIP process and has the most stages; and one that only operates."""
-SWEPT = "tariff.levy.price=0.08,0.12"
+SWEPT = "tariff.levy.price=0.08,0.12,0.16"
+JOBS = 3
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class Kill:
     Attributes:
         sweep: a sweep instead of a run.
         child: one of the processes that were started, instead of the main one.
+        group: the whole process group of the main one.
+        at_once: jobs of a sweep at the same time.
         writing: from the moment on at which the result is written, instead of any moment.
         share: when, as a share of the time a run takes (a second, where ``writing``).
         plan: which of ``PLANS``.
@@ -64,6 +71,8 @@ class Kill:
 
     sweep: bool
     child: bool
+    group: bool
+    at_once: int
     writing: bool
     share: float
     plan: int
@@ -71,16 +80,18 @@ class Kill:
 
     def __str__(self) -> str:
         where = "while writing" if self.writing else f"at {100 * self.share:.0f} %"
-        target = f"{'a child' if self.child else 'main process'} of a {'sweep' if self.sweep else 'run'}"
+        target = f"{'a child' if self.child else 'the process group' if self.group else 'main process'} of a {'sweep' if self.sweep else 'run'}"
         return f"{target} {where}, {' '.join((*PLANS[self.plan], *self.overrides))}"
 
 
-def drawn(rng: np.random.Generator) -> Kill:
-    """A random kill; a third each of children, of sweeps, and (of main processes) while results are written."""
-    sweep, child = rng.random() < 1 / 3, rng.random() < 1 / 3
+def drawn(rng: np.random.Generator, only: str) -> Kill:
+    """A random kill; a third each of children, of sweeps (where not only those), and (of main processes) while results are written."""
+    sweep, child = rng.random() < (1 / 3 if not only else only == "sweep"), rng.random() < 1 / 3
+    group, at_once = not child and rng.random() < 1 / 2, int(rng.integers(1, 3))
     overrides = ("engine=local", "engine.workers=1") if rng.random() < 0.5 else ("engine=serial",)
     report = f"output.report={'true' if rng.random() < 0.2 else 'false'}"
-    return Kill(sweep, child, not child and rng.random() < 1 / 3, float(rng.random()), int(rng.integers(len(PLANS))), (*overrides, report))
+    writing = not child and rng.random() < 1 / 3
+    return Kill(sweep, child, group, at_once, writing, float(rng.random()), int(rng.integers(len(PLANS))), (*overrides, report))
 
 
 class Runs:
@@ -95,11 +106,15 @@ class Runs:
         system = tiny_system()
         write_folder(system.replace(profiles=system.profiles.isel(time=slice(0, 48))), roof / "system")
 
-    def start(self, output: Path, mark: str, plan: int, overrides: tuple[str, ...], *, sweep: bool) -> subprocess.Popen[str]:
-        """Begin a run, or a sweep of two, in a process group of its own."""
-        several = ["-m", SWEPT] if sweep else ["tariff.levy.price=0.08"]
+    def start(self, output: Path, mark: str, plan: int, overrides: tuple[str, ...], *, sweep: int = 0) -> subprocess.Popen[str]:
+        """Begin a run, or a sweep with that many jobs at the same time, in a process group of its own."""
+        several = ["-m", SWEPT, "--jobs", str(sweep), "--oversubscribe"] if sweep else ["tariff.levy.price=0.08"]
         own = [f"system.path={self.roof / 'system'}", f"output.folder={output}"]
-        command = [sys.executable, "-m", "multiscale.cli", "run", *several, *SHORT, *PLANS[plan], *own, *overrides]
+        return self.command(mark, "run", *several, *SHORT, *PLANS[plan], *own, *overrides)
+
+    def command(self, mark: str, *arguments: str) -> subprocess.Popen[str]:
+        """Begin a command."""
+        command = [sys.executable, "-m", "multiscale.cli", *arguments]
         kept = {"XDG_CACHE_HOME": str(self.roof / "cache"), "MULTISCALE_CACHE": str(self.roof / "cache"), "OMP_NUM_THREADS": "1"}
         environment = os.environ | kept | {"PYTHONPATH": str(ROOT), MARK: mark}
         # Into files: a process that stays would hold a pipe open.
@@ -133,7 +148,10 @@ def kill(process: subprocess.Popen[str], what: Kill, rng: np.random.Generator, o
             with contextlib.suppress(psutil.Error):
                 chosen = chosen[0].children(recursive=True)
         if chosen:
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                if what.group:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    return True
                 chosen[int(rng.integers(len(chosen)))].kill()
                 return True
         time.sleep(0.01)
@@ -169,9 +187,11 @@ def left_after_a_kill(output: Path, references: dict[str, RunResult], whole: set
             if codes[0] == 0 and codes[1] != 0 and not folder.name.startswith("."):
                 yield f"{folder.name} says it has an answer, and is not whole"
         elif folder.name.startswith("sweep-"):
-            for job in json.loads((folder / "manifest.json").read_text())["jobs"]:
-                if job["folder"] and Path(job["folder"]).name not in references:
-                    yield f"{folder.name}: job {job['number']} names {job['folder']}"
+            for state in job_states(folder, Manifest.read(folder)) if is_sweep(folder) else ():
+                if state.answered and run_folder(folder, state.job).resolve().name not in references:
+                    yield f"{folder.name}: job {state.job.number} names {state.job.run}"
+                if state.state == "running":
+                    yield f"{folder.name}: job {state.job.number} runs"
 
 
 def left_in_the_end(output: Path, references: dict[str, RunResult], expected: set[str]) -> Iterator[str]:
@@ -198,24 +218,24 @@ class Reference:
     def of(cls, runs: Runs, plan: int) -> Reference:
         """A sweep that is not killed."""
         output, begun = runs.roof / f"reference-{plan}", time.monotonic()
-        if runs.start(output, output.name, plan, ("engine=serial", "output.report=false"), sweep=True).wait(LONGEST):
+        if runs.start(output, output.name, plan, ("engine=serial", "output.report=false"), sweep=1).wait(LONGEST):
             raise SystemExit(f"the run that is not killed fails: {runs.said(output.name)}")
-        seconds = (time.monotonic() - begun) / 2
-        (manifest,) = output.glob("sweep-*/manifest.json")
-        folders = [Path(job["folder"]) for job in json.loads(manifest.read_text())["jobs"]]
+        seconds = (time.monotonic() - begun) / JOBS
+        (sweep,) = output.glob("sweep-*")
+        folders = [run_folder(sweep, job).resolve() for job in Manifest.read(sweep).jobs]
         return cls({folder.name: RunResult.load(folder) for folder in folders}, seconds)
 
 
-def one(number: int, runs: Runs, references: list[Reference], seed: int) -> tuple[str, list[str]]:
+def one(number: int, runs: Runs, references: list[Reference], seed: int, only: str) -> tuple[str, list[str]]:
     """One kill; how it went, and what was wrong afterwards."""
     rng = np.random.default_rng([seed, number])
-    what, output, mark = drawn(rng), runs.roof / f"kill-{number}", f"{os.getpid()}-{number}"
+    what, output, mark = drawn(rng, only), runs.roof / f"kill-{number}", f"{os.getpid()}-{number}"
     results = references[what.plan].results
     first = next(iter(results))
     expected = set(results) if what.sweep else {first}
     output.mkdir()
     shutil.copytree(results[first].folder, output / first)
-    process = runs.start(output, mark, what.plan, what.overrides, sweep=what.sweep)
+    process = runs.start(output, mark, what.plan, what.overrides, sweep=what.at_once * what.sweep)
     hit = kill(process, what, rng, output, references[what.plan].seconds * len(expected))
     faults: list[str] = []
     code = ended(process, faults)
@@ -229,13 +249,23 @@ def one(number: int, runs: Runs, references: list[Reference], seed: int) -> tupl
         faults.append(f"process {orphan.pid} is left: {' '.join(orphan.cmdline())[:200]}")
         orphan.kill()
     faults += left_after_a_kill(output, results, {first})
-    going_on = ("output.overwrite=false",) if what.sweep else ()
-    code_after = ended(runs.start(output, f"{mark}-again", what.plan, (*what.overrides, *going_on), sweep=what.sweep), faults)
+    sweeps = [folder for folder in output.glob("sweep-*") if is_sweep(folder)]
+    kept: dict[Path, int] = {}
+    if sweeps:
+        states = job_states(sweeps[0], Manifest.read(sweeps[0]))
+        kept = {run_folder(sweeps[0], state.job) / "result.nc": 0 for state in states if state.answered}
+        kept = {file: file.stat().st_ino for file in kept}
+        again = runs.command(f"{mark}-again", "resume", str(sweeps[0]), "--jobs", "2", "--oversubscribe")
+    else:
+        again = runs.start(output, f"{mark}-again", what.plan, what.overrides, sweep=what.at_once * what.sweep)
+    code_after = ended(again, faults)
+    faults += [f"{file.parent.name} was computed again" for file, number in kept.items() if not file.exists() or file.stat().st_ino != number]
     if code_after:
         faults.append(f"the next run ended with code {code_after}: {runs.said(f'{mark}-again')}")
     faults += left_in_the_end(output, results, expected)
     shutil.rmtree(output)
-    target = f"child of a {'sweep' if what.sweep else 'run'}, code {code}" if what.child else "sweep" if what.sweep else "run"
+    target = f"{'child' if what.child else 'group' if what.group else 'main'} of a {'sweep' if what.sweep else 'run'}"
+    target += f", code {code}" if what.child else ""
     return f"{target}{'' if hit else ' (ended before)'}", [f"{what}: {fault}" for fault in faults]
 
 
@@ -255,6 +285,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=["run", "sweep"], default="", help="kill only these; default: both")
     given = parser.parse_args()
     counts: Counter[str] = Counter()
     wrong = 0
@@ -262,7 +293,7 @@ def main() -> int:
         runs = Runs(Path(temporary))
         references = [Reference.of(runs, plan) for plan in range(len(PLANS))]
         for number in range(given.first, given.first + given.kills):
-            how, faults = one(number, runs, references, given.seed)
+            how, faults = one(number, runs, references, given.seed, given.only)
             counts[how] += 1
             wrong += bool(faults)
             print(f"{number}: {how}: {'; '.join(faults) or 'nothing wrong'}", flush=True)

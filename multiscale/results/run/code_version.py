@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from multiscale.content import content_key, file_hash
 
 
+@cache
 def code_hash() -> str:
-    """Hash of the source files of the package with their relative names."""
+    """Hash of the source files of the package with their relative names; the code of a process does not change while it runs."""
     root = Path(__file__).parents[2]
     files = (p for p in sorted(root.rglob("*")) if p.suffix in (".py", ".csv", ".j2") and p.is_file())
     return content_key(*((path.relative_to(root).as_posix(), file_hash(path)) for path in files))

@@ -137,12 +137,12 @@ class Progress:
                 yield stage
         else:
             left = self.remaining()
-            print(f"{number} {name}: about {_duration(expected)}, whole run about {_duration(left)} left", file=self._stream, flush=True)
+            print(f"{number} {name}: about {duration(expected)}, whole run about {duration(left)} left", file=self._stream, flush=True)
             started = time.perf_counter()
             stage = Stage(name, lambda _: None)
             yield stage
             ending = f" ({stage.detail})" if stage.detail else ""
-            print(f"{number} {name}: done in {_duration(time.perf_counter() - started)}{ending}", file=self._stream, flush=True)
+            print(f"{number} {name}: done in {duration(time.perf_counter() - started)}{ending}", file=self._stream, flush=True)
 
     @contextlib.contextmanager
     def _terminal(self, number: str, name: str, expected: float) -> Iterator[Stage]:
@@ -165,7 +165,7 @@ class Progress:
                     left = max(expected - spent, 0.0)
                     # The bar approaches the end without reaching it when the estimate was too short.
                     share = spent / expected if spent < 0.9 * expected else 1.0 - 0.1 * 0.9 * expected / spent
-                    bars.update(task, completed=share * expected, left=f"about {_duration(left + others)} left in all")
+                    bars.update(task, completed=share * expected, left=f"about {duration(left + others)} left in all")
 
             ticker = threading.Thread(target=tick, daemon=True)
             ticker.start()
@@ -175,7 +175,7 @@ class Progress:
                 ended.set()
                 ticker.join()
                 self._bars = None
-        console.print(f"{number} {name}: done in {_duration(time.perf_counter() - started)}", highlight=False, style="dim")
+        console.print(f"{number} {name}: done in {duration(time.perf_counter() - started)}", highlight=False, style="dim")
 
 
 class PeakMemory:
@@ -234,7 +234,8 @@ def _remembered(file: Path | None) -> dict[str, dict[str, float]]:
     return kept if isinstance(kept, dict) else {}
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in words, as exact as it is of use."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -87,8 +87,12 @@ def _with_seal(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**record, SEAL: content_key(json_text(record))}
 
 
-def changed_files(folder: Path) -> list[str]:
+def changed_files(folder: Path, *, inputs: bool = True) -> list[str]:
     """Names of the run's files, and of its inputs, that are not what was written down, and of files that are in no record; with the reason.
+
+    Args:
+        folder: of the run.
+        inputs: whether what it read is looked at as well.
 
     Raises:
         RunFolderError: there is no record, or it cannot be read.
@@ -105,8 +109,8 @@ def changed_files(folder: Path) -> list[str]:
         found.append(f"{NAME}: has no seal ({SEAL}), which is written when a run is complete; what it says of the files cannot be relied on")
     elif stored.pop(SEAL) != _with_seal(stored)[SEAL]:
         found.append(f"{NAME}: changed")
-    files, inputs = stored.get("files", {}), stored.get("inputs", {})
-    if not all(isinstance(part, dict) and all(isinstance(v, str) for v in part.values()) for part in (files, inputs)):
+    files, read = stored.get("files", {}), stored.get("inputs", {})
+    if not all(isinstance(part, dict) and all(isinstance(v, str) for v in part.values()) for part in (files, read)):
         return [*found, f"{NAME}: files and inputs are not names with hashes, so nothing else can be checked"]
     # The lock is there where the process was killed between giving the folder its name and giving the lock up.
     there = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
@@ -117,7 +121,7 @@ def changed_files(folder: Path) -> list[str]:
             found.append(f"{name}: missing")
         elif file_hash(path) != expected:
             found.append(f"{name}: changed")
-    for name, expected in inputs.items():
+    for name, expected in read.items() if inputs else ():
         if expected.startswith("package "):
             continue
         path = Path(os.path.realpath(folder)) / name

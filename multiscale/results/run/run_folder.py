@@ -97,10 +97,9 @@ class RunFolder:
             RunFolderError: the folder cannot be written, or another process is writing the same run.
             RunExistsError: the run exists and ``output.overwrite`` is false.
         """
-        final = study.output.folder / f"{study.name}-{study.key[:10]}"
+        final = study.output.folder / study.folder_name
         if final.exists() and not study.output.overwrite:
-            with contextlib.suppress(OSError):
-                _cleared(_partial(final))
+            clear_left(final)
             raise RunExistsError(final)
         return cls(study, final)
 
@@ -306,6 +305,12 @@ class RunFolder:
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         write_atomically(self.path / name, json_text(content))
+
+
+def clear_left(final: Path) -> None:
+    """Clear away what killed processes left of runs whose folder is whole; nothing where one is at work, or the folder above cannot be written."""
+    with contextlib.suppress(OSError):
+        _cleared(_partial(final))
 
 
 def _partial(final: Path) -> Path:

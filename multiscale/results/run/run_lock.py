@@ -11,13 +11,16 @@ import contextlib
 import json
 import os
 import threading
+import time
 import uuid
 from pathlib import Path
 
-from multiscale.file_locks import is_free, lock
+from multiscale.file_locks import is_free, lock, try_lock
 
 NAME = ".lock"
 BEAT_SECONDS = 2.0
+LOOKED_AT_SECONDS = 1.0
+"""How long a lock that is held is tried again: who only looks at it holds it for a moment [s]."""
 STALE_SECONDS = 60.0
 """Age from which on a lock of another machine is given up [s]."""
 
@@ -29,22 +32,29 @@ def _machine() -> str:
     return f"{uuid.getnode():x}"
 
 
+class FolderHeldError(RuntimeError):
+    """A process holds the lock of a folder; the text says which."""
+
+
 class RunLock:
     """The lock of a folder; held until ``release``.
 
     Args:
         folder: existing folder that no other process writes.
+        left: whether the lock of a process that has ended may be there; it is taken over.
 
     Raises:
+        FolderHeldError: a process holds the lock (only where ``left``).
         OSError: the folder has a lock already, or cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, left: bool = False) -> None:
         self._token = uuid.uuid4().hex
-        self._descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        self._descriptor = _taken_over(folder) if left else os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         try:
             # Locked before anything is written: who reads what is written finds it locked.
             lock(self._descriptor)
+            os.ftruncate(self._descriptor, 0)
             os.write(self._descriptor, json.dumps({"token": self._token, "machine": _machine()}).encode())
             os.fsync(self._descriptor)
         except BaseException:
@@ -75,6 +85,56 @@ class RunLock:
                 os.utime(self._descriptor)
 
 
+def _taken_over(folder: Path) -> int:
+    """Descriptor of the lock file, locked where there are such locks: of two that find a lock that was left, one has it.
+
+    Raises:
+        FolderHeldError, OSError: see ``RunLock``.
+    """
+    until = time.monotonic() + LOOKED_AT_SECONDS
+    while True:
+        descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            at_work = _kept_by(folder / NAME, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if not at_work:
+            return descriptor
+        os.close(descriptor)
+        if time.monotonic() > until:
+            raise FolderHeldError(at_work)
+        time.sleep(0.02)
+
+
+def _kept_by(file: Path, descriptor: int) -> str:
+    """Who keeps this process from having a lock file, in words; empty where it has it."""
+    taken = try_lock(descriptor)
+    if taken is False:
+        # It holds the lock, or only looks at it for a moment.
+        return "another process on this machine"
+    if not _is_at(file, descriptor):
+        return "another process that has just ended"
+    there = _read(file)
+    if not there or (taken and there.get("machine") == _machine()):
+        return ""
+    return _beating(file)
+
+
+def _is_at(file: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(file.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _beating(file: Path, machine: str = "another") -> str:
+    """In words, that a process on another machine gives signs of life; empty where none does any longer."""
+    age = _age(file)
+    wait = f"it gave a sign of life {max(age, 0.0):.0f} s ago; were it ended, its folder would be free after {STALE_SECONDS:g} s"
+    return f"a process on {machine} machine ({wait})" if age < STALE_SECONDS else ""
+
+
 def holder(folder: Path) -> str:
     """Who holds a folder, in words; empty where no process does (any longer)."""
     file = folder / NAME
@@ -89,13 +149,9 @@ def holder(folder: Path) -> str:
         if free is False:
             return "another process on this machine"
         machine = _read(file).get("machine", "")
-        if free and machine == _machine():
-            return ""
-        age = _age(file)
+        return "" if free and machine == _machine() else _beating(file, "another" if machine else "this or another")
     finally:
         os.close(descriptor)
-    wait = f"it gave a sign of life {max(age, 0.0):.0f} s ago; were it ended, its folder would be free after {STALE_SECONDS:g} s"
-    return f"a process on {'another' if machine else 'this or another'} machine ({wait})" if age < STALE_SECONDS else ""
 
 
 def _read(file: Path) -> dict[str, str]:

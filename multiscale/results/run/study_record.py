@@ -68,3 +68,8 @@ class StudyRecord:
     def key(self) -> str:
         """Hash of values, inputs and code: equal keys mean the same study."""
         return content_key(self.config_hash, json.dumps(self.inputs, sort_keys=True), __version__, code_hash())
+
+    @property
+    def folder_name(self) -> str:
+        """Name of the run folder."""
+        return f"{self.name}-{self.key[:10]}"

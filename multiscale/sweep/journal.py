@@ -1,0 +1,73 @@
+"""What happened to the jobs of a sweep: one line per event, added by the one process that runs it, forced to the disk."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+NAME = "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Event:
+    """A job began or ended.
+
+    Attributes:
+        job: its number.
+        state: ``running``, or how it ended.
+        message: why it has no answer.
+        seconds: how long it took [s].
+        computed: whether it was computed, not read.
+        time: when (ISO 8601, UTC).
+    """
+
+    job: int
+    state: str
+    message: str = ""
+    seconds: float = 0.0
+    computed: bool = True
+    time: str = ""
+
+
+def add(folder: Path, event: Event) -> None:
+    """Add an event.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    line = json.dumps(asdict(event) | {"time": datetime.now(UTC).isoformat(timespec="milliseconds")}) + "\n"
+    descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        end = os.lseek(descriptor, 0, os.SEEK_END)
+        # A process that was killed while it wrote may have left half a line, which is no event.
+        torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
+        written = os.write(descriptor, content := ("\n" * torn + line).encode())
+        if written < len(content):
+            os.ftruncate(descriptor, end)
+            raise OSError(errno.ENOSPC, "No space left on device", str(folder / NAME))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def last_events(folder: Path) -> dict[int, Event]:
+    """The last event of every job that has any; half a line at the end is none."""
+    try:
+        lines = (folder / NAME).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    known = {field.name for field in fields(Event)}
+    found = {}
+    for line in lines:
+        try:
+            stored = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(stored, dict) and set(stored) == known:
+            event = Event(**stored)
+            found[event.job] = event
+    return found
