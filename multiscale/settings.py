@@ -110,7 +110,7 @@ def kind_name(settings: type[Settings]) -> str:
 class OfKind:
     """Annotation of a group that comes in several kinds: ``engine: Annotated[EngineSettings, OfKind(Serial, Local, default="local")]``.
 
-    The annotated type is the common base class. The key ``kind`` of the given values chooses the class that checks them.
+    The annotated type is the common base class. The key ``kind`` of the given values chooses the class that checks them; a text alone is the kind.
 
     Args:
         classes: settings classes, one per kind.
@@ -125,6 +125,8 @@ class OfKind:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         def with_kind(value: object) -> object:
+            if isinstance(value, str):
+                return {"kind": value}
             return {"kind": self.default, **value} if self.default and isinstance(value, Mapping) else value
 
         union = core_schema.tagged_union_schema({kind: handler.generate_schema(c) for kind, c in self.kinds.items()}, discriminator="kind")

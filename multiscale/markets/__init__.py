@@ -2,7 +2,9 @@
 
 from multiscale.markets.community import Community
 from multiscale.markets.market import PlatformMarket
+from multiscale.markets.positions import PositionError, Positions
 from multiscale.markets.time_of_use import TimeOfUse
+from multiscale.markets.trades import SUPPLIER, TradeError, Trades
 
 MARKETS: dict[str, type[PlatformMarket]] = {
     "community": Community,
@@ -10,4 +12,4 @@ MARKETS: dict[str, type[PlatformMarket]] = {
 }
 """Markets; a new one is a file and a line here."""
 
-__all__ = ["MARKETS", "Community", "PlatformMarket", "TimeOfUse"]
+__all__ = ["MARKETS", "SUPPLIER", "Community", "PlatformMarket", "PositionError", "Positions", "TimeOfUse", "TradeError", "Trades"]

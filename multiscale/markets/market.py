@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
+from multiscale.markets.matching import MemberPrices, outside_trades
+from multiscale.markets.positions import Positions
+from multiscale.markets.trades import Trades
 from multiscale.operation.clearing import Members, Trade
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import Settings
@@ -27,6 +30,15 @@ class PlatformMarket(Settings):
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:  # noqa: ARG002
         """See ``operation.clearing.Market``."""
         return fleet
+
+    def clear(self, positions: Positions) -> Trades:
+        """Who sells how much to whom and at which price, given what was metered and at which prices.
+
+        Whatever a market does, every member's trades add up to what was metered at it: ``bought - sold = net`` in every period. Here all of it is
+        traded with the supplier, at what it is worth to the member.
+        """
+        own = MemberPrices(positions.value, positions.value, positions.value, positions.value)
+        return outside_trades(positions, own, np.zeros(len(positions.periods)))
 
 
 def trading_columns(builder: ProgramBuilder, members: Members) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,77 @@
+"""What was metered at the members of a platform, and at which prices: what a market clears and settles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class PositionError(ValueError):
+    """Positions that cannot be cleared."""
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Metered energy of the members of a platform in every period, with the prices of their surroundings.
+
+    Attributes:
+        members: names, (member,).
+        periods: labels, (period,).
+        net: energy a member takes (positive) or delivers (negative) in every occurrence of the period [kWh], (member, period).
+        value: dual of the member's balance, what one kWh more is worth to it [EUR/kWh], (member, period).
+        import_price, export_price: what the supplier takes and gives for energy at the boundary [EUR/kWh], (period,).
+        retail: what a kWh from the supplier costs a member in all, with every charge per kWh [EUR/kWh], (period,).
+        feed_in: what a kWh to the supplier earns a member in all [EUR/kWh], (period,).
+        peer_fee: what the buyer of a kWh from a peer pays on top of its price: fee of the platform, charges on peer trade [EUR/kWh], (period,).
+        occurrences: how often a period occurs in the year [1/a], (period,).
+        bid, offer: most that a member pays for a kWh of a peer, without the peer fee, and least that it takes for one [EUR/kWh], (member, period).
+            What the supplier leaves it, where not given: ``retail - peer_fee`` and ``feed_in``.
+    """
+
+    members: np.ndarray
+    periods: np.ndarray
+    net: np.ndarray
+    value: np.ndarray
+    import_price: np.ndarray
+    export_price: np.ndarray
+    retail: np.ndarray
+    feed_in: np.ndarray
+    peer_fee: np.ndarray
+    occurrences: np.ndarray
+    bid: np.ndarray | None = None
+    offer: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        members, periods = len(self.members), len(self.periods)
+        for name in ("net", "value", "bid", "offer", "import_price", "export_price", "retail", "feed_in", "peer_fee", "occurrences"):
+            if getattr(self, name) is None:
+                continue
+            values = np.asarray(getattr(self, name), dtype=float)
+            object.__setattr__(self, name, values)
+            shape = (members, periods) if name in ("net", "value", "bid", "offer") else (periods,)
+            if values.shape != shape:
+                raise PositionError(f"positions: {name} has shape {values.shape}, it must be {shape}")
+            for place in np.argwhere(~np.isfinite(values))[:1]:
+                who = f" of {self.members[place[0]]}" if len(place) == 2 else ""
+                raise PositionError(f"positions: {name}{who} in {self.periods[place[-1]]} is {values[tuple(place)]}; give a finite number")
+
+    @property
+    def taken(self) -> np.ndarray:
+        """Energy that members take [kWh], (member, period); zero where they deliver."""
+        return np.maximum(self.net, 0.0)
+
+    @property
+    def delivered(self) -> np.ndarray:
+        """Energy that members deliver [kWh], (member, period); zero where they take."""
+        return np.maximum(-self.net, 0.0)
+
+    @property
+    def bids(self) -> np.ndarray:
+        """Most that a member pays for a kWh of a peer, without the peer fee [EUR/kWh], (member, period)."""
+        return np.broadcast_to(self.retail - self.peer_fee, self.net.shape) if self.bid is None else self.bid
+
+    @property
+    def offers(self) -> np.ndarray:
+        """Least that a member takes for a kWh [EUR/kWh], (member, period)."""
+        return np.broadcast_to(self.feed_in, self.net.shape) if self.offer is None else self.offer
