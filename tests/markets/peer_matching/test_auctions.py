@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from multiscale.markets.matching.call_auction import discriminatory_auction, uniform_auction
-from multiscale.markets.matching.continuous_auction import continuous_auction
-from multiscale.markets.matching.orders import Matched, Orders, read_book
-from multiscale.markets.matching.truthful_auction import shared_cut, trade_reduction, two_posted_prices
+from multiscale.markets.peer_matching.call_auction import discriminatory_auction, uniform_auction
+from multiscale.markets.peer_matching.continuous_auction import continuous_auction
+from multiscale.markets.peer_matching.orders import Matched, Orders, read_book
+from multiscale.markets.peer_matching.truthful_auction import shared_cut, trade_reduction, two_posted_prices
 
 AUCTIONS = {
     "uniform": lambda b, o, seed: uniform_auction(b, o),

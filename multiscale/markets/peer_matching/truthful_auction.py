@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from multiscale.markets.matching.call_auction import SLIVER, Crossing, crossing, in_turn
-from multiscale.markets.matching.orders import Matched, Orders, welfare_bound, welfare_of
+from multiscale.markets.peer_matching.call_auction import SLIVER, Crossing, crossing, in_turn
+from multiscale.markets.peer_matching.orders import Matched, Orders, welfare_bound, welfare_of
 
 
 def trade_reduction(bids: Orders, offers: Orders) -> Matched:

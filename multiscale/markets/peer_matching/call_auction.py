@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.markets.matching.orders import Matched, Orders, welfare_bound, welfare_of
+from multiscale.markets.peer_matching.orders import Matched, Orders, welfare_bound, welfare_of
 
 SLIVER = 1e-12
 """Share of all energy below which a trade is rounding of sums [1]."""

@@ -6,8 +6,8 @@ import heapq
 
 import numpy as np
 
-from multiscale.markets.matching.call_auction import SLIVER, crossing
-from multiscale.markets.matching.orders import Matched, Orders, welfare_bound, welfare_of
+from multiscale.markets.peer_matching.call_auction import SLIVER, crossing
+from multiscale.markets.peer_matching.orders import Matched, Orders, welfare_bound, welfare_of
 
 
 def continuous_auction(bids: Orders, offers: Orders, arrival: np.ndarray) -> Matched:
