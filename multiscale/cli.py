@@ -1,4 +1,4 @@
-"""The commands: run, validate, status, report, compare, provenance."""
+"""The commands: run, validate, status, report, compare, ledger, provenance."""
 
 from __future__ import annotations
 
@@ -292,6 +292,23 @@ def _provenance(given: argparse.Namespace) -> int:
     return OK
 
 
+def _ledger(given: argparse.Namespace) -> int:
+    from multiscale.results.run.ledger_file import read_ledger, verify_ledger
+    from multiscale.results.run.run_result import RunFolderError
+
+    try:
+        if given.action == "csv":
+            read_ledger(given.run).to_csv(sys.stdout, index=False)
+            return OK
+        findings = verify_ledger(given.run)
+    except FileNotFoundError as missing:
+        raise RunFolderError(str(missing)) from None
+    for finding in findings:
+        print(finding)
+    print(f"{len(findings)} finding{'s' if len(findings) != 1 else ''}: not what was written" if findings else "the ledger is what was written")
+    return ERROR if findings else OK
+
+
 class _Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=32, width=118)
@@ -329,6 +346,9 @@ def _parser() -> argparse.ArgumentParser:
     compare = command("compare", "show the summaries of runs side by side", _compare)
     compare.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     compare.add_argument("--all", action="store_true", help="every value, not only those that differ")
+    ledger = command("ledger", "verify the ledger of trades of a run, or print it", _ledger)
+    ledger.add_argument("action", choices=["verify", "csv"], help="verify: name what is not what was written; csv: print all rows")
+    ledger.add_argument("run", type=Path, metavar="RUN")
     provenance = command("provenance", "show where a result comes from", _provenance)
     provenance.add_argument("run", type=Path, metavar="RUN")
     provenance.add_argument("--verify", action="store_true", help="compute all hashes again and name the files that changed")

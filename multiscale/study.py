@@ -15,6 +15,7 @@ from multiscale.pipeline.study_stages import STAGES, Engine, Study
 from multiscale.planning import Plan
 from multiscale.programs import SolverSettings, SolverTimeLimitError, limits_in_force
 from multiscale.results.data.answer_data import YearAnswer
+from multiscale.results.data.ledger_rows import ledger_blocks
 from multiscale.results.data.study_dataset import study_dataset
 from multiscale.results.data.study_summary import study_summary
 from multiscale.results.run.run_folder import NoAnswerError, RunFolder
@@ -53,7 +54,7 @@ def run_study(config: StudyConfig) -> RunResult:
             "certificates": certificates(last.plans),
             "pipeline": [asdict(stage) for stage in stages.records],
         }
-        return run.finish(dataset, summary, status, more, note)
+        return run.finish(dataset, summary, status, more, note, ledger_blocks(answers))
 
 
 def _dated(reasons: list[str], answer: YearAnswer, answers: list[YearAnswer]) -> list[str]:

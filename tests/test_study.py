@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from multiscale.config import load_config
+from multiscale.results.data.ledger_rows import balances
+from multiscale.results.run.ledger_file import read_ledger, verify_ledger
+from multiscale.results.run.provenance import changed_files
 from multiscale.study import run_study
 
 KEYS = (
@@ -120,3 +123,16 @@ def test_a_network_with_two_dsos_and_one_customer_per_platform_is_planned_and_ve
     assert len(set(dsos.tolist())) == 2
     assert value(result, "ledger.money_residual") < 1e-9
     assert value(result, "ac.violations") <= value(result, "ac.existing.violations")
+
+
+def test_the_ledger_of_trades_is_whole_and_holds_the_bills(planned):
+    """What every member pays in the ledger on all days is its bill in the dataset, without what it pays for equipment."""
+    assert verify_ledger(planned.folder) == []
+    assert changed_files(planned.folder) == []
+    rows = read_ledger(planned.folder)
+    assert set(rows.platform) == {"north 1", "north 2"}
+    held = balances(rows)
+    assert (held.groupby("platform").balance.sum().abs() <= 1e-9 * held.groupby("platform").volume.sum()).all()
+    parts = planned.dataset.bill_part.sel(scenario="plan", part_of_bill=["energy", "tariff"]).sum("part_of_bill").squeeze()
+    bills = -held[held.party.isin(parts.prosumer.values)].set_index("party").balance.reindex(parts.prosumer.values)
+    np.testing.assert_allclose(bills, parts.values, rtol=1e-9, atol=1e-6)

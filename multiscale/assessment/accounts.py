@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
-from multiscale.assessment.bills import platform_payments, prosumer_bills
+from multiscale.assessment.bills import prosumer_bills
+from multiscale.assessment.payments import platform_payments
 from multiscale.assessment.served import cut_off
 from multiscale.coordination.common.answer import own_cost
 from multiscale.coordination.common.outcome import Outcome, Reserves

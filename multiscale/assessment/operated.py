@@ -9,9 +9,11 @@ import numpy as np
 import xarray as xr
 
 from multiscale.assessment.accounts import Ledger, Settlement, reserve_cost, settlement
-from multiscale.assessment.bills import bill_table, platform_payments
+from multiscale.assessment.bills import bill_table
 from multiscale.assessment.energy import energy_account
+from multiscale.assessment.payments import platform_payments
 from multiscale.assessment.served import unserved_energy
+from multiscale.assessment.trading import TradeBook, trade_book
 from multiscale.coordination.common.conflicts import LevelConflict
 from multiscale.coordination.common.convergence import Step
 from multiscale.coordination.common.outcome import Outcome
@@ -73,6 +75,7 @@ class OperatedDay:
         shortfall: what was asked of the mechanism and not achieved; else empty.
         conflicts: what levels refuse each other.
         reserves: agreed for forecast errors; None where forecasts do not err.
+        trades: platform -> trades of its members and how they were settled, without those that were excluded; empty where they were not kept.
     """
 
     horizon: Horizon
@@ -99,6 +102,7 @@ class OperatedDay:
     shortfall: str = ""
     conflicts: tuple[LevelConflict, ...] = ()
     reserves: DayReserves | None = None
+    trades: Mapping[str, TradeBook] = field(default_factory=dict)
 
     @property
     def own(self) -> MechanismCost:
@@ -157,6 +161,7 @@ def operated_day(
     forecast: Outcome | None = None,
     conflicts: tuple[LevelConflict, ...] = (),
     reserves: DayReserves | None = None,
+    keep_trades: bool = False,
 ) -> OperatedDay:
     """What is kept of a day.
 
@@ -166,6 +171,7 @@ def operated_day(
         mechanism: the one that is in force.
         forecast: what the parents expected.
         conflicts, reserves: of the outcome in force.
+        keep_trades: whether the trades of all members are kept.
     """
     found = outcomes[mechanism]
     known = [p for p in tree.fleets if p not in found.excluded]
@@ -199,4 +205,5 @@ def operated_day(
         found.shortfall,
         conflicts,
         reserves,
+        {p: trade_book(tree, p, found) for p in known} if keep_trades else {},
     )

@@ -9,6 +9,9 @@ import numpy as np
 from multiscale.markets.positions import Positions
 from multiscale.markets.trades import Trades
 
+SAME_STEP = 1e-12
+"""Share of the energy of a period below which two ends of running sums differ by rounding alone."""
+
 
 @dataclass(frozen=True)
 class MemberPrices:
@@ -82,6 +85,7 @@ def _paired(delivered: np.ndarray, taken: np.ndarray, local: float, first: int) 
         end[-1] = local
         ends.append(end)
     steps = np.unique(np.concatenate(ends))
+    steps = steps[np.append(np.diff(steps) > SAME_STEP * local, True)]
     energy = np.diff(steps, prepend=0.0)
     middle = steps - energy / 2
     return sellers[np.searchsorted(ends[0], middle)], buyers[np.searchsorted(ends[1], middle)], energy

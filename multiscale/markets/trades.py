@@ -52,7 +52,7 @@ class Trades:
 
     def __post_init__(self) -> None:
         for name in COLUMNS:
-            values = np.asarray(getattr(self, name), dtype=float if name in COLUMNS[4:] else np.int64)
+            values = np.asarray(getattr(self, name), dtype=float if name in COLUMNS[4:] else np.int32)
             object.__setattr__(self, name, values)
             if values.shape != self.energy.shape:
                 raise TradeError(f"trades: {name} has shape {values.shape}, energy has {np.shape(self.energy)}; give one value for every trade")
@@ -69,10 +69,10 @@ class Trades:
                 raise TradeError(f"trades: {name} {values[row]} of trade {row} does not exist; there are {size}")
         if not (self.energy > 0).all():
             row = int(np.flatnonzero(~(self.energy > 0))[0])
-            raise TradeError(f"trades: energy {self.energy[row]:g} kWh of trade {row} is not positive; exchange seller and buyer, or leave it out")
+            raise TradeError(f"trades: energy {self.energy[row]:g} kWh of trade {row} is not positive; exchange seller and buyer, or omit it")
         if (self.seller == self.buyer).any():
             row = int(np.flatnonzero(self.seller == self.buyer)[0])
-            raise TradeError(f"trades: trade {row} has {self.parties[self.seller[row]]} as seller and as buyer; leave it out")
+            raise TradeError(f"trades: trade {row} has {self.parties[self.seller[row]]} as seller and as buyer; omit it")
 
     def __len__(self) -> int:
         return len(self.energy)
@@ -129,11 +129,6 @@ class Trades:
     def money_residual(self) -> float:
         """Largest sum of all payments of a period, those to the operator included [EUR]; zero up to rounding."""
         return float(np.abs(self.paid().sum(axis=0) - self.fees()).max(initial=0.0))
-
-    def with_rebate(self, rate: float) -> Trades:
-        """The same trades with fees of members lower by ``rate`` [EUR/kWh], for the buyer and for the seller."""
-        inside = (self.seller != self.outside, self.buyer != self.outside)
-        return self._with(seller_fee=self.seller_fee - rate * inside[0], buyer_fee=self.buyer_fee - rate * inside[1])
 
     def _with(self, **columns: np.ndarray) -> Trades:
         own = {name: getattr(self, name) for name in COLUMNS} | columns

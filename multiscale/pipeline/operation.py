@@ -84,7 +84,7 @@ def operate_coordinated(
         design: reinforcements and prices in force.
         bought: new capacity of prosumers.
         market: how platforms clear.
-        in_full: whether the flat tariff, conflicts between levels and reserves for forecast errors are found too.
+        in_full: whether the flat tariff, conflicts between levels and reserves for forecast errors are found too, and trades are kept.
         mechanism: how the levels coordinate.
         error: how forecasts err.
         engine: where the days' optima are found and the platforms answer.
@@ -114,7 +114,7 @@ def _kept(day: CoordinatedDay, mechanism: str, error: ErrorModel, in_full: bool)
     found = day.outcomes[mechanism]
     refused = tuple(conflicts(day.tree, found)) if in_full else ()
     held = reserves(day, mechanism, error) if in_full else None
-    return operated_day(day.tree, day.outcomes, mechanism, forecast=day.forecast, conflicts=refused, reserves=held)
+    return operated_day(day.tree, day.outcomes, mechanism, forecast=day.forecast, conflicts=refused, reserves=held, keep_trades=in_full)
 
 
 def reserves(day: CoordinatedDay, mechanism: str, error: ErrorModel) -> DayReserves | None:

@@ -1,13 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from multiscale.assessment import ENERGY_TERMS, STAKEHOLDERS, Ledger, energy_account, prosumer_bills, settle_day
-from multiscale.assessment.bills import bill_parts, platform_payments
+from multiscale.assessment.bills import bill_parts
+from multiscale.assessment.payments import platform_payments
 from multiscale.assessment.served import cut_off
+from multiscale.assessment.trading import NOT_NETTED, trade_book
 from multiscale.coordination.days import uncoordinated_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.markets import Community, TimeOfUse
+from multiscale.markets.pricing import PRICING
+from multiscale.results.data.ledger_rows import balances, book_rows
 from multiscale.timeline import Horizon
 from multiscale.verification.injections import bus_injections
 from tests.operated import coordinate_days
@@ -77,6 +83,39 @@ def test_the_parts_of_bills_sum_to_the_bill_and_to_what_the_platform_owes(case):
         for name, amount in owed.items():
             assert parts[name].sum() == pytest.approx(amount, rel=1e-9, abs=1e-6), name
         np.testing.assert_allclose(sum(parts.values()), prosumer_bills(tree, platform, outcome), rtol=1e-12, atol=1e-9)
+
+
+def test_trades_add_up_to_what_was_metered_and_to_the_bills(case):
+    """Energy in is energy out for every member and period, every row is balanced, and all parties of a platform together have nothing."""
+    tree, outcome = case
+    for platform in PLATFORMS:
+        book = trade_book(tree, platform, outcome)
+        assert book.energy_residual <= 1e-9
+        assert book.money_residual <= 1e-9
+        assert abs(book.owed[NOT_NETTED]) <= 1e-6
+        rows = book_rows(platform, book)
+        held = balances(rows)
+        assert abs(held.balance.sum()) <= 1e-9 * held.volume.sum()
+        of = held.set_index("party").balance
+        members = tree.fleets[platform].data.prosumer.values
+        np.testing.assert_allclose(-of.reindex(members, fill_value=0.0), prosumer_bills(tree, platform, outcome), rtol=1e-9, atol=1e-6)
+        paid = platform_payments(tree, platform, outcome)
+        assert of["supplier"] == pytest.approx(paid["energy"], rel=1e-9, abs=1e-6)
+        assert of["platform operator"] == pytest.approx(paid["trading_fee"], rel=1e-9, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", PRICING)
+def test_a_pricing_rule_moves_money_between_members_alone(operated, kind):
+    tree, outcome = operated["pricing, day 1"]
+    for platform in PLATFORMS:
+        other = replace(tree, market=Community(pricing=kind))
+        bills, usual = (prosumer_bills(t, platform, outcome) for t in (other, tree))
+        assert bills.sum() == pytest.approx(usual.sum(), rel=1e-9, abs=1e-6)
+        book = trade_book(other, platform, outcome)
+        assert book.energy_residual <= 1e-9
+        assert book.money_residual <= 1e-9
+        if kind != "pool_price" and book.trades.local.any():
+            assert np.abs(bills - usual).max() > 1e-3
 
 
 def test_each_meter_owes_for_itself(operated):

@@ -9,8 +9,8 @@ import pytest
 
 from multiscale.assessment import STAKEHOLDERS, energy_account, settle_day
 from multiscale.assessment.accounts import REAL_COSTS
-from multiscale.assessment.bills import platform_payments
 from multiscale.assessment.construction import book_construction, equipment_payments
+from multiscale.assessment.payments import platform_payments
 from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.devices import device_settings
 from multiscale.devices.fleet import purchasable

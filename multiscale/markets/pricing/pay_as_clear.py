@@ -12,7 +12,7 @@ from multiscale.markets.pricing.rule import PricingRule
 
 
 class PayAsClear(PricingRule):
-    """The price at which no member wants to trade more or less: between the orders that are traded and those that are not; the middle of what is left.
+    """The price at which no member wants to trade more or less: between orders that are traded and those that are not; the middle of what is left.
 
         p in [max(offer_k, bid_k+1), min(bid_k, offer_k+1)]       k: last kWh traded between members
 

@@ -11,16 +11,18 @@ import socket
 import time
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pandas as pd
 import xarray as xr
 import yaml
 
 from multiscale.files import replace_folder, restore_replaced, write_atomically
+from multiscale.results.run.ledger_file import write_ledger
 from multiscale.results.run.log import JsonLines
 from multiscale.results.run.plain_values import finite_summary, json_text, plain
 from multiscale.results.run.progress import Progress, stage_times_file
@@ -131,6 +133,7 @@ class RunFolder:
         status: str,
         provenance_extra: Mapping[str, Any] | None = None,
         note: str = "",
+        ledger: Iterable[tuple[Mapping[str, str], pd.DataFrame]] | None = None,
     ) -> RunResult:
         """Write everything and give the folder its name.
 
@@ -140,6 +143,7 @@ class RunFolder:
             status: ``optimal`` or ``feasible``.
             provenance_extra: e.g. solver versions, options, bounds.
             note: what a reader of the status must know, e.g. who was excluded.
+            ledger: blocks of the ledger of trades, see ``ledger_file``; none is written where not given.
 
         Raises:
             ValueError: a variable without unit or name, an unknown status.
@@ -150,6 +154,8 @@ class RunFolder:
             raise ValueError(f"status {status!r} is unknown; use one of {', '.join(STATUSES)}")
         record = provenance(self.study, self.final) | dict(provenance_extra or {})
         with self.progress.stage("write"):
+            if ledger is not None:
+                record["ledger_head"] = write_ledger(self.path, ledger)
             stored = write_dataset(dataset, self.path / "result.nc", record)
             (self.path / "config.yaml").write_text(_config_text(self.study.config), encoding="utf-8")
         summary, lost = finite_summary(summary)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from multiscale.assessment import settle_day
-from multiscale.assessment.bills import platform_payments
+from multiscale.assessment.payments import platform_payments
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of

@@ -1,0 +1,45 @@
+"""What each platform pays for energy and under the tariff."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multiscale.assessment.served import cut_off
+from multiscale.coordination.common.outcome import Outcome
+from multiscale.operation import METERED_EXPORT, METERED_IMPORT, OperatingTree
+from multiscale.programs import CompiledProgram, ProgramBuilder
+from multiscale.tariffs import Metering, Prices, Tariff
+from multiscale.timeline import Horizon
+
+
+def platform_payments(tree: OperatingTree, platform: str, outcome: Outcome) -> dict[str, float]:
+    """What a platform pays over the year [EUR/a]: ``energy`` at its metering points, and what it owes under every tariff component, by its name.
+
+    Energy that is cut off at its connection is not paid for, and feed-in that is refused there is not paid; charges are those of its schedule.
+    Of a platform that was excluded, what its given exchange costs at its boundary; what its members trade inside is not known and not in it.
+    """
+    hours, tariff = tree.horizon.hours_per_year, tree.economics.tariff
+    prices = tree.prices(next(d for d, own in tree.distribution.items() if platform in own.children))
+    shed, spilled = cut_off(tree, outcome, platform)
+    if platform in outcome.excluded:
+        drawn, price = outcome.exchange[platform], outcome.platform_price[platform]
+        return {"energy": float((hours * price * (drawn - shed + spilled)).sum())} | boundary_payments(tariff, tree.horizon, drawn, prices)
+    program, schedule = tree.platforms[platform], outcome.platform_x[platform]
+    signal, price = outcome.signals.get(platform), outcome.platform_price[platform]
+    buying, selling = (signal.import_price, signal.export_price) if signal else (price, price)
+    imported, exported = (program.outputs[name].matrix @ schedule for name in (METERED_IMPORT, METERED_EXPORT))
+    paid = float((hours * (buying * (imported - shed) - selling * (exported - spilled))).sum())
+    if signal and signal.deviation_price > 0:
+        off = sum(float((hours * program.columns.values(name, schedule)).sum()) for name in ("above_plan", "below_plan"))
+        paid += signal.deviation_price * off
+    return {"energy": paid} | tariff.payments(program, schedule, prices)
+
+
+def boundary_payments(tariff: Tariff, horizon: Horizon, drawn: np.ndarray, prices: Prices) -> dict[str, float]:
+    """What is owed under every tariff component [EUR/a] for an exchange [kW], (period,), that is metered as a whole."""
+    builder, period = ProgramBuilder("exchange"), {"period": horizon.labels}
+    power = {"import": np.maximum(drawn, 0.0), "export": np.maximum(-drawn, 0.0)}
+    imported, exported = (builder.add_columns(name, period, unit="kW", lower=p, upper=p) for name, p in power.items())
+    tariff.add(builder, Metering(horizon, np.array(["boundary"]), imported[None, :], exported[None, :], None, {}))
+    program = builder.build()
+    return tariff.payments(program, CompiledProgram(program).solve_optimal(dict(prices)).x, prices)

@@ -1,0 +1,128 @@
+"""What the members of a platform trade and how it is settled: trades of the market, what the operator pays on, what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from multiscale.assessment.payments import platform_payments
+from multiscale.assessment.served import cut_off
+from multiscale.coordination.common.outcome import Outcome
+from multiscale.markets import PlatformMarket, Positions, Trades
+from multiscale.operation import METERED_EXPORT, METERED_IMPORT, OperatingTree, bought_and_sold
+
+METER_RESOLUTION = 1e-9
+"""Energy of a member in a period [kWh] that is rounding of the solver; it is metered as nothing."""
+
+DEVIATION, CUT_OFF, NOT_NETTED = "deviation from the plan", "cut off at the connection", "imported and exported at once"
+"""What the operator of a platform settles with the supplier beyond the trades of its members."""
+
+
+@dataclass(frozen=True)
+class TradeBook:
+    """Everything that is settled in one platform on a day (or on several that the tariff couples).
+
+    Every trade is balanced by itself (see ``Trades``). Fees go to the operator; out of them it pays what the platform owes upstream, and gives what
+    is left back to the members (or collects what is missing) in proportion to the energy they traded:
+
+        rebate_i = sum_t n_t |net_it| / sum_jt n_t |net_jt| * (sum_j paid_j - owed),       n_t: occurrences of the period in the year
+
+    Attributes:
+        trades: of the members with each other and with the supplier.
+        occurrences: how often a period occurs in the year [1/a], (period,).
+        rebate: what the operator gives back to each member [EUR/a], (member,).
+        owed: what the operator pays upstream beyond the trades with the supplier: to the supplier as ``DEVIATION``, ``CUT_OFF``, ``NOT_NETTED``,
+            and under every component of the tariff [EUR/a].
+        receivers: who receives each of these.
+        energy_residual: largest difference of trades from meter readings [kWh].
+    """
+
+    trades: Trades
+    occurrences: np.ndarray
+    rebate: np.ndarray
+    owed: dict[str, float]
+    receivers: dict[str, str]
+    energy_residual: float
+
+    @property
+    def bills(self) -> np.ndarray:
+        """Yearly bill of every member [EUR/a], (member,); negative where it earns."""
+        return np.asarray(self.trades.paid()[: self.trades.outside] @ self.occurrences) - self.rebate
+
+    @property
+    def money_residual(self) -> float:
+        """What members pay less what suppliers, receivers of charges and the operator receive, relative to what is paid [1]; zero up to rounding."""
+        to_supplier = -float(self.trades.paid()[self.trades.outside] @ self.occurrences)
+        volume = float(np.abs(self.trades.paid()).sum(axis=0) @ self.occurrences) + sum(map(abs, self.owed.values()))
+        return abs(float(self.bills.sum()) - to_supplier - sum(self.owed.values())) / max(volume, 1.0)
+
+
+def market_of(tree: OperatingTree) -> PlatformMarket:
+    """The market of the platforms.
+
+    Raises:
+        TypeError: it only states a program and clears nothing.
+    """
+    if not isinstance(tree.market, PlatformMarket):
+        raise TypeError(f"{type(tree.market).__name__} is no market of a platform: it clears no trades; use one of markets.MARKETS")
+    return tree.market
+
+
+def trade_book(tree: OperatingTree, platform: str, outcome: Outcome) -> TradeBook:
+    """Trades and settlement of a platform that was not excluded."""
+    positions = metered_positions(tree, platform, outcome)
+    trades = market_of(tree).clear(positions)
+    owed = owed_upstream(tree, platform, outcome, trades)
+    paid = np.asarray(trades.paid() @ positions.occurrences)
+    collected = float(paid[: trades.outside].sum()) + float(paid[trades.outside])
+    traded = np.abs(positions.net) @ positions.occurrences
+    share = traded / traded.sum() if traded.sum() > 0 else np.full(len(traded), 1.0 / len(traded))
+    tariff = tree.economics.tariff.components
+    receivers = {name: tariff[name].receiver if name in tariff else "supplier" for name in owed}
+    residual = trades.energy_residual(positions.net)
+    return TradeBook(trades, positions.occurrences, share * (collected - sum(owed.values())), owed, receivers, residual)
+
+
+def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> Positions:
+    """Meter readings of the members of a platform that was not excluded, and the prices around them."""
+    program, horizon = tree.platforms[platform], tree.horizon
+    hours = horizon.hours_per_year
+    buy, sell = bought_and_sold(program, outcome.platform_x[platform])
+    net = (buy - sell) * horizon.step_hours
+    net[np.abs(net) <= METER_RESOLUTION] = 0.0
+    value = program.rows.values("prosumer_balance", outcome.platform_y[platform]) / hours
+    buying, selling = boundary_prices(outcome, platform)
+    prices = tree.prices(next(d for d, own in tree.distribution.items() if platform in own.children))
+    given = {block.name: 0.0 for block in program.parameters} | dict(prices) | {"import_price": buying, "export_price": selling}
+    cost = program.costs(program.parameters.vector(given))
+    imported, exported = (program.outputs[name].matrix for name in (METERED_IMPORT, METERED_EXPORT))
+    drawn, fed = (matrix.indices[matrix.indptr[:-1]] for matrix in (imported, exported))
+    fee = np.zeros(horizon.periods)
+    if "buy" in program.columns:
+        pooled = program.columns["buy"].positions[0]
+        fee = np.where(pooled == drawn, 0.0, cost[pooled] / hours)
+    members, occurrences = tree.fleets[platform].data.prosumer.values, hours / horizon.step_hours
+    return Positions(members, horizon.labels, net, value, buying, selling, cost[drawn] / hours + fee, -cost[fed] / hours, fee, occurrences)
+
+
+def boundary_prices(outcome: Outcome, platform: str) -> tuple[np.ndarray, np.ndarray]:
+    """What the supplier takes and gives for energy at the boundary of a platform [EUR/kWh], (period,)."""
+    signal, price = outcome.signals.get(platform), outcome.platform_price[platform]
+    return (signal.import_price, signal.export_price) if signal else (price, price)
+
+
+def owed_upstream(tree: OperatingTree, platform: str, outcome: Outcome, trades: Trades) -> dict[str, float]:
+    """What the operator of a platform pays beyond the trades of its members with the supplier [EUR/a], by what it is for."""
+    program, hours, schedule = tree.platforms[platform], tree.horizon.hours_per_year, outcome.platform_x[platform]
+    payments = platform_payments(tree, platform, outcome)
+    energy = payments.pop("energy")
+    signal, (buying, selling) = outcome.signals.get(platform), boundary_prices(outcome, platform)
+    shed, spilled = cut_off(tree, outcome, platform)
+    settled = {DEVIATION: 0.0, CUT_OFF: float((hours * (selling * spilled - buying * shed)).sum())}
+    if signal and signal.deviation_price > 0:
+        off = sum(program.columns.values(name, schedule) for name in ("above_plan", "below_plan"))
+        settled[DEVIATION] = float(signal.deviation_price * (hours * off).sum())
+    traded = -float(trades.paid()[trades.outside] @ (hours / tree.horizon.step_hours))
+    settled[NOT_NETTED] = energy - traded - sum(settled.values())
+    return settled | payments
