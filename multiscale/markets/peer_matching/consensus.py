@@ -3,7 +3,7 @@
     min  sum_n [ a_n p_n^2 / 2 + b_n p_n ] + sum_e c_e x_e
     s.t. p_n = sum of x_e over its sales - sum of x_e over its purchases,   lower_n <= p_n <= upper_n,   x_e >= 0
 
-with a directed edge e from a seller to a buyer. Each side keeps its own copy of a trade; both agree by the alternating direction method of multipliers,
+with a directed edge e from a seller to a buyer. An agent may also have a supplier, which takes or gives any power at two prices. Each side keeps its own copy of a trade; both agree by the alternating direction method of multipliers,
 whose multiplier is the price of the trade. A message is the quantity that one side proposes to the other. An agent's own problem has one unknown, its
 marginal cost, and is solved exactly.
 
@@ -26,6 +26,8 @@ class Agents:
         quadratic: a [EUR/kW^2], above zero.
         linear: b [EUR/kW].
         lower, upper: range of the power p [kW].
+        outside_buying, outside_selling: what the agent pays its supplier for a kW beyond what it trades, and what it gets for one [EUR/kW], (agent,);
+            infinite where it has no supplier.
     """
 
     names: np.ndarray
@@ -33,6 +35,22 @@ class Agents:
     linear: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    outside_buying: np.ndarray | None = None
+    outside_selling: np.ndarray | None = None
+
+    @property
+    def highest(self) -> np.ndarray:
+        """Largest marginal cost an agent can have [EUR/kW]."""
+        return np.full(len(self.names), np.inf) if self.outside_buying is None else self.outside_buying
+
+    @property
+    def lowest(self) -> np.ndarray:
+        """Smallest marginal cost an agent can have [EUR/kW]."""
+        return np.full(len(self.names), -np.inf) if self.outside_selling is None else self.outside_selling
+
+    def power(self, marginal: np.ndarray) -> np.ndarray:
+        """Power at a marginal cost [kW], (agent,)."""
+        return np.clip((marginal - self.linear) / self.quadratic, self.lower, self.upper)
 
 
 @dataclass(frozen=True)
@@ -71,12 +89,12 @@ class Consensus:
     Attributes:
         trade: x [kW], (edge,).
         price: what the buyer pays and the seller receives, without the cost of the edge, of which each side bears half [EUR/kW], (edge,).
-        power: p [kW], (agent,): the sum of the agent's trades.
+        power: sum of the sales less the purchases of every agent [kW], (agent,).
         marginal: marginal cost of every agent [EUR/kW], (agent,).
         objective: at ``trade`` [EUR].
         bound: proven lower bound of the objective [EUR].
         residual: relative disagreement of the two sides: norm of the difference over norm of the trades [1].
-        violation: largest power beyond the range of an agent at ``trade`` [kW].
+        violation: largest power beyond the range of an agent without a supplier at ``trade`` [kW].
         rounds: rounds of messages.
         messages: messages sent: two per edge and round.
         converged: whether residual and gap are within the settings.
@@ -179,15 +197,27 @@ def _respond(agents: Agents, sides: _Sides, target: np.ndarray, penalty: float, 
     # Beyond all turning points the excess grows or falls by trades on one side only.
     need = np.maximum(np.abs(agents.lower), np.abs(agents.upper)) + sides.sum(np.abs(target))
     low, high = low - penalty * need - 1.0, high + penalty * need + 1.0
-    m = np.clip(start, low, high)
-    for _ in range(200):
+
+    def at(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = np.maximum(target - sides.sign * m[sides.owner] / penalty, 0.0)
-        inside = (m > ends[0]) & (m < ends[1])
-        excess = sides.sum(sides.sign * x) - np.clip((m - agents.linear) / agents.quadratic, agents.lower, agents.upper)
-        slope = sides.sum((x > 0.0).astype(float)) / penalty + inside / agents.quadratic
+        return x, sides.sum(sides.sign * x) - agents.power(m)
+
+    fixed, held = np.zeros(len(low), dtype=bool), np.zeros(len(low))
+    for price, sign in ((agents.lowest, -1.0), (agents.highest, 1.0)):
+        # The supplier takes or gives the rest where the agent would otherwise go beyond its price.
+        known = np.isfinite(price)
+        if known.any():
+            beyond = known & (sign * at(np.where(known, price, 0.0))[1] >= 0.0)
+            fixed, held = fixed | beyond, np.where(beyond, price, held)
+    m = np.where(fixed, held, np.clip(start, low, high))
+    accuracy = 1e-9 * (1.0 + float(need.max()))
+    for _ in range(200):
+        x, excess = at(m)
+        excess = np.where(fixed, 0.0, excess)
+        if float(np.abs(excess).max()) <= accuracy:
+            break
+        slope = sides.sum((x > 0.0).astype(float)) / penalty + ((m > ends[0]) & (m < ends[1])) / agents.quadratic
         low, high = np.where(excess > 0.0, m, low), np.where(excess < 0.0, m, high)
-        if float(np.abs(excess).max()) <= 1e-9 * (1.0 + float(need.max())):
-            return m, x
         step = m + np.divide(excess, slope, out=np.full_like(m, np.inf), where=slope > 0.0)
         m = np.where(excess == 0.0, m, np.where((step > low) & (step < high), step, (low + high) / 2))
     return m, x
@@ -204,9 +234,10 @@ def _judged(
     settings: ConsensusSettings,
 ) -> Consensus:
     power = _powers(len(agents.names), edges, trade)
-    objective = total_cost(agents, edges, trade)
+    objective = total_cost(agents, edges, trade, marginal)
     bound = lower_bound(agents, edges, marginal)
-    violation = float(np.maximum(agents.lower - power, power - agents.upper).max(initial=0.0))
+    beyond = np.maximum(agents.lower - power, power - agents.upper)
+    violation = float(beyond[~np.isfinite(agents.highest)].max(initial=0.0))
     within = residual <= settings.residual and objective - bound <= settings.gap * max(abs(objective), 1e-9)
     return Consensus(trade, price, power, marginal, objective, bound, residual, violation, rounds, 2 * len(trade) * rounds, within)
 
@@ -215,28 +246,35 @@ def _powers(agents: int, edges: Edges, trade: np.ndarray) -> np.ndarray:
     return np.bincount(edges.seller, trade, minlength=agents) - np.bincount(edges.buyer, trade, minlength=agents)
 
 
-def total_cost(agents: Agents, edges: Edges, trade: np.ndarray) -> float:
-    """The objective of the whole at some trades [EUR]."""
+def total_cost(agents: Agents, edges: Edges, trade: np.ndarray, marginal: np.ndarray) -> float:
+    """The objective of the whole at some trades [EUR]; agents with a supplier produce what they would at their marginal cost, and it takes the rest."""
     power = _powers(len(agents.names), edges, trade)
-    return float((agents.quadratic * power**2 / 2 + agents.linear * power).sum() + (edges.cost * trade).sum())
+    supplied = np.isfinite(agents.highest)
+    own = np.where(supplied, agents.power(marginal), power)
+    rest = np.where(supplied, power - own, 0.0)
+    outside = np.where(supplied, np.where(rest > 0.0, agents.highest, agents.lowest), 0.0)
+    return float((agents.quadratic * own**2 / 2 + agents.linear * own + outside * rest).sum() + (edges.cost * trade).sum())
 
 
 def lower_bound(agents: Agents, edges: Edges, marginal: np.ndarray) -> float:
     """Lower bound of the objective by weak duality at any marginal costs m [EUR].
 
-        sum_n min over p of [ C_n(p) - m_n p ]    for  m_buyer <= m_seller + c  on every edge
+        sum_n min over p of [ C_n(p) - m_n p ]    for  m_buyer <= m_seller + c  on every edge,   outside_selling <= m <= outside_buying
 
-    Marginal costs that break the condition on an edge are lowered first, as little as possible: the lengths of shortest paths.
+    Marginal costs that break the condition on an edge are lowered first, as little as possible: the lengths of shortest paths. Where that takes one
+    below what its supplier pays, nothing is proven (-inf).
 
     Raises:
         ValueError: costs of edges are negative around a cycle, along which trade would earn without limit.
     """
-    m = np.array(marginal, dtype=float)
+    m = np.clip(marginal, agents.lowest, agents.highest)
     for _ in range(len(m) + 1):
         lowered = m.copy()
         np.minimum.at(lowered, edges.buyer, m[edges.seller] + edges.cost)
         if (lowered == m).all():
-            power = np.clip((m - agents.linear) / agents.quadratic, agents.lower, agents.upper)
+            if (m < agents.lowest - 1e-12).any():
+                return -np.inf
+            power = agents.power(m)
             return float((agents.quadratic * power**2 / 2 + agents.linear * power - m * power).sum())
         m = lowered
     raise ValueError("consensus: the costs of the edges around a cycle are below zero, trade along it has no limit; raise them to at least zero in sum")
@@ -256,6 +294,9 @@ def check(agents: Agents, edges: Edges) -> None:
     for n in np.flatnonzero(agents.quadratic <= 0.0)[:1]:
         value = f"quadratic {agents.quadratic[n]:g} EUR/kW^2"
         raise ValueError(f"agent {str(agents.names[n])!r}: {value} is not above zero; agents with linear costs clear by a linear program")
+    for n in np.flatnonzero(~(agents.lowest <= agents.highest))[:1]:
+        prices = f"outside_selling {agents.lowest[n]:g} and outside_buying {agents.highest[n]:g} EUR/kW"
+        raise ValueError(f"agent {str(agents.names[n])!r}: {prices} are not two prices, the first no higher than the second; correct them")
     for n in np.flatnonzero(agents.lower > agents.upper)[:1]:
         raise ValueError(f"agent {str(agents.names[n])!r}: lower {agents.lower[n]:g} kW is above upper {agents.upper[n]:g} kW; exchange them")
     size = len(agents.names)
@@ -267,6 +308,6 @@ def check(agents: Agents, edges: Edges) -> None:
     for k in np.flatnonzero(~np.isfinite(edges.cost))[:1]:
         raise ValueError(f"edge {k}: cost {edges.cost[k]} EUR/kW is not finite; give a number")
     sells, buys = (np.bincount(side, minlength=size) > 0 for side in (edges.seller, edges.buyer))
-    for n in np.flatnonzero(((agents.lower > 0.0) & ~sells) | ((agents.upper < 0.0) & ~buys))[:1]:
+    for n in np.flatnonzero(~np.isfinite(agents.highest) & (((agents.lower > 0.0) & ~sells) | ((agents.upper < 0.0) & ~buys)))[:1]:
         limits = f"{agents.lower[n]:g} to {agents.upper[n]:g} kW"
         raise ValueError(f"agent {str(agents.names[n])!r}: its range is {limits} and it has no edge to trade that on; add one")

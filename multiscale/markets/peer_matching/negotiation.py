@@ -107,10 +107,10 @@ def negotiate(participants: Participants, graph: TradeGraph, settings: Negotiati
     count, periods = participants.net_demand.shape
     rng = np.random.default_rng(settings.seed)
     seller, buyer = np.concatenate([graph.first, graph.second]), np.concatenate([graph.second, graph.first])
-    fee = np.concatenate([graph.fee, graph.fee])
+    fee = np.concatenate([graph.fee, graph.fee])[:, None] + participants.fee
     # Edges are looked at in an order drawn by lot, so that ties do not favour anybody by name.
     shuffled = rng.permutation(len(seller))
-    seller, buyer, fee = seller[shuffled], buyer[shuffled], fee[shuffled]
+    seller, buyer, fee = seller[shuffled], buyer[shuffled], np.ascontiguousarray(fee[shuffled])
     lowest, highest = float(participants.export_price.min()), float(participants.import_price.max())
     levels = int(np.ceil((highest - lowest) / settings.price_step)) + 2
     prices = lowest + settings.price_step * np.arange(levels)
@@ -124,7 +124,7 @@ def negotiate(participants: Participants, graph: TradeGraph, settings: Negotiati
     )  # fmt: skip
     edge, period, level = np.nonzero(lots)
     energy = settings.lot * lots[edge, period, level]
-    contracts = Contracts(seller[edge], buyer[edge], period, energy, prices[level], fee[edge])
+    contracts = Contracts(seller[edge], buyer[edge], period, energy, prices[level], fee[edge, period])
     schedule = best_schedule(participants, contracts.net(count, periods))
     cost = float(schedule.cost(participants).sum() + (contracts.energy * contracts.fee).sum())
     return Negotiated(contracts, schedule, cost, rounds, messages, ended)
@@ -202,7 +202,7 @@ def _answer(
             for level in range(bottom[d, t], min(frontier[d, t] + 1, levels)):
                 base[t] += lot * lots[d, t, level]
             if frontier[d, t] < levels:
-                cost = prices[frontier[d, t]] + fee[d]
+                cost = prices[frontier[d, t]] + fee[d, t]
                 if cost < high[t] - 1e-9:
                     high[t], best[t] = cost, d
         for d in sales:

@@ -23,6 +23,7 @@ class Participants:
         start: energy stored at the beginning, and at least at the end [kWh], (participant,).
         efficiency: of charging, and of discharging, each [1], (participant,).
         wear: cost of every kWh drawn from the storage [EUR/kWh], (participant,).
+        peer_fee: what a buyer pays on top of the price of every kWh from a peer, next to the fee of the edge [EUR/kWh], (period,); zero if not given.
     """
 
     names: np.ndarray
@@ -34,13 +35,21 @@ class Participants:
     start: np.ndarray
     efficiency: np.ndarray
     wear: np.ndarray
+    peer_fee: np.ndarray | None = None
+
+    @property
+    def fee(self) -> np.ndarray:
+        """The fee that is the same on all edges [EUR/kWh], (period,)."""
+        return np.zeros(self.net_demand.shape[1]) if self.peer_fee is None else self.peer_fee
 
     @classmethod
-    def without_storage(cls, names: np.ndarray, net_demand: np.ndarray, import_price: np.ndarray, export_price: np.ndarray) -> Participants:
+    def without_storage(
+        cls, names: np.ndarray, net_demand: np.ndarray, import_price: np.ndarray, export_price: np.ndarray, peer_fee: np.ndarray | None = None
+    ) -> Participants:
         """Participants whose demand and generation are fixed; prices are broadcast to (participant, period)."""
         none, shape = np.zeros(len(names)), net_demand.shape
         prices = (np.broadcast_to(np.asarray(p, dtype=float), shape) for p in (import_price, export_price))
-        return cls(np.asarray(names, dtype=str), net_demand, *prices, none, none, none, np.ones(len(names)), none)
+        return cls(np.asarray(names, dtype=str), net_demand, *prices, none, none, none, np.ones(len(names)), none, peer_fee)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -64,6 +73,8 @@ class Participants:
                 value = f"{field} {values[tuple(place)]:g} {unit}"
                 remedy = "give a finite number" if lowest < 0.0 else "give a number of at least zero"
                 raise ValueError(f"participant {str(self.names[place[0]])!r}: {value} cannot be used; {remedy}")
+        if self.fee.shape != shape[1:] or not (np.isfinite(self.fee) & (self.fee >= 0.0)).all():
+            raise ValueError(f"participants: peer_fee {self.fee} EUR/kWh; give one number of at least zero for each of {shape[1]} periods")
         for i in np.flatnonzero((self.efficiency <= 0.0) | (self.efficiency > 1.0))[:1]:
             raise ValueError(f"participant {str(self.names[i])!r}: efficiency {self.efficiency[i]:g} is not above 0 and up to 1; correct it")
         for i in np.flatnonzero(self.start > self.storage)[:1]:

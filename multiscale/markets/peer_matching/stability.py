@@ -70,7 +70,7 @@ def examine(participants: Participants, graph: TradeGraph, contracts: Contracts,
         raise ValueError(f"participant {str(participants.names[i])!r}: its contracts and its schedule differ by {apart[i, t]:g} kWh in period {t}")
     worth, cost = marginal_values(participants, contracts, schedule, least)
     seller, buyer = np.concatenate([graph.first, graph.second]), np.concatenate([graph.second, graph.first])
-    gain = worth[buyer] - np.concatenate([graph.fee, graph.fee])[:, None] - cost[seller]
+    gain = worth[buyer] - np.concatenate([graph.fee, graph.fee])[:, None] - participants.fee - cost[seller]
     over = np.argwhere(gain > tolerance + ROUNDING)
     pairs = np.stack([seller[over[:, 0]], buyer[over[:, 0]], over[:, 1]], axis=1)
     regret = worth - cost
