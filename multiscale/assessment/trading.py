@@ -102,8 +102,11 @@ def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> P
     if "buy" in program.columns:
         pooled = program.columns["buy"].positions[0]
         fee = np.where(pooled == drawn, 0.0, cost[pooled] / hours)
-    members, occurrences = tree.fleets[platform].data.prosumer.values, hours / horizon.step_hours
-    return Positions(members, horizon.labels, net, value, buying, selling, cost[drawn] / hours + fee, -cost[fed] / hours, fee, occurrences)
+    fleet, occurrences = tree.fleets[platform].data, hours / horizon.step_hours
+    retail, feed_in = cost[drawn] / hours + fee, -cost[fed] / hours
+    return Positions(
+        fleet.prosumer.values, horizon.labels, net, value, buying, selling, retail, feed_in, fee, occurrences, category=fleet.category.values
+    )
 
 
 def boundary_prices(outcome: Outcome, platform: str) -> tuple[np.ndarray, np.ndarray]:

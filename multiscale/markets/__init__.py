@@ -1,6 +1,9 @@
 """How one platform clears, and what follows from it for money: one file each."""
 
+from multiscale.markets.auction import Auction
+from multiscale.markets.bilateral import Bilateral
 from multiscale.markets.community import Community
+from multiscale.markets.consensus import Consensus
 from multiscale.markets.market import PlatformMarket
 from multiscale.markets.positions import PositionError, Positions
 from multiscale.markets.time_of_use import TimeOfUse
@@ -9,7 +12,23 @@ from multiscale.markets.trades import SUPPLIER, TradeError, Trades
 MARKETS: dict[str, type[PlatformMarket]] = {
     "community": Community,
     "time_of_use": TimeOfUse,
+    "auction": Auction,
+    "bilateral": Bilateral,
+    "consensus": Consensus,
 }
 """Markets; a new one is a file and a line here."""
 
-__all__ = ["MARKETS", "SUPPLIER", "Community", "PlatformMarket", "PositionError", "Positions", "TimeOfUse", "TradeError", "Trades"]
+__all__ = [
+    "MARKETS",
+    "SUPPLIER",
+    "Auction",
+    "Bilateral",
+    "Community",
+    "Consensus",
+    "PlatformMarket",
+    "PositionError",
+    "Positions",
+    "TimeOfUse",
+    "TradeError",
+    "Trades",
+]

@@ -27,6 +27,7 @@ class Positions:
         occurrences: how often a period occurs in the year [1/a], (period,).
         bid, offer: most that a member pays for a kWh of a peer, without the peer fee, and least that it takes for one [EUR/kWh], (member, period).
             What the supplier leaves it, where not given: ``retail - peer_fee`` and ``feed_in``.
+        category: kind of customer of every member, (member,); where not given, all are of one kind.
     """
 
     members: np.ndarray
@@ -41,6 +42,7 @@ class Positions:
     occurrences: np.ndarray
     bid: np.ndarray | None = None
     offer: np.ndarray | None = None
+    category: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         members, periods = len(self.members), len(self.periods)
@@ -55,6 +57,9 @@ class Positions:
             for place in np.argwhere(~np.isfinite(values))[:1]:
                 who = f" of {self.members[place[0]]}" if len(place) == 2 else ""
                 raise PositionError(f"positions: {name}{who} in {self.periods[place[-1]]} is {values[tuple(place)]}; give a finite number")
+
+        if self.category is not None and np.shape(self.category) != (members,):
+            raise PositionError(f"positions: category has shape {np.shape(self.category)}, it must be {(members,)}; give one for every member")
 
     @property
     def taken(self) -> np.ndarray:

@@ -122,6 +122,4 @@ def discriminatory_auction(bids: Orders, offers: Orders, share: float = 0.5) -> 
 
 def _matched(bids: Orders, offers: Orders, found: Crossing, paid: np.ndarray, received: np.ndarray) -> Matched:
     welfare = welfare_of(bids, offers, found.bid, found.offer, found.energy)
-    return Matched(
-        found.bid, found.offer, found.energy, paid, received, (found.low, found.high), welfare, welfare_bound(bids, offers, found.price)
-    )
+    return Matched(found.bid, found.offer, found.energy, paid, received, (found.low, found.high), welfare, welfare_bound(bids, offers, found.price))

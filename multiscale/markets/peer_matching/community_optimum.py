@@ -16,8 +16,8 @@ def community_program(participants: Participants, fee: float) -> ParametricProgr
              sum_i b_it = sum_i s_it                                                      dual: the price of the pool
              level_it = level_i,t-1 + q_it^+ - q_it^-,   level_iT >= start_i
 
-    With ``fee`` the lowest of a trade graph, no contracts on that graph cost less. A parameter ``supply`` (participant, period) [kWh] is energy given to
-    a participant for nothing; with ``fee`` infinite nobody trades.
+    With ``fee`` the lowest of a trade graph, no contracts on that graph cost less. A parameter ``supply`` (participant, period) [kWh] is energy given
+    to a participant for nothing; with ``fee`` infinite there is no trade.
 
     Args:
         participants: who trades.

@@ -3,9 +3,9 @@
     min  sum_n [ a_n p_n^2 / 2 + b_n p_n ] + sum_e c_e x_e
     s.t. p_n = sum of x_e over its sales - sum of x_e over its purchases,   lower_n <= p_n <= upper_n,   x_e >= 0
 
-with a directed edge e from a seller to a buyer. An agent may also have a supplier, which takes or gives any power at two prices. Each side keeps its own copy of a trade; both agree by the alternating direction method of multipliers,
-whose multiplier is the price of the trade. A message is the quantity that one side proposes to the other. An agent's own problem has one unknown, its
-marginal cost, and is solved exactly.
+with a directed edge e from a seller to a buyer. An agent may also have a supplier, which takes or gives any power at two prices. Each side keeps its
+own copy of a trade; both agree by the alternating direction method of multipliers, whose multiplier is the price of the trade. A message is the
+quantity that one side proposes to the other. An agent's own problem has one unknown, its marginal cost, and is solved exactly.
 
 Source: Sorin, Bobo and Pinson, IEEE Trans. Power Syst. 34 (2019) 994-1004; Boyd et al., Foundations and Trends in Machine Learning 3 (2011) 1-122.
 """
@@ -247,7 +247,7 @@ def _powers(agents: int, edges: Edges, trade: np.ndarray) -> np.ndarray:
 
 
 def total_cost(agents: Agents, edges: Edges, trade: np.ndarray, marginal: np.ndarray) -> float:
-    """The objective of the whole at some trades [EUR]; agents with a supplier produce what they would at their marginal cost, and it takes the rest."""
+    """The objective of the whole at some trades [EUR]; agents with a supplier produce what they would at their marginal cost, it takes the rest."""
     power = _powers(len(agents.names), edges, trade)
     supplied = np.isfinite(agents.highest)
     own = np.where(supplied, agents.power(marginal), power)
@@ -277,7 +277,9 @@ def lower_bound(agents: Agents, edges: Edges, marginal: np.ndarray) -> float:
             power = agents.power(m)
             return float((agents.quadratic * power**2 / 2 + agents.linear * power - m * power).sum())
         m = lowered
-    raise ValueError("consensus: the costs of the edges around a cycle are below zero, trade along it has no limit; raise them to at least zero in sum")
+    raise ValueError(
+        "consensus: the costs of the edges around a cycle are below zero, trade along it has no limit; raise them to at least zero in sum"
+    )
 
 
 def check(agents: Agents, edges: Edges) -> None:

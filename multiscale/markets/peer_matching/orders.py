@@ -63,8 +63,8 @@ class Book:
 def read_book(trader: Sequence[str] | np.ndarray, buys: np.ndarray, energy: np.ndarray, price: np.ndarray, *, lowest_price: float = 0.0) -> Book:
     """Orders to buy and to sell that can be taken, and those that cannot, each with its reason.
 
-    Refused are energies and prices that are not finite or too low, and all orders of a trader that stands on both sides, which would trade with itself.
-    An order for exactly zero energy is no order: it is neither taken nor refused.
+    Refused are energies and prices that are not finite or too low, and all orders of a trader on both sides, which would trade with itself. An order
+    for exactly zero energy is no order: it is neither taken nor refused.
 
     Args:
         trader: names, (order,).

@@ -48,8 +48,8 @@ class Participants:
     ) -> Participants:
         """Participants whose demand and generation are fixed; prices are broadcast to (participant, period)."""
         none, shape = np.zeros(len(names)), net_demand.shape
-        prices = (np.broadcast_to(np.asarray(p, dtype=float), shape) for p in (import_price, export_price))
-        return cls(np.asarray(names, dtype=str), net_demand, *prices, none, none, none, np.ones(len(names)), none, peer_fee)
+        buying, selling = (np.broadcast_to(np.asarray(p, dtype=float), shape) for p in (import_price, export_price))
+        return cls(np.asarray(names, dtype=str), net_demand, buying, selling, none, none, none, np.ones(len(names)), none, peer_fee)
 
     def __len__(self) -> int:
         return len(self.names)

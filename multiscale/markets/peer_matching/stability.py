@@ -1,12 +1,13 @@
 """Who would rather have other contracts: an examination of every edge, direction and period, independent of how the contracts came about.
 
-A seller and a buyer block an outcome when both gain by one more contract between them, each free to drop contracts it has and to operate its own devices
-otherwise. With ``w_jt`` what a little more energy in period t is worth to j, and ``a_it`` what a little less costs i, the joint gain per kWh is
+A seller and a buyer block an outcome when both gain by one more contract between them, each free to drop contracts it has and to operate its own
+devices otherwise. With ``w_jt`` what a little more energy in period t is worth to j, and ``a_it`` what a little less costs i, the joint gain per kWh
+is
 
     w_jt - fee_ij - a_it        and of a participant by itself, dropping contracts or acting otherwise,       w_it - a_it
 
-Both values come from the best single path along which energy can be moved: at once (less import, more export, a purchase dropped; a sale dropped, more
-import, less export), or through the storage to or from another period. They are exact one-sided derivatives of the participant's best cost.
+Both values come from the best single path along which energy can be moved: at once (less import, more export, a purchase dropped; a sale dropped,
+more import, less export), or through the storage to or from another period. They are one-sided derivatives of the participant's best cost.
 """
 
 from __future__ import annotations
@@ -81,7 +82,6 @@ def examine(participants: Participants, graph: TradeGraph, contracts: Contracts,
 
 def marginal_values(participants: Participants, contracts: Contracts, schedule: Schedule, least: float) -> tuple[np.ndarray, np.ndarray]:
     """What a little more energy is worth, and what a little less costs [EUR/kWh], both (participant, period)."""
-    count, periods = participants.net_demand.shape
     # At once: import and export prices, and contracts that may be dropped.
     large = contracts.energy >= least
     buyer, seller, period = contracts.buyer[large], contracts.seller[large], contracts.period[large]
@@ -92,7 +92,9 @@ def marginal_values(participants: Participants, contracts: Contracts, schedule: 
     return _through_storage(participants, schedule, worth, cost, least)
 
 
-def _through_storage(participants: Participants, schedule: Schedule, worth: np.ndarray, cost: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+def _through_storage(
+    participants: Participants, schedule: Schedule, worth: np.ndarray, cost: np.ndarray, least: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The better of acting at once, and of moving energy to or from another period."""
     periods = worth.shape[1]
     efficiency, wear, power = participants.efficiency, participants.wear, participants.power

@@ -61,7 +61,9 @@ def best_answer(
     if capacity - start > NOTHING:
         slope[periods, 0], length[periods, 0], size[periods] = 0.0, capacity - start, 1
     for t in range(periods - 1, -1, -1):
-        own[t] = _own_pieces(demand[t] - base[t], low[t], high[t], price[t], energy[t], count[t], power, efficiency, wear, own_slope[t], own_length[t])
+        own[t] = _own_pieces(
+            demand[t] - base[t], low[t], high[t], price[t], energy[t], count[t], power, efficiency, wear, own_slope[t], own_length[t]
+        )
         # C_t(s) over s: the pieces of C_t+1, and those of h_t in reverse, since s = s' - d.
         a, b, n = 0, own[t] - 1, 0
         ends = size[t + 1]

@@ -67,7 +67,9 @@ def read_graph(
         repeated = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"trade graph: peer {repeated!r} occurs more than once; give every peer a name of its own")
     fees = np.broadcast_to(np.asarray(fee, dtype=float), (len(pairs),))
-    refused, taken, seen = [], [], set()
+    refused: list[RefusedEdge] = []
+    taken: list[tuple[int, int, float]] = []
+    seen: set[frozenset[str]] = set()
     for k, (a, b) in enumerate(pairs):
         pair = str(a), str(b)
         where = f"trade graph, edge {k} between {pair[0]!r} and {pair[1]!r}"
@@ -82,11 +84,13 @@ def read_graph(
             reason = f"{where}: occurs more than once; give it once, with one fee"
         else:
             seen.add(frozenset(pair))
-            taken.append((*sorted((at[pair[0]], at[pair[1]])), float(fees[k])))
+            first, second = sorted((at[pair[0]], at[pair[1]]))
+            taken.append((first, second, float(fees[k])))
             continue
         refused.append(RefusedEdge(pair, reason))
-    first, second, kept = (np.array([edge[i] for edge in taken], dtype=kind) for i, kind in enumerate((int, int, float)))
-    return TradeGraph(np.array(names, dtype=str), first, second, kept), tuple(refused)
+    ends = np.array([edge[:2] for edge in taken], dtype=int).reshape(-1, 2)
+    kept = np.array([edge[2] for edge in taken], dtype=float)
+    return TradeGraph(np.array(names, dtype=str), ends[:, 0], ends[:, 1], kept), tuple(refused)
 
 
 def random_graph(peers: Sequence[str] | np.ndarray, degree: int, seed: int, fee: float = 0.0) -> TradeGraph:
@@ -126,7 +130,9 @@ def distance_fee(graph: TradeGraph, distance: np.ndarray, price: float) -> Trade
     if wrong.size:
         k = int(wrong[0])
         pair = f"{graph.peers[graph.first[k]]} and {graph.peers[graph.second[k]]}"
-        raise ValueError(f"trade graph: the distance between {pair} is {length[k]:g}; give both a bus of one network, or remove their {wrong.size} edges")
+        raise ValueError(
+            f"trade graph: the distance between {pair} is {length[k]:g}; give both a bus of one network, or remove their {wrong.size} edges"
+        )
     return graph.with_fee(graph.fee + price * length)
 
 

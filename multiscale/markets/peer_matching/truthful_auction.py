@@ -67,7 +67,7 @@ def two_posted_prices(bids: Orders, offers: Orders, rng: np.random.Generator) ->
 def shared_cut(wanted: np.ndarray, total: float) -> np.ndarray:
     """What each is left with when all give up the same energy, none below zero, so that ``total`` remains [kWh].
 
-        max(wanted_i - cut, 0),   sum of it = total
+    max(wanted_i - cut, 0),   sum of it = total
     """
     if wanted.sum() <= total:
         return wanted.copy()

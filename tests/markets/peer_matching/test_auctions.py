@@ -12,9 +12,9 @@ from multiscale.markets.peer_matching.orders import Matched, Orders, read_book
 from multiscale.markets.peer_matching.truthful_auction import shared_cut, trade_reduction, two_posted_prices
 
 AUCTIONS = {
-    "uniform": lambda b, o, seed: uniform_auction(b, o),
-    "discriminatory": lambda b, o, seed: discriminatory_auction(b, o),
-    "trade_reduction": lambda b, o, seed: trade_reduction(b, o),
+    "uniform": lambda b, o, _: uniform_auction(b, o),
+    "discriminatory": lambda b, o, _: discriminatory_auction(b, o),
+    "trade_reduction": lambda b, o, _: trade_reduction(b, o),
     "two_posted_prices": lambda b, o, seed: two_posted_prices(b, o, np.random.default_rng(seed)),
     "continuous": lambda b, o, seed: continuous_auction(b, o, np.random.default_rng(seed).permutation(len(b) + len(o))),
 }
