@@ -195,7 +195,7 @@ def _validate(given: argparse.Namespace) -> int:
     from multiscale.system import InvalidSystemError
 
     case = case_of(config)
-    lacking = unrecoverable(config, case)
+    lacking = [*config.market.problems(case.fleets), *unrecoverable(config, case)]
     if lacking:
         raise InvalidSystemError(lacking)
     system = case.system

@@ -46,7 +46,10 @@ def run_study(config: StudyConfig) -> RunResult:
             dataset, summary = study_dataset(answers), study_summary(answers)
         status = "feasible" if reasons else "optimal"
         last = answers[-1]
-        note = "; ".join([*reasons, *(f"plan of {dso}: {p.message}" for dso, p in last.plans.items() if p.status == "optimal" and p.surplus > 0)])
+        noted = dict.fromkeys(f"{p}: {n}" for a in answers for day in a.plan.operation.days for p, book in day.trades.items() for n in book.notes)
+        note = "; ".join(
+            [*reasons, *noted, *(f"plan of {dso}: {p.message}" for dso, p in last.plans.items() if p.status == "optimal" and p.surplus > 0)]
+        )
         more = {
             "solvers": solver_versions(),
             "notes": list(last.case.system.notes),

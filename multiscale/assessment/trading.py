@@ -11,6 +11,11 @@ from multiscale.assessment.served import cut_off
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.markets import PlatformMarket, Positions, Trades
 from multiscale.operation import METERED_EXPORT, METERED_IMPORT, OperatingTree, bought_and_sold
+from multiscale.programs import ParametricProgram
+from multiscale.tariffs import BILLED
+
+POOL_ROWS = ("pool", "balance", "community")
+"""Rows of a platform's program in which what members buy and sell is balanced: with each other, and in the network."""
 
 METER_RESOLUTION = 1e-9
 """Energy of a member in a period [kWh] that is rounding of the solver; it is metered as nothing."""
@@ -36,6 +41,7 @@ class TradeBook:
             and under every component of the tariff [EUR/a].
         receivers: who receives each of these.
         energy_residual: largest difference of trades from meter readings [kWh].
+        notes: what a reader of the trades must know.
     """
 
     trades: Trades
@@ -44,6 +50,7 @@ class TradeBook:
     owed: dict[str, float]
     receivers: dict[str, str]
     energy_residual: float
+    notes: tuple[str, ...] = ()
 
     @property
     def bills(self) -> np.ndarray:
@@ -72,7 +79,8 @@ def market_of(tree: OperatingTree) -> PlatformMarket:
 def trade_book(tree: OperatingTree, platform: str, outcome: Outcome) -> TradeBook:
     """Trades and settlement of a platform that was not excluded."""
     positions = metered_positions(tree, platform, outcome)
-    trades = market_of(tree).clear(positions)
+    market = market_of(tree)
+    trades = market.clear(positions)
     owed = owed_upstream(tree, platform, outcome, trades)
     paid = np.asarray(trades.paid() @ positions.occurrences)
     collected = float(paid[: trades.outside].sum()) + float(paid[trades.outside])
@@ -80,8 +88,9 @@ def trade_book(tree: OperatingTree, platform: str, outcome: Outcome) -> TradeBoo
     share = traded / traded.sum() if traded.sum() > 0 else np.full(len(traded), 1.0 / len(traded))
     tariff = tree.economics.tariff.components
     receivers = {name: tariff[name].receiver if name in tariff else "supplier" for name in owed}
-    residual = trades.energy_residual(positions.net)
-    return TradeBook(trades, positions.occurrences, share * (collected - sum(owed.values())), owed, receivers, residual)
+    residual, notes = trades.energy_residual(positions.net), tuple(market.notes(positions))
+    rebate = share * (collected - sum(owed.values()))
+    return TradeBook(trades, positions.occurrences, rebate, owed, receivers, residual, notes)
 
 
 def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> Positions:
@@ -94,19 +103,26 @@ def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> P
     value = program.rows.values("prosumer_balance", outcome.platform_y[platform]) / hours
     buying, selling = boundary_prices(outcome, platform)
     prices = tree.prices(next(d for d, own in tree.distribution.items() if platform in own.children))
-    given = {block.name: 0.0 for block in program.parameters} | dict(prices) | {"import_price": buying, "export_price": selling}
-    cost = program.costs(program.parameters.vector(given))
     imported, exported = (program.outputs[name].matrix for name in (METERED_IMPORT, METERED_EXPORT))
+    tariff = tree.economics.tariff
+    charges = [tariff.price(name, prices).ravel() @ program.outputs[BILLED + name].matrix for name in tariff.components]
+    money = sum(charges, (hours * buying) @ imported - (hours * selling) @ exported)
     drawn, fed = (matrix.indices[matrix.indptr[:-1]] for matrix in (imported, exported))
-    fee = np.zeros(horizon.periods)
-    if "buy" in program.columns:
-        pooled = program.columns["buy"].positions[0]
-        fee = np.where(pooled == drawn, 0.0, cost[pooled] / hours)
-    fleet, occurrences = tree.fleets[platform].data, hours / horizon.step_hours
-    retail, feed_in = cost[drawn] / hours + fee, -cost[fed] / hours
-    return Positions(
-        fleet.prosumer.values, horizon.labels, net, value, buying, selling, retail, feed_in, fee, occurrences, category=fleet.category.values
-    )
+    fee, node = np.zeros(horizon.periods), None
+    if "buy" in program.columns and (program.columns["buy"].positions[0] != drawn).all():
+        fee = money[program.columns["buy"].positions[0]] / hours
+        node = pool_prices(program, outcome.platform_y[platform]) / hours
+    fleet = tree.fleets[platform]
+    data, occurrences = fleet.data, hours / horizon.step_hours
+    retail, feed_in = money[drawn] / hours + fee, -money[fed] / hours
+    more = {"generation": fleet.reference_generation * horizon.step_hours, "bus": data.bus.values, "category": data.category.values}
+    return Positions(data.prosumer.values, horizon.labels, net, value, buying, selling, retail, feed_in, fee, occurrences, node, **more)
+
+
+def pool_prices(program: ParametricProgram, y: np.ndarray) -> np.ndarray:
+    """Price of energy in the pool where each member is connected, from duals [EUR/a per kW], (member, period)."""
+    rows = np.concatenate([program.rows[name].positions.ravel() for name in POOL_ROWS if name in program.rows])
+    return -np.asarray(program.A[rows].T @ y[rows])[program.columns["buy"].positions]
 
 
 def boundary_prices(outcome: Outcome, platform: str) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,9 @@ from multiscale.markets.auction import Auction
 from multiscale.markets.bilateral import Bilateral
 from multiscale.markets.community import Community
 from multiscale.markets.consensus import Consensus
+from multiscale.markets.hybrid import Hybrid
 from multiscale.markets.market import PlatformMarket
+from multiscale.markets.multiclass import Multiclass
 from multiscale.markets.positions import PositionError, Positions
 from multiscale.markets.time_of_use import TimeOfUse
 from multiscale.markets.trades import SUPPLIER, TradeError, Trades
@@ -15,6 +17,8 @@ MARKETS: dict[str, type[PlatformMarket]] = {
     "auction": Auction,
     "bilateral": Bilateral,
     "consensus": Consensus,
+    "hybrid": Hybrid,
+    "multiclass": Multiclass,
 }
 """Markets; a new one is a file and a line here."""
 
@@ -25,6 +29,8 @@ __all__ = [
     "Bilateral",
     "Community",
     "Consensus",
+    "Hybrid",
+    "Multiclass",
     "PlatformMarket",
     "PositionError",
     "Positions",

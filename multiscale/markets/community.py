@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
+import numpy as np
 
-from multiscale.markets.matching import proportional_trades
+from multiscale.markets.market import boundary_columns, trading_columns
 from multiscale.markets.pool import Pool
-from multiscale.markets.positions import Positions
-from multiscale.markets.pricing import PRICING, PoolPrice, PricingRule
-from multiscale.markets.trades import Trades
-from multiscale.settings import OfKind
+from multiscale.operation.clearing import Members, Trade
+from multiscale.programs import ProgramBuilder
+from multiscale.tariffs import Metering
 
 
 class Community(Pool):
     """One pool of trade inside each platform: the platform pays charges on what it imports, members a fee on what they trade.
 
-    Source: the energy collective of Chronis et al., Energies 14 (2021) 1862, eqs. 1-8, without autonomy penalties.
+    Source: the energy collective of Chronis et al., Energies 14 (2021) 1862, eqs. 1-8.
     """
 
     kind: Literal["community"] = "community"
-    pricing: Annotated[PricingRule, OfKind(*PRICING.values(), default="pool_price")] = Field(
-        PoolPrice(), description="how the members share what trading together saves"
-    )
 
-    def clear(self, positions: Positions) -> Trades:
-        """Everyone trades the same share of its energy with peers, at the prices of the pricing rule."""
-        return proportional_trades(positions, self.pricing.prices(positions))
+    def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
+        """Members buy from and sell to a pool; its imports and exports are metered."""
+        fleet = members.fleet
+        buy, sell = trading_columns(builder, members)
+        imported, exported = boundary_columns(builder, members)
+        metering = Metering(fleet.horizon, np.array([fleet.node]), imported[None, :], exported[None, :], buy, self.peer_shares)
+        return Trade(buy, sell, imported, exported, metering)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
-from multiscale.markets.matching import MemberPrices, outside_trades
+from multiscale.markets.matching import MemberPrices, Open, outside_trades
 from multiscale.markets.positions import Positions
 from multiscale.markets.trades import Trades
 from multiscale.operation.clearing import Members, Trade
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import Settings
+from multiscale.system.problem import Problem
 from multiscale.tariffs import Tariff
 
 
@@ -27,9 +30,24 @@ class PlatformMarket(Settings):
         """See ``operation.clearing.Market``."""
         raise NotImplementedError
 
+    def weigh(self, builder: ProgramBuilder, members: Members, trade: Trade) -> None:
+        """See ``operation.clearing.Market``."""
+
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:  # noqa: ARG002
         """See ``operation.clearing.Market``."""
         return fleet
+
+    def problems(self, fleets: Mapping[str, Fleet]) -> list[Problem]:  # noqa: ARG002
+        """What of the settings does not fit the members of any platform.
+
+        Args:
+            fleets: platform -> members.
+        """
+        return []
+
+    def notes(self, positions: Positions) -> list[str]:  # noqa: ARG002
+        """What a reader of the trades must know, e.g. a class of energy that no member supplies."""
+        return []
 
     def clear(self, positions: Positions) -> Trades:
         """Who sells how much to whom and at which price, given what was metered and at which prices.
@@ -38,7 +56,7 @@ class PlatformMarket(Settings):
         traded with the supplier, at what it is worth to the member.
         """
         own = MemberPrices(positions.value, positions.value, positions.value, positions.value)
-        return outside_trades(positions, own, np.zeros(len(positions.periods)))
+        return outside_trades(positions, Open.all_of(positions), own)
 
 
 def trading_columns(builder: ProgramBuilder, members: Members) -> tuple[np.ndarray, np.ndarray]:

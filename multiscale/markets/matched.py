@@ -8,14 +8,19 @@ and who trades with whom, at which price, and what is left to the supplier are i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.markets.matching import MemberPrices, outside_trades
-from multiscale.markets.pool import Pool
+from multiscale.devices.fleet import Fleet
+from multiscale.markets.community import Community
+from multiscale.markets.matching import MemberPrices, Open, outside_trades
+from multiscale.markets.pool import PeerTrade
 from multiscale.markets.positions import Positions
 from multiscale.markets.trades import Trades
+from multiscale.operation.clearing import Members, Trade
+from multiscale.programs import ProgramBuilder
+from multiscale.tariffs import Tariff
 
 ROUNDING = 1e-12
 """Energy [kWh] that is rounding of sums, and is not traded."""
@@ -34,8 +39,21 @@ class Cleared:
     certificate: Mapping[str, tuple[float, str]]
 
 
-class MatchedMarket(Pool):
+class MatchedMarket(PeerTrade):
     """A market that matches what members deliver with what they take, planned for and operated with the program of the community."""
+
+    @property
+    def nearest(self) -> Community:
+        """The market whose program stands for this one: the community with the same charges on peer trade, and no preference."""
+        return Community(peer_charge_share=self.peer_charge_share, peer_levy_share=self.peer_levy_share)
+
+    def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
+        """That of the nearest market."""
+        return self.nearest.trade(builder, members)
+
+    def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:
+        """That of the nearest market."""
+        return self.nearest.reduced(fleet, tariff)
 
     def cleared(self, positions: Positions) -> Cleared:
         """Trades of the market with the certificate of its algorithm."""
@@ -66,4 +84,4 @@ def matched_trades(
     none, fee = np.zeros(len(energy)), paid - received + positions.peer_fee[period]
     inside = Trades(positions.members, positions.periods, ("energy",), period, seller, buyer, none, energy, received, none, fee)
     outside = MemberPrices(positions.value, positions.value, positions.retail, positions.feed_in)
-    return Trades.joined([inside, outside_trades(replace(positions, net=rest), outside, np.zeros(len(positions.periods)))])
+    return Trades.joined([inside, outside_trades(positions, Open(np.maximum(rest, 0.0), np.maximum(-rest, 0.0)), outside)])

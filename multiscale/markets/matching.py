@@ -28,52 +28,76 @@ class MemberPrices:
     feed_in: np.ndarray
 
 
+@dataclass(frozen=True)
+class Open:
+    """Energy that members take and deliver and that is not traded yet [kWh], (member, period)."""
+
+    taken: np.ndarray
+    delivered: np.ndarray
+
+    @classmethod
+    def all_of(cls, positions: Positions) -> Open:
+        """Everything that was metered."""
+        return cls(positions.taken, positions.delivered)
+
+
 def proportional_trades(positions: Positions, prices: MemberPrices) -> Trades:
     """Trades in which every buyer buys the same share of its demand from peers, and every seller sells the same share of its supply to them.
 
-        with B = sum_i taken_i, G = sum_i delivered_i:   local purchase_i = taken_i min(1, G/B),   local sale_i = delivered_i min(1, B/G)
+    with B = sum_i taken_i, G = sum_i delivered_i:   local purchase_i = taken_i min(1, G/B),   local sale_i = delivered_i min(1, B/G)
+    """
+    inner, left = local_trades(positions, Open.all_of(positions), prices)
+    return Trades.joined([inner, outside_trades(positions, left, prices)])
+
+
+def local_trades(
+    positions: Positions, offered: Open, prices: MemberPrices, energy_class: int = 0, classes: tuple[str, ...] = ("energy",)
+) -> tuple[Trades, Open]:
+    """Trades between members in proportion to what is open, and what then is left.
 
     Who is paired with whom is a convention without effect on any bill. Buyers and sellers are paired in their order, the buyers' beginning one
     further in every period, so that a period has fewer trades than members.
+
+    Args:
+        positions: of the members.
+        offered: what is traded in proportion; all of the smaller side.
+        prices: what members pay and receive.
+        energy_class, classes: class of the energy, as a position among the classes.
     """
     shape = positions.net.shape
-    local = np.minimum(positions.taken.sum(axis=0), positions.delivered.sum(axis=0))
-    pairs = [_paired(positions.delivered[:, t], positions.taken[:, t], float(local[t]), t) for t in np.flatnonzero(local > 0).tolist()]
+    totals = offered.taken.sum(axis=0), offered.delivered.sum(axis=0)
+    local = np.minimum(*totals)
+    pairs = [_paired(offered.delivered[:, t], offered.taken[:, t], float(local[t]), t) for t in np.flatnonzero(local > 0).tolist()]
     counts = np.array([len(energy) for _, _, energy in pairs], dtype=np.int64)
     seller, buyer, energy = (np.concatenate([np.zeros(0), *(pair[k] for pair in pairs)]) for k in range(3))
     seller, buyer = seller.astype(np.int64), buyer.astype(np.int64)
     period = np.repeat(np.flatnonzero(local > 0), counts)
     purchase, sale = np.broadcast_to(prices.purchase, shape), np.broadcast_to(prices.sale, shape)
-    inner = _rows(positions, period, seller, buyer, energy, sale[seller, period], 0.0, purchase[buyer, period] - sale[seller, period])
-    return Trades.joined([inner, outside_trades(positions, prices, local)])
+    price = sale[seller, period]
+    found = Trades(
+        positions.members, positions.periods, classes, period, seller, buyer, np.full(len(energy), energy_class), energy, price,
+        np.zeros(len(energy)), purchase[buyer, period] - price,
+    )  # fmt: skip
+    left = (amount * np.divide(total - local, total, out=np.zeros_like(total), where=total > local)
+            for amount, total in zip((offered.taken, offered.delivered), totals, strict=True))  # fmt: skip
+    return found, Open(*left)
 
 
-def outside_trades(positions: Positions, prices: MemberPrices, local: np.ndarray) -> Trades:
-    """What members trade with the supplier, at its prices; what they pay or receive otherwise is a fee.
-
-    Args:
-        positions: of the members.
-        prices: what members pay and receive.
-        local: energy that is traded between members [kWh], (period,), the same share of all who take, and of all who deliver.
-    """
-    outside, shape, found = len(positions.members), positions.net.shape, []
-    for energy, takes in ((positions.taken, True), (positions.delivered, False)):
-        total = energy.sum(axis=0)
-        share = np.divide(total - local, total, out=np.zeros_like(total), where=total > local)
-        member, period = np.nonzero(energy * share)
-        amount, other = (energy * share)[member, period], np.full(len(member), outside)
-        if takes:
-            price = positions.import_price[period]
-            found.append(_rows(positions, period, other, member, amount, price, 0.0, np.broadcast_to(prices.retail, shape)[member, period] - price))
-        else:
-            price = positions.export_price[period]
-            found.append(_rows(positions, period, member, other, amount, price, price - np.broadcast_to(prices.feed_in, shape)[member, period], 0.0))
+def outside_trades(
+    positions: Positions, offered: Open, prices: MemberPrices, energy_class: int = 0, classes: tuple[str, ...] = ("energy",)
+) -> Trades:
+    """What is open traded with the supplier, at its prices; what members pay or receive otherwise is a fee. Arguments as of ``local_trades``."""
+    shape, found = positions.net.shape, []
+    for energy, takes in ((offered.taken, True), (offered.delivered, False)):
+        member, period = np.nonzero(energy)
+        amount, supplier = energy[member, period], np.full(len(member), len(positions.members))
+        in_all = np.broadcast_to(prices.retail if takes else prices.feed_in, shape)[member, period]
+        price = (positions.import_price if takes else positions.export_price)[period]
+        none, kind = np.zeros(len(member)), np.full(len(member), energy_class)
+        seller, buyer = (supplier, member) if takes else (member, supplier)
+        fees = (none, in_all - price) if takes else (price - in_all, none)
+        found.append(Trades(positions.members, positions.periods, classes, period, seller, buyer, kind, amount, price, fees[0], fees[1]))
     return Trades.joined(found)
-
-
-def _rows(positions: Positions, period: np.ndarray, seller: np.ndarray, buyer: np.ndarray, energy: np.ndarray, *prices: np.ndarray | float) -> Trades:
-    money = [np.broadcast_to(np.asarray(price, dtype=float), energy.shape) for price in prices]
-    return Trades(positions.members, positions.periods, ("energy",), period, seller, buyer, np.zeros(len(energy)), energy, *money)
 
 
 def _paired(delivered: np.ndarray, taken: np.ndarray, local: float, first: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

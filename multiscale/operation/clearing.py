@@ -52,5 +52,8 @@ class Market(Protocol):
         Upper bounds lie one kW or more beyond what any participant can do: they never bind (so they carry no dual) and keep every dual bound finite.
         """
 
+    def weigh(self, builder: ProgramBuilder, members: Members, trade: Trade) -> None:
+        """Add what members value of a trade beyond money, as costs; also where a single member has no peers."""
+
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:
         """A fleet with fewer members and the same exchange and cost at every price, where no network lies between the members."""

@@ -88,6 +88,9 @@ class OneMeter:
         metering = Metering(fleet.horizon, np.array([fleet.node]), imported[None, :], exported[None, :], None, {})
         return Trade(buy, sell, imported, exported, metering)
 
+    def weigh(self, builder: ProgramBuilder, members: Members, trade: Trade) -> None:
+        """They value nothing beyond money."""
+
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:  # noqa: ARG002
         """Participants are few already."""
         return fleet

@@ -77,6 +77,7 @@ def platform_program(
     voll = economics.value_of_lost_load * hours
     unserved = builder.add_columns("unserved", who, unit="kW", upper=draw + 1.0, cost=voll, description="demand not served")
     trade = _alone(builder, members) if alone else market.trade(builder, members)
+    market.weigh(builder, members, trade)
     metered = trade.metering
     builder.add_cost_parameter(metered.imported, np.broadcast_to(import_price, metered.imported.shape), hours)
     builder.add_cost_parameter(metered.exported, np.broadcast_to(export_price, metered.exported.shape), -hours)

@@ -28,7 +28,7 @@ from multiscale.results.data.answer_data import RepairRecord, Scenario, StudyCas
 from multiscale.results.run.progress import Progress
 from multiscale.results.run.run_folder import NoAnswerError
 from multiscale.results.scenarios import HEADLINE, REFERENCES, ScenarioSpec, chosen_scenarios
-from multiscale.system import LoadingLimits
+from multiscale.system import InvalidSystemError, LoadingLimits
 from multiscale.verification.ac import Verification
 from multiscale.verification.violations import violations_of
 from multiscale.verification.year import YearCheck
@@ -85,6 +85,9 @@ class Study:
             for year in reversed(years):
                 stage.update(str(year))
                 cases[year] = self.build(year, cases.get(years[-1]))
+        wrong = [problem for case in cases.values() for problem in self.config.market.problems(case.value.fleets)]
+        if wrong:
+            raise InvalidSystemError(dict.fromkeys(wrong))
         return [self.answer(cases[year]) for year in years]
 
     def answer(self, case: Artefact[StudyCase]) -> YearAnswer:

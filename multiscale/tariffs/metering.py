@@ -21,6 +21,7 @@ class Metering:
         imported, exported: columns with the power drawn from and fed to the supplier at each metering point [kW], (meter, period).
         bought: columns with the power each member buys, from the supplier or from its peers [kW], (prosumer, period); None where peers do not trade.
         peer_shares: receiver of a charge -> share of it that peer trade pays too [1]; 0 where a receiver is missing.
+        entering: columns with the power that enters each community inside the platform [kW], (community, period); None where there are none.
     """
 
     horizon: Horizon
@@ -29,6 +30,7 @@ class Metering:
     exported: np.ndarray
     bought: np.ndarray | None
     peer_shares: dict[str, float]
+    entering: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def negotiate(participants: Participants, graph: TradeGraph, settings: Negotiati
     frontier, bottom = (np.zeros((len(seller), periods), dtype=np.int32) for _ in range(2))
     at = *_by_participant(seller, count), *_by_participant(buyer, count)
     book = Book(seller, buyer, fee, *at, prices, lots, frontier, bottom, np.ones(count, dtype=bool), settings.lot)
-    owners = Owners(*(np.ascontiguousarray(getattr(participants, name), dtype=float) for name in Owners._fields))
+    owners = Owners(*(np.array(getattr(participants, name), dtype=float, order="C") for name in Owners._fields))
     rounds, messages, ended = run_rounds(owners, book, rng.permutation(count), settings.rounds)
     edge, period, level = np.nonzero(lots)
     energy = settings.lot * lots[edge, period, level]
@@ -132,10 +132,12 @@ def best_schedule(participants: Participants, bought: np.ndarray) -> Schedule:
     """The best that each participant can do by itself with what it has bought less sold [kWh], (participant, period)."""
     count, periods = participants.net_demand.shape
     stored, none = np.zeros((count, periods)), np.zeros((periods, 1))
+    net, base, low, high = (
+        np.array(v, dtype=float, order="C") for v in (participants.net_demand, bought, participants.export_price, participants.import_price)
+    )
     for i in range(count):
         best_answer(
-            participants.net_demand[i], np.ascontiguousarray(bought[i]), participants.export_price[i], participants.import_price[i], none, none,
-            np.zeros(periods, dtype=np.int64), participants.storage[i], participants.power[i], participants.start[i], participants.efficiency[i],
+            net[i], base[i], low[i], high[i], none, none, np.zeros(periods, dtype=np.int64), participants.storage[i], participants.power[i], participants.start[i], participants.efficiency[i],
             participants.wear[i], stored[i],
         )  # fmt: skip
     efficiency = participants.efficiency[:, None]

@@ -113,7 +113,8 @@ def _answer(i: int, owners: Owners, book: Book) -> int:
                         _refuse(book, d, t, level, lots[d, t, level], level + 1)
                     else:
                         base[t] -= lot * lots[d, t, level]
-                        if prices[level] < high[t] - SAME_PRICE:
+                        # What only passes through has to earn something: else it could go round in a circle.
+                        if prices[level] < high[t] + SAME_PRICE:
                             k = count[t]
                             while k > 0 and level_of[t, k - 1] > level:
                                 edge_of[t, k], level_of[t, k] = edge_of[t, k - 1], level_of[t, k - 1]

@@ -1,4 +1,4 @@
-"""The price of the pool: every member settles at the dual of its own balance."""
+"""The price of the pool: every member settles at the dual of the balance where it is connected."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from multiscale.markets.pricing.rule import PricingRule
 
 
 class PoolPrice(PricingRule):
-    """The competitive price: what one kWh more is worth to the member, a nodal price where a network binds.
+    """The competitive price: what one kWh more in the pool costs where the member is connected, a nodal price where a network binds.
 
-        p = d cost / d net_it       (dual of the member's balance)
+        p = d cost / d net_it       (dual of the balance of the pool, or of the member's zone of the network)
 
     Source: the competitive equilibrium as the optimum of the sum, Le Cadre et al., Eur. J. Oper. Res. 282 (2020) 753-769.
     """
@@ -22,9 +22,10 @@ class PoolPrice(PricingRule):
     kind: Literal["pool_price"] = "pool_price"
 
     def price(self, positions: Positions) -> np.ndarray:
-        """The members' duals."""
-        return positions.value
+        """The price where every member is connected."""
+        return positions.node_price
 
     def prices(self, positions: Positions) -> MemberPrices:
-        """The member's dual for all it takes and delivers, from whom or to whom ever; it holds the peer fee where the member buys."""
-        return MemberPrices(positions.value, positions.value, positions.value, positions.value)
+        """The price of the pool for all that a member takes and delivers, from whom or to whom ever, and the peer fee where it takes."""
+        bought = positions.node_price + positions.peer_fee
+        return MemberPrices(bought, positions.node_price, bought, positions.node_price)

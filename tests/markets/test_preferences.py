@@ -1,0 +1,91 @@
+"""What a community values beyond money: penalties on what crosses its boundary, on what members buy, and the cost of a transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from multiscale.markets import Community
+from multiscale.operation import platform_program
+from multiscale.programs import CompiledProgram
+from multiscale.system import Economics, Growth, grow
+
+
+@pytest.fixture(scope="module")
+def fleet(system, summer):
+    grown = grow(system, Growth(heat_pump_share=0.6, ev_share=0.5, pv_share=0.8, battery_share=0.4)).fleet("south 1", summer)
+    return replace(grown, data=grown.data.assign(pv=4.0 * grown.data.pv))
+
+
+@pytest.fixture(scope="module")
+def mixed(system, summer):
+    """Members some of whom always buy."""
+    return grow(system, Growth(heat_pump_share=0.6, ev_share=0.5, pv_share=0.6, battery_share=0.4)).fleet("south 1", summer)
+
+
+def solved(fleet, market, price=0.08):
+    program = platform_program(fleet, Economics(), market)
+    n = fleet.horizon.periods
+    shape = price * (1.0 + 0.5 * np.sin(np.arange(n)))
+    given = {"import_price": shape, "export_price": 0.5 * shape, "network_charge": 0.05, "import_limit": 1e7, "export_limit": 1e7}
+    return CompiledProgram(program).solve_optimal(given | {"planned": np.zeros(n), "deviation_price": 0.0})
+
+
+def energy(solution, name):
+    return float(solution.program.columns.values(name, solution.x).sum())
+
+
+def test_without_settings_nothing_is_added(fleet):
+    plain, preferred = (platform_program(fleet, Economics(), Community(preference=p)) for p in ("cost", "low_carbon"))
+    assert "traded" not in plain.columns
+    assert (plain.c0 != preferred.c0).sum() == fleet.horizon.periods
+
+
+@pytest.mark.parametrize(
+    ("settings", "column"),
+    [
+        ({"import_penalty": 0.2}, "import"),
+        ({"export_penalty": 0.2}, "export"),
+        ({"autonomy_penalty": 0.2}, "buy"),
+        ({"preference": "low_carbon", "preference_weight": 0.2}, "import"),
+    ],
+)
+def test_a_penalty_lowers_what_it_stands_on(fleet, settings, column):
+    before, after = solved(fleet, Community()), solved(fleet, Community(**settings))
+    assert energy(after, column) < energy(before, column) - 1e-3
+    assert after.objective >= before.objective
+
+
+def test_export_stays_possible_and_earns(fleet):
+    """As printed in Chronis et al. (+beta with beta >= 0) nothing could be exported."""
+    assert energy(solved(fleet, Community(import_penalty=0.05)), "export") > 1.0
+
+
+def test_a_transaction_costs_both_sides(fleet):
+    """The cost of the optimum grows by 2 c per kWh traded, for a small c."""
+    before, after = solved(fleet, Community()), solved(fleet, Community(transaction_cost=1e-6))
+    hours = fleet.horizon.hours_per_year
+    traded = before.program.columns.values("buy", before.x).sum(axis=0) - before.program.columns.values("import", before.x)
+    assert traded.min() >= -1e-6
+    assert (after.objective - before.objective) / 1e-6 == pytest.approx(2.0 * float(hours @ traded), rel=1e-3)
+    much = solved(fleet, Community(transaction_cost=0.5))
+    assert energy(much, "traded") < 1e-6
+
+
+@pytest.mark.parametrize("settings", [{"import_penalty": 0.1}, {"transaction_cost": 0.01, "autonomy_penalty": 0.02}, {"preference": "social"}])
+def test_the_reduced_fleet_answers_as_the_members_do(mixed, settings):
+    """What the planner sees is exactly the market that is operated, preferences included."""
+    market = Community(**settings)
+    reduced = market.reduced(mixed, Economics().tariff)
+    assert reduced.size < mixed.size
+    for price in (0.02, 0.1, 0.3):
+        assert solved(reduced, market, price).objective == pytest.approx(solved(mixed, market, price).objective, rel=1e-9, abs=1e-6)
+
+
+def test_a_single_member_prefers_as_well(fleet):
+    """One participant that stands for a platform pays the penalty on its own import."""
+    one = fleet.aggregate(np.full(fleet.size, "all"))
+    program, plain = (platform_program(one, Economics(), m) for m in (Community(import_penalty=0.1), Community()))
+    np.testing.assert_allclose((program.c0 - plain.c0)[program.columns["import"].positions], 0.1 * fleet.horizon.hours_per_year)
