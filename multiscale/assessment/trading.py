@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from multiscale.assessment.payments import platform_payments
 from multiscale.assessment.served import cut_off
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.markets import PlatformMarket, Positions, Trades
+from multiscale.markets.nodal_prices import price_parts
 from multiscale.operation import METERED_EXPORT, METERED_IMPORT, OperatingTree, bought_and_sold
 from multiscale.programs import ParametricProgram
 from multiscale.tariffs import BILLED
@@ -42,6 +43,8 @@ class TradeBook:
         receivers: who receives each of these.
         energy_residual: largest difference of trades from meter readings [kWh].
         notes: what a reader of the trades must know.
+        price_parts: nodal price of each member in the order of ``PRICE_PARTS`` [EUR/kWh], (part, member, period); empty where members do not settle
+            at it.
     """
 
     trades: Trades
@@ -51,6 +54,7 @@ class TradeBook:
     receivers: dict[str, str]
     energy_residual: float
     notes: tuple[str, ...] = ()
+    price_parts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
 
     @property
     def bills(self) -> np.ndarray:
@@ -90,7 +94,10 @@ def trade_book(tree: OperatingTree, platform: str, outcome: Outcome) -> TradeBoo
     receivers = {name: tariff[name].receiver if name in tariff else "supplier" for name in owed}
     residual, notes = trades.energy_residual(positions.net), tuple(market.notes(positions))
     rebate = share * (collected - sum(owed.values()))
-    return TradeBook(trades, positions.occurrences, rebate, owed, receivers, residual, notes)
+    program, hours = tree.platforms[platform], tree.horizon.hours_per_year
+    split = market.nodal and "buy" in program.columns
+    parts = price_parts(program, outcome.platform_y[platform]) / hours if split else np.zeros((0, *positions.net.shape))
+    return TradeBook(trades, positions.occurrences, rebate, owed, receivers, residual, notes, parts)
 
 
 def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> Positions:

@@ -4,6 +4,7 @@ from multiscale.markets.auction import Auction
 from multiscale.markets.bilateral import Bilateral
 from multiscale.markets.community import Community
 from multiscale.markets.consensus import Consensus
+from multiscale.markets.dispatch import Dispatch
 from multiscale.markets.hybrid import Hybrid
 from multiscale.markets.market import PlatformMarket
 from multiscale.markets.multiclass import Multiclass
@@ -17,6 +18,7 @@ MARKETS: dict[str, type[PlatformMarket]] = {
     "auction": Auction,
     "bilateral": Bilateral,
     "consensus": Consensus,
+    "dispatch": Dispatch,
     "hybrid": Hybrid,
     "multiclass": Multiclass,
 }
@@ -29,6 +31,7 @@ __all__ = [
     "Bilateral",
     "Community",
     "Consensus",
+    "Dispatch",
     "Hybrid",
     "Multiclass",
     "PlatformMarket",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class PlatformMarket(Settings):
     """
 
     kind: str
+    nodal: ClassVar[bool] = False
+    """Whether members settle at nodal prices, which are then split into what they are made of."""
 
     def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
         """See ``operation.clearing.Market``."""

@@ -136,8 +136,10 @@ def best_schedule(participants: Participants, bought: np.ndarray) -> Schedule:
         np.array(v, dtype=float, order="C") for v in (participants.net_demand, bought, participants.export_price, participants.import_price)
     )
     for i in range(count):
-        storage = (float(getattr(participants, name)[i]) for name in ("storage", "power", "start", "efficiency", "wear"))
-        best_answer(net[i], base[i], low[i], high[i], none, none, np.zeros(periods, dtype=np.int64), *storage, stored[i])
+        best_answer(
+            net[i], base[i], low[i], high[i], none, none, np.zeros(periods, dtype=np.int64), participants.storage[i], participants.power[i],
+            participants.start[i], participants.efficiency[i], participants.wear[i], stored[i],
+        )  # fmt: skip
     efficiency = participants.efficiency[:, None]
     need = participants.net_demand + np.where(stored > 0.0, stored / efficiency, stored * efficiency) - bought
     level = participants.start[:, None] + np.cumsum(stored, axis=1)
