@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from multiscale.assessment.market_difference import MarketDifference, market_difference
 from multiscale.assessment.payments import platform_payments
 from multiscale.assessment.served import cut_off
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.markets import PlatformMarket, Positions, Trades
+from multiscale.markets import Auction, Cleared, PlatformMarket, Positions, Trades
 from multiscale.markets.nodal_prices import price_parts
 from multiscale.operation import METERED_EXPORT, METERED_IMPORT, OperatingTree, bought_and_sold
 from multiscale.programs import ParametricProgram
@@ -45,6 +46,7 @@ class TradeBook:
         notes: what a reader of the trades must know.
         price_parts: nodal price of each member in the order of ``PRICE_PARTS`` [EUR/kWh], (part, member, period); empty where members do not settle
             at it.
+        difference: from the market with whose program this one was operated; None where it has its own, or was not compared.
     """
 
     trades: Trades
@@ -55,6 +57,7 @@ class TradeBook:
     energy_residual: float
     notes: tuple[str, ...] = ()
     price_parts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    difference: MarketDifference | None = None
 
     @property
     def bills(self) -> np.ndarray:
@@ -80,11 +83,26 @@ def market_of(tree: OperatingTree) -> PlatformMarket:
     return tree.market
 
 
-def trade_book(tree: OperatingTree, platform: str, outcome: Outcome) -> TradeBook:
-    """Trades and settlement of a platform that was not excluded."""
-    positions = metered_positions(tree, platform, outcome)
-    market = market_of(tree)
-    trades = market.clear(positions)
+def trade_book(tree: OperatingTree, platform: str, outcome: Outcome, *, compared: bool = False) -> TradeBook:
+    """Trades and settlement of a platform that was not excluded.
+
+    Args:
+        tree, platform, outcome: what was operated.
+        compared: whether a market without a program is compared with the one whose program stands for it.
+    """
+    positions, market = metered_positions(tree, platform, outcome), market_of(tree)
+    cleared = market.cleared(positions)
+    book = _settled(tree, platform, outcome, positions, market, cleared)
+    if market.nearest is None or not compared:
+        return book
+    other = _settled(tree, platform, outcome, positions, market.nearest, market.nearest.cleared(positions))
+    most = Auction().cleared(positions).certificate["welfare_bound"].value
+    kinds = market.kind, market.nearest.kind
+    return replace(book, difference=market_difference(kinds, positions, cleared, most, book.bills, other.bills))
+
+
+def _settled(tree: OperatingTree, platform: str, outcome: Outcome, positions: Positions, market: PlatformMarket, cleared: Cleared) -> TradeBook:
+    trades = cleared.trades
     owed = owed_upstream(tree, platform, outcome, trades)
     paid = np.asarray(trades.paid() @ positions.occurrences)
     collected = float(paid[: trades.outside].sum()) + float(paid[trades.outside])
@@ -92,7 +110,7 @@ def trade_book(tree: OperatingTree, platform: str, outcome: Outcome) -> TradeBoo
     share = traded / traded.sum() if traded.sum() > 0 else np.full(len(traded), 1.0 / len(traded))
     tariff = tree.economics.tariff.components
     receivers = {name: tariff[name].receiver if name in tariff else "supplier" for name in owed}
-    residual, notes = trades.energy_residual(positions.net), tuple(market.notes(positions))
+    residual, notes = trades.energy_residual(positions.net), (*market.notes(positions), *cleared.notes)
     rebate = share * (collected - sum(owed.values()))
     program, hours = tree.platforms[platform], tree.horizon.hours_per_year
     split = market.nodal and "buy" in program.columns

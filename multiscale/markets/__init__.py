@@ -2,6 +2,7 @@
 
 from multiscale.markets.auction import Auction
 from multiscale.markets.bilateral import Bilateral
+from multiscale.markets.cleared import Cleared, Measure
 from multiscale.markets.community import Community
 from multiscale.markets.consensus import Consensus
 from multiscale.markets.dispatch import Dispatch
@@ -29,10 +30,12 @@ __all__ = [
     "SUPPLIER",
     "Auction",
     "Bilateral",
+    "Cleared",
     "Community",
     "Consensus",
     "Dispatch",
     "Hybrid",
+    "Measure",
     "Multiclass",
     "PlatformMarket",
     "PositionError",

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from multiscale.markets.matched import Cleared, MatchedMarket, matched_trades
+from multiscale.markets.cleared import Cleared, Measure
+from multiscale.markets.matched import MatchedMarket, matched_trades
 from multiscale.markets.peer_matching.call_auction import discriminatory_auction, uniform_auction
 from multiscale.markets.peer_matching.continuous_auction import continuous_auction
 from multiscale.markets.peer_matching.orders import Matched, Orders, read_book
@@ -44,7 +45,8 @@ class Auction(MatchedMarket):
         """One auction for every period; the certificate is welfare and its bound, by duality, summed over the year."""
         rng, bids, offers = np.random.default_rng(self.lottery_seed), positions.bids, positions.offers
         rows: list[tuple[np.ndarray, ...]] = []
-        welfare, bound, refused = 0.0, 0.0, 0
+        welfare, bound = 0.0, 0.0
+        refused: list[str] = []
         for t in range(len(positions.periods)):
             turn = rng.permutation(len(positions.members))
             net = positions.net[turn, t]
@@ -56,7 +58,7 @@ class Auction(MatchedMarket):
             rows.append((np.full(len(seller), t), seller, buyer, found.energy, found.received, found.paid))
             welfare += float(positions.occurrences[t]) * found.welfare
             bound += float(positions.occurrences[t]) * found.bound
-            refused += len(book.refused)
+            refused += [f"{positions.periods[t]}: {order.reason}" for order in book.refused]
         period, seller, buyer, energy, received, paid = (np.concatenate(column) for column in zip(*rows, strict=True))
-        certificate = {"welfare": (welfare, "EUR/a"), "welfare_bound": (bound, "EUR/a"), "refused_orders": (float(refused), "1")}
-        return Cleared(matched_trades(positions, period, seller, buyer, energy, received, paid), certificate)
+        certificate = {"welfare": Measure(welfare, "EUR/a"), "welfare_bound": Measure(bound, "EUR/a"), "refused_orders": Measure(len(refused), "1")}
+        return Cleared(matched_trades(positions, period, seller, buyer, energy, received, paid), certificate, tuple(refused))

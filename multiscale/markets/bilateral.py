@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from multiscale.markets.matched import Cleared, matched_trades
+from multiscale.markets.cleared import Cleared, Measure
+from multiscale.markets.matched import matched_trades
 from multiscale.markets.positions import Positions
 from multiscale.markets.trade_graph_market import TradeGraphMarket, as_members
 from multiscale.settings import count, quantity
@@ -43,12 +44,14 @@ class Bilateral(TradeGraphMarket):
         judged = examine(members, graph, agreed, found.schedule, self.price_step, LEAST_LOTS * self.lot)
         edge_fee = agreed.fee - positions.peer_fee[agreed.period]
         certificate = {
-            "blocking_pairs": (float(len(judged.blocking)), "1"),
-            "irrational_members": (float(len(np.unique(judged.irrational[:, 0]))), "1"),
-            "largest_joint_gain": (judged.largest_gain, "EUR/kWh"),
-            "rounds": (float(found.rounds), "1"),
-            "messages": (float(found.messages), "1"),
-            "unfinished": (float(not found.ended), "1"),
+            "blocking_pairs": Measure(len(judged.blocking), "1"),
+            "irrational_members": Measure(len(np.unique(judged.irrational[:, 0])), "1"),
+            "largest_joint_gain": Measure(max(judged.largest_gain, 0.0), "EUR/kWh", total=False),
+            "rounds": Measure(found.rounds, "1", total=False),
+            "messages": Measure(found.messages, "1"),
         }
+        notes = [] if found.ended else [f"the negotiation was stopped after {found.rounds} rounds; raise market.negotiation_rounds"]
+        if not judged.stable:
+            notes.append(f"{len(judged.blocking)} pairs and {len(judged.irrational)} members would rather have other contracts, in some period")
         trades = matched_trades(positions, agreed.period, agreed.seller, agreed.buyer, agreed.energy, agreed.price, agreed.price + edge_fee)
-        return Cleared(trades, certificate)
+        return Cleared(trades, certificate, tuple(notes))

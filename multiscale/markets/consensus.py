@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from multiscale.markets.matched import Cleared, matched_trades
+from multiscale.markets.cleared import Cleared, Measure
+from multiscale.markets.matched import matched_trades
 from multiscale.markets.peer_matching.consensus import Agents, ConsensusSettings, Edges, agree
 from multiscale.markets.positions import Positions
 from multiscale.markets.trade_graph_market import TradeGraphMarket
@@ -29,7 +30,7 @@ class Consensus(TradeGraphMarket):
         agents, edges, period, seller, buyer = self._problem(positions)
         if not len(period):
             nothing = np.zeros(0)
-            return Cleared(matched_trades(positions, period, seller, buyer, nothing, nothing, nothing), {"unfinished": (0.0, "1")})
+            return Cleared(matched_trades(positions, period, seller, buyer, nothing, nothing, nothing))
         found = agree(agents, edges, ConsensusSettings(self.residual, self.objective_gap, self.consensus_rounds))
         # What the two sides still disagree on is cut so that nobody trades more than it has: the rest goes to the supplier.
         need = np.abs(agents.lower)
@@ -40,13 +41,14 @@ class Consensus(TradeGraphMarket):
         received = np.clip(found.price - edges.cost / 2, positions.feed_in[period], positions.retail[period] - edges.cost)
         paid = received + edges.cost - positions.peer_fee[period]
         certificate = {
-            "residual": (found.residual, "1"),
-            "gap": (found.gap, "1"),
-            "rounds": (float(found.rounds), "1"),
-            "messages": (float(found.messages), "1"),
-            "unfinished": (float(not found.converged), "1"),
+            "residual": Measure(found.residual, "1", total=False),
+            "gap": Measure(found.gap, "1", total=False),
+            "rounds": Measure(found.rounds, "1", total=False),
+            "messages": Measure(found.messages, "1"),
         }
-        return Cleared(matched_trades(positions, period, seller, buyer, energy, received, paid), certificate)
+        left = f"residual {found.residual:.2g}, gap {found.gap:.2g}"
+        notes = [] if found.converged else [f"no consensus after {found.rounds} rounds: {left}; raise market.consensus_rounds"]
+        return Cleared(matched_trades(positions, period, seller, buyer, energy, received, paid), certificate, tuple(notes))
 
     def _problem(self, positions: Positions) -> tuple[Agents, Edges, np.ndarray, np.ndarray, np.ndarray]:
         """Members that take or deliver in a period as agents with that power, and edges from those who deliver to partners who take.

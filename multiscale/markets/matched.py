@@ -7,12 +7,10 @@ and who trades with whom, at which price, and what is left to the supplier are i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
+from multiscale.markets.cleared import Cleared
 from multiscale.markets.community import Community
 from multiscale.markets.matching import MemberPrices, Open, outside_trades
 from multiscale.markets.pool import PeerTrade
@@ -24,19 +22,6 @@ from multiscale.tariffs import Tariff
 
 ROUNDING = 1e-12
 """Energy [kWh] that is rounding of sums, and is not traded."""
-
-
-@dataclass(frozen=True)
-class Cleared:
-    """What a matching market leads to.
-
-    Attributes:
-        trades: of members with each other and with the supplier.
-        certificate: name of a measure -> value and unit, by which the outcome can be judged; the largest of several periods or the sum, as it says.
-    """
-
-    trades: Trades
-    certificate: Mapping[str, tuple[float, str]]
 
 
 class MatchedMarket(PeerTrade):
@@ -54,6 +39,13 @@ class MatchedMarket(PeerTrade):
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:
         """That of the nearest market."""
         return self.nearest.reduced(fleet, tariff)
+
+    def notes(self, positions: Positions) -> list[str]:  # noqa: ARG002
+        """What is the market's own outcome, and what is not."""
+        return [
+            f"market {self.kind} has no program: schedules, exchanges, network flows and real costs are those of the market {self.nearest.kind}; "
+            "who trades with whom, at which price, and what is left to the supplier are its own"
+        ]
 
     def cleared(self, positions: Positions) -> Cleared:
         """Trades of the market with the certificate of its algorithm."""
