@@ -32,7 +32,7 @@ class Consensus(TradeGraphMarket):
             nothing = np.zeros(0)
             return Cleared(matched_trades(positions, period, seller, buyer, nothing, nothing, nothing))
         found = agree(agents, edges, ConsensusSettings(self.residual, self.objective_gap, self.consensus_rounds))
-        # What the two sides still disagree on is cut so that nobody trades more than it has: the rest goes to the supplier.
+        # What the two sides still disagree on is cut so that no member trades more than it has: the rest goes to the supplier.
         need = np.abs(agents.lower)
         share = [
             np.minimum(need / np.maximum(np.bincount(side, found.trade, minlength=len(need)), 1e-300), 1.0) for side in (edges.seller, edges.buyer)

@@ -40,13 +40,6 @@ class MatchedMarket(PeerTrade):
         """That of the nearest market."""
         return self.nearest.reduced(fleet, tariff)
 
-    def notes(self, positions: Positions) -> list[str]:  # noqa: ARG002
-        """What is the market's own outcome, and what is not."""
-        return [
-            f"market {self.kind} has no program: schedules, exchanges, network flows and real costs are those of the market {self.nearest.kind}; "
-            "who trades with whom, at which price, and what is left to the supplier are its own"
-        ]
-
     def cleared(self, positions: Positions) -> Cleared:
         """Trades of the market with the certificate of its algorithm."""
         raise NotImplementedError

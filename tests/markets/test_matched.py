@@ -136,9 +136,7 @@ def test_a_platform_with_one_side_or_one_member_trades_with_the_supplier_alone(k
 def test_the_program_is_that_of_the_community_with_the_same_charges():
     market = Bilateral(peer_charge_share=0.4, peer_levy_share=0.2)
     assert market.nearest == Community(peer_charge_share=0.4, peer_levy_share=0.2)
-    assert "are those of the market community" in market.notes(state())[0]
     assert Community().nearest is None
-    assert Community().notes(state()) == []
 
 
 def test_differences_of_several_platforms_are_joined():

@@ -46,7 +46,7 @@ class Stability:
 
     @property
     def stable(self) -> bool:
-        """Whether no pair blocks, and nobody is better off alone."""
+        """Whether no pair blocks, and no participant gains by itself."""
         return not len(self.blocking) and not len(self.irrational)
 
 

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from multiscale.assessment.market_difference import MarketDifference
 from multiscale.results.data.answer_data import YearAnswer
+
+
+def market_statement(market: str, program: str) -> str:
+    """What of a run is the market's own outcome, and what is not."""
+    return (
+        f"market {market} has no program of its own: plan, schedules, exchanges, network flows and real costs are those of market {program}; "
+        "its own are who trades with whom, at which price, what is left to the supplier, and so the bills"
+    )
+
+
+def market_statements(answers: Sequence[YearAnswer]) -> list[str]:
+    """The statement of a study; none where the market has a program of its own."""
+    found = (market_summary(answer) for answer in answers)
+    return list(dict.fromkeys(market_statement(s["market.kind"][0], s["market.program"][0]) for s in found if s))
 
 
 def market_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:

@@ -13,7 +13,16 @@ from multiscale.results.figures import maps, money_plots, negotiation, plots, vo
 from multiscale.results.figures.layout import Layout
 from multiscale.results.figures.style import Remark
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.tables import check_tables, cost_tables, limitations, network_tables, operation_tables, run_tables, scenario_tables
+from multiscale.results.tables import (
+    check_tables,
+    cost_tables,
+    limitations,
+    market_tables,
+    network_tables,
+    operation_tables,
+    run_tables,
+    scenario_tables,
+)
 from multiscale.results.tables.assumptions import assumptions_table
 from multiscale.results.tables.table import Table
 from multiscale.results.words.mechanism_words import chosen, words
@@ -184,6 +193,7 @@ def _money(result: RunResult) -> Section:
             *(_money_of(result, name) for name in pair or names),
             _figure(result, "Bills of prosumers.", money_plots.bills_figure, "bills"),
             _table(result, cost_tables.bills_table, "bills"),
+            _table(result, market_tables.market_table, "market", optional=True),
         ],
     )
 
