@@ -140,7 +140,12 @@ def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> P
     fleet = tree.fleets[platform]
     data, occurrences = fleet.data, hours / horizon.step_hours
     retail, feed_in = money[drawn] / hours + fee, -money[fed] / hours
-    more = {"generation": fleet.reference_generation * horizon.step_hours, "bus": data.bus.values, "category": data.category.values}
+    more = {
+        "generation": fleet.reference_generation * horizon.step_hours,
+        "bus": data.bus.values,
+        "category": data.category.values,
+        "network": tree.platforms.data[platform].network,
+    }
     return Positions(data.prosumer.values, horizon.labels, net, value, buying, selling, retail, feed_in, fee, occurrences, node, **more)
 
 

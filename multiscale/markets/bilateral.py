@@ -37,7 +37,7 @@ class Bilateral(TradeGraphMarket):
         size = len(positions.members)
         names, retail, feed_in = positions.members.astype(str), as_members(positions.retail, size), as_members(positions.feed_in, size)
         members = Participants.without_storage(names, positions.net, retail, feed_in, positions.peer_fee)
-        graph = self.graph(positions)
+        graph, isolated = self.graph(positions)
         settings = NegotiationSettings(self.price_step, self.lot, self.negotiation_rounds, self.graph_seed)
         found = negotiate(members, graph, settings)
         agreed = found.contracts
@@ -54,4 +54,4 @@ class Bilateral(TradeGraphMarket):
         if not judged.stable:
             notes.append(f"{len(judged.blocking)} pairs and {len(judged.irrational)} members would rather have other contracts, in some period")
         trades = matched_trades(positions, agreed.period, agreed.seller, agreed.buyer, agreed.energy, agreed.price, agreed.price + edge_fee)
-        return Cleared(trades, certificate, tuple(notes))
+        return Cleared(trades, certificate, (*isolated, *notes))

@@ -9,6 +9,7 @@ import numpy as np
 from multiscale.markets.cleared import Cleared, Measure
 from multiscale.markets.matched import matched_trades
 from multiscale.markets.peer_matching.consensus import Agents, ConsensusSettings, Edges, agree
+from multiscale.markets.peer_matching.trade_graph import TradeGraph
 from multiscale.markets.positions import Positions
 from multiscale.markets.trade_graph_market import TradeGraphMarket
 from multiscale.settings import count, quantity
@@ -27,10 +28,11 @@ class Consensus(TradeGraphMarket):
 
     def cleared(self, positions: Positions) -> Cleared:
         """All periods at once, since they are independent; the certificate is the disagreement left and the gap to a bound of the cost."""
-        agents, edges, period, seller, buyer = self._problem(positions)
+        graph, isolated = self.graph(positions)
+        agents, edges, period, seller, buyer = self._problem(positions, graph)
         if not len(period):
             nothing = np.zeros(0)
-            return Cleared(matched_trades(positions, period, seller, buyer, nothing, nothing, nothing))
+            return Cleared(matched_trades(positions, period, seller, buyer, nothing, nothing, nothing), notes=isolated)
         found = agree(agents, edges, ConsensusSettings(self.residual, self.objective_gap, self.consensus_rounds))
         # What the two sides still disagree on is cut so that no member trades more than it has: the rest goes to the supplier.
         need = np.abs(agents.lower)
@@ -48,15 +50,14 @@ class Consensus(TradeGraphMarket):
         }
         left = f"residual {found.residual:.2g}, gap {found.gap:.2g}"
         notes = [] if found.converged else [f"no consensus after {found.rounds} rounds: {left}; raise market.consensus_rounds"]
-        return Cleared(matched_trades(positions, period, seller, buyer, energy, received, paid), certificate, tuple(notes))
+        return Cleared(matched_trades(positions, period, seller, buyer, energy, received, paid), certificate, (*isolated, *notes))
 
-    def _problem(self, positions: Positions) -> tuple[Agents, Edges, np.ndarray, np.ndarray, np.ndarray]:
+    def _problem(self, positions: Positions, graph: TradeGraph) -> tuple[Agents, Edges, np.ndarray, np.ndarray, np.ndarray]:
         """Members that take or deliver in a period as agents with that power, and edges from those who deliver to partners who take.
 
         Returns:
             Agents and edges, and period, seller and buyer of every edge; edges on which trade costs more than two suppliers leave are dropped.
         """
-        graph = self.graph(positions)
         first, second = np.concatenate([graph.first, graph.second]), np.concatenate([graph.second, graph.first])
         fee = np.concatenate([graph.fee, graph.fee])
         edge, period = np.nonzero((positions.net[first] < 0.0) & (positions.net[second] > 0.0))

@@ -16,27 +16,35 @@ def study(folder, market: str, *more: str) -> RunResult:
     return run_study(load_config([*small, "output.report=false", f"output.folder={folder}", f"market={market}", *more]))
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+@pytest.fixture(autouse=True, scope="module")
+def own_cache(tmp_path_factory):
+    """Stage times of tests are not remembered for users."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        return {market: study(tmp_path_factory.mktemp("runs"), market) for market in ("community", "auction")}
+        yield
 
 
-def test_schedules_and_costs_are_those_of_the_community_and_bills_are_not(runs):
-    pool, auction = runs["community"], runs["auction"]
+@pytest.fixture(scope="module")
+def auction(tmp_path_factory):
+    return study(tmp_path_factory.mktemp("runs"), "auction")
+
+
+@pytest.mark.slow
+def test_schedules_and_costs_are_those_of_the_community_and_bills_are_not(auction, tmp_path):
+    pool = study(tmp_path, "community")
     for key in ("coordination.cost", "coordination.bound", "assess.social_cost_plan"):
         assert auction.value(key) == pytest.approx(pool.value(key), rel=1e-9)
     bills = [run.dataset.bill_part.sel(scenario="plan").sum("part_of_bill").values for run in (pool, auction)]
     assert bills[0].sum() == pytest.approx(bills[1].sum(), abs=1e-6)
     moved = np.abs(bills[1] - bills[0]).sum() / 2
     assert moved > 1.0
+    assert pool.value("market.kind") is None
+    assert market_table(pool) is None
     assert auction.value("market.bills_moved") == pytest.approx(moved, rel=1e-6)
     assert (bills[1] - bills[0]).max() == pytest.approx(auction.value("market.worst_rise"), rel=1e-6)
 
 
-def test_what_is_the_markets_own_is_said(runs):
-    auction = runs["auction"]
+def test_what_is_the_markets_own_is_said(auction):
     assert auction.status == "optimal"
     statement = "market auction has no program of its own: plan, schedules, exchanges, network flows and real costs are those of market community"
     assert statement in auction.details["message"]
@@ -45,12 +53,9 @@ def test_what_is_the_markets_own_is_said(runs):
     assert auction.value("market.traded") == pytest.approx(auction.value("market.tradable"))
     assert auction.value("market.certificate.welfare") == pytest.approx(auction.value("market.gain"))
     assert market_table(auction).note.startswith("Market auction has no program")
-    assert runs["community"].value("market.kind") is None
-    assert market_table(runs["community"]) is None
 
 
-def test_the_ledger_holds_the_trades_of_the_auction(runs):
-    auction = runs["auction"]
+def test_the_ledger_holds_the_trades_of_the_auction(auction):
     assert verify_ledger(auction.folder) == []
     rows = read_ledger(auction.folder)
     trades = rows[rows.entry == "trade"]

@@ -8,6 +8,8 @@ import pytest
 from multiscale.assessment.market_difference import MarketDifference, market_difference
 from multiscale.markets import MARKETS, Auction, Bilateral, Community, Consensus, Positions
 from multiscale.markets.auction import RULES
+from multiscale.markets.peer_matching.electrical_distance import electrical_distance
+from multiscale.system import Network
 
 RETAIL, FEED_IN, FEE = 0.25, 0.08, 0.01
 
@@ -123,6 +125,44 @@ def test_fees_of_edges_go_to_the_operator():
     apart = (kind[trades.seller] != kind[trades.buyer])[trades.local]
     fee = (trades.seller_fee + trades.buyer_fee - positions.peer_fee[trades.period])[trades.local]
     assert fee == pytest.approx(0.02 * apart, abs=1e-9)
+
+
+def feeder() -> Network:
+    """A line of four buses with 0.1, 0.2 and 0.4 ohm, and a second, worse branch next to the first."""
+    ends = {"from_bus": ["b0", "b1", "b2", "b0"], "to_bus": ["b1", "b2", "b3", "b1"], "r_ohm": [0.1, 0.2, 0.4, 0.9], "in_service": [True] * 4}
+    rest = {"node": ["street"] * 4, "kind": ["line"] * 4, "rating_kva": [100.0] * 4, "x_ohm": [0.1] * 4}
+    branches = {"branch": ["l0", "l1", "l2", "l3"], **ends, **rest}
+    buses = {"bus": ["b0", "b1", "b2", "b3"], "node": ["street"] * 4, "vn_kv": [0.4] * 4}
+    columns = [{name: np.array(column) for name, column in each.items()} for each in (buses, branches)]
+    return Network("street", *columns, "b0")
+
+
+def test_the_electrical_distance_is_the_resistance_of_the_path():
+    distance = electrical_distance(feeder(), np.array(["b3", "b0", "b1", "b0", "nowhere"]))
+    expected = [[0.0, 0.7, 0.6, 0.7], [0.7, 0.0, 0.1, 0.0], [0.6, 0.1, 0.0, 0.1], [0.7, 0.0, 0.1, 0.0]]
+    np.testing.assert_allclose(distance[:4, :4], expected, atol=1e-12)
+    assert np.isnan(distance[4]).all()
+    assert np.isnan(distance[:, 4]).all()
+
+
+@pytest.mark.parametrize("kind", ["bilateral", "consensus"])
+def test_a_member_without_a_bus_is_named_and_the_others_trade(kind: str):
+    buses = np.array(["b0", "b1", "b2", "b3"])[np.arange(14) % 4].astype(object)
+    buses[3] = "nowhere"
+    positions = state(network=feeder(), bus=buses)
+    found = MARKETS[kind](distance_fee=0.02).cleared(positions)
+    assert found.notes == (
+        "member 'm3': bus 'nowhere' is not in the network of 'street', so that its distance to others is not known and it trades with the supplier "
+        "alone; correct the bus",
+    )
+    local = found.trades.local
+    assert not (found.trades.seller[local] == 3).any()
+    assert not (found.trades.buyer[local] == 3).any()
+    assert found.trades.energy_residual(positions.net) < 1e-12
+    distance = electrical_distance(feeder(), buses)
+    trades = found.trades
+    fee = (trades.seller_fee + trades.buyer_fee - positions.peer_fee[trades.period])[local]
+    assert fee == pytest.approx(0.02 * distance[trades.seller[local], trades.buyer[local]], abs=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["auction", "bilateral", "consensus"])

@@ -30,6 +30,10 @@ class TradeGraph:
         """Number of trading partners of every peer."""
         return np.bincount(np.concatenate([self.first, self.second]), minlength=len(self.peers))
 
+    def only(self, chosen: np.ndarray) -> TradeGraph:
+        """Some of the edges, given as a mask; all peers."""
+        return replace(self, first=self.first[chosen], second=self.second[chosen], fee=self.fee[chosen])
+
     def with_fee(self, fee: np.ndarray | float) -> TradeGraph:
         """The same graph with other fees [EUR/kWh], (edge,) or one for all."""
         return replace(self, fee=np.broadcast_to(np.asarray(fee, dtype=float), self.first.shape))
