@@ -136,3 +136,6 @@ def test_the_ledger_of_trades_is_whole_and_holds_the_bills(planned):
     parts = planned.dataset.bill_part.sel(scenario="plan", part_of_bill=["energy", "tariff"]).sum("part_of_bill").squeeze()
     bills = -held[held.party.isin(parts.prosumer.values)].set_index("party").balance.reindex(parts.prosumer.values)
     np.testing.assert_allclose(bills, parts.values, rtol=1e-9, atol=1e-6)
+    gains = planned.dataset.market_cost.squeeze()
+    assert (gains.sel(market_case="alone") >= gains.sel(market_case="market") - 1e-6 * abs(gains.sel(market_case="alone"))).sum() == 2
+    assert "Trade between members of each platform" in (planned.folder / "report.html").read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ import xarray as xr
 from multiscale.assessment.accounts import Ledger, Settlement, reserve_cost, settlement
 from multiscale.assessment.bills import bill_table
 from multiscale.assessment.energy import energy_account
+from multiscale.assessment.gains import MarketGain, market_gain
 from multiscale.assessment.payments import platform_payments
 from multiscale.assessment.served import unserved_energy
 from multiscale.assessment.trading import TradeBook, trade_book
@@ -76,6 +77,7 @@ class OperatedDay:
         conflicts: what levels refuse each other.
         reserves: agreed for forecast errors; None where forecasts do not err.
         trades: platform -> trades of its members and how they were settled, without those that were excluded; empty where they were not kept.
+        gains: platform -> what its members gain in their market; empty where it was not found.
     """
 
     horizon: Horizon
@@ -103,6 +105,7 @@ class OperatedDay:
     conflicts: tuple[LevelConflict, ...] = ()
     reserves: DayReserves | None = None
     trades: Mapping[str, TradeBook] = field(default_factory=dict)
+    gains: Mapping[str, MarketGain] = field(default_factory=dict)
 
     @property
     def own(self) -> MechanismCost:
@@ -162,6 +165,7 @@ def operated_day(
     conflicts: tuple[LevelConflict, ...] = (),
     reserves: DayReserves | None = None,
     keep_trades: bool = False,
+    find_gains: bool = False,
 ) -> OperatedDay:
     """What is kept of a day.
 
@@ -172,6 +176,7 @@ def operated_day(
         forecast: what the parents expected.
         conflicts, reserves: of the outcome in force.
         keep_trades: whether the trades of all members are kept.
+        find_gains: whether it is found what members gain in their market.
     """
     found = outcomes[mechanism]
     known = [p for p in tree.fleets if p not in found.excluded]
@@ -206,4 +211,5 @@ def operated_day(
         conflicts,
         reserves,
         {p: trade_book(tree, p, found, compared=True) for p in known} if keep_trades else {},
+        {p: market_gain(tree, p, found) for p in known} if find_gains else {},
     )

@@ -46,6 +46,7 @@ class TradeBook:
         notes: what a reader of the trades must know.
         price_parts: nodal price of each member in the order of ``PRICE_PARTS`` [EUR/kWh], (part, member, period); empty where members do not settle
             at it.
+        retail, feed_in: what a kWh of the supplier costs, and one to it earns a member in all [EUR/kWh], (period,).
         difference: from the market with whose program this one was operated; None where it has its own, or was not compared.
     """
 
@@ -57,6 +58,8 @@ class TradeBook:
     energy_residual: float
     notes: tuple[str, ...] = ()
     price_parts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    retail: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    feed_in: np.ndarray = field(default_factory=lambda: np.zeros(0))
     difference: MarketDifference | None = None
 
     @property
@@ -115,7 +118,7 @@ def _settled(tree: OperatingTree, platform: str, outcome: Outcome, positions: Po
     program, hours = tree.platforms[platform], tree.horizon.hours_per_year
     split = market.nodal and "buy" in program.columns
     parts = price_parts(program, outcome.platform_y[platform]) / hours if split else np.zeros((0, *positions.net.shape))
-    return TradeBook(trades, positions.occurrences, rebate, owed, receivers, residual, notes, parts)
+    return TradeBook(trades, positions.occurrences, rebate, owed, receivers, residual, notes, parts, positions.retail, positions.feed_in)
 
 
 def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> Positions:

@@ -71,6 +71,7 @@ def operate_coordinated(
     bought: Bought,
     market: Market,
     in_full: bool,
+    find_gains: bool,
     mechanism: Mechanism,
     error: ErrorModel,
     engine: SerialEngine | DaskEngine,
@@ -85,6 +86,7 @@ def operate_coordinated(
         bought: new capacity of prosumers.
         market: how platforms clear.
         in_full: whether the flat tariff, conflicts between levels and reserves for forecast errors are found too, and trades are kept.
+        find_gains: whether it is found what members gain in their market.
         mechanism: how the levels coordinate.
         error: how forecasts err.
         engine: where the days' optima are found and the platforms answer.
@@ -99,7 +101,7 @@ def operate_coordinated(
         design,
         market,
         engine,
-        keep=partial(_kept, mechanism=mechanism.name, error=error, in_full=in_full),
+        keep=partial(_kept, mechanism=mechanism.name, error=error, in_full=in_full, find_gains=find_gains),
         mechanism=mechanism,
         limits=grown.limits,
         known=expected.transmission(grown.system, grown.horizon, grown.economics),
@@ -110,11 +112,13 @@ def operate_coordinated(
     return Operation(design, tuple(days))
 
 
-def _kept(day: CoordinatedDay, mechanism: str, error: ErrorModel, in_full: bool) -> OperatedDay:
+def _kept(day: CoordinatedDay, mechanism: str, error: ErrorModel, in_full: bool, find_gains: bool) -> OperatedDay:
     found = day.outcomes[mechanism]
     refused = tuple(conflicts(day.tree, found)) if in_full else ()
     held = reserves(day, mechanism, error) if in_full else None
-    return operated_day(day.tree, day.outcomes, mechanism, forecast=day.forecast, conflicts=refused, reserves=held, keep_trades=in_full)
+    return operated_day(
+        day.tree, day.outcomes, mechanism, forecast=day.forecast, conflicts=refused, reserves=held, keep_trades=in_full, find_gains=find_gains
+    )
 
 
 def reserves(day: CoordinatedDay, mechanism: str, error: ErrorModel) -> DayReserves | None:

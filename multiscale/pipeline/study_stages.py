@@ -249,6 +249,7 @@ class Study:
             "bought": bought,
             "market": self.config.market if spec.trade else TimeOfUse(),
             "in_full": spec.name == HEADLINE,
+            "find_gains": spec.name == HEADLINE and self.config.results.market_gains,
         }
 
         def means() -> dict[str, object]:

@@ -23,3 +23,8 @@ class ResultsSettings(Settings):
         description="scenarios that are operated besides existing, conventional and plan, to tell apart what the plan, response, trading and "
         "purchases bring; an empty list saves their time",
     )
+    market_gains: bool = Field(
+        False,
+        description="whether it is found what members gain in their market, against none and against a community without fees: two more solves of "
+        "every platform and day",
+    )

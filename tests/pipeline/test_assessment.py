@@ -18,6 +18,7 @@ def answer(cost=100.0, bound=99.0, objective=1000.0, plan_bound=1000.0, **change
     own = MechanismCost(cost, cost, 50.0, 1, 1, 1, ())
     day = SimpleNamespace(
         horizon=SimpleNamespace(title="2016-01-20"),
+        trades={},
         mechanisms={"integrated": MechanismCost(99.5, 99.5, bound, 1, 1, 1, ()), "pricing": own},
         excluded={},
         shortfall="",

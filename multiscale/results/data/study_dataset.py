@@ -10,7 +10,7 @@ import xarray as xr
 from multiscale.results.data.answer_data import YearAnswer
 from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_dataset
 from multiscale.results.data.costs_and_transfers import costs_dataset
-from multiscale.results.data.parts import days, money, network, operation
+from multiscale.results.data.parts import days, money, network, operation, trading
 from multiscale.results.data.parts.named import named
 from multiscale.results.data.year_of_hours import year_dataset
 
@@ -42,6 +42,7 @@ def _of_year(answer: YearAnswer) -> tuple[xr.Dataset, ...]:
         costs_dataset(answer),
         money.bills(answer),
         money.energy(answer),
+        trading.trading(answer),
         conflicts_and_reserves_dataset(answer),
         days.aggregation(answer),
         year_dataset(answer.year_check.by_dso),

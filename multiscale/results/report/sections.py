@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from multiscale.results.data.dataset import compared_scenarios, has, scenario_names, scenario_title
-from multiscale.results.figures import maps, money_plots, negotiation, plots, voltages
+from multiscale.results.figures import maps, money_plots, negotiation, plots, trade_plots, voltages
 from multiscale.results.figures.layout import Layout
 from multiscale.results.figures.style import Remark
 from multiscale.results.run.run_result import RunResult
@@ -22,6 +22,7 @@ from multiscale.results.tables import (
     operation_tables,
     run_tables,
     scenario_tables,
+    trade_tables,
 )
 from multiscale.results.tables.assumptions import assumptions_table
 from multiscale.results.tables.table import Table
@@ -67,7 +68,7 @@ class Section:
 
 def sections(result: RunResult) -> list[Section]:
     """The body of the report: what to build, what that does to the network, operation, money, checks, limitations, data."""
-    return [_plan(result), _network(result), _operation(result), _money(result), _checks(result), _limitations(result), _data(result)]
+    return [_plan(result), _network(result), _operation(result), _trade(result), _money(result), _checks(result), _limitations(result), _data(result)]
 
 
 def appendix(result: RunResult) -> list[Section]:
@@ -167,6 +168,27 @@ def _operation(result: RunResult) -> Section:
             _table(result, operation_tables.conflicts_table, "conflicts", optional=True),
             _table(result, operation_tables.reserves_table, "reserves for forecast errors", optional=True),
             _table(result, operation_tables.energy_table, "energy"),
+        ],
+    )
+
+
+def _trade(result: RunResult) -> Section:
+    return Section(
+        "trade",
+        "Trade between members",
+        "Of the headline scenario; every trade is in the ledger of the run (`multiscale ledger verify`, `multiscale ledger csv`).",
+        [
+            _figure(
+                result,
+                "Left: who sells to whom. Right: the prices of the supplier, between them those of members.",
+                trade_plots.trade_figure,
+                "trade",
+                optional=True,
+            ),
+            _table(result, trade_tables.trade_table, "trade between members", optional=True),
+            _figure(result, "What members save against being alone.", trade_plots.gains_figure, "gains of members", optional=True),
+            _table(result, trade_tables.member_bills_table, "bills alone and in the market", optional=True),
+            _table(result, trade_tables.nodal_prices_table, "nodal prices", optional=True),
         ],
     )
 
