@@ -210,6 +210,6 @@ def operated_day(
         found.shortfall,
         conflicts,
         reserves,
-        {p: trade_book(tree, p, found) for p in known} if keep_trades else {},
+        {p: trade_book(tree, p, found, compared=True) for p in known} if keep_trades else {},
         {p: market_gain(tree, p, found) for p in known} if find_gains else {},
     )

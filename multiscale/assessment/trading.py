@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from multiscale.assessment.market_difference import MarketDifference, market_difference
 from multiscale.assessment.payments import platform_payments
 from multiscale.assessment.served import cut_off
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.markets import PlatformMarket, Positions, Trades
+from multiscale.markets import Auction, Cleared, PlatformMarket, Positions, Trades
 from multiscale.markets.nodal_prices import price_parts
 from multiscale.operation import METERED_EXPORT, METERED_IMPORT, OperatingTree, bought_and_sold
 from multiscale.programs import ParametricProgram
@@ -46,6 +47,7 @@ class TradeBook:
         price_parts: nodal price of each member in the order of ``PRICE_PARTS`` [EUR/kWh], (part, member, period); empty where members do not settle
             at it.
         retail, feed_in: what a kWh of the supplier costs, and one to it earns a member in all [EUR/kWh], (period,).
+        difference: from the market with whose program this one was operated; None where it has its own, or was not compared.
     """
 
     trades: Trades
@@ -58,6 +60,7 @@ class TradeBook:
     price_parts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
     retail: np.ndarray = field(default_factory=lambda: np.zeros(0))
     feed_in: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    difference: MarketDifference | None = None
 
     @property
     def bills(self) -> np.ndarray:
@@ -83,11 +86,26 @@ def market_of(tree: OperatingTree) -> PlatformMarket:
     return tree.market
 
 
-def trade_book(tree: OperatingTree, platform: str, outcome: Outcome) -> TradeBook:
-    """Trades and settlement of a platform that was not excluded."""
-    positions = metered_positions(tree, platform, outcome)
-    market = market_of(tree)
-    trades = market.clear(positions)
+def trade_book(tree: OperatingTree, platform: str, outcome: Outcome, *, compared: bool = False) -> TradeBook:
+    """Trades and settlement of a platform that was not excluded.
+
+    Args:
+        tree, platform, outcome: what was operated.
+        compared: whether a market without a program is compared with the one whose program stands for it.
+    """
+    positions, market = metered_positions(tree, platform, outcome), market_of(tree)
+    cleared = market.cleared(positions)
+    book = _settled(tree, platform, outcome, positions, market, cleared)
+    if market.nearest is None or not compared:
+        return book
+    other = _settled(tree, platform, outcome, positions, market.nearest, market.nearest.cleared(positions))
+    most = Auction().cleared(positions).certificate["welfare_bound"].value
+    kinds = market.kind, market.nearest.kind
+    return replace(book, difference=market_difference(kinds, positions, cleared, most, book.bills, other.bills))
+
+
+def _settled(tree: OperatingTree, platform: str, outcome: Outcome, positions: Positions, market: PlatformMarket, cleared: Cleared) -> TradeBook:
+    trades = cleared.trades
     owed = owed_upstream(tree, platform, outcome, trades)
     paid = np.asarray(trades.paid() @ positions.occurrences)
     collected = float(paid[: trades.outside].sum()) + float(paid[trades.outside])
@@ -95,7 +113,7 @@ def trade_book(tree: OperatingTree, platform: str, outcome: Outcome) -> TradeBoo
     share = traded / traded.sum() if traded.sum() > 0 else np.full(len(traded), 1.0 / len(traded))
     tariff = tree.economics.tariff.components
     receivers = {name: tariff[name].receiver if name in tariff else "supplier" for name in owed}
-    residual, notes = trades.energy_residual(positions.net), tuple(market.notes(positions))
+    residual, notes = trades.energy_residual(positions.net), (*market.notes(positions), *cleared.notes)
     rebate = share * (collected - sum(owed.values()))
     program, hours = tree.platforms[platform], tree.horizon.hours_per_year
     split = market.nodal and "buy" in program.columns
@@ -125,7 +143,12 @@ def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> P
     fleet = tree.fleets[platform]
     data, occurrences = fleet.data, hours / horizon.step_hours
     retail, feed_in = money[drawn] / hours + fee, -money[fed] / hours
-    more = {"generation": fleet.reference_generation * horizon.step_hours, "bus": data.bus.values, "category": data.category.values}
+    more = {
+        "generation": fleet.reference_generation * horizon.step_hours,
+        "bus": data.bus.values,
+        "category": data.category.values,
+        "network": tree.platforms.data[platform].network,
+    }
     return Positions(data.prosumer.values, horizon.labels, net, value, buying, selling, retail, feed_in, fee, occurrences, node, **more)
 
 

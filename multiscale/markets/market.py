@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
+from multiscale.markets.cleared import Cleared
 from multiscale.markets.matching import MemberPrices, Open, outside_trades
 from multiscale.markets.positions import Positions
 from multiscale.markets.trades import Trades
@@ -51,6 +52,15 @@ class PlatformMarket(Settings):
     def notes(self, positions: Positions) -> list[str]:  # noqa: ARG002
         """What a reader of the trades must know, e.g. a class of energy that no member supplies."""
         return []
+
+    @property
+    def nearest(self) -> PlatformMarket | None:
+        """The market with whose program this one is planned and operated; None where it has a program of its own."""
+        return None
+
+    def cleared(self, positions: Positions) -> Cleared:
+        """``clear``, with the certificate of the algorithm where there is one."""
+        return Cleared(self.clear(positions))
 
     def clear(self, positions: Positions) -> Trades:
         """Who sells how much to whom and at which price, given what was metered and at which prices.

@@ -19,7 +19,19 @@ from multiscale.settings import OfKind, quantity
 from multiscale.tariffs import Tariff
 
 
-class Pool(PlatformMarket):
+class PeerTrade(PlatformMarket):
+    """A market whose members trade with each other, and pay shares of the charges on it."""
+
+    peer_charge_share: float = quantity(0.0, "1", "share of charges of distribution operators that peer trade pays too", lower=0.0, upper=1.0)
+    peer_levy_share: float = quantity(0.0, "1", "share of charges of supplier and state that peer trade pays too", lower=0.0, upper=1.0)
+
+    @property
+    def peer_shares(self) -> dict[str, float]:
+        """Receiver of a charge -> share of it that peer trade pays."""
+        return {"distribution operators": self.peer_charge_share, "supplier and state": self.peer_levy_share}
+
+
+class Pool(PeerTrade):
     """A market whose members share a pool.
 
     What the community values beyond money stands in its program as a cost per kWh without a receiver (the ledger books it among wear and discomfort):
@@ -32,8 +44,6 @@ class Pool(PlatformMarket):
     would pay for buying and selling at once.
     """
 
-    peer_charge_share: float = quantity(0.0, "1", "share of charges of distribution operators that peer trade pays too", lower=0.0, upper=1.0)
-    peer_levy_share: float = quantity(0.0, "1", "share of charges of supplier and state that peer trade pays too", lower=0.0, upper=1.0)
     autonomy_penalty: float = quantity(0.0, "EUR/kWh", "what members would pay to buy one kWh less, from whom ever", lower=0.0, upper=1.0)
     import_penalty: float = quantity(0.0, "EUR/kWh", "what the community would pay to import one kWh less", lower=0.0, upper=1.0)
     export_penalty: float = quantity(0.0, "EUR/kWh", "what the community would pay to export one kWh less", lower=0.0, upper=1.0)
@@ -45,11 +55,6 @@ class Pool(PlatformMarket):
     pricing: Annotated[PricingRule, OfKind(*PRICING.values(), default="pool_price")] = Field(
         PoolPrice(), description="how the members share what trading together saves"
     )
-
-    @property
-    def peer_shares(self) -> dict[str, float]:
-        """Receiver of a charge -> share of it that peer trade pays."""
-        return {"distribution operators": self.peer_charge_share, "supplier and state": self.peer_levy_share}
 
     def weigh(self, builder: ProgramBuilder, members: Members, trade: Trade) -> None:
         """Add what the community values beyond money."""

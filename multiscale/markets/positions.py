@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from multiscale.system import Network
+
 BY_MEMBER = ("net", "value", "node", "generation", "bid", "offer")
 BY_PERIOD = ("import_price", "export_price", "retail", "feed_in", "peer_fee", "occurrences")
 
@@ -34,6 +36,7 @@ class Positions:
         bus, category: where a member is connected, and what kind of customer it is, (member,).
         bid, offer: most that a member pays for a kWh of a peer, without the peer fee, and least that it takes for one [EUR/kWh], (member, period).
             What the supplier leaves it, where not given: ``retail - peer_fee`` and ``feed_in``.
+        network: of the platform; None where all members share one point.
     """
 
     members: np.ndarray
@@ -52,6 +55,7 @@ class Positions:
     category: np.ndarray | None = None
     bid: np.ndarray | None = None
     offer: np.ndarray | None = None
+    network: Network | None = None
 
     def __post_init__(self) -> None:
         members, periods = len(self.members), len(self.periods)

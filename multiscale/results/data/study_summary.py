@@ -13,6 +13,7 @@ from multiscale.devices.fleet import purchasable
 from multiscale.results.data.answer_data import StagedPlan, YearAnswer
 from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_summary
 from multiscale.results.data.costs_and_transfers import costs_summary
+from multiscale.results.data.market_summary import market_summary
 from multiscale.results.data.year_of_hours import year_summary
 from multiscale.tariffs import Prices
 
@@ -59,6 +60,7 @@ def year_summary_of(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
     summary |= _plan_summary(answer)
     summary |= _coordination_summary(answer)
     summary |= conflicts_and_reserves_summary(answer)
+    summary |= market_summary(answer)
     for scenario in answer.scenarios.values():
         prefix = "ac." if scenario.name == answer.headline else f"ac.{scenario.name}."
         checks = list(scenario.verification.values())

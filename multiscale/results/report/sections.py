@@ -17,6 +17,7 @@ from multiscale.results.tables import (
     check_tables,
     cost_tables,
     limitations,
+    market_tables,
     network_tables,
     operation_tables,
     run_tables,
@@ -214,6 +215,7 @@ def _money(result: RunResult) -> Section:
             *(_money_of(result, name) for name in pair or names),
             _figure(result, "Bills of prosumers.", money_plots.bills_figure, "bills"),
             _table(result, cost_tables.bills_table, "bills"),
+            _table(result, market_tables.market_table, "market", optional=True),
         ],
     )
 
