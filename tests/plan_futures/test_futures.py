@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from multiscale.cli import main
 from multiscale.config import ConfigError
-from multiscale.plan_futures.__main__ import main
 from multiscale.plan_futures.futures import Future, read_futures
 from multiscale.plan_futures.strategies import DECIDING_NOW, FORESIGHT, WAITING, node, strategies
 from multiscale.plan_futures.tables import built_table, cost_table, future_table, value_table
@@ -102,10 +102,10 @@ def test_strategies_cost_what_enumeration_says(seed):
 def test_the_command_prints_what_is_proven(tmp_path, capsys):
     path = written(tmp_path, "futures:\n  low: {probability: 0.5}\n  high: {probability: 0.5, overrides: [system.growth.load_factor=1.4]}\n")
     small = ["study=tiny", "system.dsos=[north]", "horizon=one_day", "horizon.step_hours=6 h", f"output.stages={tmp_path / 'stages'}"]
-    assert main(["--futures", str(path), "--output", str(tmp_path), *small, "horizon.years=[2030,2035]"]) == 0
+    assert main(["futures", str(path), *small, "horizon.years=[2030,2035]", "--output", str(tmp_path)]) == 0
     table = pd.read_csv(tmp_path / "strategies.csv")
     assert table["strategy"].tolist() == [FORESIGHT, WAITING, DECIDING_NOW]
     assert (table["gap (EUR)"] >= 0).all()
     assert table["proven bound (EUR)"].is_monotonic_increasing
-    assert main(["--futures", str(path), "--output", str(tmp_path), *small]) == 2
+    assert main(["futures", str(path), *small]) == 2
     assert "horizon.years = [2030]: is one year" in capsys.readouterr().err
