@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from multiscale.cli.command import OK, Command, groups_text
+from multiscale.cli.command import ERROR, OK, Command, groups_text
 
 INFEASIBLE = 3
 
