@@ -162,7 +162,8 @@ def _unknown_kind(key: str, item: Any) -> ConfigProblem:
         return ConfigProblem(key, "", f"no such name{close_matches(name, standard)}; a new one needs its kind: +{key}.kind=... ({there})")
     if item["type"] == "union_tag_not_found":
         return ConfigProblem(key, "", f"is missing; use {there}")
-    return ConfigProblem(key, repr(item["ctx"]["tag"]), f"is not a valid value; use {there}")
+    expected = str(item["ctx"]["expected_tags"]).replace("'", "")
+    return ConfigProblem(key, repr(item["ctx"]["tag"]), f"is not a valid value; use {expected}")
 
 
 def _elsewhere(key: str, model: type[BaseModel]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from multiscale.config import ConfigError, load_config
 from multiscale.markets import Community, PositionError, Positions, TimeOfUse, TradeError, Trades
-from multiscale.markets.pricing import PRICING, PayAsBid, PayAsClear, TwoSidedUniform
+from multiscale.markets.pricing import PRICING, MidMarketRate, PayAsBid, PayAsClear, TwoSidedUniform
 
 RETAIL, FEED_IN = 0.119, 0.069
 
@@ -162,3 +163,10 @@ def test_positions_that_are_none_are_named():
         Trades.from_pandas(table, trades.members, trades.periods)
     with pytest.raises(TradeError, match="a member is named 'supplier'"):
         Trades(np.array(["supplier"]), np.array(["t"]), ("energy",), *[np.zeros(0, dtype=int)] * 4, *[np.zeros(0)] * 4)
+
+
+def test_a_pricing_rule_is_chosen_by_one_word():
+    assert load_config(["study=tiny", "market.pricing=mid_market_rate"]).market.pricing == MidMarketRate()
+    assert load_config(["study=tiny", "market.pricing.kind=two_sided_uniform", "market.pricing.bid_share=0.3"]).market.pricing.bid_share == 0.3
+    with pytest.raises(ConfigError, match=r"market.pricing.kind = 'fair': is not a valid value; use pool_price, bill_sharing"):
+        load_config(["study=tiny", "market.pricing=fair"])
