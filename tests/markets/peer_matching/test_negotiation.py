@@ -238,7 +238,7 @@ def test_a_graph_of_other_peers_and_an_early_end_are_said():
     graph, _ = read_graph(["p0", "p1"], [("p0", "p1")])
     assert not negotiate(simple([-1.0, 1.0]), graph, NegotiationSettings(rounds=1)).ended
     cheap = replace(simple([-1.0, 1.0]), import_price=np.array([[0.12], [0.3]]), export_price=np.array([[0.1], [0.15]]))
-    with pytest.raises(ValueError, match="period 0: 'p0' imports at 0.12, 'p1' exports at 0.15 EUR/kWh: carrying energy"):
+    with pytest.raises(ValueError, match=r"period 0: 'p0' imports at 0.12, 'p1' exports at 0.15 EUR/kWh: carrying energy"):
         negotiate(cheap, graph)
     with pytest.raises(ValueError, match="lots of 1e-09 kWh are too small for 2 kWh in a period; enlarge the lot"):
         negotiate(simple([-1.0, 1.0]), graph, NegotiationSettings(lot=1e-9))
