@@ -60,8 +60,8 @@ class Pool(PeerTrade):
         """Add what the community values beyond money."""
         horizon = members.fleet.horizon
         hours = horizon.hours_per_year
-        preferred = 0.0 if self.preference == "cost" else self.preference_weight
-        weights = {"import": self.import_penalty + preferred, "export": self.export_penalty + (preferred if self.preference == "social" else 0.0)}
+        low_carbon, social = (self.preference_weight * (self.preference == kind) for kind in ("low_carbon", "social"))
+        weights = {"import": self.import_penalty + low_carbon + social, "export": self.export_penalty + social}
         for columns, weight in ((trade.buy, self.autonomy_penalty), (trade.imported, weights["import"]), (trade.exported, weights["export"])):
             if weight > 0:
                 builder.add_cost(columns, weight * hours)

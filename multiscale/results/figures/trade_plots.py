@@ -112,8 +112,8 @@ def gains_figure(result: RunResult) -> str | Remark | None:
         ax = figure.subplots()
         share = 100.0 * (np.arange(values.shape[1]) + 0.5) / values.shape[1]
         for (name, amount), colour, marker in zip(saved.items(), (BLUE, ORANGE), ("o", "v"), strict=True):
-            look = {"marker": marker if len(share) <= 60 else "", "color": colour, "markersize": 4}
-            ax.plot(share, np.sort(amount), label=f"{name}: {amount.sum():,.0f} EUR/a in all", **look)
+            shown = marker if len(share) <= 60 else ""
+            ax.plot(share, np.sort(amount), marker=shown, color=colour, markersize=4, label=f"{name}: {amount.sum():,.0f} EUR/a in all")
         ax.axhline(0, color="black", linewidth=0.9)
         ax.set_xlabel("share of members, by what they save [%]")
         ax.set_ylabel("saved against alone [EUR/a]")
