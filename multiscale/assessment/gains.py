@@ -37,7 +37,10 @@ class MarketGain:
 
 
 def market_gain(tree: OperatingTree, platform: str, outcome: Outcome) -> MarketGain:
-    """The gain of a platform that was not excluded; solves its program alone and integrated, at the prices of the outcome."""
+    """The gain of a platform that was not excluded: optima of all three at the prices of the outcome.
+
+    The market is solved again as well: what was operated need not be its optimum at these prices, where they were not known before.
+    """
     data = tree.platforms.data[platform]
     buying, selling = boundary_prices(outcome, platform)
     signal = outcome.signals.get(platform)
@@ -49,13 +52,8 @@ def market_gain(tree: OperatingTree, platform: str, outcome: Outcome) -> MarketG
     cost, bills = [], []
     for market in (TimeOfUse(), tree.market, Dispatch()):
         there = replace(tree, market=market, platforms=Platforms({platform: replace(data, market=market)}))
-        here, program = outcome, there.platforms[platform]
-        if market is tree.market:
-            there = tree
-            cost.append(program.objective(outcome.platform_x[platform], program.parameters.vector(given)))
-        else:
-            solution = CompiledProgram(program, devex=True).solve_optimal(given)
-            here = replace(outcome, platform_x={platform: solution.x}, platform_y={platform: solution.y})
-            cost.append(solution.objective)
+        solution = CompiledProgram(there.platforms[platform], devex=True).solve_optimal(given)
+        here = replace(outcome, platform_x={platform: solution.x}, platform_y={platform: solution.y})
+        cost.append(solution.objective)
         bills.append(trade_book(there, platform, here).bills)
     return MarketGain(np.array(cost), np.array(bills))

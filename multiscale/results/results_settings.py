@@ -25,6 +25,6 @@ class ResultsSettings(Settings):
     )
     market_gains: bool = Field(
         False,
-        description="whether it is found what members gain in their market, against none and against a community without fees: two more solves of "
+        description="whether it is found what members gain in their market, against none and against a community without fees: three more solves of "
         "every platform and day",
     )

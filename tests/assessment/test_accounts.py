@@ -107,18 +107,16 @@ def test_trades_add_up_to_what_was_metered_and_to_the_bills(case):
 
 @pytest.mark.parametrize("mechanism", ["pricing", "integrated"])
 def test_alone_costs_most_and_a_community_without_fees_least(operated, mechanism):
-    """What may be done alone may be done in the market, and that in a community without fees; the bills are those of each way to clear."""
+    """What may be done alone may be done in the market, and that in a community without fees."""
     for day in (0, 1):
         tree, outcome = operated[f"{mechanism}, day {day}"]
         for platform in PLATFORMS:
             gain = market_gain(tree, platform, outcome)
             alone, market, whole = gain.cost
-            # Between levels the schedule of a negotiation answers its prices up to the gap of the optimum.
-            slack = 1e-6 * abs(alone)
+            slack = 1e-9 * abs(alone)
             assert alone >= market - slack
             assert market >= whole - slack
             assert alone > whole + 1.0
-            np.testing.assert_allclose(gain.bills[1], prosumer_bills(tree, platform, outcome), rtol=1e-9, atol=1e-6)
             assert gain.bills.sum(axis=1)[0] > gain.bills.sum(axis=1)[2]
 
 
