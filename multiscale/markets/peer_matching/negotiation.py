@@ -105,6 +105,7 @@ def negotiate(participants: Participants, graph: TradeGraph, settings: Negotiati
     if not np.array_equal(graph.peers.astype(str), participants.names.astype(str)):
         raise ValueError("negotiation: the peers of the trade graph are not the participants in their order; build the graph from their names")
     count, periods = participants.net_demand.shape
+    _refuse_arbitrage(participants, graph)
     rng = np.random.default_rng(settings.seed)
     seller, buyer = np.concatenate([graph.first, graph.second]), np.concatenate([graph.second, graph.first])
     fee = np.concatenate([graph.fee, graph.fee])[:, None] + participants.fee
@@ -116,8 +117,13 @@ def negotiate(participants: Participants, graph: TradeGraph, settings: Negotiati
     prices = lowest + settings.price_step * np.arange(levels)
     lots = np.zeros((len(seller), periods, levels), dtype=np.int32)
     frontier, bottom = (np.zeros((len(seller), periods), dtype=np.int32) for _ in range(2))
+    most = np.ceil((np.abs(participants.net_demand).sum(axis=0) + participants.power.sum()) / settings.lot).astype(np.int64)
+    if most.max(initial=0) * 2 > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"negotiation: lots of {settings.lot:g} kWh are too small for {most.max() * settings.lot:g} kWh in a period; enlarge the lot"
+        )
     at = *_by_participant(seller, count), *_by_participant(buyer, count)
-    book = Book(seller, buyer, fee, *at, prices, lots, frontier, bottom, np.ones(count, dtype=bool), settings.lot)
+    book = Book(seller, buyer, fee, *at, prices, lots, frontier, bottom, np.ones(count, dtype=bool), settings.lot, most)
     owners = Owners(*(np.array(getattr(participants, name), dtype=float, order="C") for name in Owners._fields))
     rounds, messages, ended = run_rounds(owners, book, rng.permutation(count), settings.rounds)
     edge, period, level = np.nonzero(lots)
@@ -144,6 +150,22 @@ def best_schedule(participants: Participants, bought: np.ndarray) -> Schedule:
     need = participants.net_demand + np.where(stored > 0.0, stored / efficiency, stored * efficiency) - bought
     level = participants.start[:, None] + np.cumsum(stored, axis=1)
     return Schedule(stored, level, np.maximum(need, 0.0), np.maximum(-need, 0.0))
+
+
+def _refuse_arbitrage(participants: Participants, graph: TradeGraph) -> None:
+    """Two suppliers between which energy would be carried without limit state no problem.
+
+    Raises:
+        ValueError: names both participants, the prices and the period.
+    """
+    for t in range(participants.net_demand.shape[1]) if len(graph) else ():
+        source, outlet = int(participants.import_price[:, t].argmin()), int(participants.export_price[:, t].argmax())
+        low, high = participants.import_price[source, t], participants.export_price[outlet, t]
+        if source != outlet and low + graph.fee.min() + participants.fee[t] < high - 1e-9:
+            prices = f"{str(participants.names[source])!r} imports at {low:g}, {str(participants.names[outlet])!r} exports at {high:g} EUR/kWh"
+            raise ValueError(
+                f"negotiation, period {t}: {prices}: carrying energy from one supplier to the other would earn without limit; correct them"
+            )
 
 
 def _by_participant(side: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -41,6 +41,7 @@ class Book(NamedTuple):
         bottom: no lots are below this level, (edge, period).
         waiting: who has something to answer, (participant,).
         lot: [kWh].
+        most: lots beyond which no trade makes sense: all the energy there can be, (period,).
     """
 
     seller: np.ndarray
@@ -56,6 +57,7 @@ class Book(NamedTuple):
     bottom: np.ndarray
     waiting: np.ndarray
     lot: float
+    most: np.ndarray
 
 
 @njit(cache=True)
@@ -99,12 +101,20 @@ def _answer(i: int, owners: Owners, book: Book) -> int:
     messages = 0
     for t in range(periods):
         for d in purchases:
+            held = 0
             for level in range(bottom[d, t], min(frontier[d, t] + 1, levels)):
-                base[t] += lot * lots[d, t, level]
-            if frontier[d, t] < levels:
+                held += lots[d, t, level]
+            if frontier[d, t] < levels and held < book.most[t]:
                 cost = prices[frontier[d, t]] + book.fee[d, t]
-                if cost < high[t] - SAME_PRICE:
+                if cost < owners.export_price[i, t] - SAME_PRICE:
+                    # The own supplier pays more than the peer asks: all there is, to be sold on.
+                    lots[d, t, frontier[d, t]] += book.most[t] - held
+                    held = book.most[t]
+                    book.waiting[book.seller[d]] = True
+                    messages += 1
+                elif cost < high[t] - SAME_PRICE:
                     high[t], best[t] = cost, d
+            base[t] += lot * held
         for d in sales:
             for level in range(bottom[d, t], min(frontier[d, t] + 1, levels)):
                 if lots[d, t, level] > 0:
@@ -148,7 +158,7 @@ def _answer(i: int, owners: Owners, book: Book) -> int:
             missing -= lot * refused
             messages += 1
             _refuse(book, d, t, level, refused, max(level + 1, last))
-        wanted = int(np.floor(missing / lot + PART_OF_LOT))
+        wanted = min(int(np.floor(missing / lot + PART_OF_LOT)), book.most[t])
         if best[t] >= 0 and wanted > 0:
             lots[best[t], t, frontier[best[t], t]] += wanted
             book.waiting[book.seller[best[t]]] = True

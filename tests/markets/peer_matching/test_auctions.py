@@ -100,7 +100,7 @@ def utility(found: Matched, bids: Orders, offers: Orders, buys: bool, who: int, 
 @pytest.mark.parametrize("auction", ["trade_reduction", "two_posted_prices"])
 def test_no_false_price_helps_in_a_truthful_auction(auction: str, equal: bool):
     tried = 0
-    for seed in range(8):
+    for seed in range(5):
         rng = np.random.default_rng(seed)
         sizes = [int(rng.integers(1, 7)) for _ in range(2)]
         bids, offers = (orders(rng, n, np.ones(n) if equal else None) for n in sizes)
@@ -117,7 +117,7 @@ def test_no_false_price_helps_in_a_truthful_auction(auction: str, equal: bool):
                     book = (changed, offers) if buys else (bids, changed)
                     assert utility(AUCTIONS[auction](*book, seed), *book, buys, who, value) <= true + 1e-12
                     tried += 1
-    assert tried > 300
+    assert tried > 200
 
 
 def test_a_false_price_helps_in_the_uniform_auction():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -77,6 +78,38 @@ def test_competition_decides_the_price():
         assert contracts.price == pytest.approx(np.full(len(contracts.price), price), abs=0.0021)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_single_lots_are_assigned_as_by_trying_all_assignments(seed: int):
+    """Three sellers and three buyers of one kWh each with values of their own: the best of all matchings, up to a price step per participant."""
+    rng = np.random.default_rng(seed)
+    names, step = np.array([f"p{i}" for i in range(6)]), 0.001
+    net = np.array([-1.0] * 3 + [1.0] * 3)[:, None]
+    buying, selling = rng.uniform(0.15, 0.30, (6, 1)), rng.uniform(0.02, 0.15, (6, 1))
+    # Suppliers are no sources for sellers, and no outlets for buyers.
+    buying[:3], selling[3:] = 0.5, 0.0
+    market = Participants.without_storage(names, net, buying, selling)
+    pairs = [(i, j) for i in range(3) for j in range(3, 6) if rng.random() < 0.7]
+    fee = rng.uniform(0.0, 0.1, len(pairs))
+    graph, refused = read_graph(names, [(f"p{i}", f"p{j}") for i, j in pairs], fee)
+    assert not refused
+    gain = {pair: float(buying[pair[1], 0] - selling[pair[0], 0] - f) for pair, f in zip(pairs, fee, strict=True)}
+    orders = itertools.permutations(range(3, 6))
+    best = max(sum(max(gain.get((i, j), 0.0), 0.0) for i, j in enumerate(order)) for order in orders)
+    found = negotiate(market, graph, NegotiationSettings(price_step=step, lot=1.0))
+    alone = float(buying[3:].sum() - selling[:3].sum())
+    assert alone - best - 1e-9 <= found.cost <= alone - best + 6 * step
+    assert examine(market, graph, found.contracts, found.schedule, step, 0.5).stable
+
+
+def test_who_is_not_connected_is_not_seen():
+    """Contracts of two neighbours stay as they are whatever two others need who trade with each other alone."""
+    graph, _ = read_graph(["p0", "p1", "p2", "p3"], [("p0", "p1"), ("p2", "p3")], 0.01)
+    agreed = [negotiate(simple([-2.0, 3.0, *others]), graph).contracts for others in ([-1.0, 1.0], [5.0, -4.0])]
+    mine = [np.stack([c.seller, c.buyer, c.energy, c.price])[:, c.seller == 0] for c in agreed]
+    np.testing.assert_array_equal(*mine)
+    assert mine[0].size
+
+
 def test_a_supplier_is_an_intermediary_between_its_market_and_its_customers():
     """A participant without demand that buys at 0.12 and sells at 0.11 elsewhere lets two customers trade nearer to those prices."""
     names = np.array(["supplier", "home", "roof"])
@@ -87,6 +120,17 @@ def test_a_supplier_is_an_intermediary_between_its_market_and_its_customers():
     net = found.contracts.net(3, 1)[:, 0]
     assert net == pytest.approx([-1.0, 2.0, -1.0])
     assert found.cost == pytest.approx(1.0 * 0.12 + 3.0 * 0.002)
+    assert examine(market, graph, found.contracts, found.schedule, 0.001, LEAST).stable
+
+
+def test_a_supplier_that_is_paid_more_above_buys_what_is_left_over():
+    names = np.array(["supplier", "home", "roof"])
+    prices = np.array([[0.20], [0.20], [0.20]]), np.array([[0.11], [0.08], [0.08]])
+    market = Participants.without_storage(names, np.array([[0.0], [1.0], [-3.0]]), *prices)
+    graph, _ = read_graph(names, [("supplier", "roof"), ("home", "roof")], 0.002)
+    found = negotiate(market, graph, NegotiationSettings(price_step=0.001))
+    assert found.contracts.net(3, 1)[:, 0] == pytest.approx([2.0, 1.0, -3.0])
+    assert found.cost == pytest.approx(-2.0 * 0.11 + 3.0 * 0.002)
     assert examine(market, graph, found.contracts, found.schedule, 0.001, LEAST).stable
 
 
@@ -193,3 +237,8 @@ def test_a_graph_of_other_peers_and_an_early_end_are_said():
         negotiate(simple([-1.0, 1.0]), graph)
     graph, _ = read_graph(["p0", "p1"], [("p0", "p1")])
     assert not negotiate(simple([-1.0, 1.0]), graph, NegotiationSettings(rounds=1)).ended
+    cheap = replace(simple([-1.0, 1.0]), import_price=np.array([[0.12], [0.3]]), export_price=np.array([[0.1], [0.15]]))
+    with pytest.raises(ValueError, match=r"period 0: 'p0' imports at 0.12, 'p1' exports at 0.15 EUR/kWh: carrying energy"):
+        negotiate(cheap, graph)
+    with pytest.raises(ValueError, match="lots of 1e-09 kWh are too small for 2 kWh in a period; enlarge the lot"):
+        negotiate(simple([-1.0, 1.0]), graph, NegotiationSettings(lot=1e-9))
