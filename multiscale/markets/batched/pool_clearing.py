@@ -27,8 +27,8 @@ from multiscale.programs import ProgramError
 SAMPLE, SAMPLE_SHARE = 2000, 0.01
 """Members with which prices are looked for first, and share of all members where that is more."""
 
-SAMPLE_GAP = 0.3
-"""To which share of the gap wanted."""
+SAMPLE_GAP, FEW_GAP = 0.3, 0.6
+"""To which share of the gap wanted; and up to which share fewer of the sample's prices are taken, where a pass over all members takes long."""
 
 LEAST_SHARE = 0.1
 """The gap is relative to the cost, or to this share of what all inflexible demand would cost at the import price, if that is more."""
@@ -117,7 +117,7 @@ def clear_pool(
         if total > sample:
             part = Search(pool, boundary, Respondents(pool, _sampled(whole, sample), executor), least)
             part.run(prices, SAMPLE_GAP * gap)
-            prices, sampled = part.active, part.rounds
+            prices, sampled = part.few_prices(FEW_GAP * gap) if total >= MANY else part.active, part.rounds
         search = Search(pool, boundary, Respondents(pool, whole, executor), least)
         search.run(prices, gap)
         return search.written(batches, sampled)
@@ -136,9 +136,14 @@ class Search:
         self.pool, self.boundary, self.respondents, self.least = pool, boundary, respondents, least
         # No member pays more than the value of lost load, and none is paid to draw more than it costs to be without the grid.
         extreme = np.abs(boundary.import_price).max() + np.abs(boundary.export_price).max()
-        self.master = Master(boundary, pool.hours, len(respondents.groups), 2.0 * (pool.value_of_lost_load + float(extreme)))
+        self._short_price = 2.0 * (pool.value_of_lost_load + float(extreme))
+        self.master = self._empty_master()
+        self._answers: list[tuple[np.ndarray, np.ndarray]] = []
         self.cost, self.bound, self.price, self.rounds = np.inf, -np.inf, np.zeros(len(pool.hours)), 0
         self.weights, self.missing = np.zeros((0, 0)), 0.0
+
+    def _empty_master(self) -> Master:
+        return Master(self.boundary, self.pool.hours, len(self.respondents.groups), self._short_price)
 
     @property
     def gap(self) -> float:
@@ -167,7 +172,12 @@ class Search:
     @property
     def _kept(self) -> bool:
         """Whether nothing is missing."""
-        return self.missing <= 1e-7 * (1.0 + float(np.abs(self.boundary.fixed).max()) + float(self.boundary.import_limit.max()) * 1e-3)
+        return self.missing <= self._rounding
+
+    @property
+    def _rounding(self) -> float:
+        """What may seem to be missing [kW]."""
+        return 1e-7 * (1.0 + float(np.abs(self.boundary.fixed).max()) + float(self.boundary.import_limit.max()) * 1e-3)
 
     def _ask(self, price: np.ndarray) -> None:
         answers = self.respondents.at(price)
@@ -175,7 +185,9 @@ class Search:
         bound = self._bound(price, answers)
         if bound > self.bound:
             self.bound, self.price = bound, price
-        self.master.add(price, np.array([a.cost for a in answers]), np.array([a.net for a in answers]).reshape(len(answers), len(price)))
+        columns = np.array([a.cost for a in answers]), np.array([a.net for a in answers])
+        self._answers.append(columns)
+        self.master.add(price, *columns)
 
     def _bound(self, price: np.ndarray, answers: Sequence[Answered]) -> float:
         hours = self.pool.hours
@@ -187,6 +199,19 @@ class Search:
         weight = self.weights.sum(axis=1)
         used = [self.master.prices[k] for k in np.argsort(-weight, kind="stable").tolist() if weight[k] > 1e-9]
         return [self.price, *(price for price in used if price is not self.price)]
+
+    def few_prices(self, gap: float) -> list[np.ndarray]:
+        """Of the active prices so few that their answers alone still reach a gap: those used least are omitted first."""
+        kept = self.active
+        places = {id(price): k for k, price in enumerate(self.master.prices)}
+        for price in kept[:0:-1]:
+            fewer, master = [p for p in kept if p is not price], self._empty_master()
+            for p in fewer:
+                master.add(p, *self._answers[places[id(p)]])
+            cost, _, _, missing = master.solve()
+            if (cost - self.bound) / max(abs(cost), self.least, 1e-9) <= gap and missing.max(initial=0.0) <= self._rounding:
+                kept = fewer
+        return kept
 
     def written(self, batches: Sequence[Batch], sampled: int) -> PoolClearing:
         """The schedules of all members, and what they add up to: cost and exchange are computed from them."""

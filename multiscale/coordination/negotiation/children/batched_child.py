@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from multiscale.coordination.negotiation.children.request import Reply, Request
-from multiscale.markets.batched.community_clearing import clear_community
-from multiscale.markets.batched.fleet_pool import applies
 from multiscale.operation.platforms import PlatformData
 from multiscale.tariffs import Prices
 
@@ -19,7 +17,11 @@ FINEST, COARSEST = 1e-7, 1e-4
 
 def answered_in_batches(data: PlatformData) -> bool:
     """Whether a platform answers prices by the batched solution: it has many prosumers, and is carried exactly (``applies``)."""
-    if data.fleet.size < MANY or applies(data.fleet, data.market, data.economics.tariff):
+    if data.fleet.size < MANY:
+        return False
+    from multiscale.markets.batched.fleet_pool import applies
+
+    if applies(data.fleet, data.market, data.economics.tariff):
         return False
     return data.network is None or not data.network.active.sizes["branch"] or not data.network_binds(data.program())
 
@@ -39,6 +41,9 @@ class BatchedChild:
 
     def answer(self, request: Request, reference: np.ndarray) -> Reply:
         """Answer a request; the price at which it began (``reference``) does not matter, every answer begins anew."""
+        # The compiled parts are loaded where they are used.
+        from multiscale.markets.batched.community_clearing import clear_community
+
         del reference
         data, hours = self.data, self.data.fleet.horizon.hours_per_year
         demand = data.fleet.reference_demand.sum(axis=0)
