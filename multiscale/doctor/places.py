@@ -87,9 +87,7 @@ def _locks(folder: Path) -> Finding:
     if free is False:
         return Finding("ok", what, "of the operating system work in the output folder")
     text = "the output folder has none of the operating system" if free is None else "are granted twice in the output folder"
-    return Finding(
-        "warning", what, text, "two runs of one study are distinguished by their age only: do not start the same study twice within a minute"
-    )
+    return Finding("warning", what, text, "do not start the same study twice within a minute: only the age of a lock counts")
 
 
 def _renames(folder: Path) -> Finding:

@@ -224,6 +224,26 @@ def test_a_folder_that_cannot_be_written_is_named(study, tmp_path: Path, capsys:
     assert "cannot be written" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["resume", "collect"])
+def test_a_sweep_that_cannot_be_written_says_so(study, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch, command: str):
+    overrides, _, _ = study
+    monkeypatch.setattr(commands, "run_jobs", lambda *_, **__: None)
+    cli.main(["run", "-m", *overrides, "solver.seed=1,2"])
+    folder = _only_sweep(tmp_path)
+    before = Manifest.read(folder)
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(commands, "RunLock", read_only)
+    monkeypatch.setattr("multiscale.sweep.collect.collected.write_atomically", read_only)
+    monkeypatch.setattr("multiscale.sweep.collect.collected.SweepDataset", lambda *_: None)
+    fakes.answer(run_folder(folder, before.jobs[0]), 1.0)
+    assert cli.main([command, str(folder)]) == 2
+    assert f"'{folder}' cannot be written (Read-only file system); " in capsys.readouterr().err
+    assert Manifest.read(folder) == before
+
+
 def test_a_full_disk_ends_a_sweep_with_what_to_do(study, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch):
     overrides, _, _ = study
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import uuid
 from collections.abc import Sequence
@@ -51,10 +52,12 @@ def collect(folder: Path, to: Path | None = None, variables: Sequence[str] | Non
         write_atomically(target / PARQUET, parquet.getvalue())
         dataset.write(scratch, values, units)
         scratch.replace(target / DATASET)
-    except PermissionError as error:
-        raise RunFolderError(f"'{target}' cannot be written ({error.strerror}); give another folder with --to") from None
     except (FileExistsError, NotADirectoryError) as error:
         raise RunFolderError(f"'{target}' is no folder ({error.strerror}); give another one with --to") from None
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise RunFolderError(f"'{target}' cannot be written ({error.strerror}); give another folder with --to") from None
     finally:
         with contextlib.suppress(OSError):
             scratch.unlink()
