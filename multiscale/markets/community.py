@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from multiscale.devices.fleet import Fleet
+from multiscale.devices.fleet import Fleet, customers_of
 from multiscale.markets.market import PlatformMarket, boundary_columns, trading_columns
 from multiscale.markets.reduction import reduced_fleet
 from multiscale.operation.clearing import Members, Trade
@@ -31,7 +31,7 @@ class Community(PlatformMarket):
         buy, sell = trading_columns(builder, members)
         imported, exported = boundary_columns(builder, members)
         shares = {"distribution operators": self.peer_charge_share, "supplier and state": self.peer_levy_share}
-        metering = Metering(fleet.horizon, np.array([fleet.node]), imported[None, :], exported[None, :], buy, shares)
+        metering = Metering(fleet.horizon, np.array([fleet.node]), imported[None, :], exported[None, :], buy, shares, *customers_of(fleet))
         return Trade(buy, sell, imported, exported, metering)
 
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:  # noqa: ARG002

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.operation import Market
@@ -13,6 +13,7 @@ from multiscale.planning.market_forecast import MarketForecast, market_forecast
 from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.regimes import Regime
 from multiscale.planning.settings import DsoPlanSettings
+from multiscale.planning.social_reference import social_reference
 from multiscale.programs import SolverSettings
 from multiscale.results.data.answer_data import StudyCase
 from multiscale.results.run.run_folder import NoAnswerError
@@ -43,26 +44,25 @@ def make_plans(
     dsos = case.system.at_level("dso")
     for dso in dsos:
         problem = problem_of(case, dso, expected, planning, market)
+        settings: dict[str, Any] = {
+            "tolerance": planning.recovery_tolerance,
+            "gap": planning.gap,
+            "gap_eur": planning.gap_eur / len(dsos),
+            "solve_limit": planning.solve_limit,
+            "time_limit": None if planning.time_limit_s is None else planning.time_limit_s / len(dsos),
+            "seed": solver.seed,
+            "memory_limit": solver.memory_limit_mb,
+        }
         try:
-            plan = solve_plan(
-                problem,
-                regime,
-                tolerance=planning.recovery_tolerance,
-                gap=planning.gap,
-                gap_eur=planning.gap_eur / len(dsos),
-                solve_limit=planning.solve_limit,
-                time_limit=None if planning.time_limit_s is None else planning.time_limit_s / len(dsos),
-                method=planning.method,
-                seed=solver.seed,
-                memory_limit=solver.memory_limit_mb,
-            )
+            plan = solve_plan(problem, regime, method=planning.method, **settings)
+            reference = social_reference(problem, regime, **settings) if planning.social_reference else None
         except NoPlanError as error:
             raise NoAnswerError(error.status, str(error)) from error
         offered = {c: case.adoption[c] for c in plan.bought if c in case.adoption}
         response = problem.participants, problem.members, plan.bought, offered, case.economics, market, expected.energy_price[dso], plan.prices
         # The problem that was solved is large, and follows from the case.
         proof = replace(plan.solution, problem=None, constraint_rows={})
-        plans[dso] = replace(plan, response_difference=response_difference(*response), solution=proof)
+        plans[dso] = replace(plan, response_difference=response_difference(*response), solution=proof, social=reference)
         del problem, plan, response
         give_back_memory()
     return plans

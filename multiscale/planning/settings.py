@@ -42,4 +42,7 @@ class DsoPlanSettings(PlanningSettings):
     repair_rounds: int = count(
         3, "largest number of times a plan is made anew under tighter limits, because the AC power flow of its operation violates limits", 0, 50
     )
+    social_reference: bool = Field(
+        True, description="whether the plan of least social cost is found too where the regime is another one, for capex bias and welfare loss"
+    )
     recovery_tolerance: float = quantity(1e-5, "1", "largest surplus of revenue over the cost to recover, relative to it", above=0.0, upper=0.1)

@@ -13,7 +13,16 @@ from multiscale.results.figures import maps, money_plots, negotiation, plots, vo
 from multiscale.results.figures.layout import Layout
 from multiscale.results.figures.style import Remark
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.tables import check_tables, cost_tables, limitations, network_tables, operation_tables, run_tables, scenario_tables
+from multiscale.results.tables import (
+    check_tables,
+    cost_tables,
+    limitations,
+    network_tables,
+    operation_tables,
+    regulation_tables,
+    run_tables,
+    scenario_tables,
+)
 from multiscale.results.tables.assumptions import assumptions_table
 from multiscale.results.tables.table import Table
 from multiscale.results.words.mechanism_words import chosen, words
@@ -90,6 +99,8 @@ def _plan(result: RunResult) -> Section:
         f"Each option is one line or transformer. {regime_of(result).aim}",
         [
             _table(result, network_tables.options_table, "reinforcement options"),
+            _table(result, regulation_tables.regulation_table, "regulatory account", optional=True),
+            _table(result, regulation_tables.social_comparison_table, "comparison with least social cost", optional=True),
             _table(result, scenario_tables.years_table, "years", optional=True),
             _figure(
                 result,
