@@ -3,7 +3,8 @@
     capex bias    = annuities of what the regime builds / annuities of what costs society least - 1
     welfare loss  = social cost of the regime's plan - least social cost
 
-Both plans have the same follower, forecast price and ranges of prices; only the operator's interest differs.
+Both plans have the same follower, forecast price and ranges of prices; only the operator's interest differs. The least is that of plans whose prices
+recover their cost, no more and no less: a regime that lets prices recover another amount may come out below it.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ class Unregulated(Regime):
     kind: Literal["unregulated"] = "unregulated"
     unserved_penalty: float = quantity(5.0, "EUR/kWh", "penalty that the operator pays for energy not served", lower=0.0, upper=1000.0)
 
+    method: ClassVar[str] = "strong_duality"
     objective: ClassVar[str] = "loss of the operator"
     aim: ClassVar[str] = "The operator maximises its profit; only the highest permitted prices limit what it earns."
 

@@ -48,7 +48,8 @@ def social_comparison_table(result: RunResult) -> Table | None:
         ("social cost", _value(result, "planned_cost"), _value(result, "least_cost"), "EUR/a"),
     ]
     frame = pd.DataFrame(rows, columns=["what", "regime", "least social cost", "unit"])
-    note = f"Welfare loss: difference of the social costs, proven to be at most {_value(result, 'welfare_loss_at_most'):,.2f} EUR/a."
+    note = "Least social cost: of plans whose prices recover their cost. "
+    note += f"Welfare loss: difference of the social costs, proven to be at most {_value(result, 'welfare_loss_at_most'):,.2f} EUR/a."
     return Table("social_comparison", "The regime's plan and that of least social cost", frame, note=note)
 
 

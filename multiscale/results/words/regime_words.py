@@ -28,4 +28,6 @@ def regulation_words(result: RunResult) -> list[str]:
     share = "" if bias is None else f" ({percent(bias)})"
     more = "as much as" if abs(excess) < 0.005 else f"{euros(abs(excess), True)} {'more' if excess > 0 else 'less'} than"
     built = f"spends {more} the plan of least social cost on reinforcement{share if abs(excess) >= 0.005 else ''}"
+    if loss < -0.005:
+        return [*words, f"{built}; its plan costs society {euros(-loss, True)} less, as its prices need not recover the whole cost"]
     return [*words, f"{built}; its plan costs society {euros(max(loss, 0.0), True)} more, proven to be at most {euros(max(most, 0.0), True)}"]
