@@ -6,6 +6,7 @@ import numpy as np
 
 from multiscale.assessment.served import cut_off
 from multiscale.coordination.common.outcome import Outcome
+from multiscale.devices.fleet import customers_of
 from multiscale.operation import METERED_EXPORT, METERED_IMPORT, OperatingTree
 from multiscale.programs import CompiledProgram, ProgramBuilder
 from multiscale.tariffs import Metering, Prices, Tariff
@@ -23,7 +24,9 @@ def platform_payments(tree: OperatingTree, platform: str, outcome: Outcome) -> d
     shed, spilled = cut_off(tree, outcome, platform)
     if platform in outcome.excluded:
         drawn, price = outcome.exchange[platform], outcome.platform_price[platform]
-        return {"energy": float((hours * price * (drawn - shed + spilled)).sum())} | boundary_payments(tariff, tree.horizon, drawn, prices)
+        return {"energy": float((hours * price * (drawn - shed + spilled)).sum())} | boundary_payments(
+            tariff, tree.horizon, drawn, prices, customers_of(tree.fleets[platform])
+        )
     program, schedule = tree.platforms[platform], outcome.platform_x[platform]
     signal, price = outcome.signals.get(platform), outcome.platform_price[platform]
     buying, selling = (signal.import_price, signal.export_price) if signal else (price, price)
@@ -35,11 +38,13 @@ def platform_payments(tree: OperatingTree, platform: str, outcome: Outcome) -> d
     return {"energy": paid} | tariff.payments(program, schedule, prices)
 
 
-def boundary_payments(tariff: Tariff, horizon: Horizon, drawn: np.ndarray, prices: Prices) -> dict[str, float]:
-    """What is owed under every tariff component [EUR/a] for an exchange [kW], (period,), that is metered as a whole."""
+def boundary_payments(
+    tariff: Tariff, horizon: Horizon, drawn: np.ndarray, prices: Prices, customers: tuple[np.ndarray, np.ndarray]
+) -> dict[str, float]:
+    """What is owed under every tariff component [EUR/a] for an exchange [kW], (period,), metered as a whole; customers: ``customers_of``."""
     builder, period = ProgramBuilder("exchange"), {"period": horizon.labels}
     power = {"import": np.maximum(drawn, 0.0), "export": np.maximum(-drawn, 0.0)}
     imported, exported = (builder.add_columns(name, period, unit="kW", lower=p, upper=p) for name, p in power.items())
-    tariff.add(builder, Metering(horizon, np.array(["boundary"]), imported[None, :], exported[None, :], None, {}))
+    tariff.add(builder, Metering(horizon, np.array(["boundary"]), imported[None, :], exported[None, :], None, {}, *customers))
     program = builder.build()
     return tariff.payments(program, CompiledProgram(program).solve_optimal(dict(prices)).x, prices)

@@ -18,6 +18,7 @@ from multiscale.timeline import Horizon
 COMMON = {
     "demand": Variable("kW", "inflexible demand", by_period=True),
     "reactive": Variable("kvar", "reactive power drawn", by_period=True),
+    "customers": Variable("1", "customers that the prosumer stands for"),
 }
 """Variables that every prosumer has, whatever it owns."""
 
@@ -36,8 +37,8 @@ class Fleet:
     Attributes:
         node: the platform.
         horizon: the periods.
-        data: dataset with dims (prosumer, period) ``demand`` [kW], ``reactive`` [kvar], with dim (prosumer) ``bus``, ``category`` (text), and the
-            variables that the devices declare.
+        data: dataset with dims (prosumer, period) ``demand`` [kW], ``reactive`` [kvar], with dim (prosumer) ``customers`` [1], ``bus``,
+            ``category`` (text), and the variables that the devices declare.
         devices: settings of the devices in force, as in the registry.
     """
 
@@ -222,6 +223,11 @@ def fleet_data(
     return xr.Dataset(data, coords={"prosumer": prosumers, "period": horizon.labels})
 
 
+def customers_of(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
+    """Names of the prosumers of a fleet, and how many customers each stands for [1], (prosumer,)."""
+    return fleet.data.prosumer.values, fleet.data.customers.values
+
+
 def expand_fleet(
     node: str,
     prosumers: Mapping[str, np.ndarray],
@@ -250,6 +256,7 @@ def expand_fleet(
     values = {
         "demand": summed(table["p_kw"][load, None] * sample("profile", load), owner[load], count),
         "reactive": summed(reactive[consuming], owner[consuming], count),
+        "customers": np.ones(count),
     }
     for device in devices.values():
         values |= device.expand(rows_of(device, table, sample, owner, count))

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from multiscale.devices.fleet import customers_of
 from multiscale.markets.market import boundary_columns, trading_columns
 from multiscale.markets.pool import Pool
 from multiscale.operation.clearing import Members, Trade
@@ -26,5 +27,5 @@ class Community(Pool):
         fleet = members.fleet
         buy, sell = trading_columns(builder, members)
         imported, exported = boundary_columns(builder, members)
-        metering = Metering(fleet.horizon, np.array([fleet.node]), imported[None, :], exported[None, :], buy, self.peer_shares)
+        metering = Metering(fleet.horizon, np.array([fleet.node]), imported[None, :], exported[None, :], buy, self.peer_shares, *customers_of(fleet))
         return Trade(buy, sell, imported, exported, metering)

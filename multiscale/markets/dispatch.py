@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from multiscale.devices.fleet import Fleet
+from multiscale.devices.fleet import Fleet, customers_of
 from multiscale.markets.market import PlatformMarket, boundary_columns, trading_columns
 from multiscale.markets.matching import proportional_trades
 from multiscale.markets.positions import Positions
@@ -33,7 +33,7 @@ class Dispatch(PlatformMarket):
         fleet = members.fleet
         buy, sell = trading_columns(builder, members)
         imported, exported = boundary_columns(builder, members)
-        metering = Metering(fleet.horizon, np.array([fleet.node]), imported[None, :], exported[None, :], None, {})
+        metering = Metering(fleet.horizon, np.array([fleet.node]), imported[None, :], exported[None, :], None, {}, *customers_of(fleet))
         return Trade(buy, sell, imported, exported, metering)
 
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:  # noqa: ARG002

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from multiscale.devices.fleet import Fleet
+from multiscale.devices.fleet import Fleet, customers_of
 from multiscale.markets.market import boundary_columns, trading_columns
 from multiscale.markets.matching import Open, local_trades, outside_trades
 from multiscale.markets.pool import Pool
@@ -51,7 +51,7 @@ class Hybrid(Pool):
         terms: list[Term] = [(1.0, imported), (-1.0, enter.T)]
         builder.add_rows("imported_power", {"period": fleet.horizon.labels}, terms, "<=", 0.0, unit="kW", description="imports enter a community")
         meters = np.array([fleet.node])
-        metering = Metering(fleet.horizon, meters, imported[None, :], exported[None, :], buy, self.peer_shares, enter)
+        metering = Metering(fleet.horizon, meters, imported[None, :], exported[None, :], buy, self.peer_shares, *customers_of(fleet), enter)
         return Trade(buy, sell, imported, exported, metering)
 
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:  # noqa: ARG002

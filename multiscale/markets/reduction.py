@@ -46,6 +46,7 @@ def reduced_fleet(fleet: Fleet) -> Fleet:
     }
     merged["demand"][0] = demand[joined].sum(axis=0)
     merged["reactive"][0] = arrays["reactive"][joined].sum(axis=0)
+    merged["customers"][0] = arrays["customers"][joined].sum()
     own_use = np.where(generator[:, None], np.minimum(generation, demand), generation)
     for device in by_role["generation"]:
         available = arrays[device.profile]
@@ -58,7 +59,14 @@ def reduced_fleet(fleet: Fleet) -> Fleet:
     for values in classes:
         for name, content in values.items():
             merged[name][: len(content)] = content
-    kept = sum(np.abs(values - declared[name].absent).sum(axis=1) for name, values in merged.items() if declared[name].by_period) > 0
+    kept = (
+        sum(
+            np.abs(values - declared[name].absent).reshape(len(values), -1).sum(axis=1)
+            for name, values in merged.items()
+            if declared[name].by_period or name == "customers"
+        )
+        > 0
+    )
     names = np.array([*(f"{fleet.node} buyers {k + 1}" for k in range(buyers)), f"{fleet.node} sellers"])[kept]
     data = {name: np.concatenate([values[kept], arrays[name][alone]]) for name, values in merged.items()}
     texts = {name: np.concatenate([[fleet.data[name].values[0]] * len(names), fleet.data[name].values[alone]]) for name in TEXTS}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from multiscale.devices.fleet import Fleet
+from multiscale.devices.fleet import Fleet, customers_of
 from multiscale.markets.market import PlatformMarket, boundary_columns, trading_columns
 from multiscale.markets.reduction import reduced_fleet
 from multiscale.operation.clearing import Members, Trade
@@ -22,7 +22,7 @@ class TimeOfUse(PlatformMarket):
         fleet = members.fleet
         buy, sell = trading_columns(builder, members)
         imported, exported = boundary_columns(builder, members)
-        metering = Metering(fleet.horizon, fleet.data.prosumer.values, buy, sell, None, {})
+        metering = Metering(fleet.horizon, fleet.data.prosumer.values, buy, sell, None, {}, *customers_of(fleet))
         return Trade(buy, sell, imported, exported, metering)
 
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:

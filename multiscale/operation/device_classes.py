@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from multiscale.devices.fleet import TEXTS, Fleet, fleet_data, fleet_variables
+from multiscale.devices.fleet import COMMON, TEXTS, Fleet, customers_of, fleet_data, fleet_variables
 from multiscale.operation.clearing import Members, Trade
 from multiscale.programs import ProgramBuilder
 from multiscale.tariffs import Metering, Tariff
@@ -41,7 +41,7 @@ class DeviceClasses:
 def device_classes(fleet: Fleet) -> DeviceClasses:
     """The participants of a platform: its inflexible demand, and one for every shape of every device."""
     arrays, declared, periods = fleet.arrays, fleet_variables(fleet.devices), fleet.horizon.periods
-    rows: list[dict[str, np.ndarray]] = [{name: arrays[name].sum(axis=0) for name in ("demand", "reactive")}]
+    rows: list[dict[str, np.ndarray]] = [{name: arrays[name].sum(axis=0) for name in COMMON}]
     shares, names = [_share(arrays["demand"], np.ones(fleet.size, dtype=bool))], [f"{fleet.node} demand"]
     for key, device in fleet.devices.items():
         owners = np.flatnonzero(device.owners(fleet))
@@ -85,7 +85,7 @@ class OneMeter:
         most = [side.sum(axis=0) + fleet.size + 1.0 for side in (members.draw, members.supply)]
         imported = builder.add_columns("import", period, unit="kW", upper=most[0], description="import from the parent")
         exported = builder.add_columns("export", period, unit="kW", upper=most[1], description="export to the parent")
-        metering = Metering(fleet.horizon, np.array([fleet.node]), imported[None, :], exported[None, :], None, {})
+        metering = Metering(fleet.horizon, np.array([fleet.node]), imported[None, :], exported[None, :], None, {}, *customers_of(fleet))
         return Trade(buy, sell, imported, exported, metering)
 
     def weigh(self, builder: ProgramBuilder, members: Members, trade: Trade) -> None:

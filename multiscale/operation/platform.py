@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from multiscale.devices import Adoption
-from multiscale.devices.fleet import Fleet
+from multiscale.devices.fleet import Fleet, customers_of
 from multiscale.measures import Measure, Placed
 from multiscale.operation.built import branches_of, decided_about, placed
 from multiscale.operation.clearing import Market, Members, Trade
@@ -108,7 +108,8 @@ def _alone(builder: ProgramBuilder, members: Members) -> Trade:
     period = {"period": horizon.labels}
     taken = builder.add_columns("import", period, unit="kW", upper=members.draw[0] + 1.0, description="import from the parent")
     given = builder.add_columns("export", period, unit="kW", upper=members.supply[0] + 1.0, description="export to the parent")
-    metering = Metering(horizon, members.fleet.data.prosumer.values, taken[None, :], given[None, :], None, {})
+    known = customers_of(members.fleet)
+    metering = Metering(horizon, members.fleet.data.prosumer.values, taken[None, :], given[None, :], None, {}, *known)
     return Trade(taken[None, :], given[None, :], taken, given, metering)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from multiscale.assessment import Ledger
 from multiscale.assessment.construction import Bought, book_construction
 from multiscale.assessment.operated import Operation
+from multiscale.assessment.regulation import book_incentives
 from multiscale.assessment.served import unserved_words
 from multiscale.results.data.answer_data import StudyCase, YearAnswer
 
@@ -25,17 +26,19 @@ SERVED_WITHIN = 1.0
 """Unserved energy [kWh/a] that is rounding of the solver."""
 
 
-def settled(case: StudyCase, operation: Operation, bought: Bought, excluded: Mapping[int, frozenset[str]]) -> Ledger:
+def settled(case: StudyCase, operation: Operation, bought: Bought, excluded: Mapping[int, frozenset[str]], paid: float = 0.0) -> Ledger:
     """The ledger of a scenario over the year: operation, networks, and what prosumers bought.
 
     Args:
         case: what was operated.
         operation: of all days.
         bought: new capacity of prosumers.
+        paid: incentives of the regime less penalties, of all operators [EUR/a].
         excluded: day -> platforms that were excluded in the headline scenario: of them only what crosses the boundary is booked, in every scenario.
     """
     ledger = operation.ledger(excluded)
     book_construction(ledger, case.system, case.horizon, case.economics, case.fleets, operation.design.built, [bought])
+    book_incentives(ledger, paid)
     return ledger
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.operation import Market
@@ -13,6 +13,7 @@ from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.persistence import Restriction
 from multiscale.planning.regimes import Regime
 from multiscale.planning.settings import DsoPlanSettings
+from multiscale.planning.social_reference import social_reference
 from multiscale.programs import SolverSettings
 from multiscale.results.data.answer_data import StudyCase
 
@@ -49,23 +50,22 @@ def make_plan(
     """
     count = len(case.system.at_level("dso"))
     problem = problem_of(case, dso, expected, planning, market).among(restriction.required, restriction.excluded)
-    plan = solve_plan(
-        problem,
-        regime,
-        tolerance=planning.recovery_tolerance,
-        gap=planning.gap,
-        gap_eur=planning.gap_eur / count,
-        solve_limit=planning.solve_limit,
-        time_limit=None if planning.time_limit_s is None else planning.time_limit_s / count,
-        method=planning.method,
-        seed=solver.seed,
-        memory_limit=solver.memory_limit_mb,
-    )
+    settings: dict[str, Any] = {
+        "tolerance": planning.recovery_tolerance,
+        "gap": planning.gap,
+        "gap_eur": planning.gap_eur / count,
+        "solve_limit": planning.solve_limit,
+        "time_limit": None if planning.time_limit_s is None else planning.time_limit_s / count,
+        "seed": solver.seed,
+        "memory_limit": solver.memory_limit_mb,
+    }
+    plan = solve_plan(problem, regime, method=planning.method, **settings)
+    reference = social_reference(problem, regime, **settings) if planning.social_reference else None
     offered = {c: case.adoption[c] for c in plan.bought if c in case.adoption}
     response = problem.participants, problem.members, plan.bought, offered, case.economics, market, expected.energy_price[dso], plan.prices
     # The problem that was solved is large, and follows from the case.
     proof = replace(plan.solution, problem=None, constraint_rows={})
-    plan = replace(plan, response_difference=response_difference(*response), solution=proof)
+    plan = replace(plan, response_difference=response_difference(*response), solution=proof, social=reference)
     del problem, response
     give_back_memory()
     return plan

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from multiscale.pipeline.plan import forecast, problem_of
 from multiscale.planning.charge_range import implied_charge_range
 from multiscale.planning.market_forecast import MarketForecast
-from multiscale.planning.regimes import Social
+from multiscale.planning.regulated import allowed_range, allowed_with
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.results.data.answer_data import StudyCase
 from multiscale.system import Problem
@@ -25,7 +25,7 @@ def unrecoverable(config: StudyConfig, case: StudyCase) -> list[Problem]:
     Proven by the bounds of ``implied_charge_range``: what is listed has no plan; what is not may have one.
     """
     decided = [component for component in config.tariff.values() if component.decided]
-    if not isinstance(config.planning, DsoPlanSettings) or not isinstance(config.regime, Social) or len(decided) != 1:
+    if not isinstance(config.planning, DsoPlanSettings) or not config.regime.recovers_cost or len(decided) != 1:
         return []
     expected: MarketForecast | None = None
     found: list[Problem] = []
@@ -33,7 +33,7 @@ def unrecoverable(config: StudyConfig, case: StudyCase) -> list[Problem]:
         hours = case.horizon.hours_per_year
         demand = float((case.system.passive(dso, case.horizon).demand.values * hours).sum())
         demand += sum(case.fleets[child].yearly_reference_demand() for child in case.system.children(dso))
-        cost = config.costs.existing_network_cost * demand
+        cost = allowed_with(config.regime, config.costs.existing_network_cost * demand, 0.0, config.costs.discount_rate)
         if decided[0].unit != "EUR/kWh" or decided[0].price_max * demand >= SUSPECTED * cost:
             continue
         expected = expected or forecast(case)
@@ -41,13 +41,12 @@ def unrecoverable(config: StudyConfig, case: StudyCase) -> list[Problem]:
         if problem.single_price is None:
             continue
         price = problem.single_price
-        least, _ = implied_charge_range(
-            problem.program, price, problem.passive_energy, problem.existing_cost, float(problem.annuity.sum()), problem.price_range, 0.0, rounds=1
-        )
+        lowest, highest = allowed_range(problem, config.regime)
+        least, _ = implied_charge_range(problem.program, price, problem.passive_energy, lowest, highest - lowest, problem.price_range, 0.0, rounds=1)
         if least > problem.price_range[1]:
             unit = problem.tariff.components[price].unit
             message = (
-                f"recovers no more than a part of the {problem.existing_cost:,.0f} EUR/a of the existing network of {dso}, which takes at least "
+                f"recovers no more than a part of the {lowest:,.0f} EUR/a that are allowed for the existing network of {dso}, which takes at least "
                 f"{least:.4g} {unit}; allow a higher charge, or lower costs.existing_network_cost"
             )
             found.append(Problem("tariff", price, "price_max", f"{problem.price_range[1]:g}", unit, message))

@@ -152,11 +152,12 @@ class Study:
             scenarios = {}
             for name, spec in specs.items():
                 operation = operations[name].value
-                ledger = settled(case.value, operation, made.bought if spec.adoption else {}, excluded)
+                paid = sum(plan.account.payment for plan in made.plans.values()) if spec.network == "plan" else 0.0
+                ledger = settled(case.value, operation, made.bought if spec.adoption else {}, excluded, paid)
                 scenarios[name] = Scenario(name, spec.title, operation, ledger, verified[name])
         prices, baseline = expected.value.energy_price, self.config.results.baseline
         rounds = RepairRecord(repair.violations, repair.stopped)
-        return YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds)
+        return YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, self.config.regime)
 
     def repaired(
         self,

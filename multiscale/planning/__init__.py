@@ -2,7 +2,8 @@
 
 from multiscale.planning.conventional import ConventionalNeed, conventional_need
 from multiscale.planning.distribution_planning import PlanningProblem, planning_problem
-from multiscale.planning.plan import NoPlanError, Plan
+from multiscale.planning.no_plan import NoPlanError
+from multiscale.planning.plan import Plan
 from multiscale.planning.regimes import REGIMES, Regime, Social
 from multiscale.planning.solving import solve_plan
 

@@ -224,7 +224,7 @@ def planning_problem(
     resource = sparse.csr_matrix(follower.c0[None, :])
     for name, component in economics.tariff.components.items():
         if not component.decided:
-            prices = np.broadcast_to(np.asarray(component.price, dtype=float), component.shape(horizon)).reshape(1, -1)
+            prices = np.broadcast_to(np.asarray(component.given, dtype=float), component.shape(horizon)).reshape(1, -1)
             resource = resource - sparse.csr_matrix(prices) @ determinants[name].matrix
     outputs = {
         **{BILLED + name: output for name, output in determinants.items()},

@@ -6,6 +6,7 @@ It is the fallback where the decomposition does not apply, and its cross-check w
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +17,11 @@ from multiscale import bilevel
 from multiscale.planning.charge_range import implied_charge_range
 from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.extremes import cost_of_extremes, decision_range
-from multiscale.planning.follower_names import BUILT, RESOURCE_COST
-from multiscale.planning.plan import Effort, NoPlanError, Plan, cannot_recover, plan_from
+from multiscale.planning.follower_names import BUILT, RESOURCE_COST, UNSERVED
+from multiscale.planning.no_plan import NoPlanError
+from multiscale.planning.plan import Effort, Plan, cannot_recover, plan_from
 from multiscale.planning.regimes import Leader, Regime, Social
+from multiscale.planning.regulated import allowed_range, largest_unserved, used_shares, users_cost_before
 from multiscale.programs import Block, ParametricProgram
 from multiscale.tariffs import BILLED
 
@@ -74,13 +77,28 @@ def leader_model(
     decided = {name: model.prices[name].price for name in problem.tariff.decided}
     follower = bilevel.ProgramFollower(program, {BUILT: model.built} | decided, model=model, name="operation")
     revenue = sum(
-        _revenue(problem, name, decided.get(name, component.price), follower)
+        _revenue(problem, name, decided.get(name, component.given), follower)
         for name, component in problem.tariff.components.items()
         if component.receiver == "distribution operators"
     )
     investment = sum(a * model.built[o] for o, a in zip(names, problem.annuity.tolist(), strict=True))
     resource = follower.output(RESOURCE_COST) + problem.program.d0 + problem.constant
-    regime.state(Leader(model, problem.existing_cost, investment, revenue, resource, lambda: follower.output("unserved"), tolerance))
+    leader = Leader(
+        model=model,
+        tolerance=tolerance,
+        existing_cost=problem.existing_cost,
+        investment=investment,
+        revenue=revenue,
+        resource_cost=resource,
+        unserved=lambda: follower.output(UNSERVED),
+        largest_unserved=lambda: largest_unserved(problem),
+        useful=lambda share: sum(
+            a * model.built[o] for o, a, used in zip(names, problem.annuity.tolist(), used_shares(problem).tolist(), strict=True) if used >= share
+        ),
+        saved=lambda price: users_cost_before(problem, price) - (follower.cost + _paid_by_passive(problem, decided)),
+        discount_rate=problem.economics.discount_rate,
+    )
+    regime.state(leader)
     return model, follower
 
 
@@ -90,11 +108,22 @@ def _add_prices(block: Any, problem: PlanningProblem, name: str, regime: Regime,
     low, high = component.price_min, component.price_max
     if name == problem.scalar_price and regime.recovers_cost:
         # The range is found with the bounds in place, since they keep the dual bounds of its linear programs finite.
-        costs = problem.existing_cost, float(problem.annuity.sum())
-        low, high = implied_charge_range(problem.program, name, problem.passive_energy, *costs, (low, high), tolerance, _other_revenue(problem, name))
+        least, most = allowed_range(problem, regime)
+        recovery = least, most - least, (low, high), tolerance, _other_revenue(problem, name)
+        low, high = implied_charge_range(problem.program, name, problem.passive_energy, *recovery)
         if low > high:
-            raise NoPlanError("infeasible", cannot_recover(problem, low, component.price_max))
+            raise NoPlanError("infeasible", cannot_recover(problem, least, low, component.price_max))
     block.price = pyo.Var(bounds=(low, high)) if labels == [None] else pyo.Var(labels, bounds=(low, high))
+
+
+def _paid_by_passive(problem: PlanningProblem, decided: Mapping[str, Any]) -> Any:
+    """What passive customers pay under the decided components [EUR/a], as an expression."""
+    total: Any = 0.0
+    for name, price in decided.items():
+        labels = bilevel.labels_of(problem.program.parameters[name])
+        each = [price[label] if price.is_indexed() else price for label in labels]
+        total += sum(float(e) * p for e, p in zip(problem.passive[name].ravel().tolist(), each, strict=True) if e != 0)
+    return total
 
 
 def _other_revenue(problem: PlanningProblem, price: str) -> tuple[np.ndarray, float] | None:
@@ -113,7 +142,10 @@ def _revenue(problem: PlanningProblem, name: str, price: Any, follower: bilevel.
     """What a component earns [EUR/a], as an expression: one product for each price."""
     output, passive = follower.output(BILLED + name), problem.passive[name].ravel()
     labels = bilevel.labels_of(problem.program.outputs[BILLED + name].index.blocks[0])
-    each = [price[label] if hasattr(price, "is_indexed") else price for label in labels]
+    if hasattr(price, "is_indexed"):
+        each = [price[label] for label in labels]
+    else:
+        each = np.broadcast_to(np.asarray(price, dtype=float), passive.shape).tolist()
     return sum(p * (output[label] + float(passive[k])) for k, (label, p) in enumerate(zip(labels, each, strict=True)))
 
 
@@ -176,4 +208,4 @@ def plan_by_bilevel_engine(
     message = "; ".join([*said, *([solution.message] if solution.message else [])])
     built = np.array([1.0 if pyo.value(model.built[o]) > 0.5 else 0.0 for o in problem.options.option.values.tolist()])
     prices = {name: _values(model.prices[name].price, problem.program.parameters[name]) for name in problem.tariff.decided}
-    return plan_from(problem, built, prices, solution, decision_range(solution.objective, extremes), message)
+    return plan_from(problem, built, prices, solution, decision_range(solution.objective, extremes), message, regime=regime)

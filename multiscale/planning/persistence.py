@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from multiscale.coordination.common.prepared import Progress, silent
-from multiscale.planning.plan import NoPlanError
+from multiscale.planning.no_plan import NoPlanError
 
 
 class Planned(Protocol):

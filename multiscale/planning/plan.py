@@ -11,6 +11,8 @@ from multiscale import bilevel
 from multiscale.devices.fleet import purchasable
 from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.planned_costs import planned_costs
+from multiscale.planning.regimes import Account, Regime, Social, account_of
+from multiscale.planning.regulated import position_of
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.tariffs import BILLED, Prices
 
@@ -36,6 +38,25 @@ class Effort:
 
 
 @dataclass(frozen=True)
+class SocialReference:
+    """The plan of least social cost of one operator.
+
+    Attributes:
+        built: number of options that are built.
+        annuity: of what is built [EUR/a].
+        cost: social cost [EUR/a].
+        bound: its proven lower bound [EUR/a].
+        missing: why there is none, in words; then the numbers say nothing.
+    """
+
+    built: int = 0
+    annuity: float = 0.0
+    cost: float = 0.0
+    bound: float = 0.0
+    missing: str = ""
+
+
+@dataclass(frozen=True)
 class Plan:
     """What the DSO decides, with the proof.
 
@@ -47,7 +68,9 @@ class Plan:
         gap: (objective - bound) / objective.
         status: ``optimal`` (within the gap asked for), ``feasible``, or ``time_limit`` where the clock ended the search.
         follower_gap: relative suboptimality of the follower when solved again at the decision.
-        revenue, allowed_revenue: what the operator's components of the tariff earn and what it has to recover [EUR/a].
+        revenue, allowed_revenue: what the operator's components of the tariff earn and what the regime allows [EUR/a]; NaN where it sets no limit.
+        account: the regulatory account of the plan.
+        useful_annuity: annuities of what is built and may enter the asset base [EUR/a].
         investment: of everything built [EUR].
         bought: platform -> device -> new capacity of every member [unit of the device's capacity], (prosumer,).
         exchange: platform -> forecast exchange [kW], (period,).
@@ -61,6 +84,7 @@ class Plan:
         costs: what the objective consists of where it is the social cost, see ``planned_costs`` [EUR/a].
         drawn: forecast exchange of the operator with its parent [kW], (period,).
         energy_price: forecast price at which that is valued [EUR/kWh], (period,).
+        social: the plan of least social cost, where the regime is another one and it was asked for.
         surplus: revenue beyond the cost to be recovered and its tolerance [EUR/a]; above zero only where the least permitted charge earns too much.
     """
 
@@ -81,11 +105,19 @@ class Plan:
     drawn: np.ndarray
     energy_price: np.ndarray
     solution: bilevel.BilevelSolution
+    account: Account
+    useful_annuity: float
     decision_range: float | None = None
     message: str = ""
     surplus: float = 0.0
     participants: int = 0
     response_difference: Mapping[str, float] = field(default_factory=dict)
+    social: SocialReference | None = None
+
+    @property
+    def social_cost(self) -> float:
+        """Real cost to society as the planner expects it [EUR/a]."""
+        return sum(self.costs.values())
 
     @property
     def gap_eur(self) -> float:
@@ -98,23 +130,11 @@ class Plan:
         return self.gap_eur / self.decision_range if self.decision_range else None
 
 
-class NoPlanError(bilevel.BilevelError):
-    """There is no plan, or none was found in time.
-
-    Attributes:
-        status: ``infeasible``, ``time_limit`` or ``error``.
-    """
-
-    def __init__(self, status: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-def cannot_recover(problem: PlanningProblem, least: float, largest: float) -> str:
-    """Message: no permitted value of the single price recovers the cost."""
+def cannot_recover(problem: PlanningProblem, allowed: float, least: float, largest: float) -> str:
+    """Message: no permitted value of the single price recovers what is allowed with nothing built [EUR/a]."""
     name = str(problem.scalar_price)
     return (
-        f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a price of {name} of at least {least:.4g} "
+        f"plan of {problem.dso}: recovering {allowed:,.0f} EUR/a takes a price of {name} of at least {least:.4g} "
         f"{problem.tariff.components[name].unit}, above the largest allowed {largest:g} (tariff.{name}.price_max); allow a higher one"
     )
 
@@ -127,6 +147,7 @@ def plan_from(
     decision_range: float | None,
     message: str = "",
     surplus: float = 0.0,
+    regime: Regime = Social(),
 ) -> Plan:
     """The plan out of a certified solution.
 
@@ -136,6 +157,7 @@ def plan_from(
         prices: of the decided tariff components.
         solution: with the follower's answer as ``operation``.
         decision_range, message, surplus: see ``Plan``.
+        regime: under which it was planned.
     """
     built = {o: bool(z > 0.5) for o, z in zip(problem.options.option.values.tolist(), choice.tolist(), strict=True)}
     x = solution.primal["operation"]
@@ -152,6 +174,8 @@ def plan_from(
         bought[c] = {key: seen.shared(each, problem.members[c]) for key, each in found.items()}
         exchange[c] = program.outputs[c].matrix @ x
     drawn = program.columns.values("import", x) - program.columns.values("export", x)
+    position = position_of(problem, choice, prices, x, revenue)
+    account = account_of(regime, position)
     fleets = {c: seen.fleet for c, seen in problem.participants.items()}
     built_cost = float(problem.annuity @ choice)
     costs = {"existing network": problem.existing_cost, "reinforcement": built_cost} | planned_costs(program, x, fleets, problem.economics.annuity)
@@ -165,7 +189,7 @@ def plan_from(
         str(solution.status),
         max(abs(f.gap) for f in solution.certificate.followers) if solution.certificate else float("nan"),
         revenue,
-        problem.existing_cost + built_cost,
+        account.allowed,
         float((problem.options.cost_eur.values * choice).sum()),
         bought,
         exchange,
@@ -173,6 +197,8 @@ def plan_from(
         drawn,
         problem.energy_price,
         solution,
+        account,
+        float(regime.useful(position)),
         decision_range,
         message,
         surplus,

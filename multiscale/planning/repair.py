@@ -27,7 +27,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from multiscale.operation.radial import radial_tree
-from multiscale.planning.plan import NoPlanError
+from multiscale.planning.no_plan import NoPlanError
 from multiscale.system import LoadingLimits, System
 
 State = TypeVar("State")

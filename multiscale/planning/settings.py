@@ -43,4 +43,7 @@ class DsoPlanSettings(PlanningSettings):
         3, "largest number of times a plan is made anew under tighter limits, because the AC power flow of its operation violates limits", 0, 50
     )
     linked_plans: int = count(100, "largest number of plans that are made so that what one year builds (horizon.years) stays built in the next", 1)
+    social_reference: bool = Field(
+        True, description="whether the plan of least social cost is found too where the regime is another one, for capex bias and welfare loss"
+    )
     recovery_tolerance: float = quantity(1e-5, "1", "largest surplus of revenue over the cost to recover, relative to it", above=0.0, upper=0.1)

@@ -6,7 +6,8 @@ from typing import Any
 
 from multiscale.planning.decomposition import applies, plan_by_decomposition
 from multiscale.planning.distribution_planning import PlanningProblem
-from multiscale.planning.plan import Effort, NoPlanError, Plan
+from multiscale.planning.no_plan import NoPlanError
+from multiscale.planning.plan import Effort, Plan
 from multiscale.planning.regimes import Regime, Social
 
 

@@ -3,9 +3,11 @@
 from multiscale.tariffs.capacity import Capacity
 from multiscale.tariffs.component import Component
 from multiscale.tariffs.export import Export
+from multiscale.tariffs.fixed import Fixed
 from multiscale.tariffs.metering import Charge, Metering
 from multiscale.tariffs.peer import Peer
 from multiscale.tariffs.tariff import BILLED, Prices, Tariff, standard_components, with_standard, written_out
+from multiscale.tariffs.time_of_use import TimeOfUsePrice
 from multiscale.tariffs.volumetric import Volumetric
 
 COMPONENTS: dict[str, type[Component]] = {
@@ -13,6 +15,8 @@ COMPONENTS: dict[str, type[Component]] = {
     "export": Export,
     "peer": Peer,
     "capacity": Capacity,
+    "fixed": Fixed,
+    "time_of_use": TimeOfUsePrice,
 }
 """Kinds of components; a new one is a file and a line here."""
 
@@ -23,10 +27,12 @@ __all__ = [
     "Charge",
     "Component",
     "Export",
+    "Fixed",
     "Metering",
     "Peer",
     "Prices",
     "Tariff",
+    "TimeOfUsePrice",
     "Volumetric",
     "standard_components",
     "with_standard",

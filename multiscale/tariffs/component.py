@@ -53,6 +53,11 @@ class Component(Settings):
         return self.price is None
 
     @property
+    def given(self) -> np.ndarray | float | None:
+        """Prices that are given, one or in the shape of the prices; None where a planner decides them."""
+        return self.price
+
+    @property
     def unit(self) -> str:
         """Unit of the prices."""
         extra = type(self).model_fields["price"].json_schema_extra

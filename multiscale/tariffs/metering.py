@@ -21,6 +21,8 @@ class Metering:
         imported, exported: columns with the power drawn from and fed to the supplier at each metering point [kW], (meter, period).
         bought: columns with the power each member buys, from the supplier or from its peers [kW], (prosumer, period); None where peers do not trade.
         peer_shares: receiver of a charge -> share of it that peer trade pays too [1]; 0 where a receiver is missing.
+        members: names of the members, (prosumer,).
+        customers: customers that each of them stands for [1], (prosumer,).
         entering: columns with the power that enters each community inside the platform [kW], (community, period); None where there are none.
     """
 
@@ -30,6 +32,8 @@ class Metering:
     exported: np.ndarray
     bought: np.ndarray | None
     peer_shares: dict[str, float]
+    members: np.ndarray
+    customers: np.ndarray
     entering: np.ndarray | None = None
 
 

@@ -110,13 +110,13 @@ class Tariff:
                 if component.decided:
                     builder.add_cost_parameter(charge.columns, prices[np.asarray(charge.price)], charge.coefficient)
                 else:
-                    assert component.price is not None
-                    builder.add_cost(charge.columns, component.price * np.asarray(charge.coefficient))
+                    given = np.broadcast_to(np.asarray(component.given, dtype=float), component.shape(metering.horizon)).ravel()
+                    builder.add_cost(charge.columns, given[np.asarray(charge.price)] * np.asarray(charge.coefficient))
 
     def price(self, name: str, prices: Prices) -> np.ndarray:
         """Prices of a component that are in force."""
         component = self.components[name]
-        return np.asarray(prices[name] if component.price is None else component.price, dtype=float)
+        return np.asarray(prices[name] if component.decided else component.given, dtype=float)
 
     def payments(self, program: ParametricProgram, schedule: np.ndarray, prices: Prices) -> dict[str, float]:
         """What a platform pays under every component [EUR/a], in the columns ``schedule`` of its program."""

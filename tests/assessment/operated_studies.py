@@ -45,9 +45,10 @@ def operated_study(*overrides: str) -> OperatedStudy:
         design = Design(built, dict(alone.design.prices) | {dso: plan.prices for dso, plan in plans.items()})
         how = mechanism_of(config.coordination), config.coordination.error, engine, lambda _: None
         together = operate_coordinated(case, expected, design, bought, config.market, False, False, *how)
+    paid = sum(plan.account.payment for plan in plans.values())
     return OperatedStudy(
         case,
         plans,
-        Scenario("plan", "", together, settled(case, together, bought, together.excluded), {}),
+        Scenario("plan", "", together, settled(case, together, bought, together.excluded, paid), {}),
         Scenario("existing", "", alone, settled(case, alone, {}, together.excluded), {}),
     )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from multiscale.planning.no_plan import NoPlanError
 from multiscale.planning.persistence import Restriction, linked_plans
-from multiscale.planning.plan import NoPlanError
 
 OPTIONS = ("a", "b", "c")
 CHOICES = list(itertools.product((False, True), repeat=len(OPTIONS)))

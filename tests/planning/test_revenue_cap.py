@@ -15,7 +15,14 @@ def leader() -> Leader:
     model = pyo.ConcreteModel()
     model.built = pyo.Var(domain=pyo.Binary)
     model.charge = pyo.Var(bounds=(0.0, 1.0))
-    return Leader(model, 100.0, 30.0 * model.built, 1000.0 * model.charge, 0.0, lambda: 20.0 * (1 - model.built), 0.01)
+    return Leader(
+        model=model,
+        tolerance=0.01,
+        existing_cost=100.0,
+        investment=30.0 * model.built,
+        revenue=1000.0 * model.charge,
+        unserved=lambda: 20.0 * (1 - model.built),
+    )
 
 
 @pytest.mark.parametrize(("built", "profit"), [(0, 120.0 - 100.0 - 2.0 * 20.0), (1, 120.0 - 130.0)])

@@ -14,7 +14,14 @@ def leader() -> Leader:
     model = pyo.ConcreteModel()
     model.built = pyo.Var(domain=pyo.Binary)
     model.charge = pyo.Var(bounds=(0.0, 1.0))
-    return Leader(model, 100.0, 30.0 * model.built, 1000.0 * model.charge, 500.0 - 50.0 * model.built, lambda: 0.0, 0.01)
+    return Leader(
+        model=model,
+        tolerance=0.01,
+        existing_cost=100.0,
+        investment=30.0 * model.built,
+        revenue=1000.0 * model.charge,
+        resource_cost=500.0 - 50.0 * model.built,
+    )
 
 
 def test_the_objective_is_the_real_cost_without_transfers(leader: Leader):

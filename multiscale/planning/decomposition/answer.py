@@ -14,7 +14,8 @@ from multiscale.planning.decomposition.structure import parameters, structure
 from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.extremes import decision_range
 from multiscale.planning.follower_names import RESOURCE_COST
-from multiscale.planning.plan import Effort, NoPlanError, Plan, cannot_recover, plan_from
+from multiscale.planning.no_plan import NoPlanError
+from multiscale.planning.plan import Effort, Plan, cannot_recover, plan_from
 from multiscale.programs import Basis, CompiledProgram, ProgramSolution
 
 METHOD = "decomposition"
@@ -51,7 +52,7 @@ def plan_by_decomposition(problem: PlanningProblem, effort: Effort) -> Plan:
     )
     search.run()
     if search.best is None:
-        raise NoPlanError("infeasible", cannot_recover(problem, search.least_charge, charge_range[1]))
+        raise NoPlanError("infeasible", cannot_recover(problem, problem.existing_cost, search.least_charge, charge_range[1]))
     searched = time.perf_counter()
     best = search.best
     solution, certificate = certified(search, best)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from multiscale.planning.regimes.regime import Leader, Regime, recover_cost
+from multiscale.planning.regimes.regime import Leader, Regime, limit_revenue
 
 
 class Social(Regime):
@@ -22,8 +22,8 @@ class Social(Regime):
     pricing: ClassVar[str] = "These prices recover the cost of the network"
 
     def state(self, leader: Leader) -> None:
-        """See ``Regime``."""
+        """See ``Regime``; the objective is the social cost."""
         import pyomo.environ as pyo
 
-        recover_cost(leader)
+        limit_revenue(self, leader)
         leader.model.objective = pyo.Objective(expr=leader.social_cost)

@@ -14,7 +14,7 @@ from multiscale.assessment.operated import Operation
 from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design
-from multiscale.planning import ConventionalNeed, Plan
+from multiscale.planning import ConventionalNeed, Plan, Regime, Social
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import Verification
@@ -126,6 +126,7 @@ class YearAnswer:
         bought: platform -> device -> new capacity of every member in the headline scenario [unit of the device's capacity], (prosumer,).
         year_check: AC power flow of the headline scenario in every hour of the year; empty where it was not asked for.
         repair: of the plan, until its AC power flow violates no limit.
+        regime: under which it was planned.
     """
 
     case: StudyCase
@@ -137,6 +138,7 @@ class YearAnswer:
     bought: Bought
     year_check: YearCheck = field(default_factory=YearCheck)
     repair: RepairRecord = RepairRecord()
+    regime: Regime = field(default_factory=Social)
 
     @property
     def plan(self) -> Scenario:

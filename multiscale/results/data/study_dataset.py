@@ -12,6 +12,7 @@ from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserve
 from multiscale.results.data.costs_and_transfers import costs_dataset
 from multiscale.results.data.parts import days, money, network, operation, trading
 from multiscale.results.data.parts.named import named
+from multiscale.results.data.regulation import regulation_dataset
 from multiscale.results.data.year_of_hours import year_dataset
 
 
@@ -40,6 +41,7 @@ def _of_year(answer: YearAnswer) -> tuple[xr.Dataset, ...]:
         operation.negotiation(answer),
         money.ledgers(answer),
         costs_dataset(answer),
+        regulation_dataset(answer),
         money.bills(answer),
         money.energy(answer),
         trading.trading(answer),

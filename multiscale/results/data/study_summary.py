@@ -14,6 +14,7 @@ from multiscale.results.data.answer_data import StagedPlan, YearAnswer
 from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_summary
 from multiscale.results.data.costs_and_transfers import costs_summary
 from multiscale.results.data.market_summary import market_summary
+from multiscale.results.data.regulation import regulation_summary
 from multiscale.results.data.year_of_hours import year_summary
 from multiscale.tariffs import Prices
 
@@ -82,7 +83,7 @@ def year_summary_of(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
         for cost, amount in zip(REAL_COSTS, scenario.ledger.real.sum(axis=0).tolist(), strict=True):
             summary[f"assess.{cost.replace(' ', '_')}_{scenario.name}"] = (amount, "EUR/a")
     summary["assess.baseline"], summary["assess.headline"] = (answer.baseline, ""), (answer.headline, "")
-    return summary | costs_summary(answer) | _horizon_summary(answer) | year_summary(answer.year_check)
+    return summary | costs_summary(answer) | regulation_summary(answer) | _horizon_summary(answer) | year_summary(answer.year_check)
 
 
 def _horizon_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
@@ -130,8 +131,9 @@ def _plan_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
             for k, v in _prices(s.name, list(s.design.prices.values()), answer).items()
         },
         "plan.revenue": (sum(p.revenue for p in plans), "EUR/a"),
-        "plan.allowed_revenue": (sum(p.allowed_revenue for p in plans), "EUR/a"),
+        **_limit(sum(p.allowed_revenue for p in plans)),
         "plan.investment": (investment, "EUR"),
+        "plan.reinforcement_annuity": (sum(p.costs["reinforcement"] for p in plans), "EUR/a"),
         "plan.participants": (sum(p.participants for p in plans), "1"),
         **{f"plan.response_difference.{n}": (max((p.response_difference[n] for p in plans), key=abs), "1") for n in plans[0].response_difference},
         "plan.repair_rounds": (answer.repair.rounds, "1"),
@@ -146,6 +148,11 @@ def _plan_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
             for key, device in purchasable(answer.case.system.device_settings).items()
         },
     }
+
+
+def _limit(allowed: float) -> dict[str, tuple[Any, str]]:
+    """The allowed revenue, where the regime sets a limit."""
+    return {"plan.allowed_revenue": (allowed, "EUR/a")} if np.isfinite(allowed) else {}
 
 
 def _prices(scenario: str, prices: Sequence[Prices], answer: YearAnswer) -> dict[str, tuple[Any, str]]:

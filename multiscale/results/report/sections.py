@@ -20,6 +20,7 @@ from multiscale.results.tables import (
     market_tables,
     network_tables,
     operation_tables,
+    regulation_tables,
     run_tables,
     scenario_tables,
     trade_tables,
@@ -100,6 +101,8 @@ def _plan(result: RunResult) -> Section:
         f"Each option is one line or transformer. {regime_of(result).aim}",
         [
             _table(result, network_tables.options_table, "reinforcement options"),
+            _table(result, regulation_tables.regulation_table, "regulatory account", optional=True),
+            _table(result, regulation_tables.social_comparison_table, "comparison with least social cost", optional=True),
             _table(result, scenario_tables.years_table, "years", optional=True),
             _figure(
                 result,

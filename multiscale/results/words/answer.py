@@ -10,7 +10,7 @@ import xarray as xr
 from multiscale.results.data.dataset import compared_scenarios, has
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.words.numbers import amount, euros, number, percent, plural, reached_percent, signed
-from multiscale.results.words.regime_words import regime_of
+from multiscale.results.words.regime_words import regime_of, regulation_words
 from multiscale.system.approximation import Approximation
 
 STATUS_WORDS = {
@@ -158,7 +158,7 @@ def _plan(result: RunResult) -> list[Fact]:
         proof, missed, reached = _proof(result)
         label = regime_of(result).called.capitalize()
         facts.append(Fact(label, f"{euros(value('plan.objective'), True)}{proof}{missed}", reached))
-    return facts
+    return facts + [Fact("Operator" if value("system.dsos") == 1 else "Operators", text) for text in regulation_words(result)[:1]]
 
 
 def _proof(result: RunResult) -> tuple[str, str, bool | None]:

@@ -23,7 +23,7 @@ from multiscale.results.words.answer import (
 )
 from multiscale.results.words.mechanism_words import chosen, words
 from multiscale.results.words.numbers import euros, percent, plural, reached_percent, signed
-from multiscale.results.words.regime_words import regime_of
+from multiscale.results.words.regime_words import regime_of, regulation_words
 
 _USEFUL_GAP = 0.1
 """Relative gap from which on a bound says nothing to a planner."""
@@ -46,6 +46,7 @@ def headline(result: RunResult) -> list[str]:
     decided = [f"{name} {now}" + (f" instead of {before} for the existing network" if before else "") for name, now, before in decided_prices(result)]
     if decided:
         sentences.append(f"{regime_of(result).pricing}: {listed(decided)}.")
+    sentences += [f"The operator {text}." for text in regulation_words(result)[1:]]
     gains = next((f.text for f in gain_facts(result)), "")
     pair = compared_scenarios(result.dataset)
     if gains:

@@ -1,0 +1,57 @@
+"""The table of what the regime leaves the operators with, and what it costs society."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from multiscale.results.run.run_result import RunResult
+from multiscale.results.tables.table import Table
+from multiscale.results.words.regime_words import regime_of
+
+ROWS: tuple[tuple[str, str, float, str], ...] = (
+    # entry, in words, factor, unit
+    ("revenue", "revenue under the tariff", 1.0, "EUR/a"),
+    ("allowed", "allowed revenue", 1.0, "EUR/a"),
+    ("balance", "balance carried forward: allowed less collected", 1.0, "EUR/a"),
+    ("payment", "incentives less penalties", 1.0, "EUR/a"),
+    ("operating_cost", "operating cost", 1.0, "EUR/a"),
+    ("depreciation", "depreciation", 1.0, "EUR/a"),
+    ("cost_of_capital", "asset base at the true cost of capital", 1.0, "EUR/a"),
+    ("profit", "profit of the operators", 1.0, "EUR/a"),
+    ("asset_base", "asset base", 1.0, "EUR"),
+    ("return_on_asset_base", "return on the asset base", 100.0, "%/a"),
+)
+
+
+def regulation_table(result: RunResult) -> Table | None:
+    """The regulatory account, as planned and as operated."""
+    rows = []
+    for entry, words, factor, unit in ROWS:
+        values = {when: result.value(f"regulation.{when}.{entry}") for when in ("planned", "operated")}
+        if any(value is not None for value in values.values()):
+            shown = {when: float("nan") if value is None else factor * float(value) for when, value in values.items()}
+            rows.append({"entry": words, **shown, "unit": unit})
+    if not rows:
+        return None
+    note = f"Regime: {regime_of(result).aim} Costs are even over the years; incentives and penalties of the operation are those of the plan."
+    return Table("regulation", "Regulatory account of the operators", pd.DataFrame(rows), note=note)
+
+
+def social_comparison_table(result: RunResult) -> Table | None:
+    """The plan under the regime next to that of least social cost."""
+    if result.value("regulation.social.least_cost") is None:
+        return None
+    annuity = float(result.value("plan.reinforcement_annuity"))
+    rows = [
+        ("reinforcements", float(result.value("plan.reinforcements")), _value(result, "reinforcements"), ""),
+        ("annuity of what is built", annuity, annuity - _value(result, "excess_annuity"), "EUR/a"),
+        ("social cost", _value(result, "planned_cost"), _value(result, "least_cost"), "EUR/a"),
+    ]
+    frame = pd.DataFrame(rows, columns=["what", "regime", "least social cost", "unit"])
+    note = "Least social cost: of plans whose prices recover their cost. "
+    note += f"Welfare loss: difference of the social costs, proven to be at most {_value(result, 'welfare_loss_at_most'):,.2f} EUR/a."
+    return Table("social_comparison", "The regime's plan and that of least social cost", frame, note=note)
+
+
+def _value(result: RunResult, key: str) -> float:
+    return float(result.value(f"regulation.social.{key}"))

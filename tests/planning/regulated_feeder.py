@@ -1,0 +1,117 @@
+"""A radial feeder for regimes and tariffs: one community that buys photovoltaics, uses batteries and may be cut off; lines can be reinforced.
+
+The follower's network and devices are written here; what is charged for is written by the components of the tariff, and the regimes are those of the
+registry. One day stands for the horizon, so all yearly figures are per day.
+
+    annuity of option k      investment_k * capital share       (below 1, the operator's true cost of capital is less than what is allowed)
+    existing cost            6 ct for each kWh of demand
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import sparse
+
+from multiscale.planning import PlanningProblem
+from multiscale.programs import Block, Index, Output, ProgramBuilder
+from multiscale.system import Economics
+from multiscale.tariffs import BILLED, Component, Metering, Tariff, Volumetric
+from multiscale.timeline import Horizon
+
+VALUE_OF_LOST_LOAD = 5.0
+CEILING = 0.3
+SINGLE = {"network_charge": Volumetric(price_max=CEILING)}
+
+
+def regulated_feeder(
+    nodes: int = 8, hours: int = 24, components: dict[str, Component] | None = None, *, seed: int = 0, cost_share: float = 1.0
+) -> PlanningProblem:
+    """The feeder with ``nodes`` nodes (node 0 is the root) over ``hours`` periods of a day.
+
+    Args:
+        nodes, hours, seed: size and case.
+        components: of the tariff; default: one volumetric charge.
+        cost_share: annuity of the options, as a share of what the case states.
+    """
+    rng = np.random.default_rng(seed)
+    parent = np.array([-1] + [int(rng.integers(max(0, n - 3), n)) for n in range(1, nodes)])
+    duration = 24.0 / hours
+    clock = (np.arange(hours) + 0.5) * duration
+    shape = 0.35 + 0.25 * np.exp(-(((clock - 8) / 2) ** 2)) + 0.6 * np.exp(-(((clock - 19) / 2.5) ** 2))
+    demand = rng.uniform(0.5, 2.0, nodes)[:, None] * shape[None, :] * rng.uniform(0.9, 1.1, (nodes, hours))
+    demand[0] = 0.0
+    sun = np.clip(np.sin(np.pi * (clock - 6) / 12), 0, None)
+    price = 0.12 + 0.08 * np.exp(-(((clock - 19) / 3) ** 2)) + 0.03 * np.sin(2 * np.pi * clock / 24)
+    below = np.eye(nodes)
+    for n in range(nodes - 1, 0, -1):
+        below[parent[n]] += below[n]
+    rating = 0.75 * (below[1:] @ demand).max(axis=1)
+    step = 0.6 * rating
+    investment = rng.uniform(0.15, 0.35, nodes - 1) * (0.5 + step)
+    existing = 0.06 * demand.sum() * duration
+
+    horizon = Horizon((pd.Timestamp("2016-01-20"),), (1.0,), duration)
+    tariff = Tariff(components or SINGLE)
+    names = np.array([f"line {k}" for k in range(1, nodes)])
+    b = ProgramBuilder("feeder")
+    node, time, line = {"node": np.arange(nodes)}, {"period": horizon.labels}, {"line": names}
+    built = b.add_parameters("built", {"option": names}, unit="1")
+    imports = b.add_columns("import", time, unit="kW", cost=price * duration)
+    exports = b.add_columns("export", time, unit="kW", cost=-0.5 * price * duration)
+    pv = b.add_columns("pv", node, unit="kW", upper=np.where(np.arange(nodes) > 0, 3.0, 0.0), cost=0.8)
+    generation = b.add_columns("generation", node | time, unit="kW")
+    unserved = b.add_columns("unserved", node | time, unit="kW", upper=demand, cost=VALUE_OF_LOST_LOAD * duration)
+    spill = b.add_columns("curtailed", node | time, unit="kW")
+    size = np.where(np.arange(nodes) % 3 == 1, 3.0, 0.0)
+    charge = b.add_columns("charge", node | time, unit="kW", upper=0.5 * size[:, None])
+    discharge = b.add_columns("discharge", node | time, unit="kW", upper=0.5 * size[:, None])
+    stored = b.add_columns("stored", node | time, unit="kWh", upper=size[:, None])
+    flow = b.add_columns("flow", line | time, unit="kW", lower=-np.inf)
+    terms = [(1.0, generation), (1.0, discharge), (-1.0, charge), (1.0, unserved), (-1.0, spill)]
+    balance = b.add_rows("balance", node | time, terms, "==", demand, unit="kW")
+    b.add_to_rows(balance[1:], flow, 1.0)
+    b.add_to_rows(balance[parent[1:]], flow, -1.0)
+    b.add_to_rows(balance[0], imports, 1.0)
+    b.add_to_rows(balance[0], exports, -1.0)
+    available = (-np.broadcast_to(sun, (nodes, hours)), np.broadcast_to(pv[:, None], (nodes, hours)))
+    b.add_rows("pv_availability", node | time, [(1.0, generation), available], "<=", 0.0, unit="kW")
+    moved = [(1.0, stored), (-1.0, np.roll(stored, 1, axis=1)), (-0.95 * duration, charge), (duration / 0.95, discharge)]
+    b.add_rows("storage", node | time, moved, "==", 0.0, unit="kWh")
+    wide = np.broadcast_to(built[:, None], (nodes - 1, hours))
+    for name, sign in (("rating_forward", 1.0), ("rating_reverse", -1.0)):
+        b.add_rows(name, line | time, [(sign, flow)], "<=", rating[:, None], unit="kW", parameters=[(step[:, None], wide)])
+    root, one = np.array(["root"]), np.ones(1)
+    tariff.add(b, Metering(horizon, root, imports[None, :], exports[None, :], None, {}, root, one))
+    b.add_output("unserved", {}, [(np.full(unserved.size, duration), unserved.ravel())], unit="kWh/a")
+    program = b.build()
+
+    resource = sparse.csr_matrix(program.c0[None, :])
+    for name, component in tariff.components.items():
+        if not component.decided:
+            prices = np.broadcast_to(np.asarray(component.given, dtype=float), component.shape(horizon)).reshape(1, -1)
+            resource = resource - sparse.csr_matrix(prices) @ program.outputs[BILLED + name].matrix
+    cost = Output(Index((Block("resource_cost", {}, "EUR/a", 0, ""),)), resource)
+    program = dataclasses.replace(program, outputs=dict(program.outputs) | {"resource_cost": cost})
+    # Nobody is passive here.
+    nothing = np.zeros((0, horizon.periods))
+    return PlanningProblem(
+        dso="feeder",
+        horizon=horizon,
+        program=program,
+        tariff=tariff,
+        distribution=cast("Any", SimpleNamespace()),
+        options=xr.Dataset({"cost_eur": ("option", 1000.0 * investment)}, coords={"option": names}),
+        annuity=cost_share * investment,
+        existing_cost=float(existing),
+        passive={name: component.passive(nothing, nothing, horizon) for name, component in tariff.components.items()},
+        participants={},
+        members={},
+        economics=Economics(tariff=tariff),
+        energy_price=price,
+    )
