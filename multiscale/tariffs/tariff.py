@@ -10,7 +10,7 @@ import numpy as np
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.tariffs.component import Component
 from multiscale.tariffs.export import Export
-from multiscale.tariffs.metering import Metering
+from multiscale.tariffs.metering import Charge, Metering
 from multiscale.tariffs.peer import Peer
 from multiscale.tariffs.volumetric import Volumetric
 from multiscale.timeline import Horizon
@@ -59,6 +59,17 @@ def with_standard(given: Mapping[str, object]) -> dict[str, object]:
     return values
 
 
+def _add_least(least: np.ndarray, component: Component, charge: Charge, horizon: Horizon) -> None:
+    """Add what a part of a determinant costs at the least per kW of its columns [EUR/a per kW] to the columns that ``least`` has."""
+    columns = np.asarray(charge.columns)
+    coefficient = np.broadcast_to(np.asarray(charge.coefficient, dtype=float), columns.shape)
+    place = np.broadcast_to(np.asarray(charge.price), columns.shape)
+    low, high = (component.price_min, component.price_max) if component.decided else (component.given, component.given)
+    prices = [np.broadcast_to(np.asarray(end, dtype=float), component.shape(horizon)).ravel()[place] for end in (low, high)]
+    inside = columns < len(least)
+    np.add.at(least, columns[inside], np.where(coefficient >= 0, *prices)[inside] * coefficient[inside])
+
+
 @dataclass(frozen=True)
 class Tariff:
     """What is charged for, by component.
@@ -96,7 +107,12 @@ class Tariff:
         return all(c.additive for c in self.components.values())
 
     def add(self, builder: ProgramBuilder, metering: Metering) -> None:
-        """Add every component to a platform's program: its cost, the parameters of decided prices, and its determinant as an output."""
+        """Add every component to a platform's program: its cost, the parameters of decided prices, and its determinant as an output.
+
+        Where a fee on trade may be above what import and export are charged together, power would be imported and exported again to earn it. So
+        imports are no more than what members buy then.
+        """
+        least = np.zeros(1 + max(int(np.max(c, initial=-1)) for c in (metering.imported, metering.exported)))
         for name, component in self.components.items():
             coords = component.coordinates(metering.horizon)
             charges = component.determinant(builder, name, metering)
@@ -112,6 +128,11 @@ class Tariff:
                 else:
                     given = np.broadcast_to(np.asarray(component.given, dtype=float), component.shape(metering.horizon)).ravel()
                     builder.add_cost(charge.columns, given[np.asarray(charge.price)] * np.asarray(charge.coefficient))
+                _add_least(least, component, charge, metering.horizon)
+        if metering.bought is not None and (least[metering.imported] + least[metering.exported] < 0).any():
+            terms = [(1.0, metering.imported.T), (-1.0, metering.bought.T)]
+            period = {"period": metering.horizon.labels}
+            builder.add_rows("imported_power", period, terms, "<=", 0.0, unit="kW", description="power is not imported to be exported again")
 
     def price(self, name: str, prices: Prices) -> np.ndarray:
         """Prices of a component that are in force."""

@@ -24,7 +24,7 @@ from multiscale.markets.batched.master import Boundary, Master
 from multiscale.markets.batched.settled import settle
 from multiscale.programs import ProgramError
 
-SAMPLE, SAMPLE_SHARE = 2000, 0.01
+SAMPLE, SAMPLE_SHARE = 1000, 0.01
 """Members with which prices are looked for first, and share of all members where that is more."""
 
 SAMPLE_GAP, FEW_GAP = 0.3, 0.6
@@ -41,6 +41,9 @@ LEAST_GAP = 1e-8
 
 SHORT, MANY = 48, 20_000
 """Up to so many periods prices follow the master closely; with as many members, too, more groups pay: fewer prices are written for each."""
+
+LARGE = 400_000
+"""Members times periods from which a pass over all takes longer than some solves of the master."""
 
 LONGEST = 400
 """Most rounds; far more than the number of periods asks for."""
@@ -117,7 +120,7 @@ def clear_pool(
         if total > sample:
             part = Search(pool, boundary, Respondents(pool, _sampled(whole, sample), executor), least)
             part.run(prices, SAMPLE_GAP * gap)
-            prices, sampled = part.few_prices(FEW_GAP * gap) if total >= MANY else part.active, part.rounds
+            prices, sampled = part.few_prices(FEW_GAP * gap) if total * periods >= LARGE else part.active, part.rounds
         search = Search(pool, boundary, Respondents(pool, whole, executor), least)
         search.run(prices, gap)
         return search.written(batches, sampled)
