@@ -55,7 +55,8 @@ def test_a_tariff_that_is_decided_and_earns_nothing_is_named():
 
 @pytest.mark.parametrize("regime", ["social", "rate_of_return"])
 def test_a_study_whose_charge_cannot_recover_the_cost_is_refused_before_planning(regime):
-    config = load_config(["study=tiny", "horizon=one_day", "horizon.step_hours=6", "system.dsos=[north]", f"regime={regime}", "tariff.network_charge.price_max=0.005"])  # fmt: skip
+    small = ("study=tiny", "horizon=one_day", "horizon.step_hours=6", "system.dsos=[north]")
+    config = load_config([*small, f"regime={regime}", "tariff.network_charge.price_max=0.005"])
     (problem,) = unrecoverable(config, case_of(config))
     assert "network_charge" in str(problem)
     assert "price_max" in str(problem)
