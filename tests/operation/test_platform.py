@@ -15,7 +15,7 @@ from multiscale.system.schema import table
 from multiscale.timeline import Horizon
 from tests.operation.conftest import no_agreement
 from tests.operation.linear_distflow import platform_model
-from tests.variants import changed
+from tests.variants import changed, priced
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +210,16 @@ def test_an_islanded_network_is_refused_with_the_bus_named(system, fleets, econo
     cut = changed(system, "branches", "in_service", {"north 1 line 4": False})
     with pytest.raises(MeshedNetworkError, match=r"buses \['north 1 bus 4'\] have no connection to 'north 1 busbar'"):
         platform_program(fleets["north 1"], economics, Community(), network=cut.network("north 1"))
+
+
+def test_a_fee_on_trade_above_all_charges_earns_nobody_anything(fleets, economics, prices):
+    """Power that is imported and exported again is not traded: a fee never lowers the cost, however high it is."""
+    cost = {}
+    for fee in (0.0, 0.05, 0.30):
+        dear = dataclasses.replace(economics, tariff=priced(trading_fee=fee))
+        program = platform_program(fleets["north 1"], dear, Community())
+        found = solve(program, prices)
+        cost[fee] = found.objective
+        bought = found.primal("buy").sum("prosumer").to_numpy()
+        assert (found.primal("import").to_numpy() <= bought + 1e-6).all()
+    assert cost[0.0] <= cost[0.05] <= cost[0.30] + 1e-9 * abs(cost[0.30])

@@ -27,6 +27,7 @@ def test_a_charge_that_cannot_recover_what_is_allowed_is_named(regime):
     assert found.value.status == "infeasible"
 
 
+@pytest.mark.slow
 def test_prices_of_which_only_the_solve_shows_it_are_named_after_it():
     problem = regulated_feeder(3, 4, {"network_charge": TimeOfUsePrice(starts=(0, 16), price_max=0.01)})
     with pytest.raises(NoPlanError, match=r"allow higher prices \(price_max of network_charge\)") as found:
@@ -48,12 +49,13 @@ def test_a_price_before_the_plan_that_does_not_exist_is_named():
         solve_plan(regulated_feeder(4, 4, several), IncentiveFee(), time_limit=60)
 
 
+@pytest.mark.slow
 def test_a_tariff_that_is_decided_and_earns_nothing_is_named():
     with pytest.raises(NoPlanError, match="price_max"):
         solve_plan(regulated_feeder(3, 4, {"feed_in": Export(price_max=0.05)}), Social(), time_limit=60)
 
 
-@pytest.mark.parametrize("regime", ["social", "rate_of_return"])
+@pytest.mark.parametrize("regime", [pytest.param("social", marks=pytest.mark.slow), "rate_of_return"])
 def test_a_study_whose_charge_cannot_recover_the_cost_is_refused_before_planning(regime):
     small = ("study=tiny", "horizon=one_day", "horizon.step_hours=6", "system.dsos=[north]")
     config = load_config([*small, f"regime={regime}", "tariff.network_charge.price_max=0.005"])

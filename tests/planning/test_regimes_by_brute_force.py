@@ -82,7 +82,7 @@ def compared(components: dict[str, Component], nodes: int, seed: int, first: int
     assert brute.best[0] == pytest.approx(plan.objective, abs=1e-5 * scale)
 
 
-@pytest.mark.parametrize("kind", ["time_of_use", "capacity"])
+@pytest.mark.parametrize("kind", ["capacity"])
 def test_components(kind: str):
     compared(COMPONENTS[kind], 3, seed=1, first=5, rounds=3)
 

@@ -35,7 +35,7 @@ REGIMES: dict[str, tuple[Regime, float, float, int, float]] = {
     "incentive fee": (IncentiveFee(tuning=1.0, reference_price=0.06), 1.0, 5.0969, 3, 0.0984),
     "unregulated": (Unregulated(unserved_penalty=5.0), 1.0, 13.08622, 3, 0.3),
 }
-QUICK = ("rate of return", "totex sharing")
+QUICK = ("rate of return",)
 
 
 def planned(regime: Regime, components: Mapping[str, Component] = SINGLE, share: float = 1.0) -> Plan:
