@@ -112,9 +112,9 @@ class NoPlanError(bilevel.BilevelError):
 
 def cannot_recover(problem: PlanningProblem, least: float, largest: float) -> str:
     """Message: no permitted value of the single price recovers the cost."""
-    name = str(problem.scalar_price)
+    name, least_cost = str(problem.scalar_price), problem.existing_cost + float(problem.annuity @ problem.required)
     return (
-        f"plan of {problem.dso}: recovering {problem.existing_cost:,.0f} EUR/a takes a price of {name} of at least {least:.4g} "
+        f"plan of {problem.dso}: recovering {least_cost:,.0f} EUR/a takes a price of {name} of at least {least:.4g} "
         f"{problem.tariff.components[name].unit}, above the largest allowed {largest:g} (tariff.{name}.price_max); allow a higher one"
     )
 
