@@ -42,5 +42,9 @@ class DsoPlanSettings(PlanningSettings):
     repair_rounds: int = count(
         3, "largest number of times a plan is made anew under tighter limits, because the AC power flow of its operation violates limits", 0, 50
     )
-    linked_plans: int = count(100, "largest number of plans that are made so that what one year builds (horizon.years) stays built in the next", 1)
+    linked_plans: int = count(
+        100,
+        "largest number of plans made for one operator so that what one year builds (horizon.years) stays built in the next, one a year at least",
+        1,
+    )
     recovery_tolerance: float = quantity(1e-5, "1", "largest surplus of revenue over the cost to recover, relative to it", above=0.0, upper=0.1)
