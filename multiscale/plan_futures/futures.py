@@ -68,7 +68,7 @@ def read_futures(path: Path) -> tuple[Future, ...]:
     if not isinstance(rows, dict) or len(rows) < 2:
         raise ConfigError([ConfigProblem("futures", "", "are missing; name two or more under the key 'futures'", origin)])
     unknown = [str(key) for key in content if key != "futures"]
-    problems = [ConfigProblem(key, "", "is not read; the only key beside it is 'futures'", origin) for key in unknown]
+    problems = [ConfigProblem(key, "", "is not read; the only key is 'futures'", origin) for key in unknown]
     futures = [_future(str(name), row, origin, problems) for name, row in rows.items()]
     total = sum(future.probability for future in futures)
     if not problems and abs(total - 1.0) > ONE:
