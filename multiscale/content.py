@@ -85,9 +85,16 @@ def _tell(take: Callable[[bytes], None], value: object) -> None:
 
 
 def _plain(value: object) -> bool:
-    """Whether a data class holds plain values alone, which its text shows to the last bit: arrays and tables have no hash."""
+    """Whether a data class holds plain values alone, which its text shows to the last bit: arrays and tables have no hash, sets no order."""
     try:
         hash(value)
     except TypeError:
         return False
-    return type(value).__hash__ is not object.__hash__
+    return type(value).__hash__ is not object.__hash__ and not _unordered(value)
+
+
+def _unordered(value: object) -> bool:
+    """Whether a value is a set or holds one, whose text differs from process to process."""
+    if dataclasses.is_dataclass(value):
+        return any(_unordered(getattr(value, field.name)) for field in dataclasses.fields(value))
+    return isinstance(value, (set, frozenset)) or (isinstance(value, tuple) and any(map(_unordered, value)))

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from multiscale.coordination.engine import TaskError, make_engine
 from multiscale.pipeline.assessment import check_certificates, reservations
+from multiscale.pipeline.linked_years import reservations_of_stages
 from multiscale.pipeline.stages import Stages
 from multiscale.pipeline.study_stages import STAGES, Engine, Study
 from multiscale.planning import Plan
+from multiscale.planning.settings import DsoPlanSettings
 from multiscale.programs import SolverSettings, SolverTimeLimitError, limits_in_force
 from multiscale.results.data.answer_data import YearAnswer
 from multiscale.results.data.ledger_rows import ledger_blocks
@@ -44,9 +46,9 @@ def run_study(config: StudyConfig) -> RunResult:
             for answer in answers:
                 check_certificates(answer)
             reasons = [reason for answer in answers for reason in _dated(reservations(answer), answer, answers)]
-            if study.staged is not None and study.staged.ended:
-                reasons.append(f"plans of the years together: {study.staged.ended}")
             dataset, summary = study_dataset(answers), study_summary(answers, study.staged)
+            if study.staged is not None and isinstance(config.planning, DsoPlanSettings):
+                reasons += reservations_of_stages(summary["stages.cost"][0], study.staged, config.planning)
         status = "feasible" if reasons else "optimal"
         last = answers[-1]
         noted = dict.fromkeys(f"{p}: {n}" for a in answers for day in a.plan.operation.days for p, book in day.trades.items() for n in book.notes)

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import pickle
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from multiscale.content import content_key
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
 from multiscale.markets import Community
 from multiscale.operation import Design, operating_tree
+from multiscale.planning.persistence import Restriction
 from multiscale.system import LoadingLimits
 from tests.variants import priced
 
@@ -68,3 +70,19 @@ def test_adjacent_labels_and_numbers_are_distinguished():
 def test_what_cannot_be_looked_into_is_refused():
     with pytest.raises(TypeError, match="an object of type function has no content key"):
         content_key({"a": content_key})
+
+
+def test_sets_inside_a_data_class_have_the_same_key_in_every_process():
+    code = (
+        "from multiscale.content import content_key; from multiscale.planning.persistence import Restriction; "
+        "print(content_key(Restriction(frozenset('abcdefgh'), frozenset('xyz'))), content_key((1, Restriction(frozenset('ab')))))"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
+    assert len(set(said.pop().split())) == 2
+    assert content_key(Restriction(frozenset("a"))) != content_key(Restriction(frozenset(), frozenset("a")))

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from multiscale.cli.command import ERROR, OK, Command, groups_text
 
-INFEASIBLE = 3
+EXIT_CODES = {"infeasible": 3, "time_limit": 4}
 
 
 def _futures(given: argparse.Namespace) -> int:
     from multiscale.plan_futures.futures import read_futures
     from multiscale.plan_futures.planned import planned_futures
     from multiscale.planning import NoPlanError
+    from multiscale.results import RunFolderError
     from multiscale.spreadsheets import without_formulas
 
+    futures = read_futures(given.file)
+    # Before hours of planning, not after.
     try:
-        tables = planned_futures(given.overrides, read_futures(given.file), given.revealed)
+        given.output.mkdir(parents=True, exist_ok=True)
+        writable = os.access(given.output, os.W_OK)
+    except OSError as error:
+        raise RunFolderError(f"{given.output}: cannot be made ({error.strerror}); give another folder (--output)") from error
+    if not writable:
+        raise RunFolderError(f"{given.output}: cannot be written; give another folder (--output)")
+    try:
+        tables = planned_futures(given.overrides, futures, given.revealed)
     except NoPlanError as error:
         print(f"error: {error}", file=sys.stderr)
-        return INFEASIBLE if error.status == "infeasible" else ERROR
-    given.output.mkdir(parents=True, exist_ok=True)
+        return EXIT_CODES.get(error.status, ERROR)
     for name, table in tables.items():
         path = given.output / f"{name}.csv"
         without_formulas(table).to_csv(path, index=False)

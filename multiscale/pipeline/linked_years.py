@@ -12,6 +12,9 @@ from multiscale.planning.settings import DsoPlanSettings
 from multiscale.results.data.answer_data import StagedPlan
 from multiscale.results.run.run_folder import NoAnswerError
 
+ROUNDING = 1e-8
+"""Distance of plans and bound, relative to their cost, that is rounding of the linear programs [1]."""
+
 
 def plans_of_years(
     years: Sequence[int],
@@ -48,7 +51,7 @@ def plans_of_years(
                 plan,
                 gap=planning.gap,
                 gap_eur=planning.gap_eur / len(dsos),
-                most=planning.linked_plans,
+                most=max(planning.linked_plans, len(years)),
                 report_progress=report_progress,
             )
         except NoPlanError as error:
@@ -56,6 +59,25 @@ def plans_of_years(
     every = list(found.values())
     ended = "; ".join(f"{dso}: {plans.ended}" for dso, plans in found.items() if plans.ended)
     return found, StagedPlan(weights, sum(p.bound for p in every), sum(p.separate for p in every), sum(p.solves for p in every), ended)
+
+
+def reservations_of_stages(cost: float, staged: StagedPlan, planning: DsoPlanSettings) -> list[str]:
+    """Why plans of several years are not the optimum together; empty where they are, to the gaps asked for.
+
+    Also where the search ended at these gaps they may be missed: a plan that is made anew under tighter limits costs more, and the bound is for the
+    limits of the rule.
+
+    Args:
+        cost: present value of the plans that stand [EUR].
+        staged: what is proven of them.
+        planning: settings, with the gaps.
+    """
+    asked = max(planning.gap_eur * sum(staged.weights.values()), planning.gap * abs(cost))
+    if staged.ended:
+        return [f"plans of the years together: {staged.ended}"]
+    if cost - staged.bound > asked + ROUNDING * (1.0 + abs(cost)):
+        return [f"plans of the years together: {cost - staged.bound:,.0f} EUR above their bound, where the gaps asked for allow {asked:,.0f} EUR"]
+    return []
 
 
 def stage_weights(years: Sequence[int], discount_rate: float) -> dict[int, float]:

@@ -38,6 +38,20 @@ class Future:
     overrides: tuple[str, ...]
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Safe loader that refuses a key that stands twice."""
+
+
+def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [str(loader.construct_object(key)) for key, _ in node.value]
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} stands twice", node.start_mark)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
 def read_futures(path: Path) -> tuple[Future, ...]:
     """The futures of a file.
 
@@ -46,13 +60,15 @@ def read_futures(path: Path) -> tuple[Future, ...]:
     """
     origin = str(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        # Of what stands twice the loader would keep the last in silence.
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError([ConfigProblem("futures", origin, f"cannot be read ({error}); give a YAML file of futures", origin)]) from error
     rows = content.get("futures") if isinstance(content, dict) else None
     if not isinstance(rows, dict) or len(rows) < 2:
         raise ConfigError([ConfigProblem("futures", "", "are missing; name two or more under the key 'futures'", origin)])
-    problems: list[ConfigProblem] = []
+    unknown = [str(key) for key in content if key != "futures"]
+    problems = [ConfigProblem(key, "", "is not read; the only key is 'futures'", origin) for key in unknown]
     futures = [_future(str(name), row, origin, problems) for name, row in rows.items()]
     total = sum(future.probability for future in futures)
     if not problems and abs(total - 1.0) > ONE:

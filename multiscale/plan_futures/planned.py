@@ -21,6 +21,7 @@ from multiscale.planning.persistence import Restriction
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.results.data.answer_data import StudyCase
 from multiscale.results.run.progress import Progress
+from multiscale.system import InvalidSystemError
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +51,14 @@ def planned_futures(overrides: Sequence[str], futures: Sequence[Future], reveale
     if not isinstance(planning, DsoPlanSettings):
         raise ConfigError([ConfigProblem("planning", "none", "plans nothing; use planning=dso")])
     known_from = years[1] if revealed is None else revealed
+    if known_from not in years[1:]:
+        later = ", ".join(map(str, years[1:]))
+        raise ConfigError([ConfigProblem("--revealed", str(known_from), f"is no year after the first; give one of {later}", "command line")])
     progress = Progress(["build", "plan"])
     # Every case warns of its days; they are summed up.
-    logging.getLogger("multiscale.pipeline.case").setLevel(logging.ERROR)
+    of_cases = logging.getLogger("multiscale.pipeline.case")
+    level = of_cases.level
+    of_cases.setLevel(logging.ERROR)
     kept = Stages(config.output.stage_folder, config.output.reuse)
     studies = {name: Study(c, c.record().inputs, kept, progress, SerialEngine) for name, c in configs.items()}
     with progress.stage("build") as stage:
@@ -60,6 +66,10 @@ def planned_futures(overrides: Sequence[str], futures: Sequence[Future], reveale
         last = {name: study.build(years[-1], None) for name, study in studies.items()}
         decisive = last[max(last, key=lambda name: _needed(last[name].value))]
         cases = {(year, name): study.build(year, decisive) for name, study in studies.items() for year in years}
+    of_cases.setLevel(level)
+    wrong = [problem for (_, name), case in cases.items() for problem in configs[name].market.problems(case.value.fleets)]
+    if wrong:
+        raise InvalidSystemError(dict.fromkeys(wrong))
     warned = [f"{year} {name}: {warning}" for (year, name), case in cases.items() for warning in case.value.warnings]
     if warned:
         logger.warning("representative days: %d warnings, the first of %s; more days (horizon.days) come closer", len(warned), warned[0])

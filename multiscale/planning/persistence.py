@@ -188,6 +188,11 @@ class _Search(Generic[P]):
                 bound = max(bound, closed if self.best is None else min(closed, self.best[0]))
         except _OutOfWorkError:
             ended = f"ended after {self.solves:,} plans (planning.linked_plans)"
+        except NoPlanError as error:
+            # What was found before stands, and so does the bound.
+            if self.best is None:
+                raise
+            ended = f"ended after {self.solves:,} plans; the last could not be made: {error}"
         if self.best is None:
             if ended:
                 raise NoPlanError("error", f"plans of {', '.join(self.weights)}: none that keep to each other were found; {ended}")

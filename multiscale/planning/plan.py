@@ -75,7 +75,7 @@ class Plan:
         bought: platform -> device -> new capacity of every member [unit of the device's capacity], (prosumer,).
         exchange: platform -> forecast exchange [kW], (period,).
         solution: the whole bilevel solution, with its certificate.
-        decision_range: what decisions move [EUR/a]: the more expensive of building nothing and building everything, less the plan (see
+        decision_range: what decisions move [EUR/a]: the more expensive of building the least and the most admitted, less the plan (see
             ``planning.extremes``); None where neither recovers its cost.
         message: how the search went, and what ended it if that was neither the gap nor the end of what is to be searched.
         participants: number of participants that the planner saw in place of the platforms' members.

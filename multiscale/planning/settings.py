@@ -42,7 +42,11 @@ class DsoPlanSettings(PlanningSettings):
     repair_rounds: int = count(
         3, "largest number of times a plan is made anew under tighter limits, because the AC power flow of its operation violates limits", 0, 50
     )
-    linked_plans: int = count(100, "largest number of plans that are made so that what one year builds (horizon.years) stays built in the next", 1)
+    linked_plans: int = count(
+        100,
+        "largest number of plans made for one operator so that what one year builds (horizon.years) stays built in the next, one a year at least",
+        1,
+    )
     social_reference: bool = Field(
         True, description="whether the plan of least social cost is found too where the regime is another one, for capex bias and welfare loss"
     )

@@ -112,6 +112,13 @@ class Tariff:
         Where a fee on trade may be above what import and export are charged together, power would be imported and exported again to earn it. So
         imports are no more than what members buy then.
         """
+        if self.add_components(builder, metering) and metering.bought is not None:
+            terms = [(1.0, metering.imported.T), (-1.0, metering.bought.T)]
+            period = {"period": metering.horizon.labels}
+            builder.add_rows("not_passed_on", period, terms, "<=", 0.0, unit="kW", description="power is not imported to be exported again")
+
+    def add_components(self, builder: ProgramBuilder, metering: Metering) -> bool:
+        """Add every component; returns whether some prices pay for importing and exporting at once, as far as the tariff goes."""
         least = np.zeros(1 + max(int(np.max(c, initial=-1)) for c in (metering.imported, metering.exported)))
         for name, component in self.components.items():
             coords = component.coordinates(metering.horizon)
@@ -129,10 +136,7 @@ class Tariff:
                     given = np.broadcast_to(np.asarray(component.given, dtype=float), component.shape(metering.horizon)).ravel()
                     builder.add_cost(charge.columns, given[np.asarray(charge.price)] * np.asarray(charge.coefficient))
                 _add_least(least, component, charge, metering.horizon)
-        if metering.bought is not None and (least[metering.imported] + least[metering.exported] < 0).any():
-            terms = [(1.0, metering.imported.T), (-1.0, metering.bought.T)]
-            period = {"period": metering.horizon.labels}
-            builder.add_rows("imported_power", period, terms, "<=", 0.0, unit="kW", description="power is not imported to be exported again")
+        return bool((least[metering.imported] + least[metering.exported] < 0).any())
 
     def price(self, name: str, prices: Prices) -> np.ndarray:
         """Prices of a component that are in force."""

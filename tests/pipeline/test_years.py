@@ -1,9 +1,14 @@
 """Several years: growth is even and never taken back, everything that a year changes has it as a dimension, and finished stages are read again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from multiscale.config import ConfigError, load_config
+from multiscale.pipeline.linked_years import reservations_of_stages
+from multiscale.planning.settings import DsoPlanSettings
+from multiscale.results.data.answer_data import StagedPlan
 from multiscale.sources import TinySettings
 from multiscale.sources.selection import study_system
 from multiscale.study import run_study
@@ -88,3 +93,13 @@ def test_a_second_run_reads_every_stage_and_says_the_same(twice):
 def test_years_that_make_no_sense_are_refused(override, said):
     with pytest.raises(ConfigError, match=said):
         load_config(["study=tiny", override])
+
+
+def test_plans_above_what_the_gaps_allow_are_not_called_optimal():
+    settings = DsoPlanSettings(gap=0.0, gap_eur=50.0)
+    staged = StagedPlan({2030: 8.0, 2040: 5.0}, 1e6, 1e6, 2)
+    assert reservations_of_stages(1e6 + 600.0, staged, settings) == []
+    assert reservations_of_stages(1e6 + 700.0, staged, settings) == [
+        "plans of the years together: 700 EUR above their bound, where the gaps asked for allow 650 EUR"
+    ]
+    assert reservations_of_stages(1e6, replace(staged, ended="ended"), settings) == ["plans of the years together: ended"]

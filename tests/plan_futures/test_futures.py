@@ -39,6 +39,10 @@ def test_futures_of_a_file(tmp_path):
         ("futures: {a: {probability: .nan}, b: {probability: true}}", "2 problems"),
         ("futures: {a: {probability: 0.5, chance: 1}, b: {probability: 0.5}}", "is no future"),
         ("futures: {a: {probability: 0.5, overrides: [planning=none]}, b: {probability: 0.5}}", "planning=none: cannot differ between futures"),
+        ("futures: {a: {probability: 0.5}, a: {probability: 0.5}, b: {probability: 0.5}}", "'a' stands twice"),
+        ("futures: {1: {probability: 0.5}, '1': {probability: 0.5}}", "'1' stands twice"),
+        ("futures: {a: {probability: 0.5}, b: {probability: 0.5}}\nyears: [2030]", "years: is not read"),
+        ("futures: {a: 2001-99-99}", "cannot be read"),
         ("futures: {a: {probability: 0.5, overrides: x}, b: {probability: 0.5}}", "is no list of overrides"),
     ],
 )
@@ -99,7 +103,8 @@ def test_strategies_cost_what_enumeration_says(seed):
     assert len(cost_table(found)) == 3
 
 
-def test_the_command_prints_what_is_proven(tmp_path, capsys):
+def test_the_command_prints_what_is_proven(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = written(tmp_path, "futures:\n  low: {probability: 0.5}\n  high: {probability: 0.5, overrides: [system.growth.load_factor=1.4]}\n")
     small = ["study=tiny", "system.dsos=[north]", "horizon=one_day", "horizon.step_hours=6 h", f"output.stages={tmp_path / 'stages'}"]
     assert main(["futures", str(path), *small, "horizon.years=[2030,2035]", "--output", str(tmp_path)]) == 0
@@ -109,3 +114,8 @@ def test_the_command_prints_what_is_proven(tmp_path, capsys):
     assert table["proven bound (EUR)"].is_monotonic_increasing
     assert main(["futures", str(path), *small]) == 2
     assert "horizon.years = [2030]: is one year" in capsys.readouterr().err
+    for revealed in ("1999", "2030", "2099"):
+        assert main(["futures", str(path), *small, "horizon.years=[2030,2035]", "--revealed", revealed]) == 2
+        assert f"--revealed = {revealed}: is no year after the first; give one of 2035" in capsys.readouterr().err
+    assert main(["futures", str(path), *small, "horizon.years=[2030,2035]", "--output", str(path / "below")]) == 2
+    assert "cannot be made" in capsys.readouterr().err

@@ -254,3 +254,16 @@ def test_auto_falls_back_to_the_general_engine_and_says_so(problem):
 def test_a_charge_below_the_levy_is_refused(system):
     """Where the levy is all that is transferred."""
     assert "below zero together" in applies(within(random_problem(system, 100), (-0.2, 0.3)))
+
+
+def test_a_search_that_ends_without_a_plan_does_not_say_that_there_is_none(system):
+    """Neither building nothing nor everything recovers its cost below this charge, something between does."""
+    values = Enumeration(within(random_problem(system, 101), (0.0, 2.0)), TIGHT).values
+    charges = {z: charge if np.isfinite(value) else np.inf for z, (value, _, charge) in values.items()}
+    extremes = min(charge for z, charge in charges.items() if len(set(z)) == 1)
+    problem = within(random_problem(system, 101), (0.0, 0.5 * (min(charges.values()) + extremes)))
+    assert min(charges.values()) < problem.price_range[1] < extremes
+    assert solve_plan(problem, tolerance=TIGHT, method="decomposition").status == "optimal"
+    with pytest.raises(NoPlanError, match=r"none was found; ended after 5 solves.*planning\.solve_limit") as found:
+        solve_plan(problem, tolerance=TIGHT, method="decomposition", solve_limit=5)
+    assert found.value.status == "error"

@@ -103,6 +103,33 @@ def test_separate_plans_that_keep_to_each_other_are_the_answer():
     assert (found.objective, found.bound, found.solves) == (0.0, 0.0, 2)
 
 
+def test_a_plan_that_is_not_found_ends_the_search_and_keeps_what_is_known():
+    """Work that runs out in one node is no proof that it has no plan: the bound stays below the optimum, and what was found stands."""
+    kept = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        weights = {"2030": 1.0, "2035": 0.7, "2040": 0.5}
+        table = Table(rng, weights)
+        best = table.enumerated(weights, CHAIN)
+
+        def plan(node, restriction, table=table):
+            if len(table.asked) >= 10:
+                raise NoPlanError("time_limit", f"{node}: ended by the clock")
+            return table.plan(node, restriction)
+
+        try:
+            found = linked_plans(weights, CHAIN, plan, gap=0.0, gap_eur=0.0, most=10_000)
+        except NoPlanError:
+            continue
+        assert found.bound <= best + 1e-9 <= found.objective + 2e-9
+        if found.ended:
+            kept += 1
+            assert "ended by the clock" in found.ended
+        else:
+            assert found.objective == pytest.approx(best, abs=1e-9)
+    assert kept
+
+
 def test_bad_input_is_named():
     table = Table(np.random.default_rng(0), ["2030", "2035"])
     with pytest.raises(ValueError, match="'2035': weight 0 is not above zero"):

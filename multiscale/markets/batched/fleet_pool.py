@@ -31,7 +31,7 @@ class FleetPool:
     keys: tuple[str, ...]
 
 
-def applies(fleet: Fleet, market: Market, tariff: Tariff, *, network_binds: bool = False) -> str:
+def applies(fleet: Fleet, market: Market, tariff: Tariff, *, prices: Prices | None = None, network_binds: bool = False) -> str:
     """Why the batched solution is not exact for a platform; empty where it is.
 
     It is where no network can bind between the members, every component of the tariff is a sum over periods, the market is a pool, every device has
@@ -41,6 +41,7 @@ def applies(fleet: Fleet, market: Market, tariff: Tariff, *, network_binds: bool
     Args:
         fleet: of one day, or of a span of days in a row.
         market, tariff: of the platform.
+        prices: of decided components, in force; default: the highest that may be decided.
         network_binds: whether a limit of its low-voltage network can bind.
     """
     if network_binds:
@@ -48,7 +49,7 @@ def applies(fleet: Fleet, market: Market, tariff: Tariff, *, network_binds: bool
     try:
         free = {name: np.full(component.shape(fleet.horizon), component.price_max) for name, component in tariff.decided.items()}
         zero = np.zeros(fleet.horizon.periods)
-        fleet_pool(fleet, platform_terms(fleet, market, tariff, free, zero, zero), 0.0)
+        fleet_pool(fleet, platform_terms(fleet, market, tariff, free | dict(prices or {}), zero, zero), 0.0)
     except NotCarriedError as reason:
         return str(reason)
     return ""

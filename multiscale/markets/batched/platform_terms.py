@@ -37,7 +37,8 @@ class Terms:
 def platform_terms(fleet: Fleet, market: Market, tariff: Tariff, prices: Prices, import_price: np.ndarray, export_price: np.ndarray) -> Terms:
     """The terms of trade of a platform, the same for every member.
 
-    A market with columns or rows of its own, or a tariff component whose determinant is no sum over periods, has none.
+    A market with columns or rows of its own, or a tariff component whose determinant is no sum over periods, has none. Nor has one where a fee on
+    trade would pay for importing and exporting at once, which the program of the platform excludes.
 
     Raises:
         NotCarriedError: there are none; the message names the market or the component.
@@ -49,7 +50,7 @@ def platform_terms(fleet: Fleet, market: Market, tariff: Tariff, prices: Prices,
     for name, part in [("", Tariff({})), *parts]:
         builder = ProgramBuilder(fleet.node)
         trade = market.trade(builder, Members(one, none, none))
-        part.add(builder, trade.metering)
+        part.add_components(builder, trade.metering)
         program = builder.build()
         if program.rows.size or program.columns.size != len(costs) or program.Q is not None:
             kind = getattr(market, "kind", type(market).__name__)
@@ -57,6 +58,8 @@ def platform_terms(fleet: Fleet, market: Market, tariff: Tariff, prices: Prices,
             raise NotCarriedError(fleet.node, what)
         costs += program.fix({name: part.price(name, prices)} if name and part.decided else {}).c0
     hours = horizon.hours_per_year
+    if (costs[np.ravel(trade.metering.imported)] + costs[np.ravel(trade.metering.exported)] < 0).any():
+        raise NotCarriedError(fleet.node, "a fee on trade is above what import and export are charged together")
     for columns, price in ((trade.metering.imported, import_price), (trade.metering.exported, -np.asarray(export_price))):
         costs[columns] += hours * price
     return Terms(*(costs[np.ravel(columns)] / hours for columns in (trade.buy, trade.sell, trade.imported, trade.exported)))

@@ -79,7 +79,9 @@ def notes_table(result: RunResult) -> Table | None:
     warnings = str(result.value("horizon.warnings") or "")
     rows += [{"of": "representative days", "note": warning} for warning in warnings.split("; ") if warning]
     if has(result.dataset, "year") and result.dataset is not None and result.dataset.sizes.get("year", 1) > 1:
-        rows.append({"of": "years", "note": "what one year builds stays built in the next; what prosumers buy in one does not bind them in the next"})
+        bought = "what prosumers buy in one does not bind them in the next"
+        linked = result.value("stages.cost") is not None
+        rows.append({"of": "years", "note": f"what one year builds {'stays built' if linked else 'does not bind'} in the next; {bought}"})
     excluded = int(result.value("coordination.excluded") or 0)
     if excluded:
         rows.append({"of": "operation", "note": f"{plural(excluded, 'platform')} excluded: costs, bills and energy inside are not known"})

@@ -15,13 +15,18 @@ FINEST, COARSEST = 1e-7, 1e-4
 """Gaps between which an answer is certified; which, follows from the tolerance of the request."""
 
 
-def answered_in_batches(data: PlatformData) -> bool:
-    """Whether a platform answers prices by the batched solution: it has many prosumers, and is carried exactly (``applies``)."""
+def answered_in_batches(data: PlatformData, prices: Prices) -> bool:
+    """Whether a platform answers prices by the batched solution: it has many prosumers, and is carried exactly (``applies``).
+
+    Args:
+        data: the platform.
+        prices: of the decided tariff components of its DSO.
+    """
     if data.fleet.size < MANY:
         return False
     from multiscale.markets.batched.fleet_pool import applies
 
-    if applies(data.fleet, data.market, data.economics.tariff):
+    if applies(data.fleet, data.market, data.economics.tariff, prices=prices):
         return False
     return data.network is None or not data.network.active.sizes["branch"] or not data.network_binds(data.program())
 

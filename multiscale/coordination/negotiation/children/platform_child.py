@@ -49,7 +49,7 @@ class PlatformSource:
 
     def child(self, hours: np.ndarray) -> ProgramChild | BatchedChild:
         """Who answers for it; ``hours``: of the year of each entry of a profile [h/a]."""
-        if self.errors is None and answered_in_batches(self.data):
+        if self.errors is None and answered_in_batches(self.data, self.tariff):
             return BatchedChild(self.data, self.tariff)
         return ProgramChild(self.reduced(), hours)
 
