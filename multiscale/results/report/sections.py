@@ -179,7 +179,7 @@ def _trade(result: RunResult) -> Section:
     return Section(
         "trade",
         "Trade between members",
-        "Of the headline scenario; every trade is in the ledger of the run (`multiscale ledger verify`, `multiscale ledger csv`).",
+        "Of the headline scenario; every trade is in the ledger of the run (multiscale ledger verify, multiscale ledger csv).",
         [
             _figure(
                 result,
