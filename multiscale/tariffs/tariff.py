@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,9 @@ from multiscale.timeline import Horizon
 
 Prices = Mapping[str, np.ndarray]
 """Prices in force of the components that a planner decides: component -> prices, in the shape of the component."""
+
+ROUNDING = 1e-9
+"""Prices [EUR/kWh] that differ by less than this are the same."""
 
 BILLED = "billed "
 """Start of the names of outputs that hold a component's determinant."""
@@ -59,15 +62,21 @@ def with_standard(given: Mapping[str, object]) -> dict[str, object]:
     return values
 
 
-def _add_least(least: np.ndarray, component: Component, charge: Charge, horizon: Horizon) -> None:
-    """Add what a part of a determinant costs at the least per kW of its columns [EUR/a per kW] to the columns that ``least`` has."""
-    columns = np.asarray(charge.columns)
-    coefficient = np.broadcast_to(np.asarray(charge.coefficient, dtype=float), columns.shape)
-    place = np.broadcast_to(np.asarray(charge.price), columns.shape)
+def _least_cost(component: Component, charges: Sequence[Charge], columns: np.ndarray, horizon: Horizon) -> np.ndarray:
+    """What some columns cost at the least under a component [EUR/a per kW], whatever its prices within their range, in the shape of the columns."""
+    at = np.full(1 + int(np.max(columns, initial=-1)), -1)
+    at[columns.ravel()] = np.arange(columns.size)
     low, high = (component.price_min, component.price_max) if component.decided else (component.given, component.given)
-    prices = [np.broadcast_to(np.asarray(end, dtype=float), component.shape(horizon)).ravel()[place] for end in (low, high)]
-    inside = columns < len(least)
-    np.add.at(least, columns[inside], np.where(coefficient >= 0, *prices)[inside] * coefficient[inside])
+    prices = [np.broadcast_to(np.asarray(end, dtype=float), component.shape(horizon)).ravel() for end in (low, high)]
+    # A price may stand on a column in several parts of the determinant, which cancel in part.
+    coefficient = np.zeros((columns.size, len(prices[0])))
+    for charge in charges:
+        where = np.asarray(charge.columns)
+        inside = (where < len(at)) & (at[np.minimum(where, len(at) - 1)] >= 0)
+        parts = (np.broadcast_to(np.asarray(part), where.shape)[inside] for part in (charge.price, charge.coefficient))
+        place, value = parts
+        np.add.at(coefficient, (at[where[inside]], place), value)
+    return np.where(coefficient >= 0, coefficient * prices[0], coefficient * prices[1]).sum(axis=1).reshape(columns.shape)
 
 
 @dataclass(frozen=True)
@@ -112,14 +121,16 @@ class Tariff:
         Where a fee on trade may be above what import and export are charged together, power would be imported and exported again to earn it. So
         imports are no more than what members buy then.
         """
-        if self.add_components(builder, metering) and metering.bought is not None:
+        if self.add_components(builder, metering):
+            assert metering.bought is not None
             terms = [(1.0, metering.imported.T), (-1.0, metering.bought.T)]
             period = {"period": metering.horizon.labels}
             builder.add_rows("not_passed_on", period, terms, "<=", 0.0, unit="kW", description="power is not imported to be exported again")
 
     def add_components(self, builder: ProgramBuilder, metering: Metering) -> bool:
-        """Add every component; returns whether some prices pay for importing and exporting at once, as far as the tariff goes."""
-        least = np.zeros(1 + max(int(np.max(c, initial=-1)) for c in (metering.imported, metering.exported)))
+        """Add every component; returns whether a fee on trade may pay for importing and exporting at once, as far as the tariff goes."""
+        boundary = np.stack([metering.imported, metering.exported])
+        least = np.zeros(boundary.shape)
         for name, component in self.components.items():
             coords = component.coordinates(metering.horizon)
             charges = component.determinant(builder, name, metering)
@@ -135,8 +146,9 @@ class Tariff:
                 else:
                     given = np.broadcast_to(np.asarray(component.given, dtype=float), component.shape(metering.horizon)).ravel()
                     builder.add_cost(charge.columns, given[np.asarray(charge.price)] * np.asarray(charge.coefficient))
-                _add_least(least, component, charge, metering.horizon)
-        return bool((least[metering.imported] + least[metering.exported] < 0).any())
+            if metering.bought is not None:
+                least += _least_cost(component, charges, boundary, metering.horizon)
+        return bool((least.sum(axis=0) < -ROUNDING * metering.horizon.hours_per_year).any())
 
     def price(self, name: str, prices: Prices) -> np.ndarray:
         """Prices of a component that are in force."""

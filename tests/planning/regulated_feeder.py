@@ -114,4 +114,6 @@ def regulated_feeder(
         members={},
         economics=Economics(tariff=tariff),
         energy_price=price,
+        required=np.zeros(len(names), dtype=bool),
+        excluded=np.zeros(len(names), dtype=bool),
     )

@@ -10,6 +10,7 @@ from multiscale.devices.fleet import Fleet
 from multiscale.operation.clearing import Market, Members
 from multiscale.programs import ProgramBuilder
 from multiscale.tariffs import Prices, Tariff
+from multiscale.tariffs.tariff import ROUNDING
 
 
 class NotCarriedError(ValueError):
@@ -58,7 +59,7 @@ def platform_terms(fleet: Fleet, market: Market, tariff: Tariff, prices: Prices,
             raise NotCarriedError(fleet.node, what)
         costs += program.fix({name: part.price(name, prices)} if name and part.decided else {}).c0
     hours = horizon.hours_per_year
-    if (costs[np.ravel(trade.metering.imported)] + costs[np.ravel(trade.metering.exported)] < 0).any():
+    if (costs[np.ravel(trade.metering.imported)] + costs[np.ravel(trade.metering.exported)] < -ROUNDING * hours).any():
         raise NotCarriedError(fleet.node, "a fee on trade is above what import and export are charged together")
     for columns, price in ((trade.metering.imported, import_price), (trade.metering.exported, -np.asarray(export_price))):
         costs[columns] += hours * price
