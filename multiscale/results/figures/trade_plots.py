@@ -14,8 +14,11 @@ from multiscale.results.run.ledger_file import FOLDER, ROWS, read_ledger
 from multiscale.results.run.run_result import RunResult
 
 SUPPLIER, OTHERS = "supplier", "other members"
-MOST = 9
+MOST = 7
 """Members that are shown one by one; the others are one row."""
+
+LABELLED = 0.02
+"""Share of the largest energy between members from which a cell has a number; below half a thousandth of it a cell is empty."""
 
 
 def trade_figure(result: RunResult) -> str | Remark | None:
@@ -50,8 +53,9 @@ def _flows(ax: Axes, rows: pd.DataFrame, platform: str) -> None:
     table = flow.assign(seller=flow.seller.map(named), buyer=flow.buyer.map(named)).groupby(["seller", "buyer"]).mwh.sum().unstack(fill_value=0.0)
     values = table.reindex(index=order, columns=order, fill_value=0.0).to_numpy()
     inner = values[:-1, :-1].max(initial=0.0)
+    values[values < 0.025 * LABELLED * inner] = 0.0
     ax.imshow(np.where(values > 0, values, np.nan), cmap="Blues", vmin=0.0, vmax=max(inner * 1.3, 1e-9))
-    for i, j in np.argwhere(values > 0).tolist():
+    for i, j in np.argwhere(values >= LABELLED * max(inner, 1e-9)).tolist():
         ax.text(j, i, f"{values[i, j]:.2g}", ha="center", va="center", fontsize=7.5, color="white" if values[i, j] > 0.8 * inner else "black")
     short = [name.removeprefix(platform).strip() or name for name in order]
     ax.set_xticks(range(len(order)), short, rotation=55, ha="right", fontsize=8)
