@@ -43,6 +43,16 @@ def test_cost_is_that_of_the_ordinary_program(tariff, several, seed):
     assert found.cost >= exact.bound * (1 - 1e-9)
 
 
+def test_what_members_value_beyond_money_is_carried_or_refused():
+    fleet, economics = random_fleet(25, 12, seed=3), Economics(tariff=FEE)
+    market = Community(import_penalty=0.04, autonomy_penalty=0.01, preference="social")
+    exact = by_program(fleet, economics, market)
+    found = clear_community(fleet, economics, market, *prices(12), prices=CHARGE, gap=1e-6)
+    assert exact.objective > 1.05 * by_program(fleet, economics, Community()).objective
+    assert found.cost == pytest.approx(exact.objective, rel=1e-5)
+    assert "more than trade with one pool" in applies(fleet, Community(transaction_cost=0.01), FEE)
+
+
 def test_an_import_limit_is_kept_and_priced():
     fleet, economics = random_fleet(60, seed=7), Economics(tariff=FEE)
     free = clear_community(fleet, economics, Community(), *prices(24), prices=CHARGE)

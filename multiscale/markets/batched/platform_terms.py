@@ -38,7 +38,7 @@ class Terms:
 def platform_terms(fleet: Fleet, market: Market, tariff: Tariff, prices: Prices, import_price: np.ndarray, export_price: np.ndarray) -> Terms:
     """The terms of trade of a platform, the same for every member.
 
-    A market with columns or rows of its own, or a tariff component whose determinant is no sum over periods, has none. Nor has one where a fee on
+    What members value beyond money is a part of them. A market with columns or rows of its own, or a tariff component whose determinant is no sum over periods, has none. Nor has one where a fee on
     trade would pay for importing and exporting at once, which the program of the platform excludes.
 
     Raises:
@@ -50,7 +50,10 @@ def platform_terms(fleet: Fleet, market: Market, tariff: Tariff, prices: Prices,
     parts = [(name, Tariff({name: component})) for name, component in tariff.components.items()]
     for name, part in [("", Tariff({})), *parts]:
         builder = ProgramBuilder(fleet.node)
-        trade = market.trade(builder, Members(one, none, none))
+        members = Members(one, none, none)
+        trade = market.trade(builder, members)
+        if not name:
+            market.weigh(builder, members, trade)
         part.add_components(builder, trade.metering)
         program = builder.build()
         if program.rows.size or program.columns.size != len(costs) or program.Q is not None:
