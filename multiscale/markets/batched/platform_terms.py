@@ -38,8 +38,9 @@ class Terms:
 def platform_terms(fleet: Fleet, market: Market, tariff: Tariff, prices: Prices, import_price: np.ndarray, export_price: np.ndarray) -> Terms:
     """The terms of trade of a platform, the same for every member.
 
-    What members value beyond money is a part of them. A market with columns or rows of its own, or a tariff component whose determinant is no sum over periods, has none. Nor has one where a fee on
-    trade would pay for importing and exporting at once, which the program of the platform excludes.
+    What members value beyond money is a part of them. A market with columns or rows of its own, or a tariff component whose determinant is no sum
+    over periods, has none. Nor has one where a fee on trade would pay for importing and exporting at once, which the program of the platform
+    excludes.
 
     Raises:
         NotCarriedError: there are none; the message names the market or the component.
