@@ -14,7 +14,7 @@ from multiscale.markets import Auction, Cleared, PlatformMarket, Positions, Trad
 from multiscale.markets.nodal_prices import price_parts
 from multiscale.operation import METERED_EXPORT, METERED_IMPORT, OperatingTree, bought_and_sold
 from multiscale.programs import ParametricProgram
-from multiscale.tariffs import BILLED
+from multiscale.tariffs import BILLED, NOT_PASSED_ON
 
 POOL_ROWS = ("pool", "balance", "community")
 """Rows of a platform's program in which what members buy and sell is balanced: with each other, and in the network."""
@@ -136,13 +136,16 @@ def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> P
     charges = [tariff.price(name, prices).ravel() @ program.outputs[BILLED + name].matrix for name in tariff.components]
     money = sum(charges, (hours * buying) @ imported - (hours * selling) @ exported)
     drawn, fed = (matrix.indices[matrix.indptr[:-1]] for matrix in (imported, exported))
-    fee, node = np.zeros(horizon.periods), None
+    full, fee, node = np.zeros(horizon.periods), np.zeros(horizon.periods), None
     if "buy" in program.columns and (program.columns["buy"].positions[0] != drawn).all():
-        fee = money[program.columns["buy"].positions[0]] / hours
+        full = money[program.columns["buy"].positions[0]] / hours
+        # Where the fee is above all charges on import and export, neighbours trade through the supplier, and pay these in its place.
+        spared = program.rows.values(NOT_PASSED_ON, outcome.platform_y[platform]) / hours if NOT_PASSED_ON in program.rows else 0.0
+        fee = full + spared
         node = pool_prices(program, outcome.platform_y[platform]) / hours
     fleet = tree.fleets[platform]
     data, occurrences = fleet.data, hours / horizon.step_hours
-    retail, feed_in = money[drawn] / hours + fee, -money[fed] / hours
+    retail, feed_in = money[drawn] / hours + full, -money[fed] / hours
     more = {
         "generation": fleet.reference_generation * horizon.step_hours,
         "bus": data.bus.values,

@@ -30,7 +30,8 @@ class Positions:
         import_price, export_price: what the supplier takes and gives for energy at the boundary [EUR/kWh], (period,).
         retail: what a kWh from the supplier costs a member in all, with every charge per kWh [EUR/kWh], (period,).
         feed_in: what a kWh to the supplier earns a member in all [EUR/kWh], (period,).
-        peer_fee: what the buyer of a kWh from a peer pays on top of its price: fee of the platform, charges on peer trade [EUR/kWh], (period,).
+        peer_fee: what the buyer of a kWh from a peer pays on top of its price: fee of the platform, charges on peer trade [EUR/kWh], (period,);
+            where charges on import and export are less, and trade goes through the supplier, these.
         occurrences: how often a period occurs in the year [1/a], (period,).
         generation: energy that a member's own generators could deliver [kWh], (member, period).
         bus, category: where a member is connected, and what kind of customer it is, (member,).

@@ -6,7 +6,7 @@ from multiscale.tariffs.export import Export
 from multiscale.tariffs.fixed import Fixed
 from multiscale.tariffs.metering import Charge, Metering
 from multiscale.tariffs.peer import Peer
-from multiscale.tariffs.tariff import BILLED, Prices, Tariff, standard_components, with_standard, written_out
+from multiscale.tariffs.tariff import BILLED, NOT_PASSED_ON, Prices, Tariff, standard_components, with_standard, written_out
 from multiscale.tariffs.time_of_use import TimeOfUsePrice
 from multiscale.tariffs.volumetric import Volumetric
 
@@ -23,6 +23,7 @@ COMPONENTS: dict[str, type[Component]] = {
 __all__ = [
     "BILLED",
     "COMPONENTS",
+    "NOT_PASSED_ON",
     "Capacity",
     "Charge",
     "Component",

@@ -24,6 +24,9 @@ ROUNDING = 1e-9
 BILLED = "billed "
 """Start of the names of outputs that hold a component's determinant."""
 
+NOT_PASSED_ON = "not_passed_on"
+"""Row that keeps a platform from importing power to export it again, where a fee on trade would pay for it."""
+
 
 def standard_components() -> dict[str, Component]:
     """The components of the standard tariff: a network charge that is decided, and given levy, deduction and trading fee."""
@@ -125,7 +128,7 @@ class Tariff:
             assert metering.bought is not None
             terms = [(1.0, metering.imported.T), (-1.0, metering.bought.T)]
             period = {"period": metering.horizon.labels}
-            builder.add_rows("not_passed_on", period, terms, "<=", 0.0, unit="kW", description="power is not imported to be exported again")
+            builder.add_rows(NOT_PASSED_ON, period, terms, "<=", 0.0, unit="kW", description="power is not imported to be exported again")
 
     def add_components(self, builder: ProgramBuilder, metering: Metering) -> bool:
         """Add every component; returns whether a fee on trade may pay for importing and exporting at once, as far as the tariff goes."""

@@ -18,7 +18,7 @@ from multiscale.results.data.ledger_rows import balances, book_rows
 from multiscale.timeline import Horizon
 from multiscale.verification.injections import bus_injections
 from tests.operated import coordinate_days
-from tests.variants import changed, charged
+from tests.variants import changed, charged, priced
 
 PLATFORMS = ("north 1", "north 2")
 
@@ -103,6 +103,26 @@ def test_trades_add_up_to_what_was_metered_and_to_the_bills(case):
         paid = platform_payments(tree, platform, outcome)
         assert of["supplier"] == pytest.approx(paid["energy"], rel=1e-9, abs=1e-6)
         assert of["platform operator"] == pytest.approx(paid["trading_fee"], rel=1e-9, abs=1e-6)
+
+
+def test_a_fee_above_all_charges_makes_no_member_pay_more_than_the_supplier_asks(system, days, economics):
+    """Neighbours trade through the supplier then: buyers pay its price (and for deviations from the plan), and little is given back."""
+    here = system.cut(list(PLATFORMS))
+    fleets = {p: here.fleet(p, days) for p in PLATFORMS}
+    for platform, fleet in fleets.items():
+        pv = fleet.reference_demand * np.where(fleet.data.category.values == "business", 6.0, 0.0)[:, None]
+        fleets[platform] = replace(fleet, data=fleet.data.assign(pv=(("prosumer", "period"), pv)))
+    dear = replace(economics, tariff=priced(trading_fee=0.3))
+    (found, *_) = coordinate_days(here, days, dear, fleets, charged(["north"], 0.05), Community(), SerialEngine(), references=False)
+    (outcome,) = found.outcomes.values()
+    for platform in PLATFORMS:
+        book = trade_book(found.tree, platform, outcome)
+        trades, off = book.trades, outcome.signals[platform].deviation_price + 1e-7
+        bought, sold = trades.buyer != trades.outside, trades.seller != trades.outside
+        assert (trades.local & bought).any()
+        assert ((trades.price + trades.buyer_fee - book.retail[trades.period])[bought] <= off).all()
+        assert ((trades.price - trades.seller_fee - book.feed_in[trades.period])[sold] >= -off).all()
+        assert np.abs(book.rebate).sum() <= 0.01 * np.abs(book.bills).sum()
 
 
 @pytest.mark.parametrize("mechanism", ["pricing", "integrated"])
