@@ -12,15 +12,13 @@ from multiscale.assessment.served import cut_off
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.markets import Auction, Cleared, PlatformMarket, Positions, Trades
 from multiscale.markets.nodal_prices import price_parts
+from multiscale.markets.positions import METER_RESOLUTION
 from multiscale.operation import METERED_EXPORT, METERED_IMPORT, OperatingTree, bought_and_sold
 from multiscale.programs import ParametricProgram
 from multiscale.tariffs import BILLED, NOT_PASSED_ON
 
 POOL_ROWS = ("pool", "balance", "community")
 """Rows of a platform's program in which what members buy and sell is balanced: with each other, and in the network."""
-
-METER_RESOLUTION = 1e-9
-"""Energy of a member in a period [kWh] that is rounding of the solver; it is metered as nothing."""
 
 DEVIATION, CUT_OFF, NOT_NETTED = "deviation from the plan", "cut off at the connection", "imported and exported at once"
 """What the operator of a platform settles with the supplier beyond the trades of its members."""

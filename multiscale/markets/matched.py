@@ -14,14 +14,11 @@ from multiscale.markets.cleared import Cleared
 from multiscale.markets.community import Community
 from multiscale.markets.matching import MemberPrices, Open, outside_trades
 from multiscale.markets.pool import PeerTrade
-from multiscale.markets.positions import Positions
+from multiscale.markets.positions import METER_RESOLUTION, Positions
 from multiscale.markets.trades import Trades
 from multiscale.operation.clearing import Members, Trade
 from multiscale.programs import ProgramBuilder
 from multiscale.tariffs import Tariff
-
-ROUNDING = 1e-12
-"""Energy [kWh] that is rounding of sums, and is not traded."""
 
 
 class MatchedMarket(PeerTrade):
@@ -60,12 +57,11 @@ def matched_trades(
         energy: [kWh], (trade,); trades of rounding size are dropped.
         received, paid: what seller and buyer receive and pay in all, without the peer fee, which the buyer pays on top [EUR/kWh], (trade,).
     """
-    kept = np.asarray(energy) > ROUNDING
+    kept = np.asarray(energy) > METER_RESOLUTION
     period, seller, buyer, energy, received, paid = (np.asarray(v)[kept] for v in (period, seller, buyer, energy, received, paid))
     rest = positions.net.copy()
     np.add.at(rest, (buyer, period), -energy)
     np.add.at(rest, (seller, period), energy)
-    rest[np.abs(rest) <= ROUNDING * np.maximum(np.abs(positions.net), 1.0)] = 0.0
     none, fee = np.zeros(len(energy)), paid - received + positions.peer_fee[period]
     inside = Trades(positions.members, positions.periods, ("energy",), period, seller, buyer, none, energy, received, none, fee)
     outside = MemberPrices(positions.value, positions.value, positions.retail, positions.feed_in)

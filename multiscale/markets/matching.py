@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.markets.positions import Positions
+from multiscale.markets.positions import METER_RESOLUTION, Positions
 from multiscale.markets.trades import Trades
 
 SAME_STEP = 1e-12
@@ -67,11 +67,12 @@ def local_trades(
     shape = positions.net.shape
     totals = offered.taken.sum(axis=0), offered.delivered.sum(axis=0)
     local = np.minimum(*totals)
-    pairs = [_paired(offered.delivered[:, t], offered.taken[:, t], float(local[t]), t) for t in np.flatnonzero(local > 0).tolist()]
+    traded = np.flatnonzero(local > METER_RESOLUTION)
+    pairs = [_paired(offered.delivered[:, t], offered.taken[:, t], float(local[t]), t) for t in traded.tolist()]
     counts = np.array([len(energy) for _, _, energy in pairs], dtype=np.int64)
     seller, buyer, energy = (np.concatenate([np.zeros(0), *(pair[k] for pair in pairs)]) for k in range(3))
     seller, buyer = seller.astype(np.int64), buyer.astype(np.int64)
-    period = np.repeat(np.flatnonzero(local > 0), counts)
+    period = np.repeat(traded, counts)
     purchase, sale = np.broadcast_to(prices.purchase, shape), np.broadcast_to(prices.sale, shape)
     price = sale[seller, period]
     found = Trades(
@@ -80,7 +81,7 @@ def local_trades(
     )  # fmt: skip
     left = (amount * np.divide(total - local, total, out=np.zeros_like(total), where=total > local)
             for amount, total in zip((offered.taken, offered.delivered), totals, strict=True))  # fmt: skip
-    return found, Open(*left)
+    return found, Open(*(np.where(amount > METER_RESOLUTION, amount, 0.0) for amount in left))
 
 
 def outside_trades(
@@ -89,7 +90,7 @@ def outside_trades(
     """What is open traded with the supplier, at its prices; what members pay or receive otherwise is a fee. Arguments as of ``local_trades``."""
     shape, found = positions.net.shape, []
     for energy, takes in ((offered.taken, True), (offered.delivered, False)):
-        member, period = np.nonzero(energy)
+        member, period = np.nonzero(energy > METER_RESOLUTION)
         amount, supplier = energy[member, period], np.full(len(member), len(positions.members))
         in_all = np.broadcast_to(prices.retail if takes else prices.feed_in, shape)[member, period]
         price = (positions.import_price if takes else positions.export_price)[period]
@@ -109,7 +110,7 @@ def _paired(delivered: np.ndarray, taken: np.ndarray, local: float, first: int) 
         end[-1] = local
         ends.append(end)
     steps = np.unique(np.concatenate(ends))
-    steps = steps[np.append(np.diff(steps) > SAME_STEP * local, True)]
+    steps = steps[np.append(np.diff(steps) > max(SAME_STEP * local, METER_RESOLUTION), True)]
     energy = np.diff(steps, prepend=0.0)
     middle = steps - energy / 2
     return sellers[np.searchsorted(ends[0], middle)], buyers[np.searchsorted(ends[1], middle)], energy

@@ -11,6 +11,9 @@ from multiscale.system import Network
 BY_MEMBER = ("net", "value", "node", "generation", "bid", "offer")
 BY_PERIOD = ("import_price", "export_price", "retail", "feed_in", "peer_fee", "occurrences")
 
+METER_RESOLUTION = 1e-9
+"""Energy of a member in a period [kWh] that is rounding of the solver: it is metered as nothing, and no trade is as small."""
+
 
 class PositionError(ValueError):
     """Positions that cannot be cleared."""

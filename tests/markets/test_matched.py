@@ -9,6 +9,7 @@ from multiscale.assessment.market_difference import MarketDifference, market_dif
 from multiscale.markets import MARKETS, Auction, Bilateral, Community, Consensus, Positions
 from multiscale.markets.auction import RULES
 from multiscale.markets.peer_matching.electrical_distance import electrical_distance
+from multiscale.markets.positions import METER_RESOLUTION
 from multiscale.system import Network
 
 RETAIL, FEED_IN, FEE = 0.25, 0.08, 0.01
@@ -44,7 +45,7 @@ def alone(positions: Positions) -> np.ndarray:
 def test_trades_add_up_and_no_member_pays_more_than_alone(name: str):
     positions = state()
     trades = MATCHED[name].clear(positions)
-    assert trades.energy_residual(positions.net) < 1e-12
+    assert trades.energy_residual(positions.net) <= METER_RESOLUTION
     assert trades.money_residual() < 1e-12
     assert (trades.paid()[:-1] <= alone(positions) + 1e-9).all()
     assert trades.energy[trades.local].sum() > 0.5
@@ -158,7 +159,7 @@ def test_a_member_without_a_bus_is_named_and_the_others_trade(kind: str):
     local = found.trades.local
     assert not (found.trades.seller[local] == 3).any()
     assert not (found.trades.buyer[local] == 3).any()
-    assert found.trades.energy_residual(positions.net) < 1e-12
+    assert found.trades.energy_residual(positions.net) <= METER_RESOLUTION
     distance = electrical_distance(feeder(), buses)
     trades = found.trades
     fee = (trades.seller_fee + trades.buyer_fee - positions.peer_fee[trades.period])[local]

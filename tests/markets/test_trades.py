@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from multiscale.config import ConfigError, load_config
-from multiscale.markets import Community, PositionError, Positions, TimeOfUse, TradeError, Trades
+from multiscale.markets import MARKETS, Community, PositionError, Positions, TimeOfUse, TradeError, Trades
+from multiscale.markets.positions import METER_RESOLUTION
 from multiscale.markets.pricing import PRICING, MidMarketRate, PayAsBid, PayAsClear, TwoSidedUniform
 
 RETAIL, FEED_IN = 0.119, 0.069
@@ -170,3 +171,15 @@ def test_a_pricing_rule_is_chosen_by_one_word():
     assert load_config(["study=tiny", "market.pricing.kind=two_sided_uniform", "market.pricing.bid_share=0.3"]).market.pricing.bid_share == 0.3
     with pytest.raises(ConfigError, match=r"market.pricing.kind = 'fair': is not a valid value; use pool_price, bill_sharing"):
         load_config(["study=tiny", "market.pricing=fair"])
+
+
+@pytest.mark.parametrize("kind", MARKETS)
+def test_rounding_of_the_solver_is_no_trade(kind):
+    """What is left of a platform that balances itself up to rounding, and what two ends of running sums differ by; meters still agree."""
+    net = np.array([[1.0, 2.0, 0.0], [2.0, 1.0 + 4e-10, -1.0], [-1.0 - 3e-10, -3.0, 1.0 - 2e-10], [-2.0, 0.0, 0.0]])
+    state = positions(net, fee=0.01, node=np.full(net.shape, 0.08), generation=np.maximum(-net, 0.0),
+                      bus=np.array(["a", "a", "b", "b"]), category=np.array(["c", "d", "c", "d"]))  # fmt: skip
+    found = MARKETS[kind]().clear(state)
+    assert len(found)
+    assert found.energy.min() > METER_RESOLUTION
+    assert found.energy_residual(net) <= 3 * METER_RESOLUTION
