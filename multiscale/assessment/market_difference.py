@@ -52,7 +52,7 @@ class MarketDifference:
         certificate = {}
         for name, measure in names.items():
             values = [part.certificate[name].value for part in found if name in part.certificate]
-            certificate[name] = Measure(float(sum(values)) if measure.total else float(max(values)), measure.unit, measure.total)
+            certificate[name] = Measure(float(np.sum(values) if measure.total else np.max(values)), measure.unit, measure.total)
         return cls(
             found[0].market,
             found[0].program,
@@ -61,7 +61,7 @@ class MarketDifference:
             sum(part.gain for part in found),
             sum(part.most_gain for part in found),
             sum(part.bills_moved for part in found),
-            max(part.worst_rise for part in found),
+            float(np.max([part.worst_rise for part in found])),
             certificate,
         )
 

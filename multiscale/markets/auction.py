@@ -30,7 +30,7 @@ RULES: dict[str, Rule] = {
 
 
 class Auction(MatchedMarket):
-    """Members bid for what they take and offer what they deliver, period by period.
+    """Members bid for what they take and offer what they deliver, period by period; schedules are those of ``community``.
 
     A member bids what its supplier would charge less the peer fee, and offers at what the supplier would pay, or at the bids and offers that are
     given. Orders of one price are served in an order drawn by lot. Sources: see ``peer_matching``.

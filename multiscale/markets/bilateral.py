@@ -17,7 +17,7 @@ LEAST_LOTS = 50
 
 
 class Bilateral(TradeGraphMarket):
-    """Members negotiate contracts with their partners; the alternative of each is its supplier.
+    """Members negotiate contracts with their partners, else trade with the supplier; schedules are those of ``community``.
 
     Source: Morstyn, Teytelboym and McCulloch, IEEE Trans. Smart Grid 10 (2019) 2026-2035.
     """

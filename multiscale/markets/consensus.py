@@ -16,7 +16,7 @@ from multiscale.settings import count, quantity
 
 
 class Consensus(TradeGraphMarket):
-    """Members agree on every trade with their partners; the alternative of each is its supplier.
+    """Members agree on every trade with their partners, else trade with the supplier; schedules are those of ``community``.
 
     Source: Sorin, Bobo and Pinson, IEEE Trans. Power Syst. 34 (2019) 994-1004.
     """

@@ -9,7 +9,7 @@ import xarray as xr
 
 from multiscale.results import RunResult
 from multiscale.results.report import sections
-from multiscale.results.tables import operation_tables
+from multiscale.results.tables import operation_tables, trade_tables
 from multiscale.results.tables.network_tables import year_violations_table
 
 
@@ -40,3 +40,20 @@ def test_energy_and_bills_name_the_platforms_that_are_not_in_them(finished: RunR
     note = operation_tables.energy_table(around).note
     assert note == "Without LV1.101, LV1.102, which were excluded from the operation: what they use is not known."
     assert operation_tables.energy_table(finished).note == ""
+
+
+def test_a_share_of_the_available_gain_stands_next_to_what_it_is_a_share_of(finished: RunResult):
+    """None where two optima differ by less than their tolerance; of a market without a program it says whose costs these are."""
+    flat, dims = np.ones((2, 3)), ("node", "period")
+    data = xr.Dataset(
+        dict.fromkeys(("local_trade", "local_price_paid", "local_price_received"), (dims, flat))
+        | {"period_hours": ("period", np.ones(3)), "market_cost": (("market_case", "node"), [[100.0, 1e4], [90.0, 1e4 - 1e-4], [60.0, 1e4 - 2e-4]])},
+        coords={"node": ["a", "b"], "market_case": ["alone", "market", "integrated"]},
+    )
+    table = trade_tables.trade_table(replace(finished, dataset=data))
+    np.testing.assert_allclose(table.frame["available gain"], [40.0, 2e-4], atol=1e-9)
+    np.testing.assert_allclose(table.frame["share of the available gain"], [25.0, np.nan])
+    assert "no longer pay" in table.note
+    assert "whose program" not in table.note
+    of_auction = finished.summary | {"market.kind": ("auction", ""), "market.program": ("community", "")}
+    assert "those of market community" in trade_tables.trade_table(replace(finished, dataset=data, summary=of_auction)).note

@@ -50,7 +50,7 @@ def _part(pool: Pool, batch: Batch, schedules: Schedules, rows: slice) -> tuple[
         beyond += [drawn - device.presence * device.power_in, supplied - device.presence * device.power_out]
         beyond += [state - device.high, device.low - state, np.abs(state[:, -1] - start)[:, None]]
         size += float(np.abs(state).max()) + float(drawn.max())
-    largest = max(float(values.max()) for values in beyond)
+    largest = float(np.max([values.max() for values in beyond]))
     if not largest <= ROUNDING * size:
         raise ProgramError(f"members with {batch.kind}: a schedule leaves a limit by {largest:.3g} (kW or kWh); use the ordinary program")
     return cost, net.sum(axis=0)

@@ -9,6 +9,9 @@ from multiscale.results.data.dataset import has, year_total
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.tables.table import Table
 
+RESOLVED = 1e-6
+"""Share of the cost alone above which a difference of two optima is more than their tolerance [1]."""
+
 
 def trade_table(result: RunResult) -> Table | None:
     """Local trade of every platform, its price, and what it gains of what a community without fees could gain."""
@@ -32,11 +35,19 @@ def trade_table(result: RunResult) -> Table | None:
     note = "Prices are averages over what members trade with each other, in all, with fees."
     if has(data, "market_cost"):
         alone, market, whole = (data.market_cost.sel(market_case=case, node=traded.node).values for case in ("alone", "market", "integrated"))
-        available = alone - whole
-        frame |= {"cost alone": alone, "cost in the market": market, "cost integrated": whole, "gain": alone - market}
-        frame["share of the available gain"] = np.divide(100 * (alone - market), available, out=np.full(len(alone), np.nan), where=available > 1e-6)
-        units |= dict.fromkeys(("cost alone", "cost in the market", "cost integrated", "gain"), "EUR/a") | {"share of the available gain": "%"}
-        note += " Alone: every member by itself; integrated: a community dispatched as one, without fees inside; all at the same prices from above."
+        gain, available = alone - market, alone - whole
+        frame |= {"cost alone": alone, "cost in the market": market, "cost integrated": whole, "gain": gain, "available gain": available}
+        known = available > RESOLVED * np.abs(alone)
+        frame["share of the available gain"] = np.divide(100 * gain, available, out=np.full(len(alone), np.nan), where=known)
+        units |= dict.fromkeys(("cost alone", "cost in the market", "cost integrated", "gain", "available gain"), "EUR/a")
+        units["share of the available gain"] = "%"
+        note += (
+            " Alone: every member by itself; integrated: a community dispatched as one, without fees inside; all at the same prices from above."
+            " Gains include network charges, levies and fees that members no longer pay: to society that part is no saving, others go without it."
+            " What a community values beyond money, where it is set, is in the cost in the market alone."
+        )
+        if result.value("market.kind") is not None:
+            note += f" Costs and gains in the market are those of market {result.value('market.program')}, whose program was operated."
     return Table("local_trade", "Trade between members of each platform", pd.DataFrame(frame), units, note)
 
 
@@ -47,7 +58,7 @@ def member_bills_table(result: RunResult) -> Table | None:
         return None
     bills = data.market_bill.transpose("prosumer", "market_case")
     frame = pd.DataFrame(bills.values, columns=["alone", "in the market", "integrated"])
-    few = len(frame) <= 40
+    few, missing = len(frame) <= 40, int(frame.isna().any(axis=1).sum())
     first = {"member": bills.prosumer.values.astype(str)} if few else {"category": data.prosumer_category.values.astype(str)}
     frame = pd.concat([pd.DataFrame(first), frame], axis=1).dropna()
     if not few:
@@ -55,6 +66,8 @@ def member_bills_table(result: RunResult) -> Table | None:
     frame["saved in the market"] = frame["alone"] - frame["in the market"]
     units = dict.fromkeys(("alone", "in the market", "integrated", "saved in the market"), "EUR/a")
     note = "For energy and under the tariff; discomfort and wear, which a member bears as well, are in no bill."
+    if missing:
+        note += f" Without {missing} members of platforms that were excluded."
     return Table("member_bills", "Bills alone, in the market and in a community without fees", frame, units, note)
 
 
