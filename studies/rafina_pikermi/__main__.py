@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results[name], money[name], gap = measures(everyone, year), returns(everyone, year, plant), max(gap, year.gap)
         paid, joint = community_costs(year)
         alone = sum(m.without for m in results[name].values())
-        write(f"{name}: all participants pay {alone:,.0f} EUR/a without the market, {paid:,.0f} EUR/a with it ({joint:,.0f} EUR/a at one meter)")
+        with_it = f"{paid:,.0f} EUR/a with it, {100 * (alone - paid) / alone:.1f} % less ({joint:,.0f} EUR/a at one meter)"
+        write(f"{name}: all participants pay {alone:,.0f} EUR/a without the market, {with_it}")
     for line in compared(results):
         write(line)
     write("\nPublished orderings (scenarios from the smaller value to the larger one)")

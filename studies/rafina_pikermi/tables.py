@@ -83,9 +83,9 @@ def contradictions(results: Results) -> list[str]:
         mine = kinds[CONSUMERS]
         if abs(mine.benefit - factor * mine.traded) > 1e-6:
             raise ValueError(f"{scenario}: benefit and share of local trade of members without PV contradict each other")
-    lines.append(
-        "S8 has a smaller share of local trade than S1 (37.0 < 37.1 %) and a larger benefit (9.4 > 9.1 %): nor does the identity allow that."
-    )
+    shares, benefits = (dict(zip(SCENARIOS, values[CONSUMERS], strict=True)) for values in (TRADED, BENEFIT))
+    smaller, larger = f"{shares['S8']} < {shares['S1']} %", f"{benefits['S8']} > {benefits['S1']} %"
+    lines.append(f"S8 has a smaller share of local trade than S1 ({smaller}) and a larger benefit ({larger}): nor does the identity allow that.")
     lines.append("Ours fulfil the identity in every scenario.")
     owned = sum(c.consumption * c.owners for c in CATEGORIES)
     yields = OWNERS_COVERED * owned / sum(c.installed for c in CATEGORIES), TOWN_HALL_COVERED * TOWN_HALL_CONSUMPTION / TOWN_HALL_LARGE
