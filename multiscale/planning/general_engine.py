@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -92,10 +93,12 @@ def leader_model(
         resource_cost=resource,
         unserved=lambda: follower.output(UNSERVED),
         largest_unserved=lambda: largest_unserved(problem),
-        useful=lambda share: sum(
-            a * model.built[o] for o, a, used in zip(names, problem.annuity.tolist(), used_shares(problem).tolist(), strict=True) if used >= share
+        useful=cache(
+            lambda share: sum(
+                a * model.built[o] for o, a, used in zip(names, problem.annuity.tolist(), used_shares(problem).tolist(), strict=True) if used >= share
+            )
         ),
-        saved=lambda price: users_cost_before(problem, price) - (follower.cost + _paid_by_passive(problem, decided)),
+        saved=cache(lambda price: users_cost_before(problem, price) - (follower.cost + _paid_by_passive(problem, decided))),
         discount_rate=problem.economics.discount_rate,
     )
     regime.state(leader)

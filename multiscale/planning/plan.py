@@ -47,6 +47,7 @@ class SocialReference:
         cost: social cost [EUR/a].
         bound: its proven lower bound [EUR/a].
         missing: why there is none, in words; then the numbers say nothing.
+        status: of its search, as that of a ``Plan`` or a ``NoPlanError``.
     """
 
     built: int = 0
@@ -54,6 +55,7 @@ class SocialReference:
     cost: float = 0.0
     bound: float = 0.0
     missing: str = ""
+    status: str = ""
 
 
 @dataclass(frozen=True)
