@@ -138,7 +138,7 @@ def combined(one: BilevelSolution, other: BilevelSolution, settings: SolveOption
         return _contradicted(best, f"the bound {sense * bound:.9g} of one way contradicts the certified point {best.objective:.9g} of another")
     return replace(
         best,
-        status=Status.OPTIMAL if is_closed(objective, bound, settings.gap) else Status.FEASIBLE,
+        status=Status.OPTIMAL if is_closed(objective, bound, settings.gap, settings.absolute_gap) else Status.FEASIBLE,
         bound=sense * bound,
         gap=relative_gap(objective, bound),
         methods=other.methods if sense * other.bound >= bound else best.methods,

@@ -64,7 +64,7 @@ class BilevelSolver(SolverBase):
     """``bilevel.solve`` as a Pyomo solver; ``solution`` is its last answer.
 
     Options (of the constructor, of ``config`` or of ``solve``): ``followers``, ``method``, ``start``, ``seed``, ``time_limit`` [s], ``rel_gap`` or
-    ``gap``, ``solver_options`` (further fields of ``SolveOptions``), ``load_solutions``, ``raise_exception_on_nonoptimal_result``.
+    ``gap``, ``abs_gap``, ``solver_options`` (further fields of ``SolveOptions``), ``load_solutions``, ``raise_exception_on_nonoptimal_result``.
     """
 
     CONFIG = BranchAndBoundConfig()
@@ -120,7 +120,8 @@ def _stated(config: Any) -> dict[str, Any]:
     """The options of ``bilevel.solve`` in a configuration of Pyomo's."""
     found = {"method": config.method, "seed": config.seed, **config.solver_options.value()}
     gap = config.rel_gap if config.gap is None else config.gap
-    return found | ({} if gap is None else {"gap": gap}) | ({} if config.time_limit is None else {"time_limit": config.time_limit})
+    given = {"gap": gap, "absolute_gap": config.abs_gap, "time_limit": config.time_limit}
+    return found | {name: value for name, value in given.items() if value is not None}
 
 
 def _termination(solution: BilevelSolution) -> TerminationCondition:

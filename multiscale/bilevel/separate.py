@@ -41,8 +41,9 @@ def solve_parts(problem: BilevelProblem, settings: SolveOptions, start: np.ndarr
     parts, rest = found
     constant = rest.value(np.zeros(problem.leader.size + len(problem.leader.quantity_names)))
     known: list[BilevelSolution] = []
+    each = replace(settings, absolute_gap=settings.absolute_gap / len(parts))
     for i, part in enumerate(parts):
-        known.append(_solved(part, settings, start, clock, len(parts) - i, whole))
+        known.append(_solved(part, each, start, clock, len(parts) - i, whole))
         if known[-1].status is Status.INFEASIBLE or known[-1].ended == "userinterrupt":
             break
     answer = _joined(problem, parts, constant, known, settings)
@@ -53,7 +54,7 @@ def solve_parts(problem: BilevelProblem, settings: SolveOptions, start: np.ndarr
             break
         begin = np.zeros(problem.leader.size)
         begin[parts[worst].variables] = [known[worst].values[name] for name in parts[worst].problem.leader.names]
-        closer = _solved(parts[worst], replace(settings, gap=allowed), begin, clock, 1, whole)
+        closer = _solved(parts[worst], replace(each, gap=allowed), begin, clock, 1, whole)
         if closer.certificate is None or not closer.certificate.holds or not _open(closer) < _open(known[worst]):
             break
         known[worst] = closer
@@ -115,7 +116,7 @@ def _joined(
     certificate = _certificate(problem, known, sense * constant, violation, failures)
     unbounded = any(s.status is Status.UNBOUNDED for s in known)
     failed = bool(failures) or any(s.status is Status.ERROR for s in known)
-    closed = is_closed(objective, bound, settings.gap) and all(s.status is Status.OPTIMAL for s in known)
+    closed = is_closed(objective, bound, settings.gap, settings.absolute_gap) and all(s.status is Status.OPTIMAL for s in known)
     return replace(
         merged,
         status=Status.ERROR if failed else Status.UNBOUNDED if unbounded else Status.OPTIMAL if closed else Status.FEASIBLE,

@@ -66,7 +66,7 @@ def solve(
         followers: Pyomo blocks (convex linear or quadratic in their own variables), ``BlockFollower`` and ``ProgramFollower`` objects: one, a list of
             them, or an indexed block, whose active members are followers.
         method: ``auto``, the name of a reformulation, or follower name -> method.
-        gap: relative optimality gap at which to stop.
+        gap: relative optimality gap at which to stop; ``absolute_gap`` (see ``SolveOptions``) ends the search too, whichever is reached first.
         time_limit: seconds for everything.
         seed: same seed, same answer (as long as no time limit strikes).
         start: leader variable (Pyomo) -> value; a decision to complete and begin with. Others take their current values, if any.
@@ -265,14 +265,16 @@ def _task(
     problem: BilevelProblem, single: SingleLevel, lazy: LazyData | None, search: DecisionSearch, settings: SolveOptions, left: float, tolerance: float
 ) -> Task:
     best = search.best
+    # Margin for what row tolerances (and the slack of value cuts) cost SCIP's bound.
+    share = 0.5 if lazy is None else 0.8
     return Task(
         single=single,
         problem=problem if settings.heuristic or lazy is not None else None,
         lazy=lazy,
         known=best,
         starts=[] if best is None or lazy is not None else [single.complete(best.y, best.primal, best.dual)],
-        # Margin for what row tolerances (and the slack of value cuts) cost SCIP's bound.
-        gap=settings.gap * (0.5 if lazy is None else 0.8),
+        gap=settings.gap * share,
+        absolute_gap=settings.absolute_gap * share,
         time_limit=left,
         memory_limit=settings.memory_limit,
         tolerance=tolerance,

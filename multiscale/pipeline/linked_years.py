@@ -75,7 +75,7 @@ def reservations_of_stages(cost: float, staged: StagedPlan, planning: DsoPlanSet
     asked = max(planning.gap_eur * sum(staged.weights.values()), planning.gap * abs(cost))
     if staged.ended:
         return [f"plans of the years together: {staged.ended}"]
-    if cost - staged.bound > asked + ROUNDING * (1.0 + abs(cost)):
+    if not cost - staged.bound <= asked + ROUNDING * (1.0 + abs(cost)):
         return [f"plans of the years together: {cost - staged.bound:,.0f} EUR above their bound, where the gaps asked for allow {asked:,.0f} EUR"]
     return []
 

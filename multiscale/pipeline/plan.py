@@ -98,5 +98,5 @@ def planned(config: StudyConfig, case: StudyCase, expected: MarketForecast) -> d
 
 
 def repeatable(plan: Plan) -> bool:
-    """Whether the same input gives the same plan: not where a clock ended the search."""
-    return plan.status != "time_limit"
+    """Whether the same input gives the same plan: not where a clock ended the search for it, or for that of least social cost."""
+    return "time_limit" not in (plan.status, plan.social.status if plan.social else "")

@@ -18,6 +18,7 @@ from multiscale.plan_futures.strategies import strategies
 from multiscale.plan_futures.tables import built_table, cost_table, future_table, value_table
 from multiscale.planning import Plan
 from multiscale.planning.persistence import Restriction
+from multiscale.planning.regimes import Social
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.results.data.answer_data import StudyCase
 from multiscale.results.run.progress import Progress
@@ -54,6 +55,8 @@ def planned_futures(overrides: Sequence[str], futures: Sequence[Future], reveale
     if known_from not in years[1:]:
         later = ", ".join(map(str, years[1:]))
         raise ConfigError([ConfigProblem("--revealed", str(known_from), f"is no year after the first; give one of {later}", "command line")])
+    if not isinstance(config.regime, Social):
+        logger.warning("regime %s: what tables call cost is the %s; below zero it is a profit", config.regime.kind, config.regime.called)
     progress = Progress(["build", "plan"])
     # Every case warns of its days; they are summed up.
     of_cases = logging.getLogger("multiscale.pipeline.case")

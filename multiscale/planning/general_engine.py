@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -92,10 +93,12 @@ def leader_model(
         resource_cost=resource,
         unserved=lambda: follower.output(UNSERVED),
         largest_unserved=lambda: largest_unserved(problem),
-        useful=lambda share: sum(
-            a * model.built[o] for o, a, used in zip(names, problem.annuity.tolist(), used_shares(problem).tolist(), strict=True) if used >= share
+        useful=cache(
+            lambda share: sum(
+                a * model.built[o] for o, a, used in zip(names, problem.annuity.tolist(), used_shares(problem).tolist(), strict=True) if used >= share
+            )
         ),
-        saved=lambda price: users_cost_before(problem, price) - (follower.cost + _paid_by_passive(problem, decided)),
+        saved=cache(lambda price: users_cost_before(problem, price) - (follower.cost + _paid_by_passive(problem, decided))),
         discount_rate=problem.economics.discount_rate,
     )
     regime.state(leader)
@@ -169,8 +172,6 @@ def plan_by_bilevel_engine(
     model, follower = leader_model(problem, regime, tolerance=tolerance)
     # What decisions move is known where the objective is social cost and one price recovers it.
     extremes = cost_of_extremes(problem, problem.price_range, tolerance) if isinstance(regime, Social) and problem.single_price else []
-    # The engine knows relative gaps only; the cheaper of the two plans known so far is the scale.
-    relative = max(effort.gap, effort.gap_eur / max(abs(min(extremes)), 1.0)) if extremes else effort.gap
     given = NO_CLOCK if time_limit is None else time_limit
     if time_limit is None:
         options = {"bound_share": PREPARATION / NO_CLOCK, "start_share": PREPARATION / NO_CLOCK} | options
@@ -180,7 +181,8 @@ def plan_by_bilevel_engine(
         model,
         followers=[follower],
         method=regime.method if method == "auto" else method,
-        gap=relative,
+        gap=effort.gap,
+        absolute_gap=effort.gap_eur,
         time_limit=given,
         seed=seed,
         parameters=limits,

@@ -25,7 +25,7 @@ class Effort:
 
     Attributes:
         tolerance: relative tolerance of cost recovery: the revenue lies in [allowed, (1 + tolerance) allowed].
-        gap, gap_eur: the search ends when plan and bound are this close, relative to the social cost or in EUR/a, whichever comes first.
+        gap, gap_eur: the search ends when plan and bound are this close, relative to the objective or in EUR/a, whichever comes first.
         solve_limit: largest number of linear programs (decomposition) or nodes (other methods). It ends the search alike on every machine.
         time_limit: seconds, or None. A search that the clock ends says so in status and message.
     """
@@ -47,6 +47,7 @@ class SocialReference:
         cost: social cost [EUR/a].
         bound: its proven lower bound [EUR/a].
         missing: why there is none, in words; then the numbers say nothing.
+        status: of its search, as that of a ``Plan`` or a ``NoPlanError``.
     """
 
     built: int = 0
@@ -54,6 +55,7 @@ class SocialReference:
     cost: float = 0.0
     bound: float = 0.0
     missing: str = ""
+    status: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from multiscale.planning.charge_marching import recovering_charge
@@ -118,8 +120,9 @@ def position_of(problem: PlanningProblem, choice: np.ndarray, prices: Prices, x:
         revenue=revenue,
         resource_cost=float((program.outputs[RESOURCE_COST].matrix @ x)[0]) + program.d0 + problem.constant,
         unserved=lambda: float((program.outputs[UNSERVED].matrix @ x)[0]),
-        useful=lambda share: float(problem.annuity @ (choice * (used_shares(problem) >= share))),
-        saved=lambda price: users_cost_before(problem, price) - users_cost(problem, prices, cost),
+        # Each takes solves of the follower, and regimes ask several times.
+        useful=cache(lambda share: float(problem.annuity @ (choice * (used_shares(problem) >= share)))),
+        saved=cache(lambda price: users_cost_before(problem, price) - users_cost(problem, prices, cost)),
         discount_rate=problem.economics.discount_rate,
     )
 

@@ -31,5 +31,5 @@ def social_reference(problem: PlanningProblem, regime: Regime, **settings: Any) 
     try:
         plan = solve_plan(problem, Social(), **settings)
     except NoPlanError as error:
-        return SocialReference(missing=str(error))
-    return SocialReference(sum(plan.built.values()), plan.costs["reinforcement"], plan.objective, plan.bound)
+        return SocialReference(missing=str(error), status=error.status)
+    return SocialReference(sum(plan.built.values()), plan.costs["reinforcement"], plan.objective, plan.bound, status=plan.status)

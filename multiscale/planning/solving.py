@@ -36,7 +36,7 @@ def solve_plan(
     """
     remark = ""
     if method in ("auto", "decomposition"):
-        reason = applies(problem) if isinstance(regime, Social) else f"the operator's objective is {regime.objective}, not social cost"
+        reason = applies(problem) if isinstance(regime, Social) else f"the objective is the {regime.called}, not social cost"
         if reason is not None and method == "decomposition":
             raise NoPlanError("error", f"plan of {problem.dso}: planning.method=decomposition does not apply: {reason}; use planning.method=auto")
         if reason is None:

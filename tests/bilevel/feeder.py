@@ -41,6 +41,47 @@ class Feeder:
     base: float
 
 
+@dataclass(frozen=True)
+class RadialCase:
+    """A radial network over a day.
+
+    Attributes:
+        parent: of each node; node 0 is the root.
+        demand: [kW], (node, period).
+        sun: share of the photovoltaic capacity that is available [1], (period,).
+        price: of imported energy [EUR/kWh], (period,).
+        rating, step, investment: of the line above each node but the root: rating [kW], what it can be raised by [kW], at which cost [EUR].
+    """
+
+    parent: np.ndarray
+    demand: np.ndarray
+    sun: np.ndarray
+    price: np.ndarray
+    rating: np.ndarray
+    step: np.ndarray
+    investment: np.ndarray
+
+
+def radial_case(nodes: int, hours: int, seed: int) -> RadialCase:
+    """A random radial network whose lines are too weak for the demand."""
+    rng = np.random.default_rng(seed)
+    parent = np.array([-1] + [int(rng.integers(max(0, n - 3), n)) for n in range(1, nodes)])
+    duration = 24.0 / hours
+    clock = (np.arange(hours) + 0.5) * duration
+    shape = 0.35 + 0.25 * np.exp(-(((clock - 8) / 2) ** 2)) + 0.6 * np.exp(-(((clock - 19) / 2.5) ** 2))
+    demand = rng.uniform(0.5, 2.0, nodes)[:, None] * shape[None, :] * rng.uniform(0.9, 1.1, (nodes, hours))
+    demand[0] = 0.0
+    sun = np.clip(np.sin(np.pi * (clock - 6) / 12), 0, None)
+    price = 0.12 + 0.08 * np.exp(-(((clock - 19) / 3) ** 2)) + 0.03 * np.sin(2 * np.pi * clock / 24)
+    below = np.eye(nodes)
+    for n in range(nodes - 1, 0, -1):
+        below[parent[n]] += below[n]
+    rating = 0.75 * (below[1:] @ demand).max(axis=1)
+    step = 0.6 * rating
+    investment = rng.uniform(0.15, 0.35, nodes - 1) * (0.5 + step)
+    return RadialCase(parent, demand, sun, price, rating, step, investment)
+
+
 def feeder(
     nodes: int,
     hours: int,
@@ -57,21 +98,9 @@ def feeder(
 
     ``growth`` multiplies demand but not the ratings of today's lines, ``pv_price`` the price of PV.
     """
-    rng = np.random.default_rng(seed)
-    parent = np.array([-1] + [int(rng.integers(max(0, n - 3), n)) for n in range(1, nodes)])
+    case = radial_case(nodes, hours, seed)
+    parent, demand, sun, price, rating, step, investment = case.parent, case.demand, case.sun, case.price, case.rating, case.step, case.investment
     duration = 24.0 / hours
-    clock = (np.arange(hours) + 0.5) * duration
-    shape = 0.35 + 0.25 * np.exp(-(((clock - 8) / 2) ** 2)) + 0.6 * np.exp(-(((clock - 19) / 2.5) ** 2))
-    demand = rng.uniform(0.5, 2.0, nodes)[:, None] * shape[None, :] * rng.uniform(0.9, 1.1, (nodes, hours))
-    demand[0] = 0.0
-    sun = np.clip(np.sin(np.pi * (clock - 6) / 12), 0, None)
-    price = 0.12 + 0.08 * np.exp(-(((clock - 19) / 3) ** 2)) + 0.03 * np.sin(2 * np.pi * clock / 24)
-    below = np.eye(nodes)
-    for n in range(nodes - 1, 0, -1):
-        below[parent[n]] += below[n]
-    rating = 0.75 * (below[1:] @ demand).max(axis=1)
-    step = 0.6 * rating
-    investment = rng.uniform(0.15, 0.35, nodes - 1) * (0.5 + step)
     demand = growth * demand
     base = (0.06 if hard else 0.03) * demand.sum() * duration
     group = (np.arange(hours) * tariffs) // hours

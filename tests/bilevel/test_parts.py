@@ -191,6 +191,19 @@ def test_objectives_that_cancel_are_closed_to_the_gap_of_their_sum():
     assert abs(solution.objective - solution.bound) <= 1e-2 * abs(solution.objective) + 1e-5
 
 
+@pytest.mark.parametrize("gap", [0.0, 1e-3])
+def test_an_absolute_gap_ends_the_search_however_small_the_objective(gap: float):
+    m, followers, _ = feeders(2, 5, 6)
+    m.persistence.deactivate()
+    whole = bilevel.solve(m, followers, gap=1e-6, time_limit=60).objective
+    m.objective.set_value(m.objective.expr - whole)
+    solution = bilevel.solve(m, followers, gap=gap, absolute_gap=0.002 * whole, time_limit=60)
+    assert solution.status == "optimal", solution.message
+    # Relative to an objective of zero no gap is closed: the absolute one ended the search, before its end.
+    assert 1e-4 * whole < abs(solution.objective - solution.bound) <= 0.002 * whole + 1e-5
+    assert solution.bound <= 1e-5 * whole
+
+
 def test_a_row_without_variables_counts_in_a_problem_of_parts():
     m = shops()
     m.never = pyo.Constraint(expr=0 * m.price[0] >= 5)

@@ -183,7 +183,10 @@ def test_what_cannot_be_a_list_of_followers_is_named(followers):
         bilevel.solve(m, followers(m), time_limit=10)
 
 
-@pytest.mark.parametrize(("name", "meant"), [("timelimit", "time_limit"), ("TimeLimit", "time_limit"), ("mip_gap", "gap"), ("sed", "seed")])
+MEANT = {"timelimit": "time_limit", "TimeLimit": "time_limit", "mip_gap": "gap", "mip_abs_gap": "absolute_gap", "sed": "seed"}
+
+
+@pytest.mark.parametrize(("name", "meant"), MEANT.items())
 def test_an_unknown_option_names_the_one_that_is_meant(name, meant):
     m = shop()
     with pytest.raises(bilevel.BilevelError, match=rf"unknown option '{name}'\. did you mean '{meant}'\?"):
@@ -299,7 +302,7 @@ def test_an_infeasible_problem_under_pyomos_solver_factory():
 def test_the_new_solver_interface_gives_values_and_duals():
     m = shop()
     solver = SolverFactory("multiscale.bilevel")
-    results = solver.solve(m, followers=m.low, time_limit=20, rel_gap=1e-6, load_solutions=False)
+    results = solver.solve(m, followers=m.low, time_limit=20, rel_gap=1e-6, abs_gap=1e-6, load_solutions=False)
     assert results.termination_condition == TerminationCondition.convergenceCriteriaSatisfied
     assert results.solution_status == SolutionStatus.optimal
     assert (results.incumbent_objective, results.objective_bound) == (pytest.approx(9.0, rel=1e-5), pytest.approx(9.0, rel=1e-5))

@@ -328,6 +328,11 @@ def test_refusals_name_the_node(change):
         bilevel.solve_tree(change(nodes), ["build"], time_limit=20)
 
 
+def test_an_absolute_gap_is_refused_for_a_tree():
+    with pytest.raises(bilevel.BilevelError, match=r"absolute_gap: .* give a relative one"):
+        bilevel.solve_tree(tree(("a", None, 1.0, node(3))), ["build"], absolute_gap=1.0, time_limit=20)
+
+
 def test_a_followers_variable_does_not_persist():
     with pytest.raises(bilevel.BilevelError, match=r"node 'a': low\.dear belongs to a follower"):
         bilevel.solve_tree(tree(("a", None, 1.0, node(3))), ["low.dear"], time_limit=20)

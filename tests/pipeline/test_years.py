@@ -102,4 +102,5 @@ def test_plans_above_what_the_gaps_allow_are_not_called_optimal():
     assert reservations_of_stages(1e6 + 700.0, staged, settings) == [
         "plans of the years together: 700 EUR above their bound, where the gaps asked for allow 650 EUR"
     ]
+    assert len(reservations_of_stages(float("nan"), staged, settings)) == 1
     assert reservations_of_stages(1e6, replace(staged, ended="ended"), settings) == ["plans of the years together: ended"]

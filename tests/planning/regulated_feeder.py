@@ -23,8 +23,8 @@ from multiscale.programs import Block, Index, Output, ProgramBuilder
 from multiscale.system import Economics
 from multiscale.tariffs import BILLED, Component, Metering, Tariff, Volumetric
 from multiscale.timeline import Horizon
+from tests.bilevel.feeder import VALUE_OF_LOST_LOAD, radial_case
 
-VALUE_OF_LOST_LOAD = 5.0
 CEILING = 0.3
 SINGLE = {"network_charge": Volumetric(price_max=CEILING)}
 
@@ -39,21 +39,9 @@ def regulated_feeder(
         components: of the tariff; default: one volumetric charge.
         cost_share: annuity of the options, as a share of what the case states.
     """
-    rng = np.random.default_rng(seed)
-    parent = np.array([-1] + [int(rng.integers(max(0, n - 3), n)) for n in range(1, nodes)])
+    case = radial_case(nodes, hours, seed)
+    parent, demand, sun, price, rating, step, investment = case.parent, case.demand, case.sun, case.price, case.rating, case.step, case.investment
     duration = 24.0 / hours
-    clock = (np.arange(hours) + 0.5) * duration
-    shape = 0.35 + 0.25 * np.exp(-(((clock - 8) / 2) ** 2)) + 0.6 * np.exp(-(((clock - 19) / 2.5) ** 2))
-    demand = rng.uniform(0.5, 2.0, nodes)[:, None] * shape[None, :] * rng.uniform(0.9, 1.1, (nodes, hours))
-    demand[0] = 0.0
-    sun = np.clip(np.sin(np.pi * (clock - 6) / 12), 0, None)
-    price = 0.12 + 0.08 * np.exp(-(((clock - 19) / 3) ** 2)) + 0.03 * np.sin(2 * np.pi * clock / 24)
-    below = np.eye(nodes)
-    for n in range(nodes - 1, 0, -1):
-        below[parent[n]] += below[n]
-    rating = 0.75 * (below[1:] @ demand).max(axis=1)
-    step = 0.6 * rating
-    investment = rng.uniform(0.15, 0.35, nodes - 1) * (0.5 + step)
     existing = 0.06 * demand.sum() * duration
 
     horizon = Horizon((pd.Timestamp("2016-01-20"),), (1.0,), duration)

@@ -59,6 +59,18 @@ def test_every_regime_on_random_feeders(regime: Regime, seed: int):
     planned_alike(regime, 5, 6, seed)
 
 
+def test_an_absolute_gap_ends_the_search_under_a_regime_whose_objective_is_near_zero():
+    """A profit of about 1 % of the cost of the network, next to which no relative gap says anything."""
+    problem = regulated_feeder(6, 8, seed=1)
+    asked = 0.02 * problem.existing_cost
+    plan = solve_plan(problem, RevenueCap(), tolerance=TOLERANCE, gap=0.0, gap_eur=asked, time_limit=60)
+    proven = solve_plan(problem, RevenueCap(), tolerance=TOLERANCE, gap=1e-6, time_limit=60)
+    assert plan.status == proven.status == "optimal"
+    assert plan.bound - 1e-6 <= proven.objective <= plan.objective + 1e-6
+    assert 1e-3 * asked < plan.gap_eur <= asked + 1e-5
+    assert abs(proven.objective) < asked
+
+
 COMPONENTS: dict[str, dict[str, Component]] = {
     "time_of_use": {"network_charge": TimeOfUsePrice(starts=(0, 16), price_max=CEILING)},
     "capacity": {"network_charge": Volumetric(price_max=CEILING), "peak": Capacity(price_max=1.0)},

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from multiscale.config import load_config
+from multiscale.results import RunFolder
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.tables.regulation_tables import regulation_table, social_comparison_table
+from multiscale.results.tables.scenario_tables import years_table
+from multiscale.results.words.answer import answer
+from multiscale.results.words.headline import headline
 from multiscale.results.words.regime_words import regulation_words
+from tests.results.synthetic_study import synthetic_dataset
 
 PLANNED = {"revenue": 400.0, "profit": 50.0, "asset_base": 2500.0, "return_on_asset_base": 0.07}
 
@@ -30,7 +36,8 @@ COMPARED = {"planned_cost": 687.0, "least_cost": 660.0, "welfare_loss": 27.0, "w
         ({"missing": "no price recovers it"}, ["is not compared", "no price recovers it"]),
         (COMPARED | {"excess_annuity": 28.0, "capex_bias": 0.47}, ["more than the plan of least social cost", "47", "society 27", "at most 28"]),
         (COMPARED | {"excess_annuity": -5.0, "capex_bias": -0.1}, ["less than the plan of least social cost", "10"]),
-        (COMPARED | {"excess_annuity": 0.0, "welfare_loss": -2.0}, ["as much as the plan of least social cost", "2", "less, as its prices"]),
+        (COMPARED | {"excess_annuity": 0.0, "welfare_loss": -2.0, "welfare_loss_at_most": -1.0}, ["as much as", "2", "less, as its prices"]),
+        (COMPARED | {"excess_annuity": 0.0, "welfare_loss": -2.0, "welfare_loss_at_most": 1.0}, ["2", "less, which is within what is proven"]),
     ],
 )
 def test_words(tmp_path: Path, social: dict[str, object] | None, said: list[str]):
@@ -39,6 +46,15 @@ def test_words(tmp_path: Path, social: dict[str, object] | None, said: list[str]
     assert "a return of 7" in words[0]
     assert len(words) == (2 if said else 1)
     assert all(part in words[-1] for part in said)
+
+
+@pytest.mark.parametrize(("paid", "said"), [(20.0, "supplier and state pay it 20"), (-20.0, "it pays supplier and state 20"), (0.0, None)])
+def test_who_pays_incentives_and_penalties_is_said(tmp_path: Path, paid: float, said: str | None):
+    one = result(tmp_path)
+    one.summary["regulation.planned.payment"] = (paid, "EUR/a")
+    text = regulation_words(one)[0]
+    assert ("supplier and state" in text) == (said is not None)
+    assert said is None or said in text
 
 
 def test_a_run_without_a_plan_says_nothing(tmp_path: Path):
@@ -57,3 +73,60 @@ def test_the_comparison_holds_both_plans(tmp_path: Path):
     account = regulation_table(result(tmp_path))
     assert account is not None
     assert account.frame.set_index("entry").loc["return on the asset base", "planned"] == pytest.approx(7.0)
+
+
+PROFIT = {"plan.objective": -30.0, "plan.bound": -70.0, "plan.gap": 40 / 30, "plan.gap_eur": 40.0, "plan.revenue": 1000.0, "plan.reinforcements": 0}
+STAGES = {"stages.cost": -300.0, "stages.bound": -800.0, "stages.gap_eur": 500.0, "stages.separate_bound": -900.0}
+
+
+def planned(folder: Path, regime: str, *summaries: dict[str, float]) -> RunResult:
+    config = load_config(["study=tiny", f"regime={regime}", f"output.folder={folder}", "output.report=false"])
+    with RunFolder.create(config.record()) as run:
+        run.finish(synthetic_dataset(), {}, "optimal", {})
+    return RunResult(run.path, None, {key: (value, "EUR/a") for one in summaries for key, value in one.items()}, "optimal")
+
+
+def plain(text: str) -> str:
+    return text.replace("\u202f", " ").replace("\u2212", "-")
+
+
+def test_a_profit_is_no_negative_cost_and_its_gap_is_a_share_of_the_revenue(tmp_path: Path):
+    result = planned(tmp_path, "revenue_cap", PROFIT, {"plan.deferred_investment": 5000.0})
+    facts = {fact.label: fact for fact in answer(result)}
+    said = plain(facts["Profit of the operator"].text)
+    assert said == "30 EUR/a; no plan earns the operator more than 70 EUR/a (gap 40 EUR/a, 4 % of the revenue)"
+    assert facts["Profit of the operator"].good
+    assert facts["Build"].text == "nothing: no reinforcement pays for the operator"
+    assert "Not needed" not in facts
+    sentences = plain(" ".join(headline(result)))
+    assert "no other plan raises the profit of the operator by more than 40 EUR/a, 4 % of the revenue." in sentences
+
+
+@pytest.mark.parametrize(
+    ("regime", "worth", "none", "better"),
+    [
+        ("social", "cost of the plan -300 EUR", "none costs less than -800 EUR (gap 500 EUR)", "are cheaper by more than 500 EUR in present value"),
+        (
+            "revenue_cap",
+            "profit of the operator 300 EUR",
+            "none earns the operator more than 800 EUR",
+            "raise the profit of the operator by more than",
+        ),
+    ],
+)
+def test_of_linked_years_only_the_plans_together_are_called_proven(tmp_path: Path, regime: str, worth: str, none: str, better: str):
+    years = {f"years.{year}.{key}": value for year in (2030, 2035) for key, value in PROFIT.items()}
+    result = planned(tmp_path, regime, PROFIT, STAGES, years)
+    facts = {fact.label: plain(fact.text) for fact in answer(result)}
+    assert worth in facts["All years"]
+    assert none in facts["All years"]
+    own = next(text for label, text in facts.items() if label in ("Cost of the plan", "Profit of the operator"))
+    assert "of the plans that the other years leave open none" in own
+    sentences = plain(" ".join(headline(result)))
+    assert better in sentences
+    assert "no other plan " not in sentences
+    assert "what follows is the state in 2035" in sentences
+    table = years_table(result)
+    assert table is not None
+    assert none.split(" (", 1)[0] in plain(table.note)
+    assert list(table.frame.year) == [2030, 2035]

@@ -49,7 +49,7 @@ def as_read(
     status = answer.status
     if not certificate.holds:
         status = Status.ERROR
-    elif status is Status.OPTIMAL and not is_closed(objective, bound, settings.gap):
+    elif status is Status.OPTIMAL and not is_closed(objective, bound, settings.gap, settings.absolute_gap):
         status = Status.FEASIBLE
     names = [*problem.leader.names, *problem.leader.quantity_names]
     found = replace(

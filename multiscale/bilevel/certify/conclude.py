@@ -94,7 +94,7 @@ def _answer(
     problem: BilevelProblem, best: Response, certificate: Certificate, bound: float, settings: SolveOptions, message: str, *, proven: bool
 ) -> BilevelSolution:
     """A point with its certificate; optimal where that holds, the bound is proven and the gap is closed."""
-    closed = is_closed(best.objective, bound, settings.gap)
+    closed = is_closed(best.objective, bound, settings.gap, settings.absolute_gap)
     status = Status.ERROR if not certificate.holds else Status.OPTIMAL if closed and proven else Status.FEASIBLE
     sense, names = problem.leader.sense, [*problem.leader.names, *problem.leader.quantity_names]
     return BilevelSolution(

@@ -18,9 +18,9 @@ def relative_gap(objective: float, bound: float) -> float:
     return abs(objective - bound) / max(abs(objective), 1e-6)
 
 
-def is_closed(objective: float, bound: float, gap: float) -> bool:
-    """Whether the two are within the gap asked for, from either side, and what the tolerance of a certificate leaves of small objectives."""
-    return abs(objective - bound) <= gap * abs(objective) + TOLERANCE * (1.0 + abs(objective))
+def is_closed(objective: float, bound: float, gap: float, absolute_gap: float = 0.0) -> bool:
+    """Whether the two are within one of the gaps asked for, from either side, and what the tolerance of a certificate leaves of small objectives."""
+    return abs(objective - bound) <= max(gap * abs(objective), absolute_gap) + TOLERANCE * (1.0 + abs(objective))
 
 
 def contradicts(objective: float, bound: float) -> bool:

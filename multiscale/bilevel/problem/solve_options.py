@@ -15,6 +15,8 @@ _OTHER_NAMES = {
     "max_time": "time_limit",
     "maxtime": "time_limit",
     "rel_gap": "gap",
+    "abs_gap": "absolute_gap",
+    "mip_abs_gap": "absolute_gap",
     "mipgap": "gap",
     "mip_gap": "gap",
     "mip_rel_gap": "gap",
@@ -34,6 +36,7 @@ class SolveOptions:
     Attributes:
         method: one name or follower -> name.
         gap: relative gap at which to stop.
+        absolute_gap: the same in the unit of the objective; whichever is reached first.
         time_limit: seconds for everything.
         seed: SCIP's random seed shift.
         memory_limit: megabytes for SCIP.
@@ -51,6 +54,7 @@ class SolveOptions:
 
     method: str | Mapping[str, str] = "auto"
     gap: float = 1e-4
+    absolute_gap: float = 0.0
     time_limit: float = 600.0
     seed: int = 0
     memory_limit: float = 8192.0
@@ -68,7 +72,7 @@ class SolveOptions:
         """The options as a user states them.
 
         Raises:
-            BilevelError: an unknown name, with the one that is probably meant; a gap or time limit that is not positive.
+            BilevelError: an unknown name, with the one that is probably meant; a gap below zero, or a time limit that is not positive.
         """
         known = [field.name for field in fields(cls)]
         for name in options:
@@ -80,6 +84,8 @@ class SolveOptions:
         found = cls(**options)
         if not found.gap >= 0:
             raise BilevelError(f"gap is {found.gap}; give a relative gap of 0 or more, such as 1e-4")
+        if not found.absolute_gap >= 0:
+            raise BilevelError(f"absolute_gap is {found.absolute_gap}; give a gap of 0 or more, in the unit of the objective")
         if not found.time_limit > 0:
             raise BilevelError(f"time_limit is {found.time_limit} s; give a positive number of seconds")
         return found

@@ -38,6 +38,7 @@ class Task:
         problem: the bilevel problem, for the heuristic (None: no heuristic).
         starts: full vectors to try before the root node.
         gap, time_limit, memory_limit: relative gap, seconds, megabytes.
+        absolute_gap: gap in the unit of the objective; whichever is reached first.
         tolerance: SCIP's feasibility tolerance.
         seed: SCIP's random seed shift.
         safe: settings for the retry after an abort.
@@ -62,6 +63,7 @@ class Task:
     known: Response | None = None
     decision: np.ndarray | None = None
     patience: float | None = None
+    absolute_gap: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def run_task(task: Task, send: Any, parent: int) -> ScipOutcome:
         "limits/time": max(0.1, task.time_limit - (time.perf_counter() - started)),
         "limits/memory": task.memory_limit,
         "limits/gap": task.gap,
+        "limits/absgap": task.absolute_gap,
         "numerics/feastol": task.tolerance,
         "randomization/randomseedshift": task.seed,
         "parallel/maxnthreads": 1,

@@ -54,6 +54,8 @@ def solve_tree(
     settings = SolveOptions.stated(options | {"method": method, "gap": gap, "time_limit": time_limit, "seed": seed})
     if settings.write is not None:
         raise BilevelError("write: a tree has one program for each node solve; write the nodes with bilevel.solve")
+    if settings.absolute_gap > 0:
+        raise BilevelError("absolute_gap: that of a tree is shared by nodes with weights; give a relative one (gap)")
     clock = Clock(time_limit)
     with clock.stage("read"):
         tree = read_tree(nodes, persistence)

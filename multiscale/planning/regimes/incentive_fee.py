@@ -31,12 +31,9 @@ class IncentiveFee(Regime):
         lower=0.0,
     )
 
-    objective: ClassVar[str] = "loss of the operator"
     aim: ClassVar[str] = (
         "The operator receives a share of what its plan saves its users, and pays for what it builds; prices recover the existing network."
     )
-
-    called: ClassVar[str] = "loss of the operator"
     reason: ClassVar[str] = "costs the operator less than its share of what it saves the users"
     pricing: ClassVar[str] = "These prices recover the cost of the existing network"
 

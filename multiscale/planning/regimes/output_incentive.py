@@ -34,13 +34,10 @@ class OutputIncentive(Regime):
     collar: float | None = quantity(0.03, "1", "largest penalty, relative to the cost of the existing network; empty: none", lower=0.0, upper=1.0)
     headroom: float = quantity(0.10, "1", "how far the cap on the revenue is above the cost of the existing network", lower=0.0, upper=1.0)
 
-    objective: ClassVar[str] = "loss of the operator"
     aim: ClassVar[str] = (
         "The operator maximises its profit under a cap on its revenue, and is paid for each kWh that it leaves unserved less than the "
         "target, and pays for each more, within a cap and a collar."
     )
-
-    called: ClassVar[str] = "loss of the operator"
     reason: ClassVar[str] = "costs the operator less than what it changes of the incentive"
     pricing: ClassVar[str] = "These prices earn the operator most under the cap"
     recovers_cost: ClassVar[bool] = False

@@ -27,12 +27,9 @@ class RateOfReturn(Regime):
     )
 
     method: ClassVar[str] = "strong_duality"
-    objective: ClassVar[str] = "loss of the operator"
     aim: ClassVar[str] = (
         "The operator maximises what it earns on its asset base at the allowed rate of return; prices recover the cost and the return."
     )
-
-    called: ClassVar[str] = "loss of the operator"
     reason: ClassVar[str] = "enters the asset base, on which the operator earns more than its capital costs"
     pricing: ClassVar[str] = "These prices recover the cost of the network and the allowed return"
 

@@ -86,10 +86,8 @@ class Regime(Settings):
 
     method: ClassVar[str] = "branch_and_cut"
     """Method of the bilevel engine for this regime where none is chosen."""
-    objective: ClassVar[str]
-    """What the operator's objective is called, e.g. ``social cost``."""
-    called: ClassVar[str]
-    """What the objective of a plan is called in the report."""
+    called: ClassVar[str] = "loss of the operator"
+    """What the objective of a plan is called."""
     aim: ClassVar[str]
     """The operator's aim as a sentence of the report."""
     reason: ClassVar[str]
@@ -134,6 +132,11 @@ class Regime(Settings):
 
         limit_revenue(self, leader)
         leader.model.objective = pyo.Objective(expr=-self.profit(leader))
+
+
+def penalty(rate: float, position: Position) -> Any:
+    """What the operator pays for energy not served [EUR/a], at a rate in EUR/kWh; without one that energy is not asked for."""
+    return rate * position.unserved() if rate > 0 else 0.0
 
 
 def limit_revenue(regime: Regime, leader: Leader) -> None:

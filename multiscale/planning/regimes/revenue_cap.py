@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from multiscale.planning.regimes.regime import Position, Regime
+from multiscale.planning.regimes.regime import Position, Regime, penalty
 from multiscale.settings import quantity
 
 
@@ -34,10 +34,7 @@ class RevenueCap(Regime):
     capital_adjustment: float = quantity(0.0, "1", "share of the capital cost of what is built that is added to the cap (k)", lower=0.0, upper=1.0)
     spread: float = quantity(0.0, "1/a", "allowed rate of return on what is added to the cap less the true cost of capital", lower=0.0, upper=1.0)
 
-    objective: ClassVar[str] = "loss of the operator"
     aim: ClassVar[str] = "The operator maximises its profit under a cap on its revenue, and pays a penalty for energy that is not served."
-
-    called: ClassVar[str] = "loss of the operator"
     reason: ClassVar[str] = "costs the operator less than the penalty for energy that is not served"
     pricing: ClassVar[str] = "These prices earn the operator most under the cap"
     recovers_cost: ClassVar[bool] = False
@@ -53,4 +50,4 @@ class RevenueCap(Regime):
 
     def payment(self, position: Position) -> Any:
         """See ``Regime``."""
-        return -self.unserved_penalty * position.unserved() if self.unserved_penalty > 0 else 0.0
+        return -penalty(self.unserved_penalty, position)

@@ -14,9 +14,7 @@ class Social(Regime):
     """
 
     kind: Literal["social"] = "social"
-    objective: ClassVar[str] = "social cost"
     aim: ClassVar[str] = "The operator builds what costs society least, and sets prices that recover the cost of the network."
-
     called: ClassVar[str] = "cost of the plan"
     reason: ClassVar[str] = "cheaper than keeping the limit without it"
     pricing: ClassVar[str] = "These prices recover the cost of the network"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from multiscale.planning.regimes.regime import Position, Regime
+from multiscale.planning.regimes.regime import Position, Regime, penalty
 from multiscale.settings import quantity
 
 
@@ -28,13 +28,10 @@ class TotexSharing(Regime):
     spread: float = quantity(0.0, "1/a", "allowed rate of return less the true cost of capital", lower=0.0, upper=1.0)
     unserved_penalty: float = quantity(0.5, "EUR/kWh", "penalty that the operator pays for energy not served", lower=0.0, upper=1000.0)
 
-    objective: ClassVar[str] = "loss of the operator"
     aim: ClassVar[str] = (
         "The operator keeps a share of what it spends less than allowed, bears the same share of what it spends more, and pays a penalty "
         "for energy that is not served."
     )
-
-    called: ClassVar[str] = "loss of the operator"
     reason: ClassVar[str] = "costs the operator its share of it, less than the penalty for energy that is not served"
     pricing: ClassVar[str] = "These prices recover what is allowed"
 
@@ -52,4 +49,4 @@ class TotexSharing(Regime):
 
     def payment(self, position: Position) -> Any:
         """See ``Regime``."""
-        return -self.unserved_penalty * position.unserved() if self.unserved_penalty > 0 else 0.0
+        return -penalty(self.unserved_penalty, position)

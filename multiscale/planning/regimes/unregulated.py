@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from multiscale.planning.regimes.regime import Position, Regime
+from multiscale.planning.regimes.regime import Position, Regime, penalty
 from multiscale.settings import quantity
 
 
@@ -18,10 +18,7 @@ class Unregulated(Regime):
     unserved_penalty: float = quantity(5.0, "EUR/kWh", "penalty that the operator pays for energy not served", lower=0.0, upper=1000.0)
 
     method: ClassVar[str] = "strong_duality"
-    objective: ClassVar[str] = "loss of the operator"
     aim: ClassVar[str] = "The operator maximises its profit; only the highest permitted prices limit what it earns."
-
-    called: ClassVar[str] = "loss of the operator"
     reason: ClassVar[str] = "costs the operator less than the revenue and the penalties it would lose without it"
     pricing: ClassVar[str] = "These prices earn the operator most"
     recovers_cost: ClassVar[bool] = False
@@ -31,4 +28,4 @@ class Unregulated(Regime):
 
     def payment(self, position: Position) -> Any:
         """See ``Regime``."""
-        return -self.unserved_penalty * position.unserved() if self.unserved_penalty > 0 else 0.0
+        return -penalty(self.unserved_penalty, position)

@@ -33,7 +33,7 @@ _CERTIFICATES: tuple[tuple[str, str, float | None], ...] = (
     ("plan.bound", "proven lower bound of any plan", None),
     ("plan.gap_eur", "gap between the two", None),
     ("plan.gap_of_decisions", "gap as a share of what decisions move", None),
-    ("plan.gap", "gap relative to the cost", None),
+    ("plan.gap", "gap relative to the objective", None),
     ("plan.certificate.follower_gap", "platforms solved again at the plan: relative optimality gap", 1e-6),
     ("coordination.cost", "cost of operation under the mechanism", None),
     ("coordination.bound", "certified lower bound of any coordination", None),

@@ -12,6 +12,7 @@ from multiscale.results.data.costs_and_transfers import key_part
 from multiscale.results.data.dataset import compared_scenarios, has, scenario_title
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.tables.table import Table, settled
+from multiscale.results.words.regime_words import regime_of
 
 _CENT = 0.005
 """Half a cent a year [EUR/a]."""
@@ -60,14 +61,15 @@ def reconciliation_table(result: RunResult) -> Table | None:
     marked: list[int] = []
     for start in dict.fromkeys(data.reconciled_from.values.tolist()):
         marked += [len(rows)]
-        rows.append({"from": start, "term": start, "amount": float(result.summary[costs[start]][0]), "meaning": ""})
+        called = regime_of(result).called if start == "cost of the plan" else start
+        rows.append({"from": called, "term": called, "amount": float(result.summary[costs[start]][0]), "meaning": ""})
         for k in np.flatnonzero(data.reconciled_from.values == start).tolist():
             if abs(float(data.reconciled_by.values[k])) < _CENT:
                 continue
             name, why = str(data.reconciliation_step.values[k]).removeprefix(f"{start}: "), str(data.reconciled_meaning.values[k])
-            rows.append({"from": start, "term": name, "amount": float(data.reconciled_by.values[k]), "meaning": why})
+            rows.append({"from": called, "term": name, "amount": float(data.reconciled_by.values[k]), "meaning": why})
         marked += [len(rows)]
-        rows.append({"from": start, "term": "social cost", "amount": social, "meaning": ""})
+        rows.append({"from": called, "term": "social cost", "amount": social, "meaning": ""})
     note = "Terms of less than a cent a year are omitted."
     return Table("reconciliation", "From what was minimised to the social cost", pd.DataFrame(rows), {"amount": "EUR/a"}, note, tuple(marked))
 

@@ -33,7 +33,8 @@ def regulation_table(result: RunResult) -> Table | None:
             rows.append({"entry": words, **shown, "unit": unit})
     if not rows:
         return None
-    note = f"Regime: {regime_of(result).aim} Costs are even over the years; incentives and penalties of the operation are those of the plan."
+    note = f"Regime: {regime_of(result).aim} Costs are even over the years. Incentives and penalties are those of the plan, "
+    note += "also in operation; supplier and state pay and receive them."
     return Table("regulation", "Regulatory account of the operators", pd.DataFrame(rows), note=note)
 
 
@@ -49,6 +50,8 @@ def social_comparison_table(result: RunResult) -> Table | None:
     ]
     frame = pd.DataFrame(rows, columns=["what", "regime", "least social cost", "unit"])
     note = "Least social cost: of plans whose prices recover their cost. "
+    if result.value("stages.cost") is not None:
+        note += "Both keep what the other years demand of this one under the regime. "
     note += f"Welfare loss: difference of the social costs, proven to be at most {_value(result, 'welfare_loss_at_most'):,.2f} EUR/a."
     return Table("social_comparison", "The regime's plan and that of least social cost", frame, note=note)
 

@@ -11,7 +11,7 @@ from multiscale.results.data.dataset import compared_scenarios, has, scenario_na
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.scenarios import CORNERS, LADDER
 from multiscale.results.tables.table import Table, settled
-from multiscale.results.words.numbers import amount
+from multiscale.results.words.regime_words import objective_words, regime_of, years_of
 
 
 def money_table(result: RunResult, scenario: str) -> Table | None:
@@ -118,13 +118,12 @@ def corners_table(result: RunResult) -> Table | None:
 
 def years_table(result: RunResult) -> Table | None:
     """The main values of every year, where several were studied."""
-    start = "years."
-    years = list(dict.fromkeys(key.split(".")[1] for key in result.summary if key.startswith(start)))
+    years = years_of(result)
     shown = {
         "reinforcements": "plan.reinforcements",
         "investment": "plan.investment",
         "network charge": "plan.price.network_charge",
-        "objective": "plan.objective",
+        regime_of(result).called: "plan.objective",
         "gap": "plan.gap_eur",
         "cost of operation": "coordination.cost",
         "hours with a limit violated": "ac.year.violated_hours",
@@ -133,15 +132,17 @@ def years_table(result: RunResult) -> Table | None:
     for year in years:
         row: dict[str, object] = {"year": int(year)}
         for name, key in shown.items():
-            found = result.summary.get(f"{start}{year}.{key}")
+            found = result.summary.get(f"years.{year}.{key}")
             if found is not None:
                 row[name], units[name] = float(found[0]), found[1]
         rows.append(row)
     note = "The rest of the report is about the last year."
     if result.value("stages.cost") is not None:
-        cost, bound, separate = (float(result.value(f"stages.{key}")) for key in ("cost", "bound", "separate_bound"))
+        cost, bound, separate = (result.value(f"stages.{key}") for key in ("cost", "bound", "separate_bound"))
+        name, worth, none_better = objective_words(result, cost, bound, "EUR")
+        apart = objective_words(result, cost, separate, "EUR")[2]
         note = (
-            f"What one year builds stays built in the next. Present value of the plans: {amount(cost, 'EUR')}; plans that keep to each other cost at "
-            f"least {amount(bound, 'EUR')}, plans that need not at least {amount(separate, 'EUR')}. {note}"
+            f"What one year builds stays built in the next. Present value of the {name}: {worth}. Of plans that keep to each other none "
+            f"{none_better}; of plans that need not, none {apart}. {note}"
         )
     return Table("years", "Year by year", pd.DataFrame(rows), units, note) if rows else None

@@ -10,7 +10,14 @@ import xarray as xr
 from multiscale.results.data.dataset import compared_scenarios, has
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.words.numbers import amount, euros, number, percent, plural, reached_percent, signed
-from multiscale.results.words.regime_words import regime_of, regulation_words
+from multiscale.results.words.regime_words import (
+    ROUNDING_EUR,
+    follows_profit,
+    gap_share,
+    nothing_pays,
+    objective_words,
+    regulation_words,
+)
 from multiscale.system.approximation import Approximation
 
 STATUS_WORDS = {
@@ -26,9 +33,6 @@ STATUS_WORDS = {
 
 APPROXIMATIONS_SHOWN = 3
 """Entries of the list of approximations in the closing table; all of them are in the report."""
-ROUNDING_EUR = 0.005
-"""Half a cent a year: less than this is rounding of the linear programs [EUR/a]."""
-
 SERVED_KWH = 0.05
 """Less energy than this that is not served is rounding [kWh]."""
 
@@ -141,37 +145,54 @@ def _plan(result: RunResult) -> list[Fact]:
     if count is not None or built:
         count = len(built) if count is None else int(count)
         cost = f", investment {euros(invested)}" if invested is not None and count else ""
-        facts.append(Fact("Build", f"{plural(count, 'reinforcement')}{cost}" if count else "nothing: no reinforcement pays"))
+        facts.append(Fact("Build", f"{plural(count, 'reinforcement')}{cost}" if count else f"nothing: {nothing_pays(result)}"))
     facts += [Fact(name.capitalize(), f"{now} (existing network {before})" if before else now) for name, now, before in decided_prices(result)]
     deferred, conventional = value("plan.deferred_investment"), value("plan.conventional_investment")
     if deferred and deferred > 0:
         of = f" of the {euros(conventional)}" if conventional else ""
         unserved = unserved_worth(result)
         instead = f"; in part because demand worth {euros(unserved, True)} is not served" if unserved else ""
-        facts.append(Fact("Not needed", f"{euros(deferred)}{of} that planning without any response of prosumers would invest{instead}"))
+        # What an operator leaves out for its profit may well be needed.
+        label = "Not built" if follows_profit(result) else "Not needed"
+        facts.append(Fact(label, f"{euros(deferred)}{of} that planning without any response of prosumers would invest{instead}"))
     pv, storage = float(value("plan.bought_pv") or 0.0), float(value("plan.bought_storage") or 0.0)
     if pv > 0.5 or storage > 0.5:
         # Rounding of the solver is no purchase.
         bought = [f"{number(pv)} kW of photovoltaics"] * (pv > 0.5) + [f"{number(storage)} kWh of storage"] * (storage > 0.5)
         facts.append(Fact("Prosumers buy", f"{listed(bought)}, in answer to the charge"))
     if value("plan.objective") is not None:
-        proof, missed, reached = _proof(result)
-        label = regime_of(result).called.capitalize()
-        facts.append(Fact(label, f"{euros(value('plan.objective'), True)}{proof}{missed}", reached))
+        name, worth, none_better = objective_words(result, value("plan.objective"), value("plan.bound"))
+        proof, missed, reached = _proof(result, none_better)
+        facts.append(Fact(name.capitalize(), f"{worth}{proof}{missed}", reached))
+    facts += _stages(result)
     return facts + [Fact("Operator" if value("system.dsos") == 1 else "Operators", text) for text in regulation_words(result)[:1]]
 
 
-def _proof(result: RunResult) -> tuple[str, str, bool | None]:
-    """What is proven of the plan's cost, by how much it misses what was asked for, and whether it reaches that (None: nothing was asked)."""
+def _stages(result: RunResult) -> list[Fact]:
+    """The plans of all years together, where one keeps what those before it build."""
+    cost, bound = (result.value(f"stages.{key}") for key in ("cost", "bound"))
+    if cost is None:
+        return []
+    name, worth, none_better = objective_words(result, cost, bound, "EUR")
+    gap = f" (gap {amount(max(cost - bound, 0.0), 'EUR')})" if bound is not None else ""
+    proof = f"of plans that keep to each other none {none_better}{gap}" if none_better else "no bound is proven"
+    return [Fact("All years", f"present value of the {name} {worth}; {proof}")]
+
+
+def _proof(result: RunResult, none_better: str) -> tuple[str, str, bool | None]:
+    """What is proven of the plan, by how much it misses what was asked for, and whether it reaches that (None: nothing was asked)."""
     value, planning = result.value, result.config().get("planning", {})
-    gap, gap_eur, moved = value("plan.gap"), value("plan.gap_eur"), value("plan.gap_of_decisions")
+    gap, gap_eur = value("plan.gap"), value("plan.gap_eur")
+    moved, yardstick = gap_share(result)
     asked, asked_eur = planning.get("gap"), planning.get("gap_eur")
     gap_eur, moved = without_rounding(gap_eur, moved)
     if gap is None or value("plan.bound") is None:
         return "; no lower bound is proven", "", None if asked is None else False
-    share = percent(gap) if moved is None else f"{percent(moved)} of what decisions move"
+    share = percent(gap) if moved is None else f"{percent(moved)} {yardstick}"
     distance = f"gap {share}" if gap_eur is None else f"gap {euros(gap_eur, True)}, {share}"
-    proof = f"; no plan costs less than {euros(value('plan.bound'), True)} ({distance})"
+    # Where years are linked the plan of one is the best of those that the others leave open.
+    plans = "no plan" if value("stages.cost") is None else "of the plans that the other years leave open none"
+    proof = f"; {plans} {none_better} ({distance})"
     if asked is None:
         return proof, "", None
     reached = gap <= asked * (1 + 1e-9) or (gap_eur is not None and asked_eur is not None and gap_eur <= asked_eur * (1 + 1e-9))

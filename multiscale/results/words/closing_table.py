@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.words.answer import Built, answer, reinforcements
 from multiscale.results.words.numbers import euros, number
+from multiscale.results.words.regime_words import years_of
 from multiscale.results.words.terminal import shown
 from multiscale.sources.followed_profiles import NOTED
 
@@ -23,7 +24,8 @@ def print_closing_table(result: RunResult, console: Console | None = None) -> No
 
     console, result = console or Console(), result.of_year()
     name = (result.dataset.attrs.get("system") if result.dataset is not None else "") or result.details.get("study", "")
-    title = shown(f"Answer: {name}", console)
+    years = years_of(result)
+    title = shown(f"Answer for {years[-1]}: {name}" if years else f"Answer: {name}", console)
     table = Table(title=title, title_justify="left", title_style="bold", show_header=False, pad_edge=False, box=box.HORIZONTALS)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

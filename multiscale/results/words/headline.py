@@ -11,7 +11,6 @@ from multiscale.results.data.dataset import compared_scenarios, has, scenario_na
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.scenarios import LADDER, STEPS
 from multiscale.results.words.answer import (
-    ROUNDING_EUR,
     check_facts,
     decided_prices,
     gain_facts,
@@ -22,8 +21,8 @@ from multiscale.results.words.answer import (
     year_facts,
 )
 from multiscale.results.words.mechanism_words import chosen, words
-from multiscale.results.words.numbers import euros, percent, plural, reached_percent, signed
-from multiscale.results.words.regime_words import regime_of, regulation_words
+from multiscale.results.words.numbers import amount, euros, percent, plural, reached_percent, signed
+from multiscale.results.words.regime_words import ROUNDING_EUR, follows_profit, gap_share, nothing_pays, regime_of, regulation_words, years_of
 
 _USEFUL_GAP = 0.1
 """Relative gap from which on a bound says nothing to a planner."""
@@ -34,6 +33,8 @@ def headline(result: RunResult) -> list[str]:
     value = result.value
     built = reinforcements(result)
     sentences = []
+    if (years := years_of(result)) and value("plan.reinforcements") is not None:
+        sentences.append(f"Of {listed(years)}, what follows is the state in {years[-1]}: what earlier years build is included.")
     if built:
         total = euros(sum(b.cost for b in built if np.isfinite(b.cost)))
         if len(built) <= 4:
@@ -42,7 +43,7 @@ def headline(result: RunResult) -> list[str]:
             kinds = Counter(b.measure for b in built)
             sentences.append(f"Make {len(built)} reinforcements ({listed([f'{n} × {m}' for m, n in kinds.items()])}): an investment of {total}.")
     elif value("plan.reinforcements") is not None or has(result.dataset, "option_built"):
-        sentences.append("Build nothing: with trading platforms in operation no reinforcement pays.")
+        sentences.append(f"Build nothing: with trading platforms in operation {nothing_pays(result)}.")
     decided = [f"{name} {now}" + (f" instead of {before} for the existing network" if before else "") for name, now, before in decided_prices(result)]
     if decided:
         sentences.append(f"{regime_of(result).pricing}: {listed(decided)}.")
@@ -80,16 +81,25 @@ def _steps(result: RunResult) -> list[str]:
 
 def _proven(result: RunResult) -> list[str]:
     """What the proven bound says of other plans: in EUR/a, and of what decisions move."""
-    gap, gap_eur, moved = (result.value(key) for key in ("plan.gap", "plan.gap_eur", "plan.gap_of_decisions"))
+    gap, gap_eur, together = (result.value(key) for key in ("plan.gap", "plan.gap_eur", "stages.gap_eur"))
+    moved, yardstick = gap_share(result)
+    if result.value("stages.cost") is not None:
+        # The plan of one year is proven only among those that the other years leave open.
+        better = "raise the profit of the operator" if follows_profit(result) else "are cheaper"
+        if together is None:
+            return [f"Whether other plans of the years together {better} is not proven: no lower bound is known."]
+        by = "to within a cent" if together < ROUNDING_EUR else f"by more than {amount(together, 'EUR')}"
+        return [f"It is proven that no other plans of the years together {better} {by} in present value."]
+    better = "raises the profit of the operator" if follows_profit(result) else "is better"
     if gap is None:
         return [] if result.value("plan.objective") is None else ["How much better another plan could be is not proven: no lower bound is known."]
     gap_eur, moved = without_rounding(gap_eur, moved)
     if gap_eur == 0.0:
-        return ["It is proven that no other plan is better, to within a cent a year."]
+        return [f"It is proven that no other plan {better}, to within a cent a year."]
     distance = percent(gap) if gap_eur is None else euros(max(float(gap_eur), 0.0), True)
-    share = "" if moved is None else f", {percent(max(float(moved), 0.0))} of what decisions move"
+    share = "" if moved is None else f", {percent(max(float(moved), 0.0))} {yardstick}"
     if (moved if moved is not None else gap) <= _USEFUL_GAP:
-        return [f"It is proven that no other plan is better by more than {distance}{share}."]
+        return [f"It is proven that no other plan {better} by more than {distance}{share}."]
     return [f"How much better another plan could be is not proven to any use (gap {distance}{share})."]
 
 
