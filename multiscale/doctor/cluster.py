@@ -33,7 +33,8 @@ def check_cluster(_: Path) -> Iterator[Finding]:
         yield Finding("failed", what, str(error), remedy)
     else:
         here = len({*pids.values()} - {os.getpid()})
-        yield Finding("ok", what, f"{here} processes answered in {time.perf_counter() - began:.1f} s")
+        found = f"{here} process{'es' if here != 1 else ''} answered in {time.perf_counter() - began:.1f} s"
+        yield Finding("ok", what, found) if here == WORKERS else Finding("failed", what, found, remedy)
     missing = [name for name in ("dask_jobqueue", "submitit") if find_spec(name) is None]
     text = f"{', '.join(missing)} not installed: batch systems are used through a running scheduler (engine=address)" if missing else "installed"
     yield Finding("ok", "batch systems", text)
