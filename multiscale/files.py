@@ -107,7 +107,7 @@ def replace_folder(fresh: Path, path: Path) -> None:
         os.utime(path)
     if not path.exists():
         fresh.rename(path)
-    elif _exchanged(fresh, path):
+    elif exchanged(fresh, path):
         shutil.rmtree(fresh, ignore_errors=True)
     else:
         old = _aside(path)
@@ -130,12 +130,7 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.replaced")
 
 
-def folders_can_be_exchanged(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step, if the file system can; whether it did."""
-    return _exchanged(one, other)
-
-
-def _exchanged(one: Path, other: Path) -> bool:
+def exchanged(one: Path, other: Path) -> bool:
     """Exchange two folders in one step; False where the system or the file system cannot (only Linux can)."""
     try:
         exchange = ctypes.CDLL(None, use_errno=True).renameat2

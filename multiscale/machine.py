@@ -11,7 +11,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: those it is bound to, and no more than the quota of its container; at least one."""
+    """Cores that this process may use: those it is bound to, and no more than the quota of its container, rounded up; at least one."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux
     bound = len(affinity(0)) if affinity is not None else (os.cpu_count() or 1)
     quota = core_quota()

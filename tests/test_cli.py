@@ -50,6 +50,20 @@ def test_run_prints_the_answer_and_last_the_folder(study, capsys: pytest.Capture
     assert "[1/" in captured.err
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--jobs", "2", "--fail-fast"], "--jobs, --fail-fast: for the jobs of a sweep; add -m"),
+        (["--oversubscribe"], "--oversubscribe: for the jobs of a sweep"),
+        (["-m", "--cfg", "job"], "--cfg prints one configuration"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(study, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str):
+    assert cli.main(["run", *options, *study(_answered)]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(("status", "code"), [("infeasible", 3), ("time_limit", 4)])
 def test_no_answer_has_its_own_exit_code(study, capsys: pytest.CaptureFixture[str], status: str, code: int):
     def none(config: StudyConfig) -> RunResult:

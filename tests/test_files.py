@@ -74,7 +74,7 @@ from multiscale import files
 
 place, step, exchange = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "exchange"
 if not exchange:
-    files._exchanged = lambda one, other: False
+    files.exchanged = lambda one, other: False
 calls = 0
 def killed(event, arguments):
     global calls

@@ -9,7 +9,7 @@ from multiscale.cli.command import ERROR, OK, Command, takes_run
 
 
 def _ledger(given: argparse.Namespace) -> int:
-    from multiscale.results.run.ledger_file import read_ledger, verify_ledger
+    from multiscale.results.run.ledger_file import ledger_head, read_ledger, verify_ledger
     from multiscale.results.run.run_result import RunFolderError
 
     try:
@@ -21,8 +21,11 @@ def _ledger(given: argparse.Namespace) -> int:
         raise RunFolderError(str(missing)) from None
     for finding in findings:
         print(finding)
-    print(f"{len(findings)} finding{'s' if len(findings) != 1 else ''}: not what was written" if findings else "the ledger is what was written")
-    return ERROR if findings else OK
+    if findings:
+        print(f"the ledger is not what was written: {len(findings)} finding{'s' if len(findings) > 1 else ''}")
+        return ERROR
+    print(f"the ledger is what was written; head of its chain: {ledger_head(given.run)}")
+    return OK
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

@@ -30,7 +30,7 @@ def takes_jobs(parser: argparse.ArgumentParser) -> None:
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sweep", type=Path, metavar="SWEEP", help="folder that 'multiscale run -m' printed last")
-    parser.add_argument("--states", metavar="A,B", help="run the jobs in these states only; default: queued,interrupted,error")
+    parser.add_argument("--states", metavar="A,B", help="run the jobs in these states only; default: queued,interrupted,error,lost")
     parser.add_argument("--allow-changes", action="store_true", help="go on although configuration, data, or code have changed since the sweep began")
     takes_jobs(parser)
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from multiscale.cli.command import OK, Command, takes_overrides
+from multiscale.cli.command import BAD_INPUT, OK, Command, takes_overrides
 from multiscale.cli.resume import takes_jobs
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 def _run(given: argparse.Namespace) -> int:
     from multiscale.config import load_config
 
+    if lacking := _of_no_use(given):
+        print(f"error: {lacking}", file=sys.stderr)
+        return BAD_INPUT
     if given.multirun:
         from multiscale.sweep.commands import run_sweep
 
@@ -25,6 +28,15 @@ def _run(given: argparse.Namespace) -> int:
         print_config(config)
         return OK
     return run_one(config)
+
+
+def _of_no_use(given: argparse.Namespace) -> str:
+    """Which options do nothing in this command, and what to do; empty where there are none."""
+    if given.multirun:
+        return "--cfg prints one configuration; give it without -m, with one value for each key" if given.cfg else ""
+    asked = {"--jobs": given.jobs is not None, "--oversubscribe": given.oversubscribe, "--fail-fast": given.fail_fast}
+    idle = [name for name, there in asked.items() if there]
+    return f"{', '.join(idle)}: for the jobs of a sweep; add -m, or leave it out" if idle else ""
 
 
 def run_one(config: StudyConfig) -> int:

@@ -17,8 +17,7 @@ SECONDS = 60.0
 
 def check_cluster(_: Path) -> Iterator[Finding]:
     """Start them and give each something to do; and which batch systems can be used."""
-    from multiscale.coordination.engine import EngineUnavailableError, TaskError
-    from multiscale.coordination.engine.engine import DaskEngine
+    from multiscale.coordination.engine import DaskEngine, EngineUnavailableError, TaskError
     from multiscale.coordination.engine.settings import LocalSettings
 
     what, remedy = (
@@ -33,7 +32,8 @@ def check_cluster(_: Path) -> Iterator[Finding]:
         yield Finding("failed", what, str(error), remedy)
     else:
         here = len({*pids.values()} - {os.getpid()})
-        yield Finding("ok", what, f"{here} processes answered in {time.perf_counter() - began:.1f} s")
+        found = f"{here} process{'es' if here != 1 else ''} answered in {time.perf_counter() - began:.1f} s"
+        yield Finding("ok", what, found) if here == WORKERS else Finding("failed", what, found, remedy)
     missing = [name for name in ("dask_jobqueue", "submitit") if find_spec(name) is None]
     text = f"{', '.join(missing)} not installed: batch systems are used through a running scheduler (engine=address)" if missing else "installed"
     yield Finding("ok", "batch systems", text)

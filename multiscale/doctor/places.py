@@ -11,7 +11,7 @@ from pathlib import Path
 
 from multiscale.doctor.finding import Finding
 from multiscale.file_locks import is_free, lock
-from multiscale.files import folders_can_be_exchanged, write_atomically
+from multiscale.files import exchanged, write_atomically
 
 LEAST_FREE = 1e9
 """Free space below which a warning is given [B]."""
@@ -94,7 +94,7 @@ def _renames(folder: Path) -> Finding:
     for name in ("one", "other"):
         (folder / name).mkdir()
         (folder / name / name).touch()
-    if folders_can_be_exchanged(folder / "one", folder / "other"):
+    if exchanged(folder / "one", folder / "other"):
         return Finding("ok", "renaming", "a run folder replaces an older one in one step")
     (folder / "one").rename(folder / "third")
     return Finding(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from multiscale.config import ConfigError, StudyConfig
 from multiscale.config.checking import checked
@@ -13,6 +13,7 @@ from multiscale.content import file_hash
 from multiscale.results.run.code_version import code_hash, package_version
 from multiscale.results.run.provenance import changed_files
 from multiscale.results.run.run_result import RunFolderError, RunResult
+from multiscale.settings import Settings, inner_settings, kinds, names_of
 from multiscale.version import __version__
 
 
@@ -30,7 +31,7 @@ def recorded_config(run: RunResult, output: Path) -> StudyConfig:
     values = run.config()
     if not values:
         raise RunFolderError(f"'{run.folder}' records no configuration (it has no provenance.json), as the run did not go through; run it again")
-    values = _found(values, _inputs(run))
+    values = _found(values, StudyConfig, _inputs(run))
     values["output"] = {**values.get("output", {}), "folder": str(output), "report": False, "overwrite": True, "stages": None, "reuse": False}
     config, problems = checked(values, set())
     if config is None:
@@ -45,20 +46,27 @@ def _inputs(run: RunResult) -> dict[Path, str]:
     return {Path(os.path.normpath(there / name)): value for name, value in inputs.items() if not value.startswith("package ")}
 
 
-def _found(values: Mapping[str, Any], inputs: Mapping[Path, str]) -> dict[str, Any]:
-    """The values with relative paths as they are found from here: the run may have been started in another folder."""
-
-    def of(value: Any) -> Any:
+def _found(values: Mapping[str, Any], model: type[Settings], inputs: Iterable[Path]) -> dict[str, Any]:
+    """The values of settings with relative paths as they are found from here: the run may have been started in another folder."""
+    found = dict(values)
+    for name, declared in model.model_fields.items():
+        value = values.get(name)
+        inner = inner_settings(declared)
         if isinstance(value, Mapping):
-            return {key: of(inner) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [of(inner) for inner in value]
-        if isinstance(value, str) and value and not Path(value).is_absolute() and not Path(value).exists():
-            parts = Path(os.path.normpath(value)).parts
-            return next((str(path) for path in inputs if path.parts[-len(parts) :] == parts), value)
-        return value
+            # A kind that is not known, and named groups, hold no path that could be found.
+            of_kind = inner.get(str(value.get("kind", "")) if kinds(declared) else "")
+            found[name] = _found(value, of_kind, inputs) if of_kind else value
+        elif isinstance(value, str) and Path in (declared.annotation, *get_args(declared.annotation)) and value not in names_of(declared):
+            found[name] = _place(Path(value), inputs)
+    return found
 
-    return {key: of(value) for key, value in values.items()}
+
+def _place(path: Path, inputs: Iterable[Path]) -> str:
+    """A relative path that is not there, as that of the input which ends in it."""
+    if path.is_absolute() or path.exists():
+        return str(path)
+    parts = Path(os.path.normpath(path)).parts
+    return next((str(there) for there in inputs if there.parts[-len(parts) :] == parts), str(path))
 
 
 def changed_since(run: RunResult) -> list[str]:

@@ -31,10 +31,14 @@ class Cores:
     there: int
     words: str
 
-    def __str__(self) -> str:
+    @property
+    def shares(self) -> str:
+        """How many jobs use how many of the cores, in words."""
         at_once = f"{self.jobs} job{'s' if self.jobs > 1 else ''} at a time, each {self.words}"
-        too_many = "" if self.jobs * self.each <= self.there else ": more than there are, so they wait for each other"
-        return f"{at_once}: {self.jobs * self.each} of {self.there} cores{too_many}"
+        return f"{at_once}: {self.jobs * self.each} of {self.there} cores"
+
+    def __str__(self) -> str:
+        return self.shares + ("" if self.jobs * self.each <= self.there else ": more than there are, so they wait for each other")
 
 
 def cores_of(engine: EngineSettings) -> tuple[int, str]:
@@ -68,5 +72,5 @@ def shared_out(engines: Sequence[EngineSettings], count: int, jobs: int | None, 
     if chosen.jobs > 1 and chosen.jobs * each > there and not oversubscribe:
         fits = max(1, there // each)
         fewer = " or engine=serial" if each > 1 else ""
-        raise SweepError(f"--jobs {jobs}: {str(chosen).split(': more')[0]}; give --jobs {fits}{fewer}, or permit it with --oversubscribe")
+        raise SweepError(f"--jobs {jobs}: {chosen.shares}; give --jobs {fits}{fewer}, or permit it with --oversubscribe")
     return chosen

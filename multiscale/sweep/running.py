@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,9 @@ LOOK_SECONDS = 0.25
 
 END_SECONDS = 60.0
 """Time that interrupted jobs have to put their run folders in order [s]."""
+
+LAST_SECONDS = 5.0
+"""Time that a process has to end by itself [s]."""
 
 LOGS = "logs"
 
@@ -62,23 +66,29 @@ class _Worker:
             try:
                 outcome: Outcome = self.connection.recv()
             except (EOFError, OSError):
-                self.process.join(LOOK_SECONDS)
+                self._die()
                 return Outcome("error", _death(self.process.exitcode))
             return outcome
         return None if self.process.is_alive() else Outcome("error", _death(self.process.exitcode))
 
     def end(self) -> None:
         """End it: at once where it is at a job, else when it has seen that there is nothing more."""
-        if self.job is None:
-            try:
-                self.connection.send(None)
-                self.process.join(5.0)
-            except OSError:
-                pass
-        if self.process.is_alive():
+        if self.job is not None:
             self.process.kill()
-        self.process.join()
+        self.give(None)
+        self._die()
         self.connection.close()
+
+    def give(self, task: Task | None) -> None:
+        """Give it a task, or nothing more; that it has died meanwhile is found where its outcome is asked for."""
+        with contextlib.suppress(OSError):
+            self.connection.send(task)
+
+    def _die(self) -> None:
+        """Wait until it has ended, and end it where that takes too long."""
+        self.process.join(LAST_SECONDS)
+        self.process.kill()
+        self.process.join()
 
 
 def _death(code: int | None) -> str:
@@ -148,7 +158,7 @@ def run_jobs(folder: Path, manifest: Manifest, jobs: Sequence[Job], at_once: int
         add(folder, Event(job.number, "running"))
         progress.begun(job)
         log = (folder / LOGS / f"job-{job.number:04d}.log").resolve()
-        worker.connection.send(Task(job.number, job.overrides, private, run_folder(folder, job), log))
+        worker.give(Task(job.number, job.overrides, private, run_folder(folder, job), log))
 
     with _Interrupts() as interrupts, children_apart_from_current_folder(), progress:
         try:

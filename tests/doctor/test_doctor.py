@@ -76,7 +76,7 @@ def test_versions_outside_their_bounds_and_missing_packages_are_named(monkeypatc
     assert found["package numpy"].state == "warning"
     assert found["package numpy"].remedy == "python -m pip install 'numpy<1'"
     assert found["package no-such-package"].state == "failed"
-    assert found["packages"].found.startswith("1 of 3 ")
+    assert "packages" not in found
 
 
 def test_limits_of_a_container_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -143,10 +143,13 @@ def test_relative_inputs_are_found_from_anywhere_and_changes_are_named(study, tm
     elsewhere.mkdir()
     write_folder(tiny_system(), work / "mine")
     monkeypatch.chdir(work)
-    run = run_study(load_config(["study=tiny", "system=folder", "system.path=mine", "output.folder=runs", "output.report=false"])).folder.absolute()
+    given = ["system=folder", "system.path=mine"]
+    run = run_study(load_config(["study=tiny", "study.name=mine", *given, "output.folder=runs", "output.report=false"])).folder.absolute()
     monkeypatch.chdir(elsewhere)
     result = RunResult.load(run)
     assert changed_since(result) == []
+    # Only paths are looked for: the name of the study is that of its folder.
+    assert recorded_config(result, elsewhere).study.name == "mine"
     assert Path(recorded_config(result, elsewhere).system.path) == work / "mine"
     (work / "mine" / "network.csv").touch()
     packages = result.provenance()["packages"] | {"numpy": "0"}

@@ -103,6 +103,32 @@ def test_a_changed_value_is_named_by_row_and_column(run):
     assert findings[0].what == "changed in column price"
 
 
+def test_a_ledger_written_again_as_a_whole_is_told_by_the_head_in_the_provenance(tmp_path, capsys):
+    labels, rows = block(DAYS[0])
+    (tmp_path / "provenance.json").write_text(json.dumps({"ledger_head": write_ledger(tmp_path, [(labels, rows)])}))
+    assert cli.main(["ledger", "verify", str(tmp_path)]) == 0
+    assert "head of its chain: " in capsys.readouterr().out
+    for file in (tmp_path / FOLDER).iterdir():
+        file.unlink()
+    (tmp_path / FOLDER).rmdir()
+    write_ledger(tmp_path, [(labels, rows.assign(price=rows.price + 0.01))])
+    assert "provenance.json" in str(*verify_ledger(tmp_path))
+    assert cli.main(["ledger", "verify", str(tmp_path)]) == 1
+
+
+def test_a_text_that_is_missing_is_a_value_of_its_own(tmp_path):
+    labels, rows = block(DAYS[0])
+    rows.loc[len(rows) - 1, "seller"] = "last"
+    heads = set()
+    for k, seller in enumerate(("last", None)):
+        (tmp_path / str(k)).mkdir()
+        changed = rows.copy()
+        changed.loc[len(rows) - 1, "seller"] = seller
+        heads.add(write_ledger(tmp_path / str(k), [(labels, changed)]))
+        assert verify_ledger(tmp_path / str(k)) == []
+    assert len(heads) == 2
+
+
 def test_a_ledger_that_is_not_there_is_named(tmp_path, capsys):
     assert cli.main(["ledger", "verify", str(tmp_path)]) == 2
     assert "has no ledger" in capsys.readouterr().err

@@ -75,6 +75,19 @@ def test_a_failure_or_a_lost_process_stops_no_other_job_and_resume_runs_what_is_
         assert (now.st_ino, now.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def test_a_process_that_died_between_two_jobs_is_a_job_that_failed(study, tmp_path: Path):
+    worker = running._Worker.start()
+    try:
+        worker.process.kill()
+        worker.process.join()
+        worker.give(running.Task(1, ("study=tiny", "solver.seed=1"), None, tmp_path / "run", tmp_path / "log"))
+        outcome = worker.outcome()
+        assert outcome is not None
+        assert (outcome.state, "SIGKILL" in outcome.message) == ("error", True)
+    finally:
+        worker.end()
+
+
 def test_an_interrupted_sweep_says_how_to_go_on(study, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     overrides, asked, computed = study
     (asked / "2").write_text("interrupt the sweep")

@@ -92,4 +92,8 @@ def test_who_fails_inside_lets_the_next_one_in(tmp_path: Path):
         raise RuntimeError
     with one_at_a_time(tmp_path / "one"):
         pass
+    # What a killed process left keeps nobody out, and goes with the next.
+    (tmp_path / "one").touch()
+    with one_at_a_time(tmp_path / "one"):
+        pass
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@
     digest of a row = SHA-256(digest of the row before, values of the row), its first 16 bytes
 
 A value that was changed changes the digest of its row and the hash of its column, which names the cell. Who changes all of them as well is found out
-by the head of the chain, the digest of the last row, once it is known elsewhere.
+by the head of the chain, the digest of the last row, where it is known elsewhere: the provenance of the run has it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from multiscale.content import content_key, file_hash
 from multiscale.files import write_atomically
 
-FOLDER, ROWS, CHAIN = "ledger", "trades.parquet", "chain.json"
+FOLDER, ROWS, CHAIN, PROVENANCE = "ledger", "trades.parquet", "chain.json", "provenance.json"
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "year": ("", "year of the study"),
@@ -146,9 +146,22 @@ def verify_ledger(folder: Path) -> list[Finding]:
         last = bytes.fromhex(block["head"])
     if last.hex() != head:
         found.append(Finding(f"{FOLDER}/{CHAIN}", "the head is not that of the last block"))
+    if (recorded := _recorded_head(folder)) not in ("", head):
+        found.append(Finding(f"{FOLDER}/{CHAIN}", f"the head is {head}, that in {PROVENANCE} is {recorded}: one of them was written again"))
     if not found and file_hash(rows) != chain["file"]:
         found.append(Finding(f"{FOLDER}/{ROWS}", "changed outside the values of its columns"))
     return found
+
+
+def ledger_head(folder: Path) -> str:
+    """The head of the chain of a run's ledger."""
+    return str(json.loads((folder / FOLDER / CHAIN).read_text(encoding="utf-8"))["head"])
+
+
+def _recorded_head(folder: Path) -> str:
+    """The head as the provenance of the run has it; empty where there is none."""
+    file = folder / PROVENANCE
+    return str(json.loads(file.read_text(encoding="utf-8")).get("ledger_head", "")) if file.is_file() else ""
 
 
 def _block_findings(table: pq.ParquetFile, number: int, block: Mapping[str, Any], named: str, damaged: list[str], before: bytes) -> Iterator[Finding]:
@@ -188,7 +201,7 @@ def _bytes(values: np.ndarray, text: bool) -> np.ndarray:
     """A column as bytes, (row, byte): numbers as they are, texts by their hash."""
     if not text:
         return np.ascontiguousarray(values, dtype="<f8").view(np.uint8).reshape(len(values), 8)
-    codes, names = pd.factorize(values)
+    codes, names = pd.factorize(values, use_na_sentinel=False)  # a text that is missing is a value of its own
     hashed = [hashlib.sha256(str(name).encode()).digest()[:DIGEST_BYTES] for name in names]
     known = np.frombuffer(b"".join(hashed), dtype=np.uint8).reshape(len(names), DIGEST_BYTES)
     return known[codes]

@@ -109,7 +109,7 @@ def _await_worker(address: str) -> None:
 
 
 def test_an_address_without_a_server_is_refused_with_the_remedy(monkeypatch):
-    monkeypatch.setattr("multiscale.coordination.engine.engine.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("multiscale.coordination.engine.dask_engine.CONNECT_SECONDS", 1)
     with (
         pytest.raises(ConnectionError, match=r"no Dask scheduler answers at .*'tcp://127.0.0.1:9': start one \(dask scheduler\)"),
         DaskEngine(address="tcp://127.0.0.1:9"),
