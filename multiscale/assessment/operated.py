@@ -10,6 +10,7 @@ import xarray as xr
 
 from multiscale.assessment.accounts import Ledger, Settlement, reserve_cost, settlement
 from multiscale.assessment.bills import bill_table
+from multiscale.assessment.curtailment import curtailed_power
 from multiscale.assessment.energy import energy_account
 from multiscale.assessment.gains import MarketGain, market_gain
 from multiscale.assessment.payments import platform_payments
@@ -78,6 +79,7 @@ class OperatedDay:
         reserves: agreed for forecast errors; None where forecasts do not err.
         trades: platform -> trades of its members and how they were settled, without those that were excluded; empty where they were not kept.
         gains: platform -> what its members gain in their market; empty where it was not found.
+        curtailed: DSO -> itself and its platforms -> generation that is available and not used [kW], (period,), see ``curtailed_power``.
     """
 
     horizon: Horizon
@@ -106,6 +108,7 @@ class OperatedDay:
     reserves: DayReserves | None = None
     trades: Mapping[str, TradeBook] = field(default_factory=dict)
     gains: Mapping[str, MarketGain] = field(default_factory=dict)
+    curtailed: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def own(self) -> MechanismCost:
@@ -212,4 +215,5 @@ def operated_day(
         reserves,
         {p: trade_book(tree, p, found, compared=True) for p in known} if keep_trades else {},
         {p: market_gain(tree, p, found) for p in known} if find_gains else {},
+        curtailed_power(tree, found),
     )

@@ -27,11 +27,12 @@ def _validate(given: argparse.Namespace) -> int:
     if given.cfg:
         print_config(config)
     from multiscale.pipeline.case import case_of
+    from multiscale.pipeline.incomes import income_problems
     from multiscale.pipeline.recovery import unrecoverable
     from multiscale.system import InvalidSystemError
 
     case = case_of(config)
-    lacking = [*config.market.problems(case.fleets), *unrecoverable(config, case)]
+    lacking = [*config.market.problems(case.fleets), *unrecoverable(config, case), *income_problems(config.results, case.system)]
     if lacking:
         raise InvalidSystemError(lacking)
     system = case.system

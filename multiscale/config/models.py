@@ -170,7 +170,7 @@ class StudyConfig(Settings):
             settings=tuple(_settings(values, type(self))),
             decisive=self.decisive,
             seeds={"growth": self.system.growth.seed, "solver": self.solver.seed},
-            files=(*self.system.files, *self.costs.files),
+            files=(*self.system.files, *self.costs.files, *self.results.files),
             packages=self.system.packages,
             overrides=self.overrides,
             output=self.output,

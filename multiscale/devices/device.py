@@ -234,6 +234,11 @@ class Device(Settings):
         del builder, program, fleet, cost
         return []
 
+    def curtailed(self, fleet: Prosumers, power: Callable[[str], np.ndarray]) -> np.ndarray | float:
+        """Power that all together could feed in and do not [kW], (period,); ``power``: column of the program -> its sum, zero where there is none."""
+        del fleet, power
+        return 0.0
+
     @abstractmethod
     def energy(self, fleet: Prosumers, total: Callable[[str], float]) -> Energy:
         """Its part of the platform's energy account; ``total``: column of the program -> energy of it [kWh/a], zero where there is none."""

@@ -81,6 +81,10 @@ class Photovoltaics(PurchasableDevice):
         builder.add_constant_cost(float(self.curtailment_cost * (available * hours).sum()))
         return [(1.0, spread(pv, place))]
 
+    def curtailed(self, fleet: Prosumers, power: Callable[[str], np.ndarray]) -> np.ndarray:
+        """Available less used."""
+        return np.asarray(fleet.data.pv.values.sum(axis=0) - power("pv"))
+
     def energy(self, fleet: Prosumers, total: Callable[[str], float]) -> Energy:
         """Used, and curtailed."""
         used = total("pv")

@@ -14,6 +14,7 @@ from multiscale.markets import TimeOfUse
 from multiscale.operation import Design
 from multiscale.pipeline.assessment import settled
 from multiscale.pipeline.case import build_case, case_inputs, with_limits
+from multiscale.pipeline.incomes import income_problems, incomes_of
 from multiscale.pipeline.linked_years import plans_of_years
 from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
 from multiscale.pipeline.plan import forecast, make_plan, repeatable
@@ -74,7 +75,10 @@ class Study:
     """
 
     def __init__(self, config: StudyConfig, inputs: Mapping[str, str], stages: Stages, progress: Progress, engine: Callable[[], Engine]) -> None:
-        self.config, self.inputs, self.stages, self.progress, self.engine = config, inputs, stages, progress, engine
+        self.config, self.stages, self.progress, self.engine = config, stages, progress, engine
+        # What only the assessment reads decides on no stage.
+        assessed = set(map(str, config.results.files))
+        self.inputs = {name: key for name, key in inputs.items() if name not in assessed}
         self.planned = isinstance(config.planning, DsoPlanSettings)
         self.scenarios = chosen_scenarios(config.results.operated, config.results.baseline, planned=self.planned)
         self.mechanism = mechanism_of(config.coordination)
@@ -89,6 +93,7 @@ class Study:
                 stage.update(str(year))
                 cases[year] = self.build(year, cases.get(years[-1]))
         wrong = [problem for case in cases.values() for problem in self.config.market.problems(case.value.fleets)]
+        wrong += income_problems(self.config.results, cases[years[-1]].value.system)
         if wrong:
             raise InvalidSystemError(dict.fromkeys(wrong))
         expected = {}
@@ -157,7 +162,8 @@ class Study:
                 scenarios[name] = Scenario(name, spec.title, operation, ledger, verified[name])
         prices, baseline = expected.value.energy_price, self.config.results.baseline
         rounds = RepairRecord(repair.violations, repair.stopped)
-        return YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, self.config.regime)
+        regime, incomes = self.config.regime, incomes_of(self.config.results)
+        return YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, regime, incomes)
 
     def repaired(
         self,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from multiscale.assessment.incomes import read_incomes
 from multiscale.results.scenarios import HEADLINE, REFERENCES, SCENARIOS
-from multiscale.settings import OneOf, Settings
+from multiscale.settings import OneOf, Settings, count, quantity
 
 _FURTHER = tuple(spec.name for spec in SCENARIOS if spec.name not in (*REFERENCES, HEADLINE))
 
@@ -28,3 +30,21 @@ class ResultsSettings(Settings):
         description="whether it is found what members gain in their market, against none and against a community without fees: three more solves of "
         "every platform and day",
     )
+    incomes: Path | None = Field(
+        None,
+        description="CSV table of yearly incomes of households (columns prosumer, income_eur), for the energy burden by income group; empty: not "
+        "evaluated",
+    )
+    income_groups: int = count(5, "number of groups of equal size in which incomes are shown", 1, 100)
+    burden_limit: float = quantity(0.1, "1", "share of its income above which the bill of a household is a high energy burden", above=0.0, upper=1.0)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is read from outside."""
+        return () if self.incomes is None else (self.incomes,)
+
+    @model_validator(mode="after")
+    def _incomes_readable(self) -> ResultsSettings:
+        if self.incomes is not None:
+            read_incomes(self.incomes)
+        return self

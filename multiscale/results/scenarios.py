@@ -70,6 +70,31 @@ CORNERS = (("conventional_response", "conventional_trading"), ("response", "trad
 """Plan by trading: the conventional network without and with trading, and that of the plan."""
 
 
+def path_from(baseline: str, operated: Collection[str]) -> tuple[str, ...]:
+    """Scenarios from the baseline to the headline, each of which adds something to the one before it and takes nothing away.
+
+    Args:
+        baseline: where it begins.
+        operated: names of the scenarios that there are.
+    """
+    specs = {spec.name: spec for spec in SCENARIOS}
+    path = [specs[baseline]]
+    for spec in (specs[name] for name in LADDER if name in operated and name != baseline):
+        if all(after >= before for before, after in zip(_rank(path[-1]), _rank(spec), strict=True)):
+            path.append(spec)
+    return tuple(spec.name for spec in path)
+
+
+def adds_purchases_only(before: str, after: str) -> bool:
+    """Whether two scenarios differ in nothing but what prosumers buy."""
+    one, other = (next(spec for spec in SCENARIOS if spec.name == name) for name in (before, after))
+    return _rank(one)[:3] == _rank(other)[:3] and other.adoption and not one.adoption
+
+
+def _rank(spec: ScenarioSpec) -> tuple[int, ...]:
+    return list(NETWORKS).index(spec.network), int(spec.coordinated), int(spec.trade), int(spec.adoption)
+
+
 def chosen_scenarios(names: Collection[str], baseline: str, *, planned: bool) -> tuple[ScenarioSpec, ...]:
     """The scenarios of these names with those that others need: the two references, the baseline and the headline.
 

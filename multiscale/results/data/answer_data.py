@@ -114,6 +114,21 @@ class StagedPlan:
 
 
 @dataclass(frozen=True)
+class Incomes:
+    """Incomes of households.
+
+    Attributes:
+        yearly: prosumer -> income [EUR/a], where it is known.
+        groups: number of groups in which they are shown.
+        limit: share of the income above which a bill is a high energy burden [1].
+    """
+
+    yearly: Mapping[str, float] = field(default_factory=dict)
+    groups: int = 5
+    limit: float = 0.1
+
+
+@dataclass(frozen=True)
 class YearAnswer:
     """What a study found for one year.
 
@@ -127,6 +142,7 @@ class YearAnswer:
         year_check: AC power flow of the headline scenario in every hour of the year; empty where it was not asked for.
         repair: of the plan, until its AC power flow violates no limit.
         regime: under which it was planned.
+        incomes: of households, and how they are shown.
     """
 
     case: StudyCase
@@ -139,6 +155,7 @@ class YearAnswer:
     year_check: YearCheck = field(default_factory=YearCheck)
     repair: RepairRecord = RepairRecord()
     regime: Regime = field(default_factory=Social)
+    incomes: Incomes = field(default_factory=Incomes)
 
     @property
     def plan(self) -> Scenario:

@@ -8,11 +8,14 @@ from typing import Any
 import xarray as xr
 
 from multiscale.results.data.answer_data import YearAnswer
+from multiscale.results.data.appraisal import appraisal_dataset
 from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_dataset
 from multiscale.results.data.costs_and_transfers import costs_dataset
+from multiscale.results.data.customers import customers_dataset
 from multiscale.results.data.parts import days, money, network, operation, trading
 from multiscale.results.data.parts.named import named
 from multiscale.results.data.regulation import regulation_dataset
+from multiscale.results.data.value_streams import value_streams_dataset
 from multiscale.results.data.year_of_hours import year_dataset
 
 
@@ -43,6 +46,9 @@ def _of_year(answer: YearAnswer) -> tuple[xr.Dataset, ...]:
         costs_dataset(answer),
         regulation_dataset(answer),
         money.bills(answer),
+        value_streams_dataset(answer),
+        appraisal_dataset(answer),
+        customers_dataset(answer),
         money.energy(answer),
         trading.trading(answer),
         conflicts_and_reserves_dataset(answer),

@@ -11,10 +11,13 @@ import numpy as np
 from multiscale.assessment import REAL_COSTS
 from multiscale.devices.fleet import purchasable
 from multiscale.results.data.answer_data import StagedPlan, YearAnswer
+from multiscale.results.data.appraisal import appraisal_summary
 from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_summary
 from multiscale.results.data.costs_and_transfers import costs_summary
+from multiscale.results.data.customers import customers_summary
 from multiscale.results.data.market_summary import market_summary
 from multiscale.results.data.regulation import regulation_summary
+from multiscale.results.data.value_streams import value_streams_summary
 from multiscale.results.data.year_of_hours import year_summary
 from multiscale.tariffs import Prices
 
@@ -83,7 +86,9 @@ def year_summary_of(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
         for cost, amount in zip(REAL_COSTS, scenario.ledger.real.sum(axis=0).tolist(), strict=True):
             summary[f"assess.{cost.replace(' ', '_')}_{scenario.name}"] = (amount, "EUR/a")
     summary["assess.baseline"], summary["assess.headline"] = (answer.baseline, ""), (answer.headline, "")
-    return summary | costs_summary(answer) | regulation_summary(answer) | _horizon_summary(answer) | year_summary(answer.year_check)
+    summary |= costs_summary(answer) | value_streams_summary(answer) | customers_summary(answer)
+    summary |= regulation_summary(answer) | appraisal_summary(answer)
+    return summary | _horizon_summary(answer) | year_summary(answer.year_check)
 
 
 def _horizon_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:

@@ -16,6 +16,7 @@ from multiscale.results.run.run_result import RunResult
 from multiscale.results.tables import (
     check_tables,
     cost_tables,
+    customer_tables,
     limitations,
     market_tables,
     network_tables,
@@ -24,6 +25,7 @@ from multiscale.results.tables import (
     run_tables,
     scenario_tables,
     trade_tables,
+    value_tables,
 )
 from multiscale.results.tables.assumptions import assumptions_table
 from multiscale.results.tables.table import Table
@@ -219,11 +221,17 @@ def _money(result: RunResult) -> Section:
             _table(result, scenario_tables.ladder_table, "social cost"),
             _table(result, scenario_tables.corners_table, "plan and trading", optional=True),
             _table(result, scenario_tables.other_scenarios_table, "further scenarios", optional=True),
+            _table(result, value_tables.value_table, "value by category", optional=True),
+            _table(result, value_tables.appraisal_table, "cost and benefit", optional=True),
+            _table(result, value_tables.deferral_table, "deferral", optional=True),
             _table(result, scenario_tables.welfare_table, "gains"),
             _table(result, cost_tables.transfers_table, "savings and transfers", optional=True),
             *(_money_of(result, name) for name in pair or names),
             _figure(result, "Bills of prosumers.", money_plots.bills_figure, "bills"),
-            _table(result, cost_tables.bills_table, "bills"),
+            _table(result, customer_tables.bills_table, "bills"),
+            _table(result, customer_tables.participation_table, "participants", optional=True),
+            _table(result, customer_tables.evenness_table, "evenness", optional=True),
+            _table(result, customer_tables.burden_table, "energy burden", optional=True),
             _table(result, market_tables.market_table, "market", optional=True),
         ],
     )

@@ -1,4 +1,4 @@
-"""Tables of costs: bills, the steps from what was minimised to the social cost, savings and transfers, what costs are called."""
+"""Tables of costs: the steps from what was minimised to the social cost, savings and transfers, what costs are called."""
 
 from __future__ import annotations
 
@@ -16,38 +16,6 @@ from multiscale.results.words.regime_words import regime_of
 
 _CENT = 0.005
 """Half a cent a year [EUR/a]."""
-
-
-def bills_table(result: RunResult) -> Table | None:
-    """Bills by kind of customer."""
-    data = result.dataset
-    if data is None or not has(data, "bill", "prosumer_category") or (pair := compared_scenarios(data)) is None:
-        return None
-    before, after = (data.bill.sel(scenario=s).values for s in pair)
-    frame = pd.DataFrame({"category": data.prosumer_category.values, "before": before, "after": after})
-    of_bill = [str(p) for p in data.part_of_bill.values] if has(data, "bill_part") else []
-    for part in of_bill:
-        frame[part] = data.bill_part.sel(scenario=pair[1], part_of_bill=part).values
-    # Bills of platforms that were excluded are not known.
-    frame = frame.dropna()
-    frame["less"] = frame["after"] < frame["before"] - 1e-6
-    grouped = frame.groupby("category")
-    out = pd.DataFrame(
-        {
-            "prosumers": grouped.size(),
-            "median before": grouped["before"].median(),
-            "median with plan": grouped["after"].median(),
-            "sum before": grouped["before"].sum(),
-            "sum with plan": grouped["after"].sum(),
-            **{f"{part} with plan": grouped[part].sum() for part in of_bill},
-            "share that pays less": 100 * grouped["less"].mean(),
-        }
-    ).reset_index()
-    units = dict.fromkeys((c for c in out.columns if c.endswith((" before", " with plan"))), "EUR/a") | {"share that pays less": "%"}
-    excluded = result.value("coordination.excluded_nodes")
-    note = f"Without the prosumers of {excluded}, which were excluded from the operation: their bills are not known. " if excluded else ""
-    note += f'Equipment: annuity and upkeep of devices that prosumers buy. Before: "{scenario_title(data, pair[0])}".'
-    return Table("bills", "Yearly bills of prosumers by kind of customer", out, units, note)
 
 
 def reconciliation_table(result: RunResult) -> Table | None:

@@ -77,6 +77,6 @@ def _is_number(value: Any) -> bool:
 
 
 def settled(frame: pd.DataFrame, tolerance: float = 1e-6) -> pd.DataFrame:
-    """Rounding left from sums shown as the zero that it is."""
+    """Rounding left from sums shown as the zero that it is; what has no value keeps none."""
     numbers = frame.select_dtypes("number").columns
-    return frame.assign(**{c: frame[c].where(frame[c].abs() > tolerance, 0.0) for c in numbers})
+    return frame.assign(**{c: frame[c].mask(frame[c].abs() <= tolerance, 0.0) for c in numbers})
