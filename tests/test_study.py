@@ -7,6 +7,7 @@ from multiscale.config import load_config
 from multiscale.results.data.ledger_rows import balances
 from multiscale.results.run.ledger_file import read_ledger, verify_ledger
 from multiscale.results.run.provenance import changed_files
+from multiscale.results.tables.value_tables import value_table
 from multiscale.study import run_study
 
 KEYS = (
@@ -139,3 +140,39 @@ def test_the_ledger_of_trades_is_whole_and_holds_the_bills(planned):
     gains = planned.dataset.market_cost.squeeze()
     assert (gains.sel(market_case="alone") >= gains.sel(market_case="market") - 1e-6 * abs(gains.sel(market_case="alone"))).sum() == 2
     assert "Trade between members of each platform" in (planned.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_value_streams_add_up_to_the_saving_and_every_stream_has_a_value_or_a_reason(planned):
+    """Rows and columns of the report's table add up; the step of purchases is worth what it adds to the social cost."""
+    data = planned.of_year().dataset
+    inside = data.value.where(data.value_in_social_cost > 0).sum("value_stream")
+    scale = value(planned, "assess.social_cost_conventional")
+    assert float(inside.sum()) == pytest.approx(value(planned, "assess.saving"), abs=1e-9 * scale)
+    for step in inside.value_step.values:
+        before = str(data.value_step_from.sel(value_step=step).item())
+        costs = [value(planned, f"assess.social_cost_{name}") for name in (before, step)]
+        assert float(inside.sel(value_step=step)) == pytest.approx(costs[0] - costs[1], abs=1e-9 * scale)
+    missing = {str(s.item()): str(r.item()) for s, r in zip(data.value_stream, data.value_missing, strict=True)}
+    assert [bool(reason) for reason in missing.values()] == np.isnan(data.value_in_all.values).tolist()
+    assert set(filter(missing.get, missing)) == {"energy poverty", "generation and transmission upgrades"}
+    table = value_table(planned.of_year()).frame.set_index("value")
+    assert table.loc["saved in real cost", "in all"] == pytest.approx(value(planned, "assess.saving"))
+    unknown = [name for name in table.index if name.startswith(("(v)", "(viii)"))]
+    assert len(unknown) == 2
+    assert table.loc[unknown, "in all"].isna().all()
+    assert all("not evaluated" in how for how in table.loc[unknown, "how"])
+
+
+def test_money_between_members_and_the_burden_of_tariffs_are_those_of_the_ledger_of_trades(planned):
+    """What members receive from each other is in the ledger of trades; what groups of customers pay is what stakeholders pay."""
+    data, rows = planned.of_year().dataset, read_ledger(planned.folder)
+    local = data.value_quantity.sel(value_stream="local economies", compared="after")
+    hours = data.period_hours
+    assert float(local) == pytest.approx(float((data.local_trade * hours).sum()), rel=1e-9)
+    assert len(rows)
+    paid = data.group_payment.sel(scenario="plan").values
+    money = data.money.sel(scenario="plan").sum("flow")
+    assert paid[:2].sum() == pytest.approx(-float(money.sel(stakeholder="prosumers")), rel=1e-9)
+    assert paid[2] == pytest.approx(-float(money.sel(stakeholder="passive customers")), rel=1e-9)
+    for name in ("appraisal", "participation", "evenness", "bills"):
+        assert f'download="{name}.csv"' in (planned.folder / "report.html").read_text(encoding="utf-8"), name

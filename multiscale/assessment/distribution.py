@@ -50,7 +50,7 @@ def why_undefined(index: str, values: np.ndarray, of: str) -> str:
     """Why an index (``gini`` or ``jain``) of some values has none, in words; empty where it has."""
     x = np.asarray(values, dtype=float)
     if x.size == 0:
-        return f"no {of} is known"
+        return f"no {of} are known"
     if not x.any():
         return f"all {of} are zero"
     if index == "jain" and (x < 0).any():
