@@ -75,6 +75,25 @@ GLOSSARY: tuple[Definition, ...] = (
         ("assess.gain.*",),
         "money a stakeholder receives less what it pays and less the real costs that it bears; a gain is its change against the baseline",
     ),
+    Definition(
+        "value of a category",
+        "EUR/a",
+        ("assess.value.*",),
+        "real cost saved against the baseline that belongs to a category of what platforms are worth, each counted once; losses, money between "
+        "members and what households with a high burden pay less are values outside the social cost",
+    ),
+    Definition(
+        "cost shift",
+        "EUR/a",
+        ("assess.cost_shift",),
+        "what customers without devices of their own pay more under the tariff than in the baseline: members without any, and passive customers",
+    ),
+    Definition(
+        "energy burden",
+        "1",
+        ("assess.high_burden", "assess.high_burden_baseline"),
+        "bill of a household as a share of its income; high above `results.burden_limit`, and then the share of households is stated",
+    ),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from multiscale.assessment.incomes import read_incomes
 from multiscale.results.scenarios import HEADLINE, REFERENCES, SCENARIOS
@@ -43,8 +43,9 @@ class ResultsSettings(Settings):
         """What is read from outside."""
         return () if self.incomes is None else (self.incomes,)
 
-    @model_validator(mode="after")
-    def _incomes_readable(self) -> ResultsSettings:
-        if self.incomes is not None:
-            read_incomes(self.incomes)
-        return self
+    @field_validator("incomes")
+    @classmethod
+    def _incomes_readable(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            read_incomes(path)
+        return path
