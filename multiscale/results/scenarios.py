@@ -91,6 +91,11 @@ def adds_purchases_only(before: str, after: str) -> bool:
     return _rank(one)[:3] == _rank(other)[:3] and other.adoption and not one.adoption
 
 
+def trades(name: str) -> bool:
+    """Whether members trade in a scenario."""
+    return next(spec for spec in SCENARIOS if spec.name == name).trade
+
+
 def _rank(spec: ScenarioSpec) -> tuple[int, ...]:
     return list(NETWORKS).index(spec.network), int(spec.coordinated), int(spec.trade), int(spec.adoption)
 

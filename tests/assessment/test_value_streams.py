@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -131,6 +132,11 @@ def test_what_a_run_cannot_evaluate_has_a_reason_and_no_value(sunny: OperatedStu
     for name in NAMES:
         one = data.sel(value_stream=name)
         assert bool(str(one.value_missing.item())) == np.isnan(float(one.value_in_all)) == (name in unknown), name
+    # Trades of the baseline are not kept, so what they would be compared with is not known.
+    traded = replace(answer_of(sunny), scenarios={"trading": sunny.existing, "plan": sunny.plan}, baseline="trading")
+    local = value_streams_dataset(traded).sel(value_stream="local economies")
+    assert np.isnan(float(local.value_in_all))
+    assert "baseline" in str(local.value_missing.item())
     assert set(value_streams_summary(answer_of(sunny))) == {f"assess.value.{name.replace(' ', '_')}" for name in set(NAMES) - unknown}
 
 

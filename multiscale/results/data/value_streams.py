@@ -26,7 +26,7 @@ from multiscale.devices.fleet import purchasable
 from multiscale.results.data.customers import burdened, known_incomes
 from multiscale.results.data.parts.money import bills
 from multiscale.results.data.parts.named import named
-from multiscale.results.scenarios import adds_purchases_only, path_from
+from multiscale.results.scenarios import adds_purchases_only, path_from, trades
 
 if TYPE_CHECKING:
     from multiscale.results.data.answer_data import Scenario, YearAnswer
@@ -54,7 +54,9 @@ def value_streams_dataset(answer: YearAnswer) -> xr.Dataset:
     in_all[names.index(TRANSMISSION)] = np.nan
     if not np.isfinite(values[names.index(LOSSES)]).all():
         missing[LOSSES] = "the AC power flow did not converge in every period"
-    if not np.isfinite(traded):
+    if trades(answer.baseline):
+        in_all[names.index(LOCAL)], missing[LOCAL] = np.nan, "members trade in the baseline too, where trades are not kept"
+    elif not np.isfinite(traded):
         missing[LOCAL] = "trades of platforms that were excluded are not known"
     if not np.isfinite(above).all():
         missing[POVERTY] = "no income of a household with a known bill is given (results.incomes)"
@@ -62,7 +64,7 @@ def value_streams_dataset(answer: YearAnswer) -> xr.Dataset:
         RELIABILITY: tuple(sum(s.operation.unserved.values()) for s in (answer.reference, answer.plan)),
         CURTAILMENT: tuple(curtailed_energy(s.operation, prices, excluded)[0] for s in (answer.reference, answer.plan)),
         LOSSES: (lost[0][0], lost[-1][0]),
-        LOCAL: (0.0 if not _trades(answer.baseline) else np.nan, traded),
+        LOCAL: (np.nan if trades(answer.baseline) else 0.0, traded),
         POVERTY: above,
         ADOPTION: tuple(equipment_investment(answer, s.name) for s in (answer.reference, answer.plan)),
         DISTRIBUTION: tuple(network_investment(answer, s) for s in (answer.reference, answer.plan)),
@@ -129,10 +131,6 @@ def _why_no_adoption(answer: YearAnswer) -> str:
     if not answer.case.adoption:
         return "prosumers may buy no devices (planning.adoption, or nothing is planned)"
     return "no scenario differs from the headline in purchases alone; add trading to results.operated"
-
-
-def _trades(scenario: str) -> bool:
-    return scenario == "conventional_trading" or scenario == "trading"
 
 
 def _local_income(answer: YearAnswer) -> tuple[float, float]:

@@ -63,7 +63,8 @@ def _step_title(step: str) -> str:
 
 def _in_kind(one: Any) -> str:
     """What a stream is in kind, before and after; empty where there is nothing."""
-    before, after = one.value_quantity.transpose("compared").values.tolist()
+    # Less than this is rounding of the solvers.
+    before, after = (0.0 if abs(value) < _CENT else value for value in one.value_quantity.transpose("compared").values.tolist())
     unit = str(one.value_unit.item()).replace("1", "")
     if not np.isfinite(after):
         return ""
