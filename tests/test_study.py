@@ -155,6 +155,10 @@ def test_value_streams_add_up_to_the_saving_and_every_stream_has_a_value_or_a_re
     missing = {str(s.item()): str(r.item()) for s, r in zip(data.value_stream, data.value_missing, strict=True)}
     assert [bool(reason) for reason in missing.values()] == np.isnan(data.value_in_all.values).tolist()
     assert set(filter(missing.get, missing)) == {"energy poverty", "generation and transmission upgrades"}
+    cost = {name: value(planned, f"assess.social_cost_{name}") for name in data.scenario.values.tolist()}
+    assert value(planned, "assess.worth_of.plan") == pytest.approx(cost["conventional_trading"] - cost["trading"])
+    assert value(planned, "assess.worth_of.trading") == pytest.approx(float(inside.sel(value_step="trading")), abs=1e-9 * scale)
+    assert value(planned, "assess.worth_of.purchases") == pytest.approx(value(planned, "assess.value.adoption_of_devices"), abs=1e-9 * scale)
     table = value_table(planned.of_year()).frame.set_index("value")
     assert table.loc["saved in real cost", "in all"] == pytest.approx(value(planned, "assess.saving"))
     unknown = [name for name in table.index if name.startswith(("(v)", "(viii)"))]

@@ -70,6 +70,10 @@ CORNERS = (("conventional_response", "conventional_trading"), ("response", "trad
 """Plan by trading: the conventional network without and with trading, and that of the plan."""
 
 
+SWITCHES = {"plan": ("conventional_trading", "trading"), "trading": ("response", "trading"), "purchases": ("trading", HEADLINE)}
+"""What may be switched off alone -> the scenario without it, and the same with it."""
+
+
 def path_from(baseline: str, operated: Collection[str]) -> tuple[str, ...]:
     """Scenarios from the baseline to the headline, each of which adds something to the one before it and takes nothing away.
 

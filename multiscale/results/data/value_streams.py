@@ -26,7 +26,7 @@ from multiscale.devices.fleet import purchasable
 from multiscale.results.data.customers import burdened, known_incomes
 from multiscale.results.data.parts.money import bills
 from multiscale.results.data.parts.named import named
-from multiscale.results.scenarios import adds_purchases_only, path_from, trades
+from multiscale.results.scenarios import SWITCHES, adds_purchases_only, path_from, trades
 
 if TYPE_CHECKING:
     from multiscale.results.data.answer_data import Scenario, YearAnswer
@@ -90,10 +90,13 @@ def value_streams_dataset(answer: YearAnswer) -> xr.Dataset:
 
 
 def value_streams_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
-    """``assess.value.<stream>``; what is not evaluated is omitted."""
+    """``assess.value.<stream>``, and ``assess.worth_of.<switch>``: social cost without it alone, less that with it; omitted where not evaluated."""
     found = value_streams_dataset(answer)
     values = zip(found.value_stream.values.tolist(), found.value_in_all.values.tolist(), strict=True)
-    return {f"assess.value.{name.replace(' ', '_')}": (value, "EUR/a") for name, value in values if np.isfinite(value)}
+    cost = {name: scenario.ledger.social_cost for name, scenario in answer.scenarios.items()}
+    worth = {key: cost[before] - cost[after] for key, (before, after) in SWITCHES.items() if before in cost and after in cost}
+    streams = {f"value.{name.replace(' ', '_')}": value for name, value in values if np.isfinite(value)}
+    return {f"assess.{name}": (value, "EUR/a") for name, value in (streams | {f"worth_of.{k}": v for k, v in worth.items()}).items()}
 
 
 def prices_of(scenario: Scenario) -> dict[str, np.ndarray]:
