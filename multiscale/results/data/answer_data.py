@@ -18,6 +18,7 @@ from multiscale.planning import ConventionalNeed, Plan, Regime, Social
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import Verification
+from multiscale.verification.outages import OutageCheck
 from multiscale.verification.year import YearCheck
 
 
@@ -127,6 +128,7 @@ class YearAnswer:
         year_check: AC power flow of the headline scenario in every hour of the year; empty where it was not asked for.
         repair: of the plan, until its AC power flow violates no limit.
         regime: under which it was planned.
+        outages: DSO -> AC power flow of the headline scenario under single outages; empty where it was not asked for.
     """
 
     case: StudyCase
@@ -139,6 +141,7 @@ class YearAnswer:
     year_check: YearCheck = field(default_factory=YearCheck)
     repair: RepairRecord = RepairRecord()
     regime: Regime = field(default_factory=Social)
+    outages: Mapping[str, OutageCheck] = field(default_factory=dict)
 
     @property
     def plan(self) -> Scenario:

@@ -14,6 +14,7 @@ from multiscale.results.data.answer_data import StagedPlan, YearAnswer
 from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_summary
 from multiscale.results.data.costs_and_transfers import costs_summary
 from multiscale.results.data.market_summary import market_summary
+from multiscale.results.data.outages import outages_summary
 from multiscale.results.data.regulation import regulation_summary
 from multiscale.results.data.year_of_hours import year_summary
 from multiscale.tariffs import Prices
@@ -83,7 +84,8 @@ def year_summary_of(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
         for cost, amount in zip(REAL_COSTS, scenario.ledger.real.sum(axis=0).tolist(), strict=True):
             summary[f"assess.{cost.replace(' ', '_')}_{scenario.name}"] = (amount, "EUR/a")
     summary["assess.baseline"], summary["assess.headline"] = (answer.baseline, ""), (answer.headline, "")
-    return summary | costs_summary(answer) | regulation_summary(answer) | _horizon_summary(answer) | year_summary(answer.year_check)
+    summary |= costs_summary(answer) | regulation_summary(answer) | _horizon_summary(answer)
+    return summary | outages_summary(answer.outages) | year_summary(answer.year_check)
 
 
 def _horizon_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
