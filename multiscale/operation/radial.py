@@ -191,7 +191,8 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: np.ndarra
     ordered = buses.isel(bus=order)
     charging = (_line_charging(active, start, end, vn) - buses.shunt_q_kvar.values)[order]
     members = tuple(tuple(str(branch_name[k]) for k in feeding[b]) for b in order)
-    load_share, feed_in_share = (limits.factors(members) * share for share in limits.shares(ordered.vn_kv.values, with_margin=True))
+    shares = zip(limits.factors(members), limits.shares(ordered.vn_kv.values, with_margin=True), strict=True)
+    load_share, feed_in_share = (factor * share for factor, share in shares)
     margin = limits.voltage_margin(float(ordered.vn_kv.values[0]))
     v_min, v_max = limits.band(ordered.bus.values, ordered.v_min_pu.values + margin, ordered.v_max_pu.values - margin)
     return RadialTree(

@@ -80,6 +80,11 @@ def reservations(answer: YearAnswer) -> list[str]:
         if len(check.violations):
             reasons.append(f"AC power flow of {dso}: {len(check.violations)} violations of limits")
     reasons += [f"repair of the plan: {why}" for why in answer.repair.stopped if scenario.verification and answer.plans]
+    for dso, outages in answer.outages.items():
+        if len(failed := outages.failed):
+            worst = failed.iloc[0]
+            where = f"{worst['branch']} is loaded to {worst['loading']:.1f} % of its rating after an outage of {worst['line']}"
+            reasons.append(f"AC power flow under single outages in {dso}: {len(failed)} not survived (worst: {where})")
     if not answer.year_check.unserved <= SERVED_WITHIN:
         days = len(answer.year_check.dispatched)
         reasons.append(f"AC power flow of the year: {answer.year_check.unserved:,.0f} kWh are not served on {days} days dispatched individually")

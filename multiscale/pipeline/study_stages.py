@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from multiscale.assessment.construction import Bought
@@ -19,7 +19,7 @@ from multiscale.pipeline.linked_years import plans_of_years
 from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
 from multiscale.pipeline.plan import forecast, make_plan, repeatable
 from multiscale.pipeline.stages import Artefact, Stages
-from multiscale.pipeline.verification import verify_days
+from multiscale.pipeline.verification import verify_days, verify_outages
 from multiscale.pipeline.year import verify_year
 from multiscale.planning import NoPlanError, Plan
 from multiscale.planning.distribution_planning import planned_limits
@@ -33,7 +33,8 @@ from multiscale.results.run.run_folder import NoAnswerError
 from multiscale.results.scenarios import HEADLINE, REFERENCES, ScenarioSpec, chosen_scenarios
 from multiscale.system import InvalidSystemError, LoadingLimits
 from multiscale.verification.ac import Verification
-from multiscale.verification.violations import violations_of
+from multiscale.verification.outages import OutageCheck
+from multiscale.verification.violations import outage_violations, violations_of
 from multiscale.verification.year import YearCheck
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Study:
         self.scenarios = chosen_scenarios(config.results.operated, config.results.baseline, planned=self.planned)
         self.mechanism = mechanism_of(config.coordination)
         self.staged: StagedPlan | None = None
+        self._outages: dict[str, Mapping[str, OutageCheck]] = {}
 
     def answers(self) -> list[YearAnswer]:
         """The answer of every year, in their order."""
@@ -151,6 +153,7 @@ class Study:
             if name not in verified:
                 verified[name] = self.verify(spec, cases[name], operations[name])
         year = self.whole_year(made, expected) if self.config.verification.year else YearCheck()
+        outages = self.outages(made)
         with self.progress.stage("assess"):
             # Of platforms that are excluded on a day, nothing inside is compared on that day.
             excluded = made.operation.value.excluded
@@ -163,7 +166,8 @@ class Study:
         prices, baseline = expected.value.energy_price, self.config.results.baseline
         rounds = RepairRecord(repair.violations, repair.stopped)
         regime, incomes = self.config.regime, incomes_of(self.config.results)
-        return YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, regime, incomes)
+        answer = YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, regime, incomes)
+        return replace(answer, outages=outages)
 
     def repaired(
         self,
@@ -202,10 +206,13 @@ class Study:
 
         def checked(state: Made) -> Violations:
             system, found = state.case.value.system, Violations()
+            options, design = system.options, state.operation.value.design
             for dso, verification in state.verified.items():
-                operation = state.operation.value
-                built = operation.design.options(system.options)
-                found = found.joined(violations_of(system, dso, verification, operation.injections(dso), built))
+                found = found.joined(violations_of(system, dso, verification, state.operation.value.injections(dso), design.options(options)))
+            # What an outage would overload is looked at once nothing is violated without one.
+            if not len(found):
+                for dso, outages in self.outages(state).items():
+                    found = found.joined(outage_violations(system, dso, outages, state.verified[dso], design.options(options)))
             return found
 
         return repaired(case.value.system, case.value.limits, made, checked, rounds=self.repair_rounds)
@@ -220,6 +227,18 @@ class Study:
         with self.progress.stage("verify") as stage:
             stage.update(spec.title)
             return self.stages.run("verify", verify_days, {"case": case, "operation": operation}, label=self.label(case, spec)).value
+
+    def outages(self, made: Made) -> Mapping[str, OutageCheck]:
+        """AC power flow of the plan on the representative days under single outages; none where it is not asked for."""
+        if not self.config.verification.outages:
+            return {}
+        if made.operation.key not in self._outages:
+            given = {"case": made.case, "operation": made.operation, "verified": dict(made.verified)}
+            with self.progress.stage("verify") as stage:
+                stage.update("single outages of lines")
+                found = self.stages.run("verify_outages", verify_outages, given, label=self.label(made.case)).value
+            self._outages[made.operation.key] = found
+        return self._outages[made.operation.key]
 
     def whole_year(self, made: Made, expected: Artefact[MarketForecast]) -> YearCheck:
         """AC power flow of every hour of the year under the plan."""

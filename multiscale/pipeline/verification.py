@@ -1,6 +1,8 @@
-"""The stage ``verify``: AC power flow of a scenario on the representative days."""
+"""The stages ``verify`` and ``verify_outages``: AC power flow of a scenario on the representative days, without and with single outages."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -9,6 +11,7 @@ from multiscale.assessment.operated import Operation
 from multiscale.operation import Design
 from multiscale.results.data.answer_data import StudyCase
 from multiscale.verification.ac import Verification, ac_verify
+from multiscale.verification.outages import OutageCheck, outage_check
 
 
 def verify_days(case: StudyCase, operation: Operation) -> dict[str, Verification]:
@@ -17,6 +20,14 @@ def verify_days(case: StudyCase, operation: Operation) -> dict[str, Verification
     for dso in case.system.at_level("dso"):
         nodes = [dso, *case.system.children(dso)]
         found[dso] = ac_verify(case.system, nodes, case.horizon, operation.injections(dso), built_in(case, operation.design, dso))
+    return found
+
+
+def verify_outages(case: StudyCase, operation: Operation, verified: Mapping[str, Verification]) -> dict[str, OutageCheck]:
+    """AC power flow of all representative periods under single outages of lines: DSO -> what it says."""
+    found, built = {}, operation.design.options(case.system.options)
+    for dso, checked in verified.items():
+        found[dso] = outage_check(case.system, dso, checked, operation.injections(dso), case.limits, built)
     return found
 
 

@@ -128,6 +128,7 @@ def planned_limits(system: System, limits: LoadingLimits) -> LoadingLimits:
     return limits.model_copy(
         update={
             "rating_factor": kept(limits.rating_factor, branches),
+            "load_factor": kept(limits.load_factor, branches),
             "raised_v_min": kept(limits.raised_v_min, buses),
             "lowered_v_max": kept(limits.lowered_v_max, buses),
         }

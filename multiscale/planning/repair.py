@@ -14,6 +14,13 @@ AC and linear voltage is measured at every bus of the platform, in the periods i
 
     margin  <-  max(margin + distance from the band, |AC voltage - linear voltage| - the rule's margin) + step
 
+A branch that a single outage would overload is tightened under load only, and only once nothing is violated without outages: to the usable share at
+which what it carries without the outage asks for the rating that the outage takes,
+
+    share  <-  min(share, (1 - margin) * loading without the outage) / loading under the outage * (1 - step)
+
+so that the reinforcement that survives the outage is the one that the planner needs; the margin is what the linear model may be below the AC loading.
+
 Conventional planning and the choice of days keep to the rule (``LoadingLimits.untightened``): a planner without platforms does not know their
 response, and the violations that a repair looks at are those under it.
 """
@@ -44,21 +51,40 @@ class Violations:
         outside: bus -> distance of its voltage from its band [pu], above positive, below negative; NaN without supply.
         error: bus of a platform -> lowest and highest AC voltage less that of the linear model [pu], in the periods in which some bus of the
             platform is violated.
+        under_outage: branch that a single outage overloads and an option makes strong enough -> its loading without and under the outage, as
+            shares of its rating [1].
     """
 
     overloaded: Mapping[str, float] = field(default_factory=dict)
     outside: Mapping[str, float] = field(default_factory=dict)
     error: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    under_outage: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.overloaded) + len(self.outside)
+        return sum(self.rank)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Branches and buses violated without outages, and branches that an outage would overload: what is violated without comes first."""
+        return len(self.overloaded) + len(self.outside), len(self.under_outage)
+
+    def in_words(self) -> str:
+        """The counts as a phrase."""
+        violated, under_outage = self.rank
+        more = f" and {under_outage} branches overloaded under a single outage" if under_outage else ""
+        return f"{violated} branches and buses violated{more}"
 
     def joined(self, other: Violations) -> Violations:
         """The worst of both."""
         overloaded = {b: max(v.overloaded.get(b, 0.0) for v in (self, other)) for b in {**self.overloaded, **other.overloaded}}
         outside = {**other.outside, **{bus: d for bus, d in self.outside.items() if not abs(d) < abs(other.outside.get(bus, 0.0))}}
         both = {bus: [v.error[bus] for v in (self, other) if bus in v.error] for bus in {**self.error, **other.error}}
-        return Violations(overloaded, outside, {bus: (min(e[0] for e in each), max(e[1] for e in each)) for bus, each in both.items()})
+        error = {bus: (min(e[0] for e in each), max(e[1] for e in each)) for bus, each in both.items()}
+        outage = {
+            b: max((v.under_outage[b] for v in (self, other) if b in v.under_outage), key=lambda found: found[1])
+            for b in {**self.under_outage, **other.under_outage}
+        }
+        return Violations(overloaded, outside, error, outage)
 
 
 @dataclass(frozen=True)
@@ -134,8 +160,8 @@ def repaired(
             stopped = (*stopped, f"there is no plan under tighter limits: {error}")
             break
         left = checked(after)
-        if len(left) > len(found):
-            stopped = (*stopped, f"tighter limits leave {len(left)} branches and buses violated instead of {len(found)}")
+        if left.rank > found.rank:
+            stopped = (*stopped, f"tighter limits leave {left.in_words()} instead of {found.in_words()}")
             break
         state, limits, found = after, tightened.limits, left
         counts.append(len(found))
@@ -160,12 +186,13 @@ def next_limits(limits: LoadingLimits, found: Violations, system: System, *, sha
     factors = dict(limits.rating_factor)
     for branch, percent in found.overloaded.items():
         factors[branch] = factors.get(branch, 1.0) / (1.0 + percent / 100.0) * (1.0 - share_step)
+    load_factors = _load_factors(limits, found.under_outage, system, share_step)
     buses = _buses(system, limits.untightened())
     if unknown := sorted(set(found.outside) - set(buses)):
         raise KeyError(f"repair: buses {unknown[:5]} belong to no network of a DSO or platform")
     platforms = {node: [bus for bus, known in buses.items() if known.node == node] for node in system.at_level("platform")}
     margins = {1: dict(limits.lowered_v_max), -1: dict(limits.raised_v_min)}
-    beyond, changed = [], bool(found.overloaded)
+    beyond, changed = [], bool(found.overloaded) or load_factors != limits.load_factor
     for bus, distance in found.outside.items():
         known, side = buses[bus], 1 if distance > 0 else -1
         before = (limits.lowered_v_max if side > 0 else limits.raised_v_min).get(bus, 0.0)
@@ -181,8 +208,20 @@ def next_limits(limits: LoadingLimits, found: Violations, system: System, *, sha
                 new = min(wanted + voltage_step_pu, buses[each].room[side]) if wanted > 0 else 0.0
                 if new > held + NEGLIGIBLE_PU:
                     margins[side][each], changed = new, True
-    after = limits.model_copy(update={"rating_factor": factors, "lowered_v_max": margins[1], "raised_v_min": margins[-1]})
-    return Tightened(after if changed else None, tuple(beyond))
+    moved = {"rating_factor": factors, "load_factor": load_factors, "lowered_v_max": margins[1], "raised_v_min": margins[-1]}
+    return Tightened(limits.model_copy(update=moved) if changed else None, tuple(beyond))
+
+
+def _load_factors(limits: LoadingLimits, found: Mapping[str, tuple[float, float]], system: System, step: float) -> dict[str, float]:
+    """Factors on usable shares under load after some outages; never more than they are."""
+    factors, vn = dict(limits.load_factor), dict(zip(system.buses.bus.values.tolist(), system.buses.vn_kv.values.tolist(), strict=True))
+    for branch, (carried, loading) in found.items():
+        below = vn[str(system.branches.to_bus.sel(branch=branch).item())]
+        (rule,), _ = limits.shares(np.array([below]), with_margin=True)
+        share = float(rule) * limits.rating_factor.get(branch, 1.0)
+        now = factors.get(branch, 1.0) * share
+        factors[branch] = min(now, (1.0 - limits.margin) * carried) / max(loading, 1.0) * (1.0 - step) / share
+    return factors
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import Field
@@ -43,6 +43,10 @@ class LoadingLimits(Settings):
     rating_factor: dict[str, float] = Field(
         default_factory=dict, description="branch: further factor on its usable share, in both directions [1]; a repair of the plan tightens it"
     )
+    load_factor: dict[str, float] = Field(
+        default_factory=dict,
+        description="branch: further factor on its usable share under load alone [1]; a repair tightens it where an outage would overload the branch",
+    )
     raised_v_min: dict[str, float] = Field(
         default_factory=dict, description="bus: further part of the voltage band that is kept at its lower end [pu]; a repair tightens it"
     )
@@ -59,7 +63,7 @@ class LoadingLimits(Settings):
 
     def untightened(self) -> LoadingLimits:
         """The rule alone, without what a repair has tightened: what conventional planning and the choice of days go by."""
-        return self.model_copy(update={"rating_factor": {}, "raised_v_min": {}, "lowered_v_max": {}})
+        return self.model_copy(update={"rating_factor": {}, "load_factor": {}, "raised_v_min": {}, "lowered_v_max": {}})
 
     def shares(self, vn_to_kv: np.ndarray, *, with_margin: bool) -> tuple[np.ndarray, np.ndarray]:
         """Usable share of the rating of each branch towards the customers (load) and back (feed-in) [1].
@@ -84,9 +88,17 @@ class LoadingLimits(Settings):
             f"fed in {self.mv_feed_in * kept:.3g} % and {self.lv_feed_in * kept:.3g} % (system.limits)"
         )
 
-    def factors(self, members: Sequence[Sequence[str]]) -> np.ndarray:
-        """Factor on the usable share of every branch [1]; parallel branches, which are named together, have the least of theirs."""
-        return np.array([min((self.rating_factor.get(name, 1.0) for name in names), default=1.0) for names in members])
+    def factors(self, members: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+        """Factors on the usable shares of every branch towards the customers (load) and back (feed-in) [1].
+
+        Parallel branches, which are named together, have the least of theirs.
+        """
+
+        def least(of: Mapping[str, float]) -> np.ndarray:
+            return np.array([min((of.get(name, 1.0) for name in names), default=1.0) for names in members])
+
+        both = least(self.rating_factor)
+        return both * least(self.load_factor), both
 
     def band(self, buses: np.ndarray, v_min_pu: np.ndarray, v_max_pu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Permitted voltage at some buses, lowest and highest [pu], without what is kept of the band at single buses."""

@@ -15,6 +15,7 @@ Source: power-grid-model, https://power-grid-model.readthedocs.io (components ``
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,28 +34,41 @@ TAP_ROUNDS = 12
 ERROR_TOLERANCE = 1e-8
 
 
-def batch_power_flow(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, taps: np.ndarray | None = None) -> HourlyFlows:
+@dataclass(frozen=True)
+class _Drawn:
+    """What varies from hour to hour: power drawn (bus, hour) [kW, kvar] and, where it is not that of the model, the voltage given (root, hour)."""
+
+    p_kw: np.ndarray
+    q_kvar: np.ndarray
+    root_voltage_pu: np.ndarray | None
+
+
+def batch_power_flow(
+    model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, taps: np.ndarray | None = None, *, root_voltage_pu: np.ndarray | None = None
+) -> HourlyFlows:
     """AC power flow of every hour.
 
     Args:
         model: the network; only read.
         p_kw, q_kvar: drawn at its buses, (bus, hour).
         taps: tap positions to be taken as they are, (transformer, hour); by default the regulated ones are found.
+        root_voltage_pu: voltage where it is given, (root, hour); by default that of the model in all hours.
     """
+    drawn = _Drawn(p_kw, q_kvar, root_voltage_pu)
     tiers = tap_changers(model)
     found = HourlyFlows.empty(model, p_kw.shape[1])
     every = np.arange(p_kw.shape[1])
     if taps is not None:
         found.tap[:] = taps
     if taps is not None or not tiers:
-        _compute(model, p_kw, q_kvar, found, every)
+        _compute(model, drawn, found, every)
         return found
     for regulated in tiers:
-        _regulate(model, p_kw, q_kvar, found, every, regulated)
+        _regulate(model, drawn, found, every, regulated)
     return found
 
 
-def _regulate(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, found: HourlyFlows, hours: np.ndarray, regulated: np.ndarray) -> None:
+def _regulate(model: PowerFlowModel, drawn: _Drawn, found: HourlyFlows, hours: np.ndarray, regulated: np.ndarray) -> None:
     """Compute some hours with their tap changers on a step near the set point; of several visited ones in a cycle, the nearest."""
     net, units = model.net, model.branches.isel(branch=model.transformer[regulated])
     step, target = units.tap_step_percent.values[:, None] / 100, units.v_setpoint_pu.values[:, None]
@@ -66,7 +80,7 @@ def _regulate(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, found
     best_tap = found.tap[regulated].copy()
     moving = hours
     for _ in range(TAP_ROUNDS):
-        _compute(model, p_kw, q_kvar, found, moving)
+        _compute(model, drawn, found, moving)
         moving = moving[found.converged[moving]]
         volts, now = found.voltage[low_side][:, moving], found.tap[regulated][:, moving]
         distance = np.nansum(np.abs(volts - target), axis=0)
@@ -79,16 +93,16 @@ def _regulate(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, found
         stuck = moving[changed & ~better]
         if len(stuck):
             found.tap[np.ix_(regulated, stuck)] = best_tap[:, stuck]
-            _compute(model, p_kw, q_kvar, found, stuck)
+            _compute(model, drawn, found, stuck)
         found.tap[np.ix_(regulated, moving[going])] = wanted[:, going]
         moving = moving[going]
         if not len(moving):
             return
     found.tap[np.ix_(regulated, moving)] = best_tap[:, moving]
-    _compute(model, p_kw, q_kvar, found, moving)
+    _compute(model, drawn, found, moving)
 
 
-def _compute(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, found: HourlyFlows, hours: np.ndarray) -> None:
+def _compute(model: PowerFlowModel, drawn: _Drawn, found: HourlyFlows, hours: np.ndarray) -> None:
     """Power flow of some hours at the taps they stand on, into ``found``: hours with equal taps share one factorisation."""
     if not len(hours):
         return
@@ -98,14 +112,21 @@ def _compute(model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, found:
         together = hours[group == g]
         grid = _grid(model, found.tap[:, together[0]])
         for block in np.split(together, np.arange(BLOCK, len(together), BLOCK)):
-            _solve(model, grid, p_kw[:, block], q_kvar[:, block], found, block)
+            _solve(model, grid, drawn, found, block)
 
 
-def _solve(model: PowerFlowModel, grid: PowerGridModel, p_kw: np.ndarray, q_kvar: np.ndarray, found: HourlyFlows, hours: np.ndarray) -> None:
+def _solve(model: PowerFlowModel, grid: PowerGridModel, drawn: _Drawn, found: HourlyFlows, hours: np.ndarray) -> None:
     """One block of hours on one grid. What the fast method does not solve is tried by Newton-Raphson, hour by hour."""
-    loads = initialize_array(DatasetType.update, ComponentType.sym_load, (len(hours), len(p_kw)))
-    loads["id"] = np.arange(len(p_kw)) + model.buses.sizes["bus"] + model.branches.sizes["branch"]
-    loads["p_specified"], loads["q_specified"] = 1e3 * p_kw.T, 1e3 * q_kvar.T
+    buses, branches = model.buses.sizes["bus"], model.branches.sizes["branch"]
+    loads = initialize_array(DatasetType.update, ComponentType.sym_load, (len(hours), buses))
+    loads["id"] = np.arange(buses) + buses + branches
+    loads["p_specified"], loads["q_specified"] = 1e3 * drawn.p_kw[:, hours].T, 1e3 * drawn.q_kvar[:, hours].T
+    varying = {ComponentType.sym_load: loads}
+    if drawn.root_voltage_pu is not None:
+        sources = initialize_array(DatasetType.update, ComponentType.source, (len(hours), len(model.roots)))
+        sources["id"] = np.arange(len(model.roots)) + 2 * buses + branches
+        sources["u_ref"] = drawn.root_voltage_pu[:, hours].T
+        varying[ComponentType.source] = sources
     done = np.ones(len(hours), dtype=bool)
     wanted: dict[Any, Any] = {ComponentType.node: ["energized", "u_pu"], ComponentType.source: ["p", "q"]}
     if model.branches.sizes["branch"]:
@@ -115,7 +136,7 @@ def _solve(model: PowerFlowModel, grid: PowerGridModel, p_kw: np.ndarray, q_kvar
 
     def run(chosen: np.ndarray, method: CalculationMethod) -> None:
         result = grid.calculate_power_flow(
-            update_data={ComponentType.sym_load: loads[chosen]},
+            update_data={component: rows[chosen] for component, rows in varying.items()},
             calculation_method=method,
             error_tolerance=ERROR_TOLERANCE,
             max_iterations=100,

@@ -13,6 +13,10 @@ from multiscale.planning.repair import Violations
 from multiscale.system.limits import LoadingLimits
 from multiscale.system.system import System
 from multiscale.verification.ac import VOLTAGE_TOLERANCE_PU, Verification
+from multiscale.verification.outages import OutageCheck
+
+NEGLIGIBLE_SHARE = 1e-3
+"""A branch that carries less than this share of its rating without an outage cannot be asked to be stronger by what it carries."""
 
 
 def violations_of(system: System, dso: str, checked: Verification, injections: xr.Dataset, built: xr.Dataset) -> Violations:
@@ -49,6 +53,34 @@ def violations_of(system: System, dso: str, checked: Verification, injections: x
             apart = result.voltage.values[np.ix_(at, periods)] - tree.voltage(active, reactive)
             error |= {bus: (float(apart[k].min()), float(apart[k].max())) for k, bus in enumerate(tree.buses.tolist()) if bus != busbar}
     return Violations(checked.overloaded, checked.outside_band, error)
+
+
+def outage_violations(system: System, dso: str, check: OutageCheck, checked: Verification, built: xr.Dataset) -> Violations:
+    """Branches that a single outage overloads and that one more option makes strong enough, with their loading without and under it.
+
+    Where no option does, a smaller share would only cut off customers in normal operation.
+
+    Args:
+        system: owner of the networks and options.
+        dso: whose lines were taken out.
+        check: of the outages.
+        checked: AC power flow of the same periods without outage.
+        built: options that are built (component ``option``).
+    """
+    options, carried = system.options, checked.result.loading.max("period")
+    found = {}
+    for branch, loading in check.overloaded.items():
+        now, without = _rating(system, dso, branch, built), float(carried.sel(branch=branch)) / 100.0
+        left = np.flatnonzero((options.branch.values == branch) & ~np.isin(options.option.values, built.option.values))
+        with_one = [_rating(system, dso, branch, xr.concat([built, options.isel(option=[k])], "option")) for k in left.tolist()]
+        if without > NEGLIGIBLE_SHARE and max(with_one, default=0.0) >= now * loading / 100.0:
+            found[branch] = without, loading / 100.0
+    return Violations(under_outage=found)
+
+
+def _rating(system: System, dso: str, branch: str, built: xr.Dataset) -> float:
+    """Rating of a branch with some options built [kVA]."""
+    return float(built_network(system, dso, built).branches.rating_kva.sel(branch=branch))
 
 
 def _drawn_from(system: System, dso: str, above: RadialTree, power: pd.DataFrame) -> np.ndarray:

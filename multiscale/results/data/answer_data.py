@@ -18,6 +18,7 @@ from multiscale.planning import ConventionalNeed, Plan, Regime, Social
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import Verification
+from multiscale.verification.outages import OutageCheck
 from multiscale.verification.year import YearCheck
 
 
@@ -143,6 +144,7 @@ class YearAnswer:
         repair: of the plan, until its AC power flow violates no limit.
         regime: under which it was planned.
         incomes: of households, and how they are shown.
+        outages: DSO -> AC power flow of the headline scenario under single outages; empty where it was not asked for.
     """
 
     case: StudyCase
@@ -156,6 +158,7 @@ class YearAnswer:
     repair: RepairRecord = RepairRecord()
     regime: Regime = field(default_factory=Social)
     incomes: Incomes = field(default_factory=Incomes)
+    outages: Mapping[str, OutageCheck] = field(default_factory=dict)
 
     @property
     def plan(self) -> Scenario:

@@ -12,6 +12,7 @@ from multiscale.results.data.appraisal import appraisal_dataset
 from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_dataset
 from multiscale.results.data.costs_and_transfers import costs_dataset
 from multiscale.results.data.customers import customers_dataset
+from multiscale.results.data.outages import outages_dataset
 from multiscale.results.data.parts import days, money, network, operation, trading
 from multiscale.results.data.parts.named import named
 from multiscale.results.data.regulation import regulation_dataset
@@ -54,6 +55,7 @@ def _of_year(answer: YearAnswer) -> tuple[xr.Dataset, ...]:
         conflicts_and_reserves_dataset(answer),
         days.aggregation(answer),
         year_dataset(answer.year_check.by_dso),
+        outages_dataset(answer.outages),
     )
 
 

@@ -16,6 +16,7 @@ from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserve
 from multiscale.results.data.costs_and_transfers import costs_summary
 from multiscale.results.data.customers import customers_summary
 from multiscale.results.data.market_summary import market_summary
+from multiscale.results.data.outages import outages_summary
 from multiscale.results.data.regulation import regulation_summary
 from multiscale.results.data.value_streams import value_streams_summary
 from multiscale.results.data.year_of_hours import year_summary
@@ -88,7 +89,7 @@ def year_summary_of(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
     summary["assess.baseline"], summary["assess.headline"] = (answer.baseline, ""), (answer.headline, "")
     summary |= costs_summary(answer) | value_streams_summary(answer) | customers_summary(answer)
     summary |= regulation_summary(answer) | appraisal_summary(answer)
-    return summary | _horizon_summary(answer) | year_summary(answer.year_check)
+    return summary | _horizon_summary(answer) | outages_summary(answer.outages) | year_summary(answer.year_check)
 
 
 def _horizon_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:

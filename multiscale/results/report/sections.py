@@ -140,6 +140,7 @@ def _network(result: RunResult) -> Section:
                 "voltages",
             ),
             _table(result, network_tables.violations_table, "violations"),
+            _table(result, network_tables.outages_table, "single outages", optional=True),
             _table(result, network_tables.year_violations_table, "violations over the year", optional=True),
             _table(result, lambda r: network_tables.peak_loading_table(r.dataset) if r.dataset is not None else None, "branch loading"),
             _table(result, network_tables.losses_table, "losses"),

@@ -9,7 +9,7 @@ import xarray as xr
 from multiscale.results.data.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_names, scenario_title, year_total
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.tables.table import Table
-from multiscale.results.words.answer import peak_loading, unserved_worth
+from multiscale.results.words.answer import for_outage, peak_loading, unserved_worth
 from multiscale.results.words.numbers import THIN, number, plural
 from multiscale.results.words.regime_words import regime_of
 
@@ -26,6 +26,8 @@ def options_table(result: RunResult) -> Table | None:
         before, after = peak_loading(result, branch)
         need = float(data.option_need.values[k]) if has(data, "option_need") else np.nan
         usable = usable_rating(data, branch)
+        why = _why(built, need, after, usable, regime_of(result).reason, kept_by)
+        why = "a single outage would overload it" if built and for_outage(data, int(k)) else why
         rows.append(
             {
                 "branch": branch,
@@ -38,7 +40,7 @@ def options_table(result: RunResult) -> Table | None:
                 "need": need,
                 "peak, baseline": before,
                 "peak with plan": after,
-                "why": _why(built, need, after, usable, regime_of(result).reason, kept_by),
+                "why": why,
             }
         )
     frame = pd.DataFrame(rows).sort_values(["decision", "need"], ascending=[True, False], na_position="last", ignore_index=True)
@@ -165,6 +167,31 @@ def peak_loading_table(data: xr.Dataset, count: int = 15) -> Table | None:
         frame[f"peak, {scenario_title(data, scenario)}"] = peak.sel(scenario=scenario).values[order]
     units = {"rating": "kVA"} | {c: "%" for c in frame.columns if c.startswith("peak")}
     return Table("loading", f"The {len(order)} most heavily loaded branches", frame, units)
+
+
+def outages_table(result: RunResult, count: int = 15) -> Table | None:
+    """Single outages: how supply is restored and what is highest loaded then, the worst first."""
+    data = result.dataset
+    if data is None or not has(data, "outage_loading"):
+        return None
+    columns = {
+        "outage of": data.outage.values.astype(str),
+        "restored through": data.outage_restored_through.values.astype(str),
+        "highest loaded": data.outage_branch.values.astype(str),
+        "loading": data.outage_loading.values,
+        "periods overloaded": data.outage_periods_overloaded.values,
+        "periods with feed-in cut": data.outage_periods_cut.values,
+        "lowest voltage": data.outage_lowest_voltage.values,
+        "demand without supply": data.outage_demand_lost.values,
+    }
+    frame = pd.DataFrame(columns).sort_values(["periods overloaded", "loading"], ascending=False, kind="stable").head(count)
+    note = (
+        "AC power flow of all representative periods with one medium-voltage line out and one open line closed. Judged: ratings in full of branches "
+        "that keep a reserve under load (system.limits.mv_load). Power fed in may be cut. Voltages are not judged: the rule keeps a share of ratings."
+    )
+    title = f"Single outages: the {len(frame)} of {data.sizes['outage']} with the highest loading"
+    units = {"loading": "%", "periods overloaded": "1", "periods with feed-in cut": "1", "lowest voltage": "pu", "demand without supply": "kW"}
+    return Table("outages", title, frame, units, note)
 
 
 def year_violations_table(result: RunResult) -> Table | None:

@@ -64,6 +64,7 @@ class Built:
         added_kva: rating added [kVA].
         need: largest loading of the usable rating without it if no prosumer responded to any price [%]; NaN where unknown.
         peak: largest loading of the rating with the plan, AC power flow of the representative steps [%]; NaN where unknown.
+        outage: whether a single outage would overload the branch without it.
     """
 
     branch: str
@@ -72,11 +73,13 @@ class Built:
     added_kva: float
     need: float
     peak: float
+    outage: bool = False
 
     @property
     def loading(self) -> str:
         """What speaks for it and what it leads to, in words; empty where neither is known."""
         parts = [f"needs {number(self.need)} % of its usable rating without it and without response"] if np.isfinite(self.need) else []
+        parts += ["a single outage would overload it"] if self.outage else []
         return ", ".join(parts + ([f"at most {number(self.peak)} % of the rating with the plan"] if np.isfinite(self.peak) else []))
 
 
@@ -92,8 +95,13 @@ def reinforcements(result: RunResult) -> list[Built]:
         measure = str(data.option_measure.values[k]) if has(data, "option_measure") else "reinforcement"
         cost = float(data.option_cost.values[k]) if has(data, "option_cost") else np.nan
         added = float(data.option_added_rating.values[k]) if has(data, "option_added_rating") else np.nan
-        found.append(Built(branch, measure, cost, added, need, peak_loading(result, branch)[1]))
+        found.append(Built(branch, measure, cost, added, need, peak_loading(result, branch)[1], for_outage(data, int(k))))
     return sorted(found, key=lambda b: -b.need if np.isfinite(b.need) else 0.0)
+
+
+def for_outage(data: xr.Dataset, option: int) -> bool:
+    """Whether a single outage would overload the branch of an option without reinforcement."""
+    return has(data, "option_for_outage") and bool(data.option_for_outage.values[option] > 0.5)
 
 
 def peak_loading(result: RunResult, branch: str) -> tuple[float, float]:
@@ -260,7 +268,7 @@ def check_facts(result: RunResult) -> list[Fact]:
         found, before = _violated(result, "ac."), _violated(result, "ac.existing.")
         text = (found or "no limit violated at any step") + (f" (existing network: {before})" if before else "")
         facts.append(Fact("AC power flow", text, not found))
-    facts += [*year_facts(result), *_days(result)]
+    facts += [*outage_facts(result), *year_facts(result), *_days(result)]
     energy, money = value("ledger.energy_residual"), value("ledger.money_residual")
     if energy is not None and money is not None:
         worst = max(abs(float(energy)), abs(float(money)))
@@ -278,6 +286,29 @@ def _approximated(result: RunResult) -> list[Fact]:
     shown = [str(a) for a in Approximation.from_records(rows[:APPROXIMATIONS_SHOWN])]
     more = f"; and {len(rows) - len(shown)} more (report, section Limitations)" if len(rows) > len(shown) else ""
     return [Fact("Approximated", f"{plural(len(rows), 'entry', 'entries')} of the data: {'; '.join(shown)}{more}", warned=True)]
+
+
+def outage_facts(result: RunResult) -> list[Fact]:
+    """AC power flow under single outages of lines: what the reserve of usable ratings is kept for."""
+    value = result.value
+    lines = value("ac.outages.lines")
+    if lines is None:
+        return []
+    failed, dark, cut = (found(result, f"ac.outages.{key}") for key in ("failed", "unrestored", "feed_in_cut"))
+    diverged = found(result, "ac.outages.diverged")
+    held = failed == 0 and diverged == 0
+    checked = int(lines) - int(dark)
+    if not checked:
+        return [Fact("AC, single outages", f"none of {plural(int(lines), 'line')} has a second feed: each outage interrupts supply", warned=True)]
+    text = [f"no rating violated under any outage of {plural(checked, 'medium-voltage line')}, restored through the open lines"]
+    if not held:
+        worst = f"{value('ac.outages.worst_branch')} is loaded to {number(value('ac.outages.worst_loading'))} % of its rating"
+        text = [f"{counted(failed, 'outage')} of {checked} not survived: {worst} after an outage of {value('ac.outages.worst_line')}"]
+    text += [f"the power flow diverged under {counted(diverged, 'outage')}"] if diverged else []
+    text += [f"feed-in has to be cut after {counted(cut, 'outage')}"] if cut else []
+    text += [f"lowest voltage {number(value('ac.outages.lowest_voltage'))} pu (not judged)"]
+    text += [f"{plural(int(dark), 'further line')} without a second feed (up to {number(value('ac.outages.demand_lost'))} kW)"] if dark else []
+    return [Fact("AC, single outages", "; ".join(text), held)]
 
 
 def year_facts(result: RunResult) -> list[Fact]:

@@ -16,6 +16,7 @@ from multiscale.results.words.answer import (
     gain_facts,
     listed,
     missed_cost,
+    outage_facts,
     reinforcements,
     without_rounding,
     year_facts,
@@ -59,6 +60,7 @@ def headline(result: RunResult) -> list[str]:
     ac = next((f for f in check_facts(result) if f.label == "AC power flow"), None)
     if ac is not None:
         sentences.append(f"Checked by AC power flow: {ac.text}.")
+    sentences += [f"AC power flow under single outages: {fact.text}." for fact in outage_facts(result)]
     sentences += [f"AC power flow of the whole year: {fact.text}." for fact in year_facts(result)]
     if value("horizon.warnings"):
         days = plural(int(value("horizon.days") or 0), "representative day")

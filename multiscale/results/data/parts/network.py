@@ -82,11 +82,13 @@ def decisions(answer: YearAnswer) -> xr.Dataset:
     ours = _studied_branches(answer)
     reinforced = {branches[o] for o, yes in answer.plan.design.built.items() if yes}
     need = np.array([loading.get(branches[o], np.nan) for o in offered])
+    outage = np.array([int(branches[o] in answer.case.limits.load_factor) for o in offered])
     found = xr.Dataset(
         {
             "built": named(("scenario", "option"), built, "1", "1 where the option is built"),
             "option_built": named("option", built[list(answer.scenarios).index(answer.headline)], "1", "1 where the plan builds it"),
             "option_need": named("option", need, "%", "loading of the usable rating without any response"),
+            "option_for_outage": named("option", outage, "1", "1 where an outage would overload the branch without reinforcement"),
             "branch_built": named("branch", np.isin(ours, list(reinforced)).astype(int), "1", "1 where the branch is reinforced"),
         },
         coords={"option": offered, "branch": ours, "scenario": list(answer.scenarios)},
