@@ -61,6 +61,7 @@ def test_two_workers_give_what_one_process_gives(operate, serial, two_workers):
     assert_same(operate(two_workers), serial)
 
 
+@pytest.mark.slow  # two workers: the test above
 @pytest.mark.parametrize("workers", [1, 3])
 def test_any_number_of_workers_gives_what_one_process_gives(operate, serial, workers):
     with DaskEngine(workers) as engine:
