@@ -45,16 +45,11 @@ def test_hierarchy_follows_the_voltage():
     assert set(transformers.node.values) == set(system.at_level("dso"))
 
 
-def test_ring_is_opened_at_its_open_switches():
+def test_ring_is_opened_at_its_open_switches_and_has_the_voltages_of_pandapower():
     net = mv_oberrhein()
     system = pandapower_system(net)
     assert validate(system) == []
     assert any("are one grid" in note for note in system.notes)
-
-
-def test_voltages_of_a_ring_network_are_those_of_pandapower():
-    net = mv_oberrhein()
-    system = pandapower_system(net)
     pp.runpp(net, calculate_voltage_angles=True, init="dc", numba=False)
     nodes = [*system.at_level("dso"), *system.at_level("platform")]
     result = ac_power_flow(system, nodes, HOUR, profile_injections(system, nodes, HOUR))

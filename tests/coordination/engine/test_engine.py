@@ -148,6 +148,7 @@ def test_a_killed_worker_changes_nothing(two_workers, tmp_path):
     assert all((answers[f"node {k}"] == spectrum(k)).all() for k in range(5))
 
 
+@pytest.mark.slow  # one of two: the test above
 def test_the_only_worker_may_be_lost(tmp_path):
     """Its tasks were given to it by name, and its successor has another: they are begun again."""
     with DaskEngine(1) as engine:
