@@ -17,7 +17,8 @@ from multiscale.config import load_config
 from multiscale.results import RunFolder, RunResult
 from multiscale.results.report.page import write_report
 from multiscale.results.tables.network_tables import violations_table
-from multiscale.results.words.answer import answer, failures, year_facts
+from multiscale.results.words.answer import answer, failures
+from multiscale.results.words.check_words import year_facts
 from multiscale.results.words.closing_table import print_closing_table
 from multiscale.results.words.comparison import print_comparison
 from multiscale.results.words.headline import headline
