@@ -261,7 +261,7 @@ def test_bad_settings_are_refused():
     with pytest.raises(ValueError, match="low <= high"):
         Band(np.ones(2), np.zeros(2))
     case = family("easy", 2, prosumers=2)
-    with pytest.raises(ValueError, match="settle them"):
+    with pytest.raises(ValueError, match="fix them"):
         ProgramChild(case.parent, case.hours)
 
 
