@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiscale.coordination.engine import TaskError, make_engine
@@ -21,6 +22,8 @@ from multiscale.results.data.ledger_rows import ledger_blocks
 from multiscale.results.data.market_summary import market_statements
 from multiscale.results.data.study_dataset import study_dataset
 from multiscale.results.data.study_summary import study_summary
+from multiscale.results.report.drawn import drawn_sections, read_by_sections
+from multiscale.results.report.page import write_report
 from multiscale.results.run.run_folder import NoAnswerError, RunFolder
 from multiscale.results.run.run_result import RunResult
 
@@ -61,9 +64,17 @@ def run_study(config: StudyConfig) -> RunResult:
             "notes": [*last.case.system.notes, *stated],
             "approximations": [a.as_record() for a in last.case.system.approximations],
             "certificates": certificates(last.plans),
-            "pipeline": [asdict(stage) for stage in stages.records],
+            "pipeline": (done := [asdict(stage) for stage in stages.records]),
         }
-        return run.finish(dataset, summary, status, more, note, ledger_blocks(answers))
+
+        def report(result: RunResult, path: Path) -> None:
+            """The report is a stage like the others, and the last in the record of the run."""
+            read = read_by_sections(result)
+            drawn = stages.run("report", drawn_sections, {}, means=lambda: {"result": result}, more=read, keep=lambda found: not found.failed)
+            done.append(asdict(stages.records[-1]))
+            write_report(result, path, drawn.value)
+
+        return run.finish(dataset, summary, status, more, note, ledger_blocks(answers), report)
 
 
 def _dated(reasons: list[str], answer: YearAnswer, answers: list[YearAnswer]) -> list[str]:

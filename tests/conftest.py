@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import tempfile
 
 import pandas as pd
 import pytest
@@ -13,6 +16,7 @@ from multiscale.operation import OperatingTree, operating_tree
 from multiscale.sources import tiny_system
 from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
+from tests.kept_for_all import FOLDER
 from tests.variants import charged
 
 
@@ -21,10 +25,16 @@ def system() -> System:
     return tiny_system()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """A run started in the background of a shell ignores interrupts, and so would all that the tests interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The processes among which the tests are divided inherit the folder from the one that divides them.
+    if FOLDER not in os.environ:
+        folder = tempfile.mkdtemp(prefix="multiscale-tests-")
+        os.environ[FOLDER] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        config.add_cleanup(lambda: os.environ.pop(FOLDER))
 
 
 @pytest.fixture(scope="session")

@@ -242,7 +242,9 @@ def test_a_charge_that_cannot_recover_the_cost_is_infeasible(refused: Callable[.
     assert "allow a higher one" in said
 
 
-@pytest.mark.parametrize(("stage", "more"), [("plan", ["planning.time_limit_s=60"]), ("operate", ["planning=none", "engine=local"])])
+@pytest.mark.parametrize(
+    ("stage", "more"), [pytest.param("plan", ["planning.time_limit_s=60"], marks=pytest.mark.slow), ("operate", ["planning=none", "engine=local"])]
+)
 def test_an_interrupted_run_ends_quietly_and_leaves_no_result(tmp_path: Path, stage: str, more: list[str]):
     command = [sys.executable, "-m", "multiscale.cli", "run", "study=tiny", f"output.folder={tmp_path / 'runs'}", *more]
     # As from a terminal: the signal reaches the whole group, workers and solver processes included.

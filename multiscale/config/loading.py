@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ def compose_config(
     Args:
         overrides: see ``load_config``.
         private: see ``load_config``.
-        known: what chosen groups were composed to before; what is composed here is added.
+        known: what chosen groups were composed to before with these private files; what is composed here is added.
 
     Returns:
         The composed values without those that cannot be read, the problems met so far, and where values come from (key -> origin).
@@ -94,11 +95,15 @@ def compose_config(
             problems.append(ConfigProblem(override.key_or_group, override.get_value_string(), "several values make a sweep; add -m", "command line"))
         else:
             settings.append(override)
-    known = {} if known is None else known
     asked = tuple(chosen)
-    if asked not in known:
-        known[asked] = _composed(chosen, private)
-    composed, origins = copy.deepcopy(known[asked])
+    if private is None:
+        found = _composed_of_shipped(asked)
+    else:
+        known = {} if known is None else known
+        if asked not in known:
+            known[asked] = _composed(asked, private)
+        found = known[asked]
+    composed, origins = copy.deepcopy(found)
     for override in settings:
         _apply(composed, override, problems)
         origins[override.key_or_group] = "command line"
@@ -135,7 +140,13 @@ def _parsed(overrides: Sequence[str], problems: list[ConfigProblem]) -> list[Ove
     return parsed
 
 
-def _composed(chosen: list[str], private: Path | None) -> tuple[DictConfig, dict[str, str]]:
+@cache
+def _composed_of_shipped(chosen: tuple[str, ...]) -> Composed:
+    """The shipped files do not change while a process runs: what of them is chosen together is composed once."""
+    return _composed(chosen, None)
+
+
+def _composed(chosen: tuple[str, ...], private: Path | None) -> Composed:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
@@ -146,7 +157,7 @@ def _composed(chosen: list[str], private: Path | None) -> tuple[DictConfig, dict
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(shipped_folder("conf")), version_base="1.3"):
-            composed = compose("config", overrides=chosen + search, return_hydra_config=True)
+            composed = compose("config", overrides=[*chosen, *search], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError([ConfigProblem("", "", f"the configuration files do not fit together: {str(error).splitlines()[0]}")]) from None
     runtime = OmegaConf.to_container(composed.hydra.runtime.choices)

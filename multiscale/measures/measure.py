@@ -121,6 +121,8 @@ class Measure(Settings):
     """Those of them that must be above zero."""
     low_voltage: ClassVar[bool] = False
     """Whether options are proposed in the low-voltage networks of platforms; else in the networks of DSOs."""
+    branch_kinds: ClassVar[tuple[str, ...]] = ("line", "transformer")
+    """Kinds of branch on which options are proposed."""
 
     offered: bool = Field(False, description="whether options of this kind are proposed where the system names none")
 

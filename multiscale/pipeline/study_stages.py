@@ -159,10 +159,11 @@ class Study:
             excluded = made.operation.value.excluded
             scenarios = {}
             for name, spec in specs.items():
-                operation = operations[name].value
                 paid = sum(plan.account.payment for plan in made.plans.values()) if spec.network == "plan" else 0.0
-                ledger = settled(case.value, operation, made.bought if spec.adoption else {}, excluded, paid)
-                scenarios[name] = Scenario(name, spec.title, operation, ledger, verified[name])
+                given = {"case": case, "operation": operations[name], "bought": made.bought if spec.adoption else {}}
+                given |= {"excluded": excluded, "paid": paid}
+                ledger = self.stages.run("assess", settled, given, label=self.label(case, spec)).value
+                scenarios[name] = Scenario(name, spec.title, operations[name].value, ledger, verified[name])
         prices, baseline = expected.value.energy_price, self.config.results.baseline
         rounds = RepairRecord(repair.violations, repair.stopped)
         regime, incomes = self.config.regime, incomes_of(self.config.results)

@@ -28,10 +28,12 @@ def candidate_options(
         InvalidSystemError: the cost table has no row for some branch.
     """
     found, platforms = [reinforcement_options(system, [], costs)], set(system.at_level("platform"))
+    kind = dict(zip(system.branches.branch.values.tolist(), system.branches.kind.values.tolist(), strict=True))
     for measure in measures.values():
         if measure.offered:
             mine = [need for node, need in needs.items() if (node in platforms) == measure.low_voltage]
-            branches = [b for need in mine for b in measure.sites(Need(need.loading, need.outside), count)]
+            parts = [[{b: v for b, v in part.items() if kind[b] in measure.branch_kinds} for part in (need.loading, need.outside)] for need in mine]
+            branches = [b for loading, outside in parts for b in measure.sites(Need(loading, outside), count)]
             found.append(reinforcement_options(system, branches, costs, measure))
     found = [options for options in found if options.sizes["option"]] or found[:1]
     return xr.concat(found, dim="option") if len(found) > 1 else found[0]

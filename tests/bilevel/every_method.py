@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from multiscale import bilevel
@@ -12,9 +12,9 @@ MAY_REFUSE = {"strong_duality", "big_m", "branch_and_cut"}
 """These refuse what they have no proof for; the others take every linear follower, and quadratic ones."""
 
 
-def solved_by_every_method(build: Callable[[], tuple[Any, Any]], **options: Any) -> Iterator[tuple[str, Any]]:
-    """Method and solution, for each that does not refuse; ``build`` makes model and follower anew."""
-    for method in METHODS:
+def solved_by_every_method(build: Callable[[], tuple[Any, Any]], methods: Sequence[str] = METHODS, **options: Any) -> Iterator[tuple[str, Any]]:
+    """Method and solution, for each of the methods that does not refuse; ``build`` makes model and follower anew."""
+    for method in methods:
         model, lower = build()
         try:
             solution = bilevel.solve(model, [lower], method=method, **options)

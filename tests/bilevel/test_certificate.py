@@ -50,7 +50,7 @@ def answer(problem, method, fault):
     wrong = fault(single) if fault else single
     search = DecisionSearch(problem)
     find_start(search, None, 1.0, 60.0, flips=False)
-    outcome = run(Task(wrong, None, [], 1e-6, 10.0, 4000.0, 1e-7, 0, False, {}))
+    outcome = run(Task(wrong, None, [], 1e-6, 3.0, 4000.0, 1e-7, 0, False, {}))
     return conclude(problem, wrong, bounds, search, outcome, SolveOptions(gap=1e-5))
 
 

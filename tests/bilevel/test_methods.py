@@ -51,7 +51,7 @@ def test_methods_agree_on_random_tariff_problems(seed):
     assert list(found.values()) == pytest.approx([found["sos1"]] * len(found), rel=1e-5)
 
 
-@pytest.mark.parametrize(("hard", "tariffs"), [(False, 1), (True, 1), (True, 2)])
+@pytest.mark.parametrize(("hard", "tariffs"), [(False, 1), (True, 1), pytest.param(True, 2, marks=pytest.mark.slow)])
 def test_branch_and_cut_agrees_with_strong_duality(hard, tariffs):
     values = []
     for method in ("strong_duality", "branch_and_cut"):

@@ -14,9 +14,24 @@ from tests.bilevel.published_textbook import TEXTBOOK
 pytestmark = pytest.mark.filterwarnings("ignore::multiscale.bilevel.BilevelWarning")
 
 
-@pytest.mark.parametrize("instance", INSTANCES + TEXTBOOK, ids=lambda instance: instance.name)
+ALL = INSTANCES + TEXTBOOK
+SOME = 3
+"""Of the ordinary tests each solves an instance by ``auto`` and two further methods, in turn; those of ``-m slow`` by every method."""
+
+
+@pytest.mark.parametrize("instance", ALL, ids=lambda instance: instance.name)
+def test_published_optimum(instance):
+    assert_published(instance, methods=("auto", *(METHODS[1 + (2 * ALL.index(instance) + k) % (len(METHODS) - 1)] for k in range(SOME - 1))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("instance", ALL, ids=lambda instance: instance.name)
 def test_published_optimum_in_every_method(instance):
-    for method, solution in solved_by_every_method(instance.model, gap=1e-5, time_limit=20):
+    assert_published(instance, METHODS)
+
+
+def assert_published(instance, methods):
+    for method, solution in solved_by_every_method(instance.model, methods, gap=1e-5, time_limit=20):
         if instance.optimum is None:
             assert solution.status == "infeasible", method
             continue

@@ -71,7 +71,7 @@ def test_too_little_memory_leaves_a_certified_point():
     assert solution.timings["scip"] < 55
 
 
-@pytest.mark.parametrize("method", ["branch_and_cut", "sos1"])
+@pytest.mark.parametrize("method", ["branch_and_cut", pytest.param("sos1", marks=pytest.mark.slow)])
 def test_a_time_limit_gives_a_certified_point_and_a_bound(method):
     case = feeder(15, 24, 3, hard=True)
     solution = bilevel.solve(case.model, [case.follower], gap=1e-9, time_limit=3, method=method)
@@ -134,6 +134,7 @@ def test_no_time_for_scip_leaves_the_certified_start():
     assert hurried.status in ("feasible", "optimal")
 
 
+@pytest.mark.slow  # of the program that is solved at once: tests of `solve`
 def test_an_interrupt_inside_scip_keeps_the_incumbent_of_branch_and_cut():
     case = feeder(15, 24, 3, hard=True)
     timer = threading.Timer(6.0, lambda: os.kill(os.getpid(), signal.SIGINT))

@@ -271,7 +271,7 @@ def test_an_interrupt_keeps_the_incumbent(monkeypatch):
 
     def interrupt():
         if began.wait(60):
-            threading.Event().wait(2.0)
+            threading.Event().wait(1.0)
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(scip_client, "_run_once", announced)

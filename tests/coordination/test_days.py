@@ -43,7 +43,8 @@ LEARNING = Predictive(PredictiveSettings(history_days=2))
 
 
 @pytest.mark.parametrize(
-    ("by_itself", "together"), [(Pricing(PROFILE), Pricing(PROFILE)), (Pricing(PROFILE), TogetherOnEachDay(PROFILE)), (LEARNING, LEARNING)]
+    ("by_itself", "together"),
+    [pytest.param(Pricing(PROFILE), Pricing(PROFILE), marks=pytest.mark.slow), (Pricing(PROFILE), TogetherOnEachDay(PROFILE)), (LEARNING, LEARNING)],
 )
 def test_how_the_work_is_shared_changes_no_answer(case, by_itself, together):
     given = *case, charged(["north"], 0.05), Community()

@@ -13,6 +13,7 @@ from multiscale.sources import TinySettings
 from multiscale.sources.selection import study_system
 from multiscale.study import run_study
 from multiscale.system.growth import Growth
+from tests.results.conftest import leave_undrawn
 
 SMALL = (
     "study=tiny",
@@ -23,7 +24,6 @@ SMALL = (
     "horizon.years=[2030,2040]",
     "system.growth.base_year=2020",
     "system.growth.pv_share=0.8",
-    "output.report=false",
     "verification.year=false",
     "results.operated=[]",
 )
@@ -43,7 +43,9 @@ def test_growth_is_even_and_a_new_device_stays():
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory):
     folder = tmp_path_factory.mktemp("years")
-    return [run_study(load_config([*SMALL, f"output.folder={folder}"])) for _ in range(2)]
+    with pytest.MonkeyPatch.context() as patch:
+        leave_undrawn(patch)
+        return [run_study(load_config([*SMALL, f"output.folder={folder / name}", f"output.stages={folder}"])) for name in ("first", "second")]
 
 
 def test_what_a_year_changes_has_the_dimension_year(twice):
@@ -78,8 +80,9 @@ def test_what_one_year_builds_stays_built_in_the_next_and_the_bound_holds(twice)
 def test_a_second_run_reads_every_stage_and_says_the_same(twice):
     first, second = twice
     stages = second.provenance()["pipeline"]
-    assert {stage["stage"].split()[0] for stage in stages} >= {"build", "forecast", "plan", "operate", "verify"}
+    assert {stage["stage"].split()[0] for stage in stages} >= {"build", "forecast", "plan", "operate", "verify", "assess", "report"}
     assert all(stage["reused"] for stage in stages)
+    assert not any(stage["reused"] for stage in first.provenance()["pipeline"] if stage["stage"].split()[0] in ("build", "plan", "report"))
     for key, (value, unit) in first.summary.items():
         if not key.startswith(("time.", "memory.")):
             assert second.summary[key] == (pytest.approx(value, rel=0, abs=0, nan_ok=True) if isinstance(value, float) else value, unit), key

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from multiscale.measures import AddedRating, Need
+from multiscale.measures import MEASURES, AddedRating, Need
 from multiscale.operation.tree import reference_exchange
 from multiscale.planning import conventional_need
+from multiscale.planning.candidates import candidate_options
+from multiscale.sources import reinforcement_costs
 from multiscale.system import LoadingLimits
 from tests.variants import changed, with_options
 
@@ -38,3 +40,19 @@ def test_candidates_are_the_most_loaded_branches(system, winter, fleets):
     assert len(first) == 2
     assert min(need.loading[b] for b in first) >= max(v for b, v in need.loading.items() if b not in first)
     assert AddedRating(least_loading=1e6).sites(wanted, 20) == []
+
+
+@pytest.mark.parametrize("kind", ["line", "transformer"])
+def test_a_measure_is_proposed_on_the_branches_that_it_is_for(system, winter, fleets, kind):
+    class OfOneKind(AddedRating):
+        branch_kinds = (kind,)
+
+    measures = {"added_rating": AddedRating(least_loading=0.0)}
+    needs = {"north": conventional_need(system, "north", winter, fleets)}
+    every = candidate_options(system, needs, 50, reinforcement_costs(), measures).branch.values.tolist()
+    of_kind = {b for b in every if system.branches.kind.sel(branch=b) == kind}
+    measure = OfOneKind(least_loading=0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MEASURES, "added_rating", OfOneKind)
+        found = candidate_options(system, needs, 50, reinforcement_costs(), {"added_rating": measure}).branch.values.tolist()
+    assert set(found) == of_kind < set(every)

@@ -78,6 +78,7 @@ def test_no_answer_within_the_range_costs_less_than_the_bound(system, seed, scal
                 assert answer.energy >= bound.least_energy - 1e-6 * max(1.0, answer.energy)
 
 
+@pytest.mark.slow  # each of the two alone is held against the enumeration above
 def test_choices_one_by_one_and_halved_ranges_give_the_same_plan(system):
     """With one level only and no first plan nothing is dropped: every combination is judged over its own range of charges."""
     problem = transfer_problem(system, 39)

@@ -185,6 +185,6 @@ def test_every_method_agrees_with_branching_on_pairs():
     assert min(solved[method] for method in METHODS if method not in MAY_REFUSE) >= 4
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.slow), 3, 4, pytest.param(5, marks=pytest.mark.slow)])
 def test_every_method_solves_a_supply_problem_as_branching_on_pairs_does(seed):
     assert methods_that_agree(random_supply, seed) == list(METHODS)

@@ -36,5 +36,9 @@ def finished(config: StudyConfig) -> RunResult:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are made and not drawn: for what is said around them."""
+    leave_undrawn(monkeypatch)
+
+
+def leave_undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (maps, money_plots, negotiation, plots, voltages):
         monkeypatch.setattr(module, "svg", lambda _, description: f"<p>{description}</p>")

@@ -17,10 +17,12 @@ from multiscale.config import load_config
 from multiscale.results import RunFolder, RunResult
 from multiscale.results.report.page import write_report
 from multiscale.results.tables.network_tables import violations_table
-from multiscale.results.words.answer import answer, failures, year_facts
+from multiscale.results.words.answer import answer, failures
+from multiscale.results.words.check_words import year_facts
 from multiscale.results.words.closing_table import print_closing_table
 from multiscale.results.words.comparison import print_comparison
 from multiscale.results.words.headline import headline
+from tests.results.conftest import leave_undrawn
 from tests.results.synthetic_study import synthetic_dataset, synthetic_summary
 
 FAILURES = [
@@ -48,7 +50,8 @@ def unproven(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     unbounded = {"plan.bound": (-np.inf, "EUR/a"), "plan.gap": (np.float64(np.inf), "1"), "plan.gap_eur": (np.inf, "EUR/a")}
     summary = synthetic_summary(dataset) | unbounded
     certificates = {"MV2.101": {"status": "feasible", "objective": 1.0, "bound": -math.inf, "gap": math.inf, "method": "search"}}
-    with RunFolder.create(config.record()) as run:
+    with pytest.MonkeyPatch.context() as patch, RunFolder.create(config.record()) as run:
+        leave_undrawn(patch)
         run.log("no bound", gap=math.inf)
         return run.finish(dataset, summary, "feasible", {"certificates": certificates})
 

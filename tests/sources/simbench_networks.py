@@ -1,9 +1,10 @@
-"""SimBench's own networks, loaded once per test run (each takes seconds)."""
+"""SimBench's own networks, loaded once for all processes of a test run (each takes seconds)."""
 
 import functools
 import warnings
 
 from multiscale.sources.simbench import convert, load_network
+from tests.kept_for_all import kept_for_all
 
 LV = "1-LV-rural1--0-sw"
 MVLV = "1-MVLV-rural-4.101-1-sw"
@@ -11,7 +12,7 @@ MVLV = "1-MVLV-rural-4.101-1-sw"
 
 @functools.lru_cache(maxsize=4)
 def network(code):
-    return load_network(code)
+    return kept_for_all(code, lambda: load_network(code))
 
 
 @functools.lru_cache(maxsize=4)

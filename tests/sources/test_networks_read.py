@@ -75,7 +75,7 @@ def test_the_comparison_sees_a_unit_that_is_lost(lost):
     net = SMALL["generator in the feeder"][0]()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pp.runpp(net)
+        pp.runpp(net, numba=False)
         system = pandapower_system(net)
     assert totals_apart(system, net) < 1e-9
     system = system.replace(

@@ -31,7 +31,7 @@ def kept_network(monkeypatch):
 
 def test_canary_simbench_and_pandapower_still_fit_together():
     net = network(LV)
-    pp.runpp(net)
+    pp.runpp(net, numba=False)
     assert net.converged
     assert net.res_bus.vm_pu.min() == pytest.approx(1.01927, abs=1e-4)
 

@@ -14,7 +14,7 @@ from multiscale.verification.pandapower_flow import pandapower_power_flow
 from tests.sources.simbench_networks import LV, MVLV, system
 from tests.variants import changed, reinforced
 
-DAYS = Horizon((pd.Timestamp("2016-01-20"), pd.Timestamp("2016-07-20")), (183.0, 183.0), 4.0)
+DAYS = Horizon((pd.Timestamp("2016-01-20"), pd.Timestamp("2016-07-20")), (183.0, 183.0), 8.0)
 FOUR_PERIODS = Horizon(DAYS.days, DAYS.weights, 12.0)
 FEEDER = ["north", "north 1", "north 2"]
 NETWORKS = {
@@ -47,7 +47,7 @@ def test_a_feeder_and_its_platforms(dso, added):
     compared(tiny, [dso, *tiny.children(dso)], reinforced(tiny, added) if added and dso == "north" else None)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "Oberrhein" else n for n in NETWORKS])
 def test_a_published_network(name):
     network = NETWORKS[name]()
     for dso in network.at_level("dso"):

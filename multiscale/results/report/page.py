@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jinja2
-
 from multiscale.files import write_atomically
-from multiscale.results.report.sections import appendix, sections
+from multiscale.results.report.drawn import TEMPLATES, DrawnSections, drawn_sections
 from multiscale.results.run.plain_values import json_text
 from multiscale.results.run.provenance import with_file
 from multiscale.results.run.run_result import RunFolderError, RunResult
@@ -18,15 +16,19 @@ from multiscale.results.words.numbers import euros, number
 from multiscale.version import __version__
 
 
-def write_report(result: RunResult, path: Path) -> Path:
-    """Write the report of a result; parts whose data are missing are replaced by one sentence."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+def write_report(result: RunResult, path: Path, drawn: DrawnSections | None = None) -> Path:
+    """Write the report of a result; parts whose data are missing are replaced by one sentence.
+
+    Args:
+        result: what is reported.
+        path: the page.
+        drawn: its sections, where they are known; they are drawn otherwise.
+    """
+    drawn = drawn_sections(result) if drawn is None else drawn
     result = result.of_year()
     record = result.provenance()
     facts = answer(result)
-    page = environment.get_template("report.html.j2").render(
+    page = TEMPLATES.get_template("report.html.j2").render(
         title=_title(result),
         question=result.config().get("study", {}).get("question", ""),
         version=__version__,
@@ -36,8 +38,8 @@ def write_report(result: RunResult, path: Path) -> Path:
         built=reinforcements(result),
         number=number,
         euros=euros,
-        sections=sections(result),
-        appendix=appendix(result),
+        sections=drawn.body,
+        appendix=drawn.appendix,
         computing=costs_table(result),
         record=record,
         files=sorted(p.name for p in result.folder.iterdir() if not p.name.startswith(".")) if result.folder.is_dir() else [],

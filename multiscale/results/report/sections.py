@@ -44,12 +44,14 @@ class Exhibit:
         figure: SVG.
         table: the table.
         missing: what stands in its place.
+        failed: whether it is missing since an error kept it from being made.
     """
 
     caption: str = ""
     figure: str = ""
     table: Table | None = None
     missing: str = ""
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -289,12 +291,20 @@ def _money_of(result: RunResult, scenario: str) -> Exhibit | None:
 
 def _figure(result: RunResult, caption: str, draw: Callable[[RunResult], str | Remark | None], of: str, *, optional: bool = False) -> Exhibit | None:
     drawn = _made(draw, result, f"figure of {of}", optional=optional)
-    return Exhibit(missing=drawn.text) if isinstance(drawn, Remark) else Exhibit(caption=caption, figure=drawn) if drawn else None
+    return _instead(drawn) if isinstance(drawn, Remark) else Exhibit(caption=caption, figure=drawn) if drawn else None
 
 
 def _table(result: RunResult, make: Callable[[RunResult], Table | None], of: str, *, optional: bool = False) -> Exhibit | None:
     made = _made(make, result, f"table of {of}", optional=optional)
-    return Exhibit(missing=made.text) if isinstance(made, Remark) else Exhibit(table=made) if made is not None else None
+    return _instead(made) if isinstance(made, Remark) else Exhibit(table=made) if made is not None else None
+
+
+class _Failure(Remark):
+    """What is said in place of something that an error kept from being made."""
+
+
+def _instead(remark: Remark) -> Exhibit:
+    return Exhibit(missing=remark.text, failed=isinstance(remark, _Failure))
 
 
 def _made(make: Callable[[RunResult], Any], result: RunResult, what: str, *, optional: bool) -> Any:
@@ -306,5 +316,5 @@ def _made(make: Callable[[RunResult], Any], result: RunResult, what: str, *, opt
         made = make(result)
     except Exception as error:
         logger.exception("report: the %s could not be made", what)
-        return Remark(f"No {what}: an error kept it from being made ({type(error).__name__}: {error}).")
+        return _Failure(f"No {what}: an error kept it from being made ({type(error).__name__}: {error}).")
     return made if made is not None or optional else Remark(f"No {what}: the result does not hold the data for it.")

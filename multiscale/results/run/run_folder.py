@@ -11,7 +11,7 @@ import socket
 import time
 import traceback
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -133,6 +133,7 @@ class RunFolder:
         provenance_extra: Mapping[str, Any] | None = None,
         note: str = "",
         ledger: Iterable[tuple[Mapping[str, str], pd.DataFrame]] | None = None,
+        report: Callable[[RunResult, Path], object] | None = None,
     ) -> RunResult:
         """Write everything and give the folder its name.
 
@@ -143,6 +144,7 @@ class RunFolder:
             provenance_extra: e.g. solver versions, options, bounds.
             note: what a reader of the status must know, e.g. who was excluded.
             ledger: blocks of the ledger of trades, see ``ledger_file``; none is written where not given.
+            report: writes the report to a file; default: ``write_report``.
 
         Raises:
             ValueError: a variable without unit or name, an unknown status.
@@ -165,7 +167,7 @@ class RunFolder:
         self._write_json("provenance.json", record)
         if self.study.output.report:
             with self.progress.stage("report"):
-                message = "; ".join(filter(None, (note, self._report(RunResult(self.path, stored, complete, status, details)))))
+                message = "; ".join(filter(None, (note, self._report(RunResult(self.path, stored, complete, status, details), report))))
         complete = self._with_costs(summary)
         details = self._status(status, message, complete)
         self._write_json("summary.json", {key: {"value": value, "unit": unit} for key, (value, unit) in complete.items()})
@@ -182,12 +184,12 @@ class RunFolder:
         self._result = RunResult(self.path, stored, complete, status, details)
         return self._result
 
-    def _report(self, result: RunResult) -> str:
+    def _report(self, result: RunResult, report: Callable[[RunResult, Path], object] | None) -> str:
         """Write the report; the answer is not lost with it, so a failure becomes the message of the status."""
         from multiscale.results.report.page import write_report
 
         try:
-            write_report(result, self.path / "report.html")
+            (report or write_report)(result, self.path / "report.html")
         except Exception as error:
             logger.exception("the report could not be written")
             return f"the report could not be written ({error}); 'multiscale report' tries again"

@@ -27,6 +27,6 @@ def costs_table(result: RunResult) -> Table | None:
 
 
 def summary_table(result: RunResult) -> Table:
-    """Every value of the summary."""
-    rows = [{"key": k, "value": v, "unit": u} for k, (v, u) in result.summary.items()]
+    """Every value of the summary but computing time and memory, which have a table of their own."""
+    rows = [{"key": k, "value": v, "unit": u} for k, (v, u) in result.summary.items() if not k.startswith(("time.", "memory."))]
     return Table("summary", "All summary values", pd.DataFrame(rows, columns=["key", "value", "unit"]))

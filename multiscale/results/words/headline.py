@@ -11,16 +11,14 @@ from multiscale.results.data.dataset import compared_scenarios, has, scenario_na
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.scenarios import LADDER, STEPS
 from multiscale.results.words.answer import (
-    check_facts,
     decided_prices,
     gain_facts,
     listed,
     missed_cost,
-    outage_facts,
     reinforcements,
     without_rounding,
-    year_facts,
 )
+from multiscale.results.words.check_words import check_facts, outage_facts, year_facts
 from multiscale.results.words.mechanism_words import chosen, words
 from multiscale.results.words.numbers import amount, euros, percent, plural, reached_percent, signed
 from multiscale.results.words.regime_words import ROUNDING_EUR, follows_profit, gap_share, nothing_pays, regime_of, regulation_words, years_of

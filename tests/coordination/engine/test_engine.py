@@ -61,6 +61,7 @@ def test_two_workers_give_what_one_process_gives(operate, serial, two_workers):
     assert_same(operate(two_workers), serial)
 
 
+@pytest.mark.slow  # two workers: the test above
 @pytest.mark.parametrize("workers", [1, 3])
 def test_any_number_of_workers_gives_what_one_process_gives(operate, serial, workers):
     with DaskEngine(workers) as engine:
@@ -147,6 +148,7 @@ def test_a_killed_worker_changes_nothing(two_workers, tmp_path):
     assert all((answers[f"node {k}"] == spectrum(k)).all() for k in range(5))
 
 
+@pytest.mark.slow  # one of two: the test above
 def test_the_only_worker_may_be_lost(tmp_path):
     """Its tasks were given to it by name, and its successor has another: they are begun again."""
     with DaskEngine(1) as engine:

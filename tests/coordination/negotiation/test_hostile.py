@@ -172,6 +172,13 @@ FURTHER = (
     "cost that is not a number",
     "cost and bound 20 % of the cost too low",
     "negative cost",
+    "bound too high every second time",
+    "cost 0.1 % too low",
+    "cost and bound too high from the third answer on",
+    "cost 5 % too low from the third answer on",
+    "profile in MW",
+    "more goods than were asked for",
+    "bound that is not a number",
 )
 """Tried with ``-m slow`` alone: each resembles another one."""
 

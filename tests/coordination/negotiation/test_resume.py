@@ -103,17 +103,17 @@ def uninterrupted(made, tmp_path_factory):
 def test_resumed_after_any_round_it_ends_at_the_same_bits(made, uninterrupted, name):
     whole, kept = uninterrupted(name)
     assert len(kept) >= 2
-    for path in kept:
+    # Of the ordinary cases the first, a middle and the last round; of the slow ones every round.
+    for path in (kept[0], kept[len(kept) // 2], kept[-1]) if name in ORDINARY else kept:
         assert_same(negotiated(made(name), SerialEngine(), path), whole)
 
 
 LEARNING = "reserves with tangents learned on the way"
 
 
-def test_two_workers_begin_and_resume_to_the_bits_of_one_process(made, uninterrupted, two_workers):
-    """Begun by them, and resumed in the middle; after every round, in one process: the test above."""
+def test_two_workers_resume_to_the_bits_of_one_process(made, uninterrupted, two_workers):
+    """In the middle; what they begin: the test of the tree; after every round: the test below."""
     whole, kept = uninterrupted(LEARNING)
-    assert_same(negotiated(made(LEARNING), two_workers), whole)
     assert_same(negotiated(made(LEARNING), two_workers, kept[len(kept) // 2]), whole)
 
 

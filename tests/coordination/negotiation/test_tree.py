@@ -96,6 +96,7 @@ def test_every_node_keeps_its_limits_in_what_was_agreed(alone, congested):
         assert own.program.violation(outcome.distribution_x[dso], p) <= 1e-4
 
 
+@pytest.mark.slow  # two workers: the test below
 @pytest.mark.parametrize("workers", [1, 3])
 def test_any_number_of_workers_agrees_on_the_same_to_the_last_bit(alone, congested, workers):
     with DaskEngine(workers) as engine:

@@ -64,7 +64,7 @@ class ProgramChild:
 
     def __init__(self, program: ParametricProgram, hours: np.ndarray) -> None:
         if program.parameters.size:
-            raise ValueError(f"program {program.name!r} of a child still has parameters {[b.name for b in program.parameters]}; settle them")
+            raise ValueError(f"program {program.name!r} of a child still has parameters {[b.name for b in program.parameters]}; fix them")
         goods = [program.outputs[name].matrix for name in GOODS if name in program.outputs]
         self.hours, self.goods, self.exchange = np.asarray(hours, dtype=float), len(goods), sparse.vstack(goods, format="csr")
         t = len(self.hours)
