@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from multiscale.coordination.common.answer import Answer, PackedBasis, answer_signals, bases_of, own_measures
+from multiscale.coordination.common.answer import Answer, answer_signals, bases_of, own_measures
 from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.common.outcome import Outcome
@@ -17,7 +17,9 @@ from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
 from multiscale.operation.busbars import expected_busbar_voltages
+from multiscale.operation.platforms import Platforms
 from multiscale.operation.tree import BEYOND
+from multiscale.programs import Basis
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 
@@ -53,7 +55,7 @@ class PreparedDay:
     model: OperatingTree
     reference: Outcome | None
     forecast: Outcome
-    bases: Mapping[str, PackedBasis]
+    bases: Mapping[str, Basis]
     past: tuple[OperatingTree, ...] = ()
     history: int = 0
 
@@ -132,8 +134,8 @@ def prepare_days(
     optima = engine.map(_optima, {d: (tree, model, reference) for d, tree, model in zip(names, trees, models, strict=True)})
     prepared = []
     for d, tree, model, before in zip(names, trees, models, past, strict=True):
-        optimum, forecast, bases, voltages = optima[d]
-        prepared.append(PreparedDay(d, tree.fed_at(voltages), model, optimum, forecast, bases, before, history))
+        optimum, forecast, bases, platforms = optima[d]
+        prepared.append(PreparedDay(d, replace(tree, platforms=platforms), model, optimum, forecast, bases, before, history))
     if known is not None:
         for ready in prepared:
             ready.tree.transmission.learn(known)
@@ -149,10 +151,10 @@ def days_before(system: System, day: Horizon, count: int) -> list[Horizon]:
 
 def _optima(
     tree: OperatingTree, model: OperatingTree, reference: bool
-) -> tuple[Outcome | None, Outcome, dict[str, PackedBasis], dict[str, np.ndarray]]:
-    """Integrated optimum of the tree, if asked for, and of the parents' model of it, bases of the platforms' answers to its prices, busbar voltages.
+) -> tuple[Outcome | None, Outcome, dict[str, Basis], Platforms]:
+    """Integrated optimum of the tree, if asked for, and of the parents' model of it, bases of the platforms' answers to its prices, the platforms.
 
-    The voltages at the busbars of the platforms are those that the model expects. Both share what is known of the transmission network.
+    These are fed at the voltages of their busbars that the model expects. Both trees share what is known of the transmission network.
     """
     tree, model = _afresh(tree), _afresh(model)
     forecast = integrated_optimum(model)
@@ -160,7 +162,7 @@ def _optima(
     tree.transmission.learn(model.transmission)
     tree = tree.fed_at(voltages)
     answers = answers_at(tree, forecast)
-    return integrated_optimum(tree, near=forecast, answers=answers) if reference else None, forecast, bases_of(answers), voltages
+    return integrated_optimum(tree, near=forecast, answers=answers) if reference else None, forecast, bases_of(answers), tree.platforms
 
 
 def answers_at(tree: OperatingTree, near: Outcome) -> dict[str, Answer]:
@@ -201,7 +203,7 @@ def respond(
     trees: Sequence[OperatingTree],
     signals: Sequence[Mapping[str, Mapping[str, Signal]]],
     engine: SerialEngine | DaskEngine,
-    bases: Sequence[Mapping[str, PackedBasis]] | None = None,
+    bases: Sequence[Mapping[str, Basis]] | None = None,
 ) -> list[dict[str, dict[str, Answer]]]:
     """Answers of all platforms on all days: for each day, name of the set of signals -> platform -> answer.
 
