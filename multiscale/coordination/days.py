@@ -19,7 +19,7 @@ from multiscale.coordination.publication.flat import Flat, retail_signals
 from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
-from multiscale.programs import ProgramError
+from multiscale.programs import Basis, ProgramError
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.tariffs import BILLED
 from multiscale.timeline import Horizon
@@ -171,6 +171,23 @@ def _check_bounds(day: PreparedDay, found: Mapping[str, Outcome]) -> None:
                 )
 
 
+@dataclass(frozen=True)
+class UncoordinatedDays:
+    """Operation of all days without coordination.
+
+    Attributes:
+        design: what is built, and the charge that recovers its cost.
+        trees: programs of every day.
+        outcomes: of every day.
+        bases: for every day, platform -> where its last solve ended.
+    """
+
+    design: Design
+    trees: list[OperatingTree]
+    outcomes: list[Outcome]
+    bases: list[dict[str, Basis]]
+
+
 def uncoordinated_days(
     system: System,
     horizon: Horizon,
@@ -186,8 +203,8 @@ def uncoordinated_days(
     tolerance: float = 1e-5,
     rounds: int = 50,
     known: Transmission | None = None,
-    alike: Sequence[OperatingTree] | None = None,
-) -> tuple[Design, list[OperatingTree], list[Outcome]]:
+    alike: UncoordinatedDays | None = None,
+) -> UncoordinatedDays:
     """Operate every day without trading, at the charge that recovers the cost of the network.
 
     Every prosumer is on its own at one flat price, and none knows the network. The energy that pays the charge depends on the
@@ -204,7 +221,7 @@ def uncoordinated_days(
         tolerance: largest difference of revenue and cost, relative to the cost.
         rounds: largest number of updates of the charge; a warning says so where they do not suffice.
         known: transmission network whose binding limits are known already.
-        alike: trees of an earlier call that differ in what is built and recovered alone; saves building their programs again.
+        alike: an earlier call that differs in what is built and recovered alone: its programs are used again, and solves start where its ended.
     """
     recovering = economics.tariff.recovering
     prices = {
@@ -212,13 +229,13 @@ def uncoordinated_days(
         for d, cost in network_cost.items()
     }
     episodes = horizon.episodes(coupled=economics.tariff.couples_days)
-    trees = list(alike or ())
+    trees = list(alike.trees) if alike is not None else []
+    bases = alike.bases if alike is not None else None
     for day, periods in episodes if alike is None else ():
         today = {p: f.within(day, periods) for p, f in fleets.items()}
         trees.append(operating_tree(system.restricted(day), day, economics, today, Design(), market, networks=False, limits=limits))
         if known is not None:
             trees[-1].transmission.learn(known)
-    answers: list[dict[str, dict[str, Answer]]] | None = None
     for number in range(rounds + 1):
         design = Design(built or {}, prices)
         trees = [tree.under(design) for tree in trees]
@@ -226,7 +243,8 @@ def uncoordinated_days(
             {"retail": retail_signals(tree, {d: p[periods] for d, p in energy_price.items()})}
             for tree, (_, periods) in zip(trees, episodes, strict=True)
         ]
-        answers = respond(trees, signals, engine, None if answers is None else [bases_of(found["retail"]) for found in answers])
+        answers = respond(trees, signals, engine, bases)
+        bases = [bases_of(found["retail"]) for found in answers]
         determinant = {d: _determinant(trees, answers, d, recovering) for d in network_cost}
         missed = {d: abs(float(prices[d][recovering]) * determinant[d] - cost) / max(abs(cost), 1e-9) for d, cost in network_cost.items()}
         for d, miss in missed.items():
@@ -241,10 +259,10 @@ def uncoordinated_days(
             logger.warning("charge of %s: after %d updates its revenue misses the cost by %.2g of it", worst, rounds, missed[worst])
             break
         prices = {d: {recovering: np.asarray(_per_unit(cost, determinant[d], d, float(prices[d][recovering])))} for d, cost in network_cost.items()}
-    assert answers is not None
+    assert bases is not None
     tasks = {str(k): (tree, s, a, -np.inf) for k, (tree, s, a) in enumerate(zip(trees, signals, answers, strict=True))}
     outcomes = engine.map(realise_day, tasks)
-    return design, trees, [outcomes[str(k)]["retail"] for k in range(len(trees))]
+    return UncoordinatedDays(design, trees, [outcomes[str(k)]["retail"] for k in range(len(trees))], bases)
 
 
 def _per_unit(cost: float, determinant: float, dso: str, before: float) -> float:

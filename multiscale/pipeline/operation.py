@@ -13,7 +13,7 @@ from multiscale.assessment.operated import OperatedDay, Operation, operated_day
 from multiscale.coordination.common.conflicts import conflicts
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.mechanism import Mechanism
-from multiscale.coordination.days import CoordinatedDay, operated_days, uncoordinated_days
+from multiscale.coordination.days import CoordinatedDay, UncoordinatedDays, operated_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.uncertainty.day_reserves import DayReserves, agreed_reserves, negotiated_reserves
 from multiscale.devices.fleet import Fleet
@@ -36,32 +36,39 @@ ROUNDING = 1e-6
 def operate_alone(
     case: StudyCase,
     expected: MarketForecast,
-    built: Mapping[str, bool],
+    networks: Mapping[str, Mapping[str, bool]],
     engine: SerialEngine | DaskEngine,
-) -> Operation:
-    """Operate without coordination or trade, at the charge that recovers the cost of what is built.
+) -> dict[str, Operation]:
+    """Operate some networks without coordination or trade, each at the charge that recovers the cost of what is built.
+
+    They differ in nothing else, so the programs of the first are those of all, and every network starts where the one before it ended.
 
     Args:
         case: what is operated.
         expected: the wholesale market as the supplier expects it.
-        built: option -> whether it is built.
+        networks: name -> option -> whether it is built.
         engine: where prosumers answer.
     """
-    design, trees, outcomes = uncoordinated_days(
-        case.system,
-        case.horizon,
-        case.economics,
-        case.fleets,
-        {d: network_cost(case, d, built) for d in case.system.at_level("dso")},
-        engine,
-        expected.energy_price,
-        TimeOfUse(),
-        built=built,
-        limits=case.limits,
-        known=expected.transmission(case.system, case.horizon, case.economics),
-    )
-    days = (operated_day(tree, {RETAIL: outcome}, RETAIL) for tree, outcome in zip(trees, outcomes, strict=True))
-    return Operation(design, tuple(days))
+    found: dict[str, Operation] = {}
+    known: UncoordinatedDays | None = None
+    for name, built in networks.items():
+        known = uncoordinated_days(
+            case.system,
+            case.horizon,
+            case.economics,
+            case.fleets,
+            {d: network_cost(case, d, built) for d in case.system.at_level("dso")},
+            engine,
+            expected.energy_price,
+            TimeOfUse(),
+            built=built,
+            limits=case.limits,
+            known=expected.transmission(case.system, case.horizon, case.economics),
+            alike=known,
+        )
+        days = (operated_day(tree, {RETAIL: outcome}, RETAIL) for tree, outcome in zip(known.trees, known.outcomes, strict=True))
+        found[name] = Operation(known.design, tuple(days))
+    return found
 
 
 def operate_coordinated(

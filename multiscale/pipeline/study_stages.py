@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from multiscale.assessment.construction import Bought
@@ -130,11 +130,9 @@ class Study:
             linked: DSO -> plan that was made with those of the other years.
             before: DSO -> plan of the year before, which this one keeps.
         """
-        operations: dict[str, Artefact[Operation]] = {}
         verified: dict[str, Mapping[str, Verification]] = {}
         specs = {spec.name: spec for spec in self.scenarios}
-        for name in REFERENCES:
-            operations[name] = self.operate(specs[name], case, expected, Design(), {})
+        operations = self.operate_alone([specs[name] for name in REFERENCES], case, expected)
         repair = self.repaired(case, expected, operations, linked, before)
         made = repair.state
         operations[HEADLINE], verified[HEADLINE] = made.operation, made.verified
@@ -191,8 +189,13 @@ class Study:
                     raise
                 raise NoPlanError(error.status, str(error)) from error
             bought: Bought = real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()})
-            operation = self.operate(headline, here, expected, self.design(headline, plans, operations), bought)
+            # What a repair looks at are exchanges and injections: references are found for the plan that stands.
+            operation = self.operate(headline, here, expected, self.design(headline, plans, operations), bought, in_full=not self.repair_rounds)
             return Made(here, plans, bought, operation, self.verify(headline, here, operation))
+
+        def in_full(state: Made) -> Made:
+            operation = self.operate(headline, state.case, expected, state.operation.value.design, state.bought, in_full=True)
+            return replace(state, operation=operation)
 
         def checked(state: Made) -> Violations:
             system, found = state.case.value.system, Violations()
@@ -202,7 +205,8 @@ class Study:
                 found = found.joined(violations_of(system, dso, verification, operation.injections(dso), built))
             return found
 
-        return repaired(case.value.system, case.value.limits, made, checked, rounds=self.repair_rounds)
+        found = repaired(case.value.system, case.value.limits, made, checked, rounds=self.repair_rounds)
+        return replace(found, state=in_full(found.state)) if self.repair_rounds else found
 
     @property
     def repair_rounds(self) -> int:
@@ -278,6 +282,20 @@ class Study:
             return operations[spec.network].value.design
         return Design()
 
+    def operate_alone(
+        self, specs: Sequence[ScenarioSpec], case: Artefact[StudyCase], expected: Artefact[MarketForecast]
+    ) -> dict[str, Artefact[Operation]]:
+        """The scenarios without coordination on all days: one stage, since each starts from what the one before it has found."""
+        built = {spec.name: conventional_options(case.value) if spec.network == "conventional" else {} for spec in specs}
+        alike = {name: next(other for other in built if built[other] == built[name]) for name in built}
+        networks = {name: built[name] for name in dict.fromkeys(alike.values())}
+        given = {"case": case, "expected": expected, "networks": networks}
+        with self.progress.stage("operate") as stage:
+            stage.update("; ".join(spec.title for spec in specs))
+            label = f"{', '.join(networks)} {self.label(case)}".strip()
+            found = self.stages.run("operate", operate_alone, given, label=label, means=lambda: {"engine": self.engine()}, more=self.config.solver)
+        return {name: found.entry(other) for name, other in alike.items()}
+
     def operate(
         self,
         spec: ScenarioSpec,
@@ -285,26 +303,10 @@ class Study:
         expected: Artefact[MarketForecast],
         design: Design,
         bought: Bought,
+        *,
+        in_full: bool = False,
     ) -> Artefact[Operation]:
-        """One scenario on all days."""
-        with self.progress.stage("operate") as stage:
-            stage.update(spec.title)
-            return self._operated(spec, case, expected, design, bought, stage.update)
-
-    def _operated(
-        self,
-        spec: ScenarioSpec,
-        case: Artefact[StudyCase],
-        expected: Artefact[MarketForecast],
-        design: Design,
-        bought: Bought,
-        report_progress: Callable[[str], None],
-    ) -> Artefact[Operation]:
-        label = self.label(case, spec)
-        if not spec.coordinated:
-            built = conventional_options(case.value) if spec.network == "conventional" else {}
-            given = {"case": case, "expected": expected, "built": built}
-            return self.stages.run("operate", operate_alone, given, label=label, means=lambda: {"engine": self.engine()}, more=self.config.solver)
+        """One coordinated scenario on all days; ``in_full`` as of ``operate_coordinated``."""
         coordination = self.config.coordination
         given = {
             "case": case,
@@ -312,16 +314,19 @@ class Study:
             "design": design,
             "bought": bought,
             "market": self.config.market if spec.trade else TimeOfUse(),
-            "in_full": spec.name == HEADLINE,
-            "find_gains": spec.name == HEADLINE and self.config.results.market_gains,
+            "in_full": in_full,
+            "find_gains": in_full and self.config.results.market_gains,
         }
+        with self.progress.stage("operate") as stage:
+            stage.update(spec.title)
 
-        def means() -> dict[str, object]:
-            common = {"mechanism": self.mechanism, "error": coordination.error}
-            return common | {"engine": self.engine(), "report_progress": lambda what: report_progress(f"{spec.title}: {what}")}
+            def means() -> dict[str, object]:
+                common = {"mechanism": self.mechanism, "error": coordination.error}
+                return common | {"engine": self.engine(), "report_progress": lambda what: stage.update(f"{spec.title}: {what}")}
 
-        decisive = self.config.decisive["coordination"]
-        return self.stages.run("operate", operate_coordinated, given, label=label, means=means, more=(decisive, self.config.solver))
+            decisive = self.config.decisive["coordination"]
+            label = f"{self.label(case, spec)}{'' if in_full or spec.name != HEADLINE else ', to be verified'}"
+            return self.stages.run("operate", operate_coordinated, given, label=label, means=means, more=(decisive, self.config.solver))
 
     def label(self, case: Artefact[StudyCase], spec: ScenarioSpec | None = None) -> str:
         """What a stage is about: its year where there are several, and its scenario."""

@@ -14,6 +14,7 @@ from multiscale.programs import Basis, CompiledProgram, ParametricProgram, Progr
 from multiscale.programs.selection import smallest_squares
 from multiscale.tariffs import Prices
 
+
 @dataclass(frozen=True)
 class Answer:
     """A platform's best response to one signal.

@@ -149,9 +149,7 @@ def days_before(system: System, day: Horizon, count: int) -> list[Horizon]:
     return [Horizon((d,), (day.weights[0],), day.step_hours) for d in dates if d in held]
 
 
-def _optima(
-    tree: OperatingTree, model: OperatingTree, reference: bool
-) -> tuple[Outcome | None, Outcome, dict[str, Basis], Platforms]:
+def _optima(tree: OperatingTree, model: OperatingTree, reference: bool) -> tuple[Outcome | None, Outcome, dict[str, Basis], Platforms]:
     """Integrated optimum of the tree, if asked for, and of the parents' model of it, bases of the platforms' answers to its prices, the platforms.
 
     These are fed at the voltages of their busbars that the model expects. Both trees share what is known of the transmission network.
