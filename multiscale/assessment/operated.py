@@ -20,6 +20,7 @@ from multiscale.coordination.common.convergence import Step
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.uncertainty.day_reserves import DayReserves
 from multiscale.operation import Design, OperatingTree
+from multiscale.programs import Basis, LabelledBasis
 from multiscale.timeline import Horizon
 from multiscale.verification.injections import bus_injections
 
@@ -78,6 +79,7 @@ class OperatedDay:
         reserves: agreed for forecast errors; None where forecasts do not err.
         trades: platform -> trades of its members and how they were settled, without those that were excluded; empty where they were not kept.
         gains: platform -> what its members gain in their market; empty where it was not found.
+        bases: platform -> where its solve at the expected prices ended; empty where it was not kept.
     """
 
     horizon: Horizon
@@ -106,6 +108,7 @@ class OperatedDay:
     reserves: DayReserves | None = None
     trades: Mapping[str, TradeBook] = field(default_factory=dict)
     gains: Mapping[str, MarketGain] = field(default_factory=dict)
+    bases: Mapping[str, LabelledBasis] = field(default_factory=dict)
 
     @property
     def own(self) -> MechanismCost:
@@ -166,6 +169,7 @@ def operated_day(
     reserves: DayReserves | None = None,
     keep_trades: bool = False,
     find_gains: bool = False,
+    bases: Mapping[str, Basis] | None = None,
 ) -> OperatedDay:
     """What is kept of a day.
 
@@ -177,6 +181,7 @@ def operated_day(
         conflicts, reserves: of the outcome in force.
         keep_trades: whether the trades of all members are kept.
         find_gains: whether it is found what members gain in their market.
+        bases: platform -> where its solve at the expected prices ended, where that is kept.
     """
     found = outcomes[mechanism]
     known = [p for p in tree.fleets if p not in found.excluded]
@@ -212,4 +217,5 @@ def operated_day(
         reserves,
         {p: trade_book(tree, p, found, compared=True) for p in known} if keep_trades else {},
         {p: market_gain(tree, p, found) for p in known} if find_gains else {},
+        {p: LabelledBasis.of(tree.platforms[p], basis) for p, basis in (bases or {}).items()},
     )

@@ -12,7 +12,7 @@ import numpy as np
 from multiscale.coordination.common.answer import Answer, bases_of
 from multiscale.coordination.common.mechanism import Mechanism
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import FleetsOn, PreparedDay, Progress, days_before, prepare_days, realise_day, respond, silent
+from multiscale.coordination.common.prepared import FleetsOn, PreparedDay, Progress, Starts, days_before, prepare_days, realise_day, respond, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.coordination.publication.flat import Flat, retail_signals
@@ -43,11 +43,13 @@ class CoordinatedDay:
         tree: programs at prosumer resolution.
         forecast: what the parents expected (one participant per platform).
         outcomes: mechanism -> outcome; ``integrated`` and ``flat`` (one price for all hours) are references.
+        bases: platform -> where its solve at the expected prices ended.
     """
 
     tree: OperatingTree
     forecast: Outcome
     outcomes: Mapping[str, Outcome]
+    bases: Mapping[str, Basis]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class _Rules(Generic[Kept]):
     known: Transmission | None
     references: bool
     fleets_on: FleetsOn | None
+    near: Starts | None
 
 
 def operated_days(
@@ -81,6 +84,7 @@ def operated_days(
     references: bool = True,
     report_progress: Progress = silent,
     fleets_on: FleetsOn | None = None,
+    near: Starts | None = None,
 ) -> Iterator[Kept]:
     """Operate every day under the design with a mechanism, and as a reference by the integrated optimum and under the flat tariff.
 
@@ -97,8 +101,9 @@ def operated_days(
         references: whether the references are found too.
         report_progress: called with what is being done, e.g. how far a negotiation has come.
         fleets_on: the fleets on other days; needed where the mechanism learns from the days before.
+        near: where the solves of platforms start.
     """
-    rules = _Rules(economics, design, market, mechanism, keep, limits, known, references, fleets_on)
+    rules = _Rules(economics, design, market, mechanism, keep, limits, known, references, fleets_on, near)
     episodes = horizon.episodes(coupled=economics.tariff.couples_days)
     days = [(day, {p: f.within(day, periods) for p, f in fleets.items()}) for day, periods in episodes]
     if not mechanism.day_by_worker or not 1 < engine.workers <= len(days):
@@ -127,13 +132,14 @@ def _operated(
         system, day, rules.economics, fleets, rules.design, rules.market, engine,
         limits=rules.limits, known=rules.known, error_margin=rules.mechanism.error_margin,
         reference=rules.references or rules.mechanism.needs_optimum, history=rules.mechanism.history_days, fleets_on=rules.fleets_on,
+        near=rules.near,
     )  # fmt: skip
     (found,) = rules.mechanism.operate([prepared], engine, report_progress)
     if rules.references and "flat" not in found:
         found = Flat().operate([prepared], engine)[0] | found
     _check_bounds(prepared, found)
     optimum = {} if prepared.reference is None else {"integrated": prepared.reference}
-    return rules.keep(CoordinatedDay(prepared.tree, prepared.forecast, optimum | found))
+    return rules.keep(CoordinatedDay(prepared.tree, prepared.forecast, optimum | found, prepared.bases))
 
 
 def _for_worker(
@@ -142,7 +148,9 @@ def _for_worker(
     """What travels to a worker: nothing of other days but the profiles of those before it from which the mechanism learns."""
     dates = *(before.days[0] for before in days_before(system, day, rules.mechanism.history_days)), *day.days
     here = system.restricted(Horizon(dates, (1.0,) * len(dates), day.step_hours))
-    return here, day, fleets, replace(rules, known=None if rules.known is None else rules.known.on(here, day))
+    known = None if rules.known is None else rules.known.on(here, day)
+    near = None if rules.near is None else {day.title: rules.near.get(day.title, {})}
+    return here, day, fleets, replace(rules, known=known, near=near)
 
 
 def _operated_by_worker(system: System, day: Horizon, fleets: Mapping[str, Fleet], rules: _Rules[Kept]) -> Kept:

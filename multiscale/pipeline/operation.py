@@ -79,6 +79,8 @@ def operate_coordinated(
     market: Market,
     in_full: bool,
     find_gains: bool,
+    keep_bases: bool,
+    near: Operation | None,
     mechanism: Mechanism,
     error: ErrorModel,
     engine: SerialEngine | DaskEngine,
@@ -94,6 +96,8 @@ def operate_coordinated(
         market: how platforms clear.
         in_full: whether the flat tariff, conflicts between levels and reserves for forecast errors are found too, and trades are kept.
         find_gains: whether it is found what members gain in their market.
+        keep_bases: whether it is kept where solves of platforms ended, for similar operations.
+        near: a similar operation of the same days: solves of platforms start where its ended.
         mechanism: how the levels coordinate.
         error: how forecasts err.
         engine: where the days' optima are found and the platforms answer.
@@ -108,23 +112,32 @@ def operate_coordinated(
         design,
         market,
         engine,
-        keep=partial(_kept, mechanism=mechanism.name, error=error, in_full=in_full, find_gains=find_gains),
+        keep=partial(_kept, mechanism=mechanism.name, error=error, in_full=in_full, find_gains=find_gains, keep_bases=keep_bases),
         mechanism=mechanism,
         limits=grown.limits,
         known=expected.transmission(grown.system, grown.horizon, grown.economics),
         references=in_full,
         report_progress=report_progress,
         fleets_on=partial(fleets_on, bought),
+        near=None if near is None else {day.horizon.title: day.bases for day in near.days},
     )
     return Operation(design, tuple(days))
 
 
-def _kept(day: CoordinatedDay, mechanism: str, error: ErrorModel, in_full: bool, find_gains: bool) -> OperatedDay:
+def _kept(day: CoordinatedDay, mechanism: str, error: ErrorModel, in_full: bool, find_gains: bool, keep_bases: bool) -> OperatedDay:
     found = day.outcomes[mechanism]
     refused = tuple(conflicts(day.tree, found)) if in_full else ()
     held = reserves(day, mechanism, error) if in_full else None
     return operated_day(
-        day.tree, day.outcomes, mechanism, forecast=day.forecast, conflicts=refused, reserves=held, keep_trades=in_full, find_gains=find_gains
+        day.tree,
+        day.outcomes,
+        mechanism,
+        forecast=day.forecast,
+        conflicts=refused,
+        reserves=held,
+        keep_trades=in_full,
+        find_gains=find_gains,
+        bases=day.bases if keep_bases else None,
     )
 
 

@@ -175,6 +175,8 @@ class Study:
             return self.stages.run("tighten", with_limits, {"case": case, "limits": limits}, label=self.label(case))
 
         planned: dict[str, Mapping[str, Plan]] = {}
+        rounds: list[Artefact[Operation]] = []
+        repairs = self.repair_rounds > 0
 
         def made(limits: LoadingLimits) -> Made:
             here = under(limits)
@@ -190,11 +192,14 @@ class Study:
                 raise NoPlanError(error.status, str(error)) from error
             bought: Bought = real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()})
             # What a repair looks at are exchanges and injections: references are found for the plan that stands.
-            operation = self.operate(headline, here, expected, self.design(headline, plans, operations), bought, in_full=not self.repair_rounds)
+            design, near = self.design(headline, plans, operations), rounds[-1] if rounds else None
+            operation = self.operate(headline, here, expected, design, bought, in_full=not repairs, keep_bases=repairs, near=near)
+            rounds.append(operation)
             return Made(here, plans, bought, operation, self.verify(headline, here, operation))
 
         def in_full(state: Made) -> Made:
-            operation = self.operate(headline, state.case, expected, state.operation.value.design, state.bought, in_full=True)
+            design, near = state.operation.value.design, state.operation
+            operation = self.operate(headline, state.case, expected, design, state.bought, in_full=True, near=near)
             return replace(state, operation=operation)
 
         def checked(state: Made) -> Violations:
@@ -206,7 +211,7 @@ class Study:
             return found
 
         found = repaired(case.value.system, case.value.limits, made, checked, rounds=self.repair_rounds)
-        return replace(found, state=in_full(found.state)) if self.repair_rounds else found
+        return replace(found, state=in_full(found.state)) if repairs else found
 
     @property
     def repair_rounds(self) -> int:
@@ -305,8 +310,10 @@ class Study:
         bought: Bought,
         *,
         in_full: bool = False,
+        keep_bases: bool = False,
+        near: Artefact[Operation] | None = None,
     ) -> Artefact[Operation]:
-        """One coordinated scenario on all days; ``in_full`` as of ``operate_coordinated``."""
+        """One coordinated scenario on all days; further arguments as of ``operate_coordinated``."""
         coordination = self.config.coordination
         given = {
             "case": case,
@@ -316,6 +323,8 @@ class Study:
             "market": self.config.market if spec.trade else TimeOfUse(),
             "in_full": in_full,
             "find_gains": in_full and self.config.results.market_gains,
+            "keep_bases": keep_bases,
+            "near": near,
         }
         with self.progress.stage("operate") as stage:
             stage.update(spec.title)
