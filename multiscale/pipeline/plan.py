@@ -12,6 +12,7 @@ from multiscale.planning.market_forecast import MarketForecast, market_forecast
 from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.persistence import Restriction
 from multiscale.planning.regimes import Regime
+from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.social_reference import social_reference
 from multiscale.programs import SolverSettings
@@ -35,6 +36,7 @@ def make_plan(
     market: Market,
     solver: SolverSettings,
     restriction: Restriction = Restriction(),
+    start: SearchStart | None = None,
 ) -> Plan:
     """The plan of a DSO, to a proven gap.
 
@@ -44,6 +46,7 @@ def make_plan(
         dso: who plans.
         planning, regime, market, solver: settings of the study.
         restriction: options that have to be built, as they were in an earlier year, or may not be.
+        start: where the search for a similar plan ended.
 
     Raises:
         NoPlanError: no plan satisfies the conditions, or none was found in time.
@@ -59,7 +62,7 @@ def make_plan(
         "seed": solver.seed,
         "memory_limit": solver.memory_limit_mb,
     }
-    plan = solve_plan(problem, regime, method=planning.method, **settings)
+    plan = solve_plan(problem, regime, method=planning.method, start=start, **settings)
     reference = social_reference(problem, regime, **settings) if planning.social_reference else None
     offered = {c: case.adoption[c] for c in plan.bought if c in case.adoption}
     response = problem.participants, problem.members, plan.bought, offered, case.economics, market, expected.energy_price[dso], plan.prices

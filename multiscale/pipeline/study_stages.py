@@ -25,6 +25,7 @@ from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.persistence import LinkedPlans, Restriction
 from multiscale.planning.repair import Repaired, Violations, repaired
+from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.results.data.answer_data import RepairRecord, Scenario, StagedPlan, StudyCase, YearAnswer
 from multiscale.results.run.progress import Progress
@@ -184,7 +185,8 @@ class Study:
             seen = under(planned_limits(case.value.system, limits))
             try:
                 if seen.key not in planned:
-                    planned[seen.key] = self.plan(seen, expected, linked if seen is case else {}, kept)
+                    latest = next(reversed(planned.values()), {})
+                    planned[seen.key] = self.plan(seen, expected, linked if seen is case else {}, kept, latest)
                 plans = planned[seen.key]
             except NoAnswerError as error:
                 if here is case:
@@ -246,8 +248,11 @@ class Study:
         expected: Artefact[MarketForecast],
         linked: Mapping[str, Plan],
         kept: Mapping[str, Restriction],
+        near: Mapping[str, Plan],
     ) -> Mapping[str, Plan]:
         """A plan for every DSO, one of ``linked`` where it keeps what has to be kept; none without planning.
+
+        Searches start where those of ``near`` ended.
 
         Raises:
             NoAnswerError: there is no plan, or none was found in time.
@@ -256,17 +261,25 @@ class Study:
         with self.progress.stage("plan"):
             for dso in case.value.system.at_level("dso") if self.planned else ():
                 restriction = kept.get(dso, Restriction())
-                known = linked.get(dso)
+                known, start = linked.get(dso), near[dso].start if dso in near else None
                 try:
-                    plans[dso] = known if known is not None and restriction.admits(known) else self.plan_of(dso, case, expected, restriction)
+                    plans[dso] = known if known is not None and restriction.admits(known) else self.plan_of(dso, case, expected, restriction, start)
                 except NoPlanError as error:
                     raise NoAnswerError(error.status, str(error)) from error
         return plans
 
-    def plan_of(self, dso: str, case: Artefact[StudyCase], expected: Artefact[MarketForecast], restriction: Restriction) -> Plan:
+    def plan_of(
+        self,
+        dso: str,
+        case: Artefact[StudyCase],
+        expected: Artefact[MarketForecast],
+        restriction: Restriction,
+        start: SearchStart | None = None,
+    ) -> Plan:
         """The plan of a DSO."""
         given: dict[str, object] = {
             "case": case,
+            "start": start,
             "dso": dso,
             "restriction": restriction,
             "expected": expected,
