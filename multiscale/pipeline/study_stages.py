@@ -16,7 +16,7 @@ from multiscale.pipeline.assessment import settled
 from multiscale.pipeline.case import build_case, case_inputs, with_limits
 from multiscale.pipeline.linked_years import plans_of_years
 from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
-from multiscale.pipeline.plan import forecast, make_plan, repeatable
+from multiscale.pipeline.plan import forecast, make_plan, repeatable, response_of_members
 from multiscale.pipeline.stages import Artefact, Stages
 from multiscale.pipeline.verification import verify_days
 from multiscale.pipeline.year import verify_year
@@ -135,7 +135,7 @@ class Study:
         specs = {spec.name: spec for spec in self.scenarios}
         operations = self.operate_alone([specs[name] for name in REFERENCES], case, expected)
         repair = self.repaired(case, expected, operations, linked, before)
-        made = repair.state
+        made = replace(repair.state, plans={dso: self.with_response(plan, case, expected) for dso, plan in repair.state.plans.items()})
         operations[HEADLINE], verified[HEADLINE] = made.operation, made.verified
         # Scenarios on the network of the plan keep the limits under which it was made; the others those of the rule.
         cases = {name: made.case if spec.network == "plan" else case for name, spec in specs.items()}
@@ -289,6 +289,22 @@ class Study:
             "solver": self.config.solver,
         }
         return self.stages.run("plan", make_plan, given, label=f"{dso} {self.label(case)}".strip(), keep=repeatable).value
+
+    def with_response(self, plan: Plan, case: Artefact[StudyCase], expected: Artefact[MarketForecast]) -> Plan:
+        """A plan that stands, with the difference of its view of members and their own answer."""
+        with self.progress.stage("plan") as stage:
+            stage.update(f"{plan.dso}: answer of the members")
+            given: dict[str, object] = {
+                "case": case,
+                "dso": plan.dso,
+                "expected": expected,
+                "planning": self.config.planning,
+                "market": self.config.market,
+                "bought": plan.bought,
+                "prices": plan.prices,
+            }
+            found = self.stages.run("response", response_of_members, given, label=f"{plan.dso} {self.label(case)}".strip(), more=self.config.solver)
+        return replace(plan, response_difference=found.value)
 
     def design(self, spec: ScenarioSpec, plans: Mapping[str, Plan], operations: Mapping[str, Artefact[Operation]]) -> Design:
         """What is built and charged in a scenario; an uncoordinated one finds its charge itself."""
