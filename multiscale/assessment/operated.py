@@ -21,6 +21,7 @@ from multiscale.coordination.common.convergence import Step
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.uncertainty.day_reserves import DayReserves
 from multiscale.operation import Design, OperatingTree
+from multiscale.programs import Basis, LabelledBasis
 from multiscale.timeline import Horizon
 from multiscale.verification.injections import bus_injections
 
@@ -80,6 +81,7 @@ class OperatedDay:
         trades: platform -> trades of its members and how they were settled, without those that were excluded; empty where they were not kept.
         gains: platform -> what its members gain in their market; empty where it was not found.
         curtailed: DSO -> itself and its platforms -> generation that is available and not used [kW], (period,), see ``curtailed_power``.
+        bases: platform -> where its solve at the expected prices ended; empty where it was not kept.
     """
 
     horizon: Horizon
@@ -109,6 +111,7 @@ class OperatedDay:
     trades: Mapping[str, TradeBook] = field(default_factory=dict)
     gains: Mapping[str, MarketGain] = field(default_factory=dict)
     curtailed: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    bases: Mapping[str, LabelledBasis] = field(default_factory=dict)
 
     @property
     def own(self) -> MechanismCost:
@@ -169,6 +172,7 @@ def operated_day(
     reserves: DayReserves | None = None,
     keep_trades: bool = False,
     find_gains: bool = False,
+    bases: Mapping[str, Basis] | None = None,
 ) -> OperatedDay:
     """What is kept of a day.
 
@@ -180,6 +184,7 @@ def operated_day(
         conflicts, reserves: of the outcome in force.
         keep_trades: whether the trades of all members are kept.
         find_gains: whether it is found what members gain in their market.
+        bases: platform -> where its solve at the expected prices ended, where that is kept.
     """
     found = outcomes[mechanism]
     known = [p for p in tree.fleets if p not in found.excluded]
@@ -216,4 +221,5 @@ def operated_day(
         {p: trade_book(tree, p, found, compared=True) for p in known} if keep_trades else {},
         {p: market_gain(tree, p, found) for p in known} if find_gains else {},
         curtailed_power(tree, found),
+        {p: LabelledBasis.of(tree.platforms[p], basis) for p, basis in (bases or {}).items()},
     )

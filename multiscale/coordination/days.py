@@ -12,14 +12,14 @@ import numpy as np
 from multiscale.coordination.common.answer import Answer, bases_of
 from multiscale.coordination.common.mechanism import Mechanism
 from multiscale.coordination.common.outcome import Outcome
-from multiscale.coordination.common.prepared import FleetsOn, PreparedDay, Progress, days_before, prepare_days, realise_day, respond, silent
+from multiscale.coordination.common.prepared import FleetsOn, PreparedDay, Progress, Starts, days_before, prepare_days, realise_day, respond, silent
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.coordination.publication.flat import Flat, retail_signals
 from multiscale.coordination.publication.pricing import Pricing, PricingSettings
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
-from multiscale.programs import ProgramError
+from multiscale.programs import Basis, ProgramError
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.tariffs import BILLED
 from multiscale.timeline import Horizon
@@ -43,11 +43,13 @@ class CoordinatedDay:
         tree: programs at prosumer resolution.
         forecast: what the parents expected (one participant per platform).
         outcomes: mechanism -> outcome; ``integrated`` and ``flat`` (one price for all hours) are references.
+        bases: platform -> where its solve at the expected prices ended.
     """
 
     tree: OperatingTree
     forecast: Outcome
     outcomes: Mapping[str, Outcome]
+    bases: Mapping[str, Basis]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class _Rules(Generic[Kept]):
     known: Transmission | None
     references: bool
     fleets_on: FleetsOn | None
+    near: Starts | None
 
 
 def operated_days(
@@ -81,6 +84,7 @@ def operated_days(
     references: bool = True,
     report_progress: Progress = silent,
     fleets_on: FleetsOn | None = None,
+    near: Starts | None = None,
 ) -> Iterator[Kept]:
     """Operate every day under the design with a mechanism, and as a reference by the integrated optimum and under the flat tariff.
 
@@ -97,8 +101,9 @@ def operated_days(
         references: whether the references are found too.
         report_progress: called with what is being done, e.g. how far a negotiation has come.
         fleets_on: the fleets on other days; needed where the mechanism learns from the days before.
+        near: where the solves of platforms start.
     """
-    rules = _Rules(economics, design, market, mechanism, keep, limits, known, references, fleets_on)
+    rules = _Rules(economics, design, market, mechanism, keep, limits, known, references, fleets_on, near)
     episodes = horizon.episodes(coupled=economics.tariff.couples_days)
     days = [(day, {p: f.within(day, periods) for p, f in fleets.items()}) for day, periods in episodes]
     if not mechanism.day_by_worker or not 1 < engine.workers <= len(days):
@@ -127,13 +132,14 @@ def _operated(
         system, day, rules.economics, fleets, rules.design, rules.market, engine,
         limits=rules.limits, known=rules.known, error_margin=rules.mechanism.error_margin,
         reference=rules.references or rules.mechanism.needs_optimum, history=rules.mechanism.history_days, fleets_on=rules.fleets_on,
+        near=rules.near,
     )  # fmt: skip
     (found,) = rules.mechanism.operate([prepared], engine, report_progress)
     if rules.references and "flat" not in found:
         found = Flat().operate([prepared], engine)[0] | found
     _check_bounds(prepared, found)
     optimum = {} if prepared.reference is None else {"integrated": prepared.reference}
-    return rules.keep(CoordinatedDay(prepared.tree, prepared.forecast, optimum | found))
+    return rules.keep(CoordinatedDay(prepared.tree, prepared.forecast, optimum | found, prepared.bases))
 
 
 def _for_worker(
@@ -142,7 +148,9 @@ def _for_worker(
     """What travels to a worker: nothing of other days but the profiles of those before it from which the mechanism learns."""
     dates = *(before.days[0] for before in days_before(system, day, rules.mechanism.history_days)), *day.days
     here = system.restricted(Horizon(dates, (1.0,) * len(dates), day.step_hours))
-    return here, day, fleets, replace(rules, known=None if rules.known is None else rules.known.on(here, day))
+    known = None if rules.known is None else rules.known.on(here, day)
+    near = None if rules.near is None else {day.title: rules.near.get(day.title, {})}
+    return here, day, fleets, replace(rules, known=known, near=near)
 
 
 def _operated_by_worker(system: System, day: Horizon, fleets: Mapping[str, Fleet], rules: _Rules[Kept]) -> Kept:
@@ -171,6 +179,23 @@ def _check_bounds(day: PreparedDay, found: Mapping[str, Outcome]) -> None:
                 )
 
 
+@dataclass(frozen=True)
+class UncoordinatedDays:
+    """Operation of all days without coordination.
+
+    Attributes:
+        design: what is built, and the charge that recovers its cost.
+        trees: programs of every day.
+        outcomes: of every day.
+        bases: for every day, platform -> where its last solve ended.
+    """
+
+    design: Design
+    trees: list[OperatingTree]
+    outcomes: list[Outcome]
+    bases: list[dict[str, Basis]]
+
+
 def uncoordinated_days(
     system: System,
     horizon: Horizon,
@@ -186,8 +211,8 @@ def uncoordinated_days(
     tolerance: float = 1e-5,
     rounds: int = 50,
     known: Transmission | None = None,
-    alike: Sequence[OperatingTree] | None = None,
-) -> tuple[Design, list[OperatingTree], list[Outcome]]:
+    alike: UncoordinatedDays | None = None,
+) -> UncoordinatedDays:
     """Operate every day without trading, at the charge that recovers the cost of the network.
 
     Every prosumer is on its own at one flat price, and none knows the network. The energy that pays the charge depends on the
@@ -204,7 +229,7 @@ def uncoordinated_days(
         tolerance: largest difference of revenue and cost, relative to the cost.
         rounds: largest number of updates of the charge; a warning says so where they do not suffice.
         known: transmission network whose binding limits are known already.
-        alike: trees of an earlier call that differ in what is built and recovered alone; saves building their programs again.
+        alike: an earlier call that differs in what is built and recovered alone: its programs are used again, and solves start where its ended.
     """
     recovering = economics.tariff.recovering
     prices = {
@@ -212,13 +237,13 @@ def uncoordinated_days(
         for d, cost in network_cost.items()
     }
     episodes = horizon.episodes(coupled=economics.tariff.couples_days)
-    trees = list(alike or ())
+    trees = list(alike.trees) if alike is not None else []
+    bases = alike.bases if alike is not None else None
     for day, periods in episodes if alike is None else ():
         today = {p: f.within(day, periods) for p, f in fleets.items()}
         trees.append(operating_tree(system.restricted(day), day, economics, today, Design(), market, networks=False, limits=limits))
         if known is not None:
             trees[-1].transmission.learn(known)
-    answers: list[dict[str, dict[str, Answer]]] | None = None
     for number in range(rounds + 1):
         design = Design(built or {}, prices)
         trees = [tree.under(design) for tree in trees]
@@ -226,7 +251,8 @@ def uncoordinated_days(
             {"retail": retail_signals(tree, {d: p[periods] for d, p in energy_price.items()})}
             for tree, (_, periods) in zip(trees, episodes, strict=True)
         ]
-        answers = respond(trees, signals, engine, None if answers is None else [bases_of(found["retail"]) for found in answers])
+        answers = respond(trees, signals, engine, bases)
+        bases = [bases_of(found["retail"]) for found in answers]
         determinant = {d: _determinant(trees, answers, d, recovering) for d in network_cost}
         missed = {d: abs(float(prices[d][recovering]) * determinant[d] - cost) / max(abs(cost), 1e-9) for d, cost in network_cost.items()}
         for d, miss in missed.items():
@@ -241,10 +267,10 @@ def uncoordinated_days(
             logger.warning("charge of %s: after %d updates its revenue misses the cost by %.2g of it", worst, rounds, missed[worst])
             break
         prices = {d: {recovering: np.asarray(_per_unit(cost, determinant[d], d, float(prices[d][recovering])))} for d, cost in network_cost.items()}
-    assert answers is not None
+    assert bases is not None
     tasks = {str(k): (tree, s, a, -np.inf) for k, (tree, s, a) in enumerate(zip(trees, signals, answers, strict=True))}
     outcomes = engine.map(realise_day, tasks)
-    return design, trees, [outcomes[str(k)]["retail"] for k in range(len(trees))]
+    return UncoordinatedDays(design, trees, [outcomes[str(k)]["retail"] for k in range(len(trees))], bases)
 
 
 def _per_unit(cost: float, determinant: float, dso: str, before: float) -> float:

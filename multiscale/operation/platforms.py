@@ -62,6 +62,10 @@ class Platforms(Mapping[str, ParametricProgram]):
         self.data = dict(data)
         self._built: dict[str, ParametricProgram] = {}
 
+    def __getstate__(self) -> dict[str, object]:
+        """What the programs are built from: they are built anew where the object arrives."""
+        return {"data": self.data, "_built": {}}
+
     def with_networks(self, networks: Mapping[str, Network]) -> Platforms:
         """The same platforms, some of them with another network."""
         return Platforms({name: replace(data, network=networks.get(name, data.network)) for name, data in self.data.items()})

@@ -13,7 +13,7 @@ from multiscale.assessment.operated import OperatedDay, Operation, operated_day
 from multiscale.coordination.common.conflicts import conflicts
 from multiscale.coordination.common.forecast import ErrorModel
 from multiscale.coordination.common.mechanism import Mechanism
-from multiscale.coordination.days import CoordinatedDay, operated_days, uncoordinated_days
+from multiscale.coordination.days import CoordinatedDay, UncoordinatedDays, operated_days, uncoordinated_days
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.coordination.uncertainty.day_reserves import DayReserves, agreed_reserves, negotiated_reserves
 from multiscale.devices.fleet import Fleet
@@ -36,32 +36,39 @@ ROUNDING = 1e-6
 def operate_alone(
     case: StudyCase,
     expected: MarketForecast,
-    built: Mapping[str, bool],
+    networks: Mapping[str, Mapping[str, bool]],
     engine: SerialEngine | DaskEngine,
-) -> Operation:
-    """Operate without coordination or trade, at the charge that recovers the cost of what is built.
+) -> dict[str, Operation]:
+    """Operate some networks without coordination or trade, each at the charge that recovers the cost of what is built.
+
+    They differ in nothing else, so the programs of the first are those of all, and every network starts where the one before it ended.
 
     Args:
         case: what is operated.
         expected: the wholesale market as the supplier expects it.
-        built: option -> whether it is built.
+        networks: name -> option -> whether it is built.
         engine: where prosumers answer.
     """
-    design, trees, outcomes = uncoordinated_days(
-        case.system,
-        case.horizon,
-        case.economics,
-        case.fleets,
-        {d: network_cost(case, d, built) for d in case.system.at_level("dso")},
-        engine,
-        expected.energy_price,
-        TimeOfUse(),
-        built=built,
-        limits=case.limits,
-        known=expected.transmission(case.system, case.horizon, case.economics),
-    )
-    days = (operated_day(tree, {RETAIL: outcome}, RETAIL) for tree, outcome in zip(trees, outcomes, strict=True))
-    return Operation(design, tuple(days))
+    found: dict[str, Operation] = {}
+    known: UncoordinatedDays | None = None
+    for name, built in networks.items():
+        known = uncoordinated_days(
+            case.system,
+            case.horizon,
+            case.economics,
+            case.fleets,
+            {d: network_cost(case, d, built) for d in case.system.at_level("dso")},
+            engine,
+            expected.energy_price,
+            TimeOfUse(),
+            built=built,
+            limits=case.limits,
+            known=expected.transmission(case.system, case.horizon, case.economics),
+            alike=known,
+        )
+        days = (operated_day(tree, {RETAIL: outcome}, RETAIL) for tree, outcome in zip(known.trees, known.outcomes, strict=True))
+        found[name] = Operation(known.design, tuple(days))
+    return found
 
 
 def operate_coordinated(
@@ -72,6 +79,8 @@ def operate_coordinated(
     market: Market,
     in_full: bool,
     find_gains: bool,
+    keep_bases: bool,
+    near: Operation | None,
     mechanism: Mechanism,
     error: ErrorModel,
     engine: SerialEngine | DaskEngine,
@@ -87,6 +96,8 @@ def operate_coordinated(
         market: how platforms clear.
         in_full: whether the flat tariff, conflicts between levels and reserves for forecast errors are found too, and trades are kept.
         find_gains: whether it is found what members gain in their market.
+        keep_bases: whether it is kept where solves of platforms ended, for similar operations.
+        near: a similar operation of the same days: solves of platforms start where its ended.
         mechanism: how the levels coordinate.
         error: how forecasts err.
         engine: where the days' optima are found and the platforms answer.
@@ -101,23 +112,32 @@ def operate_coordinated(
         design,
         market,
         engine,
-        keep=partial(_kept, mechanism=mechanism.name, error=error, in_full=in_full, find_gains=find_gains),
+        keep=partial(_kept, mechanism=mechanism.name, error=error, in_full=in_full, find_gains=find_gains, keep_bases=keep_bases),
         mechanism=mechanism,
         limits=grown.limits,
         known=expected.transmission(grown.system, grown.horizon, grown.economics),
         references=in_full,
         report_progress=report_progress,
         fleets_on=partial(fleets_on, bought),
+        near=None if near is None else {day.horizon.title: day.bases for day in near.days},
     )
     return Operation(design, tuple(days))
 
 
-def _kept(day: CoordinatedDay, mechanism: str, error: ErrorModel, in_full: bool, find_gains: bool) -> OperatedDay:
+def _kept(day: CoordinatedDay, mechanism: str, error: ErrorModel, in_full: bool, find_gains: bool, keep_bases: bool) -> OperatedDay:
     found = day.outcomes[mechanism]
     refused = tuple(conflicts(day.tree, found)) if in_full else ()
     held = reserves(day, mechanism, error) if in_full else None
     return operated_day(
-        day.tree, day.outcomes, mechanism, forecast=day.forecast, conflicts=refused, reserves=held, keep_trades=in_full, find_gains=find_gains
+        day.tree,
+        day.outcomes,
+        mechanism,
+        forecast=day.forecast,
+        conflicts=refused,
+        reserves=held,
+        keep_trades=in_full,
+        find_gains=find_gains,
+        bases=day.bases if keep_bases else None,
     )
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from multiscale.assessment.construction import Bought
 from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.operation import Market
 from multiscale.planning import Plan, PlanningProblem, planning_problem, solve_plan
+from multiscale.planning.distribution_planning import seen_participants
 from multiscale.planning.market_forecast import MarketForecast, market_forecast
 from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.persistence import Restriction
 from multiscale.planning.regimes import Regime
+from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.social_reference import social_reference
 from multiscale.programs import SolverSettings
 from multiscale.results.data.answer_data import StudyCase
+from multiscale.tariffs import Prices
 
 if TYPE_CHECKING:
     from multiscale.config import StudyConfig
@@ -35,6 +39,7 @@ def make_plan(
     market: Market,
     solver: SolverSettings,
     restriction: Restriction = Restriction(),
+    start: SearchStart | None = None,
 ) -> Plan:
     """The plan of a DSO, to a proven gap.
 
@@ -44,6 +49,7 @@ def make_plan(
         dso: who plans.
         planning, regime, market, solver: settings of the study.
         restriction: options that have to be built, as they were in an earlier year, or may not be.
+        start: where the search for a similar plan ended.
 
     Raises:
         NoPlanError: no plan satisfies the conditions, or none was found in time.
@@ -59,16 +65,35 @@ def make_plan(
         "seed": solver.seed,
         "memory_limit": solver.memory_limit_mb,
     }
-    plan = solve_plan(problem, regime, method=planning.method, **settings)
+    plan = solve_plan(problem, regime, method=planning.method, start=start, **settings)
     reference = social_reference(problem, regime, **settings) if planning.social_reference else None
-    offered = {c: case.adoption[c] for c in plan.bought if c in case.adoption}
-    response = problem.participants, problem.members, plan.bought, offered, case.economics, market, expected.energy_price[dso], plan.prices
     # The problem that was solved is large, and follows from the case.
-    proof = replace(plan.solution, problem=None, constraint_rows={})
-    plan = replace(plan, response_difference=response_difference(*response), solution=proof, social=reference)
-    del problem, response
+    plan = replace(plan, solution=replace(plan.solution, problem=None, constraint_rows={}), social=reference)
+    del problem
     give_back_memory()
     return plan
+
+
+def response_of_members(
+    case: StudyCase,
+    dso: str,
+    expected: MarketForecast,
+    planning: DsoPlanSettings,
+    market: Market,
+    bought: Bought,
+    prices: Prices,
+) -> dict[str, float]:
+    """How far the planner's view of the members is from their own answer to a plan, see ``response_difference``.
+
+    Args:
+        case, dso, expected, planning, market: as of ``make_plan``.
+        bought, prices: of the plan.
+    """
+    members = {c: case.fleets[c] for c in case.system.children(dso)}
+    view = chosen_view(planning.participants, members, planning.members_limit)
+    seen = seen_participants(case.system, dso, case.economics, case.fleets, case.system.options, market, case.adoption, view)
+    offered = {c: case.adoption[c] for c in bought if c in case.adoption}
+    return response_difference(seen, members, bought, offered, case.economics, market, expected.energy_price[dso], prices)
 
 
 def problem_of(case: StudyCase, dso: str, expected: MarketForecast, planning: DsoPlanSettings, market: Market) -> PlanningProblem:

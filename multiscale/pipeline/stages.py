@@ -35,6 +35,7 @@ from multiscale.results.run.provenance import PACKAGES
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 LARGE_BYTES = 1_000_000
 """Arrays from this size on are kept apart, once for all stages that hold them."""
@@ -63,6 +64,10 @@ class Artefact(Generic[T]):
         if self._load is not None:
             self._value, self._load = [self._load()], None
         return self._value[0]
+
+    def entry(self: Artefact[dict[str, U]], name: str) -> Artefact[U]:
+        """What came out under a name."""
+        return Artefact(content_key(self.key, name)[:KEY_DIGITS], lambda: self.value[name])
 
 
 @dataclass(frozen=True)

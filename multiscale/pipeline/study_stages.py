@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from multiscale.pipeline.case import build_case, case_inputs, with_limits
 from multiscale.pipeline.incomes import income_problems, incomes_of
 from multiscale.pipeline.linked_years import plans_of_years
 from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
-from multiscale.pipeline.plan import forecast, make_plan, repeatable
+from multiscale.pipeline.plan import forecast, make_plan, repeatable, response_of_members
 from multiscale.pipeline.stages import Artefact, Stages
 from multiscale.pipeline.verification import verify_days, verify_outages
 from multiscale.pipeline.year import verify_year
@@ -26,6 +26,7 @@ from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.persistence import LinkedPlans, Restriction
 from multiscale.planning.repair import Repaired, Violations, repaired
+from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.results.data.answer_data import RepairRecord, Scenario, StagedPlan, StudyCase, YearAnswer
 from multiscale.results.run.progress import Progress
@@ -137,13 +138,11 @@ class Study:
             linked: DSO -> plan that was made with those of the other years.
             before: DSO -> plan of the year before, which this one keeps.
         """
-        operations: dict[str, Artefact[Operation]] = {}
         verified: dict[str, Mapping[str, Verification]] = {}
         specs = {spec.name: spec for spec in self.scenarios}
-        for name in REFERENCES:
-            operations[name] = self.operate(specs[name], case, expected, Design(), {})
+        operations = self.operate_alone([specs[name] for name in REFERENCES], case, expected)
         repair = self.repaired(case, expected, operations, linked, before)
-        made = repair.state
+        made = replace(repair.state, plans={dso: self.with_response(plan, case, expected) for dso, plan in repair.state.plans.items()})
         operations[HEADLINE], verified[HEADLINE] = made.operation, made.verified
         # Scenarios on the network of the plan keep the limits under which it was made; the others those of the rule.
         cases = {name: made.case if spec.network == "plan" else case for name, spec in specs.items()}
@@ -188,6 +187,8 @@ class Study:
             return self.stages.run("tighten", with_limits, {"case": case, "limits": limits}, label=self.label(case))
 
         planned: dict[str, Mapping[str, Plan]] = {}
+        rounds: list[Artefact[Operation]] = []
+        repairs = self.repair_rounds > 0
 
         def made(limits: LoadingLimits) -> Made:
             here = under(limits)
@@ -195,15 +196,29 @@ class Study:
             seen = under(planned_limits(case.value.system, limits))
             try:
                 if seen.key not in planned:
-                    planned[seen.key] = self.plan(seen, expected, linked if seen is case else {}, kept)
+                    latest = next(reversed(planned.values()), {})
+                    planned[seen.key] = self.plan(seen, expected, linked if seen is case else {}, kept, latest)
                 plans = planned[seen.key]
             except NoAnswerError as error:
                 if here is case:
                     raise
                 raise NoPlanError(error.status, str(error)) from error
             bought: Bought = real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()})
-            operation = self.operate(headline, here, expected, self.design(headline, plans, operations), bought)
+            # What a repair looks at are exchanges and injections: references are found for the plan that stands.
+            design, near = self.design(headline, plans, operations), rounds[-1] if rounds else None
+            operation = self.operate(headline, here, expected, design, bought, in_full=not repairs, keep_bases=repairs, near=near)
+            rounds.append(operation)
             return Made(here, plans, bought, operation, self.verify(headline, here, operation))
+
+        def in_full(state: Made) -> Made:
+            design, near = state.operation.value.design, state.operation
+            operation = self.operate(headline, state.case, expected, design, state.bought, in_full=True, near=near)
+            if not all(operation.value.injections(dso).equals(near.value.injections(dso)) for dso in state.verified):
+                return replace(state, operation=operation, verified=self.verify(headline, state.case, operation))
+            # What was found under AC for the same injections holds.
+            if near.key in self._outages:
+                self._outages[operation.key] = self._outages[near.key]
+            return replace(state, operation=operation)
 
         def checked(state: Made) -> Violations:
             system, found = state.case.value.system, Violations()
@@ -216,7 +231,8 @@ class Study:
                     found = found.joined(outage_violations(system, dso, outages, state.verified[dso], design.options(options)))
             return found
 
-        return repaired(case.value.system, case.value.limits, made, checked, rounds=self.repair_rounds)
+        found = repaired(case.value.system, case.value.limits, made, checked, rounds=self.repair_rounds)
+        return replace(found, state=in_full(found.state)) if repairs else found
 
     @property
     def repair_rounds(self) -> int:
@@ -263,8 +279,11 @@ class Study:
         expected: Artefact[MarketForecast],
         linked: Mapping[str, Plan],
         kept: Mapping[str, Restriction],
+        near: Mapping[str, Plan],
     ) -> Mapping[str, Plan]:
         """A plan for every DSO, one of ``linked`` where it keeps what has to be kept; none without planning.
+
+        Searches start where those of ``near`` ended.
 
         Raises:
             NoAnswerError: there is no plan, or none was found in time.
@@ -273,17 +292,25 @@ class Study:
         with self.progress.stage("plan"):
             for dso in case.value.system.at_level("dso") if self.planned else ():
                 restriction = kept.get(dso, Restriction())
-                known = linked.get(dso)
+                known, start = linked.get(dso), near[dso].start if dso in near else None
                 try:
-                    plans[dso] = known if known is not None and restriction.admits(known) else self.plan_of(dso, case, expected, restriction)
+                    plans[dso] = known if known is not None and restriction.admits(known) else self.plan_of(dso, case, expected, restriction, start)
                 except NoPlanError as error:
                     raise NoAnswerError(error.status, str(error)) from error
         return plans
 
-    def plan_of(self, dso: str, case: Artefact[StudyCase], expected: Artefact[MarketForecast], restriction: Restriction) -> Plan:
+    def plan_of(
+        self,
+        dso: str,
+        case: Artefact[StudyCase],
+        expected: Artefact[MarketForecast],
+        restriction: Restriction,
+        start: SearchStart | None = None,
+    ) -> Plan:
         """The plan of a DSO."""
         given: dict[str, object] = {
             "case": case,
+            "start": start,
             "dso": dso,
             "restriction": restriction,
             "expected": expected,
@@ -293,6 +320,22 @@ class Study:
             "solver": self.config.solver,
         }
         return self.stages.run("plan", make_plan, given, label=f"{dso} {self.label(case)}".strip(), keep=repeatable).value
+
+    def with_response(self, plan: Plan, case: Artefact[StudyCase], expected: Artefact[MarketForecast]) -> Plan:
+        """A plan that stands, with the difference of its view of members and their own answer."""
+        with self.progress.stage("plan") as stage:
+            stage.update(f"{plan.dso}: answer of the members")
+            given: dict[str, object] = {
+                "case": case,
+                "dso": plan.dso,
+                "expected": expected,
+                "planning": self.config.planning,
+                "market": self.config.market,
+                "bought": plan.bought,
+                "prices": plan.prices,
+            }
+            found = self.stages.run("response", response_of_members, given, label=f"{plan.dso} {self.label(case)}".strip(), more=self.config.solver)
+        return replace(plan, response_difference=found.value)
 
     def design(self, spec: ScenarioSpec, plans: Mapping[str, Plan], operations: Mapping[str, Artefact[Operation]]) -> Design:
         """What is built and charged in a scenario; an uncoordinated one finds its charge itself."""
@@ -304,6 +347,20 @@ class Study:
             return operations[spec.network].value.design
         return Design()
 
+    def operate_alone(
+        self, specs: Sequence[ScenarioSpec], case: Artefact[StudyCase], expected: Artefact[MarketForecast]
+    ) -> dict[str, Artefact[Operation]]:
+        """The scenarios without coordination on all days: one stage, since each starts from what the one before it has found."""
+        built = {spec.name: conventional_options(case.value) if spec.network == "conventional" else {} for spec in specs}
+        alike = {name: next(other for other in built if built[other] == built[name]) for name in built}
+        networks = {name: built[name] for name in dict.fromkeys(alike.values())}
+        given = {"case": case, "expected": expected, "networks": networks}
+        with self.progress.stage("operate") as stage:
+            stage.update("; ".join(spec.title for spec in specs))
+            label = f"{', '.join(networks)} {self.label(case)}".strip()
+            found = self.stages.run("operate", operate_alone, given, label=label, means=lambda: {"engine": self.engine()}, more=self.config.solver)
+        return {name: found.entry(other) for name, other in alike.items()}
+
     def operate(
         self,
         spec: ScenarioSpec,
@@ -311,26 +368,12 @@ class Study:
         expected: Artefact[MarketForecast],
         design: Design,
         bought: Bought,
+        *,
+        in_full: bool = False,
+        keep_bases: bool = False,
+        near: Artefact[Operation] | None = None,
     ) -> Artefact[Operation]:
-        """One scenario on all days."""
-        with self.progress.stage("operate") as stage:
-            stage.update(spec.title)
-            return self._operated(spec, case, expected, design, bought, stage.update)
-
-    def _operated(
-        self,
-        spec: ScenarioSpec,
-        case: Artefact[StudyCase],
-        expected: Artefact[MarketForecast],
-        design: Design,
-        bought: Bought,
-        report_progress: Callable[[str], None],
-    ) -> Artefact[Operation]:
-        label = self.label(case, spec)
-        if not spec.coordinated:
-            built = conventional_options(case.value) if spec.network == "conventional" else {}
-            given = {"case": case, "expected": expected, "built": built}
-            return self.stages.run("operate", operate_alone, given, label=label, means=lambda: {"engine": self.engine()}, more=self.config.solver)
+        """One coordinated scenario on all days; further arguments as of ``operate_coordinated``."""
         coordination = self.config.coordination
         given = {
             "case": case,
@@ -338,16 +381,21 @@ class Study:
             "design": design,
             "bought": bought,
             "market": self.config.market if spec.trade else TimeOfUse(),
-            "in_full": spec.name == HEADLINE,
-            "find_gains": spec.name == HEADLINE and self.config.results.market_gains,
+            "in_full": in_full,
+            "find_gains": in_full and self.config.results.market_gains,
+            "keep_bases": keep_bases,
+            "near": near,
         }
+        with self.progress.stage("operate") as stage:
+            stage.update(spec.title)
 
-        def means() -> dict[str, object]:
-            common = {"mechanism": self.mechanism, "error": coordination.error}
-            return common | {"engine": self.engine(), "report_progress": lambda what: report_progress(f"{spec.title}: {what}")}
+            def means() -> dict[str, object]:
+                common = {"mechanism": self.mechanism, "error": coordination.error}
+                return common | {"engine": self.engine(), "report_progress": lambda what: stage.update(f"{spec.title}: {what}")}
 
-        decisive = self.config.decisive["coordination"]
-        return self.stages.run("operate", operate_coordinated, given, label=label, means=means, more=(decisive, self.config.solver))
+            decisive = self.config.decisive["coordination"]
+            label = f"{self.label(case, spec)}{'' if in_full or spec.name != HEADLINE else ', to be verified'}"
+            return self.stages.run("operate", operate_coordinated, given, label=label, means=means, more=(decisive, self.config.solver))
 
     def label(self, case: Artefact[StudyCase], spec: ScenarioSpec | None = None) -> str:
         """What a stage is about: its year where there are several, and its scenario."""

@@ -164,17 +164,10 @@ def planning_problem(
         adoption: platform -> capacity its members may buy together.
         view: how the planner sees the members of a platform, see ``participants``.
     """
-    adoption = {c: a for c, a in (adoption or {}).items() if c in system.children(dso)}
     children, hours = system.children(dso), horizon.hours_per_year
     inside = {c: _inside(system, c, options) for c in children}
-    # Where lines of a low-voltage network may be reinforced, members are seen one by one in it.
     known = {c for c, mine in inside.items() if len(mine)}
-    seen = {
-        c: participants(fleets[c], "members", market, economics.tariff, adoption.get(c, {}))
-        if c in known
-        else participants(fleets[c], view, market, economics.tariff, adoption.get(c))
-        for c in children
-    }
+    seen = seen_participants(system, dso, economics, fleets, options, market, adoption, view)
     bounds = {c: exchange_bounds(p.fleet) for c, p in seen.items()}
     for c, p in seen.items():
         if p.adoption is not None:
@@ -254,6 +247,29 @@ def planning_problem(
         np.zeros(len(annuity), dtype=bool),
         np.zeros(len(annuity), dtype=bool),
     )
+
+
+def seen_participants(
+    system: System,
+    dso: str,
+    economics: Economics,
+    fleets: Mapping[str, Fleet],
+    options: xr.Dataset,
+    market: Market,
+    adoption: Mapping[str, Adoption] | None = None,
+    view: str = "platform",
+) -> dict[str, Participants]:
+    """The platforms of a DSO as it sees them, arguments as of ``planning_problem``.
+
+    Where lines of a low-voltage network may be reinforced, members are seen one by one in it.
+    """
+    offered = adoption or {}
+    return {
+        c: participants(fleets[c], "members", market, economics.tariff, offered.get(c, {}))
+        if _inside(system, c, options)
+        else participants(fleets[c], view, market, economics.tariff, offered.get(c))
+        for c in system.children(dso)
+    }
 
 
 def _inside(system: System, platform: str, options: xr.Dataset) -> list[str]:

@@ -13,6 +13,7 @@ from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.planned_costs import planned_costs
 from multiscale.planning.regimes import Account, Regime, Social, account_of
 from multiscale.planning.regulated import position_of
+from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.tariffs import BILLED, Prices
 
@@ -28,6 +29,7 @@ class Effort:
         gap, gap_eur: the search ends when plan and bound are this close, relative to the objective or in EUR/a, whichever comes first.
         solve_limit: largest number of linear programs (decomposition) or nodes (other methods). It ends the search alike on every machine.
         time_limit: seconds, or None. A search that the clock ends says so in status and message.
+        start: where the search for a similar plan ended, for the decomposition.
     """
 
     tolerance: float = _DEFAULTS.recovery_tolerance
@@ -35,6 +37,7 @@ class Effort:
     gap_eur: float = 0.0
     solve_limit: int = _DEFAULTS.solve_limit
     time_limit: float | None = None
+    start: SearchStart | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Plan:
         energy_price: forecast price at which that is valued [EUR/kWh], (period,).
         social: the plan of least social cost, where the regime is another one and it was asked for.
         surplus: revenue beyond the cost to be recovered and its tolerance [EUR/a]; above zero only where the least permitted charge earns too much.
+        start: where the search ended, for similar ones; None where it was none by decomposition.
     """
 
     dso: str
@@ -115,6 +119,7 @@ class Plan:
     participants: int = 0
     response_difference: Mapping[str, float] = field(default_factory=dict)
     social: SocialReference | None = None
+    start: SearchStart | None = None
 
     @property
     def social_cost(self) -> float:

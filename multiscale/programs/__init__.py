@@ -7,6 +7,7 @@ from multiscale.programs.growing import GrowingProgram, GrowingSolution
 from multiscale.programs.highs import ProgramError
 from multiscale.programs.index import Block, Index
 from multiscale.programs.infeasibility import RowRelaxation
+from multiscale.programs.labelled_basis import LabelledBasis
 from multiscale.programs.limits import SolverSettings, limits_in_force
 from multiscale.programs.parts import solve_in_parts
 from multiscale.programs.program import Output, ParametricProgram
@@ -19,6 +20,7 @@ __all__ = [
     "GrowingProgram",
     "GrowingSolution",
     "Index",
+    "LabelledBasis",
     "Link",
     "Output",
     "ParametricProgram",

@@ -6,8 +6,9 @@ the answer depends on that too. So only a basis that may be none is given as ali
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 
 import highspy
@@ -39,12 +40,15 @@ class Basis:
         grown = _known(self._status.col_status, [*rows[:at], *[highspy.HighsBasisStatus.kBasic] * count, *rows[at:]])
         return Basis(grown, self.columns, self.rows + count)
 
+    def __reduce__(self) -> tuple[Callable[..., Basis], tuple[object, ...]]:
+        return _unpickled, (self.packed(), bool(self._status.alien))
+
     def packed(self) -> tuple[bytes, bytes]:
         """Columns and rows as bytes, for a checkpoint."""
         columns, rows = self.statuses
         return columns.tobytes(), rows.tobytes()
 
-    @property
+    @cached_property
     def statuses(self) -> tuple[np.ndarray, np.ndarray]:
         """Status of every column and row, as HiGHS numbers them (0: at the lower bound, 1: basic, 2: at the upper bound)."""
         return _numbers(self._status.col_status), _numbers(self._status.row_status)
@@ -81,6 +85,12 @@ class Basis:
         if more:
             basis = _known([*self._status.col_status, *[highspy.HighsBasisStatus.kLower] * more], self._status.row_status)
         highs.setBasis(basis)
+
+
+def _unpickled(data: tuple[bytes, bytes], alien: bool) -> Basis:
+    basis = Basis.unpacked(data)
+    basis._status.alien = basis._status.was_alien = alien
+    return basis
 
 
 def _numbers(status: list[highspy.HighsBasisStatus]) -> np.ndarray:

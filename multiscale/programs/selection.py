@@ -102,11 +102,12 @@ def _determined(rows: sparse.csr_matrix, equality: np.ndarray, x: np.ndarray, fr
 
     Their value is the one that they have in the known optimal answer: every optimum has it.
     """
-    x, free, equations = x.copy(), free.copy(), rows[equality]
+    x, free, equations = x.copy(), free.copy(), rows[equality].tocoo()
+    count = equations.shape[0]
     while True:
-        counts = np.diff(equations[:, free].indptr)
-        single = equations[counts == 1][:, free]
-        places = np.flatnonzero(free)[np.unique(single.indices)]
+        open_entry = free[equations.col]
+        row, column = equations.row[open_entry], equations.col[open_entry]
+        places = np.unique(column[np.bincount(row, minlength=count)[row] == 1])
         if not len(places):
             return x, free
         x[places] = known[places]

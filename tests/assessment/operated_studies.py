@@ -40,11 +40,11 @@ def operated_study(*overrides: str) -> OperatedStudy:
     plans = planned(config, case, expected)
     bought = real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()})
     with make_engine(config.engine, config.solver) as engine:
-        alone = operate_alone(case, expected, {}, engine)
+        alone = operate_alone(case, expected, {"existing": {}}, engine)["existing"]
         built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
         design = Design(built, dict(alone.design.prices) | {dso: plan.prices for dso, plan in plans.items()})
         how = mechanism_of(config.coordination), config.coordination.error, engine, lambda _: None
-        together = operate_coordinated(case, expected, design, bought, config.market, False, False, *how)
+        together = operate_coordinated(case, expected, design, bought, config.market, False, False, False, None, *how)
     paid = sum(plan.account.payment for plan in plans.values())
     return OperatedStudy(
         case,

@@ -36,8 +36,8 @@ def operated(system, days, economics):
     found = coordinate_days(here, days, economics, fleets, charged(["north"], 0.05), Community(), SerialEngine())
     cases = {f"{name}, day {k}": (day.tree, outcome) for k, day in enumerate(found) for name, outcome in day.outcomes.items()}
     price = {"north": np.full(days.periods, 0.06)}
-    _, trees, outcomes = uncoordinated_days(here, days, economics, fleets, {"north": 3e5}, SerialEngine(), price, TimeOfUse())
-    return cases | {f"today, day {k}": case for k, case in enumerate(zip(trees, outcomes, strict=True))}
+    today = uncoordinated_days(here, days, economics, fleets, {"north": 3e5}, SerialEngine(), price, TimeOfUse())
+    return cases | {f"today, day {k}": case for k, case in enumerate(zip(today.trees, today.outcomes, strict=True))}
 
 
 NAMES = [f"{m}, day {k}" for m in ("integrated", "flat", "pricing", "today") for k in (0, 1)]

@@ -105,7 +105,6 @@ def test_programs_of_an_earlier_call_give_the_same_operation(case):
     def operated(cost, **more):
         return uncoordinated_days(*case, {"north": cost}, SerialEngine(), price, TimeOfUse(), **more)
 
-    _, trees, _ = operated(3e5)
-    anew, again = operated(3.3e5), operated(3.3e5, alike=trees)
-    assert anew[0].prices == again[0].prices
-    assert [o.cost for o in anew[2]] == pytest.approx([o.cost for o in again[2]], rel=1e-9)
+    anew, again = operated(3.3e5), operated(3.3e5, alike=operated(3e5))
+    assert anew.design.prices == again.design.prices
+    assert [o.cost for o in anew.outcomes] == pytest.approx([o.cost for o in again.outcomes], rel=1e-9)

@@ -118,6 +118,29 @@ def test_choices_one_by_one_give_the_same_plan(system, seed):
     assert search.bound == pytest.approx(search.best.cost, rel=1e-8)
 
 
+@pytest.mark.parametrize("seed", [100, 103, 104, 107, 110, 113, 116, 119, 124, 128])
+def test_a_search_that_starts_where_another_ended_gives_the_plan_of_one_from_scratch(system, seed):
+    """Limits are tightened by one per cent, as a repair does; the bound is proven anew, whatever the start."""
+    first = within(random_problem(system, seed), WIDE)
+    known, tightened = structure(first), first.program.b0.copy()
+    tightened[known.limits] *= 0.99
+    second = replace(first, program=replace(first.program, b0=tightened))
+    start = solve_plan(first, method="decomposition", tolerance=TIGHT).start
+    anew, near = (solve_plan(second, method="decomposition", tolerance=TIGHT, start=each) for each in (None, start))
+    assert near.status == anew.status == "optimal"
+    assert near.built == anew.built
+    assert near.objective == pytest.approx(anew.objective, rel=1e-9)
+    assert near.prices["network_charge"] == pytest.approx(anew.prices["network_charge"], rel=1e-9)
+    assert near.solution.certificate.followers[0].holds()
+
+
+def test_a_start_of_another_follower_is_not_used(system, problem):
+    """It is of other rows and columns; the search is the one from scratch."""
+    other = solve_plan(within(random_problem(system, 104), WIDE), method="decomposition").start
+    near, anew = (solve_plan(within(problem, WIDE), method="decomposition", start=each) for each in (other, None))
+    assert (near.objective, near.solution.nodes) == (anew.objective, anew.solution.nodes)
+
+
 def test_social_cost_of_operation_does_not_fall_with_the_charge(problem_with_adoption):
     """What the bound stands on: phi - (charge + levy) w does not fall, and w does not rise."""
     problem = problem_with_adoption

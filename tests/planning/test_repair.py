@@ -13,6 +13,7 @@ from multiscale.planning import NoPlanError, planning_problem
 from multiscale.planning.conventional import passive_flows
 from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.repair import Violations, next_limits, repaired
+from multiscale.programs import LabelledBasis
 from multiscale.sources.tiny import tiny_system
 from multiscale.study import run_study
 from multiscale.system import Economics, LoadingLimits
@@ -164,6 +165,21 @@ def test_a_plan_whose_operation_violates_limits_is_repaired(monkeypatch, tmp_pat
     assert after["plan.repair_rounds"][0] >= 1
     assert after["ac.violations"][0] == 0
     assert after["plan.objective"][0] >= before["plan.objective"][0] - 1e-6 * abs(before["plan.objective"][0])
+
+
+def test_a_repair_that_starts_where_it_was_gives_the_answer_of_one_that_does_everything_anew(monkeypatch, tmp_path):
+    """Every number of the summary but what was spent: plan, charge, costs, violations, gains of every stakeholder."""
+    thin(monkeypatch)
+    small = ["study=tiny", "engine=serial", "horizon=one_day", "horizon.step_hours=3 h", "verification.year=false", "results.operated=[]"]
+    config = load_config([*small, "output.report=false", "output.reuse=false", f"output.folder={tmp_path}", "planning.repair_rounds=4"])
+    near = run_study(config).summary
+    monkeypatch.setattr(LabelledBasis, "fits", lambda *_: False)
+    anew = run_study(config).summary
+    assert near["plan.repair_rounds"][0] >= 1
+    told = [name for name, (value, _) in near.items() if isinstance(value, int | float) and not name.startswith(("time.", "memory."))]
+    assert len(told) > 50
+    for name in told:
+        assert near[name][0] == pytest.approx(anew[name][0], rel=1e-9, abs=1e-6), name
 
 
 def test_limits_tightened_inside_platforms_leave_the_planning_problem_as_it_is():

@@ -14,9 +14,6 @@ from multiscale.programs import Basis, CompiledProgram, ParametricProgram, Progr
 from multiscale.programs.selection import smallest_squares
 from multiscale.tariffs import Prices
 
-PackedBasis = tuple[bytes, bytes]
-"""Statuses of columns and rows, see ``Basis.packed``."""
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -27,17 +24,17 @@ class Answer:
         own_cost: the platform's cost without what it pays for energy at the boundary and for deviations [EUR/a]: charge, levy, fees,
             wear, discomfort, unserved demand.
         x, y: columns and row duals of its program (stay on the driver for reports; a parent sees the exchange only).
-        basis: where the solve ended, packed, from which that of similar signals may start; None where it was not kept.
+        basis: where the solve ended, from which that of similar signals may start; None where it was not kept.
     """
 
     exchange: np.ndarray
     own_cost: float
     x: np.ndarray
     y: np.ndarray
-    basis: PackedBasis | None = None
+    basis: Basis | None = None
 
 
-def bases_of(answers: Mapping[str, Answer]) -> dict[str, PackedBasis]:
+def bases_of(answers: Mapping[str, Answer]) -> dict[str, Basis]:
     """Platform -> basis of its answer, where it was kept."""
     return {platform: answer.basis for platform, answer in answers.items() if answer.basis is not None}
 
@@ -47,7 +44,7 @@ def own_measures(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
     return fleet.data.demand.values.sum(axis=0), fleet.reference_generation.sum(axis=0)
 
 
-def answer_signals(program: ParametricProgram, signals: Sequence[Signal], start: PackedBasis | None = None) -> list[Answer]:
+def answer_signals(program: ParametricProgram, signals: Sequence[Signal], start: Basis | None = None) -> list[Answer]:
     """Solve a platform's program at every signal, in order.
 
     The first solve starts cold, or from a basis that is given, and each further one from the basis before, so the answers are the same on whichever
@@ -55,13 +52,13 @@ def answer_signals(program: ParametricProgram, signals: Sequence[Signal], start:
     """
     compiled = CompiledProgram(program, devex=True)
     if start is not None:
-        compiled.start_from(Basis.unpacked(start))
+        compiled.start_from(start)
     answers = []
     for k, signal in enumerate(signals, start=1):
         solution = compiled.solve_optimal(signal.parameters())
         x = most_even(solution) if signal.even else solution.x
         exchange = program.outputs["exchange"].matrix @ x
-        kept = compiled.basis.packed() if k == len(signals) else None
+        kept = compiled.basis if k == len(signals) else None
         answers.append(Answer(exchange, own_cost(program, signal.tariff, x), x, solution.y, kept))
     return answers
 

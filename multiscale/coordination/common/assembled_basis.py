@@ -45,5 +45,5 @@ def assembled_basis(tree: OperatingTree, answers: Mapping[str, Answer], energy_p
         for child in own.children:
             known = answers[child].basis
             assert known is not None
-            parts.append(Basis.unpacked(known))
+            parts.append(known)
     return Basis.joined(parts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from multiscale.coordination.common.answer import Answer, PackedBasis, answer_signals, bases_of, own_measures
+from multiscale.coordination.common.answer import Answer, answer_signals, bases_of, own_measures
 from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.common.outcome import Outcome
@@ -17,7 +17,9 @@ from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
 from multiscale.operation.busbars import expected_busbar_voltages
+from multiscale.operation.platforms import Platforms
 from multiscale.operation.tree import BEYOND
+from multiscale.programs import Basis, LabelledBasis
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 
@@ -26,6 +28,9 @@ Progress = Callable[[str], None]
 
 FleetsOn = Callable[[System, Horizon], Mapping[str, Fleet]]
 """A system and a day that its profiles hold -> the fleets of all platforms on it."""
+
+Starts = Mapping[str, Mapping[str, LabelledBasis]]
+"""Name of a day -> platform -> where the solve of a similar program ended at the expected prices; used where it has the same rows and columns."""
 
 
 def silent(what: str) -> None:
@@ -53,7 +58,7 @@ class PreparedDay:
     model: OperatingTree
     reference: Outcome | None
     forecast: Outcome
-    bases: Mapping[str, PackedBasis]
+    bases: Mapping[str, Basis]
     past: tuple[OperatingTree, ...] = ()
     history: int = 0
 
@@ -100,12 +105,13 @@ def prepare_days(
     reference: bool = True,
     history: int = 0,
     fleets_on: FleetsOn | None = None,
+    near: Starts | None = None,
 ) -> list[PreparedDay]:
     """Build every day's programs and find both optima; arguments as of ``operated_days``.
 
     Where the tariff couples days (``Tariff.couples_days``) all of them are one prepared day: one program over the whole horizon.
     ``reference``: whether the integrated optimum of the tree is found too. ``history``: how many calendar days before each are prepared as its
-    ``past`` (as many as the profiles hold); ``fleets_on``: the fleets on such a day.
+    ``past`` (as many as the profiles hold); ``fleets_on``: the fleets on such a day. ``near``: where solves start.
 
     Raises:
         ValueError: a history is asked for, and how fleets were then is not given.
@@ -129,11 +135,11 @@ def prepare_days(
                 earlier.append(operating_tree(then, date, economics, theirs, design, market, networks=False, limits=limits))
         past.append(tuple(earlier))
     names = [tree.horizon.title for tree in trees]
-    optima = engine.map(_optima, {d: (tree, model, reference) for d, tree, model in zip(names, trees, models, strict=True)})
+    optima = engine.map(_optima, {d: (tree, model, reference, (near or {}).get(d, {})) for d, tree, model in zip(names, trees, models, strict=True)})
     prepared = []
     for d, tree, model, before in zip(names, trees, models, past, strict=True):
-        optimum, forecast, bases, voltages = optima[d]
-        prepared.append(PreparedDay(d, tree.fed_at(voltages), model, optimum, forecast, bases, before, history))
+        optimum, forecast, bases, platforms = optima[d]
+        prepared.append(PreparedDay(d, replace(tree, platforms=platforms), model, optimum, forecast, bases, before, history))
     if known is not None:
         for ready in prepared:
             ready.tree.transmission.learn(known)
@@ -148,30 +154,31 @@ def days_before(system: System, day: Horizon, count: int) -> list[Horizon]:
 
 
 def _optima(
-    tree: OperatingTree, model: OperatingTree, reference: bool
-) -> tuple[Outcome | None, Outcome, dict[str, PackedBasis], dict[str, np.ndarray]]:
-    """Integrated optimum of the tree, if asked for, and of the parents' model of it, bases of the platforms' answers to its prices, busbar voltages.
+    tree: OperatingTree, model: OperatingTree, reference: bool, near: Mapping[str, LabelledBasis]
+) -> tuple[Outcome | None, Outcome, dict[str, Basis], Platforms]:
+    """Integrated optimum of the tree, if asked for, and of the parents' model of it, bases of the platforms' answers to its prices, the platforms.
 
-    The voltages at the busbars of the platforms are those that the model expects. Both share what is known of the transmission network.
+    These are fed at the voltages of their busbars that the model expects. Both trees share what is known of the transmission network.
     """
     tree, model = _afresh(tree), _afresh(model)
     forecast = integrated_optimum(model)
     voltages = expected_busbar_voltages(model, forecast.distribution_x, forecast.exchange)
     tree.transmission.learn(model.transmission)
     tree = tree.fed_at(voltages)
-    answers = answers_at(tree, forecast)
-    return integrated_optimum(tree, near=forecast, answers=answers) if reference else None, forecast, bases_of(answers), voltages
+    answers = answers_at(tree, forecast, near)
+    return integrated_optimum(tree, near=forecast, answers=answers) if reference else None, forecast, bases_of(answers), tree.platforms
 
 
-def answers_at(tree: OperatingTree, near: Outcome) -> dict[str, Answer]:
-    """What every platform answers to the prices of an outcome alone, without limits or plan."""
+def answers_at(tree: OperatingTree, near: Outcome, starts: Mapping[str, LabelledBasis] | None = None) -> dict[str, Answer]:
+    """What every platform answers to the prices of an outcome alone, without limits or plan; ``starts``: platform -> see ``Starts``."""
     none = np.full(tree.horizon.periods, BEYOND)
     answers = {}
     for dso, own in tree.distribution.items():
         for child in own.children:
             price = near.platform_price[child]
             signal = Signal(price, price, tree.prices(dso), none, none, np.zeros_like(price))
-            answers[child] = answer_signals(tree.platforms[child], [signal])[0]
+            program, known = tree.platforms[child], (starts or {}).get(child)
+            answers[child] = answer_signals(program, [signal], None if known is None else known.for_program(program))[0]
     return answers
 
 
@@ -201,7 +208,7 @@ def respond(
     trees: Sequence[OperatingTree],
     signals: Sequence[Mapping[str, Mapping[str, Signal]]],
     engine: SerialEngine | DaskEngine,
-    bases: Sequence[Mapping[str, PackedBasis]] | None = None,
+    bases: Sequence[Mapping[str, Basis]] | None = None,
 ) -> list[dict[str, dict[str, Answer]]]:
     """Answers of all platforms on all days: for each day, name of the set of signals -> platform -> answer.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from multiscale.planning.extremes import decision_range
 from multiscale.planning.follower_names import RESOURCE_COST
 from multiscale.planning.no_plan import NoPlanError
 from multiscale.planning.plan import Effort, Plan, cannot_recover, plan_from
-from multiscale.programs import Basis, CompiledProgram, ProgramSolution
+from multiscale.planning.search_start import SearchStart
+from multiscale.programs import Basis, CompiledProgram, LabelledBasis, ProgramSolution
 
 METHOD = "decomposition"
 
@@ -49,6 +51,7 @@ def plan_by_decomposition(problem: PlanningProblem, effort: Effort) -> Plan:
         gap=effort.gap,
         constant=problem.constant + given,
         work=Work(effort.solve_limit, clock),
+        start=effort.start,
     )
     search.run()
     if search.best is None:
@@ -59,7 +62,7 @@ def plan_by_decomposition(problem: PlanningProblem, effort: Effort) -> Plan:
         raise NoPlanError("infeasible", cannot_recover(problem, search.existing, search.least_charge, charge_range[1]))
     searched = time.perf_counter()
     best = search.best
-    solution, certificate = certified(search, best)
+    solution, basis, certificate = certified(search, best)
     timings = {"search": searched - started, "certificate": time.perf_counter() - searched}
     if certificate.failures:
         raise NoPlanError("error", f"plan of {problem.dso}: the certificate of what was found does not hold ({'; '.join(certificate.failures)})")
@@ -90,13 +93,23 @@ def plan_by_decomposition(problem: PlanningProblem, effort: Effort) -> Plan:
         message=message,
         nodes=search.work.solves,
     )
-    return plan_from(
+    plan = plan_from(
         problem, best.built.astype(float), {price: np.asarray(best.recovery.charge)}, answer, moved, message, surplus=best.recovery.surplus
     )
+    return replace(plan, start=_ended(search, basis))
 
 
-def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolution, Certificate]:
-    """The whole follower at the plan, from a basis put together of those of the components, and what it says about their answer.
+def _ended(search: DecompositionSearch, basis: Basis) -> SearchStart:
+    """Where the search ended, for similar ones."""
+    program, retained = search.known.program, search.split.retained
+    bought = np.zeros(program.columns.size, dtype=bool)
+    for component in search.split.components:
+        bought[component.bought] = True
+    return SearchStart(LabelledBasis.of(program, basis), retained.rows, retained.bounds, bought)
+
+
+def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolution, Basis, Certificate]:
+    """The whole follower at the plan, from a basis put together of those of the components, where it ended, and what it says about their answer.
 
     The answer of the components must cost what the whole follower costs, satisfy all its rows and bounds, be complementary to its duals, and pay the
     charge on the same energy.
@@ -121,7 +134,7 @@ def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolu
     short = max(0.0, allowed - revenue) / max(1.0, allowed)
     if short > TOLERANCE * 1e-3:
         failures.append(f"the charge earns {revenue:,.2f} EUR/a of {allowed:,.2f} EUR/a")
-    return solution, Certificate((follower,), (short, "recovery" if short else ""), None, None, failures=tuple(failures))
+    return solution, compiled.basis, Certificate((follower,), (short, "recovery" if short else ""), None, None, failures=tuple(failures))
 
 
 def _follower_certificate(solution: ProgramSolution, x: np.ndarray) -> FollowerCertificate:

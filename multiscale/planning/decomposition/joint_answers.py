@@ -8,6 +8,7 @@ from multiscale.planning.decomposition.component import PartAnswer, Work
 from multiscale.planning.decomposition.network_state import LimitsViolated, NetworkState, Retained
 from multiscale.planning.decomposition.split import Split
 from multiscale.planning.decomposition.structure import Structure, option_rows
+from multiscale.planning.search_start import SearchStart
 
 
 class JointAnswers:
@@ -21,14 +22,18 @@ class JointAnswers:
         known: structure of the follower.
         work: counts solves.
         required: options that are built in every choice (bool).
+        start: where the search in a similar follower ended; used where the rows and columns are the same.
     """
 
-    def __init__(self, known: Structure, work: Work, required: np.ndarray) -> None:
+    def __init__(self, known: Structure, work: Work, required: np.ndarray, start: SearchStart | None = None) -> None:
         self._work, self._required = work, required
         self.network = NetworkState(known)
         self._options_at_limits = option_rows(known)[known.limits]
-        nothing = Retained(np.zeros(known.limits.size, dtype=bool), np.zeros(known.state.size, dtype=bool))
-        self.split = Split(known, self.network, nothing)
+        retained = Retained(np.zeros(known.limits.size, dtype=bool), np.zeros(known.state.size, dtype=bool))
+        fitting = start if start is not None and start.basis.fits(known.program) else None
+        if fitting is not None:
+            retained = Retained(fitting.rows, fitting.bounds)
+        self.split = Split(known, self.network, retained, start=fitting)
 
     def retain(self, limits: Retained) -> None:
         """Put more limits in force, which may join components."""

@@ -28,6 +28,7 @@ from multiscale.planning.decomposition.one_by_one import take_one_by_one
 from multiscale.planning.decomposition.resource_bound import Charges
 from multiscale.planning.decomposition.split import Split
 from multiscale.planning.decomposition.structure import Structure
+from multiscale.planning.search_start import SearchStart
 
 Open = dict[bytes, list[ChoiceClass]]
 """Component -> its open classes by their bound, the lowest first, from a wider range of charges; a component that is not named is open everywhere."""
@@ -90,6 +91,7 @@ class DecompositionSearch:
         gap_eur, gap: distance of plan and bound at which the search ends, in EUR/a and relative to the social cost.
         constant: social cost outside the follower [EUR/a].
         work: counts solves.
+        start: where the search in a similar follower ended, or None.
         most_levels: number of levels after which choices are taken one by one.
         best: best plan so far.
         bound: lower bound on the social cost of any plan, without the problem's constant [EUR/a].
@@ -112,6 +114,7 @@ class DecompositionSearch:
     gap: float
     constant: float
     work: Work
+    start: SearchStart | None = None
     most_levels: int = 30
     best: Candidate | None = None
     bound: float = -np.inf
@@ -122,7 +125,7 @@ class DecompositionSearch:
     levels: list[Level] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.joint = JointAnswers(self.known, self.work, self.admitted_choices[0])
+        self.joint = JointAnswers(self.known, self.work, self.admitted_choices[0], self.start)
         self.first_charge, self.least_charge, self.largest_charge = self.charge_range[0], *self.charge_range
         self.levied = self.known.levied
 

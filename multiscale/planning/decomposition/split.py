@@ -23,6 +23,7 @@ from multiscale.planning.decomposition.component import Bases, Component, PartAn
 from multiscale.planning.decomposition.network_state import NetworkState, Retained
 from multiscale.planning.decomposition.structure import Structure, option_rows
 from multiscale.planning.decomposition.unbought import DUALS, Restriction
+from multiscale.planning.search_start import SearchStart
 from multiscale.programs import Basis, Block, Index, ParametricProgram, ProgramError
 
 BASIC, AT_LOWER = 1, 0
@@ -41,9 +42,12 @@ class Split:
         network: its states.
         retained: limits in force.
         before: an earlier split, whose components and bases are used where they fit.
+        start: where the search in another follower of the same rows and columns ended, without an earlier split.
     """
 
-    def __init__(self, known: Structure, network: NetworkState, retained: Retained, before: Split | None = None) -> None:
+    def __init__(
+        self, known: Structure, network: NetworkState, retained: Retained, before: Split | None = None, start: SearchStart | None = None
+    ) -> None:
         self.known, self.network, self.retained = known, network, retained
         program = known.program
         kept = self._kept_state()
@@ -63,7 +67,7 @@ class Split:
         self.isolated_values = self._idle(costs)
         self.constant += float(costs[self.isolated] @ self.isolated_values)
         columns = np.flatnonzero(inner & ~alone)
-        self.components = self._components(matrix[:, columns].tocsr(), rhs, names, raised, columns, costs, before)
+        self.components = self._components(matrix[:, columns].tocsr(), rhs, names, raised, columns, costs, before, start)
 
     @cached_property
     def fixed_state(self) -> np.ndarray:
@@ -133,6 +137,7 @@ class Split:
         columns: np.ndarray,
         costs: np.ndarray,
         before: Split | None,
+        start: SearchStart | None,
     ) -> list[Component]:
         known, program = self.known, self.known.program
         m, n, k = names.size, columns.size, known.built.size
@@ -145,11 +150,13 @@ class Split:
         column_ends = np.searchsorted(label[m : m + n][column_order], np.arange(count + 1))
         by_key = {c.key: c for c in before.components} if before else {}
         by_options = {c.options.tobytes(): c for c in before.components if c.options.size} if before else {}
-        status = before.statuses() if before else None
+        status = before.statuses() if before else (start.basis.columns, start.basis.rows) if start else None
         bought, duals = np.zeros(program.columns.size, dtype=bool), np.zeros((DUALS, program.rows.size))
         for component in before.components if before else []:
             bought[component.bought] = True
             duals[:, component.rows] = component.restriction.duals
+        if start is not None:
+            bought |= start.bought
         equality = program.equality[names]
         result = []
         for g in range(count):
