@@ -122,6 +122,9 @@ class Measure(Settings):
     low_voltage: ClassVar[bool] = False
     """Whether options are proposed in the low-voltage networks of platforms; else in the networks of DSOs."""
 
+    transmission: ClassVar[bool] = False
+    """Whether it may be built on branches of the transmission network, where it acts by the rating and the reactance that ``apply`` gives them."""
+
     offered: bool = Field(False, description="whether options of this kind are proposed where the system names none")
 
     def sites(self, need: Need, count: int) -> list[str]:

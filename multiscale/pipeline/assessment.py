@@ -53,6 +53,8 @@ def check_certificates(answer: YearAnswer) -> None:
         CertificateError: one does.
     """
     found = [(f"plan of {dso}", plan.objective, plan.bound) for dso, plan in answer.plans.items()]
+    if (above := answer.transmission) is not None:
+        found.append((f"plan of {answer.case.system.top}", above.cost, above.bound))
     for scenario in answer.scenarios.values():
         for day in scenario.operation.days:
             whole = {n: m for n, m in day.mechanisms.items() if not m.excluded}
@@ -75,7 +77,7 @@ def reservations(answer: YearAnswer) -> list[str]:
     reasons, scenario = [], answer.plan
     unserved = scenario.operation.unserved
     if not sum(unserved.values()) <= SERVED_WITHIN:
-        reasons.append(unserved_words(unserved, answer.case.limits, planned=bool(answer.plans)))
+        reasons.append(unserved_words(unserved, answer.case.limits, planned=bool(answer.plans) or answer.transmission is not None))
     for dso, check in scenario.verification.items():
         if len(check.violations):
             reasons.append(f"AC power flow of {dso}: {len(check.violations)} violations of limits")
@@ -100,6 +102,8 @@ def reservations(answer: YearAnswer) -> list[str]:
     for dso, plan in answer.plans.items():
         if not abs(plan.follower_gap) <= ANSWERED_WITHIN:
             reasons.append(f"plan of {dso}: platforms solved again at the plan differ by {plan.follower_gap:.2g} of their cost")
+    if answer.transmission is not None and not answer.transmission.closed:
+        reasons.append(f"plan of {answer.case.system.top}: {answer.transmission.message}")
     for day in scenario.operation.days:
         reasons += [f"{day.horizon.title}: excluded {name} ({why})" for name, why in day.excluded.items()]
         reasons += [f"{day.horizon.title}: {day.shortfall}"] if day.shortfall else []

@@ -10,6 +10,7 @@ from multiscale.operation import Market
 from multiscale.planning import Plan, PlanningProblem, planning_problem, solve_plan
 from multiscale.planning.market_forecast import MarketForecast, market_forecast
 from multiscale.planning.participants import chosen_view, response_difference
+from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.planning.persistence import Restriction
 from multiscale.planning.regimes import Regime
 from multiscale.planning.settings import DsoPlanSettings
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 def forecast(case: StudyCase) -> MarketForecast:
     """What planners expect of the wholesale market."""
     return market_forecast(case.system, case.horizon, case.economics, case.fleets)
+
+
+def forecast_with(case: StudyCase, plan: TransmissionPlan) -> MarketForecast:
+    """The same with a plan of the transmission operator, at its nodal prices; ``case`` holds what it builds."""
+    return replace(forecast(case), energy_price=plan.energy_price)
 
 
 def make_plan(

@@ -16,8 +16,9 @@ from multiscale.pipeline.assessment import settled
 from multiscale.pipeline.case import build_case, case_inputs, with_limits
 from multiscale.pipeline.linked_years import plans_of_years
 from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
-from multiscale.pipeline.plan import forecast, make_plan, repeatable
+from multiscale.pipeline.plan import forecast, forecast_with, make_plan, repeatable
 from multiscale.pipeline.stages import Artefact, Stages
+from multiscale.pipeline.transmission_plan import plan_transmission, restrictions, with_transmission
 from multiscale.pipeline.verification import verify_days
 from multiscale.pipeline.year import verify_year
 from multiscale.planning import NoPlanError, Plan
@@ -25,7 +26,8 @@ from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.persistence import LinkedPlans, Restriction
 from multiscale.planning.repair import Repaired, Violations, repaired
-from multiscale.planning.settings import DsoPlanSettings
+from multiscale.planning.nested.answer import TransmissionPlan
+from multiscale.planning.settings import DsoPlanSettings, TransmissionPlanning
 from multiscale.results.data.answer_data import RepairRecord, Scenario, StagedPlan, StudyCase, YearAnswer
 from multiscale.results.run.progress import Progress
 from multiscale.results.run.run_folder import NoAnswerError
@@ -41,6 +43,21 @@ if TYPE_CHECKING:
 STAGES = ("build", "plan", "operate", "verify", "assess")
 
 Engine = SerialEngine | DaskEngine
+
+
+@dataclass(frozen=True)
+class Above:
+    """What planning goes by on the transmission level.
+
+    Attributes:
+        plan: of the transmission operator; None where it does not plan.
+        case: with what it builds.
+        expected: of the wholesale market with it.
+    """
+
+    plan: TransmissionPlan | None
+    case: Artefact[StudyCase]
+    expected: Artefact[MarketForecast]
 
 
 @dataclass(frozen=True)
@@ -76,7 +93,9 @@ class Study:
     def __init__(self, config: StudyConfig, inputs: Mapping[str, str], stages: Stages, progress: Progress, engine: Callable[[], Engine]) -> None:
         self.config, self.inputs, self.stages, self.progress, self.engine = config, inputs, stages, progress, engine
         self.planned = isinstance(config.planning, DsoPlanSettings)
-        self.scenarios = chosen_scenarios(config.results.operated, config.results.baseline, planned=self.planned)
+        self.above = isinstance(config.planning, TransmissionPlanning)
+        given = {"planned": self.planned or self.above, "purchases": self.planned}
+        self.scenarios = chosen_scenarios(config.results.operated, config.results.baseline, **given)
         self.mechanism = mechanism_of(config.coordination)
         self.staged: StagedPlan | None = None
 
@@ -107,6 +126,21 @@ class Study:
         """What planners expect of the wholesale market in a year."""
         return self.stages.run("forecast", forecast, {"case": case}, label=self.label(case))
 
+    def transmission(self, case: Artefact[StudyCase], expected: Artefact[MarketForecast]) -> Above:
+        """The plan of the transmission operator, and the case and the forecast with what it builds; as they are where it does not plan."""
+        planning = self.config.planning
+        if not isinstance(planning, TransmissionPlanning):
+            return Above(None, case, expected)
+        given: dict[str, object] = {"case": case, "planning": planning, "market": self.config.market}
+        with self.progress.stage("plan") as stage:
+            more = self.config.solver
+            found = self.stages.run(
+                "plan_transmission", plan_transmission, given, label=self.label(case), means=lambda: {"report_progress": stage.update}, more=more
+            )
+            built = self.stages.run("build_transmission", with_transmission, {"case": case, "plan": found}, label=self.label(case))
+            ahead = self.stages.run("forecast", forecast_with, {"case": built, "plan": found}, label=f"{self.label(case)} with plan".strip())
+        return Above(found.value, built, ahead)
+
     def linked(self, cases: Mapping[int, Artefact[StudyCase]], expected: Mapping[int, Artefact[MarketForecast]]) -> dict[str, LinkedPlans[Plan]]:
         """DSO -> plans of all years, of which each keeps what those before it build."""
         years, planning = self.config.horizon.years, self.config.planning
@@ -135,17 +169,19 @@ class Study:
         specs = {spec.name: spec for spec in self.scenarios}
         for name in REFERENCES:
             operations[name] = self.operate(specs[name], case, expected, Design(), {})
-        repair = self.repaired(case, expected, operations, linked, before)
+        above = self.transmission(case, expected)
+        repair = self.repaired(above, operations, linked, before)
         made = repair.state
         operations[HEADLINE], verified[HEADLINE] = made.operation, made.verified
         # Scenarios on the network of the plan keep the limits under which it was made; the others those of the rule.
         cases = {name: made.case if spec.network == "plan" else case for name, spec in specs.items()}
         for name, spec in specs.items():
             if name not in operations:
-                operations[name] = self.operate(spec, cases[name], expected, self.design(spec, made.plans, operations), {})
+                ahead = above.expected if spec.network == "plan" else expected
+                operations[name] = self.operate(spec, cases[name], ahead, self.design(spec, made.plans, operations, above.plan), {})
             if name not in verified:
                 verified[name] = self.verify(spec, cases[name], operations[name])
-        year = self.whole_year(made, expected) if self.config.verification.year else YearCheck()
+        year = self.whole_year(made, above.expected) if self.config.verification.year else YearCheck()
         with self.progress.stage("assess"):
             # Of platforms that are excluded on a day, nothing inside is compared on that day.
             excluded = made.operation.value.excluded
@@ -155,20 +191,24 @@ class Study:
                 paid = sum(plan.account.payment for plan in made.plans.values()) if spec.network == "plan" else 0.0
                 ledger = settled(case.value, operation, made.bought if spec.adoption else {}, excluded, paid)
                 scenarios[name] = Scenario(name, spec.title, operation, ledger, verified[name])
-        prices, baseline = expected.value.energy_price, self.config.results.baseline
+        prices, baseline = above.expected.value.energy_price, self.config.results.baseline
         rounds = RepairRecord(repair.violations, repair.stopped)
-        return YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, self.config.regime)
+        decided = made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, self.config.regime, above.plan
+        return YearAnswer(made.case.value, prices, *decided)
 
     def repaired(
         self,
-        case: Artefact[StudyCase],
-        expected: Artefact[MarketForecast],
+        above: Above,
         operations: Mapping[str, Artefact[Operation]],
         linked: Mapping[str, Plan],
         before: Mapping[str, Plan],
     ) -> Repaired[Made]:
         """The plan and its operation, made anew under tighter limits as long as its AC power flow violates limits."""
+        case, expected = above.case, above.expected
         kept = {dso: Restriction(frozenset(o for o, yes in plan.built.items() if yes)) for dso, plan in before.items()}
+        # The first plans are those of the joint plan; under tighter limits more may be built.
+        joint = {} if above.plan is None else restrictions(above.plan)
+        kept |= {dso: Restriction(one.required) for dso, one in joint.items()}
         headline = next(spec for spec in self.scenarios if spec.name == HEADLINE)
 
         def under(limits: LoadingLimits) -> Artefact[StudyCase]:
@@ -184,14 +224,14 @@ class Study:
             seen = under(planned_limits(case.value.system, limits))
             try:
                 if seen.key not in planned:
-                    planned[seen.key] = self.plan(seen, expected, linked if seen is case else {}, kept)
+                    planned[seen.key] = self.plan(seen, expected, linked if seen is case else {}, kept | (joint if seen is case else {}))
                 plans = planned[seen.key]
             except NoAnswerError as error:
                 if here is case:
                     raise
                 raise NoPlanError(error.status, str(error)) from error
             bought: Bought = real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()})
-            operation = self.operate(headline, here, expected, self.design(headline, plans, operations), bought)
+            operation = self.operate(headline, here, expected, self.design(headline, plans, operations, above.plan), bought)
             return Made(here, plans, bought, operation, self.verify(headline, here, operation))
 
         def checked(state: Made) -> Violations:
@@ -268,10 +308,12 @@ class Study:
         }
         return self.stages.run("plan", make_plan, given, label=f"{dso} {self.label(case)}".strip(), keep=repeatable).value
 
-    def design(self, spec: ScenarioSpec, plans: Mapping[str, Plan], operations: Mapping[str, Artefact[Operation]]) -> Design:
+    def design(
+        self, spec: ScenarioSpec, plans: Mapping[str, Plan], operations: Mapping[str, Artefact[Operation]], above: TransmissionPlan | None
+    ) -> Design:
         """What is built and charged in a scenario; an uncoordinated one finds its charge itself."""
         if spec.network == "plan":
-            built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
+            built = {option: yes for plan in plans.values() for option, yes in plan.built.items()} | dict(above.built if above else {})
             existing = operations["existing"].value.design.prices
             return Design(built, dict(existing) | {dso: plan.prices for dso, plan in plans.items()})
         if spec.coordinated:

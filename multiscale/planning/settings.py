@@ -1,4 +1,4 @@
-"""Settings of the plan: nothing is built, or the distribution system operator chooses."""
+"""Settings of the plan: nothing is built, or distribution operators, the transmission operator, or all of them together choose."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from multiscale.settings import OneOf, Settings, count, quantity
 
 
 class PlanningSettings(Settings):
-    """What the distribution system operator decides."""
+    """What operators decide."""
 
     candidates: int = count(32, "largest number of reinforcement options per distribution system", 0, 1000)
 
@@ -51,3 +51,29 @@ class DsoPlanSettings(PlanningSettings):
         True, description="whether the plan of least social cost is found too where the regime is another one, for capex bias and welfare loss"
     )
     recovery_tolerance: float = quantity(1e-5, "1", "largest surplus of revenue over the cost to recover, relative to it", above=0.0, upper=0.1)
+
+
+class TsoPlanSettings(PlanningSettings):
+    """The transmission operator chooses reinforcements under DC power flow; distribution networks stay as they are, and their platforms respond."""
+
+    kind: Literal["tso"] = "tso"
+    gap_eur: float = quantity(50.0, "EUR/a", "distance of plan and proven bound at which the search ends", lower=0.0)
+    gap: float = quantity(0.0, "1", "the same relative to the cost; whichever is reached first", lower=0.0, upper=1.0)
+    participants: Annotated[str, OneOf(VIEWS)] = Field(
+        "auto", description="how members are seen: members: one by one; classes: by the devices they own; platform: as one; auto: members if few"
+    )
+    members_limit: int = count(100, "largest number of members that participants=auto sees one by one", 0)
+    rounds: int = count(50, "largest number of rounds in which distribution operators are asked how they respond", 1)
+    node_limit: int = count(100_000, "largest number of nodes of each search for a plan", 1)
+
+
+class NestedPlanSettings(DsoPlanSettings):
+    """Transmission and distribution operators plan together: the latter offer how their plans respond to nodal prices, not their networks."""
+
+    kind: Literal["nested"] = "nested"  # type: ignore[assignment]
+    rounds: int = count(50, "largest number of rounds in which distribution operators offer plans", 1)
+    node_limit: int = count(100_000, "largest number of nodes of each search for a plan by prices and offers", 1)
+
+
+TransmissionPlanning = TsoPlanSettings | NestedPlanSettings
+"""Settings under which the transmission operator plans."""

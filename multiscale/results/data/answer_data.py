@@ -15,6 +15,7 @@ from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design
 from multiscale.planning import ConventionalNeed, Plan, Regime, Social
+from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import Verification
@@ -127,6 +128,7 @@ class YearAnswer:
         year_check: AC power flow of the headline scenario in every hour of the year; empty where it was not asked for.
         repair: of the plan, until its AC power flow violates no limit.
         regime: under which it was planned.
+        transmission: what the transmission operator builds, alone or together with the DSOs; None where it does not plan.
     """
 
     case: StudyCase
@@ -139,6 +141,7 @@ class YearAnswer:
     year_check: YearCheck = field(default_factory=YearCheck)
     repair: RepairRecord = RepairRecord()
     regime: Regime = field(default_factory=Social)
+    transmission: TransmissionPlan | None = None
 
     @property
     def plan(self) -> Scenario:
