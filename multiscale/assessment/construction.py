@@ -50,6 +50,20 @@ def book_construction(
             _book(ledger, "prosumers", "equipment suppliers", "equipment", yearly)
 
 
+def book_transmission_relief(ledger: Ledger, change: float) -> None:
+    """Add what a plan of the transmission level changes in the cost of supplying the customers connected to that level itself.
+
+    All else in the ledger counts from the dispatch in which no distribution operator draws anything, in the network of its scenario; this is the
+    difference of these dispatches. The wholesale market bears it.
+
+    Args:
+        ledger: changed in place.
+        change: cost of that dispatch with the plan less without [EUR/a].
+    """
+    if change:
+        ledger.bear("wholesale market", "production", change)
+
+
 def equipment_payments(fleet: Fleet, bought: Mapping[str, np.ndarray], economics: Economics) -> np.ndarray:
     """Annuity and upkeep of the devices that every prosumer of a platform bought [EUR/a], (prosumer,).
 

@@ -16,7 +16,15 @@ from multiscale.devices import DEVICES, Device
 from multiscale.markets import MARKETS, Community, PlatformMarket
 from multiscale.measures import MEASURES, Measure
 from multiscale.planning import REGIMES, Regime, Social
-from multiscale.planning.settings import DsoPlanSettings, NestedPlanSettings, NoPlanSettings, PlanningSettings, TransmissionPlanning, TsoPlanSettings
+from multiscale.planning.settings import (
+    DistributionPlanSettings,
+    DsoPlanSettings,
+    NestedPlanSettings,
+    NoPlanSettings,
+    PlanningSettings,
+    TransmissionPlanning,
+    TsoPlanSettings,
+)
 from multiscale.programs.limits import SolverSettings
 from multiscale.results.results_settings import ResultsSettings
 from multiscale.results.run.output_settings import OutputSettings
@@ -84,9 +92,9 @@ class StudyConfig(Settings):
     )
     market: Annotated[PlatformMarket, OfKind(*MARKETS.values(), default="community")] = Community()
     coordination: Annotated[CoordinationSettings, OfKind(*(entry.settings for entry in MECHANISMS.values()), default="pricing")] = PricingSettings()
-    planning: Annotated[
-        PlanningSettings, OfKind(DsoPlanSettings, TsoPlanSettings, NestedPlanSettings, NoPlanSettings, default="dso")
-    ] = DsoPlanSettings()
+    planning: Annotated[PlanningSettings, OfKind(DsoPlanSettings, TsoPlanSettings, NestedPlanSettings, NoPlanSettings, default="dso")] = (
+        DsoPlanSettings()
+    )
     regime: Annotated[Regime, OfKind(*REGIMES.values(), default="social")] = Social()
     engine: Annotated[EngineSettings, OfKind(*(entry.settings for entry in ENGINES.values()), default="local")] = LocalSettings()
     solver: SolverSettings = SolverSettings()
@@ -113,7 +121,7 @@ class StudyConfig(Settings):
 
     @model_validator(mode="after")
     def _recoverable(self) -> StudyConfig:
-        if isinstance(self.planning, DsoPlanSettings) and self.costs.existing_network_cost > 0:
+        if isinstance(self.planning, DistributionPlanSettings) and self.costs.existing_network_cost > 0:
             decided = [c for c in self.tariff.values() if c.decided]
             if not decided:
                 raise ValueError("tariff: every price is given, so none can recover the network's cost; leave one empty, or planning=none")
@@ -132,9 +140,7 @@ class StudyConfig(Settings):
     @model_validator(mode="after")
     def _nested_is_social(self) -> StudyConfig:
         if isinstance(self.planning, NestedPlanSettings) and not isinstance(self.regime, Social):
-            raise ValueError(
-                f"regime {self.regime.kind}: planning=nested is proven for least social cost alone; use regime=social, or planning=dso"
-            )
+            raise ValueError(f"regime {self.regime.kind}: planning=nested is proven for least social cost alone; use regime=social, or planning=dso")
         return self
 
     @model_validator(mode="after")

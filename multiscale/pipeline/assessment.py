@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from multiscale.assessment import Ledger
-from multiscale.assessment.construction import Bought, book_construction
+from multiscale.assessment.construction import Bought, book_construction, book_transmission_relief
 from multiscale.assessment.operated import Operation
 from multiscale.assessment.regulation import book_incentives
 from multiscale.assessment.served import unserved_words
@@ -26,7 +26,9 @@ SERVED_WITHIN = 1.0
 """Unserved energy [kWh/a] that is rounding of the solver."""
 
 
-def settled(case: StudyCase, operation: Operation, bought: Bought, excluded: Mapping[int, frozenset[str]], paid: float = 0.0) -> Ledger:
+def settled(
+    case: StudyCase, operation: Operation, bought: Bought, excluded: Mapping[int, frozenset[str]], paid: float = 0.0, relief: float = 0.0
+) -> Ledger:
     """The ledger of a scenario over the year: operation, networks, and what prosumers bought.
 
     Args:
@@ -34,11 +36,13 @@ def settled(case: StudyCase, operation: Operation, bought: Bought, excluded: Map
         operation: of all days.
         bought: new capacity of prosumers.
         paid: incentives of the regime less penalties, of all operators [EUR/a].
+        relief: change of the cost of supplying customers on the transmission level by what is built there [EUR/a].
         excluded: day -> platforms that were excluded in the headline scenario: of them only what crosses the boundary is booked, in every scenario.
     """
     ledger = operation.ledger(excluded)
     book_construction(ledger, case.system, case.horizon, case.economics, case.fleets, operation.design.built, [bought])
     book_incentives(ledger, paid)
+    book_transmission_relief(ledger, relief)
     return ledger
 
 

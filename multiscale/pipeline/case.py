@@ -21,7 +21,7 @@ from multiscale.operation.tree import dso_reference
 from multiscale.planning import conventional_need
 from multiscale.planning.candidates import candidate_options, transmission_candidates
 from multiscale.planning.conventional import low_voltage_needs
-from multiscale.planning.settings import DsoPlanSettings, PlanningSettings, TransmissionPlanning
+from multiscale.planning.settings import DistributionPlanSettings, PlanningSettings, TransmissionPlanning
 from multiscale.planning.yearly_overload import yearly_overload
 from multiscale.representative_days import representative_days
 from multiscale.results.data.answer_data import StudyCase
@@ -50,7 +50,7 @@ def case_inputs(config: StudyConfig) -> dict[str, Any]:
         "economics": config.economics(),
         "limits": config.system.limits,
         "candidates": config.planning.candidates,
-        "plans": isinstance(config.planning, DsoPlanSettings),
+        "plans": isinstance(config.planning, DistributionPlanSettings),
         "above": config.planning.kind if isinstance(config.planning, TransmissionPlanning) else "",
         "may_buy": _may_buy(config.planning),
     }
@@ -66,7 +66,7 @@ def case_of(config: StudyConfig) -> StudyCase:
 
 
 def _may_buy(planning: PlanningSettings) -> bool:
-    return isinstance(planning, DsoPlanSettings) and planning.adoption
+    return isinstance(planning, DistributionPlanSettings) and planning.adoption
 
 
 def build_case(

@@ -9,11 +9,11 @@ from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.operation import Market
 from multiscale.planning import Plan, PlanningProblem, planning_problem, solve_plan
 from multiscale.planning.market_forecast import MarketForecast, market_forecast
-from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.nested.answer import TransmissionPlan
+from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.persistence import Restriction
 from multiscale.planning.regimes import Regime
-from multiscale.planning.settings import DsoPlanSettings
+from multiscale.planning.settings import DistributionPlanSettings, DsoPlanSettings
 from multiscale.planning.social_reference import social_reference
 from multiscale.programs import SolverSettings
 from multiscale.results.data.answer_data import StudyCase
@@ -36,7 +36,7 @@ def make_plan(
     case: StudyCase,
     dso: str,
     expected: MarketForecast,
-    planning: DsoPlanSettings,
+    planning: DistributionPlanSettings,
     regime: Regime,
     market: Market,
     solver: SolverSettings,
@@ -66,7 +66,8 @@ def make_plan(
         "memory_limit": solver.memory_limit_mb,
     }
     plan = solve_plan(problem, regime, method=planning.method, **settings)
-    reference = social_reference(problem, regime, **settings) if planning.social_reference else None
+    compared = isinstance(planning, DsoPlanSettings) and planning.social_reference
+    reference = social_reference(problem, regime, **settings) if compared else None
     offered = {c: case.adoption[c] for c in plan.bought if c in case.adoption}
     response = problem.participants, problem.members, plan.bought, offered, case.economics, market, expected.energy_price[dso], plan.prices
     # The problem that was solved is large, and follows from the case.
@@ -77,7 +78,7 @@ def make_plan(
     return plan
 
 
-def problem_of(case: StudyCase, dso: str, expected: MarketForecast, planning: DsoPlanSettings, market: Market) -> PlanningProblem:
+def problem_of(case: StudyCase, dso: str, expected: MarketForecast, planning: DistributionPlanSettings, market: Market) -> PlanningProblem:
     """The planning problem of one DSO of the case."""
     members = {c: case.fleets[c] for c in case.system.children(dso)}
     return planning_problem(
@@ -97,7 +98,7 @@ def problem_of(case: StudyCase, dso: str, expected: MarketForecast, planning: Ds
 
 def planned(config: StudyConfig, case: StudyCase, expected: MarketForecast) -> dict[str, Plan]:
     """The plans of a configuration; none without planning."""
-    if not isinstance(config.planning, DsoPlanSettings):
+    if not isinstance(config.planning, DistributionPlanSettings):
         return {}
     given = expected, config.planning, config.regime, config.market, config.solver
     return {dso: make_plan(case, dso, *given) for dso in case.system.at_level("dso")}

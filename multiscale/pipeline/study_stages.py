@@ -24,10 +24,10 @@ from multiscale.pipeline.year import verify_year
 from multiscale.planning import NoPlanError, Plan
 from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.market_forecast import MarketForecast
+from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.planning.persistence import LinkedPlans, Restriction
 from multiscale.planning.repair import Repaired, Violations, repaired
-from multiscale.planning.nested.answer import TransmissionPlan
-from multiscale.planning.settings import DsoPlanSettings, TransmissionPlanning
+from multiscale.planning.settings import DistributionPlanSettings, DsoPlanSettings, TransmissionPlanning
 from multiscale.results.data.answer_data import RepairRecord, Scenario, StagedPlan, StudyCase, YearAnswer
 from multiscale.results.run.progress import Progress
 from multiscale.results.run.run_folder import NoAnswerError
@@ -92,7 +92,7 @@ class Study:
 
     def __init__(self, config: StudyConfig, inputs: Mapping[str, str], stages: Stages, progress: Progress, engine: Callable[[], Engine]) -> None:
         self.config, self.inputs, self.stages, self.progress, self.engine = config, inputs, stages, progress, engine
-        self.planned = isinstance(config.planning, DsoPlanSettings)
+        self.planned = isinstance(config.planning, DistributionPlanSettings)
         self.above = isinstance(config.planning, TransmissionPlanning)
         given = {"planned": self.planned or self.above, "purchases": self.planned}
         self.scenarios = chosen_scenarios(config.results.operated, config.results.baseline, **given)
@@ -186,14 +186,16 @@ class Study:
             # Of platforms that are excluded on a day, nothing inside is compared on that day.
             excluded = made.operation.value.excluded
             scenarios = {}
+            relief = float((above.expected.value.idle.cost - expected.value.idle.cost).sum())
             for name, spec in specs.items():
                 operation = operations[name].value
                 paid = sum(plan.account.payment for plan in made.plans.values()) if spec.network == "plan" else 0.0
-                ledger = settled(case.value, operation, made.bought if spec.adoption else {}, excluded, paid)
+                eased = relief if spec.network == "plan" else 0.0
+                ledger = settled(case.value, operation, made.bought if spec.adoption else {}, excluded, paid, eased)
                 scenarios[name] = Scenario(name, spec.title, operation, ledger, verified[name])
         prices, baseline = above.expected.value.energy_price, self.config.results.baseline
         rounds = RepairRecord(repair.violations, repair.stopped)
-        decided = made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, self.config.regime, above.plan
+        decided = made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, self.config.regime, above.plan, relief
         return YearAnswer(made.case.value, prices, *decided)
 
     def repaired(
@@ -247,7 +249,7 @@ class Study:
     @property
     def repair_rounds(self) -> int:
         """Largest number of times that limits are tightened; none without planning."""
-        return self.config.planning.repair_rounds if isinstance(self.config.planning, DsoPlanSettings) else 0
+        return self.config.planning.repair_rounds if isinstance(self.config.planning, DistributionPlanSettings) else 0
 
     def verify(self, spec: ScenarioSpec, case: Artefact[StudyCase], operation: Artefact[Operation]) -> Mapping[str, Verification]:
         """AC power flow of a scenario on the representative days."""

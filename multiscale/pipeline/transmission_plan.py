@@ -15,14 +15,14 @@ from multiscale.planning.nested.problem import NestedProblem, Operated
 from multiscale.planning.nested.search import nested_plan
 from multiscale.planning.participants import chosen_view
 from multiscale.planning.persistence import Restriction
-from multiscale.planning.settings import DsoPlanSettings, TransmissionPlanning
+from multiscale.planning.settings import DistributionPlanSettings, TransmissionPlanning
 from multiscale.results.data.answer_data import StudyCase
 
 
 def nested_problem_of(case: StudyCase, planning: TransmissionPlanning, market: Market) -> NestedProblem:
     """The problem of all operators; under ``planning=tso`` distribution operators have no options, and prosumers buy nothing."""
     system, horizon, economics = case.system, case.horizon, case.economics
-    options, nested = system.options, isinstance(planning, DsoPlanSettings)
+    options, nested = system.options, isinstance(planning, DistributionPlanSettings)
     on_top = np.isin(options.branch.values, system.network(system.top).active.branch.values)
     mine = options.isel(option=np.flatnonzero(on_top))
     theirs = options.isel(option=np.flatnonzero(~on_top) if nested else [])
@@ -51,7 +51,7 @@ def plan_transmission(case: StudyCase, planning: TransmissionPlanning, market: M
     names = problem.names
     top, dsos = problem.network.system.top, problem.network.children
     alone: dict[str, float] = {}
-    if isinstance(planning, DsoPlanSettings):
+    if isinstance(planning, DistributionPlanSettings):
         without = {d: p.among((), p.options.option.values.astype(str).tolist()) for d, p in problem.operators.items()}
         above = nested_plan(replace(problem, operators=without), **effort, report_progress=report_progress)  # type: ignore[arg-type]
         alone = {"transmission": above.best.cost, "distribution": found.first.cost}

@@ -71,7 +71,9 @@ def solve_mixed(program: ParametricProgram, whole: np.ndarray, *, gap_eur: float
     info = highs.getInfo()
     if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
         if status == highspy.HighsModelStatus.kTimeLimit:
-            raise SolverTimeLimitError(f"program {program.name!r}: no answer within {time_limit:g} s; raise solver.time_limit_s, or offer fewer options")
+            raise SolverTimeLimitError(
+                f"program {program.name!r}: no answer within {time_limit:g} s; raise solver.time_limit_s, or offer fewer options"
+            )
         raise ProgramError(f"program {program.name!r} with {whole.size} whole numbers ended without an answer: {status.name}")
     at = np.round(found[whole])
     lower, upper = program.lower.copy(), program.upper.copy()
@@ -106,7 +108,10 @@ def with_decided(
     keep = np.concatenate([b.positions.ravel() for b in rest]) if rest else np.zeros(0, dtype=int)
     decided = Block(parameter, block.coords, block.unit, program.columns.size, block.description)
     n = mine.size
-    outputs = {name: Output(o.index, sparse.hstack([o.matrix, sparse.csr_matrix((o.matrix.shape[0], n))], format="csr")) for name, o in program.outputs.items()}
+    outputs = {
+        name: Output(o.index, sparse.hstack([o.matrix, sparse.csr_matrix((o.matrix.shape[0], n))], format="csr"))
+        for name, o in program.outputs.items()
+    }
     return replace(
         program,
         columns=Index((*program.columns.blocks, decided)),

@@ -260,7 +260,7 @@ def _option_problems(system: System) -> Iterator[Problem]:
         there = np.flatnonzero(at >= 0)
         branches = {str(c): system.branches[c].values[at[there]] for c in system.branches.data_vars}
         if not measure.transmission:
-            for k in np.flatnonzero(system.branches.node.values[at[there]] == system.top):
+            for k in np.flatnonzero(system.branches.node.values[at[there]] == system.top).tolist():
                 message = "is a branch of the transmission network, whose DC power flow knows ratings and reactances alone; choose another kind"
                 yield Problem("option", names[there[k]], "branch", repr(str(columns["branch"][there[k]])), "", message)
         for k, column, message in measure.problems({c: values[there] for c, values in columns.items()}, branches):
@@ -274,6 +274,6 @@ def _transmission_option_problems(system: System, position: pd.Index) -> Iterato
     at = position.get_indexer(options.branch.values)
     meshed = np.flatnonzero((at >= 0) & (system.branches.node.values[at] == system.top)) if len(at) else np.zeros(0, dtype=int)
     again = meshed[pd.Index(options.branch.values[meshed]).duplicated()]
-    for k in again:
+    for k in again.tolist():
         message = "has another option already, and a branch of the transmission network may have one; keep one of them"
         yield Problem("option", str(options.option.values[k]), "branch", repr(str(options.branch.values[k])), "", message)

@@ -10,8 +10,8 @@ Every round
 3. what it builds and what the distribution operators offered to build is operated at least cost, together and with the best plan so far: whatever
    that costs is the cost of a plan, and its nodal prices are the next to ask about. Where nothing new comes out, the prices of the master are.
 
-The bound rises to the Lagrangean bound of the exchange. It is the optimum where the options of distribution operators are continuous or where one plan
-is best at the prices; else a duality gap remains, and is stated.
+The bound rises to the Lagrangean bound of the exchange. That is the optimum where one plan of every distribution operator is best at the prices;
+else a duality gap remains, and is stated.
 
 Source of the scheme: Geoffrion, Journal of Optimization Theory and Applications 10 (1972) 237-260 (generalised Benders decomposition), the cuts as in
 Kelley, SIAM Journal 8 (1960) 703-712.
@@ -27,7 +27,7 @@ import numpy as np
 from multiscale.coordination.common.prepared import Progress, silent
 from multiscale.planning.follower_names import BUILT
 from multiscale.planning.nested.offers import DistributionPlanner, Offer, as_offered
-from multiscale.planning.nested.problem import EXCHANGE, NestedProblem, Operated
+from multiscale.planning.nested.problem import NestedProblem, Operated
 from multiscale.programs.mixed_integer import MixedSolution, solve_mixed
 
 ROUNDING = 1e-9

@@ -102,7 +102,9 @@ def transmission_planning_program(network: Transmission, options: xr.Dataset, an
     columns = {}
     for name, (_, axis, labels, _) in places.items():
         low, high, cost = (np.stack([np.broadcast_to(d[name][k], len(labels)) for d in data], axis=1) for k in range(3))
-        columns[name] = builder.add_columns(name, {axis: labels, **period}, unit="kW", lower=low, upper=high, cost=cost, description=DESCRIPTION[name])
+        columns[name] = builder.add_columns(
+            name, {axis: labels, **period}, unit="kW", lower=low, upper=high, cost=cost, description=DESCRIPTION[name]
+        )
 
     wider = most.copy()
     np.maximum.at(wider, effect.branch, effect.difference)
@@ -110,10 +112,17 @@ def transmission_planning_program(network: Transmission, options: xr.Dataset, an
     farthest = np.full(len(model.buses), wider.sum())
     farthest[np.unique(model.part, return_index=True)[1]] = 0.0
     angle = builder.add_columns(
-        "angle", {"bus": model.buses, **period}, unit="kW", lower=-farthest[:, None], upper=farthest[:, None], description="angle times unit susceptance"
+        "angle",
+        {"bus": model.buses, **period},
+        unit="kW",
+        lower=-farthest[:, None],
+        upper=farthest[:, None],
+        description="angle times unit susceptance",
     )
     largest = (np.abs(own) * wider)[:, None]
-    flow = builder.add_columns("flow", {"branch": model.branches, **period}, unit="kW", lower=-largest, upper=largest, description="flow of the branch")
+    flow = builder.add_columns(
+        "flow", {"branch": model.branches, **period}, unit="kW", lower=-largest, upper=largest, description="flow of the branch"
+    )
     start, end = angle[model.start], angle[model.end]
     builder.add_rows(
         "flow", {"branch": model.branches, **period}, [(1.0, flow), (-own[:, None], start), (own[:, None], end)], "==", 0.0,
@@ -138,7 +147,9 @@ def transmission_planning_program(network: Transmission, options: xr.Dataset, an
                              description="limit of the branch")  # fmt: skip
     net = np.zeros((len(model.buses), periods))
     np.add.at(net, network.passive_bus, network.demand - network.renewable)
-    balance = builder.add_rows("balance", {"bus": model.buses, **period}, [], "==", net, unit="kW", description="supply less demand is what flows away")
+    balance = builder.add_rows(
+        "balance", {"bus": model.buses, **period}, [], "==", net, unit="kW", description="supply less demand is what flows away"
+    )
     for name, (sign, _, _, bus) in places.items():
         builder.add_to_rows(balance[bus], columns[name], sign)
     for carried, start_bus, end_bus in ((flow, model.start, model.end), (added, model.start[effect.branch], model.end[effect.branch])):

@@ -129,6 +129,7 @@ class YearAnswer:
         repair: of the plan, until its AC power flow violates no limit.
         regime: under which it was planned.
         transmission: what the transmission operator builds, alone or together with the DSOs; None where it does not plan.
+        relief: what that changes in the cost of supplying customers on the transmission level itself [EUR/a].
     """
 
     case: StudyCase
@@ -142,6 +143,7 @@ class YearAnswer:
     repair: RepairRecord = RepairRecord()
     regime: Regime = field(default_factory=Social)
     transmission: TransmissionPlan | None = None
+    relief: float = 0.0
 
     @property
     def plan(self) -> Scenario:

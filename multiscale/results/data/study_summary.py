@@ -10,9 +10,9 @@ import numpy as np
 
 from multiscale.assessment import REAL_COSTS
 from multiscale.devices.fleet import purchasable
+from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.results.data.answer_data import StagedPlan, YearAnswer
 from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_summary
-from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.results.data.costs_and_transfers import costs_summary
 from multiscale.results.data.market_summary import market_summary
 from multiscale.results.data.regulation import regulation_summary

@@ -142,6 +142,8 @@ def _plan(result: RunResult) -> list[Fact]:
     facts: list[Fact] = []
     built, invested = reinforcements(result), value("plan.investment")
     count = value("plan.reinforcements")
+    if count is not None and (above := value("transmission.reinforcements")):
+        count, invested = count + above, (invested or 0.0) + value("transmission.investment")
     if count is not None or built:
         count = len(built) if count is None else int(count)
         cost = f", investment {euros(invested)}" if invested is not None and count else ""

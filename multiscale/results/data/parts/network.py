@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -99,7 +100,7 @@ def decisions(answer: YearAnswer) -> xr.Dataset:
     return found.assign(_prices(answer)).assign(_purchases(answer))
 
 
-def _above(loading: Mapping[str, tuple[float, float]], branches: list[str]) -> dict[str, xr.DataArray]:
+def _above(loading: Mapping[str, tuple[float, float]], branches: list[str]) -> dict[str, Any]:
     """Largest loading of branches of the transmission network without and with the plan; nothing where it is not planned."""
     if not loading:
         return {}
