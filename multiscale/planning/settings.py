@@ -67,7 +67,7 @@ class TsoPlanSettings(ProvenPlanSettings):
     """The transmission operator chooses reinforcements under DC power flow; distribution networks stay as they are, and their platforms respond."""
 
     kind: Literal["tso"] = "tso"
-    rounds: int = count(50, "largest number of rounds in which distribution operators are asked how they respond", 1)
+    rounds: int = count(200, "largest number of rounds in which distribution operators are asked how they respond", 1)
     node_limit: int = count(100_000, "largest number of nodes of each search for a plan", 1)
 
 
@@ -75,7 +75,7 @@ class NestedPlanSettings(DistributionPlanSettings):
     """Transmission and distribution operators plan together: the latter offer how their plans respond to nodal prices, not their networks."""
 
     kind: Literal["nested"] = "nested"
-    rounds: int = count(50, "largest number of rounds in which distribution operators offer plans", 1)
+    rounds: int = count(200, "largest number of rounds in which distribution operators offer plans", 1)
     node_limit: int = count(100_000, "largest number of nodes of each search for a plan by prices and offers", 1)
 
 

@@ -24,7 +24,9 @@ def short_of_rating(system: System, random: np.random.Generator | None = None) -
     def drawn(low: float, high: float) -> float:
         return 1.0 if random is None else float(random.uniform(low, high))
 
-    tight = changed(system, "branches", "rating_kva", {ONE: 20.0 * drawn(0.6, 1.5), SOUTH: 2500.0 * drawn(0.8, 1.4), "line D-E": 24e3 * drawn(0.5, 1.5)})
+    tight = changed(
+        system, "branches", "rating_kva", {ONE: 20.0 * drawn(0.6, 1.5), SOUTH: 2500.0 * drawn(0.8, 1.4), "line D-E": 24e3 * drawn(0.5, 1.5)}
+    )
     return with_options(tight, {branch: (added, cost * drawn(0.05, 4.0)) for branch, (added, cost) in (ABOVE | BELOW).items()})
 
 
@@ -38,3 +40,11 @@ def nested_problem(here: System) -> NestedProblem:
     operators = {d: planning_problem(here, d, horizon, economics, fleets, below, zero, Community()) for d in here.at_level("dso")}
     annuity = above.cost_eur.values * np.array([economics.annuity(n) for n in above.lifetime_years.values.tolist()])
     return NestedProblem(Transmission(here, horizon, economics), above, annuity, operators)
+
+
+def rival_parks(system: System, cost: float) -> System:
+    """Three feeders with large solar parks behind small transformers: what each builds lowers the price at which the others sell."""
+    dsos = ("north", "east", "south")
+    parks = {f"{d} solar park": 20e3 for d in dsos} | {f"{d} town": 100.0 for d in dsos} | {f"city {b}": 4e3 for b in "BCD"}
+    small = changed(changed(system, "devices", "p_kw", parks), "branches", "rating_kva", {f"{d} HV/MV transformer": 1200.0 for d in dsos})
+    return with_options(small, {f"{d} HV/MV transformer": (3000.0, cost * (1.0 + 0.01 * k)) for k, d in enumerate(dsos)})

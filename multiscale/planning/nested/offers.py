@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 
 from multiscale.planning.follower_names import BUILT
 from multiscale.planning.nested.problem import EXCHANGE
-from multiscale.programs import Block, Index, Output, ParametricProgram, ProgramBuilder
+from multiscale.programs import Block, CompiledProgram, Index, Output, ParametricProgram, ProgramBuilder
 from multiscale.programs.mixed_integer import solve_mixed
 
 
@@ -52,12 +53,33 @@ class DistributionPlanner:
     Args:
         program: its cost, with its options as the columns ``built`` and output ``exchange`` [kW]; without parameters.
         hours: of the year of every period [h/a].
+        missed: cost of exchange that it is asked for and cannot have, at least the value of lost load [EUR/kWh].
         gap_eur, nodes: of each of its searches for a plan [EUR/a, 1].
     """
 
-    def __init__(self, program: ParametricProgram, hours: np.ndarray, gap_eur: float = 0.0, nodes: int = 100_000) -> None:
-        self.program, self.hours, self.gap_eur, self.nodes = program, hours, gap_eur, nodes
+    def __init__(self, program: ParametricProgram, hours: np.ndarray, missed: float, gap_eur: float = 0.0, nodes: int = 100_000) -> None:
+        self.program, self.hours, self.missed, self.gap_eur, self.nodes = program, hours, missed, gap_eur, nodes
         self._block = program.columns[BUILT]
+
+    def price_at(self, exchange: np.ndarray) -> np.ndarray:
+        """Prices [EUR/kWh], (period,), at which it would draw about so much [kW]: what the last kWh is worth to it, options divisible.
+
+        What it cannot draw or feed in is missed at ``missed`` per kWh, so there always is an answer.
+        """
+        solution = self._at_exchange.solve_optimal({"asked": exchange})
+        return -solution.program.rows.values("asked", solution.y) / self.hours
+
+    @cached_property
+    def _at_exchange(self) -> CompiledProgram:
+        matrix = self.program.outputs[EXCHANGE].matrix.tocoo()
+        axes, builder = {"period": np.arange(len(self.hours))}, ProgramBuilder.continuing(replace(self.program, outputs={}))
+        asked = builder.add_parameters("asked", axes, unit="kW", description="power asked for")
+        cost = self.missed * self.hours
+        short, over = (builder.add_columns(name, axes, unit="kW", cost=cost, description="exchange missed") for name in ("short", "over"))
+        terms = [(1.0, short), (-1.0, over)]
+        rows = builder.add_rows("asked", axes, terms, "==", 0.0, unit="kW", parameters=[(1.0, asked)], description="exchange asked for")
+        builder.add_to_rows(rows[matrix.row], matrix.col, matrix.data)
+        return CompiledProgram(builder.build())
 
     @cached_property
     def band(self) -> tuple[np.ndarray, np.ndarray]:
@@ -106,7 +128,5 @@ def as_offered(offers: Sequence[Offer], band: tuple[np.ndarray, np.ndarray], hou
     builder.add_rows("offers", cuts, terms, ">=", value, unit="EUR/a", description="cost and energy are no less than offered")
     program = builder.build()
     output = program.columns["power"]
-    from scipy import sparse
-
     matrix = sparse.csr_matrix((np.ones(len(periods)), (np.arange(len(periods)), output.positions)), shape=(len(periods), program.columns.size))
     return replace(program, outputs={EXCHANGE: Output(Index((Block(EXCHANGE, axes, "kW", 0, "power drawn"),)), matrix)})
