@@ -11,10 +11,11 @@ Every round
    the best plan with that of one distribution operator exchanged for another of its offers: whatever that costs is the cost of a plan. The nodal
    prices of these plans are the next to ask about.
 
-The bound rises to the Lagrangean bound of the exchange. That is the optimum where one plan of every distribution operator is best at the prices. Else a
-duality gap remains, and the choices are parted: an option on which offers disagree is built in one part and not in the other, and both are explored
-alike, the lower bound first; what was offered before still holds in a part. Where all options of distribution operators are decided they are also asked
-for the prices at which they would draw what the transmission operator's plan expects of them: there the under-estimator is raised until it is exact.
+The bound rises to the Lagrangean bound of the exchange. That is the optimum where one plan of every distribution operator is best at the prices.
+Else a duality gap remains, and the choices are parted: an option on which offers disagree is built in one part and not in the other, and both are
+explored alike, the lower bound first; what was offered before still holds in a part. Where all options of distribution operators are decided they are
+also asked for the prices at which they would draw what the transmission operator's plan expects of them: there the under-estimator is raised until it
+is exact.
 
 Source of the scheme: Geoffrion, Journal of Optimization Theory and Applications 10 (1972) 237-260 (generalised Benders decomposition), the cuts as in
 Kelley, SIAM Journal 8 (1960) 703-712.
@@ -133,7 +134,8 @@ class _Search:
         message = f"{len(self.history)} rounds" + (f" in {explored} parts of the choices" if explored > 1 else "")
         first = nothing if self.first is None else self.first
         outcome = self.best, bound, nothing.cost, everything.cost, first, len(self.history), tuple(self.history)
-        return NestedPlan(*outcome, ended or message, self.closed(bound))
+        closed = self.closed(bound)
+        return NestedPlan(*outcome, ended or message + ("" if closed else "; no prices were left to ask about"), closed)
 
     def closed(self, bound: float) -> bool:
         """Whether a bound is within the gap asked for of the best plan."""
