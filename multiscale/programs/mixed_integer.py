@@ -59,11 +59,12 @@ def solve_mixed(program: ParametricProgram, whole: np.ndarray, *, gap_eur: float
         raise ValueError(f"program {program.name!r} has parameters or curvature; fix and linearise them before whole numbers are looked for")
     whole = np.asarray(whole, dtype=int)
     time_limit = limits().time_limit_s
-    highs = instance_of(program, method="choose", time_limit=time_limit)
+    unit = _unit(program)
+    highs = instance_of(_in_units(program, whole, unit), method="choose", time_limit=time_limit)
     kinds = [highspy.HighsVarType.kInteger] * whole.size
     if whole.size:
         highs.changeColsIntegrality(whole.size, whole.astype(np.int32), kinds)
-    for option, value in {"mip_rel_gap": 1e-12, "mip_abs_gap": max(gap_eur, 1e-6), "mip_max_nodes": nodes}.items():
+    for option, value in {"mip_rel_gap": 1e-12, "mip_abs_gap": max(gap_eur, 1e-6) / unit, "mip_max_nodes": nodes}.items():
         if highs.setOptionValue(option, value) != highspy.HighsStatus.kOk:
             raise ValueError(f"HiGHS refuses option {option} = {value!r}")
     highs.run()
@@ -81,9 +82,29 @@ def solve_mixed(program: ParametricProgram, whole: np.ndarray, *, gap_eur: float
     # The program with the whole numbers fixed: exact rows, and duals.
     fixed = CompiledProgram(replace(program, lower=lower, upper=upper)).solve_optimal()
     assert fixed.termination is Termination.OPTIMAL
-    bound = float(info.mip_dual_bound) + program.d0 if whole.size else fixed.bound
+    bound = float(info.mip_dual_bound) * unit + program.d0 if whole.size else fixed.bound
     closed = status == highspy.HighsModelStatus.kOptimal
     return MixedSolution(fixed.x, fixed.y, fixed.objective, min(bound, fixed.objective), int(info.mip_node_count) if whole.size else 0, closed)
+
+
+LARGEST = 4096.0
+"""Right-hand side up to which programs are handed over in their own units."""
+
+
+def _unit(program: ParametricProgram) -> float:
+    """A power of two in which the right-hand sides are of moderate size: branch and cut is not exact for very large numbers."""
+    largest = float(np.abs(program.b0).max(initial=0.0))
+    return float(2.0 ** max(0, int(np.floor(np.log2(max(largest, 1.0) / LARGEST)))))
+
+
+def _in_units(program: ParametricProgram, whole: np.ndarray, unit: float) -> ParametricProgram:
+    """The program with rows, costs and all columns that are not whole numbers in another unit; its objective is that of the program over ``unit``."""
+    size = np.full(program.columns.size, unit)
+    size[whole] = 1.0
+    scaled = sparse.csr_matrix(program.A @ sparse.diags(size / unit))
+    return replace(
+        program, A=scaled, b0=program.b0 / unit, c0=program.c0 * size / unit, lower=program.lower / size, upper=program.upper / size, outputs={}
+    )
 
 
 def with_decided(

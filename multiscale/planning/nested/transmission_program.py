@@ -137,13 +137,15 @@ def transmission_planning_program(network: Transmission, options: xr.Dataset, an
         limit, free = np.abs(share) * effect.difference[:, None], np.abs(share) * most[of][:, None]
         # Limit of the flow of the branch itself, which moves with what is built in parallel to it.
         today, then = (np.abs(own) * most)[of][:, None], np.abs(own[of])[:, None] * effect.difference[:, None]
+        # Where rating and susceptance grow alike the limit stays, but for rounding.
+        moved = np.where(np.abs(today - then) <= 1e-9 * today, 0.0, today - then)
         drop: list[Term] = [(-share, start[of]), (share, end[of])]
         for word, sign in (("forward", 1.0), ("reverse", -1.0)):
             builder.add_rows(f"added_{word}", at_option, [(sign, added), (-limit, chosen)], "<=", 0.0, unit="kW", description="no flow unless built")
             turned = [(sign * np.asarray(c), p) for c, p in drop]
             builder.add_rows(f"parallel_{word}", at_option, [(sign, added), *turned, (free, chosen)], "<=", free, unit="kW",
                              description="flow in proportion to the difference of angles, if built")  # fmt: skip
-            builder.add_rows(f"limit_{word}", at_option, [(sign, flow[of]), (today - then, chosen)], "<=", today, unit="kW",
+            builder.add_rows(f"limit_{word}", at_option, [(sign, flow[of]), (moved, chosen)], "<=", today, unit="kW",
                              description="limit of the branch")  # fmt: skip
     net = np.zeros((len(model.buses), periods))
     np.add.at(net, network.passive_bus, network.demand - network.renewable)
