@@ -147,6 +147,19 @@ def test_a_distribution_system_without_platforms_cannot_be_planned_for(refused: 
     assert "dso 'north': planning.kind 'dso' has no platform below whose answer could be planned for; use planning=none" in said
 
 
+def test_a_system_without_a_transmission_network_cannot_be_planned_there(refused: Callable[..., str], tmp_path: Path):
+    system = tiny_system().cut(["north 1", "north 2"])
+    below = system.branches.isel(branch=(system.branches.node.values != "transmission").nonzero()[0])
+    kept = {"bus B"}
+    buses = system.buses.isel(bus=[b in kept or n != "transmission" for b, n in zip(system.buses.bus.values, system.buses.node.values, strict=True)])
+    inside = [b in set(buses.bus.values.tolist()) for b in system.devices.bus.values.tolist()]
+    units = system.generators.assign(bus=("generator", ["bus B"] * system.generators.sizes["generator"]))
+    bare = system.replace(branches=below, buses=buses, devices=system.devices.isel(device=inside), generators=units)
+    write_folder(bare.replace(profiles=system.profiles.isel(time=slice(0, 96))), tmp_path / "bare")
+    said = refused("system=folder", f"system.path={tmp_path / 'bare'}", "planning=tso")
+    assert "tso 'transmission': planning.kind 'tso' has no line or transformer that could be reinforced" in said
+
+
 def test_all_unknown_names_come_in_one_list_with_those_there_are(refused: Callable[..., str]):
     said = refused("system.dsos=[nort,nowhere]")
     assert "1. dso 'nort': system.dsos 'nort' does not exist in 'tiny' (close: 'north'); choose from north, east, south" in said

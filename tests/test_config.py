@@ -206,9 +206,9 @@ def test_every_study_has_a_page():
     ("overrides", "key", "message"),
     [
         (["engine=serial", "engine.workers=3"], "engine.workers", "is a key of engine.kind local, not of serial"),
-        (["planning=none", "planning.gap=0.1"], "planning.gap", "is a key of planning.kind dso, not of none"),
+        (["planning=none", "planning.gap=0.1"], "planning.gap", "is a key of planning.kind dso or tso or nested, not of none"),
         (["study=tiny", "system.code=x"], "system.code", "is a key of system.kind simbench, not of tiny"),
-        (["planning.kind=tso"], "planning.kind", "is not a valid value; use dso, none"),
+        (["planning.kind=iso"], "planning.kind", "is not a valid value; use dso, tso, nested, none"),
         (["system.kind=matlab"], "system.kind", "use simbench, tiny, pandapower, folder"),
         (["planning.method=magic"], "planning.method", "use auto, decomposition, strong_duality"),
     ],

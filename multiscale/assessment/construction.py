@@ -28,7 +28,7 @@ def book_construction(
     """Add yearly costs of what is built and bought.
 
     Operators pay network builders for the existing network and for what the plan adds, prosumers pay equipment suppliers for devices; who is paid
-    bears the cost.
+    bears the cost. What is built on the transmission level is paid by the wholesale market, to which its congestion revenue goes.
 
     Args:
         ledger: of operation; changed in place.
@@ -38,16 +38,30 @@ def book_construction(
     """
     for dso in system.at_level("dso"):
         _book(ledger, "distribution operators", "network builders", "existing network", existing_network_cost(system, dso, horizon, economics))
-    options = system.options
-    for option, cost, lifetime in zip(
-        options.option.values.tolist(), options.cost_eur.values.tolist(), options.lifetime_years.values.tolist(), strict=True
-    ):
+    options, transmission = system.options, set(system.branches.branch.values[system.branches.node.values == system.top].tolist())
+    columns = (options[name].values.tolist() for name in ("option", "branch", "cost_eur", "lifetime_years"))
+    for option, branch, cost, lifetime in zip(*columns, strict=True):
         if built.get(option, False):
-            _book(ledger, "distribution operators", "network builders", "investment", cost * economics.annuity(lifetime))
+            payer = "wholesale market" if branch in transmission else "distribution operators"
+            _book(ledger, payer, "network builders", "investment", cost * economics.annuity(lifetime))
     for one in bought:
         for platform, sizes in one.items():
             yearly = float(equipment_payments(fleets[platform], sizes, economics).sum())
             _book(ledger, "prosumers", "equipment suppliers", "equipment", yearly)
+
+
+def book_transmission_relief(ledger: Ledger, change: float) -> None:
+    """Add what a plan of the transmission level changes in the cost of supplying the customers connected to that level itself.
+
+    All else in the ledger counts from the dispatch in which no distribution operator draws anything, in the network of its scenario; this is the
+    difference of these dispatches. The wholesale market bears it.
+
+    Args:
+        ledger: changed in place.
+        change: cost of that dispatch with the plan less without [EUR/a].
+    """
+    if change:
+        ledger.bear("wholesale market", "production", change)
 
 
 def equipment_payments(fleet: Fleet, bought: Mapping[str, np.ndarray], economics: Economics) -> np.ndarray:

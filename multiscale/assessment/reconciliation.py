@@ -58,13 +58,14 @@ class Reconciliation:
         return self.social_cost - self.cost - sum(step.amount for step in self.steps)
 
 
-def reconcile_plan(plans: Mapping[str, Plan], operation: Operation, ledger: Ledger) -> Reconciliation:
+def reconcile_plan(plans: Mapping[str, Plan], operation: Operation, ledger: Ledger, relief: float = 0.0) -> Reconciliation:
     """From the cost of the plan (all operators' objectives) to the social cost of its operation.
 
     Args:
         plans: DSO -> plan.
         operation: under the plans.
         ledger: of the scenario, construction included.
+        relief: see ``book_transmission_relief`` [EUR/a].
     """
     planned = {kind: sum(plan.costs[kind] for plan in plans.values()) for kind in next(iter(plans.values())).costs}
     objective = sum(plan.objective for plan in plans.values())
@@ -79,15 +80,16 @@ def reconcile_plan(plans: Mapping[str, Plan], operation: Operation, ledger: Ledg
         steps.append(Step(kind, why, float(ledger.real[:, REAL_COSTS.index(kind)].sum()) - reserves[kind] - planned[kind]))
     built = _construction(ledger)
     steps += [Step(kind, f"{kind} in the ledger less as planned", built[kind] - planned[kind]) for kind in CONSTRUCTION]
-    steps.append(_reserve_step(reserves))
+    steps += [_reserve_step(reserves), *_relief_step(relief)]
     return Reconciliation("cost of the plan", objective, tuple(steps), ledger.social_cost)
 
 
-def reconcile_operation(operation: Operation, ledger: Ledger) -> Reconciliation:
+def reconcile_operation(operation: Operation, ledger: Ledger, relief: float = 0.0) -> Reconciliation:
     """From the cost of operation to the social cost; of platforms that were excluded neither holds what they do inside."""
     owed = {name: sum(day.owed[name] for day in operation.days) for name in operation.days[0].owed}
     steps = [Step(name.replace("_", " "), f"what platforms owe under {name} is a transfer", -amount) for name, amount in owed.items()]
     steps += [Step(kind, f"{kind}: construction, no cost of operation", amount) for kind, amount in _construction(ledger).items()]
+    steps += _relief_step(relief)
     return Reconciliation("cost of operation", sum(day.own.cost for day in operation.days), tuple(steps), ledger.social_cost)
 
 
@@ -111,6 +113,11 @@ def _construction(ledger: Ledger) -> dict[str, float]:
     """Yearly cost of construction by kind [EUR/a]."""
     nothing = np.zeros(len(STAKEHOLDERS))
     return {kind: float(np.maximum(ledger.money.get(flow, nothing), 0.0).sum()) for kind, flow in CONSTRUCTION.items()}
+
+
+def _relief_step(relief: float) -> list[Step]:
+    why = "cost of supplying customers on the transmission level with what is built there less without"
+    return [Step("transmission level", why, relief)] if relief else []
 
 
 def _reserve_step(reserves: Mapping[str, float]) -> Step:

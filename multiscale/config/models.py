@@ -16,7 +16,15 @@ from multiscale.devices import DEVICES, Device
 from multiscale.markets import MARKETS, Community, PlatformMarket
 from multiscale.measures import MEASURES, Measure
 from multiscale.planning import REGIMES, Regime, Social
-from multiscale.planning.settings import DsoPlanSettings, NoPlanSettings, PlanningSettings
+from multiscale.planning.settings import (
+    DistributionPlanSettings,
+    DsoPlanSettings,
+    NestedPlanSettings,
+    NoPlanSettings,
+    PlanningSettings,
+    TransmissionPlanning,
+    TsoPlanSettings,
+)
 from multiscale.programs.limits import SolverSettings
 from multiscale.results.results_settings import ResultsSettings
 from multiscale.results.run.output_settings import OutputSettings
@@ -84,7 +92,9 @@ class StudyConfig(Settings):
     )
     market: Annotated[PlatformMarket, OfKind(*MARKETS.values(), default="community")] = Community()
     coordination: Annotated[CoordinationSettings, OfKind(*(entry.settings for entry in MECHANISMS.values()), default="pricing")] = PricingSettings()
-    planning: Annotated[PlanningSettings, OfKind(DsoPlanSettings, NoPlanSettings, default="dso")] = DsoPlanSettings()
+    planning: Annotated[PlanningSettings, OfKind(DsoPlanSettings, TsoPlanSettings, NestedPlanSettings, NoPlanSettings, default="dso")] = (
+        DsoPlanSettings()
+    )
     regime: Annotated[Regime, OfKind(*REGIMES.values(), default="social")] = Social()
     engine: Annotated[EngineSettings, OfKind(*(entry.settings for entry in ENGINES.values()), default="local")] = LocalSettings()
     solver: SolverSettings = SolverSettings()
@@ -111,12 +121,26 @@ class StudyConfig(Settings):
 
     @model_validator(mode="after")
     def _recoverable(self) -> StudyConfig:
-        if isinstance(self.planning, DsoPlanSettings) and self.costs.existing_network_cost > 0:
+        if isinstance(self.planning, DistributionPlanSettings) and self.costs.existing_network_cost > 0:
             decided = [c for c in self.tariff.values() if c.decided]
             if not decided:
                 raise ValueError("tariff: every price is given, so none can recover the network's cost; leave one empty, or planning=none")
             if all(c.price_max == 0 for c in decided):
                 raise ValueError("tariff: price_max 0 cannot recover costs.existing_network_cost; raise it, or use planning=none")
+        return self
+
+    @model_validator(mode="after")
+    def _transmission_plans_one_year(self) -> StudyConfig:
+        if isinstance(self.planning, TransmissionPlanning) and len(self.horizon.years) > 1:
+            raise ValueError(
+                f"horizon.years {list(self.horizon.years)}: planning={self.planning.kind} plans one year; give one, or plan years with planning=dso"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nested_is_social(self) -> StudyConfig:
+        if isinstance(self.planning, NestedPlanSettings) and not isinstance(self.regime, Social):
+            raise ValueError(f"regime {self.regime.kind}: planning=nested is proven for least social cost alone; use regime=social, or planning=dso")
         return self
 
     @model_validator(mode="after")

@@ -26,6 +26,7 @@ class AddedRating(Measure):
 
     columns: ClassVar[Mapping[str, Attribute]] = {"added_rating_kva": number("kVA", "rating added", 0.0, lower=0.0)}
     required = ("added_rating_kva",)
+    transmission = True
 
     offered: bool = Field(True, description="whether options of this kind are proposed where the system names none")
     least_loading: float = quantity(50.0, "%", "least loading of the usable rating at which a branch is proposed", lower=0.0)

@@ -124,6 +124,9 @@ class Measure(Settings):
     branch_kinds: ClassVar[tuple[str, ...]] = ("line", "transformer")
     """Kinds of branch on which options are proposed."""
 
+    transmission: ClassVar[bool] = False
+    """Whether it may be built on branches of the transmission network, where it acts by the rating and the reactance that ``apply`` gives them."""
+
     offered: bool = Field(False, description="whether options of this kind are proposed where the system names none")
 
     def sites(self, need: Need, count: int) -> list[str]:

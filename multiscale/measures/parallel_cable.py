@@ -36,6 +36,7 @@ class ParallelCable(Measure):
     required = ("parallel_rating_kva",)
     low_voltage = True
     branch_kinds = ("line",)
+    transmission = True
 
     offered: bool = Field(True, description="whether options of this kind are proposed where the system names none")
 

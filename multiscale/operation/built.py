@@ -53,6 +53,26 @@ def fed_through(network: Network) -> dict[str, str]:
     return {name: str(tree.buses[i]) for i, members in enumerate(tree.members) for name in members}
 
 
+def with_transmission_built(system: System, built: xr.Dataset) -> System:
+    """The system whose transmission network has the options built that are on its branches."""
+    top = system.top
+    table = system.branches.to_dataframe()
+    mine = np.flatnonzero(np.isin(built.branch.values, table.index[table["node"] == top]))
+    if not len(mine):
+        return system
+    here = built.isel(option=mine)
+    vn_kv = dict(zip(system.buses.bus.values.tolist(), system.buses.vn_kv.values.tolist(), strict=True))
+    rows = {name: {"branch": name, **table.loc[name].to_dict()} for name in here.branch.values.tolist()}
+    rows_with_built(rows, here, vn_kv, {})
+    at = [system.branches.branch.values.tolist().index(name) for name in rows]
+    changed = {}
+    for column in system.branches.data_vars:
+        values = system.branches[column].values.copy()
+        values[at] = [row[str(column)] for row in rows.values()]
+        changed[str(column)] = ("branch", values, system.branches[column].attrs)
+    return system.replace(branches=system.branches.assign(changed))
+
+
 def built_network(system: System, node: str, built: xr.Dataset) -> Network:
     """The network of a node with the options that are built in it."""
     network = system.network(node)

@@ -79,7 +79,7 @@ def period_program(network: PeriodData, t: int, monitored: np.ndarray, factors: 
     }
     columns = {
         name: builder.add_columns(name, axes.get(name, nodes), unit="kW", lower=low, upper=high, cost=cost, description=DESCRIPTION[name])
-        for name, (low, high, cost) in _columns(network, t).items()
+        for name, (low, high, cost) in columns_at(network, t).items()
     }
     exchange = builder.add_parameters("exchange", nodes, unit="kW", description="power drawn by the node")
     blocks = (
@@ -108,7 +108,7 @@ def period_program(network: PeriodData, t: int, monitored: np.ndarray, factors: 
 def at_period(program: ParametricProgram, network: PeriodData, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:
     """The program of another period in place of the one that ``program`` was made for; the matrices are shared."""
     lower, upper, costs, rhs = program.lower.copy(), program.upper.copy(), program.c0.copy(), program.b0.copy()
-    for name, (low, high, cost) in _columns(network, t).items():
+    for name, (low, high, cost) in columns_at(network, t).items():
         where = program.columns[name].positions
         lower[where], upper[where], costs[where] = low, high, cost
     for name, value in _right_hand_sides(network, t, monitored, factors).items():
@@ -120,7 +120,7 @@ def _name(network: PeriodData, t: int) -> str:
     return f"{network.system.top} {network.horizon.labels[t]}"
 
 
-def _columns(network: PeriodData, t: int) -> dict[str, tuple[np.ndarray | float, np.ndarray | float, np.ndarray | float]]:
+def columns_at(network: PeriodData, t: int) -> dict[str, tuple[np.ndarray | float, np.ndarray | float, np.ndarray | float]]:
     """Bounds [kW] and costs [EUR/a per kW] of all columns in a period.
 
     A node below may feed in more than anybody upstream can take: what is left over is spilled at its boundary, at the value of lost load.

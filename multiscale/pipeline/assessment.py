@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from multiscale.assessment import Ledger
-from multiscale.assessment.construction import Bought, book_construction
+from multiscale.assessment.construction import Bought, book_construction, book_transmission_relief
 from multiscale.assessment.operated import Operation
 from multiscale.assessment.regulation import book_incentives
 from multiscale.assessment.served import unserved_words
@@ -26,7 +26,9 @@ SERVED_WITHIN = 1.0
 """Unserved energy [kWh/a] that is rounding of the solver."""
 
 
-def settled(case: StudyCase, operation: Operation, bought: Bought, excluded: Mapping[int, frozenset[str]], paid: float = 0.0) -> Ledger:
+def settled(
+    case: StudyCase, operation: Operation, bought: Bought, excluded: Mapping[int, frozenset[str]], paid: float = 0.0, relief: float = 0.0
+) -> Ledger:
     """The ledger of a scenario over the year: operation, networks, and what prosumers bought.
 
     Args:
@@ -34,11 +36,13 @@ def settled(case: StudyCase, operation: Operation, bought: Bought, excluded: Map
         operation: of all days.
         bought: new capacity of prosumers.
         paid: incentives of the regime less penalties, of all operators [EUR/a].
+        relief: change of the cost of supplying customers on the transmission level by what is built there [EUR/a].
         excluded: day -> platforms that were excluded in the headline scenario: of them only what crosses the boundary is booked, in every scenario.
     """
     ledger = operation.ledger(excluded)
     book_construction(ledger, case.system, case.horizon, case.economics, case.fleets, operation.design.built, [bought])
     book_incentives(ledger, paid)
+    book_transmission_relief(ledger, relief)
     return ledger
 
 
@@ -53,6 +57,8 @@ def check_certificates(answer: YearAnswer) -> None:
         CertificateError: one does.
     """
     found = [(f"plan of {dso}", plan.objective, plan.bound) for dso, plan in answer.plans.items()]
+    if (above := answer.transmission) is not None:
+        found.append((f"plan of {answer.case.system.top}", above.cost, above.bound))
     for scenario in answer.scenarios.values():
         for day in scenario.operation.days:
             whole = {n: m for n, m in day.mechanisms.items() if not m.excluded}
@@ -75,7 +81,7 @@ def reservations(answer: YearAnswer) -> list[str]:
     reasons, scenario = [], answer.plan
     unserved = scenario.operation.unserved
     if not sum(unserved.values()) <= SERVED_WITHIN:
-        reasons.append(unserved_words(unserved, answer.case.limits, planned=bool(answer.plans)))
+        reasons.append(unserved_words(unserved, answer.case.limits, planned=bool(answer.plans) or answer.transmission is not None))
     for dso, check in scenario.verification.items():
         if len(check.violations):
             reasons.append(f"AC power flow of {dso}: {len(check.violations)} violations of limits")
@@ -105,6 +111,8 @@ def reservations(answer: YearAnswer) -> list[str]:
     for dso, plan in answer.plans.items():
         if not abs(plan.follower_gap) <= ANSWERED_WITHIN:
             reasons.append(f"plan of {dso}: platforms solved again at the plan differ by {plan.follower_gap:.2g} of their cost")
+    if answer.transmission is not None and not answer.transmission.closed:
+        reasons.append(f"plan of {answer.case.system.top}: {answer.transmission.message}")
     for day in scenario.operation.days:
         reasons += [f"{day.horizon.title}: excluded {name} ({why})" for name, why in day.excluded.items()]
         reasons += [f"{day.horizon.title}: {day.shortfall}"] if day.shortfall else []

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from multiscale.aggregation import aggregation_warnings, error_limits
 from multiscale.devices import Adoption, Device, Offer
 from multiscale.devices.device import PurchasableDevice
 from multiscale.devices.fleet import Fleet, purchasable
 from multiscale.measures import Measure
+from multiscale.operation import Transmission
+from multiscale.operation.tree import dso_reference
 from multiscale.planning import conventional_need
-from multiscale.planning.candidates import candidate_options
+from multiscale.planning.candidates import candidate_options, transmission_candidates
 from multiscale.planning.conventional import low_voltage_needs
-from multiscale.planning.settings import DsoPlanSettings, PlanningSettings
+from multiscale.planning.settings import DistributionPlanSettings, PlanningSettings, TransmissionPlanning
 from multiscale.planning.yearly_overload import yearly_overload
 from multiscale.representative_days import representative_days
 from multiscale.results.data.answer_data import StudyCase
@@ -47,7 +50,8 @@ def case_inputs(config: StudyConfig) -> dict[str, Any]:
         "economics": config.economics(),
         "limits": config.system.limits,
         "candidates": config.planning.candidates,
-        "plans": isinstance(config.planning, DsoPlanSettings),
+        "plans": isinstance(config.planning, DistributionPlanSettings),
+        "above": config.planning.kind if isinstance(config.planning, TransmissionPlanning) else "",
         "may_buy": _may_buy(config.planning),
     }
 
@@ -62,7 +66,7 @@ def case_of(config: StudyConfig) -> StudyCase:
 
 
 def _may_buy(planning: PlanningSettings) -> bool:
-    return isinstance(planning, DsoPlanSettings) and planning.adoption
+    return isinstance(planning, DistributionPlanSettings) and planning.adoption
 
 
 def build_case(
@@ -75,6 +79,7 @@ def build_case(
     limits: LoadingLimits,
     candidates: int,
     plans: bool,
+    above: str,
     may_buy: bool,
     year: int | None = None,
     last: StudyCase | None = None,
@@ -85,6 +90,7 @@ def build_case(
         system, horizon, costs, devices, measures, economics, limits: settings and assumptions.
         candidates: most options of each measure in each DSO.
         plans: whether a DSO plans.
+        above: kind of planning where the transmission operator plans; else empty.
         may_buy: whether prosumers may buy capacity.
         year: which one; default: the last of the horizon.
         last: the case of the last year, whose days and options an earlier one takes over.
@@ -99,6 +105,9 @@ def build_case(
     if bare and plans:
         message = "has no platform below whose answer could be planned for; use planning=none, or a case with low-voltage networks"
         raise InvalidSystemError([Problem("dso", d, "planning.kind", "'dso'", "", message) for d in bare])
+    if above and not built.network(built.top).active.sizes["branch"]:
+        message = "has no line or transformer that could be reinforced: the data hold no transmission network; use planning=dso, or another system"
+        raise InvalidSystemError([Problem("tso", built.top, "planning.kind", repr(above), "", message)])
     profiles = yearly_profiles(built, dsos)
     short = list(_short_supply(built, profiles, purchasable(devices) if may_buy else {}))
     if short:
@@ -118,7 +127,13 @@ def build_case(
     elif not len(built.options.option):
         table = costs.reinforcement_table
         prices = reinforcement_costs(None if table == "default" else table)
-        built = built.replace(options=candidate_options(built, need, candidates, prices, measures))
+        proposed = candidate_options(built, need, candidates, prices, measures)
+        if above:
+            network = Transmission(built, chosen, economics)
+            drawn = np.array([dso_reference(built, d, chosen, fleets) for d in network.children])
+            more = transmission_candidates(built, network, drawn, candidates, prices, measures)
+            proposed = xr.concat([proposed, more], dim="option") if more.sizes["option"] else proposed
+        built = built.replace(options=proposed)
     problems = validate(built)
     if problems:
         raise InvalidSystemError(problems)

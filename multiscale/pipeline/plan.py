@@ -11,11 +11,12 @@ from multiscale.operation import Market
 from multiscale.planning import Plan, PlanningProblem, planning_problem, solve_plan
 from multiscale.planning.distribution_planning import seen_participants
 from multiscale.planning.market_forecast import MarketForecast, market_forecast
+from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.persistence import Restriction
 from multiscale.planning.regimes import Regime
 from multiscale.planning.search_start import SearchStart
-from multiscale.planning.settings import DsoPlanSettings
+from multiscale.planning.settings import DistributionPlanSettings, DsoPlanSettings
 from multiscale.planning.social_reference import social_reference
 from multiscale.programs import SolverSettings
 from multiscale.results.data.answer_data import StudyCase
@@ -30,11 +31,16 @@ def forecast(case: StudyCase) -> MarketForecast:
     return market_forecast(case.system, case.horizon, case.economics, case.fleets)
 
 
+def forecast_with(case: StudyCase, plan: TransmissionPlan) -> MarketForecast:
+    """The same with a plan of the transmission operator, at its nodal prices; ``case`` holds what it builds."""
+    return replace(forecast(case), energy_price=plan.energy_price)
+
+
 def make_plan(
     case: StudyCase,
     dso: str,
     expected: MarketForecast,
-    planning: DsoPlanSettings,
+    planning: DistributionPlanSettings,
     regime: Regime,
     market: Market,
     solver: SolverSettings,
@@ -66,7 +72,8 @@ def make_plan(
         "memory_limit": solver.memory_limit_mb,
     }
     plan = solve_plan(problem, regime, method=planning.method, start=start, **settings)
-    reference = social_reference(problem, regime, **settings) if planning.social_reference else None
+    compared = isinstance(planning, DsoPlanSettings) and planning.social_reference
+    reference = social_reference(problem, regime, **settings) if compared else None
     # The problem that was solved is large, and follows from the case.
     plan = replace(plan, solution=replace(plan.solution, problem=None, constraint_rows={}), social=reference)
     del problem
@@ -78,7 +85,7 @@ def response_of_members(
     case: StudyCase,
     dso: str,
     expected: MarketForecast,
-    planning: DsoPlanSettings,
+    planning: DistributionPlanSettings,
     market: Market,
     bought: Bought,
     prices: Prices,
@@ -96,7 +103,7 @@ def response_of_members(
     return response_difference(seen, members, bought, offered, case.economics, market, expected.energy_price[dso], prices)
 
 
-def problem_of(case: StudyCase, dso: str, expected: MarketForecast, planning: DsoPlanSettings, market: Market) -> PlanningProblem:
+def problem_of(case: StudyCase, dso: str, expected: MarketForecast, planning: DistributionPlanSettings, market: Market) -> PlanningProblem:
     """The planning problem of one DSO of the case."""
     members = {c: case.fleets[c] for c in case.system.children(dso)}
     return planning_problem(
@@ -116,7 +123,7 @@ def problem_of(case: StudyCase, dso: str, expected: MarketForecast, planning: Ds
 
 def planned(config: StudyConfig, case: StudyCase, expected: MarketForecast) -> dict[str, Plan]:
     """The plans of a configuration; none without planning."""
-    if not isinstance(config.planning, DsoPlanSettings):
+    if not isinstance(config.planning, DistributionPlanSettings):
         return {}
     given = expected, config.planning, config.regime, config.market, config.solver
     return {dso: make_plan(case, dso, *given) for dso in case.system.at_level("dso")}

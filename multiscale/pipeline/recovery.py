@@ -8,7 +8,7 @@ from multiscale.pipeline.plan import forecast, problem_of
 from multiscale.planning.charge_range import implied_charge_range
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.regulated import allowed_range, allowed_with
-from multiscale.planning.settings import DsoPlanSettings
+from multiscale.planning.settings import DistributionPlanSettings
 from multiscale.results.data.answer_data import StudyCase
 from multiscale.system import Problem
 
@@ -25,7 +25,7 @@ def unrecoverable(config: StudyConfig, case: StudyCase) -> list[Problem]:
     Proven by the bounds of ``implied_charge_range``: what is listed has no plan; what is not may have one.
     """
     decided = [component for component in config.tariff.values() if component.decided]
-    if not isinstance(config.planning, DsoPlanSettings) or not config.regime.recovers_cost or len(decided) != 1:
+    if not isinstance(config.planning, DistributionPlanSettings) or not config.regime.recovers_cost or len(decided) != 1:
         return []
     expected: MarketForecast | None = None
     found: list[Problem] = []

@@ -17,17 +17,19 @@ from multiscale.pipeline.case import build_case, case_inputs, with_limits
 from multiscale.pipeline.incomes import income_problems, incomes_of
 from multiscale.pipeline.linked_years import plans_of_years
 from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
-from multiscale.pipeline.plan import forecast, make_plan, repeatable, response_of_members
+from multiscale.pipeline.plan import forecast, forecast_with, make_plan, repeatable, response_of_members
 from multiscale.pipeline.stages import Artefact, Stages
+from multiscale.pipeline.transmission_plan import plan_transmission, restrictions, with_transmission
 from multiscale.pipeline.verification import verify_days, verify_outages
 from multiscale.pipeline.year import verify_year
 from multiscale.planning import NoPlanError, Plan
 from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.market_forecast import MarketForecast
+from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.planning.persistence import LinkedPlans, Restriction
 from multiscale.planning.repair import Repaired, Violations, repaired
 from multiscale.planning.search_start import SearchStart
-from multiscale.planning.settings import DsoPlanSettings
+from multiscale.planning.settings import DistributionPlanSettings, DsoPlanSettings, TransmissionPlanning
 from multiscale.results.data.answer_data import RepairRecord, Scenario, StagedPlan, StudyCase, YearAnswer
 from multiscale.results.run.progress import Progress
 from multiscale.results.run.run_folder import NoAnswerError
@@ -44,6 +46,21 @@ if TYPE_CHECKING:
 STAGES = ("build", "plan", "operate", "verify", "assess")
 
 Engine = SerialEngine | DaskEngine
+
+
+@dataclass(frozen=True)
+class Above:
+    """What planning goes by on the transmission level.
+
+    Attributes:
+        plan: of the transmission operator; None where it does not plan.
+        case: with what it builds.
+        expected: of the wholesale market with it.
+    """
+
+    plan: TransmissionPlan | None
+    case: Artefact[StudyCase]
+    expected: Artefact[MarketForecast]
 
 
 @dataclass(frozen=True)
@@ -81,8 +98,10 @@ class Study:
         # What only the assessment reads decides on no stage.
         assessed = set(map(str, config.results.files))
         self.inputs = {name: key for name, key in inputs.items() if name not in assessed}
-        self.planned = isinstance(config.planning, DsoPlanSettings)
-        self.scenarios = chosen_scenarios(config.results.operated, config.results.baseline, planned=self.planned)
+        self.planned = isinstance(config.planning, DistributionPlanSettings)
+        self.above = isinstance(config.planning, TransmissionPlanning)
+        given = {"planned": self.planned or self.above, "purchases": self.planned}
+        self.scenarios = chosen_scenarios(config.results.operated, config.results.baseline, **given)
         self.mechanism = mechanism_of(config.coordination)
         self.staged: StagedPlan | None = None
         self._outages: dict[str, Mapping[str, OutageCheck]] = {}
@@ -115,6 +134,21 @@ class Study:
         """What planners expect of the wholesale market in a year."""
         return self.stages.run("forecast", forecast, {"case": case}, label=self.label(case))
 
+    def transmission(self, case: Artefact[StudyCase], expected: Artefact[MarketForecast]) -> Above:
+        """The plan of the transmission operator, and the case and the forecast with what it builds; as they are where it does not plan."""
+        planning = self.config.planning
+        if not isinstance(planning, TransmissionPlanning):
+            return Above(None, case, expected)
+        given: dict[str, object] = {"case": case, "planning": planning, "market": self.config.market}
+        with self.progress.stage("plan") as stage:
+            more = self.config.solver
+            found = self.stages.run(
+                "plan_transmission", plan_transmission, given, label=self.label(case), means=lambda: {"report_progress": stage.update}, more=more
+            )
+            built = self.stages.run("build_transmission", with_transmission, {"case": case, "plan": found}, label=self.label(case))
+            ahead = self.stages.run("forecast", forecast_with, {"case": built, "plan": found}, label=f"{self.label(case)} with plan".strip())
+        return Above(found.value, built, ahead)
+
     def linked(self, cases: Mapping[int, Artefact[StudyCase]], expected: Mapping[int, Artefact[MarketForecast]]) -> dict[str, LinkedPlans[Plan]]:
         """DSO -> plans of all years, of which each keeps what those before it build."""
         years, planning = self.config.horizon.years, self.config.planning
@@ -141,44 +175,50 @@ class Study:
         verified: dict[str, Mapping[str, Verification]] = {}
         specs = {spec.name: spec for spec in self.scenarios}
         operations = self.operate_alone([specs[name] for name in REFERENCES], case, expected)
-        repair = self.repaired(case, expected, operations, linked, before)
-        made = replace(repair.state, plans={dso: self.with_response(plan, case, expected) for dso, plan in repair.state.plans.items()})
+        above = self.transmission(case, expected)
+        repair = self.repaired(above, operations, linked, before)
+        plans = {dso: self.with_response(plan, case, above.expected) for dso, plan in repair.state.plans.items()}
+        made = replace(repair.state, plans=plans)
         operations[HEADLINE], verified[HEADLINE] = made.operation, made.verified
         # Scenarios on the network of the plan keep the limits under which it was made; the others those of the rule.
         cases = {name: made.case if spec.network == "plan" else case for name, spec in specs.items()}
         for name, spec in specs.items():
             if name not in operations:
-                operations[name] = self.operate(spec, cases[name], expected, self.design(spec, made.plans, operations), {})
+                ahead = above.expected if spec.network == "plan" else expected
+                operations[name] = self.operate(spec, cases[name], ahead, self.design(spec, made.plans, operations, above.plan), {})
             if name not in verified:
                 verified[name] = self.verify(spec, cases[name], operations[name])
-        year = self.whole_year(made, expected) if self.config.verification.year else YearCheck()
+        year = self.whole_year(made, above.expected) if self.config.verification.year else YearCheck()
         outages = self.outages(made)
         with self.progress.stage("assess"):
             # Of platforms that are excluded on a day, nothing inside is compared on that day.
             excluded = made.operation.value.excluded
             scenarios = {}
+            relief = float((above.expected.value.idle.cost - expected.value.idle.cost).sum())
             for name, spec in specs.items():
                 paid = sum(plan.account.payment for plan in made.plans.values()) if spec.network == "plan" else 0.0
                 given = {"case": case, "operation": operations[name], "bought": made.bought if spec.adoption else {}}
-                given |= {"excluded": excluded, "paid": paid}
+                given |= {"excluded": excluded, "paid": paid, "relief": relief if spec.network == "plan" else 0.0}
                 ledger = self.stages.run("assess", settled, given, label=self.label(case, spec)).value
                 scenarios[name] = Scenario(name, spec.title, operations[name].value, ledger, verified[name])
-        prices, baseline = expected.value.energy_price, self.config.results.baseline
+        prices, baseline = above.expected.value.energy_price, self.config.results.baseline
         rounds = RepairRecord(repair.violations, repair.stopped)
-        regime, incomes = self.config.regime, incomes_of(self.config.results)
-        answer = YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, regime, incomes)
-        return replace(answer, outages=outages)
+        answer = YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, self.config.regime)
+        return replace(answer, incomes=incomes_of(self.config.results), outages=outages, transmission=above.plan, relief=relief)
 
     def repaired(
         self,
-        case: Artefact[StudyCase],
-        expected: Artefact[MarketForecast],
+        above: Above,
         operations: Mapping[str, Artefact[Operation]],
         linked: Mapping[str, Plan],
         before: Mapping[str, Plan],
     ) -> Repaired[Made]:
         """The plan and its operation, made anew under tighter limits as long as its AC power flow violates limits."""
+        case, expected = above.case, above.expected
         kept = {dso: Restriction(frozenset(o for o, yes in plan.built.items() if yes)) for dso, plan in before.items()}
+        # The first plans are those of the joint plan; under tighter limits more may be built.
+        joint = {} if above.plan is None else restrictions(above.plan)
+        kept |= {dso: Restriction(one.required) for dso, one in joint.items()}
         headline = next(spec for spec in self.scenarios if spec.name == HEADLINE)
 
         def under(limits: LoadingLimits) -> Artefact[StudyCase]:
@@ -197,7 +237,7 @@ class Study:
             try:
                 if seen.key not in planned:
                     latest = next(reversed(planned.values()), {})
-                    planned[seen.key] = self.plan(seen, expected, linked if seen is case else {}, kept, latest)
+                    planned[seen.key] = self.plan(seen, expected, linked if seen is case else {}, kept | (joint if seen is case else {}), latest)
                 plans = planned[seen.key]
             except NoAnswerError as error:
                 if here is case:
@@ -205,7 +245,7 @@ class Study:
                 raise NoPlanError(error.status, str(error)) from error
             bought: Bought = real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()})
             # What a repair looks at are exchanges and injections: references are found for the plan that stands.
-            design, near = self.design(headline, plans, operations), rounds[-1] if rounds else None
+            design, near = self.design(headline, plans, operations, above.plan), rounds[-1] if rounds else None
             operation = self.operate(headline, here, expected, design, bought, in_full=not repairs, keep_bases=repairs, near=near)
             rounds.append(operation)
             return Made(here, plans, bought, operation, self.verify(headline, here, operation))
@@ -237,7 +277,7 @@ class Study:
     @property
     def repair_rounds(self) -> int:
         """Largest number of times that limits are tightened; none without planning."""
-        return self.config.planning.repair_rounds if isinstance(self.config.planning, DsoPlanSettings) else 0
+        return self.config.planning.repair_rounds if isinstance(self.config.planning, DistributionPlanSettings) else 0
 
     def verify(self, spec: ScenarioSpec, case: Artefact[StudyCase], operation: Artefact[Operation]) -> Mapping[str, Verification]:
         """AC power flow of a scenario on the representative days."""
@@ -337,10 +377,12 @@ class Study:
             found = self.stages.run("response", response_of_members, given, label=f"{plan.dso} {self.label(case)}".strip(), more=self.config.solver)
         return replace(plan, response_difference=found.value)
 
-    def design(self, spec: ScenarioSpec, plans: Mapping[str, Plan], operations: Mapping[str, Artefact[Operation]]) -> Design:
+    def design(
+        self, spec: ScenarioSpec, plans: Mapping[str, Plan], operations: Mapping[str, Artefact[Operation]], above: TransmissionPlan | None
+    ) -> Design:
         """What is built and charged in a scenario; an uncoordinated one finds its charge itself."""
         if spec.network == "plan":
-            built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
+            built = {option: yes for plan in plans.values() for option, yes in plan.built.items()} | dict(above.built if above else {})
             existing = operations["existing"].value.design.prices
             return Design(built, dict(existing) | {dso: plan.prices for dso, plan in plans.items()})
         if spec.coordinated:

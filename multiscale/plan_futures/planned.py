@@ -50,7 +50,8 @@ def planned_futures(overrides: Sequence[str], futures: Sequence[Future], reveale
             [ConfigProblem("horizon.years", str(list(years)), "is one year; waiting takes several, e.g. horizon.years=[2030,2035,2040]")]
         )
     if not isinstance(planning, DsoPlanSettings):
-        raise ConfigError([ConfigProblem("planning", "none", "plans nothing; use planning=dso")])
+        kind = config.record().config["planning"]["kind"]
+        raise ConfigError([ConfigProblem("planning", kind, "plans no distribution network over several years; use planning=dso")])
     known_from = years[1] if revealed is None else revealed
     if known_from not in years[1:]:
         later = ", ".join(map(str, years[1:]))

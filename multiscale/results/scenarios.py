@@ -104,16 +104,20 @@ def _rank(spec: ScenarioSpec) -> tuple[int, ...]:
     return list(NETWORKS).index(spec.network), int(spec.coordinated), int(spec.trade), int(spec.adoption)
 
 
-def chosen_scenarios(names: Collection[str], baseline: str, *, planned: bool) -> tuple[ScenarioSpec, ...]:
+def chosen_scenarios(names: Collection[str], baseline: str, *, planned: bool, purchases: bool = True) -> tuple[ScenarioSpec, ...]:
     """The scenarios of these names with those that others need: the two references, the baseline and the headline.
 
     Without a plan the network of the headline is the existing one, and nothing is bought in answer to a plan: what then tells no two scenarios
     apart is one scenario.
+
+    Args:
+        names, baseline: of scenarios.
+        planned: whether there is a plan.
+        purchases: whether prosumers may buy in answer to it.
     """
     needed = {*REFERENCES, baseline, HEADLINE, *names}
     chosen = tuple(spec for spec in SCENARIOS if spec.name in needed)
-    if planned:
+    if planned and purchases:
         return chosen
-    return tuple(
-        replace(spec, network="existing" if spec.network == "plan" else spec.network, adoption=False) for spec in chosen if spec.name != "trading"
-    )
+    networks = {} if planned else {"plan": "existing"}
+    return tuple(replace(spec, network=networks.get(spec.network, spec.network), adoption=False) for spec in chosen if spec.name != "trading")

@@ -259,5 +259,21 @@ def _option_problems(system: System) -> Iterator[Problem]:
         at = position.get_indexer(columns["branch"])
         there = np.flatnonzero(at >= 0)
         branches = {str(c): system.branches[c].values[at[there]] for c in system.branches.data_vars}
+        if not measure.transmission:
+            for k in np.flatnonzero(system.branches.node.values[at[there]] == system.top).tolist():
+                message = "is a branch of the transmission network, whose DC power flow knows ratings and reactances alone; choose another kind"
+                yield Problem("option", names[there[k]], "branch", repr(str(columns["branch"][there[k]])), "", message)
         for k, column, message in measure.problems({c: values[there] for c, values in columns.items()}, branches):
             yield Problem("option", names[there[k]], column, repr(str(columns[column][there[k]])), "", message)
+    yield from _transmission_option_problems(system, position)
+
+
+def _transmission_option_problems(system: System, position: pd.Index) -> Iterator[Problem]:
+    """A branch of the transmission network has one option at most: what several do together is not the sum of what each does."""
+    options = system.options
+    at = position.get_indexer(options.branch.values)
+    meshed = np.flatnonzero((at >= 0) & (system.branches.node.values[at] == system.top)) if len(at) else np.zeros(0, dtype=int)
+    again = meshed[pd.Index(options.branch.values[meshed]).duplicated()]
+    for k in again.tolist():
+        message = "has another option already, and a branch of the transmission network may have one; keep one of them"
+        yield Problem("option", str(options.option.values[k]), "branch", repr(str(options.branch.values[k])), "", message)

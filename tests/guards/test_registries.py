@@ -49,8 +49,9 @@ def test_an_entry_has_settings(group: str, kind: str):
     group, _, setting = group.partition(".")
     declared = StudyConfig.model_fields[group]
     if setting:
-        (holder,) = {model for model in kinds(declared).values() if setting in model.model_fields}
-        assert kind in names_of(holder.model_fields[setting])
+        holders = {model for model in kinds(declared).values() if setting in model.model_fields}
+        assert holders
+        assert all(kind in names_of(holder.model_fields[setting]) for holder in holders)
     elif kinds(declared):
         assert kinds(declared)[kind] is settings
     else:

@@ -32,7 +32,8 @@ def answer(cost=100.0, bound=99.0, objective=1000.0, plan_bound=1000.0, **change
         plans={"north": plan},
         year_check=YearCheck(),
         repair=RepairRecord(),
-        case=SimpleNamespace(limits=LoadingLimits()),
+        case=SimpleNamespace(limits=LoadingLimits(), system=SimpleNamespace(top="transmission")),
+        transmission=SimpleNamespace(cost=100.0, bound=90.0, closed=True, message=""),
     )
     for path, value in changed.items():
         *above, name = path.split("__")
@@ -79,3 +80,11 @@ def test_demand_that_is_not_served_is_named_with_the_limits():
     whole.plan.operation.unserved = {"north 1": 20.0, "passive customers of north": 5.0}
     [reason] = reservations(whole)
     assert reason.startswith("25 kWh/a of demand are not served (north 1 20")
+
+
+def test_the_plan_of_the_transmission_operator_is_checked_like_the_others():
+    whole, _, _ = answer(transmission__closed=False, transmission__message="ended after 3 rounds (planning.rounds)")
+    assert reservations(whole) == ["plan of transmission: ended after 3 rounds (planning.rounds)"]
+    wrong, _, _ = answer(transmission__bound=101.0)
+    with pytest.raises(CertificateError, match="plan of transmission: costs 100"):
+        check_certificates(wrong)

@@ -201,3 +201,32 @@ def test_validation_takes_a_fraction_of_a_second():
     start = time.perf_counter()
     validate(system)
     assert time.perf_counter() - start < 1.0
+
+
+def transmission_options(**columns):
+    """The built-in system with options on branches of its transmission network."""
+    system = tiny_system()
+    count = len(columns["branch"])
+    return system.replace(options=table("option", [f"option {k}" for k in range(count)], {"cost_eur": [1e5] * count, **columns}))
+
+
+def test_options_on_transmission_that_cannot_be_are_named():
+    good = transmission_options(branch=["line A-E", "line D-E"], added_rating_kva=[1e4, 1e4])
+    assert messages(good) == []
+    twice = transmission_options(branch=["line A-E", "line A-E"], added_rating_kva=[1e4, 2e4])
+    assert messages(twice) == [
+        "option 'option 1': branch 'line A-E' has another option already, and a branch of the transmission network may have one; keep one of them"
+    ]
+    tap = transmission_options(branch=["line A-E"], kind=["voltage_regulator"], voltage_band_percent=[10.0])
+    assert messages(tap) == [
+        "option 'option 0': branch 'line A-E' is a branch of the transmission network, whose DC power flow knows ratings and reactances alone; "
+        "choose another kind"
+    ]
+    nowhere = transmission_options(branch=["line A-Z"], added_rating_kva=[1e4])
+    assert len(messages(nowhere)) == 1
+    assert messages(nowhere)[0].startswith("option 'option 0': branch 'line A-Z' is no branch of the system")
+
+
+def test_a_transmission_network_without_limits_is_named():
+    unlimited = changed(tiny_system(), "branches", "line D-E", rating_kva=np.inf)
+    assert "branch 'line D-E': rating_kva inf kVA is infinite; give a number" in messages(unlimited)

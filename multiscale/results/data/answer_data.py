@@ -15,6 +15,7 @@ from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design
 from multiscale.planning import ConventionalNeed, Plan, Regime, Social
+from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import Verification
@@ -145,6 +146,8 @@ class YearAnswer:
         regime: under which it was planned.
         incomes: of households, and how they are shown.
         outages: DSO -> AC power flow of the headline scenario under single outages; empty where it was not asked for.
+        transmission: what the transmission operator builds, alone or together with the DSOs; None where it does not plan.
+        relief: what that changes in the cost of supplying customers on the transmission level itself [EUR/a].
     """
 
     case: StudyCase
@@ -159,6 +162,8 @@ class YearAnswer:
     regime: Regime = field(default_factory=Social)
     incomes: Incomes = field(default_factory=Incomes)
     outages: Mapping[str, OutageCheck] = field(default_factory=dict)
+    transmission: TransmissionPlan | None = None
+    relief: float = 0.0
 
     @property
     def plan(self) -> Scenario:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def reconciliations(answer: YearAnswer) -> list[Reconciliation]:
     """From the cost of the plan, where there is one, and from the cost of operation to the social cost of the headline scenario."""
     plan = answer.plan
-    found = [reconcile_plan(answer.plans, plan.operation, plan.ledger)] if answer.plans else []
-    return [*found, reconcile_operation(plan.operation, plan.ledger)]
+    found = [reconcile_plan(answer.plans, plan.operation, plan.ledger, answer.relief)] if answer.plans else []
+    return [*found, reconcile_operation(plan.operation, plan.ledger, answer.relief)]
 
 
 def costs_dataset(answer: YearAnswer) -> xr.Dataset:

@@ -10,6 +10,7 @@ import numpy as np
 
 from multiscale.assessment import REAL_COSTS
 from multiscale.devices.fleet import purchasable
+from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.results.data.answer_data import StagedPlan, YearAnswer
 from multiscale.results.data.appraisal import appraisal_summary
 from multiscale.results.data.conflicts_and_reserves import conflicts_and_reserves_summary
@@ -63,6 +64,7 @@ def year_summary_of(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
         "system.options": (int(system.options.sizes["option"]), "1"),
     }
     summary |= _plan_summary(answer)
+    summary |= _transmission_summary(answer.transmission)
     summary |= _coordination_summary(answer)
     summary |= conflicts_and_reserves_summary(answer)
     summary |= market_summary(answer)
@@ -153,6 +155,28 @@ def _plan_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
             )
             for key, device in purchasable(answer.case.system.device_settings).items()
         },
+    }
+
+
+def _transmission_summary(plan: TransmissionPlan | None) -> dict[str, tuple[Any, str]]:
+    """The plan of the transmission operator, alone or together with the distribution operators."""
+    if plan is None:
+        return {}
+    share = plan.gap_of_decisions
+    return {
+        "transmission.reinforcements": (sum(plan.built.values()), "1"),
+        "transmission.investment": (plan.investment, "EUR"),
+        "transmission.reinforcement_annuity": (plan.annuity, "EUR/a"),
+        "transmission.reinforcements_below": (sum(sum(choice.values()) for choice in plan.below.values()), "1"),
+        "transmission.cost": (plan.cost, "EUR/a"),
+        "transmission.bound": (plan.bound, "EUR/a"),
+        "transmission.gap_eur": (plan.gap_eur, "EUR/a"),
+        **({} if share is None else {"transmission.decision_range": (plan.decision_range, "EUR/a"), "transmission.gap_of_decisions": (share, "1")}),
+        "transmission.cost_of_nothing": (plan.nothing, "EUR/a"),
+        "transmission.cost_of_everything": (plan.everything, "EUR/a"),
+        **{f"transmission.cost_of_{who}_alone": (cost, "EUR/a") for who, cost in plan.alone.items()},
+        "transmission.rounds": (plan.rounds, "1"),
+        "transmission.ended": (plan.message, ""),
     }
 
 

@@ -105,6 +105,7 @@ def _plan(result: RunResult) -> Section:
         f"Each option is one line or transformer. {regime_of(result).aim}",
         [
             _table(result, network_tables.options_table, "reinforcement options"),
+            _table(result, network_tables.transmission_table, "transmission and distribution", optional=True),
             _table(result, regulation_tables.regulation_table, "regulatory account", optional=True),
             _table(result, regulation_tables.social_comparison_table, "comparison with least social cost", optional=True),
             _table(result, scenario_tables.years_table, "years", optional=True),

@@ -23,7 +23,7 @@ def options_table(result: RunResult) -> Table | None:
     kept_by = "response or demand not served" if unserved_worth(result) else "response"
     for k in range(data.sizes["option"]):
         branch, built = str(data.option_branch.values[k]), bool(data.option_built.values[k] > 0.5)
-        before, after = peak_loading(result, branch)
+        before, after = _peaks(result, branch, k)
         need = float(data.option_need.values[k]) if has(data, "option_need") else np.nan
         usable = usable_rating(data, branch)
         why = _why(built, need, after, usable, regime_of(result).reason, kept_by)
@@ -50,6 +50,7 @@ def options_table(result: RunResult) -> Table | None:
     frame, units = frame.drop(columns=unknown), {c: u for c, u in units.items() if c not in unknown}
     pair = compared_scenarios(data)
     note = "Peak: largest loading of the rating under AC power flow over all representative steps."
+    note += " Of the transmission network under DC power flow, at nodal prices." if has(data, "option_dc_loading_after") else ""
     note += f' Baseline: "{scenario_title(data, pair[0])}".' if pair is not None else ""
     if "usable" in frame:
         note += " Usable: share of the rating that planning and operation may use, towards customers / back from them. Of medium-voltage lines "
@@ -59,6 +60,36 @@ def options_table(result: RunResult) -> Table | None:
         note += " Need: largest loading of the usable rating if no prosumer responded to any price; above 100 %, conventional planning builds."
     marked = tuple(int(i) for i in np.flatnonzero(frame["decision"].to_numpy() == "build"))
     return Table("options", "Reinforcement options", frame, units, note, marked)
+
+
+def _peaks(result: RunResult, branch: str, option: int) -> tuple[float, float]:
+    """Largest loading before and with the plan [%]: of the transmission network under DC power flow, else under AC power flow."""
+    data = result.dataset
+    if data is not None and has(data, "option_dc_loading_before", "option_dc_loading_after"):
+        before, after = (float(data[f"option_dc_loading_{when}"].values[option]) for when in ("before", "after"))
+        if np.isfinite(before):
+            return before, after
+    return peak_loading(result, branch)
+
+
+def transmission_table(result: RunResult) -> Table | None:
+    """What the transmission operator's plan costs all operators together, next to plans that one level makes alone, and what is proven."""
+    value = result.value
+    if value("transmission.cost") is None:
+        return None
+    rows = [
+        ("nothing is built", "transmission.cost_of_nothing"),
+        ("everything is built", "transmission.cost_of_everything"),
+        ("transmission plans alone", "transmission.cost_of_transmission_alone"),
+        ("distribution plans alone", "transmission.cost_of_distribution_alone"),
+        ("the plan", "transmission.cost"),
+        ("proven lower bound on every plan", "transmission.bound"),
+    ]
+    shown = [(words, float(value(key)), float(value(key)) - float(value("transmission.cost"))) for words, key in rows if value(key) is not None]
+    frame = pd.DataFrame(shown, columns=["plan", "social cost", "less the plan"])
+    note = "Operated at nodal prices, under DC power flow on the transmission level; charges that do not depend on energy recover the networks. "
+    note += f"The search: {value('transmission.ended')}."
+    return Table("transmission", "Transmission and distribution together", frame, dict.fromkeys(("social cost", "less the plan"), "EUR/a"), note)
 
 
 def usable_rating(data: xr.Dataset, branch: str) -> tuple[float, ...]:

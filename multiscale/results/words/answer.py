@@ -128,6 +128,8 @@ def _plan(result: RunResult) -> list[Fact]:
     facts: list[Fact] = []
     built, invested = reinforcements(result), value("plan.investment")
     count = value("plan.reinforcements")
+    if count is not None and (above := value("transmission.reinforcements")):
+        count, invested = count + above, (invested or 0.0) + value("transmission.investment")
     if count is not None or built:
         count = len(built) if count is None else int(count)
         cost = f", investment {euros(invested)}" if invested is not None and count else ""
@@ -150,8 +152,22 @@ def _plan(result: RunResult) -> list[Fact]:
         name, worth, none_better = objective_words(result, value("plan.objective"), value("plan.bound"))
         proof, missed, reached = _proof(result, none_better)
         facts.append(Fact(name.capitalize(), f"{worth}{proof}{missed}", reached))
+    facts += _transmission(result)
     facts += _stages(result)
     return facts + [Fact("Operator" if value("system.dsos") == 1 else "Operators", text) for text in regulation_words(result)[:1]]
+
+
+def _transmission(result: RunResult) -> list[Fact]:
+    """The plan of the transmission operator, alone or together with the distribution operators."""
+    cost, gap, moved = (result.value(f"transmission.{key}") for key in ("cost", "gap_eur", "gap_of_decisions"))
+    if cost is None:
+        return []
+    built, asked = int(result.value("transmission.reinforcements") or 0), result.config().get("planning", {})
+    share = "" if moved is None else f", {percent(max(moved, 0.0))} of what decisions move"
+    words = f"{plural(built, 'reinforcement')}, investment {euros(result.value('transmission.investment'))}" if built else "nothing"
+    allowed = max(float(asked.get("gap_eur") or 0.0), float(asked.get("gap") or 0.0) * abs(cost)) + 1e-8 * abs(cost)
+    proof = f"{words}; at nodal prices no plan costs less than {euros(cost - gap, True)} (gap {euros(max(gap, 0.0), True)}{share})"
+    return [Fact("Transmission", proof, bool(gap <= allowed))]
 
 
 def _stages(result: RunResult) -> list[Fact]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -78,6 +81,8 @@ def decisions(answer: YearAnswer) -> xr.Dataset:
     offered = system.options.option.values.tolist()
     branches = dict(zip(offered, system.options.branch.values.tolist(), strict=True))
     loading = {b: v for need in answer.case.need.values() for b, v in need.loading.items()}
+    above = {} if answer.transmission is None else answer.transmission.loading
+    loading |= {branch: before for branch, (before, _) in above.items()}
     built = np.array([[int(s.design.built.get(o, False)) for o in offered] for s in scenarios], dtype=int).reshape(len(scenarios), len(offered))
     ours = _studied_branches(answer)
     reinforced = {branches[o] for o, yes in answer.plan.design.built.items() if yes}
@@ -87,6 +92,7 @@ def decisions(answer: YearAnswer) -> xr.Dataset:
         {
             "built": named(("scenario", "option"), built, "1", "1 where the option is built"),
             "option_built": named("option", built[list(answer.scenarios).index(answer.headline)], "1", "1 where the plan builds it"),
+            **_above(above, [branches[o] for o in offered]),
             "option_need": named("option", need, "%", "loading of the usable rating without any response"),
             "option_for_outage": named("option", outage, "1", "1 where an outage would overload the branch without reinforcement"),
             "branch_built": named("branch", np.isin(ours, list(reinforced)).astype(int), "1", "1 where the branch is reinforced"),
@@ -94,6 +100,18 @@ def decisions(answer: YearAnswer) -> xr.Dataset:
         coords={"option": offered, "branch": ours, "scenario": list(answer.scenarios)},
     )
     return found.assign(_prices(answer)).assign(_purchases(answer))
+
+
+def _above(loading: Mapping[str, tuple[float, float]], branches: list[str]) -> dict[str, Any]:
+    """Largest loading of branches of the transmission network without and with the plan; nothing where it is not planned."""
+    if not loading:
+        return {}
+    values = np.array([loading.get(branch, (np.nan, np.nan)) for branch in branches]).reshape(-1, 2)
+    words = "largest share of the limit under DC power flow"
+    return {
+        "option_dc_loading_before": named("option", values[:, 0], "%", f"{words}, without the plan"),
+        "option_dc_loading_after": named("option", values[:, 1], "%", f"{words}, with the plan"),
+    }
 
 
 def _studied_branches(answer: YearAnswer) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Transmission and distribution planned together: distribution operators offer how their plans respond to prices."""
