@@ -53,9 +53,9 @@ def one_line(error: BaseException) -> str:
 
 
 def _disk_is_full(error: BaseException | None) -> bool:
-    """Whether writing failed for want of space, here or in what led to it."""
+    """Whether writing failed for want of space (or of what a file may hold), here or in what led to it."""
     while error is not None:
-        if isinstance(error, OSError) and (error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)):
+        if isinstance(error, OSError) and (error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "No space left on device" in str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False

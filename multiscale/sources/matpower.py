@@ -48,7 +48,15 @@ _NAMES = {
     "idx_cost": "PW_LINEAR POLYNOMIAL MODEL STARTUP SHUTDOWN NCOST COST",
 }
 _WIDTHS = {"bus": 13, "gen": 10, "branch": 11, "gencost": 4}
+_UNLIMITED = {"branch": (6, 7, 8, 12, 13), "gen": (4, 5, 9, 10, *range(11, 22))}
+"""Columns, from one, in which infinity says that there is no limit."""
+_COLUMN_NAMES = {"bus": _BUS, "branch": _BRANCH, "gen": _GENERATOR}
+_COLUMN_NUMBERS = {"bus": list(range(1, 18)), "branch": _BRANCH_COLUMNS, "gen": _GENERATOR_COLUMNS}
+_BASE_KV = 10
+_SHOWN = 5
+"""Problems of one kind and table that are listed."""
 _OPENING = ("if", "for", "parfor", "while", "switch", "try")
+_CONTINUED = re.compile(r"((?:[^'.]|'[^']*'|\.(?!\.\.))*)\.\.\.")
 _WORD = re.compile(r"[A-Za-z]\w*")
 
 
@@ -58,7 +66,7 @@ def read_case(path: Path) -> dict[str, Any]:
     Raises:
         InvalidSystemError: a statement that is not one of the forms above, with its line; tables missing or too narrow.
     """
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
     scope = Scope()
     try:
         _execute(_statements(text), scope)
@@ -75,12 +83,30 @@ def read_case(path: Path) -> dict[str, Any]:
         if not isinstance(rows, np.ndarray) or rows.ndim != 2 or not rows.shape[0] or rows.shape[1] < width:
             message = f"is missing or has fewer than {width} columns; the file holds no whole MATPOWER case"
             problems.append(Problem("file", str(path), f"mpc.{name}", "", "", message))
+        else:
+            problems += _values_problems(path, name, rows)
     base = scope.fields.get("baseMVA")
     if not isinstance(base, int | float) or not base > 0:
         problems.append(Problem("file", str(path), "mpc.baseMVA", str(base), "MVA", "is not above zero; give the base power"))
     if problems:
         raise InvalidSystemError(problems)
     return scope.fields
+
+
+def _values_problems(path: Path, name: str, rows: np.ndarray) -> list[Problem]:
+    """Values of a table that are none: nothing in it may be missing, and only limits may be infinite."""
+    found = []
+    unlimited = [k - 1 for k in _UNLIMITED.get(name, ())]
+    columns = dict(zip(_COLUMN_NUMBERS.get(name, []), _COLUMN_NAMES.get(name, "").split(), strict=True))
+    wrong = np.isnan(rows) | (np.isinf(rows) & ~np.isin(np.arange(rows.shape[1]), unlimited))
+    for row, column in np.argwhere(wrong)[:_SHOWN]:
+        where = f"mpc.{name} row {row + 1} {columns.get(column + 1, f'column {column + 1}')}"
+        found.append(Problem("file", str(path), where, f"{rows[row, column]:g}", "", "is not a number; give a number"))
+    if name == "bus":
+        for row in np.flatnonzero(~(rows[:, _BASE_KV - 1] > 0))[:_SHOWN]:
+            message = "is not above zero; give the nominal voltage of the bus"
+            found.append(Problem("file", str(path), f"mpc.bus row {row + 1} BASE_KV", f"{rows[row, _BASE_KV - 1]:g}", "kV", message))
+    return found
 
 
 # -- statements -------------------------------------------------------------------------------------------------------
@@ -98,8 +124,10 @@ def _statements(text: str) -> list[tuple[int, str]]:
         if commented:
             continue
         line = _without_comment(raw)
-        continued = line.rstrip().endswith("...")
-        line = line.rstrip().removesuffix("...") if continued else line
+        # What follows the dots is a comment.
+        dots = _CONTINUED.match(line)
+        continued = dots is not None
+        line = dots[1] if dots else line
         if not lines and not line.strip():
             continue
         first = first if lines else number
@@ -221,7 +249,7 @@ def _statement(text: str, scope: Scope, line: int) -> None:
         for function, values in _INDICES.items():
             scope.names |= dict(zip(_NAMES[function].split(), values, strict=True))
         return
-    listed = re.fullmatch(r"\[([\w\s,~]+)\]\s*=\s*(\w+)", text)
+    listed = re.fullmatch(r"\[([\w\s,~]+)\]\s*=\s*(\w+)(?:\s*\(\s*\))?", text)
     if listed and listed[2] in _INDICES:
         wanted = listed[1].replace(",", " ").split()
         if len(wanted) > len(_INDICES[listed[2]]):
@@ -242,7 +270,6 @@ def _statement(text: str, scope: Scope, line: int) -> None:
         raise CaseError(f"line {line}: {target} is no table, so no part of it can be assigned")
     rows, columns = part_of(inside, table, scope, line)
     assigned_values = np.asarray(right_side(right.strip(), scope, line) if right.startswith("[") else value(right, scope, line), dtype=float)
-    try:
-        table[np.ix_(rows, columns)] = assigned_values
-    except ValueError:
-        raise CaseError(f"line {line}: {text[:80]!r} assigns values of shape {assigned_values.shape} to {len(rows)} x {len(columns)}") from None
+    if assigned_values.ndim and assigned_values.shape != (len(rows), len(columns)):
+        raise CaseError(f"line {line}: {text[:80]!r} assigns values of shape {assigned_values.shape} to {len(rows)} x {len(columns)}")
+    table[np.ix_(rows, columns)] = assigned_values

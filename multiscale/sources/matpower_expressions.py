@@ -257,7 +257,10 @@ class _Reader:
         if self.token != ":":
             return [low]
         self.take()
-        return list(range(low, self._whole(size) + 1))
+        high = self._whole(size)
+        if low < 1 or high > size:
+            raise CaseError(f"line {self.line}: {self.text!r} names row or column {low if low < 1 else high} of {size}")
+        return list(range(low, high + 1))
 
     def _whole(self, size: int) -> int:
         if self.token == "end":

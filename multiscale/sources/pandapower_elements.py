@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from multiscale.sources.open_ends import open_at_dead_buses
 from multiscale.sources.pandapower_checks import checked_copy
 from multiscale.sources.pandapower_state import UNLIMITED_KA, energised, names_of, not_used, own_power_flow, ratings, rows_on, shunt_tables, volts
+from multiscale.sources.pandapower_tables import fused_buses, open_at
 from multiscale.system.approximation import Approximation, several
 
 SWITCH_R_TO_X = 2.0
@@ -38,6 +40,7 @@ def plain_network(net: Any, changed: list[Approximation]) -> Any:
     """
     net = checked_copy(net)
     energised(net, changed)
+    open_at_dead_buses(net)
     ratings(net, changed)
     not_used(net, changed)
     shunt_tables(net)
@@ -45,7 +48,7 @@ def plain_network(net: Any, changed: list[Approximation]) -> Any:
     _sum_of_phases(net, changed)
     _wards(net, changed)
     _direct_current_lines(net, changed)
-    _three_windings(net)
+    _three_windings(net, changed)
     _switch_impedances(net, changed)
     _impedances(net, changed)
     _storages_without_energy(net, changed)
@@ -149,17 +152,42 @@ def _add_lines(
     )  # fmt: skip
 
 
-def _three_windings(net: Any) -> None:
+def _star_points(net: Any, changed: list[Approximation]) -> np.ndarray:
+    """Auxiliary buses of the three-winding transformers: one for those that are in parallel at their two higher sides.
+
+    Their star points are at one voltage where they are alike in everything; otherwise this is an approximation.
+    """
+    three, bus_of, found = net.trafo3w, fused_buses(net), dict[tuple[int, int], int]()
+    names, stars = names_of(three), np.zeros(len(three), dtype=int)
+    switched = set(open_at(net, "t3").tolist())
+    for k, (row, name) in enumerate(zip(three.index, names, strict=True)):
+        ends = (int(bus_of[three.at[row, "hv_bus"]]), int(bus_of[three.at[row, "mv_bus"]]))
+        alone = not three.at[row, "in_service"] or row in switched
+        if alone or ends not in found:
+            stars[k] = _auxiliary_bus(net, int(three.at[row, "hv_bus"]), f"star point of {name}")
+            found |= {} if alone else {ends: k}
+            continue
+        first = found[ends]
+        stars[k] = stars[first]
+        joined = three.iloc[[first, k]].drop(columns=[c for c in ("name", "hv_bus", "mv_bus", "lv_bus", "std_type") if c in three])
+        alike = bus_of[three["lv_bus"].iloc[first]] == bus_of[three["lv_bus"].iloc[k]] and joined.astype(str).nunique().le(1).all()
+        if not alike:
+            done = f"has the star point of {names[first]!r}, to which it is parallel at two sides: voltages inside of unlike transformers differ"
+            changed.append(Approximation(several("trafo3w", [name]), "star point", done))
+    return stars
+
+
+def _three_windings(net: Any, changed: list[Approximation]) -> None:
     """Three-winding transformers as three of two windings around an auxiliary bus, by pandapower's star equivalent."""
     if "trafo3w" not in net or not len(net.trafo3w):
         return
     from pandapower.build_branch import _trafo_df_from_trafo3w
 
     three, work = net.trafo3w, copy.copy(net)
-    stars = np.array([_auxiliary_bus(net, int(hv), f"star point of {name}") for hv, name in zip(three["hv_bus"], names_of(three), strict=True)])
+    stars = _star_points(net, changed)
     if "res_trafo3w" in net and "vm_internal_pu" in net.res_trafo3w and len(net.res_trafo3w):
         star = pd.DataFrame({"vm_pu": net.res_trafo3w["vm_internal_pu"].reindex(three.index).to_numpy()}, index=stars)
-        net.res_bus = pd.concat([net.res_bus, star])
+        net.res_bus = pd.concat([net.res_bus, star[~star.index.duplicated()]])
     work["_options"] = {"mode": "pf", "trafo3w_losses": "hv"}
     work["_pd2ppc_lookups"] = {"aux": {"trafo3w": stars}}
     legs = pd.DataFrame(_trafo_df_from_trafo3w(work))

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from multiscale.sources.open_ends import taken_at_open_ends
 from multiscale.system.approximation import Approximation, several
 
 HIGH_VOLTAGE_KV = 60.0
@@ -145,7 +146,7 @@ def _parents(area: np.ndarray, tier: np.ndarray, start: np.ndarray, end: np.ndar
 
 
 def without_ties(nodes: pd.DataFrame, buses: pd.DataFrame, branches: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Without the open branches between networks of different nodes, which are operated apart; what lines take at their closed end is a shunt there.
+    """Without the open branches between networks of different nodes, which are operated apart; what they take at their closed end is a shunt there.
 
     An open transformer in parallel with the one that feeds a network stays.
     """
@@ -158,11 +159,7 @@ def without_ties(nodes: pd.DataFrame, buses: pd.DataFrame, branches: pd.DataFram
     tie = ~branches["in_service"] & (start != end) & ~np.array(feeding, dtype=bool)
     if tie.any():
         notes.append(f"{int(tie.sum())} open branches between different networks are omitted")
-    for _, row in branches[tie & (branches["kind"] == "line") & (branches["charged_from"] != "")].iterrows():
-        bus, y = row[row["charged_from"]], row["g_us"] * 1e-6 + 2j * np.pi * 50.0 * row["c_nf"] * 1e-9
-        if y:
-            taken = np.conj(y / 2 + 1 / (row["r_ohm"] + 1j * row["x_ohm"] + 2 / y)) * buses.at[bus, "vn_kv"] ** 2 * 1e3
-            buses.loc[bus, ["shunt_p_kw", "shunt_q_kvar"]] += np.array([taken.real, taken.imag])
+    taken_at_open_ends(buses, branches[tie], notes)
     return branches[~tie]
 
 

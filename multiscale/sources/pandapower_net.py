@@ -11,6 +11,7 @@ import xarray as xr
 from pydantic import Field, model_validator
 
 from multiscale.sources.followed_profiles import CONSTANT, STANDARD, constant_profiles, followed
+from multiscale.sources.open_ends import charging_within_busbars, taken_at_open_ends
 from multiscale.sources.pandapower_branches import branch_frame
 from multiscale.sources.pandapower_checks import table_problems
 from multiscale.sources.pandapower_devices import drawn_power, embedded_generators, network_devices, network_prosumers
@@ -92,10 +93,11 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
     representative = fused_buses(net, grid_pairs(net, notes, changed))
     bus_name = unique_names(net.bus["name"] if "name" in net.bus else pd.Series("", index=net.bus.index), "bus")
     name_of = bus_name.reindex(representative).set_axis(net.bus.index)
+    charging_within_busbars(net, name_of)
     branches = branch_frame(net, name_of, notes, changed)
     kept = representative.index[(representative.to_numpy() == representative.index.to_numpy()) & net.bus["in_service"].to_numpy(bool)]
     buses = _bus_frame(net, kept, bus_name, name_of, changed)
-    branches = branches[branches["from_bus"].isin(buses.index) & branches["to_bus"].isin(buses.index)]
+    branches = _between(branches, buses, notes)
     sources = source_frame(net, name_of)
     sources = sources[sources["bus"].isin(buses.index)]
     devices = network_devices(net, name_of, notes, changed)
@@ -108,7 +110,7 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
     sources = sources.drop(sources.index[sources["key"].isin(embedded["key"])])
     devices = pd.concat([devices, embedded.drop(columns="key")]) if len(embedded) else devices
     buses = drop_unconnected(buses, branches, pd.concat([devices["bus"], sources["bus"]]), notes)
-    branches = branches[branches["from_bus"].isin(buses.index) & branches["to_bus"].isin(buses.index)]
+    branches = _between(branches, buses, notes)
     notes.append(_levels(buses))
     _hold_boundaries(net, nodes, buses, name_of, sources, changed)
     prosumers = network_prosumers(nodes, buses, devices)
@@ -127,6 +129,13 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
         notes=tuple(notes),
         approximations=tuple(changed),
     )
+
+
+def _between(branches: pd.DataFrame, buses: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Branches between buses of the table; what those that are omitted take at open ends becomes a shunt."""
+    kept = branches["from_bus"].isin(buses.index) & branches["to_bus"].isin(buses.index)
+    taken_at_open_ends(buses, branches[~kept], notes)
+    return branches[kept]
 
 
 def _followed(

@@ -65,6 +65,13 @@ def not_used(net: Any, changed: list[Approximation]) -> None:
             if len(other):
                 done = "is not used: usable shares of ratings are those of system.limits"
                 changed.append(Approximation(several(word, names_of(other)), "max_loading_percent", done))
+    rows = rows_on(net, "trafo")
+    uneven = [c for c in ("leakage_resistance_ratio_hv", "leakage_reactance_ratio_hv") if c in rows and (rows[c].fillna(0.5) != 0.5).any()]
+    if uneven:
+        other = rows[(rows[uneven].fillna(0.5) != 0.5).any(axis=1)]
+        changed.append(
+            Approximation(several("transformer", names_of(other)), ", ".join(uneven), "is not used: half of the impedance is at each side")
+        )
     rows = rows_on(net, "controller")
     if len(rows):
         kinds = [thing if isinstance(thing, str) else type(thing).__name__ for thing in rows["object"]]

@@ -12,6 +12,7 @@ from scipy.sparse import csgraph
 
 from multiscale.sources.generation_costs import generation_costs, marginal_costs
 from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV
+from multiscale.sources.pandapower_state import rows_on
 from multiscale.sources.pandapower_tables import fused_buses, open_at, unique_names
 from multiscale.system.approximation import Approximation, several
 
@@ -51,8 +52,13 @@ def source_frame(net: Any, name_of: pd.Series) -> pd.DataFrame:
 
 
 def grid_pairs(net: Any, notes: list[str], changed: list[Approximation]) -> np.ndarray:
-    """Pairs of buses of external grids that are one grid above the network: those nothing in it joins; without high voltage, all of one voltage."""
-    grids = net.ext_grid[net.ext_grid["in_service"].astype(bool)] if len(net.ext_grid) else net.ext_grid
+    """Pairs of buses of external grids (generators that are slack among them) that are one grid above the network.
+
+    With high voltage those that nothing in it joins, without it all of one voltage.
+    """
+    grids, generators = rows_on(net, "ext_grid"), rows_on(net, "gen")
+    if "slack" in generators:
+        grids = pd.concat([g for g in (grids, generators[generators["slack"].fillna(False).astype(bool)]) if len(g)] or [grids])
     fed = grids["bus"].unique() if len(grids) else np.zeros(0, dtype=int)
     if len(fed) < 2:
         return np.zeros((0, 2), dtype=int)

@@ -158,7 +158,7 @@ def charged_from(net: Any, kind: str, element_type: str, ends: tuple[str, str]) 
 
 
 def drop_unconnected(buses: pd.DataFrame, branches: pd.DataFrame, standing: pd.Series, notes: list[str]) -> pd.DataFrame:
-    """Buses without those that no branch in service reaches and on which nothing stands (spare busbars, ends of open lines).
+    """Buses without those of parts of the network on which nothing stands (spare busbars, ends of open lines, lines that nothing feeds or uses).
 
     Args:
         buses, branches: tables by name.
@@ -166,11 +166,14 @@ def drop_unconnected(buses: pd.DataFrame, branches: pd.DataFrame, standing: pd.S
         notes: extended by what is omitted.
     """
     active = branches[branches["in_service"]]
-    idle = ~buses.index.isin(pd.concat([active["from_bus"], active["to_bus"], standing]).unique())
-    if idle.all() or not idle.any():
+    start, end = (buses.index.get_indexer(active[column]) for column in ("from_bus", "to_bus"))
+    graph = sparse.coo_matrix((np.ones(len(start)), (start, end)), shape=(len(buses), len(buses)))
+    part = csgraph.connected_components(graph, directed=False)[1]
+    used = np.isin(part, part[buses.index.isin(standing.unique())])
+    if not used.any() or used.all():
         return buses
-    notes.append(f"{int(idle.sum())} buses without a branch in service and without a device (spare busbars, ends of open lines) are omitted")
-    return buses[~idle]
+    notes.append(f"{int((~used).sum())} buses of parts of the network on which nothing stands (spare busbars, ends of open lines) are omitted")
+    return buses[used]
 
 
 def columns_of(frame: pd.DataFrame) -> Mapping[str, np.ndarray]:

@@ -68,6 +68,10 @@ def _read_csv(file: Path, of_numbers: Callable[[str], bool]) -> pd.DataFrame:
             head = stream.readline()
         separator = max(",;\t", key=head.count)
         raw = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, header=None, encoding="utf-8-sig", index_col=False)
+        if (place := file.read_bytes().find(b"\0")) >= 0:
+            raise TableError(f"is damaged (byte {place} is zero); save it as CSV in UTF-8")
+    except TableError:
+        raise
     except UnicodeDecodeError as error:
         raise TableError(f"is not in UTF-8 (byte {error.start}); save it as CSV in UTF-8") from None
     except pd.errors.EmptyDataError:

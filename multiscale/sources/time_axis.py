@@ -65,6 +65,8 @@ def time_axis(given: pd.Series, zone: str = "") -> Axis:
     Raises:
         TimeError: texts that are no time stamps, gaps, repetitions, steps of different length; each with the first place.
     """
+    if zone and not known_zone(zone):
+        raise TimeError("zone", repr(zone), "is no time zone; give an IANA name, e.g. Europe/Berlin")
     if not len(given):
         raise TimeError("time", "0", "time stamps; give at least one whole day")
     local, offset, aware = _parsed(given)

@@ -41,8 +41,11 @@ def topology_problems(system: System) -> Iterator[Problem]:
     root = np.full(len(node_code), -1)
     root[below] = part[vertex[len(owners) :]]
     for number in np.flatnonzero(~below):
-        inside = part[node_of == number]
-        root[number] = np.bincount(inside).argmax() if len(inside) else -1
+        inside = pd.Series(part[node_of == number], index=bus_code[vertices[node_of == number] % width])
+        # The network of the top is where most power can be generated; of equal parts the largest.
+        power = pd.Series(system.generators.p_max_kw.values, index=system.generators.bus.values.astype(object)).groupby(level=0).sum()
+        size = pd.DataFrame({"power": power.reindex(inside.index).fillna(0.0), "buses": 1}).groupby(inside.to_numpy()).sum()
+        root[number] = size.sort_values(["power", "buses"]).index[-1] if len(size) else -1
     for k in np.unique(part[part != root[node_of]]):
         members = np.flatnonzero(part == k)
         node = str(node_code[node_of[members[0]]])

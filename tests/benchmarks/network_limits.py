@@ -2,6 +2,9 @@
 
     busbars       voltage of low-voltage busbars in the AC power flow less that without load, which platforms take for given; and less that of the
                   linear model at the same flows, which is what would be left if its voltage were passed down
+    low voltage   hours of buses of low-voltage networks outside their band in the AC power flow, and how many of them planning takes for inside: it
+                  has their busbars at the voltage without load, and keeps a margin. The same for operation, at the voltage of the linear model
+    tap steps     voltage behind on-load tap changers in the AC power flow, where they stand on steps, less the set point of the linear model
     transformers  loading of HV/MV transformers, against the share of the rating that may be used under load (n-1), with their number in parallel
     charging      reactive power of low-voltage cables, which is not passed up, against that of the loads
 
@@ -13,11 +16,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandapower as pp
 import pandapower.networks as pn
+import xarray as xr
 
 from multiscale.config import load_config
 from multiscale.operation.radial import radial_tree
@@ -35,7 +40,8 @@ def measured(case: StudyCase, dso: str) -> None:
     """Print the three sizes of a DSO and its platforms."""
     system, horizon, children = case.system, case.horizon, case.system.children(dso)
     nodes = [dso, *children]
-    flow = ac_power_flow(system, nodes, horizon, profile_injections(system, nodes, horizon))
+    injections = profile_injections(system, nodes, horizon)
+    flow = ac_power_flow(system, nodes, horizon, injections)
     tree = radial_tree(system.network(dso), case.limits)
     at = {bus: i for i, bus in enumerate(tree.buses.tolist())}
     place = np.array([at[system.boundary_bus(c)] for c in children], dtype=int)
@@ -48,6 +54,8 @@ def measured(case: StudyCase, dso: str) -> None:
         beyond = 100.0 * (np.abs(off) > case.limits.lv_voltage_margin_pu).mean()
         sizes = f"{off.min():+.4f} to {off.max():+.4f} pu, mean {off.mean():+.4f}"
         print(f"    AC less {name}: {sizes}; beyond what is kept in {beyond:.1f} % of the hours")
+    low_voltage(case, flow, injections, dict(zip(children, zip(idle, linear, strict=True), strict=True)))
+    tap_steps(system.network(dso).active, flow)
     branches = system.network(dso).active
     volts = dict(zip(system.buses.bus.values.tolist(), system.buses.vn_kv.values.tolist(), strict=True))
     for i in range(1, len(tree.buses)):
@@ -63,6 +71,54 @@ def measured(case: StudyCase, dso: str) -> None:
     print(
         f"  charging of low-voltage cables: {charging:.2f} kvar in {len(below)} networks, of the medium voltage {tree.charging.sum():.1f} kvar; "
         f"reactive power of customers at most {total:.1f} kvar (one network {reactive:.1f})"
+    )
+
+
+def low_voltage(case: StudyCase, flow: xr.Dataset, injections: xr.Dataset, busbars: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Print how many hours of buses in low voltage are outside their band, and how many of them planning and operation do not see.
+
+    Args:
+        case: with the limits.
+        flow, injections: AC power flow, and what it was computed for.
+        busbars: platform -> voltage of its busbar without load, and by the linear model [pu], (period,).
+    """
+    planned, operated = case.limits, case.limits.at_known_busbars()
+    hours, outside, deepest, networks = 0, 0, 0.0, 0
+    unseen = {"planning": (0, 0.0), "operation": (0, 0.0)}
+    for child, fed_at in busbars.items():
+        network = case.system.network(child)
+        if not network.active.sizes["branch"]:
+            continue
+        networks += 1
+        bare = radial_tree(network, planned.full())
+        actual = flow.voltage.sel(bus=bare.buses).values
+        excess = np.maximum(bare.v_min[:, None] - actual, actual - bare.v_max[:, None])
+        hours, outside, deepest = hours + excess.size, outside + int((excess > 0).sum()), max(deepest, float(excess.max()))
+        power = injections.reindex(bus=bare.buses, fill_value=0.0)
+        for who, root, limits in (("planning", fed_at[0], planned), ("operation", fed_at[1], operated)):
+            tree = radial_tree(network, limits, np.broadcast_to(root, actual.shape[1:]))
+            seen = tree.voltage(tree.below(power.p.values), tree.below(power.q.values))
+            inside = (seen >= tree.v_min[:, None]) & (seen <= tree.v_max[:, None])
+            missed = np.where(inside & (excess > 0), excess, 0.0)
+            unseen[who] = (unseen[who][0] + int((missed > 0).sum()), max(unseen[who][1], float(missed.max())))
+    if not networks:
+        return
+    print(f"  low voltage: {networks} networks, {hours} hours of buses, outside the band in {outside}, by {deepest:.4f} pu at most")
+    for who, (count, most) in unseen.items():
+        print(f"    of these {who} takes {count} for inside, by {most:.4f} pu at most")
+
+
+def tap_steps(branches: xr.Dataset, flow: xr.Dataset) -> None:
+    """Print how far on-load tap changers, which stand on steps, are from their set points."""
+    regulated = branches.branch.values[np.isfinite(branches.v_setpoint_pu.values)]
+    if not len(regulated):
+        return
+    units = branches.sel(branch=regulated)
+    off = flow.voltage.sel(bus=units.to_bus.values).values - units.v_setpoint_pu.values[:, None]
+    most = float(units.tap_step_percent.values.max())
+    print(
+        f"  tap steps: {len(regulated)} tap changers, steps of {most:g} %: AC less set point {off.min():+.4f} to {off.max():+.4f} pu, "
+        f"mean size {np.abs(off).mean():.4f}"
     )
 
 

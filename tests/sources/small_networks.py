@@ -103,6 +103,38 @@ def _three_windings(net: Any) -> None:
     pp.create_load(net, third, 0.3, 0.06, name="plant")
 
 
+def _three_windings_twice(net: Any) -> None:
+    """Two alike in parallel."""
+    _three_windings(net)
+    net.trafo3w = pd.concat([net.trafo3w, net.trafo3w.assign(name="second")], ignore_index=True)
+
+
+def _slack_at_the_end(net: Any) -> None:
+    pp.create_gen(net, 4, 0.3, vm_pu=1.0, slack=True, name="plant")
+
+
+def _unused_part(net: Any) -> None:
+    near, far = (pp.create_bus(net, vn_kv=20.0, name=name) for name in ("unused", "unused end"))
+    pp.create_line_from_parameters(net, near, far, length_km=1.0, name="unused line", **_CABLE)
+
+
+def _dead_end(net: Any) -> None:
+    """A cable of nine kilometres to a bus out of service."""
+    pp.create_line_from_parameters(net, 4, pp.create_bus(net, vn_kv=20.0, name="dead", in_service=False), length_km=9.0, name="old", **_CABLE)
+
+
+def _open_stub(net: Any) -> None:
+    """A cable that is open at its far end, at which nothing stands."""
+    far = pp.create_bus(net, vn_kv=20.0, name="far")
+    pp.create_switch(net, far, pp.create_line_from_parameters(net, 4, far, length_km=9.0, name="stub", **_CABLE), et="l", closed=False)
+
+
+def _open_unit(net: Any) -> None:
+    """A transformer that is open at its low side, at which nothing stands."""
+    spare = pp.create_bus(net, vn_kv=0.4, name="spare")
+    pp.create_switch(net, spare, pp.create_transformer_from_parameters(net, 1, spare, name="second", **{**_UNIT, **_TAP}), et="t", closed=False)
+
+
 def _shared_names(net: Any) -> None:
     net.bus["name"] = ["a", "a", "a (2)", "b", ""]
     net.load["name"] = ["supply", "supply", "supply (2)", "a"]
@@ -194,6 +226,11 @@ SMALL: Mapping[str, tuple[Callable[[], Any], set[str]]] = {
     "ring": (_with(feeder, _ring), {"ring"}),
     "a second medium voltage": (_with(feeder, _two_voltages), set()),
     "three windings": (_with(feeder, _three_windings), {"vm_pu"}),
+    "three windings twice": (_with(feeder, _three_windings_twice), {"vm_pu"}),
+    "a line to where it comes from": (_with(feeder, lambda net: pp.create_line_from_parameters(net, 4, 4, length_km=1.0, **_CABLE)), set()),
+    "a line beside a closed switch": (_with(feeder, lambda net: pp.create_switch(net, 2, 3, et="b", closed=True)), set()),
+    "a slack generator beside a grid": (_with(feeder, _slack_at_the_end), {"ring"}),
+    "a part that nobody uses": (_with(feeder, _unused_part), set()),
     "unbalanced load": (
         _with(house, lambda net: pp.create_asymmetric_load(net, 3, p_a_mw=0.02, p_b_mw=0.01, p_c_mw=0.0, q_a_mvar=0.004, name="flat")),
         {"phases"},
@@ -212,3 +249,11 @@ SMALL: Mapping[str, tuple[Callable[[], Any], set[str]]] = {
     "low voltage alone, two feeders": (_lv_only, set()),
 }
 """Name -> network, and the fields that the list of approximations names."""
+
+OPEN_ENDS: Mapping[str, Callable[[], Any]] = {
+    "cable to a bus out of service": _with(feeder, _dead_end),
+    "bus out of service at the end": _with(feeder, _column("bus", "in_service", [True, True, True, True, False])),
+    "open cable": _with(feeder, _open_stub),
+    "open transformer": _with(house, _open_unit),
+}
+"""Networks with a branch that leads nowhere, and takes power nevertheless."""

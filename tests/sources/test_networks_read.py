@@ -14,13 +14,14 @@ from multiscale.system.problem import InvalidSystemError
 from multiscale.system.validation import validate
 from tests.made_once import empty_network
 from tests.sources.published_networks import PUBLISHED
-from tests.sources.read_networks import compare, compare_simbench, totals_apart
-from tests.sources.small_networks import SMALL, feeder, house
+from tests.sources.read_networks import LOADING, VOLTAGE, compare, compare_simbench, totals_apart
+from tests.sources.small_networks import OPEN_ENDS, SMALL, feeder, house
 
 OF_THE_ORDINARY_SUITE = (
     "60 Hz", "ward", "switch with resistance", "impedance of two directions", "shunt of a table", "generator in the feeder",
     "names in several tables", "two grids, open between", "ring", "three windings", "unbalanced load", "two tap changers",
-    "transformer the other way round", "low voltage alone, two feeders",
+    "transformer the other way round", "low voltage alone, two feeders", "three windings twice", "a slack generator beside a grid",
+    "a line to where it comes from", "a line beside a closed switch", "a part that nobody uses",
 )  # fmt: skip
 ADAPTED = {
     "case11_iwamoto": ["1 rings opened"],
@@ -53,6 +54,36 @@ def test_a_small_network_is_read_as_pandapower_reads_it(name):
 @pytest.mark.parametrize("name", sorted(set(SMALL) - set(OF_THE_ORDINARY_SUITE)))
 def test_another_small_network_is_read_as_pandapower_reads_it(name):
     same_as_pandapower(name)
+
+
+@pytest.mark.parametrize("name", OPEN_ENDS)
+def test_what_branches_take_that_lead_nowhere_is_a_shunt(name):
+    """Voltages are those of pandapower; what such a branch takes is its loss there, and a shunt here."""
+    row = compare(name, OPEN_ENDS[name]())
+    assert row.d_voltage <= VOLTAGE
+    assert row.d_loading <= LOADING
+    (note,) = [n for n in row.system.notes if "open at one end" in n and "lead out of the model" in n]
+    shunts = float(row.system.buses.shunt_p_kw.sum())
+    assert f"take {shunts:.4g} kW" in note
+    assert shunts == pytest.approx(row.d_losses * row.losses_kw, rel=0.05)
+
+
+def test_a_part_that_nothing_feeds_is_named_and_not_the_grid():
+    net = feeder()
+    near, far = (pp.create_bus(net, vn_kv=20.0, name=name) for name in ("apart", "apart end"))
+    pp.create_line_from_parameters(net, near, far, length_km=1.0, name="line", r_ohm_per_km=0.2, x_ohm_per_km=0.1, c_nf_per_km=0.0, max_i_ka=0.3)
+    pp.create_load(net, far, 0.3, name="unserved")
+    (problem,) = validate(pandapower_system(net))
+    assert "island 'apart', 'apart end' is 2 buses without a connection to its network" in str(problem)
+
+
+def test_parallel_transformers_of_three_windings_that_differ_and_uneven_leakage_are_named():
+    net = SMALL["three windings twice"][0]()
+    net.trafo3w["vk_mv_percent"] = [11.0, 14.0]
+    assert "trafo3w 'second': star point: has the star point of 'big'" in "\n".join(map(str, pandapower_system(net).approximations))
+    net = house()
+    net.trafo["leakage_reactance_ratio_hv"] = 0.7
+    assert ("transformer 'unit'", "leakage_reactance_ratio_hv") in {(a.component, a.field) for a in pandapower_system(net).approximations}
 
 
 @pytest.mark.slow
@@ -165,6 +196,16 @@ def test_a_power_factor_is_applied_in_the_order_of_the_file(tmp_path, pf):
         ("x = [1_000 2];", "line 16: "),
         ("x = " + "(" * 3000 + "1" + ")" * 3000 + ";", "is nested too deeply"),
         ("if NaN\nx = 1;\nend", "line 16: 'NaN' is not a number"),
+        ("mpc.bus(1:1e9, 3) = 1;", "names row or column 1000000000 of 3"),
+        ("k = -1e9;\nmpc.bus(k:3, 3) = 1;", "names row or column -1000000000 of 3"),
+        ("mpc.bus(:, 3:4) = [1; 2; 3];", "assigns values of shape (3, 1) to 3 x 2"),
+        ("mpc.bus(2, 3) = NaN;", "mpc.bus row 2 PD nan is not a number; give a number"),
+        ("mpc.branch(2, 4) = 1/0;", "mpc.branch row 2 BR_X inf is not a number"),
+        ("mpc.bus(3, 10) = 0;", "mpc.bus row 3 BASE_KV 0 kV is not above zero"),
+        ("mpc.gencost = [2 0 0 2 20 1; 2 0 0 2 20 1; 2 0 0 2 20 1];", "mpc.gencost 3 rows for 1 generators"),
+        ("mpc.gencost = [1 0 0 3 0 0 1 50];", "mpc.gencost row 1 6 values are announced, but the table has 4 columns for them"),
+        ("mpc.dcline = [1 9 1 0.1 0 0 0 1 1 0 1 -1 1 -1 1 0 0];", "mpc.dcline 9 is no bus of the case"),
+        ("mpc.dcline = [1 3 1];", "mpc.dcline has fewer than 17 columns"),
         ("%{\nx = 1;", "the comment that '%{' begins has no '%}'"),
     ],
 )
@@ -196,6 +237,8 @@ LOAD_OF_BUS_2 = "mpc.bus(2, 3) = 300;\n"
         ("mpc.bus(2, 3) = -2^2 + 19;\n", 15),
         ("mpc.gentype = {'GT', 'it''s'; 'CC', 'x'}; mpc.bus(2, 3) = 16;\n", 16),
         ("mpc.bus(2, 3) = 17;\n%{\n%{\n%}\n%s%}\n", 17),
+        ("mpc.bus(2, 3) = 9 ... the first half\n + 9;\n", 18),
+        ("[PQ, PV, REF, NONE, BUS_I, BUS_TYPE, PD] = idx_bus();\nmpc.bus_name = {'a...'; 'b % c'; 'd'};\nmpc.bus(2, PD) = 19;\n", 19),
     ],
 )
 def test_statements_are_executed_as_matlab_would(tmp_path, statements, expected):
@@ -207,6 +250,19 @@ def test_statements_are_executed_as_matlab_would(tmp_path, statements, expected)
 def test_a_cubic_cost_is_refused(tmp_path):
     with pytest.raises(InvalidSystemError, match=r"mpc\.gencost row 1 4 has a polynomial of a higher than the second degree"):
         matpower(tmp_path, TABLES + "mpc.gencost = [2 0 0 4 1 2 3 4];\n")
+
+
+def test_a_case_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "feeder.m").write_bytes(b"\xef\xbb\xbf" + TABLES.encode())
+    assert read_case(tmp_path / "feeder.m")["bus"].shape == (3, 13)
+
+
+def test_a_direct_current_line_of_a_case_is_one_of_the_network(tmp_path):
+    net = matpower(tmp_path, TABLES + IN_OHM + IN_KW + "mpc.dcline = [1 3 1 0.2 0 0 0 1 1 0 1 -1 1 -1 1 0.01 0.05];\n")
+    assert net.dcline[["p_mw", "loss_mw", "loss_percent", "vm_from_pu"]].to_numpy().tolist() == [[0.2, 0.01, 5.0, 1.0]]
+    row = compare("direct current", net)
+    assert row.outcome == "same"
+    assert [a.component for a in row.system.approximations] == ["dcline 'dcline 1'"]
 
 
 def test_a_branch_out_of_service_between_two_voltages_stays_out_of_service(tmp_path):

@@ -57,6 +57,12 @@ def test_formats_of_tables_hold_the_same(tmp_path):
             np.testing.assert_allclose(other.series[key].values, series.values, rtol=1e-14)
 
 
+def test_a_file_with_a_byte_of_zero_is_refused(tmp_path):
+    (tmp_path / "p.csv").write_bytes(b"time,home [1]\n2016-01-01 00:00:00,0\x005\n")
+    with pytest.raises(InvalidSystemError, match=r"is damaged \(byte 35 is zero\); save it as CSV in UTF-8"):
+        read_profiles(tmp_path / "p.csv")
+
+
 def test_commas_and_points_in_one_file_are_refused(tmp_path):
     file = tmp_path / "mixed.csv"
     file.write_text("a;b\n1,5;1.234\n")

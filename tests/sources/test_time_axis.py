@@ -64,6 +64,7 @@ def _changed(row: int, value: str) -> pd.Series:
         (pd.Series(YEAR[:20].astype(str)), "", "time", "do not make a day"),
         (pd.Series(YEAR[12:40].astype(str)), "", "time", "hold no whole day from midnight to midnight"),
         (pd.Series([], dtype=str), "", "time", "give at least one whole day"),
+        (pd.Series(YEAR.astype(str)), "Europe/Berln", "zone", "is no time zone; give an IANA name"),
     ],
 )
 def test_what_makes_no_even_axis_is_named_with_its_first_place(given, zone, place, words):

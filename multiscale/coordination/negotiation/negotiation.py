@@ -203,7 +203,7 @@ class Negotiation:
                 self.exclude(child, str(error))
         for child in self._active:
             if state.silent[child] >= self.options.patience:
-                self.exclude(child, f"gave no answer in {self.options.patience} steps")
+                self.exclude(child, f"gave no new answer in {self.options.patience} steps")
         active = self._active
         ended = len(state.answered.intersection(active)) >= self.options.quorum * len(active) - 1e-9
         if all(self.parent.costs[c] for c in self.parent.names):
@@ -223,7 +223,8 @@ class Negotiation:
         if request is None or len(reply.values) != len(request.prices):
             raise BadReplyError(f"answered round {reply.number}, which was not asked, or not every price of it")
         state.traffic.count("up", **reply.content())
-        state.silent[child] = 0
+        if reply.number > state.heard.get(child, -1):
+            state.silent[child], state.heard[child] = 0, reply.number
         if reply.number < state.valid_from.get(child, 0):
             return
         if reply.anew:

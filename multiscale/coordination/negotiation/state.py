@@ -27,7 +27,7 @@ class NegotiationOptions:
         level: where between bound and cost the level lies [1].
         slope: first slope of the targets, as a share of mean price / mean exchange [1].
         quorum: share of the children whose answers end a round [1].
-        patience: steps without any answer after which a child is excluded.
+        patience: steps without an answer to a later request than before, after which a child is excluded; repeated answers are none.
         share_of_gap: part of the present gap that the children's own answers may miss [1].
     """
 
@@ -60,7 +60,7 @@ class NegotiationState:
         point: the master's answer.
         price, target_price: level price, and price at the target.
         plan: exchange the parent prefers [kW]; slope: of leaving it.
-        silent: steps since each child was heard.
+        silent: steps since each child answered a later request than before; heard: the number of that request.
         excluded: child -> why it is excluded.
         history: steps.
         traffic: messages.
@@ -83,6 +83,7 @@ class NegotiationState:
     near: np.ndarray | None = None
     slope: float = 0.0
     silent: dict[str, int] = field(default_factory=dict)
+    heard: dict[str, int] = field(default_factory=dict)
     excluded: dict[str, str] = field(default_factory=dict)
     history: list[Step] = field(default_factory=list)
     traffic: Traffic = field(default_factory=Traffic)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from multiscale.files import write_atomically
 from multiscale.results.run.plain_values import plain
 
 FLOW_DIRECTIONS = ("to customers", "back")
@@ -41,6 +42,7 @@ def write_dataset(dataset: xr.Dataset, path: Path, record: Mapping[str, Any] | N
 
     Raises:
         ValueError: variables without unit or long name, all of them named.
+        OSError: the file cannot be written, e.g. because the disk is full; nothing of it is left.
     """
     lacking = missing_declarations(dataset)
     if lacking:
@@ -58,7 +60,8 @@ def write_dataset(dataset: xr.Dataset, path: Path, record: Mapping[str, Any] | N
         "provenance": json.dumps(plain(record)),
     }
     encoding = {str(name): {"zlib": True, "complevel": 4} for name, v in stamped.data_vars.items() if v.dtype.kind in "fiu" and v.size > 64}
-    stamped.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    # Made in memory: a disk that is full while HDF5 writes to it may end the process.
+    write_atomically(path, bytes(stamped.to_netcdf(None, engine="h5netcdf", encoding=encoding)))
     return stamped
 
 

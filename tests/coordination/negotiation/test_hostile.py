@@ -42,6 +42,13 @@ def at_prices(reply):
     return reply.costs[: len(reply.values)]
 
 
+class Unreadable:
+    """Raises what no array raises."""
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("boom")
+
+
 UNTRUE = {
     "bound 5 % too high": lambda r, _: said(r, values=r.values + 0.05 * np.abs(r.values)),
     "bound 1e9 too high": lambda r, _: said(r, values=r.values + 1e9),
@@ -78,6 +85,12 @@ UNTRUE = {
     "more goods than were asked for": lambda r, _: dataclasses.replace(r, goods=2),
     "no goods": lambda r, _: dataclasses.replace(said(r, profiles=1e3 * r.profiles), goods=0),
     "round that is a list": lambda r, _: dataclasses.replace(r, number=[r.number]),
+    "bound that no float holds": lambda r, _: said(r, values=[10**400] * len(r.values)),
+    "bound that cannot be read": lambda r, _: said(r, values=Unreadable()),
+    "one bound that is not a number": lambda r, _: said(r, values=np.where(np.arange(len(r.values)) == 1, np.nan, r.values)),
+    "cost of the best offer 3 % too low": lambda r, _: said(r, costs=np.where(r.costs == r.costs.min(), 0.97 * r.costs, r.costs)),
+    "negated profile": lambda r, _: said(r, profiles=-r.profiles),
+    "cost and bound that rise with every answer": lambda r, k: said(r, r.values + k, r.costs + k),
     "cost and bound of 1e300": lambda r, _: said(r, r.values + 1e300, r.costs + 1e300),
     "bound of -1e300": lambda r, _: said(r, values=r.values - 1e300),
 }
@@ -179,6 +192,9 @@ FURTHER = (
     "profile in MW",
     "more goods than were asked for",
     "bound that is not a number",
+    "one bound that is not a number",
+    "negated profile",
+    "bound that no float holds",
 )
 """Tried with ``-m slow`` alone: each resembles another one."""
 
@@ -244,6 +260,16 @@ def test_a_poor_answer_that_is_true_leaves_the_bound_below_the_optimum_and_the_c
         assert step.bound <= optimum * (1 + 1e-7)
         assert step.cost >= optimum * (1 - 1e-7)
     assert agreement.status == ("agreed" if agreement.gap <= 1e-3 else "open")
+
+
+def test_a_child_that_repeats_its_first_answer_does_not_hold_up_the_others(case):
+    """It never answers a later round, and is heard in every step."""
+    replies = {}
+    children = Untrue(SerialEngine(), case.children, case.hours, names=(NAME,), how=lambda r, _: replies.setdefault(0, r))
+    options = NegotiationOptions(gap=1e-3, rounds=12, patience=5)
+    agreement = Negotiation(Parent(case.parent, case.hours, case.bands), case.expected, options).run(children)
+    assert agreement.excluded == {NAME: "gave no new answer in 5 steps"}
+    assert len(agreement.history) < 25
 
 
 def test_without_a_bound_a_negotiation_does_not_call_itself_agreed(case):

@@ -206,7 +206,7 @@ def test_a_child_that_never_answers_is_excluded_after_a_while(cases):
     case, _ = cases("easy", 4)
     agreement = negotiation(case, method="level", gap=1e-2, patience=4).run(NeverAnswers(local(case), "child 001"))
     assert agreement.status == "partial"
-    assert agreement.excluded == {"child 001": "gave no answer in 4 steps"}
+    assert agreement.excluded == {"child 001": "gave no new answer in 4 steps"}
     assert agreement.gap <= 1e-2
 
 

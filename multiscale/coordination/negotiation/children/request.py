@@ -149,7 +149,7 @@ def _numbers(name: str, given: object) -> np.ndarray:
     try:
         array = np.asarray(given)
         numbers = array.real.astype(float)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever the conversion of what a child sent raises, the child is at fault
         raise BadReplyError(f"answered {name} that are no numbers: {error}") from error
     if np.iscomplexobj(array):
         raise BadReplyError(f"answered {name} that are complex, not real numbers")
