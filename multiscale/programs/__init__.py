@@ -8,6 +8,7 @@ from multiscale.programs.highs import ProgramError
 from multiscale.programs.index import Block, Index
 from multiscale.programs.infeasibility import RowRelaxation
 from multiscale.programs.limits import SolverSettings, limits_in_force
+from multiscale.programs.omitted_limits import PartwiseSolution, States, solve_with_omitted_limits
 from multiscale.programs.parts import solve_in_parts
 from multiscale.programs.program import Output, ParametricProgram
 from multiscale.programs.solve import CompiledProgram, ProgramSolution, SolverTimeLimitError, Termination, explain_infeasibility, solve
@@ -22,16 +23,19 @@ __all__ = [
     "Link",
     "Output",
     "ParametricProgram",
+    "PartwiseSolution",
     "ProgramBuilder",
     "ProgramError",
     "ProgramSolution",
     "RowRelaxation",
     "SolverSettings",
     "SolverTimeLimitError",
+    "States",
     "Termination",
     "compose",
     "explain_infeasibility",
     "limits_in_force",
     "solve",
     "solve_in_parts",
+    "solve_with_omitted_limits",
 ]

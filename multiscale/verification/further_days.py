@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.operation.dispatched_day import DispatchedDay
+from multiscale.operation.dispatched_days import DispatchedDay
 from multiscale.timeline import Horizon
 from multiscale.verification.year import OwnPower, YearFlows, with_response
 

@@ -12,7 +12,7 @@ from multiscale.config import load_config
 from multiscale.coordination.engine import SerialEngine
 from multiscale.operation import Design, bought_and_sold, operating_tree
 from multiscale.operation.device_classes import OneMeter, device_classes
-from multiscale.operation.dispatched_day import dispatched_day
+from multiscale.operation.dispatched_days import dispatched_days
 from multiscale.operation.tree import dso_branch_program
 from multiscale.pipeline.case import case_of
 from multiscale.pipeline.plan import forecast
@@ -76,7 +76,7 @@ def test_a_dispatched_day_is_the_optimum_of_one_program(case):
     for platform in system.at_level("platform"):
         fleets[platform] = system.fleet(platform, DAY)
     prices = dict.fromkeys(system.at_level("dso"), PRICE)
-    found = dispatched_day(system, DAY, case.economics, fleets, design, LoadingLimits(), prices)
+    (found,) = dispatched_days(system, DAY, case.economics, fleets, design, LoadingLimits(), prices)
     classes = {p: device_classes(f).fleet for p, f in fleets.items()}
     tree = operating_tree(system, DAY, case.economics, classes, design, OneMeter(), networks=False)
     for dso, drawn in found.injections.items():
