@@ -26,7 +26,7 @@ from multiscale.operation.distribution import DistributionProgram, passive_power
 from multiscale.operation.platform import bought_and_sold
 from multiscale.operation.platforms import PlatformData
 from multiscale.operation.tree import Design, OperatingTree, connection_limits, operating_tree
-from multiscale.programs import Link, ParametricProgram, States, compose, solve_with_omitted_limits
+from multiscale.programs import Link, ParametricProgram, Solved, States, compose, solve_with_omitted_limits
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 
@@ -80,7 +80,8 @@ def dispatched_days(
     classes = {name: device_classes(fleet) for name, fleet in fleets.items()}
     in_force = Design({}, design.prices)
     tree = operating_tree(system, days, economics, {n: c.fleet for n, c in classes.items()}, in_force, OneMeter(), networks=False, limits=limits)
-    answers = {dso: _answer(tree, dso, energy_price[dso]) for dso in tree.distribution}
+    solved: dict[bytes, Solved] = {}
+    answers = {dso: _answer(tree, dso, energy_price[dso], solved) for dso in tree.distribution}
     data = dict(tree.platforms.data)
     if within:
         own = {dso: answer[dso] for dso, answer in answers.items()}
@@ -89,7 +90,7 @@ def dispatched_days(
         for name in within:
             data[name] = replace(data[name], fleet=fleets[name], network=system.network(name)).fed_at(voltage[name])
         tree = replace(tree, platforms=tree.platforms.exchanged({name: data[name] for name in within}))
-        answers = {dso: _answer(tree, dso, energy_price[dso]) for dso in tree.distribution}
+        answers = {dso: _answer(tree, dso, energy_price[dso], solved) for dso in tree.distribution}
     powers = {name: _members(data[name], tree.platforms[name], classes[name]) for name in fleets}
     injections = {dso: _injections(tree, dso, fleets, answer, powers) for dso, answer in answers.items()}
     programs = {name: tree.platforms[name] for name in fleets} | {dso: own.program for dso, own in tree.distribution.items()}
@@ -137,10 +138,10 @@ def network_states(own: DistributionProgram, horizon: Horizon) -> States:
     return States(np.vstack([block.reshape(-1, horizon.periods) for block in columns]), np.concatenate(rows), horizon.day_of)
 
 
-def _answer(tree: OperatingTree, dso: str, price: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns of the DSO's program and of those of its platforms: its name, and theirs -> columns."""
+def _answer(tree: OperatingTree, dso: str, price: np.ndarray, solved: dict[bytes, Solved]) -> dict[str, np.ndarray]:
+    """Columns of the DSO's program and of those of its platforms: its name, and theirs -> columns; parts that are ``solved`` are not solved again."""
     own = tree.distribution[dso]
-    x = solve_with_omitted_limits(joint_program(tree, dso, price), network_states(own, tree.horizon)).x
+    x = solve_with_omitted_limits(joint_program(tree, dso, price), network_states(own, tree.horizon), solved).x
     ends = np.cumsum([own.program.columns.size, *(tree.platforms[child].columns.size for child in own.children)])
     return dict(zip((dso, *own.children), np.split(x, ends[:-1]), strict=True))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 DAYS_OF_A_YEAR = 365
 
-DAYS_OF_A_TASK = 8
+DAYS_OF_A_TASK = 16
 """Most days that are dispatched in one task: what it takes in memory is bounded."""
 
 
@@ -126,7 +127,8 @@ class FurtherOperation:
 
         Days with the same platforms member by member are computed together: their programs have one structure.
         """
-        case, tasks = self.case, {}
+        case = self.case
+        tasks: dict[str, tuple[Any, ...]] = {}
         most = 1 if case.economics.tariff.couples_days else DAYS_OF_A_TASK
         for within in sorted(set(days.values()), key=sorted):
             alike = sorted(day for day, platforms in days.items() if platforms == within)

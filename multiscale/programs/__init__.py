@@ -8,7 +8,7 @@ from multiscale.programs.highs import ProgramError
 from multiscale.programs.index import Block, Index
 from multiscale.programs.infeasibility import RowRelaxation
 from multiscale.programs.limits import SolverSettings, limits_in_force
-from multiscale.programs.omitted_limits import PartwiseSolution, States, solve_with_omitted_limits
+from multiscale.programs.omitted_limits import PartwiseSolution, Solved, States, solve_with_omitted_limits
 from multiscale.programs.parts import solve_in_parts
 from multiscale.programs.program import Output, ParametricProgram
 from multiscale.programs.solve import CompiledProgram, ProgramSolution, SolverTimeLimitError, Termination, explain_infeasibility, solve
@@ -28,6 +28,7 @@ __all__ = [
     "ProgramError",
     "ProgramSolution",
     "RowRelaxation",
+    "Solved",
     "SolverSettings",
     "SolverTimeLimitError",
     "States",

@@ -8,12 +8,13 @@ Some columns, the states, are determined by the others, as the flows and voltage
          M s + N x <= m                                limits: rows that hold states, and bounds of states
 
 Without the limits every part is solved for itself. Limits that the answer violates are retained, written in ``x``; parts that a retained limit ties
-are solved together, from where they ended; and so on until no limit is violated. What is left out is then satisfied, so the answer is an optimum of
+are solved together, from where they ended; and so on until no limit is violated. What is omitted is then satisfied, so the answer is an optimum of
 the whole. It is certified as such: it is a point of the whole program, and its cost is the sum of the lower bounds of the parts.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,8 +78,22 @@ class PartwiseSolution:
     joint: int
 
 
-def solve_with_omitted_limits(program: ParametricProgram, states: States) -> PartwiseSolution:
+@dataclass(frozen=True)
+class Solved:
+    """A part as it was solved alone: its columns, a lower bound, and where the simplex ended."""
+
+    x: np.ndarray
+    bound: float
+    basis: Basis
+
+
+def solve_with_omitted_limits(program: ParametricProgram, states: States, solved: dict[bytes, Solved] | None = None) -> PartwiseSolution:
     """An optimum of a linear program without parameters.
+
+    Args:
+        program: the program.
+        states: which of its columns are states.
+        solved: parts that were solved before, by their content: they are not solved again, and new ones are added.
 
     Raises:
         ProgramError: a part has no optimum, or the answer is not certified; the message says by how much.
@@ -86,14 +101,14 @@ def solve_with_omitted_limits(program: ParametricProgram, states: States) -> Par
     """
     if program.parameters.size or program.Q is not None:
         raise ValueError(f"program {program.name!r} has parameters or curvature; fix the parameters, and solve it whole where its cost is curved")
-    return _Search(program, states).run()
+    return _Search(program, states, {} if solved is None else solved).run()
 
 
 class _Search:
     """Parts, and the limits retained so far."""
 
-    def __init__(self, program: ParametricProgram, states: States) -> None:
-        self.program = program
+    def __init__(self, program: ParametricProgram, states: States, solved: dict[bytes, Solved]) -> None:
+        self.program, self.solved = program, solved
         s, self.equations = states.columns.ravel(), states.rows
         if len(s) != len(states.rows) or not program.equality[states.rows].all():
             raise ValueError(f"program {program.name!r}: {len(s)} states need as many equations, not {len(states.rows)} rows")
@@ -205,18 +220,22 @@ class _Search:
         return np.where(cost < 0, high, low), np.where(cost < 0, _AT_UPPER, _AT_LOWER)
 
     def _alone(self) -> dict[int, float]:
-        """Solve every part; part -> lower bound. Each starts from the basis of the one before where they have one pattern."""
+        """Solve every part; part -> lower bound. Each starts where the one before ended, if they have the same columns, as those of days have."""
         bounds: dict[int, float] = {}
-        before: tuple[sparse.csr_matrix, Basis] | None = None
+        before: tuple[np.ndarray, np.ndarray, sparse.csr_matrix, Basis] | None = None
+        column_blocks, row_blocks = _blocks(self.program.columns, self.x_columns), _blocks(self.program.rows, self.inner_rows)
         for part in np.flatnonzero(np.diff(self._first_row)).tolist():
-            columns, piece = self._columns_of(part), self._piece(part)
-            compiled = CompiledProgram(piece)
-            if before is not None and alike(before[0], piece.A):
-                compiled.start_from(before[1])
-            solution = compiled.solve_optimal()
-            basis = compiled.basis
-            before = piece.A, basis
-            self.x[columns], bounds[part], self.bases[part] = solution.x, solution.bound, basis
+            piece, blocks = self._piece(part), (column_blocks[self._columns_of(part)], row_blocks[self._rows_of(part)])
+            key = _content(piece)
+            if key not in self.solved:
+                compiled = CompiledProgram(piece)
+                if before is not None and np.array_equal(before[0], blocks[0]):
+                    compiled.start_from(before[3] if alike(before[2], piece.A) else _carried(before[3], before[1], blocks[1]))
+                solution = compiled.solve_optimal()
+                self.solved[key] = Solved(solution.x, solution.bound, compiled.basis)
+            found = self.solved[key]
+            before = *blocks, piece.A, found.basis
+            self.x[self._columns_of(part)], bounds[part], self.bases[part] = found.x, found.bound, found.basis
         return bounds
 
     def _piece(self, part: int) -> ParametricProgram:
@@ -256,7 +275,7 @@ class _Search:
             by_equation = sparse.csr_matrix(self._lu.solve(self.M[some].T.toarray(), trans="T").T)
             rows = (self.N[some] - by_equation @ self._determine).tocsr()
             side = self.m[some] - by_equation @ self.program.b0[self.equations]
-            # Every limit in the unit of its largest entry: those of voltages would be small numbers beside those of powers.
+            # Every limit in the unit of its largest entry: those of voltages would be small numbers next to those of powers.
             size = abs(rows).max(axis=1).toarray().ravel()
             size[size == 0] = 1.0
             rows = sparse.diags(1.0 / size) @ rows
@@ -326,3 +345,25 @@ class _Search:
         x = np.zeros(self.program.columns.size)
         x[self.x_columns], x[self.s] = self.x, self._states()
         return x
+
+
+def _blocks(index: Index, positions: np.ndarray) -> np.ndarray:
+    """Number of the block of every position."""
+    return np.searchsorted([block.offset for block in index], positions, side="right") - 1
+
+
+def _carried(basis: Basis, before: np.ndarray, now: np.ndarray) -> Basis:
+    """The basis of a part as one of another with the same columns: rows of blocks that have another number of rows have slack."""
+    columns, rows = basis.statuses
+    carried = np.full(now.size, _BASIC, dtype=np.int8)
+    for block in np.intersect1d(before, now).tolist():
+        old, new = before == block, now == block
+        if old.sum() == new.sum():
+            carried[new] = rows[old]
+    return Basis.of_statuses(columns, carried)
+
+
+def _content(piece: ParametricProgram) -> bytes:
+    """What an optimum of a part depends on, as a hash."""
+    arrays = (piece.A.indptr, piece.A.indices, piece.A.data, piece.b0, piece.equality, piece.c0, piece.lower, piece.upper)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).digest()

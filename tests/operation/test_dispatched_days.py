@@ -41,6 +41,21 @@ def test_parts_at_the_price_cost_what_the_network_costs_as_one_program(system, e
         assert (found.retained > 0) == (rating < 1.0), dso
 
 
+def test_platforms_in_their_networks_cost_what_they_cost_as_one_program(system, economics):
+    """Limits that can bind are others on every day: what is solved from where the day before ended costs what it costs from nothing."""
+    lines = changed(system, "branches", "rating_kva", {"north 1 line 2": 12.0, "north 1 line 4": 6.0, "north 2 line 2": 9.0})
+    days = Horizon(tuple(pd.date_range("2016-01-20", periods=4, freq="47D")), (366.0,) * 4, 3.0)
+    thin = built_system(lines, system.options.isel(option=[]))
+    fleets = {p: thin.fleet(p, days) for p in thin.at_level("platform")}
+    tree = operating_tree(thin, days, economics, fleets, Design(), OneMeter())
+    joint = joint_program(tree, "north", np.tile(PRICE, 2))
+    dates = [label[-16:-6] for label in joint.rows["north 1/rating_forward"].coords["branch_period"].tolist()]
+    assert len({dates.count(date) for date in dates}) > 1
+    found = solve_with_omitted_limits(joint, network_states(tree.distribution["north"], days))
+    assert found.objective == pytest.approx(solve(joint).objective, rel=1e-9)
+    assert found.bound == pytest.approx(found.objective, rel=1e-9)
+
+
 def test_the_network_as_built_is_the_network_in_which_it_is_decided_to_build(system, economics):
     system = changed(system, "branches", "rating_kva", UNITS)
     design = Design({str(option): True for option in system.options.option.values[::2]})
