@@ -39,7 +39,7 @@ NEGLIGIBLE = 1e-12
 """Entries of a limit smaller than this share of its largest one are rounding."""
 
 AT_ONCE = 64
-"""Limits that are written in ``x`` together: what that takes in memory is bounded."""
+"""Limits of one period that are written in ``x`` together: what that takes in memory is bounded."""
 
 _AT_LOWER, _BASIC, _AT_UPPER = 0, 1, 2
 
@@ -122,6 +122,7 @@ class _Search:
             self._lu = splu(matrix[states.rows][:, s].tocsc())
         except RuntimeError as error:
             raise ValueError(f"program {program.name!r}: its equations do not determine the states ({error})") from error
+        self._states_that_are_tied(matrix[states.rows][:, s], matrix[holds_states][:, s])
         self._determine = matrix[states.rows][:, self.x_columns].tocsr()
         y = self._lu.solve(program.c0[s], trans="T")
         self.costs = program.c0[self.x_columns] - self._determine.T @ y
@@ -149,6 +150,14 @@ class _Search:
         # Where parts ended alone; statuses of those that were solved together since.
         self.bases: dict[int, Basis] = {}
         self.column_status, self.row_status = np.zeros(width, dtype=np.int8), np.full(self.inner_rows.size, _BASIC, dtype=np.int8)
+
+    def _states_that_are_tied(self, equations: sparse.csr_matrix, limits: sparse.csr_matrix) -> None:
+        """Groups of states and of equations that nothing ties, number by number."""
+        n = self.s.size
+        links = sparse.vstack([equations, limits]).tocoo()
+        graph = sparse.csr_matrix((np.ones(links.nnz), (links.col, n + links.row)), shape=(n + links.shape[0], n + links.shape[0]))
+        label = connected_components(graph, directed=False)[1]
+        self._tied, self._tied_equation = label[:n], label[n : 2 * n]
 
     def _order_by_part(self, matrix: sparse.csr_matrix, rows: np.ndarray, columns: np.ndarray) -> None:
         """Rows and columns without states part by part, and where each part begins among them."""
@@ -270,26 +279,43 @@ class _Search:
 
     def _retain(self, limits: np.ndarray) -> None:
         """Write limits in the columns that are no states."""
-        parts, sides = [self.row_matrix], [self.row_limit]
-        for some in np.split(limits, np.arange(AT_ONCE, limits.size, AT_ONCE)):
-            by_equation = sparse.csr_matrix(self._lu.solve(self.M[some].T.toarray(), trans="T").T)
-            rows = (self.N[some] - by_equation @ self._determine).tocsr()
-            side = self.m[some] - by_equation @ self.program.b0[self.equations]
-            # Every limit in the unit of its largest entry: those of voltages would be small numbers next to those of powers.
-            size = abs(rows).max(axis=1).toarray().ravel()
-            size[size == 0] = 1.0
-            rows = sparse.diags(1.0 / size) @ rows
-            rows.data[np.abs(rows.data) < NEGLIGIBLE] = 0.0
-            decided = rows @ sparse.diags(self._decided.astype(float))
-            side = side / size - decided @ np.where(self._decided, self.inner.lower, 0.0)
-            rows = (rows - decided).tocsr()
-            rows.eliminate_zeros()
-            parts.append(rows)
-            sides.append(side)
-        self.row_matrix = sparse.vstack(parts, format="csr")
-        self.row_limit, self.retained = np.concatenate(sides), np.concatenate([self.retained, limits])
+        by_equation = self._by_equation(limits)
+        rows = (self.N[limits] - by_equation @ self._determine).tocsr()
+        side = self.m[limits] - by_equation @ self.program.b0[self.equations]
+        # Every limit in the unit of its largest entry: those of voltages would be small numbers next to those of powers.
+        size = abs(rows).max(axis=1).toarray().ravel()
+        size[size == 0] = 1.0
+        rows = sparse.diags(1.0 / size) @ rows
+        rows.data[np.abs(rows.data) < NEGLIGIBLE] = 0.0
+        decided = rows @ sparse.diags(self._decided.astype(float))
+        side = side / size - decided @ np.where(self._decided, self.inner.lower, 0.0)
+        rows = (rows - decided).tocsr()
+        rows.eliminate_zeros()
+        self.row_matrix = sparse.vstack([self.row_matrix, rows], format="csr")
+        self.row_limit, self.retained = np.concatenate([self.row_limit, side]), np.concatenate([self.retained, limits])
         self.limit_status = np.concatenate([self.limit_status, np.full(limits.size, _BASIC, dtype=np.int8)])
         self.newest = limits.size
+
+    def _by_equation(self, limits: np.ndarray) -> sparse.csr_matrix:
+        """``M A_RS^-1`` of some limits, (limit, equation): of states that no equation ties, as those of periods, one limit each at a time."""
+        group = self._tied[self.M.indices[self.M.indptr[limits]]]
+        order = np.argsort(group, kind="stable")
+        rank = np.empty(limits.size, dtype=int)
+        rank[order] = np.arange(limits.size) - np.searchsorted(group[order], group[order])
+        found = []
+        for first in range(0, int(rank.max()) + 1, AT_ONCE):
+            some = np.flatnonzero((rank >= first) & (rank < first + AT_ONCE))
+            column = rank[some] - first
+            entries = self.M[limits[some]].tocoo()
+            given = np.zeros((self.s.size, int(column.max()) + 1))
+            np.add.at(given, (entries.col, column[entries.row]), entries.data)
+            equation, at = np.nonzero(solution := self._lu.solve(given, trans="T"))
+            owner = np.full((int(self._tied.max()) + 1, given.shape[1]), -1)
+            owner[group[some], column] = some
+            whose = owner[self._tied_equation[equation], at]
+            found.append((solution[equation, at], whose, equation))
+        values, whose, equation = (np.concatenate(each) for each in zip(*found, strict=True))
+        return sparse.csr_matrix((values, (whose, equation)), shape=(limits.size, self.s.size))
 
     def _in_limits(self) -> np.ndarray:
         """Columns in retained limits."""
