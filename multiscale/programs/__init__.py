@@ -8,10 +8,11 @@ from multiscale.programs.highs import ProgramError
 from multiscale.programs.index import Block, Index
 from multiscale.programs.infeasibility import RowRelaxation
 from multiscale.programs.limits import SolverSettings, limits_in_force
-from multiscale.programs.omitted_limits import PartwiseSolution, Solved, States, solve_with_omitted_limits
+from multiscale.programs.omitted_limits import PartwiseSolution, Solved, solve_with_omitted_limits
 from multiscale.programs.parts import solve_in_parts
 from multiscale.programs.program import Output, ParametricProgram
 from multiscale.programs.solve import CompiledProgram, ProgramSolution, SolverTimeLimitError, Termination, explain_infeasibility, solve
+from multiscale.programs.states import States
 
 __all__ = [
     "Basis",

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import splu
 
 from multiscale.programs.basis import Basis
 from multiscale.programs.highs import ProgramError
@@ -28,9 +27,7 @@ from multiscale.programs.index import Block, Index
 from multiscale.programs.parts import alike
 from multiscale.programs.program import ParametricProgram
 from multiscale.programs.solve import CompiledProgram
-
-EXCEEDED = 1e-8
-"""A limit is violated by more than this, in its unit, of one more than its size: rounding."""
+from multiscale.programs.states import Limits, States
 
 GAP, INFEASIBILITY = 1e-6, 1e-5
 """Largest relative gap between cost and bound of an answer, and by how much it may leave a row, in the unit of the row."""
@@ -38,25 +35,7 @@ GAP, INFEASIBILITY = 1e-6, 1e-5
 NEGLIGIBLE = 1e-12
 """Entries of a limit smaller than this share of its largest one are rounding."""
 
-AT_ONCE = 64
-"""Limits of one period that are written in ``x`` together: what that takes in memory is bounded."""
-
 _AT_LOWER, _BASIC, _AT_UPPER = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class States:
-    """Columns of a program that its other columns determine.
-
-    Attributes:
-        columns: positions, (series, period).
-        rows: positions of the equations that determine them, as many.
-        together: label of every period, (period,): limits of one series are retained for all periods with one label at once.
-    """
-
-    columns: np.ndarray
-    rows: np.ndarray
-    together: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -109,25 +88,17 @@ class _Search:
 
     def __init__(self, program: ParametricProgram, states: States, solved: dict[bytes, Solved]) -> None:
         self.program, self.solved = program, solved
-        s, self.equations = states.columns.ravel(), states.rows
+        s = states.columns.ravel()
         if len(s) != len(states.rows) or not program.equality[states.rows].all():
             raise ValueError(f"program {program.name!r}: {len(s)} states need as many equations, not {len(states.rows)} rows")
         matrix = program.A.tocsr()
-        self.s = s
         is_state, determines = np.zeros(program.columns.size, dtype=bool), np.zeros(program.rows.size, dtype=bool)
         is_state[s], determines[states.rows] = True, True
         holds_states = (np.diff(matrix[:, s].indptr) > 0) & ~determines
         self._order_by_part(matrix, np.flatnonzero(~holds_states & ~determines), np.flatnonzero(~is_state))
-        try:
-            self._lu = splu(matrix[states.rows][:, s].tocsc())
-        except RuntimeError as error:
-            raise ValueError(f"program {program.name!r}: its equations do not determine the states ({error})") from error
-        self._states_that_are_tied(matrix[states.rows][:, s], matrix[holds_states][:, s])
-        self._determine = matrix[states.rows][:, self.x_columns].tocsr()
-        y = self._lu.solve(program.c0[s], trans="T")
-        self.costs = program.c0[self.x_columns] - self._determine.T @ y
-        self.constant = float(program.d0 + y @ program.b0[states.rows])
-        self._limits(matrix, np.flatnonzero(holds_states), states)
+        self.s, self.limits = s, Limits(program, states, np.flatnonzero(holds_states), self.x_columns)
+        self.costs, constant = self.limits.costs(program.c0[self.x_columns])
+        self.constant = float(program.d0) + constant
         inner = matrix[self.inner_rows][:, self.x_columns].tocsr()
         width = self.x_columns.size
         self.inner = ParametricProgram(
@@ -151,14 +122,6 @@ class _Search:
         self.bases: dict[int, Basis] = {}
         self.column_status, self.row_status = np.zeros(width, dtype=np.int8), np.full(self.inner_rows.size, _BASIC, dtype=np.int8)
 
-    def _states_that_are_tied(self, equations: sparse.csr_matrix, limits: sparse.csr_matrix) -> None:
-        """Groups of states and of equations that nothing ties, number by number."""
-        n = self.s.size
-        links = sparse.vstack([equations, limits]).tocoo()
-        graph = sparse.csr_matrix((np.ones(links.nnz), (links.col, n + links.row)), shape=(n + links.shape[0], n + links.shape[0]))
-        label = connected_components(graph, directed=False)[1]
-        self._tied, self._tied_equation = label[:n], label[n : 2 * n]
-
     def _order_by_part(self, matrix: sparse.csr_matrix, rows: np.ndarray, columns: np.ndarray) -> None:
         """Rows and columns without states part by part, and where each part begins among them."""
         m, n = rows.size, columns.size
@@ -176,24 +139,6 @@ class _Search:
     def _columns_of(self, part: int) -> np.ndarray:
         return np.arange(self._first_column[part], self._first_column[part + 1])
 
-    def _limits(self, matrix: sparse.csr_matrix, rows: np.ndarray, states: States) -> None:
-        """``M s + N x <= m``: rows that hold states, then upper and lower bounds of states."""
-        program, s, n = self.program, self.s, self.s.size
-        if program.equality[rows].any():
-            name = program.rows.label(int(rows[program.equality[rows]][0]))
-            raise ValueError(f"program {program.name!r}: equation {name} holds a state that it does not determine")
-        above, below = np.flatnonzero(np.isfinite(program.upper[s])), np.flatnonzero(np.isfinite(program.lower[s]))
-        one = sparse.identity(n, format="csr")
-        self.M = sparse.vstack([matrix[rows][:, s], one[above], -one[below]], format="csr")
-        self.N = sparse.vstack([matrix[rows][:, self.x_columns], sparse.csr_matrix((above.size + below.size, self.x_columns.size))], format="csr")
-        self.m = np.concatenate([program.b0[rows], program.upper[s][above], -program.lower[s][below]])
-        # A limit is known by the first state in it and by its direction.
-        first = self.M.indices[self.M.indptr[:-1]]
-        series, period = np.divmod(first, states.columns.shape[1])
-        _, label = np.unique(states.together, return_inverse=True)
-        direction = self.M.data[self.M.indptr[:-1]] > 0
-        self.family = (series * (label.max(initial=0) + 1) + label[period]) * 2 + direction
-
     def run(self) -> PartwiseSolution:
         """Parts alone, then with the limits they violate."""
         self._free = np.diff(self.inner.A.tocsc().indptr) == 0
@@ -201,7 +146,7 @@ class _Search:
         self.x[self._free], self.column_status[self._free] = self._cheapest(np.flatnonzero(self._free))
         bounds = self._alone()
         joint = 0
-        while (fresh := self._violated()).size:
+        while (fresh := self.limits.violated(self.x, self.retained)).size:
             self._retain(fresh)
             touched = self._groups()
             joint += len(touched)
@@ -268,20 +213,9 @@ class _Search:
             upper=inner.upper[those],
         )
 
-    def _violated(self) -> np.ndarray:
-        """Limits that are not retained and belong to one that is violated."""
-        over = self.M @ self._states() + self.N @ self.x - self.m > EXCEEDED * (1.0 + np.abs(self.m))
-        over[self.retained] = False
-        return np.setdiff1d(np.flatnonzero(np.isin(self.family, self.family[over])), self.retained)
-
-    def _states(self) -> np.ndarray:
-        return self._lu.solve(self.program.b0[self.equations] - self._determine @ self.x)
-
     def _retain(self, limits: np.ndarray) -> None:
         """Write limits in the columns that are no states."""
-        by_equation = self._by_equation(limits)
-        rows = (self.N[limits] - by_equation @ self._determine).tocsr()
-        side = self.m[limits] - by_equation @ self.program.b0[self.equations]
+        rows, side = self.limits.written(limits)
         # Every limit in the unit of its largest entry: those of voltages would be small numbers next to those of powers.
         size = abs(rows).max(axis=1).toarray().ravel()
         size[size == 0] = 1.0
@@ -296,27 +230,6 @@ class _Search:
         self.limit_status = np.concatenate([self.limit_status, np.full(limits.size, _BASIC, dtype=np.int8)])
         self.newest = limits.size
 
-    def _by_equation(self, limits: np.ndarray) -> sparse.csr_matrix:
-        """``M A_RS^-1`` of some limits, (limit, equation): of states that no equation ties, as those of periods, one limit each at a time."""
-        group = self._tied[self.M.indices[self.M.indptr[limits]]]
-        order = np.argsort(group, kind="stable")
-        rank = np.empty(limits.size, dtype=int)
-        rank[order] = np.arange(limits.size) - np.searchsorted(group[order], group[order])
-        found = []
-        for first in range(0, int(rank.max()) + 1, AT_ONCE):
-            some = np.flatnonzero((rank >= first) & (rank < first + AT_ONCE))
-            column = rank[some] - first
-            entries = self.M[limits[some]].tocoo()
-            given = np.zeros((self.s.size, int(column.max()) + 1))
-            np.add.at(given, (entries.col, column[entries.row]), entries.data)
-            equation, at = np.nonzero(solution := self._lu.solve(given, trans="T"))
-            owner = np.full((int(self._tied.max()) + 1, given.shape[1]), -1)
-            owner[group[some], column] = some
-            whose = owner[self._tied_equation[equation], at]
-            found.append((solution[equation, at], whose, equation))
-        values, whose, equation = (np.concatenate(each) for each in zip(*found, strict=True))
-        return sparse.csr_matrix((values, (whose, equation)), shape=(limits.size, self.s.size))
-
     def _in_limits(self) -> np.ndarray:
         """Columns in retained limits."""
         return np.asarray(abs(self.row_matrix).sum(axis=0)).ravel() > 0
@@ -326,7 +239,7 @@ class _Search:
         k = self.row_matrix.shape[0]
         fixed = np.flatnonzero((np.diff(self.row_matrix.indptr) == 0) & (self.row_limit < -INFEASIBILITY))
         if fixed.size:
-            state = self.program.columns.label(int(self.s[self.M.indices[self.M.indptr[self.retained[fixed[0]]]]]))
+            state = self.limits.label(int(self.retained[fixed[0]]))
             raise ProgramError(f"program {self.program.name!r} is infeasible: nothing moves {state}, whose limit is violated")
         entries = self.row_matrix.tocoo()
         owner = self.part_of_column[entries.col]
@@ -369,7 +282,7 @@ class _Search:
 
     def _whole(self) -> np.ndarray:
         x = np.zeros(self.program.columns.size)
-        x[self.x_columns], x[self.s] = self.x, self._states()
+        x[self.x_columns], x[self.s] = self.x, self.limits.states(self.x)
         return x
 
 
