@@ -86,6 +86,25 @@ def test_a_dispatched_day_is_the_optimum_of_one_program(case):
     assert found.unserved == pytest.approx(0.0, abs=1e-9)
 
 
+class Backwards(SerialEngine):
+    """Computes the last task first, as workers may."""
+
+    def map(self, function, tasks, homes=None, patience=None):
+        found = super().map(function, dict(reversed(tasks.items())), homes, patience)
+        return {name: found[name] for name in tasks}
+
+
+def test_what_a_day_is_dispatched_as_does_not_depend_on_who_computes_it_when(case):
+    """To the last digit: which days are computed together depends on the days alone, and nothing passes from one task to another."""
+    days = dict.fromkeys(pd.date_range("2016-05-01", periods=18), frozenset()) | {pd.Timestamp("2016-02-01"): frozenset({"north 1"})}
+    expected, found = forecast(case), []
+    for engine, given in ((SerialEngine(), days), (Backwards(), dict(reversed(days.items())))):
+        found.append(FurtherOperation(case, GivenOperation(Design(), {}), {}, expected, engine).dispatch(given))
+    for day in days:
+        for dso in case.system.at_level("dso"):
+            xr.testing.assert_identical(found[0][day].injections[dso], found[1][day].injections[dso])
+
+
 def with_unit(case, kva):
     """The case with another rating of the transformer above the first platform."""
     return replace(case, system=changed(case.system, "branches", "rating_kva", {UNIT: kva}))
