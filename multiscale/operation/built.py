@@ -85,3 +85,19 @@ def built_network(system: System, node: str, built: xr.Dataset) -> Network:
     vn_kv = dict(zip(network.buses.bus.values.tolist(), network.buses.vn_kv.values.tolist(), strict=True))
     rows_with_built(rows, mine, vn_kv, fed_through(network))
     return replace(network, branch_columns={c: np.array([rows[n][c] for n in names]) for c in columns})
+
+
+def built_system(system: System, built: xr.Dataset) -> System:
+    """The system with some options built in its networks, and none left to decide about."""
+    branches = {name: values.values.copy() for name, values in system.branches.data_vars.items()}
+    position = {str(name): k for k, name in enumerate(system.branches.branch.values.tolist())}
+    at_options = np.isin(system.branches.branch.values, built.branch.values)
+    for node in np.unique(system.branches.node.values[at_options]).tolist():
+        columns = built_network(system, str(node), built).branch_columns
+        rows = np.array([position[str(name)] for name in columns["branch"].tolist()], dtype=int)
+        for name, values in columns.items():
+            if name != "branch":
+                branches[name] = branches[name].astype(np.result_type(branches[name], values))
+                branches[name][rows] = values
+    changed = {name: (system.branches[name].dims, values, system.branches[name].attrs) for name, values in branches.items()}
+    return system.replace(branches=system.branches.assign(changed), options=system.options.isel(option=np.zeros(0, dtype=int)))

@@ -74,6 +74,12 @@ class Platforms(Mapping[str, ParametricProgram]):
         """The same platforms, some of them fed at a voltage that is known [pu], platform -> (period,)."""
         return Platforms({name: data.fed_at(voltages[name]) if name in voltages else data for name, data in self.data.items()})
 
+    def exchanged(self, data: Mapping[str, PlatformData]) -> Platforms:
+        """The same platforms, some of them built from something else; programs of the others are kept."""
+        other = Platforms(self.data | dict(data))
+        other._built = {name: program for name, program in self._built.items() if name not in data}
+        return other
+
     def __getitem__(self, name: str) -> ParametricProgram:
         if name not in self._built:
             self._built[name] = self.data[name].program()

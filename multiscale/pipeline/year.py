@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from multiscale.coordination.common.prepared import Progress, silent
 from multiscale.coordination.engine import Engine
 from multiscale.coordination.engine.processes import give_back_memory
 from multiscale.operation import Design, Transmission
-from multiscale.operation.dispatched_day import DispatchedDay, dispatched_day
+from multiscale.operation.dispatched_days import DispatchedDay, dispatched_days
 from multiscale.operation.tree import dso_reference
 from multiscale.pipeline.case import adoption_limits
 from multiscale.pipeline.operation import with_bought_capacity
@@ -34,6 +35,9 @@ from multiscale.verification.year import YearCheck, YearFlows, own_power, violat
 logger = logging.getLogger(__name__)
 
 DAYS_OF_A_YEAR = 365
+
+DAYS_OF_A_TASK = 16
+"""Most days that are dispatched in one task: what it takes in memory is bounded."""
 
 
 def verify_year(
@@ -116,18 +120,40 @@ class FurtherOperation:
         self.case, self.design, self.bought, self.limits, self.engine = case, operation.design, bought, case.limits, engine
         self._known = expected.transmission(case.system, case.horizon, case.economics)
         self._all_days = float(len(case.aggregation.nearest))
+        self._prices: dict[pd.Timestamp, dict[str, np.ndarray]] = {}
 
     def dispatch(self, days: Mapping[pd.Timestamp, frozenset[str]]) -> dict[pd.Timestamp, DispatchedDay]:
-        """Some days, each at the nodal price at which planners expect energy on it; it stands for the whole year in charges on the peak."""
-        case, tasks = self.case, {}
-        for day, within in days.items():
-            today = Horizon((day,), (self._all_days,), case.horizon.step_hours)
-            here = case.system.restricted(today)
-            known = self._known.on(here, today)
-            tasks[str(day.date())] = (here, today, case.economics, tuple(case.fleets), self.bought, self.design, self.limits, known, within)
+        """Some days, each at the nodal price at which planners expect energy on it; it stands for the whole year in charges on the peak.
+
+        Days with the same platforms member by member are computed together: their programs have one structure.
+        """
+        case = self.case
+        tasks: dict[str, tuple[Any, ...]] = {}
+        most = 1 if case.economics.tariff.couples_days else DAYS_OF_A_TASK
+        for within in sorted(set(days.values()), key=sorted):
+            alike = sorted(day for day, platforms in days.items() if platforms == within)
+            for some in np.array_split(np.array(alike, dtype=object), -(-len(alike) // most)):
+                today = Horizon(tuple(some.tolist()), (self._all_days,) * len(some), case.horizon.step_hours)
+                here = case.system.restricted(today)
+                prices = self._prices_of(today)
+                known = self._known.on(here, today) if prices is None else None
+                fixed = (case.economics, tuple(case.fleets), self.bought, self.design, self.limits)
+                tasks[f"{today.title} {len(tasks)}"] = (here, today, *fixed, prices, known, within)
         found = self.engine.map(_dispatched, tasks)
         give_back_memory()
-        return {day: found[str(day.date())] for day in days}
+        dispatched: dict[pd.Timestamp, DispatchedDay] = {}
+        for name, (_, today, *_) in tasks.items():
+            prices, answers = found[name]
+            dispatched |= dict(zip(today.days, answers, strict=True))
+            for k, day in enumerate(today.days):
+                self._prices[day] = {dso: price[today.day_of == k] for dso, price in prices.items()}
+        return {day: dispatched[day] for day in days}
+
+    def _prices_of(self, days: Horizon) -> dict[str, np.ndarray] | None:
+        """DSO -> price at its boundary on some days [EUR/kWh], (period,); None where it was not computed for all of them."""
+        if not all(day in self._prices for day in days.days):
+            return None
+        return {dso: np.concatenate([self._prices[day][dso] for day in days.days]) for dso in self.case.system.at_level("dso")}
 
     def tighten(self, days: Mapping[pd.Timestamp, Mapping[str, xr.Dataset]]) -> bool:
         """Tighten limits by what the AC power flow of some days violates; whether there was anything to tighten."""
@@ -146,21 +172,27 @@ class FurtherOperation:
 
 def _dispatched(
     system: System,
-    today: Horizon,
+    days: Horizon,
     economics: Economics,
     platforms: Sequence[str],
     bought: Bought,
     design: Design,
     limits: LoadingLimits,
-    transmission: Transmission,
+    price: Mapping[str, np.ndarray] | None,
+    transmission: Transmission | None,
     within: frozenset[str],
-) -> DispatchedDay:
-    """One day, computed where the engine wants it; the memory it took is free again for other processes."""
-    fleets = {platform: system.fleet(platform, today) for platform in platforms}
-    drawn = np.array([dso_reference(system, dso, today, fleets) for dso in transmission.children])
-    price = dict(zip(transmission.children, transmission.dispatch(drawn).price, strict=True))
+) -> tuple[Mapping[str, np.ndarray], list[DispatchedDay]]:
+    """Prices of some days and the days, computed where the engine wants it; the memory it took is free again for other processes.
+
+    Prices that are not given are found by the transmission network.
+    """
+    fleets = {platform: system.fleet(platform, days) for platform in platforms}
+    if price is None:
+        assert transmission is not None
+        drawn = np.array([dso_reference(system, dso, days, fleets) for dso in transmission.children])
+        price = dict(zip(transmission.children, transmission.dispatch(drawn).price, strict=True))
     for platform, sizes in bought.items():
-        fleets[platform] = fleets[platform].with_more(sizes, adoption_limits(fleets[platform], today, system))
-    found = dispatched_day(system, today, economics, fleets, design, limits, price, within)
+        fleets[platform] = fleets[platform].with_more(sizes, adoption_limits(fleets[platform], days, system))
+    found = dispatched_days(system, days, economics, fleets, design, limits, price, within)
     give_back_memory()
-    return found
+    return price, found

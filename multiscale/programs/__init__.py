@@ -9,9 +9,11 @@ from multiscale.programs.index import Block, Index
 from multiscale.programs.infeasibility import RowRelaxation
 from multiscale.programs.labelled_basis import LabelledBasis
 from multiscale.programs.limits import SolverSettings, limits_in_force
+from multiscale.programs.omitted_limits import PartwiseSolution, Solved, solve_with_omitted_limits
 from multiscale.programs.parts import solve_in_parts
 from multiscale.programs.program import Output, ParametricProgram
 from multiscale.programs.solve import CompiledProgram, ProgramSolution, SolverTimeLimitError, Termination, explain_infeasibility, solve
+from multiscale.programs.states import States
 
 __all__ = [
     "Basis",
@@ -24,16 +26,20 @@ __all__ = [
     "Link",
     "Output",
     "ParametricProgram",
+    "PartwiseSolution",
     "ProgramBuilder",
     "ProgramError",
     "ProgramSolution",
     "RowRelaxation",
+    "Solved",
     "SolverSettings",
     "SolverTimeLimitError",
+    "States",
     "Termination",
     "compose",
     "explain_infeasibility",
     "limits_in_force",
     "solve",
     "solve_in_parts",
+    "solve_with_omitted_limits",
 ]

@@ -39,12 +39,13 @@ def solve_in_parts(program: ParametricProgram, parameters: Mapping[str, object])
         rows, columns = np.flatnonzero(label[:m] == part), np.flatnonzero(label[m:] == part)
         piece = fixed.part(rows, columns)
         compiled = CompiledProgram(piece)
-        if before is not None and _alike(before[0], piece.A):
+        if before is not None and alike(before[0], piece.A):
             compiled.start_from(before[1])
         x[columns] = compiled.solve_optimal().x
         before = piece.A, compiled.basis
     return x
 
 
-def _alike(one: sparse.csr_matrix, other: sparse.csr_matrix) -> bool:
+def alike(one: sparse.csr_matrix, other: sparse.csr_matrix) -> bool:
+    """Whether two matrices have one pattern, so that a basis of one may be one of the other."""
     return one.shape == other.shape and np.array_equal(one.indptr, other.indptr) and np.array_equal(one.indices, other.indices)

@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.operation.dispatched_day import DispatchedDay
+from multiscale.operation.dispatched_days import DispatchedDay
 from multiscale.timeline import Horizon
 from multiscale.verification.year import OwnPower, YearFlows, with_response
 
 Dispatch = Callable[[Mapping[pd.Timestamp, frozenset[str]]], Mapping[pd.Timestamp, DispatchedDay]]
 """Day -> platforms that take part member by member; leads to the days as they are dispatched under the limits in force."""
 
-AT_ONCE = 16
+AT_ONCE = 48
 """Days that are dispatched before the year is looked at again."""
 
 Tighten = Callable[[Mapping[pd.Timestamp, Mapping[str, xr.Dataset]]], bool]

@@ -12,7 +12,7 @@ from multiscale.config import load_config
 from multiscale.coordination.engine import SerialEngine
 from multiscale.operation import Design, bought_and_sold, operating_tree
 from multiscale.operation.device_classes import OneMeter, device_classes
-from multiscale.operation.dispatched_day import dispatched_day
+from multiscale.operation.dispatched_days import dispatched_days
 from multiscale.operation.tree import dso_branch_program
 from multiscale.pipeline.case import case_of
 from multiscale.pipeline.plan import forecast
@@ -76,7 +76,7 @@ def test_a_dispatched_day_is_the_optimum_of_one_program(case):
     for platform in system.at_level("platform"):
         fleets[platform] = system.fleet(platform, DAY)
     prices = dict.fromkeys(system.at_level("dso"), PRICE)
-    found = dispatched_day(system, DAY, case.economics, fleets, design, LoadingLimits(), prices)
+    (found,) = dispatched_days(system, DAY, case.economics, fleets, design, LoadingLimits(), prices)
     classes = {p: device_classes(f).fleet for p, f in fleets.items()}
     tree = operating_tree(system, DAY, case.economics, classes, design, OneMeter(), networks=False)
     for dso, drawn in found.injections.items():
@@ -84,6 +84,25 @@ def test_a_dispatched_day_is_the_optimum_of_one_program(case):
         energy = float((whole.output("exchange").values * PRICE).sum())
         assert float((drawn.p.sum("bus").values * PRICE).sum()) == pytest.approx(energy, rel=1e-6)
     assert found.unserved == pytest.approx(0.0, abs=1e-9)
+
+
+class Backwards(SerialEngine):
+    """Computes the last task first, as workers may."""
+
+    def map(self, function, tasks, homes=None, patience=None):
+        found = super().map(function, dict(reversed(tasks.items())), homes, patience)
+        return {name: found[name] for name in tasks}
+
+
+def test_what_a_day_is_dispatched_as_does_not_depend_on_who_computes_it_when(case):
+    """To the last digit: which days are computed together depends on the days alone, and nothing passes from one task to another."""
+    days = dict.fromkeys(pd.date_range("2016-05-01", periods=18), frozenset()) | {pd.Timestamp("2016-02-01"): frozenset({"north 1"})}
+    expected, found = forecast(case), []
+    for engine, given in ((SerialEngine(), days), (Backwards(), dict(reversed(days.items())))):
+        found.append(FurtherOperation(case, GivenOperation(Design(), {}), {}, expected, engine).dispatch(given))
+    for day in days:
+        for dso in case.system.at_level("dso"):
+            xr.testing.assert_identical(found[0][day].injections[dso], found[1][day].injections[dso])
 
 
 def with_unit(case, kva):
