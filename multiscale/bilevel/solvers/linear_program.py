@@ -16,6 +16,9 @@ _FINISHED = {
     highspy.HighsModelStatus.kTimeLimit: "time_limit",
 }
 
+_AGAIN = (("off", "choose"), ("on", "simplex"), ("on", "ipm"))
+"""Presolve and method of further attempts, from scratch, where a solve ends without an answer."""
+
 
 @dataclass(frozen=True)
 class LinearAnswer:
@@ -68,19 +71,45 @@ class LinearProgram:
         """New limits of all rows."""
         self._highs.changeRowsBounds(row_lower.size, np.arange(row_lower.size, dtype=np.int32), _finite(row_lower), _finite(row_upper))
 
+    def change_columns(self, lower: np.ndarray, upper: np.ndarray) -> None:
+        """New bounds of all columns."""
+        self._highs.changeColsBounds(self.columns, self._ids, _finite(lower), _finite(upper))
+
+    def change_entries(self, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> None:
+        """New values of entries of the matrix."""
+        for row, column, value in zip(rows.tolist(), columns.tolist(), values.tolist(), strict=True):
+            self._highs.changeCoeff(row, column, value)
+
+    def restart(self) -> None:
+        """Forget the last basis: the next solve begins from scratch."""
+        self._highs.clearSolver()
+
+    def allow(self, seconds: float) -> None:
+        """Seconds for the solves from here on."""
+        self._highs.setOptionValue("time_limit", float(self._highs.getRunTime() + seconds))
+
+    def add_row(self, row_lower: float, row_upper: float, columns: np.ndarray, values: np.ndarray) -> None:
+        """One more row, after all others."""
+        low, high = _finite(np.array([row_lower, row_upper]))
+        self._highs.addRow(float(low), float(high), columns.size, columns.astype(np.int32), values)
+
     def solve(self, costs: np.ndarray | None = None) -> LinearAnswer:
         """Solve, under new costs if given, from the last basis."""
         if costs is not None:
             self._highs.changeColsCost(self.columns, self._ids, np.asarray(costs, dtype=float))
         self._highs.run()
         status = self._highs.getModelStatus()
-        if status not in _FINISHED or status == highspy.HighsModelStatus.kUnboundedOrInfeasible:
+        for presolve, method in _AGAIN:
+            if status in _FINISHED:
+                break
             # Presolve may not tell infeasible from unbounded, and a warm basis now and then ends without an answer.
             self._highs.clearSolver()
-            self._highs.setOptionValue("presolve", "off")
+            self._highs.setOptionValue("presolve", presolve)
+            self._highs.setOptionValue("solver", method)
             self._highs.run()
-            self._highs.setOptionValue("presolve", "choose")
             status = self._highs.getModelStatus()
+        self._highs.setOptionValue("presolve", "choose")
+        self._highs.setOptionValue("solver", "choose")
         solution = self._highs.getSolution()
         name = _FINISHED.get(status, "error")
         if name != "optimal":
