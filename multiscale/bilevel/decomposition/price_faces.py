@@ -31,8 +31,10 @@ from multiscale.bilevel.search.response import Responder, Response
 from multiscale.bilevel.solvers.linear_program import LinearProgram
 from multiscale.programs import Termination
 
-_ROUNDING = 1e-7
-"""Room of value rows and slopes, relative: HiGHS's feasibility tolerance, within which two rows that meet must leave room for presolve."""
+
+def _room(values: np.ndarray) -> np.ndarray:
+    """Room of value rows and slopes: rounding, and HiGHS's feasibility tolerance, which rows that meet in a point must leave to its presolve."""
+    return 1e-7 + 1e-9 * np.abs(values)
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,7 @@ class PriceFaces:
         if self.price is not None:
             lower[self.price], upper[self.price] = prices
             if slopes is not None:
-                room = _ROUNDING * (1.0 + np.abs(np.stack(slopes)))
+                room = _room(np.stack(slopes))
                 lower[self.columns] = np.maximum(lower[self.columns], slopes[0] - room[0])
                 upper[self.columns] = np.minimum(upper[self.columns], slopes[1] + room[1])
                 lower[self.columns] = np.minimum(lower[self.columns], upper[self.columns])
@@ -245,7 +247,7 @@ class PriceFaces:
         rise = (at_right - at_left) / width if width > 0 else np.zeros(at_left.size)
         slope = np.stack([left.slope, right.slope, rise], axis=1).ravel()
         limits = np.stack([left.level, right.level, at_left - left.price * rise], axis=1)
-        room = _ROUNDING * np.maximum(1.0, np.abs(np.stack([left.level, right.level, at_left], axis=1)))
+        room = _room(np.stack([left.level, right.level, at_left], axis=1))
         row_upper[self.value_rows[0::3]] = limits[:, 0] + room[:, 0] - self.constants
         row_upper[self.value_rows[1::3]] = limits[:, 1] + room[:, 1] - self.constants
         row_lower[self.value_rows[2::3]] = limits[:, 2] - room[:, 2] - self.constants if width > 0 else -np.inf
