@@ -97,6 +97,36 @@ def test_ties_at_the_ends_of_the_price_range_go_to_the_leader(other, wanted):
     assert found.bound == pytest.approx(found.response.objective, abs=1e-6)
 
 
+def test_followers_of_one_price_may_change_their_answers_at_different_prices():
+    # One leaves the priced good at a price of 1, the other at 3; the leader wants the first gone, the second there, and a high price.
+    m = pyo.ConcreteModel()
+    m.z, m.price = pyo.Var(domain=pyo.Binary), pyo.Var(bounds=(0, 4))
+
+    def rule(low, i):
+        low.x = pyo.Var(range(2), bounds=(0, None))
+        low.need = pyo.Constraint(expr=low.x[0] + low.x[1] == 1)
+        low.limit = pyo.Constraint(expr=low.x[0] <= 1 + low.model().z)
+        low.cost = pyo.Objective(expr=low.model().price * low.x[0] + (1, 3)[i] * low.x[1])
+
+    m.low = pyo.Block(range(2), rule=rule)
+    m.objective = pyo.Objective(expr=m.z - m.low[0].x[1] - m.low[1].x[0] - 0.1 * m.price)
+    problem = bilevel.read_model(m, m.low).problem
+    levels, faces = PriceSearch(problem, Responder(problem)), block_of(problem).faces
+    assert levels.applies
+    for search in (levels, faces):
+        found = search.solve(np.zeros(problem.leader.size), gap=1e-7)
+        assert found.response.objective == pytest.approx(-2.3, abs=1e-6)
+        assert found.bound == pytest.approx(-2.3, abs=1e-6)
+
+
+# At both, HiGHS's presolve calls a program of the exact search infeasible that is not.
+@pytest.mark.parametrize(("seed", "value"), [(368, -23.5), (414, -15.266667)])
+def test_rows_that_meet_in_a_point_exclude_nothing(seed, value):
+    model, followers = random_small(seed, 12).model()
+    solution = bilevel.solve(model, followers, method="decomposition", gap=1e-5, time_limit=30)
+    assert (solution.status, solution.objective) == ("optimal", pytest.approx(value, rel=1e-6))
+
+
 @pytest.mark.parametrize("build", [lambda: feeder(4, 4), lambda: feeder(4, 4, regulated=True)])
 def test_cuts_and_ranges_hold_at_every_decision(build):
     problem = read(build())

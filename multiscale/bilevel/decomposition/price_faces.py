@@ -152,6 +152,7 @@ class PriceFaces:
         own[self.integers] = False
         matrix = sparse.vstack([single.rows, envelope, value_rows], format="csr")
         self.program = LinearProgram(matrix, self.row_lower, self.row_upper, single.lower, single.upper, self.costs, own)
+        self.program.without_presolve()
 
     def solve(self, y: np.ndarray, *, gap: float, cutoff: float = np.inf, budget: int = 400) -> PriceAnswer | None:
         """The best price for the integers of ``y``; stops when the bound is within ``gap`` of the best or above ``cutoff``.
@@ -257,10 +258,11 @@ class PriceFaces:
         self.program.change_columns(lower, upper)
         self.program.allow(self.clock.left())
         answer = self.program.solve()
-        if answer.status == "infeasible":
-            # Value rows meet in a point: what a warm basis calls infeasible is asked again from scratch.
+        if answer.status == "infeasible" and not self.program.is_proven_infeasible():
+            # Value rows meet in a point: a warm basis may call feasible what is not, and the other way round.
             self.program.restart()
             answer = self.program.solve()
+            self.failed |= answer.status == "infeasible" and not self.program.is_proven_infeasible()
         if answer.status == "infeasible":
             return None
         if answer.status != "optimal":
@@ -345,5 +347,6 @@ def _are_neighbours(left: _Point, middle: _Point, right: _Point) -> bool:
     meet = middle.price
     if meet <= left.price + 1e-10 or meet >= right.price - 1e-10:
         return True
-    lines = np.minimum(left.at(meet), right.at(meet))
-    return bool((lines - middle.at(meet) <= 1e-9 * np.maximum(1.0, np.abs(lines))).all())
+    # In total: the followers' optima add up to a concave function, which is a line from one answer to the price only if each of them is.
+    line, optimum = min(float(left.at(meet).sum()), float(right.at(meet).sum())), float(middle.at(meet).sum())
+    return line - optimum <= 1e-9 * max(1.0, abs(line))

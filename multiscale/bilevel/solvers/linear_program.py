@@ -49,7 +49,7 @@ class LinearProgram:
     ) -> None:
         self.columns = lower.size
         self._ids = np.arange(self.columns, dtype=np.int32)
-        self._highs = highspy.Highs()
+        self._highs, self._presolve = highspy.Highs(), "choose"
         # Instances with different thread counts in one process make HiGHS return 'not set'.
         for key, value in {"output_flag": False, "threads": 1, "time_limit": float(time_limit), "random_seed": 1}.items():
             self._highs.setOptionValue(key, value)
@@ -84,6 +84,31 @@ class LinearProgram:
         """Forget the last basis: the next solve begins from scratch."""
         self._highs.clearSolver()
 
+    def without_presolve(self) -> None:
+        """Solve from bases alone: presolve calls programs infeasible whose rows meet in a point."""
+        self._presolve = "off"
+        self._highs.setOptionValue("presolve", "off")
+
+    def is_proven_infeasible(self) -> bool:
+        """After a solve without presolve that ended ``infeasible``: whether its ray proves that no columns satisfy the rows (Farkas).
+
+        sum_i lambda_i side_i  +  sum_j min over [l_j, h_j] of -(A'lambda)_j x_j  >  0
+        """
+        _, has_ray, ray = self._highs.getDualRay()
+        if not has_ray:
+            return False
+        lp = self._highs.getLp()
+        make = sparse.csc_matrix if lp.a_matrix_.format_ == highspy.MatrixFormat.kColwise else sparse.csr_matrix
+        matrix = make((lp.a_matrix_.value_, lp.a_matrix_.index_, lp.a_matrix_.start_), shape=(lp.num_row_, lp.num_col_))
+        sides, ends = (lp.row_lower_, lp.row_upper_), (lp.col_lower_, lp.col_upper_)
+        for sign in (1.0, -1.0):
+            multipliers = sign * np.array(ray) / max(1e-12, float(np.abs(ray).max(initial=0.0)))
+            slopes = -(matrix.T @ multipliers)
+            least = _least(multipliers, *(np.array(side) for side in sides)) + _least(slopes, *(np.array(end) for end in ends))
+            if least > 1e-7:
+                return True
+        return False
+
     def allow(self, seconds: float) -> None:
         """Seconds for the solves from here on."""
         self._highs.setOptionValue("time_limit", float(self._highs.getRunTime() + seconds))
@@ -108,13 +133,20 @@ class LinearProgram:
             self._highs.setOptionValue("solver", method)
             self._highs.run()
             status = self._highs.getModelStatus()
-        self._highs.setOptionValue("presolve", "choose")
+        self._highs.setOptionValue("presolve", self._presolve)
         self._highs.setOptionValue("solver", "choose")
         solution = self._highs.getSolution()
         name = _FINISHED.get(status, "error")
         if name != "optimal":
             return LinearAnswer(name, np.nan, np.full(self.columns, np.nan), np.zeros(0))
         return LinearAnswer(name, self._highs.getObjectiveValue(), np.array(solution.col_value), np.array(solution.row_dual))
+
+
+def _least(weights: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
+    """Least ``weights'v`` for ``lower <= v <= upper``; rounding in an entry counts as zero."""
+    ends = np.where(weights > 0, lower, upper)
+    used = np.abs(weights) > 1e-9
+    return float((weights[used] * ends[used]).sum()) if used.any() else 0.0
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
