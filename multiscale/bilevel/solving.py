@@ -20,6 +20,7 @@ from multiscale.bilevel.certify.solution import BilevelSolution, Status
 from multiscale.bilevel.certify.unbounded_followers import check_unbounded_followers
 from multiscale.bilevel.certify.unbounded_relaxation import NO_FINITE_OPTIMUM, relaxation_is_unbounded, resolve_unbounded_relaxation
 from multiscale.bilevel.clock import Clock
+from multiscale.bilevel.decomposed import solve_decomposed
 from multiscale.bilevel.normal.normalise import normalise
 from multiscale.bilevel.problem.description import BilevelError, BilevelProblem
 from multiscale.bilevel.problem.gap import TOLERANCE, excess
@@ -142,7 +143,7 @@ def _whole(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | 
 def _once(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: Clock) -> BilevelSolution:
     """Solve by one method: in normal form, and certified as it was read, where the method is chosen here or is branch and cut."""
     remark = ""
-    if settings.method in ("auto", "branch_and_cut") and settings.write is None:
+    if settings.method in ("auto", "branch_and_cut", "decomposition") and settings.write is None:
         with clock.stage("normal form"):
             normal = normalise(problem)
         try:
@@ -164,6 +165,9 @@ def _solve(
 ) -> BilevelSolution:
     """Solve a problem as it stands; time for some follower solves is kept for the certificate."""
     problem = tighten_leader(problem)
+    answer = solve_decomposed(problem, settings, start, clock)
+    if answer is not None:
+        return answer
     methods, reasons = choose_methods(problem, settings.method)
     products = ("strong_duality", "branch_and_cut")
     check_products(replace(problem, followers=tuple(f for f, name in zip(problem.followers, methods, strict=True) if name in products)))

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import resource
 import time
+from typing import Any
 
+import pyomo.environ as pyo
 import pytest
 
 from multiscale import bilevel
 from multiscale.bilevel.scip import client
-from tests.bilevel.feeder import feeder
+from tests.bilevel.feeder import TARIFF_CAP, VALUE_OF_LOST_LOAD, feeder
 from tests.bilevel.test_parts import feeders
 
 pytestmark = pytest.mark.benchmark
@@ -45,6 +47,33 @@ def feeder_tree(nodes: int, hours: int, *, hard: bool = False, wide: bool = Fals
     return found
 
 
+def regulated_tree(nodes: int, hours: int) -> tuple[Any, list[Any]]:
+    """The tree of seven nodes in one model: in each, revenue is at most 1.01 of the investment, and unserved energy is paid for."""
+    stages = [("now", None, 1.0, 1.0, 0)]
+    for scenario, growth in GROWTH.items():
+        stages += [(f"1 {scenario}", "now", 1 / 3, growth, 1), (f"2 {scenario}", f"1 {scenario}", 1.0, growth**2, 2)]
+    m, lines = pyo.ConcreteModel(), range(1, nodes)
+    names = [name for name, *_ in stages]
+    m.build, m.tariff = pyo.Var(names, lines, domain=pyo.Binary), pyo.Var(names, bounds=(0, TARIFF_CAP))
+    m.cap, m.persistence = pyo.ConstraintList(), pyo.ConstraintList()
+    followers, total, chance = [], 0.0, {}
+    for name, parent, probability, growth, stage in stages:
+        case = feeder(nodes, hours, regulated=True, growth=growth, pv_price=0.9**stage)
+        built = [m.build[name, k] for k in lines]
+        follower = bilevel.ProgramFollower(case.program, {"tariff": [m.tariff[name]], "built": built}, model=m, name=name)
+        revenue = m.tariff[name] * follower.output("import_energy")[0]
+        spent = sum(float(cost) * b for cost, b in zip(case.investment, built, strict=True))
+        m.cap.add(revenue <= 1.01 * spent)
+        chance[name] = probability * chance.get(parent, 1.0)
+        profit = revenue - spent - VALUE_OF_LOST_LOAD * follower.output("unserved_energy")[0]
+        total = total + chance[name] * 1.05 ** (-YEARS * stage) * profit
+        for k in lines if parent else ():
+            m.persistence.add(m.build[name, k] >= m.build[parent, k])
+        followers.append(follower)
+    m.objective = pyo.Objective(expr=total, sense=pyo.maximize)
+    return m, followers
+
+
 def cpu() -> float:
     """CPU seconds of this process and of those it has ended."""
     return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
@@ -71,3 +100,13 @@ def test_three_years_in_one_model(nodes):
     )
     assert solution.certificate is not None
     assert solution.certificate.holds
+
+
+@pytest.mark.parametrize("nodes", [8, 15, 33])
+def test_a_tree_of_leaders_that_earn_in_one_model(nodes):
+    """Seven nodes, each with a price and a cap of its revenue, as one problem by decomposition."""
+    model, followers = regulated_tree(nodes, 24)
+    before = cpu()
+    solution = bilevel.solve(model, followers, gap=1e-3, time_limit=300)
+    print(f"\n{nodes}x24 regulated, 7 nodes in one model: {cpu() - before:.1f} CPU s, {solution.status}, gap {solution.gap:.1e}, {solution.message}")
+    assert solution.status == "optimal", solution.message

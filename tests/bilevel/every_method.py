@@ -7,8 +7,8 @@ from typing import Any
 
 from multiscale import bilevel
 
-METHODS = ("auto", "sos1", "indicator", "product", "strong_duality", "big_m", "branch_and_cut")
-MAY_REFUSE = {"strong_duality", "big_m", "branch_and_cut"}
+METHODS = ("auto", "sos1", "indicator", "product", "strong_duality", "big_m", "branch_and_cut", "decomposition")
+MAY_REFUSE = {"strong_duality", "big_m", "branch_and_cut", "decomposition"}
 """These refuse what they have no proof for; the others take every linear follower, and quadratic ones."""
 
 

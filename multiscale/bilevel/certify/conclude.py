@@ -13,6 +13,7 @@ from multiscale.bilevel.certify.certificate import Certificate, certify_follower
 from multiscale.bilevel.certify.pattern import pattern_program
 from multiscale.bilevel.certify.round_trip import round_trip
 from multiscale.bilevel.certify.solution import BilevelSolution, Status
+from multiscale.bilevel.decomposition.decompose import Decomposed
 from multiscale.bilevel.problem.description import BilevelProblem
 from multiscale.bilevel.problem.gap import TOLERANCE, contradicts, is_closed, relative_gap
 from multiscale.bilevel.problem.solve_options import SolveOptions
@@ -83,6 +84,18 @@ def conclude_enumeration(problem: BilevelProblem, search: DecisionSearch, found:
         return no_point(Status.INFEASIBLE if infeasible else Status.ERROR, problem.leader.sense * (found.bound if infeasible else -np.inf), message)
     certificate = certify(problem, None, found.best, [], search, 0.0, found.bound, np.inf)
     return _answer(problem, found.best, certificate, found.bound, settings, message, proven=found.complete)
+
+
+def conclude_decomposition(problem: BilevelProblem, search: DecisionSearch, found: Decomposed, settings: SolveOptions) -> BilevelSolution:
+    """The certified answer of a decomposition; its bound is that of the master program."""
+    blocks = f"{found.blocks} block{'s' if found.blocks > 1 else ''}"
+    message = f"decomposition ({blocks}, {found.cuts:,} cuts, {found.exact:,} exact values): {found.ended}"
+    best = _finish(search)
+    if best is None:
+        ending = {"infeasible": Status.INFEASIBLE, "time limit": Status.TIME_LIMIT}.get(found.ended, Status.ERROR)
+        return no_point(ending, problem.leader.sense * found.bound, message, ended=found.ended)
+    certificate = certify(problem, None, best, found.multipliers, search, 0.0, found.bound, np.inf)
+    return replace(_answer(problem, best, certificate, found.bound, settings, message, proven=True), ended=found.ended)
 
 
 def no_point(status: Status, bound: float, message: str, nodes: int = 0, ended: str = "") -> BilevelSolution:

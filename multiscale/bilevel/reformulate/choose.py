@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from multiscale.bilevel.problem.description import BilevelError, BilevelProblem, Follower, Leader, MethodError
+from multiscale.bilevel.problem.parts import split
 from multiscale.bilevel.problem.span import combination
 from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds, no_bounds
 from multiscale.bilevel.reformulate.bounds.prove import prove_bounds, with_quantity_bounds
@@ -38,8 +39,10 @@ def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> 
         return ["branch_and_cut"] * len(problem.followers), [why] * len(problem.followers)
     for f, follower in enumerate(problem.followers):
         wanted = given.get(follower.name, "auto")
+        if wanted == "decomposition":
+            raise MethodError("decomposition takes all followers; give it as the method of all: method='decomposition'")
         if wanted != "auto" and wanted not in REFORMULATIONS:
-            raise BilevelError(f"unknown method {wanted!r}; there are auto, {', '.join(sorted(REFORMULATIONS))}")
+            raise BilevelError(f"unknown method {wanted!r}; there are auto, decomposition, {', '.join(sorted(REFORMULATIONS))}")
         chosen, why = (wanted, "as asked") if wanted != "auto" else _automatic(problem, f)
         methods.append(chosen)
         reasons.append(f"{chosen} ({why})")
@@ -50,7 +53,6 @@ def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> 
 
 def _suits_branch_and_cut(problem: BilevelProblem) -> str:
     """Why branch and cut suits: binaries in every follower's rows, and an objective that rises with its cost or is its payments. Empty if not."""
-    leader, n = problem.leader, problem.leader.size
     try:
         check_branch_and_cut(problem, ["branch_and_cut"] * len(problem.followers))
     except MethodError:
@@ -59,6 +61,32 @@ def _suits_branch_and_cut(problem: BilevelProblem) -> str:
         return ""
     if _earns_payments(problem):
         return "the leader earns what the followers pay at its prices"
+    return "the leader's objective values what the followers pay" if _bears_costs(problem) else ""
+
+
+def suits_decomposition(problem: BilevelProblem) -> bool:
+    """Whether ``auto`` decomposes: branch and cut suits, each block has one price at most, and the leader earns payments or blocks are several.
+
+    For one block whose cost the leader bears the tree of SCIP is the faster way.
+    """
+    seen = np.zeros(problem.leader.size, dtype=bool)
+    for follower in problem.followers:
+        seen[follower.cost_columns] = seen[follower.limit_columns] = True
+    found = split(problem, seen & problem.leader.integral)
+    parts = [problem] if found is None else [part.problem for part in found[0]]
+    several = any(np.unique(np.concatenate([_prices(part, f) for f in part.followers])).size > 1 for part in parts)
+    if several or not _suits_branch_and_cut(problem):
+        return False
+    return len(parts) > 1 or not _bears_costs(problem)
+
+
+def _prices(problem: BilevelProblem, follower: Follower) -> np.ndarray:
+    return follower.cost_columns[~problem.leader.integral[follower.cost_columns]]
+
+
+def _bears_costs(problem: BilevelProblem) -> bool:
+    """Whether the objective rises with the cost of every follower, without what the leader earns from it."""
+    leader, n = problem.leader, problem.leader.size
     worth = np.zeros(len(problem.followers))
     position = n
     weights = np.zeros(n + len(leader.quantity_names))
@@ -66,7 +94,7 @@ def _suits_branch_and_cut(problem: BilevelProblem) -> str:
     weights = _valued(leader, weights)
     for quantity in leader.quantities:
         if quantity.kind == "dual":
-            return ""
+            return False
         part = weights[position : position + quantity.size]
         program = problem.followers[quantity.follower].program
         if quantity.kind == "cost":
@@ -78,7 +106,7 @@ def _suits_branch_and_cut(problem: BilevelProblem) -> str:
                 found = combination(quantity.matrix[i], basis)
                 worth[quantity.follower] += 0.0 if found is None else float(part[i] * found[0])
         position += quantity.size
-    return "the leader's objective values what the followers pay" if (worth > 0).all() else ""
+    return bool((worth > 0).all())
 
 
 def _valued(leader: Leader, weights: np.ndarray) -> np.ndarray:

@@ -152,8 +152,9 @@ class PriceSearch:
     def _neighbours(left: _Point, middle: _Point | None, right: _Point, meet: float) -> bool:
         if middle is None or meet <= left.price + 1e-10 or meet >= right.price - 1e-10:
             return True
-        lines = np.minimum(left.at(meet), right.at(meet))
-        return bool((lines - middle.at(meet) <= 1e-9 * np.maximum(1.0, np.abs(lines))).all())
+        # In total: the followers' optima add up to a concave function, which is a line from one answer to the price only if each of them is.
+        line, optimum = min(float(left.at(meet).sum()), float(right.at(meet).sum())), float(middle.at(meet).sum())
+        return line - optimum <= 1e-9 * max(1.0, abs(line))
 
     # A small program over v, see price_space.
 

@@ -16,6 +16,9 @@ _FINISHED = {
     highspy.HighsModelStatus.kTimeLimit: "time_limit",
 }
 
+_AGAIN = (("off", "choose"), ("on", "simplex"), ("on", "ipm"))
+"""Presolve and method of further attempts, from scratch, where a solve ends without an answer."""
+
 
 @dataclass(frozen=True)
 class LinearAnswer:
@@ -46,7 +49,7 @@ class LinearProgram:
     ) -> None:
         self.columns = lower.size
         self._ids = np.arange(self.columns, dtype=np.int32)
-        self._highs = highspy.Highs()
+        self._highs, self._presolve = highspy.Highs(), "choose"
         # Instances with different thread counts in one process make HiGHS return 'not set'.
         for key, value in {"output_flag": False, "threads": 1, "time_limit": float(time_limit), "random_seed": 1}.items():
             self._highs.setOptionValue(key, value)
@@ -68,24 +71,82 @@ class LinearProgram:
         """New limits of all rows."""
         self._highs.changeRowsBounds(row_lower.size, np.arange(row_lower.size, dtype=np.int32), _finite(row_lower), _finite(row_upper))
 
+    def change_columns(self, lower: np.ndarray, upper: np.ndarray) -> None:
+        """New bounds of all columns."""
+        self._highs.changeColsBounds(self.columns, self._ids, _finite(lower), _finite(upper))
+
+    def change_entries(self, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> None:
+        """New values of entries of the matrix."""
+        for row, column, value in zip(rows.tolist(), columns.tolist(), values.tolist(), strict=True):
+            self._highs.changeCoeff(row, column, value)
+
+    def restart(self) -> None:
+        """Forget the last basis: the next solve begins from scratch."""
+        self._highs.clearSolver()
+
+    def without_presolve(self) -> None:
+        """Solve from bases alone: presolve calls programs infeasible whose rows meet in a point."""
+        self._presolve = "off"
+        self._highs.setOptionValue("presolve", "off")
+
+    def is_proven_infeasible(self) -> bool:
+        """After a solve without presolve that ended ``infeasible``: whether its ray proves that no columns satisfy the rows (Farkas).
+
+        sum_i lambda_i side_i  +  sum_j min over [l_j, h_j] of -(A'lambda)_j x_j  >  0
+        """
+        _, has_ray, ray = self._highs.getDualRay()
+        if not has_ray:
+            return False
+        lp = self._highs.getLp()
+        make = sparse.csc_matrix if lp.a_matrix_.format_ == highspy.MatrixFormat.kColwise else sparse.csr_matrix
+        matrix = make((lp.a_matrix_.value_, lp.a_matrix_.index_, lp.a_matrix_.start_), shape=(lp.num_row_, lp.num_col_))
+        sides, ends = (lp.row_lower_, lp.row_upper_), (lp.col_lower_, lp.col_upper_)
+        for sign in (1.0, -1.0):
+            multipliers = sign * np.array(ray) / max(1e-12, float(np.abs(ray).max(initial=0.0)))
+            slopes = -(matrix.T @ multipliers)
+            least = _least(multipliers, *(np.array(side) for side in sides)) + _least(slopes, *(np.array(end) for end in ends))
+            if least > 1e-7:
+                return True
+        return False
+
+    def allow(self, seconds: float) -> None:
+        """Seconds for the solves from here on."""
+        self._highs.setOptionValue("time_limit", float(self._highs.getRunTime() + seconds))
+
+    def add_row(self, row_lower: float, row_upper: float, columns: np.ndarray, values: np.ndarray) -> None:
+        """One more row, after all others."""
+        low, high = _finite(np.array([row_lower, row_upper]))
+        self._highs.addRow(float(low), float(high), columns.size, columns.astype(np.int32), values)
+
     def solve(self, costs: np.ndarray | None = None) -> LinearAnswer:
         """Solve, under new costs if given, from the last basis."""
         if costs is not None:
             self._highs.changeColsCost(self.columns, self._ids, np.asarray(costs, dtype=float))
         self._highs.run()
         status = self._highs.getModelStatus()
-        if status not in _FINISHED or status == highspy.HighsModelStatus.kUnboundedOrInfeasible:
+        for presolve, method in _AGAIN:
+            if status in _FINISHED:
+                break
             # Presolve may not tell infeasible from unbounded, and a warm basis now and then ends without an answer.
             self._highs.clearSolver()
-            self._highs.setOptionValue("presolve", "off")
+            self._highs.setOptionValue("presolve", presolve)
+            self._highs.setOptionValue("solver", method)
             self._highs.run()
-            self._highs.setOptionValue("presolve", "choose")
             status = self._highs.getModelStatus()
+        self._highs.setOptionValue("presolve", self._presolve)
+        self._highs.setOptionValue("solver", "choose")
         solution = self._highs.getSolution()
         name = _FINISHED.get(status, "error")
         if name != "optimal":
             return LinearAnswer(name, np.nan, np.full(self.columns, np.nan), np.zeros(0))
         return LinearAnswer(name, self._highs.getObjectiveValue(), np.array(solution.col_value), np.array(solution.row_dual))
+
+
+def _least(weights: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
+    """Least ``weights'v`` for ``lower <= v <= upper``; rounding in an entry counts as zero."""
+    ends = np.where(weights > 0, lower, upper)
+    used = np.abs(weights) > 1e-9
+    return float((weights[used] * ends[used]).sum()) if used.any() else 0.0
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
