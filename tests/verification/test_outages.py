@@ -137,8 +137,9 @@ def test_power_fed_in_may_be_cut():
 
 def test_a_state_without_solution_is_no_survival():
     _, found, _ = checked(ring(), "DSO 1", factor=2.6)
-    assert found.diverged
-    assert set(found.diverged) <= set(found.failed.line)
+    unsolved = found.outages[found.outages.periods_diverged > 0]
+    assert len(unsolved)
+    assert set(unsolved.line) <= set(found.failed.line)
 
 
 def test_limits_are_tightened_under_load_alone_to_the_share_that_asks_for_the_rating():

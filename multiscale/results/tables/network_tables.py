@@ -211,17 +211,20 @@ def outages_table(result: RunResult, count: int = 15) -> Table | None:
         "highest loaded": data.outage_branch.values.astype(str),
         "loading": data.outage_loading.values,
         "periods overloaded": data.outage_periods_overloaded.values,
+        "periods without solution": data.outage_periods_diverged.values,
         "periods with feed-in cut": data.outage_periods_cut.values,
         "lowest voltage": data.outage_lowest_voltage.values,
         "demand without supply": data.outage_demand_lost.values,
     }
-    frame = pd.DataFrame(columns).sort_values(["periods overloaded", "loading"], ascending=False, kind="stable").head(count)
+    by = ["periods overloaded", "periods without solution", "loading"]
+    frame = pd.DataFrame(columns).sort_values(by, ascending=False, kind="stable").head(count)
     note = (
         "AC power flow of all representative periods with one medium-voltage line out and one open line closed. Judged: ratings in full of branches "
         "that keep a reserve under load (system.limits.mv_load). Power fed in may be cut. Voltages are not judged: the rule keeps a share of ratings."
     )
-    title = f"Single outages: the {len(frame)} of {data.sizes['outage']} with the highest loading"
-    units = {"loading": "%", "periods overloaded": "1", "periods with feed-in cut": "1", "lowest voltage": "pu", "demand without supply": "kW"}
+    title = f"Single outages: {len(frame)} of {data.sizes['outage']}, the worst first"
+    units = {name: "1" for name in frame.columns if name.startswith("periods")}
+    units |= {"loading": "%", "lowest voltage": "pu", "demand without supply": "kW"}
     return Table("outages", title, frame, units, note)
 
 
