@@ -41,8 +41,9 @@ class OutageCheck:
     Attributes:
         outages: one row per line that was taken out: ``line``; ``restored_through``, the open lines that are closed, empty where nothing loses
             supply or nothing restores it; ``periods_overloaded`` and ``periods_cut``, in which a rating is violated, or kept by cutting feed-in;
-            ``periods_diverged``, whose power flow did not converge; ``branch`` and its ``loading`` [%], the highest one of those judged, with feed-in cut where it has to be (none where no period has a
-            solution); ``lowest_voltage`` [pu]; ``demand_lost`` [kW], the largest demand that stays without supply because no open line reaches it.
+            ``periods_diverged``, whose power flow did not converge; ``branch`` and its ``loading`` [%], the highest one of those judged, with feed-in
+            cut where it has to be (none where no period has a solution); ``lowest_voltage`` [pu]; ``demand_lost`` [kW], the largest demand that stays
+            without supply because no open line reaches it.
         overloaded: branch -> highest loading under an outage [%], where it violates the rating.
         periods: number of periods that were checked.
     """
