@@ -49,7 +49,7 @@ def test_what_cannot_be_chosen_is_named():
 def test_a_bound_above_the_cost_of_an_answer_is_an_error(monkeypatch):
     program, whole = warehouses(0)
     monkeypatch.setattr(mixed_integer, "CompiledProgram", lambda fixed: CompiledProgram(replace(fixed, c0=0.9 * fixed.c0)))
-    with pytest.raises(ProgramError, match="branch and cut proved a bound of .* above an answer of"):
+    with pytest.raises(ProgramError, match=r"branch and cut proved a bound of .* above an answer of"):
         solve_mixed(program, whole)
 
 
