@@ -94,8 +94,10 @@ class _Rounds:
         bought: Bought = real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()})
         design = study.design(study.headline, plans, self.operations, self.above.plan)
         # What a repair looks at are exchanges and injections: references are found for the plan that stands.
-        how = {"in_full": not self.repairs, "keep_bases": self.repairs, "near": self._latest}
-        self._latest = operation = study.operate(study.headline, case, self.above.expected, design, bought, **how)
+        operation = study.operate(
+            study.headline, case, self.above.expected, design, bought, in_full=not self.repairs, keep_bases=self.repairs, near=self._latest
+        )
+        self._latest = operation
         verified = study.verify(study.headline, case, operation)
         return self._checked(Made(case, plans, bought, operation, verified, Violations(), None))
 
