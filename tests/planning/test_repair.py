@@ -170,7 +170,7 @@ def test_a_plan_whose_operation_violates_limits_is_repaired(monkeypatch, tmp_pat
 def test_a_repair_that_starts_where_it_was_gives_the_answer_of_one_that_does_everything_anew(monkeypatch, tmp_path):
     """Every number of the summary but what was spent: plan, charge, costs, violations, gains of every stakeholder.
 
-    Of members' schedules that cost the same one is taken: AC losses, what members receive from each other and how evenly it is spread are of that one.
+    Of members' schedules that cost the same one is taken: AC losses, what members receive from each other and how evenly are of that one.
     """
     thin(monkeypatch)
     small = ["study=tiny", "engine=serial", "horizon=one_day", "horizon.step_hours=3 h", "verification.year=false", "results.operated=[]"]
