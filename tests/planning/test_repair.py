@@ -168,7 +168,10 @@ def test_a_plan_whose_operation_violates_limits_is_repaired(monkeypatch, tmp_pat
 
 
 def test_a_repair_that_starts_where_it_was_gives_the_answer_of_one_that_does_everything_anew(monkeypatch, tmp_path):
-    """Every number of the summary but what was spent: plan, charge, costs, violations, gains of every stakeholder."""
+    """Every number of the summary but what was spent: plan, charge, costs, violations, gains of every stakeholder.
+
+    Of members' schedules that cost the same one is taken: AC losses, what members receive from each other and how evenly are of that one.
+    """
     thin(monkeypatch)
     small = ["study=tiny", "engine=serial", "horizon=one_day", "horizon.step_hours=3 h", "verification.year=false", "results.operated=[]"]
     config = load_config([*small, "output.report=false", "output.reuse=false", f"output.folder={tmp_path}", "planning.repair_rounds=4"])
@@ -179,7 +182,8 @@ def test_a_repair_that_starts_where_it_was_gives_the_answer_of_one_that_does_eve
     told = [name for name, (value, _) in near.items() if isinstance(value, int | float) and not name.startswith(("time.", "memory."))]
     assert len(told) > 50
     for name in told:
-        assert near[name][0] == pytest.approx(anew[name][0], rel=1e-9, abs=1e-6), name
+        of_one_schedule = name in ("assess.value.losses", "assess.value.local_economies") or name.startswith(("assess.gini", "assess.jain"))
+        assert near[name][0] == pytest.approx(anew[name][0], rel=1e-2 if of_one_schedule else 1e-9, abs=1e-6), name
 
 
 def test_limits_tightened_inside_platforms_leave_the_planning_problem_as_it_is():
