@@ -192,6 +192,18 @@ def test_a_cost_table_with_faults(refused: Callable[..., str], tmp_path: Path):
     assert "reinforcement cost 'row 7': lifetime_years 0" in said
 
 
+def test_faults_of_all_tables_come_in_one_list(folder: Path, refused: Callable[..., str], tmp_path: Path):
+    table = prices.reinforcement_costs()
+    table.loc[6, "lifetime_years"] = 0
+    table.to_csv(tmp_path / "costs.csv", index=False)
+    _change(folder, *FOLDERS["a negative rating"][:2])
+    _change(folder, *FOLDERS["a text in a profile"][:2])
+    said = refused("system=folder", f"system.path={folder}", f"costs.reinforcement_table={tmp_path / 'costs.csv'}")
+    assert "the system has 3 problems" in said
+    for part in ("'row 7': lifetime_years 0 a is not", FOLDERS["a negative rating"][2], FOLDERS["a text in a profile"][2]):
+        assert part in said
+
+
 def test_an_unwritable_folder(refused: Callable[..., str], tmp_path: Path):
     (tmp_path / "file").write_text("")
     said = refused(f"output.folder={tmp_path / 'file'}", command="run")
