@@ -112,6 +112,11 @@ FOLDERS: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame], str]] = {
         lambda f: f.rename(columns={"p [kW]": "p [MW]"}),
         "device 'north town': p_kw 900000 kW is out of proportion to the 11800 kVA of the branches at bus 'north bus 1'; is it in kW?",
     ),
+    "two lines of one name": (
+        "branches",
+        _put(9, "branch", "north line 2"),
+        "branch 'north line 2': branch 'north line 2' occurs more than once; give every one a name of its own",
+    ),
     "demand below zero": ("devices", _put(5, "p [kW]", "-3"), "p_kw -3 kW is below 0 kW; give a value of at least 0"),
     "no generator": ("generators", lambda f: f.iloc[:0], "generator is missing; a study needs at least one, e.g. the grid above"),
 }
