@@ -57,6 +57,9 @@ class Master:
 
     def add_value(self, p: int, u: np.ndarray, value: float) -> None:
         """Block ``p`` is worth at least ``value`` at the integers ``u`` of its own; infinite where it is infeasible there."""
+        if value <= self.lower[self.count + p]:
+            # The row would rise where more than one binary differs.
+            return
         seen = self.blocks[p].linking
         sign = np.where(u[seen] > 0.5, -1.0, 1.0)
         ones = float((u[seen] > 0.5).sum())
