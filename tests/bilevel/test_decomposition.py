@@ -339,7 +339,8 @@ def test_it_is_the_method_of_all_followers_and_writes_nothing(tmp_path):
     assert DecisionSearch(bilevel.read_model(m, m.low).problem).prices.size == 1
 
 
-@pytest.mark.parametrize("seed", range(4))
+# 28: of two blocks, one has a row that presolve leaves without a variable, and that cannot hold.
+@pytest.mark.parametrize("seed", [0, 1, 2, 28])
 def test_followers_of_one_price_have_the_optimum_of_their_vertices(seed):
     problem = random_priced(seed)
     expected = optimum(problem)
