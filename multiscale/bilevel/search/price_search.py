@@ -104,9 +104,9 @@ class PriceSearch:
             found = [(self._interval_bound(*pair), *pair) for pair in ((left, middle), (middle, right))]
             if len(self.problem.followers) > 1:
                 found.append((self._tie_bound(middle, left.slope, right.slope), middle, middle))
-            for bound, *pair in found:
+            for bound, one, other in found:
                 if bound < np.inf:
-                    heapq.heappush(queue, (bound, next(order), *pair))
+                    heapq.heappush(queue, (bound, next(order), one, other))
         value = np.inf if best is None else best.objective
         return None if self._failed or contradicts(value, floor) else PriceAnswer(best, floor)
 
