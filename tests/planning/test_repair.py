@@ -191,7 +191,7 @@ def test_a_plan_whose_operation_violates_limits_is_repaired(monkeypatch, mended)
 def test_a_repair_that_starts_where_it_was_gives_the_answer_of_one_that_does_everything_anew(monkeypatch, tmp_path, mended):
     """Every number of the summary but what was spent: plan, charge, costs, violations, gains of every stakeholder.
 
-    AC losses are those of one of the schedules that cost the same, which the programs without losses do not tell apart.
+    Of members' schedules that cost the same one is taken: AC losses, what members receive from each other and how evenly are of that one.
     """
     near = mended[1].summary
     thin(monkeypatch)
@@ -201,7 +201,8 @@ def test_a_repair_that_starts_where_it_was_gives_the_answer_of_one_that_does_eve
     told = [name for name, (value, _) in near.items() if isinstance(value, int | float) and not name.startswith(("time.", "memory."))]
     assert len(told) > 50
     for name in told:
-        assert near[name][0] == pytest.approx(anew[name][0], rel=1e-3 if name == "assess.value.losses" else 1e-9, abs=1e-6), name
+        of_one_schedule = name in ("assess.value.losses", "assess.value.local_economies") or name.startswith(("assess.gini", "assess.jain"))
+        assert near[name][0] == pytest.approx(anew[name][0], rel=1e-2 if of_one_schedule else 1e-9, abs=1e-6), name
 
 
 def test_limits_tightened_inside_platforms_leave_the_planning_problem_as_it_is():
