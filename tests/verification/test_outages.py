@@ -50,8 +50,13 @@ def checked(system, dso, limits=RULE, factor=1.0):
     return intact, outage_check(system, dso, intact, injections, limits), injections
 
 
-def test_an_outage_is_the_power_flow_of_pandapower_with_the_line_out_and_the_switch_closed():
-    _, found, injections = checked(ring(), "DSO 1")
+@pytest.fixture(scope="module")
+def of_ring():
+    return checked(ring(), "DSO 1")
+
+
+def test_an_outage_is_the_power_flow_of_pandapower_with_the_line_out_and_the_switch_closed(of_ring):
+    _, found, injections = of_ring
     at = {f"Bus {b}": b for b in range(15)}
     judged = ["Line 3-4", "Line 3-8", "Line 10-11"]
     rows = found.outages.set_index("line").loc[judged]
@@ -177,9 +182,9 @@ def test_no_reserve_promises_nothing():
     assert not found.overloaded
 
 
-def test_power_fed_in_may_be_cut():
+def test_power_fed_in_may_be_cut(of_ring):
     """As generation, what overloads a branch after an outage can be cut; as demand it cannot."""
-    _, demand, _ = checked(ring(), "DSO 1")
+    _, demand, _ = of_ring
     _, generation, _ = checked(ring(), "DSO 1", factor=-1.0)
     (row,) = generation.outages[generation.outages.line == "Line 3-8"].itertuples()
     assert demand.overloaded
@@ -200,11 +205,11 @@ def test_a_state_without_solution_is_no_survival_and_names_no_branch():
     assert "ac.outages.worst_branch" not in summary
 
 
-def test_limits_are_tightened_under_load_alone_to_the_share_that_asks_for_the_rating():
+def test_limits_are_tightened_under_load_alone_to_the_share_that_asks_for_the_rating(of_ring):
     """What the line carries without the outage then needs the rating that the outage takes."""
     system = ring()
     weak, strong = (with_options(system, {"Line 10-11": (kva, 1.0), "Line 5-6": (kva, 1.0)}) for kva in (10.0, 5000.0))
-    intact, found, _ = checked(system, "DSO 1")
+    intact, found, _ = of_ring
     none = strong.options.isel(option=slice(0, 0))
     asked = outage_violations(strong, "DSO 1", found, intact, none)
     branch = next(iter(asked.under_outage))
