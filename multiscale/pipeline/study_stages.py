@@ -100,7 +100,7 @@ class Study:
         self.inputs = {name: key for name, key in inputs.items() if name not in assessed}
         self.planned = isinstance(config.planning, DistributionPlanSettings)
         self.above = isinstance(config.planning, TransmissionPlanning)
-        given = {"planned": self.planned or self.above, "purchases": self.planned}
+        given = {"planned": self.planned or self.above, "purchases": case_inputs(config)["may_buy"]}
         self.scenarios = chosen_scenarios(config.results.operated, config.results.baseline, **given)
         self.mechanism = mechanism_of(config.coordination)
         self.staged: StagedPlan | None = None

@@ -43,6 +43,7 @@ class Built:
         need: largest loading of the usable rating without it if no prosumer responded to any price [%]; NaN where unknown.
         peak: largest loading of the rating with the plan, AC power flow of the representative steps [%]; NaN where unknown.
         outage: whether a single outage would overload the branch without it.
+        above: on the transmission level, largest share of its limit without and with the plan, DC power flow at nodal prices [%]; else NaN.
     """
 
     branch: str
@@ -52,10 +53,13 @@ class Built:
     need: float
     peak: float
     outage: bool = False
+    above: tuple[float, float] = (np.nan, np.nan)
 
     @property
     def loading(self) -> str:
         """What speaks for it and what it leads to, in words; empty where neither is known."""
+        if np.isfinite(self.above[0]):
+            return f"loaded up to {number(self.above[0])} % of its limit without the plan, {number(self.above[1])} % with it, under DC power flow"
         parts = [f"needs {number(self.need)} % of its usable rating without it and without response"] if np.isfinite(self.need) else []
         parts += ["a single outage would overload it"] if self.outage else []
         return ", ".join(parts + ([f"at most {number(self.peak)} % of the rating with the plan"] if np.isfinite(self.peak) else []))
@@ -73,13 +77,23 @@ def reinforcements(result: RunResult) -> list[Built]:
         measure = str(data.option_measure.values[k]) if has(data, "option_measure") else "reinforcement"
         cost = float(data.option_cost.values[k]) if has(data, "option_cost") else np.nan
         added = float(data.option_added_rating.values[k]) if has(data, "option_added_rating") else np.nan
-        found.append(Built(branch, measure, cost, added, need, peak_loading(result, branch)[1], for_outage(data, int(k))))
+        peak = peak_loading(result, branch)[1]
+        found.append(Built(branch, measure, cost, added, need, peak, for_outage(data, int(k)), dc_loading(data, int(k))))
     return sorted(found, key=lambda b: -b.need if np.isfinite(b.need) else 0.0)
 
 
 def for_outage(data: xr.Dataset, option: int) -> bool:
     """Whether a single outage would overload the branch of an option without reinforcement."""
     return has(data, "option_for_outage") and bool(data.option_for_outage.values[option] > 0.5)
+
+
+def dc_loading(data: xr.Dataset, option: int) -> tuple[float, float]:
+    """Largest share of its limit that the branch of an option carries without and with the plan of the transmission operator [%]; else NaN."""
+    names = ("option_dc_loading_before", "option_dc_loading_after")
+    if not has(data, *names):
+        return np.nan, np.nan
+    before, after = (float(data[name].values[option]) for name in names)
+    return before, after
 
 
 def peak_loading(result: RunResult, branch: str) -> tuple[float, float]:
