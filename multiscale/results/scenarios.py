@@ -1,4 +1,4 @@
-"""The scenarios of a study: what is built, how platforms operate, what prosumers own. They differ in one thing at a time.
+"""The scenarios of a study: what is built, how platforms operate, what prosumers own. They differ in these alone.
 
 Each is operated under the same loading limits and the same rule of who is cut off, at the charge that recovers the cost of its own network (those on
 the plan's network: at the plan's prices). Two of them are the same operation where nothing tells them apart; it is then computed once.

@@ -8,7 +8,7 @@ import xarray as xr
 
 from multiscale.results.data.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_names, scenario_title, year_total
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.tables.table import Table
+from multiscale.results.tables.table import CENT, Table, settled
 from multiscale.results.words.answer import dc_loading, for_outage, peak_loading, unserved_worth
 from multiscale.results.words.numbers import THIN, number, plural
 from multiscale.results.words.regime_words import regime_of
@@ -28,6 +28,7 @@ def options_table(result: RunResult) -> Table | None:
         usable = usable_rating(data, branch)
         why = _why(built, need, after, usable, regime_of(result).reason, kept_by)
         why = "a single outage would overload it" if built and for_outage(data, int(k)) else why
+        why = "saves more in dispatch than it costs" if built and np.isfinite(dc_loading(data, int(k))[0]) else why
         rows.append(
             {
                 "branch": branch,
@@ -82,7 +83,7 @@ def transmission_table(result: RunResult) -> Table | None:
         ("proven lower bound on every plan", "transmission.bound"),
     ]
     shown = [(words, float(value(key)), float(value(key)) - float(value("transmission.cost"))) for words, key in rows if value(key) is not None]
-    frame = pd.DataFrame(shown, columns=["plan", "social cost", "less the plan"])
+    frame = settled(pd.DataFrame(shown, columns=["plan", "social cost", "less the plan"]), CENT)
     note = "Operated at nodal prices, under DC power flow on the transmission level; charges that do not depend on energy recover the networks. "
     note += "Not the social cost of a scenario: under the tariff of the study charges and levies steer too, above all what prosumers buy. "
     note += f"The search: {value('transmission.ended')}."

@@ -59,7 +59,7 @@ def ladder_table(result: RunResult) -> Table | None:
         [name for name in LADDER if _has_scenario(result, name)],
         "ladder",
         "From the existing network to the plan, one step at a time",
-        "Each line differs from the one above in one thing. ",
+        "Each line adds to the one above. Where network and response change together, the further scenarios tell them apart. ",
     )
 
 

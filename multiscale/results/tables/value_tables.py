@@ -53,7 +53,7 @@ def value_table(result: RunResult) -> Table | None:
         "Jobs, and outages of components, are not evaluated."
     )
     marked = next(i for i, row in enumerate(rows) if row["value"] == "saved in real cost")
-    return Table("value_streams", "What trading platforms are worth, by category", settled(frame, CENT), units, note, (marked,))
+    return Table("value_streams", "What plan, response, trading and purchases are worth, by category", settled(frame, CENT), units, note, (marked,))
 
 
 def _in_kind(one: Any) -> str:

@@ -12,6 +12,7 @@ from multiscale.results.run.run_result import RunResult
 from multiscale.results.words.check_words import check_facts
 from multiscale.results.words.fact import Fact
 from multiscale.results.words.numbers import amount, euros, number, percent, plural, reached_percent, signed
+from multiscale.results.words.planning_words import left_open
 from multiscale.results.words.regime_words import (
     ROUNDING_EUR,
     follows_profit,
@@ -206,8 +207,7 @@ def _proof(result: RunResult, none_better: str) -> tuple[str, str, bool | None]:
         return "; no lower bound is proven", "", None if asked is None else False
     share = percent(gap) if moved is None else f"{percent(moved)} {yardstick}"
     distance = f"gap {share}" if gap_eur is None else f"gap {euros(gap_eur, True)}, {share}"
-    # Where years are linked the plan of one is the best of those that the others leave open.
-    plans = "no plan" if value("stages.cost") is None else "of the plans that the other years leave open none"
+    plans = f"of the plans {narrowed} none" if (narrowed := left_open(result)) else "no plan"
     proof = f"; {plans} {none_better} ({distance})"
     if asked is None:
         return proof, "", None

@@ -21,7 +21,7 @@ from multiscale.results.words.answer import (
 from multiscale.results.words.check_words import check_facts, outage_facts, year_facts
 from multiscale.results.words.mechanism_words import chosen, words
 from multiscale.results.words.numbers import amount, euros, percent, plural, reached_percent, signed
-from multiscale.results.words.planning_words import is_planned, may_buy
+from multiscale.results.words.planning_words import is_planned, left_open, may_buy
 from multiscale.results.words.regime_words import ROUNDING_EUR, follows_profit, gap_share, nothing_pays, regime_of, regulation_words, years_of
 
 _USEFUL_GAP = 0.1
@@ -98,12 +98,13 @@ def _proven(result: RunResult) -> list[str]:
     if gap is None:
         return [] if result.value("plan.objective") is None else ["How much better another plan could be is not proven: no lower bound is known."]
     gap_eur, moved = without_rounding(gap_eur, moved)
+    narrowed = f"of those {one} " if (one := left_open(result)) else ""
     if gap_eur == 0.0:
-        return [f"It is proven that no other plan {better}, to within a cent a year."]
+        return [f"It is proven that no other plan {narrowed}{better}, to within a cent a year."]
     distance = percent(gap) if gap_eur is None else euros(max(float(gap_eur), 0.0), True)
     share = "" if moved is None else f", {percent(max(float(moved), 0.0))} {yardstick}"
     if (moved if moved is not None else gap) <= _USEFUL_GAP:
-        return [f"It is proven that no other plan {better} by more than {distance}{share}."]
+        return [f"It is proven that no other plan {narrowed}{better} by more than {distance}{share}."]
     return [f"How much better another plan could be is not proven to any use (gap {distance}{share})."]
 
 

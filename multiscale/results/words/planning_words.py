@@ -34,6 +34,19 @@ def is_planned(result: RunResult) -> bool:
     return kind_of(result) != "none"
 
 
+def plans_distribution(result: RunResult) -> bool:
+    """Whether distribution operators plan."""
+    return kind_of(result) in ("dso", "nested")
+
+
+def left_open(result: RunResult) -> str:
+    """What narrows the plans of which the bound of the plan is proven, in words; empty where nothing does."""
+    if kind_of(result) == "nested":
+        return "that build what the joint plan builds"
+    # Where years are linked the plan of one is the best of those that the others leave open.
+    return "" if result.value("stages.cost") is None else "that the other years leave open"
+
+
 def may_buy(result: RunResult) -> bool:
     """Whether prosumers may buy devices in answer to the plan."""
-    return bool(result.config().get("planning", {}).get("adoption", kind_of(result) in ("dso", "nested")))
+    return bool(result.config().get("planning", {}).get("adoption", plans_distribution(result)))
