@@ -143,8 +143,8 @@ def _plan(result: RunResult) -> list[Fact]:
     facts: list[Fact] = []
     built, invested = reinforcements(result), value("plan.investment")
     count = value("plan.reinforcements")
-    if count is not None and (above := value("transmission.reinforcements")):
-        count, invested = count + above, (invested or 0.0) + value("transmission.investment")
+    if above := value("transmission.reinforcements"):
+        count, invested = (count or 0) + above, (invested or 0.0) + value("transmission.investment")
     if count is not None or built:
         count = len(built) if count is None else int(count)
         cost = f", investment {euros(invested)}" if invested is not None and count else ""
@@ -178,10 +178,11 @@ def _transmission(result: RunResult) -> list[Fact]:
     if cost is None:
         return []
     built, asked = int(result.value("transmission.reinforcements") or 0), result.config().get("planning", {})
+    known, moved = without_rounding(gap, moved)
     share = "" if moved is None else f", {percent(max(moved, 0.0))} of what decisions move"
     words = f"{plural(built, 'reinforcement')}, investment {euros(result.value('transmission.investment'))}" if built else "nothing"
     allowed = max(float(asked.get("gap_eur") or 0.0), float(asked.get("gap") or 0.0) * abs(cost)) + 1e-8 * abs(cost)
-    proof = f"{words}; at nodal prices no plan costs less than {euros(cost - gap, True)} (gap {euros(max(gap, 0.0), True)}{share})"
+    proof = f"{words}; at nodal prices no plan costs less than {euros(cost - gap, True)} (gap {euros(max(known or 0.0, 0.0), True)}{share})"
     return [Fact("Transmission", proof, bool(gap <= allowed))]
 
 
