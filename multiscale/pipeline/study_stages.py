@@ -77,7 +77,7 @@ class Study:
         assessed = set(map(str, config.results.files))
         self.inputs = {name: key for name, key in inputs.items() if name not in assessed}
         self.planned = isinstance(config.planning, DistributionPlanSettings)
-        given = {"planned": self.planned or isinstance(config.planning, TransmissionPlanning), "purchases": self.planned}
+        given = {"planned": self.planned or isinstance(config.planning, TransmissionPlanning), "purchases": case_inputs(config)["may_buy"]}
         self.scenarios = chosen_scenarios(config.results.operated, config.results.baseline, **given)
         self.mechanism = mechanism_of(config.coordination)
         self.staged: StagedPlan | None = None

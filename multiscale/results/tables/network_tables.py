@@ -8,8 +8,8 @@ import xarray as xr
 
 from multiscale.results.data.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_names, scenario_title, year_total
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.tables.table import Table
-from multiscale.results.words.answer import for_outage, peak_loading, unserved_worth
+from multiscale.results.tables.table import CENT, Table, settled
+from multiscale.results.words.answer import dc_loading, for_outage, peak_loading, unserved_worth
 from multiscale.results.words.numbers import THIN, number, plural
 from multiscale.results.words.regime_words import regime_of
 
@@ -28,6 +28,7 @@ def options_table(result: RunResult) -> Table | None:
         usable = usable_rating(data, branch)
         why = _why(built, need, after, usable, regime_of(result).reason, kept_by)
         why = "a single outage would overload it" if built and for_outage(data, int(k)) else why
+        why = "saves more in dispatch than it costs" if built and np.isfinite(dc_loading(data, int(k))[0]) else why
         rows.append(
             {
                 "branch": branch,
@@ -64,12 +65,8 @@ def options_table(result: RunResult) -> Table | None:
 
 def _peaks(result: RunResult, branch: str, option: int) -> tuple[float, float]:
     """Largest loading before and with the plan [%]: of the transmission network under DC power flow, else under AC power flow."""
-    data = result.dataset
-    if data is not None and has(data, "option_dc_loading_before", "option_dc_loading_after"):
-        before, after = (float(data[f"option_dc_loading_{when}"].values[option]) for when in ("before", "after"))
-        if np.isfinite(before):
-            return before, after
-    return peak_loading(result, branch)
+    above = (np.nan, np.nan) if result.dataset is None else dc_loading(result.dataset, option)
+    return above if np.isfinite(above[0]) else peak_loading(result, branch)
 
 
 def transmission_table(result: RunResult) -> Table | None:
@@ -81,13 +78,14 @@ def transmission_table(result: RunResult) -> Table | None:
         ("nothing is built", "transmission.cost_of_nothing"),
         ("everything is built", "transmission.cost_of_everything"),
         ("transmission plans alone", "transmission.cost_of_transmission_alone"),
-        ("distribution plans alone", "transmission.cost_of_distribution_alone"),
+        ("distribution plans alone, at prices of the network as it is", "transmission.cost_of_distribution_alone"),
         ("the plan", "transmission.cost"),
         ("proven lower bound on every plan", "transmission.bound"),
     ]
     shown = [(words, float(value(key)), float(value(key)) - float(value("transmission.cost"))) for words, key in rows if value(key) is not None]
-    frame = pd.DataFrame(shown, columns=["plan", "social cost", "less the plan"])
+    frame = settled(pd.DataFrame(shown, columns=["plan", "social cost", "less the plan"]), CENT)
     note = "Operated at nodal prices, under DC power flow on the transmission level; charges that do not depend on energy recover the networks. "
+    note += "Not the social cost of a scenario: under the tariff of the study charges and levies steer too, above all what prosumers buy. "
     note += f"The search: {value('transmission.ended')}."
     return Table("transmission", "Transmission and distribution together", frame, dict.fromkeys(("social cost", "less the plan"), "EUR/a"), note)
 
