@@ -101,6 +101,10 @@ def test_ties_at_the_ends_of_the_price_range_go_to_the_leader(other, wanted):
         found = search.solve(y, gap=1e-7)
         assert found.response.objective == pytest.approx(-2.9 if wanted > 0 else 0.1, abs=1e-6)
         assert found.bound == pytest.approx(found.response.objective, abs=1e-6)
+    # An objective of zero, of which a relative gap leaves nothing, ends too.
+    solution = bilevel.solve(m, low, method="decomposition", gap=1e-5, time_limit=30, load=False)
+    assert (solution.status, solution.message.rsplit(" ", 1)[-1]) == ("optimal", "gap")
+    assert solution.objective == pytest.approx(-2.9 if wanted > 0 else 0.0, abs=1e-6)
 
 
 def test_followers_of_one_price_may_change_their_answers_at_different_prices():

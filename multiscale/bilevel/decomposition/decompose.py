@@ -20,6 +20,7 @@ from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.decomposition.block import Block
 from multiscale.bilevel.decomposition.master import Master
 from multiscale.bilevel.problem.description import BilevelProblem, Form, MethodError
+from multiscale.bilevel.problem.gap import TOLERANCE
 from multiscale.bilevel.problem.parts import Part, split
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
@@ -113,7 +114,9 @@ class _Search:
         best = self.search.best
         if best is None:
             return np.inf
-        return best.objective - _SHARE * max(self.settings.gap * abs(best.objective), self.settings.absolute_gap)
+        value = abs(best.objective)
+        # What counts as closed, see ``problem.gap.is_closed``: of an objective of zero a relative gap leaves nothing.
+        return best.objective - _SHARE * (max(self.settings.gap * value, self.settings.absolute_gap) + TOLERANCE * (1.0 + value))
 
     @property
     def is_late(self) -> bool:
