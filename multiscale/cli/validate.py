@@ -12,6 +12,7 @@ from multiscale.cli.run import print_config
 if TYPE_CHECKING:
     from multiscale.config import ConfigError, StudyConfig
     from multiscale.results.data.answer_data import StudyCase
+    from multiscale.system import Problem
 
 
 def _validate(given: argparse.Namespace) -> int:
@@ -52,7 +53,8 @@ def _sound_case(config: StudyConfig) -> StudyCase:
     from multiscale.sources import reinforcement_costs
     from multiscale.system import InvalidSystemError
 
-    problems, case = [], None
+    problems: list[Problem] = []
+    case: StudyCase | None = None
     try:
         for table in config.costs.files:
             reinforcement_costs(table)
