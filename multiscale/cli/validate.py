@@ -54,7 +54,7 @@ def _sound_case(config: StudyConfig) -> StudyCase:
     from multiscale.system import InvalidSystemError
 
     problems: list[Problem] = []
-    case: StudyCase | None = None
+    case = None
     try:
         for table in config.costs.files:
             reinforcement_costs(table)

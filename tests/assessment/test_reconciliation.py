@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,15 @@ CASES = {
 }
 
 
+@pytest.fixture(scope="module")
+def operated():
+    """Name of a case -> the operated study; each is made once."""
+    return cache(lambda name: operated_study(*CASES[name]))
+
+
 @pytest.fixture(scope="module", params=CASES)
-def case(request):
-    return request.param, operated_study(*CASES[request.param])
+def case(request, operated):
+    return request.param, operated(request.param)
 
 
 def amounts(reconciliation):
@@ -85,9 +92,9 @@ def test_savings_and_transfers_add_up_to_every_gain(case):
     assert change.saving == pytest.approx(change.gain.sum(), abs=CENT)
 
 
-def test_what_prosumers_avoid_under_the_tariff_others_lose():
+def test_what_prosumers_avoid_under_the_tariff_others_lose(operated):
     """With trade and adoption prosumers pay less levies and charges: the state and passive customers lose what they gain by that."""
-    one = operated_study()
+    one = operated("standard")
     change = welfare_change(one.existing.ledger, one.plan.ledger)
     under = dict(zip(STAKEHOLDERS, change.under(one.case.economics.tariff).tolist(), strict=True))
     assert under["supplier and state"] < -1000.0

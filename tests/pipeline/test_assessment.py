@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from multiscale.assessment import Ledger
@@ -11,6 +12,7 @@ from multiscale.assessment.operated import MechanismCost
 from multiscale.pipeline.assessment import CertificateError, check_certificates, reservations
 from multiscale.results.data.answer_data import RepairRecord
 from multiscale.system import LoadingLimits
+from multiscale.verification.outages import OutageCheck
 from multiscale.verification.year import YearCheck
 
 
@@ -31,6 +33,7 @@ def answer(cost=100.0, bound=99.0, objective=1000.0, plan_bound=1000.0, **change
         scenarios={"plan": scenario},
         plans={"north": plan},
         year_check=YearCheck(),
+        outages={},
         repair=RepairRecord(),
         case=SimpleNamespace(limits=LoadingLimits(), system=SimpleNamespace(top="transmission")),
         transmission=SimpleNamespace(cost=100.0, bound=90.0, closed=True, message=""),
@@ -73,6 +76,17 @@ def test_what_does_not_balance_is_a_reason(off):
     assert any("energy accounts" in reason for reason in reservations(whole))
     day.energy_residual, plan.follower_gap = 0.0, off
     assert any("solved again" in reason for reason in reservations(whole))
+
+
+def test_an_outage_that_is_not_survived_is_a_reason():
+    dark = {"line": "line 1", "periods_overloaded": 0, "periods_diverged": 3, "branch": "", "loading": np.nan, "demand_lost": 0.0}
+    over = dark | {"line": "line 3", "periods_overloaded": 2, "periods_diverged": 0, "branch": "line 2", "loading": 119.0}
+    for rows, count, worst in (
+        ([dark, over], 2, "line 2 is loaded to 119.0 % of its rating after an outage of line 3"),
+        ([dark], 1, "the power flow has no solution after an outage of line 1"),
+    ):
+        whole, _, _ = answer(outages={"north": OutageCheck(pd.DataFrame(rows))})
+        assert reservations(whole) == [f"AC power flow under single outages in north: {count} not survived (worst: {worst})"]
 
 
 def test_demand_that_is_not_served_is_named_with_the_limits():

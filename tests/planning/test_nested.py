@@ -23,6 +23,16 @@ def problem(system):
     return nested_problem(short_of_rating(system))
 
 
+@pytest.fixture(scope="module")
+def costs(problem):
+    return enumerated(problem)
+
+
+@pytest.fixture(scope="module")
+def plan(problem):
+    return nested_plan(problem)
+
+
 def enumerated(problem):
     """Cost of every choice of options -> its names."""
     names = [name for options in problem.names.values() for name in options]
@@ -54,18 +64,15 @@ def test_dc_power_flow_with_options_is_that_of_the_network_with_them_built(syste
         assert np.array([prices[d] for d in network.children]) == pytest.approx(dispatch.price, abs=1e-7)
 
 
-def test_one_model_of_all_operators_finds_the_least_of_all_choices(problem):
-    costs = enumerated(problem)
+def test_one_model_of_all_operators_finds_the_least_of_all_choices(problem, costs):
     built, found = joint_plan(problem)
     assert found.objective == pytest.approx(min(costs.values()), rel=1e-9)
     assert costs[built] == pytest.approx(found.objective, rel=1e-9)
     assert found.bound == pytest.approx(found.objective, rel=1e-8)
 
 
-def test_cost_and_bound_of_the_nested_plan_contain_the_joint_optimum(problem):
-    costs = enumerated(problem)
+def test_cost_and_bound_of_the_nested_plan_contain_the_joint_optimum(problem, costs, plan):
     best = min(costs.values())
-    plan = nested_plan(problem)
     assert plan.bound <= best * (1 + 1e-9)
     assert best <= plan.best.cost * (1 + 1e-9)
     assert costs[plan.best.built] == pytest.approx(plan.best.cost, rel=1e-9)
@@ -96,8 +103,8 @@ def test_rival_options_are_proven_by_parting_the_choices(system, cost):
     assert early.best.cost >= best * (1 - 1e-9)
 
 
-def test_a_search_that_ends_early_has_a_valid_bound_and_says_so(problem):
-    best = min(enumerated(problem).values())
+def test_a_search_that_ends_early_has_a_valid_bound_and_says_so(problem, costs):
+    best = min(costs.values())
     plan = nested_plan(problem, rounds=1)
     assert not plan.closed
     assert "planning.rounds" in plan.message
@@ -118,16 +125,16 @@ def test_what_is_offered_never_overstates_the_cost_of_any_plan_or_exchange(probl
         assert all((low - 1e-6 <= offer.exchange).all() and (offer.exchange <= high + 1e-6).all() for offer in offers)
 
 
-def test_without_options_below_the_bound_meets_the_cost(problem):
+def test_without_options_below_the_bound_meets_the_cost(problem, plan):
     closed = {d: p.among((), p.options.option.values.astype(str).tolist()) for d, p in problem.operators.items()}
     alone = replace(problem, operators=closed)
-    plan = nested_plan(alone)
+    above_alone = nested_plan(alone)
     above = {frozenset(c): alone.operated(c).cost for k in range(3) for c in itertools.combinations(alone.names["transmission"], k)}
-    assert plan.best.cost == pytest.approx(min(above.values()), rel=1e-9)
-    assert plan.closed
-    assert plan.gap_eur <= 1e-8 * plan.best.cost
+    assert above_alone.best.cost == pytest.approx(min(above.values()), rel=1e-9)
+    assert above_alone.closed
+    assert above_alone.gap_eur <= 1e-8 * above_alone.best.cost
     # One level alone is no better than both.
-    assert plan.best.cost >= nested_plan(problem).bound - 1e-6
+    assert above_alone.best.cost >= plan.bound - 1e-6
 
 
 def test_an_energy_price_within_the_problem_of_a_distribution_operator_is_refused(system, problem):

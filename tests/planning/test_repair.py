@@ -154,32 +154,55 @@ def thin(patch):
     patch.setattr(case, "study_system", lambda *_: system)
 
 
-def test_a_plan_whose_operation_violates_limits_is_repaired(monkeypatch, tmp_path):
+SMALL = (
+    "study=tiny",
+    "engine=serial",
+    "horizon=one_day",
+    "horizon.step_hours=3 h",
+    "verification.year=false",
+    "results.operated=[]",
+    "output.report=false",
+    "planning.repair_rounds=4",
+)
+
+
+@pytest.fixture(scope="module")
+def mended(tmp_path_factory):
+    """Folder and result of the study with thin cables and a repair."""
+    folder = tmp_path_factory.mktemp("mended")
+    with pytest.MonkeyPatch.context() as patch:
+        thin(patch)
+        return folder, run_study(load_config([*SMALL, f"output.folder={folder}"]))
+
+
+def test_a_plan_whose_operation_violates_limits_is_repaired(monkeypatch, mended):
     """Where the first plan leaves voltages outside the band under AC power flow, the one that stands does not."""
+    folder, with_repair = mended
     thin(monkeypatch)
-    small = ["study=tiny", "engine=serial", "horizon=one_day", "horizon.step_hours=3 h", "verification.year=false", "results.operated=[]"]
-    found = [run_study(load_config([*small, "output.report=false", f"output.folder={tmp_path}", f"planning.repair_rounds={n}"])) for n in (0, 4)]
-    before, after = (result.summary for result in found)
+    without = run_study(load_config([*SMALL, f"output.folder={folder}", "planning.repair_rounds=0"]))
+    before, after = without.summary, with_repair.summary
     assert before["ac.violations"][0] > 0
-    assert found[0].status == "feasible"
+    assert without.status == "feasible"
     assert after["plan.repair_rounds"][0] >= 1
     assert after["ac.violations"][0] == 0
     assert after["plan.objective"][0] >= before["plan.objective"][0] - 1e-6 * abs(before["plan.objective"][0])
 
 
-def test_a_repair_that_starts_where_it_was_gives_the_answer_of_one_that_does_everything_anew(monkeypatch, tmp_path):
-    """Every number of the summary but what was spent: plan, charge, costs, violations, gains of every stakeholder."""
+def test_a_repair_that_starts_where_it_was_gives_the_answer_of_one_that_does_everything_anew(monkeypatch, tmp_path, mended):
+    """Every number of the summary but what was spent: plan, charge, costs, violations, gains of every stakeholder.
+
+    Of members' schedules that cost the same one is taken: AC losses, what members receive from each other and how evenly are of that one.
+    """
+    near = mended[1].summary
     thin(monkeypatch)
-    small = ["study=tiny", "engine=serial", "horizon=one_day", "horizon.step_hours=3 h", "verification.year=false", "results.operated=[]"]
-    config = load_config([*small, "output.report=false", "output.reuse=false", f"output.folder={tmp_path}", "planning.repair_rounds=4"])
-    near = run_study(config).summary
     monkeypatch.setattr(LabelledBasis, "fits", lambda *_: False)
-    anew = run_study(config).summary
+    anew = run_study(load_config([*SMALL, "output.reuse=false", f"output.folder={tmp_path}"])).summary
     assert near["plan.repair_rounds"][0] >= 1
     told = [name for name, (value, _) in near.items() if isinstance(value, int | float) and not name.startswith(("time.", "memory."))]
     assert len(told) > 50
     for name in told:
-        assert near[name][0] == pytest.approx(anew[name][0], rel=1e-9, abs=1e-6), name
+        of_one_schedule = name in ("assess.value.losses", "assess.value.local_economies") or name.startswith(("assess.gini", "assess.jain"))
+        assert near[name][0] == pytest.approx(anew[name][0], rel=1e-2 if of_one_schedule else 1e-9, abs=1e-6), name
 
 
 def test_limits_tightened_inside_platforms_leave_the_planning_problem_as_it_is():

@@ -26,7 +26,7 @@ _NAMES = {
     "numpy.random.bit_generator": {"SeedSequence", "__pyx_unpickle_SeedSequence"},
     "builtins": {"set", "frozenset", "slice"},
 }
-"""What a checkpoint names in addition to data classes of the coordination."""
+"""What a checkpoint names next to data classes of the coordination."""
 
 
 class _Unpickler(pickle.Unpickler):

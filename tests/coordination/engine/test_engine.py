@@ -167,17 +167,12 @@ def test_an_unknown_engine_is_refused():
         load_config(["engine.kind=quantum"])
 
 
-def test_workers_have_the_threads_that_were_asked_for():
-    with make_engine(LocalSettings(workers=1, threads_per_worker=2)) as engine:
-        engine.map(spectrum, {"node": (1,)})
-        assert list(engine._client.nthreads().values()) == [2]
-
-
-def test_an_engine_leaves_the_process_of_its_user_as_it_was(tmp_path, monkeypatch):
+def test_workers_have_the_threads_that_were_asked_for_and_the_process_of_their_user_is_left_as_it_was(tmp_path, monkeypatch):
     (tmp_path / "queue.py").write_text("raise SystemExit('imported from the current folder')\n")
     monkeypatch.chdir(tmp_path)
     environment, settings = dict(os.environ), copy.deepcopy(dask.config.config)
-    with DaskEngine(1) as engine:
+    with make_engine(LocalSettings(workers=1, threads_per_worker=2)) as engine:
         assert engine.map(os.getenv, {"safe": ("PYTHONSAFEPATH",)}) == {"safe": "1"}
+        assert list(engine._client.nthreads().values()) == [2]
     assert dict(os.environ) == environment
     assert dask.config.config == settings

@@ -64,7 +64,7 @@ def assert_same(one, other):
         np.testing.assert_array_equal(one.platform_x[node], other.platform_x[node])
 
 
-@pytest.mark.parametrize("after", [1, 3])
+@pytest.mark.parametrize("after", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_interrupted_after_some_rounds_it_goes_on_to_the_same_answer_with_fewer_questions(days, uninterrupted, tmp_path, after):
     said = []
 
@@ -153,7 +153,8 @@ def test_where_it_is_kept_makes_no_other_study(tmp_path):
 
 
 ROOT = Path(__file__).parents[3]
-RUN = ["study=tiny", "planning=none", "horizon=one_day", "horizon.step_hours=4", "coordination=bidirectional", "output.report=false"]
+RUN = ["study=tiny", "planning=none", "system.dsos=[north,east]", "horizon=one_day", "horizon.step_hours=6"]
+RUN += ["coordination=bidirectional", "output.report=false"]
 
 
 def started(folder, *more):

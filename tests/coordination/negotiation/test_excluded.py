@@ -25,6 +25,7 @@ from multiscale.results import RunResult
 from multiscale.results.words.closing_table import print_closing_table
 from multiscale.verification.injections import bus_injections
 from tests.coordination.tasks import KillsItsWorker, NeverEnds
+from tests.results.conftest import leave_undrawn
 from tests.variants import changed, charged
 
 OPTIONS = NegotiationOptions(gap=1e-13, rounds=4)
@@ -80,8 +81,15 @@ def best_around(tree, name, given):
     return found.cost - own, found.bound - own
 
 
-@pytest.mark.parametrize("how", [refuses, no_number_the_second_time])
-@pytest.mark.parametrize("name", ["north 2", "south 1"])
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("north 2", no_number_the_second_time),
+        ("south 1", refuses),
+        pytest.param("north 2", refuses, marks=pytest.mark.slow),
+        pytest.param("south 1", no_number_the_second_time, marks=pytest.mark.slow),
+    ],
+)
 def test_cost_and_bound_are_those_of_the_others_around_the_given_exchange(towns, name, how):
     negotiated = broken_by(negotiation_of(towns, SerialEngine(), OPTIONS), [name], how)
     agreement = negotiated.run()
@@ -217,6 +225,7 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PlatformSource, "reduced", fails)
         patch.setattr("multiscale.coordination.negotiation.children.remote_children._CACHE", OrderedDict())
+        leave_undrawn(patch)
         return run_study(config)
 
 
