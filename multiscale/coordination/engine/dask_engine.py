@@ -90,7 +90,8 @@ class DaskEngine:
                 self._client = Client(self.address, timeout=f"{CONNECT_SECONDS}s", set_as_default=False, security=security)
             except (OSError, ValueError) as error:
                 message = f"no Dask scheduler answers at engine.address {self.address!r}: start one (dask scheduler) or choose engine=local"
-                raise EngineUnavailableError(message) from error
+                trusted = "" if security is None else "; or it does not trust engine.tls_certificate, or is not trusted by engine.tls_ca"
+                raise EngineUnavailableError(message + trusted) from error
             opened.callback(self._client.close)
             self._cluster = None
             try:

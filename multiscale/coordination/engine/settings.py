@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +42,13 @@ class WorkerSettings(EngineSettings):
         for name, file in given.items():
             if file is not None and not file.is_file():
                 raise ValueError(f"{name} '{file}' is no file; give one in PEM format")
+        if self.tls_ca is not None and self.tls_certificate is not None:
+            try:
+                ssl.create_default_context(cafile=self.tls_ca).load_cert_chain(self.tls_certificate, self.tls_key, password="")
+            except OSError as error:  # errors of TLS among them
+                raise ValueError(
+                    f"tls_ca, tls_certificate and tls_key cannot be used together ({error}); give PEM files, the key of the certificate"
+                ) from None
         return self
 
 

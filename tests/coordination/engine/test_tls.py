@@ -58,7 +58,7 @@ def test_workers_of_this_machine_speak_tls(certificates: dict[str, Path], tmp_pa
             Client(address.replace("tls://", "tcp://"), timeout="10s")
 
 
-def test_certificates_come_together_and_with_an_encrypted_address(certificates: dict[str, Path]):
+def test_certificates_come_together_and_with_an_encrypted_address(certificates: dict[str, Path], tmp_path: Path):
     with pytest.raises(ValidationError, match="tls_certificate, tls_key missing"):
         LocalSettings(tls_ca=certificates["tls_ca"])
     with pytest.raises(ValidationError, match="takes certificates"):
@@ -67,3 +67,7 @@ def test_certificates_come_together_and_with_an_encrypted_address(certificates: 
         AddressSettings(address="tcp://10.0.0.1:8786", **certificates)
     with pytest.raises(ValidationError, match="is no file"):
         LocalSettings(**{**certificates, "tls_key": Path("nowhere.pem")})
+    (tmp_path / "rubbish.pem").write_text("rubbish")
+    for name, other in (("tls_key", _made(tmp_path, "foreign")["tls_key"]), *((name, tmp_path / "rubbish.pem") for name in certificates)):
+        with pytest.raises(ValidationError, match="cannot be used together"):
+            LocalSettings(**{**certificates, name: other})
