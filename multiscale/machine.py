@@ -1,13 +1,36 @@
-"""What this process may use of the machine: cores and memory, within the limits of its container."""
+"""What this process may use of the machine: cores and memory, within the limits of its container; and what its children may import."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+
+SAFE_PATH = "PYTHONSAFEPATH"
+"""Variable of the environment that keeps Python from importing from the current folder."""
+
+
+@contextlib.contextmanager
+def children_apart_from_current_folder(*further: str) -> Iterator[None]:
+    """Processes started here import nothing from the current folder: a file there may have the name of a module.
+
+    Args:
+        further: variables of the environment that, with this one, are the caller's again in the end.
+    """
+    before = {name: os.environ.get(name) for name in (SAFE_PATH, *further)}
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def usable_cores() -> int:

@@ -24,7 +24,11 @@ def unescaped(text: object) -> object:
 
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     """A table as it may be written to CSV: cells and headers escaped."""
-    texts = [c for c in frame.columns if frame[c].dtype == object or isinstance(frame[c].dtype, pd.CategoricalDtype | pd.StringDtype)]
-    cells = frame.assign(**{str(c): frame[c].astype(object).map(escaped) for c in texts}) if all(isinstance(c, str) for c in texts) else frame
+    cells = frame.copy(deep=False)
+    for k, kind in enumerate(frame.dtypes):
+        if isinstance(kind, pd.CategoricalDtype):
+            cells.isetitem(k, frame.iloc[:, k].cat.rename_categories(escaped))
+        elif kind.kind == "O" or isinstance(kind, pd.StringDtype):
+            cells.isetitem(k, frame.iloc[:, k].astype(object).map(escaped))
     index = cells.index.map(escaped) if cells.index.dtype == object else cells.index
     return cells.set_axis(index.rename(cells.index.name), axis=0).rename(columns=escaped)

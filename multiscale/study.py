@@ -14,6 +14,7 @@ from multiscale.pipeline.assessment import check_certificates, reservations
 from multiscale.pipeline.linked_years import reservations_of_stages
 from multiscale.pipeline.stages import Stages
 from multiscale.pipeline.study_stages import STAGES, Engine, Study
+from multiscale.pipeline.study_years import year_answers
 from multiscale.planning import Plan
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.programs import SolverSettings, SolverTimeLimitError, limits_in_force
@@ -44,7 +45,7 @@ def run_study(config: StudyConfig) -> RunResult:
         run.progress.announce([*STAGES, "write", "report"])
         stages = Stages(config.output.stage_folder, config.output.reuse)
         study = Study(config, record.inputs, stages, run.progress, engine)
-        answers = study.answers()
+        answers = year_answers(study)
         with run.progress.stage("assess"):
             for answer in answers:
                 check_certificates(answer)

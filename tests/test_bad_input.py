@@ -112,6 +112,11 @@ FOLDERS: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame], str]] = {
         lambda f: f.rename(columns={"p [kW]": "p [MW]"}),
         "device 'north town': p_kw 900000 kW is out of proportion to the 11800 kVA of the branches at bus 'north bus 1'; is it in kW?",
     ),
+    "two lines of one name": (
+        "branches",
+        _put(9, "branch", "north line 2"),
+        "branch 'north line 2': branch 'north line 2' occurs more than once; give every one a name of its own",
+    ),
     "demand below zero": ("devices", _put(5, "p [kW]", "-3"), "p_kw -3 kW is below 0 kW; give a value of at least 0"),
     "no generator": ("generators", lambda f: f.iloc[:0], "generator is missing; a study needs at least one, e.g. the grid above"),
 }
@@ -190,6 +195,18 @@ def test_a_cost_table_with_faults(refused: Callable[..., str], tmp_path: Path):
     said = refused(f"costs.reinforcement_table={tmp_path / 'costs.csv'}")
     assert "reinforcement cost 'row 6': cost_eur a lot EUR is not a number of at least zero; give one in EUR" in said
     assert "reinforcement cost 'row 7': lifetime_years 0" in said
+
+
+def test_faults_of_all_tables_come_in_one_list(folder: Path, refused: Callable[..., str], tmp_path: Path):
+    table = prices.reinforcement_costs()
+    table.loc[6, "lifetime_years"] = 0
+    table.to_csv(tmp_path / "costs.csv", index=False)
+    _change(folder, *FOLDERS["a negative rating"][:2])
+    _change(folder, *FOLDERS["a text in a profile"][:2])
+    said = refused("system=folder", f"system.path={folder}", f"costs.reinforcement_table={tmp_path / 'costs.csv'}")
+    assert "the system has 3 problems" in said
+    for part in ("'row 7': lifetime_years 0 a is not", FOLDERS["a negative rating"][2], FOLDERS["a text in a profile"][2]):
+        assert part in said
 
 
 def test_an_unwritable_folder(refused: Callable[..., str], tmp_path: Path):

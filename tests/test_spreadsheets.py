@@ -4,6 +4,8 @@ import io
 import pandas as pd
 import pytest
 
+from multiscale import cli
+from multiscale.results.run.ledger_file import COLUMNS, TEXTS, write_ledger
 from multiscale.results.tables.table import Table
 from multiscale.sources import folder_system, tiny_system, write_folder
 from multiscale.spreadsheets import escaped, unescaped
@@ -16,6 +18,17 @@ def test_no_text_is_a_formula_and_every_text_comes_back(text):
     assert unescaped(escaped(text)) == text
     assert escaped(text)[:1] not in tuple("=@\t")
     assert escaped(text) in (text, f"'{text}")
+
+
+def test_the_printed_ledger_holds_no_formula(tmp_path, capsys):
+    labels = {"year": "2030", "scenario": "plan", "day": "2016-01-20"}
+    row = {name: FORMULA if name in TEXTS else 1.5 for name in COLUMNS} | labels
+    write_ledger(tmp_path, [(labels, pd.DataFrame([row])[list(COLUMNS)])])
+    assert cli.main(["ledger", "csv", str(tmp_path)]) == 0
+    (printed,) = pd.read_csv(io.StringIO(capsys.readouterr().out)).to_dict("records")
+    assert {name: value for name, value in printed.items() if name in TEXTS and name not in labels} == dict.fromkeys(
+        [name for name in TEXTS if name not in labels], f"'{FORMULA}"
+    )
 
 
 def test_tables_to_download_hold_no_formula():

@@ -67,8 +67,8 @@ class Ledger:
 
     @property
     def residual(self) -> float:
-        """Largest sum of a money flow over the stakeholders, relative to its volume [1]; zero up to rounding."""
-        return max((float(abs(booked.sum()) / max(np.abs(booked).sum(), 1.0)) for booked in self.money.values()), default=0.0)
+        """Largest sum of a money flow over the stakeholders, relative to its volume [1]; zero up to rounding, NaN where a flow is."""
+        return float(np.max([abs(booked.sum()) / np.maximum(np.abs(booked).sum(), 1.0) for booked in self.money.values()], initial=0.0))
 
     @property
     def welfare(self) -> np.ndarray:

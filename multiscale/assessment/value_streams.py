@@ -21,7 +21,7 @@ import numpy as np
 from multiscale.assessment.accounts import REAL_COSTS, STAKEHOLDERS, Ledger
 from multiscale.assessment.operated import Operation
 
-PARTS = ("unserved demand", "curtailment", "networks", "equipment", "production", "wear and discomfort", "reserves")
+PARTS = ("unserved demand", "curtailment", "networks", "transmission", "equipment", "production", "wear and discomfort", "reserves")
 """Parts of the social cost of a scenario, which sum to it."""
 
 
@@ -63,8 +63,8 @@ STREAMS: tuple[Stream, ...] = (
     Stream(LOCAL, "(iv)", "", "traded between members", "kWh/a", "what members receive for energy from each other instead of from outside"),
     Stream(POVERTY, "(v)", "", "households above the limit", "1", "what households above the limit of energy burden in the baseline pay less"),
     Stream(ADOPTION, "(vi)", "", "investment in devices", "EUR", "all real costs with what prosumers buy, against the same without it"),
-    Stream(DISTRIBUTION, "(vii)", "networks", "investment in reinforcement", "EUR", "yearly cost of networks, annuities of reinforcements"),
-    Stream(TRANSMISSION, "(viii)", "", "peak drawn from transmission", "kW", ""),
+    Stream(DISTRIBUTION, "(vii)", "networks", "investment in reinforcement", "EUR", "yearly cost of distribution, annuities of reinforcements"),
+    Stream(TRANSMISSION, "(viii)", "transmission", "peak drawn from transmission", "kW", "annuities of reinforcements there; generation is as given"),
     Stream("production", "", "production", "", "", "production of energy, less what is counted as curtailment"),
     Stream("wear and discomfort", "", "wear and discomfort", "", "", "wear of batteries, discomfort of shifted demand: the price of response"),
     Stream("reserves for forecast errors", "", "reserves", "", "", "flexibility held back"),
@@ -93,11 +93,15 @@ def cost_parts(
     real = dict(zip(REAL_COSTS, ledger.real.sum(axis=0).tolist(), strict=True))
     reserves = {kind: sum(day.reserve_cost[kind] for day in operation.days) for kind in operation.days[0].reserve_cost}
     energy, worth = curtailed_energy(operation, prices, excluded)
-    equipment = float(np.maximum(ledger.money.get("equipment", np.zeros(len(STAKEHOLDERS))), 0.0).sum())
+    nothing = np.zeros(len(STAKEHOLDERS))
+    equipment = float(np.maximum(ledger.money.get("equipment", nothing), 0.0).sum())
+    # What is built on the transmission level is paid by the wholesale market.
+    transmission = -float(ledger.money.get("investment", nothing)[STAKEHOLDERS.index("wholesale market")])
     return {
         "unserved demand": real["unserved demand"] - reserves.get("unserved demand", 0.0),
         "curtailment": worth + curtailment_cost * energy,
-        "networks": real["construction"] - equipment,
+        "networks": real["construction"] - transmission - equipment,
+        "transmission": transmission,
         "equipment": equipment,
         "production": real["production"] - reserves.get("production", 0.0) - worth,
         "wear and discomfort": real["wear and discomfort"] - reserves.get("wear and discomfort", 0.0) - curtailment_cost * energy,

@@ -22,8 +22,11 @@ from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.start import find_start
 
 
-def solve_decomposed(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: Clock) -> BilevelSolution | None:
-    """Solve a problem as it stands by decomposition, where that is asked for or ``auto`` chooses it; None where not, or where it does not apply.
+def solve_decomposed(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: Clock) -> tuple[BilevelSolution | None, str]:
+    """Solve a problem as it stands by decomposition, where that is asked for or ``auto`` chooses it.
+
+    Returns:
+        The answer, None where it was not chosen or does not apply, and why it does not.
 
     Raises:
         MethodError: decomposition is asked for and does not take the problem.
@@ -32,13 +35,13 @@ def solve_decomposed(problem: BilevelProblem, settings: SolveOptions, start: np.
     if asked and settings.write is not None:
         raise MethodError("decomposition has no single-level program to write; write with branch_and_cut")
     if not asked and (settings.method != "auto" or settings.write is not None or not suits_decomposition(problem)):
-        return None
+        return None, ""
     try:
-        return _solved(problem, settings, start, clock)
-    except MethodError:
+        return _solved(problem, settings, start, clock), ""
+    except MethodError as refusal:
         if asked:
             raise
-        return None
+        return None, f"decomposition does not apply ({refusal})"
 
 
 def _solved(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: Clock) -> BilevelSolution:

@@ -165,9 +165,9 @@ def _solve(
 ) -> BilevelSolution:
     """Solve a problem as it stands; time for some follower solves is kept for the certificate."""
     problem = tighten_leader(problem)
-    answer = solve_decomposed(problem, settings, start, clock)
-    if answer is not None:
-        return answer
+    decomposed, refused = solve_decomposed(problem, settings, start, clock)
+    if decomposed is not None:
+        return decomposed
     methods, reasons = choose_methods(problem, settings.method)
     products = ("strong_duality", "branch_and_cut")
     check_products(replace(problem, followers=tuple(f for f, name in zip(problem.followers, methods, strict=True) if name in products)))
@@ -208,8 +208,8 @@ def _solve(
             break
         tolerance /= 10.0
     answer = _qualified(answer, conic)
-    if remark and answer.certificate is None:
-        answer = replace(answer, message=f"{answer.message}; {remark}")
+    remarks = [refused, remark if answer.certificate is None else ""]
+    answer = replace(answer, message="; ".join(filter(None, [answer.message, *remarks])))
     chosen = {f.name: why for f, why in zip(problem.followers, reasons, strict=True)}
     return replace(answer, methods=chosen, timings=clock.timings, size=single.describe(), problem=problem)
 

@@ -11,10 +11,11 @@ from multiscale.cli.command import ERROR, OK, Command, takes_run
 def _ledger(given: argparse.Namespace) -> int:
     from multiscale.results.run.ledger_file import ledger_head, read_ledger, verify_ledger
     from multiscale.results.run.run_result import RunFolderError
+    from multiscale.spreadsheets import without_formulas
 
     try:
         if given.action == "csv":
-            read_ledger(given.run).to_csv(sys.stdout, index=False)
+            without_formulas(read_ledger(given.run)).to_csv(sys.stdout, index=False)
             return OK
         findings = verify_ledger(given.run)
     except FileNotFoundError as missing:

@@ -10,7 +10,9 @@ from multiscale.cli.command import BAD_INPUT, OK, Command, takes_overrides
 from multiscale.cli.run import print_config
 
 if TYPE_CHECKING:
-    from multiscale.config import ConfigError
+    from multiscale.config import ConfigError, StudyConfig
+    from multiscale.results.data.answer_data import StudyCase
+    from multiscale.system import Problem
 
 
 def _validate(given: argparse.Namespace) -> int:
@@ -26,16 +28,7 @@ def _validate(given: argparse.Namespace) -> int:
         return BAD_INPUT
     if given.cfg:
         print_config(config)
-    from multiscale.pipeline.case import case_of
-    from multiscale.pipeline.incomes import income_problems
-    from multiscale.pipeline.recovery import unrecoverable
-    from multiscale.system import InvalidSystemError
-
-    case = case_of(config)
-    lacking = [*config.market.problems(case.fleets), *unrecoverable(config, case), *income_problems(config.results, case.system)]
-    if lacking:
-        raise InvalidSystemError(lacking)
-    system = case.system
+    system = _sound_case(config).system
     sizes = {"prosumers": system.prosumers.prosumer, "buses": system.buses.bus, "reinforcement options": system.options.option}
     print(f"{system.name}: {len(system.at_level('platform'))} platforms, " + ", ".join(f"{ids.size} {name}" for name, ids in sizes.items()))
     if system.approximations:
@@ -46,6 +39,36 @@ def _validate(given: argparse.Namespace) -> int:
         print(f"  note: {note}")
     print(f"study '{config.study.name}' is valid")
     return OK
+
+
+def _sound_case(config: StudyConfig) -> StudyCase:
+    """The case of a study.
+
+    Raises:
+        InvalidSystemError: everything that is wrong with its data, of all tables.
+    """
+    from multiscale.pipeline.case import case_of
+    from multiscale.pipeline.incomes import income_problems
+    from multiscale.pipeline.recovery import unrecoverable
+    from multiscale.sources import reinforcement_costs
+    from multiscale.system import InvalidSystemError
+
+    problems: list[Problem] = []
+    case = None
+    try:
+        for table in config.costs.files:
+            reinforcement_costs(table)
+    except InvalidSystemError as wrong:
+        problems += wrong.problems
+    try:
+        case = case_of(config)
+        problems += [*config.market.problems(case.fleets), *unrecoverable(config, case), *income_problems(config.results, case.system)]
+    except InvalidSystemError as wrong:
+        problems += wrong.problems
+    if problems or case is None:
+        # What a table of costs lacks is found a second time where the case needs it.
+        raise InvalidSystemError(dict.fromkeys(problems))
+    return case
 
 
 def _problems_of_data(error: ConfigError) -> list[str]:

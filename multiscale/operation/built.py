@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -53,24 +53,33 @@ def fed_through(network: Network) -> dict[str, str]:
     return {name: str(tree.buses[i]) for i, members in enumerate(tree.members) for name in members}
 
 
+def branches_with_built(system: System, nodes: Collection[str], built: xr.Dataset) -> xr.Dataset:
+    """The table of branches with the options built that are on branches of some nodes, one after the other."""
+    names, owner = system.branches.branch.values, system.branches.node.values
+    here = built.isel(option=np.flatnonzero(np.isin(built.branch.values, names[np.isin(owner, list(nodes))])))
+    if not here.sizes["option"]:
+        return system.branches
+    at = np.flatnonzero(np.isin(names, here.branch.values))
+    rows = system.branches.isel(branch=at).to_dataframe().to_dict("index")
+    vn_kv = dict(zip(system.buses.bus.values.tolist(), system.buses.vn_kv.values.tolist(), strict=True))
+    fed: dict[str, str] = {}
+    for node in np.unique(owner[at]).tolist():
+        # A meshed network, as that of transmission, has no end that is always fed.
+        if node != system.top and not (network := system.network(node)).loops():
+            fed |= fed_through(network)
+    rows_with_built(rows, here, vn_kv, fed)
+    changed = {}
+    for column, before in system.branches.data_vars.items():
+        now = np.array([row[column] for row in rows.values()])
+        values = before.values.astype(np.result_type(before.values, now))
+        values[at] = now
+        changed[column] = (before.dims, values, before.attrs)
+    return system.branches.assign(changed)
+
+
 def with_transmission_built(system: System, built: xr.Dataset) -> System:
     """The system whose transmission network has the options built that are on its branches."""
-    top = system.top
-    table = system.branches.to_dataframe()
-    mine = np.flatnonzero(np.isin(built.branch.values, table.index[table["node"] == top]))
-    if not len(mine):
-        return system
-    here = built.isel(option=mine)
-    vn_kv = dict(zip(system.buses.bus.values.tolist(), system.buses.vn_kv.values.tolist(), strict=True))
-    rows = {name: {"branch": name, **table.loc[name].to_dict()} for name in here.branch.values.tolist()}
-    rows_with_built(rows, here, vn_kv, {})
-    at = [system.branches.branch.values.tolist().index(name) for name in rows]
-    changed = {}
-    for column in system.branches.data_vars:
-        values = system.branches[column].values.copy()
-        values[at] = [row[str(column)] for row in rows.values()]
-        changed[str(column)] = ("branch", values, system.branches[column].attrs)
-    return system.replace(branches=system.branches.assign(changed))
+    return system.replace(branches=branches_with_built(system, [system.top], built))
 
 
 def built_network(system: System, node: str, built: xr.Dataset) -> Network:
@@ -88,16 +97,10 @@ def built_network(system: System, node: str, built: xr.Dataset) -> Network:
 
 
 def built_system(system: System, built: xr.Dataset) -> System:
-    """The system with some options built in its networks, and none left to decide about."""
-    branches = {name: values.values.copy() for name, values in system.branches.data_vars.items()}
-    position = {str(name): k for k, name in enumerate(system.branches.branch.values.tolist())}
-    at_options = np.isin(system.branches.branch.values, built.branch.values)
-    for node in np.unique(system.branches.node.values[at_options]).tolist():
-        columns = built_network(system, str(node), built).branch_columns
-        rows = np.array([position[str(name)] for name in columns["branch"].tolist()], dtype=int)
-        for name, values in columns.items():
-            if name != "branch":
-                branches[name] = branches[name].astype(np.result_type(branches[name], values))
-                branches[name][rows] = values
-    changed = {name: (system.branches[name].dims, values, system.branches[name].attrs) for name, values in branches.items()}
-    return system.replace(branches=system.branches.assign(changed), options=system.options.isel(option=np.zeros(0, dtype=int)))
+    """The system with some options built in its networks below the top, and none left to decide about.
+
+    What is built in the transmission network is in its tables before operation (``with_transmission_built``).
+    """
+    below = [node for node in system.nodes.node.values.tolist() if node != system.top]
+    none = system.options.isel(option=np.zeros(0, dtype=int))
+    return system.replace(branches=branches_with_built(system, below, built), options=none)

@@ -89,7 +89,8 @@ def reservations(answer: YearAnswer) -> list[str]:
     for dso, outages in answer.outages.items():
         if len(failed := outages.failed):
             worst = failed.iloc[0]
-            where = f"{worst['branch']} is loaded to {worst['loading']:.1f} % of its rating after an outage of {worst['line']}"
+            where = f"{worst['branch']} is loaded to {worst['loading']:.1f} % of its rating"
+            where = f"{where if worst['periods_overloaded'] else 'the power flow has no solution'} after an outage of {worst['line']}"
             reasons.append(f"AC power flow under single outages in {dso}: {len(failed)} not survived (worst: {where})")
     if not answer.year_check.unserved <= SERVED_WITHIN:
         days = len(answer.year_check.dispatched)

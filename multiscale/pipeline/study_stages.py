@@ -1,4 +1,4 @@
-"""The stages of one study, year by year: which there are, what each is given, and in which order."""
+"""The stages of one study: which there are, and what each is given. Their order is that of ``study_years``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from multiscale.assessment import Ledger
 from multiscale.assessment.construction import Bought
 from multiscale.assessment.operated import Operation
 from multiscale.coordination.engine import DaskEngine, SerialEngine
@@ -14,30 +15,26 @@ from multiscale.markets import TimeOfUse
 from multiscale.operation import Design
 from multiscale.pipeline.assessment import settled
 from multiscale.pipeline.case import build_case, case_inputs, with_limits
-from multiscale.pipeline.incomes import income_problems, incomes_of
 from multiscale.pipeline.linked_years import plans_of_years
-from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
+from multiscale.pipeline.operation import operate_alone, operate_coordinated
 from multiscale.pipeline.plan import forecast, forecast_with, make_plan, repeatable, response_of_members
 from multiscale.pipeline.stages import Artefact, Stages
-from multiscale.pipeline.transmission_plan import plan_transmission, restrictions, with_transmission
+from multiscale.pipeline.transmission_plan import plan_transmission, with_transmission
 from multiscale.pipeline.verification import verify_days, verify_outages
 from multiscale.pipeline.year import verify_year
 from multiscale.planning import NoPlanError, Plan
-from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.planning.persistence import LinkedPlans, Restriction
-from multiscale.planning.repair import Repaired, Violations, repaired
 from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DistributionPlanSettings, DsoPlanSettings, TransmissionPlanning
-from multiscale.results.data.answer_data import RepairRecord, Scenario, StagedPlan, StudyCase, YearAnswer
+from multiscale.results.data.answer_data import StagedPlan, StudyCase
 from multiscale.results.run.progress import Progress
 from multiscale.results.run.run_folder import NoAnswerError
-from multiscale.results.scenarios import HEADLINE, REFERENCES, ScenarioSpec, chosen_scenarios
-from multiscale.system import InvalidSystemError, LoadingLimits
+from multiscale.results.scenarios import HEADLINE, ScenarioSpec, chosen_scenarios
+from multiscale.system import LoadingLimits
 from multiscale.verification.ac import Verification
 from multiscale.verification.outages import OutageCheck
-from multiscale.verification.violations import outage_violations, violations_of
 from multiscale.verification.year import YearCheck
 
 if TYPE_CHECKING:
@@ -63,27 +60,8 @@ class Above:
     expected: Artefact[MarketForecast]
 
 
-@dataclass(frozen=True)
-class Made:
-    """A plan with its operation, under the limits of its case.
-
-    Attributes:
-        case: under the limits.
-        plans: DSO -> plan.
-        bought: new capacity of prosumers.
-        operation: of the headline scenario.
-        verified: DSO -> AC power flow of its periods.
-    """
-
-    case: Artefact[StudyCase]
-    plans: Mapping[str, Plan]
-    bought: Bought
-    operation: Artefact[Operation]
-    verified: Mapping[str, Verification]
-
-
 class Study:
-    """The stages of one study, year by year; each is handed what its key knows and nothing else.
+    """The stages of one study; each is handed what its key knows and nothing else.
 
     Args:
         config: the study.
@@ -99,36 +77,10 @@ class Study:
         assessed = set(map(str, config.results.files))
         self.inputs = {name: key for name, key in inputs.items() if name not in assessed}
         self.planned = isinstance(config.planning, DistributionPlanSettings)
-        self.above = isinstance(config.planning, TransmissionPlanning)
-        given = {"planned": self.planned or self.above, "purchases": self.planned}
+        given = {"planned": self.planned or isinstance(config.planning, TransmissionPlanning), "purchases": case_inputs(config)["may_buy"]}
         self.scenarios = chosen_scenarios(config.results.operated, config.results.baseline, **given)
         self.mechanism = mechanism_of(config.coordination)
         self.staged: StagedPlan | None = None
-        self._outages: dict[str, Mapping[str, OutageCheck]] = {}
-
-    def answers(self) -> list[YearAnswer]:
-        """The answer of every year, in their order."""
-        years = self.config.horizon.years
-        cases: dict[int, Artefact[StudyCase]] = {}
-        with self.progress.stage("build") as stage:
-            for year in reversed(years):
-                stage.update(str(year))
-                cases[year] = self.build(year, cases.get(years[-1]))
-        wrong = [problem for case in cases.values() for problem in self.config.market.problems(case.value.fleets)]
-        wrong += income_problems(self.config.results, cases[years[-1]].value.system)
-        if wrong:
-            raise InvalidSystemError(dict.fromkeys(wrong))
-        expected = {}
-        with self.progress.stage("plan") as stage:
-            for year in years:
-                stage.update(f"{cases[year].value.system.options.sizes['option']} options")
-                expected[year] = self.expected(cases[year])
-        linked = self.linked(cases, expected) if self.planned and len(years) > 1 else {}
-        answers: list[YearAnswer] = []
-        for year in years:
-            before = answers[-1].plans if answers else {}
-            answers.append(self.answer(cases[year], expected[year], {d: plans.plans[str(year)] for d, plans in linked.items()}, before))
-        return answers
 
     def expected(self, case: Artefact[StudyCase]) -> Artefact[MarketForecast]:
         """What planners expect of the wholesale market in a year."""
@@ -162,117 +114,10 @@ class Study:
             found, self.staged = plans_of_years(years, dsos, plan_of, planning, rate, stage.update)
         return found
 
-    def answer(
-        self, case: Artefact[StudyCase], expected: Artefact[MarketForecast], linked: Mapping[str, Plan], before: Mapping[str, Plan]
-    ) -> YearAnswer:
-        """Operate, verify and assess one year, and plan it where that was not done with the other years.
-
-        Args:
-            case, expected: of the year.
-            linked: DSO -> plan that was made with those of the other years.
-            before: DSO -> plan of the year before, which this one keeps.
-        """
-        verified: dict[str, Mapping[str, Verification]] = {}
-        specs = {spec.name: spec for spec in self.scenarios}
-        operations = self.operate_alone([specs[name] for name in REFERENCES], case, expected)
-        above = self.transmission(case, expected)
-        repair = self.repaired(above, operations, linked, before)
-        plans = {dso: self.with_response(plan, case, above.expected) for dso, plan in repair.state.plans.items()}
-        made = replace(repair.state, plans=plans)
-        operations[HEADLINE], verified[HEADLINE] = made.operation, made.verified
-        # Scenarios on the network of the plan keep the limits under which it was made; the others those of the rule.
-        cases = {name: made.case if spec.network == "plan" else case for name, spec in specs.items()}
-        for name, spec in specs.items():
-            if name not in operations:
-                ahead = above.expected if spec.network == "plan" else expected
-                operations[name] = self.operate(spec, cases[name], ahead, self.design(spec, made.plans, operations, above.plan), {})
-            if name not in verified:
-                verified[name] = self.verify(spec, cases[name], operations[name])
-        year = self.whole_year(made, above.expected) if self.config.verification.year else YearCheck()
-        outages = self.outages(made)
-        with self.progress.stage("assess"):
-            # Of platforms that are excluded on a day, nothing inside is compared on that day.
-            excluded = made.operation.value.excluded
-            scenarios = {}
-            relief = float((above.expected.value.idle.cost - expected.value.idle.cost).sum())
-            for name, spec in specs.items():
-                paid = sum(plan.account.payment for plan in made.plans.values()) if spec.network == "plan" else 0.0
-                given = {"case": case, "operation": operations[name], "bought": made.bought if spec.adoption else {}}
-                given |= {"excluded": excluded, "paid": paid, "relief": relief if spec.network == "plan" else 0.0}
-                ledger = self.stages.run("assess", settled, given, label=self.label(case, spec)).value
-                scenarios[name] = Scenario(name, spec.title, operations[name].value, ledger, verified[name])
-        prices, baseline = above.expected.value.energy_price, self.config.results.baseline
-        rounds = RepairRecord(repair.violations, repair.stopped)
-        answer = YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, self.config.regime)
-        return replace(answer, incomes=incomes_of(self.config.results), outages=outages, transmission=above.plan, relief=relief)
-
-    def repaired(
-        self,
-        above: Above,
-        operations: Mapping[str, Artefact[Operation]],
-        linked: Mapping[str, Plan],
-        before: Mapping[str, Plan],
-    ) -> Repaired[Made]:
-        """The plan and its operation, made anew under tighter limits as long as its AC power flow violates limits."""
-        case, expected = above.case, above.expected
-        kept = {dso: Restriction(frozenset(o for o, yes in plan.built.items() if yes)) for dso, plan in before.items()}
-        # The first plans are those of the joint plan; under tighter limits more may be built.
-        joint = {} if above.plan is None else restrictions(above.plan)
-        kept |= {dso: Restriction(one.required) for dso, one in joint.items()}
-        headline = next(spec for spec in self.scenarios if spec.name == HEADLINE)
-
-        def under(limits: LoadingLimits) -> Artefact[StudyCase]:
-            if limits == case.value.limits:
-                return case
-            return self.stages.run("tighten", with_limits, {"case": case, "limits": limits}, label=self.label(case))
-
-        planned: dict[str, Mapping[str, Plan]] = {}
-        rounds: list[Artefact[Operation]] = []
-        repairs = self.repair_rounds > 0
-
-        def made(limits: LoadingLimits) -> Made:
-            here = under(limits)
-            # Limits inside platforms that planning does not see leave its problem as it is.
-            seen = under(planned_limits(case.value.system, limits))
-            try:
-                if seen.key not in planned:
-                    latest = next(reversed(planned.values()), {})
-                    planned[seen.key] = self.plan(seen, expected, linked if seen is case else {}, kept | (joint if seen is case else {}), latest)
-                plans = planned[seen.key]
-            except NoAnswerError as error:
-                if here is case:
-                    raise
-                raise NoPlanError(error.status, str(error)) from error
-            bought: Bought = real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()})
-            # What a repair looks at are exchanges and injections: references are found for the plan that stands.
-            design, near = self.design(headline, plans, operations, above.plan), rounds[-1] if rounds else None
-            operation = self.operate(headline, here, expected, design, bought, in_full=not repairs, keep_bases=repairs, near=near)
-            rounds.append(operation)
-            return Made(here, plans, bought, operation, self.verify(headline, here, operation))
-
-        def in_full(state: Made) -> Made:
-            design, near = state.operation.value.design, state.operation
-            operation = self.operate(headline, state.case, expected, design, state.bought, in_full=True, near=near)
-            if not all(operation.value.injections(dso).equals(near.value.injections(dso)) for dso in state.verified):
-                return replace(state, operation=operation, verified=self.verify(headline, state.case, operation))
-            # What was found under AC for the same injections holds.
-            if near.key in self._outages:
-                self._outages[operation.key] = self._outages[near.key]
-            return replace(state, operation=operation)
-
-        def checked(state: Made) -> Violations:
-            system, found = state.case.value.system, Violations()
-            options, design = system.options, state.operation.value.design
-            for dso, verification in state.verified.items():
-                found = found.joined(violations_of(system, dso, verification, state.operation.value.injections(dso), design.options(options)))
-            # What an outage would overload is looked at once nothing is violated without one.
-            if not len(found):
-                for dso, outages in self.outages(state).items():
-                    found = found.joined(outage_violations(system, dso, outages, state.verified[dso], design.options(options)))
-            return found
-
-        found = repaired(case.value.system, case.value.limits, made, checked, rounds=self.repair_rounds)
-        return replace(found, state=in_full(found.state)) if repairs else found
+    @property
+    def headline(self) -> ScenarioSpec:
+        """The scenario of the plan."""
+        return next(spec for spec in self.scenarios if spec.name == HEADLINE)
 
     @property
     def repair_rounds(self) -> int:
@@ -285,21 +130,20 @@ class Study:
             stage.update(spec.title)
             return self.stages.run("verify", verify_days, {"case": case, "operation": operation}, label=self.label(case, spec)).value
 
-    def outages(self, made: Made) -> Mapping[str, OutageCheck]:
+    def outages(self, case: Artefact[StudyCase], operation: Artefact[Operation], verified: Mapping[str, Verification]) -> Mapping[str, OutageCheck]:
         """AC power flow of the plan on the representative days under single outages; none where it is not asked for."""
         if not self.config.verification.outages:
             return {}
-        if made.operation.key not in self._outages:
-            given = {"case": made.case, "operation": made.operation, "verified": dict(made.verified)}
-            with self.progress.stage("verify") as stage:
-                stage.update("single outages of lines")
-                found = self.stages.run("verify_outages", verify_outages, given, label=self.label(made.case)).value
-            self._outages[made.operation.key] = found
-        return self._outages[made.operation.key]
+        given = {"case": case, "operation": operation, "verified": dict(verified)}
+        with self.progress.stage("verify") as stage:
+            stage.update("single outages of lines")
+            return self.stages.run("verify_outages", verify_outages, given, label=self.label(case)).value
 
-    def whole_year(self, made: Made, expected: Artefact[MarketForecast]) -> YearCheck:
-        """AC power flow of every hour of the year under the plan."""
-        given: dict[str, object] = {"case": made.case, "operation": made.operation, "bought": made.bought, "expected": expected}
+    def whole_year(self, case: Artefact[StudyCase], operation: Artefact[Operation], bought: Bought, expected: Artefact[MarketForecast]) -> YearCheck:
+        """AC power flow of every hour of the year under the plan; nothing where it is not asked for."""
+        if not self.config.verification.year:
+            return YearCheck()
+        given: dict[str, object] = {"case": case, "operation": operation, "bought": bought, "expected": expected}
         given |= {"further_days": self.config.verification.further_days, "rounds": self.repair_rounds}
         with self.progress.stage("verify") as stage:
             stage.update("every hour of the year")
@@ -307,11 +151,31 @@ class Study:
             def means() -> dict[str, object]:
                 return {"engine": self.engine(), "report_progress": lambda what: stage.update(f"every hour of the year: {what}")}
 
-            return self.stages.run("verify_year", verify_year, given, label=self.label(made.case), means=means).value
+            return self.stages.run("verify_year", verify_year, given, label=self.label(case), means=means).value
+
+    def settled(
+        self,
+        spec: ScenarioSpec,
+        case: Artefact[StudyCase],
+        operation: Artefact[Operation],
+        bought: Bought,
+        excluded: Mapping[int, frozenset[str]],
+        paid: float,
+        relief: float,
+    ) -> Ledger:
+        """The ledger of a scenario; arguments as of ``settled``."""
+        given = {"case": case, "operation": operation, "bought": bought, "excluded": excluded, "paid": paid, "relief": relief}
+        return self.stages.run("assess", settled, given, label=self.label(case, spec)).value
 
     def build(self, year: int, last: Artefact[StudyCase] | None) -> Artefact[StudyCase]:
         """The case of a year; an earlier one takes over days and options of the last."""
         return self.stages.run("build", build_case, case_inputs(self.config) | {"year": year, "last": last}, label=str(year), more=self.inputs)
+
+    def tightened(self, case: Artefact[StudyCase], limits: LoadingLimits) -> Artefact[StudyCase]:
+        """The case under other limits."""
+        if limits == case.value.limits:
+            return case
+        return self.stages.run("tighten", with_limits, {"case": case, "limits": limits}, label=self.label(case))
 
     def plan(
         self,

@@ -107,7 +107,8 @@ class Repaired(Generic[State]):
     Attributes:
         state: the plan that stands, with its operation.
         limits: under which it was made.
-        violations: number of branches and buses that were violated, round by round; the last is that of ``state``.
+        violations: number of branches and buses that were violated, round by round (where none was, of branches that a single outage would
+            overload); the last is that of ``state``.
         stopped: why the repair ended with violations, in words; empty where none is left.
     """
 

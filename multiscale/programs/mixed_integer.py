@@ -19,7 +19,7 @@ from multiscale.programs.highs import ProgramError, instance_of
 from multiscale.programs.index import Block, Index
 from multiscale.programs.limits import limits
 from multiscale.programs.program import Output, ParametricProgram
-from multiscale.programs.solve import CompiledProgram, SolverTimeLimitError, Termination
+from multiscale.programs.solve import CompiledProgram, SolverTimeLimitError
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def solve_mixed(program: ParametricProgram, whole: np.ndarray, *, gap_eur: float
 
     Raises:
         ValueError: the program has parameters or curvature.
-        ProgramError: it has no answer, or none was found within the nodes; the message says which.
+        ProgramError: it has no answer, or none was found within the nodes (the message says which), or bound and cost contradict each other.
         SolverTimeLimitError: none was found within the time limit of a single solve.
     """
     if program.parameters.size or program.Q is not None:
@@ -81,11 +81,15 @@ def solve_mixed(program: ParametricProgram, whole: np.ndarray, *, gap_eur: float
     lower[whole] = upper[whole] = at
     # The program with the whole numbers fixed: exact rows, and duals.
     fixed = CompiledProgram(replace(program, lower=lower, upper=upper)).solve_optimal()
-    assert fixed.termination is Termination.OPTIMAL
     bound = float(info.mip_dual_bound) * unit + program.d0 if whole.size else fixed.bound
+    if not bound <= fixed.objective + ROUNDING * max(abs(fixed.objective), unit):
+        raise ProgramError(f"program {program.name!r}: branch and cut proved a bound of {bound:.9g}, above an answer of {fixed.objective:.9g}")
     closed = status == highspy.HighsModelStatus.kOptimal
     return MixedSolution(fixed.x, fixed.y, fixed.objective, min(bound, fixed.objective), int(info.mip_node_count) if whole.size else 0, closed)
 
+
+ROUNDING = 1e-6
+"""By which a bound may be above the cost of an answer, relative to it or in the unit of the program that was handed over."""
 
 LARGEST = 4096.0
 """Right-hand side up to which programs are handed over in their own units."""

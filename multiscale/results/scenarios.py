@@ -1,4 +1,4 @@
-"""The scenarios of a study: what is built, how platforms operate, what prosumers own. They differ in one thing at a time.
+"""The scenarios of a study: what is built, how platforms operate, what prosumers own. They differ in these alone.
 
 Each is operated under the same loading limits and the same rule of who is cut off, at the charge that recovers the cost of its own network (those on
 the plan's network: at the plan's prices). Two of them are the same operation where nothing tells them apart; it is then computed once.
@@ -58,14 +58,6 @@ SCENARIOS: tuple[ScenarioSpec, ...] = (
 LADDER = ("existing", "conventional", "response", "trading", HEADLINE)
 """From the existing network to the headline, one step at a time."""
 
-STEPS = {
-    "conventional": "conventional plan",
-    "response": "plan of the study, with demand response",
-    "trading": "trading",
-    HEADLINE: "purchases in answer to the charge",
-}
-"""What each step of the ladder adds, in words."""
-
 CORNERS = (("conventional_response", "conventional_trading"), ("response", "trading"))
 """Plan by trading: the conventional network without and with trading, and that of the plan."""
 
@@ -91,13 +83,38 @@ def path_from(baseline: str, operated: Collection[str]) -> tuple[str, ...]:
 
 def adds_purchases_only(before: str, after: str) -> bool:
     """Whether two scenarios differ in nothing but what prosumers buy."""
-    one, other = (next(spec for spec in SCENARIOS if spec.name == name) for name in (before, after))
+    one, other = _spec(before), _spec(after)
     return _rank(one)[:3] == _rank(other)[:3] and other.adoption and not one.adoption
+
+
+def added(before: str, after: str, *, planned: bool, purchases: bool) -> str:
+    """What a scenario adds to another one, in words.
+
+    Args:
+        before, after: names of scenarios.
+        planned, purchases: as of ``chosen_scenarios``.
+    """
+    one, other = _spec(before), _spec(after)
+    networks = {"existing": "existing network", "conventional": "conventional plan"}
+    networks["plan"] = "plan of the study" if planned else networks["existing"]
+    network = [networks[other.network]] * (networks[one.network] != networks[other.network])
+    found = ["demand response"] * (other.coordinated > one.coordinated) + ["trading"] * (other.trade > one.trade)
+    found += ["purchases in answer to the charge"] * (purchases and other.adoption > one.adoption)
+    return ", with ".join([*network, *([", ".join(found)] if found else [])]) or "nothing more"
+
+
+def stands_for(name: str, *, purchases: bool) -> str:
+    """The scenario under whose name one is operated: where nothing is bought, that with trading is the headline."""
+    return HEADLINE if name == "trading" and not purchases else name
 
 
 def trades(name: str) -> bool:
     """Whether members trade in a scenario."""
-    return next(spec for spec in SCENARIOS if spec.name == name).trade
+    return _spec(name).trade
+
+
+def _spec(name: str) -> ScenarioSpec:
+    return next(spec for spec in SCENARIOS if spec.name == name)
 
 
 def _rank(spec: ScenarioSpec) -> tuple[int, ...]:
@@ -120,4 +137,5 @@ def chosen_scenarios(names: Collection[str], baseline: str, *, planned: bool, pu
     if planned and purchases:
         return chosen
     networks = {} if planned else {"plan": "existing"}
-    return tuple(replace(spec, network=networks.get(spec.network, spec.network), adoption=False) for spec in chosen if spec.name != "trading")
+    kept = [spec for spec in chosen if stands_for(spec.name, purchases=False) == spec.name or spec.name == baseline]
+    return tuple(replace(spec, network=networks.get(spec.network, spec.network), adoption=False) for spec in kept)

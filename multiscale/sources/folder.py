@@ -101,7 +101,8 @@ def _radial(system: System) -> System:
     buses, branches, devices = (data.to_dataframe() for data in (system.buses, system.branches, system.devices))
     ends = pd.concat([branches["from_bus"], branches["to_bus"], devices["bus"]])
     one_top = np.count_nonzero(system.nodes.parent.values == "") == 1
-    if not one_top or not len(branches) or not ends.isin(buses.index).all() or buses.index.has_duplicates:
+    twice = buses.index.has_duplicates or branches.index.has_duplicates
+    if not one_top or not len(branches) or not ends.isin(buses.index).all() or twice:
         return system
     changed: list[Approximation] = []
     opened = opened_rings(buses, branches, (buses["node"] == system.top).to_numpy(), drawn_power(devices), changed)

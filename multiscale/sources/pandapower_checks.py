@@ -40,6 +40,7 @@ NEEDED = {
     "impedance": ("from_bus", "to_bus", "rft_pu", "xft_pu", "rtf_pu", "xtf_pu", "sn_mva"),
     "asymmetric_load": ("bus", *_PHASES),
     "asymmetric_sgen": ("bus", *_PHASES),
+    "controller": (),
     "poly_cost": ("element", "cp1_eur_per_mw"),
     "pwl_cost": ("element",),
     "trafo3w": tuple(f"{a}_{side}_{b}" if b else f"{side}_{a}" for a, b in
@@ -98,14 +99,17 @@ def table_problems(net: Any) -> list[Problem]:
 
     Missing tables and columns, repeated or odd identifiers, texts or nothing instead of numbers, flags that are none, buses that do not exist.
     """
+    from pandapower import create_empty_network
+
     problems: list[Problem] = []
-    for kind, columns in NEEDED.items():
-        frame = net.get(kind)
+    tables = [kind for kind, frame in create_empty_network().items() if isinstance(frame, pd.DataFrame) and not kind.startswith(("_", "res_"))]
+    for kind in dict.fromkeys([*NEEDED, *tables]):
+        frame, columns = net.get(kind), NEEDED.get(kind)
         if not isinstance(frame, pd.DataFrame):
             if kind in _ALWAYS or frame is not None:
                 problems.append(Problem("network", "all", kind, "", "", "is no table; write the network with pandapower's to_json"))
             continue
-        if len(frame):
+        if len(frame) and columns is not None:
             problems += _rows_problems(net, kind, frame, columns)
     return problems or [*_no_impedance(net), *_no_supply(net)]
 

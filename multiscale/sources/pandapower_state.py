@@ -74,7 +74,8 @@ def not_used(net: Any, changed: list[Approximation]) -> None:
         )
     rows = rows_on(net, "controller")
     if len(rows):
-        kinds = [thing if isinstance(thing, str) else type(thing).__name__ for thing in rows["object"]]
+        things = rows["object"] if "object" in rows else rows.index.astype(str)
+        kinds = [thing if isinstance(thing, str) else type(thing).__name__ for thing in things]
         changed.append(Approximation(several("controller", kinds), "", "excluded: set points and taps stay where they are in the file"))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from multiscale.sources.text_tables import TableError, numbers, read_text_table
 from multiscale.system.options import COST_COLUMNS
 from multiscale.system.problem import InvalidSystemError, Problem
 
@@ -66,20 +67,19 @@ def reinforcement_costs(path: str | Path | None = None) -> pd.DataFrame:
             return pd.read_csv(file, comment="#")
     name = Path(path).name
     try:
-        table = pd.read_csv(path, comment="#")
-    except (OSError, ValueError) as error:
-        message = f"cannot be read as a table ({error}); write a CSV file with the columns {', '.join(COST_COLUMNS)}"
-        raise InvalidSystemError([Problem("file", name, "costs.reinforcement_table", "", "", message)]) from None
+        table = read_text_table(Path(path), lambda header: header in _COST_UNITS, comment="#")
+    except TableError as error:
+        raise InvalidSystemError([Problem("file", name, "costs.reinforcement_table", "", "", str(error))]) from None
     problems = [Problem("file", name, column, "", "", "column is missing; add it") for column in COST_COLUMNS if column not in table]
     for column, unit in _COST_UNITS.items():
         if column not in table:
             continue
-        given, numbers = table[column], pd.to_numeric(table[column], errors="coerce")
+        given, values = table[column], numbers(table[column])[0]
         above = column == "lifetime_years"
-        wrong = ~((numbers > 0) if above else (numbers >= 0)) | np.isinf(numbers)
+        wrong = ~((values > 0) if above else (values >= 0)) | np.isinf(values)
         message = f"is not a number above zero; give one in {unit}" if above else f"is not a number of at least zero; give one in {unit}"
         problems += [Problem("reinforcement cost", f"row {k + 1}", column, str(given.iloc[k]), unit, message) for k in np.flatnonzero(wrong)]
-        table[column] = numbers
+        table[column] = values
     if problems:
         raise InvalidSystemError(problems)
     return table

@@ -36,12 +36,13 @@ class TableError(ValueError):
     """A file that is no table; its text says why, and what to do."""
 
 
-def read_text_table(file: Path, of_numbers: Callable[[str], bool]) -> pd.DataFrame:
+def read_text_table(file: Path, of_numbers: Callable[[str], bool], comment: str | None = None) -> pd.DataFrame:
     """All cells of a CSV file as text, or a Parquet file as it is.
 
     Args:
         file: CSV or Parquet.
         of_numbers: whether a header is that of a column of numbers, in which decimal commas are written as points.
+        comment: sign from which on a line of a CSV file is not read.
 
     Raises:
         TableError: the file cannot be read, has no header, two columns of one name, rows of another length, or decimal commas and points.
@@ -55,19 +56,20 @@ def read_text_table(file: Path, of_numbers: Callable[[str], bool]) -> pd.DataFra
             frame = frame.reset_index()
         frame.columns = pd.Index([str(c) for c in frame.columns])
     else:
-        frame = _read_csv(file, of_numbers)
+        frame = _read_csv(file, of_numbers, comment)
     names = pd.Index([str(c).strip() for c in frame.columns])
     if names.duplicated().any():
         raise TableError(f"has two columns {str(names[names.duplicated()][0])!r}; leave one of them out, or rename it")
     return frame.set_axis(names, axis=1)
 
 
-def _read_csv(file: Path, of_numbers: Callable[[str], bool]) -> pd.DataFrame:
+def _read_csv(file: Path, of_numbers: Callable[[str], bool], comment: str | None) -> pd.DataFrame:
     try:
         with file.open(encoding="utf-8-sig") as stream:
-            head = stream.readline()
+            head = next((line for line in stream if line.strip() and not (comment and line.startswith(comment))), "")
         separator = max(",;\t", key=head.count)
-        raw = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, header=None, encoding="utf-8-sig", index_col=False)
+        form = {"sep": separator, "comment": comment, "encoding": "utf-8-sig", "header": None, "index_col": False}
+        raw = pd.read_csv(file, dtype=str, keep_default_na=False, **form)
         if (place := file.read_bytes().find(b"\0")) >= 0:
             raise TableError(f"is damaged (byte {place} is zero); save it as CSV in UTF-8")
     except TableError:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from multiscale.coordination.engine.processes import children_apart_from_current_folder
+from multiscale.machine import children_apart_from_current_folder
 from multiscale.sweep.journal import Event, add
 from multiscale.sweep.manifest import Job, Manifest, run_folder
 from multiscale.sweep.progress import SweepProgress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +35,7 @@ class CostsSettings(Settings):
                 raise ValueError(f"reinforcement_table '{table}' is no file")
             lines = table.read_text(encoding="utf-8", errors="replace").splitlines()
             head = next((line for line in lines if line and not line.startswith("#")), "")
-            missing = [column for column in COST_COLUMNS if column not in [cell.strip().strip('"') for cell in head.split(",")]]
+            missing = [column for column in COST_COLUMNS if column not in [cell.strip().strip('"') for cell in re.split("[,;\t]", head)]]
             if missing:
                 raise ValueError(f"reinforcement_table '{table}' lacks the columns {', '.join(missing)}; add them")
         return self

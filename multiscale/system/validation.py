@@ -250,6 +250,8 @@ def _device_problems(system: System) -> Iterator[Problem]:
 def _option_problems(system: System) -> Iterator[Problem]:
     """What an option lacks, or why it cannot be built on its branch."""
     position = pd.Index(system.branches.branch.values)
+    if position.has_duplicates:  # which of two branches of one name an option means is open
+        return
     for measure, mine, columns in by_measure(system.options):
         names = system.options.option.values[mine].astype(str)
         for column in measure.required:

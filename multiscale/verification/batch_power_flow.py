@@ -46,7 +46,7 @@ class _Drawn:
 def batch_power_flow(
     model: PowerFlowModel, p_kw: np.ndarray, q_kvar: np.ndarray, taps: np.ndarray | None = None, *, root_voltage_pu: np.ndarray | None = None
 ) -> HourlyFlows:
-    """AC power flow of every hour.
+    """AC power flow of every hour. An hour in which a power or a voltage is no number has no solution.
 
     Args:
         model: the network; only read.
@@ -127,7 +127,11 @@ def _solve(model: PowerFlowModel, grid: PowerGridModel, drawn: _Drawn, found: Ho
         sources["id"] = np.arange(len(model.roots)) + 2 * buses + branches
         sources["u_ref"] = drawn.root_voltage_pu[:, hours].T
         varying[ComponentType.source] = sources
-    done = np.ones(len(hours), dtype=bool)
+    # What is no number power-grid-model would leave as it was: no load, the voltage of the model.
+    known = np.isfinite(loads["p_specified"]).all(axis=1) & np.isfinite(loads["q_specified"]).all(axis=1)
+    if drawn.root_voltage_pu is not None:
+        known &= np.isfinite(drawn.root_voltage_pu[:, hours]).all(axis=0)
+    done = known.copy()
     wanted: dict[Any, Any] = {ComponentType.node: ["energized", "u_pu"], ComponentType.source: ["p", "q"]}
     if model.branches.sizes["branch"]:
         wanted[ComponentType.generic_branch] = BRANCH_RESULTS
@@ -146,9 +150,10 @@ def _solve(model: PowerFlowModel, grid: PowerGridModel, drawn: _Drawn, found: Ho
         _store(model, result, found, hours[chosen])
 
     try:
-        run(np.arange(len(hours)), CalculationMethod.iterative_current)
+        if known.any():
+            run(np.flatnonzero(known), CalculationMethod.iterative_current)
     except PowerGridError:
-        for k in range(len(hours)):
+        for k in np.flatnonzero(known).tolist():
             try:
                 run(np.array([k]), CalculationMethod.newton_raphson)
             except PowerGridError:

@@ -23,6 +23,7 @@ import xarray as xr
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from multiscale.operation.built import built_system
 from multiscale.system.limits import LoadingLimits
 from multiscale.system.system import System
 from multiscale.verification.ac import OVERLOAD_TOLERANCE_PERCENT, Verification
@@ -30,7 +31,7 @@ from multiscale.verification.batch_power_flow import batch_power_flow
 from multiscale.verification.hourly_flows import HourlyFlows
 from multiscale.verification.pandapower_model import PowerFlowModel, power_flow_model
 
-COLUMNS = ("line", "restored_through", "periods_overloaded", "periods_cut", "branch", "loading", "lowest_voltage", "demand_lost")
+COLUMNS = ("line", "restored_through", "periods_overloaded", "periods_cut", "periods_diverged", "branch", "loading", "lowest_voltage", "demand_lost")
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,15 @@ class OutageCheck:
     Attributes:
         outages: one row per line that was taken out: ``line``; ``restored_through``, the open lines that are closed, empty where nothing loses
             supply or nothing restores it; ``periods_overloaded`` and ``periods_cut``, in which a rating is violated, or kept by cutting feed-in;
-            ``branch`` and its ``loading`` [%], the highest one of those judged, with feed-in cut where it has to be; ``lowest_voltage`` [pu];
-            ``demand_lost`` [kW], the largest demand that stays without supply because no open line reaches it.
+            ``periods_diverged``, whose power flow did not converge; ``branch`` and its ``loading`` [%], the highest one of those judged, with feed-in
+            cut where it has to be (none where no period has a solution); ``lowest_voltage`` [pu]; ``demand_lost`` [kW], the largest demand that stays
+            without supply because no open line reaches it.
         overloaded: branch -> highest loading under an outage [%], where it violates the rating.
-        diverged: line -> periods whose power flow did not converge.
         periods: number of periods that were checked.
     """
 
     outages: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COLUMNS)))
     overloaded: Mapping[str, float] = field(default_factory=dict)
-    diverged: Mapping[str, int] = field(default_factory=dict)
     periods: int = 0
 
     @property
@@ -59,9 +59,14 @@ class OutageCheck:
 
     @property
     def failed(self) -> pd.DataFrame:
-        """Outages that the network does not survive within its ratings, the worst first."""
-        rows = self.outages[(self.outages["periods_overloaded"] > 0) | self.outages["line"].isin(list(self.diverged))]
-        return rows.sort_values("loading", ascending=False, kind="stable")
+        """Outages that the network does not survive within its ratings, the highest overload first, and last those that only lack a solution."""
+        return worst_first(self.outages[(self.outages["periods_overloaded"] > 0) | (self.outages["periods_diverged"] > 0)])
+
+
+def worst_first(outages: pd.DataFrame) -> pd.DataFrame:
+    """Rows of outages, the highest overload first; those without one stay in their order behind."""
+    overload = outages["loading"].where(outages["periods_overloaded"] > 0)
+    return outages.iloc[np.argsort(-overload.fillna(0.0).to_numpy(), kind="stable")]
 
 
 def outage_check(
@@ -80,40 +85,40 @@ def outage_check(
     Raises:
         KeyError: an unknown node or branch.
     """
-    whole = power_flow_model(system, [dso], _of_nodes(system, built, [dso]))
+    system = system if built is None else built_system(system, built)
+    whole = power_flow_model(system, [dso])
     judged = _reserved(system, whole, limits)
     lines = np.flatnonzero((whole.branches.kind.values == "line") & whole.branches.in_service.values & judged)
     if not len(lines):
         return OutageCheck()
-    drawn = _drawn(system, dso, whole, checked, injections, built)
+    drawn = _drawn(system, dso, whole, checked, injections)
     intact = batch_power_flow(whole, *drawn).loading - 100.0 > OVERLOAD_TOLERANCE_PERCENT
-    network = _Switched(system, dso, whole, built)
+    network = _Switched(system, dso, whole)
     rows: list[dict[str, object]] = []
     worst: dict[str, float] = {}
-    diverged: dict[str, int] = {}
     names = whole.branches.branch.values.astype(str)
     for line in lines.tolist():
         state = _Survival.of(network, line, drawn, judged[:, None] & ~intact)
         over = np.nan_to_num(state.loading, nan=-np.inf)
         place, period = np.unravel_index(int(over.argmax()), over.shape)
+        solved = bool(state.converged.any())
         bad = over - 100.0 > OVERLOAD_TOLERANCE_PERCENT
         for b in np.flatnonzero(bad.any(axis=1)).tolist():
             worst[names[b]] = max(worst.get(names[b], 0.0), float(over[b].max()))
-        if not state.converged.all():
-            diverged[names[line]] = int((~state.converged).sum())
         rows.append(
             {
                 "line": names[line],
                 "restored_through": ", ".join(names[state.through]),
                 "periods_overloaded": int(bad.any(axis=0).sum()),
                 "periods_cut": int(state.cut.sum()),
-                "branch": names[place],
-                "loading": float(over[place, period]),
+                "periods_diverged": int((~state.converged).sum()),
+                "branch": names[place] if solved else "",
+                "loading": float(over[place, period]) if solved else np.nan,
                 "lowest_voltage": float(np.nanmin(state.voltage)) if np.isfinite(state.voltage).any() else np.nan,
                 "demand_lost": state.lost,
             }
         )
-    return OutageCheck(pd.DataFrame(rows, columns=list(COLUMNS)), worst, diverged, drawn[0].shape[1])
+    return OutageCheck(pd.DataFrame(rows, columns=list(COLUMNS)), worst, drawn[0].shape[1])
 
 
 @dataclass(frozen=True)
@@ -171,11 +176,10 @@ class _Switched:
     Args:
         system, dso: owner of the network.
         whole: model of the intact network.
-        built: options that are built.
     """
 
-    def __init__(self, system: System, dso: str, whole: PowerFlowModel, built: xr.Dataset | None) -> None:
-        self._system, self._dso, self._built = system, dso, _of_nodes(system, built, [dso])
+    def __init__(self, system: System, dso: str, whole: PowerFlowModel) -> None:
+        self._system, self._dso = system, dso
         self._models = {-1: whole}
         position = {bus: i for i, bus in enumerate(whole.buses.bus.values.tolist())}
         branches = whole.branches
@@ -220,7 +224,7 @@ class _Switched:
             at = int(np.flatnonzero(self._system.branches.branch.values == name)[0])
             branches = self._system.branches.copy(deep=True)
             branches["in_service"][at], branches["charged_from"][at] = True, ""
-            self._models[tie] = power_flow_model(replace(self._system, branches=branches), [self._dso], self._built)
+            self._models[tie] = power_flow_model(self._system.replace(branches=branches), [self._dso])
         return self._models[tie]
 
 
@@ -241,17 +245,7 @@ def _reserved(system: System, model: PowerFlowModel, limits: LoadingLimits) -> n
     return limits.shares(below, with_margin=False)[0] < 1.0
 
 
-def _of_nodes(system: System, built: xr.Dataset | None, nodes: list[str]) -> xr.Dataset | None:
-    """Options on branches of some nodes."""
-    if built is None:
-        return None
-    own = system.branches.branch.values[np.isin(system.branches.node.values, nodes)]
-    return built.isel(option=np.flatnonzero(np.isin(built.branch.values, own)))
-
-
-def _drawn(
-    system: System, dso: str, whole: PowerFlowModel, checked: Verification, injections: xr.Dataset, built: xr.Dataset | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _drawn(system: System, dso: str, whole: PowerFlowModel, checked: Verification, injections: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """What is drawn from every bus of a DSO's network [kW, kvar], (bus, period): at the busbar of a platform, what its network takes there."""
     buses, periods = pd.Index(whole.buses.bus.values), checked.result.period.values
     labels = injections.bus.values, injections.period.values
@@ -259,12 +253,14 @@ def _drawn(
     total = [each.reindex(buses, fill_value=0.0).to_numpy().copy() for each in power]
     for platform in system.children(dso):
         busbar = system.boundary_bus(platform)
-        model = power_flow_model(system, [platform], _of_nodes(system, built, [platform]))
+        model = power_flow_model(system, [platform])
         inside = [each.reindex(model.buses.bus.values, fill_value=0.0).to_numpy().copy() for each in power]
         for each in inside:
             each[model.roots] = 0.0
         volts = checked.result.voltage.sel(bus=busbar).to_numpy()[None, :]
         flows = batch_power_flow(model, *inside, root_voltage_pu=volts)
-        for into, taken in zip(total, (flows.exchange, flows.exchange_reactive), strict=True):
-            into[buses.get_loc(busbar)] += taken
+        # Shunts at the busbar are in the network of the DSO already.
+        shunts = (model.buses[name].sel(bus=busbar).item() * volts[0] ** 2 for name in ("shunt_p_kw", "shunt_q_kvar"))
+        for into, taken, shunt in zip(total, (flows.exchange, flows.exchange_reactive), shunts, strict=True):
+            into[buses.get_loc(busbar)] += taken - shunt
     return total[0], total[1]

@@ -13,8 +13,7 @@ import xarray as xr
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from multiscale.operation.built import fed_through, rows_with_built
-from multiscale.system.schema import table
+from multiscale.operation.built import branches_with_built
 from multiscale.system.system import System
 
 
@@ -62,7 +61,8 @@ def power_flow_model(
     known = set(system.nodes.node.values.tolist())
     if unknown := sorted(set(nodes) - known):
         raise KeyError(f"power flow: system {system.name!r} has no node {unknown}; there are {sorted(known)[:8]} ...")
-    branches = system.branches.isel(branch=np.flatnonzero(np.isin(system.branches.node.values, list(nodes))))
+    mine = np.flatnonzero(np.isin(system.branches.node.values, list(nodes)))
+    branches = system.branches.isel(branch=mine)
     parent = dict(zip(system.nodes.node.values.tolist(), system.nodes.parent.values.tolist(), strict=True))
     upper = [node for node in nodes if parent[node] not in nodes]
     roots = list(dict.fromkeys(system.boundary_bus(node) for node in upper if system.boundary_bus(node)))
@@ -76,7 +76,7 @@ def power_flow_model(
     if built is not None and built.sizes["option"]:
         if unknown := sorted(set(built.branch.values.tolist()) - set(branches.branch.values.tolist())):
             raise KeyError(f"power flow: options on branches {unknown}, which belong to none of the nodes {list(nodes)[:8]}")
-        branches = _with_built(system, branches, built)
+        branches = branches_with_built(system, nodes, built).isel(branch=mine)
     start = np.array([position[b] for b in branches.from_bus.values.tolist()], dtype=int)
     end = np.array([position[b] for b in branches.to_bus.values.tolist()], dtype=int)
 
@@ -132,20 +132,6 @@ def _empty_network() -> Any:
     import pandapower as pp
 
     return pp.create_empty_network(f_hz=50.0, sn_mva=1.0)
-
-
-def _with_built(system: System, branches: xr.Dataset, built: xr.Dataset) -> xr.Dataset:
-    """The branch table with some options built, one after the other."""
-    rows = branches.to_dataframe().to_dict("index")
-    voltage = dict(zip(system.buses.bus.values.tolist(), system.buses.vn_kv.values.tolist(), strict=True))
-    fed: dict[str, str] = {}
-    for node in {rows[branch]["node"] for branch in built.branch.values.tolist()}:
-        network = system.network(node)
-        if not network.loops():
-            fed |= fed_through(network)
-    rows_with_built(rows, built, voltage, fed)
-    names = list(rows)
-    return table("branch", names, {str(c): np.array([rows[n][c] for n in names]) for c in branches.data_vars})
 
 
 def _top_slack(system: System) -> str:

@@ -249,3 +249,6 @@ def test_a_payment_without_a_receiver_shows():
     ledger = Ledger()
     ledger.money["levy"] = np.eye(len(STAKEHOLDERS))[0] * -50.0
     assert ledger.residual == pytest.approx(1.0)
+    # A flow that is not a number is no flow that adds up.
+    ledger.pay("prosumers", "wholesale market", "energy", float("nan"))
+    assert np.isnan(ledger.residual)

@@ -37,7 +37,9 @@ def test_incomes_are_read_by_prosumer(tmp_path: Path):
         ("prosumer,income_eur\na,\n", "omit the line where it is not known"),
         ("prosumer,income_eur\na,many\n", "'many' EUR/a is not a number"),
         ("prosumer,income_eur\na,1\na,2\n", "prosumer 'a' stands twice; keep one line"),
-        ("", "cannot be read"),
+        ("", "is empty; write a header"),
+        ("prosumer,income_eur\na,12,500\n", "cannot be read"),
+        ("prosumer;income_eur\na;12,5\nb;1.5\n", "has decimal commas .* and decimal points"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_named(tmp_path: Path, text: str, message: str):
@@ -46,6 +48,11 @@ def test_what_is_wrong_with_a_table_is_named(tmp_path: Path, text: str, message:
         read_incomes(path)
     with pytest.raises(ConfigError, match=message):
         load_config(["study=tiny", f"results.incomes={path}"])
+
+
+def test_semicolons_and_decimal_commas_are_read(tmp_path: Path):
+    path = table(tmp_path, "# survey of 2024, adjusted\nprosumer;income_eur\nnorth 1 P1;31000\nnorth 1 P2;18500,5\n")
+    assert read_incomes(path) == {"north 1 P1": 31000.0, "north 1 P2": 18500.5}
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path: Path):

@@ -7,14 +7,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from multiscale.assessment import Ledger
 from multiscale.assessment.value_streams import ADOPTION, IN_SUM, PARTS, STREAMS, cost_parts, curtailed_energy, stream_values
 from multiscale.results.data.answer_data import Incomes, YearAnswer
-from multiscale.results.data.appraisal import appraisal_dataset
+from multiscale.results.data.appraisal import appraisal_dataset, stranded
 from multiscale.results.data.customers import customers_dataset, customers_summary
 from multiscale.results.data.value_streams import prices_of, value_streams_dataset, value_streams_summary
-from multiscale.results.scenarios import SCENARIOS, adds_purchases_only, path_from
+from multiscale.results.scenarios import SCENARIOS, added, adds_purchases_only, chosen_scenarios, path_from
 from tests.assessment.operated_studies import OperatedStudy, operated_study
 
 NAMES = [stream.name for stream in STREAMS]
@@ -98,6 +99,22 @@ def test_a_path_takes_nothing_away_from_the_baseline():
     assert not adds_purchases_only("response", "trading")
 
 
+def test_a_step_is_called_what_it_adds():
+    everything = {"planned": True, "purchases": True}
+    assert added("conventional", "response", **everything) == "plan of the study, with demand response"
+    assert added("response", "trading", **everything) == "trading"
+    assert added("trading", "plan", **everything) == "purchases in answer to the charge"
+    assert added("conventional", "plan", **everything) == "plan of the study, with demand response, trading, purchases in answer to the charge"
+    # Where nothing is bought the last step is trading, and where nothing is planned no step is a plan.
+    assert added("response", "plan", planned=True, purchases=False) == "trading"
+    assert added("conventional", "response", planned=False, purchases=False) == "existing network, with demand response"
+    assert added("existing", "response", planned=False, purchases=False) == "demand response"
+    without = [spec.name for spec in chosen_scenarios(EVERY, "conventional", planned=True, purchases=False)]
+    assert "trading" not in without
+    # A baseline is operated whatever stands for it.
+    assert "trading" in [spec.name for spec in chosen_scenarios(EVERY, "trading", planned=True, purchases=False)]
+
+
 @pytest.fixture(scope="module")
 def sunny() -> OperatedStudy:
     """Much generation behind little room for it, nothing planned."""
@@ -108,6 +125,20 @@ def sunny() -> OperatedStudy:
 def answer_of(study: OperatedStudy, **more) -> YearAnswer:
     prices = prices_of(study.existing)
     return YearAnswer(study.case, prices, study.plans, {"existing": study.existing, "plan": study.plan}, "existing", "plan", {}, **more)
+
+
+def test_a_rating_that_an_outage_calls_for_is_not_stranded(sunny: OperatedStudy):
+    """Loaded to 0.1 % the reinforced branch needs nothing by the rule, and all of it where a repair has found that an outage would overload it."""
+    options = sunny.case.system.options
+    k = int(np.flatnonzero(options.added_rating_kva.values > 0)[0])
+    branch = str(options.branch.values[k])
+    loading = xr.DataArray([[0.1, 0.1]], dims=("branch", "period"), coords={"branch": [branch]})
+    checked = {"north": SimpleNamespace(result=SimpleNamespace(loading=loading))}
+    scenario = SimpleNamespace(design=SimpleNamespace(built={str(options.option.values[k]): True}), verification=checked)
+    assert stranded(answer_of(sunny), scenario) == 1.0
+    for factor in ("load_factor", "rating_factor"):
+        tight = sunny.case.limits.model_copy(update={factor: {branch: 1e-3}})
+        assert stranded(replace(answer_of(sunny), case=replace(sunny.case, limits=tight)), scenario) == 0.0
 
 
 def test_streams_of_an_operated_study_add_up_and_know_what_is_curtailed(sunny: OperatedStudy):

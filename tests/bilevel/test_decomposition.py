@@ -12,8 +12,11 @@ from multiscale import bilevel
 from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.decomposition import decompose as decomposing
 from multiscale.bilevel.decomposition.block import Block
+from multiscale.bilevel.decomposition.master import Master
 from multiscale.bilevel.decomposition.ranges import slope_range
+from multiscale.bilevel.decomposition.relaxation import Cut
 from multiscale.bilevel.normal.normalise import normalise
+from multiscale.bilevel.problem.description import Form
 from multiscale.bilevel.problem.parts import Part, split
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.reformulate.choose import suits_decomposition
@@ -21,6 +24,7 @@ from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.price_search import PriceSearch
 from multiscale.bilevel.search.response import Responder
 from tests.bilevel.feeder import feeder
+from tests.bilevel.price_blocks import optimum, random_priced
 from tests.bilevel.small import agrees, oracle, random_small
 from tests.bilevel.test_parts import feeders
 
@@ -89,12 +93,14 @@ def test_ties_at_the_ends_of_the_price_range_go_to_the_leader(other, wanted):
     low.cost = pyo.Objective(expr=(1 + m.price) * low.x[0] + other * low.x[1])
     m.objective = pyo.Objective(expr=0.1 * m.z - wanted * low.x[0])
     problem = bilevel.read_model(m, low).problem
-    block = block_of(problem)
+    levels = PriceSearch(problem, Responder(problem))
+    assert levels.applies
     y = np.zeros(problem.leader.size)
     y[problem.leader.integral] = 1.0
-    found = block.faces.solve(y, gap=1e-7)
-    assert found.response.objective == pytest.approx(-2.9 if wanted > 0 else 0.1, abs=1e-6)
-    assert found.bound == pytest.approx(found.response.objective, abs=1e-6)
+    for search in (levels, block_of(problem).faces):
+        found = search.solve(y, gap=1e-7)
+        assert found.response.objective == pytest.approx(-2.9 if wanted > 0 else 0.1, abs=1e-6)
+        assert found.bound == pytest.approx(found.response.objective, abs=1e-6)
 
 
 def test_followers_of_one_price_may_change_their_answers_at_different_prices():
@@ -117,6 +123,70 @@ def test_followers_of_one_price_may_change_their_answers_at_different_prices():
         found = search.solve(np.zeros(problem.leader.size), gap=1e-7)
         assert found.response.objective == pytest.approx(-2.3, abs=1e-6)
         assert found.bound == pytest.approx(-2.3, abs=1e-6)
+
+
+@pytest.mark.parametrize("first", [1.0, -1.0])
+def test_at_one_price_one_follower_may_tie_upwards_and_another_downwards(first):
+    # Both may buy 1 or 2 at a price of 2, halfway along their steps; there alone the leader wants more of one and less of the other.
+    m = pyo.ConcreteModel()
+    m.z, m.price, m.off = pyo.Var(domain=pyo.Binary), pyo.Var(bounds=(0, 4)), pyo.Var(bounds=(0, None))
+
+    def rule(low, i):
+        # Columns in another order, so that the solver ends at another of the answers that tie.
+        columns = {"x": pyo.Var(bounds=(0, None)), "other": pyo.Var(range(3), bounds=(0, 1))}
+        for name in reversed(columns) if i else columns:
+            low.add_component(name, columns[name])
+        low.need = pyo.Constraint(expr=low.x + sum(low.other.values()) == 3)
+        low.limit = pyo.Constraint(expr=low.x <= 3 + low.model().z)
+        low.cost = pyo.Objective(expr=low.model().price * low.x + sum(c * low.other[k] for k, c in enumerate((2, 1, 3) if i else (1, 2, 3))))
+
+    m.low = pyo.Block(range(2), rule=rule)
+    m.above, m.below = pyo.Constraint(expr=m.off >= m.price - 2), pyo.Constraint(expr=m.off >= 2 - m.price)
+    m.objective = pyo.Objective(expr=m.z + first * (m.low[0].x - m.low[1].x) + 10 * m.off)
+    problem = bilevel.read_model(m, m.low).problem
+    levels, faces = PriceSearch(problem, Responder(problem)), block_of(problem).faces
+    assert levels.applies
+    for search in (levels, faces):
+        found = search.solve(np.zeros(problem.leader.size), gap=1e-7)
+        assert found.response.objective == pytest.approx(-1.0, abs=1e-6)
+        assert found.bound == pytest.approx(-1.0, abs=1e-6)
+
+
+def test_prices_may_be_negative():
+    # What is paid without the price is 2 at both ends of the range, and 0 between; the leader wants that to be little.
+    m = pyo.ConcreteModel()
+    m.z, m.price = pyo.Var(domain=pyo.Binary), pyo.Var(bounds=(-2, 2))
+    low = m.low = pyo.Block()
+    low.x, low.effort = pyo.Var(bounds=(0, 4)), pyo.Var(bounds=(0, None))
+    low.less, low.more = pyo.Constraint(expr=low.effort >= 2 - low.x), pyo.Constraint(expr=low.effort >= low.x - 2)
+    low.limit = pyo.Constraint(expr=low.x <= 4 + m.z)
+    low.cost = pyo.Objective(expr=m.price * low.x + low.effort)
+    m.objective = pyo.Objective(expr=m.z + low.effort)
+    problem = bilevel.read_model(m, low).problem
+    levels, faces = PriceSearch(problem, Responder(problem)), block_of(problem).faces
+    assert levels.applies
+    for search in (levels, faces):
+        found = search.solve(np.zeros(problem.leader.size), gap=1e-7, cutoff=1.0)
+        assert found.response.objective == pytest.approx(0.0, abs=1e-6)
+        assert found.bound == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_value_below_the_bound_of_its_block_bounds_no_other_integers():
+    block = block_of(read(feeder(4, 4)))
+    master = Master(block.problem, [block], Form())
+    master.bound_block(0, 5.0)
+    master.add_value(0, np.zeros(3), 4.9)
+    _, bound, _ = master.solve(integral=True, seconds=10.0)
+    assert bound == pytest.approx(5.0)
+    master.costs[:3] = -1e-3
+    _, bound, v = master.solve(integral=True, seconds=10.0)
+    assert v[:3].tolist() == [1.0, 1.0, 1.0]
+    assert bound == pytest.approx(4.997)
+
+
+def test_integers_without_bounds_leave_a_cut_its_least_value():
+    assert Cut(1.0, np.array([0.0, -2.0])).least(np.array([-np.inf, 0.0]), np.array([np.inf, 3.0])) == -5.0
+    assert Cut(1.0, np.array([1.0, -2.0])).least(np.array([-np.inf, 0.0]), np.array([np.inf, 3.0])) == -np.inf
 
 
 # At both, HiGHS's presolve calls a program of the exact search infeasible that is not.
@@ -267,3 +337,18 @@ def test_it_is_the_method_of_all_followers_and_writes_nothing(tmp_path):
     with pytest.raises(bilevel.BilevelError, match="write with branch_and_cut"):
         bilevel.solve(m, m.low, method="decomposition", write=tmp_path)
     assert DecisionSearch(bilevel.read_model(m, m.low).problem).prices.size == 1
+
+
+# 28: of two blocks, one has a row that presolve leaves without a variable, and that cannot hold.
+@pytest.mark.parametrize("seed", [0, 1, 2, 28])
+def test_followers_of_one_price_have_the_optimum_of_their_vertices(seed):
+    problem = random_priced(seed)
+    expected = optimum(problem)
+    for method in ("decomposition", "branch_and_cut"):
+        model, followers = problem.model()
+        solution = bilevel.solve(model, followers, method=method, gap=1e-6, time_limit=30, load=False)
+        assert agrees("infeasible" if expected == np.inf else expected, str(solution.status), solution.objective), (
+            method,
+            expected,
+            solution.message,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,9 @@ import pyomo.environ as pyo
 import pytest
 
 from multiscale import bilevel
-from multiscale.bilevel.tree.node_solves import NodeSolves
+from multiscale.bilevel.clock import Clock
+from multiscale.bilevel.problem.solve_options import SolveOptions
+from multiscale.bilevel.tree.node_solves import NodeSolves, node_solves
 from multiscale.bilevel.tree.search import TreeSearch
 from multiscale.bilevel.tree.statement import read_tree
 from tests.bilevel.small import oracle, random_small
@@ -168,6 +171,14 @@ def test_nodes_in_processes_give_the_same_answer():
     nodes, names, optimum, _ = weighted_tree(1)
     solution = bilevel.solve_tree(nodes, names, gap=1e-5, time_limit=120, processes=2)
     assert (solution.status, solution.objective) == ("optimal", pytest.approx(optimum, rel=1e-4))
+
+
+def test_processes_for_nodes_import_nothing_from_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "runpy.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.chdir(tmp_path)
+    tree, settings, clock = read_tree(*weighted_tree(1)[:2]), SolveOptions(), Clock(60.0)
+    with node_solves(tree, settings, clock, 2) as solves:
+        assert solves.pool.submit(os.getenv, "PYTHONSAFEPATH").result(timeout=60) == "1"
 
 
 # Nodes without a point or without a bound, and investments that are not binary.

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from multiscale.operation import Design, operating_tree
-from multiscale.operation.built import built_system
+from multiscale.operation.built import built_system, with_transmission_built
 from multiscale.operation.device_classes import OneMeter, device_classes
 from multiscale.operation.dispatched_days import dispatched_days, joint_program, network_states
 from multiscale.operation.tree import dso_branch_program
@@ -15,7 +15,7 @@ from multiscale.programs import solve, solve_with_omitted_limits
 from multiscale.system import LoadingLimits
 from multiscale.tariffs import Capacity, Tariff, standard_components
 from multiscale.timeline import Horizon
-from tests.variants import changed
+from tests.variants import changed, reinforced
 
 DAYS = Horizon((pd.Timestamp("2016-01-20"), pd.Timestamp("2016-06-10")), (366.0, 366.0), 3.0)
 PRICE = np.tile([0.05, 0.03, -0.02, 0.06, 0.04, 0.05, 0.09, 0.08], 2)
@@ -54,6 +54,17 @@ def test_platforms_in_their_networks_cost_what_they_cost_as_one_program(system, 
     found = solve_with_omitted_limits(joint, network_states(tree.distribution["north"], days))
     assert found.objective == pytest.approx(solve(joint).objective, rel=1e-9)
     assert found.bound == pytest.approx(found.objective, rel=1e-9)
+
+
+def test_what_is_built_in_transmission_is_built_once(system):
+    """By its own stage, in a network that is meshed; building the networks below leaves it alone."""
+    both = reinforced(system, {"line A-E": 50000.0, "north line 1": 100.0})
+    before = with_transmission_built(system, both).branches.rating_kva.to_series()
+    assert before["line A-E"] == system.branches.rating_kva.to_series()["line A-E"] + 50000.0
+    assert before["north line 1"] == system.branches.rating_kva.to_series()["north line 1"]
+    after = built_system(with_transmission_built(system, both), both)
+    assert after.options.sizes["option"] == 0
+    assert (after.branches.rating_kva.to_series() - before).loc[lambda more: more != 0].to_dict() == {"north line 1": pytest.approx(100.0)}
 
 
 def test_the_network_as_built_is_the_network_in_which_it_is_decided_to_build(system, economics):

@@ -79,11 +79,14 @@ def test_what_does_not_balance_is_a_reason(off):
 
 
 def test_an_outage_that_is_not_survived_is_a_reason():
-    row = {"line": "line 1", "periods_overloaded": 2, "branch": "line 2", "loading": 119.0, "demand_lost": 0.0}
-    whole, _, _ = answer(outages={"north": OutageCheck(pd.DataFrame([row]))})
-    assert reservations(whole) == [
-        "AC power flow under single outages in north: 1 not survived (worst: line 2 is loaded to 119.0 % of its rating after an outage of line 1)"
-    ]
+    dark = {"line": "line 1", "periods_overloaded": 0, "periods_diverged": 3, "branch": "", "loading": np.nan, "demand_lost": 0.0}
+    over = dark | {"line": "line 3", "periods_overloaded": 2, "periods_diverged": 0, "branch": "line 2", "loading": 119.0}
+    for rows, count, worst in (
+        ([dark, over], 2, "line 2 is loaded to 119.0 % of its rating after an outage of line 3"),
+        ([dark], 1, "the power flow has no solution after an outage of line 1"),
+    ):
+        whole, _, _ = answer(outages={"north": OutageCheck(pd.DataFrame(rows))})
+        assert reservations(whole) == [f"AC power flow under single outages in north: {count} not survived (worst: {worst})"]
 
 
 def test_demand_that_is_not_served_is_named_with_the_limits():

@@ -9,7 +9,8 @@ from multiscale.config import ConfigError, load_config
 from multiscale.pipeline.case import case_of
 from multiscale.pipeline.transmission_plan import nested_problem_of, plan_transmission, restrictions, with_transmission
 from multiscale.results.tables.network_tables import options_table, transmission_table
-from multiscale.results.words.answer import answer
+from multiscale.results.tables.value_tables import value_table
+from multiscale.results.words.answer import answer, reinforcements
 from multiscale.study import run_study
 
 SMALL = ("study=tiny", "horizon=one_day", "horizon.step_hours=3 h", "system.dsos=[north]")
@@ -49,7 +50,26 @@ def test_what_is_built_is_in_dataset_tables_and_answer(nested):
     facts = {fact.label: fact for fact in answer(nested)}
     assert facts["Transmission"].good
     assert facts["Build"].text.startswith("1 reinforcement")
+    [one] = reinforcements(nested)
+    assert "under DC power flow" in one.loading
+    assert "of its usable rating" not in one.loading
     assert nested.status == "optimal"
+
+
+def test_transmission_is_a_stream_of_its_own(nested):
+    """Its annuity is no saving of distribution, and the streams still add up to what is saved."""
+    values = nested.dataset.value
+    of = values.sel(value_stream="generation and transmission upgrades")
+    assert float(of.sum()) == pytest.approx(-nested.value("transmission.reinforcement_annuity"), rel=1e-9)
+    assert str(nested.dataset.value_missing.sel(value_stream="generation and transmission upgrades").item()) == ""
+    saved = nested.value("assess.social_cost_conventional") - nested.value("assess.social_cost_plan")
+    inside = values.where(nested.dataset.value_in_social_cost > 0).sum()
+    assert float(inside) == pytest.approx(saved, abs=1e-6 * abs(nested.value("assess.social_cost_plan")))
+    table = value_table(nested)
+    assert table.frame.loc[list(table.marked), "in all"].tolist() == pytest.approx([saved], abs=0.01)
+    # Of what is built on transmission the AC power flow of distribution knows nothing: its ratings are not judged.
+    below = nested.value("plan.investment")
+    assert (nested.value("regulation.operated.stranded_share") is None) == (below == 0)
 
 
 def test_distribution_operators_plan_what_the_joint_plan_builds_at_its_prices():

@@ -1,11 +1,12 @@
 """Programs with whole numbers: against enumeration, in any unit, with a bound that holds where the search ends early."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from multiscale.programs import ProgramBuilder, ProgramError, solve
+from multiscale.programs import CompiledProgram, ProgramBuilder, ProgramError, mixed_integer, solve
 from multiscale.programs.mixed_integer import solve_mixed, with_decided
 
 
@@ -43,6 +44,13 @@ def test_what_cannot_be_chosen_is_named():
     upper[whole] = 0.0
     with pytest.raises(ProgramError, match=r"'warehouses' with 6 whole numbers ended without an answer"):
         solve_mixed(type(program)(**{**vars(program), "upper": upper}), whole)
+
+
+def test_a_bound_above_the_cost_of_an_answer_is_an_error(monkeypatch):
+    program, whole = warehouses(0)
+    monkeypatch.setattr(mixed_integer, "CompiledProgram", lambda fixed: CompiledProgram(replace(fixed, c0=0.9 * fixed.c0)))
+    with pytest.raises(ProgramError, match=r"branch and cut proved a bound of .* above an answer of"):
+        solve_mixed(program, whole)
 
 
 def test_a_parameter_that_is_decided_is_a_column():

@@ -18,7 +18,7 @@ from multiscale.results import RunFolder, RunResult
 from multiscale.results.report.page import write_report
 from multiscale.results.tables.network_tables import violations_table
 from multiscale.results.words.answer import answer, failures
-from multiscale.results.words.check_words import year_facts
+from multiscale.results.words.check_words import outage_facts, year_facts
 from multiscale.results.words.closing_table import print_closing_table
 from multiscale.results.words.comparison import print_comparison
 from multiscale.results.words.headline import headline
@@ -82,6 +82,34 @@ def test_a_year_within_limits_by_another_operation_than_that_of_the_study_is_no_
         marks.append((fact.good, fact.warned))
         assert ("except on 174 days of 366" in fact.text) == (days > 0)
     assert marks == [(True, False), (None, True)]
+
+
+OUTAGES = {"lines": 9, "failed": 0, "unrestored": 2, "diverged": 0, "feed_in_cut": 0, "demand_lost": 40.0, "lowest_voltage": 0.93}
+
+
+@pytest.mark.parametrize(
+    ("changed", "good", "said"),
+    [
+        ({}, True, "no rating violated under any outage of 7 medium-voltage lines"),
+        ({"unrestored": 9}, None, "none of 9 lines has a second feed"),
+        (
+            {"failed": 3, "worst_line": "line 1", "worst_branch": "line 2", "worst_loading": 119.0},
+            False,
+            "3 outages of 9 not survived: line 2 is loaded to 119 % of its rating after an outage of line 1",
+        ),
+        (
+            {"failed": 1, "diverged": 1, "worst_line": "line 1"},
+            False,
+            "1 outage of 9 not survived: no solution of the power flow after an outage of line 1",
+        ),
+        ({"failed": 1, "unrestored": 9, "worst_line": "line 1"}, False, "1 outage of 9 not survived"),
+    ],
+)
+def test_outages_that_are_not_survived_are_said_wherever_supply_is_restored(finished: RunResult, changed: dict, good: bool | None, said: str):
+    summary = {f"ac.outages.{key}": (value, "") for key, value in (OUTAGES | changed).items()}
+    (fact,) = outage_facts(RunResult(finished.folder, None, finished.summary | summary, "optimal", {}))
+    assert fact.good is good
+    assert fact.text.startswith(said)
 
 
 def _refuse(constant: str) -> float:

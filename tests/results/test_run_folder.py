@@ -237,7 +237,9 @@ def test_every_file_is_verified_and_others_are_named(tmp_path: Path):
         file.write_bytes(before)
     (folder / "data").mkdir()
     (folder / "data" / "more.csv").touch()
-    assert changed_files(folder) == ["data/more.csv: not written by the run"]
+    (folder / "empty").mkdir()
+    (folder / "elsewhere").symlink_to(tmp_path)
+    assert changed_files(folder) == [f"{name}: not written by the run" for name in ("data", "data/more.csv", "elsewhere", "empty")]
 
 
 def test_a_record_without_a_seal_is_not_one_that_was_changed(tmp_path: Path):

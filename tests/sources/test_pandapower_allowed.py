@@ -168,6 +168,9 @@ def _no_table(net):
         (_text, "line '1': length_km long is not a number"),
         (_no_bus, "load '0': bus 999 is no bus of the network"),
         (_no_table, "network 'all': bus is no table"),
+        (lambda net: net.update(controller="x"), "network 'all': controller is no table"),
+        (lambda net: net.update(controller=pd.DataFrame({"object": ["x"]})), "controller 'all': in_service is missing"),
+        (lambda net: net.update(measurement=3), "network 'all': measurement is no table"),
     ],
 )
 def test_tables_that_are_none_of_a_network_are_named(net, spoil, message):

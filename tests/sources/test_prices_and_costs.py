@@ -4,6 +4,8 @@ import pytest
 
 from multiscale.sources import day_ahead_price, generation_costs, load_system, priced, reinforcement_costs, tiny_system
 from multiscale.sources.generation_costs import marginal_costs
+from multiscale.system import InvalidSystemError
+from multiscale.system.cost_settings import CostsSettings
 from multiscale.system.options import COST_COLUMNS, reinforcement_options
 
 
@@ -58,6 +60,20 @@ def test_reinforcement_costs_serve_every_distribution_branch():
     options = reinforcement_options(system, names, costs)
     assert (options.added_rating_kva.values > 0).all()
     assert (options.cost_eur.values > 0).all()
+
+
+def test_a_cost_table_with_semicolons_and_decimal_commas_is_the_same_table(tmp_path):
+    ours = reinforcement_costs()
+    ours.to_csv(tmp_path / "costs.csv", sep=";", decimal=",", index=False)
+    found = reinforcement_costs(CostsSettings(reinforcement_table=tmp_path / "costs.csv").reinforcement_table)
+    pd.testing.assert_frame_equal(found[list(COST_COLUMNS)], ours[list(COST_COLUMNS)], check_dtype=False)
+
+
+def test_a_cost_table_with_more_values_than_columns_is_refused(tmp_path):
+    lines = reinforcement_costs().drop(columns="source").assign(source="mine").to_csv(index=False).splitlines()
+    (tmp_path / "costs.csv").write_text("\n".join([lines[0], *(line.replace(",40,", ",40,5,") for line in lines[1:])]))
+    with pytest.raises(InvalidSystemError, match=r"costs.reinforcement_table cannot be read \(.*Expected 10 fields"):
+        reinforcement_costs(tmp_path / "costs.csv")
 
 
 def test_sources_are_chosen_by_kind():

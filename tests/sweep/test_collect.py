@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,30 @@ def test_tables_have_a_row_for_every_job(sweep: Path, tmp_path: Path):
     with xr.open_dataset(tmp_path / "there" / "sweep.nc", engine="h5netcdf") as found:
         assert "voltage" not in found
         assert found["plan.word"].values[0].tolist() == [*MARKETS]
+
+
+def test_no_table_holds_a_formula(sweep: Path, tmp_path: Path):
+    place = run_folder(sweep, Manifest.read(sweep).jobs[0])
+    (place / "summary.json").write_text((place / "summary.json").read_text().replace('"time_of_use"', '"=cmd()"'))
+    (place / "provenance.json").write_text(json.dumps(sealed({"config": {}}, place)))
+    assert cli.main(["collect", str(sweep), "--to", str(tmp_path / "there"), "--variables", ""]) == 0
+    assert pd.read_csv(tmp_path / "there" / "summaries.csv")["plan.word"][0] == "'=cmd()"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.999])
+def test_a_dataset_that_does_not_fit_on_the_disk_is_an_error_and_leaves_what_was_there(sweep: Path, capsys: pytest.CaptureFixture[str], share: float):
+    assert cli.main(["collect", str(sweep)]) == 0
+    whole = (sweep / "sweep.nc").read_bytes()
+    tables = max((sweep / name).stat().st_size for name in ("summaries.csv", "summaries.parquet"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max(int(share * len(whole)), tables), hard))
+    try:
+        assert cli.main(["collect", str(sweep)]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "the disk is full" in capsys.readouterr().err
+    assert (sweep / "sweep.nc").read_bytes() == whole
+    assert not list(sweep.glob(".sweep.nc*"))
 
 
 def test_memory_is_bounded_by_batches(sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -9,19 +9,21 @@ import pytest
 from multiscale.config import load_config
 from multiscale.operation.radial import radial_tree
 from multiscale.planning.repair import Violations, next_limits, repaired
+from multiscale.results.data.outages import outages_summary
 from multiscale.sources.pandapower_net import pandapower_system
 from multiscale.sources.tiny import tiny_system
 from multiscale.study import run_study
 from multiscale.system import LoadingLimits
+from multiscale.system.schema import table
 from multiscale.timeline import Horizon
 from multiscale.verification import ac_verify, profile_injections
 from multiscale.verification.batch_power_flow import batch_power_flow
-from multiscale.verification.outages import outage_check
+from multiscale.verification.outages import _drawn, outage_check
 from multiscale.verification.pandapower_flow import pandapower_power_flow
 from multiscale.verification.pandapower_model import power_flow_model
 from multiscale.verification.violations import outage_violations
 from tests.made_once import made_once
-from tests.variants import with_options
+from tests.variants import changed, with_options
 
 RULE, DAY = LoadingLimits(), Horizon((pd.Timestamp("2016-01-20"),), (366.0,), 12.0)
 FEEDER = ["north", "north 1", "north 2"]
@@ -90,18 +92,31 @@ def test_an_outage_is_the_power_flow_of_pandapower_with_the_line_out_and_the_swi
     assert found.failed.line.tolist()[0] == "Line 3-8"
 
 
-def test_the_busbar_of_a_platform_draws_its_network_with_losses():
+def on_one_busbar(system):
+    """Both platforms at the busbar of the first."""
+    one, two = (system.boundary_bus(platform) for platform in ("north 1", "north 2"))
+    names = system.branches.branch.values[(system.branches.node.values == "north 2") & (system.branches.from_bus.values == two)]
+    return changed(changed(system, "nodes", "boundary_bus", {"north 2": one}), "branches", "from_bus", dict.fromkeys(names.tolist(), one))
+
+
+def with_capacitor(system):
+    """A capacitor with losses at the busbar of a platform."""
+    busbar = system.boundary_bus("north 1")
+    return changed(changed(system, "buses", "shunt_q_kvar", {busbar: -40.0}), "buses", "shunt_p_kw", {busbar: 5.0})
+
+
+@pytest.mark.parametrize("system_with", [lambda system: system, with_capacitor, on_one_busbar])
+def test_the_busbar_of_a_platform_draws_its_network_with_losses(system_with):
     """Without an outage, the network of the DSO alone has the voltages and loadings of the whole."""
-    system = tiny_system()
+    system = system_with(tiny_system())
     injections = profile_injections(system, FEEDER, DAY)
     whole = ac_verify(system, FEEDER, DAY, injections).result
     model = power_flow_model(system, ["north"])
-    from multiscale.verification.outages import _drawn
-
-    drawn = _drawn(system, "north", model, ac_verify(system, FEEDER, DAY, injections), injections, None)
+    drawn = _drawn(system, "north", model, ac_verify(system, FEEDER, DAY, injections), injections)
     alone = batch_power_flow(model, *drawn)
     np.testing.assert_allclose(alone.voltage, whole.voltage.sel(bus=model.buses.bus.values).values, atol=1e-7)
     np.testing.assert_allclose(alone.exchange, whole.exchange.values, rtol=1e-6)
+    np.testing.assert_allclose(alone.exchange_reactive, whole.exchange_reactive.values, rtol=1e-6)
 
 
 def test_a_given_voltage_may_differ_from_hour_to_hour():
@@ -113,6 +128,44 @@ def test_a_given_voltage_may_differ_from_hour_to_hour():
     for t in range(3):
         single = power_flow_model(system, ["north 1"], slack_voltage_pu=float(volts[0, t]))
         np.testing.assert_allclose(found.voltage[:, t], pandapower_power_flow(single, p[:, [t]], 0.2 * p[:, [t]]).voltage[:, 0], atol=1e-6)
+
+
+def test_what_is_no_number_has_no_solution():
+    """power-grid-model would take it as no load, or as the voltage of the model."""
+    model = power_flow_model(tiny_system(), ["north 1"])
+    p, volts = np.full((model.buses.sizes["bus"], 3), 2.0), np.ones((1, 3))
+    p[-1, 0], volts[0, 2] = np.nan, np.nan
+    found = batch_power_flow(model, p, 0.0 * np.ones_like(p), root_voltage_pu=volts)
+    assert found.converged.tolist() == [False, True, False]
+    assert np.isnan(found.voltage[:, [0, 2]]).all()
+    assert np.isnan(found.exchange[[0, 2]]).all()
+    assert np.isfinite(found.voltage[:, 1]).all()
+
+
+def test_the_direction_of_a_regulated_line_in_the_table_does_not_matter():
+    """A ring has no direction any more when its open line is closed: the regulator stays at the end that it was built for."""
+    system, line = ring(), "Line 3-8"
+    row = {"branch": [line], "kind": ["voltage_regulator"], "voltage_band_percent": [10.0], "cost_eur": [1.0], "regulator_setpoint_pu": [1.02]}
+    system = system.replace(options=table("option", [f"regulate {line}"], {name: np.array(value) for name, value in row.items()}))
+    ends = [str(system.branches[end].sel(branch=line).item()) for end in ("to_bus", "from_bus")]
+    turned = changed(changed(system, "branches", "from_bus", {line: ends[0]}), "branches", "to_bus", {line: ends[1]})
+    injections = profile_injections(system, ["DSO 1"], DAY)
+    found = []
+    for each in (system, turned):
+        intact = ac_verify(each, ["DSO 1"], DAY, injections, each.options)
+        found.append(outage_check(each, "DSO 1", intact, injections, RULE, each.options).outages)
+    assert line not in found[0].line.tolist()
+    assert (found[0].restored_through != "").any()
+    pd.testing.assert_frame_equal(*found)
+
+
+def test_a_line_that_is_open_at_both_ends_restores_nothing():
+    """The tables do not tell it from a line out of service."""
+    ties = ring().branches.isel(branch=np.flatnonzero((ring().branches.charged_from.values != "") & (ring().branches.node.values == "DSO 1")))
+    shut = changed(ring(), "branches", "charged_from", dict.fromkeys(ties.branch.values.tolist(), ""))
+    _, found, _ = checked(shut, "DSO 1")
+    assert (found.outages.restored_through == "").all()
+    assert (found.outages.demand_lost > 0).all()
 
 
 def test_lines_without_a_second_feed_are_counted_with_the_demand_they_interrupt():
@@ -141,10 +194,16 @@ def test_power_fed_in_may_be_cut(of_ring):
     assert row.periods_overloaded == 0
 
 
-def test_a_state_without_solution_is_no_survival():
+def test_a_state_without_solution_is_no_survival_and_names_no_branch():
     _, found, _ = checked(ring(), "DSO 1", factor=2.6)
-    assert found.diverged
-    assert set(found.diverged) <= set(found.failed.line)
+    row = found.outages.iloc[0]
+    assert row.periods_diverged == found.periods == DAY.periods
+    assert row.branch == ""
+    assert np.isnan(row.loading)
+    assert set(found.failed.line) == set(found.outages.line)
+    summary = outages_summary({"DSO 1": found})
+    assert summary["ac.outages.failed"] == (len(found.outages), "1")
+    assert "ac.outages.worst_branch" not in summary
 
 
 def test_limits_are_tightened_under_load_alone_to_the_share_that_asks_for_the_rating(of_ring):

@@ -38,7 +38,6 @@ _IDLE = 4
 _SHARE = 0.8
 """Share of the gap asked for to which the search closes: the certificate's tolerances need some."""
 
-
 _STALLED = 40
 """Points of the master in a row that close less than ``_PROGRESS`` of the gap, after which a search that is to be patient no longer ends."""
 
@@ -88,8 +87,11 @@ def decompose(problem: BilevelProblem, settings: SolveOptions, search: DecisionS
     ):
         raise MethodError("decomposition takes linear rows of integers only")
     share = settings.bound_share * settings.time_limit / len(problem.followers)
-    blocks = [Block(part, settings, clock, share, search.best) for part in parts]
-    return _Search(problem, settings, search, clock, blocks, rest).run()
+    try:
+        blocks = [Block(part, settings, clock, share, search.best) for part in parts]
+        return _Search(problem, settings, search, clock, blocks, rest).run()
+    except KeyboardInterrupt:
+        return Decomposed(-np.inf, "userinterrupt", 0, 0, len(parts), [])
 
 
 class _Search:
@@ -126,8 +128,9 @@ class _Search:
             if not cut.feasible or v is None:
                 self.bound = np.inf
                 return self._ended("infeasible")
-            ends = block.relaxation.lower[block.integers], block.relaxation.upper[block.integers]
-            block.least = cut.constant + float(np.where(cut.slope > 0, cut.slope * ends[0], cut.slope * ends[1]).sum())
+            block.least = cut.least(block.relaxation.lower[block.integers], block.relaxation.upper[block.integers])
+            if not np.isfinite(block.least):
+                raise MethodError("decomposition needs bounds of the leader's integers")
             self.master.bound_block(p, block.least)
             self.master.add_cut(p, cut)
         try:
@@ -226,11 +229,13 @@ class _Search:
         for p, block in enumerate(self.blocks):
             mine = u[self.master.where[p]]
             others = outside + sum(values) - values[p]
+            before = block.visited.get(block.key(mine))
             exact = block.exact(mine, points[p], allowed / max(abs(values[p]), 1e-6), self.target - others)
             self.exact += 1
             if exact is None:
                 return "time limit" if self.is_late else "a block was not solved exactly"
-            raised |= exact.bound > values[p]
+            # A value that was known is a row of the master already.
+            raised |= exact is not before and exact.bound > values[p]
             values[p] = max(values[p], exact.bound)
             self.master.add_value(p, mine, exact.bound)
             found.append(exact.response)

@@ -40,7 +40,8 @@ class Master:
         matrix = leader.matrix.tocsr()
         for i in range(matrix.shape[0]):
             part = slice(matrix.indptr[i], matrix.indptr[i + 1])
-            if part.start < part.stop and (place[matrix.indices[part]] >= 0).all():
+            # Rows without any variable are here too: one that cannot hold belongs to no block.
+            if (place[matrix.indices[part]] >= 0).all():
                 content = dict(zip(place[matrix.indices[part]].tolist(), matrix.data[part].tolist(), strict=True))
                 self.rows.append((content, float(leader.row_lower[i]), float(leader.row_upper[i])))
 
@@ -57,6 +58,9 @@ class Master:
 
     def add_value(self, p: int, u: np.ndarray, value: float) -> None:
         """Block ``p`` is worth at least ``value`` at the integers ``u`` of its own; infinite where it is infeasible there."""
+        if value <= self.lower[self.count + p]:
+            # The row would rise where more than one binary differs.
+            return
         seen = self.blocks[p].linking
         sign = np.where(u[seen] > 0.5, -1.0, 1.0)
         ones = float((u[seen] > 0.5).sum())

@@ -9,7 +9,8 @@ With the envelope of ``tau w`` on that box the leader's problem, the followers' 
 Where the two answers are neighbours (both optimal at the price where they cost the same) three programs are exact, for the envelope is: the first
 answer's slope up to that price, the second's from there on, and the price itself with any slope between. What the programs then leave to the
 columns is the optimal face, so that ties are broken in the leader's favour also in quantities that neither cost nor price values. At the ends of
-the price's range, slopes beyond those of the answer found tie too. Best-first search over intervals ends with a proof.
+the price's range, slopes beyond those of the answer found tie too, and of several followers at any price: one may tie upwards and another downwards.
+Best-first search over intervals ends with a proof.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from multiscale.bilevel.decomposition.envelopes import Envelopes
 from multiscale.bilevel.problem.description import BilevelProblem, MethodError
 from multiscale.bilevel.problem.gap import contradicts
 from multiscale.bilevel.reformulate.single_level.program import SingleLevel
+from multiscale.bilevel.search.price_points import PricePoint, are_neighbours, meeting
 from multiscale.bilevel.search.price_search import PriceAnswer
 from multiscale.bilevel.search.response import Responder, Response
 from multiscale.bilevel.solvers.linear_program import LinearProgram
@@ -38,16 +40,10 @@ def _room(values: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Point:
-    """Answers at a price: level and slope of each follower, and the columns that the price multiplies."""
+class _Point(PricePoint):
+    """Answers at a price, with the columns that the price multiplies."""
 
-    price: float
-    level: np.ndarray
-    slope: np.ndarray
     quantity: np.ndarray
-
-    def at(self, price: float) -> np.ndarray:
-        return self.level + price * self.slope
 
 
 class PriceFaces:
@@ -182,16 +178,19 @@ class PriceFaces:
             if bound >= min(cutoff, value - gap * max(1e-6, abs(value))):
                 floor = min(floor, bound)
                 break
-            meet = _meeting(left, right)
+            meet = meeting(left, right)
             middle = None if meet is None else self._point(meet)
             if meet is not None and middle is None:
                 return None
-            if meet is None or middle is None or _are_neighbours(left, middle, right):
+            if meet is None or middle is None or are_neighbours(left, middle, right):
                 floor = min(floor, self._resolve(left, right, None if meet is None else middle))
                 continue
             budget -= 1
             if budget < 0:
                 return None
+            if len(self.problem.followers) > 1:
+                # Where several followers have ties at one price, one may lie beyond the answer found here and another one before it.
+                floor = min(floor, self._exact(middle, middle, (meet, meet), None))
             for pair in ((left, middle), (middle, right)):
                 bound = self._bound(*pair)
                 if np.isfinite(bound):
@@ -257,18 +256,9 @@ class PriceFaces:
         self.program.change_rows(row_lower, row_upper)
         self.program.change_columns(lower, upper)
         self.program.allow(self.clock.left())
-        answer = self.program.solve()
-        if answer.status == "infeasible" and not self.program.is_proven_infeasible():
-            # Value rows meet in a point: a warm basis may call feasible what is not, and the other way round.
-            self.program.restart()
-            answer = self.program.solve()
-            self.failed |= answer.status == "infeasible" and not self.program.is_proven_infeasible()
-        if answer.status == "infeasible":
-            return None
-        if answer.status != "optimal":
-            self.failed = True
-            return None
-        return answer.x
+        answer = self.program.solve_proven()
+        self.failed |= answer.status not in ("optimal", "infeasible")
+        return answer.x if answer.status == "optimal" else None
 
     def _value(self, v: np.ndarray) -> float:
         return float(self.costs @ v) + self.single.objective.constant
@@ -333,20 +323,3 @@ class PriceFaces:
             best, _ = self.responder.optimistic(plain)
             responses += [response for response in (best, plain) if response is not None]
         return responses
-
-
-def _meeting(left: _Point, right: _Point) -> float | None:
-    """Price where the two answers cost the same in total; None where they do not differ."""
-    fall = float((left.slope - right.slope).sum())
-    if fall <= 1e-9 * max(1.0, float(np.abs(left.slope).sum())) or right.price - left.price < 1e-9:
-        return None
-    return float(np.clip(float((right.level - left.level).sum()) / fall, left.price, right.price))
-
-
-def _are_neighbours(left: _Point, middle: _Point, right: _Point) -> bool:
-    meet = middle.price
-    if meet <= left.price + 1e-10 or meet >= right.price - 1e-10:
-        return True
-    # In total: the followers' optima add up to a concave function, which is a line from one answer to the price only if each of them is.
-    line, optimum = min(float(left.at(meet).sum()), float(right.at(meet).sum())), float(middle.at(meet).sum())
-    return line - optimum <= 1e-9 * max(1.0, abs(line))

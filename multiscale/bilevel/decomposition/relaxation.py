@@ -6,8 +6,9 @@ is convex in ``u``. Multipliers ``lambda`` of its rows give, for every ``u``, wh
 
     phi(u)  >=  sum_i lambda_i side_i  +  sum over other columns of min(d_j l_j, d_j h_j)  +  d_u'u,       d = c - A'lambda,
 
-where ``side_i`` is the lower limit of a row for a positive multiplier and the upper one for a negative. With the violation of rows as the objective
-the same bound proves integers infeasible.
+where ``side_i`` is the lower limit of a row for a positive multiplier and the upper one for a negative. The reduced cost of a column without a bound
+on its side must be zero to HiGHS's dual tolerance, or there is no cut. With the violation of rows as the objective the same bound proves integers
+infeasible.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ class Cut:
     def at(self, u: np.ndarray) -> float:
         """Value at integers."""
         return self.constant + float(self.slope @ u)
+
+    def least(self, low: np.ndarray, high: np.ndarray) -> float:
+        """Least value over a box of integers, which need not be bounded."""
+        used = self.slope != 0.0
+        slope = self.slope[used]
+        return self.constant + float((slope * np.where(slope > 0, low[used], high[used])).sum())
 
 
 class Relaxation:
@@ -102,8 +109,7 @@ class Relaxation:
         if answer.status != "infeasible":
             return None, None
         cut = self._infeasible(lower, upper)
-        worst = -np.inf if cut is None else cut.constant + float(np.where(cut.slope > 0, cut.slope * low, cut.slope * high).sum())
-        return (cut if worst > _INFEASIBLE else None), None
+        return (cut if cut is not None and cut.least(low, high) > _INFEASIBLE else None), None
 
     def _infeasible(self, lower: np.ndarray, upper: np.ndarray) -> Cut | None:
         """Least violation of rows as a function of the integers."""

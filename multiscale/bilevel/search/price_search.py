@@ -2,9 +2,11 @@
 
 Along one price ``tau`` each follower's optimum ``phi_f(tau) = min (c + tau d)'x`` is concave and piecewise linear; a piece is an answer
 with level ``s = c'x`` and slope ``w = d'x``. Between two known prices ``a < b`` every answer has ``w`` between the two slopes, ``s``
-between the two levels, and ``s + tau w = phi_f(tau)`` lies above the chord and below both pieces. With ``r = tau w`` relaxed by its
-McCormick rows the leader's problem on ``[a, b]`` is a small linear program: a bound. Where two pieces are neighbours the problem is
-exact (``x`` constant on both sides, a mixture of the two where they meet). Best-first search over intervals ends with a proof.
+between the two levels if both prices have one sign, and ``s + tau w = phi_f(tau)`` lies above the chord and below both pieces. With
+``r = tau w`` relaxed by its McCormick rows the leader's problem on ``[a, b]`` is a small linear program: a bound. Where two pieces are
+neighbours the problem is exact (``x`` constant on both sides, a mixture of the two where they meet). At the ends of the price's range
+answers tie that lie beyond those found, and of several followers at any price: one may tie upwards and another downwards. There the best
+of the whole optimal face is found, if the slopes it may have leave something to gain. Best-first search over intervals ends with a proof.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from scipy import sparse
 
 from multiscale.bilevel.problem.description import BilevelProblem
 from multiscale.bilevel.problem.gap import contradicts
+from multiscale.bilevel.search.price_points import PricePoint, are_neighbours, meeting
 from multiscale.bilevel.search.price_space import PriceSpace, stacked
 from multiscale.bilevel.search.response import Responder, Response
 from multiscale.bilevel.solvers.linear_program import LinearProgram
@@ -33,17 +36,11 @@ class PriceAnswer:
 
 
 @dataclass(frozen=True)
-class _Point:
-    """Answers of all followers at a price: levels ``s`` and slopes ``w``."""
+class _Point(PricePoint):
+    """Answers of all followers at a price: levels ``s`` and slopes ``w``, columns and duals."""
 
-    price: float
     primal: list[np.ndarray]
     dual: list[np.ndarray]
-    level: np.ndarray
-    slope: np.ndarray
-
-    def at(self, price: float) -> np.ndarray:
-        return self.level + price * self.slope
 
 
 class PriceSearch:
@@ -55,6 +52,7 @@ class PriceSearch:
         self.applies = self.space.applies and self.space.prices.size == 1
         if self.applies:
             self.price = int(self.space.prices[0])
+            self._meets = np.array([self.price in f.cost_columns for f in problem.followers])
 
     def solve(self, y: np.ndarray, *, gap: float, cutoff: float = np.inf, budget: int = 400) -> PriceAnswer | None:
         """The best price for the integers of ``y``; stops when the bound is within ``gap`` of the best or above ``cutoff``.
@@ -64,13 +62,18 @@ class PriceSearch:
         leader = self.problem.leader
         self._base = y.copy()
         self._rows = self.space.rows(y)
+        self._failed = False
         low, high = float(leader.lower[self.price]), float(leader.upper[self.price])
         first, last = self._point(low), self._point(high)
         if first is None or last is None:
             return None
         best: Response | None = None
         order = itertools.count()
+        # An entry that holds one point twice is its price alone, with all that ties there.
+        ends = [(first, np.where(self._meets, np.inf, first.slope), first.slope), (last, last.slope, np.where(self._meets, -np.inf, last.slope))]
         queue = [(self._interval_bound(first, last), next(order), first, last)]
+        queue += [(self._tie_bound(point, most, least), next(order), point, point) for point, most, least in ends]
+        heapq.heapify(queue)
         floor = np.inf
         while queue:
             bound, _, left, right = heapq.heappop(queue)
@@ -78,11 +81,17 @@ class PriceSearch:
             if bound >= min(cutoff, value - gap * max(1e-6, abs(value))):
                 floor = min(floor, bound)
                 break
-            meet = self._meeting(left, right)
+            if left is right:
+                candidate, exact = self._face(left)
+                floor = min(floor, exact)
+                if candidate is not None and candidate.better_than(best, self.responder.tolerance):
+                    best = candidate
+                continue
+            meet = meeting(left, right)
             middle = None if meet is None else self._point(meet)
             if meet is not None and middle is None:
                 return None
-            if meet is None or self._neighbours(left, middle, right, meet):
+            if meet is None or middle is None or are_neighbours(left, middle, right):
                 self._worth = min(cutoff, value)
                 for candidate, exact in self._resolve(left, right, middle):
                     floor = min(floor, exact)
@@ -92,12 +101,14 @@ class PriceSearch:
             budget -= 1
             if budget < 0:
                 return None
-            for pair in ((left, middle), (middle, right)):
-                bound = self._interval_bound(*pair)
-                if np.isfinite(bound):
-                    heapq.heappush(queue, (bound, next(order), *pair))
+            found = [(self._interval_bound(*pair), *pair) for pair in ((left, middle), (middle, right))]
+            if len(self.problem.followers) > 1:
+                found.append((self._tie_bound(middle, left.slope, right.slope), middle, middle))
+            for bound, one, other in found:
+                if bound < np.inf:
+                    heapq.heappush(queue, (bound, next(order), one, other))
         value = np.inf if best is None else best.objective
-        return None if contradicts(value, floor) else PriceAnswer(best, floor)
+        return None if self._failed or contradicts(value, floor) else PriceAnswer(best, floor)
 
     def quick(self, y: np.ndarray, *, rounds: int = 5) -> Response | None:
         """A feasible price for the integers of ``y`` in a few follower solves, if this leads to one; no proof of anything.
@@ -106,6 +117,7 @@ class PriceSearch:
         """
         leader = self.problem.leader
         self._base, self._rows = y.copy(), self.space.rows(y)
+        self._failed = False
         price, (at, first) = float(y[self.price]), self._columns()
         held: _Point | None = None
         v: np.ndarray | None = np.zeros(0)
@@ -138,33 +150,23 @@ class PriceSearch:
         if isinstance(found, Termination):
             return None
         level, slope = self.space.project(y, found[0])
-        return _Point(price, *found, level, slope[:, 0])
-
-    def _meeting(self, left: _Point, right: _Point) -> float | None:
-        """Price where the two answers cost the same in total; None where they do not differ."""
-        fall = float((left.slope - right.slope).sum())
-        if fall <= 1e-9 * max(1.0, float(np.abs(left.slope).sum())) or right.price - left.price < 1e-9:
-            return None
-        price = float((right.level - left.level).sum()) / fall
-        return float(np.clip(price, left.price, right.price))
-
-    @staticmethod
-    def _neighbours(left: _Point, middle: _Point | None, right: _Point, meet: float) -> bool:
-        if middle is None or meet <= left.price + 1e-10 or meet >= right.price - 1e-10:
-            return True
-        # In total: the followers' optima add up to a concave function, which is a line from one answer to the price only if each of them is.
-        line, optimum = min(float(left.at(meet).sum()), float(right.at(meet).sum())), float(middle.at(meet).sum())
-        return line - optimum <= 1e-9 * max(1.0, abs(line))
+        return _Point(price, level, slope[:, 0], *found)
 
     # A small program over v, see price_space.
 
     def _program(self, low: np.ndarray, high: np.ndarray, extra: list[tuple[dict[int, float], float, float]]) -> np.ndarray | None:
-        """Minimise the leader's objective; bounds of v, extra rows as (entries, lower, upper). Returns v, or None if infeasible."""
+        """Minimise the leader's objective; bounds of v, extra rows as (entries, lower, upper). Returns v, or None if infeasible.
+
+        Where there is neither, the search has ``_failed``.
+        """
         rows = self._rows
         matrix = sparse.vstack([rows.matrix, stacked([content for content, _, _ in extra], low.size)], format="csr")
         lower = np.concatenate([rows.lower, [least for _, least, _ in extra]])
         upper = np.concatenate([rows.upper, [most for _, _, most in extra]])
-        answer = LinearProgram(matrix, lower, upper, low, high, rows.costs, self.space.integral()).solve()
+        integral = self.space.integral()
+        program = LinearProgram(matrix, lower, upper, low, high, rows.costs, integral)
+        answer = program.solve() if integral.any() else program.solve_proven()
+        self._failed |= answer.status not in ("optimal", "infeasible")
         return answer.x if answer.status == "optimal" else None
 
     def _value(self, v: np.ndarray) -> float:
@@ -179,6 +181,9 @@ class PriceSearch:
         count = len(self.problem.followers)
         w_low, w_high = np.minimum(left.slope, right.slope), np.maximum(left.slope, right.slope)
         s_low, s_high = np.minimum(left.level, right.level), np.maximum(left.level, right.level)
+        if left.price < 0.0 < right.price:
+            # With the price the level falls up to a price of zero, where it is the optimum, and rises from there on.
+            s_low = np.full(count, -np.inf)
         blocks_low = np.column_stack([s_low, w_low, np.full(count, -np.inf)]).ravel()
         blocks_high = np.column_stack([s_high, w_high, np.full(count, np.inf)]).ravel()
         return np.concatenate([leader.lower[own], [left.price], blocks_low]), np.concatenate([leader.upper[own], [right.price], blocks_high])
@@ -204,6 +209,29 @@ class PriceSearch:
                 rows.append(({s: 1.0, r: 1.0, price: -rise}, at_a - a * rise - 1e-9 * max(1.0, abs(at_a)), np.inf))
         v = self._program(low, high, rows)
         return np.inf if v is None else self._value(v)
+
+    def _tie_bound(self, point: _Point, most: np.ndarray, least: np.ndarray) -> float:
+        """What the leader has at a price at best, by the slopes that answers tied there may have; infinitely little where they leave that open."""
+        low, high = self._box(point, point)
+        _, first = self._columns()
+        rows: list[tuple[dict[int, float], float, float]] = []
+        for f, optimum in enumerate(point.at(point.price).tolist()):
+            s, w, r = first + 3 * f, first + 3 * f + 1, first + 3 * f + 2
+            low[s], high[s], low[w], high[w] = -np.inf, np.inf, least[f], most[f]
+            room = 1e-9 * max(1.0, abs(optimum))
+            rows.append(({r: 1.0, w: -point.price}, 0.0, 0.0))
+            rows.append(({s: 1.0, r: 1.0}, optimum - room, optimum + room))
+        failed = self._failed
+        v = self._program(low, high, rows)
+        left_open, self._failed = self._failed, failed
+        return -np.inf if left_open else np.inf if v is None else self._value(v)
+
+    def _face(self, point: _Point) -> tuple[Response | None, float]:
+        """The best of all answers tied at a price, and its value."""
+        plain = self.responder.evaluate(self._at(point.price), point.primal, point.dual)
+        found, value = self.responder.optimistic(plain)
+        self._failed |= value is None or (value == np.inf and plain.violation[0] <= self.responder.tolerance)
+        return found, -np.inf if value is None else value
 
     def _resolve(self, left: _Point, right: _Point, middle: _Point | None) -> list[tuple[Response | None, float]]:
         """Exact optima on two neighbouring pieces and on the mixture where they meet: (answer, value)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import highspy
 import numpy as np
@@ -109,6 +109,17 @@ class LinearProgram:
                 return True
         return False
 
+    def solve_proven(self) -> LinearAnswer:
+        """As ``solve``; ``infeasible`` only where a ray proves it, without presolve if need be, and ``error`` where none does."""
+        answer = self.solve()
+        if answer.status != "infeasible" or self.is_proven_infeasible():
+            return answer
+        # Where rows meet in a point, presolve or a warm basis may call feasible what is not, and the other way round.
+        self.without_presolve()
+        self.restart()
+        answer = self.solve()
+        return answer if answer.status != "infeasible" or self.is_proven_infeasible() else replace(answer, status="error")
+
     def allow(self, seconds: float) -> None:
         """Seconds for the solves from here on."""
         self._highs.setOptionValue("time_limit", float(self._highs.getRunTime() + seconds))
@@ -143,10 +154,10 @@ class LinearProgram:
 
 
 def _least(weights: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
-    """Least ``weights'v`` for ``lower <= v <= upper``; rounding in an entry counts as zero."""
+    """Least ``weights'v`` for ``lower <= v <= upper``; of entries without a bound on their side, rounding counts as zero."""
     ends = np.where(weights > 0, lower, upper)
-    used = np.abs(weights) > 1e-9
-    return float((weights[used] * ends[used]).sum()) if used.any() else 0.0
+    used = np.where(np.isfinite(ends), weights != 0.0, np.abs(weights) > 1e-9)
+    return float((weights[used] * ends[used]).sum())
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from multiscale.bilevel.problem.description import BilevelError, BilevelProblem
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.solving import solve_problem
 from multiscale.bilevel.tree.statement import Tree
+from multiscale.machine import children_apart_from_current_folder
 
 _SHARE = 0.6
 """Largest share of the time left that one round of node solves takes."""
@@ -121,7 +122,8 @@ def node_solves(tree: Tree, settings: SolveOptions, clock: Clock, processes: int
     if processes <= 1:
         yield NodeSolves(tree, settings, clock, None, 1)
         return
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawned = multiprocessing.get_context("spawn")
+    with children_apart_from_current_folder(), ProcessPoolExecutor(processes, mp_context=spawned) as pool:
         yield NodeSolves(tree, settings, clock, pool, processes)
 
 

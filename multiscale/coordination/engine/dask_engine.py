@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from multiscale.coordination.engine.liveness import EngineUnavailableError, Liveness
-from multiscale.coordination.engine.processes import children_apart_from_current_folder, dask_settings, interrupts_kept_from_children
+from multiscale.coordination.engine.processes import dask_settings, interrupts_kept_from_children, workers_apart_from_current_folder
 from multiscale.coordination.engine.settings import LocalSettings, WorkerSettings
 from multiscale.coordination.engine.tasks import TaskError, one_by_one, sound
 from multiscale.programs.limits import SolverSettings
@@ -71,7 +71,7 @@ class DaskEngine:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as opened:
-            opened.enter_context(children_apart_from_current_folder())
+            opened.enter_context(workers_apart_from_current_folder())
             opened.enter_context(dask_settings(CONNECT_SECONDS))
             self._connect(opened)
             self._opened = opened.pop_all()

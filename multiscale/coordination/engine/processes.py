@@ -5,35 +5,21 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import os
 import signal
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 
-SAFE_PATH = "PYTHONSAFEPATH"
-"""Variable of the environment that keeps Python from importing from the current folder."""
+from multiscale.machine import children_apart_from_current_folder
 
 
 @contextlib.contextmanager
-def children_apart_from_current_folder() -> Iterator[None]:
-    """Processes started here import nothing from the current folder: a file there may have the name of a module.
-
-    A worker may be started anew at any time. In the end, the environment is the caller's again, without what Dask has put there for its workers.
-    """
+def workers_apart_from_current_folder() -> Iterator[None]:
+    """``children_apart_from_current_folder`` for workers of Dask: the environment is in the end without what Dask has put there for them."""
     import dask.config
     import distributed  # noqa: F401  states what it puts into the environment
 
-    names = (SAFE_PATH, *dask.config.get("distributed.nanny.pre-spawn-environ", {}))
-    before = {name: os.environ.get(name) for name in names}
-    os.environ[SAFE_PATH] = "1"
-    try:
+    with children_apart_from_current_folder(*dask.config.get("distributed.nanny.pre-spawn-environ", {})):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

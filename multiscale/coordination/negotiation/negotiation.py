@@ -190,7 +190,8 @@ class Negotiation:
         state = self.state
         state.step += 1
         for child in self._active:
-            state.silent[child] += 1
+            # Who has answered the present round is not asked until it ends.
+            state.silent[child] += child not in state.answered
         for child, reply in arrived:
             if child in state.excluded:
                 continue
@@ -222,6 +223,10 @@ class Negotiation:
         request = state.asked.get(reply.number, {}).get(child)
         if request is None or len(reply.values) != len(request.prices):
             raise BadReplyError(f"answered round {reply.number}, which was not asked, or not every price of it")
+        # One for each price, and one near the target. Every offer is a column of the master program for good.
+        most = len(request.prices) + 1
+        if len(reply.costs) > most:
+            raise BadReplyError(f"offered {len(reply.costs)} profiles in one answer; {most} at most were asked for")
         state.traffic.count("up", **reply.content())
         if reply.number > state.heard.get(child, -1):
             state.silent[child], state.heard[child] = 0, reply.number

@@ -60,7 +60,7 @@ class NegotiationState:
         point: the master's answer.
         price, target_price: level price, and price at the target.
         plan: exchange the parent prefers [kW]; slope: of leaving it.
-        silent: steps since each child answered a later request than before; heard: the number of that request.
+        silent: steps in which each child was asked since it answered a later request than before; heard: the number of that request.
         excluded: child -> why it is excluded.
         history: steps.
         traffic: messages.

@@ -19,7 +19,7 @@ from multiscale.assessment.stranded import stranded_share
 from multiscale.devices.fleet import purchasable
 from multiscale.measures import added_rating, impedance_removed, voltage_change
 from multiscale.results.data.parts.named import named
-from multiscale.results.data.value_streams import equipment_investment, network_investment
+from multiscale.results.data.value_streams import equipment_investment, network_investment, on_transmission
 
 if TYPE_CHECKING:
     from multiscale.results.data.answer_data import Scenario, YearAnswer
@@ -43,7 +43,7 @@ def appraisal_dataset(answer: YearAnswer) -> xr.Dataset:
                 "scenario", [option.yearly for option in options], "EUR/a", "all real costs but annuities of what is built and bought"
             ),
             "net_present_value": named(over, npv, "EUR", "present value of what is saved against the baseline, operation as in the year"),
-            "deferral_value": named(over, later, "EUR", "worth of investing so many years later what the baseline builds and the scenario does not"),
+            "deferral_value": named(over, later, "EUR", "worth of investing so many years later what the baseline builds more than the scenario"),
             "stranded_share": named("scenario", [stranded(answer, s) for s in scenarios], "1", "share of investment in ratings that is not needed"),
             "option_relieved": named(
                 "option", _relieved(answer), "kWh/a", "energy above the usable rating of its branch in the year without response"
@@ -79,13 +79,19 @@ def plan_option(answer: YearAnswer, scenario: Scenario) -> PlanOption:
 
 
 def stranded(answer: YearAnswer, scenario: Scenario) -> float:
-    """Share of a scenario's investment in added ratings that its peak does not need [1]; NaN where there is none, or the power flow diverged."""
+    """Share of a scenario's investment in added ratings of distribution networks that its peak does not need [1].
+
+    Usable shares are those under which it was planned: what a repair tightened, for an outage or the AC power flow, is needed. NaN where nothing of
+    the kind is built, or the power flow diverged.
+    """
     options, branches = answer.case.system.options, answer.case.system.branches
     built = np.array([scenario.design.built.get(o, False) for o in options.option.values.tolist()], dtype=bool)
+    built &= ~on_transmission(answer)
     judged = np.flatnonzero(built & (added_rating(options) > 0) & (voltage_change(options) == 0) & (impedance_removed(options) == 0))
     branch = options.branch.values[judged]
     own = branches.sel(branch=branch)
-    usable = 100.0 * np.min(answer.case.limits.shares(answer.case.system.buses.vn_kv.sel(bus=own.to_bus.values).values, with_margin=True), axis=0)
+    limits, vn_kv = answer.case.limits, answer.case.system.buses.vn_kv.sel(bus=own.to_bus.values).values
+    usable = 100.0 * np.min(np.multiply(limits.shares(vn_kv, with_margin=True), limits.factors([[b] for b in branch.tolist()])), axis=0)
     loading = {b: peak for v in scenario.verification.values() for b, peak in _peaks(v.result.loading).items()}
     peak = np.array([loading.get(b, np.nan) for b in branch.tolist()], dtype=float)
     if np.isnan(peak).any():

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from multiscale.verification.outages import worst_first
+
 if TYPE_CHECKING:
     from multiscale.verification.outages import OutageCheck
 
@@ -16,6 +18,7 @@ COLUMNS = {
     "restored_through": ("", "open lines that are closed"),
     "periods_overloaded": ("1", "representative periods in which a branch that keeps a reserve is overloaded"),
     "periods_cut": ("1", "representative periods in which ratings hold because feed-in is cut"),
+    "periods_diverged": ("1", "representative periods whose power flow did not converge"),
     "branch": ("", "highest loaded branch of those that keep a reserve"),
     "loading": ("%", "its loading under the outage"),
     "lowest_voltage": ("pu", "lowest voltage under the outage"),
@@ -43,21 +46,19 @@ def outages_summary(outages: Mapping[str, OutageCheck]) -> dict[str, tuple[Any, 
         return {}
     frame = pd.concat([check.outages for check in checks], ignore_index=True)
     failed = pd.concat([check.failed for check in checks], ignore_index=True)
-    worst = failed.sort_values("loading", ascending=False, kind="stable").head(1)
+    worst = worst_first(failed).head(1)
     found: dict[str, tuple[Any, str]] = {
         "ac.outages.lines": (len(frame), "1"),
         "ac.outages.periods": (checks[0].periods, "1"),
         "ac.outages.failed": (len(failed), "1"),
-        "ac.outages.diverged": (sum(len(check.diverged) for check in checks), "1"),
+        "ac.outages.diverged": (int((frame["periods_diverged"] > 0).sum()), "1"),
         "ac.outages.feed_in_cut": (int((frame["periods_cut"] > 0).sum()), "1"),
         "ac.outages.unrestored": (sum(len(check.unrestored) for check in checks), "1"),
         "ac.outages.demand_lost": (float(frame["demand_lost"].max()), "kW"),
         "ac.outages.lowest_voltage": (float(np.fmin.reduce(frame["lowest_voltage"])), "pu"),
     }
     for row in worst.itertuples():
-        found |= {
-            "ac.outages.worst_line": (str(row.line), ""),
-            "ac.outages.worst_branch": (str(row.branch), ""),
-            "ac.outages.worst_loading": (float(row.loading), "%"),
-        }
+        found["ac.outages.worst_line"] = str(row.line), ""
+        if row.periods_overloaded:
+            found |= {"ac.outages.worst_branch": (str(row.branch), ""), "ac.outages.worst_loading": (float(row.loading), "%")}
     return found

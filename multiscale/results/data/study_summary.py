@@ -78,7 +78,7 @@ def year_summary_of(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
         summary[f"{prefix}violations"] = (sum(len(v.violations) for v in checks), "1")
     residuals = [day.energy_residual for scenario in answer.scenarios.values() for day in scenario.operation.days]
     summary["ledger.energy_residual"] = (float(np.max(residuals)), "1")
-    summary["ledger.money_residual"] = (max(s.ledger.residual for s in answer.scenarios.values()), "1")
+    summary["ledger.money_residual"] = (float(np.max([s.ledger.residual for s in answer.scenarios.values()])), "1")
     change = answer.plan.ledger.welfare - answer.reference.ledger.welfare
     arrays = answer.plan.ledger.arrays()
     for k, who in enumerate(arrays.stakeholder.values.tolist()):
@@ -130,7 +130,7 @@ def _plan_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
         "plan.gap": ((objective - bound) / max(abs(objective), 1.0), "1"),
         "plan.gap_eur": (objective - bound, "EUR/a"),
         **_moved(plans, objective - bound),
-        "plan.certificate.follower_gap": (max(p.follower_gap for p in plans), "1"),
+        "plan.certificate.follower_gap": (float(np.max([p.follower_gap for p in plans])), "1"),
         **_prices("plan", [p.prices for p in plans], answer),
         **{
             k: v

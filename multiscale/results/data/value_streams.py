@@ -26,12 +26,12 @@ from multiscale.devices.fleet import purchasable
 from multiscale.results.data.customers import burdened, known_incomes
 from multiscale.results.data.parts.money import bills
 from multiscale.results.data.parts.named import named
-from multiscale.results.scenarios import SWITCHES, adds_purchases_only, path_from, trades
+from multiscale.results.scenarios import SWITCHES, adds_purchases_only, path_from, stands_for, trades
 
 if TYPE_CHECKING:
     from multiscale.results.data.answer_data import Scenario, YearAnswer
 
-NOT_EXPANDED = "capacities of generation and transmission are given: no scenario invests in them"
+NOT_EXPANDED = "no scenario invests in generation or transmission (planning=tso and planning=nested do in transmission)"
 
 
 def value_streams_dataset(answer: YearAnswer) -> xr.Dataset:
@@ -43,7 +43,9 @@ def value_streams_dataset(answer: YearAnswer) -> xr.Dataset:
     prices, excluded = prices_of(answer.reference), answer.plan.operation.excluded
     cost = answer.case.system.curtailment_cost
     values = stream_values([cost_parts(s.ledger, s.operation, prices, cost, excluded) for s in scenarios], adoption)
-    missing = dict.fromkeys(names, "") | {TRANSMISSION: NOT_EXPANDED}
+    missing = dict.fromkeys(names, "")
+    if answer.transmission is None:
+        values[names.index(TRANSMISSION)], missing[TRANSMISSION] = np.nan, NOT_EXPANDED
     if adoption is None:
         missing[ADOPTION] = _why_no_adoption(answer)
     lost = [lost_energy(s, prices) for s in scenarios]
@@ -51,7 +53,6 @@ def value_streams_dataset(answer: YearAnswer) -> xr.Dataset:
     in_all = values.sum(axis=1)
     in_all[names.index(LOCAL)], traded = _local_income(answer)
     in_all[names.index(POVERTY)], above = _relief(answer)
-    in_all[names.index(TRANSMISSION)] = np.nan
     if not np.isfinite(values[names.index(LOSSES)]).all():
         missing[LOSSES] = "the AC power flow did not converge in every period"
     if trades(answer.baseline):
@@ -67,7 +68,7 @@ def value_streams_dataset(answer: YearAnswer) -> xr.Dataset:
         LOCAL: (np.nan if trades(answer.baseline) else 0.0, traded),
         POVERTY: above,
         ADOPTION: tuple(equipment_investment(answer, s.name) for s in (answer.reference, answer.plan)),
-        DISTRIBUTION: tuple(network_investment(answer, s) for s in (answer.reference, answer.plan)),
+        DISTRIBUTION: tuple(network_investment(answer, s, transmission=False) for s in (answer.reference, answer.plan)),
         TRANSMISSION: tuple(_peak(s) for s in (answer.reference, answer.plan)),
     }
     kinds = np.array([quantities.get(name, (np.nan, np.nan)) for name in names], dtype=float)
@@ -94,7 +95,10 @@ def value_streams_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
     found = value_streams_dataset(answer)
     values = zip(found.value_stream.values.tolist(), found.value_in_all.values.tolist(), strict=True)
     cost = {name: scenario.ledger.social_cost for name, scenario in answer.scenarios.items()}
-    worth = {key: cost[before] - cost[after] for key, (before, after) in SWITCHES.items() if before in cost and after in cost}
+    purchases = bool(answer.case.adoption)
+    there = {"plan": bool(answer.plans) or answer.transmission is not None, "purchases": purchases}
+    pairs = {key: (before, stands_for(after, purchases=purchases)) for key, (before, after) in SWITCHES.items() if there.get(key, True)}
+    worth = {key: cost[before] - cost[after] for key, (before, after) in pairs.items() if before in cost and after in cost}
     streams = {f"value.{name.replace(' ', '_')}": value for name, value in values if np.isfinite(value)}
     return {f"assess.{name}": (value, "EUR/a") for name, value in (streams | {f"worth_of.{k}": v for k, v in worth.items()}).items()}
 
@@ -114,12 +118,18 @@ def lost_energy(scenario: Scenario, prices: dict[str, np.ndarray]) -> tuple[floa
     return sum(float(hours @ power) for power in lost.values()), sum(float((hours * prices[dso]) @ power) for dso, power in lost.items())
 
 
-def network_investment(answer: YearAnswer, scenario: Scenario) -> float:
-    """What is invested in reinforcement in a scenario [EUR]."""
+def network_investment(answer: YearAnswer, scenario: Scenario, *, transmission: bool = True) -> float:
+    """What is invested in reinforcement in a scenario [EUR], on the transmission level too or not."""
     options = answer.case.system.options
-    return float(
-        sum(c for o, c in zip(options.option.values.tolist(), options.cost_eur.values.tolist(), strict=True) if scenario.design.built.get(o))
-    )
+    counted = on_transmission(answer) <= transmission
+    built = [bool(scenario.design.built.get(o, False)) for o in options.option.values.tolist()]
+    return float(options.cost_eur.values[counted & np.array(built, dtype=bool)].sum())
+
+
+def on_transmission(answer: YearAnswer) -> np.ndarray:
+    """Whether the branch of every option is one of the transmission level, (option,)."""
+    system = answer.case.system
+    return np.isin(system.options.branch.values, system.branches.branch.values[system.branches.node.values == system.top])
 
 
 def equipment_investment(answer: YearAnswer, scenario: str) -> float:

@@ -13,6 +13,7 @@ from multiscale.results.tables.run_tables import costs_table
 from multiscale.results.words.answer import answer, failures, reinforcements
 from multiscale.results.words.headline import headline
 from multiscale.results.words.numbers import euros, number
+from multiscale.results.words.planning_words import MODELS, kind_of
 from multiscale.version import __version__
 
 
@@ -43,6 +44,7 @@ def write_report(result: RunResult, path: Path, drawn: DrawnSections | None = No
         computing=costs_table(result),
         record=record,
         files=sorted(p.name for p in result.folder.iterdir() if not p.name.startswith(".")) if result.folder.is_dir() else [],
+        model=MODELS[kind_of(result)],
         started=str(result.details.get("started", ""))[:16].replace("T", " "),
         name=result.folder.name.removeprefix(".").removesuffix(".partial"),
     )

@@ -30,6 +30,7 @@ from multiscale.results.tables import (
 from multiscale.results.tables.assumptions import assumptions_table
 from multiscale.results.tables.table import Table
 from multiscale.results.words.mechanism_words import chosen, words
+from multiscale.results.words.planning_words import MODELS, kind_of, plans_distribution
 from multiscale.results.words.regime_words import regime_of
 
 logger = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def _plan(result: RunResult) -> Section:
     return Section(
         "plan",
         "What to build, and what not",
-        f"Each option is one line or transformer. {regime_of(result).aim}",
+        f"Each option is one line or transformer. {regime_of(result).aim if plans_distribution(result) else MODELS[kind_of(result)]}",
         [
             _table(result, network_tables.options_table, "reinforcement options"),
             _table(result, network_tables.transmission_table, "transmission and distribution", optional=True),

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from multiscale.content import content_key, file_hash
@@ -88,7 +88,7 @@ def _with_seal(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changed_files(folder: Path, *, inputs: bool = True) -> list[str]:
-    """Names of the run's files, and of its inputs, that are not what was written down, and of files that are in no record; with the reason.
+    """Names of the run's files and inputs that are not what was written down, and of files and folders that are in no record; with the reason.
 
     Args:
         folder: of the run.
@@ -113,8 +113,9 @@ def changed_files(folder: Path, *, inputs: bool = True) -> list[str]:
     if not all(isinstance(part, dict) and all(isinstance(v, str) for v in part.values()) for part in (files, read)):
         return [*found, f"{NAME}: files and inputs are not names with hashes, so nothing else can be checked"]
     # The lock is there where the process was killed between giving the folder its name and giving the lock up.
-    there = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
-    found += [f"{name}: not written by the run" for name in there if name not in files and name not in (NAME, LOCK)]
+    written = {NAME, LOCK, *files, *(above.as_posix() for name in files for above in PurePosixPath(name).parents)}
+    there = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
+    found += [f"{name}: not written by the run" for name in there if name not in written]
     for name, expected in files.items():
         path = folder / name
         if not path.is_file():

@@ -11,11 +11,8 @@ from multiscale.assessment.glossary import GLOSSARY
 from multiscale.results.data.costs_and_transfers import key_part
 from multiscale.results.data.dataset import compared_scenarios, has, scenario_title
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.tables.table import Table, settled
+from multiscale.results.tables.table import CENT, Table, settled
 from multiscale.results.words.regime_words import regime_of
-
-_CENT = 0.005
-"""Half a cent a year [EUR/a]."""
 
 
 def reconciliation_table(result: RunResult) -> Table | None:
@@ -32,7 +29,7 @@ def reconciliation_table(result: RunResult) -> Table | None:
         called = regime_of(result).called if start == "cost of the plan" else start
         rows.append({"from": called, "term": called, "amount": float(result.summary[costs[start]][0]), "meaning": ""})
         for k in np.flatnonzero(data.reconciled_from.values == start).tolist():
-            if abs(float(data.reconciled_by.values[k])) < _CENT:
+            if abs(float(data.reconciled_by.values[k])) < CENT:
                 continue
             name, why = str(data.reconciliation_step.values[k]).removeprefix(f"{start}: "), str(data.reconciled_meaning.values[k])
             rows.append({"from": called, "term": name, "amount": float(data.reconciled_by.values[k]), "meaning": why})
@@ -57,7 +54,7 @@ def transfers_table(result: RunResult) -> Table | None:
     frame["gain"] = frame["real cost saved"] + moved.values
     together = frame.drop(columns="stakeholder").sum()
     frame.loc[len(frame)] = ["everybody together", *together.tolist()]
-    frame = settled(frame, _CENT)
+    frame = settled(frame, CENT)
     note = f'Against "{scenario_title(data, pair[0])}". Transfers sum to zero: together everybody gains the real cost that is saved.'
     return Table("transfers", "What is saved and what changes hands", frame, dict.fromkeys(frame.columns[1:], "EUR/a"), note, (len(frame) - 1,))
 

@@ -8,10 +8,8 @@ import pandas as pd
 from multiscale.assessment.distribution import why_undefined
 from multiscale.results.data.dataset import compared_scenarios, has, scenario_title
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.tables.table import Table, settled
+from multiscale.results.tables.table import CENT, Table, settled
 from multiscale.results.words.numbers import number, plural
-
-_CENT = 0.005
 
 
 def bills_table(result: RunResult) -> Table | None:
@@ -65,7 +63,7 @@ def participation_table(result: RunResult) -> Table | None:
     frame["share"] = [100.0 * c / abs(b) if b else float("nan") for c, b in zip(frame["change"], frame["before"], strict=True)]
     frame.insert(1, "customers", [n or "" for n in count])
     there = [n > 0 or g == groups[-1] for n, g in zip(count, groups, strict=True)]
-    frame = settled(frame[there].reset_index(drop=True), _CENT)
+    frame = settled(frame[there].reset_index(drop=True), CENT)
     units = dict.fromkeys(("before", "with plan", "change", "under the tariff"), "EUR/a") | {"share": "%"}
     shift = result.value("assess.cost_shift")
     note = f'Change of payments, against "{scenario_title(data, pair[0])}"; under the tariff: the part that is charges and levies. '

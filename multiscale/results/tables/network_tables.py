@@ -8,8 +8,8 @@ import xarray as xr
 
 from multiscale.results.data.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_names, scenario_title, year_total
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.tables.table import Table
-from multiscale.results.words.answer import for_outage, peak_loading, unserved_worth
+from multiscale.results.tables.table import CENT, Table, settled
+from multiscale.results.words.answer import dc_loading, for_outage, peak_loading, unserved_worth
 from multiscale.results.words.numbers import THIN, number, plural
 from multiscale.results.words.regime_words import regime_of
 
@@ -28,6 +28,7 @@ def options_table(result: RunResult) -> Table | None:
         usable = usable_rating(data, branch)
         why = _why(built, need, after, usable, regime_of(result).reason, kept_by)
         why = "a single outage would overload it" if built and for_outage(data, int(k)) else why
+        why = "saves more in dispatch than it costs" if built and np.isfinite(dc_loading(data, int(k))[0]) else why
         rows.append(
             {
                 "branch": branch,
@@ -64,12 +65,8 @@ def options_table(result: RunResult) -> Table | None:
 
 def _peaks(result: RunResult, branch: str, option: int) -> tuple[float, float]:
     """Largest loading before and with the plan [%]: of the transmission network under DC power flow, else under AC power flow."""
-    data = result.dataset
-    if data is not None and has(data, "option_dc_loading_before", "option_dc_loading_after"):
-        before, after = (float(data[f"option_dc_loading_{when}"].values[option]) for when in ("before", "after"))
-        if np.isfinite(before):
-            return before, after
-    return peak_loading(result, branch)
+    above = (np.nan, np.nan) if result.dataset is None else dc_loading(result.dataset, option)
+    return above if np.isfinite(above[0]) else peak_loading(result, branch)
 
 
 def transmission_table(result: RunResult) -> Table | None:
@@ -81,13 +78,14 @@ def transmission_table(result: RunResult) -> Table | None:
         ("nothing is built", "transmission.cost_of_nothing"),
         ("everything is built", "transmission.cost_of_everything"),
         ("transmission plans alone", "transmission.cost_of_transmission_alone"),
-        ("distribution plans alone", "transmission.cost_of_distribution_alone"),
+        ("distribution plans alone, at prices of the network as it is", "transmission.cost_of_distribution_alone"),
         ("the plan", "transmission.cost"),
         ("proven lower bound on every plan", "transmission.bound"),
     ]
     shown = [(words, float(value(key)), float(value(key)) - float(value("transmission.cost"))) for words, key in rows if value(key) is not None]
-    frame = pd.DataFrame(shown, columns=["plan", "social cost", "less the plan"])
+    frame = settled(pd.DataFrame(shown, columns=["plan", "social cost", "less the plan"]), CENT)
     note = "Operated at nodal prices, under DC power flow on the transmission level; charges that do not depend on energy recover the networks. "
+    note += "Not the social cost of a scenario: under the tariff of the study charges and levies steer too, above all what prosumers buy. "
     note += f"The search: {value('transmission.ended')}."
     return Table("transmission", "Transmission and distribution together", frame, dict.fromkeys(("social cost", "less the plan"), "EUR/a"), note)
 
@@ -211,17 +209,20 @@ def outages_table(result: RunResult, count: int = 15) -> Table | None:
         "highest loaded": data.outage_branch.values.astype(str),
         "loading": data.outage_loading.values,
         "periods overloaded": data.outage_periods_overloaded.values,
+        "periods without solution": data.outage_periods_diverged.values,
         "periods with feed-in cut": data.outage_periods_cut.values,
         "lowest voltage": data.outage_lowest_voltage.values,
         "demand without supply": data.outage_demand_lost.values,
     }
-    frame = pd.DataFrame(columns).sort_values(["periods overloaded", "loading"], ascending=False, kind="stable").head(count)
+    by = ["periods overloaded", "periods without solution", "loading"]
+    frame = pd.DataFrame(columns).sort_values(by, ascending=False, kind="stable").head(count)
     note = (
         "AC power flow of all representative periods with one medium-voltage line out and one open line closed. Judged: ratings in full of branches "
         "that keep a reserve under load (system.limits.mv_load). Power fed in may be cut. Voltages are not judged: the rule keeps a share of ratings."
     )
-    title = f"Single outages: the {len(frame)} of {data.sizes['outage']} with the highest loading"
-    units = {"loading": "%", "periods overloaded": "1", "periods with feed-in cut": "1", "lowest voltage": "pu", "demand without supply": "kW"}
+    title = f"Single outages: {len(frame)} of {data.sizes['outage']}, the worst first"
+    units = {name: "1" for name in frame.columns if name.startswith("periods")}
+    units |= {"loading": "%", "lowest voltage": "pu", "demand without supply": "kW"}
     return Table("outages", title, frame, units, note)
 
 

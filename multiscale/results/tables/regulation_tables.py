@@ -20,7 +20,7 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
     ("profit", "profit of the operators", 1.0, "EUR/a"),
     ("asset_base", "asset base", 1.0, "EUR"),
     ("return_on_asset_base", "return on the asset base", 100.0, "%/a"),
-    ("stranded_share", "share of what is built that the peak does not need", 100.0, "%"),
+    ("stranded_share", "share of the investment in ratings that the peak does not need", 100.0, "%"),
 )
 
 

@@ -9,8 +9,9 @@ import pandas as pd
 
 from multiscale.results.data.dataset import compared_scenarios, has, scenario_names, scenario_title
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.scenarios import CORNERS, LADDER
+from multiscale.results.scenarios import CORNERS, LADDER, stands_for
 from multiscale.results.tables.table import Table, settled
+from multiscale.results.words.planning_words import is_planned, may_buy
 from multiscale.results.words.regime_words import objective_words, regime_of, years_of
 
 
@@ -58,7 +59,7 @@ def ladder_table(result: RunResult) -> Table | None:
         [name for name in LADDER if _has_scenario(result, name)],
         "ladder",
         "From the existing network to the plan, one step at a time",
-        "Each line differs from the one above in one thing. ",
+        "Each line adds to the one above. Where network and response change together, the further scenarios tell them apart. ",
     )
 
 
@@ -96,10 +97,11 @@ def _steps(result: RunResult, names: Sequence[str], key: str, title: str, note: 
 def corners_table(result: RunResult) -> Table | None:
     """Social cost with and without the plan, and with and without trading, all with response to the mechanism."""
     data = result.dataset
-    if data is None or not has(data, "real_cost") or not all(_has_scenario(result, name) for row in CORNERS for name in row):
+    names = [[stands_for(name, purchases=may_buy(result)) for name in row] for row in CORNERS]
+    if data is None or not has(data, "real_cost") or not is_planned(result) or not all(_has_scenario(result, name) for row in names for name in row):
         return None
     cost = data.real_cost.sum(("stakeholder", "cost"))
-    corners = np.array([[float(cost.sel(scenario=name)) for name in row] for row in CORNERS])
+    corners = np.array([[float(cost.sel(scenario=name)) for name in row] for row in names])
     values = np.vstack([corners, corners[1] - corners[0]])
     frame = pd.DataFrame(
         {

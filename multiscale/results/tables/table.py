@@ -13,6 +13,9 @@ import pandas as pd
 from multiscale.results.words.numbers import number
 from multiscale.spreadsheets import without_formulas
 
+CENT = 0.005
+"""Half a cent a year: less than this is rounding [EUR/a]."""
+
 _DIGITS = {"pu": 5, "%": 4}
 """Unit of a row -> significant digits; 3 for all others."""
 

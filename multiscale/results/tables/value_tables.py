@@ -10,43 +10,42 @@ import pandas as pd
 from multiscale.assessment.cost_benefit import annuity_factor, deferral_value
 from multiscale.results.data.dataset import compared_scenarios, has, scenario_names, scenario_title
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.scenarios import HEADLINE, STEPS
-from multiscale.results.tables.table import Table, settled
+from multiscale.results.scenarios import HEADLINE, added
+from multiscale.results.tables.table import CENT, Table, settled
 from multiscale.results.words.numbers import number, plural
+from multiscale.results.words.planning_words import is_planned, may_buy
 
 NOT_EVALUATED = "not evaluated"
-_CENT = 0.005
-"""Half a cent a year [EUR/a]."""
 
 
 def value_table(result: RunResult) -> Table | None:
     """What every category of value is worth from step to step; what is in the sum first, then what is not."""
     data = result.dataset
     pair = compared_scenarios(data)
-    if data is None or pair is None or not has(data, "value", "value_in_all"):
+    if data is None or pair is None or not has(data, "value", "value_in_all", "real_cost"):
         return None
-    steps = [str(step) for step in data.value_step.values]
+    steps, before = ([str(name) for name in data[of].values] for of in ("value_step", "value_step_from"))
     inside, rows = data.value_in_social_cost.values > 0, []
-    values = data.value.transpose("value_stream", "value_step").values
+    values, real = data.value.transpose("value_stream", "value_step").values, data.real_cost.sum(("stakeholder", "cost"), skipna=False)
+    saved = [float(real.sel(scenario=a) - real.sel(scenario=b)) for a, b in zip(before, steps, strict=True)]
     for s in [*np.flatnonzero(inside), None, *np.flatnonzero(~inside)]:
         if s is None:
-            known = np.where(np.isfinite(values), values, 0.0)[inside]
-            columns = dict(zip(steps, known.sum(axis=0).tolist(), strict=True))
-            rows.append(
-                {"value": "saved in real cost", **columns, "in all": float(known.sum()), "in kind": "", "how": "difference of the social costs"}
-            )
+            columns = dict(zip(steps, saved, strict=True))
+            rows.append({"value": "saved in real cost", **columns, "in all": sum(saved), "in kind": "", "how": "difference of the social costs"})
             continue
         one = data.isel(value_stream=s)
         name, category, in_all = str(one.value_stream.item()), str(one.value_category.item()), float(one.value_in_all)
         missing = str(one.value_missing.item())
-        if not category and abs(in_all) < _CENT and name not in ("production", "wear and discomfort"):
+        if not category and abs(in_all) < CENT and name not in ("production", "wear and discomfort"):
             continue
         shown = dict(zip(steps, values[s].tolist(), strict=True)) | {"in all": in_all}
         how = f"{NOT_EVALUATED}: {missing}" if missing else str(one.value_meaning.item())
         label = f"{category} {name}".strip() + ("" if inside[s] or missing else ", not in the sum")
         rows.append({"value": label, **shown, "in kind": _in_kind(one), "how": how})
-    frame = pd.DataFrame(rows).rename(columns={step: _step_title(step) for step in steps})
-    units = {_step_title(step): "EUR/a" for step in steps} | {"in all": "EUR/a"}
+    plan = {"planned": is_planned(result), "purchases": may_buy(result)}
+    titles = {after: added(one, after, **plan) for one, after in zip(before, steps, strict=True)}
+    frame = pd.DataFrame(rows).rename(columns=titles)
+    units = dict.fromkeys((*titles.values(), "in all"), "EUR/a")
     note = (
         "Categories (i) to (viii): Morstyn, Savelli and Hepburn (2021), Fig. 1. Each column is valued against the scenario before it, the first "
         f'against "{scenario_title(data, pair[0])}", with the same growth, and each saving stands in one row. Below the sum: money that changes '
@@ -54,17 +53,13 @@ def value_table(result: RunResult) -> Table | None:
         "Jobs, and outages of components, are not evaluated."
     )
     marked = next(i for i, row in enumerate(rows) if row["value"] == "saved in real cost")
-    return Table("value_streams", "What trading platforms are worth, by category", settled(frame, _CENT), units, note, (marked,))
-
-
-def _step_title(step: str) -> str:
-    return STEPS[step] if step != HEADLINE else "purchases"
+    return Table("value_streams", "What plan, response, trading and purchases are worth, by category", settled(frame, CENT), units, note, (marked,))
 
 
 def _in_kind(one: Any) -> str:
     """What a stream is in kind, before and after; empty where there is nothing."""
     # Less than this is rounding of the solvers.
-    before, after = (0.0 if abs(value) < _CENT else value for value in one.value_quantity.transpose("compared").values.tolist())
+    before, after = (0.0 if abs(value) < CENT else value for value in one.value_quantity.transpose("compared").values.tolist())
     unit = str(one.value_unit.item()).replace("1", "")
     if not np.isfinite(after):
         return ""
@@ -99,9 +94,10 @@ def appraisal_table(result: RunResult) -> Table | None:
         note += f"With annuities instead, as in the social cost, it is the yearly saving times {factors}. "
     note += "Yearly cost: real costs without annuities. "
     if "not needed" in frame:
-        note += "Not needed: share of the investment in ratings without which the peak of the AC power flow would stay within the usable rating. "
+        note += "Not needed: share of the investment in ratings of distribution networks without which the peak of the AC power flow would stay "
+        note += "within what may be used; what only an outage calls for is needed. "
     note += "Regret takes several futures: multiscale futures."
-    return Table("appraisal", "Cost and benefit of the options", settled(frame, _CENT), {c: u for c, u in units.items() if c in frame}, note, (0,))
+    return Table("appraisal", "Cost and benefit of the options", settled(frame, CENT), {c: u for c, u in units.items() if c in frame}, note, (0,))
 
 
 def deferral_table(result: RunResult) -> Table | None:

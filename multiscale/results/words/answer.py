@@ -12,6 +12,7 @@ from multiscale.results.run.run_result import RunResult
 from multiscale.results.words.check_words import check_facts
 from multiscale.results.words.fact import Fact
 from multiscale.results.words.numbers import amount, euros, number, percent, plural, reached_percent, signed
+from multiscale.results.words.planning_words import left_open
 from multiscale.results.words.regime_words import (
     ROUNDING_EUR,
     follows_profit,
@@ -43,6 +44,7 @@ class Built:
         need: largest loading of the usable rating without it if no prosumer responded to any price [%]; NaN where unknown.
         peak: largest loading of the rating with the plan, AC power flow of the representative steps [%]; NaN where unknown.
         outage: whether a single outage would overload the branch without it.
+        above: on the transmission level, largest share of its limit without and with the plan, DC power flow at nodal prices [%]; else NaN.
     """
 
     branch: str
@@ -52,10 +54,13 @@ class Built:
     need: float
     peak: float
     outage: bool = False
+    above: tuple[float, float] = (np.nan, np.nan)
 
     @property
     def loading(self) -> str:
         """What speaks for it and what it leads to, in words; empty where neither is known."""
+        if np.isfinite(self.above[0]):
+            return f"loaded up to {number(self.above[0])} % of its limit without the plan, {number(self.above[1])} % with it, under DC power flow"
         parts = [f"needs {number(self.need)} % of its usable rating without it and without response"] if np.isfinite(self.need) else []
         parts += ["a single outage would overload it"] if self.outage else []
         return ", ".join(parts + ([f"at most {number(self.peak)} % of the rating with the plan"] if np.isfinite(self.peak) else []))
@@ -73,13 +78,23 @@ def reinforcements(result: RunResult) -> list[Built]:
         measure = str(data.option_measure.values[k]) if has(data, "option_measure") else "reinforcement"
         cost = float(data.option_cost.values[k]) if has(data, "option_cost") else np.nan
         added = float(data.option_added_rating.values[k]) if has(data, "option_added_rating") else np.nan
-        found.append(Built(branch, measure, cost, added, need, peak_loading(result, branch)[1], for_outage(data, int(k))))
+        peak = peak_loading(result, branch)[1]
+        found.append(Built(branch, measure, cost, added, need, peak, for_outage(data, int(k)), dc_loading(data, int(k))))
     return sorted(found, key=lambda b: -b.need if np.isfinite(b.need) else 0.0)
 
 
 def for_outage(data: xr.Dataset, option: int) -> bool:
     """Whether a single outage would overload the branch of an option without reinforcement."""
     return has(data, "option_for_outage") and bool(data.option_for_outage.values[option] > 0.5)
+
+
+def dc_loading(data: xr.Dataset, option: int) -> tuple[float, float]:
+    """Largest share of its limit that the branch of an option carries without and with the plan of the transmission operator [%]; else NaN."""
+    names = ("option_dc_loading_before", "option_dc_loading_after")
+    if not has(data, *names):
+        return np.nan, np.nan
+    before, after = (float(data[name].values[option]) for name in names)
+    return before, after
 
 
 def peak_loading(result: RunResult, branch: str) -> tuple[float, float]:
@@ -128,8 +143,8 @@ def _plan(result: RunResult) -> list[Fact]:
     facts: list[Fact] = []
     built, invested = reinforcements(result), value("plan.investment")
     count = value("plan.reinforcements")
-    if count is not None and (above := value("transmission.reinforcements")):
-        count, invested = count + above, (invested or 0.0) + value("transmission.investment")
+    if above := value("transmission.reinforcements"):
+        count, invested = (count or 0) + above, (invested or 0.0) + value("transmission.investment")
     if count is not None or built:
         count = len(built) if count is None else int(count)
         cost = f", investment {euros(invested)}" if invested is not None and count else ""
@@ -163,10 +178,11 @@ def _transmission(result: RunResult) -> list[Fact]:
     if cost is None:
         return []
     built, asked = int(result.value("transmission.reinforcements") or 0), result.config().get("planning", {})
+    known, moved = without_rounding(gap, moved)
     share = "" if moved is None else f", {percent(max(moved, 0.0))} of what decisions move"
     words = f"{plural(built, 'reinforcement')}, investment {euros(result.value('transmission.investment'))}" if built else "nothing"
     allowed = max(float(asked.get("gap_eur") or 0.0), float(asked.get("gap") or 0.0) * abs(cost)) + 1e-8 * abs(cost)
-    proof = f"{words}; at nodal prices no plan costs less than {euros(cost - gap, True)} (gap {euros(max(gap, 0.0), True)}{share})"
+    proof = f"{words}; at nodal prices no plan costs less than {euros(cost - gap, True)} (gap {euros(max(known or 0.0, 0.0), True)}{share})"
     return [Fact("Transmission", proof, bool(gap <= allowed))]
 
 
@@ -192,8 +208,7 @@ def _proof(result: RunResult, none_better: str) -> tuple[str, str, bool | None]:
         return "; no lower bound is proven", "", None if asked is None else False
     share = percent(gap) if moved is None else f"{percent(moved)} {yardstick}"
     distance = f"gap {share}" if gap_eur is None else f"gap {euros(gap_eur, True)}, {share}"
-    # Where years are linked the plan of one is the best of those that the others leave open.
-    plans = "no plan" if value("stages.cost") is None else "of the plans that the other years leave open none"
+    plans = f"of the plans {narrowed} none" if (narrowed := left_open(result)) else "no plan"
     proof = f"; {plans} {none_better} ({distance})"
     if asked is None:
         return proof, "", None

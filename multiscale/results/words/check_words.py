@@ -54,16 +54,21 @@ def outage_facts(result: RunResult) -> list[Fact]:
     diverged = found(result, "ac.outages.diverged")
     held = failed == 0 and diverged == 0
     checked = int(lines) - int(dark)
-    if not checked:
+    if not checked and held:
         return [Fact("AC, single outages", f"none of {plural(int(lines), 'line')} has a second feed: each outage interrupts supply", warned=True)]
     text = [f"no rating violated under any outage of {plural(checked, 'medium-voltage line')}, restored through the open lines"]
     if not held:
-        worst = f"{value('ac.outages.worst_branch')} is loaded to {number(value('ac.outages.worst_loading'))} % of its rating"
-        text = [f"{counted(failed, 'outage')} of {checked} not survived: {worst} after an outage of {value('ac.outages.worst_line')}"]
+        branch = value("ac.outages.worst_branch")
+        worst = f"{branch} is loaded to {number(value('ac.outages.worst_loading'))} % of its rating" if branch else "no solution of the power flow"
+        text = [f"{counted(failed, 'outage')} of {int(lines)} not survived: {worst} after an outage of {value('ac.outages.worst_line')}"]
     text += [f"the power flow diverged under {counted(diverged, 'outage')}"] if diverged else []
     text += [f"feed-in has to be cut after {counted(cut, 'outage')}"] if cut else []
     text += [f"lowest voltage {number(value('ac.outages.lowest_voltage'))} pu (not judged)"]
-    text += [f"{plural(int(dark), 'further line')} without a second feed (up to {number(value('ac.outages.demand_lost'))} kW)"] if dark else []
+    text += (
+        [f"{plural(int(dark), 'further line' if held else 'line')} without a second feed (up to {number(value('ac.outages.demand_lost'))} kW)"]
+        if dark
+        else []
+    )
     return [Fact("AC, single outages", "; ".join(text), held)]
 
 

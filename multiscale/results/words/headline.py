@@ -9,7 +9,7 @@ import numpy as np
 
 from multiscale.results.data.dataset import compared_scenarios, has, scenario_names, scenario_title
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.scenarios import LADDER, STEPS
+from multiscale.results.scenarios import LADDER, added
 from multiscale.results.words.answer import (
     decided_prices,
     gain_facts,
@@ -21,6 +21,7 @@ from multiscale.results.words.answer import (
 from multiscale.results.words.check_words import check_facts, outage_facts, year_facts
 from multiscale.results.words.mechanism_words import chosen, words
 from multiscale.results.words.numbers import amount, euros, percent, plural, reached_percent, signed
+from multiscale.results.words.planning_words import is_planned, left_open, may_buy
 from multiscale.results.words.regime_words import ROUNDING_EUR, follows_profit, gap_share, nothing_pays, regime_of, regulation_words, years_of
 
 _USEFUL_GAP = 0.1
@@ -41,6 +42,8 @@ def headline(result: RunResult) -> list[str]:
         else:
             kinds = Counter(b.measure for b in built)
             sentences.append(f"Make {len(built)} reinforcements ({listed([f'{n} × {m}' for m, n in kinds.items()])}): an investment of {total}.")
+    elif not is_planned(result):
+        sentences.append("Nothing is planned: the network stays as it is.")
     elif value("plan.reinforcements") is not None or has(result.dataset, "option_built"):
         sentences.append(f"Build nothing: with trading platforms in operation {nothing_pays(result)}.")
     decided = [f"{name} {now}" + (f" instead of {before} for the existing network" if before else "") for name, now, before in decided_prices(result)]
@@ -74,7 +77,8 @@ def _steps(result: RunResult) -> list[str]:
         return []
     names = LADDER[LADDER.index(pair[0]) :]
     cost = data.real_cost.sum(("stakeholder", "cost"))
-    steps = [(STEPS[b], float(cost.sel(scenario=b) - cost.sel(scenario=a))) for a, b in pairwise(names)]
+    plan = {"planned": is_planned(result), "purchases": may_buy(result)}
+    steps = [(added(a, b, **plan), float(cost.sel(scenario=b) - cost.sel(scenario=a))) for a, b in pairwise(names)]
     named = [f"{name} {signed(step if abs(step) >= ROUNDING_EUR else 0.0)}" for name, step in steps]
     return [f"Change of social cost by step (negative: a saving): {listed(named)}."]
 
@@ -94,12 +98,13 @@ def _proven(result: RunResult) -> list[str]:
     if gap is None:
         return [] if result.value("plan.objective") is None else ["How much better another plan could be is not proven: no lower bound is known."]
     gap_eur, moved = without_rounding(gap_eur, moved)
+    narrowed = f"of those {one} " if (one := left_open(result)) else ""
     if gap_eur == 0.0:
-        return [f"It is proven that no other plan {better}, to within a cent a year."]
+        return [f"It is proven that no other plan {narrowed}{better}, to within a cent a year."]
     distance = percent(gap) if gap_eur is None else euros(max(float(gap_eur), 0.0), True)
     share = "" if moved is None else f", {percent(max(float(moved), 0.0))} {yardstick}"
     if (moved if moved is not None else gap) <= _USEFUL_GAP:
-        return [f"It is proven that no other plan {better} by more than {distance}{share}."]
+        return [f"It is proven that no other plan {narrowed}{better} by more than {distance}{share}."]
     return [f"How much better another plan could be is not proven to any use (gap {distance}{share})."]
 
 

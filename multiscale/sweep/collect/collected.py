@@ -11,6 +11,7 @@ from pathlib import Path
 
 from multiscale.files import write_atomically
 from multiscale.results.run.run_result import RunFolderError
+from multiscale.spreadsheets import without_formulas
 from multiscale.sweep.collect.dataset import SweepDataset
 from multiscale.sweep.collect.job_table import job_table, summaries
 from multiscale.sweep.combinations import SweepError
@@ -46,7 +47,7 @@ def collect(folder: Path, to: Path | None = None, variables: Sequence[str] | Non
     scratch = target / f".{DATASET}.{uuid.uuid4().hex[:12]}.writing"
     try:
         target.mkdir(parents=True, exist_ok=True)
-        write_atomically(target / CSV, table.to_csv(index=False))
+        write_atomically(target / CSV, without_formulas(table).to_csv(index=False))
         parquet = io.BytesIO()
         table.to_parquet(parquet, index=False)
         write_atomically(target / PARQUET, parquet.getvalue())

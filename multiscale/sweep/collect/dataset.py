@@ -15,6 +15,7 @@ import numpy as np
 
 from multiscale.sweep.collect.job_table import JOB_COLUMNS, numeric, swept_names
 from multiscale.sweep.collect.labels import Labels
+from multiscale.sweep.collect.output_file import OutputFile
 from multiscale.sweep.collect.run_file import RunFile, Stored
 from multiscale.sweep.combinations import SweepError
 from multiscale.sweep.manifest import Manifest, run_folder
@@ -79,19 +80,22 @@ class SweepDataset:
             units: unit of every key of the summary.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: the file cannot be written, e.g. because the disk is full.
         """
-        with h5netcdf.File(path, "w") as out:
-            out.attrs["title"] = f"sweep of {len(self._states)} jobs"
-            out.attrs["source"] = f"multiscale {self._manifest.multiscale}"
-            out.attrs["code_sha256"] = self._manifest.code_sha256
-            out.dimensions = dict(zip(self._swept, self._shape, strict=True)) | {dim: self._labels.shape([dim])[0] for dim in self._used_dims()}
-            self._write_labels(out)
-            self._write_jobs(out, values, units)
-            for batch in self._batches():
-                for name, array in self._read(batch).items():
-                    stored = self._variables[name]
-                    self._put(out, name, (*self._swept, *stored.dims), array, stored.attributes)
+        with OutputFile(path) as file:
+            with h5netcdf.File(file, "w") as out:
+                out.attrs["title"] = f"sweep of {len(self._states)} jobs"
+                out.attrs["source"] = f"multiscale {self._manifest.multiscale}"
+                out.attrs["code_sha256"] = self._manifest.code_sha256
+                out.dimensions = dict(zip(self._swept, self._shape, strict=True)) | {dim: self._labels.shape([dim])[0] for dim in self._used_dims()}
+                self._write_labels(out)
+                self._write_jobs(out, values, units)
+                for batch in self._batches():
+                    for name, array in self._read(batch).items():
+                        stored = self._variables[name]
+                        self._put(out, name, (*self._swept, *stored.dims), array, stored.attributes)
+                        file.check()
+            file.finish()
 
     def _used_dims(self) -> list[str]:
         used = {dim for stored in self._variables.values() for dim in stored.dims}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -114,6 +115,30 @@ def test_a_checkpoint_about_other_numbers_is_named_with_what_to_do(system, winte
     changed_days = prepare_days(other, winter, economics, fleets, design, Community(), SerialEngine())
     with pytest.raises(CheckpointError, match=r"2016-01-20\.negotiation' belongs to another tree.*delete it.*folder of its own"):
         Bidirectional(BidirectionalSettings(gap=1e-2, rounds=1, checkpoints=tmp_path)).operate(changed_days, Counting())
+
+
+class Runs:
+    """A pickle of it makes a folder when it is read."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_a_damaged_or_foreign_checkpoint_is_named_and_runs_nothing(days, tmp_path):
+    Bidirectional(BidirectionalSettings(gap=1e-2, rounds=1, checkpoints=tmp_path)).operate(days, Counting())
+    (path,) = tmp_path.glob("*.negotiation")
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    damaged = [pickle.dumps({"fingerprint": Runs(tmp_path / "ran")}), b"", b"cmultiscale.files\nreplace_folder\n.", b"cos\nsystem\n(S'true'\ntR."]
+    damaged += [whole[: int(rng.integers(len(whole)))] for _ in range(10)]
+    damaged += [b"\xff" * 50 + whole[50:], b"\x80\x04N.", pickle.dumps([1]), pickle.dumps({"fingerprint": (0, "")})]
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match="delete it"):
+            Bidirectional(BidirectionalSettings(gap=1e-2, rounds=1, checkpoints=tmp_path)).operate(days, Counting())
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_named(days, tmp_path):

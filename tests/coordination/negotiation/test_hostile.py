@@ -93,6 +93,7 @@ UNTRUE = {
     "cost and bound that rise with every answer": lambda r, k: said(r, r.values + k, r.costs + k),
     "cost and bound of 1e300": lambda r, _: said(r, r.values + 1e300, r.costs + 1e300),
     "bound of -1e300": lambda r, _: said(r, values=r.values - 1e300),
+    "100,000 offers in one answer": lambda r, _: said(r, costs=r.costs[0] + np.arange(1e5), profiles=np.tile(r.profiles[0], (100_000, 1))),
 }
 POOR = {
     "no bound": lambda r, _: said(r, values=r.values - 1e6),
@@ -270,6 +271,19 @@ def test_a_child_that_repeats_its_first_answer_does_not_hold_up_the_others(case)
     agreement = Negotiation(Parent(case.parent, case.hours, case.bands), case.expected, options).run(children)
     assert agreement.excluded == {NAME: "gave no new answer in 5 steps"}
     assert len(agreement.history) < 25
+
+
+def test_a_child_that_has_answered_the_round_is_not_silent_while_slower_ones_are_waited_for(case):
+    options = NegotiationOptions(gap=1e-9, rounds=12, patience=5, quorum=0.5)
+    negotiation = Negotiation(Parent(case.parent, case.hours, case.bands), case.expected, options)
+    children = RemoteChildren(SerialEngine(), case.children, case.hours)
+    prompt, lost, *late = case.children
+    before = dict(children.ask(negotiation.requests()))
+    assert negotiation.take([(c, before[c]) for c in (prompt, lost)], 0.0)
+    now = dict(children.ask(negotiation.requests()))
+    for arrived in ([(prompt, now[prompt])], [], [], [(c, before[c]) for c in late], [], [], []):
+        assert not negotiation.take(arrived, 0.0)
+    assert negotiation.state.excluded == {lost: "gave no new answer in 5 steps"}
 
 
 def test_without_a_bound_a_negotiation_does_not_call_itself_agreed(case):

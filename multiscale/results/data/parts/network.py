@@ -82,7 +82,6 @@ def decisions(answer: YearAnswer) -> xr.Dataset:
     branches = dict(zip(offered, system.options.branch.values.tolist(), strict=True))
     loading = {b: v for need in answer.case.need.values() for b, v in need.loading.items()}
     above = {} if answer.transmission is None else answer.transmission.loading
-    loading |= {branch: before for branch, (before, _) in above.items()}
     built = np.array([[int(s.design.built.get(o, False)) for o in offered] for s in scenarios], dtype=int).reshape(len(scenarios), len(offered))
     ours = _studied_branches(answer)
     reinforced = {branches[o] for o, yes in answer.plan.design.built.items() if yes}
