@@ -109,7 +109,7 @@ def test_a_study_from_a_folder_of_tables_heats_with_a_thermal_model(system, tmp_
     write_folder(heated(system), tmp_path / "tables")
     assert "outdoor temperature [degC]" in (tmp_path / "tables" / "profiles.csv").read_text(encoding="utf-8").split("\n", 1)[0].split(",")
     small = ["horizon=one_day", "horizon.step_hours=6 h", "system.dsos=[north]", "engine=serial", "planning=none"]
-    small += ["output.report=false", "verification.year=false"]
+    small += ["output.report=false", "verification.year=false", "results.operated=[]"]
     rolling = ["coordination=predictive", "coordination.history_days=2", "coordination.forecast_error=0.1"]
     folder = ["system=folder", f"system.path={tmp_path / 'tables'}", f"output.folder={tmp_path}", "study.name=heated"]
     costs = {}

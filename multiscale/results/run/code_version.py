@@ -32,8 +32,9 @@ def git_state() -> dict[str, Any] | None:
     return {"commit": commit.stdout.strip(), "changed": bool(changed.stdout.strip())}
 
 
+@cache
 def package_version(package: str) -> str:
-    """Version of an installed package; empty if it is not installed."""
+    """Version of an installed package; empty if it is not installed. What is installed does not change while a process runs."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
