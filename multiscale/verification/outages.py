@@ -42,8 +42,8 @@ class OutageCheck:
         outages: one row per line that was taken out: ``line``; ``restored_through``, the open lines that are closed, empty where nothing loses
             supply or nothing restores it; ``periods_overloaded`` and ``periods_cut``, in which a rating is violated, or kept by cutting feed-in;
             ``periods_diverged``, whose power flow did not converge; ``branch`` and its ``loading`` [%], the highest one of those judged, with feed-in
-            cut where it has to be (none where no period has a solution); ``lowest_voltage`` [pu]; ``demand_lost`` [kW], the largest demand that stays
-            without supply because no open line reaches it.
+            cut where it has to be (none where no period has a solution, or all are overloaded without an outage); ``lowest_voltage`` [pu];
+            ``demand_lost`` [kW], the largest demand that stays without supply because no open line reaches it.
         overloaded: branch -> highest loading under an outage [%], where it violates the rating.
         periods: number of periods that were checked.
     """
@@ -101,7 +101,7 @@ def outage_check(
         state = _Survival.of(network, line, drawn, judged[:, None] & ~intact)
         over = np.nan_to_num(state.loading, nan=-np.inf)
         place, period = np.unravel_index(int(over.argmax()), over.shape)
-        solved = bool(state.converged.any())
+        found = bool(np.isfinite(over[place, period]))
         bad = over - 100.0 > OVERLOAD_TOLERANCE_PERCENT
         for b in np.flatnonzero(bad.any(axis=1)).tolist():
             worst[names[b]] = max(worst.get(names[b], 0.0), float(over[b].max()))
@@ -112,8 +112,8 @@ def outage_check(
                 "periods_overloaded": int(bad.any(axis=0).sum()),
                 "periods_cut": int(state.cut.sum()),
                 "periods_diverged": int((~state.converged).sum()),
-                "branch": names[place] if solved else "",
-                "loading": float(over[place, period]) if solved else np.nan,
+                "branch": names[place] if found else "",
+                "loading": float(over[place, period]) if found else np.nan,
                 "lowest_voltage": float(np.nanmin(state.voltage)) if np.isfinite(state.voltage).any() else np.nan,
                 "demand_lost": state.lost,
             }
