@@ -80,7 +80,7 @@ def dispatched_days(
     classes = {name: device_classes(fleet) for name, fleet in fleets.items()}
     in_force = Design({}, design.prices)
     tree = operating_tree(system, days, economics, {n: c.fleet for n, c in classes.items()}, in_force, OneMeter(), networks=False, limits=limits)
-    solved: dict[bytes, Solved] = {}
+    solved: dict[str, Solved] = {}
     answers = {dso: _answer(tree, dso, energy_price[dso], solved) for dso in tree.distribution}
     data = dict(tree.platforms.data)
     if within:
@@ -138,7 +138,7 @@ def network_states(own: DistributionProgram, horizon: Horizon) -> States:
     return States(np.vstack([block.reshape(-1, horizon.periods) for block in columns]), np.concatenate(rows), horizon.day_of)
 
 
-def _answer(tree: OperatingTree, dso: str, price: np.ndarray, solved: dict[bytes, Solved]) -> dict[str, np.ndarray]:
+def _answer(tree: OperatingTree, dso: str, price: np.ndarray, solved: dict[str, Solved]) -> dict[str, np.ndarray]:
     """Columns of the DSO's program and of those of its platforms: its name, and theirs -> columns; parts that are ``solved`` are not solved again."""
     own = tree.distribution[dso]
     x = solve_with_omitted_limits(joint_program(tree, dso, price), network_states(own, tree.horizon), solved).x

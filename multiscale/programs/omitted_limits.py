@@ -14,13 +14,13 @@ the whole. It is certified as such: it is a point of the whole program, and its 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from multiscale.content import content_key
 from multiscale.programs.basis import Basis
 from multiscale.programs.highs import ProgramError
 from multiscale.programs.index import Block, Index
@@ -66,7 +66,7 @@ class Solved:
     basis: Basis
 
 
-def solve_with_omitted_limits(program: ParametricProgram, states: States, solved: dict[bytes, Solved] | None = None) -> PartwiseSolution:
+def solve_with_omitted_limits(program: ParametricProgram, states: States, solved: dict[str, Solved] | None = None) -> PartwiseSolution:
     """An optimum of a linear program without parameters.
 
     Args:
@@ -86,7 +86,7 @@ def solve_with_omitted_limits(program: ParametricProgram, states: States, solved
 class _Search:
     """Parts, and the limits retained so far."""
 
-    def __init__(self, program: ParametricProgram, states: States, solved: dict[bytes, Solved]) -> None:
+    def __init__(self, program: ParametricProgram, states: States, solved: dict[str, Solved]) -> None:
         self.program, self.solved = program, solved
         s = states.columns.ravel()
         if len(s) != len(states.rows) or not program.equality[states.rows].all():
@@ -302,7 +302,6 @@ def _carried(basis: Basis, before: np.ndarray, now: np.ndarray) -> Basis:
     return Basis.of_statuses(columns, carried)
 
 
-def _content(piece: ParametricProgram) -> bytes:
-    """What an optimum of a part depends on, as a hash."""
-    arrays = (piece.A.indptr, piece.A.indices, piece.A.data, piece.b0, piece.equality, piece.c0, piece.lower, piece.upper)
-    return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).digest()
+def _content(piece: ParametricProgram) -> str:
+    """Hash of what an optimum of a part depends on."""
+    return content_key(piece.A.indptr, piece.A.indices, piece.A.data, piece.b0, piece.equality, piece.c0, piece.lower, piece.upper)

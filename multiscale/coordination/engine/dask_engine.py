@@ -72,7 +72,7 @@ class DaskEngine:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as opened:
             opened.enter_context(workers_apart_from_current_folder())
-            opened.enter_context(dask_settings(CONNECT_SECONDS))
+            opened.enter_context(dask_settings(CONNECT_SECONDS, self.waits.start_s))
             self._connect(opened)
             self._opened = opened.pop_all()
         self._liveness = Liveness(self._client, self.waits.silence_s)
@@ -209,7 +209,7 @@ class DaskEngine:
                 raise EngineUnavailableError(f"all workers were lost, and none came up within {self.waits.start_s:g} s; look at their memory")
             if self._cluster is not None and len(there) < self.workers:
                 self._refuse_failed(self.workers)
-                # A worker that is long in starting anew is given up with its supervisor.
+                # In the place of a worker that was given up with its supervisor, since it was long in starting anew, another is started.
                 self._cluster.scale(self.workers)
             at_work = {task: (address, seconds) for address, state in there.items() for task, seconds in state.tasks.items()}
             for future, _, keys in begun:

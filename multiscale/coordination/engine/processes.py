@@ -23,11 +23,12 @@ def workers_apart_from_current_folder() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def dask_settings(connect_seconds: float) -> Iterator[None]:
+def dask_settings(connect_seconds: float, start_seconds: float) -> Iterator[None]:
     """Settings of Dask while an engine is at work.
 
     Args:
         connect_seconds: how long an answer of a scheduler is waited for [s].
+        start_seconds: time that workers may take to come up [s].
     """
     import dask.config
     import distributed  # noqa: F401  its defaults and its log come before what is changed of them
@@ -40,6 +41,9 @@ def dask_settings(connect_seconds: float) -> Iterator[None]:
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.interval": "1s",
         "distributed.admin.system-monitor.interval": "5s",
+        # A lost worker is given up with its supervisor, which starts it anew, when half of the time is over: another may then come up in the rest.
+        # By default that is after 15 s, which a busy machine may need: the new process would be ended, and what it was given counted as lost twice.
+        "distributed.deploy.lost-worker-timeout": f"{start_seconds / 2}s",
         # Two workers were lost with it, one after the other: it is the cause.
         "distributed.scheduler.allowed-failures": 1,
         # Workers log a lost scheduler with a traceback; the driver reports the loss.

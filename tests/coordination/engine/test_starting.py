@@ -1,5 +1,6 @@
 """A worker whose process ends while it starts is started anew, and the engine says soon where that cannot succeed."""
 
+import asyncio
 import contextlib
 import threading
 import time
@@ -8,8 +9,8 @@ import psutil
 import pytest
 
 from multiscale.coordination.engine import DaskEngine, EngineUnavailableError
-from multiscale.coordination.engine.supervisor import ATTEMPTS
-from tests.coordination.tasks import spectrum
+from multiscale.coordination.engine.supervisor import ATTEMPTS, Supervisor
+from tests.coordination.tasks import process_of, spectrum
 
 MOST = 30.0
 """Most that a worker's end may cost on a busy machine [s], of the 120 s that workers have to start."""
@@ -62,3 +63,24 @@ def test_a_worker_that_cannot_import_the_package_is_reported_soon_with_the_error
     with DaskEngine(1) as engine, pytest.raises(EngineUnavailableError, match=r"cannot start: No module named 'multiscale\.missing'; look at"):
         engine.map(spectrum, {"node": (1,)})
     assert time.monotonic() - begun < MOST
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_long_in_starting_anew_is_waited_for(monkeypatch):
+    """Dask gives up after 15 s by default, and ends the process that has just come up, with what was given to it."""
+    at_once, late = Supervisor.instantiate, 20.0
+
+    async def instantiate(self):
+        await asyncio.sleep(late)
+        return await at_once(self)
+
+    with DaskEngine(1) as engine:
+        (first,) = engine.map(process_of, {"node": ("node",)}).values()
+        supervisors = dict(engine._cluster.workers)
+        monkeypatch.setattr(Supervisor, "instantiate", instantiate)
+        psutil.Process(first).kill()
+        begun = time.monotonic()
+        (second,) = engine.map(process_of, {"node": ("node",)}).values()
+        assert time.monotonic() - begun >= late - 5.0
+        assert engine._cluster.workers == supervisors
+        assert second != first
