@@ -48,6 +48,8 @@ def test_what_is_not_built_has_its_deferral_value_and_its_break_even_price(finis
     # At 5 %/a, five years later costs 1.05^-5 = 78.353 % of it.
     assert frame.loc["b", "deferral by 5 a"] == pytest.approx(200.0 * (1 - 0.783526), abs=1e-3)
     assert frame.loc["total", "deferral by 45 a"] == pytest.approx(frame["deferral by 45 a"].iloc[:-1].sum())
+    unserved = with_data(finished, options, **{"assess.unserved_demand_plan": (30.0, "EUR/a")})
+    assert "demand worth 30" in deferral_table(unserved).note
     kept = options.assign(built=(("scenario", "option"), [[1, 0, 0], [1, 0, 0]]))
     assert deferral_table(with_data(finished, kept)) is None
 
@@ -109,15 +111,20 @@ def test_customers_without_devices_pay_what_is_shifted_to_them(finished: RunResu
             "group_payment": (("scenario", "customer_group"), [[100.0, 0.0, 1000.0], [40.0, 0.0, 1030.0]]),
             "group_tariff": (("scenario", "customer_group"), [[60.0, 0.0, 700.0], [20.0, 0.0, 730.0]]),
             "prosumer_group": ("prosumer", ["members with devices"] * 3),
+            "bill": (("scenario", "prosumer"), [[60.0, 40.0, 20.0], [30.0, 10.0, np.nan]]),
         },
         coords={"scenario": ["conventional", "plan"], "customer_group": groups},
     )
-    table = participation_table(with_data(finished, data, **{"assess.cost_shift": (30.0, "EUR/a")}))
+    more = {"assess.cost_shift": (30.0, "EUR/a"), "coordination.excluded_nodes": ("LV1.102", "")}
+    table = participation_table(with_data(finished, data, **more))
     frame = table.frame.set_index("group")
     assert frame.index.tolist() == [groups[0], groups[2]]
     assert frame.loc[groups[0], ["change", "under the tariff", "share"]].tolist() == pytest.approx([-60.0, -40.0, -60.0])
     assert frame.loc[groups[2], ["change", "under the tariff"]].tolist() == pytest.approx([30.0, 30.0])
     assert "pay 30 EUR/a more" in table.note
+    # Who was excluded is in no sum, so in no count either, and is named.
+    assert frame.loc[groups[0], "customers"] == 2
+    assert table.note.startswith("Without the prosumers of LV1.102")
 
 
 def test_the_stranded_share_is_a_row_of_the_account(finished: RunResult):

@@ -118,7 +118,7 @@ class _Search:
         try:
             while True:
                 for k, part in enumerate(open_parts):
-                    self.explore(part, min([p.bound for p in open_parts[k + 1 :]] + [entry[0] for entry in heap], default=np.inf))
+                    self.explore(part, min([decided] + [p.bound for p in open_parts[k + 1 :]] + [entry[0] for entry in heap]))
                     explored += 1
                     heapq.heappush(heap, (part.bound, next(count), part))
                 if not heap or self.closed(heap[0][0]):
@@ -163,7 +163,7 @@ class _Search:
 
         Args:
             node: what is explored.
-            others: lowest bound of all other nodes.
+            others: lowest bound of all other nodes, those in which nothing is left to decide included.
 
         Raises:
             _OutOfRoundsError: the rounds are used up.

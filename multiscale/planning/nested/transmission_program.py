@@ -129,7 +129,7 @@ def transmission_planning_program(network: Transmission, options: xr.Dataset, an
         unit="kW", description="flow in proportion to the difference of angles",
     )  # fmt: skip
     at_option = {"option": names, **period}
-    bound = (np.abs(effect.susceptance) * np.fmax(effect.difference, most[effect.branch]))[:, None]
+    bound = (np.abs(effect.susceptance) * np.maximum(effect.difference, most[effect.branch]))[:, None]
     added = builder.add_columns("added_flow", at_option, unit="kW", lower=-bound, upper=bound, description="flow through what is built")
     if len(names):
         chosen = np.broadcast_to(built[:, None], added.shape)

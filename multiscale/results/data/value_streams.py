@@ -142,7 +142,7 @@ def equipment_investment(answer: YearAnswer, scenario: str) -> float:
 
 def _why_no_adoption(answer: YearAnswer) -> str:
     if not answer.case.adoption:
-        return "prosumers may buy no devices (planning.adoption, or nothing is planned)"
+        return "prosumers may buy no devices (planning.adoption, or distribution operators do not plan)"
     return "no scenario differs from the headline in purchases alone; add trading to results.operated"
 
 

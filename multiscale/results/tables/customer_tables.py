@@ -42,20 +42,26 @@ def bills_table(result: RunResult) -> Table | None:
         }
     ).reset_index()
     units = dict.fromkeys((c for c in out.columns if c.endswith((" before", " with plan"))), "EUR/a") | {"share that pays less": "%"}
-    excluded = result.value("coordination.excluded_nodes")
-    note = f"Without the prosumers of {excluded}, which were excluded from the operation: their bills are not known. " if excluded else ""
+    note = _without_excluded(result)
     note += "Equipment: annuity and upkeep of devices that prosumers buy. p10, p90: bill that 10 %, 90 % do not exceed. "
     note += f'Before: "{scenario_title(data, pair[0])}".'
     return Table("bills", "Yearly bills of prosumers by kind of customer", out, units, note)
 
 
+def _without_excluded(result: RunResult) -> str:
+    """Whose bills are not known, as the first sentence of a note; empty where all are."""
+    excluded = result.value("coordination.excluded_nodes")
+    return f"Without the prosumers of {excluded}, which were excluded from the operation: their bills are not known. " if excluded else ""
+
+
 def participation_table(result: RunResult) -> Table | None:
     """What participants and other customers pay before and after, and how much of it is shifted from one to the other under the tariff."""
     data = result.dataset
-    if data is None or not has(data, "group_payment", "group_tariff", "prosumer_group") or (pair := compared_scenarios(data)) is None:
+    if data is None or not has(data, "group_payment", "group_tariff", "prosumer_group", "bill") or (pair := compared_scenarios(data)) is None:
         return None
     groups = [str(g) for g in data.customer_group.values]
-    count = [int((data.prosumer_group.values == g).sum()) for g in groups]
+    known = np.isfinite(data.bill.transpose("scenario", "prosumer").values).all(axis=0)
+    count = [int((data.prosumer_group.values[known] == g).sum()) for g in groups]
     paid, tariff = ([data[name].sel(scenario=s).values for s in pair] for name in ("group_payment", "group_tariff"))
     frame = pd.DataFrame(
         {"group": groups, "before": paid[0], "with plan": paid[1], "change": paid[1] - paid[0], "under the tariff": tariff[1] - tariff[0]}
@@ -66,7 +72,8 @@ def participation_table(result: RunResult) -> Table | None:
     frame = settled(frame[there].reset_index(drop=True), CENT)
     units = dict.fromkeys(("before", "with plan", "change", "under the tariff"), "EUR/a") | {"share": "%"}
     shift = result.value("assess.cost_shift")
-    note = f'Change of payments, against "{scenario_title(data, pair[0])}"; under the tariff: the part that is charges and levies. '
+    note = _without_excluded(result)
+    note += f'Change of payments, against "{scenario_title(data, pair[0])}"; under the tariff: the part that is charges and levies. '
     note += "Passive customers use what they did, so what they pay more under it is shifted to them. "
     if shift is not None:
         note += f"Customers without devices of their own pay {number(abs(float(shift)))} EUR/a {'more' if shift > 0 else 'less'} under the tariff. "

@@ -12,7 +12,8 @@ from multiscale.results.data.dataset import compared_scenarios, has, scenario_na
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.scenarios import HEADLINE, added
 from multiscale.results.tables.table import CENT, Table, settled
-from multiscale.results.words.numbers import number, plural
+from multiscale.results.words.answer import unserved_worth
+from multiscale.results.words.numbers import euros, number, plural
 from multiscale.results.words.planning_words import is_planned, may_buy
 
 NOT_EVALUATED = "not evaluated"
@@ -129,4 +130,6 @@ def deferral_table(result: RunResult) -> Table | None:
         "of branches in a row are the same energy and are not added. Deferral: worth of investing so many years later. What the plan builds instead "
         "is not taken off."
     )
-    return Table("deferral", "What response and trading replace", frame, units, note, (len(frame) - 1,))
+    if unserved := unserved_worth(result):
+        note += f" In part they are not built because demand worth {euros(unserved, True)} is not served."
+    return Table("deferral", "What planning without response builds and the plan does not", frame, units, note, (len(frame) - 1,))

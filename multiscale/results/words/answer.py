@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from multiscale.planning.nested.search import ROUNDING
 from multiscale.results.data.dataset import compared_scenarios, has
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.words.check_words import check_facts
@@ -181,7 +182,7 @@ def _transmission(result: RunResult) -> list[Fact]:
     known, moved = without_rounding(gap, moved)
     share = "" if moved is None else f", {percent(max(moved, 0.0))} of what decisions move"
     words = f"{plural(built, 'reinforcement')}, investment {euros(result.value('transmission.investment'))}" if built else "nothing"
-    allowed = max(float(asked.get("gap_eur") or 0.0), float(asked.get("gap") or 0.0) * abs(cost)) + 1e-8 * abs(cost)
+    allowed = max(float(asked.get("gap_eur") or 0.0), float(asked.get("gap") or 0.0) * abs(cost)) + ROUNDING * abs(cost)
     proof = f"{words}; at nodal prices no plan costs less than {euros(cost - gap, True)} (gap {euros(max(known or 0.0, 0.0), True)}{share})"
     return [Fact("Transmission", proof, bool(gap <= allowed))]
 

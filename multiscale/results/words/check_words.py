@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.words.fact import Fact
 from multiscale.results.words.numbers import number, plural
@@ -15,22 +17,21 @@ SERVED_KWH = 0.05
 
 def check_facts(result: RunResult) -> list[Fact]:
     """What was checked again by other means."""
-    value = result.value
     facts = []
-    follower = value("plan.certificate.follower_gap")
-    if follower is not None:
-        facts.append(Fact("Platforms' answer", f"solved again at the plan: relative difference {number(float(follower), 2)}", abs(follower) <= 1e-6))
-    if value("ac.max_line_overload") is not None or value("ac.max_voltage_violation") is not None:
-        found, before = _violated(result, "ac."), _violated(result, "ac.existing.")
-        text = (found or "no limit violated at any step") + (f" (existing network: {before})" if before else "")
-        facts.append(Fact("AC power flow", text, not found))
+    if "plan.certificate.follower_gap" in result.summary:
+        apart = abs(found(result, "plan.certificate.follower_gap"))
+        facts.append(Fact("Platforms' answer", f"solved again at the plan: relative difference {number(apart, 2)}", apart <= 1e-6))
+    if {"ac.max_line_overload", "ac.max_voltage_violation"} & set(result.summary):
+        violated, before = _violated(result, "ac."), _violated(result, "ac.existing.")
+        text = (violated or "no limit violated at any step") + (f" (existing network: {before})" if before else "")
+        facts.append(Fact("AC power flow", text, not violated))
     facts += [*outage_facts(result), *year_facts(result), *_days(result)]
-    energy, money = value("ledger.energy_residual"), value("ledger.money_residual")
-    if energy is not None and money is not None:
-        worst = max(abs(float(energy)), abs(float(money)))
-        facts.append(
-            Fact("Ledger", "energy and money add up to zero" if worst <= 1e-6 else f"does not add up: residual {number(worst, 2)}", worst <= 1e-6)
-        )
+    residuals = ("ledger.energy_residual", "ledger.money_residual")
+    if set(residuals) <= set(result.summary):
+        # Not a number where one of them is: Python's max would pass over it.
+        worst = float(np.max(np.abs([found(result, key) for key in residuals])))
+        text = "energy and money add up to zero" if worst <= 1e-6 else f"does not add up: residual {number(worst, 2)}"
+        facts.append(Fact("Ledger", text, worst <= 1e-6))
     return [*facts, *_approximated(result)]
 
 
@@ -120,23 +121,23 @@ def found(result: RunResult, key: str) -> float:
 def _days(result: RunResult) -> list[Fact]:
     """What the representative days miss of the year."""
     value = result.value
-    if value("horizon.overload_error") is None:
+    if "horizon.overload_error" not in result.summary:
         return []
     days, total = int(value("horizon.days") or 0), int(value("horizon.overloaded_branches") or 0)
-    energy = [v for k, (v, _) in result.summary.items() if k.startswith("horizon.energy_error.")]
-    parts = [f"energies of the year within {signed_percent(max(map(abs, energy), default=0.0)).lstrip('+')}"]
-    demand, feed_in = (float(value(f"horizon.peak_{what}_error") or 0.0) for what in ("demand", "feed_in"))
+    energy = [found(result, key) for key in result.summary if key.startswith("horizon.energy_error.")]
+    parts = [f"energies of the year within {signed_percent(float(np.max(np.abs(energy), initial=0.0))).lstrip('+')}"]
+    demand, feed_in = (found(result, f"horizon.peak_{what}_error") for what in ("demand", "feed_in"))
     parts.append(f"peak demand {signed_percent(demand)}, peak feed-in {signed_percent(-feed_in)}")
     if total:
-        worst = f"{signed_percent(value('horizon.overload_error_worst'))} on {value('horizon.overload_worst_branch')}"
+        worst = f"{signed_percent(found(result, 'horizon.overload_error_worst'))} on {value('horizon.overload_worst_branch')}"
         seen = f"{value('horizon.overloaded_branches_seen')} of {total} overloaded branches seen"
-        parts.append(f"{seen}, energy above usable ratings {signed_percent(value('horizon.overload_error'))} (worst {worst})")
+        parts.append(f"{seen}, energy above usable ratings {signed_percent(found(result, 'horizon.overload_error'))} (worst {worst})")
     return [Fact("Representative days", f"{plural(days, 'day')}: {'; '.join(parts)}", None, warned=bool(value("horizon.warnings")))]
 
 
 def signed_percent(error: float) -> str:
-    """An error in percent with its sign; 0 % where it rounds to nothing."""
-    return f"{error:+.1f} %" if abs(error) >= 0.05 else "0 %"
+    """An error in percent with its sign; 0 % where it rounds to nothing, and said not to be known where it has no value."""
+    return "not known" if error != error else f"{error:+.1f} %" if abs(error) >= 0.05 else "0 %"
 
 
 def _violated(result: RunResult, prefix: str) -> str:
