@@ -292,6 +292,13 @@ def test_years_in_one_model_are_blocks_and_have_the_answer_of_branch_and_cut():
     assert found.certificate.holds
 
 
+def test_a_row_of_a_binary_times_a_price_is_refused_for_what_it_is():
+    m, followers, _ = feeders(2, 4, 4)
+    m.extra = pyo.Constraint(expr=m.build[0, 1] * m.tariff[0] <= 0.05)
+    with pytest.raises(bilevel.BilevelError, match="rows are linear but for products of prices and quantities"):
+        bilevel.solve(m, followers, method="decomposition", time_limit=30)
+
+
 def test_auto_decomposes_leaders_that_earn_and_several_blocks_but_not_one_whose_cost_the_leader_bears():
     assert suits_decomposition(read(feeder(4, 4, regulated=True)))
     assert suits_decomposition(bilevel.read_model(*feeders(2, 4, 4)[:2]).problem)

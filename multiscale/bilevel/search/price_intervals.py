@@ -1,4 +1,8 @@
-"""Best-first search over intervals of one price; what bounds an interval and what is exact where two answers are neighbours is for others to say."""
+"""Best-first search over intervals of one price, until the least bound of those left meets the best point.
+
+The bound of an interval, and the exact values where two answers are neighbours, are those of the search at hand (``price_search``: levels and slopes;
+``decomposition.price_faces``: all columns of the followers).
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ class PriceAnswer:
 
 
 class PriceIntervals(ABC, Generic[P]):
-    """The search, for the leader's decision that it was last begun at.
+    """The search, at the leader's decision it was last begun with.
 
     Attributes:
         best: the best point so far.
@@ -65,7 +69,7 @@ class PriceIntervals(ABC, Generic[P]):
             self.best = found
 
     def _searched(self, intervals: Iterable[Interval[P]], *, gap: float, absolute_gap: float, cutoff: float, budget: int) -> PriceAnswer | None:
-        """The best of the intervals and a proven bound; None where the search cannot tell (see ``solve``)."""
+        """The best point and a proven bound; None where a price has no answers, a program failed or ``budget`` splits are used up."""
         order = itertools.count()
         queue = [(bound, next(order), left, right) for bound, left, right in intervals]
         heapq.heapify(queue)
