@@ -16,6 +16,11 @@ class Clock:
         """Seconds left when some are kept, never less than half a second."""
         return max(0.5, self.deadline - reserve - time.perf_counter())
 
+    @property
+    def is_late(self) -> bool:
+        """Whether less than a second is left: a search ends."""
+        return self.left() < 1.0
+
     def stage(self, name: str) -> Stage:
         """A context whose seconds are added to ``timings``."""
         return Stage(self, name)

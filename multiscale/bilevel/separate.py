@@ -50,7 +50,7 @@ def solve_parts(problem: BilevelProblem, settings: SolveOptions, start: np.ndarr
     for _ in range(_ROUNDS):
         worst = max(range(len(known)), key=lambda i: _open(known[i]), default=0)
         allowed = settings.gap * abs(answer.objective) / len(parts) / max(abs(known[worst].objective), 1e-6)
-        if answer.status is not Status.FEASIBLE or answer.ended == "userinterrupt" or clock.left() < 1.0 or not allowed < 0.9 * known[worst].gap:
+        if answer.status is not Status.FEASIBLE or answer.ended == "userinterrupt" or clock.is_late or not allowed < 0.9 * known[worst].gap:
             break
         begin = np.zeros(problem.leader.size)
         begin[parts[worst].variables] = [known[worst].values[name] for name in parts[worst].problem.leader.names]

@@ -203,7 +203,7 @@ def _solve(
         with clock.stage("certificate"):
             ended = partial(conclude, problem, single, bounds, search, outcome, settings, clock.deadline)
             answer = _despite_interrupt(ended, stopped)
-        done = answer.status is not Status.FEASIBLE or outcome.outcome.status not in PROVEN or tolerance < 2e-9 or clock.left() < 1.0
+        done = answer.status is not Status.FEASIBLE or outcome.outcome.status not in PROVEN or tolerance < 2e-9 or clock.is_late
         if done or stopped:
             break
         tolerance /= 10.0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
+import highspy
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+from scipy import sparse
 
 from multiscale import bilevel
 from multiscale.bilevel.clock import Clock
@@ -17,12 +20,14 @@ from multiscale.bilevel.decomposition.ranges import slope_range
 from multiscale.bilevel.decomposition.relaxation import Cut
 from multiscale.bilevel.normal.normalise import normalise
 from multiscale.bilevel.problem.description import Form
+from multiscale.bilevel.problem.gap import closing_bound
 from multiscale.bilevel.problem.parts import Part, split
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.reformulate.choose import suits_decomposition
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.price_search import PriceSearch
 from multiscale.bilevel.search.response import Responder
+from multiscale.bilevel.solvers.linear_program import LinearProgram
 from tests.bilevel.feeder import feeder
 from tests.bilevel.price_blocks import optimum, random_priced
 from tests.bilevel.small import agrees, oracle, random_small
@@ -44,6 +49,18 @@ def read(case):
 def integers(problem):
     """Every combination of the binaries."""
     return [np.array(u, dtype=float) for u in itertools.product((0.0, 1.0), repeat=int(problem.leader.integral.sum()))]
+
+
+def assert_exact(problem, value, *, integers=0.0, cutoff=np.inf):
+    """Both searches over one price find the value, and prove it."""
+    levels = PriceSearch(problem, Responder(problem))
+    assert levels.applies
+    y = np.zeros(problem.leader.size)
+    y[problem.leader.integral] = integers
+    for search in (levels, block_of(problem).faces):
+        found = search.solve(y, gap=1e-7, cutoff=cutoff)
+        assert found.response.objective == pytest.approx(value, abs=1e-6)
+        assert found.bound == pytest.approx(value, abs=1e-6)
 
 
 def test_exact_prices_are_those_of_the_search_in_levels_and_slopes():
@@ -92,15 +109,7 @@ def test_ties_at_the_ends_of_the_price_range_go_to_the_leader(other, wanted):
     low.limit = pyo.Constraint(expr=low.x[0] <= 2 + m.z)
     low.cost = pyo.Objective(expr=(1 + m.price) * low.x[0] + other * low.x[1])
     m.objective = pyo.Objective(expr=0.1 * m.z - wanted * low.x[0])
-    problem = bilevel.read_model(m, low).problem
-    levels = PriceSearch(problem, Responder(problem))
-    assert levels.applies
-    y = np.zeros(problem.leader.size)
-    y[problem.leader.integral] = 1.0
-    for search in (levels, block_of(problem).faces):
-        found = search.solve(y, gap=1e-7)
-        assert found.response.objective == pytest.approx(-2.9 if wanted > 0 else 0.1, abs=1e-6)
-        assert found.bound == pytest.approx(found.response.objective, abs=1e-6)
+    assert_exact(bilevel.read_model(m, low).problem, -2.9 if wanted > 0 else 0.1, integers=1.0)
     # An objective of zero, of which a relative gap leaves nothing, ends too.
     solution = bilevel.solve(m, low, method="decomposition", gap=1e-5, time_limit=30, load=False)
     assert (solution.status, solution.message.rsplit(" ", 1)[-1]) == ("optimal", "gap")
@@ -120,13 +129,7 @@ def test_followers_of_one_price_may_change_their_answers_at_different_prices():
 
     m.low = pyo.Block(range(2), rule=rule)
     m.objective = pyo.Objective(expr=m.z - m.low[0].x[1] - m.low[1].x[0] - 0.1 * m.price)
-    problem = bilevel.read_model(m, m.low).problem
-    levels, faces = PriceSearch(problem, Responder(problem)), block_of(problem).faces
-    assert levels.applies
-    for search in (levels, faces):
-        found = search.solve(np.zeros(problem.leader.size), gap=1e-7)
-        assert found.response.objective == pytest.approx(-2.3, abs=1e-6)
-        assert found.bound == pytest.approx(-2.3, abs=1e-6)
+    assert_exact(bilevel.read_model(m, m.low).problem, -2.3)
 
 
 @pytest.mark.parametrize("first", [1.0, -1.0])
@@ -147,13 +150,7 @@ def test_at_one_price_one_follower_may_tie_upwards_and_another_downwards(first):
     m.low = pyo.Block(range(2), rule=rule)
     m.above, m.below = pyo.Constraint(expr=m.off >= m.price - 2), pyo.Constraint(expr=m.off >= 2 - m.price)
     m.objective = pyo.Objective(expr=m.z + first * (m.low[0].x - m.low[1].x) + 10 * m.off)
-    problem = bilevel.read_model(m, m.low).problem
-    levels, faces = PriceSearch(problem, Responder(problem)), block_of(problem).faces
-    assert levels.applies
-    for search in (levels, faces):
-        found = search.solve(np.zeros(problem.leader.size), gap=1e-7)
-        assert found.response.objective == pytest.approx(-1.0, abs=1e-6)
-        assert found.bound == pytest.approx(-1.0, abs=1e-6)
+    assert_exact(bilevel.read_model(m, m.low).problem, -1.0)
 
 
 def test_prices_may_be_negative():
@@ -166,13 +163,36 @@ def test_prices_may_be_negative():
     low.limit = pyo.Constraint(expr=low.x <= 4 + m.z)
     low.cost = pyo.Objective(expr=m.price * low.x + low.effort)
     m.objective = pyo.Objective(expr=m.z + low.effort)
-    problem = bilevel.read_model(m, low).problem
-    levels, faces = PriceSearch(problem, Responder(problem)), block_of(problem).faces
-    assert levels.applies
-    for search in (levels, faces):
-        found = search.solve(np.zeros(problem.leader.size), gap=1e-7, cutoff=1.0)
-        assert found.response.objective == pytest.approx(0.0, abs=1e-6)
-        assert found.bound == pytest.approx(0.0, abs=1e-6)
+    assert_exact(bilevel.read_model(m, low).problem, 0.0, cutoff=1.0)
+
+
+def test_an_exact_value_is_kept_to_the_gap_it_was_asked_for():
+    # Of the block the objective may be near zero: the gap is absolute.
+    block = block_of(read(feeder(4, 4, regulated=True)))
+    u = np.array([1.0, 0.0, 1.0])
+    coarse = block.exact(u, None, 1e3, np.inf)
+    assert block.exact(u, None, 1e3, np.inf) is coarse
+    fine = block.exact(u, None, 1e-7, np.inf)
+    assert fine.response.objective - fine.bound <= 1e-7
+    assert block.exact(u, None, 1e-3, np.inf) is fine
+
+
+def test_a_search_without_a_point_ends_at_its_cutoff_alone():
+    assert closing_bound(np.inf, 1e-4, 0.1, cutoff=7.0) == 7.0
+    assert closing_bound(np.inf, 0.0) == np.inf
+    assert closing_bound(-10.0, 0.01, 0.05) == pytest.approx(-10.1)
+    assert closing_bound(-10.0, 0.01, 0.5) == -10.5
+    assert closing_bound(-10.0, 0.01, 0.5, cutoff=-11.0) == -11.0
+
+
+@pytest.mark.parametrize("entry", ["col_value", "row_dual"])
+def test_an_answer_that_is_not_a_number_is_an_error(entry, monkeypatch):
+    program = LinearProgram(sparse.csr_matrix(np.ones((1, 1))), np.ones(1), np.full(1, 2.0), np.zeros(1), np.ones(1), np.ones(1))
+    assert program.solve().status == "optimal"
+    found = {"col_value": [1.0], "row_dual": [1.0]} | {entry: [np.nan]}
+
+    monkeypatch.setattr(highspy.Highs, "getSolution", lambda _: SimpleNamespace(**found))
+    assert program.solve().status == "error"
 
 
 def test_a_value_below_the_bound_of_its_block_bounds_no_other_integers():
@@ -270,6 +290,13 @@ def test_years_in_one_model_are_blocks_and_have_the_answer_of_branch_and_cut():
     assert found.status == other.status == "optimal"
     assert found.objective == pytest.approx(other.objective, rel=2e-4)
     assert found.certificate.holds
+
+
+def test_a_row_of_a_binary_times_a_price_is_refused_for_what_it_is():
+    m, followers, _ = feeders(2, 4, 4)
+    m.extra = pyo.Constraint(expr=m.build[0, 1] * m.tariff[0] <= 0.05)
+    with pytest.raises(bilevel.BilevelError, match="rows are linear but for products of prices and quantities"):
+        bilevel.solve(m, followers, method="decomposition", time_limit=30)
 
 
 def test_auto_decomposes_leaders_that_earn_and_several_blocks_but_not_one_whose_cost_the_leader_bears():

@@ -10,7 +10,7 @@ from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.decomposition.price_faces import PriceFaces
 from multiscale.bilevel.decomposition.ranges import slope_range
 from multiscale.bilevel.decomposition.relaxation import Cut, Relaxation
-from multiscale.bilevel.problem.gap import TOLERANCE
+from multiscale.bilevel.problem.gap import TOLERANCE, closing_bound
 from multiscale.bilevel.problem.parts import Part
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.reformulate.assemble import assemble_lazy
@@ -81,18 +81,18 @@ class Block:
         """See ``Relaxation.at``."""
         return self.relaxation.at(u)
 
-    def exact(self, u: np.ndarray, v: np.ndarray | None, gap: float, cutoff: float) -> Exact | None:
-        """The value at integers, to a relative gap or up to a cutoff; None where it could not be found."""
+    def exact(self, u: np.ndarray, v: np.ndarray | None, absolute_gap: float, cutoff: float) -> Exact | None:
+        """The value at integers, to an absolute gap or up to a cutoff; None where it could not be found."""
         known = self.visited.get(self.key(u))
         if known is not None:
             value = np.inf if known.response is None else known.response.objective
-            if known.bound >= min(cutoff, value - gap * abs(value)):
+            if known.bound >= closing_bound(value, 0.0, absolute_gap, cutoff):
                 return known
         leader = self.problem.leader
         start = np.zeros(leader.size) if v is None else v[: leader.size].copy()
         start[self.integers] = u
         y = self.search.clipped(start)
-        answer = self.faces.solve(y, gap=gap, cutoff=cutoff)
+        answer = self.faces.solve(y, absolute_gap=absolute_gap, cutoff=cutoff)
         if answer is None:
             return None
         response = answer.response

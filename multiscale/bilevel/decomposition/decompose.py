@@ -21,10 +21,11 @@ from multiscale.bilevel.decomposition.block import Block
 from multiscale.bilevel.decomposition.master import Master
 from multiscale.bilevel.problem.description import BilevelProblem, Form, MethodError
 from multiscale.bilevel.problem.gap import TOLERANCE
-from multiscale.bilevel.problem.parts import Part, split
+from multiscale.bilevel.problem.parts import Part, form_columns, split
 from multiscale.bilevel.problem.solve_options import SolveOptions
 from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
 from multiscale.bilevel.search.decision_search import DecisionSearch
+from multiscale.bilevel.search.price_parts import joined_answers
 from multiscale.bilevel.search.response import Response
 
 _INWARDS = 0.6
@@ -83,9 +84,7 @@ def decompose(problem: BilevelProblem, settings: SolveOptions, search: DecisionS
     held = np.zeros(leader.size, dtype=bool)
     held[search.integral] = True
     parts, rest = split(problem, held) or ([Part(problem, np.arange(leader.size), np.arange(len(problem.followers)))], Form())
-    if len(parts) > 1 and any(
-        not set(np.union1d(row.form.first, row.form.columns).tolist()) - set(search.integral.tolist()) for row in leader.curved
-    ):
+    if len(parts) > 1 and any(np.isin(form_columns(row.form), search.integral).all() for row in leader.curved):
         raise MethodError("decomposition takes linear rows of integers only")
     share = settings.bound_share * settings.time_limit / len(problem.followers)
     try:
@@ -120,7 +119,7 @@ class _Search:
 
     @property
     def is_late(self) -> bool:
-        return self.clock.left() < 1.0
+        return self.clock.is_late
 
     def run(self) -> Decomposed:
         """All stages; see the module."""
@@ -233,7 +232,7 @@ class _Search:
             mine = u[self.master.where[p]]
             others = outside + sum(values) - values[p]
             before = block.visited.get(block.key(mine))
-            exact = block.exact(mine, points[p], allowed / max(abs(values[p]), 1e-6), self.target - others)
+            exact = block.exact(mine, points[p], allowed, self.target - others)
             self.exact += 1
             if exact is None:
                 return "time limit" if self.is_late else "a block was not solved exactly"
@@ -248,19 +247,11 @@ class _Search:
                 return "time limit"
         if not all(response is not None for response in found):
             return "the exact value of a block has no point that holds when it is checked"
-        joined = self._joined(u, [response for response in found if response is not None])
+        y = self.search.clipped(np.zeros(self.problem.leader.size))
+        y[self.master.integers] = u
+        answers = [(block.part, response) for block, response in zip(self.blocks, found, strict=True) if response is not None]
+        joined = joined_answers(self.search.responder, y, answers)
         better = joined.violation[0] <= self.search.tolerance and joined.better_than(self.search.best, self.search.tolerance)
         if better:
             self.search.best = joined
         return "" if better or raised else "no progress at a point"
-
-    def _joined(self, u: np.ndarray, found: list[Response]) -> Response:
-        y = self.search.clipped(np.zeros(self.problem.leader.size))
-        y[self.master.integers] = u
-        primal: list[np.ndarray] = [np.zeros(0)] * len(self.problem.followers)
-        dual: list[np.ndarray] = [np.zeros(0)] * len(self.problem.followers)
-        for block, response in zip(self.blocks, found, strict=True):
-            y[block.part.variables] = response.y
-            for f, x, multipliers in zip(block.part.followers, response.primal, response.dual, strict=True):
-                primal[f], dual[f] = x, multipliers
-        return self.search.responder.evaluate(y, primal, dual)

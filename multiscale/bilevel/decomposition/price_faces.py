@@ -15,8 +15,7 @@ Best-first search over intervals ends with a proof.
 
 from __future__ import annotations
 
-import heapq
-import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,10 +24,9 @@ from scipy import sparse
 from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.decomposition.envelopes import Envelopes
 from multiscale.bilevel.problem.description import BilevelProblem, MethodError
-from multiscale.bilevel.problem.gap import contradicts
 from multiscale.bilevel.reformulate.single_level.program import SingleLevel
-from multiscale.bilevel.search.price_points import PricePoint, are_neighbours, meeting
-from multiscale.bilevel.search.price_search import PriceAnswer
+from multiscale.bilevel.search.price_intervals import Interval, PriceAnswer, PriceIntervals
+from multiscale.bilevel.search.price_points import PricePoint
 from multiscale.bilevel.search.response import Responder, Response
 from multiscale.bilevel.solvers.linear_program import LinearProgram
 from multiscale.programs import Termination
@@ -46,7 +44,7 @@ class _Point(PricePoint):
     quantity: np.ndarray
 
 
-class PriceFaces:
+class PriceFaces(PriceIntervals[_Point]):
     """Exact search over at most one price at fixed integers.
 
     Args:
@@ -150,56 +148,30 @@ class PriceFaces:
         self.program = LinearProgram(matrix, self.row_lower, self.row_upper, single.lower, single.upper, self.costs, own)
         self.program.without_presolve()
 
-    def solve(self, y: np.ndarray, *, gap: float, cutoff: float = np.inf, budget: int = 400) -> PriceAnswer | None:
-        """The best price for the integers of ``y``; stops when the bound is within ``gap`` of the best or above ``cutoff``.
+    def solve(self, y: np.ndarray, *, gap: float = 0.0, absolute_gap: float = 0.0, cutoff: float = np.inf, budget: int = 400) -> PriceAnswer | None:
+        """The best price for the integers of ``y``; stops when the bound is within one of the gaps of the best or above ``cutoff``.
 
-        None where the search cannot tell (a follower or a program without an answer, ``budget`` solves used up, or a contradiction).
+        None where the search cannot tell (a follower or a program without an answer, ``budget`` solves or the time used up, or a contradiction).
         """
         self._base = y.copy()
-        self.best: Response | None = None
-        self.failed = False
+        self.best, self.failed = None, False
         if self.price is None:
             point = self._point(None)
-            if point is None:
-                return None
-            floor = self._exact(point, point, None, None)
-            return self._answer(floor)
+            return None if point is None else self._answer(self._exact(point, point, None, None))
         leader = self.problem.leader
         self.least, self.most = float(leader.lower[self.price]), float(leader.upper[self.price])
         first, last = self._point(self.least), self._point(self.most)
         if first is None or last is None:
             return None
-        order = itertools.count()
-        queue = [(self._bound(first, last), next(order), first, last)]
-        floor = np.inf
-        while queue:
-            bound, _, left, right = heapq.heappop(queue)
-            value = np.inf if self.best is None else self.best.objective
-            if bound >= min(cutoff, value - gap * max(1e-6, abs(value))):
-                floor = min(floor, bound)
-                break
-            meet = meeting(left, right)
-            middle = None if meet is None else self._point(meet)
-            if meet is not None and middle is None:
-                return None
-            if meet is None or middle is None or are_neighbours(left, middle, right):
-                floor = min(floor, self._resolve(left, right, None if meet is None else middle))
-                continue
-            budget -= 1
-            if budget < 0:
-                return None
-            if len(self.problem.followers) > 1:
-                # Where several followers have ties at one price, one may lie beyond the answer found here and another one before it.
-                floor = min(floor, self._exact(middle, middle, (meet, meet), None))
-            for pair in ((left, middle), (middle, right)):
-                bound = self._bound(*pair)
-                if np.isfinite(bound):
-                    heapq.heappush(queue, (bound, next(order), *pair))
-        return self._answer(floor)
+        whole = (self._bound(first, last), first, last)
+        return self._searched([whole], gap=gap, absolute_gap=absolute_gap, cutoff=cutoff, budget=budget)
 
-    def _answer(self, floor: float) -> PriceAnswer | None:
-        value = np.inf if self.best is None else self.best.objective
-        return None if self.failed or contradicts(value, floor) else PriceAnswer(self.best, floor)
+    def _split(self, left: _Point, middle: _Point, right: _Point) -> Iterator[Interval[_Point]]:
+        if len(self.problem.followers) > 1:
+            # Where several followers have ties at one price, one may lie beyond the answer found here and another one before it.
+            yield -np.inf, middle, middle
+        for one, other in ((left, middle), (middle, right)):
+            yield self._bound(one, other), one, other
 
     # Points.
 
@@ -212,7 +184,7 @@ class PriceFaces:
     def _point(self, price: float | None) -> _Point | None:
         y = self._at(price)
         found = self.responder.answer(y)
-        if isinstance(found, Termination):
+        if isinstance(found, Termination) or self.clock.is_late:
             return None
         primal, dual = found
         slope = np.zeros(len(primal))
@@ -277,6 +249,9 @@ class PriceFaces:
             high, low = np.where(self.sign > 0, high, np.inf), np.where(self.sign > 0, -np.inf, low)
         return low, high
 
+    def _tied(self, point: _Point) -> float:
+        return self._exact(point, point, (point.price, point.price), None)
+
     def _resolve(self, left: _Point, right: _Point, middle: _Point | None) -> float:
         """Exact programs of two neighbouring answers; returns the least value."""
         meet = 0.5 * (left.price + right.price) if middle is None else middle.price
@@ -289,19 +264,19 @@ class PriceFaces:
             found.append(self._exact(left, right, (meet, meet), ends))
         for point, end in ((left, self.least), (right, self.most)):
             if point.price == end:
-                found.append(self._exact(point, point, (end, end), None))
+                found.append(self._tied(point))
         return min(found)
 
     def _exact(self, left: _Point, right: _Point, prices: tuple[float, float] | None, slopes: tuple[np.ndarray, np.ndarray] | None) -> float:
-        """Value of an exact program; its point becomes ``best`` where it is better and holds when it is checked."""
+        """Value of an exact program; its point is considered where it may be better and holds when it is checked."""
         v = self._solve(left, right, prices or (0.0, 0.0), slopes=slopes)
         if v is None:
             return np.inf
         value = self._value(v)
         if self.best is None or value < self.best.objective:
             for response in self._responses(v):
-                if response.violation[0] <= self.responder.tolerance and response.better_than(self.best, self.responder.tolerance):
-                    self.best = response
+                if response.violation[0] <= self.responder.tolerance:
+                    self._consider(response)
         return value
 
     def _responses(self, v: np.ndarray) -> list[Response]:

@@ -138,7 +138,7 @@ class Relaxation:
         d = reduced[self.others]
         ends = np.where(d > 0, self.lower[self.others], np.where(d < 0, self.upper[self.others], 0.0))
         without = np.isinf(ends)
-        if (np.abs(d[without]) > _DUAL * (1.0 + np.abs(costs).max(initial=0.0))).any():
+        if not (np.abs(d[without]) <= _DUAL * (1.0 + np.abs(costs).max(initial=0.0))).all():
             return None
         total = constant + float(y @ sides) + float(d[~without] @ ends[~without])
         return Cut(total - 1e-9 * abs(total), reduced[self.integers])

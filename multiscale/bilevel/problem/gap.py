@@ -6,6 +6,8 @@ one below, and a message says so; beyond, one of the two is wrong and nothing is
 
 from __future__ import annotations
 
+from math import inf
+
 TOLERANCE = 1e-6
 """Largest relative follower gap, violation or residual of a certified answer."""
 
@@ -21,6 +23,13 @@ def relative_gap(objective: float, bound: float) -> float:
 def is_closed(objective: float, bound: float, gap: float, absolute_gap: float = 0.0) -> bool:
     """Whether the two are within one of the gaps asked for, from either side, and what the tolerance of a certificate leaves of small objectives."""
     return abs(objective - bound) <= max(gap * abs(objective), absolute_gap) + TOLERANCE * (1.0 + abs(objective))
+
+
+def closing_bound(objective: float, gap: float, absolute_gap: float = 0.0, cutoff: float = inf) -> float:
+    """Bound at which a search with the best value ``objective`` (infinite: none) may end: within one of the gaps, or at the cutoff."""
+    if objective == inf:
+        return cutoff
+    return min(cutoff, objective - max(gap * max(1e-6, abs(objective)), absolute_gap))
 
 
 def contradicts(objective: float, bound: float) -> bool:

@@ -59,7 +59,7 @@ def split(problem: BilevelProblem, held: np.ndarray | None = None) -> tuple[list
     for i in range(rows.shape[0]):
         joined.join(rows.indices[rows.indptr[i] : rows.indptr[i + 1]])
     for row in leader.curved:
-        joined.join(_columns(row.form))
+        joined.join(form_columns(row.form))
     objective = leader.objective
     for a, b in zip(objective.first, objective.second, strict=True):
         joined.join(np.array([a, b]))
@@ -105,7 +105,8 @@ def _seen(follower: Follower) -> np.ndarray:
     return np.unique(np.concatenate([follower.cost_columns, follower.limit_columns, np.flatnonzero(follower.program.d)]))
 
 
-def _columns(form: Form) -> np.ndarray:
+def form_columns(form: Form) -> np.ndarray:
+    """Entries of the joint vector that a form holds."""
     tree = np.array(sorted(tree_columns(form.tree)), dtype=np.int64) if form.tree is not None else np.zeros(0, dtype=np.int64)
     return np.concatenate([form.columns, form.first, form.second, tree]).astype(np.int64)
 
@@ -147,9 +148,9 @@ def _part(problem: BilevelProblem, label: np.ndarray, total: int, name: int, hel
     of_row = [_owner(matrix.indices[matrix.indptr[i] : matrix.indptr[i + 1]], label) for i in range(matrix.shape[0])]
     taken = (name, -1) if empty else (name,)
     rows = np.flatnonzero(np.isin(np.array(of_row, dtype=np.int64), taken))
-    curved = [row for row in leader.curved if _owner(_columns(row.form), label) in taken]
+    curved = [row for row in leader.curved if _owner(form_columns(row.form), label) in taken]
     objective = _restricted(leader.objective, label, name)
-    used = np.unique(np.concatenate([matrix[rows].indices, *(_columns(row.form) for row in curved), _columns(objective)]).astype(np.int64))
+    used = np.unique(np.concatenate([matrix[rows].indices, *(form_columns(row.form) for row in curved), form_columns(objective)]).astype(np.int64))
     if (order[used] < 0).any():
         return None
     position = {int(f): i for i, f in enumerate(followers)}

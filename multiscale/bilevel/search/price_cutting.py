@@ -21,9 +21,9 @@ from collections import deque
 import numpy as np
 
 from multiscale.bilevel.problem.description import BilevelProblem
-from multiscale.bilevel.problem.gap import contradicts
+from multiscale.bilevel.problem.gap import closing_bound, contradicts
+from multiscale.bilevel.search.price_intervals import PriceAnswer
 from multiscale.bilevel.search.price_master import PriceMaster
-from multiscale.bilevel.search.price_search import PriceAnswer
 from multiscale.bilevel.search.price_space import PriceSpace
 from multiscale.bilevel.search.price_state import PriceState
 from multiscale.bilevel.search.response import Responder
@@ -73,7 +73,7 @@ class PriceCutting:
         stalled = 0
         while stalled < _PATIENCE:
             value = np.inf if state.best is None else state.best.objective
-            target = min(cutoff, value - gap * max(1e-6, abs(value)))
+            target = closing_bound(value, gap, cutoff=cutoff)
             left = min(60.0, self.deadline - time.perf_counter())
             if bound >= target or state.solves >= budget or left <= 0:
                 break

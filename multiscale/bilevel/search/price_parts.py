@@ -13,7 +13,8 @@ import numpy as np
 from multiscale.bilevel.problem.description import BilevelProblem
 from multiscale.bilevel.problem.gap import contradicts
 from multiscale.bilevel.problem.parts import Part, split
-from multiscale.bilevel.search.price_search import PriceAnswer, PriceSearch
+from multiscale.bilevel.search.price_intervals import PriceAnswer
+from multiscale.bilevel.search.price_search import PriceSearch
 from multiscale.bilevel.search.response import Responder, Response
 
 _KEPT = 200
@@ -101,11 +102,16 @@ class PriceParts:
         return self.rest.value(z)
 
     def _joined(self, y: np.ndarray, found: list[Response]) -> Response:
-        y = y.copy()
-        primal: list[np.ndarray] = [np.zeros(0)] * len(self.problem.followers)
-        dual: list[np.ndarray] = [np.zeros(0)] * len(self.problem.followers)
-        for search, response in zip(self.searches, found, strict=True):
-            y[search.part.variables] = response.y
-            for f, x, multipliers in zip(search.part.followers, response.primal, response.dual, strict=True):
-                primal[f], dual[f] = x, multipliers
-        return self.responder.evaluate(y, primal, dual)
+        return joined_answers(self.responder, y, [(search.part, response) for search, response in zip(self.searches, found, strict=True)])
+
+
+def joined_answers(responder: Responder, y: np.ndarray, found: list[tuple[Part, Response]]) -> Response:
+    """The point of the whole problem made of an answer of each part; other leader variables are those of ``y``."""
+    y = y.copy()
+    primal: list[np.ndarray] = [np.zeros(0)] * len(responder.problem.followers)
+    dual: list[np.ndarray] = [np.zeros(0)] * len(responder.problem.followers)
+    for part, response in found:
+        y[part.variables] = response.y
+        for f, x, multipliers in zip(part.followers, response.primal, response.dual, strict=True):
+            primal[f], dual[f] = x, multipliers
+    return responder.evaluate(y, primal, dual)

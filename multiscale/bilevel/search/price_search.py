@@ -11,28 +11,19 @@ of the whole optimal face is found, if the slopes it may have leave something to
 
 from __future__ import annotations
 
-import heapq
-import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.problem.description import BilevelProblem
-from multiscale.bilevel.problem.gap import contradicts
-from multiscale.bilevel.search.price_points import PricePoint, are_neighbours, meeting
+from multiscale.bilevel.search.price_intervals import Interval, PriceAnswer, PriceIntervals
+from multiscale.bilevel.search.price_points import PricePoint
 from multiscale.bilevel.search.price_space import PriceSpace, stacked
 from multiscale.bilevel.search.response import Responder, Response
 from multiscale.bilevel.solvers.linear_program import LinearProgram
 from multiscale.programs import Termination
-
-
-@dataclass(frozen=True)
-class PriceAnswer:
-    """Best feasible answer (None if there is none), and a lower bound of the leader's objective over all prices."""
-
-    response: Response | None
-    bound: float
 
 
 @dataclass(frozen=True)
@@ -43,7 +34,7 @@ class _Point(PricePoint):
     dual: list[np.ndarray]
 
 
-class PriceSearch:
+class PriceSearch(PriceIntervals[_Point]):
     """Exact search over one price. ``applies`` tells whether the problem has the form it needs (see ``PriceSpace``)."""
 
     def __init__(self, problem: BilevelProblem, responder: Responder) -> None:
@@ -62,53 +53,16 @@ class PriceSearch:
         leader = self.problem.leader
         self._base = y.copy()
         self._rows = self.space.rows(y)
-        self._failed = False
-        low, high = float(leader.lower[self.price]), float(leader.upper[self.price])
-        first, last = self._point(low), self._point(high)
+        self.best, self.failed = None, False
+        first, last = self._point(float(leader.lower[self.price])), self._point(float(leader.upper[self.price]))
         if first is None or last is None:
             return None
-        best: Response | None = None
-        order = itertools.count()
-        # An entry that holds one point twice is its price alone, with all that ties there.
-        ends = [(first, np.where(self._meets, np.inf, first.slope), first.slope), (last, last.slope, np.where(self._meets, -np.inf, last.slope))]
-        queue = [(self._interval_bound(first, last), next(order), first, last)]
-        queue += [(self._tie_bound(point, most, least), next(order), point, point) for point, most, least in ends]
-        heapq.heapify(queue)
-        floor = np.inf
-        while queue:
-            bound, _, left, right = heapq.heappop(queue)
-            value = np.inf if best is None else best.objective
-            if bound >= min(cutoff, value - gap * max(1e-6, abs(value))):
-                floor = min(floor, bound)
-                break
-            if left is right:
-                candidate, exact = self._face(left)
-                floor = min(floor, exact)
-                if candidate is not None and candidate.better_than(best, self.responder.tolerance):
-                    best = candidate
-                continue
-            meet = meeting(left, right)
-            middle = None if meet is None else self._point(meet)
-            if meet is not None and middle is None:
-                return None
-            if meet is None or middle is None or are_neighbours(left, middle, right):
-                self._worth = min(cutoff, value)
-                for candidate, exact in self._resolve(left, right, middle):
-                    floor = min(floor, exact)
-                    if candidate is not None and candidate.better_than(best, self.responder.tolerance):
-                        best = candidate
-                continue
-            budget -= 1
-            if budget < 0:
-                return None
-            found = [(self._interval_bound(*pair), *pair) for pair in ((left, middle), (middle, right))]
-            if len(self.problem.followers) > 1:
-                found.append((self._tie_bound(middle, left.slope, right.slope), middle, middle))
-            for bound, one, other in found:
-                if bound < np.inf:
-                    heapq.heappush(queue, (bound, next(order), one, other))
-        value = np.inf if best is None else best.objective
-        return None if self._failed or contradicts(value, floor) else PriceAnswer(best, floor)
+        intervals = [
+            (self._interval_bound(first, last), first, last),
+            (self._tie_bound(first, np.where(self._meets, np.inf, first.slope), first.slope), first, first),
+            (self._tie_bound(last, last.slope, np.where(self._meets, -np.inf, last.slope)), last, last),
+        ]
+        return self._searched(intervals, gap=gap, absolute_gap=0.0, cutoff=cutoff, budget=budget)
 
     def quick(self, y: np.ndarray, *, rounds: int = 5) -> Response | None:
         """A feasible price for the integers of ``y`` in a few follower solves, if this leads to one; no proof of anything.
@@ -117,7 +71,7 @@ class PriceSearch:
         """
         leader = self.problem.leader
         self._base, self._rows = y.copy(), self.space.rows(y)
-        self._failed = False
+        self.failed = False
         price, (at, first) = float(y[self.price]), self._columns()
         held: _Point | None = None
         v: np.ndarray | None = np.zeros(0)
@@ -157,7 +111,7 @@ class PriceSearch:
     def _program(self, low: np.ndarray, high: np.ndarray, extra: list[tuple[dict[int, float], float, float]]) -> np.ndarray | None:
         """Minimise the leader's objective; bounds of v, extra rows as (entries, lower, upper). Returns v, or None if infeasible.
 
-        Where there is neither, the search has ``_failed``.
+        Where there is neither, the search has ``failed``.
         """
         rows = self._rows
         matrix = sparse.vstack([rows.matrix, stacked([content for content, _, _ in extra], low.size)], format="csr")
@@ -166,7 +120,7 @@ class PriceSearch:
         integral = self.space.integral()
         program = LinearProgram(matrix, lower, upper, low, high, rows.costs, integral)
         answer = program.solve() if integral.any() else program.solve_proven()
-        self._failed |= answer.status not in ("optimal", "infeasible")
+        self.failed |= answer.status not in ("optimal", "infeasible")
         return answer.x if answer.status == "optimal" else None
 
     def _value(self, v: np.ndarray) -> float:
@@ -221,25 +175,34 @@ class PriceSearch:
             room = 1e-9 * max(1.0, abs(optimum))
             rows.append(({r: 1.0, w: -point.price}, 0.0, 0.0))
             rows.append(({s: 1.0, r: 1.0}, optimum - room, optimum + room))
-        failed = self._failed
+        failed = self.failed
         v = self._program(low, high, rows)
-        left_open, self._failed = self._failed, failed
+        left_open, self.failed = self.failed, failed
         return -np.inf if left_open else np.inf if v is None else self._value(v)
 
-    def _face(self, point: _Point) -> tuple[Response | None, float]:
-        """The best of all answers tied at a price, and its value."""
+    def _tied(self, point: _Point) -> float:
+        """The best of all answers tied at a price."""
         plain = self.responder.evaluate(self._at(point.price), point.primal, point.dual)
         found, value = self.responder.optimistic(plain)
-        self._failed |= value is None or (value == np.inf and plain.violation[0] <= self.responder.tolerance)
-        return found, -np.inf if value is None else value
+        self.failed |= value is None or (value == np.inf and plain.violation[0] <= self.responder.tolerance)
+        self._consider(found)
+        return -np.inf if value is None else value
 
-    def _resolve(self, left: _Point, right: _Point, middle: _Point | None) -> list[tuple[Response | None, float]]:
-        """Exact optima on two neighbouring pieces and on the mixture where they meet: (answer, value)."""
+    def _split(self, left: _Point, middle: _Point, right: _Point) -> Iterator[Interval[_Point]]:
+        for one, other in ((left, middle), (middle, right)):
+            yield self._interval_bound(one, other), one, other
+        if len(self.problem.followers) > 1:
+            yield self._tie_bound(middle, left.slope, right.slope), middle, middle
+
+    def _resolve(self, left: _Point, right: _Point, middle: _Point | None) -> float:
+        """Exact optima on two neighbouring pieces and on the mixture where they meet."""
         meet = 0.5 * (left.price + right.price) if middle is None else middle.price
         found = [self._on_piece(left, left.price, meet), self._on_piece(right, meet, right.price)]
         if middle is not None:
             found.append(self._mixture(left, right, middle))
-        return found
+        for response, _ in found:
+            self._consider(response)
+        return min(value for _, value in found)
 
     def _on_piece(self, piece: _Point, low_price: float, high_price: float) -> tuple[Response | None, float]:
         low, high = self._box(piece, piece)
@@ -250,7 +213,7 @@ class PriceSearch:
         if v is None:
             return None, np.inf
         value = self._value(v)
-        return (self._realise(v, piece.primal) if value < self._worth else None), value
+        return (self._realise(v, piece.primal) if value < self.worth else None), value
 
     def _mixture(self, left: _Point, right: _Point, middle: _Point) -> tuple[Response | None, float]:
         low, high = self._box(left, right)
@@ -268,7 +231,7 @@ class PriceSearch:
         if v is None:
             return None, np.inf
         value = self._value(v)
-        if value >= self._worth:
+        if value >= self.worth:
             return None, value
         primal = []
         for f, (a, b) in enumerate(zip(left.primal, right.primal, strict=True)):

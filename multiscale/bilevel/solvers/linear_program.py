@@ -95,7 +95,7 @@ class LinearProgram:
         sum_i lambda_i side_i  +  sum_j min over [l_j, h_j] of -(A'lambda)_j x_j  >  0
         """
         _, has_ray, ray = self._highs.getDualRay()
-        if not has_ray:
+        if not has_ray or not np.isfinite(ray).all():
             return False
         lp = self._highs.getLp()
         make = sparse.csc_matrix if lp.a_matrix_.format_ == highspy.MatrixFormat.kColwise else sparse.csr_matrix
@@ -148,9 +148,13 @@ class LinearProgram:
         self._highs.setOptionValue("solver", "choose")
         solution = self._highs.getSolution()
         name = _FINISHED.get(status, "error")
-        if name != "optimal":
-            return LinearAnswer(name, np.nan, np.full(self.columns, np.nan), np.zeros(0))
-        return LinearAnswer(name, self._highs.getObjectiveValue(), np.array(solution.col_value), np.array(solution.row_dual))
+        if name == "optimal":
+            answer = LinearAnswer(name, self._highs.getObjectiveValue(), np.array(solution.col_value), np.array(solution.row_dual))
+            # A comparison with not-a-number is false: a search would pass over the answer and call its bound proven.
+            if np.isfinite(np.concatenate([[answer.value], answer.x, answer.y])).all():
+                return answer
+            name = "error"
+        return LinearAnswer(name, np.nan, np.full(self.columns, np.nan), np.zeros(0))
 
 
 def _least(weights: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
