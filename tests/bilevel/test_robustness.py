@@ -20,7 +20,7 @@ from multiscale.bilevel.scip.worker import Task
 from tests.bilevel.feeder import feeder
 
 
-@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGABRT])
+@pytest.mark.parametrize("kind", [signal.SIGKILL, pytest.param(signal.SIGABRT, marks=pytest.mark.slow)])
 def test_a_process_that_always_dies_leaves_the_certified_start(monkeypatch, kind):
     taken = scip_client._take
 

@@ -26,6 +26,7 @@ from tests.variants import changed
 
 DAY = Horizon((pd.Timestamp("2016-06-10"),), (366.0,), 3.0)
 PRICE = np.array([0.05, 0.03, 0.02, 0.06, 0.04, 0.05, 0.09, 0.08])
+SMALL = ["study=tiny", "horizon=two_days", "horizon.step_hours=3 h", "engine=serial"]
 UNIT = "north 1 MV/LV transformer"
 
 
@@ -42,7 +43,7 @@ class GivenOperation(Operation):
 
 @pytest.fixture(scope="module")
 def case():
-    return case_of(load_config(["study=tiny", "horizon=two_days", "horizon.step_hours=3 h", "engine=serial"]))
+    return case_of(load_config(SMALL))
 
 
 def test_devices_of_one_shape_do_together_what_members_can_do(case):
@@ -94,9 +95,10 @@ class Backwards(SerialEngine):
         return {name: found[name] for name in tasks}
 
 
-def test_what_a_day_is_dispatched_as_does_not_depend_on_who_computes_it_when(case):
+def test_what_a_day_is_dispatched_as_does_not_depend_on_who_computes_it_when():
     """To the last digit: which days are computed together depends on the days alone, and nothing passes from one task to another."""
     days = dict.fromkeys(pd.date_range("2016-05-01", periods=18), frozenset()) | {pd.Timestamp("2016-02-01"): frozenset({"north 1"})}
+    case = case_of(load_config([*SMALL, "system.dsos=[north]"]))
     expected, found = forecast(case), []
     for engine, given in ((SerialEngine(), days), (Backwards(), dict(reversed(days.items())))):
         found.append(FurtherOperation(case, GivenOperation(Design(), {}), {}, expected, engine).dispatch(given))

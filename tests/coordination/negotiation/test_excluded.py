@@ -221,6 +221,7 @@ def run(tmp_path_factory):
         return made(self)
 
     overrides = ["study=tiny", "planning=none", "system.dsos=[north]", "horizon=one_day", "horizon.step_hours=4", "coordination=bidirectional"]
+    overrides += ["results.operated=[]"]
     config = load_config([*overrides, f"output.folder={tmp_path_factory.mktemp('runs')}"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PlatformSource, "reduced", fails)

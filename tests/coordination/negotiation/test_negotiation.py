@@ -109,7 +109,7 @@ def test_an_agreed_mix_is_feasible_for_parent_and_children(agreed):
     [
         ("easy", 4, 1, (3, 4)),
         ("hard", 4, 1, (3, 4)),
-        ("hard", 4, 2, (5,)),
+        pytest.param("hard", 4, 2, (5,), marks=pytest.mark.slow),
         # The channel is that of the cases with four children.
         *(pytest.param(kind, 12, 1, (channel,), marks=pytest.mark.slow) for kind, channel in (("easy", 3), ("hard", 3), ("easy", 4))),
     ],

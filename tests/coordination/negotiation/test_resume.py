@@ -34,7 +34,7 @@ CASES = {
     "unreliable channel, seed 5": Case(towns=1500.0, channel=5),
     "unreliable channel and reserves, seed 3": Case(errors=ErrorModel(0.2, common=0.0), channel=3),
 }
-ORDINARY = ("energy", "reserves with tangents learned on the way", "unreliable channel, seed 5")
+ORDINARY = ("reserves with tangents learned on the way", "unreliable channel, seed 5")
 OPTIONS = NegotiationOptions(gap=1e-6, rounds=40)
 
 
