@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from multiscale.devices import DEVICES, Device, Photovoltaics, device_settings
+from multiscale.devices import Device, Photovoltaics, device_settings
 from multiscale.devices.fleet import Fleet, expand_fleet, rows_of
 from multiscale.system.approximation import Approximation
+from multiscale.system.cut import cut_tables
 from multiscale.system.network import Network
-from multiscale.system.schema import COMPONENTS, GENERATION_KINDS, IDLE_KINDS, LOAD_KINDS, table, with_rows
+from multiscale.system.schema import GENERATION_KINDS, IDLE_KINDS, LOAD_KINDS
+from multiscale.system.stored import TABLES, read_tables, write_tables
 from multiscale.timeline import Horizon
-
-_TABLES = ("nodes", "buses", "branches", "prosumers", "devices", "generators", "options")
 
 
 @dataclass(frozen=True)
@@ -232,130 +230,26 @@ class System:
     def cut(self, nodes: Sequence[str], name: str | None = None) -> System:
         """Keep the given nodes (ancestors included); what hangs below a dropped node becomes passive where that node was connected.
 
-        A transformer that only feeds a dropped node goes with it, and the demand then sits on its upper side. The dropped demand and
-        generation keep their profiles, summed per (bus, kind, profile): the aggregate is exact up to losses inside the dropped networks.
-        Dropped storage stands idle.
+        See ``system/cut.py``.
 
         Raises:
             KeyError: an unknown node.
         """
-        known = set(self.nodes.node.values.tolist())
-        unknown = sorted(set(nodes) - known)
-        if unknown:
-            raise KeyError(f"system {self.name!r} has no node {unknown}; there are {sorted(known)[:12]} ...")
-        parent = dict(zip(self.nodes.node.values.tolist(), self.nodes.parent.values.tolist(), strict=True))
-        kept = set(nodes) | {self.top}
-        for node in nodes:
-            while parent[node]:
-                node = parent[node]
-                kept.add(node)
-        connection, feeding = self._connections(known - kept, parent, kept)
-        anchor: dict[str, str] = {}
-        for node in sorted(known - kept):
-            above = node
-            while parent[above] not in kept:
-                above = parent[above]
-            anchor[node] = connection[above]
-
-        keep_branch = np.isin(self.branches.node.values, list(kept)) & ~np.isin(self.branches.branch.values, feeding)
-        branches = self.branches.isel(branch=np.flatnonzero(keep_branch))
-        boundary = self.nodes.boundary_bus.values[np.isin(self.nodes.node.values, list(kept))]
-        needed = set(branches.from_bus.values) | set(branches.to_bus.values) | set(boundary)
-        bus_node = dict(zip(self.buses.bus.values.tolist(), self.buses.node.values.tolist(), strict=True))
-        keep_bus = np.array([n in kept or b in needed for b, n in bus_node.items()])
-        buses = self.buses.isel(bus=np.flatnonzero(keep_bus))
-        # A busbar kept for the branch that feeds it now belongs to the node that owns that branch.
-        above = {n: next(a for a in _ancestors(parent, n) if a in kept) for n in anchor}
-        owners = np.array([above.get(n, n) for n in buses.node.values.tolist()], dtype=str)
-        buses = buses.assign(node=("bus", owners, buses.node.attrs))
-
-        gone_prosumer = np.isin(self.prosumers.node.values, list(anchor))
-        devices = self.devices.to_dataframe()
-        lost = ~devices["bus"].isin(buses.bus.values) | devices["prosumer"].isin(self.prosumers.prosumer.values[gone_prosumer])
-        stay, moved = devices[~lost], devices[lost & ~devices["kind"].isin(IDLE_KINDS)].copy()
-        moved["bus"] = [anchor.get(bus_node[b], b) for b in moved["bus"]]
-        moved["prosumer"] = ""
-        both = with_rows("device", stay, _summed_devices(moved))
-
-        note = (f"cut to {len(kept)} of {len(known)} nodes: {len(anchor)} dropped nodes are passive demand and generation where they were connected",)
-        return self.replace(
-            name=name or self.name,
-            nodes=self.nodes.isel(node=np.flatnonzero(np.isin(self.nodes.node.values, list(kept)))),
-            buses=buses,
-            branches=branches,
-            prosumers=self.prosumers.isel(prosumer=np.flatnonzero(~gone_prosumer)),
-            devices=table("device", both.index, {c: both[c].to_numpy() for c in both.columns}),
-            generators=self.generators.isel(generator=np.flatnonzero(np.isin(self.generators.bus.values, buses.bus.values))),
-            options=self.options.isel(option=np.flatnonzero(np.isin(self.options.branch.values, branches.branch.values))),
-            notes=self.notes + (note if anchor else ()),
-        )
-
-    def _connections(self, dropped: set[str], parent: dict[str, str], kept: set[str]) -> tuple[dict[str, str], list[str]]:
-        """Where each topmost dropped node was connected, and the transformers that only feed such nodes."""
-        connection: dict[str, str] = {}
-        feeding: list[str] = []
-        start, end, kind = self.branches.from_bus.values, self.branches.to_bus.values, self.branches.kind.values
-        owner = self.branches.node.values
-        for node in sorted(n for n in dropped if parent[n] in kept):
-            bus = self.boundary_bus(node)
-            mine = np.flatnonzero(((start == bus) | (end == bus)) & (owner == parent[node]))
-            if len(mine) and (kind[mine] == "transformer").all() and (end[mine] == bus).all():
-                feeding += [str(b) for b in self.branches.branch.values[mine]]
-                bus = str(start[mine[0]])
-            connection[node] = bus
-        return connection, feeding
+        tables, note = cut_tables({t: getattr(self, t) for t in TABLES}, nodes, self.name)
+        return self.replace(name=name or self.name, notes=self.notes + note, **tables)
 
     # -- files ------------------------------------------------------------------------------------------------------
     def save(self, folder: Path) -> None:
         """Write the tables as Parquet and the profiles as plain arrays (float32) into a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in _TABLES:
-            getattr(self, name).to_dataframe().to_parquet(folder / f"{name}.parquet")
-        for variable in ("p", "q"):
-            values = self.profiles[variable].transpose("time", "profile").to_numpy()
-            np.save(folder / f"profiles_{variable}.npy", np.ascontiguousarray(values, dtype=np.float32))
-        about = {
-            "name": self.name,
-            "notes": list(self.notes),
-            "approximations": [a.as_record() for a in self.approximations],
-            "time": self.profiles.time.values.astype("datetime64[s]").astype(int).tolist(),
-            "profile": self.profiles.profile.values.astype(str).tolist(),
-        }
-        (folder / "system.json").write_text(json.dumps(about), encoding="utf-8")
+        write_tables(folder, self.name, {t: getattr(self, t) for t in TABLES}, self.profiles, self.notes, self.approximations)
 
     @classmethod
     def load(cls, folder: Path) -> System:
         """Read what ``save`` wrote; the profiles stay on disk until they are sampled."""
-        tables: dict[str, Any] = {}
-        for name in _TABLES:
-            frame = pd.read_parquet(folder / f"{name}.parquet")
-            component = str(frame.index.name)
-            tables[name] = table(component, frame.index, {c: frame[c].to_numpy() for c in frame.columns})
-        about = json.loads((folder / "system.json").read_text(encoding="utf-8"))
-        data = {
-            variable: (("time", "profile"), np.load(folder / f"profiles_{variable}.npy", mmap_mode="r"), {"units": "1", "long_name": meaning})
-            for variable, meaning in (("p", "active power relative to the rating"), ("q", "reactive power relative to the rating"))
-        }
-        time = np.array(about["time"], dtype="datetime64[s]").astype("datetime64[ns]")
-        profiles = xr.Dataset(data, coords={"time": time, "profile": np.array(about["profile"], dtype=str)})
-        approximations = Approximation.from_records(about.get("approximations", ()))
-        return cls(name=about["name"], profiles=profiles, notes=tuple(about["notes"]), approximations=approximations, **tables)
+        return cls(**read_tables(folder))
 
 
 _NONE = np.zeros(0, dtype=int)
-
-
-def _summed_devices(devices: pd.DataFrame) -> pd.DataFrame:
-    """Passive devices, those of a bus that share all that is no size (kind, profile, what their kind declares) summed to one."""
-    declared = COMPONENTS["device"]
-    sizes = [column for column in devices if declared[column].extensive]
-    own = [c for kind in sorted(set(devices["kind"])) for d in DEVICES.values() if kind in d.kinds for c in d.columns]
-    shared = ["bus", "kind", "profile", *(c for c in devices if c in own and c not in sizes)]
-    total = devices.groupby(shared, as_index=False, dropna=False)[sizes].sum()
-    again = total.groupby(["bus", "kind", "profile"]).cumcount().tolist()
-    names = [f"{r.bus} {r.kind} {r.profile} {k + 1 if k else ''}".rstrip() for r, k in zip(total.itertuples(), again, strict=True)]
-    total.index = pd.Index([f"{name} (passive)" for name in names], name="device")
-    return total.assign(prosumer="")
 
 
 def _positions(owner: np.ndarray) -> dict[str, np.ndarray]:
@@ -364,10 +258,3 @@ def _positions(owner: np.ndarray) -> dict[str, np.ndarray]:
     order = np.argsort(group, kind="stable")
     parts = np.split(order, np.searchsorted(group[order], np.arange(1, len(names))))
     return {str(name): part for name, part in zip(names.tolist(), parts, strict=True)} if len(names) else {}
-
-
-def _ancestors(parent: dict[str, str], node: str) -> Iterator[str]:
-    """The nodes above a node, nearest first."""
-    while parent[node]:
-        node = parent[node]
-        yield node
