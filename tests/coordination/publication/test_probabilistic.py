@@ -5,7 +5,8 @@ import pytest
 from scipy.optimize import linprog
 
 from multiscale.compare_mechanisms.feeder import feeder_table
-from multiscale.coordination.publication.probabilistic import Relief, feeder_limits, probabilistic_prices, violated_share
+from multiscale.coordination.publication.probabilistic import probabilistic_prices, violated_share
+from multiscale.coordination.publication.relief import Relief, feeder_limits
 from tests.coordination.feeders import feeder, net_load, scenarios
 
 BUSES, PERIODS = 20, 6
