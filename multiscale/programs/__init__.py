@@ -14,6 +14,7 @@ from multiscale.programs.parts import solve_in_parts
 from multiscale.programs.program import Output, ParametricProgram
 from multiscale.programs.solve import CompiledProgram, ProgramSolution, SolverTimeLimitError, Termination, explain_infeasibility, solve
 from multiscale.programs.states import States
+from multiscale.programs.vertex import Vertex
 
 __all__ = [
     "Basis",
@@ -36,6 +37,7 @@ __all__ = [
     "SolverTimeLimitError",
     "States",
     "Termination",
+    "Vertex",
     "compose",
     "explain_infeasibility",
     "limits_in_force",
