@@ -1,4 +1,4 @@
-"""The study of tariff designs: money closes, the plan with a congestion rent equals trying all sets, fixed charges move nobody; the full study is slow."""
+"""The study of tariff designs: money closes, trying all sets equals the bilevel engine, fixed charges move nobody; the full study is slow."""
 
 from __future__ import annotations
 
