@@ -139,6 +139,7 @@ class BatchWorkers:
             message = f"engine={self.settings.kind} needs {', '.join(lacking)}, and the PATH has none"  # type: ignore[attr-defined]
             raise EngineUnavailableError(f"{message}; start the run where batch jobs are submitted (a login node), or choose engine=local")
         self._cluster = self.made()
+        opened.callback(_discard_certificate, self._cluster)
         opened.callback(self._cluster.close)
         self._client = Client(self._cluster, set_as_default=False, security=self._cluster.security)
         opened.callback(self._client.close)
@@ -192,6 +193,14 @@ class BatchWorkers:
             logger.warning("%s gave no answer (%s); it is asked again", " ".join(command), error)
             return None
         return {line.strip().split(".")[0] for line in said.splitlines() if line.strip()}
+
+
+def _discard_certificate(cluster: Any) -> None:
+    """Remove the files in which a certificate made for the run stood for its batch jobs: dask-jobqueue leaves them to the garbage collector."""
+    for part in ("cert", "key", "ca_file"):
+        file = getattr(cluster, f"_job_{part}", None)
+        if file is not None:
+            file.close()
 
 
 def _clock(minutes: float) -> str:
