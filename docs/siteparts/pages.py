@@ -10,6 +10,11 @@ from sphinx.application import Sphinx
 
 from multiscale.cli.command import Command
 from multiscale.cli.commands import COMMANDS
+from multiscale.config import load_config
+from multiscale.mathematics.document import study_equations
+from multiscale.mathematics.written import as_markdown
+
+EQUATIONS_OF = "study=incentive_schemes"
 
 DOCS = Path(__file__).resolve().parents[1]
 ROOT = DOCS.parent
@@ -55,10 +60,19 @@ def _links_of_the_repository(_app: Sphinx, _page: str, source: list[str]) -> Non
     source[0] = re.sub(r"\]\(\.\./studies/(\w+)/README\.md", r"](generated/studies/\1.md", text)
 
 
+def equations_page() -> str:
+    """The equations of a study with devices, a network that binds, options, and a leader."""
+    sections = study_equations(load_config([EQUATIONS_OF]))
+    head = f"# Equations as they are solved\n\nWritten from the programs of `{EQUATIONS_OF}`; `multiscale math` does the same for any study."
+    limits = "Not among them: what mechanisms solve on the way to an agreement, and the forms into which methods bring the plan ([bilevel](../bilevel.md))."
+    checked = "A test makes the matrices again from these equations alone and compares them with those that are solved; symbols are named where rows are built."
+    return f"{head}\n{limits}\n{checked}\n\n{as_markdown(sections)}"
+
+
 def write_pages(_app: Sphinx) -> None:
     """Write all pages; one that has not changed keeps its time, so that it is not read again."""
     folder = DOCS / "generated"
-    pages = {folder / "commands.md": commands_page(), folder / "decisions.md": decisions_page()}
+    pages = {folder / "commands.md": commands_page(), folder / "equations.md": equations_page(), folder / "decisions.md": decisions_page()}
     for readme in sorted((ROOT / "studies").glob("*/README.md")):
         pages[folder / "studies" / f"{readme.parent.name}.md"] = study_page(readme)
     if folder.is_dir():
