@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from multiscale.assessment import Ledger
@@ -200,7 +200,7 @@ class Study:
                 try:
                     plans[dso] = known if known is not None and restriction.admits(known) else self.plan_of(dso, case, expected, restriction, start)
                 except NoPlanError as error:
-                    raise NoAnswerError(error.status, str(error)) from error
+                    raise NoAnswerError(error.status, str(error), asdict(error.relaxation) if error.relaxation else None) from error
         return plans
 
     def plan_of(
