@@ -45,6 +45,7 @@ def operated_account(regime: Regime, ledger: Ledger, plans: Mapping[str, Plan], 
         revenue=sum(received(account(name)) for name in earning),
         useful=lambda _: sum(plan.useful_annuity for plan in plans.values()),
         paid=received(INCENTIVES),
+        yardstick=sum(plan.yardstick for plan in plans.values()),
         discount_rate=economics.discount_rate,
     )
     return account_of(regime, position)

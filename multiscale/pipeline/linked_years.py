@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from multiscale.coordination.common.prepared import Progress
-from multiscale.planning import NoPlanError, Plan
+from multiscale.pipeline.compared_plans import compared_plans
+from multiscale.planning import NoPlanError, Plan, Regime
 from multiscale.planning.persistence import LinkedPlans, Restriction, linked_plans
+from multiscale.planning.regimes.yardstick import Yardstick
 from multiscale.planning.settings import DsoPlanSettings
-from multiscale.results.data.answer_data import StagedPlan
+from multiscale.results.data.answer_data import StagedPlan, StudyCase
 from multiscale.results.run.run_folder import NoAnswerError
 
 ROUNDING = 1e-8
@@ -17,48 +20,60 @@ ROUNDING = 1e-8
 
 
 def plans_of_years(
-    years: Sequence[int],
-    dsos: Sequence[str],
-    plan_of: Callable[[str, int, Restriction], Plan],
+    cases: Mapping[int, StudyCase],
+    plan_of: Callable[[str, int, Restriction, float], Plan],
     planning: DsoPlanSettings,
+    regime: Regime,
     discount_rate: float,
     report_progress: Progress,
 ) -> tuple[dict[str, LinkedPlans[Plan]], StagedPlan]:
     """DSO -> its plans of all years (under the year as text), and what is proven of them together.
 
     Args:
-        years: rising.
-        dsos: who plan, each for itself.
-        plan_of: plans a DSO in a year.
+        cases: year -> case, years rising.
+        plan_of: plans a DSO in a year, with what it is compared with where the regime compares operators.
         planning: settings.
+        regime: where it compares operators, their plans of all years are made in turn until none moves.
         discount_rate: of costs of later years [1/a].
         report_progress: called with what is being done.
 
     Raises:
+        InvalidSystemError: there are no operators to compare.
         NoAnswerError: there is no plan in some year, or none were found that keep to each other.
     """
+    years, dsos = list(cases), list(cases.values())[-1].system.at_level("dso")
     weights = stage_weights(years, discount_rate)
-    found = {}
-    for dso in dsos:
 
-        def plan(node: str, restriction: Restriction, dso: str = dso) -> Plan:
-            return plan_of(dso, int(node), restriction)
+    def linked(dso: str, yardstick: Mapping[int, float], _: LinkedPlans[Plan] | None = None) -> LinkedPlans[Plan]:
+        return linked_plans(
+            {str(year): weight for year, weight in weights.items()},
+            list(pairwise(map(str, years))),
+            lambda node, restriction: plan_of(dso, int(node), restriction, yardstick.get(int(node), float("nan"))),
+            gap=planning.gap,
+            gap_eur=planning.gap_eur / len(dsos),
+            most=max(planning.linked_plans, len(years)),
+            report_progress=report_progress,
+        )
 
-        try:
-            found[dso] = linked_plans(
-                {str(year): weight for year, weight in weights.items()},
-                list(pairwise(map(str, years))),
-                plan,
-                gap=planning.gap,
-                gap_eur=planning.gap_eur / len(dsos),
-                most=max(planning.linked_plans, len(years)),
-                report_progress=report_progress,
-            )
-        except NoPlanError as error:
-            raise NoAnswerError(error.status, str(error)) from error
+    try:
+        if isinstance(regime, Yardstick):
+
+            def costs(found: LinkedPlans[Plan]) -> tuple[float, ...]:
+                return tuple(found.plans[str(year)].network_cost for year in years)
+
+            together = compared_plans(cases, linked, costs, regime, report_progress)
+            found = {dso: _in_rounds(plans, together.rounds) for dso, plans in together.answers.items()}
+        else:
+            found = {dso: linked(dso, {}) for dso in dsos}
+    except NoPlanError as error:
+        raise NoAnswerError(error.status, str(error)) from error
     every = list(found.values())
     ended = "; ".join(f"{dso}: {plans.ended}" for dso, plans in found.items() if plans.ended)
     return found, StagedPlan(weights, sum(p.bound for p in every), sum(p.separate for p in every), sum(p.solves for p in every), ended)
+
+
+def _in_rounds(found: LinkedPlans[Plan], rounds: int) -> LinkedPlans[Plan]:
+    return replace(found, plans={node: replace(plan, rounds=rounds) for node, plan in found.plans.items()})
 
 
 def reservations_of_stages(cost: float, staged: StagedPlan, planning: DsoPlanSettings) -> list[str]:

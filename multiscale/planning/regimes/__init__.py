@@ -9,6 +9,7 @@ from multiscale.planning.regimes.revenue_cap import RevenueCap
 from multiscale.planning.regimes.social import Social
 from multiscale.planning.regimes.totex_sharing import TotexSharing
 from multiscale.planning.regimes.unregulated import Unregulated
+from multiscale.planning.regimes.yardstick import Yardstick
 
 REGIMES: dict[str, type[Regime]] = {
     "social": Social,
@@ -18,6 +19,7 @@ REGIMES: dict[str, type[Regime]] = {
     "output_incentive": OutputIncentive,
     "incentive_fee": IncentiveFee,
     "unregulated": Unregulated,
+    "yardstick": Yardstick,
 }
 """Regimes; a new one is a file and a line here."""
 

@@ -31,6 +31,7 @@ class Position:
         saved: called with a price (or None), cost of all users before the plan less that under it.
         paid: payment in addition to the revenue as it was booked; None: as the regime states it.
         discount_rate: true cost of capital [1/a].
+        yardstick: what the cost of comparable operators makes of this one's size, see ``yardsticks``; NaN where it is compared with nobody.
     """
 
     existing_cost: float
@@ -42,6 +43,7 @@ class Position:
     saved: Callable[[float | None], Any] = _nothing
     paid: float | None = None
     discount_rate: float = 0.05
+    yardstick: float = float("nan")
 
     @property
     def cost(self) -> Any:
@@ -96,6 +98,8 @@ class Regime(Settings):
     """How the report introduces the prices that are decided, e.g. ``These prices recover the cost``."""
     recovers_cost: ClassVar[bool] = True
     """Whether the revenue has to recover what is allowed; otherwise it may not exceed it."""
+    compares: ClassVar[bool] = False
+    """Whether what an operator is allowed depends on the cost of the others, so that their plans have to be made until none moves."""
 
     def capital(self, position: Position) -> Capital:
         """How yearly costs of capital split."""

@@ -42,6 +42,7 @@ def regulation_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
         units = UNITS | {"return_on_asset_base": "1/a"}
         found |= {f"regulation.{when}.{name}": (v, units.get(name, "EUR/a")) for name, v in values.items() if math.isfinite(v)}
     plans = list(answer.plans.values())
+    found |= _compared_summary(answer)
     references = [plan.social for plan in plans if plan.social is not None]
     missing = [one.missing for one in references if one.missing]
     if missing:
@@ -60,6 +61,18 @@ def regulation_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
     }
     if wanted > 0:
         found["regulation.social.capex_bias"] = (built / wanted - 1.0, "1")
+    return found
+
+
+def _compared_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
+    """Operators that a regime compares: cost, yardstick and profit of each, and the most that each can gain while the others keep their plans."""
+    if not answer.regime.compares:
+        return {}
+    found: dict[str, tuple[Any, str]] = {"regulation.yardstick.rounds": (max(plan.rounds for plan in answer.plans.values()), "1")}
+    for dso, plan in answer.plans.items():
+        values = {"cost": plan.network_cost, "yardstick": plan.yardstick, "allowed": plan.allowed_revenue, "profit": plan.account.profit}
+        values |= {"largest_gain": max(plan.gap_eur, 0.0)}
+        found |= {f"regulation.yardstick.{name}.{dso}": (value, "EUR/a") for name, value in values.items()}
     return found
 
 

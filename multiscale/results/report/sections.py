@@ -108,6 +108,7 @@ def _plan(result: RunResult) -> Section:
             _table(result, network_tables.options_table, "reinforcement options"),
             _table(result, network_tables.transmission_table, "transmission and distribution", optional=True),
             _table(result, regulation_tables.regulation_table, "regulatory account", optional=True),
+            _table(result, regulation_tables.compared_operators_table, "comparison of operators", optional=True),
             _table(result, regulation_tables.social_comparison_table, "comparison with least social cost", optional=True),
             _table(result, scenario_tables.years_table, "years", optional=True),
             _figure(

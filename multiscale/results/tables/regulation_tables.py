@@ -57,5 +57,30 @@ def social_comparison_table(result: RunResult) -> Table | None:
     return Table("social_comparison", "The regime's plan and that of least social cost", frame, note=note)
 
 
+COMPARED: tuple[tuple[str, str], ...] = (
+    ("cost", "cost of the network"),
+    ("yardstick", "what the others' cost allows"),
+    ("allowed", "largest allowed revenue"),
+    ("profit", "profit"),
+    ("largest_gain", "most to gain by another plan"),
+)
+"""Entries of the comparison of operators in the summary, and in words."""
+
+
+def compared_operators_table(result: RunResult) -> Table | None:
+    """Operators whose allowed revenue depends on each other's cost."""
+    beginning = "regulation.yardstick.cost."
+    names = [key.removeprefix(beginning) for key in result.summary if key.startswith(beginning)]
+    rows = [{"operator": n} | {words: float(result.value(f"regulation.yardstick.{key}.{n}")) for key, words in COMPARED} for n in names]
+    if not rows:
+        return None
+    rounds = int(result.value("regulation.yardstick.rounds"))
+    note = f"Operators planned in turn until no cost moved, in {rounds} rounds, the last one without a change. "
+    note += "What another plan can gain is proven against the cost of the others as it stands. There may be other equilibria."
+    if result.value("stages.cost") is not None:
+        note += " Plans of the years are linked: within a year the gain is that among the choices which the other years leave open."
+    return Table("compared_operators", "Operators compared", pd.DataFrame(rows), dict.fromkeys((words for _, words in COMPARED), "EUR/a"), note)
+
+
 def _value(result: RunResult, key: str) -> float:
     return float(result.value(f"regulation.social.{key}"))
