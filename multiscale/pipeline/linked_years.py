@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,6 +12,7 @@ from multiscale.planning import NoPlanError, Plan, Regime
 from multiscale.planning.persistence import LinkedPlans, Restriction, linked_plans
 from multiscale.planning.regimes.yardstick import Yardstick
 from multiscale.planning.settings import DsoPlanSettings
+from multiscale.planning.stage_weights import stage_weights
 from multiscale.results.data.answer_data import StagedPlan, StudyCase
 from multiscale.results.run.run_folder import NoAnswerError
 
@@ -93,14 +94,3 @@ def reservations_of_stages(cost: float, staged: StagedPlan, planning: DsoPlanSet
     if not cost - staged.bound <= asked + ROUNDING * (1.0 + abs(cost)):
         return [f"plans of the years together: {cost - staged.bound:,.0f} EUR above their bound, where the gaps asked for allow {asked:,.0f} EUR"]
     return []
-
-
-def stage_weights(years: Sequence[int], discount_rate: float) -> dict[int, float]:
-    """Present value of 1 EUR/a over the stage that each of some years stands for [a], in EUR of the first year.
-
-    A year stands for the time until the next one; the last for as long as the one before it, or for itself where it is the only one.
-    """
-    lengths = [later - earlier for earlier, later in pairwise(years)]
-    lengths.append(lengths[-1] if lengths else 1)
-    first = years[0]
-    return {year: sum((1.0 + discount_rate) ** -(year - first + t) for t in range(n)) for year, n in zip(years, lengths, strict=True)}

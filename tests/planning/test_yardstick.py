@@ -1,4 +1,4 @@
-"""Operators that are compared with each other: their plans are an equilibrium, found by brute force too; cycles and what cannot be compared are named."""
+"""Operators compared with each other: their plans are an equilibrium by brute force too; cycles and what cannot be compared are named."""
 
 from __future__ import annotations
 

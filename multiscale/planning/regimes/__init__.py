@@ -10,6 +10,7 @@ from multiscale.planning.regimes.social import Social
 from multiscale.planning.regimes.totex_sharing import TotexSharing
 from multiscale.planning.regimes.unregulated import Unregulated
 from multiscale.planning.regimes.yardstick import Yardstick
+from multiscale.planning.regimes.yearly_account import StudiedYear, YearlyAccount, yearly_accounts
 
 REGIMES: dict[str, type[Regime]] = {
     "social": Social,
@@ -23,4 +24,15 @@ REGIMES: dict[str, type[Regime]] = {
 }
 """Regimes; a new one is a file and a line here."""
 
-__all__ = ["REGIMES", "Account", "Leader", "Position", "Regime", "Social", "account_of"]
+__all__ = [
+    "REGIMES",
+    "Account",
+    "Leader",
+    "Position",
+    "Regime",
+    "Social",
+    "StudiedYear",
+    "YearlyAccount",
+    "account_of",
+    "yearly_accounts",
+]

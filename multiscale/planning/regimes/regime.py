@@ -31,6 +31,7 @@ class Position:
         saved: called with a price (or None), cost of all users before the plan less that under it.
         paid: payment in addition to the revenue as it was booked; None: as the regime states it.
         discount_rate: true cost of capital [1/a].
+        in_base: even yearly cost that has the asset base of what is built; None: that of ``investment``. It differs where assets age.
         yardstick: what the cost of comparable operators makes of this one's size, see ``yardsticks``; NaN where it is compared with nobody.
     """
 
@@ -43,7 +44,13 @@ class Position:
     saved: Callable[[float | None], Any] = _nothing
     paid: float | None = None
     discount_rate: float = 0.05
+    in_base: Any = None
     yardstick: float = float("nan")
+
+    @property
+    def base_annuity(self) -> Any:
+        """Even yearly cost that has the asset base of what is built."""
+        return self.investment if self.in_base is None else self.in_base
 
     @property
     def cost(self) -> Any:
@@ -86,6 +93,14 @@ class Regime(Settings):
     )
     capitalised_share: float = quantity(1.0, "1", "share of what is built that enters the asset base; the rest is paid at once", lower=0.0, upper=1.0)
 
+    account_interest: float | None = quantity(
+        None,
+        "1/a",
+        "interest on what the regulatory account carries over the years; empty: the true cost of capital",
+        lower=0.0,
+        upper=1.0,
+    )
+
     method: ClassVar[str] = "branch_and_cut"
     """Method of the bilevel engine for this regime where none is chosen."""
     called: ClassVar[str] = "loss of the operator"
@@ -107,7 +122,7 @@ class Regime(Settings):
 
     def useful(self, position: Position) -> Any:
         """Annuities of what is built and may enter the asset base [EUR/a]."""
-        return position.investment
+        return position.base_annuity
 
     def entered(self, position: Position) -> Any:
         """Even yearly cost of what is in the asset base [EUR/a]."""
