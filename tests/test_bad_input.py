@@ -273,7 +273,11 @@ def test_a_charge_that_cannot_recover_the_cost_is_infeasible(refused: Callable[.
 
 
 @pytest.mark.parametrize(
-    ("stage", "more"), [pytest.param("plan", ["planning.time_limit_s=60"], marks=pytest.mark.slow), ("operate", ["planning=none", "system.dsos=[north]", "horizon=one_day", "engine=local", "engine.workers=1"])]
+    ("stage", "more"),
+    [
+        pytest.param("plan", ["planning.time_limit_s=60"], marks=pytest.mark.slow),
+        ("operate", ["planning=none", "system.dsos=[north]", "horizon=one_day", "engine=local", "engine.workers=1"]),
+    ],
 )
 def test_an_interrupted_run_ends_quietly_and_leaves_no_result(tmp_path: Path, stage: str, more: list[str]):
     command = [sys.executable, "-m", "multiscale.cli", "run", "study=tiny", f"output.folder={tmp_path / 'runs'}", *more]
