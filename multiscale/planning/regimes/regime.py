@@ -32,7 +32,7 @@ class Position:
         paid: payment in addition to the revenue as it was booked; None: as the regime states it.
         discount_rate: true cost of capital [1/a].
         in_base: even yearly cost that has the asset base of what is built; None: that of ``investment``. It differs where assets age.
-        yardstick: what the cost of comparable operators makes of this one's size, see ``yardsticks``; NaN where it is compared with nobody.
+        yardstick: what the cost of comparable operators makes of this one's size, see ``yardsticks``; NaN where it is not compared.
     """
 
     existing_cost: float

@@ -100,8 +100,8 @@ YEARLY = tuple(f.name for f in fields(YearlyAccount) if f.name not in ("year", "
 
 
 def yearly_account_dataset(answers: Sequence[YearAnswer]) -> xr.Dataset:
-    """The regulatory account of every calendar year, where several years were planned together; nothing else."""
-    if len(answers) < 2 or not all(answer.plans for answer in answers):
+    """The regulatory account of every calendar year; nothing without planning."""
+    if not all(answer.plans for answer in answers):
         return xr.Dataset()
     years = {answer.case.year: (answer.plan.ledger, answer.plans) for answer in answers}
     found = operated_years(answers[0].regime, years, stage_lengths(list(years)), answers[0].case.economics)

@@ -103,7 +103,7 @@ YEARLY: tuple[tuple[str, str], ...] = (
 def yearly_account_table(result: RunResult) -> Table | None:
     """The regulatory account of every calendar year, where several years were planned together."""
     data = result.dataset
-    if data is None or "yearly_account" not in data:
+    if data is None or "yearly_account" not in data or data.sizes["calendar_year"] < 2:
         return None
     account = data.yearly_account.to_pandas()
     frame = pd.DataFrame({"year": account.index.astype(int), "studied": data.studied_year.values.astype(int)})
