@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 from multiscale.coordination.common.prepared import Progress
@@ -67,7 +67,7 @@ def plans_of_years(
         else:
             found = {dso: linked(dso, {}) for dso in dsos}
     except NoPlanError as error:
-        raise NoAnswerError(error.status, str(error)) from error
+        raise NoAnswerError(error.status, str(error), asdict(error.relaxation) if error.relaxation else None) from error
     every = list(found.values())
     ended = "; ".join(f"{dso}: {plans.ended}" for dso, plans in found.items() if plans.ended)
     return found, StagedPlan(weights, sum(p.bound for p in every), sum(p.separate for p in every), sum(p.solves for p in every), ended)

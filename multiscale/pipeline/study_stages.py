@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from multiscale.assessment import Ledger
@@ -208,7 +208,7 @@ class Study:
                     for dso in dsos
                 }
             except NoPlanError as error:
-                raise NoAnswerError(error.status, str(error)) from error
+                raise NoAnswerError(error.status, str(error), asdict(error.relaxation) if error.relaxation else None) from error
 
     def _compared(
         self, case: Artefact[StudyCase], expected: Artefact[MarketForecast], kept: Mapping[str, Restriction], report_progress: Callable[[str], None]

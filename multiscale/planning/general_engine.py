@@ -116,7 +116,7 @@ def _add_prices(block: Any, problem: PlanningProblem, name: str, regime: Regime,
         recovery = least, most - least, (low, high), tolerance, _other_revenue(problem, name)
         low, high = implied_charge_range(problem.program, name, problem.passive_energy, *recovery)
         if low > high:
-            raise NoPlanError("infeasible", cannot_recover(problem, least, low, component.price_max))
+            raise cannot_recover(problem, least, low, component.price_max)
     block.price = pyo.Var(bounds=(low, high)) if labels == [None] else pyo.Var(labels, bounds=(low, high))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from multiscale import bilevel
 from multiscale.devices.fleet import purchasable
 from multiscale.planning.distribution_planning import PlanningProblem
+from multiscale.planning.no_plan import NoPlanError, Relaxation
 from multiscale.planning.persistence import Restriction
 from multiscale.planning.planned_costs import planned_costs
 from multiscale.planning.regimes import Account, Regime, Social, account_of
@@ -149,13 +150,15 @@ class Plan:
         return self.gap_eur / self.decision_range if self.decision_range else None
 
 
-def cannot_recover(problem: PlanningProblem, allowed: float, least: float, largest: float) -> str:
-    """Message: no permitted value of the single price recovers what is allowed with nothing built [EUR/a]."""
+def cannot_recover(problem: PlanningProblem, allowed: float, least: float, largest: float) -> NoPlanError:
+    """No permitted value of the single price recovers what is allowed with nothing built [EUR/a]; one of at least ``least`` is needed."""
     name = str(problem.scalar_price)
-    return (
+    limit = Relaxation(problem.dso, f"tariff.{name}.price_max", largest, least, problem.tariff.components[name].unit)
+    message = (
         f"plan of {problem.dso}: recovering {allowed:,.0f} EUR/a takes a price of {name} of at least {least:.4g} "
-        f"{problem.tariff.components[name].unit}, above the largest allowed {largest:g} (tariff.{name}.price_max); allow a higher one"
+        f"{limit.unit}, above the largest allowed {largest:g} ({limit.setting}); allow a higher one"
     )
+    return NoPlanError("infeasible", message, limit)
 
 
 def plan_from(

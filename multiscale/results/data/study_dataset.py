@@ -47,6 +47,7 @@ def _of_year(answer: YearAnswer) -> tuple[xr.Dataset, ...]:
     return (
         network.decisions(answer),
         operation.operation(answer),
+        operation.unserved(answer),
         operation.power_flow(answer),
         operation.mechanisms(answer),
         operation.negotiation(answer),
