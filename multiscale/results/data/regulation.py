@@ -41,7 +41,8 @@ def regulation_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
     found: dict[str, tuple[Any, str]] = {}
     for when, account in accounts(answer).items():
         values = {name: getattr(account, name) for name in (*ENTRIES, "return_on_asset_base", "residual")}
-        units = UNITS | {"return_on_asset_base": "1/a"}
+        values["return_on_equity"] = answer.regime.return_on_equity(account.return_on_asset_base)
+        units = UNITS | {"return_on_asset_base": "1/a", "return_on_equity": "1/a"}
         found |= {f"regulation.{when}.{name}": (v, units.get(name, "EUR/a")) for name, v in values.items() if math.isfinite(v)}
     plans = list(answer.plans.values())
     found |= _compared_summary(answer)
