@@ -58,7 +58,7 @@ def compared_plans(
 def kept_plan(found: Plan, before: Plan | None, again: Callable[[Restriction], Plan], planning: DistributionPlanSettings, operators: int) -> Plan:
     """What an operator built before, where that is as good as the best answer to within the gap that was asked for; else the best answer.
 
-    Without it, answers that are worth the same might alternate without end.
+    Without it, answers that are worth the same might alternate indefinitely.
 
     Args:
         found: best answer, with its bound.

@@ -164,5 +164,7 @@ def strategies(
     found = [strategy(FORESIGHT, parts, measure.of(best, probability), measure.of(proven, probability))]
     for name in (WAITING, DECIDING_NOW):
         whole = [joint(name, futures, [dso]) for dso in dsos] if measure.kind == EXPECTED else [joint(name, futures, dsos, measure)]
-        found.append(strategy(name, whole, sum(p.objective for p in whole), sum(p.bound for p in whole)))
+        value = sum(p.objective for p in whole)
+        # Who knows less can do no better: the bound of the strategy before holds too.
+        found.append(strategy(name, whole, value, min(value, max(found[-1].bound, sum(p.bound for p in whole)))))
     return Strategies(found, measure, proven)

@@ -6,7 +6,7 @@ Operators plan in their order, each against the latest costs of the others; the 
 which no cost has moved every plan was made against the very costs that stand, and its proven gap is the most that its operator can gain by another
 plan while the others keep theirs: the certificate of the equilibrium.
 
-A round follows from the costs before it alone. Costs after a round that were those after an earlier one, with others in between, repeat without end:
+A round follows from the costs before it alone. Costs after a round that were those after an earlier one, with others in between, repeat indefinitely:
 that is a cycle, and no equilibrium is reached from this start (there may be none). An equilibrium that is found need not be the only one.
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from multiscale.assessment.accounts import STAKEHOLDERS
-from multiscale.assessment.regulation import INCENTIVES, operated_account
+from multiscale.assessment.regulation import INCENTIVES, operated_account, operated_years
 from multiscale.planning.regimes import Regime
 from multiscale.planning.regimes.incentive_fee import IncentiveFee
 from multiscale.planning.regimes.rate_of_return import RateOfReturn
@@ -49,6 +49,26 @@ def test_the_account_of_operation_closes(case: tuple[Regime, OperatedStudy]):
     assert found.payment == pytest.approx(plan.account.payment, abs=1e-9)
     assert found.payment == pytest.approx(float(booked[INCENTIVES][PLACE]) if INCENTIVES in booked else 0.0)
     assert found.profit == pytest.approx(plan.account.profit, abs=1e-6 * found.allowed)
+
+
+def test_the_account_of_calendar_years_is_that_of_the_ledger(case: tuple[Regime, OperatedStudy]):
+    """The same plan in two studied years: built once, collected in every year, and closed to 1e-9 of the revenue with interest from each year."""
+    regime, one = case
+    (plan,) = one.plans.values()
+    years = dict.fromkeys((2030, 2035), (one.plan.ledger, one.plans))
+    found = operated_years(regime, years, {2030: 5, 2035: 3}, one.case.economics)
+    even, rate = operated_account(regime, one.plan.ledger, one.plans, one.case.economics), one.case.economics.discount_rate
+    assert [year.year for year in found] == list(range(2030, 2038))
+    carried = 0.0
+    for year in found:
+        carried = (1 + rate) * carried + year.allowed - even.revenue
+        assert year.revenue == even.revenue
+        assert year.residual == pytest.approx(0.0, abs=1e-9 * even.revenue)
+        assert year.closing_balance == pytest.approx(carried, abs=1e-9 * even.revenue)
+    if isinstance(regime, RateOfReturn):
+        assert found[0].additions == pytest.approx(plan.investment, rel=1e-9)
+        assert found[0].profit == pytest.approx(regime.spread * found[0].base, rel=1e-9)
+    assert not any(year.additions for year in found[1:])
 
 
 def test_the_account_of_the_plan_closes_and_recovers(case: tuple[Regime, OperatedStudy]):

@@ -97,6 +97,14 @@ def test_a_rate_of_return_earns_the_spread_on_the_base():
         assert account.allowed == pytest.approx(EXISTING + ANNUITY + account.profit)
 
 
+def test_equity_earns_what_its_debt_does_not_cost():
+    """Of 100 EUR, 60 are debt at 3 %: of 5 EUR, 3.2 are left to 40; without debt both returns are the same."""
+    assert RateOfReturn().return_on_equity(0.05) == pytest.approx(3.2 / 40)
+    assert RateOfReturn(gearing=0.0).return_on_equity(0.07) == pytest.approx(0.07)
+    with pytest.raises(ValidationError):
+        RateOfReturn(gearing=1.0)
+
+
 def test_savings_against_the_allowance_are_shared():
     """An allowance of 20 EUR/a: with nothing built 8 of 20 stay with the operator; 30 EUR/a spent cost it 4 of 10."""
     regime = TotexSharing(sharing=0.4, allowance=0.2, unserved_penalty=0.0)

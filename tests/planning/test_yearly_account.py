@@ -29,7 +29,7 @@ def studied(added: tuple[float, ...] = (500.0, 0.0, 300.0), length: int = 5) -> 
             length=length,
             added=amount,
             useful=0.7,
-            existing_cost=EXISTING,
+            existing_cost=EXISTING + 4.0 * k,
             revenue=120.0 + 7.0 * k,
             paid=3.0 - k,
             yardstick=130.0,

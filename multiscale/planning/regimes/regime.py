@@ -32,7 +32,7 @@ class Position:
         paid: payment in addition to the revenue as it was booked; None: as the regime states it.
         discount_rate: true cost of capital [1/a].
         in_base: even yearly cost that has the asset base of what is built; None: that of ``investment``. It differs where assets age.
-        yardstick: what the cost of comparable operators makes of this one's size, see ``yardsticks``; NaN where it is compared with nobody.
+        yardstick: what the cost of comparable operators makes of this one's size, see ``yardsticks``; NaN where it is not compared.
     """
 
     existing_cost: float
@@ -93,6 +93,8 @@ class Regime(Settings):
     )
     capitalised_share: float = quantity(1.0, "1", "share of what is built that enters the asset base; the rest is paid at once", lower=0.0, upper=1.0)
 
+    gearing: float = quantity(0.6, "1", "share of the asset base that is financed by debt", lower=0.0, upper=0.99)
+    cost_of_debt: float = quantity(0.03, "1/a", "rate paid on that debt, real like the true cost of capital", lower=0.0, upper=1.0)
     account_interest: float | None = quantity(
         None,
         "1/a",
@@ -131,6 +133,10 @@ class Regime(Settings):
     def asset_base(self, position: Position) -> Any:
         """The asset base [EUR], level over the years: see ``capital``."""
         return self.capital(position).base * self.entered(position)
+
+    def return_on_equity(self, return_on_base: float) -> float:
+        """What the asset base earns beyond its debt, relative to its equity [1/a]: (return - gearing * cost of debt) / (1 - gearing)."""
+        return (return_on_base - self.gearing * self.cost_of_debt) / (1.0 - self.gearing)
 
     def allowed_revenue(self, position: Position) -> Any | None:
         """Revenue that the operator is allowed [EUR/a]; None where there is no limit."""

@@ -39,7 +39,7 @@ class Yardstick(Regime):
     compares: ClassVar[bool] = True
 
     def allowed_revenue(self, position: Position) -> Any:
-        """See ``Regime``: the cap; NaN where the operator was compared with nobody."""
+        """See ``Regime``: the cap; NaN where the operator was not compared."""
         return self.own_share * position.cost + (1.0 - self.own_share) * position.yardstick
 
     def payment(self, position: Position) -> Any:

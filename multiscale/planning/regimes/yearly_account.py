@@ -10,7 +10,8 @@ enters the asset base under the regime:
     cost of what is built      c (I_v / L + r V_v) in every year, and (1 - c) I_v in the first,   c: capitalised share
     regulatory account         closing_y = (1 + i) closing_(y-1) + allowed_y - revenue_y
 
-The existing network is renewed as it is written down: its base is level, its renewals are its depreciation. Allowed revenue, payment and profit are
+The existing network is renewed as it is written down: its base is level, its renewals are its depreciation (and what it grows by, where its cost
+differs between studied years). Allowed revenue, payment and profit are
 what the regime makes of these costs. Prices, and the plan, go by even yearly costs (see ``capital``), so where the regime recovers costs, the revenue
 is below what is allowed while the assets are new and above it later: the account carries the difference. With i = r, and prices that recover the even
 cost of an investment over the same life, it ends at zero when that life ends.
@@ -110,18 +111,20 @@ def yearly_accounts(regime: Regime, studied: Sequence[StudiedYear]) -> list[Year
     found: list[YearlyAccount] = []
     vintages: list[tuple[int, float]] = []
     closing = 0.0
-    for one in studied:
+    for one, following in zip(studied, [*studied[1:], studied[-1]] if studied else [], strict=True):
         if found and one.year != found[-1].year + 1:
             raise ValueError(f"year {one.year} of the regulatory account does not follow on {found[-1].year}; years have to rise without a gap")
         if one.added:
             vintages.append((one.year, one.added))
         for year in range(one.year, one.year + one.length):
-            found.append(_account(regime, one, vintages, year, closing))
+            after = following if year == one.year + one.length - 1 else one
+            found.append(_account(regime, one, vintages, year, closing, _lasting_base(regime, after)))
             closing = found[-1].closing_balance
     return found
 
 
-def _account(regime: Regime, one: StudiedYear, vintages: Sequence[tuple[int, float]], year: int, before: float) -> YearlyAccount:
+def _account(regime: Regime, one: StudiedYear, vintages: Sequence[tuple[int, float]], year: int, before: float, after: float) -> YearlyAccount:
+    """The account of a calendar year; ``before``: what was carried forward, ``after``: asset base of the existing network in the next year [EUR]."""
     rate, life, share = one.discount_rate, regime.regulatory_life, regime.capitalised_share
     even = regime.capital(_position(one, 0.0, 0.0))
     worth = [amount * max(0.0, 1.0 - (year - built) / life) for built, amount in vintages]
@@ -130,10 +133,10 @@ def _account(regime: Regime, one: StudiedYear, vintages: Sequence[tuple[int, flo
     cost = share * (sum(written) + rate * sum(worth)) + (1.0 - share) * new
     position = _position(one, cost, sum(worth) / even.base)
     # A regime's asset base is linear in what is built: what no addition changes, and how much of one enters.
-    lasting = float(regime.asset_base(_position(one, 0.0, 0.0)))
+    lasting = _lasting_base(regime, one)
     entering = (float(regime.asset_base(_position(one, 0.0, 1.0))) - lasting) / even.base
-    base, renewals = float(regime.asset_base(position)), lasting * even.depreciation / even.base
-    depreciation = renewals + entering * sum(written)
+    base, renewed = float(regime.asset_base(position)), lasting * even.depreciation / even.base
+    depreciation, renewals = renewed + entering * sum(written), renewed + after - lasting
     allowed = regime.allowed_revenue(position)
     balance = float(allowed - one.revenue) if regime.recovers_cost and allowed is not None else 0.0
     interest = (rate if regime.account_interest is None else regime.account_interest) * before
@@ -156,6 +159,11 @@ def _account(regime: Regime, one: StudiedYear, vintages: Sequence[tuple[int, flo
         balance=balance,
         closing_balance=before + interest + balance,
     )
+
+
+def _lasting_base(regime: Regime, one: StudiedYear) -> float:
+    """The asset base that no addition changes [EUR]."""
+    return float(regime.asset_base(_position(one, 0.0, 0.0)))
 
 
 def _position(one: StudiedYear, cost: float, in_base: float) -> Position:

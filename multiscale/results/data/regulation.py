@@ -41,7 +41,8 @@ def regulation_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
     found: dict[str, tuple[Any, str]] = {}
     for when, account in accounts(answer).items():
         values = {name: getattr(account, name) for name in (*ENTRIES, "return_on_asset_base", "residual")}
-        units = UNITS | {"return_on_asset_base": "1/a"}
+        values["return_on_equity"] = answer.regime.return_on_equity(account.return_on_asset_base)
+        units = UNITS | {"return_on_asset_base": "1/a", "return_on_equity": "1/a"}
         found |= {f"regulation.{when}.{name}": (v, units.get(name, "EUR/a")) for name, v in values.items() if math.isfinite(v)}
     plans = list(answer.plans.values())
     found |= _compared_summary(answer)
@@ -100,8 +101,8 @@ YEARLY = tuple(f.name for f in fields(YearlyAccount) if f.name not in ("year", "
 
 
 def yearly_account_dataset(answers: Sequence[YearAnswer]) -> xr.Dataset:
-    """The regulatory account of every calendar year, where several years were planned together; nothing else."""
-    if len(answers) < 2 or not all(answer.plans for answer in answers):
+    """The regulatory account of every calendar year; nothing without planning."""
+    if not all(answer.plans for answer in answers):
         return xr.Dataset()
     years = {answer.case.year: (answer.plan.ledger, answer.plans) for answer in answers}
     found = operated_years(answers[0].regime, years, stage_lengths(list(years)), answers[0].case.economics)

@@ -20,6 +20,7 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
     ("profit", "profit of the operators", 1.0, "EUR/a"),
     ("asset_base", "asset base", 1.0, "EUR"),
     ("return_on_asset_base", "return on the asset base", 100.0, "%/a"),
+    ("return_on_equity", "return on regulated equity", 100.0, "%/a"),
     ("stranded_share", "share of the investment in ratings that the peak does not need", 100.0, "%"),
 )
 
@@ -103,10 +104,10 @@ YEARLY: tuple[tuple[str, str], ...] = (
 def yearly_account_table(result: RunResult) -> Table | None:
     """The regulatory account of every calendar year, where several years were planned together."""
     data = result.dataset
-    if data is None or "yearly_account" not in data:
+    if data is None or "yearly_account" not in data or data.sizes["calendar_year"] < 2:
         return None
     account = data.yearly_account.to_pandas()
-    frame = pd.DataFrame({"year": account.index.astype(int), "studied": data.studied_year.values.astype(int)})
+    frame = pd.DataFrame({"year": account.index.astype(str), "studied": data.studied_year.values.astype(int).astype(str)})
     frame = frame.assign(**{words: account[entry].to_numpy() for entry, words in YEARLY}).dropna(axis="columns", how="all")
     note = (
         "Recomputed from the ledger, all operators together. A year that was not studied has revenue and incentives of the studied year before it. "

@@ -29,6 +29,8 @@ def objective_words(result: RunResult, objective: float, bound: float | None, un
     """What the objective of plans is called, its value, and what its bound says (empty without one): of profits with their sign, not as losses."""
     profit = follows_profit(result)
     sign, more = (-1.0, "earns the operator more than") if profit else (1.0, "costs less than")
+    if regime_of(result).compares:
+        more = "earns the operators, each while the others keep theirs, more than"
 
     def money(value: float) -> str:
         return euros(sign * value, True) if unit == "EUR/a" else amount(sign * value, unit)

@@ -1,0 +1,79 @@
+"""Operators of a case that are compared with each other, and plans that are kept where another is worth the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import pytest
+
+from multiscale.config import load_config
+from multiscale.pipeline.case import case_of
+from multiscale.pipeline.compared_plans import compared_plans, kept_plan
+from multiscale.planning import Plan
+from multiscale.planning.persistence import Restriction
+from multiscale.planning.regimes.yardstick import Yardstick
+from multiscale.planning.settings import DsoPlanSettings
+from multiscale.system import InvalidSystemError
+from multiscale.system.existing_network import demand_today, existing_network_cost
+
+SMALL = ["study=tiny", "horizon=one_day", "horizon.step_hours=6 h", "planning.candidates=0"]
+
+
+@pytest.fixture(scope="module")
+def case():
+    return case_of(load_config([*SMALL, "system.dsos=[north,south]"]))
+
+
+def test_each_is_compared_with_the_unit_cost_of_the_other_in_every_year(case):
+    """Of two operators each one's yardstick is the other's cost per kWh times its own demand; the second year is compared for itself."""
+    existing = {dso: existing_network_cost(case.system, dso, case.horizon, case.economics) for dso in ("north", "south")}
+    size = {dso: demand_today(case.system, dso, case.horizon) for dso in existing}
+    asked: dict[str, Mapping[int, float]] = {}
+
+    def respond(dso: str, given: Mapping[int, float], before: tuple[float, ...] | None) -> tuple[float, ...]:
+        assert (before is None) == (dso not in asked)
+        asked[dso] = given
+        more = 10_000.0 if dso == "north" else 0.0
+        return existing[dso] + more, existing[dso] + 2 * more
+
+    found = compared_plans({2030: case, 2035: case}, respond, lambda costs: costs, Yardstick(), lambda _: None)
+    assert found.rounds == 2
+    for year, added in ((2030, 10_000.0), (2035, 20_000.0)):
+        assert asked["south"][year] == pytest.approx((existing["north"] + added) * size["south"] / size["north"], rel=1e-12)
+        assert asked["north"][year] == pytest.approx(existing["south"] * size["north"] / size["south"], rel=1e-12)
+
+
+def test_one_operator_has_nobody_to_be_compared_with():
+    alone = case_of(load_config([*SMALL, "system.dsos=[north]"]))
+    with pytest.raises(InvalidSystemError, match=r"there is only north; plan two or more, or use another regime \(system.dsos\)"):
+        compared_plans({2030: alone}, lambda *_: 0.0, lambda cost: (cost,), Yardstick(), lambda _: None)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is read of a plan."""
+
+    built: Mapping[str, bool]
+    objective: float
+    bound: float
+    gap: float = 0.0
+    decision_range: float | None = None
+    restriction: Restriction = field(default_factory=Restriction)
+
+
+@pytest.mark.parametrize(("worth", "kept"), [(10.5, True), (11.5, False)])
+def test_a_plan_moves_only_for_more_than_the_gap(worth: float, kept: bool):
+    """A gap of 2 EUR/a of two operators together: 1 EUR/a each. The plan that is kept has the bound of the free one."""
+    before, free = Answer({"a": True, "b": False}, 0.0, 0.0), Answer({"a": False, "b": False}, 10.0, 10.0)
+
+    def again(restriction: Restriction) -> Any:
+        assert restriction == Restriction(frozenset({"a"}), frozenset({"b"}))
+        return replace(before, objective=worth, bound=worth)
+
+    found = kept_plan(cast("Plan", free), cast("Plan", before), again, DsoPlanSettings(gap_eur=2.0), 2)
+    assert found.built == (before.built if kept else free.built)
+    assert found.bound == 10.0
+    assert found.restriction == Restriction()
+    assert kept_plan(cast("Plan", free), None, again, DsoPlanSettings(), 2) is free
