@@ -5,6 +5,7 @@ from multiscale.cli.command import Command
 from multiscale.cli.compare import COMPARE
 from multiscale.cli.doctor import DOCTOR
 from multiscale.cli.futures import FUTURES
+from multiscale.cli.init import INIT
 from multiscale.cli.ledger import LEDGER
 from multiscale.cli.provenance import PROVENANCE
 from multiscale.cli.report import REPORT
@@ -14,5 +15,5 @@ from multiscale.cli.run import RUN
 from multiscale.cli.status import STATUS
 from multiscale.cli.validate import VALIDATE
 
-COMMANDS: tuple[Command, ...] = (RUN, VALIDATE, STATUS, RESUME, COLLECT, FUTURES, REPORT, COMPARE, LEDGER, PROVENANCE, REPRODUCE, DOCTOR)
+COMMANDS: tuple[Command, ...] = (INIT, RUN, VALIDATE, STATUS, RESUME, COLLECT, FUTURES, REPORT, COMPARE, LEDGER, PROVENANCE, REPRODUCE, DOCTOR)
 """A new command is one file and one line here."""

@@ -144,9 +144,11 @@ def test_a_job_whose_time_is_over_is_begun_again(study, tmp_path: Path):
     """Told a moment before the end of its time, it ends in order, and the same job begins anew."""
     overrides, asked = study
     (asked / "1").write_text("wait\n")
-    assert cli.main(["run", "-m", "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=0.5", "hydra.launcher.signal_delay_s=2",
+    assert cli.main(["run", "-m", "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=0.5", "hydra.launcher.signal_delay_s=10",
                      *overrides, "solver.seed=1"]) == 0  # fmt: skip
-    assert _computed(asked) == ["1", "1"]
+    # Once more where starting alone takes the whole time, on a busy machine.
+    assert set(_computed(asked)) == {"1"}
+    assert len(_computed(asked)) >= 2
     assert _states(_only_sweep(tmp_path)) == ["optimal"]
 
 
