@@ -18,25 +18,27 @@ PACKAGES = {
 """Package of the extra ``cluster`` -> what takes it."""
 
 INSTALL = "python -m pip install 'multiscale[cluster]'"
+SYSTEMS = (("Slurm", "sbatch", ["sinfo", "--noheader", "--format", "%P %a %D %T"]), ("PBS", "qsub", ["qstat", "-B"]))
+"""Name, command that submits, command that is answered where it works."""
+
+PACKED = "packages for batch systems"
 SECONDS = 15
 """Time that a batch system may take to answer [s]."""
 
 
 def check_batch_systems(_: Path) -> Iterator[Finding]:
-    """Packages, then Slurm and PBS where their commands are there. A machine without either is no fault."""
+    """Packages, then Slurm and PBS where their commands are there. A machine without either is no fault, nor are packages it has no use for."""
+    systems = [entry for entry in SYSTEMS if shutil.which(entry[1]) is not None]
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         lost = "; ".join(f"{name.replace('_', '-')}, without which {PACKAGES[name]} cannot be used" for name in missing)
-        yield Finding("ok", "packages for batch systems", f"not installed: {lost} (if they are wanted: {INSTALL})")
+        found = f"not installed: {lost}"
+        yield Finding("warning", PACKED, found, INSTALL) if systems else Finding("ok", PACKED, f"{found} (if they are wanted: {INSTALL})")
     else:
-        yield Finding("ok", "packages for batch systems", f"{', '.join(name.replace('_', '-') for name in PACKAGES)} are installed")
-    there = False
-    for name, submit, asked in (("Slurm", "sbatch", ["sinfo", "--noheader", "--format", "%P %a %D %T"]), ("PBS", "qsub", ["qstat", "-B"])):
-        if shutil.which(submit) is None:
-            continue
-        there = True
+        yield Finding("ok", PACKED, f"{', '.join(name.replace('_', '-') for name in PACKAGES)} are installed")
+    for name, _, asked in systems:
         yield _answers(name, asked)
-    if not there:
+    if not systems:
         yield Finding("ok", "batch systems", "neither sbatch (Slurm) nor qsub (PBS) is on the PATH: on a cluster, start runs on a login node")
 
 

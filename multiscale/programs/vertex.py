@@ -32,9 +32,7 @@ class Vertex:
         program: a linear program whose parameters move no costs.
     """
 
-    def __init__(
-        self, program: ParametricProgram, basic: np.ndarray, active: np.ndarray, inverse: np.ndarray, fixed: np.ndarray, y: np.ndarray
-    ) -> None:
+    def __init__(self, program: ParametricProgram, basic: np.ndarray, active: np.ndarray, inverse: np.ndarray, fixed: np.ndarray, y: np.ndarray) -> None:
         self.program = program
         self._basic, self._active, self._inverse, self._fixed, self._y = basic, active, inverse, fixed, y
         self._fixed_activity = program.A @ fixed
