@@ -28,7 +28,7 @@ class SubmititSettings(LauncherSettings):
     cpus_per_task: int | None = Field(None, ge=1, le=4096, description="cores of each job; null: what its engine uses")
     mem_gb: float | None = quantity(None, "GB", "memory of each job; null: what the site gives", above=0.0, upper=1e5)
     name: str = Field("multiscale", description="name of the jobs in the queue")
-    signal_delay_s: int = count(120, "how long before the end of its time a job is told to end in order [s]", 1, 86400)
+    signal_delay_s: int = count(120, "how long before the end of its time a job is signalled to end in order [s]", 1, 86400)
     max_num_timeout: int = count(10, "how often a job is begun again after its time was over", 0, 10000)
     setup: tuple[str, ...] = Field((), description="lines of the job script before the job, e.g. ['module load gcc']")
 
