@@ -63,7 +63,7 @@ def test_a_network_through_the_folder_is_the_network_itself(tmp_path: Path):
     np.testing.assert_allclose(found[net.bus["name"]].to_numpy(), net.res_bus["vm_pu"].to_numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("origin", ["tiny", "spreadsheet", "folder of csv"])
+@pytest.mark.parametrize("origin", ["tiny", "spreadsheet", pytest.param("folder of csv", marks=pytest.mark.slow)])
 def test_a_new_case_is_valid_as_it_is(origin: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     more = []
     if origin != "tiny":
