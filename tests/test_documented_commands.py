@@ -15,6 +15,7 @@ from multiscale.config import ConfigError
 from multiscale.config.errors import ConfigProblem
 from multiscale.config.loading import load_configs
 from multiscale.sweep.combinations import combinations
+from multiscale.sweep.launchers.words import split
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "studies").glob("*/README.md"))]
@@ -38,7 +39,8 @@ def test_a_documented_command_can_be_given(page: str, line: str):
     assert callable(given.command)
     if line.split()[1] not in ("run", "validate", "futures"):
         return
-    jobs = combinations(given.overrides).jobs if getattr(given, "multirun", False) else [given.overrides]
+    overrides, _ = split(given.overrides)
+    jobs = combinations(overrides).jobs if getattr(given, "multirun", False) else [overrides]
     assert (len(jobs) > 1) == getattr(given, "multirun", False)
     assert [problem for problem in _problems(jobs) if not any(own in str(problem) for own in OWN)] == []
 

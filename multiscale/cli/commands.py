@@ -6,6 +6,7 @@ from multiscale.cli.compare import COMPARE
 from multiscale.cli.doctor import DOCTOR
 from multiscale.cli.explain import EXPLAIN
 from multiscale.cli.futures import FUTURES
+from multiscale.cli.init import INIT
 from multiscale.cli.ledger import LEDGER
 from multiscale.cli.math import MATH
 from multiscale.cli.provenance import PROVENANCE
@@ -17,6 +18,6 @@ from multiscale.cli.status import STATUS
 from multiscale.cli.validate import VALIDATE
 
 COMMANDS: tuple[Command, ...] = (
-    *(RUN, VALIDATE, STATUS, RESUME, COLLECT, FUTURES, REPORT, COMPARE, EXPLAIN, LEDGER, PROVENANCE, REPRODUCE, MATH, DOCTOR),
+    *(INIT, RUN, VALIDATE, STATUS, RESUME, COLLECT, FUTURES, REPORT, COMPARE, EXPLAIN, LEDGER, PROVENANCE, REPRODUCE, MATH, DOCTOR),
 )
 """A new command is one file and one line here."""

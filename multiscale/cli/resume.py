@@ -18,6 +18,7 @@ def _resume(given: argparse.Namespace) -> int:
         oversubscribe=given.oversubscribe,
         keep_going=not given.fail_fast,
         allow_changes=given.allow_changes,
+        words=given.overrides,
     )
 
 
@@ -30,6 +31,12 @@ def takes_jobs(parser: argparse.ArgumentParser) -> None:
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sweep", type=Path, metavar="SWEEP", help="folder that 'multiscale run -m' printed last")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="hydra/launcher=...",
+        help="another launcher, with hydra.launcher.key=value; default: that the sweep began with",
+    )
     parser.add_argument("--states", metavar="A,B", help="run the jobs in these states only; default: queued,interrupted,error,lost")
     parser.add_argument("--allow-changes", action="store_true", help="go on although configuration, data, or code have changed since the sweep began")
     takes_jobs(parser)

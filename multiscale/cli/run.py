@@ -23,6 +23,11 @@ def _run(given: argparse.Namespace) -> int:
         from multiscale.sweep.commands import run_sweep
 
         return run_sweep(given.overrides, given.config_dir, jobs=given.jobs, oversubscribe=given.oversubscribe, keep_going=not given.fail_fast)
+    from multiscale.sweep.launchers.words import words_of_hydra
+
+    if words := words_of_hydra(given.overrides):
+        print(f"error: {', '.join(words)}: for the jobs of a sweep; add -m, or leave it out", file=sys.stderr)
+        return BAD_INPUT
     config = load_config(given.overrides, given.config_dir)
     if given.cfg:
         print_config(config)

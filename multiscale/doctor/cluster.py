@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 from multiscale.doctor.finding import Finding
@@ -16,7 +15,7 @@ SECONDS = 60.0
 
 
 def check_cluster(_: Path) -> Iterator[Finding]:
-    """Start them and give each something to do; and which batch systems can be used."""
+    """Start them and give each something to do."""
     from multiscale.coordination.engine import DaskEngine, EngineUnavailableError, LocalSettings, TaskError
 
     what, remedy = (
@@ -33,9 +32,6 @@ def check_cluster(_: Path) -> Iterator[Finding]:
         here = len({*pids.values()} - {os.getpid()})
         found = f"{here} process{'es' if here != 1 else ''} answered in {time.perf_counter() - began:.1f} s"
         yield Finding("ok", what, found) if here == WORKERS else Finding("failed", what, found, remedy)
-    missing = [name for name in ("dask_jobqueue", "submitit") if find_spec(name) is None]
-    text = f"{', '.join(missing)} not installed: batch systems are used through a running scheduler (engine=address)" if missing else "installed"
-    yield Finding("ok", "batch systems", text)
 
 
 def _process(_: int) -> int:

@@ -152,8 +152,7 @@ def structured(
         again = term.entries()
         back = np.lexsort((again[1], again[0]))
         if len(again[0]) == len(at) and all(
-            np.array_equal(x[back], y[order])
-            for x, y in zip(again, (at + rows.offset, of + columns.offset, values), strict=True)
+            np.array_equal(x[back], y[order]) for x, y in zip(again, (at + rows.offset, of + columns.offset, values), strict=True)
         ):
             return term
     raise ValueError(f"the terms of {columns.name!r} in {rows.name!r} have no structure that gives them again")

@@ -7,8 +7,11 @@
     states.py          how every job stands, from the journal and the run folders
     cores.py           how many jobs may run at the same time
     worker.py          the process that computes jobs
+    job_process.py     that process, as seen from the one that started it
+    interrupts.py      interrupts of the process that runs a sweep
     progress.py        how far a sweep is, and how long it still takes
     running.py         the loop that hands jobs to workers
+    launchers/         where jobs are computed, by the words of Hydra; the loop that submits them to a batch system
     table.py           what is shown of the jobs
     commands.py        run, resume, status
     collect/           one dataset of all jobs

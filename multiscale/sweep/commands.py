@@ -12,15 +12,22 @@ from pathlib import Path
 
 from multiscale.config import StudyConfig
 from multiscale.config.loading import load_configs
+from multiscale.coordination.engine import EngineSettings
 from multiscale.results.run.run_folder import clear_left
 from multiscale.results.run.run_lock import FolderHeldError, RunLock
 from multiscale.results.run.run_result import RunFolderError
 from multiscale.sweep.combinations import SweepError
-from multiscale.sweep.cores import shared_out
+from multiscale.sweep.cores import Cores, OfSlurm, cores_of, shared_out
+from multiscale.sweep.interrupts import SweepInterrupt
+from multiscale.sweep.launchers.batched import Batch, run_batched
+from multiscale.sweep.launchers.joblib import JoblibSettings
+from multiscale.sweep.launchers.settings import LauncherSettings, SubmititSettings
+from multiscale.sweep.launchers.submitit_slurm import SubmititSlurmSettings
+from multiscale.sweep.launchers.words import of_manifest, split
 from multiscale.sweep.manifest import Job, Manifest, run_folder
 from multiscale.sweep.planned import changes, planned, run_place
 from multiscale.sweep.progress import SweepProgress
-from multiscale.sweep.running import SweepInterrupt, run_jobs
+from multiscale.sweep.running import run_jobs
 from multiscale.sweep.states import JobState, chosen_states, counted, exit_code, job_states, owner
 from multiscale.sweep.table import print_jobs, print_status
 
@@ -46,11 +53,14 @@ def run_sweep(
         RunFolderError: the folder cannot be written.
         KeyboardInterrupt: interrupted, with what to do to go on.
     """
+    overrides, chosen = split(overrides)
+    launcher = chosen or JoblibSettings()
     name = f"sweep-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
     plan = planned(overrides, private, name)
+    plan = replace(plan, manifest=replace(plan.manifest, launcher=launcher.model_dump(mode="json")))
     output = plan.configs[0].output.folder
     folder = output / name
-    cores = shared_out([config.engine for config in plan.configs], len(plan.configs), jobs, oversubscribe=oversubscribe)
+    cores = _cores(launcher, [config.engine for config in plan.configs], jobs, oversubscribe=oversubscribe)
     try:
         folder.mkdir(parents=True)
         lock = RunLock(folder)
@@ -58,7 +68,7 @@ def run_sweep(
     except OSError as error:
         raise RunFolderError(f"output.folder '{output}' cannot be written ({error.strerror}); give another one with output.folder=...") from None
     print(f"sweep of {len(plan.configs)} jobs in {folder}; {cores}", file=sys.stderr)
-    return _run(folder, plan.manifest, plan.manifest.jobs, cores.jobs, lock, keep_going=keep_going)
+    return _run(folder, plan.manifest, plan.manifest.jobs, launcher, cores, lock, keep_going=keep_going)
 
 
 def resume_sweep(
@@ -69,6 +79,7 @@ def resume_sweep(
     oversubscribe: bool = False,
     keep_going: bool = True,
     allow_changes: bool = False,
+    words: Sequence[str] = (),
 ) -> int:
     """Run what a sweep lacks, and nothing else.
 
@@ -79,6 +90,7 @@ def resume_sweep(
         oversubscribe: see ``run_sweep``.
         keep_going: see ``run_sweep``.
         allow_changes: whether to go on where configuration, data, or code are not what they were.
+        words: of Hydra, for another launcher than that of the manifest.
 
     Returns:
         As ``run_sweep``.
@@ -89,6 +101,10 @@ def resume_sweep(
     """
     folder = folder.absolute()
     manifest, wanted = Manifest.read(folder), chosen_states(states)
+    others, chosen = split(words)
+    if others:
+        raise SweepError(f"{others[0]}: a sweep that is resumed keeps its overrides; only hydra/launcher and hydra.launcher.* are taken")
+    launcher = chosen or of_manifest(dict(manifest.launcher))
     lock = _taken(folder)
     try:
         with _in_folder(manifest, folder):
@@ -109,12 +125,12 @@ def resume_sweep(
             if changed and not allow_changes:
                 remedy = "begin a new sweep, or go on with --allow-changes: jobs that have an answer keep it, so the sweep will mix both"
                 raise SweepError(f"'{folder}' is not the sweep that was begun: {'; '.join(changed)}; {remedy}")
-            cores = shared_out([config.engine for config in configs], len(configs), jobs, oversubscribe=oversubscribe)
+            cores = _cores(launcher, [config.engine for config in configs], jobs, oversubscribe=oversubscribe)
             if changed:
                 print(f"changed since the sweep began: {'; '.join(changed)}", file=sys.stderr)
                 manifest, todo = _renewed(folder, manifest, todo, configs)
             print(f"running {len(todo)} of them ({', '.join(str(job.number) for job in todo)}); {cores}", file=sys.stderr)
-            return _run(folder, manifest, todo, cores.jobs, lock, keep_going=keep_going)
+            return _run(folder, manifest, todo, launcher, cores, lock, keep_going=keep_going)
     finally:
         lock.release(folder)
 
@@ -128,10 +144,30 @@ def show_status(folder: Path) -> int:
     return exit_code(states)
 
 
-def _run(folder: Path, manifest: Manifest, jobs: Sequence[Job], at_once: int, lock: RunLock, *, keep_going: bool) -> int:
+def _cores(launcher: LauncherSettings, engines: Sequence[EngineSettings], jobs: int | None, *, oversubscribe: bool) -> Cores:
+    """How many jobs run at the same time, and what each uses: of this machine, or of the nodes of a batch system."""
+    if isinstance(launcher, SubmititSlurmSettings):
+        each, words = max((cores_of(engine) for engine in engines), default=(1, ""))
+        if launcher.cpus_per_task is not None and launcher.cpus_per_task < each and not oversubscribe:
+            raise SweepError(
+                f"hydra.launcher.cpus_per_task = {launcher.cpus_per_task}: a job uses {each} cores ({words}); "
+                f"give {each}, choose engine=serial, or permit it with --oversubscribe"
+            )
+        if jobs is not None:
+            raise SweepError(f"--jobs {jobs}: Slurm shares its nodes out; give hydra.launcher.array_parallelism={jobs}")
+        return OfSlurm(min(launcher.array_parallelism, len(engines)), each, 0, words)
+    return shared_out(engines, len(engines), launcher.at_once if jobs is None else jobs, oversubscribe=oversubscribe)
+
+
+def _run(folder: Path, manifest: Manifest, jobs: Sequence[Job], launcher: LauncherSettings, cores: Cores, lock: RunLock, *, keep_going: bool) -> int:
     try:
         try:
-            run_jobs(folder, manifest, jobs, at_once, SweepProgress(manifest, len(jobs), at_once), keep_going=keep_going)
+            progress = SweepProgress(manifest, len(jobs), cores.jobs)
+            if isinstance(launcher, SubmititSettings):
+                batch = Batch(folder, manifest, launcher, cores.jobs, cores.each)
+                run_batched(batch, folder, jobs, progress, keep_going=keep_going)
+            else:
+                run_jobs(folder, manifest, jobs, cores.jobs, progress, keep_going=keep_going)
         except SweepInterrupt:
             states = job_states(folder, manifest, running=False)
             print_jobs(folder, manifest, states)

@@ -41,6 +41,14 @@ class Cores:
         return self.shares + ("" if self.jobs * self.each <= self.there else ": more than there are, so they wait for each other")
 
 
+class OfSlurm(Cores):
+    """Cores of nodes that Slurm shares out."""
+
+    def __str__(self) -> str:
+        at_once = f"at most {self.jobs} job{'s' if self.jobs > 1 else ''} at a time"
+        return f"{at_once} on nodes of Slurm, each {self.words}: {self.each} core{'s' if self.each > 1 else ''}"
+
+
 def cores_of(engine: EngineSettings) -> tuple[int, str]:
     """Cores that one job uses on this machine, and in words what they do."""
     if isinstance(engine, LocalSettings):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ class Manifest:
         code_sha256: hash of its code.
         inputs: what is read from outside -> its hash, over all jobs.
         config: values of the first job that its answer depends on, to say what has changed.
+        launcher: where the jobs are computed: kind and settings of a launcher; empty for processes on this machine.
     """
 
     dimensions: tuple[Dimension, ...]
@@ -76,6 +77,7 @@ class Manifest:
     code_sha256: str
     inputs: Mapping[str, str]
     config: Mapping[str, Any]
+    launcher: Mapping[str, Any] = field(default_factory=dict)
 
     def own(self, job: Job) -> str:
         """What makes a job different from the others, in words."""

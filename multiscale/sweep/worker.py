@@ -70,6 +70,9 @@ def serve(connection: Connection, compute: Callable[[Task], tuple[str, str, bool
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)
+    if hasattr(signal, "SIGUSR2"):
+        # A batch system sends it to all processes of a job when its time is nearly over; the one above acts on it.
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         while (task := connection.recv()) is not None:

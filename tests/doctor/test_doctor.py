@@ -9,6 +9,7 @@ import pytest
 
 from multiscale import cli
 from multiscale.doctor import examination, machine, places, solvers, versions
+from multiscale.doctor.batch_systems import check_batch_systems
 from multiscale.doctor.cluster import check_cluster
 from multiscale.doctor.finding import Finding
 from multiscale.machine import core_quota, memory_limit, usable_cores
@@ -116,3 +117,22 @@ def test_a_bilevel_problem_is_solved_and_a_local_cluster_answers_from_two_proces
     cluster, _ = check_cluster(tmp_path)
     assert cluster.state == "ok"
     assert cluster.found.startswith("2 processes answered")
+
+
+def test_batch_systems_and_what_they_lack_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("multiscale.doctor.batch_systems.find_spec", lambda name: None if name == "submitit" else name)
+    packages, systems = check_batch_systems(tmp_path)
+    assert (packages.state, systems.state) == ("ok", "ok")
+    assert "submitit, without which hydra/launcher=submitit_local, hydra/launcher=submitit_slurm cannot be used" in packages.found
+    assert "neither sbatch (Slurm) nor qsub (PBS)" in systems.found
+    for name, script in (("sbatch", "exit 0"), ("sinfo", "echo 'error: Unable to contact slurm controller' >&2; exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    packages, slurm = check_batch_systems(tmp_path)
+    assert (packages.state, packages.remedy) == ("warning", "python -m pip install 'multiscale[cluster]'")
+    assert (slurm.what, slurm.state) == ("Slurm", "warning")
+    assert "Unable to contact slurm controller" in slurm.found
+    assert "engine=local" in slurm.remedy
+    (tmp_path / "sinfo").write_text("#!/bin/sh\necho 'short* up 4 idle'\n")
+    assert list(check_batch_systems(tmp_path))[1].found == "answers: short* up 4 idle"

@@ -116,4 +116,3 @@ def test_half_a_line_in_a_log_is_counted_not_passed_over(tmp_path: Path):
     (tmp_path / "log.jsonl").write_text('{"level": "WARNING", "stage": "plan", "message": "slow"}\n{"level": "ERR', encoding="utf-8")
     said = _answers(RunResult(tmp_path, None, {}, "interrupted", {"message": "interrupted"}))["What does its log say?"]
     assert said == "plan: slow\n1 line could not be read"
-

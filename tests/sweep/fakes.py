@@ -47,6 +47,10 @@ def compute(task: Task) -> tuple[str, str, bool]:
         os.kill(os.getpid(), signal.SIGKILL)
     if behaviour == "infeasible":
         return "infeasible", "line 'a' is short of 3 kW at 18:00", True
+    if behaviour == "wait":
+        until = time.monotonic() + 120
+        while not (folder / "go").exists() and time.monotonic() < until:
+            time.sleep(0.1)
     if behaviour == "interrupt the sweep":
         os.kill(os.getppid(), signal.SIGINT)
         time.sleep(60)

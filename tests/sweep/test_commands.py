@@ -76,7 +76,7 @@ def test_a_failure_or_a_lost_process_stops_no_other_job_and_resume_runs_what_is_
 
 
 def test_a_process_that_died_between_two_jobs_is_a_job_that_failed(study, tmp_path: Path):
-    worker = running._Worker.start()
+    worker = running.JobProcess.start(running.COMPUTE)
     try:
         worker.process.kill()
         worker.process.join()
