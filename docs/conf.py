@@ -27,7 +27,8 @@ suppress_warnings = ["myst.header"]  # a page may begin with the level of headin
 # Notebooks are executed at every build: what a page shows is what this version answers.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_timeout = 600
+nb_execution_in_temp = True
 nb_merge_streams = True
 
 autodoc_member_order = "bysource"
