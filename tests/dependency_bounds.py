@@ -1,7 +1,7 @@
 """The package with the lowest or the newest versions of its dependencies: ``python -m tests.dependency_bounds lowest | newest``.
 
-Makes an environment of its own, installs the direct dependencies at that end of the range that ``pyproject.toml`` states, and runs a short set of tests and
-the study ``tiny`` there. What direct dependencies need themselves is the newest that fits. Exit code 0 where all passes.
+Makes an environment of its own, installs the direct dependencies at that end of the range that ``pyproject.toml`` states, and runs a short set of tests
+and the study ``tiny`` there. What direct dependencies need themselves is the newest that fits. Exit code 0 where all passes.
 """
 
 from __future__ import annotations
