@@ -22,7 +22,8 @@ html_math_renderer = "mathml"
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 myst_dmath_double_inline = True
-suppress_warnings = ["myst.header"]  # a page may begin with the level of heading that it has in another one
+# A page may begin with the level of heading that it has in another one; a pattern of the table of contents may match nothing yet.
+suppress_warnings = ["myst.header", "toc.empty_glob"]
 
 # Notebooks are executed at every build: what a page shows is what this version answers.
 nb_execution_mode = "force"

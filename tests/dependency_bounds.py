@@ -38,7 +38,16 @@ def lowest(requirement: str) -> str:
 def requirements(end: str) -> list[str]:
     """Direct dependencies, and those of the tests, at an end of their range."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    stated = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    extras = project["optional-dependencies"]
+    stated, asked = list(project["dependencies"]), ["test"]
+    while asked:
+        for one in extras[asked.pop()]:
+            parsed = Requirement(one)
+            # An extra may ask for another one of this package.
+            if parsed.name == project["name"]:
+                asked += parsed.extras
+            else:
+                stated.append(one)
     return [lowest(one) for one in stated] if end == "lowest" else stated
 
 

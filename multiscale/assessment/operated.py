@@ -193,6 +193,8 @@ def operated_day(
     accounts = {p: energy_account(tree, p, found) for p in known}
     payments = [platform_payments(tree, p, found) for p in known]
     integrated = outcomes.get("integrated")
+    books = {p: trade_book(tree, p, found, compared=keep_trades) for p in known}
+    bills = {p: book.bills for p, book in books.items()}
     published = {c: s.import_price for c, s in found.signals.items()} or dict(found.platform_price)
     bought_back = {c: s.export_price for c, s in found.signals.items()} or dict(found.platform_price)
     return OperatedDay(
@@ -202,8 +204,8 @@ def operated_day(
         published | dict(found.energy_price),
         bought_back | dict(found.energy_price),
         {dso: bus_injections(tree, found, [dso]) for dso in tree.distribution},
-        settlement(tree, found),
-        {p: bill_table(tree, p, found) for p in known},
+        settlement(tree, found, bills),
+        {p: bill_table(tree, p, found, bills[p]) for p in known},
         {p: terms for p, (terms, _) in accounts.items()},
         float(np.max([residual for _, residual in accounts.values()])) if accounts else 0.0,
         unserved_energy([tree], [found]),
@@ -220,7 +222,7 @@ def operated_day(
         found.shortfall,
         conflicts,
         reserves,
-        {p: trade_book(tree, p, found, compared=True) for p in known} if keep_trades else {},
+        books if keep_trades else {},
         {p: market_gain(tree, p, found) for p in known} if find_gains else {},
         curtailed_power(tree, found),
         {p: LabelledBasis.of(tree.platforms[p], basis) for p, basis in (bases or {}).items()},

@@ -91,7 +91,7 @@ def period_program(network: PeriodData, t: int, monitored: np.ndarray, factors: 
         (1.0, columns["missing"], network.child_bus),
     )
     rhs = _right_hand_sides(network, t, monitored, factors)
-    for k, name in _parts(network).items():
+    for k, name in parts(network).items():
         here = [(sign, block[model.part[bus] == k]) for sign, block, bus in blocks]
         drawn = (1.0, exchange[model.part[network.child_bus] == k])
         net = Named(rhs[name], "D", "demand of passive customers less their generation", "kW")
@@ -141,7 +141,7 @@ def columns_at(network: PeriodData, t: int) -> dict[str, tuple[np.ndarray | floa
     }
 
 
-def _parts(network: PeriodData) -> dict[int, str]:
+def parts(network: PeriodData) -> dict[int, str]:
     """Connected parts in which there is anything, and the names of their balances; that of the first node below is the ``balance``."""
     model = network.model
     occupied = np.concatenate([network.generator_bus, network.passive_bus, network.child_bus])
@@ -154,7 +154,7 @@ def _right_hand_sides(network: PeriodData, t: int, monitored: np.ndarray, factor
     model = network.model
     net = np.zeros(len(model.buses))
     np.add.at(net, network.passive_bus, network.renewable[:, t] - network.demand[:, t])
-    sides: dict[str, np.ndarray | float] = {name: -float(net[model.part == k].sum()) for k, name in _parts(network).items()}
+    sides: dict[str, np.ndarray | float] = {name: -float(net[model.part == k].sum()) for k, name in parts(network).items()}
     if len(monitored):
         fixed = factors @ net
         sides |= {name: model.limit[monitored] - direction * fixed for name, direction in LIMITS}

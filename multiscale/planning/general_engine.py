@@ -100,6 +100,7 @@ def leader_model(
         ),
         saved=cache(lambda price: users_cost_before(problem, price) - (follower.cost + _paid_by_passive(problem, decided))),
         discount_rate=problem.economics.discount_rate,
+        yardstick=problem.yardstick,
     )
     regime.state(leader)
     return model, follower

@@ -11,6 +11,7 @@ from multiscale import bilevel
 from multiscale.devices.fleet import purchasable
 from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.no_plan import NoPlanError, Relaxation
+from multiscale.planning.persistence import Restriction
 from multiscale.planning.planned_costs import planned_costs
 from multiscale.planning.regimes import Account, Regime, Social, account_of
 from multiscale.planning.regulated import position_of
@@ -93,6 +94,9 @@ class Plan:
         social: the plan of least social cost, where the regime is another one and it was asked for.
         surplus: revenue beyond the cost to be recovered and its tolerance [EUR/a]; above zero only where the least permitted charge earns too much.
         start: where the search ended, for similar ones; None where it was none by decomposition.
+        restriction: options that had to be built, and that could not be.
+        yardstick: what the operator was compared with, see ``Position`` [EUR/a].
+        rounds: in which the operators planned in turn until none moved; zero where they are not compared.
     """
 
     dso: str
@@ -121,6 +125,14 @@ class Plan:
     response_difference: Mapping[str, float] = field(default_factory=dict)
     social: SocialReference | None = None
     start: SearchStart | None = None
+    restriction: Restriction = field(default_factory=Restriction)
+    yardstick: float = float("nan")
+    rounds: int = 0
+
+    @property
+    def network_cost(self) -> float:
+        """Yearly cost of the operator's network, existing and built [EUR/a]."""
+        return self.costs["existing network"] + self.costs["reinforcement"]
 
     @property
     def social_cost(self) -> float:

@@ -15,6 +15,7 @@ from multiscale.programs.program import Output, ParametricProgram
 from multiscale.programs.solve import CompiledProgram, ProgramSolution, SolverTimeLimitError, Termination, explain_infeasibility, solve
 from multiscale.programs.statement import Statement, recorded
 from multiscale.programs.states import States
+from multiscale.programs.vertex import Vertex
 
 __all__ = [
     "Basis",
@@ -38,6 +39,7 @@ __all__ = [
     "Statement",
     "States",
     "Termination",
+    "Vertex",
     "compose",
     "explain_infeasibility",
     "limits_in_force",
