@@ -22,8 +22,7 @@ html_math_renderer = "mathml"
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 myst_dmath_double_inline = True
-# A page may begin with the level of heading that it has in another one; a pattern of the table of contents may match nothing yet.
-suppress_warnings = ["myst.header", "toc.empty_glob"]
+suppress_warnings = ["myst.header"]  # a page may begin with the level of heading that it has in another one
 
 # Notebooks are executed at every build: what a page shows is what this version answers.
 nb_execution_mode = "force"
@@ -31,6 +30,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_execution_in_temp = True
 nb_merge_streams = True
+nb_output_stderr = "remove"  # progress of runs; what a reader must be warned of stands in the answer
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

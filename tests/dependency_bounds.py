@@ -1,7 +1,7 @@
 """The package with the lowest or the newest versions of its dependencies: ``python -m tests.dependency_bounds lowest | newest``.
 
-Makes an environment of its own, installs the direct dependencies at that end of the range that ``pyproject.toml`` states, and runs a short set of tests
-and the study ``tiny`` there. What direct dependencies need themselves is the newest that fits. Exit code 0 where all passes.
+Makes an environment of its own, installs the direct dependencies at that end of the range that ``pyproject.toml`` states, and runs a short set of
+tests and the study ``tiny`` there. What direct dependencies need themselves is the newest that fits. Exit code 0 where all passes.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def lowest(requirement: str) -> str:
     bounds = [f"{s.version.removesuffix('.*')}" for s in parsed.specifier if s.operator in (">=", "==", "~=")]
     if not bounds:
         raise ValueError(f"{requirement!r} has no lower bound; state one in pyproject.toml")
-    # The first release of a series is what its pattern begins with, whatever it is called.
-    return f"{parsed.name}~={bounds[0]}.0" if any(s.version.endswith(".*") for s in parsed.specifier) else f"{parsed.name}=={bounds[0]}"
+    # A series such as 3.5.* is left to the installer: which release of it is the first cannot be read off it.
+    return requirement if any(s.version.endswith(".*") for s in parsed.specifier) else f"{parsed.name}=={bounds[0]}"
 
 
 def requirements(end: str) -> list[str]:
@@ -63,7 +63,7 @@ def main() -> int:
         constraints.write_text("\n".join(requirements(end)) + "\n", encoding="utf-8")
         pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
         steps = [
-            [*pip, "install", "-q", "--upgrade", "--upgrade-strategy", "eager", "-c", str(constraints), f"{ROOT}[test]"],
+            [*pip, "install", "--progress-bar", "off", "--upgrade", "--upgrade-strategy", "eager", "-c", str(constraints), f"{ROOT}[test]"],
             [*pip, "list"],
             [str(python), "-m", "pytest", "-q", "-x", *SHORT],
             [str(python), "-m", "multiscale", "run", "study=tiny", f"output.folder={folder}/runs"],

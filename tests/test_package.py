@@ -29,7 +29,7 @@ def test_a_run_in_python_shows_its_answer_and_plots(tmp_path, monkeypatch) -> No
     assert picture.save(tmp_path / "prices.svg").read_text(encoding="utf-8").startswith("<svg")
     with pytest.raises(NothingToPlotError, match="money"):
         interactive.Run(tmp_path / "a", data.drop_vars("money"), {}, "optimal").plot.money()
-    assert repr(multiscale.load_system("tiny")).startswith("System 'Tiny")
+    assert repr(multiscale.load_system("tiny")).startswith("System 'tiny'")
 
 
 def test_what_is_run_by_name_is_what_the_command_runs(monkeypatch) -> None:
