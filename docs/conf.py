@@ -27,8 +27,10 @@ suppress_warnings = ["myst.header"]  # a page may begin with the level of headin
 # Notebooks are executed at every build: what a page shows is what this version answers.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_timeout = 600
+nb_execution_in_temp = True
 nb_merge_streams = True
+nb_output_stderr = "remove"  # progress of runs; what a reader must be warned of stands in the answer
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

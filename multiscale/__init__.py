@@ -4,7 +4,7 @@ from typing import Any
 
 from multiscale.version import __version__
 
-__all__ = ["__version__", "load_system", "run_study"]
+__all__ = ["__version__", "load_run", "load_system", "run", "run_study"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,4 +17,8 @@ def __getattr__(name: str) -> Any:
         from multiscale.study import run_study
 
         return run_study
+    if name in ("run", "load_run"):
+        from multiscale import interactive
+
+        return getattr(interactive, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

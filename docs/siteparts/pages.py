@@ -64,9 +64,10 @@ def equations_page() -> str:
     """The equations of a study with devices, a network that binds, options, and a leader."""
     sections = study_equations(load_config([EQUATIONS_OF]))
     head = f"# Equations as they are solved\n\nWritten from the programs of `{EQUATIONS_OF}`; `multiscale math` does the same for any study."
-    limits = "Not among them: what mechanisms solve on the way to an agreement, and the forms into which methods bring the plan ([bilevel](../bilevel.md))."
-    checked = "A test makes the matrices again from these equations alone and compares them with those that are solved; symbols are named where rows are built."
-    return f"{head}\n{limits}\n{checked}\n\n{as_markdown(sections)}"
+    limits = "Not among them: what mechanisms solve on the way to an agreement, and the forms into which methods bring the plan"
+    checked = "A test makes the matrices again from these equations alone and compares them with those that are solved."
+    named = "Symbols are named where rows are built."
+    return f"{head}\n{limits} ([bilevel](../bilevel.md)).\n{checked}\n{named}\n\n{as_markdown(sections)}"
 
 
 def write_pages(_app: Sphinx) -> None:

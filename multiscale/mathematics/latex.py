@@ -34,7 +34,7 @@ def index_of(dim: str) -> str:
 
 def name_of(name: str) -> str:
     """A family as a symbol."""
-    return rf"\mathrm{{{name.replace('_', ' ')}}}"
+    return rf"\text{{{name.replace('_', ' ')}}}"
 
 
 def equation(found: Equation) -> str:

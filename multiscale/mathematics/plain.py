@@ -19,7 +19,7 @@ _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}_^]|\d+(?:\.\d+)?(?:e[+-]?\d+)?|\u00a0|
 
 def plain(latex: str) -> str:
     """Text for a terminal: indices in square brackets."""
-    text = re.sub(r"\\(?:mathrm|mathcal)\{([^{}]*)\}", lambda found: found[1].replace(" ", "_"), latex)
+    text = re.sub(r"\\(?:text|mathcal)\{([^{}]*)\}", lambda found: found[1].replace(" ", "_"), latex)
     text = re.sub(r"\\bar\s*(\w)", r"\1*", text)
     text = re.sub(r"_\{([^{}]*)\}", r"[\1]", text)
     text = re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"(\1)/(\2)", text)
@@ -30,7 +30,7 @@ def plain(latex: str) -> str:
 def mathml(latex: str) -> str:
     """A displayed equation as MathML."""
     # Blanks separate tokens, but those between the words of a name stay.
-    kept = re.sub(r"\\mathrm\{([^{}]*)\}", lambda found: rf"\mathrm{{{found[1].replace(' ', NARROW)}}}", latex)
+    kept = re.sub(r"\\text\{([^{}]*)\}", lambda found: rf"\text{{{found[1].replace(' ', NARROW)}}}", latex)
     tokens = [token for token in _TOKEN.findall(kept) if token == NARROW or not token.isspace()]
     items, rest = _row(tokens)
     if rest:
@@ -69,9 +69,9 @@ def _element(token: str, tokens: list[str]) -> tuple[str, list[str]]:
     if token == "{":
         items, tokens = _row(tokens)
         return f"<mrow>{''.join(items)}</mrow>", tokens
-    if token in (r"\mathrm", r"\mathcal"):
+    if token in (r"\text", r"\mathcal"):
         end = tokens.index("}")
-        style = "normal" if token == r"\mathrm" else "script"
+        style = "normal" if token == r"\text" else "script"
         return f'<mi mathvariant="{style}">{html.escape("".join(tokens[1:end]))}</mi>', tokens[end + 1 :]
     if token == r"\bar":
         base, tokens = _argument(tokens)

@@ -62,6 +62,11 @@ class System:
         """The tables without what is looked up in them: that is made anew where the object arrives."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
+    def __repr__(self) -> str:
+        sizes = {"platforms": len(self.at_level("platform")), "DSOs": len(self.at_level("dso"))}
+        sizes |= {"prosumers": self.prosumers.sizes["prosumer"], "buses": self.buses.sizes["bus"], "branches": self.branches.sizes["branch"]}
+        return f"System {self.name!r}: " + ", ".join(f"{count:,} {what}" for what, count in sizes.items())
+
     # -- the tree ---------------------------------------------------------------------------------------------------
     @property
     def top(self) -> str:

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "multiscale"
 ORDER = (
     "version", "units", "symbols", "settings", "machine", "file_locks", "files", "spreadsheets", "content", "timeline", "aggregation",
     "programs", "attribute", "devices", "measures", "tariffs", "system", "representative_days", "sources", "operation", "markets", "coordination",
-    "bilevel", "planning", "verification", "assessment", "results", "config", "pipeline", "study", "sweep", "reproduction", "doctor",
+    "bilevel", "planning", "verification", "assessment", "results", "config", "pipeline", "study", "interactive", "sweep", "reproduction", "doctor",
     "compare_mechanisms", "plan_futures", "mathematics", "cli", "__main__",
 )  # fmt: skip
 """Modules and folders of the package; each imports only from those before it. The same list stands in docs/architecture.md."""
