@@ -78,7 +78,7 @@ def design_table(found: Sequence[Outcome]) -> pd.DataFrame:
     """Designs, one row each; costs above the least."""
     least = min(o.social_cost for o in found)
     rows = []
-    for o, good in zip(found, efficient(list(found)), strict=True):
+    for o, good in zip(found, efficient(found), strict=True):
         row: dict[str, object] = {"design": o.design.name, "proven": o.status, "gap [EUR/a]": o.gap * abs(o.social_cost)}
         row |= {"social cost above least [EUR/a]": o.social_cost - least, "lines reinforced": len(o.built), "annuity [EUR/a]": o.annuity}
         row |= {"pv [kW]": o.pv, "storage [kWh]": o.storage, "unserved [kWh/a]": o.unserved}
