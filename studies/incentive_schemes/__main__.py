@@ -15,6 +15,8 @@ from studies.swept import missing, rows, swept, written
 
 STUDY = "incentive_schemes_simbench"
 SCENARIOS = "1.0,1.2,1.4"
+PARAMETERS = ("tuning", "collar", "sharing", "spread")
+"""Settings of regimes over which a curve is drawn where one is swept alone."""
 VALUES = {
     "built": "plan.reinforcements",
     "annuity [EUR/a]": "plan.reinforcement_annuity",
@@ -53,7 +55,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if {"regime", "load_factor"} <= set(table):
         draw(table, given.output / "comparison.png")
         sys.stdout.write(f"{given.output / 'comparison.png'}\n")
+    parameters = [name for name in table if str(name) in PARAMETERS]
+    if len(parameters) == 1:
+        curve(table, str(parameters[0]), given.output / f"curve_{parameters[0]}.png")
+        sys.stdout.write(f"{given.output / f'curve_{parameters[0]}.png'}\n")
     return 0 if not without else 1
+
+
+def curve(table: pd.DataFrame, parameter: str, path: Path) -> None:
+    """What follows from one parameter of a regime: annuity, profit, welfare loss and unserved demand against it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    shown = ("annuity [EUR/a]", "profit [EUR/a]", "welfare loss [EUR/a]", "unserved demand [EUR/a]")
+    known = table.sort_values(parameter)
+    for axes, column in zip(figure.subplots(1, len(shown)), shown, strict=True):
+        axes.plot(known[parameter], known[column], "o-", color="#084594")
+        axes.set(xlabel=f"{parameter} [1]", title=column)
+        axes.grid(alpha=0.3)
+        axes.set_ylim(min(0.0, 1.1 * known[column].min()), max(1.0, 1.1 * known[column].max()))
+    figure.savefig(path, dpi=120)
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
