@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +29,10 @@ VALUES = {
     "AC violations": "ac.violations",
     "repairs": "plan.repair_rounds",
 }
+LOST_LOAD = 1000.0
+"""Value of lost load of the study [EUR/kWh]."""
 SERVED = 1.0
-"""Unserved demand at the value of lost load up to which everything counts as served [EUR/a]: 1 Wh at 1,000 EUR/kWh."""
+"""Unserved demand at the value of lost load up to which everything counts as served [EUR/a]: 1 Wh."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,9 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def deferred(table: pd.DataFrame) -> pd.DataFrame:
     """Network and scenario, one row each: what each variant invests, what response and trading defer, and whether that counts.
 
-    It counts where every variant serves all demand and none violates a limit under AC power flow: a plan that cuts demand off or overloads a line has
-    deferred nothing. What response at tariffs defers is the investment without response less that with it; what trading defers is what
-    it invests less beyond that.
+    What response at tariffs defers is the investment without response less that with it; what trading defers is what it invests less beyond that. A
+    difference counts where both of its sides serve all demand and violate no limit under AC power flow: a plan that cuts demand off or overloads a
+    line has deferred nothing.
 
     Args:
         table: one row for each plan: ``ev_share``, ``dsos``, ``market`` and the columns of ``VALUES``.
@@ -82,25 +84,42 @@ def deferred(table: pd.DataFrame) -> pd.DataFrame:
             continue
         response, trading = by["time_of_use"], by["community"]
         name = str(network).strip("[]")
-        plain = float(response["without response [EUR]"])
-        whole = float(np.max([float(row[c]) for row in (response, trading) for c in VALUES if c.startswith("unserved")]))
-        broken = float(np.max([float(row[c]) for row in (response, trading) for c in VALUES if c.startswith("AC")]))
-        beyond = float(response["planned [EUR]"] - trading["planned [EUR]"])
-        reasons = ["demand is cut off"] * (not whole <= SERVED) + ["limits are violated under AC power flow"] * (broken != 0)
+        plain, alone, together = (float(v) for v in (response["without response [EUR]"], response["planned [EUR]"], trading["planned [EUR]"]))
+        faults = {
+            "without response": _faults(response, ", without response"),
+            "with response": _faults(response),
+            "with trading": _faults(trading),
+        }
         found.append(
             {
                 "network": f"{name} ({NETWORKS.get(name, '')})",
                 "vehicles": share,
                 "without response [EUR]": plain,
-                "with response [EUR]": float(response["planned [EUR]"]),
-                "with trading [EUR]": float(trading["planned [EUR]"]),
-                "deferred by response [EUR]": plain - float(response["planned [EUR]"]),
-                "deferred by trading beyond it [EUR]": beyond,
-                f"worth of trading, {YEARS} years later [EUR]": float(np.sign(beyond)) * deferral_value(abs(beyond), YEARS, RATE),
-                "counts": "yes" if not reasons else "no: " + ", ".join(reasons),
+                "with response [EUR]": alone,
+                "with trading [EUR]": together,
+                "deferred by response [EUR]": plain - alone,
+                "counts: response": _counts(faults, "without response", "with response"),
+                "deferred by trading beyond it [EUR]": alone - together,
+                f"worth of trading, {YEARS} years later [EUR]": float(np.sign(alone - together)) * deferral_value(abs(alone - together), YEARS, RATE),
+                "counts: trading": _counts(faults, "with response", "with trading"),
             }
         )
     return pd.DataFrame(found)
+
+
+def _faults(row: pd.Series, variant: str = "") -> list[str]:
+    """What a variant does not keep; a value that is missing is not kept."""
+    unserved = float(row["unserved, without response [EUR/a]" if variant else "unserved [EUR/a]"])
+    violations = float(row[f"AC violations{variant}"])
+    # Comparisons with a value that is not a number are false, so these are written from what is asked for.
+    found = [] if unserved <= SERVED else [f"{unserved / LOST_LOAD:,.3g} kWh/a cut off"]
+    return found if violations == 0 else [*found, f"{violations:.0f} AC violations"]
+
+
+def _counts(faults: Mapping[str, list[str]], *sides: str) -> str:
+    """Whether a difference of two variants counts, and if not, why."""
+    why = [f"{side}: {', '.join(faults[side])}" for side in sides if faults[side]]
+    return "no: " + "; ".join(why) if why else "yes"
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
@@ -112,17 +131,17 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     at = np.arange(len(table))
-    counts = table["counts"] == "yes"
+    response, trading = table["counts: response"], table["counts: trading"]
+    kept = {"without response": ~response.str.contains("without"), "with trading": ~trading.str.contains("with trading")}
+    kept["with response"] = ~trading.str.contains("with response")
     for k, (column, colour) in enumerate({"without response": "#999999", "with response": "#56b4e9", "with trading": "#009e73"}.items()):
         bars = axes.barh(at + 0.27 * (k - 1), table[f"{column} [EUR]"] / 1000, 0.25, color=colour, label=column)
-        for bar, whole in zip(bars, counts, strict=True):
+        for bar, whole in zip(bars, kept[column], strict=True):
             bar.set_hatch("" if whole else "///")
     axes.set_yticks(at, [f"{n}, vehicles at {v:.0%}" for n, v in zip(table["network"], table["vehicles"], strict=True)])
     axes.invert_yaxis()
     axes.set(xlabel="Investment in reinforcement [1,000 EUR]")
-    axes.set_title(
-        "Reinforcement by variant; hatched: some variant cuts demand off or violates a limit under AC power flow, nothing is counted", fontsize=9
-    )
+    axes.set_title("Reinforcement by variant; hatched: this variant cuts demand off or violates a limit under AC power flow", fontsize=9)
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=120)

@@ -85,7 +85,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     from matplotlib.figure import Figure
 
     shown = {"annuity [EUR/a]": "Annuity of what is built [EUR/a]", "welfare loss [EUR/a]": "Welfare loss against least social cost [EUR/a]"}
-    shown |= {"profit [EUR/a]": "Profit of the operator [EUR/a]", "charge [EUR/kWh]": "Network charge [EUR/kWh]"}
+    shown |= {"profit [EUR/a]": "Profit of the operator [EUR/a], logarithmic", "charge [EUR/kWh]": "Network charge [EUR/kWh], logarithmic"}
     figure = Figure(figsize=(12, 8), layout="constrained")
     FigureCanvasAgg(figure)
     regimes = list(dict.fromkeys(table.regime))

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--buses", nargs="+", type=int, choices=(5, 33), default=[5, 33], help="networks (default: both)")
     parser.add_argument("--options", type=int, default=None, help="lines that may be reinforced (default: 3 of the 5-bus, 6 of the 33-bus network)")
     parser.add_argument("--bases", nargs="+", choices=("volumetric", "capacity", "time of use"), default=None, help="designs (default: all)")
-    parser.add_argument("--gap", type=float, default=1e-3, help="relative gap to which a plan is proven")
+    parser.add_argument("--gap", type=float, default=1e-4, help="relative gap to which a plan is proven")
     parser.add_argument("--time-limit", type=float, default=120.0, help="seconds for one design; where they end the search, the gap is stated")
     parser.add_argument("--output", type=Path, default=Path("tariff_design"), metavar="FOLDER", help="folder for tables and pictures")
     given = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
 """Every regime on the radial feeder of ``tests/planning/regulated_feeder.py``: CPU seconds to a proven 0.1 %, and what comes out.
 
-OMP_NUM_THREADS=1 python -m tests.benchmarks.planning_regimes [--nodes 8] [--methods auto,strong_duality,branch_and_cut] [--seconds 300] [--growth 0.9,1.0,1.1]
+OMP_NUM_THREADS=1 python -m tests.benchmarks.planning_regimes [--nodes 8] [--methods auto,strong_duality,branch_and_cut] [--growth 0.9,1.0,1.1]
 
 CPU seconds are those of this process and of the SCIP processes it started.
 """
