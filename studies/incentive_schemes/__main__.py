@@ -15,6 +15,8 @@ from studies.swept import missing, rows, swept, written
 
 STUDY = "incentive_schemes_simbench"
 SCENARIOS = "1.0,1.2,1.4"
+REGIMES_OF_ONE = [name for name in REGIMES if name != "yardstick"]
+"""Regimes that one operator can be under; a yardstick takes several to compare."""
 PARAMETERS = ("tuning", "collar", "sharing", "spread")
 """Settings of regimes over which a curve is drawn where one is swept alone."""
 VALUES = {
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sweep", type=Path, default=None, metavar="FOLDER", help="a sweep that has been run, in place of running one")
     parser.add_argument("--study", default=STUDY, help=f"default: {STUDY}; incentive_schemes is the built-in case")
     parser.add_argument("--scenarios", default=SCENARIOS, help="factors on demand of the three scenarios (system.growth.load_factor)")
-    parser.add_argument("--regimes", default=",".join(REGIMES), help="default: all")
+    parser.add_argument("--regimes", default=",".join(REGIMES_OF_ONE), help="default: all but yardstick, which takes several operators")
     parser.add_argument("--jobs", type=int, default=None, help="at the same time")
     parser.add_argument("--output", type=Path, default=Path("incentive_schemes"), metavar="FOLDER", help="folder for runs and comparison")
     given = parser.parse_args(arguments)
