@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from multiscale.assessment.cost_benefit import deferral_value
-from studies.swept import missing, rows, swept, written
+
+from ..swept import missing, rows, swept, written  # noqa: TID252 - studies are installed as multiscale.studies
 
 NETWORKS = {"MV1.101": "rural", "MV2.101": "semi-urban", "MV3.101": "urban", "MV4.101": "commercial"}
 SHARES = "0.4,0.6,0.8"

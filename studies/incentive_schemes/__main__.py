@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from multiscale.planning import REGIMES
-from studies.swept import missing, rows, swept, written
+
+from ..swept import missing, rows, swept, written  # noqa: TID252 - studies are installed as multiscale.studies
 
 STUDY = "incentive_schemes_simbench"
 SCENARIOS = "1.0,1.2,1.4"
