@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--options", type=int, default=None, help="lines that may be reinforced (default: 3 of the 5-bus, 6 of the 33-bus network)")
     parser.add_argument("--bases", nargs="+", choices=("volumetric", "capacity", "time of use"), default=None, help="designs (default: all)")
     parser.add_argument("--gap", type=float, default=1e-3, help="relative gap to which a plan is proven")
-    parser.add_argument("--time-limit", type=float, default=120.0, help="seconds for one design; where they end the search, the gap is stated")
+    parser.add_argument("--time-limit", type=float, default=90.0, help="seconds for one design; where they end the search, the gap is stated")
     parser.add_argument("--output", type=Path, default=Path("tariff_design"), metavar="FOLDER", help="folder for tables and pictures")
     given = parser.parse_args(arguments)
     given.output.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def design_table(found: Sequence[Outcome]) -> pd.DataFrame:
     """Designs, one row each; costs above the least."""
     least = min(o.social_cost for o in found)
     rows = []
-    for o, good in zip(found, efficient(list(found)), strict=True):
+    for o, good in zip(found, efficient(found), strict=True):
         row: dict[str, object] = {"design": o.design.name, "proven": o.status, "gap [EUR/a]": o.gap * abs(o.social_cost)}
         row |= {"social cost above least [EUR/a]": o.social_cost - least, "lines reinforced": len(o.built), "annuity [EUR/a]": o.annuity}
         row |= {"pv [kW]": o.pv, "storage [kWh]": o.storage, "unserved [kWh/a]": o.unserved}

@@ -6,7 +6,7 @@ together with reinforcement, at least social cost, knowing how customers answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -173,8 +173,16 @@ def _settled(
     )
 
 
-def efficient(outcomes: list[Outcome]) -> list[bool]:
-    """Which designs no other one beats in both: social cost, and the bill of the kind of customer that can buy nothing (the first)."""
+SAME = 0.5
+"""Bills [EUR/a] and, for each 100,000 EUR/a of it, social costs that differ by no more than this are the same."""
+
+
+def efficient(outcomes: Sequence[Outcome]) -> list[bool]:
+    """Which plans found no other one beats: in social cost, and in the bill of the kind of customer that can buy nothing (the first)."""
     points = [(o.social_cost, o.bills[0]) for o in outcomes]
-    slack = [max(o.gap * abs(o.social_cost), 1e-6) for o in outcomes]
-    return [not any(cost < own - s and bill < mine - 1e-6 for cost, bill in points) for (own, mine), s in zip(points, slack, strict=True)]
+
+    def beaten(cost: float, bill: float) -> bool:
+        same = SAME * abs(cost) / 1e5
+        return any((c <= cost + same and b < bill - SAME) or (c < cost - same and b <= bill + SAME) for c, b in points)
+
+    return [not beaten(*point) for point in points]

@@ -27,7 +27,7 @@ def draw(outcomes: Sequence[Outcome], buses: int, path: Path) -> None:
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     least = min(o.social_cost for o in outcomes)
-    best = efficient(list(outcomes))
+    best = efficient(outcomes)
     for base in BASES:
         mine = [(o, good) for o, good in zip(outcomes, best, strict=True) if o.design.base == base]
         if not mine:
@@ -42,7 +42,7 @@ def draw(outcomes: Sequence[Outcome], buses: int, path: Path) -> None:
         for kind, style in zip(range(len(KINDS)), ("-", "--", ":"), strict=True):
             right.plot(share, [o.network[kind] for o, _ in mine], style, color=COLOURS[base], marker=MARKS[base], markersize=4)
     left.set(xlabel="Social cost above the least of all designs [1,000 EUR/a]", ylabel=f"Bill of a {KINDS[0].name} [EUR/a]")
-    left.set_title(f"{buses} buses; labels: share of the existing cost in the fixed charge;\nfilled: no design is better in both", fontsize=9)
+    left.set_title(f"{buses} buses; labels: share of the existing cost in the fixed charge;\nfilled: no other one beats it", fontsize=9)
     left.legend(title="Rest recovered by", fontsize=8)
     right.set(xlabel="Share of the existing cost in the fixed charge [%]", ylabel="Network payment of one customer [EUR/a]")
     right.set_title(

@@ -30,7 +30,7 @@ SINGLE = {"network_charge": Volumetric(price_max=CEILING)}
 
 
 def regulated_feeder(
-    nodes: int = 8, hours: int = 24, components: dict[str, Component] | None = None, *, seed: int = 0, cost_share: float = 1.0
+    nodes: int = 8, hours: int = 24, components: dict[str, Component] | None = None, *, seed: int = 0, cost_share: float = 1.0, growth: float = 1.0
 ) -> PlanningProblem:
     """The feeder with ``nodes`` nodes (node 0 is the root) over ``hours`` periods of a day.
 
@@ -38,9 +38,18 @@ def regulated_feeder(
         nodes, hours, seed: size and case.
         components: of the tariff; default: one volumetric charge.
         cost_share: annuity of the options, as a share of what the case states.
+        growth: factor on demand; ratings are those of today.
     """
     case = radial_case(nodes, hours, seed)
-    parent, demand, sun, price, rating, step, investment = case.parent, case.demand, case.sun, case.price, case.rating, case.step, case.investment
+    parent, demand, sun, price, rating, step, investment = (
+        case.parent,
+        growth * case.demand,
+        case.sun,
+        case.price,
+        case.rating,
+        case.step,
+        case.investment,
+    )
     duration = 24.0 / hours
     existing = 0.06 * demand.sum() * duration
 

@@ -1,0 +1,1 @@
+"""What demand response and trading between peers defer of the reinforcement of four types of network."""
