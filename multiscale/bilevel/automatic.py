@@ -100,7 +100,7 @@ def solve_in_turn(problem: BilevelProblem, settings: SolveOptions, start: np.nda
 
 def _enumerated(problem: BilevelProblem, settings: SolveOptions, clock: Clock) -> BilevelSolution | None:
     """The answer by enumeration; None where it does not apply."""
-    search = DecisionSearch(problem, tolerance=TOLERANCE, time_limit=min(60.0, 0.5 * clock.left()))
+    search = DecisionSearch(problem, tolerance=TOLERANCE, time_limit=clock.one_solve)
     values = decisions(problem, search.responder.linking, settings.enumerate_up_to, TOLERANCE)
     if not values:
         return None

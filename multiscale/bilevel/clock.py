@@ -17,6 +17,11 @@ class Clock:
         return max(0.5, self.deadline - reserve - time.perf_counter())
 
     @property
+    def one_solve(self) -> float:
+        """Seconds for one follower solve: a minute, or a fifth of what is left where that is more, but never more than half of it."""
+        return min(max(60.0, 0.2 * self.left()), 0.5 * self.left())
+
+    @property
     def is_late(self) -> bool:
         """Whether less than a second is left: a search ends."""
         return self.left() < 1.0

@@ -46,7 +46,7 @@ def solve_decomposed(problem: BilevelProblem, settings: SolveOptions, start: np.
 
 def _solved(problem: BilevelProblem, settings: SolveOptions, start: np.ndarray | None, clock: Clock) -> BilevelSolution:
     check_products(problem)
-    search = DecisionSearch(problem, tolerance=TOLERANCE, gap=max(1e-6, 0.1 * settings.gap), time_limit=min(60.0, 0.5 * clock.left()))
+    search = DecisionSearch(problem, tolerance=TOLERANCE, gap=max(1e-6, 0.1 * settings.gap), time_limit=clock.one_solve)
     with clock.stage("start"):
         find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), clock.left(), flips=False)
     with clock.stage("decomposition"):

@@ -176,7 +176,7 @@ def _solve(
         bounds = [bounds_for(problem, f, name, share) for f, name in enumerate(methods)]
     with clock.stage("constraint qualification"):
         conic = {f: qualify(problem, f, seconds=share) for f, follower in enumerate(problem.followers) if follower.cones}
-    search = DecisionSearch(problem, tolerance=TOLERANCE, gap=max(1e-6, 0.1 * settings.gap), time_limit=min(60.0, 0.5 * clock.left()))
+    search = DecisionSearch(problem, tolerance=TOLERANCE, gap=max(1e-6, 0.1 * settings.gap), time_limit=clock.one_solve)
     with clock.stage("start"), _interruptible() as stopped:
         find_start(search, start, min(settings.start_share * settings.time_limit, clock.left()), clock.left(), flips="branch_and_cut" not in methods)
     remark = "" if search.best is not None or stopped else check_unbounded_followers(problem, search)

@@ -57,6 +57,15 @@ def test_random_problems_end_with_the_oracles_answer(seed, columns):
     assert agrees(expected, str(solution.status), solution.objective), (expected, solution.message)
 
 
+def test_bounded_tolls_on_a_quadratic_follower_leave_pairs_alone_to_branch_on():
+    """47 columns and two tolls of at most 8: price times quantity left it open after 60 s; the answer is the oracle's."""
+    model, followers = random_small(2610, 48).model()
+    solution = bilevel.solve(model, followers, method="sos1", gap=1e-3, time_limit=120)
+    assert solution.status == "optimal"
+    assert solution.certificate.holds
+    assert solution.objective == pytest.approx(-0.199719669, rel=2e-3)
+
+
 def test_few_decisions_are_enumerated_and_the_tree_gives_the_same():
     found = {most: bilevel.solve(m := interdiction(6, 3), [m.low], enumerate_up_to=most, gap=1e-6) for most in (1024, 0)}
     assert "enumeration" in found[1024].methods["low"]

@@ -10,9 +10,11 @@ from scipy import sparse
 from multiscale import bilevel
 from multiscale.bilevel.reformulate.bounds.dual_bounds import no_bounds
 from multiscale.bilevel.reformulate.bounds.prove import prove_bounds, with_quantity_bounds
+from multiscale.bilevel.reformulate.choose import bounds_for
 from multiscale.bilevel.search.tighten import tighten_leader
 from multiscale.bilevel.solvers.linear_program import LinearProgram
 from multiscale.programs import CompiledProgram, Termination
+from tests.bilevel.feeder import feeder
 
 
 def random_problem(seed):
@@ -87,6 +89,20 @@ def test_quantities_of_optimal_answers_lie_in_their_ranges(seed):
         y = np.where(problem.leader.integral, rng.integers(0, 2, problem.leader.size), rng.uniform(-0.5, 1.5, problem.leader.size))
         quantity = float((program.C.T @ compiled.solve(y).x)[k])
         assert low <= quantity <= high
+
+
+def test_one_price_needs_no_multipliers_for_its_range():
+    """The range over the relaxed optimality set, whose programs have twice the columns, ended at 1,109 kWh instead of 504."""
+    case = feeder(15, 24, 1, hard=True)
+    problem = bilevel.read_model(case.model, [case.follower]).problem
+    leader, program = problem.leader, problem.followers[0].program
+    ((k, (low, high)),) = bounds_for(problem, 0, "branch_and_cut", 60.0).quantities.items()
+    assert 0.0 < low < high < 600.0
+    rng = np.random.default_rng(0)
+    compiled = CompiledProgram(program)
+    for _ in range(5):
+        y = np.where(leader.integral, rng.integers(0, 2, leader.size), rng.uniform(leader.lower, leader.upper))
+        assert low <= float((program.C.T @ compiled.solve(y).x)[k]) <= high
 
 
 def test_nothing_is_claimed_where_nothing_can_be_proven():

@@ -16,13 +16,13 @@ from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.decomposition import decompose as decomposing
 from multiscale.bilevel.decomposition.block import Block
 from multiscale.bilevel.decomposition.master import Master
-from multiscale.bilevel.decomposition.ranges import slope_range
 from multiscale.bilevel.decomposition.relaxation import Cut
 from multiscale.bilevel.normal.normalise import normalise
 from multiscale.bilevel.problem.description import Form
 from multiscale.bilevel.problem.gap import closing_bound
 from multiscale.bilevel.problem.parts import Part, split
 from multiscale.bilevel.problem.solve_options import SolveOptions
+from multiscale.bilevel.reformulate.bounds.ranges import slope_range
 from multiscale.bilevel.reformulate.choose import suits_decomposition
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.price_search import PriceSearch

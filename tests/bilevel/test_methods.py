@@ -17,6 +17,7 @@ from multiscale.bilevel.solvers.linear_program import LinearProgram
 from multiscale.programs import Block, CompiledProgram, Index, Output
 from tests.bilevel.feeder import TARIFF_CAP, feeder
 from tests.bilevel.published import INSTANCES
+from tests.bilevel.small import random_small
 
 # Published followers state terms of leader variables alone in their costs.
 pytestmark = pytest.mark.filterwarnings("ignore::multiscale.bilevel.BilevelWarning")
@@ -49,6 +50,17 @@ def test_methods_agree_on_random_tariff_problems(seed):
         assert solution.status == "optimal", (method, solution.message)
         found[method] = solution.objective
     assert list(found.values()) == pytest.approx([found["sos1"]] * len(found), rel=1e-5)
+
+
+def test_pairs_alone_do_not_lose_the_best_decision():
+    """SCIP's rows from implications between SOS1 pairs cut off the decision worth -41 and called -11.875 optimal.
+
+    At ``y = (1, 0)`` the sources left are ``x_2, x_5 <= 2`` and the dear one, of which the need of 7 takes 2, 2 and 3: ``5*2 + 2*2 + 9*3 = 41``.
+    """
+    model, followers = random_small(20447, 12).model()
+    solution = bilevel.solve(model, followers, method="sos1", gap=1e-5, time_limit=60, heuristic=False, start_share=0.0)
+    assert solution.bound <= -41.0 + 1e-4
+    assert (solution.status, solution.objective) == ("optimal", pytest.approx(-41.0, rel=1e-6))
 
 
 @pytest.mark.parametrize(("hard", "tariffs"), [(False, 1), (True, 1), pytest.param(True, 2, marks=pytest.mark.slow)])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.decomposition.price_faces import PriceFaces
-from multiscale.bilevel.decomposition.ranges import slope_range
 from multiscale.bilevel.decomposition.relaxation import Cut, Relaxation
 from multiscale.bilevel.problem.gap import TOLERANCE, closing_bound
 from multiscale.bilevel.problem.parts import Part
@@ -49,7 +48,7 @@ class Block:
         self.part, self.problem = part, part.problem
         problem = part.problem
         check_branch_and_cut(problem, ["branch_and_cut"] * len(problem.followers))
-        self.search = DecisionSearch(problem, tolerance=TOLERANCE, gap=max(1e-6, 0.1 * settings.gap), time_limit=min(60.0, 0.5 * clock.left()))
+        self.search = DecisionSearch(problem, tolerance=TOLERANCE, gap=max(1e-6, 0.1 * settings.gap), time_limit=clock.one_solve)
         self.responder = self.search.responder
         if known is not None:
             mine = [[answers[int(f)] for f in part.followers] for answers in (known.primal, known.dual)]
@@ -66,11 +65,7 @@ class Block:
 
     def _bounds(self, f: int, seconds: float) -> DualBounds:
         """Multiplier bounds that cost next to nothing, and ranges of what the price multiplies."""
-        leader, follower = self.problem.leader, self.problem.followers[f]
         proven = prove_bounds(self.problem, f, np.zeros(0, dtype=np.int64))
-        ranges = {int(k): slope_range(leader, follower, int(k), seconds) for k in follower.cost_columns if not leader.integral[k]}
-        if all(np.isfinite(ends).all() for ends in ranges.values()):
-            return replace(proven, quantities=ranges)
         return with_quantity_bounds(self.problem, f, proven, time_limit=seconds)
 
     def key(self, u: np.ndarray) -> bytes:

@@ -135,6 +135,9 @@ def run_task(task: Task, send: Any, parent: int) -> ScipOutcome:
     if curved or single.pairs or single.indicators:
         # SCIP's strong dual reductions cut off optima where columns hang on indicators or products (seen with SCIP 10 on small instances).
         parameters |= {"misc/allowstrongdualreds": False, "constraints/linear/dualpresolving": False, "constraints/indicator/dualreductions": False}
+    if single.pairs:
+        # SCIP 10 derives rows from implications between pairs that cut off optima (tests/bilevel/test_methods.py).
+        parameters["constraints/SOS1/implcutsfreq"] = -1
     if single.curved or single.indicators:
         # So did its probing, where a side of a product or indicator is open.
         parameters["propagating/probing/maxprerounds"] = 0

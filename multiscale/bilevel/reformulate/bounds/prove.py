@@ -14,6 +14,7 @@ from scipy import sparse
 from multiscale.bilevel.problem.description import BilevelProblem
 from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds, interval
 from multiscale.bilevel.reformulate.bounds.propagation import by_propagation
+from multiscale.bilevel.reformulate.bounds.ranges import slope_range
 from multiscale.bilevel.reformulate.bounds.relaxed_optima import RelaxedOptima
 
 
@@ -74,19 +75,24 @@ def _by_programs(problem: BilevelProblem, f: int, bounds: DualBounds, missing: n
 def with_quantity_bounds(problem: BilevelProblem, f: int, bounds: DualBounds, *, time_limit: float) -> DualBounds:
     """Add proven ranges of the quantities ``C_k'x`` that leader variables multiply, by two linear programs each.
 
-    Only valid together with ``bounds``: the range covers every optimum that has an optimal dual within them, which is every optimum.
+    A single price needs the follower's rows alone (see ``slope_range``). What that leaves open is sought over the relaxed optimality set, which has
+    as many columns again, and is only valid together with ``bounds``: the range covers every optimum that has an optimal dual within them, which is
+    every optimum.
     """
     follower = problem.followers[f]
     deadline = time.perf_counter() + time_limit
     if not follower.cost_columns.size:
         return bounds
-    relaxation = RelaxedOptima(problem, f, bounds, time_limit)
+    alone = {int(k): slope_range(problem.leader, follower, int(k), time_limit) for k in follower.cost_columns}
+    if all(np.isfinite(ends).all() for ends in alone.values()):
+        return replace(bounds, quantities=alone)
+    relaxation = RelaxedOptima(problem, f, bounds, max(1.0, deadline - time.perf_counter()))
     by_leader = follower.program.C.tocsc()
     ranges: dict[int, tuple[float, float]] = {}
     for k in follower.cost_columns:
         weights = np.asarray(by_leader[:, [int(k)]].todense()).ravel()
         low, high = interval(sparse.csr_matrix(weights[None, :]), np.zeros(1), follower.program.lower, follower.program.upper)
-        least, most = float(low[0]), float(high[0])
+        least, most = max(float(low[0]), alone[int(k)][0]), min(float(high[0]), alone[int(k)][1])
         for direction in (-1.0, 1.0):
             if time.perf_counter() > deadline:
                 break

@@ -5,9 +5,13 @@ At every optimal pair of a follower that meets the leader in prices ``C y``,
     sum_k y_k (C_k'x)  =  b0'lambda + sum_k y_k (B_k'lambda) + l'r_l - u'r_u - c0'x - x'Qx
 
 Where a price has no bound, no branching on its product ends; the right side has products of leader variables and multipliers only where the
-leader moves right-hand sides, and there branching on integers ends. It is used where some price is unbounded, only integers move right-hand
-sides and the squares are convex; the leader's terms must be one multiple of all that the follower pays (Labbe, Marcotte, Savard, Management
-Science 44, 1998, for tolls).
+leader moves right-hand sides, and there branching on integers ends. Where nothing moves them, the right side has no product at all and is, by weak
+duality, nowhere above the left one at any feasible x and multipliers: only pairs are left to branch on. It is used where the squares are convex and
+
+- some price is unbounded and only integers move right-hand sides, or
+- the follower is quadratic and the leader moves none of its right-hand sides.
+
+The leader's terms must be one multiple of all that the follower pays (Labbe, Marcotte, Savard, Management Science 44, 1998, for tolls).
 """
 
 from __future__ import annotations
@@ -53,9 +57,11 @@ def rewrite_revenue(builder: SingleLevelBuilder, form: Form, side: float) -> tup
 
 def _applies(builder: SingleLevelBuilder, f: int) -> bool:
     leader, follower = builder.problem.leader, builder.problem.followers[f]
+    if follower.cones or not leader.integral[follower.limit_columns].all():
+        return False
     prices = follower.cost_columns
     unbounded = np.isinf(leader.lower[prices]) | np.isinf(leader.upper[prices])
-    return bool(unbounded.any() and not follower.cones and leader.integral[follower.limit_columns].all())
+    return bool(unbounded.any() or (follower.program.Q is not None and not follower.limit_columns.size))
 
 
 def _payments(builder: SingleLevelBuilder, form: Form, f: int) -> tuple[list[int], dict[int, np.ndarray], Form]:

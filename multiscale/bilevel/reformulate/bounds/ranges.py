@@ -21,18 +21,22 @@ from multiscale.programs import CompiledProgram, Termination
 
 
 def slope_range(leader: Leader, follower: Follower, price: int, seconds: float) -> tuple[float, float]:
-    """Least and largest ``C_k'x`` over all optima; infinite where nothing is proven (no answer fits every decision, or other variables in costs)."""
+    """Least and largest ``C_k'x`` over all optima of a linear follower; infinite where nothing is proven.
+
+    Nothing is where no answer fits every decision, the price has no bounds, or other leader variables stand in the costs.
+    """
     program = follower.program
     rows = program.B.tocsr()
     touched = np.diff(rows.indptr) > 0
-    if not np.array_equal(follower.cost_columns, [price]) or (program.equality & touched).any():
+    bounded = np.isfinite(leader.lower[price]) and np.isfinite(leader.upper[price])
+    if not (follower.is_linear and bounded and np.array_equal(follower.cost_columns, [price])) or (program.equality & touched).any():
         return -np.inf, np.inf
     low, high = rows.multiply(leader.lower[None, :]), rows.multiply(leader.upper[None, :])
     least, most = (program.b0 + np.asarray(ends.sum(axis=1)).ravel() for ends in (low.minimum(high), low.maximum(high)))
     if not (np.isfinite(least).all() and np.isfinite(most).all()):
         return -np.inf, np.inf
     slope = np.asarray(program.C.tocsc()[:, [price]].todense()).ravel()
-    narrow = CompiledProgram(replace(program, b0=least, B=sparse.csr_matrix(program.B.shape)))
+    narrow = CompiledProgram(replace(program, b0=least, B=sparse.csr_matrix(program.B.shape)), time_limit=max(1.0, seconds))
     found = []
     for sign, end in ((1.0, leader.upper[price]), (-1.0, leader.lower[price])):
         decision = np.where(np.isfinite(leader.lower), leader.lower, 0.0)
