@@ -22,7 +22,7 @@ from multiscale.programs.limits import limits as limits_here
 CONNECT_SECONDS = 15
 """How long an answer of a scheduler is waited for [s]."""
 
-LOADED = "multiscale.operation"
+LOADED = "multiscale.coordination.engine.worker_start"
 """What workers import before their first task: an import keeps a worker from sending signs of life."""
 
 FETCH_SECONDS = 15
