@@ -14,7 +14,7 @@ from multiscale.assessment.curtailment import curtailed_power
 from multiscale.assessment.energy import energy_account
 from multiscale.assessment.gains import MarketGain, market_gain
 from multiscale.assessment.payments import platform_payments
-from multiscale.assessment.served import unserved_energy
+from multiscale.assessment.served import unserved_energy, unserved_power
 from multiscale.assessment.trading import TradeBook, trade_book
 from multiscale.coordination.common.conflicts import LevelConflict
 from multiscale.coordination.common.convergence import Step
@@ -82,6 +82,7 @@ class OperatedDay:
         gains: platform -> what its members gain in their market; empty where it was not found.
         curtailed: DSO -> itself and its platforms -> generation that is available and not used [kW], (period,), see ``curtailed_power``.
         bases: platform -> where its solve at the expected prices ended; empty where it was not kept.
+        unserved_power: place of ``unserved`` -> demand that is not served [kW], (period,).
     """
 
     horizon: Horizon
@@ -112,6 +113,7 @@ class OperatedDay:
     gains: Mapping[str, MarketGain] = field(default_factory=dict)
     curtailed: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     bases: Mapping[str, LabelledBasis] = field(default_factory=dict)
+    unserved_power: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def own(self) -> MechanismCost:
@@ -224,4 +226,5 @@ def operated_day(
         {p: market_gain(tree, p, found) for p in known} if find_gains else {},
         curtailed_power(tree, found),
         {p: LabelledBasis.of(tree.platforms[p], basis) for p, basis in (bases or {}).items()},
+        {place: power for place, power in unserved_power(tree, found).items() if power.max(initial=0.0) > 0.0},
     )

@@ -14,6 +14,7 @@ import numpy as np
 from multiscale.operation.direct_current import DirectCurrentModel
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
+from multiscale.symbols import Named
 from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
 
@@ -93,15 +94,19 @@ def period_program(network: PeriodData, t: int, monitored: np.ndarray, factors: 
     for k, name in parts(network).items():
         here = [(sign, block[model.part[bus] == k]) for sign, block, bus in blocks]
         drawn = (1.0, exchange[model.part[network.child_bus] == k])
-        builder.add_rows(name, {}, here, "==", rhs[name], unit="kW", parameters=[drawn], description="power balance of the connected part")
+        net = Named(rhs[name], "D", "demand of passive customers less their generation", "kW")
+        builder.add_rows(name, {}, here, "==", net, unit="kW", parameters=[drawn], description="power balance of the connected part")
     for name, direction in LIMITS if len(monitored) else ():
         terms: list[Term] = []
         for sign, block, bus in blocks:
             effect = direction * sign * factors[:, bus]
-            terms.append((np.where(np.abs(effect) < 1e-9, 0.0, effect), np.broadcast_to(block, effect.shape)))
-        effect_of_drawn = (direction * factors[:, network.child_bus], np.broadcast_to(exchange, (len(monitored), len(exchange))))
+            weighed = Named(np.where(np.abs(effect) < 1e-9, 0.0, effect), "f@", "power transfer distribution factor, with its sign", "1")
+            terms.append((weighed, np.broadcast_to(block, effect.shape)))
+        drawn_factors = Named(direction * factors[:, network.child_bus], "f@", "power transfer distribution factor, with its sign", "1")
+        effect_of_drawn = (drawn_factors, np.broadcast_to(exchange, (len(monitored), len(exchange))))
+        limit = Named(rhs[name], "\\bar F@", "limit of the branch less the flow of passive customers", "kW")
         limited = {"branch": model.branches[monitored]}
-        builder.add_rows(name, limited, terms, "<=", rhs[name], unit="kW", parameters=[effect_of_drawn], description="branch limit")
+        builder.add_rows(name, limited, terms, "<=", limit, unit="kW", parameters=[effect_of_drawn], description="branch limit")
     return builder.build()
 
 

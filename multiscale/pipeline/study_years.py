@@ -63,7 +63,10 @@ def year_answer(
     operations = study.operate_alone([specs[name] for name in REFERENCES], case, expected)
     above = study.transmission(case, expected)
     repair = repaired_plan(study, above, operations, linked, before)
-    plans = {dso: study.with_response(plan, case, above.expected) for dso, plan in repair.state.plans.items()}
+    plans = {
+        dso: study.with_social(study.with_response(plan, case, above.expected), repair.state.case, above.expected)
+        for dso, plan in repair.state.plans.items()
+    }
     made = replace(repair.state, plans=plans)
     operations[HEADLINE], verified = made.operation, {HEADLINE: made.verified}
     alike: dict[bool, Artefact[Operation]] = {}

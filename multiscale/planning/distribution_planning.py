@@ -51,6 +51,7 @@ class PlanningProblem:
         economics: values and costs.
         energy_price: forecast nodal price at the DSO's boundary [EUR/kWh], (period,).
         required, excluded: options that have to be built, as they were in an earlier stage, and that may not be built (bool, option).
+        yardstick: see ``Position`` [EUR/a].
     """
 
     dso: str
@@ -68,6 +69,7 @@ class PlanningProblem:
     energy_price: np.ndarray
     required: np.ndarray
     excluded: np.ndarray
+    yardstick: float = float("nan")
 
     def among(self, required: Collection[str] = (), excluded: Collection[str] = ()) -> PlanningProblem:
         """The same problem where some options have to be built and others may not be.

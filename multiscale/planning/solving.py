@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from multiscale.planning.decomposition import applies, plan_by_decomposition
@@ -34,6 +35,9 @@ def solve_plan(
             does not apply.
         bilevel.BilevelError: the method does not take this problem.
     """
+    if regime.compares and not isfinite(problem.yardstick):
+        message = f"plan of {problem.dso}: regime {regime.kind} compares its cost with that of other operators, of which none is given"
+        raise NoPlanError("error", f"{message}; plan two or more together, or use another regime")
     remark = ""
     if method in ("auto", "decomposition"):
         reason = applies(problem) if isinstance(regime, Social) else f"the objective is the {regime.called}, not social cost"
