@@ -101,13 +101,16 @@ class Transmission:
         """
         at = {label: k for k, label in enumerate(other.horizon.labels.tolist())}
         same = [at.get(label, -1) for label in self.horizon.labels.tolist()]
-        if "idle" not in self.__dict__ and min(same) >= 0 and self._alike(other, same):
+        alike = min(same) >= 0 and self._alike(other, same)
+        if alike and "idle" not in self.__dict__:
             self.__dict__["idle"] = other.idle.at(same)
-            self._idle_basis = self._from(other, same)
         if self._monitored is not other._monitored:
             self._monitored, self._factors = other._monitored, other._factors
             # Programs and bases know their limits by number only.
+            self._idle_basis = None
             self._forget()
+        if alike and self._idle_basis is None:
+            self._idle_basis = self._from(other, same)
 
     def _from(self, other: Transmission, same: Sequence[int]) -> np.ndarray | None:
         """The bases of another object's dispatch without nodes below in the columns of this one; None where they are not known."""
@@ -156,16 +159,15 @@ class Transmission:
     @cached_property
     def idle(self) -> Dispatch:
         """The dispatch when no node below draws anything."""
-        found = self.dispatch(np.zeros((len(self.children), self.horizon.periods)))
-        ended = [_with_limits(*self._bases[t], len(self._monitored)).statuses for t in range(self.horizon.periods)]
-        self._idle_basis = np.array([np.concatenate(each) for each in ended], dtype=np.int8).T
-        return found
+        return self.dispatch(np.zeros((len(self.children), self.horizon.periods)))
 
     @property
     def idle_basis(self) -> np.ndarray:
-        """Where the solves of the dispatch without nodes below ended: status of every column, then of every row, (column or row, period)."""
-        assert self.idle is not None
-        assert self._idle_basis is not None
+        """Where the solves of the dispatch without nodes below end: status of every column, then of every row, (column or row, period)."""
+        if self._idle_basis is None:
+            self.dispatch(np.zeros((len(self.children), self.horizon.periods)))
+            ended = [_with_limits(*self._bases[t], len(self._monitored)).statuses for t in range(self.horizon.periods)]
+            self._idle_basis = np.array([np.concatenate(each) for each in ended], dtype=np.int8).T
         return self._idle_basis
 
     @property

@@ -28,7 +28,9 @@ class Basis:
         alien: whether it may be none, and HiGHS has to check it.
     """
 
-    def __init__(self, columns: int, rows: int, status: highspy.HighsBasis | None, numbers: tuple[np.ndarray, np.ndarray] | None, alien: bool) -> None:
+    def __init__(
+        self, columns: int, rows: int, status: highspy.HighsBasis | None, numbers: tuple[np.ndarray, np.ndarray] | None, alien: bool
+    ) -> None:
         self.columns, self.rows = columns, rows
         self._status, self._numbers, self.alien = status, numbers, alien
 

@@ -4,9 +4,9 @@ With ``C`` the basic columns, ``N`` the others, and ``R`` the rows that hold wit
 
     x_C = A_RC^-1 (b_R - A_RN x_N)      y_R = A_RC^-T c_C      x_N at their bounds, other y zero
 
-It is optimal where ``x`` is within its bounds and all rows, and ``c - A'y`` and ``y`` have the signs of an optimum. Right-hand sides move ``x`` alone, so
-of a vertex that was optimal only ``x`` has to be looked at again. ``C`` is as large as the number of rows that hold with equality; where few of many
-limits bind, that is little. Where the vertex is not optimal there is no answer here, and the program has to be solved.
+It is optimal where ``x`` is within its bounds and all rows, and ``c - A'y`` and ``y`` have the signs of an optimum. Right-hand sides move ``x``
+alone, so of a vertex that was optimal only ``x`` has to be looked at again. ``C`` is as large as the number of rows that hold with equality; where
+few of many limits bind, that is little. Where the vertex is not optimal there is no answer here, and the program has to be solved.
 
 Source: Bertsimas and Tsitsiklis, Introduction to Linear Optimization (1997), sections 3.1 and 5.1.
 """
@@ -32,7 +32,9 @@ class Vertex:
         program: a linear program whose parameters move no costs.
     """
 
-    def __init__(self, program: ParametricProgram, basic: np.ndarray, active: np.ndarray, inverse: np.ndarray, fixed: np.ndarray, y: np.ndarray) -> None:
+    def __init__(
+        self, program: ParametricProgram, basic: np.ndarray, active: np.ndarray, inverse: np.ndarray, fixed: np.ndarray, y: np.ndarray
+    ) -> None:
         self.program = program
         self._basic, self._active, self._inverse, self._fixed, self._y = basic, active, inverse, fixed, y
         self._fixed_activity = program.A @ fixed

@@ -136,13 +136,12 @@ class System:
     def passive(self, node: str, horizon: Horizon) -> xr.Dataset:
         """What is not traded, at the buses of a node's network, over a horizon; found once.
 
-        Returns:
-            Dataset with dims (bus, period): ``demand`` [kW], ``reactive`` [kvar, drawn] and ``generation`` [kW, available] of the
-            devices without a prosumer. Storage without a prosumer stands idle.
+        Dataset with dims (bus, period): ``demand`` [kW], ``reactive`` [kvar, drawn] and ``generation`` [kW, available] of the devices without a
+        prosumer. Storage without a prosumer stands idle.
         """
-        if (node, horizon) not in self._passive_found:
-            self._passive_found[node, horizon] = self._passive(node, horizon)
-        return self._passive_found[node, horizon].copy()
+        if (key := (node, horizon)) not in self._passive_found:
+            self._passive_found[key] = self._passive(node, horizon)
+        return self._passive_found[key].copy()
 
     def _passive(self, node: str, horizon: Horizon) -> xr.Dataset:
         network = self.network(node)
@@ -153,15 +152,11 @@ class System:
         rows = np.array([at[b] for b in devices["bus"].tolist()], dtype=int)
         power, drawn = self.uncontrolled(theirs, horizon)
         out = {}
-        is_load = np.isin(devices["kind"], LOAD_KINDS)
-        for name, chosen_kind, values in (
-            ("demand", is_load, power),
-            ("generation", np.isin(devices["kind"], GENERATION_KINDS), power),
-            ("reactive", is_load, drawn),
-        ):
-            total = summed(values[chosen_kind], rows[chosen_kind], len(buses))
-            out[name] = (("bus", "period"), total, {"units": "kvar" if name == "reactive" else "kW"})
-        return xr.Dataset(out, coords={"bus": buses, "period": horizon.labels})
+        is_load, feeds_in = (np.isin(devices["kind"], kinds) for kinds in (LOAD_KINDS, GENERATION_KINDS))
+        for name, chosen, values in (("demand", is_load, power), ("generation", feeds_in, power), ("reactive", is_load, drawn)):
+            by_bus = summed(values[chosen], rows[chosen], len(buses))
+            out[name] = (("bus", "period"), by_bus, {"units": "kvar" if name == "reactive" else "kW"})
+        return xr.Dataset(out, {"bus": buses, "period": horizon.labels})
 
     # -- looked up once ---------------------------------------------------------------------------------------------
     @cached_property

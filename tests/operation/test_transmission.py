@@ -215,3 +215,35 @@ def test_a_network_in_two_parts_is_balanced_in_each(system, winter, economics):
     rest = transmission.dispatch(drawn(transmission, 1000.0) * np.array([[0.0], [1.0], [1.0]])).cost
     np.testing.assert_allclose(dispatch.cost - rest, economics.value_of_lost_load * 1000.0 * winter.hours_per_year, rtol=1e-9)
     assert (rest > economics.value_of_lost_load * city * winter.hours_per_year * (1 - 1e-9)).all()
+
+
+def test_what_nodes_below_draw_moves_the_dispatch_along_its_vertex(system, winter, economics):
+    """From the dispatch without them, as another object found it: the cost and prices of a solve, and only where the vertex ends a solve."""
+    known = Transmission(system, winter, economics)
+    basis = known.idle_basis
+    assert basis.shape[1] == winter.periods
+    solved = []
+    for kw in (0.0, 50.0, 2000.0, 20000.0):
+        near, anew = Transmission(system, winter, economics), Transmission(system, winter, economics)
+        near.learn(known)
+        one, other = near.dispatch(drawn(near, kw)), anew.dispatch(drawn(anew, kw))
+        np.testing.assert_allclose(one.cost, other.cost, rtol=1e-9)
+        np.testing.assert_allclose(one.price, other.price, rtol=1e-9)
+        solved.append(near._compiled is not None)
+    assert not solved[0]
+    assert solved[-1]
+    again = near.dispatch(drawn(near, 20000.0))
+    np.testing.assert_array_equal(again.cost, near.dispatch(drawn(near, 20000.0)).cost)
+
+
+def test_bases_of_other_limits_are_not_taken(system, winter, economics):
+    """They know limits by number only."""
+    known = Transmission(system, winter, economics)
+    assert known.idle_basis is not None
+    elsewhere = Transmission(changed(system, "branches", "rating_kva", {"line D-E": 1e6, "line A-B": 5e3}), winter, economics)
+    pushed = np.zeros((3, winter.periods))
+    pushed[0] = 15e3
+    elsewhere.dispatch(pushed)
+    known.learn(elsewhere)
+    fresh = Transmission(system, winter, economics)
+    np.testing.assert_allclose(known.dispatch(drawn(known)).cost, fresh.dispatch(drawn(fresh)).cost, rtol=1e-9)

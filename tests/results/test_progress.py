@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from multiscale.results.run.progress import Progress
+from multiscale.results.run.progress import PeakMemory, Progress
 
 
 def test_stage_times_are_recorded_and_remembered(tmp_path: Path):
@@ -59,3 +62,30 @@ def test_the_stage_of_a_failure_stays_known():
 def test_an_unreadable_memory_is_ignored(tmp_path: Path):
     (tmp_path / "times.json").write_text("{broken")
     assert Progress(memory_file=tmp_path / "times.json", stream=io.StringIO()).expected["plan"] == 60.0
+
+
+def test_memory_counts_between_two_looks_at_what_is_shared():
+    memory = PeakMemory()
+    memory.stop()
+    before = memory.peak_mb
+    held = bytearray(os.urandom(1) * 100_000_000)
+    memory._since = 0
+    memory._sample()
+    assert memory._since == 1
+    assert memory.peak_mb == pytest.approx(before + len(held) / 1e6, abs=20.0)
+    memory._since = memory.EXACT_EVERY
+    memory._sample()
+    assert memory._since == 0
+    assert memory.peak_mb == pytest.approx(before + len(held) / 1e6, abs=20.0)
+
+
+def test_memory_of_a_process_that_came_counts():
+    memory = PeakMemory()
+    memory.stop()
+    before = memory.peak_mb
+    code = "held = bytearray(100_000_000); print('ready', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        child.stdout.readline()
+        memory._sample()
+        child.communicate("\n")
+    assert memory.peak_mb > before + 95.0

@@ -14,7 +14,7 @@ from multiscale.machine import children_apart_from_current_folder
 CONNECT_SECONDS = 15
 """How long an answer of a scheduler is waited for [s]."""
 
-LOADED = "multiscale.operation"
+LOADED = "multiscale.coordination.engine.worker_start"
 """What workers import before their first task: an import keeps a worker from sending signs of life."""
 
 

@@ -1,4 +1,5 @@
 import copy
+import gc
 import json
 import os
 import subprocess
@@ -176,3 +177,9 @@ def test_workers_have_the_threads_that_were_asked_for_and_the_process_of_their_u
         assert list(engine._client.nthreads().values()) == [2]
     assert dict(os.environ) == environment
     assert dask.config.config == settings
+
+
+def test_workers_keep_freed_memory_and_leave_imports_out_of_the_search_for_garbage(two_workers):
+    """Dask would have every larger array taken from the system anew."""
+    assert two_workers.map(os.getenv, {"a": ("MALLOC_TRIM_THRESHOLD_",)}) == {"a": os.getenv("MALLOC_TRIM_THRESHOLD_")}
+    assert two_workers.map(gc.get_freeze_count, {"a": ()})["a"] > 10_000
