@@ -35,9 +35,20 @@ class BruteForce:
         problem, regime: what is planned.
         tolerance: of cost recovery.
         directions: of the price vector, each scaled over all permitted prices; default: that of the single price.
+        targets: called with prices, rows ``a'x <= b`` that the answer has to satisfy.
+        turning: called with direction, answer between two corners, prices at which what is permitted ends, as multiples of the direction.
     """
 
-    def __init__(self, problem: PlanningProblem, regime: Regime, tolerance: float, directions: Sequence[np.ndarray] | None = None):
+    def __init__(
+        self,
+        problem: PlanningProblem,
+        regime: Regime,
+        tolerance: float,
+        directions: Sequence[np.ndarray] | None = None,
+        targets: Callable[[np.ndarray], list[tuple[np.ndarray, float]]] = lambda _: [],
+        turning: Callable[[np.ndarray, np.ndarray], list[float]] = lambda _, __: [],
+    ):
+        self.targets, self.turning = targets, turning
         self.problem, self.regime, self.tolerance = problem, regime, tolerance
         program = problem.program
         self.names = list(problem.tariff.decided)
@@ -84,6 +95,7 @@ class BruteForce:
 
         def answer(g: float):
             solution = self.compiled.solve_optimal({"built": z} | self.named(g * direction))
+            self.latest = solution.x
             return solution.objective, float(moving @ solution.x)
 
         corners = sorted({least, most, *self.corners(answer, least, most)})
@@ -92,6 +104,7 @@ class BruteForce:
         for a, b in itertools.pairwise(corners):
             per = answer(0.5 * (a + b))[1] + paid
             candidates |= {limit / per for limit in limits if per > 0 and a < limit / per < b}
+            candidates |= {g for g in self.turning(direction, self.latest) if a < g < b}
             # At a corner every revenue between those of its two sides can be earned.
             reached = not self.regime.recovers_cost or (a * per <= limits[-1] and limits[0] <= a * before)
             candidates |= {a} if reached else set()
@@ -137,6 +150,7 @@ class BruteForce:
         earned, paid = prices @ self.determinant, float(prices @ self.passive)
         face = [(costs, optimum + FACE * max(abs(optimum), 1.0))]
         limits, slack = self.limits(z), 1e-9 * max(self.problem.existing_cost, 1.0)
+        face += [(a, b + slack) for a, b in self.targets(prices)]
         if limits:
             face.append((earned, limits[-1] - paid + slack))
         if len(limits) == 2:

@@ -77,6 +77,11 @@ def regulated_feeder(
     root, one = np.array(["root"]), np.ones(1)
     tariff.add(b, Metering(horizon, root, imports[None, :], exports[None, :], None, {}, root, one))
     b.add_output("unserved", {}, [(np.full(unserved.size, duration), unserved.ravel())], unit="kWh/a")
+    taken, fed, used = ([(sign * np.full(c.size, duration), c.ravel())] for sign, c in ((1.0, imports), (-1.0, exports), (1.0, generation)))
+    for name, found in (("renewable", used), ("drawn", [*taken, *fed]), ("taken", taken)):
+        b.add_output(name, {}, found, unit="kWh/a")
+    worth = [(price * duration, imports), (-0.5 * price * duration, exports)]
+    b.add_output("feeder/energy value", {}, worth, unit="EUR/a")
     program = b.build()
 
     resource = sparse.csr_matrix(program.c0[None, :])
@@ -84,8 +89,9 @@ def regulated_feeder(
         if not component.decided:
             prices = np.broadcast_to(np.asarray(component.given, dtype=float), component.shape(horizon)).reshape(1, -1)
             resource = resource - sparse.csr_matrix(prices) @ program.outputs[BILLED + name].matrix
+    of_targets = {f"feeder/{BILLED}{name}": program.outputs[BILLED + name] for name in tariff.components}
     cost = Output(Index((Block("resource_cost", {}, "EUR/a", 0, ""),)), resource)
-    program = dataclasses.replace(program, outputs=dict(program.outputs) | {"resource_cost": cost})
+    program = dataclasses.replace(program, outputs=dict(program.outputs) | of_targets | {"resource_cost": cost})
     # Nobody is passive here.
     nothing = np.zeros((0, horizon.periods))
     return PlanningProblem(
