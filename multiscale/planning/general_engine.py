@@ -22,9 +22,9 @@ from multiscale.planning.follower_names import BUILT, RESOURCE_COST, UNSERVED
 from multiscale.planning.no_plan import NoPlanError
 from multiscale.planning.plan import Effort, Plan, cannot_recover, plan_from
 from multiscale.planning.regimes import Leader, Regime, Social
+from multiscale.planning.regulated import allowed_range, largest_unserved, used_shares, users_cost_before
 from multiscale.planning.target_rows import state_targets
 from multiscale.planning.targets import Targets
-from multiscale.planning.regulated import allowed_range, largest_unserved, used_shares, users_cost_before
 from multiscale.programs import Block, ParametricProgram
 from multiscale.tariffs import BILLED
 

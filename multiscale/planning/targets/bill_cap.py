@@ -27,6 +27,7 @@ class BillCap(Target):
     most: float = quantity(..., "EUR/a", "most that the group pays in all", lower=0.0)
 
     unit: ClassVar[str] = "EUR/a"
+    priced: ClassVar[bool] = True
     called: ClassVar[str] = "payments of a group of customers"
 
     @property

@@ -75,8 +75,15 @@ class Target(Settings):
     """Unit of limit and value."""
     at_least: ClassVar[bool] = False
     """Whether the limit is a lower one."""
+    priced: ClassVar[bool] = False
+    """Whether prices of the tariff enter it."""
     called: ClassVar[str]
     """What is limited, in words."""
+
+    @property
+    def unit_words(self) -> str:
+        """The unit as it is written after a number; empty for a share."""
+        return "" if self.unit == "1" else self.unit
 
     @property
     def limit(self) -> float:
