@@ -25,6 +25,7 @@ from multiscale.planning.settings import (
     TransmissionPlanning,
     TsoPlanSettings,
 )
+from multiscale.planning.targets import TARGETS, Target
 from multiscale.programs.limits import SolverSettings
 from multiscale.results.results_settings import ResultsSettings
 from multiscale.results.run.output_settings import OutputSettings
@@ -96,6 +97,9 @@ class StudyConfig(Settings):
         DsoPlanSettings()
     )
     regime: Annotated[Regime, OfKind(*REGIMES.values(), default="social")] = Social()
+    targets: dict[str, Annotated[Target, OfKind(*TARGETS.values())]] = Field(
+        default_factory=dict, description="what the plan of every operator has to reach, by name"
+    )
     engine: Annotated[EngineSettings, OfKind(*(entry.settings for entry in ENGINES.values()), default="local")] = LocalSettings()
     solver: SolverSettings = SolverSettings()
     verification: VerificationSettings = VerificationSettings()
@@ -141,6 +145,13 @@ class StudyConfig(Settings):
     def _nested_is_social(self) -> StudyConfig:
         if isinstance(self.planning, NestedPlanSettings) and not isinstance(self.regime, Social):
             raise ValueError(f"regime {self.regime.kind}: planning=nested is proven for least social cost alone; use regime=social, or planning=dso")
+        return self
+
+    @model_validator(mode="after")
+    def _targets_are_planned_for(self) -> StudyConfig:
+        if self.targets and not isinstance(self.planning, DsoPlanSettings):
+            named = f"targets {', '.join(self.targets)}"
+            raise ValueError(f"{named}: planning={self.planning.kind} has no rows for targets; choose planning=dso, or remove them")
         return self
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ from multiscale.planning.regimes import Regime
 from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DistributionPlanSettings, DsoPlanSettings
 from multiscale.planning.social_reference import social_reference
+from multiscale.planning.targets import Targets, groups
 from multiscale.programs import SolverSettings
 from multiscale.results.data.answer_data import StudyCase
 from multiscale.tariffs import Prices
@@ -46,6 +47,7 @@ def make_plan(
     solver: SolverSettings,
     restriction: Restriction = Restriction(),
     start: SearchStart | None = None,
+    targets: Targets | None = None,
 ) -> Plan:
     """The plan of a DSO, to a proven gap.
 
@@ -56,9 +58,10 @@ def make_plan(
         planning, regime, market, solver: settings of the study.
         restriction: options that have to be built, as they were in an earlier year, or may not be.
         start: where the search for a similar plan ended.
+        targets: that the plan has to reach.
 
     Raises:
-        NoPlanError: no plan satisfies the conditions, or none was found in time.
+        NoPlanError: no plan satisfies the conditions or reaches the targets, or none was found in time.
     """
     count = len(case.system.at_level("dso"))
     problem = problem_of(case, dso, expected, planning, market).among(restriction.required, restriction.excluded)
@@ -70,6 +73,7 @@ def make_plan(
         "time_limit": None if planning.time_limit_s is None else planning.time_limit_s / count,
         "seed": solver.seed,
         "memory_limit": solver.memory_limit_mb,
+        "targets": {name: target for name, target in (targets or {}).items() if not target.problem(groups(problem))},
     }
     plan = solve_plan(problem, regime, method=planning.method, start=start, **settings)
     compared = isinstance(planning, DsoPlanSettings) and planning.social_reference
@@ -126,7 +130,7 @@ def planned(config: StudyConfig, case: StudyCase, expected: MarketForecast) -> d
     if not isinstance(config.planning, DistributionPlanSettings):
         return {}
     given = expected, config.planning, config.regime, config.market, config.solver
-    return {dso: make_plan(case, dso, *given) for dso in case.system.at_level("dso")}
+    return {dso: make_plan(case, dso, *given, targets=config.targets) for dso in case.system.at_level("dso")}
 
 
 def repeatable(plan: Plan) -> bool:

@@ -220,6 +220,7 @@ class Study:
             "expected": expected,
             "planning": self.config.planning,
             "regime": self.config.regime,
+            "targets": self.config.targets,
             "market": self.config.market,
             "solver": self.config.solver,
         }

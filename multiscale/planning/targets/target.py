@@ -107,7 +107,7 @@ class Target(Settings):
         return None
 
     def problem(self, known: Sequence[str]) -> str:
-        """What is wrong with the target, where there are these groups of customers; empty where nothing is."""
+        """Why the target has no meaning where there are these groups of customers; empty where it has."""
         del known
         return ""
 
