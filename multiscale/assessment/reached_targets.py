@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from multiscale.assessment.energy import ENERGY_TERMS
 from multiscale.assessment.operated import Operation
 from multiscale.planning.follower_names import DRAWN, PASSIVE, RENEWABLE, TAKEN, UNSERVED, energy_value
 from multiscale.planning.targets import Reached, Target
+from multiscale.planning.targets.bill_cap import BillCap
 from multiscale.system import System
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class _Operated:
     system: System
     dso: str
     operation: Operation
+    paid: Mapping[str, float]
 
     def output(self, name: str) -> float:
         platforms, days = self.system.children(self.dso), self.operation.days
@@ -60,19 +62,32 @@ class _Operated:
         return -float(sum(booked[place] for day in days for booked in day.settlement.boundary.money.values()))
 
     def components(self) -> Sequence[str]:
-        """What is paid under the tariff is in ``output`` already."""
-        return []
+        """Components whose payments are known; what groups pay under the tariff is in ``output`` already."""
+        return list(self.paid)
 
     def prices(self, component: str) -> Sequence[float]:
-        raise NotImplementedError(component)
+        """Payments stand in ``total``."""
+        return [1.0]
+
+    def total(self, component: str) -> Sequence[float]:
+        """What members of the platforms pay under a policy mechanism [EUR/a]; below zero where they are paid."""
+        return [self.paid[component]]
 
     def determinant(self, group: str, component: str) -> Sequence[float]:
         raise NotImplementedError(group, component)
 
 
-def operated_target(target: Target, system: System, dso: str, operation: Operation) -> Reached:
+def operated_target(target: Target, system: System, dso: str, operation: Operation, paid: Mapping[str, float]) -> Reached:
     """What a target of an operator comes to in operation [unit of the target].
 
     Of platforms that were excluded from a day what they do is not known: then the value is NaN.
+
+    Args:
+        target: of the plan.
+        system: what was operated.
+        dso: the operator.
+        operation: of all days.
+        paid: policy mechanism -> what members of its platforms pay under it [EUR/a]; NaN where it is not known.
     """
-    return target.reached(_Operated(system, dso, operation))
+    # What groups pay is known in all, so the components of the tariff are not looked at again.
+    return target.reached(_Operated(system, dso, operation, {} if isinstance(target, BillCap) else paid))

@@ -35,7 +35,8 @@ from multiscale.sources import SOURCES
 from multiscale.sources.settings import SystemSettings
 from multiscale.system.cost_settings import CostsSettings
 from multiscale.system.costs import Economics
-from multiscale.tariffs import COMPONENTS, Component, Tariff, standard_components, with_standard
+from multiscale.tariffs import COMPONENTS, Component, Mechanism, Tariff, standard_components, with_standard
+from multiscale.tariffs import MECHANISMS as MECHANISMS_OF_POLICY
 from multiscale.timeline import HorizonSettings
 from multiscale.verification.settings import VerificationSettings
 
@@ -90,6 +91,9 @@ class StudyConfig(Settings):
     measures: MeasuresConfig = MeasuresConfig()
     tariff: dict[str, Annotated[Component, OfKind(*COMPONENTS.values())]] = Field(
         default_factory=standard_components, description="components of the tariff, by name"
+    )
+    policy: dict[str, Annotated[Mechanism, OfKind(*MECHANISMS_OF_POLICY.values())]] = Field(
+        default_factory=dict, description="policy mechanisms, by name: who pays owners of devices for what"
     )
     market: Annotated[PlatformMarket, OfKind(*MARKETS.values(), default="community")] = Community()
     coordination: Annotated[CoordinationSettings, OfKind(*(entry.settings for entry in MECHANISMS.values()), default="pricing")] = PricingSettings()
@@ -148,6 +152,17 @@ class StudyConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _policy_is_in_force(self) -> StudyConfig:
+        names = [key for name, mechanism in self.policy.items() for key in mechanism.components(name)]
+        twice = sorted({name for name in names if name in self.tariff or names.count(name) > 1})
+        if twice:
+            raise ValueError(f"policy: {', '.join(twice)} names a component of the tariff or another mechanism too; give it another name")
+        decided = [name for name, mechanism in self.policy.items() if mechanism.decided]
+        if decided and not isinstance(self.planning, DsoPlanSettings):
+            raise ValueError(f"policy.{decided[0]}.price is left open, and planning={self.planning.kind} decides none; give it, or choose planning=dso")
+        return self
+
+    @model_validator(mode="after")
     def _targets_are_planned_for(self) -> StudyConfig:
         if self.targets and not isinstance(self.planning, DsoPlanSettings):
             named = f"targets {', '.join(self.targets)}"
@@ -181,7 +196,8 @@ class StudyConfig(Settings):
 
     def economics(self) -> Economics:
         """Costs and tariff as the data class of the system."""
-        return Economics.of(self.costs, Tariff(self.tariff))
+        support = {key: part for name, mechanism in self.policy.items() for key, part in mechanism.components(name).items()}
+        return Economics.of(self.costs, Tariff({**self.tariff, **support}))
 
     @property
     def decisive(self) -> dict[str, dict[str, Any]]:

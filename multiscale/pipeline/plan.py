@@ -73,7 +73,7 @@ def make_plan(
         "time_limit": None if planning.time_limit_s is None else planning.time_limit_s / count,
         "seed": solver.seed,
         "memory_limit": solver.memory_limit_mb,
-        "targets": {name: target for name, target in (targets or {}).items() if not target.problem(groups(problem))},
+        "targets": {name: target for name, target in (targets or {}).items() if not target.problem(groups(problem), list(problem.tariff.mechanisms))},
     }
     plan = solve_plan(problem, regime, method=planning.method, start=start, **settings)
     compared = isinstance(planning, DsoPlanSettings) and planning.social_reference

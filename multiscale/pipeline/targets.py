@@ -15,6 +15,6 @@ def target_problems(config: StudyConfig, system: System) -> list[Problem]:
     """What is wrong with the targets of a study, where its system is known."""
     known, found = [PASSIVE, *system.at_level("platform")], []
     for name, target in config.targets.items():
-        if wrong := target.problem(known):
-            found.append(Problem("targets", name, "group", repr(getattr(target, "group", "")), "", wrong))
+        if wrong := target.problem(known, list(config.policy)):
+            found.append(Problem("targets", name, "", "", "", wrong))
     return found

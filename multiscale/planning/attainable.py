@@ -77,6 +77,9 @@ class _Columns:
     def determinant(self, group: str, component: str) -> Sequence[Any]:
         raise NotImplementedError(group, component)
 
+    def total(self, component: str) -> Sequence[Any]:
+        raise NotImplementedError(component)
+
 
 class Attainable:
     """What the follower of a problem can reach of some targets, its own interest and prices left out.

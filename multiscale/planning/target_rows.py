@@ -11,7 +11,7 @@ import numpy as np
 from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.follower_names import PASSIVE, TAKEN, determinant_of
 from multiscale.planning.targets import Reached, Targets
-from multiscale.tariffs import Prices
+from multiscale.tariffs import BILLED, Prices
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo
@@ -35,15 +35,17 @@ class _Stated:
 
     def prices(self, component: str) -> Sequence[Any]:
         if component in self.decided:
-            variable = self.decided[component]
-            return [variable[label] for label in variable] if variable.is_indexed() else [variable]
+            return _entries(self.decided[component])
         return _given(self.problem, component)
 
     def determinant(self, group: str, component: str) -> Sequence[Any]:
         if group == PASSIVE:
             return [float(each) for each in np.ravel(self.problem.passive[component])]
         output = self.follower.output(determinant_of(group, component))
-        return [output[label] for label in output] if output.is_indexed() else [output]
+        return _entries(output)
+
+    def total(self, component: str) -> Sequence[Any]:
+        return _entries(self.follower.output(BILLED + component))
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,13 @@ class _Found:
         if group == PASSIVE:
             return [float(each) for each in np.ravel(self.problem.passive[component])]
         return (self.problem.program.outputs[determinant_of(group, component)].matrix @ self.x).tolist()
+
+    def total(self, component: str) -> Sequence[float]:
+        return (self.problem.program.outputs[BILLED + component].matrix @ self.x).tolist()
+
+
+def _entries(variable: Any) -> list[Any]:
+    return [variable[label] for label in variable] if variable.is_indexed() else [variable]
 
 
 def _given(problem: PlanningProblem, component: str) -> list[float]:

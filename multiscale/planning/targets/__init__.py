@@ -1,6 +1,7 @@
 """Targets that a plan has to reach in the answer of the platforms, one file each."""
 
 from multiscale.planning.targets.bill_cap import BillCap
+from multiscale.planning.targets.budget import Budget
 from multiscale.planning.targets.emissions import Emissions
 from multiscale.planning.targets.renewable_share import RenewableShare
 from multiscale.planning.targets.target import Answer, Reached, Target, Targets, groups
@@ -11,6 +12,7 @@ TARGETS: dict[str, type[Target]] = {
     "emissions": Emissions,
     "unserved_energy": UnservedEnergy,
     "bill_cap": BillCap,
+    "budget": Budget,
 }
 """Kinds of targets; a new one is a file and a line here."""
 

@@ -31,6 +31,9 @@ class Answer(Protocol):
     def determinant(self, group: str, component: str) -> Sequence[Any]:
         """Determinant of a component of a group of customers (see ``groups``), one for each of its prices."""
 
+    def total(self, component: str) -> Sequence[Any]:
+        """Determinant of a component over all platforms."""
+
 
 @dataclass(frozen=True)
 class Reached:
@@ -106,9 +109,9 @@ class Target(Settings):
         """Most by which the limit may be relaxed [unit]; None: there is no end."""
         return None
 
-    def problem(self, known: Sequence[str]) -> str:
-        """Why the target has no meaning where there are these groups of customers; empty where it has."""
-        del known
+    def problem(self, known: Sequence[str], mechanisms: Sequence[str]) -> str:
+        """Why the target has no meaning where there are these groups of customers and policy mechanisms; empty where it has."""
+        del known, mechanisms
         return ""
 
     def reached(self, answer: Answer) -> Reached:

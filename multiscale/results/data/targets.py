@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from multiscale.assessment.accounts import STAKEHOLDERS, account
 from multiscale.assessment.reached_targets import operated_target
 from multiscale.planning.targets import Reached
 from multiscale.results.data.parts.named import named
@@ -26,12 +27,23 @@ class _Both:
 
 def _targets(answer: YearAnswer) -> dict[tuple[str, str], _Both]:
     """(DSO, name) -> target; nothing without any."""
-    system, operation = answer.case.system, answer.plan.operation
+    system, operation, paid = answer.case.system, answer.plan.operation, _paid_under_mechanisms(answer)
     return {
-        (dso, name): _Both(one, operated_target(answer.targets[name], system, dso, operation))
+        (dso, name): _Both(one, operated_target(answer.targets[name], system, dso, operation, paid))
         for dso, plan in answer.plans.items()
         for name, one in plan.targets.items()
     }
+
+
+def _paid_under_mechanisms(answer: YearAnswer) -> dict[str, float]:
+    """Policy mechanism -> what prosumers pay under it [EUR/a]; NaN with several operators, which the ledger does not tell apart."""
+    money, alone = answer.plan.ledger.money, len(answer.plans) == 1
+    places = [STAKEHOLDERS.index(who) for who in ("prosumers", "platform operators")]
+    found = {}
+    for name in answer.case.economics.tariff.mechanisms:
+        booked = money.get(account(name))
+        found[name] = 0.0 if booked is None else -float(booked[places].sum())
+    return found if alone else dict.fromkeys(found, float("nan"))
 
 
 def targets_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
