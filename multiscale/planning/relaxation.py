@@ -112,16 +112,19 @@ def unreached(
     needed = found.needed(targets)
     if not needed:
         return NoPlanError("error", f"{start}, and no relaxation is needed: rounding decides; relax them by more than {NONE:g} of their limits")
-    steps = [f"'{name}' from {_limit(targets[name])} to {_relaxed(targets[name], by)} {targets[name].unit_words}" for name, by in needed.items()]
-    proof = "" if found.sum - found.bound <= 2 * GAP else f" (proven: no less than {found.bound:.4g} of the limits in sum, these are {found.sum:.4g})"
-    said = [f"{start}; the least relaxation is {'; '.join(steps)}{proof}"]
+    steps = [f"'{name}' from {_limit(targets[name])} to {_relaxed(targets[name], by)} {targets[name].unit_words}".strip() for name, by in needed.items()]
+    if found.sum - found.bound <= 2 * GAP:
+        said = [f"{start}; the least relaxation is {'; '.join(steps)}"]
+    else:
+        share = f"these are {found.sum:.4g} of the limits in sum, and no less than {found.bound:.4g} is proven"
+        said = [f"{start}; a relaxation that suffices is {'; '.join(steps)} ({share}; allow more work for the least one)"]
     if reason:
         said.append(reason)
     elif len(targets) > 1:
         each = {name: least_relaxation(problem, regime, {name: target}, effort, seed=seed, **options) for name, target in targets.items()}
-        hard = {name: alone for name, alone in each.items() if alone is not None and alone.needed({name: targets[name]})}
+        hard = {name: alone for name, alone in each.items() if alone is not None and alone.bound > NONE}
         said += [f"'{name}' cannot be reached even alone: {_reachable(targets[name], _moved(targets[name], a.by[name]))}" for name, a in hard.items()]
-        if not hard and all(alone is not None for alone in each.values()):
+        if all(alone is not None and not alone.needed({name: targets[name]}) for name, alone in each.items()):
             said.append("each can be reached alone: they contradict each other")
     return NoPlanError("infeasible", "; ".join(said))
 
@@ -141,7 +144,11 @@ def _moved(target: Target, by: float) -> float:
 
 
 def _limit(target: Target) -> str:
-    return f"{number_text(target.limit)} {target.unit_words}".strip()
+    return f"{_number(target.limit)} {target.unit_words}".strip()
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1e5 else number_text(value)
 
 
 def _relaxed(target: Target, by: float) -> str:
@@ -149,10 +156,11 @@ def _relaxed(target: Target, by: float) -> str:
     value = _moved(target, by)
     if value == 0:
         return "0"
-    step = 10.0 ** (np.floor(np.log10(abs(value))) - 5)
-    return f"{step * (np.floor(value / step) if target.at_least else np.ceil(value / step)):.6g}"
+    step = 10.0 ** min(np.floor(np.log10(abs(value))) - 5, 0.0)
+    rounded = step * (np.floor(value / step) if target.at_least else np.ceil(value / step))
+    return f"{rounded:,.0f}" if step == 1.0 else f"{rounded:.6g}"
 
 
 def _reachable(target: Target, best: float) -> str:
     most = "at most" if target.at_least else "no less than"
-    return f"{most} {number_text(best)} {target.unit_words}".strip() + " can be reached"
+    return f"{most} {_number(best)} {target.unit_words}".strip() + " can be reached"

@@ -18,7 +18,9 @@ from multiscale.markets import MARKETS
 from multiscale.planning import REGIMES
 from multiscale.settings import Entry, Settings, inner_settings, kinds, names_of
 from multiscale.sources import SOURCES
+from multiscale.planning.targets import TARGETS
 from multiscale.tariffs import COMPONENTS
+from multiscale.tariffs import MECHANISMS as MECHANISMS_OF_POLICY
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +28,8 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "system": SOURCES,
     "devices": DEVICES,
     "tariff": COMPONENTS,
+    "policy": MECHANISMS_OF_POLICY,
+    "targets": TARGETS,
     "market": MARKETS,
     "coordination": MECHANISMS,
     "regime": REGIMES,

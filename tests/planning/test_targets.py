@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,3 +88,84 @@ def as_brute_force(regime: Regime, kind: type[Target], share: float, nodes: int,
 @pytest.mark.parametrize(("kind", "target", "share", "seed"), CASES)
 def test_every_target(kind: str, target: type[Target], share: float, seed: int):
     as_brute_force(REGIMES[kind](), target, share, 4, 4, seed)
+
+
+def test_the_relaxation_said_is_the_least():
+    """With the limit that is said there is a plan, with one a little stricter none: by brute force."""
+    problem = regulated_feeder(4, 4, seed=1)
+    targets: dict[str, Target] = {"share": RenewableShare(least=0.6)}
+    assert not np.isfinite(brute(problem, SOCIAL, targets).best[0])
+    with pytest.raises(NoPlanError) as error:
+        solve_plan(problem, SOCIAL, targets=targets, **SETTINGS)
+    assert error.value.status == "infeasible"
+    assert "its targets cannot be reached; the least relaxation is 'share' from 0.6 to " in str(error.value)
+    said = float(str(error.value).split(" to ")[1].split()[0].rstrip(";"))
+    assert np.isfinite(brute(problem, SOCIAL, {"share": RenewableShare(least=said)}).best[0])
+    assert not np.isfinite(brute(problem, SOCIAL, {"share": RenewableShare(least=said + 2e-5)}).best[0])
+
+
+def test_targets_that_contradict_each_other_are_named_before_a_plan_is_searched():
+    """Nothing is emitted where nobody is served, and everybody is served with energy from above: not both, whatever is built and charged."""
+    problem = limited_sun()
+    both: dict[str, Target] = {"clean": Emissions(most=1e-4), "served": UnservedEnergy(most=0.0)}
+    for name, target in both.items():
+        assert Attainable(problem, {name: target}).together
+    assert not Attainable(problem, both).together
+    with pytest.raises(NoPlanError, match=r"the least relaxation is 'clean' from 0.0001 t/a to .*; targets 'clean' .* contradict each other"):
+        solve_plan(problem, SOCIAL, targets=both, **SETTINGS)
+
+
+def test_what_no_operation_reaches_is_said_with_what_can_be_reached():
+    problem = limited_sun()
+    possible = Attainable(problem, {"share": RenewableShare(least=1.0)})
+    best = possible.best("share")
+    assert not possible.together
+    assert Attainable(problem, {"share": RenewableShare(least=best * (1 - 1e-6))}).together
+    assert not Attainable(problem, {"share": RenewableShare(least=best * (1 + 1e-4))}).together
+    with pytest.raises(NoPlanError, match="the least relaxation is 'share' from 1 to .*no operation of networks and devices reaches 'share'"):
+        solve_plan(problem, SOCIAL, targets={"share": RenewableShare(least=1.0)}, **SETTINGS)
+
+
+def limited_sun() -> PlanningProblem:
+    """The feeder with at most a tenth of a kW of photovoltaics at every node."""
+    problem = regulated_feeder(4, 4, seed=1)
+    program, upper = problem.program, problem.program.upper.copy()
+    size = program.columns["pv"].positions
+    upper[size] = np.minimum(upper[size], 0.1)
+    return replace(problem, program=replace(program, upper=upper))
+
+
+def test_targets_that_the_plan_reaches_anyway_change_nothing(problem_with_adoption: PlanningProblem):
+    """The decomposition knows no targets: its plan stands where it reaches them."""
+    plain = solve_plan(problem_with_adoption, SOCIAL, gap=1e-6)
+    loose: dict[str, Target] = {"e": Emissions(most=1e6), "u": UnservedEnergy(most=1e6), "b": BillCap(most=1e9), "p": BillCap(group="north 1", most=1e9)}
+    plan = solve_plan(problem_with_adoption, SOCIAL, targets=loose, gap=1e-6)
+    assert plan.objective == plain.objective
+    assert plan.message == plain.message
+    assert set(plan.targets) == set(loose)
+    with pytest.raises(NoPlanError, match="its plan misses targets \\(e\\)"):
+        solve_plan(problem_with_adoption, SOCIAL, targets={"e": Emissions(most=1e-3)}, method="decomposition", gap=1e-6)
+
+
+def test_what_is_reached_is_what_the_answer_does(problem_with_adoption: PlanningProblem):
+    """Renewable energy, exchange and payments of groups against the columns of the follower."""
+    problem = problem_with_adoption
+    targets: dict[str, Target] = {"s": RenewableShare(least=0.0), "e": Emissions(most=1e6, intensity=1.0), "p": BillCap(most=1e9)}
+    targets |= {name: BillCap(group=name, most=1e9) for name in problem.participants}
+    plan = solve_plan(problem, SOCIAL, targets=targets, gap=1e-6)
+    program, x, hours = problem.program, plan.solution.primal["operation"], problem.horizon.hours_per_year
+    used = sum(float((program.columns.values(f"{c}/new_pv_power", x) * hours).sum()) for c in problem.participants)
+    used += sum(float((program.columns.values(f"{c}/pv", x) * hours).sum()) for c in problem.participants if f"{c}/pv" in program.columns)
+    used -= float((program.columns.values("curtailed", x) * hours).sum())
+    passive = problem.passive_outputs["renewable"]
+    drawn = float((plan.drawn * hours).sum())
+    assert used > 0
+    assert plan.targets["s"].value == pytest.approx((used + passive) / (used + passive + drawn), rel=1e-9)
+    assert plan.targets["e"].value == pytest.approx(1e-3 * float((np.maximum(plan.drawn, 0.0) * hours).sum()), rel=1e-9)
+    # All groups together pay for the energy of the operator at the forecast price, and everything under the tariff.
+    paid = sum(plan.targets[name].value for name in ("p", *problem.participants))
+    tariff = sum(
+        float(np.sum(problem.tariff.price(name, plan.prices) * (float((program.outputs[f"billed {name}"].matrix @ x)[0]) + problem.passive[name])))
+        for name in problem.tariff.components
+    )
+    assert paid == pytest.approx(float((plan.drawn * hours * problem.energy_price).sum()) + tariff, rel=1e-9)

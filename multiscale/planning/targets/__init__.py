@@ -16,4 +16,4 @@ TARGETS: dict[str, type[Target]] = {
 }
 """Kinds of targets; a new one is a file and a line here."""
 
-__all__ = ["TARGETS", "Answer", "Reached", "Target", "Targets", "groups"]
+__all__ = ["TARGETS", "Answer", "BillCap", "Budget", "Emissions", "Reached", "RenewableShare", "Target", "Targets", "UnservedEnergy", "groups"]
