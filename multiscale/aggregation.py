@@ -38,14 +38,15 @@ class Aggregation:
         error: dataset (feature): ``energy`` relative error of the year's sum [%], ``peak`` relative error of the largest value [%], ``lowest``
             error of the least value relative to the largest magnitude [%], ``duration`` root mean square error of the duration curve in % of
             the largest magnitude.
-        overload: dataset (overloaded_branch): ``direction``, and energy above the usable rating over the ``year`` and as ``represented`` by the
+        overload: dataset (overloaded_branch): ``direction``, ``hours`` of the year above the usable rating [h/a], and energy above it over
+            the ``year`` and as ``represented`` by the
             weighted days [kWh/a]; empty where no branch is overloaded.
         nearest: calendar day -> position of the representative day whose profiles resemble it most; a representative day is its own.
     """
 
     horizon: Horizon
     error: xr.Dataset
-    overload: xr.Dataset = field(default_factory=lambda: represented_overload(pd.DataFrame(), np.zeros(0, dtype=int), np.zeros(0)))
+    overload: xr.Dataset = field(default_factory=lambda: represented_overload(pd.DataFrame(), np.zeros(0), np.zeros(0, dtype=int), np.zeros(0)))
     nearest: Mapping[pd.Timestamp, int] = field(default_factory=dict)
 
     @property
@@ -106,8 +107,14 @@ def profile_errors(names: list[str], values: np.ndarray, chosen: np.ndarray, wei
     return xr.Dataset(data, coords={"feature": [str(name) for name in names]})
 
 
-def represented_overload(energy: pd.DataFrame, chosen: np.ndarray, weights: np.ndarray) -> xr.Dataset:
-    """Energy above the usable rating of every overloaded branch, of the year and of the weighted days; ``energy``: day x branch [kWh]."""
+def represented_overload(energy: pd.DataFrame, hours: np.ndarray, chosen: np.ndarray, weights: np.ndarray) -> xr.Dataset:
+    """Energy above the usable rating of every overloaded branch, of the year and of the weighted days.
+
+    Args:
+        energy: day x branch [kWh].
+        hours: of the year in which each branch is above its usable rating [h/a], (branch,).
+        chosen, weights: the representative days, and days of the year that each stands for.
+    """
     pairs = [(str(branch), str(direction)) for branch, direction in energy.columns]
     values = energy.to_numpy(float).reshape(-1, len(pairs)) if pairs else np.zeros((1, 0))
     represented = weights @ values[chosen] if pairs else np.zeros(0)
@@ -115,6 +122,7 @@ def represented_overload(energy: pd.DataFrame, chosen: np.ndarray, weights: np.n
     return xr.Dataset(
         {
             "direction": (dim, np.array([d for _, d in pairs], dtype=str), {"long_name": "direction in which the branch is overloaded"}),
+            "hours": (dim, np.asarray(hours, dtype=float), {"units": "h/a", "long_name": "hours of the year above the usable rating"}),
             "year": (dim, values.sum(axis=0), {"units": "kWh/a", "long_name": "energy above the usable rating over the year"}),
             "represented": (dim, represented, {"units": "kWh/a", "long_name": "energy above the usable rating by the representative days"}),
         },

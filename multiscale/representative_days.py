@@ -107,7 +107,7 @@ def representative_days(
     nearest = dict(zip(days, shape[:, chosen].argmin(axis=1).tolist(), strict=True)) | {day: k for k, day in enumerate(horizon.days)}
     above = pd.DataFrame(excess.sum(axis=1), columns=overload.columns) if overload is not None else pd.DataFrame(np.zeros((n, 0)))
     error = profile_errors(list(profiles.columns), values, chosen, weights)
-    return Aggregation(horizon, error, represented_overload(above, chosen, weights), nearest)
+    return Aggregation(horizon, error, represented_overload(above, (excess > 0).sum(axis=(0, 1)), chosen, weights), nearest)
 
 
 def _extreme_days(profiles: pd.DataFrame, values: np.ndarray) -> dict[int, str]:

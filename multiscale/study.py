@@ -75,7 +75,7 @@ def run_study(config: StudyConfig) -> RunResult:
             done.append(asdict(stages.records[-1]))
             write_report(result, path, drawn.value)
 
-        return run.finish(dataset, summary, status, more, note, ledger_blocks(answers), report)
+        return run.finish(dataset, summary, status, more, note, ledger_blocks(answers), report, reasons)
 
 
 def _dated(reasons: list[str], answer: YearAnswer, answers: list[YearAnswer]) -> list[str]:

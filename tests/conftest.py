@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import tempfile
 
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from multiscale.devices.fleet import Fleet
 from multiscale.markets import Community
@@ -35,6 +37,17 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[FOLDER] = folder
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         config.add_cleanup(lambda: os.environ.pop(FOLDER))
+    # Several processes share the cores: each does linear algebra in one thread, and so do those that it starts.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    threadpool_limits(1)
+    # Modules and tests stay until the end: looking for garbage among them takes a fourth of the time of collecting them.
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

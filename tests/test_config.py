@@ -141,6 +141,7 @@ def test_a_study_chooses_groups_and_the_command_line_wins():
 def test_every_choice_of_every_group_is_valid(tmp_path: Path):
     """Those of one place in all groups together; a choice is tried on its own where they do not fit together."""
     extra = {"folder": [f"system.path={tmp_path}"], "pandapower": [f"system.path={tmp_path}"], "address": ["engine.address=tcp://10.0.0.1:1"]}
+    extra["scheduler_file"] = [f"engine.scheduler_file={tmp_path / 'scheduler.json'}"]
     studies, others = groups()["study"], {group: choices for group, choices in groups().items() if group != "study"}
     sets = [[("study", choice)] for choice in studies]
     sets += [[(g, choices[k]) for g, choices in others.items() if k < len(choices)] for k in range(max(map(len, others.values())))]
@@ -205,7 +206,7 @@ def test_every_study_has_a_page():
 @pytest.mark.parametrize(
     ("overrides", "key", "message"),
     [
-        (["engine=serial", "engine.workers=3"], "engine.workers", "is a key of engine.kind local, not of serial"),
+        (["engine=serial", "engine.workers=3"], "engine.workers", "is a key of engine.kind local or slurm or pbs, not of serial"),
         (["planning=none", "planning.gap=0.1"], "planning.gap", "is a key of planning.kind dso or tso or nested, not of none"),
         (["study=tiny", "system.code=x"], "system.code", "is a key of system.kind simbench, not of tiny"),
         (["planning.kind=iso"], "planning.kind", "is not a valid value; use dso, tso, nested, none"),

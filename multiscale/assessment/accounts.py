@@ -128,7 +128,7 @@ class Settlement:
         return total
 
 
-def settlement(tree: OperatingTree, outcome: Outcome) -> Settlement:
+def settlement(tree: OperatingTree, outcome: Outcome, bills: Mapping[str, np.ndarray] | None = None) -> Settlement:
     """Settle one day of operation (weighted to the year).
 
     Platforms pay the published price for what they draw, and the deviation price where one is published; prosumers settle with their
@@ -139,6 +139,11 @@ def settlement(tree: OperatingTree, outcome: Outcome) -> Settlement:
 
     Of a platform that was excluded from the outcome, only what crosses its boundary is booked: what its prosumers pay their operator, and their
     real costs, are not known.
+
+    Args:
+        tree: programs of all nodes.
+        outcome: the day.
+        bills: platform -> bills of its members, see ``prosumer_bills``; found where they are not given.
     """
     ledger = Ledger()
     platforms: dict[str, Ledger] = {}
@@ -175,8 +180,8 @@ def settlement(tree: OperatingTree, outcome: Outcome) -> Settlement:
                 continue
             members = platforms[child] = Ledger()
             fees = {name: paid[name] for name in tariff.components if name in inside}
-            bills = float(prosumer_bills(tree, child, outcome).sum())
-            members.pay("prosumers", "platform operators", "trade in platforms", bills - sum(fees.values()))
+            collected = float((prosumer_bills(tree, child, outcome) if bills is None else bills[child]).sum())
+            members.pay("prosumers", "platform operators", "trade in platforms", collected - sum(fees.values()))
             for name, amount in fees.items():
                 members.pay("prosumers", "platform operators", account(name), amount)
             program, schedule = tree.platforms[child], outcome.platform_x[child]

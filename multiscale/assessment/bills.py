@@ -23,11 +23,11 @@ def prosumer_bills(tree: OperatingTree, platform: str, outcome: Outcome) -> np.n
     return trade_book(tree, platform, outcome).bills
 
 
-def bill_parts(tree: OperatingTree, platform: str, outcome: Outcome) -> dict[str, np.ndarray]:
+def bill_parts(tree: OperatingTree, platform: str, outcome: Outcome, bills: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """The bill of every prosumer in its parts [EUR/a], (prosumer,): what it owes under every tariff component, and ``energy``, the rest of its bill.
 
     What is metered at a prosumer is its own. What is metered at the platform is shared in every period: imports by what members buy then, exports by
-    what they sell then; and what has no period, such as a peak, by what they buy in the year.
+    what they sell then; and what has no period, such as a peak, by what they buy in the year. ``bills``: of the members, found where not given.
     """
     program, tariff = tree.platforms[platform], tree.economics.tariff
     schedule, prices = outcome.platform_x[platform], tree.prices(next(d for d, own in tree.distribution.items() if platform in own.children))
@@ -53,16 +53,17 @@ def bill_parts(tree: OperatingTree, platform: str, outcome: Outcome) -> dict[str
                 parts[name] += _shares(sell if block.name == "export" else buy) @ amount.reshape(-1, amount.shape[-1]).sum(axis=0)
             else:
                 parts[name] += _shares(bought[:, None])[:, 0] * amount.sum()
-    return parts | {"energy": prosumer_bills(tree, platform, outcome) - sum(parts.values(), np.zeros(len(members)))}
+    whole = prosumer_bills(tree, platform, outcome) if bills is None else bills
+    return parts | {"energy": whole - sum(parts.values(), np.zeros(len(members)))}
 
 
 BILL_PARTS = ("energy", "tariff", "equipment")
 """What a bill is for; what a prosumer pays for devices it bought comes from its plan (``construction.equipment_payments``)."""
 
 
-def bill_table(tree: OperatingTree, platform: str, outcome: Outcome) -> np.ndarray:
+def bill_table(tree: OperatingTree, platform: str, outcome: Outcome, bills: np.ndarray | None = None) -> np.ndarray:
     """The bill of every prosumer for energy and under the tariff [EUR/a], (prosumer, part), in the order of ``BILL_PARTS``; nothing for equipment."""
-    parts = bill_parts(tree, platform, outcome)
+    parts = bill_parts(tree, platform, outcome, bills)
     energy = parts.pop("energy")
     return np.stack([energy, sum(parts.values(), np.zeros_like(energy)), np.zeros_like(energy)], axis=1)
 

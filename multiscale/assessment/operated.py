@@ -14,7 +14,7 @@ from multiscale.assessment.curtailment import curtailed_power
 from multiscale.assessment.energy import energy_account
 from multiscale.assessment.gains import MarketGain, market_gain
 from multiscale.assessment.payments import platform_payments
-from multiscale.assessment.served import unserved_energy
+from multiscale.assessment.served import unserved_energy, unserved_power
 from multiscale.assessment.trading import TradeBook, trade_book
 from multiscale.coordination.common.conflicts import LevelConflict
 from multiscale.coordination.common.convergence import Step
@@ -82,6 +82,7 @@ class OperatedDay:
         gains: platform -> what its members gain in their market; empty where it was not found.
         curtailed: DSO -> itself and its platforms -> generation that is available and not used [kW], (period,), see ``curtailed_power``.
         bases: platform -> where its solve at the expected prices ended; empty where it was not kept.
+        unserved_power: place of ``unserved`` -> demand that is not served [kW], (period,).
     """
 
     horizon: Horizon
@@ -112,6 +113,7 @@ class OperatedDay:
     gains: Mapping[str, MarketGain] = field(default_factory=dict)
     curtailed: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     bases: Mapping[str, LabelledBasis] = field(default_factory=dict)
+    unserved_power: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def own(self) -> MechanismCost:
@@ -191,6 +193,8 @@ def operated_day(
     accounts = {p: energy_account(tree, p, found) for p in known}
     payments = [platform_payments(tree, p, found) for p in known]
     integrated = outcomes.get("integrated")
+    books = {p: trade_book(tree, p, found, compared=keep_trades) for p in known}
+    bills = {p: book.bills for p, book in books.items()}
     published = {c: s.import_price for c, s in found.signals.items()} or dict(found.platform_price)
     bought_back = {c: s.export_price for c, s in found.signals.items()} or dict(found.platform_price)
     return OperatedDay(
@@ -200,8 +204,8 @@ def operated_day(
         published | dict(found.energy_price),
         bought_back | dict(found.energy_price),
         {dso: bus_injections(tree, found, [dso]) for dso in tree.distribution},
-        settlement(tree, found),
-        {p: bill_table(tree, p, found) for p in known},
+        settlement(tree, found, bills),
+        {p: bill_table(tree, p, found, bills[p]) for p in known},
         {p: terms for p, (terms, _) in accounts.items()},
         float(np.max([residual for _, residual in accounts.values()])) if accounts else 0.0,
         unserved_energy([tree], [found]),
@@ -218,8 +222,9 @@ def operated_day(
         found.shortfall,
         conflicts,
         reserves,
-        {p: trade_book(tree, p, found, compared=True) for p in known} if keep_trades else {},
+        books if keep_trades else {},
         {p: market_gain(tree, p, found) for p in known} if find_gains else {},
         curtailed_power(tree, found),
         {p: LabelledBasis.of(tree.platforms[p], basis) for p, basis in (bases or {}).items()},
+        {place: power for place, power in unserved_power(tree, found).items() if power.max(initial=0.0) > 0.0},
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from multiscale.assessment.accounts import STAKEHOLDERS, Ledger, account
 from multiscale.planning import Plan, Regime
-from multiscale.planning.regimes import Account, Position, account_of
+from multiscale.planning.regimes import Account, Position, StudiedYear, YearlyAccount, account_of, yearly_accounts
 from multiscale.system import Economics
 
 INCENTIVES = "incentives of the regime"
@@ -32,19 +32,54 @@ def operated_account(regime: Regime, ledger: Ledger, plans: Mapping[str, Plan], 
         plans: DSO -> plan.
         economics: tariff and cost of capital.
     """
-    place, nothing = STAKEHOLDERS.index(OPERATORS), np.zeros(len(STAKEHOLDERS))
-
-    def received(flow: str) -> float:
-        return float(ledger.money.get(flow, nothing)[place])
-
-    earning = [name for name, component in economics.tariff.components.items() if component.receiver == OPERATORS]
-    existing, built = -received("existing network"), -received("investment")
     position = Position(
-        existing_cost=existing,
-        investment=built,
-        revenue=sum(received(account(name)) for name in earning),
+        existing_cost=-_received(ledger, "existing network"),
+        investment=-_received(ledger, "investment"),
+        revenue=_revenue(ledger, economics),
         useful=lambda _: sum(plan.useful_annuity for plan in plans.values()),
-        paid=received(INCENTIVES),
+        paid=_received(ledger, INCENTIVES),
+        yardstick=sum(plan.yardstick for plan in plans.values()),
         discount_rate=economics.discount_rate,
     )
     return account_of(regime, position)
+
+
+def operated_years(
+    regime: Regime, years: Mapping[int, tuple[Ledger, Mapping[str, Plan]]], lengths: Mapping[int, int], economics: Economics
+) -> list[YearlyAccount]:
+    """The account of every calendar year of operation under the plans of several years, recomputed from their ledgers.
+
+    Args:
+        regime: its rules.
+        years: studied year -> ledger of the scenario, and DSO -> plan; years rising.
+        lengths: studied year -> years that it stands for.
+        economics: tariff and cost of capital.
+    """
+    studied, before = [], 0.0
+    for year, (ledger, plans) in years.items():
+        invested, annuities = sum(plan.investment for plan in plans.values()), -_received(ledger, "investment")
+        studied.append(
+            StudiedYear(
+                year=year,
+                length=lengths[year],
+                added=invested - before,
+                useful=sum(plan.useful_annuity for plan in plans.values()) / annuities if annuities > 0 else 1.0,
+                existing_cost=-_received(ledger, "existing network"),
+                revenue=_revenue(ledger, economics),
+                paid=_received(ledger, INCENTIVES),
+                yardstick=sum(plan.yardstick for plan in plans.values()),
+                discount_rate=economics.discount_rate,
+            )
+        )
+        before = invested
+    return yearly_accounts(regime, studied)
+
+
+def _received(ledger: Ledger, flow: str) -> float:
+    """What a flow pays the operators, less what they pay [EUR/a]."""
+    return float(ledger.money.get(flow, np.zeros(len(STAKEHOLDERS)))[STAKEHOLDERS.index(OPERATORS)])
+
+
+def _revenue(ledger: Ledger, economics: Economics) -> float:
+    """What the operators' components of the tariff earn [EUR/a]."""
+    return sum(_received(ledger, account(name)) for name, component in economics.tariff.components.items() if component.receiver == OPERATORS)

@@ -22,24 +22,29 @@ def cut_off(tree: OperatingTree, outcome: Outcome, platform: str) -> tuple[np.nd
     return shed, spilled
 
 
-def unserved_energy(trees: Sequence[OperatingTree], outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Demand that is not served over the year, where there is any: place -> energy [kWh/a], the most first.
+def unserved_power(tree: OperatingTree, outcome: Outcome) -> dict[str, np.ndarray]:
+    """Demand that is not served: place -> power [kW], (period,).
 
     A place is a platform (what it does without itself, and what is cut off at its connection) or the passive customers of an operator. What a
     platform that was excluded does inside is not known.
     """
+    found: dict[str, np.ndarray] = {}
+    for dso, own in tree.distribution.items():
+        found[f"passive customers of {dso}"] = own.program.columns.values("unserved", outcome.distribution_x[dso]).sum(axis=0)
+        for platform in own.children:
+            found[platform] = cut_off(tree, outcome, platform)[0]
+            if platform not in outcome.excluded:
+                inside = tree.platforms[platform].columns.values("unserved", outcome.platform_x[platform])
+                found[platform] = found[platform] + inside.sum(axis=0)
+    return found
+
+
+def unserved_energy(trees: Sequence[OperatingTree], outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Demand that is not served over the year, where there is any: place of ``unserved_power`` -> energy [kWh/a], the most first."""
     found: dict[str, float] = {}
     for tree, outcome in zip(trees, outcomes, strict=True):
-        hours = tree.horizon.hours_per_year
-        for dso, own in tree.distribution.items():
-            here = {f"passive customers of {dso}": own.program.columns.values("unserved", outcome.distribution_x[dso])}
-            for platform in own.children:
-                here[platform] = cut_off(tree, outcome, platform)[0]
-                if platform not in outcome.excluded:
-                    inside = tree.platforms[platform].columns.values("unserved", outcome.platform_x[platform])
-                    here[platform] = here[platform] + inside.sum(axis=0)
-            for place, power in here.items():
-                found[place] = found.get(place, 0.0) + float((power * hours).sum())
+        for place, power in unserved_power(tree, outcome).items():
+            found[place] = found.get(place, 0.0) + float((power * tree.horizon.hours_per_year).sum())
     return dict(sorted(((place, energy) for place, energy in found.items() if energy > 1e-6), key=lambda item: -item[1]))
 
 

@@ -6,8 +6,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multiscale.cli.command import ERROR, OK, Command, groups_text
+
+if TYPE_CHECKING:
+    from multiscale.plan_futures.measures import Measure
 
 EXIT_CODES = {"infeasible": 3, "time_limit": 4}
 
@@ -19,6 +23,7 @@ def _futures(given: argparse.Namespace) -> int:
     from multiscale.results import RunFolderError
     from multiscale.spreadsheets import without_formulas
 
+    measure = _measure(given)
     futures = read_futures(given.file)
     # Before hours of planning, not after.
     try:
@@ -29,7 +34,7 @@ def _futures(given: argparse.Namespace) -> int:
     if not writable:
         raise RunFolderError(f"{given.output}: cannot be written; give another folder (--output)")
     try:
-        tables = planned_futures(given.overrides, futures, given.revealed)
+        tables = planned_futures(given.overrides, futures, given.revealed, measure)
     except NoPlanError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_CODES.get(error.status, ERROR)
@@ -40,6 +45,28 @@ def _futures(given: argparse.Namespace) -> int:
     return OK
 
 
+def _measure(given: argparse.Namespace) -> Measure:
+    """What is minimised, as it was asked for.
+
+    Raises:
+        ConfigError: a share is out of its range, or has no effect.
+    """
+    from multiscale.config import ConfigError
+    from multiscale.config.errors import ConfigProblem
+    from multiscale.plan_futures.measures import CVAR, Measure
+
+    problems = []
+    if not 0.0 < given.tail <= 1.0:
+        problems.append(ConfigProblem("--tail", f"{given.tail:g}", "is no probability above 0 and at most 1", "command line"))
+    if given.weight is not None and given.objective != CVAR:
+        problems.append(ConfigProblem("--weight", f"{given.weight:g}", f"has no effect with --objective {given.objective}", "command line"))
+    if given.weight is not None and not 0.0 <= given.weight <= 1.0:
+        problems.append(ConfigProblem("--weight", f"{given.weight:g}", "is no share between 0 and 1", "command line"))
+    if problems:
+        raise ConfigError(problems)
+    return Measure(given.objective, given.tail, 1.0 if given.weight is None else given.weight)
+
+
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = groups_text()
     parser.add_argument("file", type=Path, metavar="FUTURES", help="YAML file of the futures, their probabilities and overrides")
@@ -47,6 +74,16 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--revealed", type=int, default=None, metavar="YEAR", help="first year in which the planner knows the future; default: the second"
     )
+    parser.add_argument(
+        "--objective",
+        choices=["expected", "cvar", "regret"],
+        default="expected",
+        help="what is minimised over the futures; default: the expected cost",
+    )
+    parser.add_argument(
+        "--tail", type=float, default=0.2, metavar="SHARE", help="probability of the worst futures whose mean is taken (cvar); default: 0.2"
+    )
+    parser.add_argument("--weight", type=float, default=None, metavar="SHARE", help="share of that mean next to the expected cost; default: 1")
     parser.add_argument("--output", type=Path, default=Path("futures"), metavar="FOLDER", help="folder for the tables")
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, PrivateAttr, create_model, field_validator, model_validator
 
 from multiscale.coordination.common.settings import CoordinationSettings
-from multiscale.coordination.engine import ENGINES
-from multiscale.coordination.engine.settings import EngineSettings, LocalSettings
+from multiscale.coordination.engine import ENGINES, EngineSettings, LocalSettings
 from multiscale.coordination.mechanisms import MECHANISMS, mechanism_of
 from multiscale.coordination.publication.pricing import PricingSettings
 from multiscale.devices import DEVICES, Device

@@ -11,6 +11,7 @@ from multiscale.attribute import Attribute, number
 from multiscale.devices.device import Capacity, Energy, Offer, Prosumers, PurchasableDevice, Rows, Variable, axes_of, placed, spread
 from multiscale.devices.one_state import OneState
 from multiscale.settings import quantity
+from multiscale.symbols import Named
 
 if TYPE_CHECKING:
     from multiscale.programs import ParametricProgram, ProgramBuilder
@@ -98,7 +99,9 @@ class Battery(PurchasableDevice):
         discharge = builder.add_columns("discharge", axes, unit="kW", upper=power, cost=wear, description="battery discharging")
         stored = builder.add_columns("stored", axes, unit="kWh", upper=energy, description="energy in the battery at the end of the period")
         before = stored[:, horizon.previous]
-        terms: list[Term] = [(1.0, stored), (loss * step - 1.0, before), (-eta * step, charge), (step / eta, discharge)]
+        kept = Named(loss * step - 1.0, "-(1 - \\lambda@ \\Delta)", "share of stored energy that a period leaves", "1")
+        put, taken = _exchanged(eta, step)
+        terms: list[Term] = [(1.0, stored), (kept, before), (put, charge), (taken, discharge)]
         builder.add_rows("battery_energy", axes, terms, "==", 0.0, unit="kWh", description="battery energy balance")
         return [(1.0, spread(discharge, place)), (-1.0, spread(charge, place))]
 
@@ -148,10 +151,13 @@ class Battery(PurchasableDevice):
         charge = builder.add_columns("new_charge", axes, unit="kW", upper=most, cost=wear, description="charging of batteries bought")
         discharge = builder.add_columns("new_discharge", axes, unit="kW", upper=most, cost=wear, description="discharging of batteries bought")
         stored = builder.add_columns("new_stored", axes, unit="kWh", upper=limit, description="energy in batteries bought")
+        column_unit = {"charge": "kW", "discharge": "kW", "stored": "kWh"}
         for name, column, per_kwh in (("charge", charge, per_energy), ("discharge", discharge, per_energy), ("stored", stored, 1.0)):
-            sized: list[Term] = [(1.0, column), (-per_kwh, size[:, None])]
+            per_size = Named(-per_kwh, "-\\rho", f"largest {column_unit[name]} of {name} per kWh of size", f"{column_unit[name]}/kWh")
+            sized: list[Term] = [(1.0, column), (per_size, size[:, None])]
             builder.add_rows(f"new_{name}_limit", axes, sized, "<=", 0.0, unit="kW", description="size of batteries bought")
-        balance: list[Term] = [(1.0, stored), (-1.0, stored[:, horizon.previous]), (-eta * step, charge), (step / eta, discharge)]
+        put, taken = _exchanged(eta, step)
+        balance: list[Term] = [(1.0, stored), (-1.0, stored[:, horizon.previous]), (put, charge), (taken, discharge)]
         builder.add_rows("new_battery_energy", axes, balance, "==", 0.0, unit="kWh", description="energy balance of batteries bought")
         return [(1.0, discharge), (-1.0, charge)]
 
@@ -174,3 +180,9 @@ class Battery(PurchasableDevice):
     def new_supply(self, offer: Offer) -> np.ndarray:
         """The converter of the largest size."""
         return self.new_consumption(offer)
+
+
+def _exchanged(eta: np.ndarray | float, step: float) -> tuple[Named, Named]:
+    """Coefficients of charging and discharging in the energy balance: energy stored per kW charged, and drawn from the store per kW discharged."""
+    put = Named(-eta * step, "-\\eta@ \\Delta", "one-way efficiency times length of a period", "h")
+    return put, Named(step / eta, "(\\Delta / \\eta@)", "length of a period over one-way efficiency", "h")

@@ -10,6 +10,7 @@ import numpy as np
 from multiscale.devices.device import Device, Energy, Prosumers, Rows, Variable, axes_of, placed, spread
 from multiscale.devices.one_state import OneState
 from multiscale.settings import quantity
+from multiscale.symbols import Named
 
 if TYPE_CHECKING:
     from multiscale.programs import ProgramBuilder
@@ -112,12 +113,15 @@ class Deferrable(Device):
         axes = axes_of(fleet, owners, f"{self.name}_owner")
         label = self.name.replace("_", " ")
         power = builder.add_columns(self.name, axes, unit="kW", upper=limit, description=f"{label} power")
-        terms: list[Term] = [(step, power)]
+        terms: list[Term] = [(Named(step, "\\Delta", "length of a period", "h"), power)]
         for sign, word, band in ((1.0, "late", late), (-1.0, "early", early)):
             if band.max(initial=0.0) > 0:
                 owed = builder.add_columns(f"{self.name}_{word}", axes, unit="kWh", upper=band, cost=cost, description=f"{label} energy {word}")
-                terms += [(sign, owed), (sign * (self.loss_per_hour * step - 1.0), owed[:, horizon.previous])]
-        builder.add_rows(f"{self.name}_energy", axes, terms, "==", step * profile[owners], unit="kWh", description=f"{label} energy balance")
+                kept = f"{'-' if sign > 0 else ''}(1 - \\lambda \\Delta)"
+                left = Named(sign * (self.loss_per_hour * step - 1.0), kept, "share of deferred energy that a period leaves", "1")
+                terms += [(sign, owed), (left, owed[:, horizon.previous])]
+        wanted = Named(step * profile[owners], "\\Delta r@", f"reference consumption of the {label} in a period", "kWh")
+        builder.add_rows(f"{self.name}_energy", axes, terms, "==", wanted, unit="kWh", description=f"{label} energy balance")
         return [(-1.0, spread(power, place))]
 
     def energy(self, fleet: Prosumers, total: Callable[[str], float]) -> Energy:

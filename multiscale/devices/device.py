@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import xarray as xr
+from scipy import sparse
 
 from multiscale.attribute import Attribute
 from multiscale.devices.one_state import OneState
@@ -320,10 +321,13 @@ class PurchasableDevice(Device):
 
 
 def summed(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
-    """Sums of rows by group, (row, ...) -> (group, ...)."""
-    out = np.zeros((groups, *values.shape[1:]))
-    np.add.at(out, group, values)
-    return out
+    """Sums of rows by group, (row, ...) -> (group, ...); in the order of the rows."""
+    if values.ndim != 2:
+        out = np.zeros((groups, *values.shape[1:]))
+        np.add.at(out, group, values)
+        return out
+    count = len(group)
+    return np.asarray(sparse.csr_matrix((np.ones(count), (group, np.arange(count))), shape=(groups, count)) @ values)
 
 
 def placed(has: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from multiscale.devices.device import Capacity, Energy, Offer, Prosumers, PurchasableDevice, Rows, Variable, axes_of, placed, spread
 from multiscale.settings import quantity
+from multiscale.symbols import Named
 
 if TYPE_CHECKING:
     from multiscale.programs import ProgramBuilder
@@ -101,7 +102,7 @@ class Photovoltaics(PurchasableDevice):
         size = builder.add_columns("new_pv", who, unit="kW", upper=offer.largest, cost=cost, description="PV bought")
         most = offer.largest[:, None] * offer.profile
         used = builder.add_columns("new_pv_power", axes, unit="kW", upper=most, cost=-per_kwh, description="power of PV bought")
-        available: list[Term] = [(1.0, used), (-offer.profile, size[:, None])]
+        available: list[Term] = [(1.0, used), (Named(-offer.profile, "-y@", "yield per kW of photovoltaics", "1"), size[:, None])]
         builder.add_rows("new_pv_available", axes, available, "<=", 0.0, unit="kW", description="yield of PV bought")
         return [(1.0, used)]
 

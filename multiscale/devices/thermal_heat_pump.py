@@ -11,6 +11,7 @@ from multiscale.attribute import Attribute, number, text
 from multiscale.devices.device import Device, Energy, Prosumers, Rows, Variable, axes_of, placed, spread
 from multiscale.devices.one_state import OneState
 from multiscale.settings import quantity
+from multiscale.symbols import Named
 
 if TYPE_CHECKING:
     from multiscale.programs import ProgramBuilder
@@ -145,8 +146,12 @@ class ThermalHeatPump(Device):
         missing = builder.add_columns("heat_missing", axes, unit="kWh", upper=most, cost=cost, description="heat missing below the comfort band")
         before = horizon.previous
         kept = 1.0 + step * loss / capacity
-        terms: list[Term] = [(kept, within), (-1.0, within[:, before]), (-kept, missing), (1.0, missing[:, before]), (-step * cop, power)]
-        builder.add_rows("heat_balance", axes, terms, "==", -step * need, unit="kWh", description="heat balance of the building")
+        growth = "1 + \\Delta U@ / C@", "growth of heat stored against the set point that losses undo", "1"
+        gained, lost = Named(kept, f"({growth[0]})", *growth[1:]), Named(-kept, f"-({growth[0]})", *growth[1:])
+        heat = Named(-step * cop, "-\\Delta \\kappa@", "length of a period times coefficient of performance", "h")
+        terms: list[Term] = [(gained, within), (-1.0, within[:, before]), (lost, missing), (1.0, missing[:, before]), (heat, power)]
+        asked = Named(-step * need, "-\\Delta N@", "heat need at the set point in a period", "kWh")
+        builder.add_rows("heat_balance", axes, terms, "==", asked, unit="kWh", description="heat balance of the building")
         return [(-1.0, spread(power, place))]
 
     def energy(self, fleet: Prosumers, total: Callable[[str], float]) -> Energy:

@@ -17,8 +17,7 @@ SECONDS = 60.0
 
 def check_cluster(_: Path) -> Iterator[Finding]:
     """Start them and give each something to do; and which batch systems can be used."""
-    from multiscale.coordination.engine import DaskEngine, EngineUnavailableError, TaskError
-    from multiscale.coordination.engine.settings import LocalSettings
+    from multiscale.coordination.engine import DaskEngine, EngineUnavailableError, LocalSettings, TaskError
 
     what, remedy = (
         f"local Dask cluster of {WORKERS} processes",

@@ -11,6 +11,7 @@ from pydantic import Field
 from multiscale.attribute import Attribute, number
 from multiscale.measures.measure import Measure, Need, NetworkProgram, NoFittingCostError, Placed, Proposal, Site
 from multiscale.settings import quantity
+from multiscale.symbols import Named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,10 +82,11 @@ class AddedRating(Measure):
 
 def raise_limits(network: NetworkProgram, options: Placed, added_kva: np.ndarray) -> None:
     """Add to the limits of flows what rating added by options is worth, (option)."""
-    for i, added, built in zip(options.branch.tolist(), added_kva.tolist(), options.built.tolist(), strict=True):
+    for i, kva, built in zip(options.branch.tolist(), added_kva.tolist(), options.built.tolist(), strict=True):
         today = network.usable(i, 0.0)
         # No flow ever exceeds its interval: rating beyond that is ignored, which makes a half-built branch worth half, not all.
         needed = np.maximum((network.needed[:, i] - today) * (1 + 1e-9), 0.0)
-        more = np.minimum(network.usable(i, added) - today, needed)
+        more = np.minimum(network.usable(i, kva) - today, needed)
         direction, when = np.nonzero(network.rating[:, i] >= 0)
-        network.builder.add_parameters_to_rows(network.rating[direction, i, when], built, more[direction, when])
+        added = Named(more[direction, when], "\\bar p@", "usable active power added by what is built", "kW")
+        network.builder.add_parameters_to_rows(network.rating[direction, i, when], built, added)

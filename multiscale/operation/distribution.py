@@ -13,6 +13,7 @@ from multiscale.operation.radial import radial_tree
 from multiscale.operation.reduced_network import ReducedTree, add_radial_network, reduce_tree
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
+from multiscale.symbols import Named, weights
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 
@@ -123,9 +124,9 @@ def distribution_program(
     bound = np.maximum(by_zone(np.abs(highest)) + by_zone(np.abs(lowest)), 1.0).sum(axis=0)
     taken = builder.add_columns("import", period, unit="kW", upper=bound, description="power drawn from the parent")
     given = builder.add_columns("export", period, unit="kW", upper=bound, description="power fed to the parent")
-    for columns, sign in ((taken, 1.0), (given, -1.0)):
-        builder.add_cost_parameter(columns, price, sign * hours)
-    voll = economics.value_of_lost_load * hours
+    for columns, weight in zip((taken, given), weights(hours), strict=True):
+        builder.add_cost_parameter(columns, price, weight)
+    voll = Named(economics.value_of_lost_load * hours, "V h@", "value of lost load times hours of the year", "EUR/kW")
     at_zone = {"zone": names, **period}
     unserved = builder.add_columns("unserved", at_zone, unit="kW", upper=zone_demand, cost=voll, description="passive demand not served")
     curtailed = builder.add_columns(

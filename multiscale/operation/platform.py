@@ -14,6 +14,7 @@ from multiscale.operation.radial import radial_tree
 from multiscale.operation.reduced_network import add_radial_network, reduce_tree
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
+from multiscale.symbols import Named, weights
 from multiscale.system import Economics, LoadingLimits, Network
 from multiscale.tariffs import Metering, owned
 
@@ -74,19 +75,21 @@ def platform_program(
     if adoption is not None:
         draw, supply = draw + fleet.new_consumption(adoption), supply + fleet.new_supply(adoption)
     members = Members(fleet, draw, supply)
-    voll = economics.value_of_lost_load * hours
+    voll = Named(economics.value_of_lost_load * hours, "V h@", "value of lost load times hours of the year", "EUR/kW")
+    year, given_back = weights(hours)
     unserved = builder.add_columns("unserved", who, unit="kW", upper=draw + 1.0, cost=voll, description="demand not served")
     trade = _alone(builder, members) if alone else market.trade(builder, members)
     market.weigh(builder, members, trade)
     metered = trade.metering
-    builder.add_cost_parameter(metered.imported, np.broadcast_to(import_price, metered.imported.shape), hours)
-    builder.add_cost_parameter(metered.exported, np.broadcast_to(export_price, metered.exported.shape), -hours)
+    builder.add_cost_parameter(metered.imported, np.broadcast_to(import_price, metered.imported.shape), year)
+    builder.add_cost_parameter(metered.exported, np.broadcast_to(export_price, metered.exported.shape), given_back)
     economics.tariff.add(builder, metered)
     terms: list[Term] = [(1.0, trade.buy), (-1.0, trade.sell), (1.0, unserved), *fleet.add_devices(builder)]
     if adoption is not None:
         terms += fleet.add_adoption(builder, adoption, economics.annuity)
     economics.tariff.add_support(builder, owned(builder, fleet, adoption, economics.annuity))
-    builder.add_rows("prosumer_balance", who, terms, "==", data.demand.values, unit="kW", description="power balance of the prosumer")
+    demand = Named(data.demand.values, "d@", "inflexible demand", "kW")
+    builder.add_rows("prosumer_balance", who, terms, "==", demand, unit="kW", description="power balance of the prosumer")
 
     if agreements:
         _add_agreements(builder, fleet, trade.imported, trade.exported, 2 * (draw + supply).sum(axis=0) + 1.0)
@@ -138,7 +141,7 @@ def _add_agreements(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, gi
     deviation: list[Term] = [(1.0, taken), (-1.0, given), (-1.0, above), (1.0, below)]
     builder.add_rows("plan", period, deviation, "==", 0.0, unit="kW", parameters=[(1.0, planned)], description="deviation from the plan")
     for columns in (above, below):
-        builder.add_cost_parameter(columns, np.broadcast_to(price, columns.shape), hours)
+        builder.add_cost_parameter(columns, np.broadcast_to(price, columns.shape), weights(hours)[0])
 
 
 def _add_network(

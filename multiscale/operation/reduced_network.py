@@ -11,6 +11,7 @@ from multiscale.measures import Measure, NetworkProgram, Placed
 from multiscale.operation.radial import RadialTree
 from multiscale.programs import ProgramBuilder
 from multiscale.programs.build import Term
+from multiscale.symbols import Named
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def add_radial_network(
         {"zone": zones, "period": periods},
         [(1.0, inflow), *((-np.asarray(c, dtype=float), positions) for c, positions in consumption)],
         "==",
-        fixed,
+        Named(fixed, "\\bar d@", "net consumption that is not a decision", "kW"),
         unit="kW",
         parameters=parameters,
         description="power balance of the zone",
@@ -162,7 +163,7 @@ def add_radial_network(
         fed, when = np.nonzero(reduced.rated[direction])
         if len(fed):
             labels = np.array([f"{' + '.join(tree.members[i])} {periods[t]}" for i, t in zip(fed.tolist(), when.tolist(), strict=True)])
-            limit = limits[direction][fed, when]
+            limit = Named(limits[direction][fed, when], "\\bar P@", "usable active power: rating, reactive power and margin taken off", "kW")
             rating[direction, fed, when] = builder.add_rows(
                 name, {"branch_period": labels}, [(sign, at[fed, when])], "<=", limit, unit="kW", description="branch rating"
             )
@@ -213,12 +214,13 @@ def _add_voltages(
             upstream[k] = v[at[feeding]]
         else:
             constant[k] += tree.v_reference[feeding] ** 2
+    dropped = Named(per_kw[on_path][:, None], "\\frac{2 r@}{1000 V@^2}", "drop of the squared voltage per kW", "pu^2/kW")
     rows[on_path] = builder.add_rows(
         "voltage_drop",
         axes,
-        [(1.0, v), (-1.0, upstream), (per_kw[on_path][:, None], flow[on_path])],
+        [(1.0, v), (-1.0, upstream), (dropped, flow[on_path])],
         "==",
-        constant,
+        Named(constant, "\\bar v@", "squared reference voltage and transformer ratio less the drop by reactive power", "pu^2"),
         unit="pu^2",
         description="voltage drop along the branch",
     )

@@ -21,8 +21,9 @@ from functools import cached_property
 import numpy as np
 
 from multiscale.operation.direct_current import direct_current_model
-from multiscale.operation.transmission_program import at_period, period_program
-from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramSolution
+from multiscale.operation.transmission_program import LIMITS, at_period, parts, period_program
+from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramSolution, Vertex
+from multiscale.programs.basis import BASIC
 from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
 
@@ -54,7 +55,8 @@ class Dispatch:
 class Transmission:
     """The TSO over a horizon: dispatch and nodal prices for any exchange of the nodes below.
 
-    Keeps the limits found to bind so far, one compiled program for all periods, and for every period the basis it ended with.
+    Keeps the limits found to bind so far, one compiled program for all periods, and for every period the basis it ended with: as long as that stays
+    feasible, what the nodes below draw moves the dispatch linearly, and nothing has to be solved (``programs.vertex``).
 
     Args:
         system, horizon, economics: the whole, the periods, the values.
@@ -77,13 +79,20 @@ class Transmission:
         self.child_bus = np.array([at[system.boundary_bus(c)] for c in self.children], dtype=int)
         self._monitored = np.zeros(0, dtype=int)
         self._factors = np.zeros((0, len(self.model.buses)))
+        self._idle_basis: np.ndarray | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget solvers and where they ended."""
         self._compiled: CompiledProgram | None = None
         self._bases: dict[int, tuple[Basis, int]] = {}
         self._last: tuple[Basis, int] | None = None
+        self._vertices: dict[int, tuple[Vertex | None, int]] = {}
+        self._pattern: tuple[ParametricProgram, int] | None = None
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the solvers: they are made anew where the object arrives."""
-        return self.__dict__ | {"_compiled": None, "_bases": {}, "_last": None}
+        return self.__dict__ | {"_compiled": None, "_bases": {}, "_last": None, "_vertices": {}, "_pattern": None}
 
     def learn(self, other: Transmission) -> None:
         """Take over what another object of the same network knows: the limits found to bind, and the dispatch without nodes below.
@@ -94,10 +103,23 @@ class Transmission:
         same = [at.get(label, -1) for label in self.horizon.labels.tolist()]
         if "idle" not in self.__dict__ and min(same) >= 0 and self._alike(other, same):
             self.__dict__["idle"] = other.idle.at(same)
+            self._idle_basis = self._from(other, same)
         if self._monitored is not other._monitored:
             self._monitored, self._factors = other._monitored, other._factors
             # Programs and bases know their limits by number only.
-            self._compiled, self._bases, self._last = None, {}, None
+            self._forget()
+
+    def _from(self, other: Transmission, same: Sequence[int]) -> np.ndarray | None:
+        """The bases of another object's dispatch without nodes below in the columns of this one; None where they are not known."""
+        if other._idle_basis is None:
+            return None
+        customers = [np.isin(theirs, mine) for theirs, mine in ((other.drawing, self.drawing), (other.feeding, self.feeding))]
+        kept = np.ones(len(other._idle_basis), dtype=bool)
+        first, generators = 0, len(self.generator_bus)
+        for size, which in zip((generators, *map(len, customers)), (np.ones(generators, dtype=bool), *customers), strict=True):
+            kept[first : first + size] = which
+            first += size
+        return other._idle_basis[kept][:, same]
 
     def on(self, system: System, horizon: Horizon) -> Transmission:
         """The same network in other periods, with what is known of it."""
@@ -125,16 +147,26 @@ class Transmission:
         """Positions of the limits that were found to bind so far."""
         return self._monitored.copy()
 
-    def start_knowing(self, binding: np.ndarray, idle: Dispatch) -> None:
+    def start_knowing(self, binding: np.ndarray, idle: Dispatch, idle_basis: np.ndarray) -> None:
         """Take over limits that bind and the dispatch without nodes below, as another object of the same network and periods found them."""
         self._monitored, self._factors = np.asarray(binding, dtype=int), self.model.transfer_factors(np.asarray(binding, dtype=int))
-        self._compiled, self._bases, self._last = None, {}, None
-        self.__dict__["idle"] = idle
+        self._forget()
+        self.__dict__["idle"], self._idle_basis = idle, idle_basis
 
     @cached_property
     def idle(self) -> Dispatch:
         """The dispatch when no node below draws anything."""
-        return self.dispatch(np.zeros((len(self.children), self.horizon.periods)))
+        found = self.dispatch(np.zeros((len(self.children), self.horizon.periods)))
+        ended = [_with_limits(*self._bases[t], len(self._monitored)).statuses for t in range(self.horizon.periods)]
+        self._idle_basis = np.array([np.concatenate(each) for each in ended], dtype=np.int8).T
+        return found
+
+    @property
+    def idle_basis(self) -> np.ndarray:
+        """Where the solves of the dispatch without nodes below ended: status of every column, then of every row, (column or row, period)."""
+        assert self.idle is not None
+        assert self._idle_basis is not None
+        return self._idle_basis
 
     @property
     def idle_cost(self) -> np.ndarray:
@@ -147,17 +179,53 @@ class Transmission:
 
     def _solve(self, period: int, exchange: np.ndarray) -> ProgramSolution:
         limits = len(self._monitored)
-        if self._compiled is None or self._last is None or self._last[1] != limits:
-            self._compiled = CompiledProgram(self.program(period), devex=True)
-        else:
-            self._compiled.exchange(at_period(self._compiled.program, self, period, self._monitored, self._factors))
-        known = self._bases.get(period, self._last)
+        known = self._start(period)
         if known is not None:
+            vertex, before = self._vertices.get(period, (None, -1))
+            if before != limits:
+                vertex = Vertex.of(self._program_at(period), _with_limits(*known, limits))
+                self._vertices[period] = vertex, limits
+            solution = None if vertex is None else vertex.solution(vertex.program.parameters.vector({"exchange": exchange}))
+            if solution is not None:
+                self._last = self._bases[period] = _with_limits(*known, limits), limits
+                return solution
+        compiled = self._compiled_at(period)
+        start = known or self._last
+        if start is not None:
             # Programs of all periods differ in numbers alone: a fresh one starts where the last one ended.
-            self._compiled.start_from(_with_limits(*known, limits))
-        solution = self._compiled.solve_optimal({"exchange": exchange})
-        self._last = self._bases[period] = self._compiled.basis, limits
+            compiled.start_from(_with_limits(*start, limits))
+        solution = compiled.solve_optimal({"exchange": exchange})
+        self._last = self._bases[period] = compiled.basis, limits
+        self._vertices.pop(period, None)
         return solution
+
+    def _start(self, period: int) -> tuple[Basis, int] | None:
+        """Where the last solve of a period ended, or that without nodes below, and under how many limits; None where neither is known."""
+        if period not in self._bases and self._idle_basis is not None:
+            columns = len(self.generator_bus) + len(self.drawing) + len(self.feeding) + 2 * len(self.children)
+            status = self._idle_basis[:, period]
+            limits = (len(status) - columns - len(parts(self))) // len(LIMITS)
+            # Columns of customers who draw or feed in nothing on these days are omitted: what is left may be no basis.
+            if limits <= len(self._monitored) and np.count_nonzero(status == BASIC) == len(status) - columns:
+                return Basis.unpacked((status[:columns].tobytes(), status[columns:].tobytes())), limits
+        return self._bases.get(period)
+
+    def _program_at(self, period: int) -> ParametricProgram:
+        """The program of a period under the limits monitored so far."""
+        limits = len(self._monitored)
+        if self._pattern is None or self._pattern[1] != limits:
+            self._pattern = self.program(period), limits
+            return self._pattern[0]
+        return at_period(self._pattern[0], self, period, self._monitored, self._factors)
+
+    def _compiled_at(self, period: int) -> CompiledProgram:
+        """The solver of a period under the limits monitored so far."""
+        program = self._program_at(period)
+        if self._compiled is None or self._compiled.program.A is not program.A:
+            self._compiled = CompiledProgram(program, devex=True)
+        else:
+            self._compiled.exchange(program)
+        return self._compiled
 
     def dispatch(self, exchange: np.ndarray) -> Dispatch:
         """Least-cost dispatch for given exchanges [kW], (node, period).

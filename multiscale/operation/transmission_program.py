@@ -14,6 +14,7 @@ import numpy as np
 from multiscale.operation.direct_current import DirectCurrentModel
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
+from multiscale.symbols import Named
 from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
 
@@ -90,18 +91,22 @@ def period_program(network: PeriodData, t: int, monitored: np.ndarray, factors: 
         (1.0, columns["missing"], network.child_bus),
     )
     rhs = _right_hand_sides(network, t, monitored, factors)
-    for k, name in _parts(network).items():
+    for k, name in parts(network).items():
         here = [(sign, block[model.part[bus] == k]) for sign, block, bus in blocks]
         drawn = (1.0, exchange[model.part[network.child_bus] == k])
-        builder.add_rows(name, {}, here, "==", rhs[name], unit="kW", parameters=[drawn], description="power balance of the connected part")
+        net = Named(rhs[name], "D", "demand of passive customers less their generation", "kW")
+        builder.add_rows(name, {}, here, "==", net, unit="kW", parameters=[drawn], description="power balance of the connected part")
     for name, direction in LIMITS if len(monitored) else ():
         terms: list[Term] = []
         for sign, block, bus in blocks:
             effect = direction * sign * factors[:, bus]
-            terms.append((np.where(np.abs(effect) < 1e-9, 0.0, effect), np.broadcast_to(block, effect.shape)))
-        effect_of_drawn = (direction * factors[:, network.child_bus], np.broadcast_to(exchange, (len(monitored), len(exchange))))
+            weighed = Named(np.where(np.abs(effect) < 1e-9, 0.0, effect), "f@", "power transfer distribution factor, with its sign", "1")
+            terms.append((weighed, np.broadcast_to(block, effect.shape)))
+        drawn_factors = Named(direction * factors[:, network.child_bus], "f@", "power transfer distribution factor, with its sign", "1")
+        effect_of_drawn = (drawn_factors, np.broadcast_to(exchange, (len(monitored), len(exchange))))
+        limit = Named(rhs[name], "\\bar F@", "limit of the branch less the flow of passive customers", "kW")
         limited = {"branch": model.branches[monitored]}
-        builder.add_rows(name, limited, terms, "<=", rhs[name], unit="kW", parameters=[effect_of_drawn], description="branch limit")
+        builder.add_rows(name, limited, terms, "<=", limit, unit="kW", parameters=[effect_of_drawn], description="branch limit")
     return builder.build()
 
 
@@ -136,7 +141,7 @@ def columns_at(network: PeriodData, t: int) -> dict[str, tuple[np.ndarray | floa
     }
 
 
-def _parts(network: PeriodData) -> dict[int, str]:
+def parts(network: PeriodData) -> dict[int, str]:
     """Connected parts in which there is anything, and the names of their balances; that of the first node below is the ``balance``."""
     model = network.model
     occupied = np.concatenate([network.generator_bus, network.passive_bus, network.child_bus])
@@ -149,7 +154,7 @@ def _right_hand_sides(network: PeriodData, t: int, monitored: np.ndarray, factor
     model = network.model
     net = np.zeros(len(model.buses))
     np.add.at(net, network.passive_bus, network.renewable[:, t] - network.demand[:, t])
-    sides: dict[str, np.ndarray | float] = {name: -float(net[model.part == k].sum()) for k, name in _parts(network).items()}
+    sides: dict[str, np.ndarray | float] = {name: -float(net[model.part == k].sum()) for k, name in parts(network).items()}
     if len(monitored):
         fixed = factors @ net
         sides |= {name: model.limit[monitored] - direction * fixed for name, direction in LIMITS}

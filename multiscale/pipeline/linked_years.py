@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 from multiscale.coordination.common.prepared import Progress
-from multiscale.planning import NoPlanError, Plan
+from multiscale.pipeline.compared_plans import compared_plans
+from multiscale.planning import NoPlanError, Plan, Regime
 from multiscale.planning.persistence import LinkedPlans, Restriction, linked_plans
+from multiscale.planning.regimes.yardstick import Yardstick
 from multiscale.planning.settings import DsoPlanSettings
-from multiscale.results.data.answer_data import StagedPlan
+from multiscale.planning.stage_weights import stage_weights
+from multiscale.results.data.answer_data import StagedPlan, StudyCase
 from multiscale.results.run.run_folder import NoAnswerError
 
 ROUNDING = 1e-8
@@ -17,48 +21,60 @@ ROUNDING = 1e-8
 
 
 def plans_of_years(
-    years: Sequence[int],
-    dsos: Sequence[str],
-    plan_of: Callable[[str, int, Restriction], Plan],
+    cases: Mapping[int, StudyCase],
+    plan_of: Callable[[str, int, Restriction, float], Plan],
     planning: DsoPlanSettings,
+    regime: Regime,
     discount_rate: float,
     report_progress: Progress,
 ) -> tuple[dict[str, LinkedPlans[Plan]], StagedPlan]:
     """DSO -> its plans of all years (under the year as text), and what is proven of them together.
 
     Args:
-        years: rising.
-        dsos: who plan, each for itself.
-        plan_of: plans a DSO in a year.
+        cases: year -> case, years rising.
+        plan_of: plans a DSO in a year, with what it is compared with where the regime compares operators.
         planning: settings.
+        regime: where it compares operators, their plans of all years are made in turn until none moves.
         discount_rate: of costs of later years [1/a].
         report_progress: called with what is being done.
 
     Raises:
+        InvalidSystemError: there are no operators to compare.
         NoAnswerError: there is no plan in some year, or none were found that keep to each other.
     """
+    years, dsos = list(cases), list(cases.values())[-1].system.at_level("dso")
     weights = stage_weights(years, discount_rate)
-    found = {}
-    for dso in dsos:
 
-        def plan(node: str, restriction: Restriction, dso: str = dso) -> Plan:
-            return plan_of(dso, int(node), restriction)
+    def linked(dso: str, yardstick: Mapping[int, float], _: LinkedPlans[Plan] | None = None) -> LinkedPlans[Plan]:
+        return linked_plans(
+            {str(year): weight for year, weight in weights.items()},
+            list(pairwise(map(str, years))),
+            lambda node, restriction: plan_of(dso, int(node), restriction, yardstick.get(int(node), float("nan"))),
+            gap=planning.gap,
+            gap_eur=planning.gap_eur / len(dsos),
+            most=max(planning.linked_plans, len(years)),
+            report_progress=report_progress,
+        )
 
-        try:
-            found[dso] = linked_plans(
-                {str(year): weight for year, weight in weights.items()},
-                list(pairwise(map(str, years))),
-                plan,
-                gap=planning.gap,
-                gap_eur=planning.gap_eur / len(dsos),
-                most=max(planning.linked_plans, len(years)),
-                report_progress=report_progress,
-            )
-        except NoPlanError as error:
-            raise NoAnswerError(error.status, str(error)) from error
+    try:
+        if isinstance(regime, Yardstick):
+
+            def costs(found: LinkedPlans[Plan]) -> tuple[float, ...]:
+                return tuple(found.plans[str(year)].network_cost for year in years)
+
+            together = compared_plans(cases, linked, costs, regime, report_progress)
+            found = {dso: _in_rounds(plans, together.rounds) for dso, plans in together.answers.items()}
+        else:
+            found = {dso: linked(dso, {}) for dso in dsos}
+    except NoPlanError as error:
+        raise NoAnswerError(error.status, str(error), asdict(error.relaxation) if error.relaxation else None) from error
     every = list(found.values())
     ended = "; ".join(f"{dso}: {plans.ended}" for dso, plans in found.items() if plans.ended)
     return found, StagedPlan(weights, sum(p.bound for p in every), sum(p.separate for p in every), sum(p.solves for p in every), ended)
+
+
+def _in_rounds(found: LinkedPlans[Plan], rounds: int) -> LinkedPlans[Plan]:
+    return replace(found, plans={node: replace(plan, rounds=rounds) for node, plan in found.plans.items()})
 
 
 def reservations_of_stages(cost: float, staged: StagedPlan, planning: DsoPlanSettings) -> list[str]:
@@ -78,14 +94,3 @@ def reservations_of_stages(cost: float, staged: StagedPlan, planning: DsoPlanSet
     if not cost - staged.bound <= asked + ROUNDING * (1.0 + abs(cost)):
         return [f"plans of the years together: {cost - staged.bound:,.0f} EUR above their bound, where the gaps asked for allow {asked:,.0f} EUR"]
     return []
-
-
-def stage_weights(years: Sequence[int], discount_rate: float) -> dict[int, float]:
-    """Present value of 1 EUR/a over the stage that each of some years stands for [a], in EUR of the first year.
-
-    A year stands for the time until the next one; the last for as long as the one before it, or for itself where it is the only one.
-    """
-    lengths = [later - earlier for earlier, later in pairwise(years)]
-    lengths.append(lengths[-1] if lengths else 1)
-    first = years[0]
-    return {year: sum((1.0 + discount_rate) ** -(year - first + t) for t in range(n)) for year, n in zip(years, lengths, strict=True)}

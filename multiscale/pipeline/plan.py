@@ -14,11 +14,12 @@ from multiscale.planning.market_forecast import MarketForecast, market_forecast
 from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.planning.participants import chosen_view, response_difference
 from multiscale.planning.persistence import Restriction
+from multiscale.planning.plan import SocialReference
 from multiscale.planning.regimes import Regime
 from multiscale.planning.search_start import SearchStart
-from multiscale.planning.settings import DistributionPlanSettings, DsoPlanSettings
+from multiscale.planning.settings import DistributionPlanSettings
 from multiscale.planning.social_reference import social_reference
-from multiscale.planning.targets import Targets, groups
+from multiscale.planning.targets import Target, Targets, groups
 from multiscale.programs import SolverSettings
 from multiscale.results.data.answer_data import StudyCase
 from multiscale.tariffs import Prices
@@ -48,6 +49,7 @@ def make_plan(
     restriction: Restriction = Restriction(),
     start: SearchStart | None = None,
     targets: Targets | None = None,
+    yardstick: float = float("nan"),
 ) -> Plan:
     """The plan of a DSO, to a proven gap.
 
@@ -59,13 +61,44 @@ def make_plan(
         restriction: options that have to be built, as they were in an earlier year, or may not be.
         start: where the search for a similar plan ended.
         targets: that the plan has to reach.
+        yardstick: what the operator is compared with, where the regime compares operators [EUR/a].
 
     Raises:
         NoPlanError: no plan satisfies the conditions or reaches the targets, or none was found in time.
     """
-    count = len(case.system.at_level("dso"))
     problem = problem_of(case, dso, expected, planning, market).among(restriction.required, restriction.excluded)
-    settings: dict[str, Any] = {
+    problem = replace(problem, yardstick=yardstick)
+    wanted = _of(problem, targets)
+    plan = solve_plan(problem, regime, method=planning.method, start=start, targets=wanted, **_effort(case, planning, solver))
+    # The problem that was solved is large, and follows from the case.
+    plan = replace(plan, solution=replace(plan.solution, problem=None, constraint_rows={}), restriction=restriction, yardstick=yardstick)
+    del problem
+    give_back_memory()
+    return plan
+
+
+def social_plan(
+    case: StudyCase,
+    dso: str,
+    expected: MarketForecast,
+    planning: DistributionPlanSettings,
+    market: Market,
+    solver: SolverSettings,
+    restriction: Restriction,
+    targets: Targets | None = None,
+) -> SocialReference:
+    """The plan of least social cost under restriction and targets of a plan that stands; it does not depend on the regime. Arguments as of ``make_plan``."""
+    problem = problem_of(case, dso, expected, planning, market).among(restriction.required, restriction.excluded)
+    found = social_reference(problem, targets=_of(problem, targets), **_effort(case, planning, solver))
+    del problem
+    give_back_memory()
+    return found
+
+
+def _effort(case: StudyCase, planning: DistributionPlanSettings, solver: SolverSettings) -> dict[str, Any]:
+    """How exact a plan has to be, and what the search for it may spend: the operators share what the study allows."""
+    count = len(case.system.at_level("dso"))
+    return {
         "tolerance": planning.recovery_tolerance,
         "gap": planning.gap,
         "gap_eur": planning.gap_eur / count,
@@ -73,16 +106,13 @@ def make_plan(
         "time_limit": None if planning.time_limit_s is None else planning.time_limit_s / count,
         "seed": solver.seed,
         "memory_limit": solver.memory_limit_mb,
-        "targets": {name: target for name, target in (targets or {}).items() if not target.problem(groups(problem), list(problem.tariff.mechanisms))},
     }
-    plan = solve_plan(problem, regime, method=planning.method, start=start, **settings)
-    compared = isinstance(planning, DsoPlanSettings) and planning.social_reference
-    reference = social_reference(problem, regime, **settings) if compared else None
-    # The problem that was solved is large, and follows from the case.
-    plan = replace(plan, solution=replace(plan.solution, problem=None, constraint_rows={}), social=reference)
-    del problem
-    give_back_memory()
-    return plan
+
+
+def _of(problem: PlanningProblem, targets: Targets | None) -> dict[str, Target]:
+    """The targets that concern an operator: not those of platforms of others."""
+    known = groups(problem), list(problem.tariff.mechanisms)
+    return {name: target for name, target in (targets or {}).items() if not target.problem(*known)}
 
 
 def response_of_members(
@@ -126,13 +156,13 @@ def problem_of(case: StudyCase, dso: str, expected: MarketForecast, planning: Di
 
 
 def planned(config: StudyConfig, case: StudyCase, expected: MarketForecast) -> dict[str, Plan]:
-    """The plans of a configuration; none without planning."""
+    """The plans of a configuration, each for itself; none without planning."""
     if not isinstance(config.planning, DistributionPlanSettings):
         return {}
     given = expected, config.planning, config.regime, config.market, config.solver
     return {dso: make_plan(case, dso, *given, targets=config.targets) for dso in case.system.at_level("dso")}
 
 
-def repeatable(plan: Plan) -> bool:
-    """Whether the same input gives the same plan: not where a clock ended the search for it, or for that of least social cost."""
-    return "time_limit" not in (plan.status, plan.social.status if plan.social else "")
+def repeatable(plan: Plan | SocialReference) -> bool:
+    """Whether the same input gives the same plan: not where a clock ended the search for it."""
+    return plan.status != "time_limit"

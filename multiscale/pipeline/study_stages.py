@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from multiscale.assessment import Ledger
@@ -15,17 +15,21 @@ from multiscale.markets import TimeOfUse
 from multiscale.operation import Design
 from multiscale.pipeline.assessment import settled
 from multiscale.pipeline.case import build_case, case_inputs, with_limits
+from multiscale.pipeline.compared_plans import compared_plans, kept_plan
 from multiscale.pipeline.linked_years import plans_of_years
 from multiscale.pipeline.operation import operate_alone, operate_coordinated
-from multiscale.pipeline.plan import forecast, forecast_with, make_plan, repeatable, response_of_members
+from multiscale.pipeline.plan import forecast, forecast_with, make_plan, repeatable, response_of_members, social_plan
 from multiscale.pipeline.stages import Artefact, Stages
 from multiscale.pipeline.transmission_plan import plan_transmission, with_transmission
 from multiscale.pipeline.verification import verify_days, verify_outages
 from multiscale.pipeline.year import verify_year
 from multiscale.planning import NoPlanError, Plan
+from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.planning.persistence import LinkedPlans, Restriction
+from multiscale.planning.regimes import Social
+from multiscale.planning.regimes.yardstick import Yardstick
 from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DistributionPlanSettings, DsoPlanSettings, TransmissionPlanning
 from multiscale.results.data.answer_data import StagedPlan, StudyCase
@@ -106,12 +110,12 @@ class Study:
         years, planning = self.config.horizon.years, self.config.planning
         assert isinstance(planning, DsoPlanSettings)
 
-        def plan_of(dso: str, year: int, restriction: Restriction) -> Plan:
-            return self.plan_of(dso, cases[year], expected[year], restriction)
+        def plan_of(dso: str, year: int, restriction: Restriction, yardstick: float) -> Plan:
+            return self.plan_of(dso, cases[year], expected[year], restriction, yardstick=yardstick)
 
         with self.progress.stage("plan") as stage:
-            dsos, rate = cases[years[0]].value.system.at_level("dso"), self.config.costs.discount_rate
-            found, self.staged = plans_of_years(years, dsos, plan_of, planning, rate, stage.update)
+            of_years = {year: cases[year].value for year in years}
+            found, self.staged = plans_of_years(of_years, plan_of, planning, self.config.regime, self.config.costs.discount_rate, stage.update)
         return found
 
     @property
@@ -192,16 +196,37 @@ class Study:
         Raises:
             NoAnswerError: there is no plan, or none was found in time.
         """
-        plans = {}
-        with self.progress.stage("plan"):
-            for dso in case.value.system.at_level("dso") if self.planned else ():
-                restriction = kept.get(dso, Restriction())
-                known, start = linked.get(dso), near[dso].start if dso in near else None
-                try:
-                    plans[dso] = known if known is not None and restriction.admits(known) else self.plan_of(dso, case, expected, restriction, start)
-                except NoPlanError as error:
-                    raise NoAnswerError(error.status, str(error)) from error
-        return plans
+        dsos = case.value.system.at_level("dso") if self.planned else ()
+        known = {dso: linked[dso] for dso in dsos if dso in linked and kept.get(dso, Restriction()).admits(linked[dso])}
+        starts = {dso: plan.start for dso, plan in near.items()}
+        with self.progress.stage("plan") as stage:
+            try:
+                if isinstance(self.config.regime, Yardstick) and len(known) < len(dsos):
+                    return self._compared(case, expected, kept, stage.update)
+                return {
+                    dso: known[dso] if dso in known else self.plan_of(dso, case, expected, kept.get(dso, Restriction()), starts.get(dso))
+                    for dso in dsos
+                }
+            except NoPlanError as error:
+                raise NoAnswerError(error.status, str(error), asdict(error.relaxation) if error.relaxation else None) from error
+
+    def _compared(
+        self, case: Artefact[StudyCase], expected: Artefact[MarketForecast], kept: Mapping[str, Restriction], report_progress: Callable[[str], None]
+    ) -> Mapping[str, Plan]:
+        """A plan for every DSO that does not move while those of the others stand."""
+        regime, planning, year = self.config.regime, self.config.planning, case.value.year
+        assert isinstance(regime, Yardstick)
+        assert isinstance(planning, DistributionPlanSettings)
+        operators = len(case.value.system.at_level("dso"))
+
+        def respond(dso: str, given: Mapping[int, float], before: Plan | None) -> Plan:
+            def again(restriction: Restriction) -> Plan:
+                return self.plan_of(dso, case, expected, restriction, yardstick=given[year])
+
+            return kept_plan(again(kept.get(dso, Restriction())), before, again, planning, operators)
+
+        found = compared_plans({year: case.value}, respond, lambda plan: (plan.network_cost,), regime, report_progress)
+        return {dso: replace(plan, rounds=found.rounds) for dso, plan in found.answers.items()}
 
     def plan_of(
         self,
@@ -210,6 +235,7 @@ class Study:
         expected: Artefact[MarketForecast],
         restriction: Restriction,
         start: SearchStart | None = None,
+        yardstick: float = float("nan"),
     ) -> Plan:
         """The plan of a DSO."""
         given: dict[str, object] = {
@@ -223,8 +249,28 @@ class Study:
             "targets": self.config.targets,
             "market": self.config.market,
             "solver": self.config.solver,
+            "yardstick": yardstick,
         }
         return self.stages.run("plan", make_plan, given, label=f"{dso} {self.label(case)}".strip(), keep=repeatable).value
+
+    def with_social(self, plan: Plan, case: Artefact[StudyCase], expected: Artefact[MarketForecast]) -> Plan:
+        """A plan that stands, with that of least social cost where the regime is another one and it is asked for.
+
+        Args:
+            plan: that stands.
+            case: under the limits for which it was made.
+            expected: of the wholesale market.
+        """
+        config = self.config
+        if isinstance(config.regime, Social) or not (isinstance(config.planning, DsoPlanSettings) and config.planning.social_reference):
+            return plan
+        with self.progress.stage("plan") as stage:
+            stage.update(f"{plan.dso}: least social cost")
+            seen = self.tightened(case, planned_limits(case.value.system, case.value.limits))
+            given: dict[str, object] = {"case": seen, "dso": plan.dso, "restriction": plan.restriction, "expected": expected}
+            given |= {"planning": config.planning, "market": config.market, "solver": config.solver, "targets": config.targets}
+            found = self.stages.run("social", social_plan, given, label=f"{plan.dso} {self.label(case)}".strip(), keep=repeatable)
+        return replace(plan, social=found.value)
 
     def with_response(self, plan: Plan, case: Artefact[StudyCase], expected: Artefact[MarketForecast]) -> Plan:
         """A plan that stands, with the difference of its view of members and their own answer."""

@@ -65,13 +65,19 @@ def year_answer(
     operations = study.operate_alone([specs[name] for name in REFERENCES], case, expected)
     above = study.transmission(case, expected)
     repair = repaired_plan(study, above, operations, linked, before)
-    plans = {dso: study.with_response(plan, case, above.expected) for dso, plan in repair.state.plans.items()}
+    plans = {
+        dso: study.with_social(study.with_response(plan, case, above.expected), repair.state.case, above.expected)
+        for dso, plan in repair.state.plans.items()
+    }
     made = replace(repair.state, plans=plans)
     operations[HEADLINE], verified = made.operation, {HEADLINE: made.verified}
+    alike: dict[bool, Artefact[Operation]] = {}
     for name, spec in specs.items():
         here, ahead = (made.case, above.expected) if spec.network == "plan" else (case, expected)
         if name not in operations:
-            operations[name] = study.operate(spec, here, ahead, study.design(spec, made.plans, operations, above.plan), {})
+            # Scenarios of one market differ in prices and limits alone: each starts where the one before it ended.
+            design, near = study.design(spec, made.plans, operations, above.plan), alike.get(spec.trade)
+            operations[name] = alike[spec.trade] = study.operate(spec, here, ahead, design, {}, keep_bases=True, near=near)
         if name not in verified:
             verified[name] = study.verify(spec, here, operations[name])
     year = study.whole_year(made.case, made.operation, made.bought, above.expected)

@@ -10,16 +10,17 @@ import pandas as pd
 from multiscale.config import ConfigError, load_config
 from multiscale.config.errors import ConfigProblem
 from multiscale.coordination.engine import SerialEngine
-from multiscale.pipeline.linked_years import stage_weights
 from multiscale.pipeline.stages import Stages
 from multiscale.pipeline.study_stages import Study
 from multiscale.plan_futures.futures import Future
+from multiscale.plan_futures.measures import Measure
 from multiscale.plan_futures.strategies import strategies
 from multiscale.plan_futures.tables import built_table, cost_table, future_table, value_table
 from multiscale.planning import Plan
 from multiscale.planning.persistence import Restriction
 from multiscale.planning.regimes import Social
 from multiscale.planning.settings import DsoPlanSettings
+from multiscale.planning.stage_weights import stage_weights
 from multiscale.results.data.answer_data import StudyCase
 from multiscale.results.run.progress import Progress
 from multiscale.system import InvalidSystemError
@@ -27,7 +28,9 @@ from multiscale.system import InvalidSystemError
 logger = logging.getLogger(__name__)
 
 
-def planned_futures(overrides: Sequence[str], futures: Sequence[Future], revealed: int | None) -> dict[str, pd.DataFrame]:
+def planned_futures(
+    overrides: Sequence[str], futures: Sequence[Future], revealed: int | None, measure: Measure = Measure()
+) -> dict[str, pd.DataFrame]:
     """Tables of a study planned in several futures: ``strategies``, ``worth``, ``futures``, ``built``.
 
     Days and options are those of the future that needs most in its last year without response. Plans hold the limits of the linear network models.
@@ -36,6 +39,7 @@ def planned_futures(overrides: Sequence[str], futures: Sequence[Future], reveale
         overrides: of the study.
         futures: of them.
         revealed: first year in which the planner knows the future; default: the second.
+        measure: what is minimised over the futures.
 
     Raises:
         ConfigError: the configuration has problems.
@@ -56,8 +60,11 @@ def planned_futures(overrides: Sequence[str], futures: Sequence[Future], reveale
     if known_from not in years[1:]:
         later = ", ".join(map(str, years[1:]))
         raise ConfigError([ConfigProblem("--revealed", str(known_from), f"is no year after the first; give one of {later}", "command line")])
+    if config.regime.compares:
+        message = "has plans that depend on each other, which strategies do not plan together; use another regime, or multiscale run"
+        raise ConfigError([ConfigProblem("regime", config.regime.kind, message)])
     if not isinstance(config.regime, Social):
-        logger.warning("regime %s: what tables call cost is the %s; below zero it is a profit", config.regime.kind, config.regime.called)
+        logger.warning("regime %s: what is minimised is the %s; below zero it is a profit", config.regime.kind, config.regime.called)
     progress = Progress(["build", "plan"])
     # Every case warns of its days; they are summed up.
     of_cases = logging.getLogger("multiscale.pipeline.case")
@@ -84,11 +91,12 @@ def planned_futures(overrides: Sequence[str], futures: Sequence[Future], reveale
             return studies[future].plan_of(dso, cases[year, future], expected[year, future], restriction)
 
         dsos, rate = decisive.value.system.at_level("dso"), config.costs.discount_rate
-        found = strategies(years, futures, dsos, plan_of, planning, rate, known_from, stage.update)
+        found = strategies(years, futures, dsos, plan_of, planning, rate, known_from, stage.update, measure)
+    weights, called = stage_weights(years, rate), config.regime.called
     return {
-        "strategies": cost_table(found),
+        "strategies": cost_table(found, futures, weights, called),
         "worth": value_table(found),
-        "futures": future_table(found, futures, stage_weights(years, rate)),
+        "futures": future_table(found, futures, weights, called),
         "built": built_table(found),
     }
 

@@ -4,22 +4,24 @@
     waiting        it is known from the second year on (or from ``revealed``): until then all futures build the same
     deciding now   it is never waited for: in every year all futures build the same
 
-Every year of every future has a bilevel plan of its own, with its own response and charge. Expected present values, each with its bound, satisfy
-foresight <= waiting <= deciding now. What waiting is worth is deciding now less waiting; what knowing is worth is waiting less foresight.
+Every year of every future has a bilevel plan of its own, with its own response and charge. What is minimised is a measure of present values (see
+``measures``); each with its bound, they satisfy foresight <= waiting <= deciding now. What waiting is worth is deciding now less waiting; what
+knowing is worth is waiting less foresight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from multiscale.coordination.common.prepared import Progress
-from multiscale.pipeline.linked_years import stage_weights
 from multiscale.plan_futures.futures import Future
+from multiscale.plan_futures.measures import EXPECTED, Measure
 from multiscale.planning import Plan
 from multiscale.planning.persistence import Known, LinkedPlans, Restriction, linked_plans
 from multiscale.planning.settings import DsoPlanSettings
+from multiscale.planning.stage_weights import stage_weights
 
 FORESIGHT, WAITING, DECIDING_NOW = "foresight", "waiting", "deciding now"
 
@@ -31,14 +33,14 @@ class Strategy:
     Attributes:
         name: of it.
         plans: (year, future) -> DSO -> plan.
-        cost, bound: expected present value and its proven lower bound [EUR].
+        value, bound: the measure that is minimised, of present values, and its proven lower bound [EUR].
         made: number of plans that were made for it.
         ended: what ended a search before its end, in words; empty where nothing did.
     """
 
     name: str
     plans: Mapping[tuple[int, str], Mapping[str, Plan]]
-    cost: float
+    value: float
     bound: float
     made: int
     ended: str
@@ -46,6 +48,25 @@ class Strategy:
     def cost_in(self, future: str, weights: Mapping[int, float]) -> float:
         """Present value in a future [EUR]."""
         return sum(weights[year] * plan.objective for (year, name), plans in self.plans.items() if name == future for plan in plans.values())
+
+    def costs(self, futures: Sequence[Future], weights: Mapping[int, float]) -> dict[str, float]:
+        """Present value in every future [EUR]."""
+        return {f.name: self.cost_in(f.name, weights) for f in futures}
+
+
+@dataclass(frozen=True)
+class Strategies:
+    """The strategies, and what they are measured by.
+
+    Attributes:
+        found: the strategies, in the order of what they know.
+        measure: that was minimised.
+        proven: future -> proven lower bound of the cost with foresight of it [EUR].
+    """
+
+    found: Sequence[Strategy]
+    measure: Measure
+    proven: Mapping[str, float]
 
 
 def node(year: int, future: str) -> str:
@@ -73,50 +94,75 @@ def strategies(
     discount_rate: float,
     revealed: int,
     report_progress: Progress,
-) -> list[Strategy]:
+    measure: Measure = Measure(),
+) -> Strategies:
     """The three strategies; plans that one makes the others use.
+
+    With foresight every future is planned by itself, which is best for every measure. Under an expected value operators are planned each by itself;
+    under other measures all together, since neither the worst futures nor the largest regret of several are those of each.
 
     Args:
         years: rising.
         futures: of them.
-        dsos: who plan, each for itself.
+        dsos: who plan.
         plan_of: (DSO, year, future, what it may build) -> plan.
         planning: settings: gaps, and the largest number of plans for one DSO and strategy.
         discount_rate: of costs of later years [1/a].
         revealed: first year in which the planner knows the future.
         report_progress: called with what is being done.
+        measure: what is minimised; costs with foresight are added to it here.
 
     Raises:
         NoPlanError: some year of some future has no plan, or none that keep to each other.
     """
-    nodes = {node(year, f.name): (year, f) for year in years for f in futures}
-    stage = stage_weights(years, discount_rate)
-    weights = {name: stage[year] * f.probability for name, (year, f) in nodes.items()}
-    known: dict[str, Known[Plan]] = {dso: {} for dso in dsos}
-    found = []
-    for name in (FORESIGHT, WAITING, DECIDING_NOW):
-        by_dso: dict[str, LinkedPlans[Plan]] = {}
-        for dso in dsos:
+    stage, probability = stage_weights(years, discount_rate), {f.name: f.probability for f in futures}
+    known: Known[Plan] = {}
+    places = {f"{dso} {node(year, f.name)}": (dso, year, f.name) for dso in dsos for year in years for f in futures}
 
-            def plan(at: str, restriction: Restriction, dso: str = dso) -> Plan:
-                year, future = nodes[at]
-                return plan_of(dso, year, future.name, restriction)
+    def plan(at: str, restriction: Restriction) -> Plan:
+        dso, year, future = places[at]
+        return plan_of(dso, year, future, restriction)
 
-            def shown(what: str, name: str = name) -> None:
-                report_progress(f"{name}: {what}")
+    def joint(name: str, which: Sequence[Future], who: Sequence[str], measured: Measure | None = None) -> LinkedPlans[Plan]:
+        """Plans of some operators in some futures together, under the links of a strategy."""
+        chosen = [f.name for f in which]
+        nodes = {at: place for at, place in places.items() if place[0] in who and place[2] in chosen}
+        pairs = [(f"{dso} {a}", f"{dso} {b}") for dso in who for a, b in links(name, years, which, revealed)]
 
-            by_dso[dso] = linked_plans(
-                weights,
-                links(name, years, futures, revealed),
-                plan,
-                gap=planning.gap,
-                gap_eur=planning.gap_eur / len(dsos),
-                most=max(planning.linked_plans, len(nodes)),
-                known=known[dso],
-                report_progress=shown,
-            )
-        every = list(by_dso.values())
-        plans = {(year, f.name): {dso: p.plans[at] for dso, p in by_dso.items()} for at, (year, f) in nodes.items()}
-        ended = "; ".join(f"{dso}: {p.ended}" for dso, p in by_dso.items() if p.ended)
-        found.append(Strategy(name, plans, sum(p.objective for p in every), sum(p.bound for p in every), sum(p.solves for p in every), ended))
-    return found
+        def value(costs: Mapping[str, float]) -> float:
+            assert measured is not None
+            total = dict.fromkeys(chosen, 0.0)
+            for at, (_, year, future) in nodes.items():
+                total[future] += stage[year] * costs[at]
+            return measured.of(total, probability)
+
+        return linked_plans(
+            {at: stage[year] * (1.0 if len(chosen) == 1 else probability[future]) for at, (_, year, future) in nodes.items()},
+            pairs,
+            plan,
+            gap=planning.gap,
+            gap_eur=planning.gap_eur / len(dsos),
+            most=max(planning.linked_plans * len(who), len(nodes)),
+            known=known,
+            value=None if measured is None else value,
+            report_progress=lambda what: report_progress(f"{name}: {what}"),
+        )
+
+    def strategy(name: str, parts: Sequence[LinkedPlans[Plan]], value: float, bound: float) -> Strategy:
+        plans: dict[tuple[int, str], dict[str, Plan]] = {(year, f.name): {} for year in years for f in futures}
+        for part in parts:
+            for at, one in part.plans.items():
+                dso, year, future = places[at]
+                plans[year, future][dso] = one
+        return Strategy(name, plans, value, bound, sum(p.solves for p in parts), "; ".join(p.ended for p in parts if p.ended))
+
+    ahead = {f.name: [joint(FORESIGHT, [f], [dso]) for dso in dsos] for f in futures}
+    best = {future: sum(p.objective for p in parts) for future, parts in ahead.items()}
+    proven = {future: sum(p.bound for p in parts) for future, parts in ahead.items()}
+    measure = replace(measure, best=best)
+    parts = [part for of_future in ahead.values() for part in of_future]
+    found = [strategy(FORESIGHT, parts, measure.of(best, probability), measure.of(proven, probability))]
+    for name in (WAITING, DECIDING_NOW):
+        whole = [joint(name, futures, [dso]) for dso in dsos] if measure.kind == EXPECTED else [joint(name, futures, dsos, measure)]
+        found.append(strategy(name, whole, sum(p.objective for p in whole), sum(p.bound for p in whole)))
+    return Strategies(found, measure, proven)

@@ -52,6 +52,7 @@ class PlanningProblem:
         energy_price: forecast nodal price at the DSO's boundary [EUR/kWh], (period,).
         passive_outputs: what passive customers add to scalar outputs of the program whatever is decided, in the unit of the output.
         required, excluded: options that have to be built, as they were in an earlier stage, and that may not be built (bool, option).
+        yardstick: see ``Position`` [EUR/a].
     """
 
     dso: str
@@ -70,6 +71,7 @@ class PlanningProblem:
     required: np.ndarray
     excluded: np.ndarray
     passive_outputs: Mapping[str, float] = field(default_factory=dict)
+    yardstick: float = float("nan")
 
     def among(self, required: Collection[str] = (), excluded: Collection[str] = ()) -> PlanningProblem:
         """The same problem where some options have to be built and others may not be.

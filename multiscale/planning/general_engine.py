@@ -103,6 +103,7 @@ def leader_model(
         ),
         saved=cache(lambda price: users_cost_before(problem, price) - (follower.cost + _paid_by_passive(problem, decided))),
         discount_rate=problem.economics.discount_rate,
+        yardstick=problem.yardstick,
     )
     regime.state(leader)
     state_targets(model, problem, targets or {}, follower, decided)
@@ -119,7 +120,7 @@ def _add_prices(block: Any, problem: PlanningProblem, name: str, regime: Regime,
         recovery = least, most - least, (low, high), tolerance, _other_revenue(problem, name)
         low, high = implied_charge_range(problem.program, name, problem.passive_energy, *recovery)
         if low > high:
-            raise NoPlanError("infeasible", cannot_recover(problem, least, low, component.price_max))
+            raise cannot_recover(problem, least, low, component.price_max)
     block.price = pyo.Var(bounds=(low, high)) if labels == [None] else pyo.Var(labels, bounds=(low, high))
 
 

@@ -22,16 +22,18 @@ class MarketForecast:
         energy_price: DSO -> nodal price at its boundary [EUR/kWh], (period,).
         binding: positions of the transmission limits that were found to bind.
         idle: the dispatch when no DSO draws anything.
+        idle_basis: where its solves ended, see ``Transmission.idle_basis``.
     """
 
     energy_price: Mapping[str, np.ndarray]
     binding: np.ndarray
     idle: Dispatch
+    idle_basis: np.ndarray
 
     def transmission(self, system: System, horizon: Horizon, economics: Economics) -> Transmission:
         """The transmission network with what is known of it; other solves need not find it again."""
         network = Transmission(system, horizon, economics)
-        network.start_knowing(self.binding, self.idle)
+        network.start_knowing(self.binding, self.idle, self.idle_basis)
         return network
 
 
@@ -45,5 +47,5 @@ def market_forecast(system: System, horizon: Horizon, economics: Economics, flee
     transmission = Transmission(system, horizon, economics)
     drawn = np.array([dso_reference(system, d, horizon, fleets) for d in transmission.children])
     prices = transmission.dispatch(drawn).price
-    idle = transmission.idle
-    return MarketForecast(dict(zip(transmission.children, prices, strict=True)), transmission.binding, idle)
+    idle, ended = transmission.idle, transmission.idle_basis
+    return MarketForecast(dict(zip(transmission.children, prices, strict=True)), transmission.binding, idle, ended)

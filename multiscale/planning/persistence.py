@@ -3,6 +3,7 @@
     min  sum_n w_n cost_n(z_n)     subject to     z_a <= z_b  for every link (a, b)
 
 ``n`` is a node (a year, or a year of a scenario), ``cost_n(z)`` the least cost of its plan with exactly the options ``z``, and ``w_n`` its weight.
+In place of the weighted sum any value of all costs may be minimised that does not fall where one of them rises: that of the nodes' bounds is a bound.
 Two links in opposite directions make two nodes build the same, such as scenarios that cannot be distinguished yet.
 
 Branch and bound on the links. Planned each by itself the nodes bound the optimum, since each bound holds for every choice of its node; where their
@@ -72,8 +73,8 @@ class LinkedPlans(Generic[P]):
 
     Attributes:
         plans: node -> plan.
-        objective, bound: weighted cost and its proven lower bound [EUR/a times weight].
-        separate: weighted bound of the nodes each planned by itself: what the links cost is at most ``objective - separate``.
+        objective, bound: weighted cost (or the value that is minimised) and its proven lower bound [EUR/a times weight].
+        separate: the same of the bounds of the nodes each planned by itself: what the links cost is at most ``objective - separate``.
         solves: number of plans that were made.
         ended: what ended the search before its end; empty where nothing did.
     """
@@ -100,6 +101,7 @@ def linked_plans(
     gap_eur: float,
     most: int,
     known: Known[P] | None = None,
+    value: Callable[[Mapping[str, float]], float] | None = None,
     report_progress: Progress = silent,
 ) -> LinkedPlans[P]:
     """The least weighted cost of plans that keep to all links.
@@ -111,6 +113,7 @@ def linked_plans(
         gap, gap_eur: distance of plans and bound at which the search ends, relative to their cost, or per unit of weight [EUR/a].
         most: largest number of plans that are made.
         known: plans that were made, which other searches over the same nodes may use; those of this search are added.
+        value: of the cost of every node [EUR/a]: what is minimised, must not fall where a cost rises; None: the weighted sum.
         report_progress: called with what is being done.
 
     Raises:
@@ -125,9 +128,13 @@ def linked_plans(
             raise ValueError(f"link {link}: there is no node {unknown[0]!r}; nodes are {', '.join(map(repr, weights))}")
     if most < len(weights):
         raise ValueError(f"{most} plans are too few for {len(weights)} nodes; each is planned once at least (planning.linked_plans)")
-    return _Search(
-        dict(weights), tuple(links), plan_node, gap, gap_eur * sum(weights.values()), most, report_progress, {} if known is None else known
-    ).run()
+    given = dict(weights)
+
+    def weighted(costs: Mapping[str, float]) -> float:
+        return sum(weight * costs[node] for node, weight in given.items())
+
+    allowance, made = gap_eur * sum(given.values()), {} if known is None else known
+    return _Search(given, tuple(links), plan_node, gap, allowance, most, report_progress, made, value or weighted).run()
 
 
 State = Mapping[str, Restriction]
@@ -150,6 +157,7 @@ class _Search(Generic[P]):
     most: int
     report_progress: Progress
     made: Known[P]
+    value: Callable[[Mapping[str, float]], float]
     best: tuple[float, Mapping[str, P]] | None = None
     solves: int = 0
     refused: NoPlanError | None = None
@@ -206,10 +214,10 @@ class _Search(Generic[P]):
         return self.best is not None and self.best[0] - bound <= max(self.allowance, self.gap * abs(self.best[0])) + ROUNDING * abs(bound)
 
     def _bound(self, plans: Mapping[str, P]) -> float:
-        return sum(w * plans[n].bound for n, w in self.weights.items())
+        return self.value({n: plans[n].bound for n in self.weights})
 
     def _take(self, plans: Mapping[str, P]) -> None:
-        cost = sum(w * plans[n].objective for n, w in self.weights.items())
+        cost = self.value({n: plans[n].objective for n in self.weights})
         if self.best is None or cost < self.best[0]:
             self.best = cost, plans
 

@@ -10,6 +10,8 @@ import numpy as np
 from multiscale import bilevel
 from multiscale.devices.fleet import purchasable
 from multiscale.planning.distribution_planning import PlanningProblem
+from multiscale.planning.no_plan import NoPlanError, Relaxation
+from multiscale.planning.persistence import Restriction
 from multiscale.planning.planned_costs import planned_costs
 from multiscale.planning.regimes import Account, Regime, Social, account_of
 from multiscale.planning.regulated import position_of
@@ -95,6 +97,9 @@ class Plan:
         surplus: revenue beyond the cost to be recovered and its tolerance [EUR/a]; above zero only where the least permitted charge earns too much.
         start: where the search ended, for similar ones; None where it was none by decomposition.
         targets: name -> target and what the plan reaches of it.
+        restriction: options that had to be built, and that could not be.
+        yardstick: what the operator was compared with, see ``Position`` [EUR/a].
+        rounds: in which the operators planned in turn until none moved; zero where they are not compared.
     """
 
     dso: str
@@ -129,6 +134,14 @@ class Plan:
     def missed_targets(self) -> list[str]:
         """Names of targets that are not reached."""
         return [name for name, one in self.targets.items() if one.missed > 0]
+    restriction: Restriction = field(default_factory=Restriction)
+    yardstick: float = float("nan")
+    rounds: int = 0
+
+    @property
+    def network_cost(self) -> float:
+        """Yearly cost of the operator's network, existing and built [EUR/a]."""
+        return self.costs["existing network"] + self.costs["reinforcement"]
 
     @property
     def social_cost(self) -> float:
@@ -146,13 +159,15 @@ class Plan:
         return self.gap_eur / self.decision_range if self.decision_range else None
 
 
-def cannot_recover(problem: PlanningProblem, allowed: float, least: float, largest: float) -> str:
-    """Message: no permitted value of the single price recovers what is allowed with nothing built [EUR/a]."""
+def cannot_recover(problem: PlanningProblem, allowed: float, least: float, largest: float) -> NoPlanError:
+    """No permitted value of the single price recovers what is allowed with nothing built [EUR/a]; one of at least ``least`` is needed."""
     name = str(problem.scalar_price)
-    return (
+    limit = Relaxation(problem.dso, f"tariff.{name}.price_max", largest, least, problem.tariff.components[name].unit)
+    message = (
         f"plan of {problem.dso}: recovering {allowed:,.0f} EUR/a takes a price of {name} of at least {least:.4g} "
-        f"{problem.tariff.components[name].unit}, above the largest allowed {largest:g} (tariff.{name}.price_max); allow a higher one"
+        f"{limit.unit}, above the largest allowed {largest:g} ({limit.setting}); allow a higher one"
     )
+    return NoPlanError("infeasible", message, limit)
 
 
 def with_targets(problem: PlanningProblem, plan: Plan, targets: Targets) -> Plan:

@@ -124,6 +124,7 @@ def position_of(problem: PlanningProblem, choice: np.ndarray, prices: Prices, x:
         useful=cache(lambda share: float(problem.annuity @ (choice * (used_shares(problem) >= share)))),
         saved=cache(lambda price: users_cost_before(problem, price) - users_cost(problem, prices, cost)),
         discount_rate=problem.economics.discount_rate,
+        yardstick=problem.yardstick,
     )
 
 

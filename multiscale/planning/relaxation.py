@@ -32,7 +32,7 @@ NONE = 1e-6
 
 
 @dataclass(frozen=True)
-class Relaxation:
+class LeastRelaxation:
     """The least relaxation of some targets.
 
     Attributes:
@@ -52,7 +52,7 @@ class Relaxation:
 
 def least_relaxation(
     problem: PlanningProblem, regime: Regime, targets: Targets, effort: Effort = Effort(), *, seed: int = 0, **options: Any
-) -> Relaxation | None:
+) -> LeastRelaxation | None:
     """The least relaxation under which a plan reaches the targets; None where there is no plan even without them, or none was found in time.
 
     Args:
@@ -78,7 +78,7 @@ def least_relaxation(
     if not np.isfinite(solution.objective) or solution.certificate is None or solution.certificate.failures:
         return None
     by = {name: max(0.0, float(pyo.value(model.relaxed[name]))) for name in targets}
-    return Relaxation(by, solution.objective, max(0.0, solution.bound))
+    return LeastRelaxation(by, solution.objective, max(0.0, solution.bound))
 
 
 def beyond_networks(problem: PlanningProblem, targets: Targets) -> str:

@@ -14,20 +14,17 @@ from typing import Any
 from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.no_plan import NoPlanError
 from multiscale.planning.plan import SocialReference
-from multiscale.planning.regimes import Regime, Social
+from multiscale.planning.regimes import Social
 from multiscale.planning.solving import solve_plan
 
 
-def social_reference(problem: PlanningProblem, regime: Regime, **settings: Any) -> SocialReference | None:
-    """The plan of least social cost next to that of another regime; None where that is what is planned.
+def social_reference(problem: PlanningProblem, **settings: Any) -> SocialReference:
+    """The plan of least social cost next to that of another regime.
 
     Args:
         problem: what is planned.
-        regime: under which it is planned.
         **settings: of ``solve_plan``.
     """
-    if isinstance(regime, Social):
-        return None
     try:
         plan = solve_plan(problem, Social(), **settings)
     except NoPlanError as error:

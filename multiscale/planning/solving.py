@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from multiscale.planning.decomposition import applies, plan_by_decomposition
@@ -34,10 +35,13 @@ def solve_plan(
         **effort: how exact the plan has to be, and what the search may spend: see ``Effort``.
 
     Raises:
-        NoPlanError: no plan reaches the targets, the least relaxation of which is said; no decision recovers its cost within the range of the charge, nothing was found in time, or the decomposition was asked for and
-            does not apply.
+        NoPlanError: no plan reaches the targets, the least relaxation of which is said; no decision recovers its cost within the range of the
+            charge, nothing was found in time, or the decomposition was asked for and does not apply.
         bilevel.BilevelError: the method does not take this problem.
     """
+    if regime.compares and not isfinite(problem.yardstick):
+        message = f"plan of {problem.dso}: regime {regime.kind} compares its cost with that of other operators, of which none is given"
+        raise NoPlanError("error", f"{message}; plan two or more together, or use another regime")
     remark, wanted, free = "", targets or {}, None
     if method in ("auto", "decomposition"):
         reason = applies(problem) if isinstance(regime, Social) else f"the objective is the {regime.called}, not social cost"

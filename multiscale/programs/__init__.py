@@ -13,7 +13,9 @@ from multiscale.programs.omitted_limits import PartwiseSolution, Solved, solve_w
 from multiscale.programs.parts import solve_in_parts
 from multiscale.programs.program import Output, ParametricProgram
 from multiscale.programs.solve import CompiledProgram, ProgramSolution, SolverTimeLimitError, Termination, explain_infeasibility, solve
+from multiscale.programs.statement import Statement, recorded
 from multiscale.programs.states import States
+from multiscale.programs.vertex import Vertex
 
 __all__ = [
     "Basis",
@@ -34,11 +36,14 @@ __all__ = [
     "Solved",
     "SolverSettings",
     "SolverTimeLimitError",
+    "Statement",
     "States",
     "Termination",
+    "Vertex",
     "compose",
     "explain_infeasibility",
     "limits_in_force",
+    "recorded",
     "solve",
     "solve_in_parts",
     "solve_with_omitted_limits",

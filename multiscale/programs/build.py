@@ -9,6 +9,7 @@ from scipy import sparse
 
 from multiscale.programs.index import Block, Coordinates, Index
 from multiscale.programs.program import Output, ParametricProgram
+from multiscale.programs.statement import begun
 
 Term = tuple[object, np.ndarray]
 """A coefficient (number or array) and the positions it multiplies; position -1 means the term is absent there."""
@@ -66,6 +67,7 @@ class ProgramBuilder:
         self._later_cost: list[tuple[np.ndarray, np.ndarray]] = []
         self._outputs: dict[str, tuple[Index, _Triplets]] = {}
         self._d0, self._d = 0.0, np.zeros(0)
+        self._statement = begun(name)
 
     @classmethod
     def continuing(cls, program: ParametricProgram) -> ProgramBuilder:
@@ -106,6 +108,8 @@ class ProgramBuilder:
         self._lower.append(self._fit(block, "lower bound", lower))
         self._upper.append(self._fit(block, "upper bound", upper))
         self._cost.append(self._fit(block, "cost", cost))
+        if self._statement is not None:
+            self._statement.add_columns(block, lower, upper, cost)
         return block.positions
 
     def columns_of(self, name: str) -> np.ndarray | None:
@@ -114,7 +118,10 @@ class ProgramBuilder:
 
     def add_parameters(self, name: str, coords: Coordinates, *, unit: str, description: str = "") -> np.ndarray:
         """Parameters that others decide."""
-        return self._place(self._parameters, name, coords, unit, description).positions
+        block = self._place(self._parameters, name, coords, unit, description)
+        if self._statement is not None:
+            self._statement.parameters.append(block)
+        return block.positions
 
     def add_rows(
         self,
@@ -131,7 +138,7 @@ class ProgramBuilder:
         """Rows ``sum of terms (= or <= or >=) rhs + sum of parameter terms``.
 
         A term's positions have the block's shape, or one more trailing axis over which is summed. Rows ``>=`` are stored
-        negated, as ``<=``.
+        negated, as ``<=``. Coefficients and right-hand sides may be ``Named``: then the equation is printed with their symbols.
         """
         if sense not in ("==", "<=", ">="):
             raise ValueError(f"{self.name}: row {name!r} has sense {sense!r}; it must be '==', '<=' or '>='")
@@ -142,6 +149,8 @@ class ProgramBuilder:
         for target, given, direction in ((self._a, terms, sign), (self._b, parameters, sign)):
             for coefficient, positions in given:
                 self._add(target, block, coefficient, np.asarray(positions), direction)
+        if self._statement is not None:
+            self._statement.add_rows(block, terms, sense, rhs, parameters)
         return block.positions
 
     def _add(self, target: _Triplets, block: Block, coefficient: object, positions: np.ndarray, sign: float) -> None:
@@ -153,10 +162,14 @@ class ProgramBuilder:
     def add_to_rows(self, rows: np.ndarray, columns: np.ndarray, coefficient: object) -> None:
         """Add coefficients to rows already declared (positions broadcast), for terms that come later or in scattered form."""
         self._a.add(np.asarray(rows), np.asarray(columns), coefficient)
+        if self._statement is not None:
+            self._statement.add_to_rows(np.asarray(rows), np.asarray(columns), coefficient, parameter=False)
 
     def add_parameters_to_rows(self, rows: np.ndarray, parameters: np.ndarray, coefficient: object) -> None:
         """Add parameter terms to the right-hand side of rows already declared (positions broadcast)."""
         self._b.add(np.asarray(rows), np.asarray(parameters), coefficient)
+        if self._statement is not None:
+            self._statement.add_to_rows(np.asarray(rows), np.asarray(parameters), coefficient, parameter=True)
 
     def add_cost(self, columns: np.ndarray, amount: object) -> None:
         """Further linear cost [EUR/unit] of columns already declared (broadcast; position -1 means the column is absent)."""
@@ -165,14 +178,20 @@ class ProgramBuilder:
             raise ValueError(f"{self.name}: a cost of columns already declared holds a value that is not a finite number")
         there = positions.ravel() >= 0
         self._later_cost.append((positions.ravel()[there], amounts.ravel()[there]))
+        if self._statement is not None:
+            self._statement.costs.append(self._later_cost[-1])
 
     def add_cost_parameter(self, columns: np.ndarray, parameters: np.ndarray, coefficient: object = 1.0) -> None:
         """Cost ``coefficient * parameter * column`` [EUR]."""
         self._c.add(np.asarray(columns), np.asarray(parameters), coefficient)
+        if self._statement is not None:
+            self._statement.payments.append((np.asarray(columns), np.asarray(parameters), coefficient))
 
     def add_constant_cost(self, amount: float) -> None:
         """A cost [EUR] that nothing decides."""
         self._d0 += float(amount)
+        if self._statement is not None:
+            self._statement.constant += float(amount)
 
     def add_output(self, name: str, coords: Coordinates, terms: Sequence[Term], *, unit: str, description: str = "") -> None:
         """A linear quantity others see, e.g. the exchange with the parent."""
@@ -181,10 +200,14 @@ class ProgramBuilder:
         for coefficient, positions in terms:
             self._add(triplets, block, coefficient, np.asarray(positions), 1.0)
         self._outputs[name] = (Index((block,)), triplets)
+        if self._statement is not None:
+            self._statement.add_output(block, terms)
 
     def add_to_output(self, name: str, entries: np.ndarray, columns: np.ndarray, coefficient: object) -> None:
         """Add ``coefficient * column`` to entries of an output already declared (positions broadcast)."""
         self._outputs[name][1].add(np.asarray(entries), np.asarray(columns), coefficient)
+        if self._statement is not None:
+            self._statement.add_to_output(name, np.asarray(entries), np.asarray(columns), coefficient)
 
     def build(self) -> ParametricProgram:
         """The finished program."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import highspy
@@ -42,20 +43,25 @@ class ProgramSolution:
         parameters: flat parameter vector.
         termination: why the solver stopped; the other fields mean something only if it is ``optimal``.
         objective: cost of ``x`` [EUR].
-        bound: lower bound [EUR] from the duals, valid whatever the solver's tolerances.
         x: columns, flat.
         y: duals of the rows, flat: sensitivity of the optimum to the right-hand side.
         seconds: time inside the solver.
+        given_bound: lower bound [EUR] where it is not the one of the duals.
     """
 
     program: ParametricProgram
     parameters: np.ndarray
     termination: Termination
     objective: float
-    bound: float
     x: np.ndarray
     y: np.ndarray
     seconds: float
+    given_bound: float | None = None
+
+    @cached_property
+    def bound(self) -> float:
+        """Lower bound [EUR] from the duals, valid whatever the solver's tolerances; computed when it is first asked for."""
+        return self.program.dual_bound(self.y, self.parameters, self.x) if self.given_bound is None else self.given_bound
 
     @property
     def gap(self) -> float:
@@ -174,8 +180,8 @@ class CompiledProgram:
             termination, x, y = _quadratic_again(program, p, x, y)
         seconds = time.perf_counter() - started
         if termination is not Termination.OPTIMAL:
-            return ProgramSolution(program, p, termination, np.nan, -np.inf, np.full_like(x, np.nan), np.full_like(y, np.nan), seconds)
-        return ProgramSolution(program, p, termination, program.objective(x, p), program.dual_bound(y, p, x), x, y, seconds)
+            return ProgramSolution(program, p, termination, np.nan, np.full_like(x, np.nan), np.full_like(y, np.nan), seconds, -np.inf)
+        return ProgramSolution(program, p, termination, program.objective(x, p), x, y, seconds)
 
     def _hand_over(self, costs: np.ndarray, rhs: np.ndarray) -> None:
         """Give HiGHS the costs and right-hand sides that are others than before."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -99,11 +100,8 @@ def table_problems(net: Any) -> list[Problem]:
 
     Missing tables and columns, repeated or odd identifiers, texts or nothing instead of numbers, flags that are none, buses that do not exist.
     """
-    from pandapower import create_empty_network
-
     problems: list[Problem] = []
-    tables = [kind for kind, frame in create_empty_network().items() if isinstance(frame, pd.DataFrame) and not kind.startswith(("_", "res_"))]
-    for kind in dict.fromkeys([*NEEDED, *tables]):
+    for kind in dict.fromkeys([*NEEDED, *_tables()]):
         frame, columns = net.get(kind), NEEDED.get(kind)
         if not isinstance(frame, pd.DataFrame):
             if kind in _ALWAYS or frame is not None:
@@ -112,6 +110,15 @@ def table_problems(net: Any) -> list[Problem]:
         if len(frame) and columns is not None:
             problems += _rows_problems(net, kind, frame, columns)
     return problems or [*_no_impedance(net), *_no_supply(net)]
+
+
+@cache
+def _tables() -> tuple[str, ...]:
+    """Tables of elements that pandapower knows. Asked once: it makes all of them, which takes longer than reading a small network."""
+    from pandapower import create_empty_network
+
+    empty = create_empty_network()
+    return tuple(kind for kind, frame in empty.items() if isinstance(frame, pd.DataFrame) and not kind.startswith(("_", "res_")))
 
 
 def _rows_problems(net: Any, kind: str, frame: pd.DataFrame, needed: tuple[str, ...]) -> list[Problem]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from multiscale.coordination.engine.settings import EngineSettings, LocalSettings
+from multiscale.coordination.engine import EngineSettings, LocalSettings
 from multiscale.machine import usable_cores
 from multiscale.sweep.combinations import SweepError
 

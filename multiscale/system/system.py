@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from multiscale.devices import DEVICES, Device, Photovoltaics, device_settings
+from multiscale.devices.device import summed
 from multiscale.devices.fleet import Fleet, expand_fleet, rows_of
 from multiscale.system.approximation import Approximation
 from multiscale.system.network import Network
@@ -130,12 +131,17 @@ class System:
         return power, table["q_kvar"][:, None] * q
 
     def passive(self, node: str, horizon: Horizon) -> xr.Dataset:
-        """What is not traded, at the buses of a node's network, over a horizon.
+        """What is not traded, at the buses of a node's network, over a horizon; found once.
 
         Returns:
             Dataset with dims (bus, period): ``demand`` [kW], ``reactive`` [kvar, drawn] and ``generation`` [kW, available] of the
             devices without a prosumer. Storage without a prosumer stands idle.
         """
+        if (node, horizon) not in self._passive_found:
+            self._passive_found[node, horizon] = self._passive(node, horizon)
+        return self._passive_found[node, horizon].copy()
+
+    def _passive(self, node: str, horizon: Horizon) -> xr.Dataset:
         network = self.network(node)
         buses = [b for b in network.buses.bus.values.tolist() if b != self.boundary_bus(node) or node == self.top]
         at = {bus: i for i, bus in enumerate(buses)}
@@ -150,8 +156,7 @@ class System:
             ("generation", np.isin(devices["kind"], GENERATION_KINDS), power),
             ("reactive", is_load, drawn),
         ):
-            total = np.zeros((len(buses), horizon.periods))
-            np.add.at(total, rows[chosen_kind], values[chosen_kind])
+            total = summed(values[chosen_kind], rows[chosen_kind], len(buses))
             out[name] = (("bus", "period"), total, {"units": "kvar" if name == "reactive" else "kW"})
         return xr.Dataset(out, coords={"bus": buses, "period": horizon.labels})
 
@@ -162,6 +167,10 @@ class System:
 
     @cached_property
     def _networks(self) -> dict[str, Network]:
+        return {}
+
+    @cached_property
+    def _passive_found(self) -> dict[tuple[str, Horizon], xr.Dataset]:
         return {}
 
     @cached_property

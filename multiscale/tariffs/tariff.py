@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from multiscale.programs import ParametricProgram, ProgramBuilder
+from multiscale.symbols import Named
 from multiscale.tariffs.component import Component
 from multiscale.tariffs.export import Export
 from multiscale.tariffs.mechanisms import Mechanism, Owned
@@ -92,9 +93,10 @@ def _add(builder: ProgramBuilder, name: str, component: Component, charges: Sequ
         prices = builder.add_parameters(name, coords, unit=component.unit, description=f"price of {name}").ravel()
     for charge in charges:
         entries = places[np.asarray(charge.price)]
-        builder.add_to_output(BILLED + name, entries, charge.columns, charge.coefficient)
+        counted = Named(charge.coefficient, "w@", f"determinant of {name} per unit of the column", component.determinant_unit)
+        builder.add_to_output(BILLED + name, entries, charge.columns, counted)
         if component.decided:
-            builder.add_cost_parameter(charge.columns, prices[np.asarray(charge.price)], charge.coefficient)
+            builder.add_cost_parameter(charge.columns, prices[np.asarray(charge.price)], counted)
         else:
             given = np.broadcast_to(np.asarray(component.given, dtype=float), component.shape(horizon)).ravel()
             builder.add_cost(charge.columns, given[np.asarray(charge.price)] * np.asarray(charge.coefficient))

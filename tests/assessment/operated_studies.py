@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from multiscale.config import load_config
 from multiscale.coordination.engine import make_engine
@@ -11,8 +11,9 @@ from multiscale.operation import Design
 from multiscale.pipeline.assessment import settled
 from multiscale.pipeline.case import case_of
 from multiscale.pipeline.operation import operate_alone, operate_coordinated, real_purchases
-from multiscale.pipeline.plan import forecast, planned
-from multiscale.planning import Plan
+from multiscale.pipeline.plan import forecast, planned, social_plan
+from multiscale.planning import Plan, Social
+from multiscale.planning.settings import DsoPlanSettings
 from multiscale.results.data.answer_data import Scenario, StudyCase
 
 
@@ -38,6 +39,9 @@ def operated_study(*overrides: str) -> OperatedStudy:
     case = case_of(config)
     expected = forecast(case)
     plans = planned(config, case, expected)
+    if isinstance(config.planning, DsoPlanSettings) and config.planning.social_reference and not isinstance(config.regime, Social):
+        given = expected, config.planning, config.market, config.solver
+        plans = {dso: replace(plan, social=social_plan(case, dso, *given, plan.restriction)) for dso, plan in plans.items()}
     bought = real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()})
     with make_engine(config.engine, config.solver) as engine:
         alone = operate_alone(case, expected, {"existing": {}}, engine)["existing"]

@@ -8,7 +8,7 @@ from multiscale.assessment import ENERGY_TERMS, STAKEHOLDERS, Ledger, energy_acc
 from multiscale.assessment.bills import bill_parts
 from multiscale.assessment.gains import market_gain
 from multiscale.assessment.payments import platform_payments
-from multiscale.assessment.served import cut_off
+from multiscale.assessment.served import cut_off, unserved_power
 from multiscale.assessment.trading import NOT_NETTED, trade_book
 from multiscale.coordination.days import uncoordinated_days
 from multiscale.coordination.engine import SerialEngine
@@ -174,6 +174,7 @@ def test_unserved_energy_is_the_same_in_every_account(operated):
     assert (shed @ hours).sum() > 100.0
     table = sum(energy_account(tree, p, outcome)[0][ENERGY_TERMS.index("unserved")] for p in PLATFORMS)
     passive = float((tree.distribution["north"].program.columns.array("unserved", outcome.distribution_x["north"]).values @ hours).sum())
+    assert sum(float(power @ hours) for power in unserved_power(tree, outcome).values()) == pytest.approx(table + passive, rel=1e-9)
     ledger = settle_day(tree, outcome)
     assert (table + passive) * voll == pytest.approx(ledger.arrays().real_cost.sel(cost="unserved demand").sum().item(), rel=1e-9)
     kept, cut = (bus_injections(tree, outcome, ["north"], relief=relief).p.sum("bus").values for relief in (False, True))

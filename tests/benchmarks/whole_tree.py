@@ -27,7 +27,7 @@ import psutil
 
 from multiscale.compare_mechanisms.enlarged import CODE, one_day, tree_of
 from multiscale.coordination.common.forecast import ErrorModel
-from multiscale.coordination.engine import DaskEngine, SerialEngine
+from multiscale.coordination.engine import AddressSettings, DaskEngine, RunningWorkers, SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.checkpoint import keep, take_up
 from multiscale.coordination.negotiation.state import NegotiationOptions
@@ -136,7 +136,8 @@ def main() -> None:
     def say(text: str) -> None:
         print(f"{time.time() - meter.born:7.1f} s  {text}", flush=True)
 
-    with SerialEngine() if given.workers == 0 else DaskEngine(given.workers, given.address) as engine:
+    running = RunningWorkers(AddressSettings(address=given.address), given.address) if given.address else given.workers
+    with SerialEngine() if given.workers == 0 else DaskEngine(running) as engine:
         meter.stage("start the scheduler")
         prosumers = "customers" if given.customers else "connection_points"
         chosen = {"growth": GROWN if given.grown else Growth(), "dsos": tuple(given.dsos or ()) or "all", "prosumers": prosumers}

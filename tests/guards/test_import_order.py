@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "multiscale"
 
 ORDER = (
-    "version", "units", "settings", "machine", "file_locks", "files", "spreadsheets", "content", "timeline", "aggregation",
+    "version", "units", "symbols", "settings", "machine", "file_locks", "files", "spreadsheets", "content", "timeline", "aggregation",
     "programs", "attribute", "devices", "measures", "tariffs", "system", "representative_days", "sources", "operation", "markets", "coordination",
     "bilevel", "planning", "verification", "assessment", "results", "config", "pipeline", "study", "sweep", "reproduction", "doctor",
-    "compare_mechanisms", "plan_futures", "cli", "__main__",
+    "compare_mechanisms", "plan_futures", "mathematics", "cli", "__main__",
 )  # fmt: skip
 """Modules and folders of the package; each imports only from those before it. The same list stands in docs/architecture.md."""
 

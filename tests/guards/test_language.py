@@ -30,7 +30,7 @@ PLAIN = {
 
 WORDS = re.compile(rf"\b({'|'.join(PLAIN)})\b", re.IGNORECASE)
 
-TEXTS = [path for folder in ("multiscale", "conf", "docs") for path in sorted((ROOT / folder).rglob("*")) if path.suffix in (".py", ".yaml", ".md")]
+TEXTS = [path for folder in ("multiscale", "conf", "docs") for path in sorted((ROOT / folder).rglob("*")) if path.suffix in (".py", ".yaml", ".md") and "generated" not in path.parts]
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=[str(path.relative_to(ROOT)) for path in TEXTS])

@@ -134,6 +134,7 @@ class BruteForce:
     def position(self, z: np.ndarray, revenue: float, **more) -> Position:
         investment = float(self.problem.annuity @ z)
         rate, known = self.problem.economics.discount_rate, more | {"useful": lambda share: float(self.problem.annuity @ (z * (self.used >= share)))}
+        known |= {"yardstick": self.problem.yardstick}
         return Position(existing_cost=self.problem.existing_cost, investment=investment, revenue=revenue, discount_rate=rate, **known)
 
     def limits(self, z: np.ndarray) -> list[float]:

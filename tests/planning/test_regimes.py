@@ -17,7 +17,7 @@ from multiscale.planning.regimes.revenue_cap import RevenueCap
 from multiscale.planning.regimes.totex_sharing import TotexSharing
 from multiscale.planning.regimes.unregulated import Unregulated
 
-EXISTING, ANNUITY, SHED, RATE = 100.0, 30.0, 20.0, 0.05
+EXISTING, ANNUITY, SHED, RATE, YARDSTICK = 100.0, 30.0, 20.0, 0.05, 125.0
 
 
 def position(built: int, charge: float, *, saved: float = 45.0) -> Position:
@@ -31,6 +31,7 @@ def position(built: int, charge: float, *, saved: float = 45.0) -> Position:
         useful=lambda share: ANNUITY * built * (share <= 0.4),
         saved=lambda _: saved * built,
         discount_rate=RATE,
+        yardstick=YARDSTICK,
     )
 
 
@@ -51,6 +52,7 @@ def leader() -> Leader:
         useful=lambda share: (ANNUITY if share <= 0.4 else 0.0) * model.built,
         saved=lambda _: 45.0 * model.built,
         discount_rate=RATE,
+        yardstick=YARDSTICK,
     )
 
 
@@ -169,6 +171,8 @@ REFUSED = [
     ("output_incentive", "collar", -0.02),
     ("output_incentive", "target", -5.0),
     ("incentive_fee", "tuning", 2.0),
+    ("yardstick", "own_share", -0.1),
+    ("yardstick", "own_share", 1.5),
     ("unregulated", "unserved_penalty", float("nan")),
     ("social", "regulatory_life", 0),
     ("social", "capitalised_share", 1.1),

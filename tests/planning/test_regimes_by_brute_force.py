@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from multiscale.planning.regimes.output_incentive import OutputIncentive
 from multiscale.planning.regimes.rate_of_return import RateOfReturn
 from multiscale.planning.regimes.revenue_cap import RevenueCap
 from multiscale.planning.regimes.totex_sharing import TotexSharing
+from multiscale.planning.regimes.yardstick import Yardstick
 from multiscale.tariffs import Capacity, Component, Export, Fixed, TimeOfUsePrice, Volumetric
 from tests.planning.brute_force import BruteForce, refined
 from tests.planning.regulated_feeder import CEILING, regulated_feeder
@@ -24,6 +27,7 @@ STANDARD: list[Regime] = [kind() for kind in REGIMES.values()]
 VARIANTS: list[Regime] = STANDARD + [
     RateOfReturn(spread=0.2 / EVEN, used_share=0.5),
     RevenueCap(capital_adjustment=0.9, inflation=0.05, unserved_penalty=1.0),
+    Yardstick(own_share=0.6, unserved_penalty=1.0),
 ]
 VARIANTS += [TotexSharing(sharing=0.9, spread=0.1 / EVEN, unserved_penalty=2.0), OutputIncentive(target=0.5, incentive_cap=0.2, collar=0.1)]
 VARIANTS += [OutputIncentive(collar=None, headroom=0.3), IncentiveFee(tuning=0.6, reference_price=0.06)]
@@ -42,6 +46,8 @@ def named(regime: Regime) -> str:
 
 def planned_alike(regime: Regime, nodes: int, hours: int, seed: int) -> None:
     problem = regulated_feeder(nodes, hours, seed=seed)
+    # Others cost 10 % more for what they supply, where the regime compares.
+    problem = replace(problem, yardstick=1.1 * problem.existing_cost)
     plan = solve_plan(problem, regime, tolerance=TOLERANCE, gap=1e-7, time_limit=60)
     agrees(plan, BruteForce(problem, regime, TOLERANCE).best[0], problem.existing_cost)
     assert plan.account.residual == pytest.approx(0.0, abs=1e-9)

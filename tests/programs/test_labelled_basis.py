@@ -48,5 +48,5 @@ def test_a_basis_travels_as_its_statuses():
     for basis in (found, Basis.of_statuses(*found.statuses)):
         copy = pickle.loads(pickle.dumps(basis))
         assert copy.packed() == basis.packed()
-        assert copy._status.alien == basis._status.alien
+        assert copy.alien == basis.alien
         assert solved(transport(), copy).iterations == solved(transport(), basis).iterations == 0

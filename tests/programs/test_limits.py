@@ -10,8 +10,7 @@ import pytest
 from multiscale import bilevel
 from multiscale.bilevel import BilevelSolution, Status
 from multiscale.config import load_config
-from multiscale.coordination.engine import TaskError, make_engine
-from multiscale.coordination.engine.settings import LocalSettings, SerialSettings
+from multiscale.coordination.engine import LocalSettings, SerialSettings, TaskError, make_engine
 from multiscale.markets import Community
 from multiscale.operation import Design, operating_tree
 from multiscale.programs import CompiledProgram, SolverSettings, SolverTimeLimitError, limits_in_force, solve

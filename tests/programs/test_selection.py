@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -44,3 +46,19 @@ def test_where_no_quantity_can_change_the_optimum_is_the_answer(quantities):
     x = smallest_squares(solution, sparse.identity(5, format="csr")[:quantities], np.ones(quantities))
     np.testing.assert_allclose(x, solution.x, atol=1e-9)
     assert x[:3] == pytest.approx([3.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize("lost", [1e2, 1e6, 1e9])
+def test_a_large_cost_of_what_is_not_used_makes_no_two_prices_equal(lost):
+    """Sources at 1 and 1.0002 differ, also next to lost load of a million: 365 hours at 1,000 EUR/kWh is 365,000 EUR/kW."""
+    x = smallest_squares(supply([1.0, 1.0002, lost]), sparse.identity(5, format="csr")[:3], np.ones(3))
+    assert x[:3] == pytest.approx([3.0, 1.0, 0.0], abs=1e-7)
+
+
+def test_where_demand_just_fits_the_price_of_lost_load_is_no_difference_of_cost():
+    """Sources of 3 kW serve 9 kW exactly, so one kW more costs the value of lost load: the last digits of the schedule at that price are rounding."""
+    lost = 1e6
+    program = supply([1.0, 1.0, 1.0, lost]).program
+    solution = CompiledProgram(dataclasses.replace(program, b0=np.array([9.0, 0.0]))).solve_optimal(np.zeros(0))
+    x = smallest_squares(solution, sparse.identity(6, format="csr")[:4], np.ones(4))
+    assert x[:4] == pytest.approx([3.0, 3.0, 3.0, 0.0], abs=1e-7)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from multiscale.coordination.engine.settings import LocalSettings, SerialSettings
+from multiscale.coordination.engine import LocalSettings, SerialSettings
 from multiscale.file_locks import one_at_a_time
 from multiscale.machine import usable_cores
 from multiscale.pipeline.stages import Stages

@@ -66,7 +66,7 @@ class ConicProgram:
             return solution
         nothing = np.full(program.columns.size, np.nan), np.full(program.rows.size, np.nan)
         reason = Termination.ERROR if termination is Termination.OPTIMAL else termination
-        return ProgramSolution(program, y, reason, np.nan, -np.inf, *nothing, time.perf_counter() - started)
+        return ProgramSolution(program, y, reason, np.nan, *nothing, time.perf_counter() - started, -np.inf)
 
     def _solution(self, answer: Any, y: np.ndarray, started: float, termination: Termination) -> ProgramSolution | None:
         program = self.program
@@ -78,7 +78,7 @@ class ConicProgram:
         multipliers[self._less] = np.minimum(-z[self._equal.size : program.rows.size], 0.0)
         x = np.clip(x, program.lower, program.upper)
         objective = program.objective(x, y)
-        return ProgramSolution(program, y, termination, objective, -np.inf, x, multipliers, time.perf_counter() - started)
+        return ProgramSolution(program, y, termination, objective, x, multipliers, time.perf_counter() - started, -np.inf)
 
 
 def conic_residual(follower: Follower, y: np.ndarray, x: np.ndarray, multipliers: np.ndarray) -> float:

@@ -1,11 +1,9 @@
-"""Work on a Dask cluster: processes on this machine, or the workers of a scheduler at an address."""
+"""Work on Dask workers, wherever they come from: tasks are handed out, lost ones begun again, and answers fetched in the order of their keys."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,17 +11,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from multiscale.coordination.engine.liveness import EngineUnavailableError, Liveness
-from multiscale.coordination.engine.processes import dask_settings, interrupts_kept_from_children, workers_apart_from_current_folder
-from multiscale.coordination.engine.settings import LocalSettings, WorkerSettings
+from multiscale.coordination.engine.local import LocalSettings, LocalWorkers
+from multiscale.coordination.engine.processes import CONNECT_SECONDS, dask_settings, workers_apart_from_current_folder
+from multiscale.coordination.engine.settings import WorkerSettings
 from multiscale.coordination.engine.tasks import TaskError, one_by_one, sound
+from multiscale.coordination.engine.workers import Workers
 from multiscale.programs.limits import SolverSettings
 from multiscale.programs.limits import limits as limits_here
-
-CONNECT_SECONDS = 15
-"""How long an answer of a scheduler is waited for [s]."""
-
-LOADED = "multiscale.operation"
-"""What workers import before their first task: an import keeps a worker from sending signs of life."""
 
 FETCH_SECONDS = 15
 """How long answers that are there are fetched before it is looked whether their workers still live [s]; then twice as long."""
@@ -43,29 +37,26 @@ async def _end_process() -> None:
 
 
 class DaskEngine:
-    """A Dask cluster: processes on this machine, or the workers of a scheduler at an address.
+    """Dask workers, wherever they come from.
 
     Args:
-        workers: processes to start on this machine (ignored with an address).
-        address: of a running scheduler, e.g. ``tcp://host:8786``; empty starts a local cluster.
+        workers: where they come from; a number starts as many processes on this machine.
         retries: how often a task is tried again after its worker was lost.
-        threads_per_worker: tasks that each process on this machine does at the same time.
         limits: limits of every solve within the tasks; default: those in force here.
         waits: how long is waited for workers that start, that say nothing, and for tasks.
     """
 
     def __init__(
         self,
-        workers: int = LocalSettings().workers,
-        address: str = "",
+        workers: Workers | int = LocalSettings().workers,
         retries: int = 2,
         *,
-        threads_per_worker: int = LocalSettings().threads_per_worker,
         limits: SolverSettings | None = None,
         waits: WorkerSettings = WorkerSettings(),
     ) -> None:
         self.waits = waits
-        self.workers, self.address, self.retries, self.threads_per_worker = workers, address, retries, threads_per_worker
+        self._source = LocalWorkers(LocalSettings(workers=workers, start_s=waits.start_s)) if isinstance(workers, int) else workers
+        self.workers, self.retries = self._source.count, retries
         self._limits = limits or limits_here()
         self._up = False
 
@@ -73,58 +64,11 @@ class DaskEngine:
         with contextlib.ExitStack() as opened:
             opened.enter_context(workers_apart_from_current_folder())
             opened.enter_context(dask_settings(CONNECT_SECONDS, self.waits.start_s))
-            self._connect(opened)
+            self._client = self._source.connect(opened)
             self._opened = opened.pop_all()
+        self.workers = self._source.count
         self._liveness = Liveness(self._client, self.waits.silence_s)
         return self
-
-    def _connect(self, opened: contextlib.ExitStack) -> None:
-        """Open client and cluster; they are closed with ``opened``, after an interrupt as well."""
-        from distributed import Client, LocalCluster
-
-        from multiscale.coordination.engine.supervisor import Supervisor
-
-        security = _security(self.waits)
-        if self.address:
-            try:
-                self._client = Client(self.address, timeout=f"{CONNECT_SECONDS}s", set_as_default=False, security=security)
-            except (OSError, ValueError) as error:
-                message = f"no Dask scheduler answers at engine.address {self.address!r}: start one (dask scheduler) or choose engine=local"
-                trusted = "" if security is None else "; or it does not trust engine.tls_certificate, or is not trusted by engine.tls_ca"
-                raise EngineUnavailableError(message + trusted) from error
-            opened.callback(self._client.close)
-            self._cluster = None
-            try:
-                self._client.wait_for_workers(1, timeout=self.waits.start_s)
-            except TimeoutError as error:
-                message = f"the Dask scheduler at {self.address!r} has no workers: start some (dask worker {self.address})"
-                raise EngineUnavailableError(f"{message}; none came within {self.waits.start_s:g} s (engine.start_s)") from error
-            self.workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
-            with contextlib.suppress(TimeoutError):  # a worker that is stopped is found when there is work
-                self._client.sync(self._loaded, callback_timeout=self.waits.start_s)
-        else:
-            with interrupts_kept_from_children():
-                # No dashboard, and its HTTP server at a free port: several studies may run on one machine.
-                self._cluster = LocalCluster(
-                    n_workers=0,
-                    # One by default: the solvers are single-threaded and hold the interpreter lock while models are built.
-                    threads_per_worker=self.threads_per_worker,
-                    worker_class=Supervisor,
-                    dashboard_address=None,
-                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                    memory_limit=0,
-                    preload=[LOADED],
-                    silence_logs=logging.CRITICAL,
-                    # Reached from this machine only, and with certificates only by who has one.
-                    host="127.0.0.1",
-                    protocol="tcp" if security is None else "tls",
-                    security=security,
-                )
-                opened.callback(self._cluster.close)
-                # Workers come up while the driver goes on, and are waited for when there is work; a client waits for those it finds.
-                self._client = Client(self._cluster, set_as_default=False, security=security)
-                opened.callback(self._client.close)
-                self._cluster.scale(self.workers)
 
     def map(
         self,
@@ -154,10 +98,6 @@ class DaskEngine:
                 raise TaskError(f"{', '.join(keys)}: {error}", keys) from error
         answers = {key: answer for part in found for key, answer in sound(*part).items()}
         return {key: answers[key] for key in tasks}
-
-    async def _loaded(self) -> None:
-        """Every worker that is there has imported what tasks need."""
-        await self._client.run(importlib.import_module, LOADED)
 
     def _fetched(self, futures: list[Any], pause: float) -> list[Any] | None:
         """All answers at once: one message to and fro for every one would cost the driver more than the answers.
@@ -207,10 +147,7 @@ class DaskEngine:
             idle = 0.0 if there else idle + LOOK_SECONDS
             if idle >= self.waits.start_s:
                 raise EngineUnavailableError(f"all workers were lost, and none came up within {self.waits.start_s:g} s; look at their memory")
-            if self._cluster is not None and len(there) < self.workers:
-                self._refuse_failed(self.workers)
-                # In the place of a worker that was given up with its supervisor, since it was long in starting anew, another is started.
-                self._cluster.scale(self.workers)
+            self._source.restore({state.name for state in there.values()})
             at_work = {task: (address, seconds) for address, state in there.items() for task, seconds in state.tasks.items()}
             for future, _, keys in begun:
                 address, seconds = at_work.get(future.key, ("", 0.0))
@@ -227,33 +164,23 @@ class DaskEngine:
                     begun[k] = begin("", keys), "", keys
 
     def _await_workers(self) -> None:
-        """Wait until the workers of this machine have come up once; homes must not depend on which was first."""
-        if self._up or self._cluster is None:
+        """Wait until the workers that are waited for have come up once; homes must not depend on which was first.
+
+        Raises:
+            EngineUnavailableError: they did not, or cannot any more.
+        """
+        if self._up or not self._source.least:
             return
         until = time.monotonic() + self.waits.start_s
         while not self._up:
-            self._refuse_failed(1)
+            self._source.waited()
             left = until - time.monotonic()
             if left <= 0:
-                message = f"of {self.workers} workers on this machine not all started within {self.waits.start_s:g} s (engine.start_s)"
-                raise EngineUnavailableError(f"{message}; choose fewer (engine.workers), or wait longer")
+                there = len(self._liveness.workers())
+                raise EngineUnavailableError(self._source.lacking.format(there=there, seconds=self.waits.start_s))
             with contextlib.suppress(TimeoutError):
-                self._client.wait_for_workers(self.workers, timeout=min(START_LOOK_SECONDS, left))
+                self._client.wait_for_workers(self._source.least, timeout=min(START_LOOK_SECONDS, left))
                 self._up = True
-
-    def _refuse_failed(self, least: int) -> None:
-        """Refuse to wait where that many workers on this machine can no longer start.
-
-        Raises:
-            EngineUnavailableError: with the reason of the first of them.
-        """
-        from multiscale.coordination.engine.supervisor import failures
-
-        reasons = failures(self._cluster)
-        if len(reasons) >= least:
-            message = f"{len(reasons)} of {self.workers} workers on this machine cannot start: {reasons[0]}"
-            remedy = f"look at the free memory and at the installation (python -c 'import {LOADED}'), or choose fewer (engine.workers)"
-            raise EngineUnavailableError(f"{message}; {remedy}") from reasons[0]
 
     def _batches(self, keys: list[str], at: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
         """Tasks that travel together: of one home, in their order, and small enough to leave every worker some fifty of them."""
@@ -274,14 +201,3 @@ class DaskEngine:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._opened.close()
-
-
-def _security(settings: WorkerSettings) -> Any:
-    """Certificates of both sides, for Dask; None without: nothing is encrypted, and any process that connects may run code."""
-    if settings.tls_ca is None:
-        return None
-    from distributed.security import Security
-
-    mine = {"cert": str(settings.tls_certificate), "key": str(settings.tls_key)}
-    roles = {f"tls_{role}_{part}": file for role in ("client", "scheduler", "worker") for part, file in mine.items()}
-    return Security(tls_ca_file=str(settings.tls_ca), require_encryption=True, **roles)

@@ -28,10 +28,12 @@ class WorkerState:
     """What is known of a worker.
 
     Attributes:
+        name: as its scheduler has it.
         silent: time since it was heard [s].
         tasks: task it has -> how long it has been at it [s], zero where it has not begun.
     """
 
+    name: str
     silent: float
     tasks: Mapping[str, float]
 
@@ -55,13 +57,13 @@ class Liveness:
         """
 
         # Taken to the scheduler as they are: it need not have this package.
-        def looked_up(dask_scheduler: Any) -> dict[str, tuple[float, dict[str, float]]]:
+        def looked_up(dask_scheduler: Any) -> dict[str, tuple[str, float, dict[str, float]]]:
             import time
 
             now, found = time.time(), {}
             for address, worker in dask_scheduler.workers.items():
                 tasks = {task.key: worker.executing.get(task, 0.0) for task in worker.processing}
-                found[address] = now - worker.last_seen, tasks
+                found[address] = str(worker.name), now - worker.last_seen, tasks
             return found
 
         return {address: WorkerState(*state) for address, state in self._on_scheduler(looked_up).items()}

@@ -11,6 +11,12 @@ from multiprocessing import resource_tracker
 
 from multiscale.machine import children_apart_from_current_folder
 
+CONNECT_SECONDS = 15
+"""How long an answer of a scheduler is waited for [s]."""
+
+LOADED = "multiscale.operation"
+"""What workers import before their first task: an import keeps a worker from sending signs of life."""
+
 
 @contextlib.contextmanager
 def workers_apart_from_current_folder() -> Iterator[None]:
@@ -33,7 +39,11 @@ def dask_settings(connect_seconds: float, start_seconds: float) -> Iterator[None
     import dask.config
     import distributed  # noqa: F401  its defaults and its log come before what is changed of them
 
+    environment = dask.config.get("distributed.nanny.pre-spawn-environ", {})
     chosen = {
+        # Dask has workers give freed memory back at once, and take every larger array from the system anew: a quarter of their time. Tasks give back
+        # what they freed when they end (``give_back_memory``).
+        "distributed.nanny.pre-spawn-environ": {name: value for name, value in environment.items() if name != "MALLOC_TRIM_THRESHOLD_"},
         "distributed.comm.timeouts.connect": f"{connect_seconds}s",
         # Programs travel with their tasks, so that any worker can do any of them and a lost worker costs nothing but time.
         "distributed.admin.large-graph-warning-threshold": "2GB",

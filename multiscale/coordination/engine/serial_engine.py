@@ -1,14 +1,21 @@
-"""All work in this process."""
+"""``engine=serial``: all work in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+from multiscale.coordination.engine.settings import EngineSettings
 from multiscale.coordination.engine.tasks import one_by_one, sound
 from multiscale.programs.limits import SolverSettings
 from multiscale.programs.limits import limits as limits_here
+
+
+class SerialSettings(EngineSettings):
+    """This process, one task after the other: for debugging and tests."""
+
+    kind: Literal["serial"] = "serial"
 
 
 class SerialEngine:

@@ -1,30 +1,24 @@
-"""Settings of the engine: one class for every place where the work may be done."""
+"""What the settings of all engines have in common; each kind of engine declares its own in its file."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
-from multiscale.settings import Settings, count, quantity
+from multiscale.settings import Settings, quantity
 
 
 class EngineSettings(Settings):
     """Where the work is done."""
 
 
-class SerialSettings(EngineSettings):
-    """This process, one task after the other: for debugging and tests."""
-
-    kind: Literal["serial"] = "serial"
-
-
 class WorkerSettings(EngineSettings):
-    """Dask workers, wherever they are: how long is waited for them."""
+    """Dask workers, wherever they are: how long is waited for them, and who may speak to them."""
 
-    start_s: float = quantity(120.0, "s", "time that workers may take to come up, at the start and after all were lost", above=0.0, upper=86400.0)
+    start_s: float = quantity(120.0, "s", "time that workers may take to come up, at the start and after all were lost", above=0.0, upper=604800.0)
     silence_s: float = quantity(
         30.0, "s", "time without a sign of life after which a worker is given up and its tasks begin elsewhere", lower=5.0, upper=3600.0
     )
@@ -51,27 +45,42 @@ class WorkerSettings(EngineSettings):
                 ) from None
         return self
 
+    def security(self) -> Any:
+        """Certificates of both sides, for Dask; None without: nothing is encrypted, and any process that connects may run code."""
+        if self.tls_ca is None:
+            return None
+        from distributed.security import Security
 
-class LocalSettings(WorkerSettings):
-    """Dask workers on this machine."""
-
-    kind: Literal["local"] = "local"
-    workers: int = count(2, "number of worker processes", 1, 4096)
-    threads_per_worker: int = count(1, "tasks that each worker process does at the same time", 1, 256)
+        mine = {"cert": str(self.tls_certificate), "key": str(self.tls_key)}
+        roles = {f"tls_{role}_{part}": file for role in ("client", "scheduler", "worker") for part, file in mine.items()}
+        return Security(tls_ca_file=str(self.tls_ca), require_encryption=True, **roles)
 
 
-class AddressSettings(WorkerSettings):
-    """The workers of a running Dask scheduler."""
+class StartedSettings(WorkerSettings):
+    """Workers and a scheduler that are started for the run."""
 
-    kind: Literal["address"] = "address"
-    address: str = Field(description="address of the scheduler, e.g. tcp://10.0.0.1:8786")
+    tls: bool = Field(False, description="speak TLS only, with a certificate that is made for the run and known to its processes alone")
 
     @model_validator(mode="after")
-    def _address_given(self) -> AddressSettings:
-        if "://" not in self.address:
-            raise ValueError(f"address '{self.address}' is no scheduler address; give e.g. address=tcp://10.0.0.1:8786")
-        if self.address.startswith("tls://") and self.tls_ca is None:
-            raise ValueError(f"address '{self.address}' takes certificates; give tls_ca, tls_certificate and tls_key")
-        if self.tls_ca is not None and not self.address.startswith("tls://"):
-            raise ValueError(f"address '{self.address}' is not encrypted, and certificates are given; give address=tls://...")
+    def _one_way(self) -> StartedSettings:
+        if self.tls and self.tls_ca is not None:
+            raise ValueError("tls makes its own certificates, and tls_ca names others; leave one of them out")
         return self
+
+    def security(self) -> Any:
+        """As for any workers; with ``tls`` a certificate made now.
+
+        Raises:
+            EngineUnavailableError: the package that makes certificates is missing.
+        """
+        if not self.tls:
+            return super().security()
+        from distributed.security import Security
+
+        from multiscale.coordination.engine.liveness import EngineUnavailableError
+
+        try:
+            return Security.temporary()
+        except ImportError:
+            message = "engine.tls makes a certificate with the package cryptography, which is not installed"
+            raise EngineUnavailableError(f"{message}; python -m pip install 'multiscale[cluster]', or give engine.tls_ca and its fellows") from None

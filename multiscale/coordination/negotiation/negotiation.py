@@ -2,12 +2,8 @@
 
 In every round the parent sends each child one or two price vectors and, where targets are used, an exchange it prefers; the child answers
 with its optimum at each price (a bound and a profile) and one profile near the target. From all answers so far the parent knows, in every
-round, a feasible point of the whole and a proven lower bound (``parent.py``). Methods, compared by measurement in ``docs/coordination.md``:
-
-    columns   prices of the master program (Dantzig-Wolfe as it is)
-    level     prices by the level bundle method
-    admm      augmented Lagrangian: a target, and the price at it
-    hybrid    level and admm in one round
+round, a feasible point of the whole and a proven lower bound (``parent.py``). Which prices are asked next is the method's matter
+(``next_prices.py``).
 
 Where answers are late or lost, a round ends when a share ``quorum`` of the children has answered. D_c is concave in the price, so an answer
 to an old price bounds the answer to a new one, with the child's declared band [low, high],
@@ -31,28 +27,10 @@ from multiscale.coordination.negotiation.children.carriers import Children, Oper
 from multiscale.coordination.negotiation.children.program_child import Kept, Settled
 from multiscale.coordination.negotiation.children.request import BadReplyError, Reply, Request, checked
 from multiscale.coordination.negotiation.consistency import PRECISION, contradiction, not_kept
+from multiscale.coordination.negotiation.next_prices import first_prices, move_prices
 from multiscale.coordination.negotiation.parent import Parent
-from multiscale.coordination.negotiation.price_steps import balanced, level_price
 from multiscale.coordination.negotiation.state import NegotiationOptions, NegotiationResult, NegotiationState
 from multiscale.programs import ProgramError
-
-_FAR_LEVEL = 0.9
-"""Where between bound and cost the second level lies that is asked where answers may be late [1]."""
-
-
-def first_prices(price: np.ndarray, goods: int = 1) -> np.ndarray:
-    """Price lists to begin with [EUR/kWh], (list, child, entry): nodal prices at the expected exchange, and where those are of scarcity, milder ones.
-
-    What children are expected to draw before they know any price may be more than there is. At the price of that all of them flee those hours,
-    then others, and rounds pass. So the same prices cut off at five and at two times their median, and the mean of the latter, are asked in the
-    same message.
-    """
-    energy, *other = np.split(price, goods, axis=1)
-    usual = float(np.median(np.abs(energy)))
-    milder = [np.minimum(energy, most * usual) for most in (5.0, 2.0) if energy.max(initial=0.0) > most * usual]
-    if milder:
-        milder.append(np.broadcast_to(milder[-1].mean(axis=1, keepdims=True), energy.shape))
-    return np.array([np.concatenate([e, *other], axis=1) for e in (energy, *milder)])
 
 
 class Negotiation:
@@ -165,7 +143,7 @@ class Negotiation:
         state = self.state
         if state.round not in state.asked:
             if state.round > state.first_round:
-                self._next_prices()
+                move_prices(self.parent, state, self.options)
             state.asked[state.round] = {c: self._request(i) for i, c in enumerate(self.parent.names)}
         requests = {c: state.asked[state.round][c] for c in self._active if c not in state.answered}
         for request in requests.values():
@@ -300,64 +278,6 @@ class Negotiation:
                 value -= 1e-10 * (abs(value) + float(np.abs(least).sum()))
                 if value > state.bound:
                     state.bound, state.centre = value, price
-
-    def _next_prices(self) -> None:
-        """Make the prices of a round when it begins: what is kept after the round before does not depend on whether it was the last one wanted."""
-        state, options, parent = self.state, self.options, self.parent
-        if state.point is None or state.centre is None or state.near is None:
-            return
-        point, prices = state.point, []
-        if options.method in ("level", "hybrid"):
-            level = state.bound + options.level * (state.cost - state.bound)
-            found = level_price(parent, state.centre, level, point) if np.isfinite(state.bound) else None
-            state.steps_failed += found is None
-            prices.append(point.price if found is None else found)
-        if options.method == "columns":
-            prices.append(point.price)
-        if options.method in ("admm", "hybrid"):
-            self._move_target()
-            assert state.target_price is not None
-            prices.append(state.target_price)
-        if options.quorum < 1.0:
-            prices += self._prices_with()
-        state.prices = np.array(prices)
-
-    def _prices_with(self) -> list[np.ndarray]:
-        """What to ask in the same message where a round lasts several steps: the master's price, and a level near the cost."""
-        state, parent = self.state, self.parent
-        assert state.point is not None
-        assert state.centre is not None
-        prices = [state.point.price]
-        if np.isfinite(state.bound):
-            found = level_price(parent, state.centre, state.bound + _FAR_LEVEL * (state.cost - state.bound), state.point)
-            state.steps_failed += found is None
-            prices += [] if found is None else [found]
-        return prices
-
-    def _move_target(self) -> None:
-        """The parent's half of the ADMM step, over-relaxed, and a slope that keeps both residuals alike."""
-        state, parent = self.state, self.parent
-        assert state.near is not None
-        assert state.target_price is not None
-        assert state.point is not None
-        before = state.plan
-        if before is None:
-            # The first target starts from the best that is known: with several price lists asked at once, that is not the last of them.
-            assert state.centre is not None
-            before, state.near, state.target_price = state.point.exchange, state.point.exchange.copy(), state.centre
-            state.slope = self.options.slope * float(np.abs(state.target_price).mean()) / max(float(np.abs(state.near).mean()), 1e-6)
-        relaxed = 1.6 * state.near - 0.6 * before
-        plan = balanced(parent, relaxed, state.target_price, state.slope, state.point)
-        if plan is None:
-            state.steps_failed += 1
-            plan = state.point.exchange
-        state.target_price = state.target_price + state.slope * (relaxed - plan)
-        primal, dual = float(np.linalg.norm(state.near - plan)), float(np.linalg.norm(plan - before))
-        if primal > 3.0 * dual:
-            state.slope *= 1.6
-        elif dual > 3.0 * primal:
-            state.slope /= 1.6
-        state.plan = plan
 
     def agreement(self) -> NegotiationResult:
         """What has been reached.

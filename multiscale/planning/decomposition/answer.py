@@ -59,7 +59,7 @@ def plan_by_decomposition(problem: PlanningProblem, effort: Effort) -> Plan:
             # No proof: a plan may exist that was not looked at.
             status = "time_limit" if "clock" in search.ended else "error"
             raise NoPlanError(status, f"plan of {problem.dso}: none was found; {search.ended}; allow more work or a higher price")
-        raise NoPlanError("infeasible", cannot_recover(problem, search.existing, search.least_charge, charge_range[1]))
+        raise cannot_recover(problem, search.existing, search.least_charge, charge_range[1])
     searched = time.perf_counter()
     best = search.best
     solution, basis, certificate = certified(search, best)

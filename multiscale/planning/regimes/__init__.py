@@ -9,6 +9,8 @@ from multiscale.planning.regimes.revenue_cap import RevenueCap
 from multiscale.planning.regimes.social import Social
 from multiscale.planning.regimes.totex_sharing import TotexSharing
 from multiscale.planning.regimes.unregulated import Unregulated
+from multiscale.planning.regimes.yardstick import Yardstick
+from multiscale.planning.regimes.yearly_account import StudiedYear, YearlyAccount, yearly_accounts
 
 REGIMES: dict[str, type[Regime]] = {
     "social": Social,
@@ -18,7 +20,19 @@ REGIMES: dict[str, type[Regime]] = {
     "output_incentive": OutputIncentive,
     "incentive_fee": IncentiveFee,
     "unregulated": Unregulated,
+    "yardstick": Yardstick,
 }
 """Regimes; a new one is a file and a line here."""
 
-__all__ = ["REGIMES", "Account", "Leader", "Position", "Regime", "Social", "account_of"]
+__all__ = [
+    "REGIMES",
+    "Account",
+    "Leader",
+    "Position",
+    "Regime",
+    "Social",
+    "StudiedYear",
+    "YearlyAccount",
+    "account_of",
+    "yearly_accounts",
+]

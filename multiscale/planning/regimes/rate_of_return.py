@@ -35,7 +35,7 @@ class RateOfReturn(Regime):
 
     def useful(self, position: Position) -> Any:
         """See ``Regime``: what would use enough of what it adds."""
-        return position.useful(self.used_share) if self.used_share > 0 else position.investment
+        return position.useful(self.used_share) if self.used_share > 0 else position.base_annuity
 
     def allowed_revenue(self, position: Position) -> Any:
         """See ``Regime``."""

@@ -31,6 +31,8 @@ class Position:
         saved: called with a price (or None), cost of all users before the plan less that under it.
         paid: payment in addition to the revenue as it was booked; None: as the regime states it.
         discount_rate: true cost of capital [1/a].
+        in_base: even yearly cost that has the asset base of what is built; None: that of ``investment``. It differs where assets age.
+        yardstick: what the cost of comparable operators makes of this one's size, see ``yardsticks``; NaN where it is compared with nobody.
     """
 
     existing_cost: float
@@ -42,6 +44,13 @@ class Position:
     saved: Callable[[float | None], Any] = _nothing
     paid: float | None = None
     discount_rate: float = 0.05
+    in_base: Any = None
+    yardstick: float = float("nan")
+
+    @property
+    def base_annuity(self) -> Any:
+        """Even yearly cost that has the asset base of what is built."""
+        return self.investment if self.in_base is None else self.in_base
 
     @property
     def cost(self) -> Any:
@@ -84,6 +93,14 @@ class Regime(Settings):
     )
     capitalised_share: float = quantity(1.0, "1", "share of what is built that enters the asset base; the rest is paid at once", lower=0.0, upper=1.0)
 
+    account_interest: float | None = quantity(
+        None,
+        "1/a",
+        "interest on what the regulatory account carries over the years; empty: the true cost of capital",
+        lower=0.0,
+        upper=1.0,
+    )
+
     method: ClassVar[str] = "branch_and_cut"
     """Method of the bilevel engine for this regime where none is chosen."""
     called: ClassVar[str] = "loss of the operator"
@@ -96,6 +113,8 @@ class Regime(Settings):
     """How the report introduces the prices that are decided, e.g. ``These prices recover the cost``."""
     recovers_cost: ClassVar[bool] = True
     """Whether the revenue has to recover what is allowed; otherwise it may not exceed it."""
+    compares: ClassVar[bool] = False
+    """Whether what an operator is allowed depends on the cost of the others, so that their plans have to be made until none moves."""
 
     def capital(self, position: Position) -> Capital:
         """How yearly costs of capital split."""
@@ -103,7 +122,7 @@ class Regime(Settings):
 
     def useful(self, position: Position) -> Any:
         """Annuities of what is built and may enter the asset base [EUR/a]."""
-        return position.investment
+        return position.base_annuity
 
     def entered(self, position: Position) -> Any:
         """Even yearly cost of what is in the asset base [EUR/a]."""

@@ -45,7 +45,7 @@ class RevenueCap(Regime):
         cap = (self.non_controllable + influenced) * position.existing_cost
         if self.capital_adjustment == 0:
             return cap
-        base = self.capital(position).base * self.capitalised_share * position.investment
+        base = self.capital(position).base * self.capitalised_share * position.base_annuity
         return cap + self.capital_adjustment * (position.investment + self.spread * base)
 
     def payment(self, position: Position) -> Any:

@@ -35,17 +35,17 @@ class TotexSharing(Regime):
     reason: ClassVar[str] = "costs the operator its share of it, less than the penalty for energy that is not served"
     pricing: ClassVar[str] = "These prices recover what is allowed"
 
-    def recovered(self, position: Position) -> Any:
-        """What is recovered of the cost of what is built [EUR/a]."""
-        return (1.0 - self.sharing) * position.investment + self.sharing * self.allowance * position.existing_cost
+    def recovered(self, position: Position, built: Any) -> Any:
+        """What is recovered of the cost of what is built, or of what of it is in the asset base [EUR/a]."""
+        return (1.0 - self.sharing) * built + self.sharing * self.allowance * position.existing_cost
 
     def entered(self, position: Position) -> Any:
         """See ``Regime``; of what is built, the capitalised share of what is recovered."""
-        return self.existing_capital_share * position.existing_cost + self.capitalised_share * self.recovered(position)
+        return self.existing_capital_share * position.existing_cost + self.capitalised_share * self.recovered(position, position.base_annuity)
 
     def allowed_revenue(self, position: Position) -> Any:
         """See ``Regime``."""
-        return position.existing_cost + self.recovered(position) + self.spread * self.asset_base(position)
+        return position.existing_cost + self.recovered(position, position.investment) + self.spread * self.asset_base(position)
 
     def payment(self, position: Position) -> Any:
         """See ``Regime``."""

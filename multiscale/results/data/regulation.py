@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import reduce
 from operator import add
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from multiscale.assessment.regulation import operated_account
-from multiscale.planning.regimes import Account
+from multiscale.assessment.regulation import operated_account, operated_years
+from multiscale.planning.regimes import Account, YearlyAccount
+from multiscale.planning.stage_weights import stage_lengths
 from multiscale.results.data.parts.named import named
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def regulation_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
         units = UNITS | {"return_on_asset_base": "1/a"}
         found |= {f"regulation.{when}.{name}": (v, units.get(name, "EUR/a")) for name, v in values.items() if math.isfinite(v)}
     plans = list(answer.plans.values())
+    found |= _compared_summary(answer)
     references = [plan.social for plan in plans if plan.social is not None]
     missing = [one.missing for one in references if one.missing]
     if missing:
@@ -63,6 +66,18 @@ def regulation_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
     return found
 
 
+def _compared_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
+    """Operators that a regime compares: cost, yardstick and profit of each, and the most that each can gain while the others keep their plans."""
+    if not answer.regime.compares:
+        return {}
+    found: dict[str, tuple[Any, str]] = {"regulation.yardstick.rounds": (max(plan.rounds for plan in answer.plans.values()), "1")}
+    for dso, plan in answer.plans.items():
+        values = {"cost": plan.network_cost, "yardstick": plan.yardstick, "allowed": plan.allowed_revenue, "profit": plan.account.profit}
+        values |= {"largest_gain": max(plan.gap_eur, 0.0)}
+        found |= {f"regulation.yardstick.{name}.{dso}": (value, "EUR/a") for name, value in values.items()}
+    return found
+
+
 def regulation_dataset(answer: YearAnswer) -> xr.Dataset:
     """The entries of the account that are EUR/a, and the asset base; NaN where a regime sets no limit."""
     known = accounts(answer)
@@ -77,4 +92,25 @@ def regulation_dataset(answer: YearAnswer) -> xr.Dataset:
             "asset_base": named("account", bases, "EUR", "asset base of all operators, even over the years"),
         },
         coords={"account": list(known), "account_entry": yearly},
+    )
+
+
+YEARLY = tuple(f.name for f in fields(YearlyAccount) if f.name not in ("year", "studied"))
+"""Entries of a calendar year of the regulatory account in the dataset."""
+
+
+def yearly_account_dataset(answers: Sequence[YearAnswer]) -> xr.Dataset:
+    """The regulatory account of every calendar year, where several years were planned together; nothing else."""
+    if len(answers) < 2 or not all(answer.plans for answer in answers):
+        return xr.Dataset()
+    years = {answer.case.year: (answer.plan.ledger, answer.plans) for answer in answers}
+    found = operated_years(answers[0].regime, years, stage_lengths(list(years)), answers[0].case.economics)
+    values = np.array([[getattr(one, name) for name in YEARLY] for one in found])
+    words = "regulatory account of all operators by calendar year, recomputed from the ledger; NaN where the regime sets no limit"
+    return xr.Dataset(
+        {
+            "yearly_account": named(("calendar_year", "yearly_entry"), values, "EUR", words),
+            "studied_year": named("calendar_year", [one.studied for one in found], "1", "studied year whose revenue and payment a calendar year has"),
+        },
+        coords={"calendar_year": [one.year for one in found], "yearly_entry": list(YEARLY)},
     )

@@ -15,7 +15,7 @@ from multiscale.results.data.customers import customers_dataset
 from multiscale.results.data.outages import outages_dataset
 from multiscale.results.data.parts import days, money, network, operation, trading
 from multiscale.results.data.parts.named import named
-from multiscale.results.data.regulation import regulation_dataset
+from multiscale.results.data.regulation import regulation_dataset, yearly_account_dataset
 from multiscale.results.data.targets import targets_dataset
 from multiscale.results.data.value_streams import value_streams_dataset
 from multiscale.results.data.year_of_hours import year_dataset
@@ -27,7 +27,14 @@ def study_dataset(answers: Sequence[YearAnswer]) -> xr.Dataset:
     What a year changes has the dimension ``year``; the network, the options, the prosumers and the representative days are the same in all.
     """
     last = answers[-1]
-    lasting = [_scenarios(last), network.network(last), network.options(last), money.prosumers(last), days.chosen_days(last)]
+    lasting = [
+        _scenarios(last),
+        network.network(last),
+        network.options(last),
+        money.prosumers(last),
+        days.chosen_days(last),
+        yearly_account_dataset(answers),
+    ]
     by_year = [_joined([*_of_year(answer)]) for answer in answers]
     texts = {str(name): "" for found in by_year for name, variable in found.data_vars.items() if variable.dtype.kind in "OUS"}
     numbers = {str(name): float("nan") for found in by_year for name, variable in found.data_vars.items() if variable.dtype.kind not in "OUS"}
@@ -41,6 +48,7 @@ def _of_year(answer: YearAnswer) -> tuple[xr.Dataset, ...]:
     return (
         network.decisions(answer),
         operation.operation(answer),
+        operation.unserved(answer),
         operation.power_flow(answer),
         operation.mechanisms(answer),
         operation.negotiation(answer),

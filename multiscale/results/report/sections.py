@@ -110,8 +110,10 @@ def _plan(result: RunResult) -> Section:
             _table(result, network_tables.transmission_table, "transmission and distribution", optional=True),
             _table(result, target_tables.targets_table, "targets", optional=True),
             _table(result, regulation_tables.regulation_table, "regulatory account", optional=True),
+            _table(result, regulation_tables.compared_operators_table, "comparison of operators", optional=True),
             _table(result, regulation_tables.social_comparison_table, "comparison with least social cost", optional=True),
             _table(result, scenario_tables.years_table, "years", optional=True),
+            _table(result, regulation_tables.yearly_account_table, "regulatory account by calendar year", optional=True),
             _figure(
                 result,
                 "Hours of the year at or above a loading. Dotted: the rating; dashed: the usable rating, by which planning and operation go. "

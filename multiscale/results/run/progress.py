@@ -179,17 +179,27 @@ class Progress:
 
 
 class PeakMemory:
-    """Watches the memory of this process and its children, twice a second."""
+    """Watches the memory of this process and its children, twice a second.
+
+    What processes share counts once. To find that, the system walks through all their memory; so it is found when a process comes or goes, and every
+    ten seconds, and in between what they hold counts less what they shared then.
+    """
+
+    EXACT_EVERY = 20
+    """Samples from one look at what is shared to the next."""
 
     def __init__(self) -> None:
         self.peak_mb = 0.0
         self._ended = threading.Event()
+        self._watched: set[int] = set()
+        self._shared, self._since = 0, 0
         self._sample()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Take a last sample and end."""
+        self._since = self.EXACT_EVERY
         self._sample()
         self._ended.set()
 
@@ -200,13 +210,19 @@ class PeakMemory:
     def _sample(self) -> None:
         import psutil
 
-        total = 0
         with contextlib.suppress(psutil.Error):
             process = psutil.Process()
+            held = {}
             for one in (process, *process.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):
-                    total += _memory(one)
-        self.peak_mb = max(self.peak_mb, total / 1e6)
+                    held[one.pid] = one, one.memory_info().rss
+            self._since += 1
+            if self._since >= self.EXACT_EVERY or set(held) != self._watched:
+                self._shared, self._since, self._watched = 0, 0, set(held)
+                for one, resident in held.values():
+                    with contextlib.suppress(psutil.Error):
+                        self._shared += resident - _memory(one)
+            self.peak_mb = max(self.peak_mb, (sum(resident for _, resident in held.values()) - self._shared) / 1e6)
 
 
 def _memory(process: psutil.Process) -> int:

@@ -11,7 +11,7 @@ import socket
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -40,11 +40,12 @@ class NoAnswerError(RuntimeError):
     Args:
         status: ``infeasible`` or ``time_limit``.
         message: why, for people.
+        relaxation: the least change of one limit that would give an answer, where it is known (of, setting, value, needed, unit).
     """
 
-    def __init__(self, status: str, message: str) -> None:
+    def __init__(self, status: str, message: str, relaxation: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.relaxation = status, relaxation
 
 
 class RunExistsError(RuntimeError):
@@ -79,6 +80,7 @@ class RunFolder:
         self._started = datetime.now(UTC)
         self._clock = time.perf_counter()
         self._result: RunResult | None = None
+        self._relaxation: Mapping[str, Any] | None = None
         self._prepare()
         self._handler = JsonLines(self.path / "log.jsonl", lambda: self.progress.current)
         logger.addHandler(self._handler)
@@ -119,6 +121,7 @@ class RunFolder:
             status, message = "error", "the study ended without finishing its run folder"
         if error is not None and status == "error":
             logger.error("%s", message, extra={"traceback": "".join(traceback.format_exception(kind, error, trace))})
+        self._relaxation = error.relaxation if isinstance(error, NoAnswerError) else None
         self._abandon(status, message)
 
     def log(self, message: str, level: int = logging.INFO, **fields: Any) -> None:
@@ -134,6 +137,7 @@ class RunFolder:
         note: str = "",
         ledger: Iterable[tuple[Mapping[str, str], pd.DataFrame]] | None = None,
         report: Callable[[RunResult, Path], object] | None = None,
+        reasons: Sequence[str] = (),
     ) -> RunResult:
         """Write everything and give the folder its name.
 
@@ -145,6 +149,7 @@ class RunFolder:
             note: what a reader of the status must know, e.g. who was excluded.
             ledger: blocks of the ledger of trades, see ``ledger_file``; none is written where not given.
             report: writes the report to a file; default: ``write_report``.
+            reasons: why the status is ``feasible`` and not ``optimal``, one by one; kept in ``status.json``.
 
         Raises:
             ValueError: a variable without unit or name, an unknown status.
@@ -163,13 +168,13 @@ class RunFolder:
         note = "; ".join(filter(None, (note, lost)))
         complete = self._with_costs(summary)
         message = note
-        details = self._status(status, message, complete)
+        details = self._status(status, message, complete) | ({"reasons": list(reasons)} if reasons else {})
         self._write_json("provenance.json", record)
         if self.study.output.report:
             with self.progress.stage("report"):
                 message = "; ".join(filter(None, (note, self._report(RunResult(self.path, stored, complete, status, details), report))))
         complete = self._with_costs(summary)
-        details = self._status(status, message, complete)
+        details = self._status(status, message, complete) | ({"reasons": list(reasons)} if reasons else {})
         self._write_json("summary.json", {key: {"value": value, "unit": unit} for key, (value, unit) in complete.items()})
         self._close(remember=True)
         record["times"] = {
@@ -256,6 +261,7 @@ class RunFolder:
             "stage": progress.current if progress else "",
             "stages": {name: round(seconds, 3) for name, seconds in progress.seconds.items()} if progress else {},
             "message": message,
+            **({"relaxation": dict(self._relaxation)} if self._relaxation else {}),
             "started": self._started.isoformat(timespec="seconds"),
             "updated": datetime.now(UTC).isoformat(timespec="seconds"),
             "process": os.getpid(),

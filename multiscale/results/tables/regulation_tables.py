@@ -57,5 +57,67 @@ def social_comparison_table(result: RunResult) -> Table | None:
     return Table("social_comparison", "The regime's plan and that of least social cost", frame, note=note)
 
 
+COMPARED: tuple[tuple[str, str], ...] = (
+    ("cost", "cost of the network"),
+    ("yardstick", "what the others' cost allows"),
+    ("allowed", "largest allowed revenue"),
+    ("profit", "profit"),
+    ("largest_gain", "most to gain by another plan"),
+)
+"""Entries of the comparison of operators in the summary, and in words."""
+
+
+def compared_operators_table(result: RunResult) -> Table | None:
+    """Operators whose allowed revenue depends on each other's cost."""
+    beginning = "regulation.yardstick.cost."
+    names = [key.removeprefix(beginning) for key in result.summary if key.startswith(beginning)]
+    rows = [{"operator": n} | {words: float(result.value(f"regulation.yardstick.{key}.{n}")) for key, words in COMPARED} for n in names]
+    if not rows:
+        return None
+    rounds = int(result.value("regulation.yardstick.rounds"))
+    note = f"Operators planned in turn until no cost moved, in {rounds} rounds, the last one without a change. "
+    note += "What another plan can gain is proven against the cost of the others as it stands. There may be other equilibria."
+    if result.value("stages.cost") is not None:
+        note += " Plans of the years are linked: within a year the gain is that among the choices which the other years leave open."
+    return Table("compared_operators", "Operators compared", pd.DataFrame(rows), dict.fromkeys((words for _, words in COMPARED), "EUR/a"), note)
+
+
+YEARLY: tuple[tuple[str, str], ...] = (
+    ("base", "asset base"),
+    ("additions", "of which new"),
+    ("renewals", "renewals"),
+    ("depreciation", "depreciation"),
+    ("closing_base", "asset base at the end"),
+    ("operating_cost", "operating cost"),
+    ("cost_of_capital", "cost of capital"),
+    ("allowed", "allowed revenue"),
+    ("revenue", "revenue"),
+    ("payment", "incentives less penalties"),
+    ("profit", "profit"),
+    ("interest", "interest on the account"),
+    ("closing_balance", "regulatory account at the end"),
+)
+"""Entries of a calendar year of the account, and in words."""
+
+
+def yearly_account_table(result: RunResult) -> Table | None:
+    """The regulatory account of every calendar year, where several years were planned together."""
+    data = result.dataset
+    if data is None or "yearly_account" not in data:
+        return None
+    account = data.yearly_account.to_pandas()
+    frame = pd.DataFrame({"year": account.index.astype(int), "studied": data.studied_year.values.astype(int)})
+    frame = frame.assign(**{words: account[entry].to_numpy() for entry, words in YEARLY}).dropna(axis="columns", how="all")
+    note = (
+        "Recomputed from the ledger, all operators together. A year that was not studied has revenue and incentives of the studied year before it. "
+        "Assets are written down in a straight line, at prices of one year; the existing network is renewed as it is written down. "
+    )
+    if regime_of(result).recovers_cost:
+        note += "Prices go by even yearly costs, so the account grows while assets are new and falls later."
+    else:
+        note += "The operators keep what they collect: nothing is carried forward."
+    return Table("yearly_account", "Regulatory account by calendar year", frame, {words: "EUR" for _, words in YEARLY if words in frame}, note)
+
+
 def _value(result: RunResult, key: str) -> float:
     return float(result.value(f"regulation.social.{key}"))

@@ -59,6 +59,9 @@ def regulation_words(result: RunResult) -> list[str]:
     incentives = f"; supplier and state pay it {euros(paid, True)} in incentives" if paid >= ROUNDING_EUR else ""
     penalties = f"; it pays supplier and state {euros(-paid, True)} in penalties" if paid <= -ROUNDING_EUR else ""
     words = [f"profit {euros(profit, True)}{rate}{incentives}{penalties}"]
+    gains = [float(value) for key, (value, _) in result.summary.items() if key.startswith("regulation.yardstick.largest_gain.")]
+    if gains and result.value("stages.cost") is None:
+        words.append(f"gains at most {euros(max(gains), True)} by another plan while the other operators keep theirs")
     if missing := result.value("regulation.social.missing"):
         return [*words, f"is not compared with the plan of least social cost: {missing}"]
     loss, most, excess = (result.value(f"regulation.social.{key}") for key in ("welfare_loss", "welfare_loss_at_most", "excess_annuity"))

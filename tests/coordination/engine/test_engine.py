@@ -12,8 +12,7 @@ import pytest
 from distributed import Client
 
 from multiscale.config import ConfigError, load_config
-from multiscale.coordination.engine import DaskEngine, SerialEngine, TaskError, make_engine
-from multiscale.coordination.engine.settings import AddressSettings, LocalSettings
+from multiscale.coordination.engine import AddressSettings, DaskEngine, LocalSettings, SerialEngine, TaskError, make_engine
 from multiscale.markets import Community
 from tests.coordination.tasks import dies_once, fails_for, spectrum
 from tests.operated import coordinate_days
@@ -110,10 +109,10 @@ def _await_worker(address: str) -> None:
 
 
 def test_an_address_without_a_server_is_refused_with_the_remedy(monkeypatch):
-    monkeypatch.setattr("multiscale.coordination.engine.dask_engine.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("multiscale.coordination.engine.address.CONNECT_SECONDS", 1)
     with (
         pytest.raises(ConnectionError, match=r"no Dask scheduler answers at .*'tcp://127.0.0.1:9': start one \(dask scheduler\)"),
-        DaskEngine(address="tcp://127.0.0.1:9"),
+        make_engine(AddressSettings(address="tcp://127.0.0.1:9")),
     ):
         pass
 
@@ -160,10 +159,11 @@ def test_the_only_worker_may_be_lost(tmp_path):
 
 
 def test_an_unknown_engine_is_refused():
-    with pytest.raises(ConfigError, match=r"engine = quantum: no such choice; group engine has local, address, serial") as caught:
+    known = "local, address, pbs, scheduler_file, serial, slurm"
+    with pytest.raises(ConfigError, match=f"engine = quantum: no such choice; group engine has {known}") as caught:
         load_config(["engine=quantum"])
     assert len(caught.value.problems) == 1
-    with pytest.raises(ConfigError, match=r"engine\.kind = 'quantum': is not a valid value; use serial, local, address"):
+    with pytest.raises(ConfigError, match=r"engine\.kind = 'quantum': is not a valid value; use serial, local, address, scheduler_file, slurm, pbs"):
         load_config(["engine.kind=quantum"])
 
 

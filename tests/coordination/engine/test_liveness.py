@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from multiscale.coordination.engine import DaskEngine, EngineUnavailableError
-from multiscale.coordination.engine.settings import AddressSettings, LocalSettings
+from multiscale.coordination.engine import AddressSettings, DaskEngine, EngineUnavailableError, LocalSettings, make_engine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.coordination.negotiation.tree import negotiation_of
@@ -120,12 +119,12 @@ def test_a_scheduler_without_workers_is_waited_for_within_a_limit(started):
     address, start_worker = started
     begun = time.monotonic()
     none = pytest.raises(EngineUnavailableError, match=r"has no workers: start some .*none came within 1 s \(engine\.start_s\)")
-    with none, DaskEngine(address=address, waits=AddressSettings(address=address, start_s=1.0)):
+    with none, make_engine(AddressSettings(address=address, start_s=1.0)):
         pass
     assert time.monotonic() - begun < 20
     timer = threading.Timer(1.0, start_worker)
     timer.start()
-    with DaskEngine(address=address, waits=AddressSettings(address=address, start_s=60.0)) as engine:
+    with make_engine(AddressSettings(address=address, start_s=60.0)) as engine:
         assert engine.workers == 1
         assert (engine.map(spectrum, {"node": (1,)})["node"] == spectrum(1)).all()
     timer.join()
@@ -138,7 +137,7 @@ def test_a_worker_without_anybody_to_restart_it_that_is_stopped_leaves_its_work_
         start_worker()
     with Client(address, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=60)
-    with DaskEngine(address=address, waits=AddressSettings(address=address, silence_s=10.0)) as engine:
+    with make_engine(AddressSettings(address=address, silence_s=10.0)) as engine:
         marker, begun = tmp_path / "stopped", time.monotonic()
         answers = engine.map(stops_its_worker, {f"node {k}": (str(marker) if k == 2 else "", k) for k in range(6)})
         taken = time.monotonic() - begun
@@ -152,7 +151,7 @@ def test_a_scheduler_that_is_stopped_ends_the_run_with_its_address(started, monk
     monkeypatch.setattr("multiscale.coordination.engine.liveness.ANSWER_SECONDS", 3)
     address, start_worker = started
     start_worker()
-    with DaskEngine(address=address, waits=AddressSettings(address=address, silence_s=10.0)) as engine:
+    with make_engine(AddressSettings(address=address, silence_s=10.0)) as engine:
         engine.map(spectrum, {"node": (1,)})
         pid = engine._client.run_on_scheduler(os.getpid)
         os.kill(pid, signal.SIGSTOP)

@@ -58,7 +58,7 @@ def test_a_worker_that_ends_whenever_it_starts_is_reported_soon_with_what_to_loo
 
 
 def test_a_worker_that_cannot_import_the_package_is_reported_soon_with_the_error(monkeypatch):
-    monkeypatch.setattr("multiscale.coordination.engine.dask_engine.LOADED", "multiscale.missing")
+    monkeypatch.setattr("multiscale.coordination.engine.local.LOADED", "multiscale.missing")
     begun = time.monotonic()
     with DaskEngine(1) as engine, pytest.raises(EngineUnavailableError, match=r"cannot start: No module named 'multiscale\.missing'; look at"):
         engine.map(spectrum, {"node": (1,)})

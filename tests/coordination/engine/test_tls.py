@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,7 @@ from distributed import Client
 from distributed.comm import CommClosedError
 from pydantic import ValidationError
 
-from multiscale.coordination.engine import make_engine
-from multiscale.coordination.engine.settings import AddressSettings, LocalSettings
+from multiscale.coordination.engine import AddressSettings, EngineUnavailableError, LocalSettings, make_engine
 from multiscale.programs.limits import SolverSettings
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates of the test")
@@ -58,9 +58,22 @@ def test_workers_of_this_machine_speak_tls(certificates: dict[str, Path], tmp_pa
             Client(address.replace("tls://", "tcp://"), timeout="10s")
 
 
+def test_one_setting_makes_a_certificate_for_the_run(certificates: dict[str, Path], monkeypatch):
+    with make_engine(LocalSettings(workers=1, tls=True), SolverSettings()) as engine:
+        assert engine.map(abs, {"a": (-1,)}) == {"a": 1}
+        address = engine._client.scheduler.address
+        with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+            _answer(address, certificates, certificates)
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(EngineUnavailableError, match=r"package cryptography, .* pip install 'multiscale\[cluster\]'"):
+        LocalSettings(tls=True).security()
+
+
 def test_certificates_come_together_and_with_an_encrypted_address(certificates: dict[str, Path], tmp_path: Path):
     with pytest.raises(ValidationError, match="tls_certificate, tls_key missing"):
         LocalSettings(tls_ca=certificates["tls_ca"])
+    with pytest.raises(ValidationError, match="leave one of them out"):
+        LocalSettings(tls=True, **certificates)
     with pytest.raises(ValidationError, match="takes certificates"):
         AddressSettings(address="tls://10.0.0.1:8786")
     with pytest.raises(ValidationError, match="is not encrypted"):

@@ -6,7 +6,8 @@ import pytest
 from multiscale.coordination.negotiation.children.carriers import LocalChildren, Refusal
 from multiscale.coordination.negotiation.children.program_child import Kept, ProgramChild
 from multiscale.coordination.negotiation.children.request import Band, Reply, Request
-from multiscale.coordination.negotiation.negotiation import Negotiation, first_prices
+from multiscale.coordination.negotiation.negotiation import Negotiation
+from multiscale.coordination.negotiation.next_prices import first_prices
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.programs import CompiledProgram

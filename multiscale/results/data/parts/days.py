@@ -34,6 +34,7 @@ def aggregation(answer: YearAnswer) -> xr.Dataset:
                 ("feature", "measure"), np.stack([error[m].values for m in measures], axis=1), "%", "error of the representative days"
             ),
             "overload_direction": named(_OVERLOADED, overload.direction.values, "", "direction in which the branch is overloaded"),
+            "overload_hours": named(_OVERLOADED, overload.hours.values, "h/a", "hours of the year above the usable rating, without response"),
             "overload_energy": named(_OVERLOADED, overload.year.values, "kWh/a", "energy above the usable rating over the year, without response"),
             "overload_represented": named(_OVERLOADED, overload.represented.values, "kWh/a", "the same by the representative days"),
         },

@@ -41,6 +41,21 @@ def operation(answer: YearAnswer) -> xr.Dataset:
     )
 
 
+def unserved(answer: YearAnswer) -> xr.Dataset:
+    """Demand that is not served, where and when, in every scenario; places without any are omitted."""
+    operations = {name: scenario.operation for name, scenario in answer.scenarios.items()}
+    places = list(dict.fromkeys(place for found in operations.values() for place in found.unserved))
+    power = np.zeros((len(operations), len(places), len(answer.case.horizon.labels)))
+    for s, found in enumerate(operations.values()):
+        for i, place in enumerate(places):
+            power[s, i] = np.concatenate([day.unserved_power.get(place, np.zeros(day.horizon.periods)) for day in found.days])
+    dims = ("scenario", "unserved_place", "period")
+    return xr.Dataset(
+        {"unserved_power": named(dims, power, "kW", "demand that is not served")},
+        coords={"scenario": list(operations), "unserved_place": np.array(places, dtype=str), "period": answer.case.horizon.labels},
+    )
+
+
 def power_flow(answer: YearAnswer) -> xr.Dataset:
     """Loading, voltage and losses under AC power flow, and where it found none."""
 

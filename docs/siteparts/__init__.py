@@ -1,0 +1,1 @@
+"""What the site needs of its own: pages written from the code, docstrings as they are written here, equations without a script."""

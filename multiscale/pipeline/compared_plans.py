@@ -1,0 +1,79 @@
+"""Plans of operators that a regime compares: made in turn until none moves, see ``planning.equilibrium``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from multiscale.coordination.common.prepared import Progress
+from multiscale.planning import Plan
+from multiscale.planning.equilibrium import Costs, Equilibrium, best_responses
+from multiscale.planning.persistence import Restriction
+from multiscale.planning.regimes.yardstick import Yardstick, yardsticks
+from multiscale.planning.settings import DistributionPlanSettings
+from multiscale.results.data.answer_data import StudyCase
+from multiscale.system import InvalidSystemError, Problem
+from multiscale.system.existing_network import demand_today, existing_network_cost
+
+A = TypeVar("A")
+
+Respond = Callable[[str, Mapping[int, float], A | None], A]
+"""Operator, its yardstick in every year [EUR/a], its answer before -> its best answer."""
+
+
+def compared_plans(
+    cases: Mapping[int, StudyCase], respond: Respond[A], costs_of: Callable[[A], Costs], regime: Yardstick, report_progress: Progress
+) -> Equilibrium[A]:
+    """An equilibrium of the operators' plans.
+
+    Args:
+        cases: year -> case, in the order of the years.
+        respond: the best answer of an operator.
+        costs_of: yearly cost of the operator's network in every year, of an answer [EUR/a].
+        regime: rules.
+        report_progress: called with what is being done.
+
+    Raises:
+        InvalidSystemError: there are no operators to compare.
+        NoPlanError: there is no plan, or plans do not come to rest.
+    """
+    last = list(cases.values())[-1]
+    dsos = last.system.at_level("dso")
+    sizes = {dso: demand_today(last.system, dso, last.horizon) for dso in dsos}
+    first = {dso: tuple(existing_network_cost(case.system, dso, case.horizon, case.economics) for case in cases.values()) for dso in dsos}
+    try:
+        yardsticks({dso: sum(costs) for dso, costs in first.items()}, sizes)
+    except ValueError as error:
+        message = f"{error} (system.dsos)" if len(dsos) < 2 else str(error)
+        raise InvalidSystemError([Problem("regime", regime.kind, "dsos", ", ".join(dsos), "", message)]) from error
+
+    def answer(dso: str, costs: Mapping[str, Costs], before: A | None) -> A:
+        given = {year: yardsticks({name: each[k] for name, each in costs.items()}, sizes)[dso] for k, year in enumerate(cases)}
+        return respond(dso, given, before)
+
+    return best_responses(dsos, first, answer, costs_of, most=regime.response_rounds, report_progress=report_progress)
+
+
+def kept_plan(found: Plan, before: Plan | None, again: Callable[[Restriction], Plan], planning: DistributionPlanSettings, operators: int) -> Plan:
+    """What an operator built before, where that is as good as the best answer to within the gap that was asked for; else the best answer.
+
+    Without it, answers that are worth the same might alternate without end.
+
+    Args:
+        found: best answer, with its bound.
+        before: answer to the costs before; None at first.
+        again: plans under a restriction against the same costs.
+        planning: settings, with the gaps.
+        operators: number of them.
+    """
+    if before is None or before.built == found.built:
+        return found
+    built = frozenset(option for option, yes in before.built.items() if yes)
+    kept = again(Restriction(built, frozenset(before.built) - built))
+    allowed = max(planning.gap_eur / operators, planning.gap * abs(kept.objective))
+    if kept.objective - found.bound > allowed:
+        return found
+    bound = min(found.bound, kept.objective)
+    gap = (kept.objective - bound) / abs(kept.objective) if kept.objective else 0.0
+    return replace(kept, bound=bound, gap=gap, restriction=found.restriction, decision_range=None)
