@@ -30,7 +30,8 @@ def book_construction(
     """Add yearly costs of what is built and bought.
 
     Operators pay network builders for the existing network and for what the plan adds, prosumers pay equipment suppliers for devices; who is paid
-    bears the cost. Policy mechanisms pay their grants for what is bought to prosumers. What is built on the transmission level is paid by the wholesale market, to which its congestion revenue goes.
+    bears the cost. Policy mechanisms pay prosumers their grants for what is bought. What is built on the transmission level is paid by
+    the wholesale market, to which its congestion revenue goes.
 
     Args:
         ledger: of operation; changed in place.

@@ -15,6 +15,7 @@ from multiscale.planning.targets import Reached, Target
 from multiscale.planning.targets.bill_cap import BillCap
 from multiscale.system import System
 
+
 @dataclass(frozen=True)
 class _Operated:
     """The answer of the platforms of an operator, as operated; NaN where it is not known."""
@@ -65,7 +66,7 @@ class _Operated:
         """Components whose payments are known; what groups pay under the tariff is in ``output`` already."""
         return list(self.paid)
 
-    def prices(self, component: str) -> Sequence[float]:
+    def prices(self, component: str) -> Sequence[float]:  # noqa: ARG002
         """Payments stand in ``total``."""
         return [1.0]
 

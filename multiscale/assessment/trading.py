@@ -164,7 +164,10 @@ def support_of_members(tree: OperatingTree, platform: str, outcome: Outcome) -> 
         return np.zeros(len(members))
     program, schedule = tree.platforms[platform], outcome.platform_x[platform]
     prices = tree.prices(next(d for d, own in tree.distribution.items() if platform in own.children))
-    return -sum(paid_by_owner(tree.economics.tariff, name, program, schedule, prices, members) for name in tree.economics.tariff.mechanisms)
+    tariff, supported = tree.economics.tariff, np.zeros(len(members))
+    for name in tariff.mechanisms:
+        supported -= paid_by_owner(tariff, name, program, schedule, prices, members)
+    return supported
 
 
 def pool_prices(program: ParametricProgram, y: np.ndarray) -> np.ndarray:

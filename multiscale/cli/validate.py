@@ -63,7 +63,8 @@ def _sound_case(config: StudyConfig) -> StudyCase:
         problems += wrong.problems
     try:
         case = case_of(config)
-        problems += [*config.market.problems(case.fleets), *unrecoverable(config, case), *target_problems(config, case.system), *income_problems(config.results, case.system)]
+        problems += [*config.market.problems(case.fleets), *unrecoverable(config, case), *target_problems(config, case.system)]
+        problems += income_problems(config.results, case.system)
     except InvalidSystemError as wrong:
         problems += wrong.problems
     if problems or case is None:

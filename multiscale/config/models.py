@@ -158,7 +158,8 @@ class StudyConfig(Settings):
             raise ValueError(f"policy: {', '.join(twice)} names a component of the tariff or another mechanism too; give it another name")
         decided = [name for name, mechanism in self.policy.items() if mechanism.decided]
         if decided and not isinstance(self.planning, DsoPlanSettings):
-            raise ValueError(f"policy.{decided[0]}.price is left open, and planning={self.planning.kind} decides none; give it, or choose planning=dso")
+            open_price = f"policy.{decided[0]}.price is left open"
+            raise ValueError(f"{open_price}, and planning={self.planning.kind} decides none; give it, or choose planning=dso")
         return self
 
     @model_validator(mode="after")

@@ -87,7 +87,7 @@ def social_plan(
     restriction: Restriction,
     targets: Targets | None = None,
 ) -> SocialReference:
-    """The plan of least social cost under restriction and targets of a plan that stands; it does not depend on the regime. Arguments as of ``make_plan``."""
+    """The plan of least social cost under restriction and targets of a plan that stands, whatever its regime; arguments as of ``make_plan``."""
     problem = problem_of(case, dso, expected, planning, market).among(restriction.required, restriction.excluded)
     found = social_reference(problem, targets=_of(problem, targets), **_effort(case, planning, solver))
     del problem

@@ -6,7 +6,8 @@ Over everything that the follower could do, reinforcements relaxed to [0, 1] and
 
 is zero if the targets can be reached together. Where it is above zero no plan reaches them. The best that can be reached of a single target is the
 limit L with ``min_x excess(x, L) = 0``, found by Newton's method: excess is affine in L (of a share: the method of Dinkelbach, Management Science 13
-(1967) 492-498). Targets that prices enter (bills) are not looked at here.
+(1967) 492-498). Targets that prices enter (bills, budgets) are not looked at here. Demand may be cut off, so a share or emissions alone can be reached
+by serving nobody; together with a target for unserved energy they tell more.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class Attainable:
         return solve(relaxed).bound <= SHORT
 
     def best(self, name: str, rounds: int = 20) -> float:
-        """The limit of one target that can be reached where there are no others [unit]."""
+        """The limit of one target that can be reached where there are no others [unit]; its own where that can."""
         target = self.targets[name]
         limit = target.limit
         for _ in range(rounds):
@@ -116,7 +117,7 @@ class Attainable:
             n = self.problem.program.columns.size
             x = solve(self._program(np.concatenate([row.w, np.zeros(self.options)]), sparse.csr_matrix((0, n + self.options)), np.zeros(0), 0)).x[:n]
             value, slope = row.at(x), self._excess(target, limit + 1.0).at(x) - row.at(x)
-            if abs(value) <= SHORT * (1.0 + float(np.abs(row.w).max(initial=0.0)) + abs(row.constant)) or slope == 0:
+            if value <= SHORT * (1.0 + float(np.abs(row.w).max(initial=0.0)) + abs(row.constant)) or slope == 0:
                 break
             limit -= value / slope
         return limit

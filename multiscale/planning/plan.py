@@ -134,6 +134,7 @@ class Plan:
     def missed_targets(self) -> list[str]:
         """Names of targets that are not reached."""
         return [name for name, one in self.targets.items() if one.missed > 0]
+
     restriction: Restriction = field(default_factory=Restriction)
     yardstick: float = float("nan")
     rounds: int = 0

@@ -112,7 +112,9 @@ def unreached(
     needed = found.needed(targets)
     if not needed:
         return NoPlanError("error", f"{start}, and no relaxation is needed: rounding decides; relax them by more than {NONE:g} of their limits")
-    steps = [f"'{name}' from {_limit(targets[name])} to {_relaxed(targets[name], by)} {targets[name].unit_words}".strip() for name, by in needed.items()]
+    steps = [
+        f"'{name}' from {_limit(targets[name])} to {_relaxed(targets[name], by)} {targets[name].unit_words}".strip() for name, by in needed.items()
+    ]
     if found.sum - found.bound <= 2 * GAP:
         said = [f"{start}; the least relaxation is {'; '.join(steps)}"]
     else:
@@ -123,7 +125,8 @@ def unreached(
     elif len(targets) > 1:
         each = {name: least_relaxation(problem, regime, {name: target}, effort, seed=seed, **options) for name, target in targets.items()}
         hard = {name: alone for name, alone in each.items() if alone is not None and alone.bound > NONE}
-        said += [f"'{name}' cannot be reached even alone: {_reachable(targets[name], _moved(targets[name], a.by[name]))}" for name, a in hard.items()]
+        best = {name: _reachable(targets[name], _moved(targets[name], alone.by[name])) for name, alone in hard.items()}
+        said += [f"'{name}' cannot be reached even alone: {words}" for name, words in best.items()]
         if all(alone is not None and not alone.needed({name: targets[name]}) for name, alone in each.items()):
             said.append("each can be reached alone: they contradict each other")
     return NoPlanError("infeasible", "; ".join(said))

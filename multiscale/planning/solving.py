@@ -74,7 +74,8 @@ def solve_plan(
     found = with_targets(problem, plan if free is None else bounded(plan, free.bound), wanted)
     if found.missed_targets:
         missed = {name: found.targets[name] for name in found.missed_targets}
-        raise NoPlanError("error", f"plan of {problem.dso}: what was found misses targets by more than rounding: {missed}; try another planning.method")
+        message = f"plan of {problem.dso}: what was found misses targets by more than rounding: {missed}"
+        raise NoPlanError("error", f"{message}; try another planning.method")
     return found
 
 

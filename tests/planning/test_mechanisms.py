@@ -120,7 +120,7 @@ def test_the_capability_form_changes_no_dispatch_and_the_energy_form_does():
         lower[free[1:]] = upper[free[1:]] = fixed[1:]
         given = replace(program, lower=lower, upper=upper)
         x = CompiledProgram(given).solve_optimal({"built": np.zeros(3), "network_charge": 0.1}).x
-        used[form] = float((output(problem, "renewable") @ x))
+        used[form] = float(output(problem, "renewable") @ x)
     without = regulated_feeder(4, 4, CHARGE, seed=1)
     assert used["used"] >= used["available"] - 1e-9
     assert without.program.rows.size == problems["available"].program.rows.size

@@ -18,7 +18,7 @@ class ContractForDifference(Mechanism):
     """Two-sided contract for difference of the generation of members: ``(price - reference_price) * energy`` [EUR/a], below zero paid back.
 
     The reference price is a number known beforehand (the mean of the year, say), so the difference is the same in every period: in its energy form
-    (``form=used``) it shifts what a kWh earns; in its capability form (``form=available``) it is paid whatever is dispatched, and changes no dispatch.
+    (``form=used``) it shifts what a kWh earns; in its capability form (``form=available``) it is paid whatever is dispatched, and changes none of it.
     A reference price of every hour would need the price of that hour before operation. In the ledger the strike is the account ``<name>``, what is
     paid back ``<name> reference``.
     """
@@ -28,7 +28,9 @@ class ContractForDifference(Mechanism):
     price_min: float = quantity(0.0, "EUR/kWh", "lowest strike price the planner may set", lower=0.0, upper=10.0)
     price_max: float = quantity(0.20, "EUR/kWh", "highest strike price the planner may set", lower=0.0, upper=10.0)
     reference_price: float = quantity(..., "EUR/kWh", "reference price of the market, known beforehand", lower=0.0, upper=10.0)
-    form: Form = Field("used", description="on which generation it is paid: used: what is used or fed in (energy); available: what could be (capability)")
+    form: Form = Field(
+        "used", description="on which generation it stands: used: what is used or fed in (energy); available: what could be (capability)"
+    )
 
     def components(self, name: str) -> dict[str, Component]:
         """See ``Mechanism``: the strike, and the reference price that is paid back."""

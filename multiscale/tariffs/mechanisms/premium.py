@@ -57,5 +57,3 @@ class Repayment(Premium):
     def support(self, builder: ProgramBuilder, name: str, devices: Owned) -> list[Charge]:
         """See ``Mechanism``; with the opposite sign."""
         return generation_charges(builder, name, devices, self.form, 1.0)
-
-

@@ -12,7 +12,7 @@ class StorageGrant(Grant):
     """A grant for each kWh of storage that members buy: ``annuity * price * kWh`` [EUR/a]."""
 
     kind: Literal["storage_grant"] = "storage_grant"
-    price: float | None = quantity(None, "EUR/kWh", "grant for each kWh of capacity, paid once; empty: the planner decides it", lower=0.0, upper=10000.0)
+    price: float | None = quantity(None, "EUR/kWh", "grant for each kWh, paid once; empty: the planner decides it", lower=0.0, upper=10000.0)
     price_min: float = quantity(0.0, "EUR/kWh", "lowest grant the planner may set", lower=0.0, upper=10000.0)
     price_max: float = quantity(200.0, "EUR/kWh", "highest grant the planner may set", lower=0.0, upper=10000.0)
 

@@ -49,12 +49,15 @@ def bills(answer: YearAnswer) -> xr.Dataset:
     for platform, bought in answer.bought.items():
         fleet, s = answer.case.fleets[platform], list(answer.scenarios).index(answer.headline)
         where = [place[p] for p in fleet.data.prosumer.values.tolist()]
-        granted = grants(fleet, bought, answer.case.economics, answer.plan.design.prices.get(operator_of[platform], {}))
+        in_force = answer.plan.design.prices.get(operator_of[platform], {})
+        granted = grants(fleet, bought, answer.case.economics, in_force)
         paid = equipment_payments(fleet, bought, answer.case.economics) - sum(granted.values(), np.zeros(fleet.size))
         amounts[s, where, BILL_PARTS.index("equipment")] += paid
     return xr.Dataset(
         {
-            "bill": named(("scenario", "prosumer"), amounts.sum(axis=-1), "EUR/a", "yearly bill: energy, tariff, and equipment bought less grants for it"),
+            "bill": named(
+                ("scenario", "prosumer"), amounts.sum(axis=-1), "EUR/a", "yearly bill: energy, tariff, and equipment bought less grants for it"
+            ),
             "bill_part": named(("scenario", "prosumer", "part_of_bill"), amounts, "EUR/a", "yearly bill by what it is for"),
         },
         coords={"scenario": list(answer.scenarios), "prosumer": members, "part_of_bill": list(BILL_PARTS)},
