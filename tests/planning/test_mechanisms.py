@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from multiscale.planning import NoPlanError, Plan, PlanningProblem, solve_plan
+from multiscale.planning.decomposition import applies
 from multiscale.planning.regimes import REGIMES
 from multiscale.planning.targets import Budget, RenewableShare, Targets
 from multiscale.programs import CompiledProgram
@@ -17,8 +18,11 @@ from multiscale.tariffs.mechanisms.contract_for_difference import ContractForDif
 from multiscale.tariffs.mechanisms.investment_grant import InvestmentGrant
 from multiscale.tariffs.mechanisms.premium import Premium
 from multiscale.tariffs.mechanisms.pv_grant import PvGrant
+from multiscale.tariffs.mechanisms.storage_grant import StorageGrant
 from tests.planning.brute_force import BruteForce, refined
+from tests.planning.enumeration import Enumeration
 from tests.planning.regulated_feeder import CEILING, regulated_feeder
+from tests.planning.transfer_problems import transfer_problem
 
 TOLERANCE = 1e-3
 SOCIAL = REGIMES["social"]()
@@ -66,6 +70,22 @@ def agrees_with_grid(problem: PlanningProblem, plan: Plan, targets: Callable[[np
     assert plan.status == "optimal"
     assert brute.value(built, prices, brute.rows(built)) == pytest.approx(plan.objective, abs=1e-5 * scale)
     assert plan.bound <= brute.best[0] + 1e-6 * scale
+
+
+@pytest.mark.parametrize("seed", [0, 3, 11])
+def test_given_mechanisms_stay_with_the_decomposition(system, seed: int):
+    """Its bound for transfers does not depend on their sign: the plan is that of every set of options at every charge."""
+    support: dict[str, Component] = {"sun": PvGrant(price=600.0), "yield": Premium(price=0.03), "store": StorageGrant(price=60.0)}
+    problem = transfer_problem(system, seed, support=support)
+    assert applies(problem) is None
+    plan = solve_plan(problem, tolerance=1e-5, method="decomposition")
+    value, built, _ = Enumeration(problem, 1e-5).best
+    assert plan.status == "optimal"
+    assert plan.objective == pytest.approx(value, rel=1e-8)
+    assert tuple(float(b) for b in plan.built.values()) == built
+    assert value * (1 - 1e-8) - 1e-6 <= plan.bound <= value * (1 + 1e-9)
+    # The cost of the plan is that of everything that is built, bought and operated: what is paid for it is in no part of it.
+    assert plan.social_cost == pytest.approx(plan.objective, rel=1e-9)
 
 
 SUPPORT: dict[str, Component] = {"grant": PvGrant(price_max=2900.0), "premium": Premium(price_max=0.1)}
