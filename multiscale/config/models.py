@@ -29,7 +29,7 @@ from multiscale.programs.limits import SolverSettings
 from multiscale.results.results_settings import ResultsSettings
 from multiscale.results.run.output_settings import OutputSettings
 from multiscale.results.run.study_record import Setting, StudyRecord
-from multiscale.settings import OfKind, Settings, holds_names, inner_settings, kinds, unit_of
+from multiscale.settings import OfKind, Settings, holds_names, inner_settings, kind_name, kinds, unit_of
 from multiscale.sources import SOURCES
 from multiscale.sources.settings import SystemSettings
 from multiscale.system.cost_settings import CostsSettings
@@ -159,14 +159,14 @@ class StudyConfig(Settings):
         decided = [name for name, mechanism in self.policy.items() if mechanism.decided]
         if decided and not isinstance(self.planning, DsoPlanSettings):
             open_price = f"policy.{decided[0]}.price is left open"
-            raise ValueError(f"{open_price}, and planning={self.planning.kind} decides none; give it, or choose planning=dso")
+            raise ValueError(f"{open_price}, and planning={kind_name(type(self.planning))} decides none; give it, or choose planning=dso")
         return self
 
     @model_validator(mode="after")
     def _targets_are_planned_for(self) -> StudyConfig:
         if self.targets and not isinstance(self.planning, DsoPlanSettings):
             named = f"targets {', '.join(self.targets)}"
-            raise ValueError(f"{named}: planning={self.planning.kind} has no rows for targets; choose planning=dso, or remove them")
+            raise ValueError(f"{named}: planning={kind_name(type(self.planning))} has no rows for targets; choose planning=dso, or remove them")
         return self
 
     @model_validator(mode="after")

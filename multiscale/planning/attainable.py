@@ -6,8 +6,8 @@ Over everything that the follower could do, reinforcements relaxed to [0, 1] and
 
 is zero if the targets can be reached together. Where it is above zero no plan reaches them. The best that can be reached of a single target is the
 limit L with ``min_x excess(x, L) = 0``, found by Newton's method: excess is affine in L (of a share: the method of Dinkelbach, Management Science 13
-(1967) 492-498). Targets that prices enter (bills, budgets) are not looked at here. Demand may be cut off, so a share or emissions alone can be reached
-by serving nobody; together with a target for unserved energy they tell more.
+(1967) 492-498). Targets that prices enter (bills, budgets) are not looked at here. Demand may be cut off, so a share or emissions alone can be
+reached by serving nobody; together with a target for unserved energy they tell more.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def test_targets_that_contradict_each_other_are_named_before_a_plan_is_searched(
 
 
 def test_what_no_operation_reaches_is_said_with_what_can_be_reached():
-    """Where lines carry less than is needed and may not be reinforced, the least unserved energy is that of a linear program, whatever is built and charged."""
+    """Where lines carry less than is needed and may not be reinforced, the least unserved energy is that of a linear program."""
     problem = limited_sun()
     rhs = problem.program.b0.copy()
     rhs[problem.program.rows["rating_forward"].positions] *= 0.3

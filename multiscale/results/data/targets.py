@@ -48,7 +48,8 @@ def _paid_under_mechanisms(answer: YearAnswer) -> dict[str, float]:
 
 def targets_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
     """``targets.<name>.<limit|planned|operated>`` [unit of the target], of the operator whose plan comes nearest to the limit."""
-    found, summary = _targets(answer), {}
+    found = _targets(answer)
+    summary: dict[str, tuple[Any, str]] = {}
     for name in answer.targets:
         mine = {dso: both for (dso, known), both in found.items() if known == name}
         if not mine:

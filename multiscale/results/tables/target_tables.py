@@ -7,6 +7,7 @@ import pandas as pd
 from multiscale.planning.targets import TARGETS
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.tables.table import Table
+from multiscale.results.words.numbers import number
 from multiscale.results.words.target_words import states_of, target_names
 
 
@@ -19,7 +20,7 @@ def targets_table(result: RunResult) -> Table | None:
         rows.append(
             {
                 "target": f"{name}: {TARGETS[str(value['kind'])].called}" + (f" ({value['operator']})" if value["operator"] else ""),
-                "limit": ("at least " if value["at_least"] else "at most ") + f"{float(value['limit']):,.6g}",
+                "limit": ("at least " if value["at_least"] else "at most ") + number(float(value["limit"]), 6),
                 "plan": float(value["planned"]),
                 "operation": float("nan") if value["operated"] is None else float(value["operated"]),
                 "unit": "" if unit == "1" else unit,
