@@ -1,13 +1,13 @@
 """What networks and devices can reach of targets at all, whatever prices and reinforcements are decided: linear programs, before a plan is searched.
 
-Over everything that the follower could do, reinforcements relaxed to [0, 1] and its optimality left out,
+Over everything that the follower could do, reinforcements relaxed to [0, 1] and its optimality omitted,
 
     shortfall = min sum_i s_i / scale_i     s.t.  rows of the follower,  excess_i(x, limit_i) <= s_i,  s >= 0
 
 is zero if the targets can be reached together. Where it is above zero no plan reaches them. The best that can be reached of a single target is the
 limit L with ``min_x excess(x, L) = 0``, found by Newton's method: excess is affine in L (of a share: the method of Dinkelbach, Management Science 13
 (1967) 492-498). Targets that prices enter (bills, budgets) are not looked at here. Demand may be cut off, so a share or emissions alone can be
-reached by serving nobody; together with a target for unserved energy they tell more.
+reached by serving no customer; together with a target for unserved energy they tell more.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class _Columns:
 
 
 class Attainable:
-    """What the follower of a problem can reach of some targets, its own interest and prices left out.
+    """What the follower of a problem can reach of some targets, its own interest and prices omitted.
 
     Args:
         problem: what is planned.

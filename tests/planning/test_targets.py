@@ -10,7 +10,7 @@ import pytest
 from multiscale.planning import NoPlanError, PlanningProblem, Regime, solve_plan
 from multiscale.planning.attainable import Attainable
 from multiscale.planning.regimes import REGIMES
-from multiscale.planning.targets import BillCap, Emissions, RenewableShare, Target, UnservedEnergy
+from multiscale.planning.targets import TARGETS, BillCap, Emissions, RenewableShare, Target, UnservedEnergy
 from tests.planning.brute_force import BruteForce
 from tests.planning.regulated_feeder import regulated_feeder
 
@@ -55,6 +55,11 @@ def stricter(problem: PlanningProblem, regime: Regime, kind: type[Target], share
     found = solve_plan(problem, regime, targets={"free": loose}, **SETTINGS).targets["free"].value
     field = "least" if loose.at_least else "most"
     return {"strict": loose.model_copy(update={field: found * (1.0 + share if loose.at_least else 1.0 - share)})}
+
+
+def test_kinds_by_name():
+    assert list(TARGETS) == ["renewable_share", "emissions", "unserved_energy", "bill_cap", "budget"]
+    assert {kind: target.model_fields["kind"].default for kind, target in TARGETS.items()} == {kind: kind for kind in TARGETS}
 
 
 CASES = [
