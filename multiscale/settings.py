@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationInfo, field_validator
@@ -51,12 +52,18 @@ def unit_of(model: type[BaseModel], field: str) -> str | None:
 
 
 def quantity(
-    default: float | None, unit: str, meaning: str, *, lower: float | None = None, upper: float | None = None, above: float | None = None
+    default: float | EllipsisType | None,
+    unit: str,
+    meaning: str,
+    *,
+    lower: float | None = None,
+    upper: float | None = None,
+    above: float | None = None,
 ) -> Any:
     """Declare a number.
 
     Args:
-        default: value where the configuration is silent, in the unit; None where a number may be absent.
+        default: value where the configuration is silent, in the unit; None where a number may be absent, ``...`` where it has to be given.
         unit: declared unit; ``1`` for a share or a factor.
         meaning: one line for people.
         lower, upper: valid range, ends included.

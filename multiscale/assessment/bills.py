@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from multiscale.assessment.payments import paid_by_owner
 from multiscale.assessment.trading import trade_book
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.operation import OperatingTree, bought_and_sold
@@ -35,6 +36,9 @@ def bill_parts(tree: OperatingTree, platform: str, outcome: Outcome, bills: np.n
     bought = (tree.horizon.hours_per_year * buy).sum(axis=1)
     parts = {}
     for name in tariff.components:
+        if tariff.components[name].on_devices:
+            parts[name] = paid_by_owner(tariff, name, program, schedule, prices, members)
+            continue
         weights = np.asarray(tariff.price(name, prices), dtype=float).ravel() @ program.outputs[BILLED + name].matrix
         paid = np.asarray(weights).ravel() * schedule
         parts[name] = np.zeros(len(members))

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from multiscale.assessment.accounts import Ledger
+from multiscale.assessment.accounts import Ledger, account
 from multiscale.devices.fleet import Fleet, purchasable
 from multiscale.system import Economics, System
 from multiscale.system.existing_network import existing_network_cost
+from multiscale.tariffs import Prices
 from multiscale.timeline import Horizon
 
 Bought = Mapping[str, Mapping[str, np.ndarray]]
@@ -24,17 +25,20 @@ def book_construction(
     fleets: Mapping[str, Fleet],
     built: Mapping[str, bool],
     bought: Iterable[Bought],
+    prices: Mapping[str, Prices] | None = None,
 ) -> None:
     """Add yearly costs of what is built and bought.
 
     Operators pay network builders for the existing network and for what the plan adds, prosumers pay equipment suppliers for devices; who is paid
-    bears the cost. What is built on the transmission level is paid by the wholesale market, to which its congestion revenue goes.
+    bears the cost. Policy mechanisms pay prosumers their grants for what is bought. What is built on the transmission level is paid by
+    the wholesale market, to which its congestion revenue goes.
 
     Args:
         ledger: of operation; changed in place.
         system, horizon, economics, fleets: of the study.
         built: option -> whether it is built.
         bought: what prosumers buy, under each plan.
+        prices: DSO -> prices in force of components that are decided, at which grants are paid.
     """
     for dso in system.at_level("dso"):
         _book(ledger, "distribution operators", "network builders", "existing network", existing_network_cost(system, dso, horizon, economics))
@@ -44,10 +48,14 @@ def book_construction(
         if built.get(option, False):
             payer = "wholesale market" if branch in transmission else "distribution operators"
             _book(ledger, payer, "network builders", "investment", cost * economics.annuity(lifetime))
+    operator_of = {platform: dso for dso in system.at_level("dso") for platform in system.children(dso)}
     for one in bought:
         for platform, sizes in one.items():
             yearly = float(equipment_payments(fleets[platform], sizes, economics).sum())
             _book(ledger, "prosumers", "equipment suppliers", "equipment", yearly)
+            in_force = (prices or {}).get(operator_of[platform], {})
+            for name, granted in grants(fleets[platform], sizes, economics, in_force).items():
+                ledger.pay(economics.tariff.components[name].receiver, "prosumers", account(name), float(granted.sum()))
 
 
 def book_transmission_relief(ledger: Ledger, change: float) -> None:
@@ -75,6 +83,22 @@ def equipment_payments(fleet: Fleet, bought: Mapping[str, np.ndarray], economics
     devices = purchasable(fleet.devices)
     parts = (np.asarray(sizes) * devices[key].yearly_cost(economics.annuity) for key, sizes in bought.items())
     return sum(parts, np.zeros(fleet.size))
+
+
+def grants(fleet: Fleet, bought: Mapping[str, np.ndarray], economics: Economics, prices: Prices) -> dict[str, np.ndarray]:
+    """What every prosumer of a platform is granted for devices it bought, by policy mechanism [EUR/a], (prosumer,).
+
+    Args:
+        fleet: the prosumers.
+        bought: device -> new capacity [unit of the device's capacity], (prosumer,).
+        economics: tariff, and the annuity.
+        prices: in force of components that are decided.
+    """
+    found = {}
+    for name, mechanism in economics.tariff.mechanisms.items():
+        if mechanism.on_purchase and not (mechanism.decided and name not in prices):
+            found[name] = float(economics.tariff.price(name, prices)) * mechanism.granted(fleet, bought, economics.annuity)
+    return found
 
 
 def _book(ledger: Ledger, payer: str, builder: str, flow: str, yearly: float) -> None:

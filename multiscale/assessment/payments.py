@@ -8,8 +8,8 @@ from multiscale.assessment.served import cut_off
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.devices.fleet import customers_of
 from multiscale.operation import METERED_EXPORT, METERED_IMPORT, OperatingTree
-from multiscale.programs import CompiledProgram, ProgramBuilder
-from multiscale.tariffs import Metering, Prices, Tariff
+from multiscale.programs import CompiledProgram, ParametricProgram, ProgramBuilder
+from multiscale.tariffs import BILLED, Metering, Owned, Prices, Tariff
 from multiscale.timeline import Horizon
 
 
@@ -38,13 +38,29 @@ def platform_payments(tree: OperatingTree, platform: str, outcome: Outcome) -> d
     return {"energy": paid} | tariff.payments(program, schedule, prices)
 
 
+def paid_by_owner(tariff: Tariff, name: str, program: ParametricProgram, schedule: np.ndarray, prices: Prices, members: np.ndarray) -> np.ndarray:
+    """What each member pays under a policy mechanism for its devices in a platform's program [EUR/a], (member,); below zero where it is paid."""
+    weights = np.asarray(tariff.price(name, prices), dtype=float).ravel() @ program.outputs[BILLED + name].matrix
+    amounts, place, paid = np.asarray(weights).ravel() * schedule, {str(m): i for i, m in enumerate(members.tolist())}, np.zeros(len(members))
+    for block in program.columns:
+        amount = amounts[block.positions]
+        if amount.any():
+            owners = next(iter(block.coords.values()))
+            np.add.at(paid, [place[str(owner)] for owner in np.asarray(owners).tolist()], amount.reshape(len(owners), -1).sum(axis=1))
+    return paid
+
+
 def boundary_payments(
     tariff: Tariff, horizon: Horizon, drawn: np.ndarray, prices: Prices, customers: tuple[np.ndarray, np.ndarray]
 ) -> dict[str, float]:
-    """What is owed under every tariff component [EUR/a] for an exchange [kW], (period,), metered as a whole; customers: ``customers_of``."""
+    """What is owed under every tariff component [EUR/a] for an exchange [kW], (period,), metered as a whole; customers: ``customers_of``.
+
+    Devices behind it are not known, so policy mechanisms pay nothing.
+    """
     builder, period = ProgramBuilder("exchange"), {"period": horizon.labels}
     power = {"import": np.maximum(drawn, 0.0), "export": np.maximum(-drawn, 0.0)}
     imported, exported = (builder.add_columns(name, period, unit="kW", lower=p, upper=p) for name, p in power.items())
     tariff.add(builder, Metering(horizon, np.array(["boundary"]), imported[None, :], exported[None, :], None, {}, *customers))
+    tariff.add_support(builder, Owned(horizon))
     program = builder.build()
     return tariff.payments(program, CompiledProgram(program).solve_optimal(dict(prices)).x, prices)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from multiscale.assessment.market_difference import MarketDifference, market_difference
-from multiscale.assessment.payments import platform_payments
+from multiscale.assessment.payments import paid_by_owner, platform_payments
 from multiscale.assessment.served import cut_off
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.markets import Auction, Cleared, PlatformMarket, Positions, Trades
@@ -31,7 +31,9 @@ class TradeBook:
     Every trade is balanced by itself (see ``Trades``). Fees go to the operator; out of them it pays what the platform owes upstream, and gives what
     is left back to the members (or collects what is missing) in proportion to the energy they traded:
 
-        rebate_i = sum_t n_t |net_it| / sum_jt n_t |net_jt| * (sum_j paid_j - owed),       n_t: occurrences of the period in the year
+        rebate_i = support_i + sum_t n_t |net_it| / sum_jt n_t |net_jt| * (sum_j paid_j - owed - sum_j support_j)
+
+    with n_t the occurrences of the period in the year, and the support that policy mechanisms pay for the devices of a member.
 
     Attributes:
         trades: of the members with each other and with the supplier.
@@ -112,7 +114,9 @@ def _settled(tree: OperatingTree, platform: str, outcome: Outcome, positions: Po
     tariff = tree.economics.tariff.components
     receivers = {name: tariff[name].receiver if name in tariff else "supplier" for name in owed}
     residual, notes = trades.energy_residual(positions.net), (*market.notes(positions), *cleared.notes)
-    rebate = share * (collected - sum(owed.values()))
+    # What policy mechanisms pay for devices goes to their owners, not to all who trade.
+    supported = support_of_members(tree, platform, outcome)
+    rebate = share * (collected - sum(owed.values()) - float(supported.sum())) + supported
     program, hours = tree.platforms[platform], tree.horizon.hours_per_year
     split = market.nodal and "buy" in program.columns
     parts = price_parts(program, outcome.platform_y[platform]) / hours if split else np.zeros((0, *positions.net.shape))
@@ -151,6 +155,19 @@ def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> P
         "network": tree.platforms.data[platform].network,
     }
     return Positions(data.prosumer.values, horizon.labels, net, value, buying, selling, retail, feed_in, fee, occurrences, node, **more)
+
+
+def support_of_members(tree: OperatingTree, platform: str, outcome: Outcome) -> np.ndarray:
+    """What policy mechanisms pay each member of a platform for what its devices do [EUR/a], (member,); below zero where it pays back."""
+    members = tree.fleets[platform].data.prosumer.values
+    if not tree.economics.tariff.mechanisms:
+        return np.zeros(len(members))
+    program, schedule = tree.platforms[platform], outcome.platform_x[platform]
+    prices = tree.prices(next(d for d, own in tree.distribution.items() if platform in own.children))
+    tariff, supported = tree.economics.tariff, np.zeros(len(members))
+    for name in tariff.mechanisms:
+        supported -= paid_by_owner(tariff, name, program, schedule, prices, members)
+    return supported
 
 
 def pool_prices(program: ParametricProgram, y: np.ndarray) -> np.ndarray:

@@ -50,6 +50,7 @@ def _sound_case(config: StudyConfig) -> StudyCase:
     from multiscale.pipeline.case import case_of
     from multiscale.pipeline.incomes import income_problems
     from multiscale.pipeline.recovery import unrecoverable
+    from multiscale.pipeline.targets import target_problems
     from multiscale.sources import reinforcement_costs
     from multiscale.system import InvalidSystemError
 
@@ -62,7 +63,8 @@ def _sound_case(config: StudyConfig) -> StudyCase:
         problems += wrong.problems
     try:
         case = case_of(config)
-        problems += [*config.market.problems(case.fleets), *unrecoverable(config, case), *income_problems(config.results, case.system)]
+        problems += [*config.market.problems(case.fleets), *unrecoverable(config, case), *target_problems(config, case.system)]
+        problems += income_problems(config.results, case.system)
     except InvalidSystemError as wrong:
         problems += wrong.problems
     if problems or case is None:

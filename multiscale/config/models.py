@@ -24,16 +24,18 @@ from multiscale.planning.settings import (
     TransmissionPlanning,
     TsoPlanSettings,
 )
+from multiscale.planning.targets import TARGETS, Target
 from multiscale.programs.limits import SolverSettings
 from multiscale.results.results_settings import ResultsSettings
 from multiscale.results.run.output_settings import OutputSettings
 from multiscale.results.run.study_record import Setting, StudyRecord
-from multiscale.settings import OfKind, Settings, holds_names, inner_settings, kinds, unit_of
+from multiscale.settings import OfKind, Settings, holds_names, inner_settings, kind_name, kinds, unit_of
 from multiscale.sources import SOURCES
 from multiscale.sources.settings import SystemSettings
 from multiscale.system.cost_settings import CostsSettings
 from multiscale.system.costs import Economics
-from multiscale.tariffs import COMPONENTS, Component, Tariff, standard_components, with_standard
+from multiscale.tariffs import COMPONENTS, Component, Mechanism, Tariff, standard_components, with_standard
+from multiscale.tariffs import MECHANISMS as MECHANISMS_OF_POLICY
 from multiscale.timeline import HorizonSettings
 from multiscale.verification.settings import VerificationSettings
 
@@ -89,12 +91,18 @@ class StudyConfig(Settings):
     tariff: dict[str, Annotated[Component, OfKind(*COMPONENTS.values())]] = Field(
         default_factory=standard_components, description="components of the tariff, by name"
     )
+    policy: dict[str, Annotated[Mechanism, OfKind(*MECHANISMS_OF_POLICY.values())]] = Field(
+        default_factory=dict, description="policy mechanisms, by name: who pays owners of devices for what"
+    )
     market: Annotated[PlatformMarket, OfKind(*MARKETS.values(), default="community")] = Community()
     coordination: Annotated[CoordinationSettings, OfKind(*(entry.settings for entry in MECHANISMS.values()), default="pricing")] = PricingSettings()
     planning: Annotated[PlanningSettings, OfKind(DsoPlanSettings, TsoPlanSettings, NestedPlanSettings, NoPlanSettings, default="dso")] = (
         DsoPlanSettings()
     )
     regime: Annotated[Regime, OfKind(*REGIMES.values(), default="social")] = Social()
+    targets: dict[str, Annotated[Target, OfKind(*TARGETS.values())]] = Field(
+        default_factory=dict, description="what the plan of every operator has to reach, by name"
+    )
     engine: Annotated[EngineSettings, OfKind(*(entry.settings for entry in ENGINES.values()), default="local")] = LocalSettings()
     solver: SolverSettings = SolverSettings()
     verification: VerificationSettings = VerificationSettings()
@@ -143,6 +151,25 @@ class StudyConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _policy_is_in_force(self) -> StudyConfig:
+        names = [key for name, mechanism in self.policy.items() for key in mechanism.components(name)]
+        twice = sorted({name for name in names if name in self.tariff or names.count(name) > 1})
+        if twice:
+            raise ValueError(f"policy: {', '.join(twice)} names a component of the tariff or another mechanism too; give it another name")
+        decided = [name for name, mechanism in self.policy.items() if mechanism.decided]
+        if decided and not isinstance(self.planning, DsoPlanSettings):
+            open_price = f"policy.{decided[0]}.price is left open"
+            raise ValueError(f"{open_price}, and planning={kind_name(type(self.planning))} decides none; give it, or choose planning=dso")
+        return self
+
+    @model_validator(mode="after")
+    def _targets_are_planned_for(self) -> StudyConfig:
+        if self.targets and not isinstance(self.planning, DsoPlanSettings):
+            named = f"targets {', '.join(self.targets)}"
+            raise ValueError(f"{named}: planning={kind_name(type(self.planning))} has no rows for targets; choose planning=dso, or remove them")
+        return self
+
+    @model_validator(mode="after")
     def _grows_before(self) -> StudyConfig:
         years, base = self.horizon.years, self.system.growth.base_year
         if len(years) > 1 and base > years[0]:
@@ -169,7 +196,8 @@ class StudyConfig(Settings):
 
     def economics(self) -> Economics:
         """Costs and tariff as the data class of the system."""
-        return Economics.of(self.costs, Tariff(self.tariff))
+        support = {key: part for name, mechanism in self.policy.items() for key, part in mechanism.components(name).items()}
+        return Economics.of(self.costs, Tariff({**self.tariff, **support}))
 
     @property
     def decisive(self) -> dict[str, dict[str, Any]]:

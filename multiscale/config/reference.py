@@ -35,7 +35,8 @@ def _tables(title: str, field: FieldInfo) -> Iterator[str]:
     base = next(b for b in models[0].__mro__ if all(issubclass(m, b) for m in models))
     yield from (f"### {title}", "", str(base.__doc__).strip(), "")
     if holds_names(field):
-        yield from _standard(title, field.get_default(call_default_factory=True))
+        if standard := field.get_default(call_default_factory=True):
+            yield from _standard(title, standard)
         title = f"{title}.<name>"
     yield from ("| kind | |", "|---|---|")
     yield from (f"| `{kind}` | {_first_line(model)} |" for kind, model in several.items())

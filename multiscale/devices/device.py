@@ -108,6 +108,7 @@ class Device(Settings):
         required: those of its columns without which a row of these kinds cannot be used.
         variables: variables of the fleet it declares.
         profile: of a generator, the variable with its available power.
+        yields: columns of the program with renewable power that is used [kW], over prosumers or owners and periods.
         decided: columns of the program that are decisions of a period, fixed once that period is over.
         states: columns of the program that are states at the end of a period. All are cyclic: a day, or a span of days in a row, begins as it ends.
     """
@@ -118,6 +119,7 @@ class Device(Settings):
     required: ClassVar[tuple[str, ...]] = ()
     variables: ClassVar[Mapping[str, Variable]]
     profile: ClassVar[str] = ""
+    yields: ClassVar[tuple[str, ...]] = ()
     decided: ClassVar[tuple[str, ...]] = ()
     states: ClassVar[tuple[str, ...]] = ()
 

@@ -26,6 +26,7 @@ class Photovoltaics(PurchasableDevice):
         "pv_rating": Variable("kW", "rated photovoltaic power"),
     }
     profile = "pv"
+    yields = ("pv", "new_pv_power")
     capacity = Capacity("new_pv", "pv", "kW", kind="pv")
 
     investment: float = quantity(1400.0, "EUR/kW", "investment in new photovoltaics", above=0.0)

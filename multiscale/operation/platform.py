@@ -16,7 +16,7 @@ from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
 from multiscale.symbols import Named, weights
 from multiscale.system import Economics, LoadingLimits, Network
-from multiscale.tariffs import Metering
+from multiscale.tariffs import Metering, owned
 
 METERED_IMPORT, METERED_EXPORT = "metered import", "metered export"
 """Outputs: power drawn from and fed to the supplier, summed over the metering points [kW]."""
@@ -87,6 +87,7 @@ def platform_program(
     terms: list[Term] = [(1.0, trade.buy), (-1.0, trade.sell), (1.0, unserved), *fleet.add_devices(builder)]
     if adoption is not None:
         terms += fleet.add_adoption(builder, adoption, economics.annuity)
+    economics.tariff.add_support(builder, owned(builder, fleet, adoption, economics.annuity))
     demand = Named(data.demand.values, "d@", "inflexible demand", "kW")
     builder.add_rows("prosumer_balance", who, terms, "==", demand, unit="kW", description="power balance of the prosumer")
 

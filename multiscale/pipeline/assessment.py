@@ -40,7 +40,7 @@ def settled(
         excluded: day -> platforms that were excluded in the headline scenario: of them only what crosses the boundary is booked, in every scenario.
     """
     ledger = operation.ledger(excluded)
-    book_construction(ledger, case.system, case.horizon, case.economics, case.fleets, operation.design.built, [bought])
+    book_construction(ledger, case.system, case.horizon, case.economics, case.fleets, operation.design.built, [bought], operation.design.prices)
     book_incentives(ledger, paid)
     book_transmission_relief(ledger, relief)
     return ledger

@@ -19,6 +19,7 @@ from multiscale.planning.regimes import Regime
 from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DistributionPlanSettings
 from multiscale.planning.social_reference import social_reference
+from multiscale.planning.targets import Target, Targets, groups
 from multiscale.programs import SolverSettings
 from multiscale.results.data.answer_data import StudyCase
 from multiscale.tariffs import Prices
@@ -47,6 +48,7 @@ def make_plan(
     solver: SolverSettings,
     restriction: Restriction = Restriction(),
     start: SearchStart | None = None,
+    targets: Targets | None = None,
     yardstick: float = float("nan"),
 ) -> Plan:
     """The plan of a DSO, to a proven gap.
@@ -58,14 +60,16 @@ def make_plan(
         planning, regime, market, solver: settings of the study.
         restriction: options that have to be built, as they were in an earlier year, or may not be.
         start: where the search for a similar plan ended.
+        targets: that the plan has to reach.
         yardstick: what the operator is compared with, where the regime compares operators [EUR/a].
 
     Raises:
-        NoPlanError: no plan satisfies the conditions, or none was found in time.
+        NoPlanError: no plan satisfies the conditions or reaches the targets, or none was found in time.
     """
     problem = problem_of(case, dso, expected, planning, market).among(restriction.required, restriction.excluded)
     problem = replace(problem, yardstick=yardstick)
-    plan = solve_plan(problem, regime, method=planning.method, start=start, **_effort(case, planning, solver))
+    wanted = _of(problem, targets)
+    plan = solve_plan(problem, regime, method=planning.method, start=start, targets=wanted, **_effort(case, planning, solver))
     # The problem that was solved is large, and follows from the case.
     plan = replace(plan, solution=replace(plan.solution, problem=None, constraint_rows={}), restriction=restriction, yardstick=yardstick)
     del problem
@@ -81,10 +85,11 @@ def social_plan(
     market: Market,
     solver: SolverSettings,
     restriction: Restriction,
+    targets: Targets | None = None,
 ) -> SocialReference:
-    """The plan of least social cost under the restriction of a plan that stands; it does not depend on the regime. Arguments as of ``make_plan``."""
+    """The plan of least social cost under restriction and targets of a plan that stands, whatever its regime; arguments as of ``make_plan``."""
     problem = problem_of(case, dso, expected, planning, market).among(restriction.required, restriction.excluded)
-    found = social_reference(problem, **_effort(case, planning, solver))
+    found = social_reference(problem, targets=_of(problem, targets), **_effort(case, planning, solver))
     del problem
     give_back_memory()
     return found
@@ -102,6 +107,12 @@ def _effort(case: StudyCase, planning: DistributionPlanSettings, solver: SolverS
         "seed": solver.seed,
         "memory_limit": solver.memory_limit_mb,
     }
+
+
+def _of(problem: PlanningProblem, targets: Targets | None) -> dict[str, Target]:
+    """The targets that concern an operator: not those of platforms of others."""
+    known = groups(problem), list(problem.tariff.mechanisms)
+    return {name: target for name, target in (targets or {}).items() if not target.problem(*known)}
 
 
 def response_of_members(
@@ -149,7 +160,7 @@ def planned(config: StudyConfig, case: StudyCase, expected: MarketForecast) -> d
     if not isinstance(config.planning, DistributionPlanSettings):
         return {}
     given = expected, config.planning, config.regime, config.market, config.solver
-    return {dso: make_plan(case, dso, *given) for dso in case.system.at_level("dso")}
+    return {dso: make_plan(case, dso, *given, targets=config.targets) for dso in case.system.at_level("dso")}
 
 
 def repeatable(plan: Plan | SocialReference) -> bool:

@@ -246,6 +246,7 @@ class Study:
             "expected": expected,
             "planning": self.config.planning,
             "regime": self.config.regime,
+            "targets": self.config.targets,
             "market": self.config.market,
             "solver": self.config.solver,
             "yardstick": yardstick,
@@ -267,7 +268,7 @@ class Study:
             stage.update(f"{plan.dso}: least social cost")
             seen = self.tightened(case, planned_limits(case.value.system, case.value.limits))
             given: dict[str, object] = {"case": seen, "dso": plan.dso, "restriction": plan.restriction, "expected": expected}
-            given |= {"planning": config.planning, "market": config.market, "solver": config.solver}
+            given |= {"planning": config.planning, "market": config.market, "solver": config.solver, "targets": config.targets}
             found = self.stages.run("social", social_plan, given, label=f"{plan.dso} {self.label(case)}".strip(), keep=repeatable)
         return replace(plan, social=found.value)
 

@@ -10,6 +10,7 @@ from multiscale.pipeline.incomes import income_problems, incomes_of
 from multiscale.pipeline.repaired_plan import Made, repaired_plan
 from multiscale.pipeline.stages import Artefact
 from multiscale.pipeline.study_stages import Study
+from multiscale.pipeline.targets import target_problems
 from multiscale.planning import Plan
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.results.data.answer_data import RepairRecord, Scenario, StudyCase, YearAnswer
@@ -33,6 +34,7 @@ def year_answers(study: Study) -> list[YearAnswer]:
             cases[year] = study.build(year, cases.get(years[-1]))
     wrong = [problem for case in cases.values() for problem in config.market.problems(case.value.fleets)]
     wrong += income_problems(config.results, cases[years[-1]].value.system)
+    wrong += target_problems(config, cases[years[-1]].value.system)
     if wrong:
         raise InvalidSystemError(dict.fromkeys(wrong))
     expected = {}
@@ -84,7 +86,8 @@ def year_answer(
     prices, baseline = above.expected.value.energy_price, study.config.results.baseline
     rounds = RepairRecord(repair.violations, repair.stopped)
     found = YearAnswer(made.case.value, prices, made.plans, scenarios, baseline, HEADLINE, made.bought, year, rounds, study.config.regime)
-    return replace(found, incomes=incomes_of(study.config.results), outages=made.outages or {}, transmission=above.plan, relief=relief)
+    found = replace(found, incomes=incomes_of(study.config.results), outages=made.outages or {}, targets=study.config.targets)
+    return replace(found, transmission=above.plan, relief=relief)
 
 
 def _assessed(

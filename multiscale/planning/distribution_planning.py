@@ -12,7 +12,7 @@ for it is a transfer.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
@@ -22,7 +22,7 @@ from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import DistributionProgram, Market, distribution_program, platform_program
 from multiscale.operation.tree import exchange_bounds
-from multiscale.planning.follower_names import BUILT
+from multiscale.planning.follower_names import BUILT, DRAWN, PASSIVE, RENEWABLE, TAKEN, determinant_of, energy_value
 from multiscale.planning.participants import Participants, participants
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
 from multiscale.system import Economics, LoadingLimits, System
@@ -50,6 +50,7 @@ class PlanningProblem:
         members: platform -> its members.
         economics: values and costs.
         energy_price: forecast nodal price at the DSO's boundary [EUR/kWh], (period,).
+        passive_outputs: what passive customers add to scalar outputs of the program whatever is decided, in the unit of the output.
         required, excluded: options that have to be built, as they were in an earlier stage, and that may not be built (bool, option).
         yardstick: see ``Position`` [EUR/a].
     """
@@ -69,6 +70,7 @@ class PlanningProblem:
     energy_price: np.ndarray
     required: np.ndarray
     excluded: np.ndarray
+    passive_outputs: Mapping[str, float] = field(default_factory=dict)
     yardstick: float = float("nan")
 
     def among(self, required: Collection[str] = (), excluded: Collection[str] = ()) -> PlanningProblem:
@@ -227,11 +229,17 @@ def planning_problem(
         "resource_cost": Output(Index((Block("resource_cost", {}, "EUR/a", 0, "cost of operation without transfers"),)), resource),
         "unserved": _unserved(follower, hours),
         **{c: follower.outputs[f"{c}/exchange"] for c in children},
+        **_of_targets(follower, seen, hours, np.asarray(energy_price, dtype=float)),
     }
     follower = _with_outputs(follower, outputs)
     annuity = chosen.cost_eur.values * np.array([economics.annuity(n) for n in chosen.lifetime_years.values.tolist()])
     passive = system.passive(dso, horizon)
     owed = {name: c.passive(passive.demand.values, passive.generation.values, horizon) for name, c in economics.tariff.components.items()}
+    net = ((passive.demand.values - passive.generation.values) * hours).sum(axis=0)
+    of_passive = {
+        RENEWABLE: float((passive.generation.values * hours).sum()),
+        energy_value(PASSIVE): float((net * energy_price).sum()),
+    }
     return PlanningProblem(
         dso,
         horizon,
@@ -248,6 +256,7 @@ def planning_problem(
         np.asarray(energy_price, dtype=float),
         np.zeros(len(annuity), dtype=bool),
         np.zeros(len(annuity), dtype=bool),
+        of_passive,
     )
 
 
@@ -291,7 +300,35 @@ def _unserved(program: ParametricProgram, hours: np.ndarray) -> Output:
     for block in program.columns:
         if block.name.rsplit("/", 1)[-1] == "unserved":
             weight[block.positions] = hours
-    return Output(Index((Block("unserved", {}, "kWh/a", 0, "energy not served"),)), sparse.csr_matrix(weight[None, :]))
+    return _scalar("unserved", "kWh/a", "energy not served", weight)
+
+
+def _of_targets(program: ParametricProgram, seen: Mapping[str, Participants], hours: np.ndarray, energy_price: np.ndarray) -> dict[str, Output]:
+    """Outputs that targets refer to: renewable energy, exchange with the parent, and, by group of customers, energy value and determinants."""
+    renewable, drawn, taken, passive = (np.zeros(program.columns.size) for _ in range(4))
+    for c, p in seen.items():
+        for name in (f"{c}/{column}" for device in p.fleet.devices.values() for column in device.yields):
+            if name in program.columns:
+                renewable[program.columns[name].positions] = hours
+    bought, fed, unserved, curtailed = (program.columns[name].positions for name in ("import", "export", "unserved", "curtailed"))
+    renewable[curtailed] = -hours
+    drawn[bought], drawn[fed], taken[bought] = hours, -hours, hours
+    passive[unserved], passive[curtailed] = -hours * energy_price, hours * energy_price
+    found = {
+        RENEWABLE: _scalar(RENEWABLE, "kWh/a", "renewable energy generated", renewable),
+        DRAWN: _scalar(DRAWN, "kWh/a", "energy exchanged with the parent", drawn),
+        TAKEN: _scalar(TAKEN, "kWh/a", "energy taken from the parent", taken),
+        energy_value(PASSIVE): _scalar(energy_value(PASSIVE), "EUR/a", "value of energy drawn", passive),
+    }
+    for c in seen:
+        value = (hours * energy_price) @ program.outputs[f"{c}/exchange"].matrix
+        found[energy_value(c)] = _scalar(energy_value(c), "EUR/a", "value of energy drawn", np.asarray(value).ravel())
+        found |= {name: output for name, output in program.outputs.items() if name.startswith(determinant_of(c, ""))}
+    return found
+
+
+def _scalar(name: str, unit: str, description: str, weight: np.ndarray) -> Output:
+    return Output(Index((Block(name, {}, unit, 0, description),)), sparse.csr_matrix(weight[None, :]))
 
 
 def _with_outputs(program: ParametricProgram, outputs: Mapping[str, Output]) -> ParametricProgram:

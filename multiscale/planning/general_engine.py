@@ -23,6 +23,8 @@ from multiscale.planning.no_plan import NoPlanError
 from multiscale.planning.plan import Effort, Plan, cannot_recover, plan_from
 from multiscale.planning.regimes import Leader, Regime, Social
 from multiscale.planning.regulated import allowed_range, largest_unserved, used_shares, users_cost_before
+from multiscale.planning.target_rows import state_targets
+from multiscale.planning.targets import Targets
 from multiscale.programs import Block, ParametricProgram
 from multiscale.tariffs import BILLED
 
@@ -54,7 +56,7 @@ def without_idle_bounds(program: ParametricProgram) -> ParametricProgram:
 
 
 def leader_model(
-    problem: PlanningProblem, regime: Regime = Social(), *, tolerance: float = 1e-5
+    problem: PlanningProblem, regime: Regime = Social(), *, tolerance: float = 1e-5, targets: Targets | None = None
 ) -> tuple[pyo.ConcreteModel, bilevel.ProgramFollower]:
     """The leader as a Pyomo model, with the follower attached.
 
@@ -62,6 +64,7 @@ def leader_model(
         problem: what is planned.
         regime: objective and rows.
         tolerance: relative tolerance of cost recovery, upwards.
+        targets: rows ``target`` of the leader, with a relaxation of each, ``relaxed``, that is fixed to zero.
 
     Raises:
         NoPlanError: the regime recovers the cost, and no permitted price does.
@@ -103,6 +106,7 @@ def leader_model(
         yardstick=problem.yardstick,
     )
     regime.state(leader)
+    state_targets(model, problem, targets or {}, follower, decided)
     return model, follower
 
 
@@ -166,11 +170,12 @@ def plan_by_bilevel_engine(
     method: str = "auto",
     seed: int = 0,
     remark: str = "",
+    targets: Targets | None = None,
     **options: Any,
 ) -> Plan:
     """Solve a planning problem by ``bilevel.solve``; see ``solve_plan``. ``remark`` goes in front of the plan's message."""
     tolerance, node_limit, time_limit = effort.tolerance, effort.solve_limit, effort.time_limit
-    model, follower = leader_model(problem, regime, tolerance=tolerance)
+    model, follower = leader_model(problem, regime, tolerance=tolerance, targets=targets)
     # What decisions move is known where the objective is social cost and one price recovers it.
     extremes = cost_of_extremes(problem, problem.price_range, tolerance) if isinstance(regime, Social) and problem.single_price else []
     given = NO_CLOCK if time_limit is None else time_limit

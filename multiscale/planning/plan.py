@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from multiscale.planning.regimes import Account, Regime, Social, account_of
 from multiscale.planning.regulated import position_of
 from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DsoPlanSettings
+from multiscale.planning.target_rows import reached
+from multiscale.planning.targets import Reached, Targets
 from multiscale.tariffs import BILLED, Prices
 
 _DEFAULTS = DsoPlanSettings()
@@ -94,6 +96,7 @@ class Plan:
         social: the plan of least social cost, where the regime is another one and it was asked for.
         surplus: revenue beyond the cost to be recovered and its tolerance [EUR/a]; above zero only where the least permitted charge earns too much.
         start: where the search ended, for similar ones; None where it was none by decomposition.
+        targets: name -> target and what the plan reaches of it.
         restriction: options that had to be built, and that could not be.
         yardstick: what the operator was compared with, see ``Position`` [EUR/a].
         rounds: in which the operators planned in turn until none moved; zero where they are not compared.
@@ -125,6 +128,13 @@ class Plan:
     response_difference: Mapping[str, float] = field(default_factory=dict)
     social: SocialReference | None = None
     start: SearchStart | None = None
+    targets: Mapping[str, Reached] = field(default_factory=dict)
+
+    @property
+    def missed_targets(self) -> list[str]:
+        """Names of targets that are not reached."""
+        return [name for name, one in self.targets.items() if one.missed > 0]
+
     restriction: Restriction = field(default_factory=Restriction)
     yardstick: float = float("nan")
     rounds: int = 0
@@ -159,6 +169,18 @@ def cannot_recover(problem: PlanningProblem, allowed: float, least: float, large
         f"{limit.unit}, above the largest allowed {largest:g} ({limit.setting}); allow a higher one"
     )
     return NoPlanError("infeasible", message, limit)
+
+
+def with_targets(problem: PlanningProblem, plan: Plan, targets: Targets) -> Plan:
+    """A plan, with what it reaches of targets."""
+    return replace(plan, targets=reached(problem, targets, plan.solution.primal["operation"], plan.prices)) if targets else plan
+
+
+def bounded(plan: Plan, bound: float) -> Plan:
+    """A plan of which another bound is proven too."""
+    if not bound > plan.bound:
+        return plan
+    return replace(plan, bound=bound, gap=(plan.objective - bound) / max(abs(plan.objective), 1e-9))
 
 
 def plan_from(

@@ -112,6 +112,10 @@ class ProgramBuilder:
             self._statement.add_columns(block, lower, upper, cost)
         return block.positions
 
+    def columns_of(self, name: str) -> np.ndarray | None:
+        """Positions of columns already declared; None where there are none of the name."""
+        return next((block.positions for block in self._columns if block.name == name), None)
+
     def add_parameters(self, name: str, coords: Coordinates, *, unit: str, description: str = "") -> np.ndarray:
         """Parameters that others decide."""
         block = self._place(self._parameters, name, coords, unit, description)

@@ -4,6 +4,7 @@ from multiscale.tariffs.capacity import Capacity
 from multiscale.tariffs.component import Component
 from multiscale.tariffs.export import Export
 from multiscale.tariffs.fixed import Fixed
+from multiscale.tariffs.mechanisms import MECHANISMS, Mechanism, Owned, owned
 from multiscale.tariffs.metering import Charge, Metering
 from multiscale.tariffs.peer import Peer
 from multiscale.tariffs.tariff import BILLED, NOT_PASSED_ON, Prices, Tariff, standard_components, with_standard, written_out
@@ -23,18 +24,22 @@ COMPONENTS: dict[str, type[Component]] = {
 __all__ = [
     "BILLED",
     "COMPONENTS",
+    "MECHANISMS",
     "NOT_PASSED_ON",
     "Capacity",
     "Charge",
     "Component",
     "Export",
     "Fixed",
+    "Mechanism",
     "Metering",
+    "Owned",
     "Peer",
     "Prices",
     "Tariff",
     "TimeOfUsePrice",
     "Volumetric",
+    "owned",
     "standard_components",
     "with_standard",
     "written_out",

@@ -40,6 +40,8 @@ class Component(Settings):
     """Whether two metering points together have the sum of their determinants, whatever they do."""
     determinant_unit: ClassVar[str] = "kWh/a"
     """Unit of the determinant."""
+    on_devices: ClassVar[bool] = False
+    """Whether the determinant stands on devices of members instead of meters (see ``mechanisms``)."""
 
     @model_validator(mode="after")
     def _range(self) -> Component:

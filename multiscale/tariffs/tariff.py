@@ -11,6 +11,7 @@ from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.symbols import Named
 from multiscale.tariffs.component import Component
 from multiscale.tariffs.export import Export
+from multiscale.tariffs.mechanisms import Mechanism, Owned
 from multiscale.tariffs.metering import Charge, Metering
 from multiscale.tariffs.peer import Peer
 from multiscale.tariffs.volumetric import Volumetric
@@ -83,6 +84,24 @@ def _least_cost(component: Component, charges: Sequence[Charge], columns: np.nda
     return np.where(coefficient >= 0, coefficient * prices[0], coefficient * prices[1]).sum(axis=1).reshape(columns.shape)
 
 
+def _add(builder: ProgramBuilder, name: str, component: Component, charges: Sequence[Charge], horizon: Horizon) -> None:
+    """Determinant, cost, and the parameters of decided prices of a component."""
+    coords = component.coordinates(horizon)
+    builder.add_output(BILLED + name, coords, [], unit=component.determinant_unit, description=f"determinant of {name}")
+    places = np.arange(int(np.prod(component.shape(horizon))))
+    if component.decided:
+        prices = builder.add_parameters(name, coords, unit=component.unit, description=f"price of {name}").ravel()
+    for charge in charges:
+        entries = places[np.asarray(charge.price)]
+        counted = Named(charge.coefficient, "w@", f"determinant of {name} per unit of the column", component.determinant_unit)
+        builder.add_to_output(BILLED + name, entries, charge.columns, counted)
+        if component.decided:
+            builder.add_cost_parameter(charge.columns, prices[np.asarray(charge.price)], counted)
+        else:
+            given = np.broadcast_to(np.asarray(component.given, dtype=float), component.shape(horizon)).ravel()
+            builder.add_cost(charge.columns, given[np.asarray(charge.price)] * np.asarray(charge.coefficient))
+
+
 @dataclass(frozen=True)
 class Tariff:
     """What is charged for, by component.
@@ -105,9 +124,9 @@ class Tariff:
         Raises:
             ValueError: every price is given, so none can recover anything.
         """
-        if not self.decided:
+        if all(component.on_devices for component in self.decided.values()):
             raise ValueError("tariff: every price is given, so no component can recover the cost of the network; leave one price empty")
-        return next(iter(self.decided))
+        return next(name for name, component in self.decided.items() if not component.on_devices)
 
     @property
     def couples_days(self) -> bool:
@@ -136,24 +155,23 @@ class Tariff:
         boundary = np.stack([metering.imported, metering.exported])
         least = np.zeros(boundary.shape)
         for name, component in self.components.items():
-            coords = component.coordinates(metering.horizon)
+            if component.on_devices:
+                continue
             charges = component.determinant(builder, name, metering)
-            builder.add_output(BILLED + name, coords, [], unit=component.determinant_unit, description=f"determinant of {name}")
-            places = np.arange(int(np.prod(component.shape(metering.horizon))))
-            if component.decided:
-                prices = builder.add_parameters(name, coords, unit=component.unit, description=f"price of {name}").ravel()
-            for charge in charges:
-                entries = places[np.asarray(charge.price)]
-                counted = Named(charge.coefficient, "w@", f"determinant of {name} per unit of the column", component.determinant_unit)
-                builder.add_to_output(BILLED + name, entries, charge.columns, counted)
-                if component.decided:
-                    builder.add_cost_parameter(charge.columns, prices[np.asarray(charge.price)], counted)
-                else:
-                    given = np.broadcast_to(np.asarray(component.given, dtype=float), component.shape(metering.horizon)).ravel()
-                    builder.add_cost(charge.columns, given[np.asarray(charge.price)] * np.asarray(charge.coefficient))
+            _add(builder, name, component, charges, metering.horizon)
             if metering.bought is not None:
                 least += _least_cost(component, charges, boundary, metering.horizon)
         return bool((least.sum(axis=0) < -ROUNDING * metering.horizon.hours_per_year).any())
+
+    @property
+    def mechanisms(self) -> dict[str, Mechanism]:
+        """Policy mechanisms among the components."""
+        return {name: c for name, c in self.components.items() if isinstance(c, Mechanism)}
+
+    def add_support(self, builder: ProgramBuilder, devices: Owned) -> None:
+        """Add what policy mechanisms pay for devices, which stand in the program already: as ``add`` does for what is metered."""
+        for name, mechanism in self.mechanisms.items():
+            _add(builder, name, mechanism, mechanism.support(builder, name, devices), devices.horizon)
 
     def price(self, name: str, prices: Prices) -> np.ndarray:
         """Prices of a component that are in force."""

@@ -16,9 +16,11 @@ from multiscale.coordination.mechanisms import MECHANISMS
 from multiscale.devices import DEVICES
 from multiscale.markets import MARKETS
 from multiscale.planning import REGIMES
+from multiscale.planning.targets import TARGETS
 from multiscale.settings import Entry, Settings, inner_settings, kinds, names_of
 from multiscale.sources import SOURCES
 from multiscale.tariffs import COMPONENTS
+from multiscale.tariffs import MECHANISMS as MECHANISMS_OF_POLICY
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +28,8 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "system": SOURCES,
     "devices": DEVICES,
     "tariff": COMPONENTS,
+    "policy": MECHANISMS_OF_POLICY,
+    "targets": TARGETS,
     "market": MARKETS,
     "coordination": MECHANISMS,
     "regime": REGIMES,
@@ -64,7 +68,7 @@ def test_a_device_has_its_section(kind: str):
     assert f"### {kind}\n" in (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("kind", [*COMPONENTS, *MARKETS, *REGIMES])
+@pytest.mark.parametrize("kind", [*COMPONENTS, *MECHANISMS_OF_POLICY, *MARKETS, *REGIMES])
 def test_components_markets_and_regimes_have_their_sections(kind: str):
     assert f"### {kind}\n" in (ROOT / "docs" / "tariffs-and-markets.md").read_text(encoding="utf-8")
 

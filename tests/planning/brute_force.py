@@ -35,9 +35,20 @@ class BruteForce:
         problem, regime: what is planned.
         tolerance: of cost recovery.
         directions: of the price vector, each scaled over all permitted prices; default: that of the single price.
+        targets: called with prices, rows ``a'x <= b`` that the answer has to satisfy.
+        turning: called with direction, answer between two corners, prices at which what is permitted ends, as multiples of the direction.
     """
 
-    def __init__(self, problem: PlanningProblem, regime: Regime, tolerance: float, directions: Sequence[np.ndarray] | None = None):
+    def __init__(
+        self,
+        problem: PlanningProblem,
+        regime: Regime,
+        tolerance: float,
+        directions: Sequence[np.ndarray] | None = None,
+        targets: Callable[[np.ndarray], list[tuple[np.ndarray, float]]] = lambda _: [],
+        turning: Callable[[np.ndarray, np.ndarray], list[float]] = lambda _, __: [],
+    ):
+        self.targets, self.turning = targets, turning
         self.problem, self.regime, self.tolerance = problem, regime, tolerance
         program = problem.program
         self.names = list(problem.tariff.decided)
@@ -45,6 +56,7 @@ class BruteForce:
         self.passive = np.concatenate([np.ravel(problem.passive[n]) for n in self.names])
         sizes = [int(np.size(problem.passive[n])) for n in self.names]
         limits = [problem.tariff.components[n] for n in self.names]
+        self.earning = np.repeat([float(c.receiver == "distribution operators") for c in limits], sizes)
         self.low, self.high = (np.repeat([getattr(c, f"price_{end}") for c in limits], sizes) for end in ("min", "max"))
         self.unserved = program.outputs["unserved"].matrix.toarray().ravel()
         self.resource = program.outputs["resource_cost"].matrix.toarray().ravel()
@@ -75,7 +87,7 @@ class BruteForce:
     # -- along a direction -------------------------------------------------------------------------------------------
     def best_of(self, z: np.ndarray, direction: np.ndarray):
         rows = self.rows(z)
-        moving = direction @ self.determinant
+        moving, earning = direction @ self.determinant, (direction * self.earning) @ self.determinant
         with np.errstate(divide="ignore", invalid="ignore"):
             most = float(np.min(np.where(direction > 0, self.high / direction, np.inf)))
             least = float(np.max(np.where(direction > 0, self.low / direction, 0.0)))
@@ -84,14 +96,16 @@ class BruteForce:
 
         def answer(g: float):
             solution = self.compiled.solve_optimal({"built": z} | self.named(g * direction))
-            return solution.objective, float(moving @ solution.x)
+            self.latest = solution.x
+            return solution.objective, float(moving @ solution.x), float(earning @ solution.x)
 
         corners = sorted({least, most, *self.corners(answer, least, most)})
-        paid, limits, candidates = float(direction @ self.passive), self.limits(z), {least, most}
+        paid, limits, candidates = float((direction * self.earning) @ self.passive), self.limits(z), {least, most}
         before = np.inf
         for a, b in itertools.pairwise(corners):
-            per = answer(0.5 * (a + b))[1] + paid
+            per = answer(0.5 * (a + b))[2] + paid
             candidates |= {limit / per for limit in limits if per > 0 and a < limit / per < b}
+            candidates |= {g for g in self.turning(direction, self.latest) if a < g < b}
             # At a corner every revenue between those of its two sides can be earned.
             reached = not self.regime.recovers_cost or (a * per <= limits[-1] and limits[0] <= a * before)
             candidates |= {a} if reached else set()
@@ -100,13 +114,13 @@ class BruteForce:
         return min(found, key=lambda one: one[0])
 
     def corners(self, answer: Callable, low: float, high: float, depth: int = 0) -> list[float]:
-        (v0, e0), (v1, e1) = answer(low), answer(high)
+        (v0, e0, _), (v1, e1, _) = answer(low), answer(high)
         if depth > 40 or e0 - e1 < 1e-7 * max(abs(e0), 1.0):
             return []
         cross = (v1 - e1 * high - v0 + e0 * low) / (e0 - e1)
         if not low + 1e-10 < cross < high - 1e-10:
             return []
-        value, _ = answer(cross)
+        value = answer(cross)[0]
         if value >= v0 + e0 * (cross - low) - 1e-9 * max(abs(v0), 1.0):
             return [cross]
         return [*self.corners(answer, low, cross, depth + 1), cross, *self.corners(answer, cross, high, depth + 1)]
@@ -135,9 +149,10 @@ class BruteForce:
         program = self.problem.program
         costs = program.c0 + prices @ self.determinant
         optimum = self.solve(costs, rows).fun
-        earned, paid = prices @ self.determinant, float(prices @ self.passive)
+        earned, paid = (prices * self.earning) @ self.determinant, float((prices * self.earning) @ self.passive)
         face = [(costs, optimum + FACE * max(abs(optimum), 1.0))]
         limits, slack = self.limits(z), 1e-9 * max(self.problem.existing_cost, 1.0)
+        face += [(a, b + slack) for a, b in self.targets(prices)]
         if limits:
             face.append((earned, limits[-1] - paid + slack))
         if len(limits) == 2:
@@ -169,7 +184,7 @@ class BruteForce:
         return at.social_cost if self.regime.kind == "social" else -self.regime.profit(at)
 
 
-def refined(problem: PlanningProblem, regime: Regime, tolerance: float, *, first: int = 9, rounds: int = 4) -> BruteForce:
+def refined(problem: PlanningProblem, regime: Regime, tolerance: float, *, first: int = 9, rounds: int = 4, **more: Callable) -> BruteForce:
     """Brute force over two prices: directions between the axes, refined around the best."""
     high = np.repeat(
         [problem.tariff.components[n].price_max for n in problem.tariff.decided], [int(np.size(problem.passive[n])) for n in problem.tariff.decided]
@@ -178,7 +193,7 @@ def refined(problem: PlanningProblem, regime: Regime, tolerance: float, *, first
     low, end, known = 0.0, 1.0, {}
     for _ in range(rounds):
         shares = np.linspace(low, end, first).tolist()
-        known |= {s: BruteForce(problem, regime, tolerance, [np.array([s, 1.0 - s]) * high]) for s in shares if s not in known}
+        known |= {s: BruteForce(problem, regime, tolerance, [np.array([s, 1.0 - s]) * high], **more) for s in shares if s not in known}
         k = int(np.argmin([known[s].best[0] for s in shares]))
         low, end = shares[max(k - 1, 0)], shares[min(k + 1, first - 1)]
     return min(known.values(), key=lambda one: one.best[0])

@@ -22,6 +22,7 @@ from multiscale.planning import PlanningProblem
 from multiscale.programs import Block, Index, Output, ProgramBuilder
 from multiscale.system import Economics
 from multiscale.tariffs import BILLED, Component, Metering, Tariff, Volumetric
+from multiscale.tariffs.mechanisms.mechanism import Owned, Purchase
 from multiscale.timeline import Horizon
 from tests.bilevel.feeder import VALUE_OF_LOST_LOAD, radial_case
 
@@ -85,7 +86,15 @@ def regulated_feeder(
         b.add_rows(name, line | time, [(sign, flow)], "<=", rating[:, None], unit="kW", parameters=[(step[:, None], wide)])
     root, one = np.array(["root"]), np.ones(1)
     tariff.add(b, Metering(horizon, root, imports[None, :], exports[None, :], None, {}, root, one))
+    # Each kW costs 0.8 a day: the annuity of an investment of 2,920 at 10 %.
+    sunny = float((np.broadcast_to(sun, (nodes, hours))[1] * duration).sum())
+    tariff.add_support(b, Owned(horizon, root, (generation,), np.zeros(1), {"photovoltaics": Purchase(pv, 0.1 / 365.0, 2920.0, sunny)}))
     b.add_output("unserved", {}, [(np.full(unserved.size, duration), unserved.ravel())], unit="kWh/a")
+    taken, fed, used = ([(sign * np.full(c.size, duration), c.ravel())] for sign, c in ((1.0, imports), (-1.0, exports), (1.0, generation)))
+    for name, found in (("renewable", used), ("drawn", [*taken, *fed]), ("taken", taken)):
+        b.add_output(name, {}, found, unit="kWh/a")
+    worth = [(price * duration, imports), (-0.5 * price * duration, exports)]
+    b.add_output("feeder/energy value", {}, worth, unit="EUR/a")
     program = b.build()
 
     resource = sparse.csr_matrix(program.c0[None, :])
@@ -93,8 +102,9 @@ def regulated_feeder(
         if not component.decided:
             prices = np.broadcast_to(np.asarray(component.given, dtype=float), component.shape(horizon)).reshape(1, -1)
             resource = resource - sparse.csr_matrix(prices) @ program.outputs[BILLED + name].matrix
+    of_targets = {f"feeder/{BILLED}{name}": program.outputs[BILLED + name] for name in tariff.components}
     cost = Output(Index((Block("resource_cost", {}, "EUR/a", 0, ""),)), resource)
-    program = dataclasses.replace(program, outputs=dict(program.outputs) | {"resource_cost": cost})
+    program = dataclasses.replace(program, outputs=dict(program.outputs) | of_targets | {"resource_cost": cost})
     # Nobody is passive here.
     nothing = np.zeros((0, horizon.periods))
     return PlanningProblem(

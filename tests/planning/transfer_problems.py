@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -9,7 +11,7 @@ from multiscale.devices import Offer, device_settings
 from multiscale.markets import Community
 from multiscale.planning import PlanningProblem, planning_problem
 from multiscale.system import Economics, System
-from multiscale.tariffs import Export, Peer, Tariff, Volumetric, standard_components
+from multiscale.tariffs import Component, Export, Peer, Tariff, Volumetric, standard_components
 from multiscale.timeline import Horizon
 from tests.variants import changed, with_options
 
@@ -18,7 +20,9 @@ LINES = tuple(f"north line {k}" for k in (1, 2, 3, 4))
 TRANSFORMERS = ("north 1 MV/LV transformer", "north 2 MV/LV transformer")
 
 
-def transfer_problem(system: System, seed: int, *, deduction: float | None = None, members: int | None = None) -> PlanningProblem:
+def transfer_problem(
+    system: System, seed: int, *, deduction: float | None = None, members: int | None = None, support: Mapping[str, Component] | None = None
+) -> PlanningProblem:
     """The problem of a seed.
 
     Three or four options; a deduction of up to 10 ct/kWh on exports and a fee of up to 5 ct/kWh on peer trade, so that exports, trade and what is
@@ -48,6 +52,6 @@ def transfer_problem(system: System, seed: int, *, deduction: float | None = Non
         "export_deduction": Export(price=float(rng.uniform(0.0, 0.1)) if deduction is None else deduction, receiver="supplier and state"),
         "trading_fee": Peer(price=float(rng.uniform(0.0, 0.05)), receiver="platform operators"),
     }
-    economics = Economics(rng.uniform(1.0, 10.0), 0.05, rng.uniform(0.02, 0.12), Tariff(components))
+    economics = Economics(rng.uniform(1.0, 10.0), 0.05, rng.uniform(0.02, 0.12), Tariff(components | dict(support or {})))
     price = rng.uniform(-0.04 if rng.random() < 0.35 else 0.0, 0.2, horizon.periods)
     return planning_problem(here, "north", horizon, economics, fleets, here.options, price, Community(), adoption=more, view="members")

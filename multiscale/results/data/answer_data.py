@@ -16,6 +16,7 @@ from multiscale.devices.fleet import Fleet
 from multiscale.operation import Design
 from multiscale.planning import ConventionalNeed, Plan, Regime, Social
 from multiscale.planning.nested.answer import TransmissionPlan
+from multiscale.planning.targets import Targets
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.timeline import Horizon
 from multiscale.verification.ac import Verification
@@ -147,6 +148,7 @@ class YearAnswer:
         incomes: of households, and how they are shown.
         outages: DSO -> AC power flow of the headline scenario under single outages; empty where it was not asked for.
         transmission: what the transmission operator builds, alone or together with the DSOs; None where it does not plan.
+        targets: name -> target that the plan of every operator had to reach.
         relief: what that changes in the cost of supplying customers on the transmission level itself [EUR/a].
     """
 
@@ -164,6 +166,7 @@ class YearAnswer:
     outages: Mapping[str, OutageCheck] = field(default_factory=dict)
     transmission: TransmissionPlan | None = None
     relief: float = 0.0
+    targets: Targets = field(default_factory=dict)
 
     @property
     def plan(self) -> Scenario:

@@ -16,6 +16,7 @@ from multiscale.results.data.outages import outages_dataset
 from multiscale.results.data.parts import days, money, network, operation, trading
 from multiscale.results.data.parts.named import named
 from multiscale.results.data.regulation import regulation_dataset, yearly_account_dataset
+from multiscale.results.data.targets import targets_dataset
 from multiscale.results.data.value_streams import value_streams_dataset
 from multiscale.results.data.year_of_hours import year_dataset
 
@@ -54,6 +55,7 @@ def _of_year(answer: YearAnswer) -> tuple[xr.Dataset, ...]:
         money.ledgers(answer),
         costs_dataset(answer),
         regulation_dataset(answer),
+        targets_dataset(answer),
         money.bills(answer),
         value_streams_dataset(answer),
         appraisal_dataset(answer),

@@ -19,6 +19,7 @@ from multiscale.results.data.customers import customers_summary
 from multiscale.results.data.market_summary import market_summary
 from multiscale.results.data.outages import outages_summary
 from multiscale.results.data.regulation import regulation_summary
+from multiscale.results.data.targets import targets_summary
 from multiscale.results.data.value_streams import value_streams_summary
 from multiscale.results.data.year_of_hours import year_summary
 from multiscale.tariffs import Prices
@@ -90,7 +91,7 @@ def year_summary_of(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
             summary[f"assess.{cost.replace(' ', '_')}_{scenario.name}"] = (amount, "EUR/a")
     summary["assess.baseline"], summary["assess.headline"] = (answer.baseline, ""), (answer.headline, "")
     summary |= costs_summary(answer) | value_streams_summary(answer) | customers_summary(answer)
-    summary |= regulation_summary(answer) | appraisal_summary(answer)
+    summary |= regulation_summary(answer) | appraisal_summary(answer) | targets_summary(answer)
     return summary | _horizon_summary(answer) | outages_summary(answer.outages) | year_summary(answer.year_check)
 
 

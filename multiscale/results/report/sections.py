@@ -24,6 +24,7 @@ from multiscale.results.tables import (
     regulation_tables,
     run_tables,
     scenario_tables,
+    target_tables,
     trade_tables,
     value_tables,
 )
@@ -107,6 +108,7 @@ def _plan(result: RunResult) -> Section:
         [
             _table(result, network_tables.options_table, "reinforcement options"),
             _table(result, network_tables.transmission_table, "transmission and distribution", optional=True),
+            _table(result, target_tables.targets_table, "targets", optional=True),
             _table(result, regulation_tables.regulation_table, "regulatory account", optional=True),
             _table(result, regulation_tables.compared_operators_table, "comparison of operators", optional=True),
             _table(result, regulation_tables.social_comparison_table, "comparison with least social cost", optional=True),

@@ -22,6 +22,7 @@ from multiscale.results.words.regime_words import (
     objective_words,
     regulation_words,
 )
+from multiscale.results.words.target_words import target_facts
 
 STATUS_WORDS = {
     "optimal": "optimal, to within the gap asked for",
@@ -168,6 +169,7 @@ def _plan(result: RunResult) -> list[Fact]:
         name, worth, none_better = objective_words(result, value("plan.objective"), value("plan.bound"))
         proof, missed, reached = _proof(result, none_better)
         facts.append(Fact(name.capitalize(), f"{worth}{proof}{missed}", reached))
+    facts += target_facts(result)
     facts += _transmission(result)
     facts += _stages(result)
     return facts + [Fact("Operator" if value("system.dsos") == 1 else "Operators", text) for text in regulation_words(result)[:1]]

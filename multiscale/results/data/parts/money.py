@@ -7,7 +7,7 @@ import xarray as xr
 
 from multiscale.assessment import ENERGY_TERMS
 from multiscale.assessment.bills import BILL_PARTS
-from multiscale.assessment.construction import equipment_payments
+from multiscale.assessment.construction import equipment_payments, grants
 from multiscale.results.data.answer_data import YearAnswer
 from multiscale.results.data.parts.named import named
 
@@ -45,13 +45,19 @@ def bills(answer: YearAnswer) -> xr.Dataset:
             where = [place[p] for p in fleet.data.prosumer.values.tolist()]
             known = platform not in missing | scenario.operation.ever_excluded
             amounts[s, where] += sum(day.bills[platform] for day in scenario.operation.days) if known else np.nan
+    operator_of = {platform: dso for dso in answer.case.system.at_level("dso") for platform in answer.case.system.children(dso)}
     for platform, bought in answer.bought.items():
         fleet, s = answer.case.fleets[platform], list(answer.scenarios).index(answer.headline)
         where = [place[p] for p in fleet.data.prosumer.values.tolist()]
-        amounts[s, where, BILL_PARTS.index("equipment")] += equipment_payments(fleet, bought, answer.case.economics)
+        in_force = answer.plan.design.prices.get(operator_of[platform], {})
+        granted = grants(fleet, bought, answer.case.economics, in_force)
+        paid = equipment_payments(fleet, bought, answer.case.economics) - sum(granted.values(), np.zeros(fleet.size))
+        amounts[s, where, BILL_PARTS.index("equipment")] += paid
     return xr.Dataset(
         {
-            "bill": named(("scenario", "prosumer"), amounts.sum(axis=-1), "EUR/a", "yearly bill: energy, tariff, and equipment bought"),
+            "bill": named(
+                ("scenario", "prosumer"), amounts.sum(axis=-1), "EUR/a", "yearly bill: energy, tariff, and equipment bought less grants for it"
+            ),
             "bill_part": named(("scenario", "prosumer", "part_of_bill"), amounts, "EUR/a", "yearly bill by what it is for"),
         },
         coords={"scenario": list(answer.scenarios), "prosumer": members, "part_of_bill": list(BILL_PARTS)},

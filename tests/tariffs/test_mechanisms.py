@@ -1,0 +1,97 @@
+"""What policy mechanisms pay owners of devices: quantities of a platform's answer, payments by owner, grants for what was bought."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from multiscale.assessment.accounts import Ledger
+from multiscale.assessment.construction import book_construction, equipment_payments, grants
+from multiscale.assessment.payments import paid_by_owner
+from multiscale.devices import Offer
+from multiscale.markets import Community
+from multiscale.operation import platform_program
+from multiscale.programs import solve
+from multiscale.system import Economics
+from multiscale.tariffs import BILLED, Component, Tariff, standard_components
+from multiscale.tariffs.mechanisms.contract_for_difference import ContractForDifference
+from multiscale.tariffs.mechanisms.investment_grant import InvestmentGrant
+from multiscale.tariffs.mechanisms.premium import Premium
+from multiscale.tariffs.mechanisms.pv_grant import PvGrant
+
+
+def economics(support: dict[str, Component]) -> Economics:
+    return Economics(tariff=Tariff(standard_components() | support))
+
+
+def answered(fleet, support: dict[str, Component], price: float = 0.1, adoption=None):
+    free = np.full(fleet.horizon.periods, price)
+    program = platform_program(fleet, economics(support), Community(), agreements=False, adoption=adoption)
+    solution = solve(program, {"import_price": free, "export_price": free, "network_charge": 0.05})
+    return program, solution
+
+
+def test_a_premium_is_paid_on_what_is_generated_to_its_owners(fleets):
+    fleet = fleets["north 1"]
+    program, solution = answered(fleet, {"support": Premium(price=0.02)})
+    used = program.columns.values("pv", solution.x) * fleet.horizon.hours_per_year
+    assert float((program.outputs[BILLED + "support"].matrix @ solution.x)[0]) == pytest.approx(-used.sum())
+    paid = paid_by_owner(economics({"support": Premium(price=0.02)}).tariff, "support", program, solution.x, {}, fleet.data.prosumer.values)
+    owners = np.isin(fleet.data.prosumer.values, program.columns["pv"].coords["pv_owner"])
+    assert paid[~owners].tolist() == [0.0] * int((~owners).sum())
+    np.testing.assert_allclose(paid[owners], -0.02 * used.sum(axis=1), rtol=1e-12)
+
+
+def test_the_capability_form_pays_for_generation_that_prices_below_zero_curtail_and_the_energy_form_does_not(fleets):
+    fleet = fleets["north 1"]
+    available = float((fleet.data.pv.values * fleet.horizon.hours_per_year).sum())
+    found = {}
+    for form in ("used", "available"):
+        # Levy and charge are saved by own use; what would be fed in costs 30 ct/kWh.
+        program, solution = answered(fleet, {"support": Premium(price=0.02, form=form)}, price=-0.3)
+        used = float((program.columns.values("pv", solution.x) * fleet.horizon.hours_per_year).sum())
+        found[form] = used, -float((program.outputs[BILLED + "support"].matrix @ solution.x)[0])
+    assert found["available"][0] == pytest.approx(found["used"][0])
+    assert found["used"][1] == pytest.approx(found["used"][0])
+    assert found["used"][0] < 0.9 * available
+    assert found["available"][1] == pytest.approx(available)
+
+
+def test_a_contract_for_difference_pays_the_strike_and_takes_the_reference_price_back(fleets):
+    fleet, contract = fleets["north 1"], ContractForDifference(price=0.06, reference_price=0.05)
+    parts = contract.components("sun")
+    assert list(parts) == ["sun", "sun_reference"]
+    two, one = (answered(fleet, support)[1].objective for support in (parts, {"sun": Premium(price=0.01)}))
+    assert two == pytest.approx(one, rel=1e-9)
+
+
+def test_grants_are_paid_to_buyers_out_of_the_state_and_no_cost(fleets, system):
+    fleet = fleets["north 1"]
+    support: dict[str, Component] = {"sun": PvGrant(price=500.0), "store": InvestmentGrant(price=0.25, device="battery")}
+    terms = economics(support)
+    bought = {"north 1": {"photovoltaics": np.full(fleet.size, 2.0), "battery": np.full(fleet.size, 4.0)}}
+    devices = fleet.devices
+    granted = grants(fleet, bought["north 1"], terms, {})
+    np.testing.assert_allclose(granted["sun"], 2.0 * 500.0 * terms.annuity(devices["photovoltaics"].lifetime))
+    np.testing.assert_allclose(granted["store"], 4.0 * 0.25 * devices["battery"].investment * terms.annuity(devices["battery"].lifetime))
+    ledgers = []
+    for given in (terms, economics({})):
+        ledger = Ledger()
+        book_construction(ledger, system, fleet.horizon, given, fleets, {}, [bought])
+        ledgers.append(ledger)
+    assert ledgers[0].social_cost == ledgers[1].social_cost
+    assert ledgers[0].residual <= 1e-12
+    assert ledgers[0].money["sun"][0] == pytest.approx(granted["sun"].sum())
+    assert equipment_payments(fleet, bought["north 1"], terms).sum() > sum(g.sum() for g in granted.values())
+
+
+def test_what_a_platform_buys_and_what_the_ledger_grants_is_the_same(fleets):
+    """The quantity of the plan, of columns that an operated program does not have any more, is that of the ledger."""
+    fleet, support = fleets["north 1"], {"sun": PvGrant(price=5000.0)}
+    profile = np.full(fleet.horizon.periods, 0.2)
+    adoption = {"photovoltaics": Offer(np.full(fleet.size, 3.0), profile)}
+    program, solution = answered(fleet, support, adoption=adoption)
+    size = program.columns.values("new_pv", solution.x)
+    assert size.sum() > 0
+    granted = grants(fleet, {"photovoltaics": size}, economics(support), {})["sun"]
+    assert 5000.0 * float((program.outputs[BILLED + "sun"].matrix @ solution.x)[0]) == pytest.approx(-granted.sum())
