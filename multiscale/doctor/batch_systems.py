@@ -36,7 +36,7 @@ def check_batch_systems(_: Path) -> Iterator[Finding]:
         yield Finding("warning", PACKED, found, INSTALL) if systems else Finding("ok", PACKED, f"{found} (if they are wanted: {INSTALL})")
     else:
         yield Finding("ok", PACKED, f"{', '.join(name.replace('_', '-') for name in PACKAGES)} are installed")
-    for name, _, asked in systems:
+    for name, _command, asked in systems:
         yield _answers(name, asked)
     if not systems:
         yield Finding("ok", "batch systems", "neither sbatch (Slurm) nor qsub (PBS) is on the PATH: on a cluster, start runs on a login node")
