@@ -95,9 +95,9 @@ def grants(fleet: Fleet, bought: Mapping[str, np.ndarray], economics: Economics,
         prices: in force of components that are decided.
     """
     found = {}
-    for name, mechanism in economics.tariff.mechanisms.items():
-        if mechanism.on_purchase and not (mechanism.decided and name not in prices):
-            found[name] = float(economics.tariff.price(name, prices)) * mechanism.granted(fleet, bought, economics.annuity)
+    for name, policy in economics.tariff.policies.items():
+        if policy.on_purchase and not (policy.decided and name not in prices):
+            found[name] = float(economics.tariff.price(name, prices)) * policy.granted(fleet, bought, economics.annuity)
     return found
 
 

@@ -160,12 +160,12 @@ def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> P
 def support_of_members(tree: OperatingTree, platform: str, outcome: Outcome) -> np.ndarray:
     """What policy mechanisms pay each member of a platform for what its devices do [EUR/a], (member,); below zero where it pays back."""
     members = tree.fleets[platform].data.prosumer.values
-    if not tree.economics.tariff.mechanisms:
+    if not tree.economics.tariff.policies:
         return np.zeros(len(members))
     program, schedule = tree.platforms[platform], outcome.platform_x[platform]
     prices = tree.prices(next(d for d, own in tree.distribution.items() if platform in own.children))
     tariff, supported = tree.economics.tariff, np.zeros(len(members))
-    for name in tariff.mechanisms:
+    for name in tariff.policies:
         supported -= paid_by_owner(tariff, name, program, schedule, prices, members)
     return supported
 

@@ -34,8 +34,7 @@ from multiscale.sources import SOURCES
 from multiscale.sources.settings import SystemSettings
 from multiscale.system.cost_settings import CostsSettings
 from multiscale.system.costs import Economics
-from multiscale.tariffs import COMPONENTS, Component, Mechanism, Tariff, standard_components, with_standard
-from multiscale.tariffs import MECHANISMS as MECHANISMS_OF_POLICY
+from multiscale.tariffs import COMPONENTS, POLICIES, Component, Policy, Tariff, standard_components, with_standard
 from multiscale.timeline import HorizonSettings
 from multiscale.verification.settings import VerificationSettings
 
@@ -91,7 +90,7 @@ class StudyConfig(Settings):
     tariff: dict[str, Annotated[Component, OfKind(*COMPONENTS.values())]] = Field(
         default_factory=standard_components, description="components of the tariff, by name"
     )
-    policy: dict[str, Annotated[Mechanism, OfKind(*MECHANISMS_OF_POLICY.values())]] = Field(
+    policy: dict[str, Annotated[Policy, OfKind(*POLICIES.values())]] = Field(
         default_factory=dict, description="policy mechanisms, by name: who pays owners of devices for what"
     )
     market: Annotated[PlatformMarket, OfKind(*MARKETS.values(), default="community")] = Community()
@@ -152,11 +151,11 @@ class StudyConfig(Settings):
 
     @model_validator(mode="after")
     def _policy_is_in_force(self) -> StudyConfig:
-        names = [key for name, mechanism in self.policy.items() for key in mechanism.components(name)]
+        names = [key for name, policy in self.policy.items() for key in policy.components(name)]
         twice = sorted({name for name in names if name in self.tariff or names.count(name) > 1})
         if twice:
-            raise ValueError(f"policy: {', '.join(twice)} names a component of the tariff or another mechanism too; give it another name")
-        decided = [name for name, mechanism in self.policy.items() if mechanism.decided]
+            raise ValueError(f"policy: {', '.join(twice)} names a component of the tariff or another policy too; give it another name")
+        decided = [name for name, policy in self.policy.items() if policy.decided]
         if decided and not isinstance(self.planning, DsoPlanSettings):
             open_price = f"policy.{decided[0]}.price is left open"
             raise ValueError(f"{open_price}, and planning={kind_name(type(self.planning))} decides none; give it, or choose planning=dso")
@@ -196,7 +195,7 @@ class StudyConfig(Settings):
 
     def economics(self) -> Economics:
         """Costs and tariff as the data class of the system."""
-        support = {key: part for name, mechanism in self.policy.items() for key, part in mechanism.components(name).items()}
+        support = {key: part for name, policy in self.policy.items() for key, part in policy.components(name).items()}
         return Economics.of(self.costs, Tariff({**self.tariff, **support}))
 
     @property

@@ -111,7 +111,7 @@ def _effort(case: StudyCase, planning: DistributionPlanSettings, solver: SolverS
 
 def _of(problem: PlanningProblem, targets: Targets | None) -> dict[str, Target]:
     """The targets that concern an operator: not those of platforms of others."""
-    known = groups(problem), list(problem.tariff.mechanisms)
+    known = groups(problem), list(problem.tariff.policies)
     return {name: target for name, target in (targets or {}).items() if not target.problem(*known)}
 
 

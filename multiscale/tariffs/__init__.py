@@ -4,9 +4,9 @@ from multiscale.tariffs.capacity import Capacity
 from multiscale.tariffs.component import Component
 from multiscale.tariffs.export import Export
 from multiscale.tariffs.fixed import Fixed
-from multiscale.tariffs.mechanisms import MECHANISMS, Mechanism, Owned, owned
 from multiscale.tariffs.metering import Charge, Metering
 from multiscale.tariffs.peer import Peer
+from multiscale.tariffs.policies import POLICIES, Owned, Policy, owned
 from multiscale.tariffs.tariff import BILLED, NOT_PASSED_ON, Prices, Tariff, standard_components, with_standard, written_out
 from multiscale.tariffs.time_of_use import TimeOfUsePrice
 from multiscale.tariffs.volumetric import Volumetric
@@ -24,17 +24,17 @@ COMPONENTS: dict[str, type[Component]] = {
 __all__ = [
     "BILLED",
     "COMPONENTS",
-    "MECHANISMS",
     "NOT_PASSED_ON",
+    "POLICIES",
     "Capacity",
     "Charge",
     "Component",
     "Export",
     "Fixed",
-    "Mechanism",
     "Metering",
     "Owned",
     "Peer",
+    "Policy",
     "Prices",
     "Tariff",
     "TimeOfUsePrice",

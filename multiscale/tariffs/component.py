@@ -41,7 +41,7 @@ class Component(Settings):
     determinant_unit: ClassVar[str] = "kWh/a"
     """Unit of the determinant."""
     on_devices: ClassVar[bool] = False
-    """Whether the determinant stands on devices of members instead of meters (see ``mechanisms``)."""
+    """Whether the determinant stands on devices of members instead of meters (see ``policies``)."""
 
     @model_validator(mode="after")
     def _range(self) -> Component:

@@ -11,9 +11,9 @@ from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.symbols import Named
 from multiscale.tariffs.component import Component
 from multiscale.tariffs.export import Export
-from multiscale.tariffs.mechanisms import Mechanism, Owned
 from multiscale.tariffs.metering import Charge, Metering
 from multiscale.tariffs.peer import Peer
+from multiscale.tariffs.policies import Owned, Policy
 from multiscale.tariffs.volumetric import Volumetric
 from multiscale.timeline import Horizon
 
@@ -164,14 +164,14 @@ class Tariff:
         return bool((least.sum(axis=0) < -ROUNDING * metering.horizon.hours_per_year).any())
 
     @property
-    def mechanisms(self) -> dict[str, Mechanism]:
+    def policies(self) -> dict[str, Policy]:
         """Policy mechanisms among the components."""
-        return {name: c for name, c in self.components.items() if isinstance(c, Mechanism)}
+        return {name: c for name, c in self.components.items() if isinstance(c, Policy)}
 
     def add_support(self, builder: ProgramBuilder, devices: Owned) -> None:
         """Add what policy mechanisms pay for devices, which stand in the program already: as ``add`` does for what is metered."""
-        for name, mechanism in self.mechanisms.items():
-            _add(builder, name, mechanism, mechanism.support(builder, name, devices), devices.horizon)
+        for name, policy in self.policies.items():
+            _add(builder, name, policy, policy.support(builder, name, devices), devices.horizon)
 
     def price(self, name: str, prices: Prices) -> np.ndarray:
         """Prices of a component that are in force."""

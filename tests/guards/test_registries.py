@@ -19,8 +19,7 @@ from multiscale.planning import REGIMES
 from multiscale.planning.targets import TARGETS
 from multiscale.settings import Entry, Settings, inner_settings, kinds, names_of
 from multiscale.sources import SOURCES
-from multiscale.tariffs import COMPONENTS
-from multiscale.tariffs import MECHANISMS as MECHANISMS_OF_POLICY
+from multiscale.tariffs import COMPONENTS, POLICIES
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +27,7 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "system": SOURCES,
     "devices": DEVICES,
     "tariff": COMPONENTS,
-    "policy": MECHANISMS_OF_POLICY,
+    "policy": POLICIES,
     "targets": TARGETS,
     "market": MARKETS,
     "coordination": MECHANISMS,
@@ -68,7 +67,7 @@ def test_a_device_has_its_section(kind: str):
     assert f"### {kind}\n" in (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("kind", [*COMPONENTS, *MECHANISMS_OF_POLICY, *MARKETS, *REGIMES])
+@pytest.mark.parametrize("kind", [*COMPONENTS, *POLICIES, *MARKETS, *REGIMES])
 def test_components_markets_and_regimes_have_their_sections(kind: str):
     assert f"### {kind}\n" in (ROOT / "docs" / "tariffs-and-markets.md").read_text(encoding="utf-8")
 

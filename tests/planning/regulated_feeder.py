@@ -22,7 +22,7 @@ from multiscale.planning import PlanningProblem
 from multiscale.programs import Block, Index, Output, ProgramBuilder
 from multiscale.system import Economics
 from multiscale.tariffs import BILLED, Component, Metering, Tariff, Volumetric
-from multiscale.tariffs.mechanisms.mechanism import Owned, Purchase
+from multiscale.tariffs.policies.policy import Owned, Purchase
 from multiscale.timeline import Horizon
 from tests.bilevel.feeder import VALUE_OF_LOST_LOAD, radial_case
 

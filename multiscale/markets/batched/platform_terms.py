@@ -49,8 +49,8 @@ def platform_terms(fleet: Fleet, market: Market, tariff: Tariff, prices: Prices,
     one = replace(fleet, data=fleet.data.isel(prosumer=[0]))
     costs = np.zeros(4 * horizon.periods)
     parts = [(name, Tariff({name: component})) for name, component in tariff.components.items()]
-    if tariff.mechanisms:
-        raise NotCarriedError(fleet.node, f"policy mechanism {next(iter(tariff.mechanisms))!r} pays for devices")
+    if tariff.policies:
+        raise NotCarriedError(fleet.node, f"policy mechanism {next(iter(tariff.policies))!r} pays for devices")
     for name, part in [("", Tariff({})), *parts]:
         builder = ProgramBuilder(fleet.node)
         members = Members(one, none, none)

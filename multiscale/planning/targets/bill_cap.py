@@ -43,9 +43,9 @@ class BillCap(Target):
                 paid = paid + price * amount
         return paid - limit
 
-    def problem(self, known: Sequence[str], mechanisms: Sequence[str]) -> str:
+    def problem(self, known: Sequence[str], policies: Sequence[str]) -> str:
         """See ``Target``."""
-        del mechanisms
+        del policies
         if self.group in known:
             return ""
         return f"group {self.group!r} does not exist{close_names(self.group, known)}; give '{PASSIVE}' or the name of a platform"

@@ -19,7 +19,7 @@ class Budget(Target):
     """
 
     kind: Literal["budget"] = "budget"
-    mechanism: str = Field(..., description="name of the mechanism (policy.<name>)")
+    policy: str = Field(..., description="name of the policy mechanism (policy.<name>)")
     most: float = quantity(..., "EUR/a", "most that is paid in the networks of each operator", lower=0.0)
 
     unit: ClassVar[str] = "EUR/a"
@@ -34,15 +34,15 @@ class Budget(Target):
     def excess(self, answer: Answer, limit: Any) -> Any:
         """See ``Target`` [EUR/a]."""
         paid: Any = 0.0
-        for name in (self.mechanism, f"{self.mechanism}_reference"):
+        for name in (self.policy, f"{self.policy}_reference"):
             if name in answer.components():
                 for price, amount in zip(answer.prices(name), answer.total(name), strict=True):
                     paid = paid - price * amount
         return paid - limit
 
-    def problem(self, known: Sequence[str], mechanisms: Sequence[str]) -> str:
+    def problem(self, known: Sequence[str], policies: Sequence[str]) -> str:
         """See ``Target``."""
         del known
-        if self.mechanism in mechanisms:
+        if self.policy in policies:
             return ""
-        return f"mechanism {self.mechanism!r} does not exist{close_names(self.mechanism, mechanisms)}; give the name of one of policy"
+        return f"policy mechanism {self.policy!r} does not exist{close_names(self.policy, policies)}; give the name of one of policy"

@@ -109,9 +109,9 @@ class Target(Settings):
         """Most by which the limit may be relaxed [unit]; None: there is no end."""
         return None
 
-    def problem(self, known: Sequence[str], mechanisms: Sequence[str]) -> str:
+    def problem(self, known: Sequence[str], policies: Sequence[str]) -> str:
         """Why the target has no meaning where there are these groups of customers and policy mechanisms; empty where it has."""
-        del known, mechanisms
+        del known, policies
         return ""
 
     def reached(self, answer: Answer) -> Reached:

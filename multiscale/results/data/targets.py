@@ -27,7 +27,7 @@ class _Both:
 
 def _targets(answer: YearAnswer) -> dict[tuple[str, str], _Both]:
     """(DSO, name) -> target; nothing without any."""
-    system, operation, paid = answer.case.system, answer.plan.operation, _paid_under_mechanisms(answer)
+    system, operation, paid = answer.case.system, answer.plan.operation, _paid_under_policies(answer)
     return {
         (dso, name): _Both(one, operated_target(answer.targets[name], system, dso, operation, paid))
         for dso, plan in answer.plans.items()
@@ -35,12 +35,12 @@ def _targets(answer: YearAnswer) -> dict[tuple[str, str], _Both]:
     }
 
 
-def _paid_under_mechanisms(answer: YearAnswer) -> dict[str, float]:
+def _paid_under_policies(answer: YearAnswer) -> dict[str, float]:
     """Policy mechanism -> what prosumers pay under it [EUR/a]; NaN with several operators, which the ledger does not tell apart."""
     money, alone = answer.plan.ledger.money, len(answer.plans) == 1
     places = [STAKEHOLDERS.index(who) for who in ("prosumers", "platform operators")]
     found = {}
-    for name in answer.case.economics.tariff.mechanisms:
+    for name in answer.case.economics.tariff.policies:
         booked = money.get(account(name))
         found[name] = 0.0 if booked is None else -float(booked[places].sum())
     return found if alone else dict.fromkeys(found, float("nan"))

@@ -36,7 +36,7 @@ class Purchase:
 
 @dataclass(frozen=True)
 class Owned:
-    """Devices of a platform's members in its program: what mechanisms stand on.
+    """Devices of a platform's members in its program: what policies stand on.
 
     Attributes:
         horizon: the periods.
@@ -74,7 +74,7 @@ def owned(builder: ProgramBuilder, fleet: Fleet, adoption: Adoption | None, annu
     return Owned(fleet.horizon, fleet.data.prosumer.values, used, available, bought)
 
 
-class Mechanism(Component):
+class Policy(Component):
     """A policy mechanism: what owners of devices in platforms are paid. Customers without a platform keep the contracts they have.
 
         paid = sum over prices k of  price_k * quantity_k     [EUR/a]
@@ -92,7 +92,7 @@ class Mechanism(Component):
     """Whether it pays for capacity that is bought, not for what devices do."""
 
     def components(self, name: str) -> dict[str, Component]:
-        """What the mechanism adds to the tariff, by name."""
+        """What the policy adds to the tariff, by name."""
         return {name: self}
 
     def determinant(self, builder: ProgramBuilder, name: str, metering: Metering) -> list[Charge]:  # noqa: ARG002
@@ -100,7 +100,7 @@ class Mechanism(Component):
         return []
 
     def support(self, builder: ProgramBuilder, name: str, devices: Owned) -> list[Charge]:
-        """Minus the quantity that is paid for; columns it needs are added to the builder, named after the mechanism (``name``)."""
+        """Minus the quantity that is paid for; columns it needs are added to the builder, named after the policy (``name``)."""
         raise NotImplementedError
 
     def granted(self, fleet: Fleet, bought: Mapping[str, np.ndarray], annuity: Callable[[float], float]) -> np.ndarray:  # noqa: ARG002

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from multiscale.settings import quantity
-from multiscale.tariffs.mechanisms.grant import Grant
+from multiscale.tariffs.policies.grant import Grant
 
 
 class InvestmentGrant(Grant):

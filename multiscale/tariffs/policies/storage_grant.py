@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from multiscale.settings import quantity
-from multiscale.tariffs.mechanisms.grant import Grant
+from multiscale.tariffs.policies.grant import Grant
 
 
 class StorageGrant(Grant):

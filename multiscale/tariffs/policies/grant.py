@@ -9,11 +9,11 @@ import numpy as np
 
 from multiscale.devices.fleet import Fleet, purchasable
 from multiscale.programs import ProgramBuilder
-from multiscale.tariffs.mechanisms.mechanism import Mechanism, Owned
 from multiscale.tariffs.metering import Charge
+from multiscale.tariffs.policies.policy import Owned, Policy
 
 
-class Grant(Mechanism):
+class Grant(Policy):
     """A grant for new capacity of a device, paid once; over the device's lifetime it is worth ``annuity * price * amount`` in every year [EUR/a].
 
     The amount is the capacity, or its investment. What exists already is paid nothing.
@@ -33,11 +33,11 @@ class Grant(Mechanism):
         return annuity * (investment if self.of_investment else 1.0)
 
     def support(self, builder: ProgramBuilder, name: str, devices: Owned) -> list[Charge]:  # noqa: ARG002
-        """See ``Mechanism``."""
+        """See ``Policy``."""
         one = devices.bought.get(self.granted_device)
         return [] if one is None else [Charge(one.size, -self._per_unit(one.annuity, one.investment))]
 
     def granted(self, fleet: Fleet, bought: Mapping[str, np.ndarray], annuity: Callable[[float], float]) -> np.ndarray:
-        """See ``Mechanism``."""
+        """See ``Policy``."""
         device = purchasable(fleet.devices)[self.granted_device]
         return np.asarray(bought.get(self.granted_device, 0.0)) * self._per_unit(annuity(device.lifetime), device.investment) + np.zeros(fleet.size)

@@ -14,10 +14,10 @@ from multiscale.operation import platform_program
 from multiscale.programs import solve
 from multiscale.system import Economics
 from multiscale.tariffs import BILLED, Component, Tariff, standard_components
-from multiscale.tariffs.mechanisms.contract_for_difference import ContractForDifference
-from multiscale.tariffs.mechanisms.investment_grant import InvestmentGrant
-from multiscale.tariffs.mechanisms.premium import Premium
-from multiscale.tariffs.mechanisms.pv_grant import PvGrant
+from multiscale.tariffs.policies.contract_for_difference import ContractForDifference
+from multiscale.tariffs.policies.investment_grant import InvestmentGrant
+from multiscale.tariffs.policies.premium import Premium
+from multiscale.tariffs.policies.pv_grant import PvGrant
 
 
 def economics(support: dict[str, Component]) -> Economics:

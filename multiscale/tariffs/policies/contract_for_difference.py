@@ -9,12 +9,12 @@ from pydantic import Field
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import quantity
 from multiscale.tariffs.component import Component
-from multiscale.tariffs.mechanisms.mechanism import Mechanism, Owned
-from multiscale.tariffs.mechanisms.premium import Form, Premium, Repayment
 from multiscale.tariffs.metering import Charge
+from multiscale.tariffs.policies.policy import Owned, Policy
+from multiscale.tariffs.policies.premium import Form, Premium, Repayment
 
 
-class ContractForDifference(Mechanism):
+class ContractForDifference(Policy):
     """Two-sided contract for difference of the generation of members: ``(price - reference_price) * energy`` [EUR/a], below zero paid back.
 
     The reference price is a number known beforehand (the mean of the year, say), so the difference is the same in every period: in its energy form
@@ -33,7 +33,7 @@ class ContractForDifference(Mechanism):
     )
 
     def components(self, name: str) -> dict[str, Component]:
-        """See ``Mechanism``: the strike, and the reference price that is paid back."""
+        """See ``Policy``: the strike, and the reference price that is paid back."""
         strike = Premium(price=self.price, price_min=self.price_min, price_max=self.price_max, form=self.form, receiver=self.receiver)
         return {name: strike, f"{name}_reference": Repayment(price=self.reference_price, form=self.form, receiver=self.receiver)}
 

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import quantity
-from multiscale.tariffs.mechanisms.mechanism import Mechanism, Owned
 from multiscale.tariffs.metering import Charge
+from multiscale.tariffs.policies.policy import Owned, Policy
 
 Form = Literal["used", "available"]
 """On which energy a payment stands: what is generated and used or fed in, or what could be, whether it is curtailed or not."""
@@ -31,7 +31,7 @@ def generation_charges(builder: ProgramBuilder, name: str, devices: Owned, form:
     return charges
 
 
-class Premium(Mechanism):
+class Premium(Policy):
     """A premium for each kWh of renewable generation of members: ``price * sum_t h_t generation_t`` [EUR/a].
 
     It stands on what is generated, wherever it goes, used or fed in. With ``form=available`` it stands on what could be generated (a capability
@@ -47,7 +47,7 @@ class Premium(Mechanism):
     determinant_unit: ClassVar[str] = "kWh/a"
 
     def support(self, builder: ProgramBuilder, name: str, devices: Owned) -> list[Charge]:
-        """See ``Mechanism``."""
+        """See ``Policy``."""
         return generation_charges(builder, name, devices, self.form, -1.0)
 
 
@@ -55,5 +55,5 @@ class Repayment(Premium):
     """What owners pay back for each kWh of their generation: the reference price of a contract for difference, ``price * generation`` [EUR/a]."""
 
     def support(self, builder: ProgramBuilder, name: str, devices: Owned) -> list[Charge]:
-        """See ``Mechanism``; with the opposite sign."""
+        """See ``Policy``; with the opposite sign."""
         return generation_charges(builder, name, devices, self.form, 1.0)

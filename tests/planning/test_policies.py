@@ -14,11 +14,11 @@ from multiscale.planning.regimes import REGIMES
 from multiscale.planning.targets import Budget, RenewableShare, Targets
 from multiscale.programs import CompiledProgram
 from multiscale.tariffs import BILLED, Component, Volumetric
-from multiscale.tariffs.mechanisms.contract_for_difference import ContractForDifference
-from multiscale.tariffs.mechanisms.investment_grant import InvestmentGrant
-from multiscale.tariffs.mechanisms.premium import Premium
-from multiscale.tariffs.mechanisms.pv_grant import PvGrant
-from multiscale.tariffs.mechanisms.storage_grant import StorageGrant
+from multiscale.tariffs.policies.contract_for_difference import ContractForDifference
+from multiscale.tariffs.policies.investment_grant import InvestmentGrant
+from multiscale.tariffs.policies.premium import Premium
+from multiscale.tariffs.policies.pv_grant import PvGrant
+from multiscale.tariffs.policies.storage_grant import StorageGrant
 from tests.planning.brute_force import BruteForce, refined
 from tests.planning.enumeration import Enumeration
 from tests.planning.regulated_feeder import CEILING, regulated_feeder
@@ -40,7 +40,7 @@ GIVEN: dict[str, dict[str, Component]] = {
 
 
 @pytest.mark.parametrize("kind", GIVEN)
-def test_given_mechanisms(kind: str):
+def test_given_policies(kind: str):
     problem = regulated_feeder(4, 4, CHARGE | GIVEN[kind], seed=1)
     plan = solve_plan(problem, SOCIAL, **SETTINGS)
     if "operator" in kind:
@@ -73,7 +73,7 @@ def agrees_with_grid(problem: PlanningProblem, plan: Plan, targets: Callable[[np
 
 
 @pytest.mark.parametrize("seed", [0, 3, 11])
-def test_given_mechanisms_stay_with_the_decomposition(system, seed: int):
+def test_given_policies_stay_with_the_decomposition(system, seed: int):
     """Its bound for transfers does not depend on their sign: the plan is that of every set of options at every charge."""
     support: dict[str, Component] = {"sun": PvGrant(price=600.0), "yield": Premium(price=0.03), "store": StorageGrant(price=60.0)}
     problem = transfer_problem(system, seed, support=support)
@@ -92,7 +92,7 @@ SUPPORT: dict[str, Component] = {"grant": PvGrant(price_max=2900.0), "premium": 
 
 
 @pytest.mark.parametrize("kind", SUPPORT)
-def test_a_decided_mechanism_reaches_a_target_that_charges_alone_do_not(kind: str):
+def test_a_decided_policy_reaches_a_target_that_charges_alone_do_not(kind: str):
     alone = regulated_feeder(3, 4, CHARGE, seed=1)
     free = solve_plan(alone, SOCIAL, targets={"share": RenewableShare(least=0.0)}, **SETTINGS)
     targets = {"share": RenewableShare(least=free.targets["share"].value + 0.05)}
@@ -113,9 +113,9 @@ def test_a_budget_limits_what_is_paid():
     problem = regulated_feeder(3, 4, CHARGE | {"support": PvGrant(price_max=2900.0)}, seed=1)
     free = solve_plan(problem, SOCIAL, targets={"share": RenewableShare(least=0.0)}, **SETTINGS)
     targets: Targets = {"share": RenewableShare(least=free.targets["share"].value + 0.01)}
-    paid = solve_plan(problem, SOCIAL, targets=targets | {"money": Budget(mechanism="support", most=1e3)}, **SETTINGS).targets["money"].value
+    paid = solve_plan(problem, SOCIAL, targets=targets | {"money": Budget(policy="support", most=1e3)}, **SETTINGS).targets["money"].value
     assert paid > 0.1
-    plan = solve_plan(problem, SOCIAL, targets=targets | {"money": Budget(mechanism="support", most=0.8 * paid)}, **SETTINGS)
+    plan = solve_plan(problem, SOCIAL, targets=targets | {"money": Budget(policy="support", most=0.8 * paid)}, **SETTINGS)
     assert plan.targets["money"].value <= 0.8 * paid * (1 + 1e-6)
     least = targets["share"].least  # type: ignore[attr-defined]
     amount = output(problem, BILLED + "support")
