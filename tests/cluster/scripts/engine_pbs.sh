@@ -7,4 +7,4 @@
 #PBS -e LOGS/
 #PBS -o LOGS/
 
-PYTHON -m distributed.cli.dask_worker SCHEDULER --name dummy-name --nthreads 2 --memory-limit 3.73GiB --nworkers 2 --nanny --death-timeout 60 --no-dashboard --preload multiscale.operation --lifetime 83250s --lifetime-stagger 2250s
+PYTHON -m distributed.cli.dask_worker SCHEDULER --name dummy-name --nthreads 2 --memory-limit 3.73GiB --nworkers 2 --nanny --death-timeout 60 --no-dashboard --preload multiscale.coordination.engine.worker_start --lifetime 83250s --lifetime-stagger 2250s

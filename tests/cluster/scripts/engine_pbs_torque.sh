@@ -6,4 +6,4 @@
 #PBS -e LOGS/
 #PBS -o LOGS/
 
-PYTHON -m distributed.cli.dask_worker SCHEDULER --name dummy-name --nthreads 1 --memory-limit 1.86GiB --nworkers 4 --nanny --death-timeout 60 --no-dashboard --preload multiscale.operation --lifetime 3330s --lifetime-stagger 90s
+PYTHON -m distributed.cli.dask_worker SCHEDULER --name dummy-name --nthreads 1 --memory-limit 1.86GiB --nworkers 4 --nanny --death-timeout 60 --no-dashboard --preload multiscale.coordination.engine.worker_start --lifetime 3330s --lifetime-stagger 90s

@@ -11,4 +11,4 @@
 #SBATCH -t 01:30:00
 #SBATCH --qos=long
 module load gcc
-PYTHON -m distributed.cli.dask_worker SCHEDULER --name dummy-name --nthreads 1 --memory-limit 3.73GiB --nworkers 8 --nanny --death-timeout 60 --no-dashboard --preload multiscale.operation --lifetime 4995s --lifetime-stagger 135s
+PYTHON -m distributed.cli.dask_worker SCHEDULER --name dummy-name --nthreads 1 --memory-limit 3.73GiB --nworkers 8 --nanny --death-timeout 60 --no-dashboard --preload multiscale.coordination.engine.worker_start --lifetime 4995s --lifetime-stagger 135s
