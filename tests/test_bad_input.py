@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from multiscale import cli
+from multiscale.coordination.engine import address as running_workers
 from multiscale.coordination.engine import dask_engine
 from multiscale.sources import prices, tiny_system, write_folder
 
@@ -234,6 +235,7 @@ def test_a_file_that_is_no_pandapower_network(refused: Callable[..., str], tmp_p
 )
 def test_a_scheduler_that_does_not_answer(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, address: str, message: str):
     monkeypatch.setattr(dask_engine, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(running_workers, "CONNECT_SECONDS", 1)
     assert message in refused("engine=address", f"engine.address={address}", "planning=none", command="run")
 
 
