@@ -91,11 +91,12 @@ def _first_line(model: type[BaseModel]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    if isinstance(field.default, bool):
-        return str(field.default).lower()
-    if isinstance(field.default, int | float):
-        return f"{field.default:g}"
-    return f"`{field.default}`" if field.default not in (None, "") else ""
+    default = field.get_default(call_default_factory=True)
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, int | float):
+        return f"{default:g}"
+    return f"`{default}`" if default not in (None, "", {}) else ""
 
 
 def _range(field: FieldInfo) -> str:
