@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from multiscale import cli
 from multiscale.sweep import running
+from multiscale.sweep.combinations import SweepError
+from multiscale.sweep.launchers.batched import Batch
 from multiscale.sweep.launchers.submitit_slurm import SubmititSlurmSettings
 from multiscale.sweep.launchers.words import split
 from multiscale.sweep.manifest import Manifest
@@ -223,3 +226,12 @@ def test_a_sweep_as_a_job_array_of_a_real_slurm(study, tmp_path: Path, tmp_path_
         process.send_signal(signal.SIGINT)
         assert "interrupted 1 (job 1)" in process.communicate(timeout=90)[1]
         assert not subprocess.run(["squeue", "--noheader", "--states=R,PD"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize(("known", "said", "states"), [('{"0": "17"}', "squeue gives no answer", None), ("half a li", "submitted.json cannot be read", {})])
+def test_jobs_that_may_still_be_in_the_queue_are_not_submitted_again(tmp_path: Path, known: str, said: str, states: dict[str, str] | None):
+    batch = Batch.__new__(Batch)
+    batch._slurm, batch._folder, batch.queue = True, tmp_path, SimpleNamespace(states=lambda _: states)
+    (tmp_path / "submitted.json").write_text(known)
+    with pytest.raises(SweepError, match=said):
+        batch.attached([])

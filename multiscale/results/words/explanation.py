@@ -138,7 +138,9 @@ def _log(result: RunResult) -> Part:
             # A process that was killed may leave half a line.
             unread += 1
             continue
-        if entry.get("level") in ("WARNING", "ERROR", "CRITICAL"):
-            lines.append(f"{entry.get('stage') or 'start'}: {str(entry.get('message', '')).splitlines()[0]}")
+        if not isinstance(entry, dict):
+            unread += 1
+        elif entry.get("level") in ("WARNING", "ERROR", "CRITICAL"):
+            lines.append(f"{entry.get('stage') or 'start'}: {str(entry.get('message', '')).partition(chr(10))[0]}")
     broken = [f"{plural(unread, 'line')} could not be read"] if unread else []
     return Part("What does its log say?", tuple(lines[-LISTED:] + broken) or ("no warning and no error",))

@@ -75,12 +75,19 @@ class Batch:
             raise SweepError(f"{message}; python -m pip install 'multiscale[cluster]', or choose hydra/launcher=joblib") from None
         except (RuntimeError, ValueError) as error:
             remedy = "run it where batch jobs are submitted (a login node), or choose hydra/launcher=joblib"
-            raise SweepError(f"hydra/launcher={word}: {str(error).splitlines()[0]}; {remedy}") from None
+            raise SweepError(f"hydra/launcher={word}: {_words(error, 0)}; {remedy}") from None
 
     def attached(self, jobs: Sequence[Job]) -> list[_Submitted]:
-        """Those of the jobs that were submitted before and that the queue still has."""
-        if not self._slurm or not (known := self._known()) or not (there := self.queue.states(())):
+        """Those of the jobs that were submitted before and that the queue still has.
+
+        Raises:
+            SweepError: what was submitted cannot be read, or the batch system gives no answer: jobs that still run would be submitted a second time.
+        """
+        if not self._slurm or not (known := self._known()):
             return []
+        there = self.queue.states(())
+        if there is None:
+            raise SweepError("squeue gives no answer, and jobs submitted before may still be in the queue; resume the sweep when it answers")
         from submitit import SlurmJob
 
         return [_Submitted(job, SlurmJob(self._folder, known[job.number]), self._ending(job)) for job in jobs if known.get(job.number) in there]
@@ -105,8 +112,7 @@ class Batch:
                     task = Task(job.number, job.overrides, private, place, self._sweep / running.LOGS / f"job-{job.number:04d}.log")
                     handles.append(self._executor.submit(attempt, task, self._ending(job)))
         except (FailedJobError, FailedSubmissionError, OSError) as error:
-            stated = [line for line in str(error).strip().splitlines() if line.strip()]
-            raise SweepError(f"the batch system refused the jobs: {stated[-1]}; correct hydra.launcher.*") from None
+            raise SweepError(f"the batch system refused the jobs: {_words(error, -1)}; correct hydra.launcher.*") from None
         submitted = [_Submitted(job, handle, self._ending(job)) for job, handle in zip(jobs, handles, strict=True)]
         self._note(submitted)
         return submitted
@@ -115,14 +121,23 @@ class Batch:
         return self._folder / f"ended-{job.number:04d}.json"
 
     def _known(self) -> dict[int, str]:
-        try:
-            return {int(number): str(name) for number, name in json.loads((self._folder / SUBMITTED).read_text(encoding="utf-8")).items()}
-        except (OSError, ValueError, AttributeError):
+        path = self._folder / SUBMITTED
+        if not path.is_file():
             return {}
+        try:
+            return {int(number): str(name) for number, name in json.loads(path.read_text(encoding="utf-8")).items()}
+        except (OSError, ValueError, AttributeError) as error:
+            message = f"{path} cannot be read ({type(error).__name__}), and it says which jobs are in the queue already"
+            raise SweepError(f"{message}; when none of the sweep is left there, remove the file and resume") from None
 
     def _note(self, submitted: Sequence[_Submitted]) -> None:
         known = self._known() | {one.job.number: str(one.handle.job_id) for one in submitted}
         write_atomically(self._folder / SUBMITTED, json.dumps(known))
+
+
+def _words(error: Exception, line: int) -> str:
+    """One line of what an error says; its kind where it says nothing."""
+    return ([text for text in str(error).splitlines() if text.strip()] or [type(error).__name__])[line]
 
 
 def run_batched(batch: Batch, folder: Path, jobs: Sequence[Job], progress: SweepProgress, *, keep_going: bool) -> None:
@@ -204,4 +219,4 @@ def _end_in_order(batch: Batch, folder: Path, under_way: list[_Submitted], progr
             progress.ended(one.job, outcome)
     for one in under_way:
         batch.queue.left(one.handle)
-        add(folder, Event(one.job.number, "interrupted", "ended at once"))
+        add(folder, Event(one.job.number, "interrupted", "not waited for any longer"))
