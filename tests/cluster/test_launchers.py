@@ -228,7 +228,9 @@ def test_a_sweep_as_a_job_array_of_a_real_slurm(study, tmp_path: Path, tmp_path_
         assert not subprocess.run(["squeue", "--noheader", "--states=R,PD"], capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.parametrize(("known", "said", "states"), [('{"0": "17"}', "squeue gives no answer", None), ("half a li", "submitted.json cannot be read", {})])
+@pytest.mark.parametrize(
+    ("known", "said", "states"), [('{"0": "17"}', "squeue gives no answer", None), ("half a line", "submitted.json cannot be read", {})]
+)
 def test_jobs_that_may_still_be_in_the_queue_are_not_submitted_again(tmp_path: Path, known: str, said: str, states: dict[str, str] | None):
     batch = Batch.__new__(Batch)
     batch._slurm, batch._folder, batch.queue = True, tmp_path, SimpleNamespace(states=lambda _: states)
