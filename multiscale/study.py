@@ -52,7 +52,12 @@ def run_study(config: StudyConfig) -> RunResult:
             reasons = [reason for answer in answers for reason in _dated(reservations(answer), answer, answers)]
             dataset, summary = study_dataset(answers), study_summary(answers, study.staged)
             if study.staged is not None and isinstance(config.planning, DsoPlanSettings):
-                reasons += reservations_of_stages(summary["stages.cost"][0], study.staged, config.planning)
+                reasons += reservations_of_stages(
+                    summary["stages.cost"][0],
+                    study.staged,
+                    config.planning,
+                    {answer.case.year: {dso: plan.yardstick for dso, plan in answer.plans.items()} for answer in answers},
+                )
         status = "feasible" if reasons else "optimal"
         last = answers[-1]
         noted = dict.fromkeys(f"{p}: {n}" for a in answers for day in a.plan.operation.days for p, book in day.trades.items() for n in book.notes)

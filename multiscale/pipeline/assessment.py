@@ -11,7 +11,9 @@ from multiscale.assessment.construction import Bought, book_construction, book_t
 from multiscale.assessment.operated import Operation
 from multiscale.assessment.regulation import book_incentives
 from multiscale.assessment.served import unserved_words
+from multiscale.planning.targets import OPERATED
 from multiscale.results.data.answer_data import StudyCase, YearAnswer
+from multiscale.results.data.targets import targets_of
 
 BALANCED_WITHIN = 1e-6
 """Relative residual of energy and money [1] that is rounding."""
@@ -112,6 +114,11 @@ def reservations(answer: YearAnswer) -> list[str]:
     for dso, plan in answer.plans.items():
         if not abs(plan.follower_gap) <= ANSWERED_WITHIN:
             reasons.append(f"plan of {dso}: platforms solved again at the plan differ by {plan.follower_gap:.2g} of their cost")
+    for (dso, name), both in targets_of(answer).items():
+        if both.operated.known and both.operated.missed(OPERATED):
+            of, unit = both.operated, both.operated.unit_words
+            demanded = f"{'at least' if of.at_least else 'at most'} {of.limit:,.6g} {unit}".strip()
+            reasons.append(f"target '{name}' of {dso}: {of.value:,.6g} {unit}".strip() + f" in operation, where {demanded} is demanded")
     if answer.transmission is not None and not answer.transmission.closed:
         reasons.append(f"plan of {answer.case.system.top}: {answer.transmission.message}")
     for day in scenario.operation.days:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from multiscale.coordination.common.prepared import Progress
-from multiscale.planning import Plan
+from multiscale.planning import NoPlanError, Plan
 from multiscale.planning.equilibrium import Costs, Equilibrium, best_responses
 from multiscale.planning.persistence import Restriction
-from multiscale.planning.regimes.yardstick import Yardstick, yardsticks
+from multiscale.planning.regimes import ComparingRegime
 from multiscale.planning.settings import DistributionPlanSettings
 from multiscale.results.data.answer_data import StudyCase
 from multiscale.system import InvalidSystemError, Problem
@@ -18,12 +18,15 @@ from multiscale.system.existing_network import demand_today, existing_network_co
 
 A = TypeVar("A")
 
+ROUNDING = 1e-6
+"""Distance of a cost below a bound, relative to the bound, that is rounding of the solvers [1]."""
+
 Respond = Callable[[str, Mapping[int, float], A | None], A]
 """Operator, its yardstick in every year [EUR/a], its answer before -> its best answer."""
 
 
 def compared_plans(
-    cases: Mapping[int, StudyCase], respond: Respond[A], costs_of: Callable[[A], Costs], regime: Yardstick, report_progress: Progress
+    cases: Mapping[int, StudyCase], respond: Respond[A], costs_of: Callable[[A], Costs], regime: ComparingRegime, report_progress: Progress
 ) -> Equilibrium[A]:
     """An equilibrium of the operators' plans.
 
@@ -43,13 +46,13 @@ def compared_plans(
     sizes = {dso: demand_today(last.system, dso, last.horizon) for dso in dsos}
     first = {dso: tuple(existing_network_cost(case.system, dso, case.horizon, case.economics) for case in cases.values()) for dso in dsos}
     try:
-        yardsticks({dso: sum(costs) for dso, costs in first.items()}, sizes)
+        regime.yardsticks({dso: sum(costs) for dso, costs in first.items()}, sizes)
     except ValueError as error:
         message = f"{error} (system.dsos)" if len(dsos) < 2 else str(error)
         raise InvalidSystemError([Problem("regime", regime.kind, "dsos", ", ".join(dsos), "", message)]) from error
 
     def answer(dso: str, costs: Mapping[str, Costs], before: A | None) -> A:
-        given = {year: yardsticks({name: each[k] for name, each in costs.items()}, sizes)[dso] for k, year in enumerate(cases)}
+        given = {year: regime.yardsticks({name: each[k] for name, each in costs.items()}, sizes)[dso] for k, year in enumerate(cases)}
         return respond(dso, given, before)
 
     return best_responses(dsos, first, answer, costs_of, most=regime.response_rounds, report_progress=report_progress)
@@ -66,14 +69,24 @@ def kept_plan(found: Plan, before: Plan | None, again: Callable[[Restriction], P
         again: plans under a restriction against the same costs.
         planning: settings, with the gaps.
         operators: number of them.
+
+    Raises:
+        NoPlanError: the plan before was not found in time, or contradicts the bound.
     """
     if before is None or before.built == found.built:
         return found
     built = frozenset(option for option, yes in before.built.items() if yes)
-    kept = again(Restriction(built, frozenset(before.built) - built))
-    allowed = max(planning.gap_eur / operators, planning.gap * abs(kept.objective))
-    if kept.objective - found.bound > allowed:
+    try:
+        kept = again(Restriction(built, frozenset(before.built) - built))
+    except NoPlanError as error:
+        if error.status != "infeasible":
+            raise
+        # What was built before is no plan under the cap that stands now.
         return found
-    bound = min(found.bound, kept.objective)
-    gap = (kept.objective - bound) / abs(kept.objective) if kept.objective else 0.0
-    return replace(kept, bound=bound, gap=gap, restriction=found.restriction, decision_range=None)
+    apart = kept.objective - found.bound
+    if apart < -ROUNDING * (1.0 + abs(found.bound)):
+        message = f"plan of {kept.dso}: {kept.objective:.9g} EUR/a with what was built before is below the proven bound of {found.bound:.9g} EUR/a"
+        raise NoPlanError("error", f"{message}; an answer it counts on is wrong, or a program is badly scaled")
+    if apart > max(planning.gap_eur / operators, planning.gap * abs(kept.objective)):
+        return found
+    return replace(kept, bound=found.bound, gap=max(apart, 0.0) / max(abs(kept.objective), 1e-9), restriction=found.restriction, decision_range=None)

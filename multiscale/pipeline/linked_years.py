@@ -10,7 +10,7 @@ from multiscale.coordination.common.prepared import Progress
 from multiscale.pipeline.compared_plans import compared_plans
 from multiscale.planning import NoPlanError, Plan, Regime
 from multiscale.planning.persistence import LinkedPlans, Restriction, linked_plans
-from multiscale.planning.regimes.yardstick import Yardstick
+from multiscale.planning.regimes import ComparingRegime
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.stage_weights import stage_weights
 from multiscale.results.data.answer_data import StagedPlan, StudyCase
@@ -57,7 +57,7 @@ def plans_of_years(
         )
 
     try:
-        if isinstance(regime, Yardstick):
+        if isinstance(regime, ComparingRegime):
 
             def costs(found: LinkedPlans[Plan]) -> tuple[float, ...]:
                 return tuple(found.plans[str(year)].network_cost for year in years)
@@ -70,14 +70,19 @@ def plans_of_years(
         raise NoAnswerError(error.status, str(error), asdict(error.relaxation) if error.relaxation else None) from error
     every = list(found.values())
     ended = "; ".join(f"{dso}: {plans.ended}" for dso, plans in found.items() if plans.ended)
-    return found, StagedPlan(weights, sum(p.bound for p in every), sum(p.separate for p in every), sum(p.solves for p in every), ended)
+    compared = isinstance(regime, ComparingRegime)
+    yardsticks = {year: {dso: plans.plans[str(year)].yardstick for dso, plans in found.items()} for year in years if compared}
+    staged = StagedPlan(weights, sum(p.bound for p in every), sum(p.separate for p in every), sum(p.solves for p in every), ended, yardsticks)
+    return found, staged
 
 
 def _in_rounds(found: LinkedPlans[Plan], rounds: int) -> LinkedPlans[Plan]:
     return replace(found, plans={node: replace(plan, rounds=rounds) for node, plan in found.plans.items()})
 
 
-def reservations_of_stages(cost: float, staged: StagedPlan, planning: DsoPlanSettings) -> list[str]:
+def reservations_of_stages(
+    cost: float, staged: StagedPlan, planning: DsoPlanSettings, yardsticks: Mapping[int, Mapping[str, float]]
+) -> list[str]:
     """Why plans of several years are not the optimum together; empty where they are, to the gaps asked for.
 
     Also where the search ended at these gaps they may be missed: a plan that is made anew under tighter limits costs more, and the bound is for the
@@ -87,10 +92,14 @@ def reservations_of_stages(cost: float, staged: StagedPlan, planning: DsoPlanSet
         cost: present value of the plans that stand [EUR].
         staged: what is proven of them.
         planning: settings, with the gaps.
+        yardsticks: year -> DSO -> what the plan that stands was compared with [EUR/a].
     """
     asked = max(planning.gap_eur * sum(staged.weights.values()), planning.gap * abs(cost))
     if staged.ended:
         return [f"plans of the years together: {staged.ended}"]
+    if moved := sorted({dso for year, known in staged.yardsticks.items() for dso, value in known.items() if yardsticks[year][dso] != value}):
+        why = f"a repair moved what {', '.join(moved)} {'is' if len(moved) == 1 else 'are'} compared with"
+        return [f"plans of the years together: {why}, and their bound holds for the caps before; nothing is proven of the plans that stand"]
     if not cost - staged.bound <= asked + ROUNDING * (1.0 + abs(cost)):
         return [f"plans of the years together: {cost - staged.bound:,.0f} EUR above their bound, where the gaps asked for allow {asked:,.0f} EUR"]
     return []

@@ -28,8 +28,7 @@ from multiscale.planning.distribution_planning import planned_limits
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.nested.answer import TransmissionPlan
 from multiscale.planning.persistence import LinkedPlans, Restriction
-from multiscale.planning.regimes import Social
-from multiscale.planning.regimes.yardstick import Yardstick
+from multiscale.planning.regimes import ComparingRegime, Social
 from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DistributionPlanSettings, DsoPlanSettings, TransmissionPlanning
 from multiscale.results.data.answer_data import StagedPlan, StudyCase
@@ -201,7 +200,7 @@ class Study:
         starts = {dso: plan.start for dso, plan in near.items()}
         with self.progress.stage("plan") as stage:
             try:
-                if isinstance(self.config.regime, Yardstick) and len(known) < len(dsos):
+                if isinstance(self.config.regime, ComparingRegime) and len(known) < len(dsos):
                     return self._compared(case, expected, kept, stage.update)
                 return {
                     dso: known[dso] if dso in known else self.plan_of(dso, case, expected, kept.get(dso, Restriction()), starts.get(dso))
@@ -215,7 +214,7 @@ class Study:
     ) -> Mapping[str, Plan]:
         """A plan for every DSO that does not move while those of the others stand."""
         regime, planning, year = self.config.regime, self.config.planning, case.value.year
-        assert isinstance(regime, Yardstick)
+        assert isinstance(regime, ComparingRegime)
         assert isinstance(planning, DistributionPlanSettings)
         operators = len(case.value.system.at_level("dso"))
 

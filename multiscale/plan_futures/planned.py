@@ -18,7 +18,7 @@ from multiscale.plan_futures.strategies import strategies
 from multiscale.plan_futures.tables import built_table, cost_table, future_table, value_table
 from multiscale.planning import Plan
 from multiscale.planning.persistence import Restriction
-from multiscale.planning.regimes import Social
+from multiscale.planning.regimes import ComparingRegime, Social
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.stage_weights import stage_weights
 from multiscale.results.data.answer_data import StudyCase
@@ -60,7 +60,7 @@ def planned_futures(
     if known_from not in years[1:]:
         later = ", ".join(map(str, years[1:]))
         raise ConfigError([ConfigProblem("--revealed", str(known_from), f"is no year after the first; give one of {later}", "command line")])
-    if config.regime.compares:
+    if isinstance(config.regime, ComparingRegime):
         message = "has plans that depend on each other, which strategies do not plan together; use another regime, or multiscale run"
         raise ConfigError([ConfigProblem("regime", config.regime.kind, message)])
     if not isinstance(config.regime, Social):

@@ -18,12 +18,15 @@ from itertools import pairwise
 from multiscale.coordination.common.prepared import Progress
 from multiscale.plan_futures.futures import Future
 from multiscale.plan_futures.measures import EXPECTED, Measure
-from multiscale.planning import Plan
+from multiscale.planning import NoPlanError, Plan
 from multiscale.planning.persistence import Known, LinkedPlans, Restriction, linked_plans
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.stage_weights import stage_weights
 
 FORESIGHT, WAITING, DECIDING_NOW = "foresight", "waiting", "deciding now"
+
+ROUNDING = 1e-6
+"""Distance of a bound above a value, relative to the cost of all futures, that is rounding of the solvers [1]."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def strategies(
         measure: what is minimised; costs with foresight are added to it here.
 
     Raises:
-        NoPlanError: some year of some future has no plan, or none that keep to each other.
+        NoPlanError: some year of some future has no plan, or none that keep to each other, or a bound contradicts a value.
     """
     stage, probability = stage_weights(years, discount_rate), {f.name: f.probability for f in futures}
     known: Known[Plan] = {}
@@ -166,5 +169,9 @@ def strategies(
         whole = [joint(name, futures, [dso]) for dso in dsos] if measure.kind == EXPECTED else [joint(name, futures, dsos, measure)]
         value = sum(p.objective for p in whole)
         # Who knows less can do no better: the bound of the strategy before holds too.
-        found.append(strategy(name, whole, value, min(value, max(found[-1].bound, sum(p.bound for p in whole)))))
+        bound = max(found[-1].bound, sum(p.bound for p in whole))
+        if not bound <= value + ROUNDING * (1.0 + sum(map(abs, best.values()))):
+            message = f"strategy {name!r}: a bound of {bound:.9g} EUR is proven, above its value of {value:.9g} EUR"
+            raise NoPlanError("error", f"{message}; an answer it counts on is wrong, or a program is badly scaled")
+        found.append(strategy(name, whole, value, min(value, bound)))
     return Strategies(found, measure, proven)

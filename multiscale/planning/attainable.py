@@ -22,7 +22,7 @@ from scipy import sparse
 from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.follower_names import BUILT
 from multiscale.planning.targets import Target, Targets
-from multiscale.programs import Block, Index, ParametricProgram, solve
+from multiscale.programs import Block, Index, ParametricProgram, ProgramError, solve
 
 SHORT = 1e-7
 """Shortfall relative to the size of a row that is rounding of the linear program."""
@@ -109,7 +109,11 @@ class Attainable:
         return solve(relaxed).bound <= SHORT
 
     def best(self, name: str, rounds: int = 20) -> float:
-        """The limit of one target that can be reached where there are no others [unit]; its own where that can."""
+        """The limit of one target that can be reached where there are no others [unit]; its own where that can.
+
+        Raises:
+            ProgramError: it was not found in so many steps.
+        """
         target = self.targets[name]
         limit = target.limit
         for _ in range(rounds):
@@ -120,6 +124,8 @@ class Attainable:
             if value <= SHORT * (1.0 + float(np.abs(row.w).max(initial=0.0)) + abs(row.constant)) or slope == 0:
                 break
             limit -= value / slope
+        else:
+            raise ProgramError(f"what networks of {self.problem.dso} can reach of target {name!r} was not found in {rounds} steps; plan without it")
         return limit
 
     @property

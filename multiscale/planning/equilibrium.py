@@ -87,5 +87,5 @@ def _cycle(states: Sequence[Mapping[str, Costs]], rounds: int) -> str:
     shown = "; ".join(f"{name}: {' -> '.join(f'{sum(state[name]):,.2f}' for state in [*states, states[0]])}" for name in moving)
     return (
         f"best responses of the operators repeat in a cycle of {len(states)} rounds, found after {rounds} (cost in EUR/a, summed over the years: "
-        f"{shown}); from this start there is no equilibrium: change regime.own_share, or the options"
+        f"{shown}); from this start none is reached, if there is one: change regime.own_share or the options, or set a smaller planning.gap_eur"
     )

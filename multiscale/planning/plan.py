@@ -132,8 +132,8 @@ class Plan:
 
     @property
     def missed_targets(self) -> list[str]:
-        """Names of targets that are not reached."""
-        return [name for name, one in self.targets.items() if one.missed > 0]
+        """Names of targets that are not reached, as far as is known."""
+        return [name for name, one in self.targets.items() if one.missed()]
 
     restriction: Restriction = field(default_factory=Restriction)
     yardstick: float = float("nan")

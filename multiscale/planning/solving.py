@@ -9,7 +9,7 @@ from multiscale.planning.decomposition import applies, plan_by_decomposition
 from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.no_plan import NoPlanError
 from multiscale.planning.plan import Effort, Plan, bounded, with_targets
-from multiscale.planning.regimes import Regime, Social
+from multiscale.planning.regimes import ComparingRegime, Regime, Social
 from multiscale.planning.targets import Targets
 
 
@@ -39,7 +39,7 @@ def solve_plan(
             charge, nothing was found in time, or the decomposition was asked for and does not apply.
         bilevel.BilevelError: the method does not take this problem.
     """
-    if regime.compares and not isfinite(problem.yardstick):
+    if isinstance(regime, ComparingRegime) and not isfinite(problem.yardstick):
         message = f"plan of {problem.dso}: regime {regime.kind} compares its cost with that of other operators, of which none is given"
         raise NoPlanError("error", f"{message}; plan two or more together, or use another regime")
     remark, wanted, free = "", targets or {}, None

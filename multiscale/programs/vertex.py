@@ -80,7 +80,7 @@ class Vertex:
             return None
         slack = rhs - self._fixed_activity - self._entries @ values
         allowed = ROUNDING * (1.0 + np.abs(rhs))
-        if not (np.where(program.equality, -np.abs(slack), slack) >= -allowed).all():
+        if not (np.where(program.equality, -np.abs(slack), slack) >= -allowed).all() or (np.abs(slack) > allowed)[self._active].any():
             return None
         x = self._fixed.copy()
         x[self._basic] = np.clip(values, program.lower[self._basic], program.upper[self._basic])

@@ -9,8 +9,11 @@ import pytest
 
 from multiscale.assessment import Ledger
 from multiscale.assessment.operated import MechanismCost
+from multiscale.pipeline import assessment
 from multiscale.pipeline.assessment import CertificateError, check_certificates, reservations
+from multiscale.planning.targets import Reached
 from multiscale.results.data.answer_data import RepairRecord
+from multiscale.results.data.targets import PlannedAndOperated
 from multiscale.system import LoadingLimits
 from multiscale.verification.outages import OutageCheck
 from multiscale.verification.year import YearCheck
@@ -34,6 +37,7 @@ def answer(cost=100.0, bound=99.0, objective=1000.0, plan_bound=1000.0, **change
         plans={"north": plan},
         year_check=YearCheck(),
         outages={},
+        targets={},
         repair=RepairRecord(),
         case=SimpleNamespace(limits=LoadingLimits(), system=SimpleNamespace(top="transmission")),
         transmission=SimpleNamespace(cost=100.0, bound=90.0, closed=True, message=""),
@@ -67,6 +71,15 @@ def test_a_mechanism_that_excluded_somebody_is_compared_with_no_other():
     whole, day, _ = answer(cost=10.0)
     day.mechanisms["pricing"] = replace(day.mechanisms["pricing"], excluded=("north 1",), bound=9.0)
     check_certificates(whole)
+
+
+@pytest.mark.parametrize(
+    ("operated", "reasons"), [(0.2, ["target 'share' of north: 0.2 in operation, where at least 0.3 is demanded"]), (0.3, []), (np.nan, [])]
+)
+def test_a_target_that_operation_misses_is_a_reason(monkeypatch, operated, reasons):
+    planned, found = (Reached("renewable_share", value, 0.3, "1", at_least=True) for value in (0.3, operated))
+    monkeypatch.setattr(assessment, "targets_of", lambda _: {("north", "share"): PlannedAndOperated(planned, found)})
+    assert reservations(answer()[0]) == reasons
 
 
 @pytest.mark.parametrize("off", [1e-3, np.nan])

@@ -11,7 +11,7 @@ import pytest
 from multiscale.config import load_config
 from multiscale.pipeline.case import case_of
 from multiscale.pipeline.compared_plans import compared_plans, kept_plan
-from multiscale.planning import Plan
+from multiscale.planning import NoPlanError, Plan
 from multiscale.planning.persistence import Restriction
 from multiscale.planning.regimes.yardstick import Yardstick
 from multiscale.planning.settings import DsoPlanSettings
@@ -61,6 +61,7 @@ class Answer:
     gap: float = 0.0
     decision_range: float | None = None
     restriction: Restriction = field(default_factory=Restriction)
+    dso: str = "north"
 
 
 @pytest.mark.parametrize(("worth", "kept"), [(10.5, True), (11.5, False)])
@@ -77,3 +78,20 @@ def test_a_plan_moves_only_for_more_than_the_gap(worth: float, kept: bool):
     assert found.bound == 10.0
     assert found.restriction == Restriction()
     assert kept_plan(cast("Plan", free), None, again, DsoPlanSettings(), 2) is free
+
+
+def test_a_plan_that_is_none_under_the_new_cap_is_not_kept():
+    before, free = Answer({"a": True}, 0.0, 0.0), Answer({"a": False}, 10.0, 10.0)
+
+    def again(_: Restriction, status: str = "infeasible") -> Any:
+        raise NoPlanError(status, "no plan")
+
+    assert kept_plan(cast("Plan", free), cast("Plan", before), again, DsoPlanSettings(), 2) is free
+    with pytest.raises(NoPlanError):
+        kept_plan(cast("Plan", free), cast("Plan", before), lambda r: again(r, "time_limit"), DsoPlanSettings(), 2)
+
+
+def test_a_kept_plan_below_the_proven_bound_is_an_error():
+    before, free = Answer({"a": True}, 0.0, 0.0), Answer({"a": False}, 10.0, 10.0)
+    with pytest.raises(NoPlanError, match="below the proven bound of 10 EUR/a"):
+        kept_plan(cast("Plan", free), cast("Plan", before), lambda _: cast("Plan", replace(before, objective=9.0)), DsoPlanSettings(), 2)

@@ -101,9 +101,16 @@ def test_years_that_make_no_sense_are_refused(override, said):
 def test_plans_above_what_the_gaps_allow_are_not_called_optimal():
     settings = DsoPlanSettings(gap=0.0, gap_eur=50.0)
     staged = StagedPlan({2030: 8.0, 2040: 5.0}, 1e6, 1e6, 2)
-    assert reservations_of_stages(1e6 + 600.0, staged, settings) == []
-    assert reservations_of_stages(1e6 + 700.0, staged, settings) == [
+    assert reservations_of_stages(1e6 + 600.0, staged, settings, {}) == []
+    assert reservations_of_stages(1e6 + 700.0, staged, settings, {}) == [
         "plans of the years together: 700 EUR above their bound, where the gaps asked for allow 650 EUR"
     ]
-    assert len(reservations_of_stages(float("nan"), staged, settings)) == 1
-    assert reservations_of_stages(1e6, replace(staged, ended="ended"), settings) == ["plans of the years together: ended"]
+    assert len(reservations_of_stages(float("nan"), staged, settings, {})) == 1
+    assert reservations_of_stages(1e6, replace(staged, ended="ended"), settings, {}) == ["plans of the years together: ended"]
+
+
+def test_a_bound_for_other_yardsticks_proves_nothing_of_the_plans_that_stand():
+    staged = StagedPlan({2030: 8.0, 2040: 5.0}, 1e6, 1e6, 2, yardsticks={2030: {"north": 7.0}, 2040: {"north": 8.0}})
+    assert reservations_of_stages(1e6, staged, DsoPlanSettings(), {2030: {"north": 7.0}, 2040: {"north": 8.0}}) == []
+    (said,) = reservations_of_stages(1e6, staged, DsoPlanSettings(), {2030: {"north": 7.0}, 2040: {"north": 8.5}})
+    assert "a repair moved what north is compared with" in said

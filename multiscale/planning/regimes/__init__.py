@@ -1,6 +1,7 @@
 """Regulatory regimes: whose interest the operator follows, one file each."""
 
 from multiscale.planning.regimes.account import Account, account_of
+from multiscale.planning.regimes.comparing import ComparingRegime
 from multiscale.planning.regimes.incentive_fee import IncentiveFee
 from multiscale.planning.regimes.output_incentive import OutputIncentive
 from multiscale.planning.regimes.rate_of_return import RateOfReturn
@@ -27,6 +28,7 @@ REGIMES: dict[str, type[Regime]] = {
 __all__ = [
     "REGIMES",
     "Account",
+    "ComparingRegime",
     "Leader",
     "Position",
     "Regime",

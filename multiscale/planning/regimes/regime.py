@@ -115,8 +115,6 @@ class Regime(Settings):
     """How the report introduces the prices that are decided, e.g. ``These prices recover the cost``."""
     recovers_cost: ClassVar[bool] = True
     """Whether the revenue has to recover what is allowed; otherwise it may not exceed it."""
-    compares: ClassVar[bool] = False
-    """Whether what an operator is allowed depends on the cost of the others, so that their plans have to be made until none moves."""
 
     def capital(self, position: Position) -> Capital:
         """How yearly costs of capital split."""

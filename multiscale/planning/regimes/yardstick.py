@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from multiscale.planning.regimes.regime import Position, Regime, penalty
-from multiscale.settings import count, quantity
+from multiscale.planning.regimes.comparing import ComparingRegime
+from multiscale.planning.regimes.regime import Position, penalty
+from multiscale.settings import quantity
 
 
-class Yardstick(Regime):
+class Yardstick(ComparingRegime):
     """Yardstick competition: a cap on the revenue from own cost and that of comparable operators.
 
         max  revenue - cost - penalty * unserved energy        s.t.  revenue <= a cost_i + (1 - a) yardstick_i
@@ -27,7 +28,6 @@ class Yardstick(Regime):
     kind: Literal["yardstick"] = "yardstick"
     own_share: float = quantity(0.0, "1", "share of the operator's own cost in the cap (a); the rest is the yardstick", lower=0.0, upper=1.0)
     unserved_penalty: float = quantity(5.0, "EUR/kWh", "penalty that the operator pays for energy not served", lower=0.0, upper=1000.0)
-    response_rounds: int = count(20, "largest number of rounds in which every operator plans anew, until no plan moves", 1, 1000)
 
     aim: ClassVar[str] = (
         "Each operator maximises its profit under a cap on its revenue that is set by the cost of the others, and pays a penalty for energy that is "
@@ -36,11 +36,14 @@ class Yardstick(Regime):
     reason: ClassVar[str] = "costs the operator less than the penalty for energy that is not served"
     pricing: ClassVar[str] = "These prices earn the operators most under their caps"
     recovers_cost: ClassVar[bool] = False
-    compares: ClassVar[bool] = True
 
     def allowed_revenue(self, position: Position) -> Any:
         """See ``Regime``: the cap; NaN where the operator was not compared."""
         return self.own_share * position.cost + (1.0 - self.own_share) * position.yardstick
+
+    def yardsticks(self, costs: Mapping[str, float], sizes: Mapping[str, float]) -> dict[str, float]:
+        """See ``ComparingRegime``: by the mean of the others' cost per size."""
+        return yardsticks(costs, sizes)
 
     def payment(self, position: Position) -> Any:
         """See ``Regime``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from multiscale.planning.follower_names import PASSIVE
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 
 REACHED = 1e-6
 """A target is reached within this distance, relative to its limit or to one unit of it: what rows of a solver are exact to."""
+
+OPERATED = 1e-3
+"""Operation keeps a target within this share of it: it follows prices of a mechanism, not the forecast that was planned for."""
+
+
+def unit_words(unit: str) -> str:
+    """A unit as it is written after a number; empty for a share."""
+    return "" if unit == "1" else unit
 
 
 class Answer(Protocol):
@@ -53,15 +62,31 @@ class Reached:
     at_least: bool
 
     @property
-    def missed(self) -> float:
-        """What the limit would have to be relaxed by [unit]; zero where the target is reached."""
-        short = self.limit - self.value if self.at_least else self.value - self.limit
-        return short if short > REACHED * max(1.0, abs(self.limit)) else 0.0
+    def unit_words(self) -> str:
+        """The unit as it is written after a number; empty for a share."""
+        return unit_words(self.unit)
+
+    @property
+    def known(self) -> bool:
+        """Whether the value is known."""
+        return not isnan(self.value)
+
+    @property
+    def short(self) -> float:
+        """How far the value is beyond the limit [unit]; below zero on its right side, NaN where it is not known."""
+        return self.limit - self.value if self.at_least else self.value - self.limit
+
+    def missed(self, share: float = 0.0) -> bool:
+        """Whether the value is beyond the limit by more than rounding and a share of the limit; also where it is not known."""
+        return not self.short <= self._room(share)
 
     @property
     def binding(self) -> bool:
         """Whether the value lies on the limit."""
-        return abs(self.value - self.limit) <= 1e-4 * max(abs(self.limit), 1e-9)
+        return abs(self.short) <= self._room(1e-4)
+
+    def _room(self, share: float) -> float:
+        return max(share * abs(self.limit), REACHED * max(1.0, abs(self.limit)))
 
 
 class Target(Settings):
@@ -86,7 +111,7 @@ class Target(Settings):
     @property
     def unit_words(self) -> str:
         """The unit as it is written after a number; empty for a share."""
-        return "" if self.unit == "1" else self.unit
+        return unit_words(self.unit)
 
     @property
     def limit(self) -> float:

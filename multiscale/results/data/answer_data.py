@@ -107,6 +107,7 @@ class StagedPlan:
         separate: the same where every year is planned by itself [EUR].
         solves: number of plans that were made.
         ended: what ended the search before its end, in words; empty where nothing did.
+        yardsticks: year -> DSO -> what it was compared with, where the regime compares operators [EUR/a]: the bound holds for these alone.
     """
 
     weights: Mapping[int, float]
@@ -114,6 +115,7 @@ class StagedPlan:
     separate: float
     solves: int
     ended: str = ""
+    yardsticks: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from multiscale.assessment.regulation import operated_account, operated_years
-from multiscale.planning.regimes import Account, YearlyAccount
+from multiscale.planning.regimes import Account, ComparingRegime, YearlyAccount
 from multiscale.planning.stage_weights import stage_lengths
 from multiscale.results.data.parts.named import named
 
@@ -69,7 +69,7 @@ def regulation_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
 
 def _compared_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
     """Operators that a regime compares: cost, yardstick and profit of each, and the most that each can gain while the others keep their plans."""
-    if not answer.regime.compares:
+    if not isinstance(answer.regime, ComparingRegime):
         return {}
     found: dict[str, tuple[Any, str]] = {"regulation.yardstick.rounds": (max(plan.rounds for plan in answer.plans.values()), "1")}
     for dso, plan in answer.plans.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import xarray as xr
 
 from multiscale.assessment.accounts import STAKEHOLDERS, account
 from multiscale.assessment.reached_targets import operated_target
-from multiscale.planning.targets import Reached
+from multiscale.planning.targets import OPERATED, Reached
 from multiscale.results.data.parts.named import named
 
 if TYPE_CHECKING:
@@ -18,18 +19,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Both:
+class PlannedAndOperated:
     """A target of one operator, as planned and as operated."""
 
     planned: Reached
     operated: Reached
 
 
-def _targets(answer: YearAnswer) -> dict[tuple[str, str], _Both]:
+def targets_of(answer: YearAnswer) -> dict[tuple[str, str], PlannedAndOperated]:
     """(DSO, name) -> target; nothing without any."""
+    if not answer.targets:
+        return {}
     system, operation, paid = answer.case.system, answer.plan.operation, _paid_under_policies(answer)
     return {
-        (dso, name): _Both(one, operated_target(answer.targets[name], system, dso, operation, paid))
+        (dso, name): PlannedAndOperated(one, operated_target(answer.targets[name], system, dso, operation, paid))
         for dso, plan in answer.plans.items()
         for name, one in plan.targets.items()
     }
@@ -47,14 +50,14 @@ def _paid_under_policies(answer: YearAnswer) -> dict[str, float]:
 
 
 def targets_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
-    """``targets.<name>.<limit|planned|operated>`` [unit of the target], of the operator whose plan comes nearest to the limit."""
-    found = _targets(answer)
+    """``targets.<name>.<limit|planned|operated>`` [unit of the target], of the operator that is worst off: see ``_worst``."""
+    found = targets_of(answer)
     summary: dict[str, tuple[Any, str]] = {}
     for name in answer.targets:
         mine = {dso: both for (dso, known), both in found.items() if known == name}
         if not mine:
             continue
-        dso, both = min(mine.items(), key=lambda item: abs(item[1].planned.value - item[1].planned.limit))
+        dso, both = _worst(mine)
         one, key = both.planned, f"targets.{name}"
         summary |= {
             f"{key}.kind": (one.kind, ""),
@@ -62,16 +65,26 @@ def targets_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
             f"{key}.limit": (one.limit, one.unit),
             f"{key}.planned": (one.value, one.unit),
         }
-        if np.isfinite(both.operated.value):
+        if both.operated.known:
             summary[f"{key}.operated"] = (both.operated.value, one.unit)
         if len(mine) > 1:
             summary[f"{key}.operator"] = (dso, "")
     return summary
 
 
+def _worst(mine: Mapping[str, PlannedAndOperated]) -> tuple[str, PlannedAndOperated]:
+    """The operator that misses a target by most in operation; where none does, one of which it is not known; else the nearest to the limit."""
+    known = {dso: both for dso, both in mine.items() if both.operated.known}
+    missing = {dso: both for dso, both in known.items() if both.operated.missed(OPERATED)}
+    unknown = {dso: both for dso, both in mine.items() if dso not in known}
+    if missing or not unknown:
+        return max((missing or known).items(), key=lambda item: item[1].operated.short)
+    return max(unknown.items(), key=lambda item: item[1].planned.short)
+
+
 def targets_dataset(answer: YearAnswer) -> xr.Dataset:
     """Limit, value of the plan and of its operation, by operator and target; the unit of each target is a variable of its own."""
-    found = _targets(answer)
+    found = targets_of(answer)
     if not found:
         return xr.Dataset()
     dsos, names = list(answer.plans), list(answer.targets)

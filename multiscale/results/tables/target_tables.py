@@ -30,5 +30,5 @@ def targets_table(result: RunResult) -> Table | None:
     if not rows:
         return None
     note = "Plan: in the answer of the platforms as the planner expects it. Operation: as settled under the mechanism, on the representative days. "
-    note += "Of several operators, the one whose plan comes nearest to the limit."
+    note += "Of several operators, the one that misses the limit by most in operation, or comes nearest to it."
     return Table("targets", "Targets", pd.DataFrame(rows), note=note)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiscale.planning.regimes import REGIMES, Regime, Social
+from multiscale.planning.regimes import REGIMES, ComparingRegime, Regime, Social
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.words.numbers import amount, euros, percent
 
@@ -29,7 +29,7 @@ def objective_words(result: RunResult, objective: float, bound: float | None, un
     """What the objective of plans is called, its value, and what its bound says (empty without one): of profits with their sign, not as losses."""
     profit = follows_profit(result)
     sign, more = (-1.0, "earns the operator more than") if profit else (1.0, "costs less than")
-    if regime_of(result).compares:
+    if isinstance(regime_of(result), ComparingRegime):
         more = "earns the operators, each while the others keep theirs, more than"
 
     def money(value: float) -> str:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from multiscale.planning.targets import TARGETS
+from multiscale.planning.targets import OPERATED, TARGETS, Reached
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.words.fact import Fact
 from multiscale.results.words.numbers import amount, number
-
-OPERATED = 1e-3
-"""Operation keeps a target within this share of it: it follows prices of a mechanism, not the forecast that was planned for."""
 
 
 def target_names(result: RunResult) -> list[str]:
@@ -18,10 +15,11 @@ def target_names(result: RunResult) -> list[str]:
 
 def states_of(result: RunResult, name: str) -> str:
     """Whether plan and operation reach a target, in words."""
-    operated = _missed(result, name, "operated")
-    binding = abs(_value(result, name, "planned") - _value(result, name, "limit")) <= 1e-4 * max(abs(_value(result, name, "limit")), 1e-9)
-    planned = "reached, at its limit" if binding else "reached with a margin"
-    return planned if operated is None or not operated else f"{planned}; missed in operation"
+    operated = _reached(result, name, "operated")
+    planned = "reached, at its limit" if _reached(result, name, "planned").binding else "reached with a margin"
+    if not operated.known:
+        return f"{planned} in the plan; not known in operation"
+    return f"{planned} in the plan; missed in operation" if operated.missed(OPERATED) else planned
 
 
 def target_facts(result: RunResult) -> list[Fact]:
@@ -34,23 +32,19 @@ def target_facts(result: RunResult) -> list[Fact]:
         def worth(value: float, unit: str = unit) -> str:
             return number(value, 5) if unit == "1" else amount(value, unit, 5)
 
+        found = _reached(result, name, "operated")
+        operator = result.value(f"targets.{name}.operator")
         kind = TARGETS[str(result.value(f"targets.{name}.kind"))]
-        bound = "at least" if kind.at_least else "at most"
-        after = "" if operated is None else f", {worth(operated)} in operation"
-        missed = _missed(result, name, "operated")
-        text = f"{kind.called} {bound} {worth(limit)}: {worth(planned)} in the plan{after}"
-        facts.append(Fact(f"Target {name}", text, None if missed is None else not missed))
+        text = f"{kind.called} {'at least' if kind.at_least else 'at most'} {worth(limit)}: {worth(planned)} in the plan, "
+        text += f"{worth(operated)} in operation" if found.known else "not known in operation"
+        text += f" ({operator}, the nearest to it of several operators)" if operator else ""
+        facts.append(Fact(f"Target {name}", text, not found.missed(OPERATED) if found.known else None))
     return facts
 
 
-def _missed(result: RunResult, name: str, when: str) -> bool | None:
-    """Whether a target is missed; None where it is not known."""
-    if result.value(f"targets.{name}.{when}") is None:
-        return None
-    short = _value(result, name, "limit") - _value(result, name, when)
-    short = short if TARGETS[str(result.value(f"targets.{name}.kind"))].at_least else -short
-    return short > OPERATED * max(abs(_value(result, name, "limit")), 1e-9)
-
-
-def _value(result: RunResult, name: str, key: str) -> float:
-    return float(result.value(f"targets.{name}.{key}"))
+def _reached(result: RunResult, name: str, when: str) -> Reached:
+    """A target and what plan or operation come to; NaN where that is not known."""
+    value = result.value(f"targets.{name}.{when}")
+    limit, unit = result.summary[f"targets.{name}.limit"]
+    kind = str(result.value(f"targets.{name}.kind"))
+    return Reached(kind, float("nan") if value is None else float(value), float(limit), str(unit), TARGETS[kind].at_least)
