@@ -20,6 +20,9 @@ F = TypeVar("F")
 LARGEST_SEED = 2**31 - 1
 """Largest seed that every solver and random generator takes."""
 
+ONE_WORD = r"^\S*$"
+"""Pattern of a text without blanks and line ends."""
+
 
 class Settings(BaseModel):
     """Immutable; unknown keys are refused; numbers are read in their declared units."""

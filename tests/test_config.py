@@ -216,3 +216,11 @@ def test_every_study_has_a_page():
 )
 def test_kinds_and_their_keys_are_distinguished(overrides: list[str], key: str, message: str):
     assert message in _problems(*overrides)[key]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"), [("study.name=Main Study", "may hold small letters"), ("engine.queue=short long", "holds blanks; give one word")]
+)
+def test_texts_of_a_pattern_say_what_they_may_hold(override: str, said: str):
+    with pytest.raises(ConfigError, match=said):
+        load_config(["engine=slurm", override])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def _init(given: argparse.Namespace) -> int:
     print(f"profiles: {system.profiles.sizes['profile']} series, {step:g} min steps, {str(time[0])[:16]} to {str(time[-1])[:16]}, no gaps")
     for line in (*system.approximations, *system.notes):
         print(f"  {line}")
-    print(f"next: multiscale validate system=folder system.path={given.folder}")
+    print(f"next: multiscale validate system=folder system.path={shlex.quote(str(given.folder))}")
     print(given.folder)
     return OK
 

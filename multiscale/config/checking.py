@@ -9,8 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from multiscale.config.errors import ConfigProblem
-from multiscale.config.models import MOVED, StudyConfig
-from multiscale.settings import holds_names, inner_settings, kinds, names_of, unit_of
+from multiscale.config.models import MOVED, STUDY_NAME, StudyConfig
+from multiscale.settings import ONE_WORD, holds_names, inner_settings, kinds, names_of, unit_of
 from multiscale.tariffs import written_out
 
 _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -22,6 +22,7 @@ _EXPECTED = {
     "finite": "a finite number",
     "model": "a group of keys",
 }
+_PATTERNS = {STUDY_NAME: "may hold small letters, digits, - and _ only, at most 40", ONE_WORD: "holds blanks; give one word"}
 
 
 def checked(values: dict[str, Any], known: set[str]) -> tuple[StudyConfig | None, list[ConfigProblem]]:
@@ -145,7 +146,7 @@ def _problem(key: str, item: Any, model: type[BaseModel] | None) -> ConfigProble
     if kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
         return ConfigProblem(key, f"{value}{suffix}", f"is outside its range; it must be {' and '.join(limits)}{suffix}")
     if kind == "string_pattern_mismatch":
-        return ConfigProblem(key, shown, "may hold small letters, digits, - and _ only, at most 40")
+        return ConfigProblem(key, shown, _PATTERNS[item["ctx"]["pattern"]])
     expected = next((text for start, text in _EXPECTED.items() if kind.startswith(start)), declared.description)
     return ConfigProblem(key, shown, f"is not {expected}; give {declared.description or expected}{suffix and ' in' + suffix}")
 

@@ -39,10 +39,14 @@ from multiscale.timeline import HorizonSettings
 from multiscale.verification.settings import VerificationSettings
 
 
+STUDY_NAME = r"^[a-z0-9][a-z0-9_\-]{0,39}$"
+"""Pattern of the name of a study: run folders begin with it."""
+
+
 class StudyInfo(Settings):
     """What is asked."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$", description="name of the study; the run folder begins with it")] = "study"
+    name: Annotated[str, Field(pattern=STUDY_NAME, description="name of the study; the run folder begins with it")] = "study"
     question: str = Field("", description="the question in one sentence; it heads the report")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ _README = """\
 A case of multiscale: one table for each kind of component, one row for each. Numbers are in the unit that the header of their column
 states; any unit of the same kind may be written there instead (`rating [MVA]`).
 
-    multiscale validate system=folder system.path={folder}
-    multiscale run system=folder system.path={folder}
+    multiscale validate system=folder system.path={place}
+    multiscale run system=folder system.path={place}
 
 {origin}
 
@@ -63,7 +64,7 @@ def begin_case(folder: Path, origin: str = BUILT_IN, profiles: str = STANDARD, t
     made = f"Made from {origin!r}" + (f", profiles {profiles!r}." if origin != BUILT_IN else ".")
     with folder_written_atomically(folder) as fresh:
         write_folder(system, fresh, kind)
-        text = _README.format(name=system.name, folder=folder, origin=made, columns=describe_columns())
+        text = _README.format(name=system.name, place=shlex.quote(str(folder)), origin=made, columns=describe_columns())
         (fresh / "README.md").write_text(text, encoding="utf-8")
     return folder_system(folder)
 

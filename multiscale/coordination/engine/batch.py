@@ -19,7 +19,7 @@ from pydantic import Field
 from multiscale.coordination.engine.liveness import EngineUnavailableError
 from multiscale.coordination.engine.processes import LOADED
 from multiscale.coordination.engine.settings import StartedSettings
-from multiscale.settings import count, quantity
+from multiscale.settings import ONE_WORD, count, quantity
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ SAY_SECONDS = 300.0
 """How often it is said that workers are waited for [s]."""
 
 ATTEMPTS = 3
-"""Batch jobs that may end before their workers came up; then none is submitted any more."""
+"""Batch jobs that may end in a row before their workers came up; then none is submitted any more."""
 
 ASK_SECONDS = 60
 """Time that the batch system may take to list its jobs [s]."""
@@ -49,8 +49,8 @@ class BatchSettings(StartedSettings):
     walltime_min: float = quantity(
         60.0, "min", "time that a batch job is granted; its workers end in order before, and another is submitted", lower=5.0, upper=100000.0
     )
-    queue: str = Field("", description="queue (PBS) or partition (Slurm); empty: that of the site")
-    account: str = Field("", description="account that is charged; empty: that of the user")
+    queue: str = Field("", pattern=ONE_WORD, description="queue (PBS) or partition (Slurm); empty: that of the site")
+    account: str = Field("", pattern=ONE_WORD, description="account that is charged; empty: that of the user")
     directives: tuple[str, ...] = Field((), description="further directives of the job script, e.g. ['--qos=long']")
     prologue: tuple[str, ...] = Field((), description="lines of the job script before the workers start, e.g. ['module load gcc']")
     interface: str = Field("", description="network interface that scheduler and workers use, e.g. ib0; empty: that of the host name")
@@ -163,6 +163,8 @@ class BatchWorkers:
         self._asked = time.monotonic()
         jobs = {name: str(job.job_id or "") for name, job in self._cluster.workers.items()}
         holds = {name for name in jobs if any(worker == name or worker.startswith(f"{name}-") for worker in there)}
+        if holds - self._seen:
+            self._ended_early = 0
         self._seen |= holds
         queued = self._queued()
         if queued is None:
@@ -179,7 +181,7 @@ class BatchWorkers:
             self._again += 1
             self._cluster.worker_spec[f"again-{self._again}"] = self._cluster.new_spec
         if self._ended_early >= ATTEMPTS:
-            message = f"{self._ended_early} batch jobs ended before their workers came up"
+            message = f"{self._ended_early} batch jobs in a row ended before their workers came up"
             raise EngineUnavailableError(f"{message}; what they printed in {self.settings.log_folder} says why; correct engine.prologue or memory")
         if gone:
             self._cluster.scale(jobs=self.settings.jobs)
