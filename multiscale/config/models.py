@@ -38,7 +38,6 @@ from multiscale.tariffs import COMPONENTS, POLICIES, Component, Policy, Tariff, 
 from multiscale.timeline import HorizonSettings
 from multiscale.verification.settings import VerificationSettings
 
-
 STUDY_NAME = r"^[a-z0-9][a-z0-9_\-]{0,39}$"
 """Pattern of the name of a study: run folders begin with it."""
 
