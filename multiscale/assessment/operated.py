@@ -226,5 +226,5 @@ def operated_day(
         {p: market_gain(tree, p, found) for p in known} if find_gains else {},
         curtailed_power(tree, found),
         {p: LabelledBasis.of(tree.platforms[p], basis) for p, basis in (bases or {}).items()},
-        {place: power for place, power in unserved_power(tree, found).items() if power.max(initial=0.0) > 0.0},
+        {place: power for place, power in unserved_power(tree, found).items() if not power.max(initial=0.0) <= 0.0},
     )
