@@ -116,3 +116,12 @@ def test_half_a_line_in_a_log_is_counted_not_passed_over(tmp_path: Path):
     (tmp_path / "log.jsonl").write_text('{"level": "WARNING", "stage": "plan", "message": "slow"}\n{"level": "ERR', encoding="utf-8")
     said = _answers(RunResult(tmp_path, None, {}, "interrupted", {"message": "interrupted"}))["What does its log say?"]
     assert said == "plan: slow\n1 line could not be read"
+
+
+@pytest.mark.parametrize(("kind", "said"), [("dso", "the plan is proven"), ("none", "nothing was to be planned")])
+def test_what_was_not_planned_is_not_called_proven(feeder, monkeypatch, kind: str, said: str):
+    said_of_it = {"config": {"planning": {"kind": kind}}, "certificates": {"north": {"gap in EUR/a": None}}}
+    monkeypatch.setattr(RunResult, "provenance", lambda _: said_of_it)
+    why = _answers(replace(feeder, status="optimal", details={}))
+    assert why["Why optimal?"].startswith(said)
+    assert "north: no gap is stated" in why["Why this gap?"]

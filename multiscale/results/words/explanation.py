@@ -14,6 +14,7 @@ from multiscale.results.run.run_result import RunResult
 from multiscale.results.words.answer import STATUS_WORDS
 from multiscale.results.words.explained_network import SEEN_KW, binding, reinforcement_reasons
 from multiscale.results.words.numbers import THIN, amount, euros, number, percent, plural, reached_percent
+from multiscale.results.words.planning_words import is_planned
 
 LISTED = 10
 """Entries that a list of an explanation shows before it says how many more there are."""
@@ -51,7 +52,8 @@ def shortened(lines: list[str]) -> list[str]:
 
 def _status(result: RunResult) -> Part:
     if result.status == "optimal":
-        return Part("Why optimal?", ("the plan is proven to the gap asked for, no check failed, and everything is served",))
+        plan = "the plan is proven to the gap asked for" if is_planned(result) else "nothing was to be planned"
+        return Part("Why optimal?", (f"{plan}, no check failed, and everything is served",))
     stated = result.details.get("reasons") or [str(result.details.get("message", "")) or "the run folder states no reason"]
     return Part(f"Why {result.status} and not optimal?", tuple(str(reason) for reason in stated))
 
@@ -62,6 +64,7 @@ def _gap(result: RunResult) -> Part:
     for dso, proof in result.provenance().get("certificates", {}).items():
         left, moved = proof.get("gap in EUR/a"), proof.get("what decisions move in EUR/a")
         if left is None:
+            lines.append(f"{dso}: no gap is stated, so nothing is proven of its plan")
             continue
         share = f", {percent(left / moved)} of the {euros(moved, per_year=True)} that decisions move" if moved else ""
         limits = [f"{amount(asked[key], unit)}" for key, unit in (("gap_eur", "EUR/a"),) if asked.get(key) is not None]
