@@ -129,15 +129,14 @@ class Plan:
     social: SocialReference | None = None
     start: SearchStart | None = None
     targets: Mapping[str, Reached] = field(default_factory=dict)
+    restriction: Restriction = field(default_factory=Restriction)
+    yardstick: float = float("nan")
+    rounds: int = 0
 
     @property
     def missed_targets(self) -> list[str]:
         """Names of targets that are not reached, as far as is known."""
         return [name for name, one in self.targets.items() if one.missed()]
-
-    restriction: Restriction = field(default_factory=Restriction)
-    yardstick: float = float("nan")
-    rounds: int = 0
 
     @property
     def network_cost(self) -> float:
