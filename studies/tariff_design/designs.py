@@ -14,6 +14,7 @@ import pyomo.environ as pyo
 
 from multiscale import bilevel
 from multiscale.assessment.distribution import gini
+from multiscale.planning.general_engine import NO_CLOCK, PREPARATION
 from multiscale.programs import ParametricProgram
 from multiscale.tariffs import Capacity, Component, Fixed, TimeOfUsePrice, Volumetric
 
@@ -92,8 +93,13 @@ class Outcome:
     uneven: float
 
 
-def outcome(case: Feeder, design: Design, *, gap: float = 1e-4, time_limit: float = 300.0, **options: object) -> Outcome:
+def outcome(case: Feeder, design: Design, *, gap: float = 1e-4, nodes: int = 200) -> Outcome:
     """The plan of least social cost under a design, and who pays.
+
+    Args:
+        case, design: what is planned.
+        gap: relative gap to which the plan is proven.
+        nodes: of the search; where they end it, the gap is wider. No clock does, so that every machine finds the same.
 
     Raises:
         bilevel.BilevelError: no plan recovers its cost within the range of the prices, or none was found.
@@ -116,7 +122,9 @@ def outcome(case: Feeder, design: Design, *, gap: float = 1e-4, time_limit: floa
     model.recovery = pyo.Constraint(expr=earned + standing >= due)
     model.no_surplus = pyo.Constraint(expr=earned + standing <= (1 + TOLERANCE) * due)
     model.objective = pyo.Objective(expr=who.existing_cost + spent + follower.cost - earned - standing)
-    solution = bilevel.solve(model, [follower], gap=gap, time_limit=time_limit, **options)
+    share = PREPARATION / NO_CLOCK
+    limits = {"limits/nodes": nodes}
+    solution = bilevel.solve(model, [follower], gap=gap, time_limit=NO_CLOCK, parameters=limits, bound_share=share, start_share=share)
     if solution.certificate is None:
         raise bilevel.BilevelError(f"{design.name}: {solution.message}")
     chosen = np.array([round(pyo.value(model.build[k])) for k in case.options.tolist()], dtype=float)
