@@ -105,7 +105,9 @@ def test_a_damaged_artefact_is_computed_again_and_said(tmp_path, caplog, file, d
     assert compute.calls == 2
 
 
-@pytest.mark.parametrize("text", ["[]", "7", '{"seconds": "a while", "files": {}}', '{"seconds": 1, "files": []}', '{"seconds": 1, "files": {}}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["[]", "7", '{"seconds": "a while", "files": {}}', '{"seconds": 1, "files": []}', '{"seconds": 1, "files": {}}', "[" * 100_000]
+)
 def test_of_an_artefact_any_text_may_stand_where_its_record_was(tmp_path, caplog, text):
     compute = Counted(summed)
     whole = Stages(tmp_path).run("sum", compute, {"first": 1, "second": 2})
