@@ -253,7 +253,7 @@ def _is_whole(path: Path) -> bool:
     """Whether a large array is there, and is what its name says."""
     try:
         return content_key(np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))) == path.stem
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return False
 
 

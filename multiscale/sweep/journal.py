@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from multiscale.sweep.combinations import SweepError
 
 NAME = "journal.jsonl"
 
@@ -55,19 +57,40 @@ def add(folder: Path, event: Event) -> None:
 
 
 def last_events(folder: Path) -> dict[int, Event]:
-    """The last event of every job that has any; half a line at the end is none."""
+    """The last event of every job that has any; half a line, and one that says no event, is none.
+
+    Raises:
+        SweepError: the journal cannot be read.
+    """
     try:
-        lines = (folder / NAME).read_text(encoding="utf-8").splitlines()
+        lines = (folder / NAME).read_bytes().splitlines()
     except FileNotFoundError:
         return {}
-    known = {field.name for field in fields(Event)}
+    except OSError as error:
+        remedy = "make it readable, or remove it: the run folders of the jobs say what has an answer"
+        raise SweepError(f"'{folder / NAME}' cannot be read ({error.strerror}); {remedy}") from None
     found = {}
     for line in lines:
         try:
             stored = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(stored, dict) and set(stored) == known:
+        if isinstance(stored, dict) and {name: type(value) for name, value in stored.items() if name != "seconds"} == _TYPES and _is_time(stored):
             event = Event(**stored)
             found[event.job] = event
     return found
+
+
+_TYPES = {"job": int, "state": str, "message": str, "computed": bool, "time": str}
+
+
+def _is_time(stored: dict[str, object]) -> bool:
+    seconds = stored.get("seconds")
+    return isinstance(seconds, int | float) and 0.0 <= seconds < float("inf") and (not stored["time"] or _moment(str(stored["time"])))
+
+
+def _moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False

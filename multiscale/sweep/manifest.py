@@ -115,9 +115,35 @@ class Manifest:
         try:
             dimensions = tuple(Dimension(**{**d, "labels": tuple(d["labels"])}) for d in stored.pop("dimensions"))
             jobs = tuple(Job(**{**j, "overrides": tuple(j["overrides"]), "at": tuple(j["at"])}) for j in stored.pop("jobs"))
-            return cls(dimensions=dimensions, jobs=jobs, **stored)
-        except (TypeError, KeyError) as error:
-            raise SweepError(f"'{folder / NAME}' is damaged ({error}); take it from a backup, or begin the sweep anew") from None
+            made = cls(dimensions=dimensions, jobs=jobs, **stored)
+            fault = made.fault()
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            fault = str(error)
+        if fault:
+            raise SweepError(f"'{folder / NAME}' is damaged ({fault}); take it from a backup, or begin the sweep anew")
+        return made
+
+    def fault(self) -> str:
+        """What of it no sweep has; empty where there is nothing."""
+        texts = (self.directory, self.private, self.created, self.multiscale, self.code_sha256)
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(m, Mapping) for m in (self.inputs, self.config, self.launcher)):
+            return "a field is of another type"
+        if not all(isinstance(text, str) for pair in self.inputs.items() for text in pair):
+            return "inputs are not names with hashes"
+        for d in self.dimensions:
+            if not all(isinstance(text, str) for text in (d.key, d.unit, d.meaning)) or not d.labels:
+                return f"dimension {d.key!r}"
+            if not all(isinstance(label, int | float | str) and not isinstance(label, bool) for label in d.labels):
+                return f"dimension {d.key!r}: a label that is neither a number nor a text"
+        if not self.jobs or [job.number for job in self.jobs] != list(range(1, len(self.jobs) + 1)):
+            return "jobs are not numbered from 1"
+        for job in self.jobs:
+            if not all(isinstance(text, str) for text in (job.run, job.config_sha256, *job.overrides)) or "\0" in job.run:
+                return f"job {job.number}: a field is of another type"
+            places = [range(len(d.labels)) for d in self.dimensions]
+            if len(job.at) != len(places) or not all(type(k) is int and k in place for k, place in zip(job.at, places, strict=True)):
+                return f"job {job.number}: it is at no place of the swept keys"
+        return ""
 
 
 def is_sweep(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from multiscale.config import StudyConfig, load_config
 from multiscale.reproduction.differences import Tolerance, differences
 from multiscale.reproduction.recorded import changed_since, recorded_config
 from multiscale.results import NoAnswerError, RunFolder, RunResult
+from multiscale.results.run.provenance import SEAL, sealed
 from multiscale.sources import tiny_system, write_folder
 
 
@@ -130,6 +131,9 @@ def test_what_cannot_be_reproduced_is_said(study, tmp_path: Path, capsys: pytest
     record = json.loads((run / "provenance.json").read_text())
     record["config"]["planning"]["no_such_setting"] = 1
     (run / "provenance.json").write_text(json.dumps(record))
+    assert cli.main(["reproduce", str(run)]) == 2
+    assert "provenance.json' is not what was written" in capsys.readouterr().err
+    (run / "provenance.json").write_text(json.dumps(sealed({k: v for k, v in record.items() if k != SEAL}, run)))
     assert cli.main(["reproduce", str(run)]) == 2
     assert "no_such_setting" in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -10,11 +10,10 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from multiscale.content import content_key, file_hash
+from multiscale.content import file_hash
 from multiscale.results.run.code_version import code_hash, git_state, package_version
-from multiscale.results.run.plain_values import json_text
 from multiscale.results.run.run_lock import NAME as LOCK
-from multiscale.results.run.run_result import RunFolderError
+from multiscale.results.run.run_result import SEAL, RunFolderError, seal
 from multiscale.results.run.study_record import StudyRecord
 from multiscale.version import __version__
 
@@ -63,8 +62,6 @@ def _from_folder(path: Path, folder: Path) -> str:
 
 
 NAME = "provenance.json"
-SEAL = "record_sha256"
-"""Hash of the record itself; written last, when everything else of the run is there."""
 
 
 def sealed(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -84,7 +81,7 @@ def with_file(record: Mapping[str, Any], file: Path) -> dict[str, Any]:
 
 
 def _with_seal(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {**record, SEAL: content_key(json_text(record))}
+    return {**record, SEAL: seal(record)}
 
 
 def changed_files(folder: Path, *, inputs: bool = True) -> list[str]:
