@@ -19,8 +19,8 @@ def market_statement(market: str, program: str) -> str:
 
 LOSSES_COUNTED = (
     "losses of the platforms' networks are counted where platforms clear in the market: {lost:,.0f} kWh/a in the plan's operation. The plan itself, "
-    "and what is operated without the market, count none, so a saving against these is understated by the cost of losses; market.losses=false compares "
-    "without them"
+    "and what is operated without the market, count none, so a saving against these is understated by the cost of losses; market.losses=false "
+    "compares without them"
 )
 """What is said of a study whose market counts losses."""
 
