@@ -186,6 +186,7 @@ def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> P
     retail, feed_in = money[drawn] / hours + full, -money[fed] / hours
     more = {
         "generation": fleet.reference_generation * horizon.step_hours,
+        "demand": fleet.reference_demand * horizon.step_hours,
         "bus": data.bus.values,
         "category": data.category.values,
         "network": tree.platforms.data[platform].network,
