@@ -50,7 +50,7 @@ def folder_written_atomically(path: Path) -> Iterator[Path]:
         OSError: the folder above cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_unfinished(path.parent)
+    _remove_unfinished(path.parent, _UNFINISHED)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=_UNFINISHED) as temporary, _locked(Path(temporary)):
         fresh = Path(temporary) / "new"
         yield fresh
@@ -59,6 +59,23 @@ def folder_written_atomically(path: Path) -> Iterator[Path]:
         except OSError:
             if not path.exists():
                 raise
+
+
+@contextlib.contextmanager
+def folder_of_process(parent: Path, prefix: str) -> Iterator[Path]:
+    """A folder that only this user may read, removed in the end; those of processes that were killed are removed when the next one is made.
+
+    Args:
+        parent: made if it is not there.
+        prefix: beginning of the names of these folders.
+
+    Raises:
+        OSError: the folder above cannot be written.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(parent, prefix)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=prefix) as temporary, _locked(Path(temporary)):
+        yield Path(temporary)
 
 
 @contextlib.contextmanager
@@ -71,9 +88,9 @@ def _locked(temporary: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _remove_unfinished(parent: Path) -> None:
+def _remove_unfinished(parent: Path, prefix: str) -> None:
     """Remove what no process writes any longer: its lock is free, and it is not just being made."""
-    for left in parent.glob(f"{_UNFINISHED}*"):
+    for left in parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime < _BEGUN_SECONDS:
                 continue

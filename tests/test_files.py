@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from multiscale.content import content_key, file_hash
-from multiscale.files import folder_written_atomically, restore_replaced, write_atomically
+from multiscale.files import folder_of_process, folder_written_atomically, restore_replaced, write_atomically
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -134,3 +134,32 @@ def test_what_a_killed_process_was_writing_is_removed_and_what_a_living_one_writ
         process.kill()
     write_another()
     assert [p.name for p in tmp_path.iterdir()] == ["another"]
+
+
+_KEEPING = """
+import sys, time
+from pathlib import Path
+from multiscale.files import folder_of_process
+
+with folder_of_process(Path(sys.argv[1]), ".certificate-") as private:
+    (private / "key").write_text("secret")
+    print(private, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks of the operating system")
+def test_the_folder_of_a_killed_process_is_removed_with_the_next_one(tmp_path: Path):
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen([sys.executable, "-c", _KEEPING, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        private = Path(process.stdout.readline().strip())
+        assert private.stat().st_mode & 0o077 == 0
+        os.utime(private, (1e9, 1e9))
+        with folder_of_process(tmp_path, ".certificate-") as mine:
+            assert private.is_dir()
+        assert not mine.exists()
+        process.kill()
+    assert (private / "key").is_file()
+    os.utime(private, (1e9, 1e9))
+    with folder_of_process(tmp_path, ".certificate-"):
+        assert not private.exists()

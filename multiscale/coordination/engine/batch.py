@@ -19,6 +19,7 @@ from pydantic import Field
 from multiscale.coordination.engine.liveness import EngineUnavailableError
 from multiscale.coordination.engine.processes import LOADED
 from multiscale.coordination.engine.settings import StartedSettings
+from multiscale.files import folder_of_process
 from multiscale.settings import ONE_WORD, count, quantity
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,9 @@ SAY_SECONDS = 300.0
 
 ATTEMPTS = 3
 """Batch jobs that may end in a row before their workers came up; then none is submitted any more."""
+
+CERTIFICATES = ".certificate-"
+"""Beginning of the name of the folder in which the certificate of a run stands, with its key."""
 
 ASK_SECONDS = 60
 """Time that the batch system may take to list its jobs [s]."""
@@ -87,8 +91,11 @@ class BatchWorkers:
         self._ended_early = self._again = 0
         self._asked = self._said = 0.0
 
-    def made(self) -> Any:
+    def made(self, private: Path | None = None) -> Any:
         """The cluster of dask-jobqueue, without any job.
+
+        Args:
+            private: folder for the certificate that is made for the run; None where none is made.
 
         Raises:
             EngineUnavailableError: dask-jobqueue is not installed, or makes none of these settings.
@@ -118,7 +125,7 @@ class BatchWorkers:
                 job_script_prologue=list(s.prologue),
                 interface=s.interface or None,
                 log_directory=str(folder),
-                shared_temp_directory=str(folder),
+                shared_temp_directory=str(private or folder),
                 job_name="multiscale",
                 python=sys.executable,
                 worker_extra_args=["--no-dashboard", "--preload", LOADED, *lifetime],
@@ -138,7 +145,14 @@ class BatchWorkers:
         if lacking:
             message = f"engine={self.settings.kind} needs {', '.join(lacking)}, and the PATH has none"  # type: ignore[attr-defined]
             raise EngineUnavailableError(f"{message}; start the run where batch jobs are submitted (a login node), or choose engine=local")
-        self._cluster = self.made()
+        private = None
+        if self.settings.tls:
+            try:
+                private = opened.enter_context(folder_of_process(self.settings.log_folder.absolute(), CERTIFICATES))
+            except OSError as error:
+                kind = self.settings.kind  # type: ignore[attr-defined]
+                raise EngineUnavailableError(f"engine={kind} cannot be set up: {error}; correct engine.log_folder") from error
+        self._cluster = self.made(private)
         opened.callback(_discard_certificate, self._cluster)
         opened.callback(self._cluster.close)
         self._client = Client(self._cluster, set_as_default=False, security=self._cluster.security)

@@ -121,7 +121,8 @@ def read_status(folder: Path) -> dict[str, Any]:
     wrong = [name for name, kind in _STATUS.items() if name in details and not isinstance(details[name], kind) and details[name] is not None]
     plain = all(_is_plain(v) for name in ("stages", "relaxation", "reasons") for v in _values(details.get(name) or ()))
     seconds = all(isinstance(v, int | float) for v in _values(details.get("stages") or {}))
-    if not wrong and (relaxation := details.get("relaxation")):
+    relaxation: dict[str, Any] = {} if wrong else details.get("relaxation") or {}
+    if relaxation:
         seconds &= all(isinstance(relaxation.get(name), int | float) for name in ("value", "needed")) and {"of", "setting", "unit"} <= {*relaxation}
     if wrong or not plain or not seconds or details.get("status") not in STATUSES:
         named = f" ({', '.join(wrong)})" if wrong else ""
@@ -145,8 +146,8 @@ def _check_hashes(folder: Path, *files: Path) -> None:
         RunFolderError: a file is another one.
     """
     record = folder / "provenance.json"
-    stored = _json(record).get("files") if record.exists() else None
-    for file in files if isinstance(stored, dict) else ():
+    stored = _json(record).get("files", {}) if record.exists() else {}
+    for file in files if stored and isinstance(stored, dict) else ():
         if stored.get(file.name, "") != (file_hash(file) if file.is_file() else ""):
             raise RunFolderError(_changed(file))
 
