@@ -199,6 +199,11 @@ class Device(Settings):
     def largest_supply(self, fleet: Prosumers) -> np.ndarray | float:
         """Upper bound on what the device can supply [kW]."""
 
+    def firm_supply(self, fleet: Prosumers, hours: float) -> np.ndarray | float:
+        """Power that it can supply for so many hours whenever called [kW], (prosumer,)."""
+        del fleet, hours
+        return 0.0
+
     # -- without a program ------------------------------------------------------------------------------------------
     def one_state(self, fleet: Prosumers) -> OneState | None:
         """The devices of all owners as devices with one state, the same as in a program; None: they are not, and only a program has them."""
@@ -313,6 +318,11 @@ class PurchasableDevice(Device):
     def new_consumption(self, offer: Offer) -> np.ndarray | float:
         """Upper bound on what new capacity can draw [kW]."""
         del offer
+        return 0.0
+
+    def new_firm_supply(self, hours: float) -> float:
+        """Power that each unit of new capacity can supply for so many hours whenever called [kW per unit]."""
+        del hours
         return 0.0
 
     @abstractmethod

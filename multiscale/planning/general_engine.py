@@ -80,10 +80,13 @@ def leader_model(
     program = without_idle_bounds(problem.program) if problem.energy_has_a_price else problem.program
     decided = {name: model.prices[name].price for name in problem.tariff.decided}
     follower = bilevel.ProgramFollower(program, {BUILT: model.built} | decided, model=model, name="operation")
-    revenue = sum(
-        _revenue(problem, name, decided.get(name, component.given), follower)
-        for name, component in problem.tariff.components.items()
-        if component.receiver == "distribution operators"
+    revenue, bought = (
+        sum(
+            _revenue(problem, name, decided.get(name, component.given), follower)
+            for name, component in problem.tariff.earning.items()
+            if component.expenditure is spent
+        )
+        for spent in (False, True)
     )
     investment = sum(a * model.built[o] for o, a in zip(names, problem.annuity.tolist(), strict=True))
     resource = follower.output(RESOURCE_COST) + problem.program.d0 + problem.constant
@@ -93,6 +96,7 @@ def leader_model(
         existing_cost=problem.existing_cost,
         investment=investment,
         revenue=revenue,
+        bought=-bought,
         resource_cost=resource,
         unserved=lambda: follower.output(UNSERVED),
         largest_unserved=lambda: largest_unserved(problem),
@@ -114,7 +118,7 @@ def _add_prices(block: Any, problem: PlanningProblem, name: str, regime: Regime,
     """Variables for the prices of a component, within their range; that of a single price is narrowed to where the cost can be recovered."""
     component, labels = problem.tariff.components[name], bilevel.labels_of(problem.program.parameters[name])
     low, high = component.price_min, component.price_max
-    if name == problem.scalar_price and regime.recovers_cost:
+    if name == problem.scalar_price and regime.recovers_cost and not any(c.expenditure for c in problem.tariff.components.values()):
         # The range is found with the bounds in place, since they keep the dual bounds of its linear programs finite.
         least, most = allowed_range(problem, regime)
         recovery = least, most - least, (low, high), tolerance, _other_revenue(problem, name)
@@ -137,8 +141,8 @@ def _paid_by_passive(problem: PlanningProblem, decided: Mapping[str, Any]) -> An
 def _other_revenue(problem: PlanningProblem, price: str) -> tuple[np.ndarray, float] | None:
     """What the operator earns by components other than one, per unit of every column, and by passive customers [EUR/a]; None for nothing."""
     columns, passive = np.zeros(problem.program.columns.size), 0.0
-    for name, component in problem.tariff.components.items():
-        if component.receiver == "distribution operators" and name != price:
+    for name in problem.tariff.earning:
+        if name != price:
             given = problem.tariff.price(name, {})
             prices = np.broadcast_to(given, problem.passive[name].shape).ravel()
             columns += problem.program.outputs[BILLED + name].matrix.T @ prices
