@@ -30,7 +30,8 @@ def book_construction(
     """Add yearly costs of what is built and bought.
 
     Operators pay network builders for the existing network and for what the plan adds, prosumers pay equipment suppliers for devices; who is paid
-    bears the cost. Policy mechanisms pay prosumers their grants for what is bought, and the wholesale market what its generators are paid under them. What is built on the transmission level is paid by
+    bears the cost. Policy mechanisms pay prosumers their grants for what is bought, and the wholesale market
+    what its generators are paid under them. What is built on the transmission level is paid by
     the wholesale market, to which its congestion revenue goes.
 
     Args:

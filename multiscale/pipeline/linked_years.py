@@ -80,9 +80,7 @@ def _in_rounds(found: LinkedPlans[Plan], rounds: int) -> LinkedPlans[Plan]:
     return replace(found, plans={node: replace(plan, rounds=rounds) for node, plan in found.plans.items()})
 
 
-def reservations_of_stages(
-    cost: float, staged: StagedPlan, planning: DsoPlanSettings, yardsticks: Mapping[int, Mapping[str, float]]
-) -> list[str]:
+def reservations_of_stages(cost: float, staged: StagedPlan, planning: DsoPlanSettings, yardsticks: Mapping[int, Mapping[str, float]]) -> list[str]:
     """Why plans of several years are not the optimum together; empty where they are, to the gaps asked for.
 
     Also where the search ended at these gaps they may be missed: a plan that is made anew under tighter limits costs more, and the bound is for the

@@ -17,6 +17,7 @@ import pyomo.environ as pyo
 from multiscale import bilevel
 from multiscale.planning.charge_range import implied_charge_range
 from multiscale.planning.distribution_planning import PlanningProblem
+from multiscale.planning.even_prices import evenly_priced, in_their_units
 from multiscale.planning.extremes import cost_of_extremes, decision_range
 from multiscale.planning.follower_names import BUILT, RESOURCE_COST, UNSERVED
 from multiscale.planning.no_plan import NoPlanError
@@ -179,7 +180,7 @@ def plan_by_bilevel_engine(
 ) -> Plan:
     """Solve a planning problem by ``bilevel.solve``; see ``solve_plan``. ``remark`` goes in front of the plan's message."""
     tolerance, node_limit, time_limit = effort.tolerance, effort.solve_limit, effort.time_limit
-    model, follower = leader_model(problem, regime, tolerance=tolerance, targets=targets)
+    model, follower = leader_model(evenly_priced(problem), regime, tolerance=tolerance, targets=targets)
     # What decisions move is known where the objective is social cost and one price recovers it.
     extremes = cost_of_extremes(problem, problem.price_range, tolerance) if isinstance(regime, Social) and problem.single_price else []
     given = NO_CLOCK if time_limit is None else time_limit
@@ -206,7 +207,7 @@ def plan_by_bilevel_engine(
         raise NoPlanError(
             status if status in ("infeasible", "time_limit") else "error",
             f"plan of {problem.dso}: {status.replace('_', ' ')}; allow higher prices (price_max of {', '.join(problem.tariff.decided)}) "
-            f"or more work (planning.solve_limit is {node_limit:,}{clock}){memory}",
+            f"or more work (planning.solve_limit is {node_limit:,}{clock}){memory}" + (f" ({solution.message})" if status == "error" else ""),
         )
     if solution.certificate is None or solution.certificate.failures:
         why = "; ".join(solution.certificate.failures) if solution.certificate else solution.message
@@ -220,4 +221,4 @@ def plan_by_bilevel_engine(
     message = "; ".join([*said, *([solution.message] if solution.message else [])])
     built = np.array([1.0 if pyo.value(model.built[o]) > 0.5 else 0.0 for o in problem.options.option.values.tolist()])
     prices = {name: _values(model.prices[name].price, problem.program.parameters[name]) for name in problem.tariff.decided}
-    return plan_from(problem, built, prices, solution, decision_range(solution.objective, extremes), message, regime=regime)
+    return plan_from(problem, built, in_their_units(problem, prices), solution, decision_range(solution.objective, extremes), message, regime=regime)

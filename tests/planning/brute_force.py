@@ -208,7 +208,9 @@ class BruteForce:
         resource = float(self.resource @ x) + program.d0 + self.problem.constant
         users = optimum + program.d0 + float(prices @ self.passive)
         bought = float(self.bought_at(prices) @ x)
-        at = self.position(z, revenue, bought=bought, resource_cost=resource, unserved=lambda: float(self.unserved @ x), saved=lambda _: self.before - users)
+        at = self.position(
+            z, revenue, bought=bought, resource_cost=resource, unserved=lambda: float(self.unserved @ x), saved=lambda _: self.before - users
+        )
         return at.social_cost if self.regime.kind == "social" else -self.regime.profit(at)
 
 

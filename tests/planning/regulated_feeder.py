@@ -107,7 +107,9 @@ def regulated_feeder(
             b.add_rows(f"{name} limit", node | time, sized, "<=", own, unit="kW")
         bought["battery"] = Purchase(units, 0.1 / 365.0, 1460.0, 0.0, lambda hours: min(0.5, 1.0 / hours))
     responding = ((1.0, discharge), (-1.0, charge))
-    owned = Owned(horizon, root, (generation,), np.zeros(1), bought, responding, np.zeros((1, hours)), lambda h: np.array([size.sum() / max(h, 2.0)]), metering)
+    owned = Owned(
+        horizon, root, (generation,), np.zeros(1), bought, responding, np.zeros((1, hours)), lambda h: np.array([size.sum() / max(h, 2.0)]), metering
+    )
     tariff.add_support(b, owned)
     b.add_output("unserved", {}, [(np.full(unserved.size, duration), unserved.ravel())], unit="kWh/a")
     taken, fed, used = ([(sign * np.full(c.size, duration), c.ravel())] for sign, c in ((1.0, imports), (-1.0, exports), (1.0, generation)))

@@ -176,6 +176,19 @@ def test_a_decided_policy_reaches_a_target_that_charges_alone_do_not(kind: str):
     assert plan.revenue == pytest.approx(plan.allowed_revenue, rel=2 * TOLERANCE)
 
 
+def test_a_grant_and_a_premium_that_bring_about_the_same_plan_are_both_found():
+    """The plan lies where buying and not buying tie, so at one price each; a grant is some hundred EUR/kW, a premium some ct/kWh."""
+    found, share = {}, 0.0
+    for kind, support in SUPPORT.items():
+        problem = regulated_feeder(3, 4, CHARGE | {"support": support}, seed=2)
+        if not share:
+            share = solve_plan(problem, SOCIAL, targets={"share": RenewableShare(least=0.0)}, **SETTINGS).targets["share"].value + 0.05
+        found[kind] = solve_plan(problem, SOCIAL, targets={"share": RenewableShare(least=share)}, **SETTINGS)
+        assert found[kind].status == "optimal"
+        assert found[kind].targets["share"].binding
+    assert found["grant"].objective == pytest.approx(found["premium"].objective, rel=1e-6)
+
+
 def test_a_budget_limits_what_is_paid():
     problem = regulated_feeder(3, 4, CHARGE | {"support": PvGrant(price_max=2900.0)}, seed=1)
     free = solve_plan(problem, SOCIAL, targets={"share": RenewableShare(least=0.0)}, **SETTINGS)

@@ -115,7 +115,9 @@ def test_flexibility_is_what_devices_draw_less_than_uncontrolled_in_the_hours_it
     fleet, kind = fleets["north 1"], Flexibility(price=0.2, begins=16.0, ends=21.0)
     program, solution = answered(fleet, {"response": kind})
     share = inside(fleet.horizon, 16.0, 21.0)
-    saved = (fleet.reference_demand - fleet.data.demand.values - drawn_by_devices(fleet, program, solution.x)) @ (fleet.horizon.hours_per_year * share)
+    saved = (fleet.reference_demand - fleet.data.demand.values - drawn_by_devices(fleet, program, solution.x)) @ (
+        fleet.horizon.hours_per_year * share
+    )
     assert saved.sum() > 0
     assert float((program.outputs[BILLED + "response"].matrix @ solution.x)[0]) == pytest.approx(-saved.sum(), rel=1e-9)
     paid = paid_by_owner(economics({"response": kind}).tariff, "response", program, solution.x, {}, fleet.data.prosumer.values)

@@ -14,9 +14,9 @@ class TotexSharing(Regime):
         recovered = spent + sharing * (allowance - spent),     allowed = existing cost + recovered + spread * base
         max  sharing * (allowance - spent) + spread * base - penalty * unserved energy      s.t.  allowed <= revenue <= (1 + tolerance) allowed
 
-    ``spent`` is the annuity of what is built and what is paid for flexibility. Of what is recovered of the former the capitalised share ("slow money")
-    enters the asset base, the rest ("fast money") is paid in the year, as is flexibility. Whether money is spent on networks or on flexibility, the
-    operator keeps the same share of what it saves.
+    ``spent`` is the annuity of what is built and what is paid for flexibility. Of what is recovered of the former the capitalised share ("slow
+    money") enters the asset base, the rest ("fast money") is paid in the year, as is flexibility. Whether money is spent on networks or on
+    flexibility, the operator keeps the same share of what it saves.
 
     Sources: Ofgem, Handbook for implementing the RIIO model (2010).
     """

@@ -18,9 +18,10 @@ class CapacityPayment(Policy):
 
         firm capacity = derating * sum over members of power they can supply for ``duration`` hours whenever called      [kW]
 
-    for a year of 365 days (each day counts for itself), of existing and of new storage (the power of its converter, or its energy over the duration, whichever is less); what generates with the sun is
-    not firm, and consumption that can be moved has no energy of its own to supply. Generators of the transmission level are paid the same price for
-    ``generators`` of their rated power: that decides nothing, and shows what the mechanism costs in all.
+    for a year of 365 days (each day counts for itself), of existing and of new storage: the power of its converter, or its energy over the
+    duration, whichever is less. What generates with the sun is not firm, and consumption that can be moved has no energy of its own to supply.
+    Generators of the transmission level are paid the same price for ``generators`` of their rated power: that decides nothing, and shows what the
+    mechanism costs in all.
 
     The price is given or decided by the planner; an auction of capacity, whose price follows from offers, is not modelled.
 
@@ -29,7 +30,9 @@ class CapacityPayment(Policy):
     """
 
     kind: Literal["capacity_payment"] = "capacity_payment"
-    price: float | None = quantity(None, "EUR/kW", "price of each kW of firm capacity, in every year; empty: the planner decides it", lower=0.0, upper=1000.0)
+    price: float | None = quantity(
+        None, "EUR/kW", "price of each kW of firm capacity, in every year; empty: the planner decides it", lower=0.0, upper=1000.0
+    )
     price_min: float = quantity(0.0, "EUR/kW", "lowest price the planner may set", lower=0.0, upper=1000.0)
     price_max: float = quantity(60.0, "EUR/kW", "highest price the planner may set", lower=0.0, upper=1000.0)
     duration: float = quantity(4.0, "h", "time for which capacity has to last", above=0.0, upper=24.0)

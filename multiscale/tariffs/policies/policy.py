@@ -93,10 +93,10 @@ def owned(
             energy = float(hours @ (adoption or {})[key].profile) if device.yields else 0.0
             bought[key] = Purchase(size, annuity(device.lifetime), device.investment, energy, device.new_firm_supply)
     responding = tuple(term for kind in terms for key, each in kind.items() if fleet.devices[key].role != "generation" for term in each)
-    reference = sum((d.reference_consumption(fleet) for d in fleet.devices.values()), np.zeros((fleet.size, fleet.horizon.periods)))
+    reference = fleet.reference_demand - fleet.data.demand.values
 
     def firm(hours: float) -> np.ndarray:
-        return sum((d.firm_supply(fleet, hours) for d in fleet.devices.values()), np.zeros(fleet.size))
+        return np.sum([np.broadcast_to(d.firm_supply(fleet, hours), fleet.size) for d in fleet.devices.values()], axis=0)
 
     return Owned(fleet.horizon, fleet.data.prosumer.values, used, available, bought, responding, reference, firm, metering)
 
