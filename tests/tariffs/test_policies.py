@@ -8,6 +8,7 @@ import pytest
 from multiscale.assessment.accounts import STAKEHOLDERS, Ledger
 from multiscale.assessment.construction import book_construction, equipment_payments, grants
 from multiscale.assessment.payments import paid_by_owner
+from multiscale.config import ConfigError, load_config
 from multiscale.devices import Offer
 from multiscale.markets import Community
 from multiscale.operation import platform_program
@@ -175,3 +176,21 @@ def test_storage_and_generators_are_paid_one_price_for_firm_capacity(fleets, sys
     book_construction(ledger, system, fleet.horizon, economics({"firm": kind}), fleets, {}, [])
     assert ledger.residual <= 1e-12
     assert ledger.money["firm"][STAKEHOLDERS.index("wholesale market")] == pytest.approx(40.0 * 0.8 * float(system.generators.p_max_kw.values.sum()))
+
+
+def test_what_a_mechanism_lacks_or_cannot_be_is_named_before_anything_is_solved():
+
+    for overrides, key in (
+        (["+policy.green.kind=quota"], "policy.green.share"),
+        (["+policy.green.kind=quota", "policy.green.share=1.2"], "policy.green.share"),
+        (["+policy.flex.kind=flexibility", "policy.flex.receiver=supplier and state"], "policy.flex.receiver"),
+        (["+policy.flex.kind=flexibility", "policy.flex.begins=30 h"], "policy.flex.begins"),
+        (["+policy.firm.kind=capacity_payment", "policy.firm.duration=0 h"], "policy.firm.duration"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load_config(overrides)
+        assert key in {problem.key for problem in caught.value.problems}
+    with pytest.raises(ConfigError, match="policy.flex.price is left open, and planning=none decides none"):
+        load_config(["+policy.flex.kind=flexibility", "planning=none"])
+    with pytest.raises(ConfigError, match="green couples them"):
+        load_config(["+policy.green.kind=quota", "policy.green.share=0.3", "policy.green.price=0.05", "coordination=predictive", "horizon.days=3"])
