@@ -2,10 +2,10 @@
 
 OMP_NUM_THREADS=1 python -m tests.benchmarks.planning_tariffs [--case feeder|simbench] [--tariff given|decided] [--seconds 300]
 
-``feeder``: 33 nodes and 96 periods, 32 options, adoption (``tests/planning/regulated_feeder.py``). ``simbench``: the medium-voltage network of the main
-study with its low-voltage networks as platforms, 4 days, 20 options, adoption. ``given``: a network charge that is decided, with a levy and a standing
-charge that are given; ``decided``: a network charge, a charge on peaks and a standing charge, all decided. What decisions move is the more expensive of
-building nothing and building everything, less the plan, each at its best prices.
+``feeder``: 33 nodes and 96 periods, 32 options, adoption (``tests/planning/regulated_feeder.py``). ``simbench``: the medium-voltage network of the
+main study with its low-voltage networks as platforms, 4 days, 20 options, adoption. ``given``: a network charge that is decided, with a levy and a
+standing charge that are given; ``decided``: a network charge, a charge on peaks and a standing charge, all decided. What decisions move is the more
+expensive of building nothing and building everything, less the plan, each at its best prices.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def main() -> None:
         plan = solve_plan(what, Social(), tolerance=tolerance, gap=given.gap, time_limit=given.seconds)
         prices = {name: np.round(price, 5).tolist() for name, price in plan.prices.items()}
         print(
-            f"{cpu_seconds() - began:.1f} CPU s, {time.perf_counter() - clock:.0f} s: {plan.status}, {plan.objective:,.5f} EUR/a, gap {plan.gap_eur:,.5f}, "
-            f"{sum(plan.built.values())} built, {prices}; {plan.message}",
+            f"{cpu_seconds() - began:.1f} CPU s, {time.perf_counter() - clock:.0f} s: {plan.status}, {plan.objective:,.5f} EUR/a, "
+            f"gap {plan.gap_eur:,.5f}, {sum(plan.built.values())} built, {prices}; {plan.message}",
             flush=True,
         )
         bounds.append(plan.bound)

@@ -190,7 +190,7 @@ def test_what_a_mechanism_lacks_or_cannot_be_is_named_before_anything_is_solved(
         with pytest.raises(ConfigError) as caught:
             load_config(overrides)
         assert key in {problem.key for problem in caught.value.problems}
-    with pytest.raises(ConfigError, match="policy.flex.price is left open, and planning=none decides none"):
+    with pytest.raises(ConfigError, match=r"policy\.flex\.price is left open, and planning=none decides none"):
         load_config(["+policy.flex.kind=flexibility", "planning=none"])
     with pytest.raises(ConfigError, match="green couples them"):
         load_config(["+policy.green.kind=quota", "policy.green.share=0.3", "policy.green.price=0.05", "coordination=predictive", "horizon.days=3"])
