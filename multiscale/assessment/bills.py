@@ -37,7 +37,9 @@ def bill_parts(tree: OperatingTree, platform: str, outcome: Outcome, bills: np.n
     parts = {}
     for name in tariff.components:
         if tariff.components[name].on_devices:
-            parts[name] = paid_by_owner(tariff, name, program, schedule, prices, members)
+            own_part = paid_by_owner(tariff, name, program, schedule, prices, members)
+            whole_part = float((np.asarray(tariff.price(name, prices), dtype=float).ravel() @ program.outputs[BILLED + name].matrix) @ schedule)
+            parts[name] = own_part + _shares(bought[:, None])[:, 0] * (whole_part - own_part.sum())
             continue
         weights = np.asarray(tariff.price(name, prices), dtype=float).ravel() @ program.outputs[BILLED + name].matrix
         paid = np.asarray(weights).ravel() * schedule

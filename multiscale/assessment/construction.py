@@ -30,7 +30,8 @@ def book_construction(
     """Add yearly costs of what is built and bought.
 
     Operators pay network builders for the existing network and for what the plan adds, prosumers pay equipment suppliers for devices; who is paid
-    bears the cost. Policy mechanisms pay prosumers their grants for what is bought. What is built on the transmission level is paid by
+    bears the cost. Policy mechanisms pay prosumers their grants for what is bought, and the wholesale market
+    what its generators are paid under them. What is built on the transmission level is paid by
     the wholesale market, to which its congestion revenue goes.
 
     Args:
@@ -49,6 +50,13 @@ def book_construction(
             payer = "wholesale market" if branch in transmission else "distribution operators"
             _book(ledger, payer, "network builders", "investment", cost * economics.annuity(lifetime))
     operator_of = {platform: dso for dso in system.at_level("dso") for platform in system.children(dso)}
+    rated = float(system.generators.p_max_kw.values.sum())
+    for name, policy in economics.tariff.policies.items():
+        known = [p for p in (prices or {}).values() if name in p] or ([] if policy.decided else [{}])
+        if policy.elsewhere(rated) > 0 and known:
+            # Operators may set different prices; generators are paid what the mean of them is.
+            price = float(np.mean([economics.tariff.price(name, one) for one in known]))
+            ledger.pay(policy.receiver, "wholesale market", account(name), price * policy.elsewhere(rated))
     for one in bought:
         for platform, sizes in one.items():
             yearly = float(equipment_payments(fleets[platform], sizes, economics).sum())

@@ -39,14 +39,18 @@ def platform_payments(tree: OperatingTree, platform: str, outcome: Outcome) -> d
 
 
 def paid_by_owner(tariff: Tariff, name: str, program: ParametricProgram, schedule: np.ndarray, prices: Prices, members: np.ndarray) -> np.ndarray:
-    """What each member pays under a policy mechanism for its devices in a platform's program [EUR/a], (member,); below zero where it is paid."""
+    """What each member pays under a policy mechanism for its devices in a platform's program [EUR/a], (member,); below zero where it is paid.
+
+    What the platform pays as a whole is in no member's part.
+    """
     weights = np.asarray(tariff.price(name, prices), dtype=float).ravel() @ program.outputs[BILLED + name].matrix
     amounts, place, paid = np.asarray(weights).ravel() * schedule, {str(m): i for i, m in enumerate(members.tolist())}, np.zeros(len(members))
     for block in program.columns:
         amount = amounts[block.positions]
         if amount.any():
-            owners = next(iter(block.coords.values()))
-            np.add.at(paid, [place[str(owner)] for owner in np.asarray(owners).tolist()], amount.reshape(len(owners), -1).sum(axis=1))
+            owners = [str(owner) for owner in np.asarray(next(iter(block.coords.values()))).tolist()]
+            if place.keys() >= set(owners):
+                np.add.at(paid, [place[owner] for owner in owners], amount.reshape(len(owners), -1).sum(axis=1))
     return paid
 
 

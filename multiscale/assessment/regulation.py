@@ -36,6 +36,7 @@ def operated_account(regime: Regime, ledger: Ledger, plans: Mapping[str, Plan], 
         existing_cost=-_received(ledger, "existing network"),
         investment=-_received(ledger, "investment"),
         revenue=_revenue(ledger, economics),
+        bought=-_revenue(ledger, economics, expenditure=True),
         useful=lambda _: sum(plan.useful_annuity for plan in plans.values()),
         paid=_received(ledger, INCENTIVES),
         yardstick=sum(plan.yardstick for plan in plans.values()),
@@ -66,6 +67,7 @@ def operated_years(
                 useful=sum(plan.useful_annuity for plan in plans.values()) / annuities if annuities > 0 else 1.0,
                 existing_cost=-_received(ledger, "existing network"),
                 revenue=_revenue(ledger, economics),
+                bought=-_revenue(ledger, economics, expenditure=True),
                 paid=_received(ledger, INCENTIVES),
                 yardstick=sum(plan.yardstick for plan in plans.values()),
                 discount_rate=economics.discount_rate,
@@ -80,6 +82,6 @@ def _received(ledger: Ledger, flow: str) -> float:
     return float(ledger.money.get(flow, np.zeros(len(STAKEHOLDERS)))[STAKEHOLDERS.index(OPERATORS)])
 
 
-def _revenue(ledger: Ledger, economics: Economics) -> float:
-    """What the operators' components of the tariff earn [EUR/a]."""
-    return sum(_received(ledger, account(name)) for name, component in economics.tariff.components.items() if component.receiver == OPERATORS)
+def _revenue(ledger: Ledger, economics: Economics, *, expenditure: bool = False) -> float:
+    """What the operators' components of the tariff earn, or those by which they buy something [EUR/a]."""
+    return sum(_received(ledger, account(name)) for name, component in economics.tariff.earning.items() if component.expenditure is expenditure)

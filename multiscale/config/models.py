@@ -180,11 +180,11 @@ class StudyConfig(Settings):
 
     @model_validator(mode="after")
     def _days_apart(self) -> StudyConfig:
-        coupling = [name for name, component in self.tariff.items() if component.couples_days]
+        coupling = [name for name, component in {**self.tariff, **self.policy}.items() if component.couples_days]
         if coupling and self.horizon.days > 1 and mechanism_of(self.coordination).one_day_at_a_time:
             raise ValueError(
-                f"coordination '{mechanism_of(self.coordination).name}' plays days one by one, and tariff component {coupling[0]} couples them "
-                "(a charge on the peak of the year); use coordination=pricing, bidirectional or integrated, or another tariff"
+                f"coordination '{mechanism_of(self.coordination).name}' plays days one by one, and {coupling[0]} couples them "
+                "(a charge on the peak of the year, a quota of the year); use coordination=pricing, bidirectional or integrated, or another tariff"
             )
         return self
 

@@ -216,7 +216,8 @@ def uncoordinated_days(
     """Operate every day without trading, at the charge that recovers the cost of the network.
 
     Every prosumer is on its own at one flat price, and none knows the network. The energy that pays the charge depends on the
-    charge a little, so both are updated alternately until the charge recovers the cost to the tolerance.
+    charge a little, so both are updated alternately until the charge recovers the cost to the tolerance: that of the network, less what operators
+    earn by other components whose prices are given, and with what they pay by them (flexibility, mechanisms that they pay for).
 
     Args:
         system, horizon, economics, fleets: as for ``operating_tree``, over all days.
@@ -254,11 +255,12 @@ def uncoordinated_days(
         answers = respond(trees, signals, engine, bases)
         bases = [bases_of(found["retail"]) for found in answers]
         determinant = {d: _determinant(trees, answers, d, recovering) for d in network_cost}
-        missed = {d: abs(float(prices[d][recovering]) * determinant[d] - cost) / max(abs(cost), 1e-9) for d, cost in network_cost.items()}
+        needed = {d: max(cost - _other_revenue(trees, answers, d), 0.0) for d, cost in network_cost.items()}
+        missed = {d: abs(float(prices[d][recovering]) * determinant[d] - cost) / max(abs(cost), 1e-9) for d, cost in needed.items()}
         for d, miss in missed.items():
             if not np.isfinite(miss):
                 message = f"charge of {d}: {float(prices[d][recovering]):g} times a determinant of {determinant[d]:g} is no revenue"
-                raise ValueError(f"{message}; look at the demand of its customers and at the cost to recover ({network_cost[d]:g} EUR/a)")
+                raise ValueError(f"{message}; look at the demand of its customers and at the cost to recover ({needed[d]:g} EUR/a)")
         # Where nothing is drawn, no charge has a revenue.
         if all(miss <= tolerance or determinant[d] == 0 for d, miss in missed.items()):
             break
@@ -266,7 +268,7 @@ def uncoordinated_days(
             worst = max(missed, key=lambda d: missed[d])
             logger.warning("charge of %s: after %d updates its revenue misses the cost by %.2g of it", worst, rounds, missed[worst])
             break
-        prices = {d: {recovering: np.asarray(_per_unit(cost, determinant[d], d, float(prices[d][recovering])))} for d, cost in network_cost.items()}
+        prices = {d: {recovering: np.asarray(_per_unit(cost, determinant[d], d, float(prices[d][recovering])))} for d, cost in needed.items()}
     assert bases is not None
     tasks = {str(k): (tree, s, a, -np.inf) for k, (tree, s, a) in enumerate(zip(trees, signals, answers, strict=True))}
     outcomes = engine.map(realise_day, tasks)
@@ -291,6 +293,21 @@ def _determinant(trees: Sequence[OperatingTree], answers: Sequence[Mapping[str, 
         total += float(np.sum(component.passive(passive.demand.values, passive.generation.values, tree.horizon)))
         for child in tree.distribution[dso].children:
             total += float((tree.platforms[child].outputs[BILLED + name].matrix @ by_set["retail"][child].x).sum())
+    return total
+
+
+def _other_revenue(trees: Sequence[OperatingTree], answers: Sequence[Mapping[str, Mapping[str, Answer]]], dso: str) -> float:
+    """What an operator earns less what it pays by components of the tariff with a given price, over all its customers [EUR/a]."""
+    total = 0.0
+    for tree, by_set in zip(trees, answers, strict=True):
+        tariff, passive = tree.economics.tariff, tree.system.passive(dso, tree.horizon)
+        for name in (name for name, component in tariff.earning.items() if not component.decided):
+            price = tariff.price(name, {})
+            owed = tariff.components[name].passive(passive.demand.values, passive.generation.values, tree.horizon)
+            total += float(np.sum(price * owed))
+            for child in tree.distribution[dso].children:
+                amount = tree.platforms[child].outputs[BILLED + name].matrix @ by_set["retail"][child].x
+                total += float(np.sum(np.broadcast_to(price, owed.shape).ravel() * amount))
     return total
 
 

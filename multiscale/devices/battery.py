@@ -141,6 +141,14 @@ class Battery(PurchasableDevice):
         del fleet
         return Energy(lost=total("charge") - total("discharge"))
 
+    def firm_supply(self, fleet: Prosumers, hours: float) -> np.ndarray:
+        """The power of the converter, or what empties the full battery in that time, whichever is less."""
+        return np.minimum(fleet.data.battery_power.values, fleet.data.battery_energy.values / hours)
+
+    def new_firm_supply(self, hours: float) -> float:
+        """The same of one kWh of a new battery."""
+        return min(self.new_power, 1.0 / hours)
+
     def add_new(self, builder: ProgramBuilder, fleet: Prosumers, offer: Offer, yearly_cost: float) -> list[Term]:
         """A battery of ``size`` [kWh], its converter in proportion: the rows of a battery, with limits that are its size."""
         if offer.largest.max(initial=0.0) <= 0:

@@ -181,6 +181,11 @@ class Device(Settings):
     def largest_supply(self, fleet: Prosumers) -> np.ndarray | float:
         """Upper bound on what the device can supply [kW]."""
 
+    def firm_supply(self, fleet: Prosumers, hours: float) -> np.ndarray | float:
+        """Power that it can supply for so many hours whenever called [kW], (prosumer,)."""
+        del fleet, hours
+        return 0.0
+
     # -- without a program ------------------------------------------------------------------------------------------
     def one_state(self, fleet: Prosumers) -> OneState | None:
         """The devices of all owners as devices with one state, the same as in a program; None: they are not, and only a program has them."""

@@ -93,9 +93,9 @@ class Fleet:
         """Upper bound on what each prosumer can feed in [kW], (prosumer, period)."""
         return _plus(np.zeros(self.data.demand.shape), (d.largest_supply(self) for d in self.devices.values()))
 
-    def add_devices(self, builder: ProgramBuilder) -> list[Term]:
-        """Add columns and rows of all devices; returns their terms of the prosumers' balance, supply positive."""
-        return [term for device in self.devices.values() for term in device.add(builder, self)]
+    def add_devices(self, builder: ProgramBuilder) -> dict[str, list[Term]]:
+        """Add columns and rows of all devices; returns device -> its terms of the prosumers' balance, supply positive."""
+        return {key: device.add(builder, self) for key, device in self.devices.items()}
 
     @property
     def decided(self) -> tuple[str, ...]:
@@ -120,8 +120,8 @@ class Fleet:
             raise KeyError(f"fleet {self.node!r}: {wrong} cannot be bought; offer devices among {sorted(purchasable(self.devices))}")
         return bought
 
-    def add_adoption(self, builder: ProgramBuilder, adoption: Adoption, annuity: Callable[[float], float]) -> list[Term]:
-        """Add capacity that may be bought, at its yearly cost; returns its terms of the prosumers' balance.
+    def add_adoption(self, builder: ProgramBuilder, adoption: Adoption, annuity: Callable[[float], float]) -> dict[str, list[Term]]:
+        """Add capacity that may be bought, at its yearly cost; returns device -> its terms of the prosumers' balance.
 
         Args:
             builder: of the program.
@@ -129,7 +129,7 @@ class Fleet:
             annuity: lifetime [a] -> yearly payment per EUR invested [1/a].
         """
         bought = self.offered(adoption).items()
-        return [term for key, device in bought for term in device.add_new(builder, self, adoption[key], device.yearly_cost(annuity))]
+        return {key: device.add_new(builder, self, adoption[key], device.yearly_cost(annuity)) for key, device in bought}
 
     def new_consumption(self, adoption: Adoption) -> np.ndarray:
         """Upper bound on what capacity that may be bought can draw [kW], (prosumer, period)."""

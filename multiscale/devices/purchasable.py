@@ -85,6 +85,11 @@ class PurchasableDevice(Device):
         del offer
         return 0.0
 
+    def new_firm_supply(self, hours: float) -> float:
+        """Power that each unit of new capacity can supply for so many hours whenever called [kW per unit]."""
+        del hours
+        return 0.0
+
     @abstractmethod
     def new_supply(self, offer: Offer) -> np.ndarray | float:
         """Upper bound on what new capacity can supply [kW]."""

@@ -97,10 +97,9 @@ def platform_program(
     builder.add_cost_parameter(metered.imported, np.broadcast_to(import_price, metered.imported.shape), year)
     builder.add_cost_parameter(metered.exported, np.broadcast_to(export_price, metered.exported.shape), given_back)
     economics.tariff.add(builder, metered)
-    terms: list[Term] = [(1.0, trade.buy), (-1.0, trade.sell), (1.0, unserved), *fleet.add_devices(builder)]
-    if adoption is not None:
-        terms += fleet.add_adoption(builder, adoption, economics.annuity)
-    economics.tariff.add_support(builder, owned(builder, fleet, adoption, economics.annuity))
+    of_devices = [fleet.add_devices(builder)] + ([fleet.add_adoption(builder, adoption, economics.annuity)] if adoption is not None else [])
+    terms: list[Term] = [(1.0, trade.buy), (-1.0, trade.sell), (1.0, unserved), *(t for kind in of_devices for each in kind.values() for t in each)]
+    economics.tariff.add_support(builder, owned(builder, fleet, adoption, economics.annuity, of_devices, metered))
     demand = Named(data.demand.values, "d@", "inflexible demand", "kW")
     builder.add_rows("prosumer_balance", who, terms, "==", demand, unit="kW", description="power balance of the prosumer")
 

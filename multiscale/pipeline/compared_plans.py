@@ -9,7 +9,7 @@ from typing import TypeVar
 from multiscale.coordination.common.prepared import Progress
 from multiscale.planning import NoPlanError, Plan
 from multiscale.planning.equilibrium import Costs, Equilibrium, best_responses
-from multiscale.planning.persistence import Restriction
+from multiscale.planning.persistence import LinkedPlans, Restriction
 from multiscale.planning.regimes import ComparingRegime
 from multiscale.planning.settings import DistributionPlanSettings
 from multiscale.results.data.answer_data import StudyCase
@@ -90,3 +90,48 @@ def kept_plan(found: Plan, before: Plan | None, again: Callable[[Restriction], P
     if apart > max(planning.gap_eur / operators, planning.gap * abs(kept.objective)):
         return found
     return replace(kept, bound=found.bound, gap=max(apart, 0.0) / max(abs(kept.objective), 1e-9), restriction=found.restriction, decision_range=None)
+
+
+def kept_years(
+    found: LinkedPlans[Plan],
+    before: LinkedPlans[Plan] | None,
+    again: Callable[[str, Restriction], Plan],
+    weights: Mapping[str, float],
+    planning: DistributionPlanSettings,
+    operators: int,
+) -> LinkedPlans[Plan]:
+    """The same of plans of several years: what was built in them before, where their weighted cost is as good to within the gap that was asked for.
+
+    Plans that are kept state their own options as required and excluded; nothing but prices was left open to them.
+
+    Args:
+        found: best answer, with the bound of all years together.
+        before: answer to the costs before; None at first.
+        again: plans a year under a restriction against the same costs.
+        weights: year -> weight of its cost [1].
+        planning: settings, with the gaps.
+        operators: number of them.
+
+    Raises:
+        NoPlanError: a plan before was not found in time, or the plans contradict the bound.
+    """
+    if before is None or all(before.plans[year].built == plan.built for year, plan in found.plans.items()):
+        return found
+    kept: dict[str, Plan] = {}
+    for year, plan in before.plans.items():
+        built = frozenset(option for option, yes in plan.built.items() if yes)
+        try:
+            kept[year] = again(year, Restriction(built, frozenset(plan.built) - built))
+        except NoPlanError as error:
+            if error.status != "infeasible":
+                raise
+            return found
+    cost = sum(weights[year] * plan.objective for year, plan in kept.items())
+    apart, total = cost - found.bound, sum(weights.values())
+    if apart < -ROUNDING * (1.0 + abs(found.bound)):
+        who = next(iter(kept.values())).dso
+        message = f"plans of {who}: {cost:.9g} EUR with what was built before is below the proven bound of {found.bound:.9g} EUR"
+        raise NoPlanError("error", f"{message}; an answer it counts on is wrong, or a program is badly scaled")
+    if apart > max(planning.gap_eur * total / operators, planning.gap * abs(cost)):
+        return found
+    return replace(found, plans=kept, objective=cost)

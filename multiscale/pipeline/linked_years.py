@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from itertools import pairwise
 
 from multiscale.coordination.common.prepared import Progress
-from multiscale.pipeline.compared_plans import compared_plans
+from multiscale.pipeline.compared_plans import compared_plans, kept_years
 from multiscale.planning import NoPlanError, Plan, Regime
 from multiscale.planning.persistence import LinkedPlans, Restriction, linked_plans
 from multiscale.planning.regimes import ComparingRegime
@@ -45,16 +45,22 @@ def plans_of_years(
     years, dsos = list(cases), list(cases.values())[-1].system.at_level("dso")
     weights = stage_weights(years, discount_rate)
 
-    def linked(dso: str, yardstick: Mapping[int, float], _: LinkedPlans[Plan] | None = None) -> LinkedPlans[Plan]:
-        return linked_plans(
-            {str(year): weight for year, weight in weights.items()},
+    def linked(dso: str, yardstick: Mapping[int, float], before: LinkedPlans[Plan] | None = None) -> LinkedPlans[Plan]:
+        by_year = {str(year): weight for year, weight in weights.items()}
+
+        def plan_year(node: str, restriction: Restriction) -> Plan:
+            return plan_of(dso, int(node), restriction, yardstick.get(int(node), float("nan")))
+
+        found = linked_plans(
+            by_year,
             list(pairwise(map(str, years))),
-            lambda node, restriction: plan_of(dso, int(node), restriction, yardstick.get(int(node), float("nan"))),
+            plan_year,
             gap=planning.gap,
             gap_eur=planning.gap_eur / len(dsos),
             most=max(planning.linked_plans, len(years)),
             report_progress=report_progress,
         )
+        return kept_years(found, before, plan_year, by_year, planning, len(dsos))
 
     try:
         if isinstance(regime, ComparingRegime):
@@ -80,9 +86,7 @@ def _in_rounds(found: LinkedPlans[Plan], rounds: int) -> LinkedPlans[Plan]:
     return replace(found, plans={node: replace(plan, rounds=rounds) for node, plan in found.plans.items()})
 
 
-def reservations_of_stages(
-    cost: float, staged: StagedPlan, planning: DsoPlanSettings, yardsticks: Mapping[int, Mapping[str, float]]
-) -> list[str]:
+def reservations_of_stages(cost: float, staged: StagedPlan, planning: DsoPlanSettings, yardsticks: Mapping[int, Mapping[str, float]]) -> list[str]:
     """Why plans of several years are not the optimum together; empty where they are, to the gaps asked for.
 
     Also where the search ended at these gaps they may be missed: a plan that is made anew under tighter limits costs more, and the bound is for the

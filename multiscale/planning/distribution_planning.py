@@ -98,8 +98,7 @@ class PlanningProblem:
     @property
     def single_price(self) -> str | None:
         """The tariff component that is decided, where it has one price and nothing else pays the operator; else None."""
-        earning = [name for name, component in self.tariff.components.items() if component.receiver == "distribution operators"]
-        return self.scalar_price if [self.scalar_price] == earning else None
+        return self.scalar_price if [self.scalar_price] == list(self.tariff.earning) else None
 
     @property
     def scalar_price(self) -> str | None:

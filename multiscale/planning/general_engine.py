@@ -17,6 +17,7 @@ import pyomo.environ as pyo
 from multiscale import bilevel
 from multiscale.planning.charge_range import implied_charge_range
 from multiscale.planning.distribution_planning import PlanningProblem
+from multiscale.planning.even_prices import evenly_priced, in_their_units
 from multiscale.planning.extremes import cost_of_extremes, decision_range
 from multiscale.planning.follower_names import BUILT, RESOURCE_COST, UNSERVED
 from multiscale.planning.no_plan import NoPlanError
@@ -80,10 +81,13 @@ def leader_model(
     program = without_idle_bounds(problem.program) if problem.energy_has_a_price else problem.program
     decided = {name: model.prices[name].price for name in problem.tariff.decided}
     follower = bilevel.ProgramFollower(program, {BUILT: model.built} | decided, model=model, name="operation")
-    revenue = sum(
-        _revenue(problem, name, decided.get(name, component.given), follower)
-        for name, component in problem.tariff.components.items()
-        if component.receiver == "distribution operators"
+    revenue, bought = (
+        sum(
+            _revenue(problem, name, decided.get(name, component.given), follower)
+            for name, component in problem.tariff.earning.items()
+            if component.expenditure is spent
+        )
+        for spent in (False, True)
     )
     investment = sum(a * model.built[o] for o, a in zip(names, problem.annuity.tolist(), strict=True))
     resource = follower.output(RESOURCE_COST) + problem.program.d0 + problem.constant
@@ -93,6 +97,7 @@ def leader_model(
         existing_cost=problem.existing_cost,
         investment=investment,
         revenue=revenue,
+        bought=-bought,
         resource_cost=resource,
         unserved=lambda: follower.output(UNSERVED),
         largest_unserved=lambda: largest_unserved(problem),
@@ -114,7 +119,7 @@ def _add_prices(block: Any, problem: PlanningProblem, name: str, regime: Regime,
     """Variables for the prices of a component, within their range; that of a single price is narrowed to where the cost can be recovered."""
     component, labels = problem.tariff.components[name], bilevel.labels_of(problem.program.parameters[name])
     low, high = component.price_min, component.price_max
-    if name == problem.scalar_price and regime.recovers_cost:
+    if name == problem.scalar_price and regime.recovers_cost and not any(c.expenditure for c in problem.tariff.components.values()):
         # The range is found with the bounds in place, since they keep the dual bounds of its linear programs finite.
         least, most = allowed_range(problem, regime)
         recovery = least, most - least, (low, high), tolerance, _other_revenue(problem, name)
@@ -137,8 +142,8 @@ def _paid_by_passive(problem: PlanningProblem, decided: Mapping[str, Any]) -> An
 def _other_revenue(problem: PlanningProblem, price: str) -> tuple[np.ndarray, float] | None:
     """What the operator earns by components other than one, per unit of every column, and by passive customers [EUR/a]; None for nothing."""
     columns, passive = np.zeros(problem.program.columns.size), 0.0
-    for name, component in problem.tariff.components.items():
-        if component.receiver == "distribution operators" and name != price:
+    for name in problem.tariff.earning:
+        if name != price:
             given = problem.tariff.price(name, {})
             prices = np.broadcast_to(given, problem.passive[name].shape).ravel()
             columns += problem.program.outputs[BILLED + name].matrix.T @ prices
@@ -175,7 +180,7 @@ def plan_by_bilevel_engine(
 ) -> Plan:
     """Solve a planning problem by ``bilevel.solve``; see ``solve_plan``. ``remark`` goes in front of the plan's message."""
     tolerance, node_limit, time_limit = effort.tolerance, effort.solve_limit, effort.time_limit
-    model, follower = leader_model(problem, regime, tolerance=tolerance, targets=targets)
+    model, follower = leader_model(evenly_priced(problem), regime, tolerance=tolerance, targets=targets)
     # What decisions move is known where the objective is social cost and one price recovers it.
     extremes = cost_of_extremes(problem, problem.price_range, tolerance) if isinstance(regime, Social) and problem.single_price else []
     given = NO_CLOCK if time_limit is None else time_limit
@@ -202,7 +207,7 @@ def plan_by_bilevel_engine(
         raise NoPlanError(
             status if status in ("infeasible", "time_limit") else "error",
             f"plan of {problem.dso}: {status.replace('_', ' ')}; allow higher prices (price_max of {', '.join(problem.tariff.decided)}) "
-            f"or more work (planning.solve_limit is {node_limit:,}{clock}){memory}",
+            f"or more work (planning.solve_limit is {node_limit:,}{clock}){memory}" + (f" ({solution.message})" if status == "error" else ""),
         )
     if solution.certificate is None or solution.certificate.failures:
         why = "; ".join(solution.certificate.failures) if solution.certificate else solution.message
@@ -216,4 +221,4 @@ def plan_by_bilevel_engine(
     message = "; ".join([*said, *([solution.message] if solution.message else [])])
     built = np.array([1.0 if pyo.value(model.built[o]) > 0.5 else 0.0 for o in problem.options.option.values.tolist()])
     prices = {name: _values(model.prices[name].price, problem.program.parameters[name]) for name in problem.tariff.decided}
-    return plan_from(problem, built, prices, solution, decision_range(solution.objective, extremes), message, regime=regime)
+    return plan_from(problem, built, in_their_units(problem, prices), solution, decision_range(solution.objective, extremes), message, regime=regime)

@@ -19,7 +19,7 @@ from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.target_rows import reached
 from multiscale.planning.targets import Reached, Targets
-from multiscale.tariffs import BILLED, Prices
+from multiscale.tariffs import Prices
 
 _DEFAULTS = DsoPlanSettings()
 
@@ -140,8 +140,8 @@ class Plan:
 
     @property
     def network_cost(self) -> float:
-        """Yearly cost of the operator's network, existing and built [EUR/a]."""
-        return self.costs["existing network"] + self.costs["reinforcement"]
+        """Yearly cost of the operator: its network, existing and built, and the flexibility that it buys [EUR/a]."""
+        return self.costs["existing network"] + self.costs["reinforcement"] + self.account.bought
 
     @property
     def social_cost(self) -> float:
@@ -205,11 +205,6 @@ def plan_from(
     built = {o: bool(z > 0.5) for o, z in zip(problem.options.option.values.tolist(), choice.tolist(), strict=True)}
     x = solution.primal["operation"]
     program = problem.program
-    revenue = sum(
-        float(np.sum(problem.tariff.price(name, prices) * ((program.outputs[BILLED + name].matrix @ x).reshape(passive.shape) + passive)))
-        for name, passive in problem.passive.items()
-        if problem.tariff.components[name].receiver == "distribution operators"
-    )
     bought, exchange = {}, {}
     for c, seen in problem.participants.items():
         sizes = {key: f"{c}/{device.capacity.column}" for key, device in purchasable(seen.fleet.devices).items()}
@@ -217,7 +212,7 @@ def plan_from(
         bought[c] = {key: seen.shared(each, problem.members[c]) for key, each in found.items()}
         exchange[c] = program.outputs[c].matrix @ x
     drawn = program.columns.values("import", x) - program.columns.values("export", x)
-    position = position_of(problem, choice, prices, x, revenue)
+    position = position_of(problem, choice, prices, x)
     account = account_of(regime, position)
     fleets = {c: seen.fleet for c, seen in problem.participants.items()}
     built_cost = float(problem.annuity @ choice)
@@ -231,7 +226,7 @@ def plan_from(
         solution.gap,
         str(solution.status),
         max(abs(f.gap) for f in solution.certificate.followers) if solution.certificate else float("nan"),
-        revenue,
+        account.revenue,
         account.allowed,
         float((problem.options.cost_eur.values * choice).sum()),
         bought,

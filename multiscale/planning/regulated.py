@@ -82,7 +82,7 @@ def users_cost_before(problem: PlanningProblem, price: float | None) -> float:
         return {BUILT: nothing} | lowest | {name: np.full(passive.shape, charge)}
 
     if price is None:
-        earning = [n for n, c in problem.tariff.components.items() if c.receiver == component.receiver]
+        earning = [n for n, c in problem.tariff.components.items() if c.receiver == component.receiver and not c.expenditure]
         if earning != [name]:
             message = f"plan of {problem.dso}: the operator earns by {', '.join(earning)}, so no single price before the plan recovers its cost"
             raise NoPlanError("error", f"{message}; give one (regime.reference_price)")
@@ -102,7 +102,17 @@ def users_cost_before(problem: PlanningProblem, price: float | None) -> float:
     return users_cost(problem, {n: p for n, p in given.items() if n != BUILT}, compiled.solve_optimal(given).objective)
 
 
-def position_of(problem: PlanningProblem, choice: np.ndarray, prices: Prices, x: np.ndarray, revenue: float) -> Position:
+def earned(problem: PlanningProblem, prices: Prices, x: np.ndarray) -> tuple[float, float]:
+    """What the operator's components of the tariff earn, and what it pays by those that are expenditure [EUR/a]; arguments as of ``position_of``."""
+    totals = {False: 0.0, True: 0.0}
+    for name, component in problem.tariff.earning.items():
+        passive = problem.passive[name]
+        amount = (problem.program.outputs[BILLED + name].matrix @ x).reshape(passive.shape) + passive
+        totals[component.expenditure] += float(np.sum(problem.tariff.price(name, prices) * amount))
+    return totals[False], 0.0 - totals[True]
+
+
+def position_of(problem: PlanningProblem, choice: np.ndarray, prices: Prices, x: np.ndarray) -> Position:
     """The position of the operator in an answer of the follower, as numbers.
 
     Args:
@@ -110,14 +120,14 @@ def position_of(problem: PlanningProblem, choice: np.ndarray, prices: Prices, x:
         choice: 1 for every option that is built.
         prices: of the decided tariff components.
         x: columns of the follower.
-        revenue: what the operator's components earn [EUR/a].
     """
-    program = problem.program
+    program, (revenue, bought) = problem.program, earned(problem, prices, x)
     cost = program.objective(x, program.parameters.vector({BUILT: choice} | dict(prices)))
     return Position(
         existing_cost=problem.existing_cost,
         investment=float(problem.annuity @ choice),
         revenue=revenue,
+        bought=bought,
         resource_cost=float((program.outputs[RESOURCE_COST].matrix @ x)[0]) + program.d0 + problem.constant,
         unserved=lambda: float((program.outputs[UNSERVED].matrix @ x)[0]),
         # Each takes solves of the follower, and regimes ask several times.

@@ -17,6 +17,7 @@ import numpy as np
 from multiscale import bilevel
 from multiscale.planning.attainable import Attainable
 from multiscale.planning.distribution_planning import PlanningProblem
+from multiscale.planning.even_prices import evenly_priced
 from multiscale.planning.general_engine import NO_CLOCK, PREPARATION, leader_model
 from multiscale.planning.no_plan import NoPlanError
 from multiscale.planning.plan import Effort
@@ -63,7 +64,7 @@ def least_relaxation(
     """
     import pyomo.environ as pyo
 
-    model, follower = leader_model(problem, regime, tolerance=effort.tolerance, targets=targets)
+    model, follower = leader_model(evenly_priced(problem), regime, tolerance=effort.tolerance, targets=targets)
     model.del_component(model.objective)
     for name in targets:
         model.relaxed[name].unfix()

@@ -118,6 +118,11 @@ class Tariff:
         return {name: c for name, c in self.components.items() if c.decided}
 
     @property
+    def earning(self) -> dict[str, Component]:
+        """Components by which distribution operators are paid, or pay."""
+        return {name: c for name, c in self.components.items() if c.receiver == "distribution operators"}
+
+    @property
     def recovering(self) -> str:
         """The component whose price recovers the cost of a network that is not planned: the first that is decided.
 

@@ -134,7 +134,7 @@ def test_tolls_with_and_without_bounds(upper):
 
 def test_a_tree_without_progress_gives_way_and_the_answer_is_proven(monkeypatch):
     monkeypatch.setattr(automatic, "_PATIENCE", 1.0)
-    case = random_small(1018, 24)
+    case = random_small(1004, 24)
     model, followers = case.model()
     hurried = bilevel.solve(model, followers, gap=1e-5, enumerate_up_to=0)
     monkeypatch.undo()

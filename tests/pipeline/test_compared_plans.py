@@ -10,9 +10,9 @@ import pytest
 
 from multiscale.config import load_config
 from multiscale.pipeline.case import case_of
-from multiscale.pipeline.compared_plans import compared_plans, kept_plan
+from multiscale.pipeline.compared_plans import compared_plans, kept_plan, kept_years
 from multiscale.planning import NoPlanError, Plan
-from multiscale.planning.persistence import Restriction
+from multiscale.planning.persistence import LinkedPlans, Restriction
 from multiscale.planning.regimes.yardstick import Yardstick
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.system import InvalidSystemError
@@ -95,3 +95,43 @@ def test_a_kept_plan_below_the_proven_bound_is_an_error():
     before, free = Answer({"a": True}, 0.0, 0.0), Answer({"a": False}, 10.0, 10.0)
     with pytest.raises(NoPlanError, match="below the proven bound of 10 EUR/a"):
         kept_plan(cast("Plan", free), cast("Plan", before), lambda _: cast("Plan", replace(before, objective=9.0)), DsoPlanSettings(), 2)
+
+
+YEARS = {"2030": 2.0, "2035": 1.0}
+
+
+def of_years(first: Answer, second: Answer, bound: float) -> LinkedPlans[Plan]:
+    plans = {"2030": cast("Plan", first), "2035": cast("Plan", second)}
+    cost = sum(weight * plans[year].objective for year, weight in YEARS.items())
+    return LinkedPlans(plans, cost, bound, bound, 2, "")
+
+
+@pytest.mark.parametrize(("worth", "kept"), [(10.0, True), (10.9, True), (11.1, False)])
+def test_plans_of_linked_years_that_are_worth_the_same_are_kept(worth: float, kept: bool):
+    """A gap of 1 EUR/a for each of two operators is 3 EUR over the weights of both years; what costs more is given up, in all years."""
+    before = of_years(Answer({"a": True, "b": False}, 8.0, 8.0), Answer({"a": True, "b": True}, 8.0, 8.0), 24.0)
+    free = of_years(Answer({"a": False, "b": False}, 10.0, 10.0), Answer({"a": False, "b": True}, 10.0, 10.0), 30.0)
+    asked: dict[str, Restriction] = {}
+
+    def again(year: str, restriction: Restriction) -> Plan:
+        asked[year] = restriction
+        return cast("Plan", replace(cast("Any", before.plans[year]), objective=worth, bound=worth))
+
+    found = kept_years(free, before, again, YEARS, DsoPlanSettings(gap_eur=2.0), 2)
+    assert asked == {"2030": Restriction(frozenset({"a"}), frozenset({"b"})), "2035": Restriction(frozenset({"a", "b"}), frozenset())}
+    assert {year: plan.built for year, plan in found.plans.items()} == {y: p.built for y, p in (before if kept else free).plans.items()}
+    assert found.objective == pytest.approx(3.0 * worth if kept else 30.0)
+    assert found.bound == 30.0
+    assert kept_years(free, None, again, YEARS, DsoPlanSettings(), 2) is free
+
+
+def test_plans_of_linked_years_below_their_bound_or_without_an_answer():
+    before = of_years(Answer({"a": True}, 8.0, 8.0), Answer({"a": True}, 8.0, 8.0), 24.0)
+    free = of_years(Answer({"a": False}, 10.0, 10.0), Answer({"a": False}, 10.0, 10.0), 30.0)
+    with pytest.raises(NoPlanError, match="below the proven bound of 30 EUR"):
+        kept_years(free, before, lambda year, _: before.plans[year], YEARS, DsoPlanSettings(), 2)
+
+    def none(_: str, __: Restriction) -> Plan:
+        raise NoPlanError("infeasible", "no plan")
+
+    assert kept_years(free, before, none, YEARS, DsoPlanSettings(), 2) is free

@@ -54,9 +54,19 @@ class BruteForce:
         self.names = list(problem.tariff.decided)
         self.determinant = sparse.vstack([program.outputs[BILLED + n].matrix for n in self.names]).tocsr()
         self.passive = np.concatenate([np.ravel(problem.passive[n]) for n in self.names])
+        # What operators earn at given prices, and what they buy, in EUR/a per unit of every column.
+        self.given = np.zeros(program.columns.size)
+        self.buying = np.zeros(program.columns.size)
+        for name, component in problem.tariff.earning.items():
+            if not component.decided:
+                per = float(component.given) * program.outputs[BILLED + name].matrix.toarray().ravel()
+                self.given += 0.0 if component.expenditure else per
+                self.buying -= per if component.expenditure else 0.0
         sizes = [int(np.size(problem.passive[n])) for n in self.names]
         limits = [problem.tariff.components[n] for n in self.names]
-        self.earning = np.repeat([float(c.receiver == "distribution operators") for c in limits], sizes)
+        earning = [c.receiver == "distribution operators" for c in limits]
+        self.earning = np.repeat([float(e and not c.expenditure) for e, c in zip(earning, limits, strict=True)], sizes)
+        self.spending = np.repeat([float(c.expenditure) for c in limits], sizes)
         self.low, self.high = (np.repeat([getattr(c, f"price_{end}") for c in limits], sizes) for end in ("min", "max"))
         self.unserved = program.outputs["unserved"].matrix.toarray().ravel()
         self.resource = program.outputs["resource_cost"].matrix.toarray().ravel()
@@ -87,12 +97,15 @@ class BruteForce:
     # -- along a direction -------------------------------------------------------------------------------------------
     def best_of(self, z: np.ndarray, direction: np.ndarray):
         rows = self.rows(z)
-        moving, earning = direction @ self.determinant, (direction * self.earning) @ self.determinant
+        passed_on = self.allowed_of_bought(z)
+        moving, earning = direction @ self.determinant, (direction * (self.earning + passed_on * self.spending)) @ self.determinant
         with np.errstate(divide="ignore", invalid="ignore"):
             most = float(np.min(np.where(direction > 0, self.high / direction, np.inf)))
             least = float(np.max(np.where(direction > 0, self.low / direction, 0.0)))
         if not least <= most < np.inf:
             return np.inf, tuple(z), np.zeros(0)
+
+        fixed = self.given - passed_on * self.buying
 
         def answer(g: float):
             solution = self.compiled.solve_optimal({"built": z} | self.named(g * direction))
@@ -103,13 +116,14 @@ class BruteForce:
         paid, limits, candidates = float((direction * self.earning) @ self.passive), self.limits(z), {least, most}
         before = np.inf
         for a, b in itertools.pairwise(corners):
-            per = answer(0.5 * (a + b))[2] + paid
-            candidates |= {limit / per for limit in limits if per > 0 and a < limit / per < b}
+            per, other = answer(0.5 * (a + b))[2] + paid, float(fixed @ self.latest)
+            candidates |= {(limit - other) / per for limit in limits if per > 0 and a < (limit - other) / per < b}
             candidates |= {g for g in self.turning(direction, self.latest) if a < g < b}
             # At a corner every revenue between those of its two sides can be earned.
-            reached = not self.regime.recovers_cost or (a * per <= limits[-1] and limits[0] <= a * before)
+            sides = sorted((a * per + other, before))
+            reached = not self.regime.recovers_cost or (sides[0] <= limits[-1] and limits[0] <= sides[1])
             candidates |= {a} if reached else set()
-            before = per
+            before = b * per + other
         found = [(self.value(z, g * direction, rows), tuple(z), g * direction) for g in sorted(candidates)]
         return min(found, key=lambda one: one[0])
 
@@ -137,8 +151,13 @@ class BruteForce:
         known |= {"yardstick": self.problem.yardstick}
         return Position(existing_cost=self.problem.existing_cost, investment=investment, revenue=revenue, discount_rate=rate, **known)
 
+    def allowed_of_bought(self, z: np.ndarray) -> float:
+        """By how much a EUR paid for flexibility raises what is allowed [1]."""
+        allowed = [self.regime.allowed_revenue(self.position(z, 0.0, bought=amount)) for amount in (0.0, 1.0)]
+        return 0.0 if allowed[0] is None else allowed[1] - allowed[0]
+
     def limits(self, z: np.ndarray) -> list[float]:
-        """Revenues at which what is permitted ends."""
+        """Revenues at which what is permitted ends, with nothing bought."""
         allowed = self.regime.allowed_revenue(self.position(z, 0.0))
         if allowed is None:
             return []
@@ -149,22 +168,28 @@ class BruteForce:
         program = self.problem.program
         costs = program.c0 + prices @ self.determinant
         optimum = self.solve(costs, rows).fun
-        earned, paid = (prices * self.earning) @ self.determinant, float((prices * self.earning) @ self.passive)
+        earned, paid = (prices * self.earning) @ self.determinant + self.given, float((prices * self.earning) @ self.passive)
+        buying = self.bought_at(prices)
+        counted = self.allowed_of_bought(z) * buying
         face = [(costs, optimum + FACE * max(abs(optimum), 1.0))]
         limits, slack = self.limits(z), 1e-9 * max(self.problem.existing_cost, 1.0)
         face += [(a, b + slack) for a, b in self.targets(prices)]
         if limits:
-            face.append((earned, limits[-1] - paid + slack))
+            face.append((earned - (limits[-1] / limits[0]) * counted, limits[-1] - paid + slack))
         if len(limits) == 2:
-            face.append((-earned, paid - limits[0] + slack))
+            face.append((counted - earned, paid - limits[0] + slack))
         best = np.inf
-        for objective, row in self.tried(earned):
+        for objective, row in self.tried(earned, buying, self.allowed_of_bought(z)):
             found = self.solve(objective, rows, [*face, *row])
             if found.status == 0:
                 best = min(best, self.objective(z, prices, found.x, optimum, float(earned @ found.x) + paid))
         return best
 
-    def tried(self, earned: np.ndarray):
+    def bought_at(self, prices: np.ndarray) -> np.ndarray:
+        """What the operator pays for flexibility, per unit of every column [EUR/a]."""
+        return self.buying - (prices * self.spending) @ self.determinant
+
+    def tried(self, earned: np.ndarray, buying: np.ndarray, allowed_of_bought: float):
         """Objectives over the best answers, and rows: one of them leads to the best for the operator."""
         regime = self.regime
         if regime.kind == "social":
@@ -172,15 +197,20 @@ class BruteForce:
         if isinstance(regime, OutputIncentive):
             # Below the cap, on it, and at the collar.
             free = regime.target - (regime.incentive_cap * self.problem.existing_cost / regime.rate)
-            return [(-earned + regime.rate * self.unserved, [(-self.unserved, -free)]), (-earned, [(self.unserved, free)]), (-earned, [])]
+            left = buying - earned
+            return [(left + regime.rate * self.unserved, [(-self.unserved, -free)]), (left, [(self.unserved, free)]), (left, [])]
         keeps = 0.0 if regime.recovers_cost else 1.0
-        return [(-keeps * earned + getattr(regime, "unserved_penalty", 0.0) * self.unserved, [])]
+        borne = 1.0 - (1.0 - keeps) * allowed_of_bought
+        return [(-keeps * earned + borne * buying + getattr(regime, "unserved_penalty", 0.0) * self.unserved, [])]
 
     def objective(self, z, prices, x, optimum, revenue) -> float:
         program = self.problem.program
         resource = float(self.resource @ x) + program.d0 + self.problem.constant
         users = optimum + program.d0 + float(prices @ self.passive)
-        at = self.position(z, revenue, resource_cost=resource, unserved=lambda: float(self.unserved @ x), saved=lambda _: self.before - users)
+        bought = float(self.bought_at(prices) @ x)
+        at = self.position(
+            z, revenue, bought=bought, resource_cost=resource, unserved=lambda: float(self.unserved @ x), saved=lambda _: self.before - users
+        )
         return at.social_cost if self.regime.kind == "social" else -self.regime.profit(at)
 
 

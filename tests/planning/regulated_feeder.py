@@ -31,7 +31,14 @@ SINGLE = {"network_charge": Volumetric(price_max=CEILING)}
 
 
 def regulated_feeder(
-    nodes: int = 8, hours: int = 24, components: dict[str, Component] | None = None, *, seed: int = 0, cost_share: float = 1.0, growth: float = 1.0
+    nodes: int = 8,
+    hours: int = 24,
+    components: dict[str, Component] | None = None,
+    *,
+    seed: int = 0,
+    cost_share: float = 1.0,
+    growth: float = 1.0,
+    new_storage: bool = False,
 ) -> PlanningProblem:
     """The feeder with ``nodes`` nodes (node 0 is the root) over ``hours`` periods of a day.
 
@@ -40,6 +47,7 @@ def regulated_feeder(
         components: of the tariff; default: one volumetric charge.
         cost_share: annuity of the options, as a share of what the case states.
         growth: factor on demand; ratings are those of today.
+        new_storage: whether every node may buy up to 4 kWh of storage, at 0.4 EUR per kWh and day.
     """
     case = radial_case(nodes, hours, seed)
     parent, demand, sun, price, rating, step, investment = (
@@ -67,9 +75,10 @@ def regulated_feeder(
     unserved = b.add_columns("unserved", node | time, unit="kW", upper=demand, cost=VALUE_OF_LOST_LOAD * duration)
     spill = b.add_columns("curtailed", node | time, unit="kW")
     size = np.where(np.arange(nodes) % 3 == 1, 3.0, 0.0)
-    charge = b.add_columns("charge", node | time, unit="kW", upper=0.5 * size[:, None])
-    discharge = b.add_columns("discharge", node | time, unit="kW", upper=0.5 * size[:, None])
-    stored = b.add_columns("stored", node | time, unit="kWh", upper=size[:, None])
+    most = size + np.where(np.arange(nodes) > 0, 4.0 * new_storage, 0.0)
+    charge = b.add_columns("charge", node | time, unit="kW", upper=0.5 * most[:, None])
+    discharge = b.add_columns("discharge", node | time, unit="kW", upper=0.5 * most[:, None])
+    stored = b.add_columns("stored", node | time, unit="kWh", upper=most[:, None])
     flow = b.add_columns("flow", line | time, unit="kW", lower=-np.inf)
     terms = [(1.0, generation), (1.0, discharge), (-1.0, charge), (1.0, unserved), (-1.0, spill)]
     balance = b.add_rows("balance", node | time, terms, "==", demand, unit="kW")
@@ -85,10 +94,23 @@ def regulated_feeder(
     for name, sign in (("rating_forward", 1.0), ("rating_reverse", -1.0)):
         b.add_rows(name, line | time, [(sign, flow)], "<=", rating[:, None], unit="kW", parameters=[(step[:, None], wide)])
     root, one = np.array(["root"]), np.ones(1)
-    tariff.add(b, Metering(horizon, root, imports[None, :], exports[None, :], None, {}, root, one))
+    metering = Metering(horizon, root, imports[None, :], exports[None, :], None, {}, root, one)
+    tariff.add(b, metering)
     # Each kW costs 0.8 a day: the annuity of an investment of 2,920 at 10 %.
     sunny = float((np.broadcast_to(sun, (nodes, hours))[1] * duration).sum())
-    tariff.add_support(b, Owned(horizon, root, (generation,), np.zeros(1), {"photovoltaics": Purchase(pv, 0.1 / 365.0, 2920.0, sunny)}))
+    bought = {"photovoltaics": Purchase(pv, 0.1 / 365.0, 2920.0, sunny)}
+    if new_storage:
+        units = b.add_columns("new_storage", node, unit="kWh", upper=np.where(np.arange(nodes) > 0, 4.0, 0.0), cost=0.4)
+        for name, column, per_unit in (("charge", charge, 0.5), ("discharge", discharge, 0.5), ("stored", stored, 1.0)):
+            own = per_unit * size[:, None] if name == "stored" else 0.5 * size[:, None]
+            sized = [(1.0, column), (-per_unit, np.broadcast_to(units[:, None], column.shape))]
+            b.add_rows(f"{name} limit", node | time, sized, "<=", own, unit="kW")
+        bought["battery"] = Purchase(units, 0.1 / 365.0, 1460.0, 0.0, lambda hours: min(0.5, 1.0 / hours))
+    responding = ((1.0, discharge), (-1.0, charge))
+    owned = Owned(
+        horizon, root, (generation,), np.zeros(1), bought, responding, np.zeros((1, hours)), lambda h: np.array([size.sum() / max(h, 2.0)]), metering
+    )
+    tariff.add_support(b, owned)
     b.add_output("unserved", {}, [(np.full(unserved.size, duration), unserved.ravel())], unit="kWh/a")
     taken, fed, used = ([(sign * np.full(c.size, duration), c.ravel())] for sign, c in ((1.0, imports), (-1.0, exports), (1.0, generation)))
     for name, found in (("renewable", used), ("drawn", [*taken, *fed]), ("taken", taken)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from multiscale.planning import NoPlanError, PlanningProblem, Regime, solve_plan
 from multiscale.planning.attainable import Attainable
+from multiscale.planning.persistence import Restriction, linked_plans
 from multiscale.planning.regimes import REGIMES
 from multiscale.planning.targets import TARGETS, BillCap, Emissions, RenewableShare, Target, UnservedEnergy
 from tests.planning.brute_force import BruteForce
@@ -67,7 +69,6 @@ CASES = [
     ("social", Emissions, 0.02, 1),
     ("social", BillCap, 0.005, 1),
     ("social", RenewableShare, 0.01, 1),
-    ("revenue_cap", UnservedEnergy, 0.5, 3),
     ("unregulated", BillCap, 0.3, 2),
     ("totex_sharing", RenewableShare, 0.005, 2),
 ]
@@ -93,6 +94,55 @@ def as_brute_force(regime: Regime, kind: type[Target], share: float, nodes: int,
 @pytest.mark.parametrize(("kind", "target", "share", "seed"), CASES)
 def test_every_target(kind: str, target: type[Target], share: float, seed: int):
     as_brute_force(REGIMES[kind](), target, share, 4, 4, seed)
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("totex_sharing", 3), ("output_incentive", 1)])
+def test_a_cap_on_unserved_energy_binds_where_the_operator_would_cut_off_more(kind: str, seed: int):
+    """The operator omits a line and pays the penalty; half of what is cut off then is permitted, and the plan is that of brute force."""
+    problem, regime = regulated_feeder(4, 4, seed=seed), REGIMES[kind]()
+    free = solve_plan(problem, regime, targets={"served": UnservedEnergy(most=1e6)}, **SETTINGS)
+    most = 0.5 * free.targets["served"].value
+    assert most > 0.05
+    targets: dict[str, Target] = {"served": UnservedEnergy(most=most)}
+    plan = solve_plan(problem, regime, targets=targets, **SETTINGS)
+    assert plan.status == "optimal"
+    assert plan.targets["served"].value <= most * (1 + 1e-6)
+    assert plan.objective > free.objective + 1e-6
+    assert plan.objective == pytest.approx(brute(problem, regime, targets).best[0], abs=1e-5 * problem.existing_cost)
+
+
+def test_targets_hold_in_every_year_that_is_planned():
+    """Two years of growing demand, each with a cap on emissions of its own; what the first builds stays: as all pairs of sets of options."""
+    years = {"2030": regulated_feeder(3, 4, seed=1), "2035": regulated_feeder(3, 4, seed=1, growth=1.15)}
+    weights, caps = {"2030": 4.0, "2035": 3.0}, {}
+    for year, problem in years.items():
+        caps |= {year: stricter(problem, SOCIAL, Emissions, 0.01)}
+
+    def plan_year(year: str, restriction: Restriction):
+        problem = years[year].among(restriction.required, restriction.excluded)
+        return solve_plan(problem, SOCIAL, targets=caps[year], **SETTINGS)
+
+    found = linked_plans(weights, [("2030", "2035")], plan_year, gap=1e-7, gap_eur=0.0, most=40)
+    value, least = {}, np.inf
+    for year, problem in years.items():
+        known = brute(problem, SOCIAL, caps[year])
+        value[year] = {tuple(z.tolist()): known.best_of(z, np.ones(1))[0] for z in known.sets()}
+    for first, second in itertools.product(value["2030"], value["2035"]):
+        if all(a <= b for a, b in zip(first, second, strict=True)):
+            least = min(least, weights["2030"] * value["2030"][first] + weights["2035"] * value["2035"][second])
+    assert np.isfinite(least)
+    assert found.objective == pytest.approx(least, rel=1e-5)
+    assert not any(plan.targets["strict"].missed() for plan in found.plans.values())
+    # No price leads to answers on the limit itself in both years: what the targets cost is what tells that they bind.
+    free = linked_plans(
+        weights,
+        [("2030", "2035")],
+        lambda y, r: solve_plan(years[y].among(r.required, r.excluded), SOCIAL, **SETTINGS),
+        gap=1e-7,
+        gap_eur=0.0,
+        most=40,
+    )
+    assert found.objective > free.objective + 1e-5
 
 
 def test_the_relaxation_said_is_the_least():

@@ -13,6 +13,7 @@ from multiscale.planning import NoPlanError, Plan, PlanningProblem, solve_plan
 from multiscale.planning.equilibrium import Costs, Equilibrium, best_responses
 from multiscale.planning.regimes import Position
 from multiscale.planning.regimes.yardstick import Yardstick, yardsticks
+from multiscale.planning.targets import Emissions, Targets
 from tests.planning.brute_force import BruteForce
 from tests.planning.regulated_feeder import regulated_feeder
 
@@ -28,12 +29,14 @@ def sizes(problems: Mapping[str, PlanningProblem]) -> dict[str, float]:
     return {name: problem.existing_cost / 0.06 for name, problem in problems.items()}
 
 
-def compared(problems: Mapping[str, PlanningProblem], regime: Yardstick) -> Equilibrium[Plan]:
+def compared(problems: Mapping[str, PlanningProblem], regime: Yardstick, targets: Targets | None = None) -> Equilibrium[Plan]:
     size = sizes(problems)
 
     def respond(name: str, costs: Mapping[str, Costs], _: Plan | None) -> Plan:
         yardstick = yardsticks({n: sum(c) for n, c in costs.items()}, size)[name]
-        return solve_plan(dataclasses.replace(problems[name], yardstick=yardstick), regime, tolerance=TOLERANCE, gap=1e-7, time_limit=60)
+        return solve_plan(
+            dataclasses.replace(problems[name], yardstick=yardstick), regime, targets=targets, tolerance=TOLERANCE, gap=1e-7, time_limit=60
+        )
 
     first = {name: (problem.existing_cost,) for name, problem in problems.items()}
     return best_responses(list(problems), first, respond, lambda plan: (plan.network_cost,), most=20)
@@ -63,6 +66,21 @@ def test_no_operator_gains_by_another_plan(own_share: float, seeds: tuple[int, .
         assert plan.account.allowed == pytest.approx(allowed, rel=1e-9)
         assert plan.revenue <= allowed * (1 + 1e-9)
         assert plan.account.residual == pytest.approx(0.0, abs=1e-9)
+
+
+def test_no_operator_gains_by_another_plan_that_reaches_its_target():
+    """A cap on emissions that holds for each operator: against the others' cost, no set at any price that keeps it is better."""
+    problems, regime = feeders(3, (1, 2)), Yardstick(unserved_penalty=1.0)
+    free = compared(problems, regime, {"clean": Emissions(most=1e6)})
+    most = 0.98 * max(plan.targets["clean"].value for plan in free.answers.values())
+    found = compared(problems, regime, {"clean": Emissions(most=most)})
+    stood = yardsticks({name: plan.network_cost for name, plan in found.answers.items()}, sizes(problems))
+    for name, plan in found.answers.items():
+        row = 0.4e-3 * problems[name].program.outputs["taken"].matrix.toarray().ravel(), most
+        best = BruteForce(dataclasses.replace(problems[name], yardstick=stood[name]), regime, TOLERANCE, targets=lambda _, row=row: [row]).best[0]
+        assert plan.objective == pytest.approx(best, abs=1e-5 * problems[name].existing_cost)
+        assert not plan.targets["clean"].missed()
+    assert any(plan.objective > free.answers[name].objective + 1e-6 for name, plan in found.answers.items())
 
 
 @pytest.mark.slow

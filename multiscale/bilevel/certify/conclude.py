@@ -149,6 +149,7 @@ def _consider(search: DecisionSearch, problem: BilevelProblem, single: SingleLev
         if near is not None:
             candidates.append(search.responder.evaluate(y, near.primal, near.dual))
             candidates.append(near)
+    candidates.append(search.try_answers(y, [v[columns] for columns in single.primal]))
     if not any(c is not None and c.violation[0] <= search.tolerance for c in candidates) and search.prices.size:
         candidates.append(search.search_prices(y, budget=40))
     for candidate in candidates:

@@ -32,6 +32,10 @@ WIDE = 0.3
 """Share of a price's range down to which it is branched on before the integers: narrower pieces wait until the integers are decided."""
 
 
+NEARLY = 1e-3
+"""How far above its optimum a follower may pay, relative, for prices to be sought at which its answer is optimal."""
+
+
 class LazyFollowers(Conshdlr):
     """At an integer leader point: exact value, injection, value cuts, and a row that excludes the point.
 
@@ -204,6 +208,7 @@ class LazyFollowers(Conshdlr):
             self.best = response
             self._inject(response)
         over = self._overpaid(y, paid, found[0])
+        self._try_answers(y, paid, found[0])
         if not over:
             return {"result": SCIP_RESULT.FEASIBLE}
         if self._add_value_cuts([found[0]], over):
@@ -215,6 +220,18 @@ class LazyFollowers(Conshdlr):
             return {"result": SCIP_RESULT.INFEASIBLE}
         self._exclude(y[self.integers])
         return {"result": SCIP_RESULT.CONSADDED}
+
+    def _try_answers(self, y: np.ndarray, paid: list[float], optimal: list[np.ndarray]) -> None:
+        """Where followers pay little more than their optimum: the prices at which they would want what they do here, a mixture of ties."""
+        bests = [self.problem.cost(f, x, y) for f, x in enumerate(optimal)]
+        if any(cost > best + NEARLY * max(1.0, abs(best)) for cost, best in zip(paid, bests, strict=True)):
+            return
+        value = self.model.getSolVal
+        primal = [np.array([value(None, self.variables[j]) for j in columns]) for columns in self.single.primal]
+        response = self.search.try_answers(y, primal)
+        if response is not None and response.better_than(self.best, self.search.tolerance):
+            self.best = response
+            self._inject(response)
 
     def _enforce_without_answer(self, y: np.ndarray, reason: Termination) -> dict[str, Any]:
         """A follower has no optimum here: infeasible rows exclude the integers; an unbounded objective may be bounded at other prices."""

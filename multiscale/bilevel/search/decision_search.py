@@ -18,6 +18,7 @@ from scipy import sparse
 
 from multiscale.bilevel.problem.affine import affine_leader
 from multiscale.bilevel.problem.description import BilevelProblem
+from multiscale.bilevel.search.asked_prices import asked_prices
 from multiscale.bilevel.search.price_cutting import PriceCutting
 from multiscale.bilevel.search.price_parts import PriceParts
 from multiscale.bilevel.search.price_search import PriceSearch
@@ -138,7 +139,34 @@ class DecisionSearch:
         start[prices] = low
         direction = np.zeros(leader.size)
         direction[prices] = ray
-        return self.search_line(start, direction, budget=budget, known=known)
+        best = self.search_line(start, direction, budget=budget, known=known)
+        return self._one_by_one(y if best is None else best.y, best, budget) if prices.size > 1 else best
+
+    def _one_by_one(self, y: np.ndarray, best: Response | None, budget: int) -> Response | None:
+        """Best feasible point where one price after another moves over its range, the others held."""
+        leader = self.problem.leader
+        for k in self.prices.tolist():
+            start, direction = y.copy(), np.zeros(leader.size)
+            start[k], direction[k] = leader.lower[k], leader.upper[k] - leader.lower[k]
+            if direction[k] > 0:
+                found = self.search_line(start, direction, budget=budget, known=best)
+                if found is not None and found.better_than(best, self.tolerance):
+                    best, y = found, found.y
+        return best
+
+    def try_answers(self, y: np.ndarray, primal: list[np.ndarray]) -> Response | None:
+        """The best feasible point at the prices at which given answers are optimal, or nearly so; see ``asked_prices``."""
+        if self.exact.applies or not self.prices.size or self.prices.size < self.continuous.size or not self.responder.has_choice:
+            return None
+        asked = asked_prices(self.problem, self.clipped(y), primal, self.prices, self.responder.own)
+        if asked is None:
+            return None
+        found = self.responder.respond(self.clipped(asked), thorough=True)
+        if found is None or found.violation[0] > self.tolerance:
+            return None
+        if found.better_than(self.best, self.tolerance):
+            self.best = found
+        return found
 
     def search_line(self, start: np.ndarray, direction: np.ndarray, *, budget: int, known: Response | None = None) -> Response | None:
         """Best feasible point on ``start + s direction``, ``0 <= s <= 1``, among the pieces ``budget`` follower solves can reveal."""
@@ -163,7 +191,8 @@ class DecisionSearch:
                     candidate = self._on_piece(piece, start, direction, lower, upper)
                     if candidate is not None and candidate.better_than(best, self.tolerance):
                         best = candidate
-                if best is None and meet is not None and middle is not None and self.responder.has_choice:
+                # Where the two tie, a mixture of them may be what a row of the leader on other quantities asks for.
+                if meet is not None and middle is not None and self.responder.has_choice:
                     tied = self.responder.respond(self.clipped(start + meet * direction), thorough=True)
                     if tied is not None and tied.violation[0] <= self.tolerance and tied.better_than(best, self.tolerance):
                         best = tied

@@ -26,6 +26,7 @@ class Account:
         balance: allowed less collected revenue, which is carried forward; zero under a regime in which the operator keeps what it collects.
         profit: what is left after all costs, that of capital included.
         rate: true cost of capital [1/a].
+        bought: what of the operating cost is paid for flexibility.
     """
 
     revenue: float
@@ -38,6 +39,7 @@ class Account:
     balance: float
     profit: float
     rate: float
+    bought: float = 0.0
 
     @property
     def return_on_asset_base(self) -> float:
@@ -77,4 +79,5 @@ def account_of(regime: Regime, position: Position) -> Account:
         balance=float(allowed - position.revenue) if regime.recovers_cost else 0.0,
         profit=float(regime.profit(position)),
         rate=position.discount_rate,
+        bought=float(position.bought),
     )

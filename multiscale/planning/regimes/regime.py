@@ -25,6 +25,7 @@ class Position:
         existing_cost: yearly cost of the existing network.
         investment: annuities of what is built.
         revenue: what the operator's components of the tariff earn.
+        bought: what it pays for flexibility, by components of the tariff that are expenditure; recovered, shared or borne as the regime has it.
         resource_cost: cost of operation without transfers, constants included.
         unserved: called, energy that is not served [kWh/a]; a regime that does not ask keeps the leader's problem smaller.
         useful: called with a share, annuities of what is built and would use at least that share of what it adds, see ``planning.useful``.
@@ -38,6 +39,7 @@ class Position:
     existing_cost: float
     investment: Any
     revenue: Any
+    bought: Any = 0.0
     resource_cost: Any = 0.0
     unserved: Callable[[], Any] = _nothing
     useful: Callable[[float], Any] = _nothing
@@ -54,8 +56,8 @@ class Position:
 
     @property
     def cost(self) -> Any:
-        """Yearly cost of the network: existing and built."""
-        return self.existing_cost + self.investment
+        """Yearly cost of the operator: network existing and built, and flexibility bought."""
+        return self.existing_cost + self.investment + self.bought
 
     @property
     def social_cost(self) -> Any:

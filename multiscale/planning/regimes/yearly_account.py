@@ -43,6 +43,7 @@ class StudiedYear:
         existing_cost: yearly cost of the existing network [EUR/a].
         revenue: what the operators' components of the tariff earn [EUR/a].
         paid: incentives received less penalties paid [EUR/a].
+        bought: what they pay for flexibility [EUR/a].
         yardstick: see ``Position`` [EUR/a].
         discount_rate: true cost of capital [1/a].
     """
@@ -54,6 +55,7 @@ class StudiedYear:
     revenue: float
     paid: float
     useful: float = 1.0
+    bought: float = 0.0
     yardstick: float = float("nan")
     discount_rate: float = 0.05
 
@@ -173,6 +175,7 @@ def _position(one: StudiedYear, cost: float, in_base: float) -> Position:
         investment=cost,
         in_base=in_base,
         revenue=one.revenue,
+        bought=one.bought,
         useful=lambda _: one.useful * in_base,
         paid=one.paid,
         yardstick=one.yardstick,

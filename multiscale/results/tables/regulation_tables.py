@@ -15,6 +15,7 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
     ("balance", "balance carried forward: allowed less collected", 1.0, "EUR/a"),
     ("payment", "incentives less penalties", 1.0, "EUR/a"),
     ("operating_cost", "operating cost", 1.0, "EUR/a"),
+    ("bought", "of which paid for flexibility", 1.0, "EUR/a"),
     ("depreciation", "depreciation", 1.0, "EUR/a"),
     ("cost_of_capital", "asset base at the true cost of capital", 1.0, "EUR/a"),
     ("profit", "profit of the operators", 1.0, "EUR/a"),
@@ -30,7 +31,7 @@ def regulation_table(result: RunResult) -> Table | None:
     rows = []
     for entry, words, factor, unit in ROWS:
         values = {when: result.value(f"regulation.{when}.{entry}") for when in ("planned", "operated")}
-        if any(value is not None for value in values.values()):
+        if any(value is not None for value in values.values()) and (entry != "bought" or any(values.values())):
             shown = {when: float("nan") if value is None else factor * float(value) for when, value in values.items()}
             rows.append({"entry": words, **shown, "unit": unit})
     if not rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -12,6 +12,7 @@ from pydantic import Field
 from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet
 from multiscale.programs import ProgramBuilder
+from multiscale.programs.build import Term
 from multiscale.tariffs.component import Component
 from multiscale.tariffs.metering import Charge, Metering
 from multiscale.timeline import Horizon
@@ -26,12 +27,14 @@ class Purchase:
         annuity: yearly payment per EUR invested [1/a].
         investment: EUR per unit of capacity.
         available: energy that each unit could generate [kWh/a]; zero of what generates nothing.
+        firm: hours [h] -> power that each unit can supply for so long at any time [kW].
     """
 
     size: np.ndarray
     annuity: float
     investment: float
     available: float
+    firm: Callable[[float], float] = lambda _: 0.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class Owned:
         used: columns with generation that is used [kW], each (owner, period).
         available: generation that existing devices could feed in [kWh/a], (owner,).
         bought: device -> new capacity.
+        responding: what devices that consume or store supply to their owners' balances [kW], existing and new: coefficient and columns, each
+            (owner, period) or broadcast to it; -1 where an owner has none.
+        reference: power that these devices draw when uncontrolled [kW], (owner, period).
+        firm: hours [h] -> power that existing devices can supply for so long at any time [kW], (owner,).
+        metering: of the platform; None where its devices are not known.
     """
 
     horizon: Horizon
@@ -51,9 +59,20 @@ class Owned:
     used: tuple[np.ndarray, ...] = ()
     available: np.ndarray = field(default_factory=lambda: np.zeros(0))
     bought: Mapping[str, Purchase] = field(default_factory=dict)
+    responding: tuple[Term, ...] = ()
+    reference: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    firm: Callable[[float], np.ndarray] = lambda _: np.zeros(0)
+    metering: Metering | None = None
 
 
-def owned(builder: ProgramBuilder, fleet: Fleet, adoption: Adoption | None, annuity: Callable[[float], float]) -> Owned:
+def owned(
+    builder: ProgramBuilder,
+    fleet: Fleet,
+    adoption: Adoption | None,
+    annuity: Callable[[float], float],
+    terms: Sequence[Mapping[str, Sequence[Term]]],
+    metering: Metering,
+) -> Owned:
     """The devices of a fleet that were added to a program.
 
     Args:
@@ -61,6 +80,8 @@ def owned(builder: ProgramBuilder, fleet: Fleet, adoption: Adoption | None, annu
         fleet: the prosumers.
         adoption: capacity that may be bought.
         annuity: lifetime [a] -> yearly payment per EUR invested [1/a].
+        terms: device -> its terms of the prosumers' balance, of existing devices and of new ones.
+        metering: of the platform.
     """
     hours, generating = fleet.horizon.hours_per_year, [d for d in fleet.devices.values() if d.yields]
     used = tuple(columns for d in generating for name in d.yields if (columns := builder.columns_of(name)) is not None)
@@ -70,8 +91,14 @@ def owned(builder: ProgramBuilder, fleet: Fleet, adoption: Adoption | None, annu
         size = builder.columns_of(device.capacity.column)
         if size is not None:
             energy = float(hours @ (adoption or {})[key].profile) if device.yields else 0.0
-            bought[key] = Purchase(size, annuity(device.lifetime), device.investment, energy)
-    return Owned(fleet.horizon, fleet.data.prosumer.values, used, available, bought)
+            bought[key] = Purchase(size, annuity(device.lifetime), device.investment, energy, device.new_firm_supply)
+    responding = tuple(term for kind in terms for key, each in kind.items() if fleet.devices[key].role != "generation" for term in each)
+    reference = fleet.reference_demand - fleet.data.demand.values
+
+    def firm(hours: float) -> np.ndarray:
+        return np.sum([np.broadcast_to(d.firm_supply(fleet, hours), fleet.size) for d in fleet.devices.values()], axis=0)
+
+    return Owned(fleet.horizon, fleet.data.prosumer.values, used, available, bought, responding, reference, firm, metering)
 
 
 class Policy(Component):
@@ -106,6 +133,10 @@ class Policy(Component):
     def granted(self, fleet: Fleet, bought: Mapping[str, np.ndarray], annuity: Callable[[float], float]) -> np.ndarray:  # noqa: ARG002
         """Quantity of capacity that was bought and is no column of an operated program any more, (prosumer,)."""
         return np.zeros(fleet.size)
+
+    def elsewhere(self, rated: float) -> float:  # noqa: ARG002
+        """Quantity of generators of the transmission level that is paid the same price; ``rated``: power of all of them [kW]."""
+        return 0.0
 
     def passive(self, served: np.ndarray, generation: np.ndarray, horizon: Horizon) -> np.ndarray:  # noqa: ARG002
         """Customers without a platform are paid nothing."""
