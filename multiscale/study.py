@@ -20,7 +20,7 @@ from multiscale.planning.settings import DsoPlanSettings
 from multiscale.programs import SolverSettings, SolverTimeLimitError, limits_in_force
 from multiscale.results.data.answer_data import YearAnswer
 from multiscale.results.data.ledger_rows import ledger_blocks
-from multiscale.results.data.market_summary import market_statements
+from multiscale.results.data.market_summary import device_statements, market_statements
 from multiscale.results.data.study_dataset import study_dataset
 from multiscale.results.data.study_summary import study_summary
 from multiscale.results.report.drawn import drawn_sections, read_by_sections
@@ -61,7 +61,7 @@ def run_study(config: StudyConfig) -> RunResult:
         status = "feasible" if reasons else "optimal"
         last = answers[-1]
         noted = dict.fromkeys(f"{p}: {n}" for a in answers for day in a.plan.operation.days for p, book in day.trades.items() for n in book.notes)
-        stated = market_statements(answers)
+        stated = [*market_statements(answers), *device_statements(answers)]
         note = "; ".join(
             [*reasons, *stated, *noted, *(f"plan of {dso}: {p.message}" for dso, p in last.plans.items() if p.status == "optimal" and p.surplus > 0)]
         )

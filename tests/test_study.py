@@ -127,16 +127,18 @@ def test_a_network_with_two_dsos_and_one_customer_per_platform_is_planned_and_ve
 
 
 def test_the_ledger_of_trades_is_whole_and_holds_the_bills(planned):
-    """What every member pays in the ledger on all days is its bill in the dataset, without what it pays for equipment."""
+    """In every scenario, what every member pays in the ledger on all days is its bill in the dataset, without what it pays for equipment."""
     assert verify_ledger(planned.folder) == []
     assert changed_files(planned.folder) == []
     rows = read_ledger(planned.folder)
     assert set(rows.platform) == {"north 1", "north 2"}
-    held = balances(rows)
-    assert (held.groupby("platform").balance.sum().abs() <= 1e-9 * held.groupby("platform").volume.sum()).all()
-    parts = planned.dataset.bill_part.sel(scenario="plan", part_of_bill=["energy", "tariff"]).sum("part_of_bill").squeeze()
-    bills = -held[held.party.isin(parts.prosumer.values)].set_index("party").balance.reindex(parts.prosumer.values)
-    np.testing.assert_allclose(bills, parts.values, rtol=1e-9, atol=1e-6)
+    assert set(rows.scenario) == set(planned.dataset.scenario.values.tolist())
+    for scenario in planned.dataset.scenario.values.tolist():
+        held = balances(rows[rows.scenario == scenario])
+        assert (held.groupby("platform").balance.sum().abs() <= 1e-9 * held.groupby("platform").volume.sum()).all()
+        parts = planned.dataset.bill_part.sel(scenario=scenario, part_of_bill=["energy", "tariff"]).sum("part_of_bill").squeeze()
+        bills = -held[held.party.isin(parts.prosumer.values)].set_index("party").balance.reindex(parts.prosumer.values)
+        np.testing.assert_allclose(bills, parts.values, rtol=1e-9, atol=1e-6)
     gains = planned.dataset.market_cost.squeeze()
     assert (gains.sel(market_case="alone") >= gains.sel(market_case="market") - 1e-6 * abs(gains.sel(market_case="alone"))).sum() == 2
     assert "Trade between members of each platform" in (planned.folder / "report.html").read_text(encoding="utf-8")

@@ -173,6 +173,7 @@ def operated_day(
     conflicts: tuple[LevelConflict, ...] = (),
     reserves: DayReserves | None = None,
     keep_trades: bool = False,
+    compared: bool = False,
     find_gains: bool = False,
     bases: Mapping[str, Basis] | None = None,
 ) -> OperatedDay:
@@ -185,6 +186,7 @@ def operated_day(
         forecast: what the parents expected.
         conflicts, reserves: of the outcome in force.
         keep_trades: whether the trades of all members are kept.
+        compared: whether a market without a program is compared with the one whose program stands for it.
         find_gains: whether it is found what members gain in their market.
         bases: platform -> where its solve at the expected prices ended, where that is kept.
     """
@@ -193,7 +195,7 @@ def operated_day(
     accounts = {p: energy_account(tree, p, found) for p in known}
     payments = [platform_payments(tree, p, found) for p in known]
     integrated = outcomes.get("integrated")
-    books = {p: trade_book(tree, p, found, compared=keep_trades) for p in known}
+    books = {p: trade_book(tree, p, found, compared=compared) for p in known}
     bills = {p: book.bills for p, book in books.items()}
     published = {c: s.import_price for c, s in found.signals.items()} or dict(found.platform_price)
     bought_back = {c: s.export_price for c, s in found.signals.items()} or dict(found.platform_price)

@@ -117,12 +117,12 @@ def trade_book(tree: OperatingTree, platform: str, outcome: Outcome, *, compared
         compared: whether a market without a program is compared with the one whose program stands for it.
     """
     positions, market = metered_positions(tree, platform, outcome), market_of(tree)
-    cleared = market.cleared(positions)
+    cleared = market.settled(positions)
     book = _settled(tree, platform, outcome, positions, market, cleared)
     if market.nearest is None or not compared:
         return book
-    other = _settled(tree, platform, outcome, positions, market.nearest, market.nearest.cleared(positions))
-    most = Auction().cleared(positions).certificate["welfare_bound"].value
+    other = _settled(tree, platform, outcome, positions, market.nearest, market.nearest.settled(positions))
+    most = Auction().settled(positions).certificate["welfare_bound"].value
     kinds = market.kind, market.nearest.kind
     return replace(book, difference=market_difference(kinds, positions, cleared, most, book.bills, other.bills))
 

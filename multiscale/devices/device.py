@@ -162,6 +162,11 @@ class Device(Settings):
         del data, consumption, generation
         return {}
 
+    def notes(self, fleet: Prosumers) -> list[str]:
+        """What of the members' devices cannot be as the data says: member, field, value, unit, and what is done."""
+        del fleet
+        return []
+
     # -- power ------------------------------------------------------------------------------------------------------
     def reference_consumption(self, fleet: Prosumers) -> np.ndarray | float:
         """Power drawn when uncontrolled [kW]."""

@@ -54,11 +54,12 @@ class Community(OnePool):
             return super().clear(positions)
         if self.fairness_by_size and (positions.demand is None or positions.generation is None):
             raise ValueError("market community: positions lack demand or generation, so the size of members is not known; give both")
-        prices, claims = self.pricing.prices(positions), (positions.taken, positions.delivered)
+        claims = positions.taken, positions.delivered
         available = np.minimum(*(claim.sum(axis=0) for claim in claims))
         one = np.ones(len(positions.members))
         size = [one if measure is None or not self.fairness_by_size else sizes(measure) for measure in (positions.demand, positions.generation)]
         own = [divided(self.fairness, claim, weight, available) for claim, weight in zip(claims, size, strict=True)]
+        prices = self.pricing.prices(positions, own[1])
         inner, open_ = local_trades(positions, Open(*own), prices)
         rest = Open(*(claim - part + left for claim, part, left in zip(claims, own, (open_.taken, open_.delivered), strict=True)))
         return Trades.joined([inner, outside_trades(positions, rest, prices)])

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from pydantic import Field
 
 from multiscale.devices.fleet import Fleet, customers_of
+from multiscale.markets.isolation import Isolated
 from multiscale.markets.market import boundary_columns, trading_columns
 from multiscale.markets.matching import Open, local_trades, outside_trades
 from multiscale.markets.pool import Pool
@@ -57,6 +59,21 @@ class Hybrid(Pool):
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:  # noqa: ARG002
         """All members: two of different communities are not one."""
         return fleet
+
+    def isolated(self, positions: Positions) -> Isolated:
+        """Those whose orders cannot be taken, and members of whom it is not known to which community they belong."""
+        found, labels = super().isolated(positions), positions.bus if self.community_of == "bus" else positions.category
+        if labels is None:
+            return found
+        unknown = np.flatnonzero(pd.isna(labels) | (labels.astype(str) == ""))
+        where = found.where.copy()
+        where[unknown] = True
+        notes = [
+            f"member {str(positions.members[k])!r}: {self.community_of} is missing, so that its community is not known and it trades with its "
+            f"supplier alone; give its {self.community_of}"
+            for k in unknown.tolist()
+        ]
+        return Isolated(where, (*found.notes, *notes))
 
     def clear(self, positions: Positions) -> Trades:
         """Everyone trades the same share in its community, then with members of other communities, then with the supplier."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from multiscale.devices.fleet import Fleet
 from multiscale.markets.cleared import Cleared
+from multiscale.markets.isolation import Isolated, isolated, joined, with_supplier, without
 from multiscale.markets.matching import MemberPrices, Open, outside_trades
 from multiscale.markets.positions import Positions
 from multiscale.markets.trades import Trades
@@ -67,6 +68,18 @@ class PlatformMarket(Settings):
     def cleared(self, positions: Positions) -> Cleared:
         """``clear``, with the certificate of the algorithm where there is one."""
         return Cleared(self.clear(positions))
+
+    def isolated(self, positions: Positions) -> Isolated:
+        """Members whose orders or place in the market cannot be taken."""
+        return isolated(positions)
+
+    def settled(self, positions: Positions) -> Cleared:
+        """``cleared``, where members with an order or a place that cannot be taken are named and trade with the supplier alone."""
+        apart = self.isolated(positions)
+        if not apart.notes:
+            return self.cleared(positions)
+        found = self.cleared(without(positions, apart.where))
+        return joined(found, with_supplier(positions, apart.where, found.trades.classes), apart.notes)
 
     def clear(self, positions: Positions) -> Trades:
         """Who sells how much to whom and at which price, given what was metered and at which prices.

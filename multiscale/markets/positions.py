@@ -9,6 +9,7 @@ import numpy as np
 from multiscale.system import Network
 
 BY_MEMBER = ("net", "value", "node", "generation", "demand", "bid", "offer")
+ORDERS = ("bid", "offer")
 BY_PERIOD = ("import_price", "export_price", "retail", "feed_in", "peer_fee", "occurrences")
 
 METER_RESOLUTION = 1e-9
@@ -40,7 +41,7 @@ class Positions:
         demand: energy that a member would use without any response [kWh], (member, period).
         bus, category: where a member is connected, and what kind of customer it is, (member,).
         bid, offer: most that a member pays for a kWh of a peer, without the peer fee, and least that it takes for one [EUR/kWh], (member, period).
-            What the supplier leaves it, where not given: ``retail - peer_fee`` and ``feed_in``.
+            What the supplier leaves it, where not given: ``retail - peer_fee`` and ``feed_in``. What is no finite number is isolated by a market.
         network: of the platform; None where all members share one point.
     """
 
@@ -73,7 +74,8 @@ class Positions:
             shape = (members, periods) if name in BY_MEMBER else (periods,)
             if values.shape != shape:
                 raise PositionError(f"positions: {name} has shape {values.shape}, it must be {shape}")
-            for place in np.argwhere(~np.isfinite(values))[:1]:
+            # Orders are the members' own: a market isolates those that cannot be taken (``PlatformMarket.settled``).
+            for place in np.argwhere(~np.isfinite(values))[: 0 if name in ORDERS else 1]:
                 who = f" of {self.members[place[0]]}" if len(place) == 2 else ""
                 raise PositionError(f"positions: {name}{who} in {self.periods[place[-1]]} is {values[tuple(place)]}; give a finite number")
 
@@ -95,9 +97,15 @@ class Positions:
     @property
     def bids(self) -> np.ndarray:
         """Most that a member pays for a kWh of a peer, without the peer fee [EUR/kWh], (member, period)."""
-        return np.broadcast_to(self.retail - self.peer_fee, self.net.shape) if self.bid is None else self.bid
+        return np.broadcast_to(self.retail - self.peer_fee, self.net.shape) if self.bid is None else self._order("bid", self.bid)
 
     @property
     def offers(self) -> np.ndarray:
         """Least that a member takes for a kWh [EUR/kWh], (member, period)."""
-        return np.broadcast_to(self.feed_in, self.net.shape) if self.offer is None else self.offer
+        return np.broadcast_to(self.feed_in, self.net.shape) if self.offer is None else self._order("offer", self.offer)
+
+    def _order(self, name: str, values: np.ndarray) -> np.ndarray:
+        for i, t in np.argwhere(~np.isfinite(values))[:1].tolist():
+            what = f"positions: {name} of {self.members[i]} in {self.periods[t]} is {values[i, t]}"
+            raise PositionError(f"{what}; give a finite number, or clear with market.settled, which isolates the member")
+        return values

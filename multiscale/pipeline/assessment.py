@@ -107,7 +107,7 @@ def reservations(answer: YearAnswer) -> list[str]:
             )
     reasons += [f"AC power flow of the year: {why}" for why in answer.year_check.left]
     residuals = {"energy accounts": _largest_energy_residual(answer), "ledger": float(np.max([s.ledger.residual for s in answer.scenarios.values()]))}
-    books = [book for day in scenario.operation.days for book in day.trades.values()]
+    books = [book for operated in answer.scenarios.values() for day in operated.operation.days for book in day.trades.values()]
     residuals["trades and meter readings"] = float(np.max([book.energy_residual for book in books], initial=0.0))
     residuals["trades and payments"] = float(np.max([book.money_residual for book in books], initial=0.0))
     reasons += [f"{name}: residual {residual:.2g} instead of zero" for name, residual in residuals.items() if not residual <= BALANCED_WITHIN]

@@ -38,6 +38,7 @@ def operate_alone(
     expected: MarketForecast,
     networks: Mapping[str, Mapping[str, bool]],
     engine: SerialEngine | DaskEngine,
+    keep_trades: bool = False,
 ) -> dict[str, Operation]:
     """Operate some networks without coordination or trade, each at the charge that recovers the cost of what is built.
 
@@ -48,6 +49,7 @@ def operate_alone(
         expected: the wholesale market as the supplier expects it.
         networks: name -> option -> whether it is built.
         engine: where prosumers answer.
+        keep_trades: whether the trades of all members are kept.
     """
     found: dict[str, Operation] = {}
     known: UncoordinatedDays | None = None
@@ -66,7 +68,8 @@ def operate_alone(
             known=expected.transmission(case.system, case.horizon, case.economics),
             alike=known,
         )
-        days = (operated_day(tree, {RETAIL: outcome}, RETAIL) for tree, outcome in zip(known.trees, known.outcomes, strict=True))
+        outcomes = zip(known.trees, known.outcomes, strict=True)
+        days = (operated_day(tree, {RETAIL: outcome}, RETAIL, keep_trades=keep_trades) for tree, outcome in outcomes)
         found[name] = Operation(known.design, tuple(days))
     return found
 
@@ -79,6 +82,7 @@ def operate_coordinated(
     market: Market,
     in_full: bool,
     find_gains: bool,
+    keep_trades: bool,
     keep_bases: bool,
     near: Operation | None,
     mechanism: Mechanism,
@@ -94,8 +98,10 @@ def operate_coordinated(
         design: reinforcements and prices in force.
         bought: new capacity of prosumers.
         market: how platforms clear.
-        in_full: whether the flat tariff, conflicts between levels and reserves for forecast errors are found too, and trades are kept.
+        in_full: whether the flat tariff, conflicts between levels and reserves for forecast errors are found too, and how a market without a program
+            differs from the one whose program was operated.
         find_gains: whether it is found what members gain in their market.
+        keep_trades: whether the trades of all members are kept.
         keep_bases: whether it is kept where solves of platforms ended, for similar operations.
         near: a similar operation of the same days: solves of platforms start where its ended.
         mechanism: how the levels coordinate.
@@ -112,7 +118,9 @@ def operate_coordinated(
         design,
         market,
         engine,
-        keep=partial(_kept, mechanism=mechanism.name, error=error, in_full=in_full, find_gains=find_gains, keep_bases=keep_bases),
+        keep=partial(
+            _kept, mechanism=mechanism.name, error=error, in_full=in_full, find_gains=find_gains, keep_trades=keep_trades, keep_bases=keep_bases
+        ),
         mechanism=mechanism,
         limits=grown.limits,
         known=expected.transmission(grown.system, grown.horizon, grown.economics),
@@ -124,7 +132,9 @@ def operate_coordinated(
     return Operation(design, tuple(days))
 
 
-def _kept(day: CoordinatedDay, mechanism: str, error: ErrorModel, in_full: bool, find_gains: bool, keep_bases: bool) -> OperatedDay:
+def _kept(
+    day: CoordinatedDay, mechanism: str, error: ErrorModel, in_full: bool, find_gains: bool, keep_trades: bool, keep_bases: bool
+) -> OperatedDay:
     found = day.outcomes[mechanism]
     refused = tuple(conflicts(day.tree, found)) if in_full else ()
     held = reserves(day, mechanism, error) if in_full else None
@@ -135,7 +145,8 @@ def _kept(day: CoordinatedDay, mechanism: str, error: ErrorModel, in_full: bool,
         forecast=day.forecast,
         conflicts=refused,
         reserves=held,
-        keep_trades=in_full,
+        keep_trades=keep_trades,
+        compared=in_full,
         find_gains=find_gains,
         bases=day.bases if keep_bases else None,
     )

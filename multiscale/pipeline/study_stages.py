@@ -32,6 +32,7 @@ from multiscale.planning.regimes import ComparingRegime, Social
 from multiscale.planning.search_start import SearchStart
 from multiscale.planning.settings import DistributionPlanSettings, DsoPlanSettings, TransmissionPlanning
 from multiscale.results.data.answer_data import StagedPlan, StudyCase
+from multiscale.results.results_settings import ALL_SCENARIOS
 from multiscale.results.run.progress import Progress
 from multiscale.results.run.run_folder import NoAnswerError
 from multiscale.results.scenarios import HEADLINE, ScenarioSpec, chosen_scenarios
@@ -306,7 +307,7 @@ class Study:
         built = {spec.name: conventional_options(case.value) if spec.network == "conventional" else {} for spec in specs}
         alike = {name: next(other for other in built if built[other] == built[name]) for name in built}
         networks = {name: built[name] for name in dict.fromkeys(alike.values())}
-        given = {"case": case, "expected": expected, "networks": networks}
+        given = {"case": case, "expected": expected, "networks": networks, "keep_trades": self.config.results.ledger == ALL_SCENARIOS}
         with self.progress.stage("operate") as stage:
             stage.update("; ".join(spec.title for spec in specs))
             label = f"{', '.join(networks)} {self.label(case)}".strip()
@@ -335,6 +336,8 @@ class Study:
             "market": self.config.market if spec.trade else TimeOfUse(),
             "in_full": in_full,
             "find_gains": in_full and self.config.results.market_gains,
+            # What is only operated to be verified is operated again in full.
+            "keep_trades": in_full or (spec.name != HEADLINE and self.config.results.ledger == ALL_SCENARIOS),
             "keep_bases": keep_bases,
             "near": near,
         }

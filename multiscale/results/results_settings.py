@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from multiscale.assessment.incomes import read_incomes
 from multiscale.results.scenarios import HEADLINE, REFERENCES, SCENARIOS
 from multiscale.settings import OneOf, Settings, count, quantity
+
+ALL_SCENARIOS = "all"
+"""Value of ``ledger``."""
 
 _FURTHER = tuple(spec.name for spec in SCENARIOS if spec.name not in (*REFERENCES, HEADLINE))
 
@@ -29,6 +32,9 @@ class ResultsSettings(Settings):
         False,
         description="whether it is found what members gain in their market, against none and against a community without fees: three more solves of "
         "every platform and day",
+    )
+    ledger: Literal["all", "headline"] = Field(
+        "all", description="scenarios of which every trade is in the ledger: all that are operated, or the plan alone (smaller files)"
     )
     incomes: Path | None = Field(
         None,

@@ -48,7 +48,7 @@ def operated_study(*overrides: str) -> OperatedStudy:
         built = {option: yes for plan in plans.values() for option, yes in plan.built.items()}
         design = Design(built, dict(alone.design.prices) | {dso: plan.prices for dso, plan in plans.items()})
         how = mechanism_of(config.coordination), config.coordination.error, engine, lambda _: None
-        together = operate_coordinated(case, expected, design, bought, config.market, False, False, False, None, *how)
+        together = operate_coordinated(case, expected, design, bought, config.market, False, False, False, False, None, *how)
     paid = sum(plan.account.payment for plan in plans.values())
     return OperatedStudy(
         case,

@@ -1,7 +1,10 @@
 """Electric vehicles: how late they may charge is a setting."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 from multiscale.devices import device_settings
 from multiscale.markets import Community
@@ -29,3 +32,27 @@ def test_charging_is_put_off_by_no_more_than_allowed(fleet_of, winter, economics
         recent = sum(winter.step_hours * np.roll(reference, k, axis=1) for k in range(steps))
         assert (late <= recent + 1e-7).all()
         assert late.max() > 0.5 * recent.max()
+
+
+def test_a_vehicle_that_cannot_be_charged_in_its_window_is_named(system, winter):
+    """With the rating that a program without deviations from the window needs, nothing is said; with a little less, the member is named."""
+    fleet = system.fleet("north 1", winter)
+    device = fleet.devices["electric_vehicle"]
+    assert device.notes(fleet) == []
+    owner = int(np.argmax(fleet.data.ev.values.max(axis=1)))
+    reference, step = fleet.data.ev.values[owner], winter.step_hours
+    steps, n = round(device.later_hours / step), winter.periods
+    # min P  s.t.  0 <= power <= P,  0 <= backlog <= reference energy of the last hours, cyclic: written out.
+    late = step * sum(np.roll(reference, k) for k in range(steps))
+    balance = np.hstack([step * np.eye(n), np.eye(n) - np.roll(np.eye(n), -1, axis=1), np.zeros((n, 1))])
+    below = np.hstack([np.eye(n), np.zeros((n, n)), -np.ones((n, 1))])
+    bounds = [(0, None)] * n + [(0, most) for most in late] + [(0, None)]
+    cost = np.append(np.zeros(2 * n), 1.0)
+    least = linprog(cost, A_ub=below, b_ub=np.zeros(n), A_eq=balance, b_eq=step * reference, bounds=bounds).fun
+    for rated, named in ((1.001 * least, False), (0.999 * least, True)):
+        rating = fleet.data.ev_power.copy()
+        rating[owner] = rated
+        notes = device.notes(replace(fleet, data=fleet.data.assign(ev_power=rating)))
+        assert bool(notes) == named
+    name = str(fleet.data.prosumer.values[owner])
+    assert notes[0].startswith(f"prosumer {name!r}: p_kw {rated:g} kW of its electric vehicles does not charge what arrives within 6 h")

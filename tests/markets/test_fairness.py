@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.optimize import minimize
 from multiscale.markets import Community
 from multiscale.markets.fairness import divided, sizes
 from multiscale.markets.positions import Positions
+from multiscale.markets.pricing import PRICING
 from multiscale.operation import platform_program
 from multiscale.system import Economics
 
@@ -68,6 +70,21 @@ def test_a_rule_is_the_least_squares_and_the_least_largest_ratio(rule):
             last = total - sum(some)
             if 0.0 <= last <= claims[3]:
                 assert (np.array([*some, last]) / weight).max() >= (amount / weight).max() - 1e-12
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("pricing", [name for name in PRICING if name != "pool_price"])
+def test_bills_of_a_period_sum_to_what_is_traded_with_the_supplier(rule, pricing):
+    """retail max(B - G, 0) - feed_in max(G - B, 0) + fee min(B, G), whoever trades with whom."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        state = positions(rng)
+        orders = {"bid": rng.uniform(0.05, 0.3, state.net.shape), "offer": rng.uniform(0.0, 0.2, state.net.shape)}
+        state = replace(state, **orders)
+        trades = Community(fairness=rule, pricing={"kind": pricing}).clear(state)
+        taken, given = state.taken.sum(axis=0), state.delivered.sum(axis=0)
+        outside = state.retail * np.maximum(taken - given, 0.0) - state.feed_in * np.maximum(given - taken, 0.0)
+        np.testing.assert_allclose(trades.paid()[:-1].sum(axis=0), outside + state.peer_fee * np.minimum(taken, given), atol=1e-9)
 
 
 def positions(rng, members=8, periods=12):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from multiscale.config import load_config
@@ -55,10 +56,20 @@ def test_what_is_the_markets_own_is_said(auction):
     assert market_table(auction).note.startswith("Market auction has no program")
 
 
+@pytest.mark.slow
+def test_the_ledger_of_the_headline_alone_is_a_part_of_that_of_all_scenarios(auction, tmp_path):
+    alone = read_ledger(study(tmp_path, "auction", "results.ledger=headline").folder)
+    every = read_ledger(auction.folder)
+    assert set(alone.scenario) == {"plan"}
+    assert len(set(every.scenario)) > 3
+    mine = every[every.scenario == "plan"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(mine, alone, check_categorical=False, check_dtype=False)
+
+
 def test_the_ledger_holds_the_trades_of_the_auction(auction):
     assert verify_ledger(auction.folder) == []
     rows = read_ledger(auction.folder)
-    trades = rows[rows.entry == "trade"]
+    trades = rows[(rows.entry == "trade") & (rows.scenario == "plan")]
     local = trades[(trades.seller != "supplier") & (trades.buyer != "supplier")]
     assert (local.energy * local.occurrences).sum() == pytest.approx(auction.value("market.traded"))
     # One price for all trades of a platform in a period.

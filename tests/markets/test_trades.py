@@ -157,7 +157,7 @@ def test_positions_that_are_none_are_named():
     with pytest.raises(PositionError, match="net of m1 in t0 is nan"):
         positions([[1.0], [np.nan]])
     with pytest.raises(PositionError, match="bid of m0 in t0 is nan"):
-        positions([[1.0], [-1.0]], bid=np.array([[np.nan], [0.1]]))
+        Community(pricing=TwoSidedUniform()).clear(positions([[1.0], [-1.0]], bid=np.array([[np.nan], [0.1]])))
     trades = Community().clear(positions([[1.0], [-1.0]]))
     table = trades.to_pandas().assign(seller="m9")
     with pytest.raises(TradeError, match="seller 'm9' of row 0 is not known"):

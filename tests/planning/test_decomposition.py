@@ -107,9 +107,9 @@ def test_choices_one_by_one_give_the_same_plan(system, seed):
     )  # fmt: skip
     consider, calls = search.consider, []
 
-    def without_first_plan(built, start, *, limited=True):
+    def without_first_plan(built, start, **more):
         calls.append(start)
-        return None if len(calls) == 1 else consider(built, start, limited=limited)
+        return None if len(calls) == 1 else consider(built, start, **more)
 
     search.consider = without_first_plan
     search.run()

@@ -25,7 +25,7 @@ class PoolPrice(PricingRule):
         """The price where every member is connected."""
         return positions.node_price
 
-    def prices(self, positions: Positions) -> MemberPrices:
+    def prices(self, positions: Positions, sold: np.ndarray | None = None) -> MemberPrices:  # noqa: ARG002
         """The price of the pool for all that a member takes and delivers, from whom or to whom ever, and the peer fee where it takes."""
         bought = positions.node_price + positions.peer_fee
         return MemberPrices(bought, positions.node_price, bought, positions.node_price)

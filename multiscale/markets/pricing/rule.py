@@ -25,11 +25,17 @@ class PricingRule(Settings):
         """Price of energy between members [EUR/kWh], (period,), or (member, period) where every seller has its own."""
         raise NotImplementedError
 
-    def prices(self, positions: Positions) -> MemberPrices:
-        """What members pay and receive per kWh in all. With prices of sellers, every buyer pays their average over what is sold to members."""
+    def prices(self, positions: Positions, sold: np.ndarray | None = None) -> MemberPrices:
+        """What members pay and receive per kWh in all. With prices of sellers, every buyer pays their average over what is sold to members.
+
+        Args:
+            positions: what was metered.
+            sold: energy that each member sells to others [kWh], (member, period); default: in proportion to what it delivers.
+        """
         sale = self.price(positions)
         average = sale
         if sale.ndim == 2:
-            sold = positions.delivered.sum(axis=0)
-            average = np.divide((sale * positions.delivered).sum(axis=0), sold, out=sale.mean(axis=0), where=sold > 0)
+            weight = positions.delivered if sold is None else sold
+            total = weight.sum(axis=0)
+            average = np.divide((sale * weight).sum(axis=0), total, out=sale.mean(axis=0), where=total > 0)
         return MemberPrices(average + positions.peer_fee, sale, positions.retail, positions.feed_in)

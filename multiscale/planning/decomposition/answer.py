@@ -19,6 +19,7 @@ from multiscale.planning.no_plan import NoPlanError
 from multiscale.planning.plan import Effort, Plan, cannot_recover, plan_from
 from multiscale.planning.search_start import SearchStart
 from multiscale.programs import Basis, CompiledProgram, LabelledBasis, ProgramSolution
+from multiscale.programs.selection import least_second_cost
 
 METHOD = "decomposition"
 
@@ -111,6 +112,8 @@ def _ended(search: DecompositionSearch, basis: Basis) -> SearchStart:
 def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolution, Basis, Certificate]:
     """The whole follower at the plan, from a basis put together of those of the components, where it ended, and what it says about their answer.
 
+    Where members have several best answers and the search counted on the best of them for society, so does the plan.
+
     The answer of the components must cost what the whole follower costs, satisfy all its rows and bounds, be complementary to its duals, and pay the
     charge on the same energy.
     """
@@ -125,6 +128,9 @@ def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolu
         compiled.start_from(Basis.of_statuses(*statuses))
     solution = compiled.solve_optimal(p)
     energy = program.outputs[known.charged_energy].matrix
+    if best.chosen:
+        resource = program.outputs[RESOURCE_COST].matrix
+        solution = replace(solution, x=least_second_cost(solution, resource.toarray()[0], energy.toarray()[0]))
     ours, theirs = float((energy @ x)[0]), float((energy @ solution.x)[0])
     follower = _follower_certificate(solution, x)
     failures = [] if follower.holds() else [f"the answer of the components: {follower}"]

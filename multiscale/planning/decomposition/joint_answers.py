@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from multiscale.planning.decomposition.component import PartAnswer, Work
@@ -9,6 +11,12 @@ from multiscale.planning.decomposition.network_state import LimitsViolated, Netw
 from multiscale.planning.decomposition.split import Split
 from multiscale.planning.decomposition.structure import Structure, option_rows
 from multiscale.planning.search_start import SearchStart
+
+NEAR_ONE = 0.999
+"""Share to which other transfers are paid where answers that cost the same are told apart."""
+
+TIED = 1e-9
+"""Relative difference of costs that is rounding of the linear programs."""
 
 
 class JointAnswers:
@@ -56,6 +64,22 @@ class JointAnswers:
             if not violated.any:
                 return answers
             self.retain(violated)
+
+    def best_for_society(self, built: np.ndarray, charge: float, answers: list[PartAnswer]) -> list[PartAnswer]:
+        """Of equally cheap answers of each component one of least resource cost, as far as prices just below show it.
+
+        Where other transfers are paid to a share a little below one, the answer is the one of least resource cost among those that cost the same in
+        full; if what it costs in full is more, it is none of these, and the answer stays. All stay where they would violate omitted limits together.
+        """
+        chosen = []
+        for c, answer in zip(self.split.components, answers, strict=True):
+            other = c.solve(built[c.options], charge, self.network.spread, self._work, scale=NEAR_ONE)
+            in_full = other.cost + (1.0 - NEAR_ONE) * (other.transfers - c.levy * other.energy)
+            chosen.append(other if in_full <= answer.cost + TIED * (1.0 + abs(answer.cost)) else answer)
+        state = self.split.state(chosen)
+        if self.network.violated(state, state, self.split.retained, self._raised_by(built)).any:
+            return answers
+        return [replace(other, cost=answer.cost) for other, answer in zip(chosen, answers, strict=True)]
 
     def total(self, answers: list[PartAnswer]) -> tuple[float, float, float]:
         """Cost, its lower bound [EUR/a] and charged energy [kWh/a] of the follower."""

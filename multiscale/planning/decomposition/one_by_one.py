@@ -54,7 +54,7 @@ class Search(Protocol):
     def all_classes(self, boxes: list[list[Box]], charges: Charges) -> list[list[ChoiceClass]]:
         """The classes of every component over a range of charges."""
 
-    def consider(self, built: np.ndarray, start: float) -> object:
+    def consider(self, built: np.ndarray, start: float, *, tied: bool = False) -> object:
         """A choice at the charge that recovers its cost, which becomes the best plan if it is better."""
 
 
@@ -150,7 +150,8 @@ def _refined(search: Search, boxes: list[Box], charges: Charges) -> Refined:
         # The revenue of the cheapest choice falls by jumps only, so it crosses its cost upwards if it is below at the lower end and not at the upper.
         crosses = around.lower * (energy + passive) <= existing + cheapest <= around.upper * (least_energy + passive)
         if crosses or charges.lower <= search.charge_range[0]:
-            _consider(search, inner, charges.lower)
+            # Where the range does not narrow, members may have several best answers, and the bound is that of the best of them for society.
+            _consider(search, inner, charges.lower, tied=True)
         if upper - lower <= NARROW * upper:
             result.append((bound, inner, charges, True))
             continue
@@ -159,10 +160,10 @@ def _refined(search: Search, boxes: list[Box], charges: Charges) -> Refined:
     return result
 
 
-def _consider(search: Search, boxes: list[Box], charge: float) -> None:
+def _consider(search: Search, boxes: list[Box], charge: float, *, tied: bool = False) -> None:
     """The cheapest choice of some boxes as a plan; ``charge`` is a lower end of what recovers its cost."""
     split = search.split
-    search.consider(search.joint.choice([low for low, _ in boxes]), charge)
+    search.consider(search.joint.choice([low for low, _ in boxes]), charge, tied=tied)
     if search.split is not split:
         raise LimitsViolated(search.split.retained)
 

@@ -42,11 +42,13 @@ class Candidate:
         built: of all options (bool).
         recovery: the charge.
         cost: social cost without the problem's constant [EUR/a].
+        chosen: whether it is that of the best for society of several answers that cost members the same.
     """
 
     built: np.ndarray
     recovery: Recovery
     cost: float
+    chosen: bool = False
 
 
 @dataclass
@@ -288,15 +290,22 @@ class DecompositionSearch:
         self.joint.check(low, high)
         return found
 
-    def consider(self, built: np.ndarray, start: float, *, limited: bool = True) -> Candidate | None:
-        """A choice at the charge that recovers its cost, which becomes the best plan if it is better; ``start`` is a lower end of that charge."""
-        candidate = self.evaluate(built, start, limited=limited)
+    def consider(self, built: np.ndarray, start: float, *, limited: bool = True, tied: bool = False) -> Candidate | None:
+        """A choice at the charge that recovers its cost, which becomes the best plan if it is better.
+
+        Args:
+            built: the choice.
+            start: a lower end of its charge.
+            limited: whether the work may end the search here.
+            tied: whether of answers that cost members the same the best for society is looked for.
+        """
+        candidate = self.evaluate(built, start, limited=limited, tied=tied)
         if candidate is not None and (self.best is None or candidate.cost < self.best.cost):
             self.best = candidate
         return candidate
 
-    def evaluate(self, built: np.ndarray, start: float, *, limited: bool = True) -> Candidate | None:
-        """A choice at the least charge that recovers its cost; None if that charge is not permitted."""
+    def evaluate(self, built: np.ndarray, start: float, *, limited: bool = True, tied: bool = False) -> Candidate | None:
+        """A choice at the least charge that recovers its cost; None if that charge is not permitted. Arguments as of ``consider``."""
         investment = float(self.annuity @ built)
 
         def energy_at(charge: float) -> float:
@@ -306,5 +315,16 @@ class DecompositionSearch:
         if recovery is None:
             return None
         answers = self.joint.checked_answers(built, recovery.charge, limited=limited)
+        found = self._candidate(built, recovery, answers)
+        if tied:
+            others = self.joint.best_for_society(built, recovery.charge, answers)
+            # The charge of these answers has to recover the cost as well.
+            if recovery.charge * (self.joint.total(others)[2] + self.passive) >= self.existing + investment:
+                other = self._candidate(built, recovery, others, chosen=True)
+                found = other if other.cost < found.cost else found
+        return found
+
+    def _candidate(self, built: np.ndarray, recovery: Recovery, answers: list[PartAnswer], *, chosen: bool = False) -> Candidate:
         cost, _, energy = self.joint.total(answers)
-        return Candidate(built.copy(), recovery, investment + cost - recovery.charge * energy - sum(a.transfers for a in answers))
+        social = float(self.annuity @ built) + cost - recovery.charge * energy - sum(a.transfers for a in answers)
+        return Candidate(built.copy(), recovery, social, chosen)

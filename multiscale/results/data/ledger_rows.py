@@ -20,11 +20,15 @@ EXCLUDED = "excluded: only its boundary is known"
 
 
 def ledger_blocks(answers: Sequence[YearAnswer]) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
-    """Labels and rows of every day of the headline scenario, year by year."""
+    """Labels and rows of every day of the scenarios whose trades were kept, year by year, the headline first."""
     for answer in answers:
-        for day in answer.plan.operation.days:
-            labels = {"year": str(answer.case.year), "scenario": answer.headline, "day": str(day.horizon.days[0].date())}
-            yield labels, day_rows(day).assign(**labels)[list(COLUMNS)]
+        names = [answer.headline, *(name for name in answer.scenarios if name != answer.headline)]
+        for name in names:
+            for day in answer.scenarios[name].operation.days:
+                if name != answer.headline and not day.trades:
+                    continue
+                labels = {"year": str(answer.case.year), "scenario": name, "day": str(day.horizon.days[0].date())}
+                yield labels, day_rows(day).assign(**labels)[list(COLUMNS)]
 
 
 def day_rows(day: OperatedDay) -> pd.DataFrame:
@@ -64,6 +68,9 @@ def excluded_rows(platform: str, day: OperatedDay) -> pd.DataFrame:
 
 def balances(rows: pd.DataFrame) -> pd.DataFrame:
     """What every party of every platform receives in all less what it pays [EUR/a]; sums to zero, platform by platform.
+
+    Args:
+        rows: of one scenario and year; those of several are added up.
 
     Returns:
         Columns ``platform``, ``party``, ``balance``, ``volume`` (of money that changes hands).

@@ -35,6 +35,12 @@ def market_statements(answers: Sequence[YearAnswer]) -> list[str]:
     return list(dict.fromkeys(stated))
 
 
+def device_statements(answers: Sequence[YearAnswer]) -> list[str]:
+    """What of the members' devices cannot be as the data says, in any year."""
+    fleets = [fleet for answer in answers for fleet in answer.case.fleets.values()]
+    return list(dict.fromkeys(note for fleet in fleets for device in fleet.devices.values() for note in device.notes(fleet)))
+
+
 def market_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
     """The difference from the market whose program was operated, over all platforms and days of the headline; empty where the market has its own."""
     books = [book for day in answer.plan.operation.days for book in day.trades.values()]

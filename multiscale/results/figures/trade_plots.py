@@ -12,6 +12,7 @@ from multiscale.results.data.dataset import has, year_total
 from multiscale.results.figures.style import BLUE, GREEN, GREY, ORANGE, WIDTH, Remark, figure_style, svg
 from multiscale.results.run.ledger_file import FOLDER, ROWS, read_ledger
 from multiscale.results.run.run_result import RunResult
+from multiscale.results.scenarios import HEADLINE
 
 SUPPLIER, OTHERS = "supplier", "other members"
 MOST = 7
@@ -32,6 +33,7 @@ def trade_figure(result: RunResult) -> str | Remark | None:
         return Remark("No figure of trade: members trade nothing with each other.")
     platform = str(traded.node.values[int(np.argmax(traded.values))])
     rows = read_ledger(result.folder)
+    rows = rows[rows.scenario == HEADLINE]
     rows = rows[(rows.platform == platform) & (rows.entry == "trade") & (rows.year == rows.year.iloc[-1])]
     with figure_style():
         figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")

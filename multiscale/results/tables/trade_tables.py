@@ -46,6 +46,8 @@ def trade_table(result: RunResult) -> Table | None:
             " Gains include network charges, levies and fees that members no longer pay: to society that part is no saving, others go without it."
             " What a community values beyond money, where it is set, is in the cost in the market alone."
         )
+        if has(data, "network_loss") and bool(data.network_loss.notnull().any()):
+            note += " Losses of the networks, which the market counts, are in none of these costs and bills."
         if result.value("market.kind") is not None:
             note += f" Costs and gains in the market are those of market {result.value('market.program')}, whose program was operated."
     return Table("local_trade", "Trade between members of each platform", pd.DataFrame(frame), units, note)
@@ -81,11 +83,11 @@ def nodal_prices_table(result: RunResult) -> Table | None:
     for part in average.price_part.values.astype(str):
         frame |= {part: average.sel(price_part=part).values, f"{part}, largest": largest.sel(price_part=part).values}
     units = dict.fromkeys((c for c in frame if c != "platform"), "ct/kWh")
-    note = (
-        "Average over what members buy, and the largest absolute value. Losses: what a further kWh adds to them; congestion, voltage: limits."
-    )
+    note = "Average over what members buy, and the largest absolute value. Losses: what a further kWh adds to them; congestion, voltage: limits."
     if has(data, "network_loss") and bool(data.network_loss.notnull().any()):
-        lost, short, over = (data[n].sel(node=average.node).values for n in ("network_loss", "network_loss_missing", "network_loss_excess"))
+        counts = ("network_loss", "network_loss_missing", "network_loss_excess")
+        # Less than a tenth of a Wh is rounding.
+        lost, short, over = (np.where((kwh := data[n].sel(node=average.node).values) < 1e-4, 0.0, kwh) for n in counts)
         frame |= {"lost": lost / 1000.0, "not counted": short / 1000.0, "counted too much": over / 1000.0}
         units |= dict.fromkeys(("lost", "not counted", "counted too much"), "MWh/a")
         note += " Losses are counted by tangents of the quadratic losses of the flows; what differs from these is not counted, or counted too much."
