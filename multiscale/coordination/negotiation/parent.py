@@ -25,6 +25,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.coordination.negotiation.children.request import GOODS, Band
+from multiscale.operation.transmission import DUAL_TOLERANCE
 from multiscale.programs import Basis, Block, CompiledProgram, GrowingProgram, Index, ParametricProgram, ProgramError
 
 Extension = Callable[[np.ndarray, np.ndarray], "ParametricProgram | None"]
@@ -272,7 +273,8 @@ class Parent:
                     upper=np.concatenate([program.upper, *(self.bands[c].high for c in self.names)]),
                     d=np.concatenate([np.zeros(k), program.d[self._other]]),
                     outputs={},
-                )
+                ),
+                dual_tolerance=DUAL_TOLERANCE,
             )
         self._pricing.start_from(self._bases[1])
         solution = self._pricing.solve_optimal(np.concatenate([np.asarray(price, dtype=float).ravel(), self._given]))
