@@ -226,7 +226,7 @@ def negotiation_of(
             c: band_of(*b)
             for c, b in zip(own.children, zip(profile(lowest, 0.0 * handed_below), profile(highest, handed_below), strict=True), strict=True)
         }
-        parent = Parent(program, profile(hours, hours), below, mine.extend if errors else None)
+        parent = Parent(program, profile(hours, hours), below, mine.extend if errors else None, mine.given)
         branches[dso] = Branch(parent, mine, profile(expected, handed_below), inner)
         if programs_of is None:
             platforms |= {c: PlatformSource(tree.platforms.data[c], tree.prices(dso), own_errors.get(c)) for c in own.children}
