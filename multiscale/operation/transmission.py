@@ -27,13 +27,23 @@ from multiscale.programs.basis import BASIC
 from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
 
+DUAL_TOLERANCE = 1e-10
+"""Of reduced costs [EUR/a per kW], in place of the 1e-7 of HiGHS: generators are so large that 1e-7 leaves euros a year between a dispatch and the best,
+which is much of what networks below cost."""
+
+EXCEEDED = 1e-9
+"""Share of the limit of a branch by which its flow may be above it before the limit is a row: rounding. A dispatch with a row for it and one without
+are to cost the same."""
+
 
 @dataclass(frozen=True)
 class Dispatch:
     """The TSO's answer to what the nodes below draw.
 
     Attributes:
-        cost: of every period [EUR/a].
+        cost: of every period [EUR/a]; what the dispatch leaves of limits and balances by tolerance is bought at its price.
+        bound: proven lower bound on the cost of every period [EUR/a], by the duals that are the prices: it stays one at any other exchange, where it
+            is ``bound + hours * price (exchange - this one)``.
         price: nodal price at every node below [EUR/kWh], (node, period).
         generation: of every generator [kW], (generator, period).
         unserved, curtailed: sums over the network [kW], (period,).
@@ -41,6 +51,7 @@ class Dispatch:
     """
 
     cost: np.ndarray
+    bound: np.ndarray
     price: np.ndarray
     generation: np.ndarray
     unserved: np.ndarray
@@ -161,6 +172,10 @@ class Transmission:
         """The dispatch when no node below draws anything."""
         return self.dispatch(np.zeros((len(self.children), self.horizon.periods)))
 
+    def count_from(self, idle: Dispatch) -> None:
+        """Take over the dispatch without nodes below from another object of the same network and periods."""
+        self.__dict__["idle"] = idle
+
     @property
     def idle_basis(self) -> np.ndarray:
         """Where the solves of the dispatch without nodes below end: status of every column, then of every row, (column or row, period)."""
@@ -224,7 +239,7 @@ class Transmission:
         """The solver of a period under the limits monitored so far."""
         program = self._program_at(period)
         if self._compiled is None or self._compiled.program.A is not program.A:
-            self._compiled = CompiledProgram(program, devex=True)
+            self._compiled = CompiledProgram(program, devex=True, dual_tolerance=DUAL_TOLERANCE)
         else:
             self._compiled.exchange(program)
         return self._compiled
@@ -236,7 +251,7 @@ class Transmission:
             RuntimeError: branch limits are still violated after all rounds of adding them.
         """
         periods = self.horizon.periods
-        cost, price = np.zeros(periods), np.zeros((len(self.children), periods))
+        cost, bound, price = np.zeros(periods), np.zeros(periods), np.zeros((len(self.children), periods))
         generation = np.zeros((len(self.generator_bus), periods))
         unserved, curtailed = np.zeros(periods), np.zeros(periods)
         flow = np.zeros((len(self.model.branches), periods))
@@ -245,7 +260,7 @@ class Transmission:
             for _ in range(self.rounds):
                 solution = self._solve(t, exchange[:, t])
                 flow[:, t] = self.model.flows(self._injection(t, solution, exchange[:, t]))
-                over = np.flatnonzero(np.abs(flow[:, t]) > self.model.limit * (1 + 1e-6))
+                over = np.flatnonzero(np.abs(flow[:, t]) > self.model.limit * (1 + EXCEEDED))
                 fresh = np.setdiff1d(over, self._monitored)
                 if not len(fresh):
                     break
@@ -253,11 +268,13 @@ class Transmission:
                 self._factors = np.vstack([self._factors, self.model.transfer_factors(fresh)])
             else:
                 raise RuntimeError(f"transmission limits of {self.system.top!r} are still violated after {self.rounds} rounds of adding them")
-            cost[t] = solution.objective
-            price[:, t] = solution.program.sensitivity(solution.x, solution.y) / hours[t]
+            program, p = solution.program, solution.parameters
+            y = program.proper_duals(solution.y, p)
+            cost[t], bound[t] = solution.objective + program.cost_of_violation(solution.x, y, p), solution.bound
+            price[:, t] = program.sensitivity(solution.x, y) / hours[t]
             generation[:, t] = _part(solution, "generation")
             unserved[t], curtailed[t] = _part(solution, "unserved").sum(), _part(solution, "curtailed").sum()
-        return Dispatch(cost, price, generation, unserved, curtailed, flow)
+        return Dispatch(cost, bound, price, generation, unserved, curtailed, flow)
 
     def _injection(self, period: int, solution: ProgramSolution, exchange: np.ndarray) -> np.ndarray:
         """Net injection of every bus [kW]."""
@@ -266,7 +283,7 @@ class Transmission:
         np.add.at(total, self.generator_bus, _part(solution, "generation"))
         np.add.at(total, self.passive_bus[self.drawing], _part(solution, "unserved"))
         np.add.at(total, self.passive_bus[self.feeding], -_part(solution, "curtailed"))
-        np.add.at(total, self.child_bus, -exchange)
+        np.add.at(total, self.child_bus, _part(solution, "missing") - _part(solution, "spilled") - exchange)
         return total
 
 

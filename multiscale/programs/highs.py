@@ -15,7 +15,9 @@ class ProgramError(RuntimeError):
     """A program has no optimum; the message says which and why."""
 
 
-def instance_of(program: ParametricProgram, *, method: str = "simplex", time_limit: float = 600.0, devex: bool = False) -> highspy.Highs:
+def instance_of(
+    program: ParametricProgram, *, method: str = "simplex", time_limit: float = 600.0, devex: bool = False, dual_tolerance: float | None = None
+) -> highspy.Highs:
     """A HiGHS instance that holds the program at parameters of zero.
 
     Args:
@@ -23,6 +25,7 @@ def instance_of(program: ParametricProgram, *, method: str = "simplex", time_lim
         method: ``simplex``, ``ipm`` (interior point without crossover) or ``choose``.
         time_limit: seconds for one solve.
         devex: whether the dual simplex prices by Devex weights in place of steepest edge.
+        dual_tolerance: of reduced costs [EUR per unit of the column]; default: that of HiGHS, 1e-7.
 
     Raises:
         ValueError: HiGHS refuses an option.
@@ -33,6 +36,8 @@ def instance_of(program: ParametricProgram, *, method: str = "simplex", time_lim
     options = {"output_flag": False, "threads": 1, "time_limit": time_limit, "solver": method, "random_seed": 1}
     if devex:
         options["simplex_dual_edge_weight_strategy"] = 1
+    if dual_tolerance is not None:
+        options["dual_feasibility_tolerance"] = dual_tolerance
     if program.Q is not None:
         # HiGHS adds 1e-7 to the Hessian's diagonal by default, which moves the optimum by up to 1e-5.
         options["qp_regularization_value"] = 0.0

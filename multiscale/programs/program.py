@@ -10,6 +10,9 @@ from scipy import sparse
 
 from multiscale.programs.index import Index
 
+_ROUNDING = 1e-9
+"""Share of the amounts a reduced cost is the sum of, up to which it may point along an infinite bound by tolerance of a solver [1]."""
+
 
 @dataclass(frozen=True)
 class Output:
@@ -125,27 +128,63 @@ class ParametricProgram:
 
             y'(b0 + B p) + sum_j min over [lower_j, upper_j] of r_j x_j  (- 1/2 x'Qx, r = c + Qx - A'y at the given x)  + constant
 
-        ``y`` of inequality rows is clipped to its sign first. It is ``-inf`` where a reduced cost points along an infinite
-        bound by more than rounding (1e-9 of the column's cost scale).
+        with the duals of ``proper_duals``. However small, a reduced cost of the wrong sign counts with the whole range of its column: at the size of a
+        transmission network the tolerance of a solver is worth euros. It is ``-inf`` where a reduced cost points along an infinite bound by more than
+        rounding (1e-9 of the column's cost scale).
+
+        Source: Neumaier and Shcherbina, Mathematical Programming 99 (2004) 283-296.
         """
-        y = np.where(self.equality, y, np.minimum(y, 0.0))
-        costs = self.costs(p)
-        reduced = costs - self.A.T @ y
+        y = self.proper_duals(y, p, x)
+        reduced, scale = self._reduced(y, p, x)
         bound = float(y @ self.rhs(p)) + self.constant(p)
         if self.Q is not None:
-            if x is None:
-                raise ValueError(f"program {self.name!r} is quadratic: its dual bound needs a point x")
-            curvature = self.Q @ x
-            reduced = reduced + curvature
-            bound -= 0.5 * float(x @ curvature)
-        scale = 1.0 + np.abs(costs) + abs(self.A).T @ np.abs(y)
-        reduced[np.abs(reduced) <= 1e-12 * scale] = 0.0
+            assert x is not None
+            bound -= 0.5 * float(x @ (self.Q @ x))
         bounds = np.where(reduced > 0, self.lower, self.upper)
-        open_end = np.isinf(bounds) & (reduced != 0)
-        if (np.abs(reduced[open_end]) > 1e-9 * scale[open_end]).any():
+        open_end = np.isinf(bounds)
+        if (np.abs(reduced[open_end]) > _ROUNDING * scale[open_end]).any():
             return -np.inf
-        finite = ~np.isinf(bounds)
-        return bound + float(reduced[finite] @ bounds[finite])
+        return bound + float(reduced[~open_end] @ bounds[~open_end])
+
+    def proper_duals(self, y: np.ndarray, p: np.ndarray, x: np.ndarray | None = None) -> np.ndarray:
+        """Duals near ``y`` that prove something: of the right sign, and with reduced costs that do not point along an infinite bound.
+
+        A reduced cost ``r_j = c_j - A_j'y`` that points along an infinite bound within tolerance is corrected by a smaller ``y``, which makes it
+        ``c_j - theta A_j'y``: it vanishes for ``theta = c_j / (c_j - r_j)`` where cost and reduced cost have different signs.
+        """
+        y = np.where(self.equality, y, np.minimum(y, 0.0))
+        reduced, scale = self._reduced(y, p, x)
+        wrong = np.isinf(np.where(reduced > 0, self.lower, self.upper)) & (np.abs(reduced) <= _ROUNDING * scale) & (np.abs(reduced) > 1e-15 * scale)
+        if not wrong.any():
+            return y
+        cost = self._linear_costs(p, x)[wrong]
+        apart = cost * reduced[wrong] < 0
+        return y * float(np.min(cost[apart] / (cost[apart] - reduced[wrong][apart]), initial=1.0))
+
+    def _linear_costs(self, p: np.ndarray, x: np.ndarray | None) -> np.ndarray:
+        """Costs of the columns, with the slope of the curvature at ``x``."""
+        if self.Q is None:
+            return self.costs(p)
+        if x is None:
+            raise ValueError(f"program {self.name!r} is quadratic: its dual bound needs a point x")
+        return self.costs(p) + self.Q @ x
+
+    def _reduced(self, y: np.ndarray, p: np.ndarray, x: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Reduced costs, and the sum of the amounts that each is made of."""
+        costs = self._linear_costs(p, x)
+        return costs - self.A.T @ y, 1.0 + np.abs(costs) + abs(self.A).T @ np.abs(y)
+
+    def cost_of_violation(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> float:
+        """What it costs to buy what a point lacks to satisfy rows and bounds, at the prices ``y`` and the reduced costs [EUR].
+
+            sum_i |y_i| violation_i + sum_j |r_j| violation_j
+
+        With it no point costs less than ``dual_bound(y)``: ``c'x + ... >= y'b + r'x >= bound`` for any ``x``.
+        """
+        excess = self.A @ x - self.rhs(p)
+        rows = np.where(self.equality, np.abs(excess), np.maximum(excess, 0.0))
+        columns = np.maximum(np.maximum(self.lower - x, x - self.upper), 0.0)
+        return float(np.abs(y) @ rows + np.abs(self._reduced(y, p, x)[0]) @ columns)
 
     def sensitivity(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Derivative of the optimum with respect to the parameters: ``C'x + B'y + d`` [EUR per unit of parameter]."""

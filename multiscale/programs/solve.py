@@ -104,13 +104,22 @@ class CompiledProgram:
         time_limit: seconds for one solve; default: the limit in force (``programs.limits``).
         devex: whether the dual simplex prices by Devex weights in place of steepest edge, whose weights have to be computed anew for every basis
             given by ``start_from``.
+        dual_tolerance: see ``instance_of``.
     """
 
-    def __init__(self, program: ParametricProgram, *, method: str = "simplex", time_limit: float | None = None, devex: bool = False) -> None:
+    def __init__(
+        self,
+        program: ParametricProgram,
+        *,
+        method: str = "simplex",
+        time_limit: float | None = None,
+        devex: bool = False,
+        dual_tolerance: float | None = None,
+    ) -> None:
         self.program = program
         time_limit = limits().time_limit_s if time_limit is None else time_limit
         self._time_limit = time_limit
-        self._highs = instance_of(program, method=method, time_limit=time_limit, devex=devex)
+        self._highs = instance_of(program, method=method, time_limit=time_limit, devex=devex, dual_tolerance=dual_tolerance)
         self._column_ids = np.arange(program.columns.size, dtype=np.int32)
         # HiGHS holds the program at parameters of zero.
         self._costs, self._rhs = np.asarray(program.c0, dtype=float), np.asarray(program.b0, dtype=float)

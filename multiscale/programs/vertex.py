@@ -19,8 +19,15 @@ from multiscale.programs.basis import BASIC, Basis
 from multiscale.programs.program import ParametricProgram
 from multiscale.programs.solve import ProgramSolution, Termination
 
-ROUNDING = 1e-9
-"""Relative error of a value or of a reduced cost that counts as rounding; HiGHS allows 1e-7 in the unit of the row."""
+FEASIBLE = 1e-7
+"""By how much values and rows may leave their bounds, in their unit: what HiGHS allows too. It is not relative: a share of the power of a transmission
+network is worth euros at the value of lost load."""
+
+OPTIMAL = 1e-10
+"""The same of reduced costs and duals, see ``transmission.DUAL_TOLERANCE``."""
+
+ROUNDING = 1e-14
+"""Share of the amounts that a reduced cost is the sum of up to which its sign is rounding [1]."""
 
 _UPPER = 2
 
@@ -39,7 +46,9 @@ class Vertex:
         self._basic, self._active, self._inverse, self._fixed, self._y = basic, active, inverse, fixed, y
         self._fixed_activity = program.A @ fixed
         self._entries = program.A[:, basic].tocsr()
-        self._room = ROUNDING * (1.0 + np.abs(program.lower[basic])), ROUNDING * (1.0 + np.abs(program.upper[basic]))
+        # Right-hand sides alone move: what the duals prove is y'b and a constant.
+        zero = np.zeros(program.parameters.size)
+        self._proven = program.dual_bound(y, zero) - float(y @ program.rhs(zero)) - program.constant(zero)
 
     @classmethod
     def of(cls, program: ParametricProgram, basis: Basis) -> Vertex | None:
@@ -63,25 +72,25 @@ class Vertex:
         y = np.zeros(program.rows.size)
         y[active] = program.c0[basic] @ inverse
         reduced = program.c0 - program.A[active].T @ y[active]
-        allowed = ROUNDING * (1.0 + np.abs(program.c0))
+        allowed = OPTIMAL + ROUNDING * (np.abs(program.c0) + abs(program.A[active]).T @ np.abs(y[active]))
         wrong = np.where(columns == _UPPER, reduced, -reduced) > allowed
         wrong[program.lower == program.upper] = False
         wrong[basic] = np.abs(reduced[basic]) > allowed[basic]
-        if wrong.any() or (y[~program.equality] > ROUNDING).any():
+        if wrong.any() or (y[~program.equality] > OPTIMAL).any():
             return None
-        return cls(program, basic, active, inverse, fixed, np.where(program.equality, y, np.minimum(y, 0.0)))
+        return cls(program, basic, active, inverse, fixed, program.proper_duals(y, np.zeros(program.parameters.size)))
 
     def solution(self, p: np.ndarray) -> ProgramSolution | None:
         """The optimum at some parameters; None where the vertex is not feasible there."""
         program, rhs = self.program, self.program.rhs(p)
         values = self._inverse @ (rhs - self._fixed_activity)[self._active]
-        low, high = program.lower[self._basic] - self._room[0], program.upper[self._basic] + self._room[1]
+        low, high = program.lower[self._basic] - FEASIBLE, program.upper[self._basic] + FEASIBLE
         if not ((values >= low) & (values <= high)).all():
             return None
         slack = rhs - self._fixed_activity - self._entries @ values
-        allowed = ROUNDING * (1.0 + np.abs(rhs))
-        if not (np.where(program.equality, -np.abs(slack), slack) >= -allowed).all() or (np.abs(slack) > allowed)[self._active].any():
+        if not (np.where(program.equality, -np.abs(slack), slack) >= -FEASIBLE).all() or (np.abs(slack) > FEASIBLE)[self._active].any():
             return None
         x = self._fixed.copy()
         x[self._basic] = np.clip(values, program.lower[self._basic], program.upper[self._basic])
-        return ProgramSolution(program, p, Termination.OPTIMAL, program.objective(x, p), x, self._y, 0.0)
+        proven = float(self._y @ rhs) + self._proven + program.constant(p)
+        return ProgramSolution(program, p, Termination.OPTIMAL, program.objective(x, p), x, self._y, 0.0, proven)

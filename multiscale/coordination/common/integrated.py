@@ -1,7 +1,8 @@
 """The integrated optimum: the whole tree as one problem, the reference of every mechanism.
 
 The TSO's cost V(y) is a convex piecewise linear function of what the DSOs draw, and nothing couples its periods. So the tree is solved
-with cuts (Benders): V_t(y_t) >= V_t(y_t^k) + lambda_t^k (y_t - y_t^k), where lambda^k is the nodal price at exchange y^k:
+with cuts (Benders): V_t(y_t) >= D_t(y_t^k) + lambda_t^k (y_t - y_t^k), where lambda^k is the nodal price at exchange y^k and D what its duals prove. The
+cost of a dispatch is no tangent: tolerances of the solver leave it above V, by euros a year at the size of a transmission network, and the bound with it.
 
     master:  min  sum over DSOs of (cost of the DSO with all its platforms) + sum_t theta_t     s.t. all cuts so far
     bound = dual bound of the master,   cost = its cost with V evaluated exactly at its exchanges
@@ -85,10 +86,13 @@ def _master(
     builder = ProgramBuilder("transmission cost by cuts")
     exchange = builder.add_parameters("exchange", {"node": np.array(dsos, dtype=str), **period}, unit="kW", description="power drawn by the node")
     slope = np.array([d.price for _, d in dispatches])
-    largest = 10.0 * (np.abs(slope).max() + tree.economics.value_of_lost_load) * hours * sum(_largest(b) for b in branches.values())
-    theta = builder.add_columns("theta", period, unit="EUR/a", lower=-largest, upper=largest, cost=1.0, description="cost of transmission")
     cuts = {"cut": np.arange(len(dispatches)), **period}
-    value = np.array([d.cost - idle for _, d in dispatches]) - hours * (slope * np.array([y for y, _ in dispatches])).sum(axis=1)
+    value = np.array([d.bound - idle for _, d in dispatches]) - hours * (slope * np.array([y for y, _ in dispatches])).sum(axis=1)
+    # Between the least that a cut allows and what all cuts demand at most: ends that exclude no optimum keep every dual bound finite, and near.
+    most = np.array([_largest(branches[d]) for d in dsos])
+    reach = hours * (most[None, :, None] * np.abs(slope)).sum(axis=1)
+    lower, upper = (value - reach).max(axis=0) - 1.0, (value + reach).max(axis=0) + 1.0
+    theta = builder.add_columns("theta", period, unit="EUR/a", lower=lower, upper=upper, cost=1.0, description="cost of transmission")
     drawn = np.broadcast_to(exchange.T, (len(dispatches), *exchange.T.shape))
     # theta_t - sum_n h lambda_nt y_nt >= V - sum_n h lambda y^k
     by_node = hours[None, :, None] * slope.transpose(0, 2, 1)

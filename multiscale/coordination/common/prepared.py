@@ -16,7 +16,7 @@ from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.devices.fleet import Fleet
-from multiscale.operation import Design, Market, OperatingTree, Transmission, operating_tree
+from multiscale.operation import Design, Dispatch, Market, OperatingTree, Transmission, operating_tree
 from multiscale.operation.busbars import expected_busbar_voltages
 from multiscale.operation.platforms import Platforms
 from multiscale.operation.tree import BEYOND
@@ -139,7 +139,9 @@ def prepare_days(
     optima = engine.map(_optima, {d: (tree, model, reference, (near or {}).get(d, {})) for d, tree, model in zip(names, trees, models, strict=True)})
     prepared = []
     for d, tree, model, before in zip(names, trees, models, past, strict=True):
-        optimum, forecast, bases, platforms = optima[d]
+        optimum, forecast, bases, platforms, idle = optima[d]
+        # Costs and bounds of a day are counted from one dispatch, wherever they are found.
+        tree.transmission.count_from(idle)
         prepared.append(PreparedDay(d, replace(tree, platforms=platforms), model, optimum, forecast, bases, before, history))
     if known is not None:
         for ready in prepared:
@@ -156,8 +158,9 @@ def days_before(system: System, day: Horizon, count: int) -> list[Horizon]:
 
 def _optima(
     tree: OperatingTree, model: OperatingTree, reference: bool, near: Mapping[str, LabelledBasis]
-) -> tuple[Outcome | None, Outcome, dict[str, Basis], Platforms]:
-    """Integrated optimum of the tree, if asked for, and of the parents' model of it, bases of the platforms' answers to its prices, the platforms.
+) -> tuple[Outcome | None, Outcome, dict[str, Basis], Platforms, Dispatch]:
+    """Integrated optimum of the tree, if asked for, and of the parents' model of it, bases of the platforms' answers to its prices, the platforms, and
+    the dispatch without nodes below.
 
     These are fed at the voltages of their busbars that the model expects. Both trees share what is known of the transmission network.
     """
@@ -167,7 +170,7 @@ def _optima(
     tree.transmission.learn(model.transmission)
     tree = _with_loss_points(tree.fed_at(voltages), forecast)
     answers = answers_at(tree, forecast, near)
-    return integrated_optimum(tree, near=forecast, answers=answers) if reference else None, forecast, bases_of(answers), tree.platforms
+    return integrated_optimum(tree, near=forecast, answers=answers) if reference else None, forecast, bases_of(answers), tree.platforms, tree.transmission.idle
 
 
 def answers_at(tree: OperatingTree, near: Outcome, starts: Mapping[str, LabelledBasis] | None = None) -> dict[str, Answer]:

@@ -31,7 +31,7 @@ from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.common.settings import DrawnErrorSettings
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.devices.fleet import Fleet
-from multiscale.operation.tree import exchange_bounds
+from multiscale.operation.tree import BEYOND_DEVICES, exchange_bounds
 from multiscale.programs import CompiledProgram, ParametricProgram
 from multiscale.programs.index import Block, Index
 
@@ -187,7 +187,7 @@ class _RollingPlatform:
     def bounds(self, demand_error: np.ndarray, generation_error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See ``RunningPlatform``."""
         low, high = exchange_bounds(self.fleet)
-        room = self.demand * np.abs(demand_error) + self.generation * np.abs(generation_error)
+        room = self.demand * np.abs(demand_error) + self.generation * np.abs(generation_error) + BEYOND_DEVICES * self.fleet.size
         return low - room, high + room
 
     def answer(self, signal: Signal) -> Answer:

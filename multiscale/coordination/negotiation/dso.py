@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -31,7 +33,36 @@ class DsoProgram:
         self, own: DistributionProgram, built: np.ndarray, economics: Economics, resolution: Resolution, error_pool: ErrorPool | None = None
     ) -> None:
         self.own, self.economics, self.resolution, self.error_pool = own, economics, resolution, error_pool
-        self._energy = own.program.fix({"built": built})
+        self._plain = own.program.fix({"built": built})
+        self._given: dict[str, np.ndarray] = {}
+
+    def given(self, child: str, profile: np.ndarray) -> ParametricProgram:
+        """The program from now on, in which a platform's profile [kW], (entry,), is given, whatever prices are."""
+        self._given[child] = np.split(profile, 1 if self.error_pool is None else 2)[0]
+        return self.program()
+
+    @property
+    def _energy(self) -> ParametricProgram:
+        return self._with_relief(self._given)
+
+    def _with_relief(self, drawn: Mapping[str, np.ndarray]) -> ParametricProgram:
+        """The program in which relief is what it is there for: cutting off what a platform draws, and curtailing what it feeds in.
+
+        Of a platform whose exchange is known [kW], (period,), no more than that. Others cut off and curtail themselves at the same cost, so the DSO need
+        not; it may, that there is a feasible point for any offers. At a price below zero it would be paid for curtailing what nobody feeds in, so that
+        costs as much as demand that is not served, below which no price falls. The optimum of the whole is without relief: bounds hold.
+        """
+        program, plain = self._plain, self._plain.columns
+        if "shed" not in plain:
+            return program
+        cost, upper = program.c0.copy(), program.upper.copy()
+        shed, spilled = (plain[name].positions for name in ("shed", "spilled"))
+        cost[spilled] = np.maximum(cost[spilled], cost[shed])
+        for k, child in enumerate(self.own.children):
+            if child in drawn:
+                upper[shed[k]], upper[spilled[k]] = np.maximum(drawn[child], 0.0), np.maximum(-drawn[child], 0.0)
+                cost[spilled[k]] = program.c0[spilled[k]]
+        return replace(program, c0=cost, upper=upper)
 
     def program(self) -> ParametricProgram:
         """The program; what remains of its parameters are the platforms' profiles and the prices from above."""
@@ -91,11 +122,13 @@ class DsoProgram:
     def operated(self, drawn: np.ndarray) -> ParametricProgram:
         """The program, seen from above, when the platforms draw so much [kW], (platform, entry of a profile); everything is free at the boundary."""
         free: dict[str, object] = {"energy_price": 0.0}
-        if self.error_pool is None:
-            return self.from_above(self._energy.fix(free | {"exchange": drawn}))
-        flows, handed = np.split(drawn, 2, axis=1)
-        # At one point the norm is its tangent there.
+        flows = np.split(drawn, 1 if self.error_pool is None else 2, axis=1)[0]
         there = copy.copy(self)
+        there._given = dict(zip(self.own.children, flows, strict=True))
+        if self.error_pool is None:
+            return self.from_above(there._energy.fix(free | {"exchange": drawn}))
+        _, handed = np.split(drawn, 2, axis=1)
+        # At one point the norm is its tangent there.
         there.error_pool = ErrorPool(self.error_pool.errors, self.error_pool.largest, [(np.arange(handed.shape[1]), handed)])
         program = there.program()
         given = free | {"exchange": flows, "uncertainty_price": 0.0} | ({"uncertainty": handed} if len(handed) else {})

@@ -25,6 +25,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.coordination.negotiation.children.request import GOODS, Band
+from multiscale.operation.transmission import DUAL_TOLERANCE
 from multiscale.programs import Basis, Block, CompiledProgram, GrowingProgram, Index, ParametricProgram, ProgramError
 
 Extension = Callable[[np.ndarray, np.ndarray], "ParametricProgram | None"]
@@ -63,9 +64,18 @@ class Parent:
         hours: hours of the year of each entry of a profile [h/a].
         bands: child -> declared interval of its exchange, in the order of the parameter's nodes.
         extend: rows on demand, see ``Extension``.
+        given: child and profile -> the program in which that profile is given; default: the same program.
     """
 
-    def __init__(self, program: ParametricProgram, hours: np.ndarray, bands: Mapping[str, Band], extend: Extension | None = None) -> None:
+    def __init__(
+        self,
+        program: ParametricProgram,
+        hours: np.ndarray,
+        bands: Mapping[str, Band],
+        extend: Extension | None = None,
+        given: Callable[[str, np.ndarray], ParametricProgram] | None = None,
+    ) -> None:
+        self._program_given = given
         self.name, self.hours, self.names, self.extend = program.name, np.asarray(hours, dtype=float), tuple(bands), extend
         self.bands = dict(bands)
         self.costs: dict[str, list[float]] = {c: [] for c in self.names}
@@ -150,6 +160,8 @@ class Parent:
         self.add(child, cost, profile, name)
         self.bands[child] = Band(np.array(profile, dtype=float), np.array(profile, dtype=float))
         self._pricing, self._bases[1] = None, None
+        if self._program_given is not None:
+            self._take(self._program_given(child, np.array(profile, dtype=float)))
 
     def forget(self, child: str) -> None:
         """Drop all offers of a child."""
@@ -272,7 +284,8 @@ class Parent:
                     upper=np.concatenate([program.upper, *(self.bands[c].high for c in self.names)]),
                     d=np.concatenate([np.zeros(k), program.d[self._other]]),
                     outputs={},
-                )
+                ),
+                dual_tolerance=DUAL_TOLERANCE,
             )
         self._pricing.start_from(self._bases[1])
         solution = self._pricing.solve_optimal(np.concatenate([np.asarray(price, dtype=float).ravel(), self._given]))

@@ -11,6 +11,7 @@ from multiscale.coordination.negotiation.children.request import Band
 from multiscale.coordination.negotiation.parent import MasterPoint, Parent
 from multiscale.operation import Transmission
 from multiscale.operation.reserves import ErrorPool, GeneratorHeadroom, holding_cost, transmission_with_reserves
+from multiscale.operation.transmission import EXCEEDED
 from multiscale.operation.transmission_program import period_program
 from multiscale.programs import Block, Index, ParametricProgram
 
@@ -102,7 +103,7 @@ class TopProgram:
             offset += injection.shape[1]
             np.add.at(total, network.passive_bus, network.renewable[:, t] - network.demand[:, t])
             np.add.at(total, network.child_bus, -exchange[:, t])
-            over = np.flatnonzero(np.abs(network.model.flows(total)) > network.model.limit * (1 + 1e-6))
+            over = np.flatnonzero(np.abs(network.model.flows(total)) > network.model.limit * (1 + EXCEEDED))
             more = np.setdiff1d(over, self.limits[t])
             if len(more):
                 self.limits[t], fresh = np.concatenate([self.limits[t], more]), True

@@ -27,7 +27,7 @@ from multiscale.coordination.negotiation.state import NegotiationOptions, Negoti
 from multiscale.coordination.negotiation.top import TopProgram, top_parent
 from multiscale.operation import OperatingTree
 from multiscale.operation.reserves import ErrorPool, ForecastErrors
-from multiscale.operation.tree import dso_reference, net_load_size, reference_exchange
+from multiscale.operation.tree import BEYOND_DEVICES, dso_reference, net_load_size, reference_exchange
 from multiscale.programs import ParametricProgram
 from multiscale.version import __version__
 
@@ -219,11 +219,14 @@ def negotiation_of(
             continue
         lowest, highest = (np.array([side[c] for c in own.children]) for side in (own.low, own.high))
         expected = np.clip(np.array([reference_exchange(tree.fleets[c]) for c in own.children]), lowest, highest)
+        # What a program can do at any price, not only what devices can: a bound that counts on less does not hold.
+        beyond = np.array([[BEYOND_DEVICES * tree.fleets[c].size] for c in own.children])
+        lowest, highest = lowest - beyond, highest + beyond
         below = {
             c: band_of(*b)
             for c, b in zip(own.children, zip(profile(lowest, 0.0 * handed_below), profile(highest, handed_below), strict=True), strict=True)
         }
-        parent = Parent(program, profile(hours, hours), below, mine.extend if errors else None)
+        parent = Parent(program, profile(hours, hours), below, mine.extend if errors else None, mine.given)
         branches[dso] = Branch(parent, mine, profile(expected, handed_below), inner)
         if programs_of is None:
             platforms |= {c: PlatformSource(tree.platforms.data[c], tree.prices(dso), own_errors.get(c)) for c in own.children}
