@@ -67,8 +67,8 @@ class RunResult:
         return replace(self, dataset=self.dataset.sel(year=chosen, drop=True))
 
     @classmethod
-    def load(cls, folder: Path | str) -> RunResult:
-        """Read a run folder, whole or not.
+    def load(cls, folder: Path | str, *, with_dataset: bool = True) -> RunResult:
+        """Read a run folder, whole or not; its dataset too, if wanted.
 
         Raises:
             RunFolderError: there is no run.
@@ -78,7 +78,7 @@ class RunResult:
         summary_file, result_file = folder / "summary.json", folder / "result.nc"
         summary = json.loads(summary_file.read_text(encoding="utf-8")) if summary_file.is_file() else {}
         dataset = None
-        if result_file.is_file():
+        if with_dataset and result_file.is_file():
             from multiscale.results.data.dataset import read_dataset
 
             dataset = read_dataset(result_file)
