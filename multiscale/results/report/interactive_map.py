@@ -19,6 +19,7 @@ from multiscale.results.report.interactive_time import branch_curves
 from multiscale.results.report.network_states import Shown, states_of, values_of
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.words.answer import reinforcements
+from multiscale.results.words.numbers import number
 
 if TYPE_CHECKING:
     from bokeh.models import Column, ColumnDataSource
@@ -32,7 +33,7 @@ const part = (values, n) => Array.prototype.slice.call(values, at * n, at * n + 
 const loading = part(all_loading, n_branches), voltage = part(all_voltage, n_buses), there = all_built[k];
 const n = lines.data.name.length;
 for (const [source, values, measures] of [[lines, loading.slice(0, n), there.slice(0, n)], [points, loading.slice(n), there.slice(n)]])
-  source.data = {...source.data, loading: values, built: measures, cased: measures.map((m) => m ? 1 : 0)};
+  source.data = {...source.data, loading: values, built: measures.map((m) => m || "nothing"), cased: measures.map((m) => m ? 1 : 0)};
 buses.data = {...buses.data, voltage, place: voltage.map((v, i) => (v - buses.data.low[i]) / (buses.data.high[i] - buses.data.low[i]))};
 """
 """Puts the values of the chosen state and step on the map."""
@@ -136,9 +137,9 @@ def _sources(data: xr.Dataset, layout: Layout, shown: Shown, names: list[str]) -
         "kind": text("branch_kind"),
         "ends": [f"{a} – {b}" for a, b in zip(text("branch_from"), text("branch_to"), strict=True)],
         "rating": data.branch_rating.values[shown.branches].astype(float) if has(data, "branch_rating") else np.full(len(names), np.nan),
-        "usable": usable(data, shown)[:, 0],
+        "usable": [" to customers, ".join(map(number, row)) + " back" for row in usable(data, shown).tolist()],
         "loading": shown.loading[0, 0],
-        "built": list(shown.built[0]),
+        "built": [measure or "nothing" for measure in shown.built[0]],
         "cased": [1.0 if measure else 0.0 for measure in shown.built[0]],
     }
     n = shown.lines
@@ -198,7 +199,7 @@ def _draw(plot: figure, layout: Layout, lines: ColumnDataSource, points: ColumnD
         ("", "<b>@name</b> (@kind)"),
         ("ends", "@ends"),
         ("loading", "@loading{0.00} % of the rating"),
-        ("usable", "@usable{0.0} % of the rating"),
+        ("usable", "@usable [% of the rating]"),
         ("rating before the plan", "@rating{0,0.0} kVA"),
         ("built", "@built"),
     ]

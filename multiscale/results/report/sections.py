@@ -14,6 +14,7 @@ from multiscale.results.report.interactive_time import nodes_of_run
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.tables import (
     check_tables,
+    checklist,
     cost_tables,
     customer_tables,
     limitations,
@@ -232,6 +233,7 @@ def _limitations(result: RunResult) -> Section:
             table(result, limitations.approximations_table, "approximations", optional=True),
             table(result, limitations.notes_table, "omissions", optional=True),
             table(result, limitations.sensitivity_table, "sensitivities"),
+            table(result, checklist.checklist_table, "transparency"),
         ],
     )
 
