@@ -33,7 +33,9 @@ def runs(finished: RunResult, tmp_path_factory: pytest.TempPathFactory) -> list[
         place = folder / f"run{number}"
         shutil.copytree(finished.folder, place)
         summary = json.loads((place / "summary.json").read_text())
-        summary |= {"plan.gap": {"value": 0.0, "unit": "1"}} | {k: {"value": v, "unit": "EUR/a" if k == SOCIAL_COST else "1"} for k, v in values.items()}
+        summary |= {"plan.gap": {"value": 0.0, "unit": "1"}} | {
+            k: {"value": v, "unit": "EUR/a" if k == SOCIAL_COST else "1"} for k, v in values.items()
+        }
         (place / "summary.json").write_text(json.dumps(summary))
         record = json.loads((place / "provenance.json").read_text())
         for group, change in settings.items():
@@ -72,7 +74,9 @@ def test_the_best_is_sound_and_assumes_the_same(runs: list[Compared]):
 
 
 def test_failures_are_first_and_the_page_is_one_file(runs: list[Compared], tmp_path: Path):
-    text = write_comparison("Three runs", runs, tmp_path / "compared.html", 0, [Lacking("4: x=2", "infeasible", "line 'a' is short of 3 kW")]).read_text("utf-8")
+    text = write_comparison(
+        "Three runs", runs, tmp_path / "compared.html", 0, [Lacking("4: x=2", "infeasible", "line 'a' is short of 3 kW")]
+    ).read_text("utf-8")
     page = text.replace(scripts(), "")
     box, answer = page.index('id="failures"'), page.index('id="answer"')
     for reason in ("4: x=2: infeasible: line &#39;a&#39; is short of 3 kW", "3: run2: Ledger: does not add up"):

@@ -140,3 +140,14 @@ def test_a_page_without_interactive_figures_has_no_scripts(finished: RunResult, 
 
 def test_what_the_library_adds_is_below_two_megabytes():
     assert len(embedding.scripts().encode()) < 2e6
+
+
+def test_a_network_along_a_straight_line_fills_the_map(finished: RunResult):
+    data = finished.of_year().dataset
+    straight = data.assign(bus_y=data.bus_y * 0 + 51.0)
+    layout = Layout(straight)
+    model = network_map(straight, layout, values_of(straight, layout, states_of(straight)), {})
+    frame = model.select_one({"name": "frame"}).data_source.data
+    across = np.ptp(layout.x[layout.buses])
+    assert np.ptp(frame["x"]) > across
+    assert 0.05 * across < np.ptp(frame["y"]) < across

@@ -51,7 +51,8 @@ def _download(page: str, name: str) -> pd.DataFrame:
 def test_nothing_is_fetched_from_elsewhere(page: str):
     assert not re.search(r"(https?:)?//[a-z0-9.-]+\.[a-z]{2,}", page, flags=re.IGNORECASE)
     assert not re.search(r"<(link|iframe|img)\b", page)
-    assert re.findall(r"<script\b[^>]*", page) == [f'<script type="application/json" class="live-data" data-target="live-{k}"' for k in ("map", "nodes")]
+    data = [f'<script type="application/json" class="live-data" data-target="live-{key}"' for key in ("map", "nodes")]
+    assert re.findall(r"<script\b[^>]*", page) == data
     assert not re.search(r'(src|href)="(?!#|data:)', page)
     assert re.findall(r"<script\b[^>]*>", scripts()) == ["<script>"] * 4
 

@@ -90,7 +90,9 @@ def network_map(data: xr.Dataset, layout: Layout, shown: Shown, numbers: Mapping
     )
     plot.axis.visible = plot.grid.visible = False
     plot.outline_line_color = None
-    plot.x_range.range_padding = plot.y_range.range_padding = 0.15
+    # Keeps the whole network in sight, also one along a straight line, which has no extent in one direction.
+    left, right, bottom, top = layout.frame
+    plot.scatter([left, right], [bottom, top], size=0, alpha=0, name="frame")
     _draw(plot, layout, lines, points, buses, shown)
     _numbered(plot, layout, names, shown, numbers)
     _tools(plot)

@@ -16,19 +16,19 @@ NOT_STATED = "not stated; the publisher of the study adds it"
 def checklist_table(result: RunResult) -> Table:
     """Criteria of transparency, in the groups of Cao et al. (2016), with what the run states of each; nothing is ticked that it does not hold."""
     record, data = result.provenance(), result.dataset
-    settings = record.get("settings", [])
+    settings, failed = record.get("settings", []), failures(result)
     days = result.value("horizon.days")
     commit, approximated = record.get("git") or {}, record.get("approximations")
+    against = f"{plural(len(failed), 'check or reason', 'checks or reasons')} against it" if failed else "no check failed"
     version = f"multiscale {record['multiscale']}" if record.get("multiscale") else NOT_STATED
     code = version + (f", commit {commit['commit'][:12]}{' with changes' if commit.get('changed') else ''}" if commit.get("commit") else "")
     scenarios = scenario_names(data) if data is not None and "scenario" in data.coords else []
-    failed = failures(result)
     rows = [
         ("general information", "author, institution, funding", NOT_STATED, ""),
         ("general information", "question", str(record.get("config", {}).get("study", {}).get("question", "")) or NOT_STATED, "head of the report"),
         ("general information", "terms", "defined", "What costs are called"),
         ("empirical data", "sources", _count(record.get("inputs"), "input", " with a hash"), "Reproducibility"),
-        ("empirical data", "preparation", _count(approximated, "approximation") if approximated else "nothing approximated or excluded", "Limitations"),
+        ("empirical data", "preparation", _count(approximated, "approximation") if approximated else "nothing approximated", "Limitations"),
         ("empirical data", "time", f"{plural(int(days), 'representative day')}, errors stated" if days else NOT_STATED, "Data"),
         ("assumptions", "values", _count(settings, "setting", " with unit and origin"), "Assumptions"),
         ("assumptions", "scenarios", f"{len(scenarios)}: {', '.join(scenarios)}" if scenarios else NOT_STATED, "Who pays and who gains"),
@@ -38,7 +38,7 @@ def checklist_table(result: RunResult) -> Table:
         ("modelling", "validation", _certificates(result), "Checks and certificates"),
         ("results", "access to data", "every table as CSV, every value in result.nc", "CSV at each table"),
         ("results", "sensitivities", "one kind of cost 10 % higher, nothing decided otherwise", "Limitations and sensitivities"),
-        ("conclusions", "uncertainty", f"{plural(len(failed), 'check or reason', 'checks or reasons')} against it" if failed else "no check failed", "top"),
+        ("conclusions", "uncertainty", against, "top"),
         ("conclusions", "limits of the model", "listed with what follows", "Limitations and sensitivities"),
     ]
     note = (
@@ -54,6 +54,6 @@ def _count(found: object, one: str, more: str = "") -> str:
 
 
 def _certificates(result: RunResult) -> str:
-    known = {"plan.bound": "bound of the plan", "ac.violations": "AC power flow", "ac.year.hours": "every hour of the year", "ac.outages.lines": "outages"}
+    known = {"plan.bound": "bound of the plan", "ac.violations": "AC power flow", "ac.year.hours": "every hour", "ac.outages.lines": "outages"}
     found = [name for key, name in known.items() if result.value(key) is not None]
     return f"{', '.join(found)} checked" if found else NOT_STATED

@@ -59,7 +59,7 @@ class Table:
     @property
     def wide(self) -> bool:
         """Whether the table needs small print."""
-        return len(self.frame.columns) > 9
+        return len(self.frame.columns) > 8
 
     @property
     def dense(self) -> bool:
