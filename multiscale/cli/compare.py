@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from multiscale.cli.command import OK, Command, takes_runs
 
@@ -12,12 +13,17 @@ def _compare(given: argparse.Namespace) -> int:
     from multiscale.results.words.comparison import print_comparison
 
     print_comparison([RunResult.load(folder) for folder in given.runs], everything=given.all)
+    if given.report is not None:
+        from multiscale.results.report.comparison import compare_runs
+
+        print(compare_runs(given.runs, given.report))
     return OK
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     takes_runs(parser)
     parser.add_argument("--all", action="store_true", help="every value, not only those that differ")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="also write an HTML file with map, figures and tables against the first run")
 
 
 COMPARE = Command("compare", "show the summaries of runs side by side", _compare, _arguments)

@@ -164,3 +164,17 @@ def test_what_cannot_be_collected_is_named(sweep: Path, tmp_path: Path, capsys: 
     assert cli.main(["collect", str(sweep)]) == 2
     assert "has an answer, so there is nothing to collect" in capsys.readouterr().err
     assert not (sweep / "sweep.nc").exists()
+
+
+def test_the_report_of_a_sweep_names_jobs_without_an_answer_and_takes_any_job_as_baseline(sweep: Path, capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["report", str(sweep)]) == 0
+    page = (sweep / "report.html").read_text(encoding="utf-8")
+    assert page.index('id="failures"') < page.index("queued") < page.index('id="answer"')
+    assert "Sweep over tariff.levy.price, market: 6 jobs" in page
+    manifest = Manifest.read(sweep)
+    assert f"The baseline run is 2: {manifest.own(manifest.jobs[1])}" not in page
+    assert cli.main(["report", str(sweep), "--baseline", "2", "--to", str(sweep / "other.html")]) == 0
+    assert f"The baseline run is 2: {manifest.own(manifest.jobs[1])}" in (sweep / "other.html").read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert cli.main(["report", str(sweep), "--baseline", "6"]) == 2
+    assert "no job of this number has an answer" in capsys.readouterr().err

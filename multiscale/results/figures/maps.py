@@ -56,7 +56,7 @@ def loading_map(result: RunResult) -> str | None:
         return None
     pair = compared_scenarios(data)
     scenarios = [*pair] if pair is not None else scenario_names(data)
-    colours = _loading_colours(max(120.0, 10 * np.ceil(min(float(np.nanmax(data.loading.values)), 200.0) / 10)))
+    colours = loading_colours(max(120.0, 10 * np.ceil(min(float(np.nanmax(data.loading.values)), 200.0) / 10)))
     at = {name: i for i, name in enumerate(data.branch.values.tolist())}
     built = {at[b.branch]: i + 1 for i, b in enumerate(reinforcements(result)) if b.branch in at and layout.draws(at[b.branch])}
     reinforced = {s: frozenset(at[b] for b in reinforced_branches(data, s) if b in at and layout.draws(at[b])) for s in scenarios}
@@ -131,7 +131,7 @@ def substations(ax: Axes, layout: Layout, colours: np.ndarray | str = "#374151")
         ax.scatter(layout.x[buses], layout.y[buses], s=95, zorder=4, transform=transform, facecolors=inside, edgecolors=edges, linewidths=2.2)
 
 
-def _loading_colours(top: float) -> mpl.cm.ScalarMappable:
+def loading_colours(top: float) -> mpl.cm.ScalarMappable:
     """Grey to dark blue up to the rating, orange to brown above it: distinguished by colour-blind readers, and darker where higher in grey print."""
     at = 100.0 / top
     steps = [(0.0, "#c9d1da"), (0.5 * at, "#5a9bd0"), (at, "#08306b"), (at, RED), (1.0, "#7a2d00")]

@@ -30,7 +30,7 @@ def voltage_figure(result: RunResult) -> str | None:
         return None
     layout, bands = Layout(data), _bands(data)
     shown = compared_scenarios(data) or tuple(scenario_names(data)[-2:])
-    worst = {name: _furthest(data.voltage.sel(scenario=name)) for name in shown}
+    worst = {name: furthest(data.voltage.sel(scenario=name)) for name in shown}
     with figure_style():
         tall = float(np.clip(0.47 * WIDTH * layout.aspect, 2.2, 4.2)) if layout.drawable else 0.0
         rows = [tall] * bool(tall) + [2.4]
@@ -59,7 +59,7 @@ def voltage_figure(result: RunResult) -> str | None:
         return svg(figure, "Maps of the voltages furthest from nominal, and the range of voltages of all buses, in the baseline and with the plan")
 
 
-def _furthest(voltage: xr.DataArray) -> np.ndarray:
+def furthest(voltage: xr.DataArray) -> np.ndarray:
     """Lowest or highest voltage of every bus, whichever is further from nominal [pu]; NaN where no step is known."""
     low, high = voltage.min("period").values.astype(float), voltage.max("period").values.astype(float)
     return np.where(1.0 - low >= high - 1.0, low, high)

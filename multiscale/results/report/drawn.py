@@ -78,10 +78,11 @@ def drawn_sections(result: RunResult) -> DrawnSections:
     known = replace(result, summary=_lasting(result.summary), details={}).of_year()
     body, more = sections(known), [section for section in appendix(known) if section.blocks]
     failed = sum(block.failed for section in (*body, *more) for block in section.blocks if block is not None)
-    return DrawnSections(_drawn(body), _drawn(more), failed)
+    return DrawnSections(in_html(body), in_html(more), failed)
 
 
-def _drawn(found: Sequence[Section]) -> tuple[DrawnSection, ...]:
+def in_html(found: Sequence[Section]) -> tuple[DrawnSection, ...]:
+    """The sections with their exhibits set in HTML."""
     template = TEMPLATES.get_template("exhibits.html.j2")
     return tuple(DrawnSection(section.key, section.title, section.text, template.render(blocks=section.blocks)) for section in found)
 

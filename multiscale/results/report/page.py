@@ -6,6 +6,7 @@ from pathlib import Path
 
 from multiscale.files import write_atomically
 from multiscale.results.report.drawn import TEMPLATES, DrawnSections, drawn_sections
+from multiscale.results.report.embedding import scripts
 from multiscale.results.run.plain_values import json_text
 from multiscale.results.run.provenance import with_file
 from multiscale.results.run.run_result import RunFolderError, RunResult
@@ -44,6 +45,7 @@ def write_report(result: RunResult, path: Path, drawn: DrawnSections | None = No
         computing=costs_table(result),
         record=record,
         files=sorted(p.name for p in result.folder.iterdir() if not p.name.startswith(".")) if result.folder.is_dir() else [],
+        scripts=scripts() if any("live-data" in section.html for section in (*drawn.body, *drawn.appendix)) else "",
         model=MODELS[kind_of(result)],
         started=str(result.details.get("started", ""))[:16].replace("T", " "),
         name=result.folder.name.removeprefix(".").removesuffix(".partial"),

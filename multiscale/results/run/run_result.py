@@ -80,8 +80,8 @@ class RunResult:
         return replace(self, dataset=self.dataset.sel(year=chosen, drop=True))
 
     @classmethod
-    def load(cls, folder: Path | str) -> RunResult:
-        """Read a run folder, whole or not.
+    def load(cls, folder: Path | str, *, with_dataset: bool = True) -> RunResult:
+        """Read a run folder, whole or not; its dataset too, if wanted.
 
         Raises:
             RunFolderError: there is no run, or one of its files is damaged.
@@ -94,7 +94,7 @@ class RunResult:
         if not all(isinstance(v, dict) and isinstance(v.get("unit"), str) and _is_plain(v.get("value", ())) for v in summary.values()):
             raise RunFolderError(f"'{summary_file}' is damaged: it holds other than values with their units; {_REMEDY}")
         dataset = None
-        if result_file.is_file():
+        if with_dataset and result_file.is_file():
             from multiscale.results.data.dataset import read_dataset
 
             dataset = read_dataset(result_file)

@@ -31,6 +31,7 @@ class Table:
         units: column -> unit, shown in the head.
         note: one sentence below.
         marked: rows set in bold, e.g. totals.
+        shown: whether the rows are in the page; otherwise they are in the CSV file only.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Table:
     units: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     marked: tuple[int, ...] = ()
+    shown: bool = True
 
     def cells(self) -> list[list[tuple[str, bool]]]:
         """Text of every cell and whether it is a number.
@@ -57,7 +59,7 @@ class Table:
     @property
     def wide(self) -> bool:
         """Whether the table needs small print."""
-        return len(self.frame.columns) > 9
+        return len(self.frame.columns) > 8
 
     @property
     def dense(self) -> bool:
