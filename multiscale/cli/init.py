@@ -42,7 +42,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         dest="origin",
         default="tiny",
         metavar="SOURCE",
-        help="tiny (default), pandapower:NAME, a pandapower file (json, xlsx), a MATPOWER case (m), a spreadsheet (xlsx, folder of CSV)",
+        help="tiny (default), pandapower:NAME, a pandapower file (json, xlsx), a MATPOWER case (m), an OpenDSS model (dss, or its folder), "
+        "a spreadsheet (xlsx, folder of CSV)",
     )
     parser.add_argument(
         "--profiles", default="standard", metavar="P", help="standard (by customer class, default), constant, or a CSV or Parquet file"

@@ -1,4 +1,4 @@
-"""A folder of tables to begin with: from the built-in case, a pandapower network, a MATPOWER case, or a utility's spreadsheet."""
+"""A folder of tables to begin with: from the built-in case, a pandapower network, a MATPOWER case, an OpenDSS model, or a utility's spreadsheet."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def begin_case(folder: Path, origin: str = BUILT_IN, profiles: str = STANDARD, t
 
     Args:
         folder: that is made; it must not be there.
-        origin: ``tiny``, ``pandapower:NAME`` for a network of that package, a pandapower file (json, xlsx), a MATPOWER case (m), or a utility's
-            spreadsheet (xlsx, or a folder of CSV files).
+        origin: ``tiny``, ``pandapower:NAME`` for a network of that package, a pandapower file (json, xlsx), a MATPOWER case (m), an OpenDSS model
+            (dss, or its folder), or a utility's spreadsheet (xlsx, or a folder of CSV files).
         profiles: ``standard``, ``constant``, or a CSV or Parquet file; of no use for the built-in case.
         time_zone: of time stamps without an offset.
         kind: ``csv`` or ``parquet``.
@@ -83,6 +83,13 @@ def case_of(origin: str, profiles: str = STANDARD, time_zone: str = "") -> Syste
         raise InvalidSystemError([Problem("file", origin, "", "", "", f"does not exist; {there}")])
     if is_spreadsheet(path):
         return pandapower_system(spreadsheet_network(path), wanted, "", time_zone)
+    masters = sorted(f for f in path.glob("*") if f.suffix.lower() == ".dss") if path.is_dir() else []
+    named = [f for f in masters if f.stem.lower() == "master"] or masters
+    if len(named) == 1:
+        return pandapower_system(named[0], wanted, "", time_zone)
+    if masters:
+        message = f"holds {len(masters)} files of OpenDSS ({', '.join(f.name for f in masters[:5])}); give the first file of the model itself"
+        raise InvalidSystemError([Problem("file", origin, "", "", "", message)])
     if path.is_dir():
         message = "holds no buses.csv and lines.csv of a utility; a folder of multiscale's own tables is used as it is (system=folder)"
         raise InvalidSystemError([Problem("file", origin, "", "", "", message)])

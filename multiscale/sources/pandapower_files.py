@@ -1,4 +1,4 @@
-"""Network files, read as pandapower networks: JSON, Excel, MATPOWER."""
+"""Network files, read as pandapower networks: JSON, Excel, MATPOWER, OpenDSS."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from multiscale.system.problem import InvalidSystemError, Problem
 
 _DECODED = ("object", "recycle", "q_max_characteristic", "q_min_characteristic", "geo")
 """Columns of an Excel file whose texts pandapower decodes as JSON."""
+APPROXIMATED = "approximated_by_the_reader"
+"""Key of a network under which its reader puts what it approximates."""
 _NO_NETWORK = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, UserWarning, OSError, zipfile.BadZipFile)
 """What reading and converting the tables raises where a file holds something else than a network."""
 
 
 def read_network(file: Path) -> Any:
-    """The pandapower network of a file (``.json``, ``.xlsx``, ``.m``); nothing that the file names is imported, run or opened.
+    """The pandapower network of a file (``.json``, ``.xlsx``, ``.m``, ``.dss``); nothing that the file names is imported, run or opened.
 
     Raises:
         InvalidSystemError: no such file, another ending, no network, or a file that names what no network has.
     """
     from pandapower.auxiliary import pandapowerNet
 
-    readers = {".json": _from_json, ".xlsx": _from_excel, ".m": matpower_network}
+    readers = {".json": _from_json, ".xlsx": _from_excel, ".m": matpower_network, ".dss": _from_opendss}
     if not file.is_file():
-        raise _refused(file, "does not exist; give the path of a pandapower JSON or Excel file or of a MATPOWER case")
+        raise _refused(file, "does not exist; give the path of a pandapower JSON or Excel file, a MATPOWER case or an OpenDSS model")
     if file.suffix not in readers:
-        raise _refused(file, f"has the ending {file.suffix!r}; pandapower networks are read from .json, .xlsx and (MATPOWER) .m")
+        raise _refused(file, f"has the ending {file.suffix!r}; pandapower networks are read from .json, .xlsx, .m (MATPOWER) and .dss (OpenDSS)")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         net = readers[file.suffix](file)
@@ -68,6 +70,14 @@ def _from_json(file: Path) -> Any:
         return pp.from_json_string(text, convert=True)
     except _NO_NETWORK as error:
         raise _unreadable(file, error) from None
+
+
+def _from_opendss(file: Path) -> Any:
+    from multiscale.sources.opendss_network import opendss_network
+
+    net, approximated = opendss_network(file)
+    net[APPROXIMATED] = approximated
+    return net
 
 
 def _from_excel(file: Path) -> Any:

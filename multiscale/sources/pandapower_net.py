@@ -12,11 +12,12 @@ from pydantic import Field, model_validator
 
 from multiscale.sources.followed_profiles import CONSTANT, STANDARD, constant_profiles, followed
 from multiscale.sources.open_ends import charging_within_busbars, taken_at_open_ends
+from multiscale.sources.opendss_script import read_script
 from multiscale.sources.pandapower_branches import branch_frame
 from multiscale.sources.pandapower_checks import table_problems
 from multiscale.sources.pandapower_devices import drawn_power, embedded_generators, network_devices, network_prosumers
 from multiscale.sources.pandapower_elements import plain_network
-from multiscale.sources.pandapower_files import read_network
+from multiscale.sources.pandapower_files import APPROXIMATED, read_network
 from multiscale.sources.pandapower_hierarchy import HIGH_VOLTAGE_KV, LOW_VOLTAGE_KV, held_above, hierarchy, without_ties
 from multiscale.sources.pandapower_supply import grid_pairs, network_generators, source_frame
 from multiscale.sources.pandapower_tables import columns_of, coordinates, drop_unconnected, fused_buses, unique_names
@@ -30,7 +31,7 @@ from multiscale.system.system import System
 
 
 class PandapowerSettings(LocalTimeSettings):
-    """Any pandapower network (json, xlsx) or MATPOWER case (m)."""
+    """Any pandapower network (json, xlsx), MATPOWER case (m) or balanced OpenDSS model (dss)."""
 
     kind: Literal["pandapower"] = "pandapower"
     profiles: Literal["standard", "constant"] | Path = Field(
@@ -48,8 +49,9 @@ class PandapowerSettings(LocalTimeSettings):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The network and, where one is given, the file of profiles."""
-        return (self.path, self.profiles) if isinstance(self.profiles, Path) else (self.path,)
+        """The network, an OpenDSS model with all files that it reads, and, where one is given, the file of profiles."""
+        network = read_script(self.path).files if self.path.suffix == ".dss" else (self.path,)
+        return (*network, self.profiles) if isinstance(self.profiles, Path) else network
 
     @property
     def packages(self) -> dict[str, str]:
@@ -73,7 +75,7 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
     part of the level above; a power station inside a DSO is a constant source there. What is approximated or excluded is in ``approximations``.
 
     Args:
-        path: pandapower network, or the path of one: JSON (``.json``), Excel (``.xlsx``), MATPOWER (``.m``).
+        path: pandapower network, or the path of one: JSON (``.json``), Excel (``.xlsx``), MATPOWER (``.m``), OpenDSS (``.dss``).
         profiles: ``constant``, ``standard`` (SimBench's profiles by customer class), or time series: a CSV or Parquet file, or a table with the time
             in its index. A load or generator follows the column named in its ``profile`` column, else the one of its own name, else that of its
             customer class, else the standard profile of its class.
@@ -84,11 +86,11 @@ def pandapower_system(path: Any, profiles: pd.DataFrame | str | Path = CONSTANT,
         InvalidSystemError: a file that cannot be read, or tables that lack what they need, all of it listed.
     """
     given = read_network(Path(path)) if isinstance(path, str | Path) else path
+    changed: list[Approximation] = [a for a in given.get(APPROXIMATED, ()) if isinstance(a, Approximation)]
     wrong = table_problems(given)
     if wrong:
         raise InvalidSystemError(wrong)
     notes: list[str] = []
-    changed: list[Approximation] = []
     net = plain_network(given, changed)
     representative = fused_buses(net, grid_pairs(net, notes, changed))
     bus_name = unique_names(net.bus["name"] if "name" in net.bus else pd.Series("", index=net.bus.index), "bus")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from multiscale.files import write_atomically
@@ -58,15 +59,20 @@ def rebuild_report(folder: Path) -> Path:
     """Write the report of a run folder again, and its new hash into the provenance.
 
     Raises:
-        RunFolderError: the folder holds no whole run.
+        RunFolderError: the folder holds no whole run, or cannot be written.
     """
     result = RunResult.load(folder)
     if result.dataset is None:
         raise RunFolderError(f"'{folder}' holds no result (status {result.status}); there is nothing to report")
-    path = write_report(result, folder / "report.html")
-    record = result.provenance()
-    if "files" in record:
-        write_atomically(folder / "provenance.json", json_text(with_file(record, path)))
+    try:
+        path = write_report(result, folder / "report.html")
+        record = result.provenance()
+        if "files" in record:
+            write_atomically(folder / "provenance.json", json_text(with_file(record, path)))
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise RunFolderError(f"'{folder}' cannot be written ({error.strerror}); copy it to where you may write") from None
     return path
 
 
