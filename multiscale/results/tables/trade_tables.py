@@ -81,9 +81,7 @@ def nodal_prices_table(result: RunResult) -> Table | None:
     for part in average.price_part.values.astype(str):
         frame |= {part: average.sel(price_part=part).values, f"{part}, largest": largest.sel(price_part=part).values}
     units = dict.fromkeys((c for c in frame if c != "platform"), "ct/kWh")
-    note = (
-        "Average over what members buy, and the largest absolute value. Losses: what a further kWh adds to them; congestion, voltage: limits."
-    )
+    note = "Average over what members buy, and the largest absolute value. Losses: what a further kWh adds to them; congestion, voltage: limits."
     if has(data, "network_loss") and bool(data.network_loss.notnull().any()):
         lost, short, over = (data[n].sel(node=average.node).values for n in ("network_loss", "network_loss_missing", "network_loss_excess"))
         frame |= {"lost": lost / 1000.0, "not counted": short / 1000.0, "counted too much": over / 1000.0}
