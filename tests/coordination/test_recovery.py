@@ -25,7 +25,7 @@ def test_a_revenue_that_is_not_a_number_is_not_taken_for_recovered(system, winte
 
 
 def test_the_charge_pays_for_what_operators_buy_and_less_where_they_earn_otherwise(system, winter, economics, fleets):
-    """Without a plan, revenue of all components of an operator is the cost of its network: a standing charge lowers the charge, flexibility raises it."""
+    """Without a plan, all components of an operator together earn the cost of its network: a standing charge lowers the charge."""
     cost = dict.fromkeys(system.at_level("dso"), 3e5)
     price = {d: np.full(winter.periods, 0.06) for d in cost}
     found = {}
