@@ -10,6 +10,7 @@ from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.no_plan import NoPlanError
 from multiscale.planning.plan import Effort, Plan, bounded, with_targets
 from multiscale.planning.regimes import ComparingRegime, Regime, Social
+from multiscale.planning.standing_charges import widened, with_standing_charges, without_standing_charges
 from multiscale.planning.targets import Targets
 
 
@@ -44,11 +45,14 @@ def solve_plan(
         raise NoPlanError("error", f"{message}; plan two or more together, or use another regime")
     remark, wanted, free = "", targets or {}, None
     if method in ("auto", "decomposition"):
-        reason = applies(problem) if isinstance(regime, Social) else f"the objective is the {regime.called}, not social cost"
+        plain = without_standing_charges(problem) if isinstance(regime, Social) else None
+        seen, standing = (problem, 0.0) if plain is None else plain
+        reason = applies(seen) if isinstance(regime, Social) else f"the objective is the {regime.called}, not social cost"
         if reason is not None and method == "decomposition":
             raise NoPlanError("error", f"plan of {problem.dso}: planning.method=decomposition does not apply: {reason}; use planning.method=auto")
         if reason is None:
-            free = with_targets(problem, plan_by_decomposition(problem, Effort(**effort)), wanted)
+            made = plan_by_decomposition(seen, widened(Effort(**effort), problem.existing_cost, standing))
+            free = with_targets(problem, made if plain is None else with_standing_charges(problem, made, standing), wanted)
             if not free.missed_targets:
                 return free
             reason = f"its plan misses targets ({', '.join(free.missed_targets)}), which it has no rows for"

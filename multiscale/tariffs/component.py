@@ -42,6 +42,8 @@ class Component(Settings):
     """Unit of the determinant."""
     on_devices: ClassVar[bool] = False
     """Whether the determinant stands on devices of members instead of meters (see ``policies``)."""
+    constant: ClassVar[bool] = False
+    """Whether no answer of a customer changes the determinant."""
     expenditure: ClassVar[bool] = False
     """Whether operators buy something by it: what they pay is a cost of theirs, and not deducted from what their charges earn."""
 

@@ -26,6 +26,7 @@ class Fixed(Component):
     price_max: float = quantity(1.0, "EUR/d", "highest price the planner may set", lower=0.0, upper=1000.0)
 
     determinant_unit: ClassVar[str] = "d/a"
+    constant: ClassVar[bool] = True
 
     def determinant(self, builder: ProgramBuilder, name: str, metering: Metering) -> list[Charge]:
         """Customers, as columns ``<name> customers`` that nothing can change, times the days of the horizon [d/a]."""

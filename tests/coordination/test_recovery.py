@@ -1,11 +1,17 @@
 """The charge that recovers a cost without trading."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from multiscale.assessment.accounts import STAKEHOLDERS, Ledger, settle_day
 from multiscale.coordination.days import uncoordinated_days
 from multiscale.coordination.engine import SerialEngine
 from multiscale.markets import TimeOfUse
+from multiscale.tariffs import Tariff
+from multiscale.tariffs.fixed import Fixed
+from multiscale.tariffs.policies.flexibility import Flexibility
 
 
 def test_a_revenue_that_is_not_a_number_is_not_taken_for_recovered(system, winter, economics, fleets, monkeypatch):
@@ -16,3 +22,29 @@ def test_a_revenue_that_is_not_a_number_is_not_taken_for_recovered(system, winte
     price = {d: np.full(winter.periods, 0.06) for d in system.at_level("dso")}
     with pytest.raises(ValueError, match=r"charge of east: 0.1 times a determinant of nan is no revenue; .*cost to recover \(100000 EUR/a\)"):
         uncoordinated_days(system, winter, economics, fleets, cost | {"south": 2e5}, SerialEngine(), price, TimeOfUse())
+
+
+def test_the_charge_pays_for_what_operators_buy_and_less_where_they_earn_otherwise(system, winter, economics, fleets):
+    """Without a plan, all components of an operator together earn the cost of its network: a standing charge lowers the charge."""
+    cost = dict.fromkeys(system.at_level("dso"), 3e5)
+    price = {d: np.full(winter.periods, 0.06) for d in cost}
+    found = {}
+    for name, more in {
+        "alone": {},
+        "standing": {"standing": Fixed(price=0.2)},
+        "flexibility": {"flexibility": Flexibility(price=0.3, begins=0.0, ends=6.0)},
+    }.items():
+        terms = replace(economics, tariff=Tariff({**economics.tariff.components, **more}))
+        days = uncoordinated_days(system, winter, terms, fleets, cost, SerialEngine(), price, TimeOfUse())
+        ledger = Ledger()
+        for tree, outcome in zip(days.trees, days.outcomes, strict=True):
+            ledger.add(settle_day(tree, outcome))
+        place = STAKEHOLDERS.index("distribution operators")
+        received = sum(float(ledger.money[account][place]) for account in ("network charge", *more) if account in ledger.money)
+        assert received == pytest.approx(sum(cost.values()), rel=1e-3)
+        assert ledger.residual <= 1e-9
+        found[name] = float(days.design.prices["north"]["network_charge"]), [float(ledger.money[account][place]) for account in more]
+    assert found["standing"][0] < found["alone"][0]
+    (paid,) = found["flexibility"][1]
+    assert (found["flexibility"][0] > found["alone"][0]) == (paid < 0)
+    assert abs(paid) > 1.0

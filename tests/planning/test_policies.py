@@ -15,6 +15,7 @@ from multiscale.planning.regimes import REGIMES
 from multiscale.planning.targets import Budget, Emissions, RenewableShare, Targets
 from multiscale.programs import CompiledProgram
 from multiscale.tariffs import BILLED, Component, Volumetric
+from multiscale.tariffs.fixed import Fixed
 from multiscale.tariffs.policies.capacity_payment import CapacityPayment
 from multiscale.tariffs.policies.contract_for_difference import ContractForDifference
 from multiscale.tariffs.policies.flexibility import Flexibility
@@ -153,6 +154,24 @@ def test_a_decided_price_makes_members_buy_storage_that_a_target_on_emissions_ta
     agrees_with_grid(problem, plan, lambda _: [(0.4e-3 * output(problem, "taken"), targets["clean"].most)])
     assert float(plan.prices["support"]) > 0
     assert free.objective < plan.objective
+
+
+def test_a_given_standing_charge_lowers_the_charge_and_stays_with_the_decomposition(system):
+    """It earns the same whatever is decided: the plan is that of a network which costs so much less."""
+    without, standing = transfer_problem(system, 3), Fixed(price=0.3)
+    problem = transfer_problem(system, 3, support={"standing": standing})
+    plan = solve_plan(problem, tolerance=1e-5, method="decomposition")
+    x = plan.solution.primal["operation"]
+    earned = 0.3 * (float((problem.program.outputs[BILLED + "standing"].matrix @ x)[0]) + float(problem.passive["standing"]))
+    assert 0.01 * problem.existing_cost < earned < 0.9 * problem.existing_cost
+    cheaper = replace(without, existing_cost=without.existing_cost - earned)
+    value, built, _ = Enumeration(cheaper, 1e-5).best
+    assert plan.status == "optimal"
+    assert plan.objective == pytest.approx(value + earned, rel=1e-8)
+    assert tuple(float(b) for b in plan.built.values()) == built
+    assert plan.bound <= (value + earned) * (1 + 1e-9)
+    assert plan.social_cost == pytest.approx(plan.objective, rel=1e-9)
+    assert plan.allowed_revenue * (1 - 1e-9) <= plan.revenue <= plan.allowed_revenue * (1 + 1e-5 + 1e-9)
 
 
 SUPPORT: dict[str, Component] = {"grant": PvGrant(price_max=2900.0), "premium": Premium(price_max=0.1)}

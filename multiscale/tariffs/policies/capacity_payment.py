@@ -14,7 +14,7 @@ YEAR = 365.0
 
 
 class CapacityPayment(Policy):
-    """One price for firm capacity, whoever provides it: ``price * firm capacity`` [EUR/a].
+    """One price for firm capacity of storage and generators alike: ``price * firm capacity`` [EUR/a].
 
         firm capacity = derating * sum over members of power they can supply for ``duration`` hours whenever called      [kW]
 
