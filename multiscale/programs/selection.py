@@ -27,7 +27,7 @@ ZERO = 1e-9
 """A reduced cost below this share of the amounts that it is the sum of is rounding, and so is a dual that is no more than that in any reduced cost.
 The largest cost of the program is no measure: at a value of lost load of 1,000 EUR/kWh, real differences of energy prices are nine orders smaller."""
 
-ACCURACY = (1e-12, 1e-10, 1e-9, 1e-8)
+ACCURACY = (1e-12, 1e-10, 1e-9)
 """Accuracies of the second stage that are tried: the first may stall near rounding."""
 
 COST_MARGIN = 1e-8

@@ -68,7 +68,7 @@ def solved(system, horizon, accuracy=1e-4, rounds=25):
     return data, found, data.loss_state(found.program, found.x)
 
 
-CASES = {"losses alone": {}, "a cable binds": {"rating": 6.0}, "a voltage binds": {"band": 0.03}, "parallel cables": {"parallel": True}}
+CASES = {"a cable binds": {"rating": 6.0}, "a voltage binds": {"band": 0.03}, "parallel cables": {"parallel": True}}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -82,7 +82,7 @@ def test_a_nodal_price_is_the_slope_of_the_cost_and_the_sum_of_its_parts(grown, 
     assert all((np.abs(parts[k] / hours).max() > 1e-3) == (k == binding) for k in (CONGESTION, VOLTAGE))
     # A price is the slope of the cost on either side, or between both where the cost has a corner.
     rng, rows = np.random.default_rng(0), found.program.rows["prosumer_balance"].positions
-    for member, period in zip(rng.integers(rows.shape[0], size=4), rng.integers(rows.shape[1], size=4), strict=True):
+    for member, period in zip(rng.integers(rows.shape[0], size=3), rng.integers(rows.shape[1], size=3), strict=True):
         slopes, step = [], 1e-3
         for sign in (1.0, -1.0):
             b0 = found.program.b0.copy()
@@ -93,7 +93,7 @@ def test_a_nodal_price_is_the_slope_of_the_cost_and_the_sum_of_its_parts(grown, 
         assert min(slopes) - scale <= price[member, period] <= max(slopes) + scale
 
 
-@pytest.mark.parametrize("parallel", [False, True])
+@pytest.mark.parametrize("parallel", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_losses_and_their_slopes_are_those_of_an_ac_power_flow(grown, winter, parallel):
     """pandapower's losses of the same injections, and the difference that one kWh more makes to them, as a share of the price."""
     system = weak(grown, parallel=parallel)
@@ -125,7 +125,7 @@ def test_losses_and_their_slopes_are_those_of_an_ac_power_flow(grown, winter, pa
 
 def test_tangents_end_at_the_quadratic_losses_and_bound_their_cost_from_below(grown, winter):
     system, costs, short = weak(grown), [], []
-    for rounds in (0, 2, 25):
+    for rounds in (0, 2, 15):
         _, found, state = solved(system, winter, rounds=rounds)
         costs.append(found.objective)
         short.append(float(state.missing.sum() / state.quadratic.sum()))

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from multiscale.coordination.common.messages import Signal
 from multiscale.devices.fleet import Fleet
+from multiscale.operation.losses import COLUMNS as LOSSES
 from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramSolution
 from multiscale.programs.selection import smallest_squares
 from multiscale.tariffs import Prices
@@ -56,7 +57,8 @@ def answer_signals(program: ParametricProgram, signals: Sequence[Signal], start:
     answers = []
     for k, signal in enumerate(signals, start=1):
         solution = compiled.solve_optimal(signal.parameters())
-        x = most_even(solution) if signal.even else solution.x
+        # Losses grow with the square of flows: where they are counted, schedules that are not even cost more already.
+        x = most_even(solution) if signal.even and LOSSES not in program.columns else solution.x
         exchange = program.outputs["exchange"].matrix @ x
         kept = compiled.basis if k == len(signals) else None
         answers.append(Answer(exchange, own_cost(program, signal.tariff, x), x, solution.y, kept))

@@ -13,7 +13,7 @@ from multiscale.planning.decomposition.structure import Structure, option_rows
 from multiscale.planning.search_start import SearchStart
 
 NEAR_ONE = 0.999
-"""Share to which other transfers are paid where answers that cost the same are told apart."""
+"""Share to which other transfers are paid where answers that cost the same are distinguished."""
 
 TIED = 1e-9
 """Relative difference of costs that is rounding of the linear programs."""
