@@ -28,8 +28,8 @@ from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
 
 DUAL_TOLERANCE = 1e-10
-"""Of reduced costs [EUR/a per kW], in place of the 1e-7 of HiGHS: generators are so large that 1e-7 leaves euros a year between a dispatch and the best,
-which is much of what networks below cost."""
+"""Of reduced costs [EUR/a per kW], in place of the 1e-7 of HiGHS: generators are so large that 1e-7 leaves euros a year between a dispatch and the
+best, which is much of what networks below cost."""
 
 EXCEEDED = 1e-9
 """Share of the limit of a branch by which its flow may be above it before the limit is a row: rounding. A dispatch with a row for it and one without

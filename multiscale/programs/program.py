@@ -128,9 +128,9 @@ class ParametricProgram:
 
             y'(b0 + B p) + sum_j min over [lower_j, upper_j] of r_j x_j  (- 1/2 x'Qx, r = c + Qx - A'y at the given x)  + constant
 
-        with the duals of ``proper_duals``. However small, a reduced cost of the wrong sign counts with the whole range of its column: at the size of a
-        transmission network the tolerance of a solver is worth euros. It is ``-inf`` where a reduced cost points along an infinite bound by more than
-        rounding (1e-9 of the column's cost scale).
+        with the duals of ``proper_duals``. However small, a reduced cost of the wrong sign counts with the whole range of its column: at the size of
+        a transmission network the tolerance of a solver is worth euros. It is ``-inf`` where a reduced cost points along an infinite bound by more
+        than rounding (1e-9 of the column's cost scale).
 
         Source: Neumaier and Shcherbina, Mathematical Programming 99 (2004) 283-296.
         """

@@ -20,8 +20,8 @@ from multiscale.programs.program import ParametricProgram
 from multiscale.programs.solve import ProgramSolution, Termination
 
 FEASIBLE = 1e-7
-"""By how much values and rows may leave their bounds, in their unit: what HiGHS allows too. It is not relative: a share of the power of a transmission
-network is worth euros at the value of lost load."""
+"""By how much values and rows may leave their bounds, in their unit: what HiGHS allows too. It is not relative: a share of the power of a
+transmission network is worth euros at the value of lost load."""
 
 OPTIMAL = 1e-10
 """The same of reduced costs and duals, see ``transmission.DUAL_TOLERANCE``."""

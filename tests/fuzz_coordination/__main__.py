@@ -3,8 +3,8 @@
     python -m tests.fuzz_coordination --first 0 --number 300
 
 Of every case: bounds are at most the optimum, costs at least, up to rounding and what the solver's tolerances leave at the prices of the case;
-prices are what one kWh more costs, by finite differences of the independent program; energy and money balance. Every twentieth case is operated by two
-workers too, to the same bits. A case is known by its number; whatever is wrong with it is printed, and the exit code is 1.
+prices are what one kWh more costs, by finite differences of the independent program; energy and money balance. Every twentieth case is operated by
+two workers too, to the same bits. A case is known by its number; whatever is wrong with it is printed, and the exit code is 1.
 """
 
 from __future__ import annotations

@@ -10,13 +10,12 @@ from multiscale.assessment.accounts import settle_day
 from multiscale.assessment.energy import energy_account
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.operation import OperatingTree
+from multiscale.operation.tree import BEYOND
+from multiscale.programs import ParametricProgram
 from tests.fuzz_coordination.reference import Reference, Whole
 
 ROUNDING = 4e-13
 """Rounding of a sum of some thousand numbers, relative to the sum of their amounts [1]: 2^-53 for each operation."""
-
-FEASIBLE = 1e-4
-"""By how much a schedule may leave a row or bound, in its unit: what ``realised`` allows a platform."""
 
 
 def violations(tree: OperatingTree, outcome: Outcome, truth: Reference) -> Iterator[str]:
@@ -24,10 +23,12 @@ def violations(tree: OperatingTree, outcome: Outcome, truth: Reference) -> Itera
     rounding = ROUNDING * truth.size
     name = outcome.mechanism
     if not outcome.bound <= truth.high + rounding:
-        yield f"{name}: bound {outcome.bound:.12g} above the optimum {truth.high:.12g} by {outcome.bound - truth.high:.3g} EUR/a (rounding {rounding:.2g})"
+        above = f"above the optimum {truth.high:.12g} by {outcome.bound - truth.high:.3g} EUR/a"
+        yield f"{name}: bound {outcome.bound:.12g} {above} (rounding {rounding:.2g})"
     lacking = _lacking(tree, outcome)
     if not outcome.cost + lacking >= truth.low - rounding:
-        yield f"{name}: cost {outcome.cost:.12g} below the optimum {truth.low:.12g} by {truth.low - outcome.cost:.3g} EUR/a (of which tolerances explain {lacking:.2g})"
+        below = f"below the optimum {truth.low:.12g} by {truth.low - outcome.cost:.3g} EUR/a"
+        yield f"{name}: cost {outcome.cost:.12g} {below} (of which tolerances explain {lacking:.2g})"
     if not outcome.bound <= outcome.cost + lacking + rounding:
         yield f"{name}: bound {outcome.bound:.12g} above its own cost {outcome.cost:.12g} by {outcome.bound - outcome.cost:.3g} EUR/a"
     yield from _energy(tree, outcome)
@@ -39,21 +40,23 @@ def _lacking(tree: OperatingTree, outcome: Outcome) -> float:
     dearest = tree.economics.value_of_lost_load * tree.horizon.hours_per_year
     missing = 0.0
     for platform, x in outcome.platform_x.items():
-        program = tree.platforms[platform]
-        p = _parameters(tree, outcome, platform)
-        excess = program.A @ x - program.rhs(p)
-        off = np.where(program.equality, np.abs(excess), np.maximum(excess, 0.0)).sum() + np.maximum(program.lower - x, x - program.upper).clip(0).sum()
-        drawn = program.outputs["exchange"].matrix @ x
-        missing += float(off) * dearest.max() + float(dearest @ np.abs(drawn - outcome.exchange[platform]))
+        program, drawn = tree.platforms[platform], outcome.exchange[platform]
+        missing += _off(program, x, _parameters(tree, outcome, platform)) * dearest.max()
+        missing += float(dearest @ np.abs(program.outputs["exchange"].matrix @ x - drawn))
     for dso, own in tree.distribution.items():
-        x = outcome.distribution_x[dso]
-        drawn = np.array([outcome.exchange[c] for c in own.children]).reshape(len(own.children), tree.horizon.periods)
-        p = own.program.parameters.vector({"energy_price": 0.0, "exchange": drawn, "built": tree.design.choice(own.options)})
-        excess = own.program.A @ x - own.program.rhs(p)
-        off = np.where(own.program.equality, np.abs(excess), np.maximum(excess, 0.0)).sum() + np.maximum(own.program.lower - x, x - own.program.upper).clip(0).sum()
-        given = own.program.outputs["exchange"].matrix @ x
-        missing += float(off) * dearest.max() + float(dearest @ np.abs(given - outcome.exchange[dso]))
+        program, x = own.program, outcome.distribution_x[dso]
+        below = np.array([outcome.exchange[c] for c in own.children]).reshape(len(own.children), tree.horizon.periods)
+        p = program.parameters.vector({"energy_price": 0.0, "exchange": below, "built": tree.design.choice(own.options)})
+        missing += _off(program, x, p) * dearest.max()
+        missing += float(dearest @ np.abs(program.outputs["exchange"].matrix @ x - outcome.exchange[dso]))
     return missing
+
+
+def _off(program: ParametricProgram, x: np.ndarray, p: np.ndarray) -> float:
+    """Sum of all violations of rows and bounds."""
+    excess = program.A @ x - program.rhs(p)
+    rows = np.where(program.equality, np.abs(excess), np.maximum(excess, 0.0))
+    return float(rows.sum() + np.maximum(np.maximum(program.lower - x, x - program.upper), 0.0).sum())
 
 
 def _parameters(tree: OperatingTree, outcome: Outcome, platform: str) -> np.ndarray:
@@ -66,8 +69,8 @@ def _parameters(tree: OperatingTree, outcome: Outcome, platform: str) -> np.ndar
     drawn = program.outputs["exchange"].matrix @ x
     above, below = (program.columns.values(n, x) for n in ("above_plan", "below_plan"))
     free = np.zeros(tree.horizon.periods)
-    given = {"import_price": free, "export_price": free, "import_limit": 1e7, "export_limit": 1e7, "planned": drawn - above + below, "deviation_price": 0.0}
-    return program.parameters.vector(given | dict(tree.prices(dso)))
+    given = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND}
+    return program.parameters.vector(given | {"planned": drawn - above + below, "deviation_price": 0.0} | dict(tree.prices(dso)))
 
 
 def wrong_prices(tree: OperatingTree, optimum: Outcome, whole: Whole, truth: Reference, rng: np.random.Generator) -> Iterator[str]:

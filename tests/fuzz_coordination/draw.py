@@ -70,7 +70,8 @@ def draw(number: int) -> Case:
     market = _market(rng)
     limits = LoadingLimits(margin=float(rng.choice([0.0, 0.07])), mv_load=float(rng.choice([0.5, 1.0])))
     fleets = {p: system.fleet(p, horizon) for p in system.at_level("platform")}
-    words = f"{step:g} h, {count} day(s){' in a row' if consecutive else ''}, {len(fleets)} platforms, {market.kind}, {charged}, VOLL {economics.value_of_lost_load:g}, {words}"
+    said = f"{step:g} h", f"{count} day(s){' in a row' if consecutive else ''}", f"{len(fleets)} platforms", str(getattr(market, "kind", "")), charged
+    words = ", ".join([*said, f"value of lost load {economics.value_of_lost_load:g}", words])
     return Case(system, horizon, economics, fleets, design, market, limits, words)
 
 
@@ -108,10 +109,7 @@ def _system(rng: np.random.Generator, step: float) -> tuple[System, str]:
     kept = sorted(rng.choice(platforms, size=int(rng.choice([1, 2, 3] if step < 1 else [1, 2, 3, 4])), replace=False).tolist())
     system = whole.cut(kept)
     system = system.replace(profiles=_profiles(rng, system, step))
-    changes, words = [], []
-    for chance, change in ((0.5, _larger_towns), (0.5, _tight_branches), (0.5, _other_generators), (0.5, _other_devices), (0.3, _scaled), (0.2, _near_ties), (0.3, _idle_storage)):
-        if rng.random() < chance:
-            changes.append(change)
+    changes, words = [change for chance, change in CHANGES if rng.random() < chance], []
     for change in changes:
         system = change(rng, system)
         words.append(change.__name__.strip("_").replace("_", " "))
@@ -141,29 +139,35 @@ def _profiles(rng: np.random.Generator, system: System, step: float) -> xr.Datas
 
 def _larger_towns(rng: np.random.Generator, system: System) -> System:
     """Demand and supply of passive customers so large that prices move, networks are full and demand is cut off."""
+
     def edit(frame: pd.DataFrame) -> pd.DataFrame:
         passive = (frame.prosumer == "").to_numpy()
         return frame.assign(p_kw=np.where(passive, frame.p_kw * rng.choice([0.5, 1.0, 1.1, 1.2, 2.0, 6.0], size=len(frame)), frame.p_kw))
+
     return _edited(system, "device", edit)
 
 
 def _tight_branches(rng: np.random.Generator, system: System) -> System:
     def edit(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(rating_kva=frame.rating_kva * rng.choice([0.3, 0.6, 1.0, 1.0, 3.0], size=len(frame)))
+
     return _edited(system, "branch", edit)
 
 
 def _other_generators(rng: np.random.Generator, system: System) -> System:
     """Prices below zero, of zero, that tie; least outputs; too little of them."""
+
     def edit(frame: pd.DataFrame) -> pd.DataFrame:
         cost = rng.choice([-0.05, 0.0, 0.02, 0.02, 0.06, 0.3], size=len(frame))
         least = rng.choice([0.0, 0.0, 0.0, 0.3], size=len(frame)) * frame.p_max_kw
         return frame.assign(cost_eur_per_kwh=cost, p_min_kw=least, p_max_kw=frame.p_max_kw * rng.choice([0.2, 0.7, 1.0, 3.0]))
+
     return _edited(system, "generator", edit)
 
 
 def _other_devices(rng: np.random.Generator, system: System) -> System:
     """Sizes of what members own, lossless and lossy batteries, several vehicles."""
+
     def edit(frame: pd.DataFrame) -> pd.DataFrame:
         mine = (frame.prosumer != "").to_numpy()
         power = np.where(mine, frame.p_kw * rng.choice([0.3, 1.0, 1.0, 4.0], size=len(frame)), frame.p_kw)
@@ -171,14 +175,14 @@ def _other_devices(rng: np.random.Generator, system: System) -> System:
         best = np.where(battery, rng.choice([0.8, 0.95, 1.0], size=len(frame)), frame.efficiency)
         lost = np.where(battery, rng.choice([0.0, 0.05], size=len(frame)), frame.loss_per_day)
         return frame.assign(p_kw=power, efficiency=best, loss_per_day=lost, e_kwh=frame.e_kwh * rng.choice([0.2, 1.0, 5.0]))
+
     return _edited(system, "device", edit)
 
 
 def _scaled(rng: np.random.Generator, system: System) -> System:
-    """Everything at the transmission level a thousand times, or a hundredth of, the rest."""
+    """Everything at the transmission level a thousand times as large, or a hundredth."""
     factor = float(rng.choice([0.01, 100.0, 1000.0]))
-    top = set(system.network(system.top).buses.bus.values.tolist()) if hasattr(system.network(system.top).buses, "bus") else set()
-    ends = {b for b in system.buses.bus.values.tolist() if str(b).startswith("bus ")} | top
+    ends = system.buses.bus.values[system.buses.node.values == system.top]
     system = _edited(system, "device", lambda f: f.assign(p_kw=np.where(f.bus.isin(ends), f.p_kw * factor, f.p_kw)))
     system = _edited(system, "generator", lambda f: f.assign(p_max_kw=f.p_max_kw * factor, p_min_kw=f.p_min_kw * factor))
     mine = system.top
@@ -187,9 +191,11 @@ def _scaled(rng: np.random.Generator, system: System) -> System:
 
 def _near_ties(rng: np.random.Generator, system: System) -> System:
     """Large generators whose costs differ by less than a solver tells apart, and by euros at their size."""
+
     def edit(frame: pd.DataFrame) -> pd.DataFrame:
         cost = 0.03 + rng.choice([0.0, 1e-11, 3e-11, 1e-10], size=len(frame))
         return frame.assign(cost_eur_per_kwh=cost, p_max_kw=rng.choice([1e6, 1e7, 3e7], size=len(frame)), p_min_kw=0.0)
+
     system = _edited(system, "generator", edit)
     mine = system.top
     return _edited(system, "branch", lambda f: f.assign(rating_kva=np.where(f.node == mine, 1e3 * f.rating_kva, f.rating_kva)))
@@ -197,8 +203,23 @@ def _near_ties(rng: np.random.Generator, system: System) -> System:
 
 def _idle_storage(rng: np.random.Generator, system: System) -> System:
     """Storage without a member, at transmission and in a feeder: it stands idle."""
+
     def edit(frame: pd.DataFrame) -> pd.DataFrame:
         rows = frame.iloc[[0]].copy()
         rows.index = pd.Index([f"storage {int(rng.integers(9))}"], name=frame.index.name)
-        return pd.concat([frame, rows.assign(bus="bus A", prosumer="", kind="battery", profile="", p_kw=5000.0, q_kvar=0.0, e_kwh=20000.0, efficiency=0.9)])
+        alone = {"bus": "bus A", "prosumer": "", "kind": "battery", "profile": ""}
+        return pd.concat([frame, rows.assign(**alone, p_kw=5000.0, q_kvar=0.0, e_kwh=20000.0, efficiency=0.9)])
+
     return _edited(system, "device", edit)
+
+
+CHANGES = (
+    (0.5, _larger_towns),
+    (0.5, _tight_branches),
+    (0.5, _other_generators),
+    (0.5, _other_devices),
+    (0.3, _scaled),
+    (0.2, _near_ties),
+    (0.3, _idle_storage),
+)
+"""Changes of the system, each with the chance that it is made."""

@@ -87,7 +87,7 @@ def _operate(found: Found, day: PreparedDay, chosen: Mapping[str, Mechanism], en
         except Exception as error:  # the other mechanisms are looked at all the same
             found.problems.append(f"{name} stopped: {type(error).__name__}: {error}")
             continue
-        outcomes |= {name: outcome for outcome in done.values()}
+        outcomes[name] = done[mechanism.name]
     for name, outcome in outcomes.items():
         kind = name.split(" ")[0]
         found.outcomes[kind] = found.outcomes.get(kind, 0) + 1
@@ -101,7 +101,8 @@ def _operate(found: Found, day: PreparedDay, chosen: Mapping[str, Mechanism], en
         found.problems += wrong_prices(day.tree, optimum, whole, truth, np.random.default_rng(day.tree.horizon.periods))
         left = DUAL_TOLERANCE * float(day.tree.transmission.largest_output.sum())
         if not optimum.cost - optimum.bound <= 1e-6 * max(abs(optimum.cost), 1.0) + 1e-12 * truth.size + left:
-            found.problems.append(f"integrated: gap {optimum.cost - optimum.bound:.3g} EUR/a of {optimum.cost:.6g} left after {optimum.rounds} rounds")
+            gap = optimum.cost - optimum.bound
+            found.problems.append(f"integrated: gap {gap:.3g} EUR/a of {optimum.cost:.6g} left after {optimum.rounds} rounds")
 
 
 def differences(one: Found, two: Found) -> Iterator[str]:

@@ -93,6 +93,36 @@ def test_limits_added_on_demand_give_the_optimum_with_all_limits(system, winter,
     assert (np.abs(dispatch.flow) <= transmission.model.limit[:, None] * (1 + 1e-6)).all()
 
 
+@pytest.mark.parametrize("kw", [60_000.0, -80_000.0])
+def test_what_is_refused_at_a_boundary_flows_nowhere(system, winter, economics, kw):
+    """Supply that is refused, and feed-in, unload the lines to the node: their limits are found as for anything else."""
+    transmission = Transmission(system, winter, economics)
+    one = np.zeros((len(transmission.children), winter.periods))
+    one[0] = kw
+    dispatch = transmission.dispatch(one)
+    for t in range(0, winter.periods, 4):
+        cost, _ = full_problem(transmission, t, one[:, t])
+        assert dispatch.cost[t] == pytest.approx(cost * winter.hours_per_year[t], rel=1e-9)
+    assert (np.abs(dispatch.flow) <= transmission.model.limit[:, None] * (1 + 1e-9)).all()
+
+
+def test_a_dispatch_proves_no_more_than_the_best_one_costs(system, winter, economics):
+    """Two large generators whose costs differ by less than the tolerance of a solver: the bound counts on the cheaper one at every exchange."""
+    near = {u: {"cost_eur_per_kwh": 0.03, "p_max_kw": 3e7} for u in ("alta", "park city")}
+    near["park city"]["cost_eur_per_kwh"] += 1e-11
+    tied = system
+    for column in ("cost_eur_per_kwh", "p_max_kw"):
+        tied = changed(tied, "generators", column, {u: values[column] for u, values in near.items()})
+    transmission = Transmission(tied, winter, economics)
+    dispatch = transmission.dispatch(drawn(transmission))
+    assert (dispatch.bound <= dispatch.cost * (1 + 1e-13)).all()
+    other = drawn(transmission, 500.0)
+    tangent = dispatch.bound + winter.hours_per_year * (dispatch.price * (other - drawn(transmission))).sum(axis=0)
+    for t in range(0, winter.periods, 4):
+        cost, _ = full_problem(transmission, t, other[:, t])
+        assert tangent[t] <= cost * winter.hours_per_year[t] * (1 + 1e-12)
+
+
 def test_prices_differ_across_a_congested_line(transmission):
     dispatch = transmission.dispatch(drawn(transmission))
     line = transmission.model.branches.tolist().index("line D-E")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from multiscale.programs import CompiledProgram, ProgramBuilder, ProgramError, Termination, explain_infeasibility, solve
+from multiscale.programs import CompiledProgram, ParametricProgram, ProgramBuilder, ProgramError, Termination, explain_infeasibility, solve
 from tests.programs.random_programs import random_program
 
 
@@ -175,3 +175,38 @@ def test_a_value_that_is_no_number_in_a_column_without_rows_is_a_violation():
     builder = ProgramBuilder("idle")
     builder.add_columns("idle", {}, unit="kW")
     assert np.isnan(builder.build().violation(np.array([np.nan]), np.zeros(0)))
+
+
+def tolerated(cost: float, largest: float) -> ParametricProgram:
+    """Demand that two units cover; the second is cheaper by less than a solver tells apart. What is missing has no end."""
+    builder = ProgramBuilder("two units")
+    units = builder.add_columns("units", {"unit": np.arange(2)}, unit="kW", upper=largest, cost=np.array([cost, cost - 5e-8]))
+    missing = builder.add_columns("missing", {}, unit="kW", cost=1000.0)
+    builder.add_rows("balance", {}, [(1.0, units), (1.0, missing)], "==", 100.0, unit="kW")
+    return builder.build()
+
+
+def test_a_reduced_cost_within_tolerance_counts_with_the_range_of_its_column():
+    """Proven by a price at which the cheaper unit would run to its end: the bound is below the optimum by 5e-8 EUR/kW of its 1e7 kW."""
+    program = tolerated(50.0, 1e7)
+    optimum = 100.0 * (50.0 - 5e-8)
+    bound = program.dual_bound(np.array([50.0]), np.zeros(0))
+    assert bound == pytest.approx(5000.0 - 0.5, abs=1e-6)
+    assert bound < optimum
+
+
+def test_a_price_beyond_the_cost_of_what_has_no_end_is_corrected():
+    """Where nothing else runs the optimum is 100 kW missing; a price above 1000 by tolerance proves that, and no more."""
+    program = tolerated(2000.0, 1e7)
+    given = np.array([1000.0 + 1e-7])
+    assert program.proper_duals(given, np.zeros(0))[0] == pytest.approx(1000.0, rel=1e-14)
+    assert program.dual_bound(given, np.zeros(0)) <= 100_000.0
+    assert program.dual_bound(np.array([1001.0]), np.zeros(0)) == -np.inf
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_point_is_cheaper_than_any_bound_once_what_it_lacks_is_bought(seed):
+    rng, program = np.random.default_rng(seed), tolerated(50.0, 80.0)
+    x, y = rng.normal(60.0, 60.0, 3), rng.normal(50.0, 20.0, 1)
+    nothing = np.zeros(0)
+    assert program.objective(x, nothing) + program.cost_of_violation(x, y, nothing) >= program.dual_bound(y, nothing)

@@ -1,8 +1,9 @@
 """The integrated optimum: the whole tree as one problem, the reference of every mechanism.
 
 The TSO's cost V(y) is a convex piecewise linear function of what the DSOs draw, and nothing couples its periods. So the tree is solved
-with cuts (Benders): V_t(y_t) >= D_t(y_t^k) + lambda_t^k (y_t - y_t^k), where lambda^k is the nodal price at exchange y^k and D what its duals prove. The
-cost of a dispatch is no tangent: tolerances of the solver leave it above V, by euros a year at the size of a transmission network, and the bound with it.
+with cuts (Benders): V_t(y_t) >= D_t(y_t^k) + lambda_t^k (y_t - y_t^k), where lambda^k is the nodal price at exchange y^k and D what its duals prove.
+The cost of a dispatch is no tangent: tolerances of the solver leave it above V, by euros a year at the size of a transmission network, and the bound
+with it.
 
     master:  min  sum over DSOs of (cost of the DSO with all its platforms) + sum_t theta_t     s.t. all cuts so far
     bound = dual bound of the master,   cost = its cost with V evaluated exactly at its exchanges

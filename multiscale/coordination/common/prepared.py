@@ -159,10 +159,12 @@ def days_before(system: System, day: Horizon, count: int) -> list[Horizon]:
 def _optima(
     tree: OperatingTree, model: OperatingTree, reference: bool, near: Mapping[str, LabelledBasis]
 ) -> tuple[Outcome | None, Outcome, dict[str, Basis], Platforms, Dispatch]:
-    """Integrated optimum of the tree, if asked for, and of the parents' model of it, bases of the platforms' answers to its prices, the platforms, and
-    the dispatch without nodes below.
+    """What is found of a day: the integrated optimum of the tree, if asked for, and of the parents' model of it, and what both rest on.
 
-    These are fed at the voltages of their busbars that the model expects. Both trees share what is known of the transmission network.
+    Platforms are fed at the voltages of their busbars that the model expects. Both trees share what is known of the transmission network.
+
+    Returns:
+        Both optima, bases of the platforms' answers to the prices of the model's, the platforms, and the dispatch without nodes below.
     """
     tree, model = _afresh(tree), _afresh(model)
     forecast = integrated_optimum(model)
@@ -170,7 +172,13 @@ def _optima(
     tree.transmission.learn(model.transmission)
     tree = _with_loss_points(tree.fed_at(voltages), forecast)
     answers = answers_at(tree, forecast, near)
-    return integrated_optimum(tree, near=forecast, answers=answers) if reference else None, forecast, bases_of(answers), tree.platforms, tree.transmission.idle
+    return (
+        integrated_optimum(tree, near=forecast, answers=answers) if reference else None,
+        forecast,
+        bases_of(answers),
+        tree.platforms,
+        tree.transmission.idle,
+    )
 
 
 def answers_at(tree: OperatingTree, near: Outcome, starts: Mapping[str, LabelledBasis] | None = None) -> dict[str, Answer]:

@@ -76,6 +76,8 @@ def take_up(negotiated: TreeNegotiation, path: Path) -> None:
     for dso, (kept, state, plans, proven) in content["branches"].items():
         branch = negotiated.branches[dso]
         branch.parent.restore(kept, branch.program.program())
+        for child in state.excluded:
+            branch.parent.restore(kept, branch.program.given(child, branch.parent.profiles[child][0]))
         branch.negotiation.state, branch.plans, branch.proven = state, plans, proven
     negotiated.platforms.reference, negotiated.plain.reference = content["references"]
     negotiated.channel = content["channel"]

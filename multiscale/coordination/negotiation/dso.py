@@ -17,6 +17,9 @@ from multiscale.operation.reserves import ErrorPool, cutting_price, distribution
 from multiscale.programs import ParametricProgram
 from multiscale.system import Economics
 
+OUT_OF_REACH = 2.0
+"""Cost of relief that nobody should choose, in values of lost load."""
+
 
 class DsoProgram:
     """A DSO between TSO and platforms.
@@ -48,20 +51,21 @@ class DsoProgram:
     def _with_relief(self, drawn: Mapping[str, np.ndarray]) -> ParametricProgram:
         """The program in which relief is what it is there for: cutting off what a platform draws, and curtailing what it feeds in.
 
-        Of a platform whose exchange is known [kW], (period,), no more than that. Others cut off and curtail themselves at the same cost, so the DSO need
-        not; it may, that there is a feasible point for any offers. At a price below zero it would be paid for curtailing what nobody feeds in, so that
-        costs as much as demand that is not served, below which no price falls. The optimum of the whole is without relief: bounds hold.
+        Of a platform whose exchange is known [kW], (period,), no more than that. Others cut off and curtail themselves at the same cost, so the DSO
+        need not; it may, that there is a feasible point for any offers. At a price below zero it would be paid for curtailing what nobody feeds in,
+        and at the value of lost load cut off what nobody draws. So both cost ``OUT_OF_REACH`` times the value of lost load, beyond which no price of
+        the TSO lies. The optimum of the whole is without relief: bounds hold.
         """
         program, plain = self._plain, self._plain.columns
         if "shed" not in plain:
             return program
         cost, upper = program.c0.copy(), program.upper.copy()
         shed, spilled = (plain[name].positions for name in ("shed", "spilled"))
-        cost[spilled] = np.maximum(cost[spilled], cost[shed])
+        cost[spilled] = cost[shed] = OUT_OF_REACH * np.maximum(program.c0[spilled], program.c0[shed])
         for k, child in enumerate(self.own.children):
             if child in drawn:
                 upper[shed[k]], upper[spilled[k]] = np.maximum(drawn[child], 0.0), np.maximum(-drawn[child], 0.0)
-                cost[spilled[k]] = program.c0[spilled[k]]
+                cost[shed[k]], cost[spilled[k]] = program.c0[shed[k]], program.c0[spilled[k]]
         return replace(program, c0=cost, upper=upper)
 
     def program(self) -> ParametricProgram:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from multiscale.coordination.common.integrated import integrated_optimum
+from multiscale.coordination.engine import SerialEngine
+from multiscale.coordination.negotiation.bidirectional import negotiated_outcome
+from multiscale.coordination.negotiation.state import NegotiationOptions
 from multiscale.markets import Community
 from multiscale.operation import dso_branch_program, operating_tree
 from multiscale.programs import solve
-from tests.variants import charged
+from tests.variants import changed, charged
 
 
 def test_a_dso_with_its_platforms_draws_no_more_than_they_consume(system, winter, economics, fleets):
@@ -21,3 +25,15 @@ def test_a_dso_with_its_platforms_draws_no_more_than_they_consume(system, winter
         consumed -= solution.primal("unserved").values.sum(axis=0)
         np.testing.assert_allclose(solution.output("exchange").values, consumed, atol=1e-6)
         assert float(solution.primal("spilled").values.sum()) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_negotiation_does_not_cost_less_than_the_integrated_optimum(system, winter, economics, fleets):
+    """A DSO that was paid for curtailing what no platform feeds in ended "agreed" at a cost that no operation has."""
+    prices = dict.fromkeys(system.generators.generator.values.tolist(), -0.2)
+    here = changed(system.cut(["north 1"]), "generators", "cost_eur_per_kwh", prices)
+    tree = operating_tree(here, winter, economics, {"north 1": fleets["north 1"]}, charged(["north"], 0.0), Community())
+    optimum = integrated_optimum(tree)
+    outcome = negotiated_outcome(tree, SerialEngine(), NegotiationOptions(gap=1e-5))
+    assert outcome.energy_price["north"].min() < -0.1
+    assert outcome.bound <= optimum.cost + 1e-9 * abs(optimum.cost)
+    assert outcome.cost >= optimum.bound - 1e-9 * abs(optimum.cost)
