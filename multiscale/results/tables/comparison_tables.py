@@ -26,7 +26,8 @@ MAIN = {
 }
 """Keys of the summary that are shown for every run -> what they are called."""
 MOST_COLUMNS = 8
-"""Runs of which the table of all values is shown; of more it is a CSV file only."""
+"""Runs, or settings that differ, of which a table is shown; of more it is a CSV file only."""
+_IN_FILE = "too many for a page, so they are in the CSV file only."
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def settings_table(runs: Sequence[Compared]) -> Table | None:
         return None
     frame = pd.DataFrame(differing).set_axis(list(differing), axis=1)
     frame.insert(0, "run", [run.title for run in runs])
-    return Table("settings", "Settings that differ", frame)
+    shown = len(differing) <= MOST_COLUMNS
+    return Table("settings", "Settings that differ", frame, note="" if shown else f"{len(differing)} settings; {_IN_FILE}", shown=shown)
 
 
 def checks_table(runs: Sequence[Compared]) -> Table:
@@ -114,7 +116,9 @@ def values_table(runs: Sequence[Compared]) -> Table:
     found = compared([run.result for run in runs])
     heads = [run.title for run in runs]
     rows = [[key, *(_shown(v) for v in values), unit] for key, unit, values in found if not key.startswith(("time.", "memory."))]
-    return Table("values", "Values that differ", pd.DataFrame(rows, columns=["key", *heads, "unit"]), shown=len(runs) <= MOST_COLUMNS)
+    shown = len(runs) <= MOST_COLUMNS
+    note = "" if shown else f"{len(rows)} values of {len(runs)} runs; {_IN_FILE}"
+    return Table("values", "Values that differ", pd.DataFrame(rows, columns=["key", *heads, "unit"]), note=note, shown=shown)
 
 
 def _shown(value: Any) -> Any:
