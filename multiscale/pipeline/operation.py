@@ -66,7 +66,8 @@ def operate_alone(
             known=expected.transmission(case.system, case.horizon, case.economics),
             alike=known,
         )
-        days = (operated_day(tree, {RETAIL: outcome}, RETAIL) for tree, outcome in zip(known.trees, known.outcomes, strict=True))
+        each = zip(known.trees, known.outcomes, known.bases, strict=True)
+        days = (operated_day(tree, {RETAIL: outcome}, RETAIL, bases=bases) for tree, outcome, bases in each)
         found[name] = Operation(known.design, tuple(days))
     return found
 
