@@ -72,7 +72,7 @@ def blocks_of(program: ParametricProgram) -> tuple[Blocks, Blocks]:
     # Blocks share the arrays of their labels, which are hashed once.
     known: dict[int, str] = {}
 
-    def told(index: Index) -> Blocks:
+    def described(index: Index) -> Blocks:
         found = []
         for block in index.blocks:
             for labels in block.coords.values():
@@ -82,4 +82,4 @@ def blocks_of(program: ParametricProgram) -> tuple[Blocks, Blocks]:
             found.append((content_key(block.name, axes), block.size))
         return tuple(found)
 
-    return told(program.columns), told(program.rows)
+    return described(program.columns), described(program.rows)

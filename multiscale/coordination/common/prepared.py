@@ -234,12 +234,12 @@ def respond(
     tasks: dict[str, tuple[object, ...]] = {}
     for platform in trees[0].platforms:
         programs = [tree.platforms[platform] for tree in trees]
-        told = [[signals[k][name][platform].seen(*own_measures(tree.fleets[platform])) for name in signals[k]] for k, tree in enumerate(trees)]
+        heard = [[signals[k][name][platform].seen(*own_measures(tree.fleets[platform])) for name in signals[k]] for k, tree in enumerate(trees)]
         if bases is None:
-            tasks[platform] = programs, told, [None] * len(trees)
+            tasks[platform] = programs, heard, [None] * len(trees)
         else:
-            for k, (program, published) in enumerate(zip(programs, told, strict=True)):
-                tasks[f"{platform}, day {k + 1}"] = [program], [published], [bases[k].get(platform)]
+            for k, (program, of_day) in enumerate(zip(programs, heard, strict=True)):
+                tasks[f"{platform}, day {k + 1}"] = [program], [of_day], [bases[k].get(platform)]
     found = engine.map(answer_days, tasks)
     answers = {(p, k): found[p][k] if bases is None else found[f"{p}, day {k + 1}"][0] for p in trees[0].platforms for k in range(len(trees))}
     gathered: list[dict[str, dict[str, Answer]]] = []
