@@ -68,8 +68,8 @@ def operate_alone(
             known=expected.transmission(case.system, case.horizon, case.economics),
             alike=known,
         )
-        outcomes = zip(known.trees, known.outcomes, strict=True)
-        days = (operated_day(tree, {RETAIL: outcome}, RETAIL, keep_trades=keep_trades) for tree, outcome in outcomes)
+        each = zip(known.trees, known.outcomes, known.bases, strict=True)
+        days = (operated_day(tree, {RETAIL: outcome}, RETAIL, bases=bases, keep_trades=keep_trades) for tree, outcome, bases in each)
         found[name] = Operation(known.design, tuple(days))
     return found
 

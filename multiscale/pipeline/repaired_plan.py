@@ -35,6 +35,7 @@ class Made:
         verified: DSO -> AC power flow of its periods.
         violations: what a repair looks at.
         outages: DSO -> the same under single outages; None where that was not looked at, since limits are violated without one.
+        in_full: whether it was operated in full.
     """
 
     case: Artefact[StudyCase]
@@ -44,6 +45,7 @@ class Made:
     verified: Mapping[str, Verification]
     violations: Violations
     outages: Mapping[str, OutageCheck] | None
+    in_full: bool
 
 
 def repaired_plan(
@@ -80,7 +82,9 @@ class _Rounds:
         self.kept |= {dso: Restriction(one.required) for dso, one in self.joint.items()}
         self.repairs = study.repair_rounds > 0
         self._plans: dict[str, Mapping[str, Plan]] = {}
-        self._latest: Artefact[Operation] | None = None
+        self._operated_in_full = False
+        # The first solves start where those of prosumers on their own at one flat price ended.
+        self._latest: Artefact[Operation] = operations["existing"]
 
     def made(self, limits: LoadingLimits) -> Made:
         """The plan under some limits, operated and checked.
@@ -90,16 +94,18 @@ class _Rounds:
         """
         study = self.study
         case = study.tightened(self.above.case, limits)
+        known = len(self._plans)
         plans = self._planned(limits)
+        # What a repair looks at are exchanges and injections: references are found for the plan that stands. One that is not made anew under tighter
+        # limits is expected to stand; once, if it does not, they are found in vain.
+        in_full = not self.repairs or (len(self._plans) == known and not self._operated_in_full)
+        self._operated_in_full |= in_full
         bought: Bought = real_purchases({p: sizes for plan in plans.values() for p, sizes in plan.bought.items()})
         design = study.design(study.headline, plans, self.operations, self.above.plan)
-        # What a repair looks at are exchanges and injections: references are found for the plan that stands.
-        operation = study.operate(
-            study.headline, case, self.above.expected, design, bought, in_full=not self.repairs, keep_bases=self.repairs, near=self._latest
-        )
+        operation = study.operate(study.headline, case, self.above.expected, design, bought, in_full=in_full, keep_bases=True, near=self._latest)
         self._latest = operation
         verified = study.verify(study.headline, case, operation)
-        return self._checked(Made(case, plans, bought, operation, verified, Violations(), None))
+        return self._checked(Made(case, plans, bought, operation, verified, Violations(), None, in_full))
 
     def _planned(self, limits: LoadingLimits) -> Mapping[str, Plan]:
         """Plans under some limits; those inside platforms that planning does not see leave its problem as it is."""
@@ -135,12 +141,12 @@ class _Rounds:
     def finished(self, made: Made) -> Made:
         """The plan that stands, operated in full and checked under single outages."""
         study = self.study
-        if self.repairs:
+        if not made.in_full:
             near, design = made.operation, made.operation.value.design
-            operation = study.operate(study.headline, made.case, self.above.expected, design, made.bought, in_full=True, near=near)
+            operation = study.operate(study.headline, made.case, self.above.expected, design, made.bought, in_full=True, keep_bases=True, near=near)
             # What was found under AC for the same injections holds.
             same = all(operation.value.injections(dso).equals(near.value.injections(dso)) for dso in made.verified)
-            made = replace(made, operation=operation)
+            made = replace(made, operation=operation, in_full=True)
             if not same:
                 made = replace(made, verified=study.verify(study.headline, made.case, operation), outages=None)
         if made.outages is None:

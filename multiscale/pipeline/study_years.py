@@ -75,8 +75,8 @@ def year_answer(
     for name, spec in specs.items():
         here, ahead = (made.case, above.expected) if spec.network == "plan" else (case, expected)
         if name not in operations:
-            # Scenarios of one market differ in prices and limits alone: each starts where the one before it ended.
-            design, near = study.design(spec, made.plans, operations, above.plan), alike.get(spec.trade)
+            # Scenarios of one market differ in prices and limits alone: each starts where the one before it ended, the first where the plan's did.
+            design, near = study.design(spec, made.plans, operations, above.plan), alike.get(spec.trade, made.operation)
             operations[name] = alike[spec.trade] = study.operate(spec, here, ahead, design, {}, keep_bases=True, near=near)
         if name not in verified:
             verified[name] = study.verify(spec, here, operations[name])

@@ -14,7 +14,7 @@ import numpy as np
 
 _STATUS = {int(s): s for s in highspy.HighsBasisStatus.__members__.values()}
 
-LOWER, BASIC = int(highspy.HighsBasisStatus.kLower), int(highspy.HighsBasisStatus.kBasic)
+LOWER, BASIC, UPPER = (int(getattr(highspy.HighsBasisStatus, name)) for name in ("kLower", "kBasic", "kUpper"))
 
 
 class Basis:

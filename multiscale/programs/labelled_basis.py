@@ -1,4 +1,4 @@
-"""A basis as data, with the labels of the program it is of: another program of the same rows and columns may start there, no other."""
+"""A basis as data, with the labels of the program it is of: a similar program starts with what both have, block by block."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from multiscale.content import content_key
-from multiscale.programs.basis import Basis
+from multiscale.programs.basis import BASIC, LOWER, UPPER, Basis
+from multiscale.programs.index import Index
 from multiscale.programs.program import ParametricProgram
+
+Blocks = tuple[tuple[str, int], ...]
+"""Hash of the name and labels of every block, and the number of its entries."""
 
 
 @dataclass(frozen=True)
@@ -16,30 +20,66 @@ class LabelledBasis:
     """Where a simplex solve ended.
 
     Attributes:
-        labels: hash of the labels of all columns and rows.
+        column_blocks, row_blocks: what the columns and rows are.
         columns, rows: status of each, as of ``Basis.statuses``.
     """
 
-    labels: str
+    column_blocks: Blocks
+    row_blocks: Blocks
     columns: np.ndarray
     rows: np.ndarray
 
     @classmethod
     def of(cls, program: ParametricProgram, basis: Basis) -> LabelledBasis:
         """The basis where a solve of a program ended."""
-        return cls(labels_of(program), *basis.statuses)
+        return cls(*blocks_of(program), *basis.statuses)
 
     def fits(self, program: ParametricProgram) -> bool:
-        """Whether a program has the same labels, whatever its numbers."""
-        return labels_of(program) == self.labels
+        """Whether a program has the same columns and rows, whatever its numbers."""
+        return blocks_of(program) == (self.column_blocks, self.row_blocks)
 
     def for_program(self, program: ParametricProgram) -> Basis | None:
-        """A start of a program that it fits; None for another."""
-        if not self.fits(program):
+        """A start of a program; None where that has no block of columns in common.
+
+        Of another program than this one the statuses of the blocks that both have are taken; its other columns are at a bound and its other rows
+        basic. HiGHS makes a basis of it.
+        """
+        column_blocks, row_blocks = blocks_of(program)
+        if (column_blocks, row_blocks) == (self.column_blocks, self.row_blocks):
+            return Basis.unpacked((self.columns.tobytes(), self.rows.tobytes()))
+        if not set(column_blocks) & set(self.column_blocks):
             return None
-        return Basis.unpacked((self.columns.tobytes(), self.rows.tobytes()))
+        other = np.where(np.isneginf(program.lower) & np.isfinite(program.upper), UPPER, LOWER)
+        columns = _taken(column_blocks, self.column_blocks, self.columns, other)
+        rows = _taken(row_blocks, self.row_blocks, self.rows, np.full(program.rows.size, BASIC))
+        return Basis.of_statuses(columns, rows)
 
 
-def labels_of(program: ParametricProgram) -> str:
-    """Hash of the labels of a program's columns and rows."""
-    return content_key(program.columns, program.rows)
+def _taken(blocks: Blocks, known: Blocks, statuses: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Statuses of some blocks from those of others: of the same blocks, else ``other``."""
+    ends = np.cumsum([size for _, size in known])
+    parts = {block: statuses[end - block[1] : end] for block, end in zip(known, ends.tolist(), strict=True)}
+    found, first = other.astype(np.int8), 0
+    for block in blocks:
+        if block in parts:
+            found[first : first + block[1]] = parts[block]
+        first += block[1]
+    return found
+
+
+def blocks_of(program: ParametricProgram) -> tuple[Blocks, Blocks]:
+    """What the columns and the rows of a program are."""
+    # Blocks share the arrays of their labels, which are hashed once.
+    known: dict[int, str] = {}
+
+    def described(index: Index) -> Blocks:
+        found = []
+        for block in index.blocks:
+            for labels in block.coords.values():
+                if id(labels) not in known:
+                    known[id(labels)] = content_key(labels)
+            axes = [(name, known[id(labels)]) for name, labels in block.coords.items()]
+            found.append((content_key(block.name, axes), block.size))
+        return tuple(found)
+
+    return described(program.columns), described(program.rows)

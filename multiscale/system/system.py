@@ -139,9 +139,12 @@ class System:
         Dataset with dims (bus, period): ``demand`` [kW], ``reactive`` [kvar, drawn] and ``generation`` [kW, available] of the devices without a
         prosumer. Storage without a prosumer stands idle.
         """
-        if (key := (node, horizon)) not in self._passive_found:
-            self._passive_found[key] = self._passive(node, horizon)
-        return self._passive_found[key].copy()
+        found = self._passive_found
+        if (key := (node, horizon)) not in found:
+            found[key] = self._passive(node, horizon)
+            while len(found) > PASSIVE_KEPT:
+                del found[next(iter(found))]
+        return found[key].copy()
 
     def _passive(self, node: str, horizon: Horizon) -> xr.Dataset:
         network = self.network(node)
@@ -259,6 +262,9 @@ class System:
 
 
 _NONE = np.zeros(0, dtype=int)
+
+PASSIVE_KEPT = 256
+"""Nodes and horizons of which it is kept what is not traded; the oldest are found again."""
 
 
 def _positions(owner: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The charge that recovers a cost without trading."""
+"""The charge that recovers a cost without trading, and what prosumers answer to it."""
 
 from dataclasses import replace
 
@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from multiscale.assessment.accounts import STAKEHOLDERS, Ledger, settle_day
+from multiscale.coordination.common.answer import own_measures
+from multiscale.coordination.common.prepared import respond
 from multiscale.coordination.days import uncoordinated_days
 from multiscale.coordination.engine import SerialEngine
+from multiscale.coordination.publication.flat import retail_signals
 from multiscale.markets import TimeOfUse
+from multiscale.operation import Design, operating_tree
 from multiscale.tariffs import Tariff
 from multiscale.tariffs.fixed import Fixed
 from multiscale.tariffs.policies.flexibility import Flexibility
@@ -48,3 +52,19 @@ def test_the_charge_pays_for_what_operators_buy_and_less_where_they_earn_otherwi
     (paid,) = found["flexibility"][1]
     assert (found["flexibility"][0] > found["alone"][0]) == (paid < 0)
     assert abs(paid) > 1.0
+def test_a_day_that_starts_where_the_one_before_it_ended_costs_what_it_costs_alone(system, winter, summer, economics):
+    """The days differ in demand, sun and vehicles that are there."""
+    days = winter, summer
+    trees = [
+        operating_tree(system, day, economics, {p: system.fleet(p, day) for p in system.at_level("platform")}, Design(), TimeOfUse(), networks=False)
+        for day in days
+    ]
+    price = {d: np.linspace(0.05, 0.09, days[0].periods) for d in system.at_level("dso")}
+    signals = [{"retail": retail_signals(tree, price)} for tree in trees]
+    chained = respond(trees, signals, SerialEngine())
+    alone = respond(trees, signals, SerialEngine(), [{}, {}])
+    for tree, published, one, other in zip(trees, signals, chained, alone, strict=True):
+        for platform, program in tree.platforms.items():
+            p = program.parameters.vector(published["retail"][platform].seen(*own_measures(tree.fleets[platform])).parameters())
+            costs = [program.objective(found["retail"][platform].x, p) for found in (one, other)]
+            assert costs[0] == pytest.approx(costs[1], rel=1e-9, abs=1e-6)

@@ -12,6 +12,7 @@ from multiscale.coordination.common.messages import Signal
 from multiscale.devices.fleet import Fleet
 from multiscale.operation.losses import COLUMNS as LOSSES
 from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramSolution
+from multiscale.programs.carried_basis import carried_basis
 from multiscale.programs.selection import smallest_squares
 from multiscale.tariffs import Prices
 
@@ -63,6 +64,17 @@ def answer_signals(program: ParametricProgram, signals: Sequence[Signal], start:
         kept = compiled.basis if k == len(signals) else None
         answers.append(Answer(exchange, own_cost(program, signal.tariff, x), x, solution.y, kept))
     return answers
+
+
+def answer_days(programs: Sequence[ParametricProgram], signals: Sequence[Sequence[Signal]], starts: Sequence[Basis | None]) -> list[list[Answer]]:
+    """Answers of a platform on several days; a day without a start begins where the one before it ended."""
+    found: list[list[Answer]] = []
+    for k, (program, published, start) in enumerate(zip(programs, signals, starts, strict=True)):
+        before = found[-1][-1].basis if found and found[-1] else None
+        if start is None and before is not None:
+            start = carried_basis(before, programs[k - 1], program)
+        found.append(answer_signals(program, published, start))
+    return found
 
 
 def most_even(solution: ProgramSolution) -> np.ndarray:

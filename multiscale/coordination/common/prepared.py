@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from multiscale.coordination.common.answer import Answer, answer_signals, bases_of, own_measures
+from multiscale.coordination.common.answer import Answer, answer_days, answer_signals, bases_of, own_measures
 from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.common.loss_points import with_loss_points
 from multiscale.coordination.common.messages import Signal
@@ -239,16 +239,21 @@ def respond(
 ) -> list[dict[str, dict[str, Answer]]]:
     """Answers of all platforms on all days: for each day, name of the set of signals -> platform -> answer.
 
-    ``bases``: for each day, platform -> where its solve for similar signals ended, from which the first solve starts.
+    ``bases``: for each day, platform -> where its solve for similar signals ended, from which the first solve starts; without them a platform answers
+    day by day, each from where the one before it ended.
     """
-    tasks = {}
-    for k, (tree, published) in enumerate(zip(trees, signals, strict=True)):
-        for platform, program in tree.platforms.items():
-            own = own_measures(tree.fleets[platform])
-            start = bases[k].get(platform) if bases is not None else None
-            tasks[f"{platform}, day {k + 1}"] = (program, [published[name][platform].seen(*own) for name in published], start)
-    answers = engine.map(answer_signals, tasks)
+    tasks: dict[str, tuple[object, ...]] = {}
+    for platform in trees[0].platforms:
+        programs = [tree.platforms[platform] for tree in trees]
+        heard = [[signals[k][name][platform].seen(*own_measures(tree.fleets[platform])) for name in signals[k]] for k, tree in enumerate(trees)]
+        if bases is None:
+            tasks[platform] = programs, heard, [None] * len(trees)
+        else:
+            for k, (program, of_day) in enumerate(zip(programs, heard, strict=True)):
+                tasks[f"{platform}, day {k + 1}"] = [program], [of_day], [bases[k].get(platform)]
+    found = engine.map(answer_days, tasks)
+    answers = {(p, k): found[p][k] if bases is None else found[f"{p}, day {k + 1}"][0] for p in trees[0].platforms for k in range(len(trees))}
     gathered: list[dict[str, dict[str, Answer]]] = []
     for k, (tree, published) in enumerate(zip(trees, signals, strict=True)):
-        gathered.append({name: {p: answers[f"{p}, day {k + 1}"][n] for p in tree.platforms} for n, name in enumerate(published)})
+        gathered.append({name: {p: answers[p, k][n] for p in tree.platforms} for n, name in enumerate(published)})
     return gathered

@@ -179,13 +179,13 @@ class Progress:
 
 
 class PeakMemory:
-    """Watches the memory of this process and its children, twice a second.
+    """Watches the memory of this process and its children, once a second.
 
     What processes share counts once. To find that, the system walks through all their memory; so it is found when a process comes or goes, and every
     ten seconds, and in between what they hold counts less what they shared then.
     """
 
-    EXACT_EVERY = 20
+    EXACT_EVERY = 10
     """Samples from one look at what is shared to the next."""
 
     def __init__(self) -> None:
@@ -204,7 +204,7 @@ class PeakMemory:
         self._ended.set()
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.5):
+        while not self._ended.wait(1.0):
             self._sample()
 
     def _sample(self) -> None:
