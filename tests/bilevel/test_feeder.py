@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from multiscale import bilevel
+from multiscale.bilevel import relaxed
+from multiscale.bilevel.solvers import linear_program
 from multiscale.programs import CompiledProgram
 from tests.bilevel.feeder import TARIFF_CAP, feeder
 
@@ -36,6 +38,21 @@ def test_agrees_with_enumeration_of_designs_and_a_fine_tariff_grid(hard):
     # The grid can only be worse than the optimum, and not by much.
     assert solution.objective <= best * (1 + 2e-5)
     assert solution.objective >= best - 0.01 * abs(best)
+
+
+@pytest.mark.parametrize(("gap", "solver"), [(1e-2, "HiGHS: gaplimit"), (1e-4, "SCIP: optimal")])
+def test_large_relaxations_are_bounded_by_highs_first(monkeypatch, gap, solver):
+    """Where the relaxation's bound is within the gap of the best point nothing is left to search; else SCIP's tree goes on. Both hold."""
+    usual = feeder(6, 8, 1, seed=1)
+    known = bilevel.solve(usual.model, [usual.follower], gap=1e-6, time_limit=60)
+    for module in (relaxed, linear_program):
+        monkeypatch.setattr(module, "_LARGE", 0)
+    case = feeder(6, 8, 1, seed=1)
+    found = bilevel.solve(case.model, [case.follower], gap=gap, time_limit=60)
+    assert found.status == "optimal"
+    assert found.message.startswith(solver)
+    assert found.bound <= known.objective * (1 + 1e-6)
+    assert known.objective * (1 - 1e-6) <= found.objective <= known.objective * (1 + gap)
 
 
 def test_reported_value_is_the_followers_own():

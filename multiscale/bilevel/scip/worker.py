@@ -68,7 +68,10 @@ class Task:
 
 @dataclass(frozen=True)
 class ScipOutcome:
-    """The outcome of a SCIP run: status, best vector (None: none), bound on the minimum, nodes, seconds."""
+    """The outcome of a SCIP run: status, best vector (None: none), bound on the minimum, nodes, seconds.
+
+    ``solver`` names what found it where that was not SCIP (see ``multiscale.bilevel.relaxed``).
+    """
 
     status: str
     v: np.ndarray | None
@@ -77,6 +80,7 @@ class ScipOutcome:
     nodes: int
     seconds: float
     note: str = ""
+    solver: str = "SCIP"
 
 
 class _Stream(Eventhdlr):
