@@ -187,7 +187,7 @@ def _solve(
     with clock.stage("reformulation"):
         single, lazy = _despite_interrupt(lambda: _reformulate(problem, methods, bounds, search, settings, short=short or bool(stopped)), stopped)
     with clock.stage("relaxation"):
-        relaxed = None if lazy is None or stopped or short else bound_relaxation(single, search, settings, clock)
+        single, relaxed = (single, None) if lazy is None or stopped or short else bound_relaxation(single, search, settings, clock)
     closed = relaxed is not None and relaxed.status in PROVEN
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
