@@ -147,7 +147,7 @@ class LinearProgram:
 
         Without heuristics: the point that is given is close, and their programs of part of the integers take most of the time of a large one.
         """
-        options = {"mip_rel_gap": gap, "mip_abs_gap": max(absolute_gap, 1e-9), "mip_max_nodes": nodes, "mip_heuristic_effort": 0.0}
+        options: dict[str, object] = {"mip_rel_gap": gap, "mip_abs_gap": max(absolute_gap, 1e-9), "mip_max_nodes": nodes, "mip_heuristic_effort": 0.0}
         options |= {f"mip_heuristic_run_{name}": False for name in ("rins", "rens", "root_reduced_cost", "feasibility_jump")}
         if simplex_or_crossover(self.columns + self._highs.getNumRow()) == "crossover":
             options["mip_lp_solver"] = "ipm"
