@@ -32,6 +32,7 @@ from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
 from multiscale.bilevel.reformulate.choose import bounds_for, choose_methods
 from multiscale.bilevel.reformulate.lazy_data import LazyData
 from multiscale.bilevel.reformulate.single_level.program import SingleLevel
+from multiscale.bilevel.relaxed import bound_relaxation
 from multiscale.bilevel.scip.client import Run, run, start_early
 from multiscale.bilevel.scip.lp_export import write_problems
 from multiscale.bilevel.scip.worker import ScipOutcome, Task
@@ -185,6 +186,9 @@ def _solve(
     short = clock.left() < 3.0 * reserve
     with clock.stage("reformulation"):
         single, lazy = _despite_interrupt(lambda: _reformulate(problem, methods, bounds, search, settings, short=short or bool(stopped)), stopped)
+    with clock.stage("relaxation"):
+        single, relaxed = (single, None) if lazy is None or stopped or short else bound_relaxation(single, search, settings, clock)
+    closed = relaxed is not None and relaxed.status in PROVEN
     # Row tolerances let SCIP's bound fall below the true optimum by more than they seem to: costs times quantities add up.
     tolerance = 1e-7 if "strong_duality" in methods else 1e-6
     with clock.stage("reformulation"):
@@ -194,17 +198,21 @@ def _solve(
             task = _task(problem, single, lazy, search, settings, clock.left(reserve), tolerance)
             if stopped:
                 outcome = _INTERRUPTED
+            elif relaxed is not None and closed:
+                outcome = Run(relaxed)
             elif search.best is not None and clock.left() < reserve:
                 outcome = _NO_TIME
             else:
                 outcome = resolve_unbounded_relaxation(problem, single, task) if unclear else run(task)
             if outcome.outcome.status in NO_FINITE_OPTIMUM and not unclear:
                 outcome = resolve_unbounded_relaxation(problem, single, replace(task, time_limit=clock.left(reserve)))
+        if relaxed is not None and relaxed.bound > outcome.outcome.bound:
+            outcome = replace(outcome, outcome=replace(outcome.outcome, bound=relaxed.bound))
         with clock.stage("certificate"):
             ended = partial(conclude, problem, single, bounds, search, outcome, settings, clock.deadline)
             answer = _despite_interrupt(ended, stopped)
         done = answer.status is not Status.FEASIBLE or outcome.outcome.status not in PROVEN or tolerance < 2e-9 or clock.is_late
-        if done or stopped:
+        if done or stopped or closed:
             break
         tolerance /= 10.0
     answer = _qualified(answer, conic)

@@ -22,7 +22,7 @@ def instance_of(
 
     Args:
         program: the program.
-        method: ``simplex``, ``ipm`` (interior point without crossover) or ``choose``.
+        method: ``simplex``, ``ipm`` (interior point without crossover), ``crossover`` (interior point, then a vertex) or ``choose``.
         time_limit: seconds for one solve.
         devex: whether the dual simplex prices by Devex weights in place of steepest edge.
         dual_tolerance: of reduced costs [EUR per unit of the column]; default: that of HiGHS, 1e-7.
@@ -33,7 +33,7 @@ def instance_of(
     """
     highs = highspy.Highs()
     # Instances with different thread counts in one process make HiGHS return 'not set': one thread everywhere.
-    options = {"output_flag": False, "threads": 1, "time_limit": time_limit, "solver": method, "random_seed": 1}
+    options = {"output_flag": False, "threads": 1, "time_limit": time_limit, "solver": "ipm" if method == "crossover" else method, "random_seed": 1}
     if devex:
         options["simplex_dual_edge_weight_strategy"] = 1
     if dual_tolerance is not None:

@@ -100,7 +100,8 @@ class CompiledProgram:
 
     Args:
         program: the program.
-        method: ``simplex`` (default), ``ipm`` (interior point without crossover: large single solves), or ``choose``.
+        method: ``simplex`` (default), ``ipm`` (interior point without crossover: large single solves), ``crossover`` (interior point, then a vertex:
+            programs so large that a basis nearby does not help), or ``choose``.
         time_limit: seconds for one solve; default: the limit in force (``programs.limits``).
         devex: whether the dual simplex prices by Devex weights in place of steepest edge, whose weights have to be computed anew for every basis
             given by ``start_from``.

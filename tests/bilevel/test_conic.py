@@ -414,3 +414,18 @@ def test_faults_in_the_conic_conditions_are_caught():
             missed.append(name)
     assert not missed
     assert harmful >= 10
+
+
+def test_a_qualification_that_fails_exactly_at_the_optimum_is_not_called_proven():
+    """``x^2 + z^2 <= y`` has no interior point at ``y = 0``, which is where the leader wants to be: the best certified point is near it."""
+    m = pyo.ConcreteModel()
+    m.y = pyo.Var(bounds=(0, 1))
+    m.low = pyo.Block()
+    m.low.x, m.low.z = pyo.Var(bounds=(-2, 2)), pyo.Var(bounds=(-2, 2))
+    m.low.disc = pyo.Constraint(expr=m.low.x**2 + m.low.z**2 <= m.y)
+    m.low.objective = pyo.Objective(expr=m.low.x + m.low.z)
+    m.objective = pyo.Objective(expr=m.y - 0.1 * m.low.x)
+    found = bilevel.solve(m, [m.low], gap=1e-5, time_limit=30)
+    assert found.status != "optimal"
+    assert 0 <= found.objective <= 1e-3
+    assert "no interior point" in found.describe()

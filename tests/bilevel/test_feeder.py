@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from multiscale import bilevel
+from multiscale.bilevel import relaxed
+from multiscale.bilevel.reformulate.conditions.limit_cuts import limit_cuts
+from multiscale.bilevel.solvers import linear_program
 from multiscale.programs import CompiledProgram
 from tests.bilevel.feeder import TARIFF_CAP, feeder
 
@@ -36,6 +39,21 @@ def test_agrees_with_enumeration_of_designs_and_a_fine_tariff_grid(hard):
     # The grid can only be worse than the optimum, and not by much.
     assert solution.objective <= best * (1 + 2e-5)
     assert solution.objective >= best - 0.01 * abs(best)
+
+
+@pytest.mark.parametrize(("gap", "solver"), [(1e-2, "HiGHS: gaplimit"), (1e-4, "SCIP: optimal")])
+def test_large_relaxations_are_bounded_by_highs_first(monkeypatch, gap, solver):
+    """Where the relaxation's bound is within the gap of the best point nothing is left to search; else SCIP's tree goes on. Both hold."""
+    usual = feeder(6, 8, 1, seed=1)
+    known = bilevel.solve(usual.model, [usual.follower], gap=1e-6, time_limit=60)
+    for module, size in ((relaxed, "_MEDIUM"), (relaxed, "_LARGE"), (linear_program, "_LARGE")):
+        monkeypatch.setattr(module, size, 0)
+    case = feeder(6, 8, 1, seed=1)
+    found = bilevel.solve(case.model, [case.follower], gap=gap, time_limit=60)
+    assert found.status == "optimal"
+    assert found.message.startswith(solver)
+    assert found.bound <= known.objective * (1 + 1e-6)
+    assert known.objective * (1 - 1e-6) <= found.objective <= known.objective * (1 + gap)
 
 
 def test_reported_value_is_the_followers_own():
@@ -75,3 +93,24 @@ def test_same_seed_same_answer():
     first, second = (bilevel.solve((case := feeder(5, 12, 1, seed=2)).model, [case.follower], gap=1e-4, time_limit=60, seed=4) for _ in range(2))
     assert first.values == second.values
     assert first.nodes == second.nodes
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_limits_are_rounded_up_to_what_is_needed_behind_them(seed):
+    """Cuts of the relaxation hold at what the community answers to any lines and tariff, and close most of what fractional lines leave open."""
+    case = feeder(6, 12, 1, seed=seed)
+    problem = bilevel.read_model(case.model, [case.follower]).problem
+    leader, follower = problem.leader, problem.followers[0]
+    compiled, rng = CompiledProgram(follower.program), np.random.default_rng(seed)
+    # Half of each line, and energy at hand: limits bind.
+    half = np.where(leader.integral, 0.5, 0.1)
+    point = compiled.solve(half).x
+    cuts = limit_cuts(leader, follower, point, half)
+    assert cuts
+    for cut in cuts:
+        assert half[cut.binary] * cut.need + cut.weights @ point[cut.columns] < cut.least
+    for _ in range(20):
+        y = np.where(leader.integral, rng.integers(0, 2, leader.size), rng.uniform(0, TARIFF_CAP, leader.size))
+        x = compiled.solve(y).x
+        for cut in cuts:
+            assert y[cut.binary] * cut.need + cut.weights @ x[cut.columns] >= cut.least - 1e-7

@@ -108,6 +108,7 @@ def test_a_parameter_that_is_no_finite_number_is_refused(value):
 def test_interior_point_agrees_with_simplex():
     program = random_program(4, columns=30, rows=20)
     assert solve(program, {"theta": 0.0}, method="ipm").objective == pytest.approx(solve(program, {"theta": 0.0}).objective, rel=1e-6)
+    assert solve(program, {"theta": 0.0}, method="crossover").objective == pytest.approx(solve(program, {"theta": 0.0}).objective, rel=1e-9)
 
 
 def supply(demand):

@@ -24,6 +24,9 @@ from multiscale.programs import Termination
 _FEASIBLE = 1e-8
 """Largest violation of a follower's rows by columns that come back from the normal form; beyond, only the fresh answer counts."""
 
+_LEAST, _MOST = 60.0, 3600.0
+"""Seconds for one solve of a follower as it was read: what is left of the solve, but not less than the first, so that a found answer is not lost."""
+
 _DECISIONS = 2
 """Other decisions at which the followers as read and in normal form are compared."""
 
@@ -32,7 +35,8 @@ def as_read(
     problem: BilevelProblem, normal: NormalForm, answer: BilevelSolution, settings: SolveOptions, deadline: float = np.inf
 ) -> tuple[BilevelSolution, list[str]]:
     """The answer for the problem as it was read, and where it fails; nothing where it holds, or where there is no point to judge."""
-    responder = Responder(problem, tolerance=TOLERANCE)
+    seconds = float(np.clip(deadline - time.perf_counter(), _LEAST, _MOST))
+    responder = Responder(problem, tolerance=TOLERANCE, time_limit=seconds)
     if answer.certificate is None:
         proven = answer.status in (Status.INFEASIBLE, Status.UNBOUNDED)
         return replace(answer, problem=problem), _differences(problem, normal, responder, deadline) if proven else []
@@ -121,7 +125,7 @@ def _contradictions(answer: BilevelSolution, certificate: Certificate, sense: fl
 
 def _differences(problem: BilevelProblem, normal: NormalForm, responder: Responder, deadline: float) -> list[str]:
     """Other decisions at which a follower as read and in normal form have different optima: there are none unless a step is wrong."""
-    leader, other = normal.problem.leader, Responder(normal.problem)
+    leader, other = normal.problem.leader, Responder(normal.problem, time_limit=responder.time_limit)
     rng = np.random.default_rng(5)
     low, high = np.maximum(leader.lower, -1e3), np.minimum(leader.upper, 1e3)
     found = []

@@ -53,7 +53,7 @@ def conclude(
     best = _finish(search)
     bound = scip.bound if abs(scip.bound) < 1e20 else (np.inf if scip.bound > 0 else -np.inf)
     message = "; ".join(
-        [f"SCIP: {scip.status}", *filter(None, [scip.note, outcome.aborted, "solved again under safe settings" if outcome.retried else ""])]
+        [f"{scip.solver}: {scip.status}", *filter(None, [scip.note, outcome.aborted, "solved again under safe settings" if outcome.retried else ""])]
     )
     sense = problem.leader.sense
     if best is None:

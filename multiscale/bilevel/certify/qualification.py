@@ -27,6 +27,9 @@ from multiscale.programs import Termination
 _LEAST = 1e-7
 """Least margin that counts as an interior point."""
 
+_INSET = 1e-7
+"""Share of a leader variable's range by which a corner without any point, which rounding may be to blame for, is looked at from inside."""
+
 _MEND = "keep the leader's variables away from there, or add linear rows that hold what the cone holds there (as |x| <= M z)"
 
 _MOST_DECISIONS = 1024
@@ -129,7 +132,8 @@ def qualify(problem: BilevelProblem, f: int, *, seconds: float) -> Qualification
     if not moving.size:
         return _alone(margin, base)
     known = all(np.isfinite(side).all() for side in sides) and np.prod([float(side.size) for side in sides]) <= _MOST_DECISIONS
-    if known and _all_corners(margin, base, moving, sides, deadline):
+    inset = np.where(np.isfinite(upper - lower) & ~leader.integral, _INSET * (upper - lower), 0.0)
+    if known and _all_corners(margin, base, moving, sides, (lower + inset, upper - inset), deadline):
         return Qualification(True, "an interior point of all cones at the tightest leader decisions, so at every one")
     whole = leader.integral[moving]
     counts = upper[moving] - lower[moving] + 1.0
@@ -182,13 +186,19 @@ def _refused(follower: Follower, margin: _Margin, y: np.ndarray) -> str:
     )
 
 
-def _all_corners(margin: _Margin, base: np.ndarray, moving: np.ndarray, sides: list[np.ndarray], deadline: float) -> bool:
+def _all_corners(
+    margin: _Margin, base: np.ndarray, moving: np.ndarray, sides: list[np.ndarray], inside: tuple[np.ndarray, np.ndarray], deadline: float
+) -> bool:
+    """Whether there is a margin at all corners; ``inside`` holds ends a hair inside, for corners where rounding leaves no point at all."""
     for corner in itertools.product(*sides):
         if time.perf_counter() > deadline:
             return False
         y = base.copy()
         y[moving] = corner
-        if not margin.at(y) > _LEAST:
+        here = margin.at(y)
+        if not np.isfinite(here):
+            here = margin.at(np.clip(y, *inside))
+        if not here > _LEAST:
             return False
     return True
 
@@ -207,9 +217,6 @@ def _ranges(problem: BilevelProblem, follower: Follower) -> tuple[np.ndarray, np
             answer = linear.solve(costs)
             if answer.status == "optimal":
                 ends[k] = sign * answer.value
-        # A hair inside: at the end itself rounding may leave no point at all.
-        inset = 1e-7 * (upper[k] - lower[k]) if np.isfinite(upper[k] - lower[k]) else 0.0
-        lower[k], upper[k] = lower[k] + inset, upper[k] - inset
     return lower, upper
 
 

@@ -68,7 +68,10 @@ class Task:
 
 @dataclass(frozen=True)
 class ScipOutcome:
-    """The outcome of a SCIP run: status, best vector (None: none), bound on the minimum, nodes, seconds."""
+    """The outcome of a SCIP run: status, best vector (None: none), bound on the minimum, nodes, seconds.
+
+    ``solver`` names what found it where that was not SCIP (see ``multiscale.bilevel.relaxed``).
+    """
 
     status: str
     v: np.ndarray | None
@@ -77,6 +80,7 @@ class ScipOutcome:
     nodes: int
     seconds: float
     note: str = ""
+    solver: str = "SCIP"
 
 
 class _Stream(Eventhdlr):
@@ -185,7 +189,7 @@ def _include_lazy(task: Task, model: Any, variables: list[Any], started: float) 
     """The handler of branch and cut, with the known decision solved exactly beforehand."""
     assert task.problem is not None
     assert task.lazy is not None
-    search = DecisionSearch(task.problem, gap=0.1 * task.lazy.gap)
+    search = DecisionSearch(task.problem, gap=0.1 * task.lazy.gap, time_limit=max(60.0, 0.2 * task.time_limit))
     search.best = task.known
     handler = LazyFollowers(task.problem, task.single, variables, task.lazy, search, started + task.time_limit)
     model.includeConshdlr(

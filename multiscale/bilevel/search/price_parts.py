@@ -57,7 +57,7 @@ class PriceParts:
         parts, self.rest = found
         self.searches: list[_Search] = []
         for part in parts:
-            inner = Responder(part.problem, tolerance=responder.tolerance)
+            inner = Responder(part.problem, tolerance=responder.tolerance, time_limit=responder.time_limit)
             # A held variable that the part's followers do not see would be free here.
             if part.problem.leader.integral[inner.own].any():
                 return

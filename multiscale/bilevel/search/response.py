@@ -56,12 +56,12 @@ class Responder:
     Args:
         problem: the bilevel problem.
         tolerance: relative violation of a leader row that still counts as feasible.
-        time_limit: seconds for one follower solve.
+        time_limit: seconds for one follower solve, and for one program over its optimal answers.
     """
 
     def __init__(self, problem: BilevelProblem, *, tolerance: float = 1e-6, time_limit: float = 60.0) -> None:
         self.problem = problem
-        self.tolerance = tolerance
+        self.tolerance, self.time_limit = tolerance, time_limit
         self.solves, self.slowest = 0, 0.0
         self._programs = [compiled(follower, time_limit=time_limit) for follower in problem.followers]
         seen = np.zeros(problem.leader.size, dtype=bool)
@@ -178,7 +178,7 @@ class Responder:
             return None, None
         else:
             costs = affine.costs if which != "worst" else -affine.costs
-            answer = LinearProgram(matrix, low, high, lower, upper, costs, integral).solve()
+            answer = LinearProgram(matrix, low, high, lower, upper, costs, integral, time_limit=self.time_limit).solve()
             v = answer.x if answer.status == "optimal" else None
             if v is None:
                 return None, np.inf if answer.status == "infeasible" else None

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from multiscale.bilevel.problem.cones import outside, products
 from multiscale.bilevel.problem.description import Follower
+from multiscale.bilevel.solvers.linear_program import simplex_or_crossover
 from multiscale.programs import CompiledProgram, ProgramSolution, Termination
 
 _ACCEPTED = 2e-7
@@ -106,7 +107,8 @@ def compiled(follower: Follower, *, time_limit: float = 600.0) -> CompiledProgra
     """The follower handed to the solver that takes it: HiGHS, or Clarabel where it has cones."""
     if follower.cones:
         return ConicProgram(follower, time_limit=time_limit)
-    return CompiledProgram(follower.program, time_limit=time_limit)
+    program = follower.program
+    return CompiledProgram(program, method=simplex_or_crossover(program.rows.size + program.columns.size), time_limit=time_limit)
 
 
 def _settings(tolerance: float, time_limit: float) -> Any:

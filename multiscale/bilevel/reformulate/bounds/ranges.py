@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.bilevel.problem.description import Follower, Leader
-from multiscale.bilevel.solvers.linear_program import LinearProgram
+from multiscale.bilevel.solvers.linear_program import LinearProgram, simplex_or_crossover
 from multiscale.programs import CompiledProgram, Termination
 
 
@@ -36,7 +36,8 @@ def slope_range(leader: Leader, follower: Follower, price: int, seconds: float) 
     if not (np.isfinite(least).all() and np.isfinite(most).all()):
         return -np.inf, np.inf
     slope = np.asarray(program.C.tocsc()[:, [price]].todense()).ravel()
-    narrow = CompiledProgram(replace(program, b0=least, B=sparse.csr_matrix(program.B.shape)), time_limit=max(1.0, seconds))
+    method = simplex_or_crossover(program.rows.size + program.columns.size)
+    narrow = CompiledProgram(replace(program, b0=least, B=sparse.csr_matrix(program.B.shape)), method=method, time_limit=max(1.0, seconds))
     found = []
     for sign, end in ((1.0, leader.upper[price]), (-1.0, leader.lower[price])):
         decision = np.where(np.isfinite(leader.lower), leader.lower, 0.0)

@@ -23,6 +23,7 @@ from scipy import sparse
 
 from multiscale.bilevel.problem.description import Follower, Leader
 from multiscale.bilevel.reformulate.bounds.dual_bounds import DualBounds
+from multiscale.bilevel.solvers.linear_program import simplex_or_crossover
 from multiscale.programs import CompiledProgram, Termination
 
 Plane = tuple[np.ndarray, float]
@@ -41,7 +42,8 @@ def cost_ceiling(leader: Leader, follower: Follower, y: np.ndarray) -> Plane | N
     least = program.b0 + _least(leader, program.B.tocsr())
     if not np.isfinite(least).all():
         return None
-    solution = CompiledProgram(replace(program, b0=least, B=sparse.csr_matrix(program.B.shape))).solve(y)
+    method = simplex_or_crossover(program.rows.size + program.columns.size)
+    solution = CompiledProgram(replace(program, b0=least, B=sparse.csr_matrix(program.B.shape)), method=method).solve(y)
     if solution.termination is not Termination.OPTIMAL:
         return None
     return _cost(follower, solution.x)
