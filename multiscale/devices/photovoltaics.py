@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from multiscale.devices.device import Capacity, Energy, Offer, Prosumers, PurchasableDevice, Rows, Variable, axes_of, placed, spread
+from multiscale.devices.one_state import InProgram
 from multiscale.settings import quantity
 from multiscale.symbols import Named
 
@@ -71,6 +72,11 @@ class Photovoltaics(PurchasableDevice):
     def unused_cost(self) -> float:
         """The curtailment cost."""
         return self.curtailment_cost
+
+    def in_program(self, fleet: Prosumers, drawn: np.ndarray, supplied: np.ndarray, state: np.ndarray) -> InProgram:
+        """Power used."""
+        del fleet, drawn, state
+        return InProgram({"pv": supplied})
 
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``pv`` [kW]; the cost of curtailing everything is a constant, from which each kWh used is taken off."""

@@ -13,7 +13,7 @@ from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.tree import TreeNegotiation
 from multiscale.files import write_atomically
 
-FORMAT = 4
+FORMAT = 5
 """Of what a checkpoint holds; raised whenever that changes."""
 
 
