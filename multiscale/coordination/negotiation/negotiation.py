@@ -85,7 +85,7 @@ class Negotiation:
             point = agreement.point
             assert self.state.centre is not None
             every = zip(self.parent.names, point.exchange, point.price, self.state.centre, strict=True)
-            agreed = {c: Kept(profile, price, counted, asked=self.asked_of(c)) for c, profile, price, counted in every if c not in self.state.excluded}
+            agreed = {c: Kept(y, price, counted, asked=self.asked_of(c)) for c, y, price, counted in every if c not in self.state.excluded}
             said = dict(zip(self.parent.names, point.own.tolist(), strict=True))
             failed = {c: self.not_kept(c, said[c], agreed[c], settled) for c, settled in children.settle(agreed).items()}
             if not self.exclude_all(failed):

@@ -1,4 +1,4 @@
-"""The compiled values of energy to members at schedules found: prices at their meters and of what their devices hold, which are row duals of a program.
+"""The compiled values of energy to members at their schedules: prices at their meters and of what devices hold, which are row duals of a program.
 
 With mu_t the price at the meter and lambda_t that of a unit of the state, both in the notation of ``recursion``,
 
@@ -95,7 +95,8 @@ def _state_values(keep: np.ndarray, ends: np.ndarray, low: np.ndarray, high: np.
     bottom = after - ends[last, 3]
     out[last] = _between(_between(after, bottom, top), low[last], high[last])
     for t in range(last - 1, 0, -1):
-        out[t] = _between(_between(keep[t + 1] * out[t + 1], keep[t + 1] * out[t + 1] - ends[t, 3], keep[t + 1] * out[t + 1] - ends[t, 2]), low[t], high[t])  # fmt: skip
+        after = keep[t + 1] * out[t + 1]
+        out[t] = _between(_between(after, after - ends[t, 3], after - ends[t, 2]), low[t], high[t])
     out[0] = m
 
 
@@ -132,7 +133,7 @@ def values(
     at_meter: np.ndarray,
     at_state: np.ndarray,
 ) -> None:
-    """Prices at the meters [EUR/kWh] and of the states [EUR/a per kWh] of all members of a batch, (member, period), written to the last two arguments.
+    """Prices at the meters [EUR/kWh] and of the states [EUR/a per kWh] of all members of a batch, (member, period), put into the last arguments.
 
     Args:
         price .. cost_above: as of ``members.answer``.

@@ -26,7 +26,7 @@ FINEST, COARSEST = 1e-7, 1e-4
 """Gaps between which an answer is certified, relative to what all demand costs; which, follows from the tolerance of the request."""
 
 KEPT, PROVEN = 1e-4, 2e-4
-"""The same for the cost of keeping an agreed profile; and for what the duals that are returned prove about it. What was said is kept whatever they are."""
+"""The same for the cost of keeping an agreed profile, and for what the duals that are returned prove about it; what was said is kept in any case."""
 
 
 def not_in_batches(data: PlatformData, prices: Prices) -> str:

@@ -16,7 +16,6 @@ from multiscale.operation.tree import BEYOND
 from multiscale.programs import Basis, ParametricProgram
 from multiscale.tariffs import Prices
 
-
 FEW = 0.3
 """Share of the columns up to which a program of merged prosumers is answered with: operation then begins from nothing."""
 

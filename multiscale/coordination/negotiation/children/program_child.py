@@ -69,7 +69,9 @@ class ProgramChild:
     Every answer starts from the optimal basis at one reference price, never from what was solved last: a worker that starts anew says the same.
     """
 
-    def __init__(self, program: ParametricProgram, hours: np.ndarray, start: Basis | None = None, *, merged: bool = False, engine: str = "program") -> None:
+    def __init__(
+        self, program: ParametricProgram, hours: np.ndarray, start: Basis | None = None, *, merged: bool = False, engine: str = "program"
+    ) -> None:
         if program.parameters.size:
             raise ValueError(f"program {program.name!r} of a child still has parameters {[b.name for b in program.parameters]}; fix them")
         goods = [program.outputs[name].matrix for name in GOODS if name in program.outputs]
