@@ -27,6 +27,8 @@ class MarketGain:
 
         cost(alone) >= cost(market) >= cost(integrated)
 
+    None of the three counts losses of the network: where every member is metered alone, no one in the platform pays for them.
+
     Attributes:
         cost: of the platform in the order of ``CASES`` [EUR/a]: payments, wear, discomfort, demand not served.
         bills: of every member [EUR/a], (case, member).
@@ -51,7 +53,7 @@ def market_gain(tree: OperatingTree, platform: str, outcome: Outcome) -> MarketG
         given |= signal.seen(data.fleet.data.demand.values.sum(axis=0), data.fleet.reference_generation.sum(axis=0)).parameters()
     cost, bills = [], []
     for market in (TimeOfUse(), tree.market, Dispatch()):
-        there = replace(tree, market=market, platforms=Platforms({platform: replace(data, market=market)}))
+        there = replace(tree, market=market, platforms=Platforms({platform: replace(data, market=market, losses=None)}))
         solution = CompiledProgram(there.platforms[platform], devex=True).solve_optimal(given)
         here = replace(outcome, platform_x={platform: solution.x}, platform_y={platform: solution.y})
         cost.append(solution.objective)

@@ -14,6 +14,7 @@ from multiscale.markets import Auction, Cleared, PlatformMarket, Positions, Trad
 from multiscale.markets.nodal_prices import price_parts
 from multiscale.markets.positions import METER_RESOLUTION
 from multiscale.operation import METERED_EXPORT, METERED_IMPORT, OperatingTree, bought_and_sold
+from multiscale.operation.losses import COLUMNS as LOSS
 from multiscale.programs import ParametricProgram
 from multiscale.tariffs import BILLED, NOT_PASSED_ON
 
@@ -21,7 +22,26 @@ POOL_ROWS = ("pool", "balance", "community")
 """Rows of a platform's program in which what members buy and sell is balanced: with each other, and in the network."""
 
 DEVIATION, CUT_OFF, NOT_NETTED = "deviation from the plan", "cut off at the connection", "imported and exported at once"
+LOSSES = "network losses"
 """What the operator of a platform settles with the supplier beyond the trades of its members."""
+
+NEGLIGIBLE = 1e-3
+"""Share of the losses that is not worth a note."""
+
+
+@dataclass(frozen=True)
+class LossAccount:
+    """Losses of a platform's network on a day [kWh/a].
+
+    Attributes:
+        counted: in the program, and so drawn and paid for.
+        missing: by how much the program falls short of the quadratic losses of its flows.
+        excess: by how much it is above them, where energy has a price below zero.
+    """
+
+    counted: float
+    missing: float
+    excess: float
 
 
 @dataclass(frozen=True)
@@ -40,6 +60,7 @@ class TradeBook:
         occurrences: how often a period occurs in the year [1/a], (period,).
         rebate: what the operator gives back to each member [EUR/a], (member,).
         owed: what the operator pays upstream beyond the trades with the supplier: to the supplier as ``DEVIATION``, ``CUT_OFF``, ``NOT_NETTED``,
+            ``LOSSES`` (where the market counts losses: more is drawn, or less fed in, than members trade),
             and under every component of the tariff [EUR/a].
         receivers: who receives each of these.
         energy_residual: largest difference of trades from meter readings [kWh].
@@ -47,6 +68,7 @@ class TradeBook:
         price_parts: nodal price of each member in the order of ``PRICE_PARTS`` [EUR/kWh], (part, member, period); empty where members do not settle
             at it.
         retail, feed_in: what a kWh of the supplier costs, and one to it earns a member in all [EUR/kWh], (period,).
+        losses: of the network; None where the market counts none.
         difference: from the market with whose program this one was operated; None where it has its own, or was not compared.
     """
 
@@ -60,6 +82,7 @@ class TradeBook:
     price_parts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
     retail: np.ndarray = field(default_factory=lambda: np.zeros(0))
     feed_in: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    losses: LossAccount | None = None
     difference: MarketDifference | None = None
 
     @property
@@ -120,7 +143,20 @@ def _settled(tree: OperatingTree, platform: str, outcome: Outcome, positions: Po
     program, hours = tree.platforms[platform], tree.horizon.hours_per_year
     split = market.nodal and "buy" in program.columns
     parts = price_parts(program, outcome.platform_y[platform]) / hours if split else np.zeros((0, *positions.net.shape))
-    return TradeBook(trades, positions.occurrences, rebate, owed, receivers, residual, notes, parts, positions.retail, positions.feed_in)
+    lost = loss_account(tree, platform, outcome)
+    if lost is not None and lost.excess > NEGLIGIBLE * lost.counted:
+        why = "the price of energy is below zero there, and a loss is paid for like any use of it"
+        notes = (*notes, f"losses in the program are {lost.excess:.1f} kWh/a above those of its flows: {why}")
+    return TradeBook(trades, positions.occurrences, rebate, owed, receivers, residual, notes, parts, positions.retail, positions.feed_in, lost)
+
+
+def loss_account(tree: OperatingTree, platform: str, outcome: Outcome) -> LossAccount | None:
+    """Losses of the network of a platform that was not excluded; None where the market counts none."""
+    state = tree.platforms.data[platform].loss_state(tree.platforms[platform], outcome.platform_x[platform])
+    if state is None:
+        return None
+    hours = tree.horizon.hours_per_year
+    return LossAccount(*(float((hours * power).sum()) for power in (state.counted, state.missing, state.excess)))
 
 
 def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> Positions:
@@ -150,6 +186,7 @@ def metered_positions(tree: OperatingTree, platform: str, outcome: Outcome) -> P
     retail, feed_in = money[drawn] / hours + full, -money[fed] / hours
     more = {
         "generation": fleet.reference_generation * horizon.step_hours,
+        "demand": fleet.reference_demand * horizon.step_hours,
         "bus": data.bus.values,
         "category": data.category.values,
         "network": tree.platforms.data[platform].network,
@@ -193,6 +230,11 @@ def owed_upstream(tree: OperatingTree, platform: str, outcome: Outcome, trades: 
     if signal and signal.deviation_price > 0:
         off = sum(program.columns.values(name, schedule) for name in ("above_plan", "below_plan"))
         settled[DEVIATION] = float(signal.deviation_price * (hours * off).sum())
+    if LOSS in program.columns:
+        lost = program.columns.values(LOSS, schedule).sum(axis=0)
+        # Where the members together deliver, what is lost on the way is not fed in.
+        fed = np.clip(-np.asarray(program.outputs["exchange"].matrix @ schedule) + lost, 0.0, lost)
+        settled[LOSSES] = float((hours * (buying * (lost - fed) + selling * fed)).sum())
     traded = -float(trades.paid()[trades.outside] @ (hours / tree.horizon.step_hours))
     settled[NOT_NETTED] = energy - traded - sum(settled.values())
     return settled | payments

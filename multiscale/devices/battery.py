@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from multiscale.attribute import Attribute, number
-from multiscale.devices.device import Capacity, Energy, Offer, Prosumers, PurchasableDevice, Rows, Variable, axes_of, placed, spread
+from multiscale.devices.device import Energy, Rows, Variable
 from multiscale.devices.one_state import InProgram, OneState
+from multiscale.devices.prosumers import Prosumers, axes_of, placed, spread
+from multiscale.devices.purchasable import Capacity, Offer, PurchasableDevice
 from multiscale.settings import quantity
 from multiscale.symbols import Named
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from multiscale.devices.device import Device, Energy, Prosumers, Rows, Variable, axes_of, placed, spread
+from multiscale.devices.device import Device, Energy, Rows, Variable
 from multiscale.devices.one_state import InProgram, OneState
+from multiscale.devices.prosumers import Prosumers, axes_of, placed, spread
 from multiscale.settings import quantity
 from multiscale.symbols import Named
 

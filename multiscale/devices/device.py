@@ -5,16 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
-import xarray as xr
-from scipy import sparse
 
 from multiscale.attribute import Attribute
 from multiscale.devices.one_state import InProgram, OneState
+from multiscale.devices.prosumers import Prosumers, summed
 from multiscale.settings import Settings
-from multiscale.timeline import Horizon
 
 if TYPE_CHECKING:
     from multiscale.programs import ParametricProgram, ProgramBuilder
@@ -77,22 +75,6 @@ class Energy:
     generated: float = 0.0
     curtailed: float = 0.0
     lost: float = 0.0
-
-
-class Prosumers(Protocol):
-    """What a device reads of the prosumers of a platform; ``Fleet`` is the class that holds them."""
-
-    @property
-    def data(self) -> xr.Dataset:
-        """Variables over (prosumer, period)."""
-
-    @property
-    def horizon(self) -> Horizon:
-        """The periods."""
-
-    @property
-    def size(self) -> int:
-        """Number of prosumers."""
 
 
 class Device(Settings):
@@ -255,106 +237,3 @@ class Device(Settings):
     @abstractmethod
     def energy(self, fleet: Prosumers, total: Callable[[str], float]) -> Energy:
         """Its part of the platform's energy account; ``total``: column of the program -> energy of it [kWh/a], zero where there is none."""
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """What is bought of a device.
-
-    Attributes:
-        column: column of the size in a program.
-        account: name in summaries.
-        unit: of the size.
-        kind: value of ``kind`` whose profile new capacity follows; empty: none.
-    """
-
-    column: str
-    account: str
-    unit: str
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class Offer:
-    """New capacity of a device that prosumers may buy.
-
-    Attributes:
-        largest: most that each may buy [unit of the capacity], (prosumer,).
-        profile: power available per unit of it [1], (period,); empty where it follows no profile.
-    """
-
-    largest: np.ndarray
-    profile: np.ndarray
-
-
-Adoption = Mapping[str, Offer]
-"""Device -> what prosumers may buy of it in answer to the prices."""
-
-
-class PurchasableDevice(Device):
-    """A device that prosumers may buy in answer to the prices.
-
-    Attributes:
-        capacity: what is bought.
-    """
-
-    capacity: ClassVar[Capacity]
-    investment: float
-    lifetime: float
-    upkeep: float
-    largest_new: float
-
-    def yearly_cost(self, annuity: Callable[[float], float]) -> float:
-        """Yearly cost of one unit of new capacity, used or not [EUR/a per unit]: annuity of the investment, and upkeep.
-
-        Args:
-            annuity: lifetime [a] -> payment per EUR [1/a].
-        """
-        return self.investment * annuity(self.lifetime) + self.upkeep
-
-    @abstractmethod
-    def add_new(self, builder: ProgramBuilder, fleet: Prosumers, offer: Offer, yearly_cost: float) -> list[Term]:
-        """Add new capacity at its yearly cost [EUR/a per unit], the same on every day; returns the terms of the prosumers' balance."""
-
-    @abstractmethod
-    def with_new(self, data: Mapping[str, np.ndarray], size: np.ndarray, profile: np.ndarray) -> dict[str, np.ndarray]:
-        """The variables with new capacity of so much, (prosumer,), that follows a profile (see ``Offer``)."""
-
-    def new_consumption(self, offer: Offer) -> np.ndarray | float:
-        """Upper bound on what new capacity can draw [kW]."""
-        del offer
-        return 0.0
-
-    @abstractmethod
-    def new_supply(self, offer: Offer) -> np.ndarray | float:
-        """Upper bound on what new capacity can supply [kW]."""
-
-
-def summed(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
-    """Sums of rows by group, (row, ...) -> (group, ...); in the order of the rows."""
-    if values.ndim != 2:
-        out = np.zeros((groups, *values.shape[1:]))
-        np.add.at(out, group, values)
-        return out
-    count = len(group)
-    return np.asarray(sparse.csr_matrix((np.ones(count), (group, np.arange(count))), shape=(groups, count)) @ values)
-
-
-def placed(has: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the prosumers that have a device, and the map from prosumer to that position (-1 without)."""
-    owners = np.flatnonzero(has)
-    place = np.full(len(has), -1)
-    place[owners] = np.arange(len(owners))
-    return owners, place
-
-
-def spread(columns: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Positions (prosumer, period) of a block over its owners only; -1 where a prosumer has none."""
-    out = np.full((len(place), columns.shape[1]), -1)
-    out[place >= 0] = columns[place[place >= 0]]
-    return out
-
-
-def axes_of(fleet: Prosumers, owners: np.ndarray, dimension: str) -> dict[str, np.ndarray]:
-    """Coordinates of a block over some prosumers and all periods."""
-    return {dimension: fleet.data.prosumer.values[owners], "period": fleet.horizon.labels}

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from multiscale.devices.device import Adoption, Device, PurchasableDevice, Rows, Variable, summed
+from multiscale.devices.device import Device, Rows, Variable
+from multiscale.devices.prosumers import summed
+from multiscale.devices.purchasable import Adoption, PurchasableDevice
 from multiscale.devices.registry import DEVICES, device_settings
 from multiscale.programs import ProgramBuilder
 from multiscale.programs.build import Term

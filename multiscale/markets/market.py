@@ -13,6 +13,7 @@ from multiscale.markets.matching import MemberPrices, Open, outside_trades
 from multiscale.markets.positions import Positions
 from multiscale.markets.trades import Trades
 from multiscale.operation.clearing import Members, Trade
+from multiscale.operation.losses import Losses
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import Settings
 from multiscale.system.problem import Problem
@@ -29,6 +30,11 @@ class PlatformMarket(Settings):
     kind: str
     nodal: ClassVar[bool] = False
     """Whether members settle at nodal prices, which are then split into what they are made of."""
+
+    @property
+    def counted_losses(self) -> Losses | None:
+        """See ``operation.clearing.Market``."""
+        return None
 
     def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
         """See ``operation.clearing.Market``."""
@@ -85,6 +91,7 @@ def boundary_columns(builder: ProgramBuilder, members: Members) -> tuple[np.ndar
     """Power the platform draws from and feeds to its parent [kW], (period,)."""
     period, size = {"period": members.fleet.horizon.labels}, members.fleet.size
     most = [side.sum(axis=0) + size + 1.0 for side in (members.draw, members.supply)]
+    most[0] = most[0] + members.lost
     imported = builder.add_columns("import", period, unit="kW", upper=most[0], description="import from the parent")
     exported = builder.add_columns("export", period, unit="kW", upper=most[1], description="export to the parent")
     return imported, exported

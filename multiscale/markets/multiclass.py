@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from multiscale.devices.fleet import Fleet
-from multiscale.markets.community import Community
+from multiscale.markets.community import OnePool
 from multiscale.markets.matching import MemberPrices, Open, local_trades, outside_trades
 from multiscale.markets.positions import Positions
 from multiscale.markets.trades import Trades
@@ -22,7 +22,7 @@ from multiscale.tariffs import Tariff
 GRID, GREEN, SUBSIDISED = CLASSES = ("grid", "green", "subsidised")
 
 
-class Multiclass(Community):
+class Multiclass(OnePool):
     """A community whose members tell classes of energy apart.
 
     Members that prefer green energy (``green``) would pay ``a`` for each kWh they buy to be green; green is what generators of other members deliver.
@@ -37,7 +37,7 @@ class Multiclass(Community):
     Source: Morstyn and McCulloch, IEEE TPWRS 34 (2019) 4005-4014.
     """
 
-    kind: Literal["multiclass"] = "multiclass"  # type: ignore[assignment]
+    kind: Literal["multiclass"] = "multiclass"
     green_premium: float = quantity(0.01, "EUR/kWh", "what members that prefer green energy pay for it on top, a", lower=0.0, upper=1.0)
     green: tuple[str, ...] = Field((), description="members, or categories of members, that prefer green energy; empty: all without a low income")
     subsidy: float = quantity(0.02, "EUR/kWh", "what subsidised energy costs less, s", lower=0.0, upper=1.0)

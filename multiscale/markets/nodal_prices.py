@@ -6,10 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from multiscale.operation.losses import ROWS
 from multiscale.programs import ParametricProgram
 
-PRICE_PARTS = ("energy", "congestion", "voltage")
-"""What a nodal price is made of. Losses are not modelled (LinDistFlow), so they are no part."""
+PRICE_PARTS = ("energy", "losses", "congestion", "voltage")
+"""What a nodal price is made of."""
+
+
+BRANCH_ROWS = ((), (ROWS,), ("rating_forward", "rating_reverse"), ("voltage_drop",))
+"""Rows of a branch whose multipliers make up each part."""
 
 
 def price_parts(program: ParametricProgram, y: np.ndarray) -> np.ndarray:
@@ -17,10 +22,12 @@ def price_parts(program: ParametricProgram, y: np.ndarray) -> np.ndarray:
 
     The flow on a branch l from zone m to zone n costs nothing itself, so that in an optimum
 
-        lambda_n - lambda_m  =  (mu_l,forward - mu_l,reverse)  -  2 r_l / (1000 Vn^2) w_l
+        lambda_n - lambda_m  =  sum_a s_la nu_la  +  (mu_l,forward - mu_l,reverse)  -  2 r_l / (1000 Vn^2) w_l
 
-    with ``mu >= 0`` the multipliers of its rating and ``w_l`` the dual of the voltage drop along it, which is the sum of the multipliers of the
-    voltage limits below the branch. The price of a zone is that of the root (energy), and the sums of both terms over its path (congestion, voltage).
+    with ``nu >= 0`` the multipliers of the tangents of its losses and ``s_la = 2 rho_l a`` their slopes (where losses are counted; the multipliers of
+    a branch add up to ``lambda_n``, so that the first term is the marginal loss of the branch at the price where it feeds), ``mu >= 0`` the
+    multipliers of its rating and ``w_l`` the dual of the voltage drop along it, which is the sum of the multipliers of the voltage limits below
+    the branch. The price of a zone is that of the root (energy), and the sums of the three terms over its path (losses, congestion, voltage).
     Every part is computed from duals of its own; that they add up to the dual of the zone's balance is the optimality of the flows.
 
     Args:
@@ -31,7 +38,7 @@ def price_parts(program: ParametricProgram, y: np.ndarray) -> np.ndarray:
     periods = columns.shape[1]
     if "balance" not in program.rows:
         pool = _weighted(program, ("pool",), y)[columns]
-        return np.stack([-pool, np.zeros(columns.shape), np.zeros(columns.shape)])
+        return np.stack([-pool, *np.zeros((len(PRICE_PARTS) - 1, *columns.shape))])
     balance = program.rows["balance"].positions
     zone_of_row = np.full(program.rows.size, -1)
     zone_of_row[balance] = np.arange(len(balance))[:, None]
@@ -40,7 +47,7 @@ def price_parts(program: ParametricProgram, y: np.ndarray) -> np.ndarray:
     by_column = program.A.tocsc()
     if "flow" in program.columns:
         flow = program.columns["flow"].positions
-        added = np.stack([-_weighted(program, rows, y)[flow] for rows in ((), ("rating_forward", "rating_reverse"), ("voltage_drop",))])
+        added = np.stack([-_weighted(program, rows, y)[flow] for rows in BRANCH_ROWS])
         # Zones are in the order of the tree: the one that a branch leaves comes before the one that it feeds.
         for k, column in enumerate(flow[:, 0].tolist()):
             entries = slice(by_column.indptr[column], by_column.indptr[column + 1])

@@ -8,7 +8,7 @@ import numpy as np
 
 from multiscale.system import Network
 
-BY_MEMBER = ("net", "value", "node", "generation", "bid", "offer")
+BY_MEMBER = ("net", "value", "node", "generation", "demand", "bid", "offer")
 BY_PERIOD = ("import_price", "export_price", "retail", "feed_in", "peer_fee", "occurrences")
 
 METER_RESOLUTION = 1e-9
@@ -37,6 +37,7 @@ class Positions:
             where charges on import and export are less, and trade goes through the supplier, these.
         occurrences: how often a period occurs in the year [1/a], (period,).
         generation: energy that a member's own generators could deliver [kWh], (member, period).
+        demand: energy that a member would use without any response [kWh], (member, period).
         bus, category: where a member is connected, and what kind of customer it is, (member,).
         bid, offer: most that a member pays for a kWh of a peer, without the peer fee, and least that it takes for one [EUR/kWh], (member, period).
             What the supplier leaves it, where not given: ``retail - peer_fee`` and ``feed_in``.
@@ -55,6 +56,7 @@ class Positions:
     occurrences: np.ndarray
     node: np.ndarray | None = None
     generation: np.ndarray | None = None
+    demand: np.ndarray | None = None
     bus: np.ndarray | None = None
     category: np.ndarray | None = None
     bid: np.ndarray | None = None

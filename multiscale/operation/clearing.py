@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
+from multiscale.operation.losses import Losses
 from multiscale.programs import ProgramBuilder
 from multiscale.tariffs import Metering, Tariff
 
@@ -19,11 +20,13 @@ class Members:
     Attributes:
         fleet: the members.
         draw, supply: upper bounds [kW], (prosumer, period).
+        lost: upper bound of the losses of the network between them [kW], (period,) or zero where none are counted.
     """
 
     fleet: Fleet
     draw: np.ndarray
     supply: np.ndarray
+    lost: np.ndarray | float = 0.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,10 @@ class Trade:
 
 class Market(Protocol):
     """How a platform clears, as far as its program is concerned. The kinds are in ``markets/``."""
+
+    @property
+    def counted_losses(self) -> Losses | None:
+        """How losses of the platform's network are counted in its program; None where they are not."""
 
     def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
         """Add the columns with which members trade.

@@ -74,6 +74,7 @@ class OneMeter:
     """A platform with one meter at its boundary and no fee inside: what participants that are devices trade is no trade (``Market``)."""
 
     kind = "one_meter"
+    counted_losses = None
 
     def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
         """Participants buy from and sell to a pool; its imports and exports are metered."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import xarray as xr
 
@@ -10,7 +12,8 @@ from multiscale.devices.fleet import Fleet, customers_of
 from multiscale.measures import Measure, Placed
 from multiscale.operation.built import branches_of, decided_about, placed
 from multiscale.operation.clearing import Market, Members, Trade
-from multiscale.operation.radial import radial_tree
+from multiscale.operation.losses import Losses, add_loss_columns, add_tangents, largest_losses, loss_factor
+from multiscale.operation.radial import RadialTree, radial_tree
 from multiscale.operation.reduced_network import add_radial_network, reduce_tree
 from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.programs.build import Term
@@ -33,13 +36,14 @@ def platform_program(
     root_voltage: np.ndarray | float = 1.0,
     limits: LoadingLimits = LoadingLimits(),
     options: xr.Dataset | None = None,
+    losses: Losses | None = None,
 ) -> ParametricProgram:
     """A platform over the fleet's horizon; every cost in EUR per year.
 
         min  sum_t h_t [ sum_m (import_price_t imported_mt - export_price_t exported_mt) + wear + discomfort + VOLL unserved ]
              + sum over tariff components of price * determinant  + annuities of capacity bought
         s.t. buy_it - sell_it + pv + discharge - charge - ev - heat pump + unserved = load_it       dual: price of prosumer i
-             sum_i (buy_it - sell_it) = import_t - export_t, through the network                    dual: price of the pool
+             sum_i (buy_it - sell_it) + losses_t = import_t - export_t, through the network         dual: price of the pool
 
     with metering points m as the market defines them.
 
@@ -61,6 +65,10 @@ def platform_program(
             and feed in nothing would still be within their bands.
         limits: shares of the ratings that may be used.
         options: what may be built (component ``option``), here or elsewhere: then there is a parameter ``built`` (option) [1].
+        losses: how losses of the network are counted; default: not at all.
+
+    Raises:
+        ValueError: losses are to be counted while it is open what is built.
     """
     horizon, data = fleet.horizon, fleet.data
     hours, period = horizon.hours_per_year, {"period": horizon.labels}
@@ -74,7 +82,12 @@ def platform_program(
     draw, supply = fleet.largest_consumption(), fleet.largest_supply()
     if adoption is not None:
         draw, supply = draw + fleet.new_consumption(adoption), supply + fleet.new_supply(adoption)
-    members = Members(fleet, draw, supply)
+    wired = located(fleet, network, limits, root_voltage) if network is not None and network.active.sizes["branch"] else None
+    if losses is not None and options is not None:
+        raise ValueError(f"platform {fleet.node!r}: losses depend on what is built, and are not counted while that is open; give losses or options")
+    bounds = None if wired is None else wired.at_buses(-supply, draw)
+    lost = None if losses is None or wired is None or bounds is None else largest_losses(wired.tree, bounds[0], bounds[1], wired.reactive)
+    members = Members(fleet, draw, supply, 0.0 if lost is None else lost.sum(axis=0))
     voll = Named(economics.value_of_lost_load * hours, "V h@", "value of lost load times hours of the year", "EUR/kW")
     year, given_back = weights(hours)
     unserved = builder.add_columns("unserved", who, unit="kW", upper=draw + 1.0, cost=voll, description="demand not served")
@@ -93,8 +106,9 @@ def platform_program(
 
     if agreements:
         _add_agreements(builder, fleet, trade.imported, trade.exported, 2 * (draw + supply).sum(axis=0) + 1.0)
-    if network is not None and network.active.sizes["branch"]:
-        _add_network(builder, members, network, trade, limits, root_voltage, options)
+    if wired is not None and bounds is not None:
+        counted = None if losses is None or lost is None else (losses, lost)
+        _add_network(builder, members, wired, bounds, trade, options, counted)
     elif not alone:
         everyone: list[Term] = [(1.0, trade.buy.T), (-1.0, trade.sell.T)]
         boundary: list[Term] = [(-1.0, trade.imported), (1.0, trade.exported)]
@@ -144,37 +158,79 @@ def _add_agreements(builder: ProgramBuilder, fleet: Fleet, taken: np.ndarray, gi
         builder.add_cost_parameter(columns, np.broadcast_to(price, columns.shape), weights(hours)[0])
 
 
-def _add_network(
-    builder: ProgramBuilder,
-    members: Members,
-    network: Network,
-    trade: Trade,
-    limits: LoadingLimits,
-    root_voltage: np.ndarray | float,
-    options: xr.Dataset | None,
-) -> None:
-    fleet, buy, sell = members.fleet, trade.buy, trade.sell
+@dataclass(frozen=True)
+class Located:
+    """The network of a platform and where its members are in it.
+
+    Attributes:
+        network: its tables.
+        tree: in the order from the root.
+        bus: position in the tree of every member, (prosumer,).
+        reactive: reactive power drawn at each bus, less line charging [kvar], (bus, period).
+    """
+
+    network: Network
+    tree: RadialTree
+    bus: np.ndarray
+    reactive: np.ndarray
+
+    def at_buses(self, *by_member: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Sums over the members of each bus; (prosumer, period) -> (bus, period) each."""
+        found = []
+        for values in by_member:
+            total = np.zeros(self.reactive.shape)
+            np.add.at(total, self.bus, values)
+            found.append(total)
+        return tuple(found)
+
+
+def located(fleet: Fleet, network: Network, limits: LoadingLimits, root_voltage: np.ndarray | float) -> Located:
+    """Where members are in their network, fed at a voltage; arguments as of ``platform_program``."""
     tree = radial_tree(network, limits, root_voltage)
     at = {bus: i for i, bus in enumerate(tree.buses.tolist())}
     bus = np.array([at[b] for b in fleet.data.bus.values.tolist()], dtype=int)
-    shape = (len(tree.buses), fleet.horizon.periods)
-    low, high, reactive = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    np.add.at(low, bus, -members.supply)
-    np.add.at(high, bus, members.draw)
+    reactive = np.zeros((len(tree.buses), fleet.horizon.periods))
     np.add.at(reactive, bus, fleet.data.reactive.values)
     reactive -= tree.charging[:, None]
-    tree = tree.within_band(reactive)
+    return Located(network, tree.within_band(reactive), bus, reactive)
+
+
+def most_lost(fleet: Fleet, network: Network, limits: LoadingLimits) -> np.ndarray:
+    """What the losses of a platform's network can be at most [kW], (period,)."""
+    if not network.active.sizes["branch"]:
+        return np.zeros(fleet.horizon.periods)
+    own = located(fleet, network, limits, 1.0)
+    low, high = own.at_buses(-fleet.largest_supply(), fleet.largest_consumption())
+    return largest_losses(own.tree, low, high, own.reactive).sum(axis=0)
+
+
+def _add_network(
+    builder: ProgramBuilder,
+    members: Members,
+    wired: Located,
+    bounds: tuple[np.ndarray, ...],
+    trade: Trade,
+    options: xr.Dataset | None,
+    counted: tuple[Losses, np.ndarray] | None,
+) -> None:
+    fleet, buy, sell, tree = members.fleet, trade.buy, trade.sell, wired.tree
+    low, high = bounds
     here: list[tuple[type[Measure], Placed]] = []
     decided: tuple[np.ndarray, np.ndarray | float, np.ndarray | float] = np.zeros(0, dtype=int), 0.0, 0.0
     if options is not None:
         names = options.option.values.astype(str)
         built = builder.add_parameters("built", {"option": names}, unit="1", description="reinforcements built")
-        inside = np.flatnonzero(np.isin(options.branch.values, network.active.branch.values))
+        inside = np.flatnonzero(np.isin(options.branch.values, wired.network.active.branch.values))
         mine = options.isel(option=inside)
         branch = branches_of(tree, mine)
         decided, here = decided_about(tree, branch, mine), placed(mine, branch, built[inside])
-    reduced = reduce_tree(tree, low, high, reactive, *decided)
-    zone = reduced.zone[bus]
+    # Losses are drawn at the buses that branches feed.
+    lossy = np.zeros(0, dtype=int) if counted is None else np.flatnonzero(loss_factor(tree).any(axis=1))
+    if counted is not None and len(lossy):
+        reduced = reduce_tree(tree, low, high + counted[1], wired.reactive, *decided, needed=lossy)
+    else:
+        reduced, counted = reduce_tree(tree, low, high, wired.reactive, *decided), None
+    zone = reduced.zone[wired.bus]
     zones = len(reduced.kept) + 1
     width = int(np.bincount(zone, minlength=zones).max(initial=0))
     at_zone = np.full((zones, width), -1)
@@ -185,14 +241,23 @@ def _add_network(
     missing = (at_zone < 0)[:, None, :]
     drawn = np.where(missing, -1, buy[at_zone].transpose(0, 2, 1))
     fed = np.where(missing, -1, sell[at_zone].transpose(0, 2, 1))
+    consumption: list[Term] = [(1.0, drawn), (-1.0, fed)]
+    if counted is not None:
+        loss = add_loss_columns(builder, reduced, fleet.horizon.labels, counted[1])
+        consumption.append((1.0, loss))
     add_radial_network(
         builder,
         reduced,
         fleet.horizon.labels,
-        reactive,
-        [(1.0, drawn), (-1.0, fed)],
+        wired.reactive,
+        consumption,
         np.zeros((zones, fleet.horizon.periods)),
         [(1.0, trade.imported), (-1.0, trade.exported)],
         [],
         here,
     )
+    if counted is not None:
+        flow = builder.columns_of("flow")
+        assert flow is not None
+        (expected,) = wired.at_buses(fleet.reference_demand - fleet.reference_generation)
+        add_tangents(builder, reduced, flow, loss[1:], wired.reactive, expected, counted[0])

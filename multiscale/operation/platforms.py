@@ -12,7 +12,8 @@ import numpy as np
 
 from multiscale.devices.fleet import Fleet
 from multiscale.operation.clearing import Market
-from multiscale.operation.platform import platform_program
+from multiscale.operation.losses import ROWS, Losses, LossState, loss_state
+from multiscale.operation.platform import located, platform_program
 from multiscale.programs import ParametricProgram
 from multiscale.system import Economics, LoadingLimits, Network
 
@@ -28,6 +29,7 @@ class PlatformData:
         network: low-voltage network, or None.
         root_voltage: voltage at the busbar that feeds the network [pu], (period,) or one for all.
         limits: shares of the ratings that may be used.
+        losses: how losses of the network are counted; None where they are not.
     """
 
     fleet: Fleet
@@ -36,6 +38,7 @@ class PlatformData:
     network: Network | None = None
     root_voltage: np.ndarray | float = 1.0
     limits: LoadingLimits = field(default_factory=LoadingLimits)
+    losses: Losses | None = None
 
     def fed_at(self, voltage: np.ndarray) -> PlatformData:
         """The same platform fed at a voltage that is known [pu], (period,)."""
@@ -43,12 +46,21 @@ class PlatformData:
 
     def program(self) -> ParametricProgram:
         """The program at prosumer resolution, with the network."""
-        return platform_program(self.fleet, self.economics, self.market, network=self.network, root_voltage=self.root_voltage, limits=self.limits)
+        return platform_program(
+            self.fleet, self.economics, self.market, network=self.network, root_voltage=self.root_voltage, limits=self.limits, losses=self.losses
+        )
+
+    def loss_state(self, program: ParametricProgram, x: np.ndarray) -> LossState | None:
+        """Losses of a schedule ``x`` of the platform's program; None where it counts none."""
+        if self.network is None or self.losses is None:
+            return None
+        own = located(self.fleet, self.network, self.limits, self.root_voltage)
+        return loss_state(program, own.tree, own.reactive, self.losses, x)
 
     @staticmethod
     def network_binds(program: ParametricProgram) -> bool:
-        """Whether a limit of the low-voltage network stands in the platform's program, since it can bind."""
-        return any(block.name.startswith(("rating_", "voltage_")) for block in program.rows)
+        """Whether limits or losses of the low-voltage network stand in the platform's program: limits that can bind."""
+        return any(block.name.startswith(("rating_", "voltage_", ROWS)) for block in program.rows)
 
 
 class Platforms(Mapping[str, ParametricProgram]):

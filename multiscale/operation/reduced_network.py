@@ -45,6 +45,7 @@ def reduce_tree(
     decided: np.ndarray,
     moved: np.ndarray | float = 0.0,
     removed: np.ndarray | float = 0.0,
+    needed: np.ndarray | None = None,
 ) -> ReducedTree:
     """Drop what can never bind, whatever is decided, direction by direction and period by period.
 
@@ -59,6 +60,7 @@ def reduce_tree(
         decided: positions of branches whose rating may be raised: their flow is not limited by today's.
         moved: largest change of the squared voltage along each branch, up or down [pu^2], (bus fed).
         removed: largest share of the impedance of each branch that may be taken away [1], (bus fed).
+        needed: positions of branches whose flow is needed for something else.
     """
     below_low, below_high, below_q = tree.below(low), tree.below(high), tree.below(reactive)
     forward, reverse = tree.usable(below_q)
@@ -85,6 +87,8 @@ def reduce_tree(
 
     stays = np.zeros(len(tree.buses), dtype=bool)
     stays[rated.any(axis=(0, 2))] = True
+    if needed is not None:
+        stays[needed] = True
     for i in watched.tolist():
         while not tree.reference[i]:
             stays[i] = True

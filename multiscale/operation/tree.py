@@ -13,6 +13,7 @@ from multiscale.measures import added_rating
 from multiscale.operation.built import built_network
 from multiscale.operation.clearing import Market
 from multiscale.operation.distribution import DistributionProgram, distribution_program, without_relief
+from multiscale.operation.platform import most_lost
 from multiscale.operation.platforms import PlatformData, Platforms
 from multiscale.operation.transmission import Transmission
 from multiscale.programs import Link, ParametricProgram, compose
@@ -152,8 +153,15 @@ def operating_tree(
             bind even then are not in their programs.
         bounds: interval of every platform's exchange [kW], (period,); default: what its fleet can do.
     """
+    built = design.options(system.options)
+    inside = {name: built_network(system, name, built) for name in fleets} if networks else {}
+    losses = market.counted_losses
     distribution = {}
     between = {c: exchange_bounds(fleet) for c, fleet in fleets.items()} if bounds is None else bounds
+    if losses is not None and bounds is None:
+        # What is lost inside a platform is drawn at its connection too.
+        lost = {c: most_lost(fleets[c], network, limits) for c, network in inside.items()}
+        between = {c: (low, high + lost.get(c, 0.0)) for c, (low, high) in between.items()}
     for dso in system.at_level("dso"):
         children = system.children(dso)
         room = {c: error_margin * net_load_size(fleets[c]) for c in children}
@@ -171,10 +179,9 @@ def operating_tree(
     for own in distribution.values():
         no_load = dict(zip(own.reduced.tree.buses.tolist(), own.reduced.tree.no_load_voltage()[:, 0].tolist(), strict=True))
         voltage |= {c: no_load[system.boundary_bus(c)] for c in own.children}
-    built = design.options(system.options)
     platforms = Platforms(
         {
-            name: PlatformData(fleet, economics, market, built_network(system, name, built) if networks else None, voltage.get(name, 1.0), limits)
+            name: PlatformData(fleet, economics, market, inside.get(name), voltage.get(name, 1.0), limits, losses if name in inside else None)
             for name, fleet in fleets.items()
         }
     )

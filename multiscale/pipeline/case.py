@@ -13,8 +13,8 @@ import xarray as xr
 
 from multiscale.aggregation import aggregation_warnings, error_limits
 from multiscale.devices import Adoption, Device, Offer
-from multiscale.devices.device import PurchasableDevice
 from multiscale.devices.fleet import Fleet, purchasable
+from multiscale.devices.purchasable import PurchasableDevice
 from multiscale.measures import Measure
 from multiscale.operation import Transmission
 from multiscale.operation.tree import dso_reference

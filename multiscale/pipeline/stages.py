@@ -28,7 +28,7 @@ import numpy as np
 from multiscale.content import content_key, file_hash
 from multiscale.file_locks import one_at_a_time
 from multiscale.files import folder_written_atomically, write_atomically
-from multiscale.pipeline.packing import PackingError, pack, unpack
+from multiscale.packing import pack, unpack
 from multiscale.results.run.code_version import code_hash, package_version
 from multiscale.results.run.provenance import PACKAGES
 
@@ -136,12 +136,12 @@ class Stages:
         if place is None or not self.reuse or not place.is_dir():
             return None
         try:
-            about, load = _opened(place)
-        except (OSError, ValueError, KeyError, PackingError) as error:
-            logger.warning("%s is damaged (%s); the stage is computed again", place, error)
+            seconds, load = _opened(place)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            logger.warning("%s is damaged (%s: %s); the stage is computed again", place, type(error).__name__, error)
             return None
         logger.info("stage %s: read from %s", named, place)
-        self.records.append(StageRecord(named, key, True, float(about["seconds"])))
+        self.records.append(StageRecord(named, key, True, seconds))
         return Artefact(key, load)
 
     @contextlib.contextmanager
@@ -212,13 +212,16 @@ def _keep(value: object, place: Path, about: Mapping[str, object]) -> None:
         (fresh / "about.json").write_text(json.dumps({**about, "files": files}, indent=1), encoding="utf-8")
 
 
-def _opened(place: Path) -> tuple[dict[str, Any], Callable[[], Any]]:
-    """What is known of an artefact, and the function that reads it.
+def _opened(place: Path) -> tuple[float, Callable[[], Any]]:
+    """The seconds that an artefact took, and the function that reads it.
 
     Raises:
-        OSError, ValueError, KeyError: it is not whole.
+        OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError: it is not whole; what is damaged may be any JSON.
     """
     about = json.loads((place / "about.json").read_text(encoding="utf-8"))
+    seconds = float(about["seconds"])
+    if set(about["files"]) != {"value.json", "arrays.npz"}:
+        raise ValueError("about.json names other files than were written")
     for name, expected in about["files"].items():
         if file_hash(place / name) != expected:
             raise ValueError(f"content of {name} has changed")
@@ -243,7 +246,7 @@ def _opened(place: Path) -> tuple[dict[str, Any], Callable[[], Any]]:
             small = {name: stored[name] for name in stored.files}
         return unpack(content, lambda name: small[name] if name in small else np.load(large / f"{name}.npy", mmap_mode="r"))
 
-    return about, load
+    return seconds, load
 
 
 def _is_whole(path: Path) -> bool:

@@ -12,8 +12,8 @@ import pandas as pd
 import xarray as xr
 
 from multiscale.devices import Device, Photovoltaics, device_settings
-from multiscale.devices.device import summed
 from multiscale.devices.fleet import Fleet, expand_fleet, rows_of
+from multiscale.devices.prosumers import summed
 from multiscale.system.approximation import Approximation
 from multiscale.system.cut import cut_tables
 from multiscale.system.network import Network

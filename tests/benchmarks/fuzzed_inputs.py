@@ -22,6 +22,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -151,14 +153,15 @@ def _network(base: dict[str, str], folder: Path, rng: np.random.Generator) -> tu
 
 
 class Watch:
-    """What runs while it is on: processes that are started, foreign modules that are imported."""
+    """What runs while it is on: processes that are started, foreign modules that are imported, pickles that name something."""
 
     def __init__(self) -> None:
         self.on, self.found = False, list[str]()
         sys.addaudithook(self._heard)
 
     def _heard(self, event: str, arguments: tuple[object, ...]) -> None:
-        if self.on and (event in STARTS or (event == "import" and arguments[0] in ("planted", "test.autotest"))):
+        named = event in STARTS or event == "pickle.find_class"
+        if self.on and (named or (event == "import" and arguments[0] in ("planted", "test.autotest"))):
             self.found.append(f"{event} {arguments[0]}")
 
 
@@ -166,55 +169,95 @@ def _late(_signal: int, _frame: object) -> None:
     raise TooLongError
 
 
-def main() -> int:
-    """Fuzz, print the counts; returns 1 where any is above zero."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--number", type=int, default=2000)
+@dataclass(frozen=True)
+class Damaged:
+    """One damaged input.
+
+    Attributes:
+        command: arguments of a command, or a function that returns an exit code.
+        refused: whether it must be refused.
+        what: was damaged.
+    """
+
+    command: Sequence[str] | Callable[[], int]
+    refused: bool
+    what: str
+
+
+FAULTS = ("traceback", "hang", "code run", "accepted nonsense")
+
+
+class Fuzz:
+    """Tries inputs and counts how they end."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.slowest = 0.0
+        self._watch = Watch()
+        for late in (signal.SIGALRM, signal.SIGPROF):
+            signal.signal(late, _late)
+
+    def try_one(self, name: str, damaged: Damaged) -> None:
+        """Try an input; a fault is printed."""
+        err, begun = io.StringIO(), time.process_time()
+        signal.setitimer(signal.ITIMER_REAL, LONGEST_BY_THE_CLOCK)
+        signal.setitimer(signal.ITIMER_PROF, LONGEST)
+        self._watch.on, self._watch.found = True, []
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
+            try:
+                command = damaged.command
+                code: int | str = command() if callable(command) else cli.main(command)
+            except TooLongError:
+                code = "hang"
+            except SystemExit as end:  # of argparse
+                code = end.code if isinstance(end.code, int) else "traceback SystemExit"
+            except BaseException as error:
+                code = f"traceback {type(error).__name__}: {error}"
+        self._watch.on = False
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        self.slowest = max(self.slowest, time.process_time() - begun)
+        said = err.getvalue().strip()
+        fault = "hang" if code == "hang" else "code run" if self._watch.found else ""
+        fault = fault or ("traceback" if isinstance(code, str) or "Traceback" in said or "details are in" in said else "")
+        fault = fault or ("accepted nonsense" if damaged.refused and code == 0 else "")
+        self.counts[fault or ("refused" if code else "accepted")] += 1
+        if fault:
+            print(f"{name}: {fault}: {damaged.what}: {code} {' '.join(self._watch.found)} {said[-300:]}", file=sys.stderr, flush=True)
+
+    def concluded(self) -> int:
+        """Print the counts; 1 where there was a fault."""
+        parts = ", ".join(f"{name} {self.counts[name]}" for name in ("refused", "accepted", *FAULTS))
+        print(f"{parts} of {self.counts.total()}; slowest {self.slowest:.1f} s of the processor")
+        return int(any(self.counts[name] for name in FAULTS))
+
+
+def portion(parser: argparse.ArgumentParser, number: int) -> argparse.Namespace:
+    """Which inputs are asked for."""
+    parser.add_argument("--number", type=int, default=number)
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    counts: Counter[str] = Counter()
-    watch, slowest = Watch(), 0.0
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Fuzz, print the counts; returns 1 where any is above zero."""
+    given = portion(argparse.ArgumentParser(description=__doc__), 2000)
     with tempfile.TemporaryDirectory() as temporary, contextlib.chdir(temporary):
         Path("planted.py").write_text("raise SystemExit('imported')\n")
         system = tiny_system()
         write_folder(system.replace(profiles=system.profiles.isel(time=slice(0, 48))), Path(temporary) / "base")
         base = {f.name: f.read_text() for f in (Path(temporary) / "base").iterdir()}
-        for late in (signal.SIGALRM, signal.SIGPROF):
-            signal.signal(late, _late)
+        fuzz = Fuzz()
         for k in range(given.first, given.first + given.number):
             rng = np.random.default_rng([given.seed, k])
             way = (_folder, _configuration, _network)[k % 3]
             overrides, refused, what = way(base, Path(temporary) / f"{k}", rng)
             # What is validated is what is read; only the reading is fuzzed, so no day is planned for.
             arguments = ["validate", "study=tiny", "planning=none", "horizon.days=1", "horizon.peaks=false", *overrides]
-            err, begun = io.StringIO(), time.process_time()
-            signal.setitimer(signal.ITIMER_REAL, LONGEST_BY_THE_CLOCK)
-            signal.setitimer(signal.ITIMER_PROF, LONGEST)
-            watch.on, watch.found = True, []
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
-                try:
-                    code: int | str = cli.main(arguments)
-                except TooLongError:
-                    code = "hang"
-                except BaseException as error:
-                    code = f"traceback {type(error).__name__}"
-            watch.on = False
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.setitimer(signal.ITIMER_PROF, 0.0)
-            slowest = max(slowest, time.process_time() - begun)
-            said = err.getvalue().strip()
-            fault = "hang" if code == "hang" else "code run" if watch.found else ""
-            fault = fault or ("traceback" if code == 1 or isinstance(code, str) or "Traceback" in said else "")
-            fault = fault or ("accepted nonsense" if refused and code == 0 else "")
-            counts[fault or ("refused" if code else "accepted")] += 1
-            if fault:
-                print(f"{k}: {fault}: {what}: {code} {' '.join(watch.found)} {said[-300:]}", file=sys.stderr, flush=True)
+            fuzz.try_one(str(k), Damaged(arguments, refused, what))
             shutil.rmtree(Path(temporary) / f"{k}", ignore_errors=True)
-    faults = ("traceback", "hang", "code run", "accepted nonsense")
-    parts = ", ".join(f"{name} {counts[name]}" for name in ("refused", "accepted", *faults))
-    print(f"{parts} of {given.number}; slowest {slowest:.1f} s of the processor")
-    return int(any(counts[name] for name in faults))
+    return fuzz.concluded()
 
 
 if __name__ == "__main__":

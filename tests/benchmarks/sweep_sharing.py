@@ -14,6 +14,8 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from multiscale.results import RunResult
@@ -33,6 +35,44 @@ def cpu(roof: Path, *arguments: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+@dataclass(frozen=True)
+class Sharing:
+    """What a sweep costs beside separate runs.
+
+    Attributes:
+        alone: a separate run, mean [CPU s].
+        together: the whole sweep [CPU s].
+        share: of the sweep in as many separate runs [1].
+        beyond: a job beyond its study, median and largest of wall times [s].
+    """
+
+    alone: float
+    together: float
+    share: float
+    beyond: tuple[float, float]
+
+
+def sharing(overrides: Sequence[str], jobs: int, separate: int) -> Sharing:
+    """Run some jobs on their own, and all of them as a sweep.
+
+    Args:
+        overrides: of the study.
+        jobs: of the sweep; they differ in the gap between import and export prices.
+        separate: how many are run on their own.
+    """
+    gaps = [round(0.01 + STEP * number, 6) for number in range(jobs)]
+    with tempfile.TemporaryDirectory() as temporary:
+        roof = Path(temporary)
+        alone = [cpu(roof, "run", *overrides, f"output.folder=alone-{gap}", f"coordination.import_export_gap={gap}") for gap in gaps[:separate]]
+        swept = f"coordination.import_export_gap={','.join(map(str, gaps))}"
+        together = cpu(roof, "run", "-m", "--jobs", "1", *overrides, "output.folder=together", swept)
+        (sweep,) = (roof / "together").glob("sweep-*")
+        states = job_states(sweep, Manifest.read(sweep))
+        beyond = sorted(state.seconds - RunResult.load(run_folder(sweep, state.job)).value("time.total") for state in states)
+    mean = sum(alone) / len(alone)
+    return Sharing(mean, together, together / (jobs * mean), (beyond[len(beyond) // 2], beyond[-1]))
+
+
 def main() -> int:
     """Measure, print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -40,22 +80,10 @@ def main() -> int:
     parser.add_argument("--separate", type=int, default=3, help="separate runs that are measured")
     parser.add_argument("overrides", nargs="*", default=["study=tiny"])
     given = parser.parse_args()
-    gaps = [round(0.01 + STEP * number, 6) for number in range(given.jobs)]
-    with tempfile.TemporaryDirectory() as temporary:
-        roof = Path(temporary)
-        alone = [
-            cpu(roof, "run", *given.overrides, f"output.folder=alone-{gap}", f"coordination.import_export_gap={gap}")
-            for gap in gaps[: given.separate]
-        ]
-        swept = f"coordination.import_export_gap={','.join(map(str, gaps))}"
-        together = cpu(roof, "run", "-m", "--jobs", "1", *given.overrides, "output.folder=together", swept)
-        (sweep,) = (roof / "together").glob("sweep-*")
-        states = job_states(sweep, Manifest.read(sweep))
-        beyond = sorted(state.seconds - RunResult.load(run_folder(sweep, state.job)).value("time.total") for state in states)
-    mean = sum(alone) / len(alone)
-    print(f"{' '.join(given.overrides)}: one separate run {mean:.1f} CPU s (mean of {len(alone)})")
-    print(f"sweep of {given.jobs}: {together:.1f} CPU s, {together / (given.jobs * mean):.2f} of {given.jobs} separate runs")
-    print(f"a job beyond its study: {beyond[len(beyond) // 2]:.2f} s (median of wall times), at most {beyond[-1]:.2f} s")
+    found = sharing(given.overrides, given.jobs, given.separate)
+    print(f"{' '.join(given.overrides)}: one separate run {found.alone:.1f} CPU s (mean of {given.separate})")
+    print(f"sweep of {given.jobs}: {found.together:.1f} CPU s, {found.share:.2f} of {given.jobs} separate runs")
+    print(f"a job beyond its study: {found.beyond[0]:.2f} s (median of wall times), at most {found.beyond[1]:.2f} s")
     return 0
 
 

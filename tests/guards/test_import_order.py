@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "multiscale"
 
 ORDER = (
-    "version", "units", "symbols", "settings", "machine", "file_locks", "files", "spreadsheets", "content", "timeline", "aggregation",
+    "version", "units", "symbols", "settings", "machine", "file_locks", "files", "spreadsheets", "content", "packing", "timeline", "aggregation",
     "programs", "attribute", "devices", "measures", "tariffs", "system", "representative_days", "sources", "operation", "markets", "coordination",
     "bilevel", "planning", "verification", "assessment", "results", "config", "pipeline", "study", "interactive", "sweep", "reproduction", "doctor",
     "compare_mechanisms", "plan_futures", "mathematics", "cli", "__main__",

@@ -113,4 +113,4 @@ def test_in_the_hierarchy_bills_sum_to_what_is_owed_and_no_fee_is_kept(grown, wi
         assert owed["trading_fee"] == 0.0
         assert prosumer_bills(day.tree, platform, outcome).sum() == pytest.approx(sum(owed.values()), rel=1e-9)
         assert book.money_residual <= 1e-9
-        assert book.price_parts.shape == (3, fleets[platform].size, winter.periods)
+        assert book.price_parts.shape == (len(PRICE_PARTS), fleets[platform].size, winter.periods)

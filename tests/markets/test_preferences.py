@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyomo.environ as pyo
 import pytest
 
 from multiscale.markets import Community
 from multiscale.operation import platform_program
 from multiscale.programs import CompiledProgram
-from multiscale.system import Economics, Growth, grow
+from multiscale.system import Economics, Growth, LoadingLimits, grow
+from tests.operation.linear_distflow import platform_model
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +91,30 @@ def test_a_single_member_prefers_as_well(fleet):
     one = fleet.aggregate(np.full(fleet.size, "all"))
     program, plain = (platform_program(one, Economics(), m) for m in (Community(import_penalty=0.1), Community()))
     np.testing.assert_allclose((program.c0 - plain.c0)[program.columns["import"].positions], 0.1 * fleet.horizon.hours_per_year)
+
+
+def test_it_is_the_energy_collective_written_out(system, winter, economics):
+    """Chronis et al., eqs. 1b-1g, 3, 4 member by member (exports with the sign that permits them), on top of the platform written out in Pyomo."""
+    fleet, network = system.fleet("north 1", winter), system.network("north 1")
+    wave = 0.08 * (1.0 + 0.5 * np.sin(np.arange(winter.periods)))
+    prices = {"import_price": wave, "export_price": 0.5 * wave, "network_charge": 0.05, "import_limit": 1e7, "export_limit": 1e7}
+    of_own, of_all, of_trade = 0.03, 0.04, 0.004
+    market = Community(import_penalty=of_own + of_all, export_penalty=of_own, transaction_cost=of_trade)
+    program = platform_program(fleet, economics, market, network=network)
+    ours = CompiledProgram(program).solve_optimal(prices | {"planned": np.zeros(winter.periods), "deviation_price": 0.0})
+    m = platform_model(fleet, network, economics, LoadingLimits(), prices)
+    for name in ("alpha", "beta", "traded"):
+        m.add_component(name, pyo.Var(m.I, m.T, bounds=(0, None)))
+    more = 0.0
+    for t in m.T:
+        m.rows.add(sum(m.alpha[i, t] for i in m.I) == m.imported[t])
+        m.rows.add(sum(m.beta[i, t] for i in m.I) == m.exported[t])
+        for i in m.I:
+            with_peers = m.buy[i, t] - m.sell[i, t] - m.alpha[i, t] + m.beta[i, t]
+            m.rows.add(with_peers <= m.traded[i, t])
+            m.rows.add(-with_peers <= m.traded[i, t])
+            more += float(winter.hours_per_year[t]) * (of_trade * m.traded[i, t] + of_own * (m.alpha[i, t] + m.beta[i, t]))
+        more += float(winter.hours_per_year[t]) * of_all * m.imported[t]
+    m.cost.set_value(m.cost.expr + more)
+    pyo.SolverFactory("appsi_highs").solve(m)
+    assert ours.objective == pytest.approx(pyo.value(m.cost), rel=1e-7)

@@ -105,6 +105,19 @@ def test_a_damaged_artefact_is_computed_again_and_said(tmp_path, caplog, file, d
     assert compute.calls == 2
 
 
+@pytest.mark.parametrize(
+    "text", ["[]", "7", '{"seconds": "a while", "files": {}}', '{"seconds": 1, "files": []}', '{"seconds": 1, "files": {}}', "[" * 100_000]
+)
+def test_of_an_artefact_any_text_may_stand_where_its_record_was(tmp_path, caplog, text):
+    compute = Counted(summed)
+    whole = Stages(tmp_path).run("sum", compute, {"first": 1, "second": 2})
+    (tmp_path / f"sum-{whole.key}" / "about.json").write_text(text)
+    with caplog.at_level(logging.WARNING):
+        assert Stages(tmp_path).run("sum", compute, {"first": 1, "second": 2}).value["sum"] == 3
+    assert compute.calls == 2
+    assert "damaged" in caplog.text
+
+
 def test_a_damaged_large_array_is_found_and_replaced(tmp_path, caplog):
     compute = Counted(summed)
     Stages(tmp_path).run("sum", compute, {"first": 1, "second": 2})

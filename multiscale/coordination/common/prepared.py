@@ -10,6 +10,7 @@ import pandas as pd
 
 from multiscale.coordination.common.answer import Answer, answer_signals, bases_of, own_measures
 from multiscale.coordination.common.integrated import integrated_optimum
+from multiscale.coordination.common.loss_points import with_loss_points
 from multiscale.coordination.common.messages import Signal
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.coordination.common.realisation import realised
@@ -164,22 +165,37 @@ def _optima(
     forecast = integrated_optimum(model)
     voltages = expected_busbar_voltages(model, forecast.distribution_x, forecast.exchange)
     tree.transmission.learn(model.transmission)
-    tree = tree.fed_at(voltages)
+    tree = _with_loss_points(tree.fed_at(voltages), forecast)
     answers = answers_at(tree, forecast, near)
     return integrated_optimum(tree, near=forecast, answers=answers) if reference else None, forecast, bases_of(answers), tree.platforms
 
 
 def answers_at(tree: OperatingTree, near: Outcome, starts: Mapping[str, LabelledBasis] | None = None) -> dict[str, Answer]:
     """What every platform answers to the prices of an outcome alone, without limits or plan; ``starts``: platform -> see ``Starts``."""
-    none = np.full(tree.horizon.periods, BEYOND)
     answers = {}
     for dso, own in tree.distribution.items():
         for child in own.children:
-            price = near.platform_price[child]
-            signal = Signal(price, price, tree.prices(dso), none, none, np.zeros_like(price))
+            signal = _expected(tree, dso, near.platform_price[child])
             program, known = tree.platforms[child], (starts or {}).get(child)
             answers[child] = answer_signals(program, [signal], None if known is None else known.for_program(program))[0]
     return answers
+
+
+def _expected(tree: OperatingTree, dso: str, price: np.ndarray) -> Signal:
+    """The price that is expected at a platform of a DSO as a signal without limits or plan."""
+    none = np.full(tree.horizon.periods, BEYOND)
+    return Signal(price, price, tree.prices(dso), none, none, np.zeros_like(price))
+
+
+def _with_loss_points(tree: OperatingTree, near: Outcome) -> OperatingTree:
+    """The tree whose platforms count their losses at what they do at the prices of an outcome; the same where none counts losses."""
+    changed = {}
+    for dso, own in tree.distribution.items():
+        for child in own.children:
+            data = tree.platforms.data[child]
+            if data.losses is not None:
+                changed[child] = with_loss_points(data, _expected(tree, dso, near.platform_price[child]).parameters())
+    return replace(tree, platforms=tree.platforms.exchanged(changed)) if changed else tree
 
 
 def _afresh(tree: OperatingTree) -> OperatingTree:

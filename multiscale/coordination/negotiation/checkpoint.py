@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Callable
-from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
 
 from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.tree import TreeNegotiation
 from multiscale.files import write_atomically
+from multiscale.packing import PackingError, packed_bytes, unpacked_bytes
 
 FORMAT = 5
 """Of what a checkpoint holds; raised whenever that changes."""
-
-
-_NAMES = {
-    "numpy": {"ndarray", "dtype"},
-    "numpy._core.multiarray": {"_reconstruct", "scalar"},
-    "numpy._core.numeric": {"_frombuffer"},
-    "numpy.random._pickle": {"__generator_ctor", "__bit_generator_ctor"},
-    "numpy.random._pcg64": {"PCG64"},
-    "numpy.random.bit_generator": {"SeedSequence", "__pyx_unpickle_SeedSequence"},
-    "builtins": {"set", "frozenset", "slice"},
-}
-"""What a checkpoint names next to data classes of the coordination."""
-
-
-class _Unpickler(pickle.Unpickler):
-    """Makes nothing but what a checkpoint holds: a pickle may name any function there is, and have it called."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """What a pickle names.
-
-        Raises:
-            UnpicklingError: no checkpoint names it.
-        """
-        if name in _NAMES.get(module, ()):
-            return super().find_class(module, name)
-        if module.startswith("multiscale.coordination."):
-            found = super().find_class(module, name)
-            if is_dataclass(found):
-                return found
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which no checkpoint does")
 
 
 class CheckpointError(ValueError):
@@ -83,19 +50,19 @@ def keep(negotiated: TreeNegotiation, path: Path) -> None:
         "references": (negotiated.platforms.reference, negotiated.plain.reference),
         "channel": negotiated.channel,
     }
-    write_atomically(path, pickle.dumps(content))
+    write_atomically(path, packed_bytes(content))
 
 
 def take_up(negotiated: TreeNegotiation, path: Path) -> None:
-    """Bring a newly set up negotiation to where the checkpoint left it. Nothing that the file names is imported or run but what checkpoints hold.
+    """Bring a newly set up negotiation to where the checkpoint left it. The file holds data, and reading it runs no code.
 
     Raises:
         CheckpointError: unreadable, or of another tree.
     """
     try:
-        content = _Unpickler(io.BytesIO(path.read_bytes())).load()
+        content = unpacked_bytes(path.read_bytes())
         fingerprint = content["fingerprint"]
-    except Exception as error:  # a damaged pickle raises whatever its classes raise
+    except (OSError, PackingError, KeyError, TypeError) as error:
         raise CheckpointError(f"checkpoint '{path}' cannot be read ({error}); delete it to begin anew") from error
     if fingerprint != (FORMAT, negotiated.fingerprint):
         message = "belongs to another tree, design, method or version; delete it to begin anew, or give this study a folder of its own"

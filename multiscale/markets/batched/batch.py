@@ -171,7 +171,7 @@ class Respondents:
         self._begun: dict[int, np.ndarray] | None = None
 
     def begin_at(self, price: np.ndarray) -> None:
-        """From now on begin every search where that at a price ended: answers then depend on nothing else, and what is written is what was answered."""
+        """From now on begin every search where that at a price ended: answers then depend on nothing else, and what is written is what was said."""
         self._begun = None
         self._starts = {id(g.batch): self._first(g.batch) for g in self.groups}
         self.at(price)

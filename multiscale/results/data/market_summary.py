@@ -17,10 +17,22 @@ def market_statement(market: str, program: str) -> str:
     )
 
 
+LOSSES_COUNTED = (
+    "losses of the platforms' networks are counted where platforms clear in the market: {lost:,.0f} kWh/a in the plan's operation. The plan itself, "
+    "and what is operated without the market, count none, so a saving against these is understated by the cost of losses; market.losses=false "
+    "compares without them"
+)
+"""What is said of a study whose market counts losses."""
+
+
 def market_statements(answers: Sequence[YearAnswer]) -> list[str]:
-    """The statement of a study; none where the market has a program of its own."""
+    """The statements of a study: what of a run is not the market's own, and which scenarios count losses."""
     found = (market_summary(answer) for answer in answers)
-    return list(dict.fromkeys(market_statement(s["market.kind"][0], s["market.program"][0]) for s in found if s))
+    stated = [market_statement(s["market.kind"][0], s["market.program"][0]) for s in found if s]
+    for answer in answers:
+        lost = [book.losses.counted for day in answer.plan.operation.days for book in day.trades.values() if book.losses is not None]
+        stated += [LOSSES_COUNTED.format(lost=sum(lost))] if lost else []
+    return list(dict.fromkeys(stated))
 
 
 def market_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:

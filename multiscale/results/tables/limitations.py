@@ -13,7 +13,7 @@ from multiscale.results.words.numbers import number, plural
 NEGLECTED: tuple[tuple[str, str, str], ...] = (
     (
         "distribution network",
-        "linear power flow (LinDistFlow) on a radial, balanced network: no losses, voltage drops at nominal voltage",
+        "linear power flow (LinDistFlow) on a radial, balanced network, voltage drops at nominal voltage; losses in platforms of market dispatch",
         "a margin of ratings and voltage band is kept; AC power flow checks the plan without it, losses included",
     ),
     (

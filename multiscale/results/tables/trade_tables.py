@@ -81,5 +81,14 @@ def nodal_prices_table(result: RunResult) -> Table | None:
     for part in average.price_part.values.astype(str):
         frame |= {part: average.sel(price_part=part).values, f"{part}, largest": largest.sel(price_part=part).values}
     units = dict.fromkeys((c for c in frame if c != "platform"), "ct/kWh")
-    note = "Average over what members buy, and the largest absolute value. Congestion, voltage: what limits of the platform's network add; no losses."
+    note = (
+        "Average over what members buy, and the largest absolute value. Losses: what a further kWh adds to them; congestion, voltage: limits."
+    )
+    if has(data, "network_loss") and bool(data.network_loss.notnull().any()):
+        lost, short, over = (data[n].sel(node=average.node).values for n in ("network_loss", "network_loss_missing", "network_loss_excess"))
+        frame |= {"lost": lost / 1000.0, "not counted": short / 1000.0, "counted too much": over / 1000.0}
+        units |= dict.fromkeys(("lost", "not counted", "counted too much"), "MWh/a")
+        note += " Losses are counted by tangents of the quadratic losses of the flows; what differs from these is not counted, or counted too much."
+    else:
+        note += " No losses are counted (market.losses)."
     return Table("nodal_prices", "Nodal prices of each platform in their parts", pd.DataFrame(frame), units, note)

@@ -81,6 +81,7 @@ def _nodal(answer: YearAnswer) -> xr.Dataset:
     if not any(book.price_parts.size for day in days for book in day.trades.values()):
         return xr.Dataset()
     average, largest = np.full((len(PRICE_PARTS), len(platforms)), np.nan), np.full((len(PRICE_PARTS), len(platforms)), np.nan)
+    lost = np.full((3, len(platforms)), np.nan)
     for k, platform in enumerate(platforms):
         books = [day.trades[platform] for day in days if platform in day.trades]
         if len(books) < len(days) or not all(book.price_parts.size for book in books):
@@ -89,11 +90,16 @@ def _nodal(answer: YearAnswer) -> xr.Dataset:
         total = sum(float(w.sum()) for w in weights)
         if total > 0:
             average[:, k] = sum((book.price_parts * w).sum(axis=(1, 2)) for book, w in zip(books, weights, strict=True)) / total
+        if all(book.losses is not None for book in books):
+            lost[:, k] = np.sum([[book.losses.counted, book.losses.missing, book.losses.excess] for book in books if book.losses], axis=0)
         largest[:, k] = np.max([np.abs(book.price_parts).max(axis=(1, 2)) for book in books], axis=0)
     meaning = "part of the nodal prices in the platform"
     return xr.Dataset(
         {
             "nodal_price_part": named(("price_part", "node"), average, "EUR/kWh", f"{meaning}, average over what members buy"),
+            "network_loss": named(("node",), lost[0], "kWh/a", "losses of the platform's network that are counted in its program"),
+            "network_loss_missing": named(("node",), lost[1], "kWh/a", "by how much these fall short of the quadratic losses of the same flows"),
+            "network_loss_excess": named(("node",), lost[2], "kWh/a", "by how much these are above them, where energy has a price below zero"),
             "nodal_price_part_largest": named(("price_part", "node"), largest, "EUR/kWh", f"{meaning}, largest absolute value"),
         },
         coords={"price_part": list(PRICE_PARTS), "node": platforms},

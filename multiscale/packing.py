@@ -1,13 +1,16 @@
-"""What a stage leads to as plain text and arrays, and back: data only, so that reading it runs no code.
+"""What is kept on the disk (what a stage leads to, a checkpoint) as plain text and arrays, and back: data only, so that reading it runs no code.
 
-Data classes and settings of the package, tables, arrays, mappings, sequences and plain values are packed; an object of any other type is refused.
-A packed object names its class; only data classes and settings that the package defines are made again, by their own constructors.
+Data classes and settings of the package, tables, arrays, mappings, sequences, plain values and random generators are packed; an object of any other
+type is refused. A packed object names its class; only data classes and settings that the package defines are made again, by their own constructors.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
+import io
+import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -56,6 +59,10 @@ def pack(value: Any, keep: Callable[[np.ndarray], str]) -> Any:
         return {KIND: "time", "text": value.isoformat()}
     if isinstance(value, Path):
         return {KIND: "path", "text": str(value)}
+    if isinstance(value, bytes):
+        return {KIND: "bytes", "text": value.hex()}
+    if isinstance(value, np.random.Generator):
+        return {KIND: "random", "state": packed(_state(value))}
     if isinstance(value, tuple | list):
         return {KIND: type(value).__name__, "items": [packed(v) for v in value]}
     if isinstance(value, set | frozenset):
@@ -107,6 +114,10 @@ def unpack(content: Any, find: Callable[[str], np.ndarray]) -> Any:
             return pd.Timestamp(content["text"])
         case "path":
             return Path(content["text"])
+        case "bytes":
+            return bytes.fromhex(content["text"])
+        case "random":
+            return _generator(whole(content["state"]))
         case "tuple" | "list" | "set" | "frozenset" as kind:
             made: Callable[[list[Any]], Any] = {"tuple": tuple, "list": list, "set": set, "frozenset": frozenset}[kind]
             return made([whole(v) for v in content["items"]])
@@ -127,6 +138,64 @@ def unpack(content: Any, find: Callable[[str], np.ndarray]) -> Any:
             return _class(content["class"])(**{name: whole(v) for name, v in content["fields"].items()})
         case kind:
             raise PackingError(f"a packed value of the unknown kind {kind!r}")
+
+
+def packed_bytes(value: Any) -> bytes:
+    """A value as one piece, to be written into one file: the hash of what follows, its text, its arrays.
+
+    An array that stands in several places is one again when it is read; the order of its values in memory is kept.
+
+    Raises:
+        PackingError: an object of a type that is no data.
+    """
+    arrays: list[np.ndarray] = []
+    known: dict[int, str] = {}
+
+    def keep(array: np.ndarray) -> str:
+        if id(array) not in known:
+            known[id(array)] = str(len(arrays))
+            arrays.append(array)
+        return known[id(array)]
+
+    text = json.dumps(pack(value, keep), allow_nan=False)
+    stream = io.BytesIO()
+    for array in (np.frombuffer(text.encode(), dtype=np.uint8), *arrays):
+        np.lib.format.write_array(stream, array, allow_pickle=False)
+    body = stream.getvalue()
+    return hashlib.sha256(body).digest() + body
+
+
+def unpacked_bytes(data: bytes) -> Any:
+    """The value of ``packed_bytes``.
+
+    Raises:
+        PackingError: nothing that ``packed_bytes`` returns, or damaged since.
+    """
+    digest, body = data[: hashlib.sha256().digest_size], data[hashlib.sha256().digest_size :]
+    if hashlib.sha256(body).digest() != digest:
+        raise PackingError("not what was written")
+    stream = io.BytesIO(body)
+    try:
+        arrays = []
+        while stream.tell() < len(body):
+            arrays.append(np.lib.format.read_array(stream, allow_pickle=False))
+        return unpack(json.loads(arrays[0].tobytes()), lambda name: arrays[1 + int(name)])
+    except PackingError:
+        raise
+    except Exception as error:  # what another version packed raises whatever those who read numbers, texts and tables raise
+        raise PackingError(f"nothing that was packed ({type(error).__name__}: {error})") from error
+
+
+def _state(generator: np.random.Generator) -> dict[str, Any]:
+    if not isinstance(generator.bit_generator, np.random.PCG64):
+        raise PackingError(f"a random generator {type(generator.bit_generator).__name__} is none that could be kept; use numpy.random.default_rng")
+    return dict(generator.bit_generator.state)
+
+
+def _generator(state: Any) -> np.random.Generator:
+    made = np.random.PCG64(0)
+    made.state = state
+    return np.random.Generator(made)
 
 
 def _array(values: np.ndarray, keep: Callable[[np.ndarray], str]) -> dict[str, Any]:
@@ -153,13 +222,13 @@ def _name(kind: type) -> str:
 
 def _class(name: str) -> Any:
     """A data class or settings class of the package by its name."""
-    module, _, inner = name.partition(":")
+    module, _, inner = str(name).partition(":")
     if not module.startswith(PACKAGE):
         raise PackingError(f"{name!r} is no class of this package")
     try:
         found = getattr(importlib.import_module(module), inner)
     except (ImportError, AttributeError) as error:
         raise PackingError(f"{name!r} does not exist in this version") from error
-    if not (isinstance(found, type) and (dataclasses.is_dataclass(found) or issubclass(found, BaseModel))):
+    if not (isinstance(found, type) and found.__module__ == module and (dataclasses.is_dataclass(found) or issubclass(found, BaseModel))):
         raise PackingError(f"{name!r} is neither a data class nor settings")
     return found

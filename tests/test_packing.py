@@ -11,7 +11,7 @@ from multiscale.assessment import Ledger
 from multiscale.content import content_key
 from multiscale.devices import device_settings
 from multiscale.operation import Design
-from multiscale.pipeline.packing import PackingError, pack, unpack
+from multiscale.packing import PackingError, pack, packed_bytes, unpack, unpacked_bytes
 from multiscale.sources import TinySettings
 from multiscale.sources.selection import study_system
 from multiscale.system import Economics
@@ -103,6 +103,9 @@ def test_what_is_no_data_is_refused(value):
         {"is": "object", "class": "subprocess:Popen", "fields": {"args": "true"}},
         {"is": "object", "class": "multiscale.cli:main", "fields": {}},
         {"is": "object", "class": "multiscale.nothing:Nothing", "fields": {}},
+        {"is": "object", "class": "multiscale.packing:np.random.Generator", "fields": {}},
+        {"is": "settings", "class": "multiscale.packing:BaseModel", "values": {}},
+        {"is": "object", "class": 7, "fields": {}},
         {"is": "settings", "class": "multiscale.files:write_atomically", "values": {}},
         {"is": "unknown"},
         [1, 2],
@@ -111,3 +114,32 @@ def test_what_is_no_data_is_refused(value):
 def test_only_data_classes_and_settings_of_the_package_are_made(content):
     with pytest.raises(PackingError):
         unpack(content, np.zeros)
+
+
+def test_one_piece_comes_back_with_the_order_of_its_values_and_arrays_that_are_the_same():
+    shared = np.arange(6.0).reshape(2, 3)
+    generator = np.random.default_rng(3)
+    generator.random(5)
+    value = {"shared": [shared, shared], "columns first": np.asfortranarray(shared), "bytes": b"\x00\xff", (1, b"k"): {"a"}, "random": generator}
+    found = unpacked_bytes(packed_bytes(value))
+    assert found["shared"][0] is found["shared"][1]
+    np.testing.assert_array_equal(found["shared"][0], shared)
+    assert found["columns first"].flags.f_contiguous
+    assert found["bytes"] == b"\x00\xff"
+    assert found[1, b"k"] == {"a"}
+    np.testing.assert_array_equal(found["random"].random(4), generator.random(4))
+
+
+def test_a_piece_of_which_any_bit_is_another_is_refused():
+    whole = packed_bytes({"values": np.arange(10.0), "text": "t"})
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(whole), 200):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        with pytest.raises(PackingError):
+            unpacked_bytes(bytes(damaged))
+
+
+def test_a_random_generator_of_another_kind_is_refused():
+    with pytest.raises(PackingError, match="default_rng"):
+        packed_bytes(np.random.Generator(np.random.MT19937(0)))
