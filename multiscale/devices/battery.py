@@ -9,7 +9,7 @@ import numpy as np
 
 from multiscale.attribute import Attribute, number
 from multiscale.devices.device import Energy, Rows, Variable
-from multiscale.devices.one_state import OneState
+from multiscale.devices.one_state import InProgram, OneState
 from multiscale.devices.prosumers import Prosumers, axes_of, placed, spread
 from multiscale.devices.purchasable import Capacity, Offer, PurchasableDevice
 from multiscale.settings import quantity
@@ -86,6 +86,11 @@ class Battery(PurchasableDevice):
         one, none = np.ones((1, 1)), np.zeros((1, 1))
         keep = 1.0 - loss * fleet.horizon.step_hours
         return OneState(owners, power, power, one, eta, 1.0 / eta, keep, none, none, energy, self.wear)
+
+    def in_program(self, fleet: Prosumers, drawn: np.ndarray, supplied: np.ndarray, state: np.ndarray) -> InProgram:
+        """Charging, discharging, and what is stored."""
+        del fleet
+        return InProgram({"charge": drawn, "discharge": supplied, "stored": state}, "battery_energy", -1.0)
 
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``charge``, ``discharge`` [kW] and ``stored`` [kWh], at the end of each period."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from multiscale.devices.device import Device, Energy, Rows, Variable
-from multiscale.devices.one_state import OneState
+from multiscale.devices.one_state import InProgram, OneState
 from multiscale.devices.prosumers import Prosumers, axes_of, placed, spread
 from multiscale.settings import quantity
 from multiscale.symbols import Named
@@ -102,6 +102,12 @@ class Deferrable(Device):
         shift = -step * fleet.data[self.name].values[owners]
         keep, cost = np.array([[1.0 - self.loss_per_hour * step]]), self.discomfort
         return OneState(owners, one, none, limit, one, one, keep, shift, -late, early, cost_below=cost, cost_above=cost)
+
+    def in_program(self, fleet: Prosumers, drawn: np.ndarray, supplied: np.ndarray, state: np.ndarray) -> InProgram:
+        """Power, and the energy late and early."""
+        del fleet, supplied
+        both = {f"{self.name}_late": np.maximum(-state, 0.0), f"{self.name}_early": np.maximum(state, 0.0)}
+        return InProgram({self.name: drawn} | both, f"{self.name}_energy")
 
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns of the power [kW] and of the energy late and early [kWh]."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 
 from multiscale.attribute import Attribute
-from multiscale.devices.one_state import OneState
+from multiscale.devices.one_state import InProgram, OneState
 from multiscale.devices.prosumers import Prosumers, summed
 from multiscale.settings import Settings
 
@@ -196,6 +196,16 @@ class Device(Settings):
         """The devices of all owners as devices with one state, the same as in a program; None: they are not, and only a program has them."""
         del fleet
         return None
+
+    def in_program(self, fleet: Prosumers, drawn: np.ndarray, supplied: np.ndarray, state: np.ndarray) -> InProgram:
+        """A schedule of all owners as columns of a program; of devices with one state and of generation that may be curtailed freely.
+
+        Args:
+            fleet: of the owners.
+            drawn, supplied: power [kW], (owner, period).
+            state: at the end of every period, as of ``one_state`` [kWh], (owner, period).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no schedule outside a program")
 
     @property
     def unused_cost(self) -> float | None:

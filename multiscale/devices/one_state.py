@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +10,21 @@ import numpy as np
 
 ARRAYS = ("power_in", "power_out", "presence", "gain_in", "gain_out", "keep", "shift", "low", "high", "kink_below", "kink_above")
 """Fields of ``OneState`` over (owner, period)."""
+
+
+@dataclass(frozen=True)
+class InProgram:
+    """A schedule of devices as columns of a program.
+
+    Attributes:
+        columns: name -> values, (owner, period).
+        row: the rows of the energy balance; empty where there are none.
+        sign: what a dual of them is per value of a unit of the state [1], (owner, period) or a number.
+    """
+
+    columns: Mapping[str, np.ndarray]
+    row: str = ""
+    sign: np.ndarray | float = 1.0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from multiscale.devices.device import Energy, Rows, Variable
+from multiscale.devices.one_state import InProgram
 from multiscale.devices.prosumers import Prosumers, axes_of, placed, spread
 from multiscale.devices.purchasable import Capacity, Offer, PurchasableDevice
 from multiscale.settings import quantity
@@ -73,6 +74,11 @@ class Photovoltaics(PurchasableDevice):
     def unused_cost(self) -> float:
         """The curtailment cost."""
         return self.curtailment_cost
+
+    def in_program(self, fleet: Prosumers, drawn: np.ndarray, supplied: np.ndarray, state: np.ndarray) -> InProgram:
+        """Power used."""
+        del fleet, drawn, state
+        return InProgram({"pv": supplied})
 
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``pv`` [kW]; the cost of curtailing everything is a constant, from which each kWh used is taken off."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from multiscale.attribute import Attribute, number, text
 from multiscale.devices.device import Device, Energy, Rows, Variable
-from multiscale.devices.one_state import OneState
+from multiscale.devices.one_state import InProgram, OneState
 from multiscale.devices.prosumers import Prosumers, axes_of, placed, spread
 from multiscale.settings import quantity
 from multiscale.symbols import Named
@@ -129,6 +129,13 @@ class ThermalHeatPump(Device):
         low = -band - _most_missing(capacity, loss, need)
         bounds = (low, band, 0.0, -band, band, self.discomfort, 0.0)
         return OneState(owners, rating, np.zeros((1, 1)), one, cop * keep, one, keep, -step * need * keep, *bounds)
+
+    def in_program(self, fleet: Prosumers, drawn: np.ndarray, supplied: np.ndarray, state: np.ndarray) -> InProgram:
+        """Power, heat within the comfort band and heat missing below it."""
+        del supplied
+        device = self.one_state(fleet)
+        within = np.maximum(state, device.kink_below)
+        return InProgram({"thermal_heat_pump": drawn, "heat_within": within, "heat_missing": within - state}, "heat_balance", -device.keep)
 
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``thermal_heat_pump`` [kW], ``heat_within`` and ``heat_missing`` [kWh of heat] at the end of each period."""

@@ -25,6 +25,7 @@ from multiscale.coordination.uncertainty.agreement import COVERAGE
 from multiscale.coordination.uncertainty.day_reserves import forecast_errors
 from multiscale.operation import OperatingTree
 from multiscale.operation.reserves import ForecastErrors
+from multiscale.programs import Basis
 from multiscale.settings import OneOf, count, quantity
 
 
@@ -36,6 +37,7 @@ def negotiated_outcome(
     errors: Mapping[str, ForecastErrors] | None = None,
     kept: tuple[Path, str] | None = None,
     through: Callable[[Children], Children] = lambda children: children,
+    starts: Mapping[str, Basis] | None = None,
 ) -> Outcome:
     """Negotiate a tree and operate it as agreed.
 
@@ -47,11 +49,12 @@ def negotiated_outcome(
         errors: node -> its forecast errors, see ``negotiation_of``.
         kept: folder and name under which the negotiation is kept after every round, and taken up where it is there already.
         through: wraps the way from the TSO to the DSOs, e.g. in an unreliable channel.
+        starts: platform -> basis of its program at similar prices, where one is known.
 
     Raises:
         CheckpointError: what is kept cannot be used, see ``keeping``.
     """
-    negotiated = negotiation_of(tree, engine, options, errors=errors)
+    negotiated = negotiation_of(tree, engine, options, errors=errors, starts=starts)
     keep = keeping(negotiated, *kept) if kept else None
     return outcome_of(negotiated, negotiated.run(watch, keep, through))
 
@@ -106,5 +109,5 @@ class Bidirectional(Mechanism):
 
             errors = forecast_errors(day.tree, error, coverage=settings.coverage) if error.size > 0 else None
             kept = (settings.checkpoints, day.name) if settings.checkpoints is not None else None
-            found.append({self.name: negotiated_outcome(day.tree, engine, options, watch, errors, kept, settings.channel.through)})
+            found.append({self.name: negotiated_outcome(day.tree, engine, options, watch, errors, kept, settings.channel.through, day.bases)})
         return found

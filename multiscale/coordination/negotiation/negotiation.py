@@ -85,12 +85,16 @@ class Negotiation:
             point = agreement.point
             assert self.state.centre is not None
             every = zip(self.parent.names, point.exchange, point.price, self.state.centre, strict=True)
-            agreed = {c: Kept(profile, price, counted) for c, profile, price, counted in every if c not in self.state.excluded}
+            agreed = {c: Kept(y, price, counted, asked=self.asked_of(c)) for c, y, price, counted in every if c not in self.state.excluded}
             said = dict(zip(self.parent.names, point.own.tolist(), strict=True))
             failed = {c: self.not_kept(c, said[c], agreed[c], settled) for c, settled in children.settle(agreed).items()}
             if not self.exclude_all(failed):
                 return agreement
             self.restart()
+
+    def asked_of(self, child: str) -> np.ndarray:
+        """All prices that a child answered [EUR/kWh], (price, entry)."""
+        return np.array([price for price, _ in self.state.known[child]]).reshape(-1, len(self.parent.hours))
 
     def not_kept(self, child: str, said: float, kept: Kept, settled: Settled | Refusal, moved: float = 0.0) -> str | None:
         """What is wrong with a child's agreed profile and its bound when it is operated, see ``consistency``."""
@@ -155,7 +159,8 @@ class Negotiation:
         if np.isfinite(state.cost) and np.isfinite(state.bound):
             missing = state.cost - state.bound
         else:
-            missing = self.options.gap * float(np.abs(self.parent.hours * state.prices[0] * self.expected).sum())
+            size = float(np.abs(self.parent.hours * state.prices[0] * self.expected).sum())
+            missing = max(self.options.gap * size, self.options.target)
         tolerance = self.options.share_of_gap * missing / len(self.parent.names)
         if state.plan is None:
             return Request(state.round, state.prices[:, i], tolerance=tolerance, goods=self.parent.goods)
@@ -214,6 +219,7 @@ class Negotiation:
             self.forget(child)
             state.valid_from[child] = reply.number
         self._compare(child, request.prices, reply)
+        state.engines[child] = reply.engine
         fresh = [self.parent.add(child, f, y, (reply.number, k)) for k, (f, y) in enumerate(zip(reply.costs, reply.profiles, strict=True))]
         if any(fresh) or reply.number == state.round:
             state.known[child] += list(zip(request.prices, reply.values.tolist(), strict=True))

@@ -62,6 +62,7 @@ class NegotiationState:
         plan: exchange the parent prefers [kW]; slope: of leaving it.
         silent: steps in which each child was asked since it answered a later request than before; heard: the number of that request.
         excluded: child -> why it is excluded.
+        engines: child -> what computed its last reply, as it said.
         history: steps.
         traffic: messages.
     """
@@ -85,6 +86,7 @@ class NegotiationState:
     silent: dict[str, int] = field(default_factory=dict)
     heard: dict[str, int] = field(default_factory=dict)
     excluded: dict[str, str] = field(default_factory=dict)
+    engines: dict[str, str] = field(default_factory=dict)
     history: list[Step] = field(default_factory=list)
     traffic: Traffic = field(default_factory=Traffic)
     steps_failed: int = 0

@@ -28,7 +28,7 @@ from multiscale.coordination.negotiation.top import TopProgram, top_parent
 from multiscale.operation import OperatingTree
 from multiscale.operation.reserves import ErrorPool, ForecastErrors
 from multiscale.operation.tree import BEYOND_DEVICES, dso_reference, net_load_size, reference_exchange
-from multiscale.programs import ParametricProgram
+from multiscale.programs import Basis, ParametricProgram
 from multiscale.version import __version__
 
 INNER = NegotiationOptions(method="level", gap=1e-7, rounds=12)
@@ -159,7 +159,8 @@ class TreeNegotiation:
         profile, price, said = self.agreed(agreement)
         excluded, counted, failed = self.excluded(), self.counted(), False
         # Answers came from reduced fleets; what is operated is every prosumer behind its own network.
-        kept = {c: Kept(profile[c], price[c], counted[c]) for c in self.platforms.sources if c not in excluded}
+        asked = {c: branch.negotiation.asked_of(c) for branch in self.branches.values() for c in branch.parent.names}
+        kept = {c: Kept(profile[c], price[c], counted[c], asked=asked[c]) for c in self.platforms.sources if c not in excluded}
         done = self.platforms.settle(kept)
         self.settled = {c: s for c, s in done.items() if isinstance(s, Settled)}
         for dso, branch in self.branches.items():
@@ -178,6 +179,7 @@ def negotiation_of(
     inner: NegotiationOptions = INNER,
     errors: Mapping[str, ForecastErrors] | None = None,
     programs_of: Mapping[str, ParametricProgram] | None = None,
+    starts: Mapping[str, Basis] | None = None,
 ) -> TreeNegotiation:
     """Set up the negotiation of a tree.
 
@@ -189,6 +191,7 @@ def negotiation_of(
         inner: of the DSOs with their platforms.
         errors: node -> its forecast errors, in its own periods: then the reserves for them are negotiated too (see ``operation.reserves``).
         programs_of: platform -> its own program, all parameters fixed, where it is not the one of the tree (as in the middle of a day).
+        starts: platform -> basis of its program at similar prices, where one is known.
     """
     resolution = Resolution(tree.horizon, tree.transmission.horizon)
     hours, dsos = tree.horizon.hours_per_year, tree.transmission.children
@@ -229,7 +232,8 @@ def negotiation_of(
         parent = Parent(program, profile(hours, hours), below, mine.extend if errors else None, mine.given)
         branches[dso] = Branch(parent, mine, profile(expected, handed_below), inner)
         if programs_of is None:
-            platforms |= {c: PlatformSource(tree.platforms.data[c], tree.prices(dso), own_errors.get(c)) for c in own.children}
+            known = {c: basis.packed() for c, basis in (starts or {}).items()}
+            platforms |= {c: PlatformSource(tree.platforms.data[c], tree.prices(dso), own_errors.get(c), known.get(c)) for c in own.children}
         else:
             platforms |= {c: programs_of[c] for c in own.children}
     expected = np.array([resolution.means(dso_reference(tree.system, d, tree.horizon, tree.fleets)) for d in dsos])

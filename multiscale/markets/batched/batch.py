@@ -153,7 +153,7 @@ class Schedules:
 
 
 _NO, _ALL = one(0.0), one(1.0)
-_NONE = OneState(np.zeros(0, dtype=int), _NO, _NO, _ALL, _ALL, _ALL, _ALL, _NO, _NO, _NO)
+NO_DEVICE = OneState(np.zeros(0, dtype=int), _NO, _NO, _ALL, _ALL, _ALL, _ALL, _NO, _NO, _NO)
 
 
 class Respondents:
@@ -162,12 +162,20 @@ class Respondents:
     Args:
         pool: what they share.
         groups: who answers together.
-        executor: threads.
+        executor: threads; None: groups answer one after the other.
     """
 
-    def __init__(self, pool: Pool, groups: Sequence[Group], executor: Executor) -> None:
+    def __init__(self, pool: Pool, groups: Sequence[Group], executor: Executor | None = None) -> None:
         self.pool, self.groups, self._executor = pool, groups, executor
         self._starts = {id(g.batch): self._first(g.batch) for g in groups}
+        self._begun: dict[int, np.ndarray] | None = None
+
+    def begin_at(self, price: np.ndarray) -> None:
+        """From now on begin every search where that at a price ended: answers then depend on nothing else, and what is written is what was said."""
+        self._begun = None
+        self._starts = {id(g.batch): self._first(g.batch) for g in self.groups}
+        self.at(price)
+        self._begun = {key: starts.copy() for key, starts in self._starts.items()}
 
     def _first(self, batch: Batch) -> np.ndarray:
         if batch.device is None:
@@ -184,6 +192,8 @@ class Respondents:
             AnswerError: a member has none that is exact.
         """
         nothing = Schedules.none(None, len(price))
+        if self._executor is None:
+            return [self._answer(g, price, 1.0, nothing) for g in self.groups]
         return list(self._executor.map(lambda g: self._answer(g, price, 1.0, nothing), self.groups))
 
     def write(self, group: int, price: np.ndarray, weight: float, into: Schedules) -> None:
@@ -202,12 +212,18 @@ class Respondents:
             for task in mine:
                 self.write(*task)
 
-        list(self._executor.map(write, by_group.values()))
+        if self._executor is None:
+            for mine in by_group.values():
+                write(mine)
+        else:
+            list(self._executor.map(write, by_group.values()))
 
     def _answer(self, group: Group, price: np.ndarray, weight: float, into: Schedules) -> Answered:
         batch, pool = group.batch, self.pool
-        device = _NONE if batch.device is None else batch.device
+        device = NO_DEVICE if batch.device is None else batch.device
         net = np.zeros(len(price))
+        if self._begun is not None:
+            self._starts[id(batch)][group.members] = self._begun[id(batch)][group.members]
         own, error, size, ended, who = members.answer(
             group.members, weight, np.ascontiguousarray(price), pool.hours, pool.step_hours, pool.value_of_lost_load, pool.unused_cost,
             batch.demand, batch.pv, batch.fee_in, batch.fee_out, batch.cap_in, batch.cap_out, batch.device is not None, device.power_in,

@@ -15,13 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.markets.batched.batch import Answered, Batch, Group, Pool, Respondents, Schedules
-from multiscale.markets.batched.master import Boundary, Master
-from multiscale.markets.batched.settled import settle
+from multiscale.markets.batched.batch import Batch, Group, Pool, Respondents
+from multiscale.markets.batched.master import Boundary
+from multiscale.markets.batched.search import LEAST_SHARE, SHORT, PoolClearing, Search
 from multiscale.programs import ProgramError
 
 SAMPLE, SAMPLE_SHARE = 1000, 0.01
@@ -30,49 +29,17 @@ SAMPLE, SAMPLE_SHARE = 1000, 0.01
 SAMPLE_GAP, FEW_GAP = 0.3, 0.6
 """To which share of the gap wanted; and up to which share fewer of the sample's prices are taken, where a pass over all members takes long."""
 
-LEAST_SHARE = 0.1
-"""The gap is relative to the cost, or to this share of what all inflexible demand would cost at the import price, if that is more."""
-
 THREADS_FROM = 5000
 """Members from which two threads are worth it."""
 
 LEAST_GAP = 1e-8
 """Smallest gap that can be certified in spite of rounding."""
 
-SHORT, MANY = 48, 20_000
-"""Up to so many periods prices follow the master closely; with as many members, too, more groups pay: fewer prices are written for each."""
-
 LARGE = 400_000
 """Members times periods from which a pass over all takes longer than some solves of the master."""
 
-LONGEST = 400
-"""Most rounds; far more than the number of periods asks for."""
-
-
-@dataclass(frozen=True)
-class PoolClearing:
-    """The equilibrium of a pool.
-
-    Attributes:
-        cost: of the schedules [EUR/a].
-        bound: no schedules cost less [EUR/a].
-        gap: ``(cost - bound) / max(|cost|, LEAST_SHARE x cost of all inflexible demand at the import price)``.
-        price: of the pool, at which the bound holds [EUR/kWh], (period,).
-        imported, exported: at the boundary [kW], (period,).
-        schedules: of every batch.
-        rounds: full passes over all members, without those that write schedules.
-        sampled: passes over the sample.
-    """
-
-    cost: float
-    bound: float
-    gap: float
-    price: np.ndarray
-    imported: np.ndarray
-    exported: np.ndarray
-    schedules: tuple[Schedules, ...]
-    rounds: int
-    sampled: int
+MANY = 20_000
+"""With as many members over few periods more groups pay: fewer prices are written for each."""
 
 
 def clear_pool(
@@ -95,28 +62,15 @@ def clear_pool(
         raise ValueError("pool: it has no members; give at least one")
     if not LEAST_GAP <= gap < 1:
         raise ValueError(f"pool: a gap of {gap:g} cannot be certified; give one between {LEAST_GAP:g} and 1")
-    periods = len(pool.hours)
-    most = [b.largest(periods) for b in batches]
-    largest = [sum((m[k] for m in most), np.abs(boundary.fixed)) + 1.0 for k in range(2)]
-    boundary = Boundary(
-        boundary.import_price,
-        boundary.export_price,
-        np.minimum(boundary.import_limit, largest[0]),
-        np.minimum(boundary.export_limit, largest[1]),
-        boundary.fixed,
-    )
-    if (boundary.export_price > boundary.import_price + 1e-12).any():
-        t = int(np.argmax(boundary.export_price - boundary.import_price))
-        raise ProgramError(f"pool: in period {t} export earns more than import costs; no pool has an equilibrium then, correct the prices")
+    periods, boundary = len(pool.hours), within_reach(pool, batches, checked(boundary))
     total = sum(b.size for b in batches)
     sample = max(sample, round(SAMPLE_SHARE * total))
     if groups is None:
         groups = 32 if total >= MANY and periods <= SHORT else 8
-    whole = [g for b in batches for g in _groups(b, max(1, round(groups * b.size / total)))]
-    demand = sum((np.broadcast_to(b.demand, (b.size, periods)).sum(axis=0) for b in batches), np.maximum(boundary.fixed, 0.0))
-    least = LEAST_SHARE * float(pool.hours @ (np.abs(boundary.import_price) * demand))
+    whole = grouped(batches, groups)
+    least = LEAST_SHARE * float(pool.hours @ (np.abs(boundary.import_price) * total_demand(batches, boundary)))
     with ThreadPoolExecutor(2 if total >= THREADS_FROM else 1) as executor:
-        prices, sampled = _first_prices(pool, boundary), 0
+        prices, sampled = first_prices(pool, boundary), 0
         if total > sample:
             part = Search(pool, boundary, Respondents(pool, _sampled(whole, sample), executor), least)
             part.run(prices, SAMPLE_GAP * gap)
@@ -126,119 +80,38 @@ def clear_pool(
         return search.written(batches, sampled)
 
 
-class Search:
-    """Rounds of master and answers, up to a gap.
+def checked(boundary: Boundary) -> Boundary:
+    """The boundary.
 
-    Args:
-        pool, boundary: as of ``clear_pool``, limits finite.
-        respondents: the groups.
-        least: smallest cost that the gap is relative to [EUR/a].
+    Raises:
+        ProgramError: export earns more than import costs.
     """
-
-    def __init__(self, pool: Pool, boundary: Boundary, respondents: Respondents, least: float) -> None:
-        self.pool, self.boundary, self.respondents, self.least = pool, boundary, respondents, least
-        # No member pays more than the value of lost load, and none is paid to draw more than it costs to be without the grid.
-        extreme = np.abs(boundary.import_price).max() + np.abs(boundary.export_price).max()
-        self._short_price = 2.0 * (pool.value_of_lost_load + float(extreme))
-        self.master = self._empty_master()
-        self._answers: list[tuple[np.ndarray, np.ndarray]] = []
-        self.cost, self.bound, self.price, self.rounds = np.inf, -np.inf, np.zeros(len(pool.hours)), 0
-        self.weights, self.missing = np.zeros((0, 0)), 0.0
-
-    def _empty_master(self) -> Master:
-        return Master(self.boundary, self.pool.hours, len(self.respondents.groups), self._short_price)
-
-    @property
-    def gap(self) -> float:
-        """Relative gap, as of ``PoolClearing``."""
-        return (self.cost - self.bound) / max(abs(self.cost), self.least, 1e-9)
-
-    def run(self, prices: Sequence[np.ndarray], gap: float) -> None:
-        """Answer some prices, then those of the master, until the gap is reached.
-
-        Raises:
-            ProgramError: it is not, or the limits of the boundary cannot be kept.
-        """
-        waiting = list(prices)
-        follow = 0.3 if len(self.pool.hours) <= SHORT else 0.6
-        self._ask(waiting.pop(0))
-        while True:
-            self.cost, dual, self.weights, missing = self.master.solve()
-            self.missing = float(missing.max(initial=0.0))
-            if self.gap <= gap and self._kept:
-                return
-            if self.rounds >= LONGEST:
-                reason = f"a gap of {self.gap:.2g} is left" if self._kept else f"{self.missing:.6g} kW are beyond the limits of the boundary"
-                raise ProgramError(f"pool: after {self.rounds} rounds {reason}; raise the gap or the limits, or use the ordinary program")
-            self._ask(waiting.pop(0) if waiting else follow * self.price + (1.0 - follow) * dual)
-
-    @property
-    def _kept(self) -> bool:
-        """Whether nothing is missing."""
-        return self.missing <= self._rounding
-
-    @property
-    def _rounding(self) -> float:
-        """What may seem to be missing [kW]."""
-        return 1e-7 * (1.0 + float(np.abs(self.boundary.fixed).max()) + float(self.boundary.import_limit.max()) * 1e-3)
-
-    def _ask(self, price: np.ndarray) -> None:
-        answers = self.respondents.at(price)
-        self.rounds += 1
-        bound = self._bound(price, answers)
-        if bound > self.bound:
-            self.bound, self.price = bound, price
-        columns = np.array([a.cost for a in answers]), np.array([a.net for a in answers])
-        self._answers.append(columns)
-        self.master.add(price, *columns)
-
-    def _bound(self, price: np.ndarray, answers: Sequence[Answered]) -> float:
-        hours = self.pool.hours
-        return sum(a.cost + float(hours * price @ a.net) - a.error for a in answers) + self.boundary.value(price, hours)
-
-    @property
-    def active(self) -> list[np.ndarray]:
-        """That of the bound, then prices whose answers are used, those used most first."""
-        weight = self.weights.sum(axis=1)
-        used = [self.master.prices[k] for k in np.argsort(-weight, kind="stable").tolist() if weight[k] > 1e-9]
-        return [self.price, *(price for price in used if price is not self.price)]
-
-    def few_prices(self, gap: float) -> list[np.ndarray]:
-        """Of the active prices so few that their answers alone still reach a gap: those used least are omitted first."""
-        kept = self.active
-        places = {id(price): k for k, price in enumerate(self.master.prices)}
-        for price in kept[:0:-1]:
-            fewer, master = [p for p in kept if p is not price], self._empty_master()
-            for p in fewer:
-                master.add(p, *self._answers[places[id(p)]])
-            cost, _, _, missing = master.solve()
-            if (cost - self.bound) / max(abs(cost), self.least, 1e-9) <= gap and missing.max(initial=0.0) <= self._rounding:
-                kept = fewer
-        return kept
-
-    def written(self, batches: Sequence[Batch], sampled: int) -> PoolClearing:
-        """The schedules of all members, and what they add up to: cost and exchange are computed from them."""
-        periods = len(self.pool.hours)
-        schedules = {id(b): Schedules.none(b, periods) for b in batches}
-        tasks = []
-        for g, group in enumerate(self.respondents.groups):
-            weights = np.where(self.weights[:, g] > 1e-12, self.weights[:, g], 0.0)
-            weights /= weights.sum()
-            used = np.flatnonzero(weights).tolist()
-            tasks += [(g, self.master.prices[k], float(weights[k]), schedules[id(group.batch)]) for k in used]
-        self.respondents.write_all(tasks)
-        cost, net = 0.0, self.boundary.fixed.copy()
-        for batch in batches:
-            own, draws = settle(self.pool, batch, schedules[id(batch)])
-            cost, net = cost + own, net + draws
-        imported, exported = np.maximum(net, 0.0), np.maximum(-net, 0.0)
-        cost += float(self.pool.hours @ (self.boundary.import_price * imported - self.boundary.export_price * exported))
-        self.cost = cost
-        found = tuple(schedules[id(b)] for b in batches)
-        return PoolClearing(cost, self.bound, self.gap, self.price, imported, exported, found, self.rounds, sampled)
+    if (boundary.export_price > boundary.import_price + 1e-12).any():
+        t = int(np.argmax(boundary.export_price - boundary.import_price))
+        raise ProgramError(f"pool: in period {t} export earns more than import costs; no pool has an equilibrium then, correct the prices")
+    return boundary
 
 
-def _first_prices(pool: Pool, boundary: Boundary) -> list[np.ndarray]:
+def within_reach(pool: Pool, batches: Sequence[Batch], boundary: Boundary) -> Boundary:
+    """The boundary with limits that are finite: no more passes than the members can draw and supply."""
+    most = [b.largest(len(pool.hours)) for b in batches]
+    largest = [sum((m[k] for m in most), np.abs(boundary.fixed)) + 1.0 for k in range(2)]
+    limits = np.minimum(boundary.import_limit, largest[0]), np.minimum(boundary.export_limit, largest[1])
+    return Boundary(boundary.import_price, boundary.export_price, *limits, boundary.fixed)
+
+
+def total_demand(batches: Sequence[Batch], boundary: Boundary) -> np.ndarray:
+    """Inflexible demand of all members, and what is fixed [kW], (period,)."""
+    return sum((np.broadcast_to(b.demand, (b.size, len(boundary.fixed))).sum(axis=0) for b in batches), np.maximum(boundary.fixed, 0.0))
+
+
+def grouped(batches: Sequence[Batch], count: int) -> list[Group]:
+    """All members in about so many groups."""
+    total = sum(b.size for b in batches)
+    return [g for b in batches for g in _groups(b, max(1, round(count * b.size / total)))]
+
+
+def first_prices(pool: Pool, boundary: Boundary) -> list[np.ndarray]:
     """What energy costs and earns at the boundary, and prices so high that all give what they can."""
     high = np.full(len(pool.hours), pool.value_of_lost_load)
     return [boundary.import_price, boundary.export_price, 0.5 * (boundary.import_price + boundary.export_price), high]

@@ -11,7 +11,7 @@ from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.engine import SerialEngine
 from multiscale.coordination.negotiation.agreed_operation import outcome_of
 from multiscale.coordination.negotiation.children import batched_child
-from multiscale.coordination.negotiation.children.batched_child import BatchedChild, answered_in_batches
+from multiscale.coordination.negotiation.children.batched_child import BatchedChild, not_in_batches
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
 from multiscale.coordination.negotiation.children.program_child import Kept, ProgramChild
 from multiscale.coordination.negotiation.children.request import Request
@@ -47,9 +47,48 @@ def test_bounds_and_profiles_are_those_of_the_program(many):
     assert (offered >= exact.values * (1 - 1e-9)).all()
     np.testing.assert_allclose(reply.values, exact.values, rtol=2e-7)
     np.testing.assert_allclose(offered, exact.values, rtol=2e-7)
+    assert reply.engine == "batched"
     # What it offers can be operated at no more than the cost it states.
     settled = ProgramChild(source.whole(), hours).settle(Kept(reply.profiles[0], asked[0], asked[0]))
     assert settled.cost <= reply.costs[0] + 1e-6 * abs(reply.costs[0])
+
+
+@pytest.mark.parametrize(("tariff", "several"), [(FEE, False), (FREE, True)], ids=["fee, one device each", "no fee, several devices"])
+def test_a_profile_is_kept_as_the_program_keeps_it(tariff, several):
+    """An offer, and a mix of two: schedules that the ordinary program accepts, at its least cost, with duals that prove it."""
+    data = PlatformData(random_fleet(40, 12, seed=2, several=several), Economics(tariff=tariff), Community())
+    source, hours = PlatformSource(data, CHARGE), data.fleet.horizon.hours_per_year
+    child, asked = BatchedChild(data, CHARGE, source.whole), np.array([prices(12)[0], np.linspace(0.05, 0.3, 12)])
+    reply, whole = child.answer(Request(1, asked), asked[0]), source.whole()
+    for share in (1.0, 0.6):
+        profile = share * reply.profiles[0] + (1.0 - share) * reply.profiles[1]
+        kept = Kept(profile, asked[0], asked[0], asked=asked)
+        found, exact = child.settle(kept, asked[0]), ProgramChild(whole, hours).settle(kept)
+        assert found.engine == "batched"
+        assert whole.violation(found.x, np.zeros(0)) <= 1e-6
+        assert np.abs(found.exchange - profile).max() <= 1e-6 * (1.0 + np.abs(profile).max())
+        said = share * reply.costs[0] + (1.0 - share) * reply.costs[1]
+        assert exact.cost - 0.2 <= found.cost <= said + 0.2
+        assert found.cost == pytest.approx(whole.c0 @ found.x + whole.d0)
+        assert found.least == pytest.approx(exact.least, rel=1e-6)
+        # With the profile priced, the duals bound the cost of everything the platform can do from below, and nearly reach it.
+        price = -whole.rows.values("pool", found.y) / hours
+        taken = np.where(profile > 0, asked[0] + child.pool.terms.taken, asked[0] - child.pool.terms.given)
+        priced = dataclasses.replace(whole, c0=whole.c0 - whole.outputs["exchange"].matrix.T @ (hours * (taken - asked[0] - price)))
+        worth = priced.dual_bound(found.y, np.zeros(0)) + float(hours * (taken - asked[0] - price) @ found.exchange)
+        assert found.cost - 1e-3 * abs(found.cost) <= worth <= exact.cost + 0.2
+
+
+def test_where_it_has_no_answer_the_program_answers_and_says_so():
+    """At a price far below zero batteries would burn energy."""
+    data = PlatformData(random_fleet(40, 12, seed=1, owning=["battery"]), Economics(tariff=FREE), Community())
+    source, hours = PlatformSource(data, CHARGE), data.fleet.horizon.hours_per_year
+    low = np.full((1, 12), -3.0)
+    reply = BatchedChild(data, CHARGE, source.whole).answer(Request(1, low), prices(12)[0])
+    exact = ProgramChild(source.whole(), hours).answer(Request(1, low), prices(12)[0])
+    assert reply.engine.startswith("program (member 'p")
+    np.testing.assert_allclose(reply.values, exact.values)
+    np.testing.assert_allclose(reply.profiles, exact.profiles)
 
 
 def at(charge):
@@ -57,12 +96,13 @@ def at(charge):
 
 
 def test_only_where_it_is_exact(many):
-    assert answered_in_batches(many, at(0.05))
-    assert not answered_in_batches(dataclasses.replace(many, economics=Economics(tariff=Tariff({"peak": Capacity(price=10.0)}))), at(0.05))
-    assert not answered_in_batches(dataclasses.replace(many, fleet=random_fleet(320, 12, seed=9, several=True)), at(0.05))
-    assert not answered_in_batches(dataclasses.replace(many, fleet=random_fleet(20, 12, seed=9)), at(0.05))
+    assert not not_in_batches(many, at(0.05))
+    peak = dataclasses.replace(many, economics=Economics(tariff=Tariff({"peak": Capacity(price=10.0)})))
+    assert "'peak' couples periods" in not_in_batches(peak, at(0.05))
+    assert "behind one meter" in not_in_batches(dataclasses.replace(many, fleet=random_fleet(320, 12, seed=9, several=True)), at(0.05))
+    assert "20 prosumers" in not_in_batches(dataclasses.replace(many, fleet=random_fleet(20, 12, seed=9)), at(0.05))
     # At a charge below the fee on trade, power would be imported and exported again to earn it.
-    assert not answered_in_batches(many, at(0.005))
+    assert "fee on trade" in not_in_batches(many, at(0.005))
 
 
 def test_a_tree_agrees_on_the_same_optimum(system, winter, fleets, monkeypatch):
@@ -76,6 +116,9 @@ def test_a_tree_agrees_on_the_same_optimum(system, winter, fleets, monkeypatch):
     agreement = negotiated.run()
     outcome = outcome_of(negotiated, agreement)
     assert len(set(answered)) >= 2
+    engines = {c: b.negotiation.state.engines[c] for b in negotiated.branches.values() for c in b.parent.names}
+    assert {c for c, engine in engines.items() if engine == "batched"} == set(answered)
+    assert all(engine.startswith("program (") for c, engine in engines.items() if c not in answered)
     assert agreement.status == "agreed"
     assert outcome.cost == pytest.approx(optimum.cost, rel=1e-5)
     assert outcome.bound <= optimum.cost * (1 + 1e-9)

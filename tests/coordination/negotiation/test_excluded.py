@@ -114,17 +114,17 @@ def test_a_dso_all_of_whose_platforms_fail_still_takes_part(towns):
 
 
 def test_a_program_that_cannot_be_made_on_the_worker_leaves_out_its_platform_alone(towns, monkeypatch):
-    made = PlatformSource.reduced
+    made = PlatformSource.child
 
-    def fails(self):
+    def fails(self, hours):
         if self.data.fleet.node != "north 1":
-            return made(self)
+            return made(self, hours)
         data = self.data.fleet.data.copy(deep=True)
         data["demand"].values[2, 5] = np.nan
         fleet = Fleet("north 1", self.data.fleet.horizon, data)
         return dataclasses.replace(self, data=dataclasses.replace(self.data, fleet=fleet)).data.program()
 
-    monkeypatch.setattr(PlatformSource, "reduced", fails)
+    monkeypatch.setattr(PlatformSource, "child", fails)
     monkeypatch.setattr("multiscale.coordination.negotiation.children.remote_children._CACHE", OrderedDict())
     negotiated = negotiation_of(towns, SerialEngine(), OPTIONS)
     outcome = outcome_of(negotiated, negotiated.run())

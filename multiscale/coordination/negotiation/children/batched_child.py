@@ -1,63 +1,154 @@
-"""A platform of many prosumers as a child: answers prices by the batched solution of its market, where that is exact."""
+"""A platform as a child by the batched solution of its market, where that is exact: answers to prices, and what it does to keep a profile."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy import sparse
+
+from multiscale.coordination.negotiation.children.program_child import Kept, ProgramChild, Settled
 from multiscale.coordination.negotiation.children.request import Reply, Request
 from multiscale.operation.platforms import PlatformData
+from multiscale.programs import ParametricProgram, ProgramError
 from multiscale.tariffs import Prices
 
-MANY = 300
-"""Prosumers from which the batched solution takes less time than a program that starts from the last basis (measured at 24 periods)."""
+if TYPE_CHECKING:
+    from multiscale.markets.batched.platform_pool import PlatformPool
+    from multiscale.markets.batched.search import Asked, Search
+
+MANY = 30
+"""Prosumers from which the batched solution takes less time than a program (measured at 24 periods, see docs/coordination.md)."""
 
 FINEST, COARSEST = 1e-7, 1e-4
-"""Gaps between which an answer is certified; which, follows from the tolerance of the request."""
+"""Gaps between which an answer is certified, relative to what all demand costs; which, follows from the tolerance of the request."""
+
+KEPT, PROVEN = 1e-4, 2e-4
+"""The same for the cost of keeping an agreed profile, and for what the duals that are returned prove about it; what was said is kept in any case."""
 
 
-def answered_in_batches(data: PlatformData, prices: Prices) -> bool:
-    """Whether a platform answers prices by the batched solution: it has many prosumers, and is carried exactly (``applies``).
+def not_in_batches(data: PlatformData, prices: Prices) -> str:
+    """Why a platform does not answer prices by the batched solution; empty where it does: it has many prosumers and is carried exactly (``applies``).
 
     Args:
         data: the platform.
         prices: of the decided tariff components of its DSO.
     """
     if data.fleet.size < MANY:
-        return False
+        return f"it has {data.fleet.size} prosumers, fewer than {MANY}"
     from multiscale.markets.batched.fleet_pool import applies
 
-    if applies(data.fleet, data.market, data.economics.tariff, prices=prices):
-        return False
-    return data.network is None or not data.network.active.sizes["branch"] or not data.network_binds(data.program())
+    reason = applies(data.fleet, data.market, data.economics.tariff, prices=prices)
+    if not reason and data.network is not None and data.network.active.sizes["branch"] and data.network_binds(data.program()):
+        return applies(data.fleet, data.market, data.economics.tariff, network_binds=True)
+    return reason
 
 
 class BatchedChild:
-    """A platform as a child: its answers are schedules of all its prosumers, its bounds those of the prices of its pool.
+    """A platform as a child: its bounds are those of the prices of its pool, its profiles what groups of its prosumers do together.
 
-    A target is not answered: where a parent sends one, the answers to its prices are all it gets.
+    A target is not answered: where a parent sends one, the answers to its prices are all it gets. Where the batched solution has no exact answer, as
+    at prices so far below zero that batteries burn energy, the program of the platform answers, and the reply says so.
 
     Args:
         data: the platform.
         tariff: prices of the decided tariff components of its DSO.
+        whole: makes the program of all prosumers, all parameters fixed.
     """
 
-    def __init__(self, data: PlatformData, tariff: Prices) -> None:
-        self.data, self.tariff = data, tariff
+    def __init__(self, data: PlatformData, tariff: Prices, whole: Callable[[], ParametricProgram]) -> None:
+        self.data, self.tariff, self.whole = data, tariff, whole
+        self._pool: PlatformPool | None = None
+        self._reference: tuple[bytes, list[Asked]] = (b"", [])
+        self._by_program: ProgramChild | None = None
+
+    @property
+    def pool(self) -> PlatformPool:
+        """The platform as a pool, made when it is first asked."""
+        if self._pool is None:
+            # The compiled parts are loaded where they are used.
+            from multiscale.markets.batched.platform_pool import PlatformPool
+
+            self._pool = PlatformPool(self.data.fleet, self.data.economics, self.data.market, self.tariff)
+        return self._pool
 
     def answer(self, request: Request, reference: np.ndarray) -> Reply:
-        """Answer a request; the price at which it began (``reference``) does not matter, every answer begins anew."""
-        # The compiled parts are loaded where they are used.
-        from multiscale.markets.batched.community_clearing import clear_community
+        """Answer a request; every answer begins with what the groups did at the price ``reference`` [EUR/kWh], (period,)."""
+        try:
+            return self._answered(request, reference)
+        except ProgramError as reason:
+            if self._by_program is None:
+                self._by_program = ProgramChild(self.whole(), self.pool.hours)
+            return replace(self._by_program.answer(request, reference), engine=f"program ({reason})")
 
-        del reference
-        data, hours = self.data, self.data.fleet.horizon.hours_per_year
-        demand = data.fleet.reference_demand.sum(axis=0)
+    def _answered(self, request: Request, reference: np.ndarray) -> Reply:
+        hours, known = self.pool.hours, self._at_reference(reference)
         values, costs, profiles = [], [], []
         for price in request.prices:
-            scale = float(hours @ (np.abs(price) * demand)) + 1e-9
-            gap = float(np.clip(0.1 * request.tolerance / scale, FINEST, COARSEST))
-            found = clear_community(data.fleet, data.economics, data.market, price, price, prices=self.tariff, gap=gap)
+            found = self._best(price, request.tolerance, known)
+            cost, profile = found.together()
             values.append(found.bound)
-            costs.append(found.cost - float(hours * price @ found.exchange))
-            profiles.append(found.exchange)
-        return Reply(request.number, np.array(values), np.array(costs), np.array(profiles), goods=request.goods)
+            costs.append(cost - float(hours * price @ profile))
+            profiles.append(profile)
+        return Reply(request.number, np.array(values), np.array(costs), np.array(profiles), goods=request.goods, engine="batched")
+
+    def _best(self, price: np.ndarray, tolerance: float, known: list[Asked]) -> Search:
+        boundary = self.pool.at(price)
+        found = self.pool.search(boundary, price, known)
+        gap = float(np.clip(tolerance / self.pool.scale(price), FINEST, COARSEST))
+        found.run([] if known else self.pool.first_prices(boundary), gap)
+        return found
+
+    def _at_reference(self, price: np.ndarray) -> list[Asked]:
+        key = price.tobytes()
+        if self._reference[0] != key:
+            self.pool.respondents.begin_at(price)
+            found = self._best(price, 0.0, [])
+            self._reference = key, found.active_answers
+        return self._reference[1]
+
+    def settle(self, kept: Kept, reference: np.ndarray) -> Settled:
+        """The cheapest way to keep an agreed profile, as of ``ProgramChild.settle``; by the program where the batched solution does not prove it."""
+        program = self.whole()
+        try:
+            return self._settled(kept, program, reference)
+        except ProgramError as reason:
+            return replace(ProgramChild(program, self.pool.hours).settle(kept), engine=f"program ({reason})")
+
+    def _settled(self, kept: Kept, program: ParametricProgram, reference: np.ndarray) -> Settled:
+        """Schedules that keep a profile, proven by the row duals that are returned with them.
+
+        Raises:
+            ProgramError: the profile cannot be kept, or the cost is not proven.
+        """
+        from multiscale.markets.batched.as_program import as_program
+
+        pool, profile, price = self.pool, kept.profile, np.asarray(kept.price, dtype=float)
+        slack = kept.room + 1e-6 * (1.0 + float(np.abs(profile).max()))
+        # What was offered is found again by asking again: the profile is a mix of it.
+        known = self._at_reference(reference)
+        again = [self._best(asked, 0.0, known) for asked in kept.asked]
+        counted = self._best(np.asarray(kept.counted, dtype=float), 0.0, known)
+        every = {a.price.tobytes(): a for found in (*again, counted) for a in found.active_answers}
+        search, marginal = pool.keep(profile, price, 0.5 * slack, KEPT, list(every.values()))
+        found = search.written(pool.ready.batches, 0)
+        x, y = as_program(program, self.data.fleet, pool.ready, found.schedules, found.price, search.best(pool.ready.batches))
+        exchange = program.outputs["exchange"].matrix
+        drawn, cost = exchange @ x, float(program.c0 @ x) + program.d0
+        if not np.abs(drawn - profile).max() <= slack:
+            raise ProgramError(f"{self.data.fleet.node!r}: its exchange leaves the profile by {np.abs(drawn - profile).max():.3g} kW")
+        size = 1.0 + float(np.abs(x).max())
+        if not program.violation(x, np.zeros(0)) <= 1e-6 * size:
+            raise ProgramError(f"{self.data.fleet.node!r}: a row or bound is violated by {program.violation(x, np.zeros(0)):.3g}")
+        missing = cost - _proven(program, exchange, y, pool.hours * (marginal - price - found.price), drawn)
+        if not missing <= PROVEN * max(pool.scale(price), abs(cost)):
+            raise ProgramError(f"{self.data.fleet.node!r}: the cost of keeping its profile is proven to {missing:.3g} EUR/a only")
+        return Settled(cost, drawn, counted.together()[0], x, y, engine="batched")
+
+
+def _proven(program: ParametricProgram, exchange: sparse.csr_matrix, y: np.ndarray, kept: np.ndarray, drawn: np.ndarray) -> float:
+    r"""Lower bound on the cost of what is drawn [kW] \[EUR/a\]; ``kept``: duals of that \[EUR/a per kW\], (period,)."""
+    priced = replace(program, c0=program.c0 - exchange.T @ kept)
+    return priced.dual_bound(y, np.zeros(0)) + float(kept @ drawn)

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.coordination.negotiation.children.batched_child import BatchedChild, answered_in_batches
-from multiscale.coordination.negotiation.children.program_child import ProgramChild
+from multiscale.coordination.negotiation.children.batched_child import BatchedChild, not_in_batches
+from multiscale.coordination.negotiation.children.program_child import Kept, ProgramChild, Settled
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import platform_program
 from multiscale.operation.platforms import PlatformData
 from multiscale.operation.reserves import ForecastErrors, platform_with_reserves
 from multiscale.operation.tree import BEYOND
-from multiscale.programs import ParametricProgram
+from multiscale.programs import Basis, ParametricProgram
 from multiscale.tariffs import Prices
+
+FEW = 0.3
+"""Share of the columns up to which a program of merged prosumers is answered with: operation then begins from nothing."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,13 @@ class PlatformSource:
         data: fleet, network, values.
         tariff: prices of the decided tariff components of its DSO.
         errors: its forecast errors, where forecasts err.
+        start: packed basis of the program of all prosumers at similar prices, where one is known.
     """
 
     data: PlatformData
     tariff: Prices
     errors: ForecastErrors | None = None
+    start: tuple[bytes, bytes] | None = None
 
     def whole(self) -> ParametricProgram:
         """The platform's program with energy at the boundary free, the DSO's charge in force and nothing agreed."""
@@ -40,18 +45,45 @@ class PlatformSource:
 
         Same optimum and same exchange at every price, a fifth of the columns: see the market's ``reduced``.
         """
+        program = self.data.program()
+        fewer = self._merged(program)
+        return self._fixed(program, self.data.fleet) if fewer is None else fewer
+
+    def _merged(self, program: ParametricProgram) -> ParametricProgram | None:
         data = self.data
-        program = data.program()
         if data.network_binds(program) or data.fleet.size == 1:
-            return self._fixed(program, data.fleet)
+            return None
         fleet = data.market.reduced(data.fleet, data.economics.tariff)
         return self._fixed(platform_program(fleet, data.economics, data.market), fleet)
 
     def child(self, hours: np.ndarray) -> ProgramChild | BatchedChild:
-        """Who answers for it; ``hours``: of the year of each entry of a profile [h/a]."""
-        if self.errors is None and answered_in_batches(self.data, self.tariff):
-            return BatchedChild(self.data, self.tariff)
-        return ProgramChild(self.reduced(), hours)
+        """Who answers for it; ``hours``: of the year of each entry of a profile [h/a].
+
+        The batched solution, where it is exact and quicker; else the program of all prosumers, whose basis serves for operation too; else, where
+        merging prosumers leaves few columns, that of the merged.
+        """
+        reason = "forecasts err" if self.errors is not None else not_in_batches(self.data, self.tariff)
+        if not reason:
+            return BatchedChild(self.data, self.tariff, self.whole)
+        program, engine = self.data.program(), f"program ({reason})"
+        if self.start is not None and self.errors is None:
+            return ProgramChild(self._fixed(program, self.data.fleet), hours, Basis.unpacked(self.start), engine=engine)
+        fewer = self._merged(program)
+        if fewer is not None and fewer.columns.size <= FEW * program.columns.size:
+            return ProgramChild(fewer, hours, engine=engine, merged=True)
+        return ProgramChild(self._fixed(program, self.data.fleet), hours, engine=engine)
+
+    def settle(self, child: ProgramChild | BatchedChild, kept: Kept, reference: np.ndarray) -> Settled:
+        """What every prosumer does to keep an agreed profile.
+
+        Args:
+            child: who answered for it.
+            kept: what was agreed.
+            reference: first price that it was asked [EUR/kWh], (entry,).
+        """
+        if isinstance(child, BatchedChild):
+            return child.settle(kept, reference)
+        return ProgramChild(self.whole(), child.hours).settle(kept) if child.merged else child.settle(kept, reference)
 
     def _fixed(self, program: ParametricProgram, fleet: Fleet) -> ParametricProgram:
         if self.errors is not None:

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from multiscale.coordination.negotiation.children.request import GOODS, Reply, Request
 from multiscale.operation.reserves import holding_cost, without_reserves
-from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram
+from multiscale.programs import Basis, Block, CompiledProgram, Index, ParametricProgram
 from multiscale.programs.quadratic import solve_quadratic
 
 
@@ -23,12 +23,14 @@ class Kept:
         price: at it [EUR/kWh], (entry,).
         counted: price at which what it proved counts in the bound of the whole [EUR/kWh], (entry,).
         room: by which it may leave the profile beyond rounding [kW].
+        asked: prices that it answered [EUR/kWh], (price, entry): the profile is a mix of its offers at them.
     """
 
     profile: np.ndarray
     price: np.ndarray
     counted: np.ndarray
     room: float = 0.0
+    asked: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Settled:
         least: least own cost plus price x exchange of everything that it can do, at the price at which its bound counts [EUR/a].
         x, y: columns and row duals of its program, without those of its forecast errors.
         reserves_cost: part of the cost [EUR/a], (period,), that holding flexibility back for forecast errors has; empty where they are not looked at.
+        engine: what computed it, see ``Reply``; where one engine did not prove it and the program did, the reason too.
     """
 
     cost: float
@@ -49,6 +52,7 @@ class Settled:
     x: np.ndarray
     y: np.ndarray
     reserves_cost: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    engine: str = "program"
 
 
 class ProgramChild:
@@ -58,11 +62,16 @@ class ProgramChild:
         program: all parameters fixed; output ``exchange`` (period) [kW] drawn from the parent, and perhaps ``uncertainty`` (period) [kW] handed to
             it. Both must be free in it.
         hours: hours of the year of each entry of a profile [h/a].
+        start: where the solve at the reference price starts; default: from nothing.
+        merged: whether prosumers were merged in it, so that another program operates them.
+        engine: what replies say that they were computed by: ``program``, and why not by the batched solution.
 
     Every answer starts from the optimal basis at one reference price, never from what was solved last: a worker that starts anew says the same.
     """
 
-    def __init__(self, program: ParametricProgram, hours: np.ndarray) -> None:
+    def __init__(
+        self, program: ParametricProgram, hours: np.ndarray, start: Basis | None = None, *, merged: bool = False, engine: str = "program"
+    ) -> None:
         if program.parameters.size:
             raise ValueError(f"program {program.name!r} of a child still has parameters {[b.name for b in program.parameters]}; fix them")
         goods = [program.outputs[name].matrix for name in GOODS if name in program.outputs]
@@ -71,6 +80,7 @@ class ProgramChild:
         price = Index((Block("price", {"period": np.arange(t)}, "EUR/kWh", 0),))
         effect = sparse.csr_matrix(self.exchange.T @ sparse.diags(self.hours))
         self.program = replace(program, parameters=price, B=sparse.csr_matrix((program.rows.size, t)), C=effect, d=np.zeros(t))
+        self.start, self.merged, self.engine = start, merged, engine
         self._compiled: CompiledProgram | None = None
         self._reference: tuple[bytes, Any] = (b"", None)
 
@@ -93,14 +103,14 @@ class ProgramChild:
             if near is not None:
                 costs.append(near[0])
                 profiles.append(near[1])
-        return Reply(request.number, np.array(values), np.array(costs), np.array(profiles), goods=self.goods)
+        return Reply(request.number, np.array(values), np.array(costs), np.array(profiles), goods=self.goods, engine=self.engine)
 
     def _at_reference(self, price: np.ndarray) -> CompiledProgram:
         if self._compiled is None:
             self._compiled = CompiledProgram(self.program)
         key = price.tobytes()
         if self._reference[0] != key:
-            self._compiled.start_from(None)
+            self._compiled.start_from(self.start)
             self._compiled.solve_optimal(price)
             self._reference = key, self._compiled.basis
         self._compiled.start_from(self._reference[1])
@@ -130,16 +140,17 @@ class ProgramChild:
         x = np.clip(found[0][:n] * power, program.lower, program.upper)
         return float(program.c0 @ x) + program.d0, self.exchange @ x
 
-    def settle(self, kept: Kept) -> Settled:
+    def settle(self, kept: Kept, reference: np.ndarray | None = None) -> Settled:
         """The child's cheapest way to keep an agreed profile; it may leave it by 1e-6 of its size, which covers rounding, and by the ``room``.
 
         The price moves no schedule; it enters the duals, which are prices inside the platform. Before that the child does what is best for it at the
-        price at which its bound counts: what it proved cannot be more than that.
+        price at which its bound counts: what it proved cannot be more than that. It starts from the basis at the price ``reference`` [EUR/kWh],
+        (period,), as answers do, or from nothing.
         """
         program, t, profile = self.program, len(self.hours), kept.profile
         slack = kept.room + 1e-6 * (1.0 + np.abs(profile).max())
         m = program.rows.size
-        free = CompiledProgram(program)
+        free = CompiledProgram(program) if reference is None else self._at_reference(reference)
         least = free.solve_optimal(np.asarray(kept.counted, dtype=float)).objective
         axes = {"period": np.arange(t)}
         rows = Index((*program.rows.blocks, Block("agreed_most", axes, "kW", m), Block("agreed_least", axes, "kW", m + t)))
@@ -158,4 +169,4 @@ class ProgramChild:
         solution = keeping.solve_optimal(np.zeros(t))
         cost = float(program.c0 @ solution.x) + program.d0
         reserves_cost = holding_cost(program, solution.x) if self.goods > 1 else np.zeros(0)
-        return Settled(cost, self.exchange @ solution.x, least, *without_reserves(program, solution.x, solution.y[:m]), reserves_cost)
+        return Settled(cost, self.exchange @ solution.x, least, *without_reserves(program, solution.x, solution.y[:m]), reserves_cost, self.engine)

@@ -58,11 +58,18 @@ def answer_child(key: str, source: bytes | None, hours: np.ndarray, request: Req
         return Refusal(f"{type(error).__name__}: {error}")
 
 
-def settle_child(source: bytes, hours: np.ndarray, kept: Kept) -> Settled | Refusal:
-    """Task of a worker: the cheapest way to keep an agreed profile, of the whole platform. Done once, so nothing is kept."""
+def settle_child(key: str, source: bytes, hours: np.ndarray, kept: Kept, reference: np.ndarray | None) -> Settled | Refusal:
+    """Task of a worker: the cheapest way to keep an agreed profile, of the whole platform.
+
+    What answered it may be in this process's cache; where it is not, it is made, and says the same.
+    """
     try:
         made: Source = pickle.loads(source)
-        return ProgramChild(made.whole() if isinstance(made, PlatformSource) else made, hours).settle(kept)
+        if isinstance(made, ParametricProgram) or reference is None:
+            return ProgramChild(made.whole() if isinstance(made, PlatformSource) else made, hours).settle(kept)
+        child = _child(key, source, hours)
+        assert child is not None
+        return made.settle(child, kept, reference)
     except ProgramError as error:
         return Refusal(str(error))
     except Exception as error:  # whatever is wrong with a child stays with it, and is named
@@ -131,8 +138,9 @@ class RemoteChildren:
 
     def settle(self, agreed: Mapping[str, Kept]) -> dict[str, Settled | Refusal]:
         """What each child does to keep its agreed profile, or why it cannot."""
-        # What the answers left in a cache is of no use here, so every worker takes what is next.
-        done = self._done(settle_child, {c: (self._packed(c), self.hours, kept) for c, kept in agreed.items()})
+        homes = {c: k for k, c in enumerate(self.sources)}
+        tasks = {c: (self.keys[c], self._packed(c), self.hours, kept, self.reference.get(c)) for c, kept in agreed.items()}
+        done = self._done(settle_child, tasks, homes)
         return {c: done[c] for c in agreed}
 
     def release(self) -> None:

@@ -57,6 +57,7 @@ class Reply:
         profiles: exchange profiles the child can keep [kW drawn], (offer, period).
         anew: whether nothing holds that the child said before, as when one of its own children failed.
         goods: number of ``GOODS`` that profiles hold.
+        engine: what computed it: ``program`` (an optimum of the child's program) or ``batched`` (groups of prosumers at prices of their pool).
     """
 
     number: int
@@ -65,6 +66,7 @@ class Reply:
     profiles: np.ndarray
     anew: bool = False
     goods: int = 1
+    engine: str = "program"
 
     def content(self) -> dict[str, object]:
         """The fields as sent, for the count of traffic."""
@@ -108,6 +110,10 @@ LARGEST_AMOUNT = 1e15
 """No amount of money of a child is larger [EUR/a]: the yearly product of the world is a tenth of it."""
 
 
+LONGEST_TEXT = 1000
+"""Characters that a child may use to name what computed its reply."""
+
+
 def checked(reply: object, request_periods: int, band: Band, goods: int = 1) -> Reply:
     """The reply with its numbers as arrays, if it can be used.
 
@@ -119,6 +125,8 @@ def checked(reply: object, request_periods: int, band: Band, goods: int = 1) -> 
         raise BadReplyError(f"answered {type(reply).__name__}, not a reply")
     if not isinstance(reply.number, int) or reply.goods != goods:
         raise BadReplyError(f"answered round {reply.number!r} with {reply.goods!r} goods; {goods} were asked for, in a round with a whole number")
+    if not isinstance(reply.engine, str) or len(reply.engine) > LONGEST_TEXT:
+        raise BadReplyError(f"named as its engine no text of at most {LONGEST_TEXT} characters")
     values, costs, profiles = (_numbers(name, getattr(reply, name)) for name in ("values", "costs", "profiles"))
     if values.ndim != 1 or costs.ndim != 1 or profiles.shape != (len(costs), request_periods) or not len(costs):
         found = f"values {values.shape}, costs {costs.shape}, profiles {profiles.shape}"
