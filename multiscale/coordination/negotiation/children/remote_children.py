@@ -118,7 +118,7 @@ class RemoteChildren:
         self._sent |= set(requests)
         return [(c, done[c]) for c in requests]
 
-    def _done(self, task: Callable[..., Any], tasks: dict[str, tuple[object, ...]], homes: Mapping[str, int] | None = None) -> dict[str, Any]:
+    def _done(self, task: Callable[..., Any], tasks: Mapping[str, tuple[object, ...]], homes: Mapping[str, int] | None = None) -> dict[str, Any]:
         """All answers; a child with which a worker is lost, or never ends, is asked once more alone, so that no other is lost with it."""
         done: dict[str, Any] = {}
         left = dict(tasks)
