@@ -31,7 +31,7 @@ from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.response import Response
 from multiscale.bilevel.solvers.linear_program import LinearProgram
 
-_MEDIUM, _LARGE = 20_000, 100_000
+_MEDIUM, _LARGE = 20_000, 200_000
 """Entries of the relaxation from which on it is cut first, and from which on HiGHS solves it with its integers: below, SCIP's root takes seconds."""
 
 _ROUNDS = 6
