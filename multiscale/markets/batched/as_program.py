@@ -88,7 +88,8 @@ def _values(pool: Pool, batch: Batch, found: Schedules, price: np.ndarray) -> tu
 
 def _generation(fleet: Fleet, used: np.ndarray) -> dict[str, np.ndarray]:
     """Generation that is used, device by device in the order of the registry: all of them cost the same when they are not."""
-    out, left = {}, used.copy()
+    out: dict[str, np.ndarray] = {}
+    left = used.copy()
     for device in fleet.devices.values():
         owners = np.flatnonzero(device.owners(fleet))
         if device.role == "generation" and len(owners):
