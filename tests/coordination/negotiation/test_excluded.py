@@ -213,18 +213,18 @@ def run(tmp_path_factory):
     """A whole run of the tiny study in which the worker cannot make the program of one platform."""
     from multiscale.study import run_study
 
-    made = PlatformSource.reduced
+    made = PlatformSource.child
 
-    def fails(self):
+    def fails(self, hours):
         if self.data.fleet.node == "north 2":
             raise ProgramError("program 'north 2' ended infeasible: ev_energy")
-        return made(self)
+        return made(self, hours)
 
     overrides = ["study=tiny", "planning=none", "system.dsos=[north]", "horizon=one_day", "horizon.step_hours=4", "coordination=bidirectional"]
     overrides += ["results.operated=[]"]
     config = load_config([*overrides, f"output.folder={tmp_path_factory.mktemp('runs')}"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PlatformSource, "reduced", fails)
+        patch.setattr(PlatformSource, "child", fails)
         patch.setattr("multiscale.coordination.negotiation.children.remote_children._CACHE", OrderedDict())
         leave_undrawn(patch)
         return run_study(config)

@@ -139,7 +139,9 @@ class RemoteChildren:
     def settle(self, agreed: Mapping[str, Kept]) -> dict[str, Settled | Refusal]:
         """What each child does to keep its agreed profile, or why it cannot."""
         homes = {c: k for k, c in enumerate(self.sources)}
-        tasks = {c: (self.keys[c], self._packed(c), self.hours, kept, self.reference.get(c)) for c, kept in agreed.items()}
+        tasks: dict[str, tuple[object, ...]] = {
+            c: (self.keys[c], self._packed(c), self.hours, kept, self.reference.get(c)) for c, kept in agreed.items()
+        }
         done = self._done(settle_child, tasks, homes)
         return {c: done[c] for c in agreed}
 
