@@ -14,6 +14,11 @@ def _init(given: argparse.Namespace) -> int:
     from multiscale.sources.new_case import begin_case
     from multiscale.sources.time_axis import known_zone
 
+    # argparse reads '--profiles=--' as a list without any entry.
+    words = {"--from": given.origin, "--profiles": given.profiles, "--time-zone": given.time_zone}
+    if lacking := [word for word, value in words.items() if not isinstance(value, str)]:
+        print(f"error: {', '.join(lacking)} has no value; multiscale init --help says what may be given", file=sys.stderr)
+        return BAD_INPUT
     if given.time_zone and not known_zone(given.time_zone):
         print(f"error: --time-zone {given.time_zone} is no time zone; give a name such as Europe/Berlin", file=sys.stderr)
         return BAD_INPUT

@@ -159,5 +159,12 @@ def test_what_is_no_network_is_refused(origin: str, said: str, tmp_path: Path, c
     assert not (tmp_path / "case").exists()
 
 
+@pytest.mark.parametrize("word", ["--profiles", "--from", "--time-zone"])
+def test_an_option_without_a_value_is_said(word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["init", str(tmp_path / "case"), f"{word}=--"]) == 2
+    assert f"{word} has no value" in capsys.readouterr().err
+    assert not (tmp_path / "case").exists()
+
+
 def test_the_sheets_are_documented():
     assert describe_sheets() in (ROOT / "docs" / "tutorial-own-network.md").read_text(encoding="utf-8")
