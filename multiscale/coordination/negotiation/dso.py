@@ -17,8 +17,8 @@ from multiscale.operation.reserves import ErrorPool, cutting_price, distribution
 from multiscale.programs import ParametricProgram
 from multiscale.system import Economics
 
-OUT_OF_REACH = 2.0
-"""Cost of relief that nobody should choose, in values of lost load."""
+OUT_OF_REACH = 1.0 + 1e-6
+"""Cost of relief that nobody should choose, in values of lost load; far above it programs of platforms sell what devices cannot supply."""
 
 
 class DsoProgram:
