@@ -242,10 +242,10 @@ def test_a_scheduler_that_does_not_answer(refused: Callable[..., str], monkeypat
 def test_a_task_that_fails_names_its_node(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch):
     from multiscale.coordination.common import prepared
 
-    def fails(program: object, signals: object, start: object = None) -> None:
+    def fails(programs: object, signals: object, starts: object) -> None:
         raise ArithmeticError("no optimum")
 
-    monkeypatch.setattr(prepared, "answer_signals", fails)
+    monkeypatch.setattr(prepared, "answer_days", fails)
     said = refused("planning=none", "horizon=one_day", "system.dsos=[north]", command="run", code=1)
     assert "error: north 1, day 1: no optimum; details are in " in said
     Path(said.strip().rsplit(" ", 1)[1]).unlink()
@@ -255,10 +255,10 @@ def test_what_a_task_finds_wrong_with_the_data_is_bad_input(refused: Callable[..
     from multiscale.coordination.common import prepared
     from multiscale.operation.radial import MeshedNetworkError
 
-    def fails(program: object, signals: object, start: object = None) -> None:
+    def fails(programs: object, signals: object, starts: object) -> None:
         raise MeshedNetworkError("network of 'north 1' has a loop")
 
-    monkeypatch.setattr(prepared, "answer_signals", fails)
+    monkeypatch.setattr(prepared, "answer_days", fails)
     said = refused("planning=none", "horizon=one_day", "system.dsos=[north]", command="run")
     assert "error: north 1, day 1: network of 'north 1' has a loop" in said
 

@@ -9,6 +9,7 @@ Source: OpenDSS technical notes (EPRI), elements Line, Transformer, Load.
 
 from __future__ import annotations
 
+import locale
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,7 @@ def opendss_network(master: Path) -> tuple[Any, list[Approximation]]:
     """
     script = read_script(master)
     try:
-        from dss import DSS
-        from dss._cffi_api_util import DSSException
+        DSS, DSSException = loaded()
     except ImportError:
         message = "OpenDSS models are read with the package dss-python, which is not installed; python -m pip install 'multiscale[readers]'"
         raise InvalidSystemError([Problem("file", str(master), "", "", "", message)]) from None
@@ -55,6 +55,21 @@ def opendss_network(master: Path) -> tuple[Any, list[Approximation]]:
         raise InvalidSystemError([Problem("file", str(master), "", "", "", message)]) from None
     finally:
         engine.Text.Command = "clear"
+
+
+def loaded() -> tuple[Any, Any]:
+    """OpenDSS, and the class of its errors. It gives the whole process, solvers included, the numbers of the user's locale; that is undone.
+
+    Raises:
+        ImportError: dss-python is not installed.
+    """
+    numbers = locale.setlocale(locale.LC_NUMERIC)
+    try:
+        from dss import DSS
+        from dss._cffi_api_util import DSSException
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, numbers)
+    return DSS, DSSException
 
 
 class _Network:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import locale
+
 import pyomo.environ as pyo
 import pyscipopt
 import pytest
@@ -113,6 +115,20 @@ def test_the_single_level_program_is_read_back_and_has_the_optimum(method, tmp_p
     value, names = solved(write_lp(single, tmp_path / "single.lp", problem))
     assert value == pytest.approx(solution.objective, rel=1e-5)
     assert {"x", "lower.y"} <= names
+
+
+def test_a_file_is_written_the_same_whatever_the_locale_says_of_numbers(tmp_path):
+    model, lower = LINEAR[0].model()
+    problem = bilevel.read_model(model, [lower]).problem
+    single = assemble(problem, ["sos1"], [bounds_for(problem, 0, "sos1", 5.0)])
+    plain = write_lp(single, tmp_path / "plain.lp", problem).read_text()
+    before = locale.setlocale(locale.LC_NUMERIC)
+    try:
+        locale.setlocale(locale.LC_NUMERIC, "C.UTF-8")
+        assert write_lp(single, tmp_path / "other.lp", problem).read_text() == plain
+        assert locale.setlocale(locale.LC_NUMERIC) == "C.UTF-8"
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, before)
 
 
 def test_every_intermediate_problem_is_written_by_one_option(tmp_path):

@@ -14,9 +14,11 @@ import pandas as pd
 import pytest
 
 from multiscale import cli
+from multiscale.content import file_hash
 from multiscale.results import RunResult
 from multiscale.results.report.comparison import Lacking, compared_run, headline, write_comparison
 from multiscale.results.report.embedding import scripts
+from multiscale.results.run.run_result import SEAL, seal
 from multiscale.results.tables.comparison_tables import SOCIAL_COST, Compared, numeric_keys, runs_table, settings_table, values_table
 
 
@@ -40,8 +42,9 @@ def runs(finished: RunResult, tmp_path_factory: pytest.TempPathFactory) -> list[
         record = json.loads((place / "provenance.json").read_text())
         for group, change in settings.items():
             _change(record["config"][group], change)
-        (place / "provenance.json").write_text(json.dumps(record))
         (place / "status.json").write_text(json.dumps({"status": status, "study": "tiny", "message": "", "stages": {}}))
+        record["files"] |= {name: file_hash(place / name) for name in ("summary.json", "status.json")}
+        (place / "provenance.json").write_text(json.dumps(record | {SEAL: seal(record)}))
     return [compared_run(folder / f"run{number}", str(number + 1)) for number in range(3)]
 
 

@@ -9,6 +9,7 @@ from multiscale.content import content_key
 from multiscale.results import RunResult
 from multiscale.results.report.drawn import DrawnSection, DrawnSections, drawn_sections, read_by_sections
 from multiscale.results.report.page import write_report
+from multiscale.results.run.run_result import SEAL, seal
 
 NOTHING = DrawnSections((DrawnSection("plan", "What to build", "A text.", "<p>drawn before</p>"),), (), 0)
 
@@ -21,7 +22,7 @@ def with_record(result, folder, change):
     """The result in another folder, with another record."""
     record = result.provenance()
     change(record)
-    (folder / "provenance.json").write_text(json.dumps(record))
+    (folder / "provenance.json").write_text(json.dumps(record | {SEAL: seal(record)}))
     return dataclasses.replace(result, folder=folder)
 
 

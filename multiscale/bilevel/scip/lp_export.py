@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import locale
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,8 +40,20 @@ def write_lp(single: SingleLevel, path: str | Path, problem: BilevelProblem | No
     columns = _unique(_column_names(single, problem))
     rows = _unique([_clean(single.row_name(i)) for i in range(single.rows.shape[0])])
     model, _ = build_model(single, names=(columns, rows))
-    model.writeProblem(str(path), verbose=False)
+    with _plain_numbers():
+        model.writeProblem(str(path), verbose=False)
     return path
+
+
+@contextlib.contextmanager
+def _plain_numbers() -> Iterator[None]:
+    """Numbers as in C. SCIP's interface changes to them and back by a name of the locale that the system need not have; this goes back by its own."""
+    before = locale.setlocale(locale.LC_NUMERIC)
+    locale.setlocale(locale.LC_NUMERIC, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, before)
 
 
 def write_problems(folder: str | Path, problem: BilevelProblem, programs: dict[str, SingleLevel]) -> list[Path]:

@@ -243,17 +243,22 @@ def respond(
     day by day, each from where the one before it ended.
     """
     tasks: dict[str, tuple[object, ...]] = {}
+    count = len(trees)
+    together = "day 1" if count == 1 else f"days 1 to {count}"
     for platform in trees[0].platforms:
         programs = [tree.platforms[platform] for tree in trees]
         heard = [[signals[k][name][platform].seen(*own_measures(tree.fleets[platform])) for name in signals[k]] for k, tree in enumerate(trees)]
         if bases is None:
-            tasks[platform] = programs, heard, [None] * len(trees)
+            tasks[f"{platform}, {together}"] = programs, heard, [None] * count
         else:
             for k, (program, of_day) in enumerate(zip(programs, heard, strict=True)):
                 tasks[f"{platform}, day {k + 1}"] = [program], [of_day], [bases[k].get(platform)]
     found = engine.map(answer_days, tasks)
-    answers = {(p, k): found[p][k] if bases is None else found[f"{p}, day {k + 1}"][0] for p in trees[0].platforms for k in range(len(trees))}
+
+    def answered(platform: str, day: int) -> list[Answer]:
+        return found[f"{platform}, {together}"][day] if bases is None else found[f"{platform}, day {day + 1}"][0]
+
     gathered: list[dict[str, dict[str, Answer]]] = []
     for k, (tree, published) in enumerate(zip(trees, signals, strict=True)):
-        gathered.append({name: {p: answers[p, k][n] for p in tree.platforms} for n, name in enumerate(published)})
+        gathered.append({name: {p: answered(p, k)[n] for p in tree.platforms} for n, name in enumerate(published)})
     return gathered

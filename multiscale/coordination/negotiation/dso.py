@@ -18,7 +18,7 @@ from multiscale.programs import ParametricProgram
 from multiscale.system import Economics
 
 OUT_OF_REACH = 1.0 + 1e-6
-"""Cost of relief that nobody should choose, in values of lost load; far above it programs of platforms sell what devices cannot supply."""
+"""Cost of relief that no program should choose, in values of lost load; far above it programs of platforms sell what devices cannot supply."""
 
 
 class DsoProgram:
@@ -52,9 +52,9 @@ class DsoProgram:
         """The program in which relief is what it is there for: cutting off what a platform draws, and curtailing what it feeds in.
 
         Of a platform whose exchange is known [kW], (period,), no more than that. Others cut off and curtail themselves at the same cost, so the DSO
-        need not; it may, that there is a feasible point for any offers. At a price below zero it would be paid for curtailing what nobody feeds in,
-        and at the value of lost load cut off what nobody draws. So both cost ``OUT_OF_REACH`` times the value of lost load, beyond which no price of
-        the TSO lies. The optimum of the whole is without relief: bounds hold.
+        need not; it may, that there is a feasible point for any offers. At a price below zero it would be paid for curtailing what no platform
+        feeds in, and at the value of lost load cut off what no platform draws. So both cost ``OUT_OF_REACH`` times the value of lost load, beyond
+        which no price of the TSO lies. The optimum of the whole is without relief: bounds hold.
         """
         program, plain = self._plain, self._plain.columns
         if "shed" not in plain:
