@@ -18,8 +18,8 @@ from multiscale.programs import ParametricProgram
 from multiscale.system import Economics
 
 OUT_OF_REACH = 1.0 + 1e-3
-"""Cost of relief that no program should choose, in values of lost load. Nearer to one, a negotiation ends at relief of what is not drawn, to within its
-gap, and cannot be operated; far above one, programs of platforms sell what devices cannot supply."""
+"""Cost of relief that no program should choose, in values of lost load. Nearer to one, a negotiation ends at relief of what is not drawn, to
+within its gap, and cannot be operated; far above one, programs of platforms sell what devices cannot supply."""
 
 
 class DsoProgram:
