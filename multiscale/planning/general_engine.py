@@ -119,7 +119,8 @@ def _add_prices(block: Any, problem: PlanningProblem, name: str, regime: Regime,
     """Variables for the prices of a component, within their range; that of a single price is narrowed to where the cost can be recovered."""
     component, labels = problem.tariff.components[name], bilevel.labels_of(problem.program.parameters[name])
     low, high = component.price_min, component.price_max
-    if name == problem.scalar_price and regime.recovers_cost and not any(c.expenditure for c in problem.tariff.components.values()):
+    earning = problem.tariff.earning
+    if name == problem.scalar_price and name in earning and regime.recovers_cost and not any(c.expenditure for c in earning.values()):
         # The range is found with the bounds in place, since they keep the dual bounds of its linear programs finite.
         least, most = allowed_range(problem, regime)
         recovery = least, most - least, (low, high), tolerance, _other_revenue(problem, name)

@@ -45,8 +45,8 @@ def without_standing_charges(problem: PlanningProblem) -> tuple[PlanningProblem,
 
 
 def widened(effort: Effort, existing: float, earned: float) -> Effort:
-    """The effort with ``tolerance'``."""
-    return replace(effort, tolerance=effort.tolerance * existing / (existing - earned))
+    """The effort with ``tolerance'``; as it is where they earn operators nothing."""
+    return effort if earned == 0 else replace(effort, tolerance=effort.tolerance * existing / (existing - earned))
 
 
 def with_standing_charges(problem: PlanningProblem, plan: Plan, earned: float) -> Plan:

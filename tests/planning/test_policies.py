@@ -174,6 +174,29 @@ def test_a_given_standing_charge_lowers_the_charge_and_stays_with_the_decomposit
     assert plan.allowed_revenue * (1 - 1e-9) <= plan.revenue <= plan.allowed_revenue * (1 + 1e-5 + 1e-9)
 
 
+def test_a_standing_charge_that_earns_operators_nothing_leaves_the_plan_as_it_is(system):
+    """Also where the network that exists costs nothing, so that there is no cost of which it earns a share."""
+    free = replace(transfer_problem(system, 3), existing_cost=0.0)
+    standing = Fixed(price=0.3, receiver="supplier and state")
+    problem = replace(transfer_problem(system, 3, support={"standing": standing}), existing_cost=0.0)
+    plans = [solve_plan(one, tolerance=1e-5, method="decomposition") for one in (free, problem)]
+    assert plans[0].built == plans[1].built
+    assert plans[0].objective == pytest.approx(plans[1].objective, rel=1e-9)
+
+
+def test_a_decided_buy_out_price_next_to_a_given_charge_is_not_bounded_by_the_cost_that_the_charge_recovers():
+    """The operator earns nothing by it, so no cost recovery says how high it may be; certificates missing have no largest amount."""
+    parts = {"network_charge": Volumetric(price=0.18), "support": Quota(price_max=0.3, share=0.9)}
+    problem, least = regulated_feeder(4, 4, parts, seed=1), 0.62
+    plan = solve_plan(problem, SOCIAL, targets={"share": RenewableShare(least=least)}, **(SETTINGS | {"tolerance": 0.3}))
+    brute = BruteForce(
+        problem, SOCIAL, 0.3, targets=lambda _: [(least * output(problem, "drawn") - (1 - least) * output(problem, "renewable"), 0.0)]
+    )
+    assert plan.status == "optimal"
+    assert plan.objective == pytest.approx(brute.best[0], rel=1e-6)
+    assert float(plan.prices["support"]) == pytest.approx(float(brute.best[2][0]), rel=1e-6)
+
+
 SUPPORT: dict[str, Component] = {"grant": PvGrant(price_max=2900.0), "premium": Premium(price_max=0.1)}
 
 
