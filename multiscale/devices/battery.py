@@ -147,12 +147,13 @@ class Battery(PurchasableDevice):
         return Energy(lost=total("charge") - total("discharge"))
 
     def firm_supply(self, fleet: Prosumers, hours: float) -> np.ndarray:
-        """The power of the converter, or what empties the full battery in that time, whichever is less."""
-        return np.minimum(fleet.data.battery_power.values, fleet.data.battery_energy.values / hours)
+        """The power of the converter, or what the full battery supplies in that time after the loss of discharging, whichever is less."""
+        data = fleet.data
+        return np.minimum(data.battery_power.values, data.battery_efficiency.values * data.battery_energy.values / hours)
 
     def new_firm_supply(self, hours: float) -> float:
         """The same of one kWh of a new battery."""
-        return min(self.new_power, 1.0 / hours)
+        return min(self.new_power, self.new_efficiency / hours)
 
     def add_new(self, builder: ProgramBuilder, fleet: Prosumers, offer: Offer, yearly_cost: float) -> list[Term]:
         """A battery of ``size`` [kWh], its converter in proportion: the rows of a battery, with limits that are its size."""

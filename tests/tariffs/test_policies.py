@@ -161,7 +161,9 @@ def test_storage_and_generators_are_paid_one_price_for_firm_capacity(fleets, sys
     kind = CapacityPayment(price=40.0, duration=3.0, derating=0.9, generators=0.8)
     program, _ = answered(fleet, {"firm": kind})
     solution = answered(fleet, {"firm": kind})[1]
-    existing = np.minimum(fleet.data.battery_power.values, fleet.data.battery_energy.values / 3.0).sum()
+    delivered = fleet.data.battery_efficiency.values * fleet.data.battery_energy.values
+    existing = np.minimum(fleet.data.battery_power.values, delivered / 3.0).sum()
+    assert existing < np.minimum(fleet.data.battery_power.values, fleet.data.battery_energy.values / 3.0).sum()
     days = fleet.horizon.hours_per_year.sum() / 24.0
     assert existing > 0
     assert float((program.outputs[BILLED + "firm"].matrix @ solution.x)[0]) == pytest.approx(-0.9 * existing * days / 365.0)
@@ -170,7 +172,7 @@ def test_storage_and_generators_are_paid_one_price_for_firm_capacity(fleets, sys
     grown, answer = answered(fleet, {"firm": rich}, adoption=adoption)
     size = grown.columns.values("new_battery", answer.x)
     assert size.sum() > 0
-    total = 0.9 * (existing + (size * min(0.5, 1.0 / 3.0)).sum()) * days / 365.0
+    total = 0.9 * (existing + (size * min(0.5, 0.95 / 3.0)).sum()) * days / 365.0
     assert float((grown.outputs[BILLED + "firm"].matrix @ answer.x)[0]) == pytest.approx(-total)
     ledger = Ledger()
     book_construction(ledger, system, fleet.horizon, economics({"firm": kind}), fleets, {}, [])
@@ -186,6 +188,7 @@ def test_what_a_mechanism_lacks_or_cannot_be_is_named_before_anything_is_solved(
         (["+policy.flex.kind=flexibility", "policy.flex.receiver=supplier and state"], "policy.flex.receiver"),
         (["+policy.flex.kind=flexibility", "policy.flex.begins=30 h"], "policy.flex.begins"),
         (["+policy.firm.kind=capacity_payment", "policy.firm.duration=0 h"], "policy.firm.duration"),
+        (["+policy.firm.kind=capacity_payment", "policy.firm.generators=0.5", "policy.firm.receiver=distribution operators"], "policy.firm"),
     ):
         with pytest.raises(ConfigError) as caught:
             load_config(overrides)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import model_validator
+
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import quantity
 from multiscale.tariffs.metering import Charge
@@ -18,10 +20,10 @@ class CapacityPayment(Policy):
 
         firm capacity = derating * sum over members of power they can supply for ``duration`` hours whenever called      [kW]
 
-    for a year of 365 days (each day counts for itself), of existing and of new storage: the power of its converter, or its energy over the
-    duration, whichever is less. What generates with the sun is not firm, and consumption that can be moved has no energy of its own to supply.
-    Generators of the transmission level are paid the same price for ``generators`` of their rated power: that decides nothing, and shows what the
-    mechanism costs in all.
+    for a year of 365 days (each day counts for itself), of existing and of new storage: the power of its converter, or its usable energy less the
+    loss of discharging over the duration, whichever is less. What generates with the sun is not firm, and consumption that can be moved has no
+    energy of its own to supply. Generators of the transmission level are paid the same price for ``generators`` of their rated power, by the state
+    alone, since no distribution operator plans for them: that decides nothing, and shows what the mechanism costs in all.
 
     The price is given or decided by the planner; an auction of capacity, whose price follows from offers, is not modelled.
 
@@ -40,6 +42,12 @@ class CapacityPayment(Policy):
     generators: float = quantity(0.0, "1", "share of the rated power of generators of the transmission level that is paid too", lower=0.0, upper=1.0)
 
     determinant_unit: ClassVar[str] = "kW"
+
+    @model_validator(mode="after")
+    def _generators_of_the_state(self) -> CapacityPayment:
+        if self.generators > 0 and self.receiver != "supplier and state":
+            raise ValueError(f"generators {self.generators:g} are paid by the state alone, and receiver is {self.receiver!r}; set generators=0")
+        return self
 
     def support(self, builder: ProgramBuilder, name: str, devices: Owned) -> list[Charge]:
         """See ``Policy``; that of existing devices is a column ``<name> existing`` that nothing can change."""
