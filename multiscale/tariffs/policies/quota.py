@@ -51,8 +51,7 @@ class Quota(Policy):
         if self.resale < 1:
             one = {"platform": np.array(["platform"])}
             missing = builder.add_columns(f"{name} missing", one, unit="kWh/a", description="certificates missing at the end of the year")
-            row = [(np.broadcast_to(factor * hours, columns.shape).ravel()[None, :], columns.ravel()[None, :]) for factor, columns in owed]
-            total = [(c[:, k], columns[:, k]) for c, columns in row for k in range(columns.shape[1])]
+            total = [(np.broadcast_to(factor * hours, columns.shape).ravel()[None, :], columns.ravel()[None, :]) for factor, columns in owed]
             words = "certificates missing are at least what is owed less what is held"
             builder.add_rows(f"{name} missing", one, [*total, (-1.0, missing)], "<=", 0.0, unit="kWh/a", description=words)
             charges.append(Charge(missing, 1.0 - self.resale))
