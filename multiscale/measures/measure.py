@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -129,10 +130,11 @@ class Measure(Settings):
 
     offered: bool = Field(False, description="whether options of this kind are proposed where the system names none")
 
+    @abstractmethod
     def sites(self, need: Need, count: int) -> list[str]:
         """At most ``count`` branches of a DSO where it is worth asking about, the most urgent first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def propose(self, site: Site, costs: pd.DataFrame) -> Proposal:
         """The option on a branch.
 
@@ -143,7 +145,6 @@ class Measure(Settings):
         Raises:
             NoFittingCostError: the table has no row for this branch.
         """
-        raise NotImplementedError
 
     @staticmethod
     def added_rating(columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -167,11 +168,12 @@ class Measure(Settings):
         return ()
 
     @staticmethod
+    @abstractmethod
     def act(network: NetworkProgram, options: Placed) -> None:
         """Put into a DSO's program what options change there, in proportion to the parameters ``built``."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def apply(branch: Mapping[str, Any], option: Mapping[str, Any], vn_kv: float, fed: str) -> dict[str, Any]:
         """A row of the branch table with the option built, for the AC power flow.
 
@@ -181,4 +183,3 @@ class Measure(Settings):
             vn_kv: nominal voltage at its ``to_bus``.
             fed: its end that is fed through it.
         """
-        raise NotImplementedError

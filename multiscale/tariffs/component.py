@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -74,10 +75,11 @@ class Component(Settings):
         """Dimensions of the prices, dimension -> labels; a single price has none."""
         return {}
 
+    @abstractmethod
     def determinant(self, builder: ProgramBuilder, name: str, metering: Metering) -> list[Charge]:
         """The determinant of a platform; columns and rows that it needs are added to the builder, named after the component (``name``)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def passive(self, served: np.ndarray, generation: np.ndarray, horizon: Horizon) -> np.ndarray:
         """Determinant of passive customers, in the shape of the prices.
 
@@ -86,7 +88,6 @@ class Component(Settings):
             generation: their generation that is used [kW], (customer, period).
             horizon: periods.
         """
-        raise NotImplementedError
 
     def shape(self, horizon: Horizon) -> tuple[int, ...]:
         """Shape of the prices."""

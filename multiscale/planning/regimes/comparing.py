@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 
 from multiscale.planning.regimes.regime import Regime
@@ -13,6 +14,7 @@ class ComparingRegime(Regime):
 
     response_rounds: int = count(20, "largest number of rounds in which every operator plans anew, until no plan moves", 1, 1000)
 
+    @abstractmethod
     def yardsticks(self, costs: Mapping[str, float], sizes: Mapping[str, float]) -> dict[str, float]:
         """Operator -> what the others' costs make of its own size [EUR/a].
 
@@ -23,4 +25,3 @@ class ComparingRegime(Regime):
         Raises:
             ValueError: there is one operator only, or some size is not above zero.
         """
-        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -114,13 +115,13 @@ class Target(Settings):
         return unit_words(self.unit)
 
     @property
+    @abstractmethod
     def limit(self) -> float:
         """What is demanded [unit]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def excess(self, answer: Answer, limit: Any) -> Any:
         """At most zero where the limit is kept; linear in outputs, and in products of prices and outputs."""
-        raise NotImplementedError
 
     def value(self, answer: Answer) -> float:
         """What an answer of numbers reaches [unit]."""

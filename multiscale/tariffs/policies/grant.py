@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
@@ -24,9 +25,9 @@ class Grant(Policy):
     """Whether the price is a share of the investment, not of a unit of capacity."""
 
     @property
+    @abstractmethod
     def granted_device(self) -> str:
         """Key of the device."""
-        raise NotImplementedError
 
     def _per_unit(self, annuity: float, investment: float) -> float:
         """Quantity of each unit of capacity."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -126,9 +127,9 @@ class Policy(Component):
         """Nothing at a meter."""
         return []
 
+    @abstractmethod
     def support(self, builder: ProgramBuilder, name: str, devices: Owned) -> list[Charge]:
         """Minus the quantity that is paid for; columns it needs are added to the builder, named after the policy (``name``)."""
-        raise NotImplementedError
 
     def granted(self, fleet: Fleet, bought: Mapping[str, np.ndarray], annuity: Callable[[float], float]) -> np.ndarray:  # noqa: ARG002
         """Quantity of capacity that was bought and is no column of an operated program any more, (prosumer,)."""
