@@ -22,7 +22,7 @@ import numpy as np
 from multiscale.planning.charge_marching import BELOW, Recovery, end_of_range, lower_end, recovering_charge, start_of_range, upper_end
 from multiscale.planning.decomposition.component import PartAnswer, SearchEnded, Work
 from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, answers, classes, everything
-from multiscale.planning.decomposition.joint_answers import JointAnswers
+from multiscale.planning.decomposition.joint_answers import TIED, JointAnswers
 from multiscale.planning.decomposition.network_state import LimitsViolated
 from multiscale.planning.decomposition.one_by_one import take_one_by_one
 from multiscale.planning.decomposition.resource_bound import Charges
@@ -318,8 +318,9 @@ class DecompositionSearch:
         found = self._candidate(built, recovery, answers)
         if tied:
             others = self.joint.best_for_society(built, recovery.charge, answers)
-            # The charge of these answers has to recover the cost as well.
-            if recovery.charge * (self.joint.total(others)[2] + self.passive) >= self.existing + investment:
+            # The charge has to earn the same: no less than the cost, nor more than it may, and it is the energy that the certificate holds.
+            energy, other_energy = self.joint.total(answers)[2], self.joint.total(others)[2]
+            if abs(other_energy - energy) <= TIED * (1.0 + abs(energy)):
                 other = self._candidate(built, recovery, others, chosen=True)
                 found = other if other.cost < found.cost else found
         return found
