@@ -182,3 +182,15 @@ def test_money_between_members_and_the_burden_of_tariffs_are_those_of_the_ledger
     assert paid[2] == pytest.approx(-float(money.sel(stakeholder="passive customers")), rel=1e-9)
     for name in ("appraisal", "participation", "evenness", "bills"):
         assert f'download="{name}.csv"' in (planned.folder / "report.html").read_text(encoding="utf-8"), name
+
+
+@pytest.mark.slow
+def test_a_price_of_a_policy_that_only_the_plan_decides_is_told_where_it_is_in_force(tmp_path):
+    """Scenarios without a plan have none, and the study ends all the same; money adds up to zero."""
+    quick = ["verification.year=false", "output.report=false", "results.market_gains=false", "results.operated=[conventional_response,response]"]
+    result = study(tmp_path, *quick, "horizon.step_hours=6 h", "+policy.firm.kind=capacity_payment", "policy.firm.price_min=20")
+    assert value(result, "plan.price.firm") >= 20.0
+    assert value(result, "response.price.firm") == value(result, "plan.price.firm")
+    assert "existing.price.network_charge" in result.summary
+    assert "existing.price.firm" not in result.summary
+    assert value(result, "ledger.money_residual") <= 1e-9

@@ -189,9 +189,7 @@ def test_a_decided_buy_out_price_next_to_a_given_charge_is_not_bounded_by_the_co
     parts = {"network_charge": Volumetric(price=0.18), "support": Quota(price_max=0.3, share=0.9)}
     problem, least = regulated_feeder(4, 4, parts, seed=1), 0.62
     plan = solve_plan(problem, SOCIAL, targets={"share": RenewableShare(least=least)}, **(SETTINGS | {"tolerance": 0.3}))
-    brute = BruteForce(
-        problem, SOCIAL, 0.3, targets=lambda _: [(least * output(problem, "drawn") - (1 - least) * output(problem, "renewable"), 0.0)]
-    )
+    brute = BruteForce(problem, SOCIAL, 0.3, targets=lambda _: [(least * output(problem, "drawn") - (1 - least) * output(problem, "renewable"), 0.0)])
     assert plan.status == "optimal"
     assert plan.objective == pytest.approx(brute.best[0], rel=1e-6)
     assert float(plan.prices["support"]) == pytest.approx(float(brute.best[2][0]), rel=1e-6)

@@ -187,9 +187,14 @@ def _limit(allowed: float) -> dict[str, tuple[Any, str]]:
 
 
 def _prices(scenario: str, prices: Sequence[Prices], answer: YearAnswer) -> dict[str, tuple[Any, str]]:
-    """Every decided price, the mean over the DSOs: ``plan.price.<component>``, with the label of the price where a component has several."""
+    """Every decided price, the mean over the DSOs: ``plan.price.<component>``, with the label of the price where a component has several.
+
+    Prices of policy mechanisms that a plan decides are not in force where there is none.
+    """
     out: dict[str, tuple[Any, str]] = {}
     for name, component in answer.case.economics.tariff.decided.items():
+        if not all(name in p for p in prices):
+            continue
         mean = np.mean([p[name] for p in prices], axis=0)
         labels = itertools.product(*(labels.tolist() for labels in component.coordinates(answer.case.horizon).values()))
         for label, value in zip(labels, np.ravel(mean).tolist(), strict=True):
