@@ -15,6 +15,7 @@ from multiscale.assessment.trading import LOSSES, NOT_NETTED, pool_prices, trade
 from multiscale.coordination.common.conflicts import refused_by_distribution
 from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.common.loss_points import with_loss_points
+from multiscale.coordination.common.simulation import _RollingPlatform
 from multiscale.coordination.engine import SerialEngine
 from multiscale.markets import Dispatch
 from multiscale.markets.nodal_prices import PRICE_PARTS, price_parts
@@ -229,15 +230,17 @@ def test_where_energy_has_a_price_below_zero_losses_and_exchange_stay_within_wha
 
 def test_what_is_lost_belongs_to_what_a_platform_may_draw(system, winter, economics):
     """Customers without devices draw their demand, and their platform the losses beyond it."""
-    here = weak(system).cut([PLATFORM])
+    here = changed(weak(system), "branches", "rating_kva", {f"{PLATFORM} MV/LV transformer": 250.0}).cut([PLATFORM])
     fleet = here.fleet(PLATFORM, winter)
     for name in ("pv", "battery_power", "battery_energy", "ev", "ev_power", "heat_pump", "heat_pump_power", "heat_need"):
         fleet.data[name][:] = 0.0
-    fleet.data["demand"][:] = 3.0 * fleet.data["demand"]
+    fleet.data["demand"][:] = 4.0 * fleet.data["demand"]
     tree = operating_tree(here, winter, economics, {PLATFORM: fleet}, charged(["south"], 0.05), Dispatch())
     found = CompiledProgram(tree.platforms[PLATFORM]).solve_optimal(given(winter.periods))
     exchange = found.program.outputs["exchange"].matrix @ found.x
-    assert (exchange - fleet.largest_consumption().sum(axis=0)).max() > 1.0
+    assert (exchange - fleet.largest_consumption().sum(axis=0)).max() > BEYOND_DEVICES * fleet.size
+    none = np.zeros(winter.periods)
+    assert (exchange <= _RollingPlatform(tree.platforms[PLATFORM], fleet).bounds(none, none)[1]).all()
     assert refused_by_distribution(tree, "south", {PLATFORM: exchange}) == []
 
 
