@@ -76,9 +76,9 @@ class PlatformMarket(Settings):
     def settled(self, positions: Positions) -> Cleared:
         """``cleared``, where members with an order or a place that cannot be taken are named and trade with the supplier alone."""
         apart = self.isolated(positions)
-        if not apart.notes:
-            return self.cleared(positions)
         found = self.cleared(without(positions, apart.where))
+        if not apart.notes:
+            return found
         return joined(found, with_supplier(positions, apart.where, found.trades.classes), apart.notes)
 
     def clear(self, positions: Positions) -> Trades:
