@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -37,9 +38,9 @@ class PlatformMarket(Settings):
         """See ``operation.clearing.Market``."""
         return None
 
+    @abstractmethod
     def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
         """See ``operation.clearing.Market``."""
-        raise NotImplementedError
 
     def weigh(self, builder: ProgramBuilder, members: Members, trade: Trade) -> None:
         """See ``operation.clearing.Market``."""

@@ -138,7 +138,7 @@ def add_loss_columns(builder: ProgramBuilder, reduced: ReducedTree, periods: np.
     """Columns with the losses of the branches that stay [kW]; returns them at the zones that they feed, (zone, period)."""
     names = np.array([" + ".join(reduced.tree.members[i]) for i in reduced.kept], dtype=str)
     at_zone = np.full((len(reduced.kept) + 1, len(periods)), -1)
-    # No wider than what ratings were left out for and the platform has declared: where energy has a price below zero, losses go that far.
+    # No more than what rows of ratings were omitted for and what the platform has declared: at prices below zero, losses go that far.
     upper = largest[reduced.kept]
     axes = {"branch": names, "period": periods}
     at_zone[1:] = builder.add_columns(COLUMNS, axes, unit="kW", upper=upper, description="losses of the branch, drawn where it feeds")

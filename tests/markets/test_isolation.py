@@ -15,7 +15,7 @@ EVERY = [(kind, {}) for kind in MARKETS] + [(kind, {"pricing": {"kind": rule}}) 
 
 
 def faulty(seed=5):
-    """Members with orders that are no numbers or below zero, in all periods and in one."""
+    """Members with orders that are not numbers or negative, in all periods and in one."""
     rng = np.random.default_rng(seed)
     shape = state(seed).net.shape
     bid, offer = np.full(shape, 0.1), np.full(shape, 0.07)

@@ -211,7 +211,7 @@ def test_the_largest_losses_are_those_of_the_largest_demand():
 
 
 def test_where_energy_has_a_price_below_zero_losses_and_exchange_stay_within_what_is_declared(grown, winter):
-    """Losses are a use of energy that is paid for there: no more than ratings, parents and the DSO's network have been told of."""
+    """Losses are a use of energy that is paid for there: no more of it than redundant ratings, parents and the DSO's network count on."""
     system = weak(grown)
     data = PlatformData(system.fleet(PLATFORM, winter), Economics(), Dispatch(), system.network(PLATFORM), losses=Losses(0.01, 12))
     network = located(data.fleet, data.network, LoadingLimits(), 1.0)
