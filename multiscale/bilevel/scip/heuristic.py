@@ -7,7 +7,6 @@ row tolerances only), neighbours of the best decision in one integer each, and t
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,11 +17,13 @@ from multiscale.bilevel.problem.description import BilevelProblem
 from multiscale.bilevel.reformulate.single_level.program import SingleLevel
 from multiscale.bilevel.scip.lazy_handler import LazyFollowers
 from multiscale.bilevel.scip.model import create_solution
+from multiscale.bilevel.scip.progress import iterations
 from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.response import Response
+from multiscale.bilevel.search.work import SOLVE, of_iteration
 
-_SHARE = 0.2
-"""Largest share of SCIP's running time the heuristic may take (beyond its first call and half a second)."""
+_SHARE, _FREE = 0.2, 1e8
+"""Largest share of the work of a run that the heuristic may take, beyond its first call and so much work (about half a second)."""
 
 
 class FollowerHeuristic(Heur):
@@ -38,8 +39,7 @@ class FollowerHeuristic(Heur):
     def __init__(self, problem: BilevelProblem, single: SingleLevel, variables: list[Any], lazy: LazyFollowers | None = None) -> None:
         self.single, self.variables, self.lazy = single, variables, lazy
         self.search = DecisionSearch(problem) if lazy is None else lazy.search
-        self.spent, self.calls, self.skip = 0.0, 0, 0
-        self.started = time.perf_counter()
+        self.solves, self.calls, self.skip = 0, 0, 0
         self._flips: Iterator[int] = itertools.cycle(self.search.integral.tolist()) if self.search.integral.size else iter(())
         self._seen = np.inf
 
@@ -48,29 +48,30 @@ class FollowerHeuristic(Heur):
         del heurtiming
         if nodeinfeasible or not self._turn():
             return {"result": SCIP_RESULT.DIDNOTRUN}
-        began = time.perf_counter()
+        before = self.search.responder.solves
         found = self.lazy is not None and self.lazy.best is not None and self._inject(self.lazy.best)
         for y in self._decisions():
-            if self.spent + time.perf_counter() - began > self._allowance() and self.calls > 1:
+            if self.calls > 1 and self._is_over(self.solves + self.search.responder.solves - before):
                 break
             response = self.search.try_decision(y, budget=12)
             if response is not None and self._inject(response):
                 found = True
-        self.spent += time.perf_counter() - began
+        self.solves += self.search.responder.solves - before
         self.skip = 0 if found else min(2 * self.skip + 1, 100)
         return {"result": SCIP_RESULT.FOUNDSOL if found else SCIP_RESULT.DIDNOTFIND}
 
     def _turn(self) -> bool:
-        """Once in any case, every node at first, then ever more rarely while nothing is found, within a share of the time."""
+        """Once in any case, every node at first, then ever more rarely while nothing is found, within a share of the work."""
         self.calls += 1
         if self.calls == 1:
             return True
         if self.skip > 0 and self.calls > 3 and self.calls % (self.skip + 1):
             return False
-        return self.spent <= self._allowance()
+        return not self._is_over(self.solves)
 
-    def _allowance(self) -> float:
-        return _SHARE * (time.perf_counter() - self.started) + 0.5
+    def _is_over(self, solves: int) -> bool:
+        allowed = _SHARE * iterations(self.model, self.search.responder.solves) + _FREE / of_iteration(self.single.rows.nnz)
+        return SOLVE * solves > allowed
 
     def _decisions(self) -> list[np.ndarray]:
         size, leader = self.single.leader_size, self.search.problem.leader

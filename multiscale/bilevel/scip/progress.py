@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from multiscale.bilevel.search.work import NODE, SOLVE, of_iteration
+
 if TYPE_CHECKING:
     from multiscale.bilevel.scip.lazy_handler import LazyFollowers
-
-_NODE, _SOLVE = 20, 50
-"""Simplex iterations that a node takes beyond its own, and a follower solve of branch and cut."""
-
-_OVERHEAD = 5000
-"""Entries that an iteration counts in addition to those of the rows: what SCIP does around it."""
 
 _SMALL = 3000
 """Entries of the rows up to which a run must end within its patience, progress or not: branching on pairs takes little there."""
@@ -27,19 +23,17 @@ _STEP = 0.98
 class Progress:
     """Follows the absolute gap of a SCIP run.
 
-        work = (LP iterations + 20 nodes + 50 follower solves) (entries of the rows + 5,000)
-
     A run is stalled once ``patience`` of work, and 20 times what it took to the first node or solution, went by without the gap falling by 2 %.
     Where one side of the gap is infinite, a change of the other side is progress. A small program is stalled in any case: branching on the products
     of continuous variables may close its gap ever more slowly.
 
     Args:
-        patience: work without progress.
+        patience: work without progress (``search.work``).
         entries: nonzeros of the program's rows.
     """
 
     def __init__(self, patience: float, entries: int) -> None:
-        self.patience, self.weight, self.small = patience, entries + _OVERHEAD, entries <= _SMALL
+        self.patience, self.weight, self.small = patience, of_iteration(entries), entries <= _SMALL
         self.mark: tuple[float, float] | None = None
         self.at, self.root = 0.0, 0.0
         self.ended = False
@@ -47,7 +41,7 @@ class Progress:
     def stalled(self, model: Any, bound: float, lazy: LazyFollowers | None) -> bool:
         """Whether the run has made no progress for too long."""
         solves = 0 if lazy is None else lazy.search.responder.solves
-        work = float(model.getNLPIterations() + _NODE * model.getNTotalNodes() + _SOLVE * solves) * self.weight
+        work = iterations(model, solves) * self.weight
         now = float(model.getPrimalbound()), bound
         if self.mark is None:
             self.root = work
@@ -55,6 +49,11 @@ class Progress:
             self.mark, self.at = now, work
         self.ended = work - self.at > max(self.patience, _ROOTS * self.root)
         return self.ended
+
+
+def iterations(model: Any, solves: int) -> float:
+    """Work of a SCIP run so far with its follower solves, in simplex iterations."""
+    return float(model.getNLPIterations() + NODE * model.getNTotalNodes() + SOLVE * solves)
 
 
 def _progress(before: tuple[float, float], now: tuple[float, float]) -> bool:

@@ -270,16 +270,15 @@ class DecisionSearch:
         response = self.responder.evaluate(y, primal, found[1])
         return response if response.violation[0] <= self.tolerance else None
 
-    def improve(self, seconds: float) -> None:
-        """Flip integers of the best point one at a time while time lasts and something gets better."""
-        deadline = time.perf_counter() + seconds
-        moved = True
+    def improve(self, solves: int, deadline: float) -> None:
+        """Flip integers of the best point one at a time while something gets better, for so many follower solves, before the user's time is over."""
+        last, moved = self.responder.solves + solves, True
         while moved and self.best is not None:
             moved = False
             for k in self.integral:
                 before = self.best
                 for value in self.neighbours(int(k), before.y[k]):
-                    if time.perf_counter() > deadline:
+                    if self.responder.solves >= last or time.perf_counter() > deadline:
                         return
                     y = before.y.copy()
                     y[k] = value

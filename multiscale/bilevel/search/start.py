@@ -7,10 +7,14 @@ import time
 import numpy as np
 
 from multiscale.bilevel.search.decision_search import DecisionSearch
+from multiscale.bilevel.search.work import solves_in
+
+_FLIPS, _FLIPS_BY_SIZE = 2e8, 1e5
+"""Work for flips at most, and for each column and row of the followers (``search.work``); SCIP's own heuristic goes on with them."""
 
 
 def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float, left: float, *, flips: bool = True) -> None:
-    """Fill ``search.best`` with a bilevel-feasible point, if the first decisions lead to one; then flip integers for a second.
+    """Fill ``search.best`` with a bilevel-feasible point, if the first decisions lead to one; then flip integers for a while.
 
     Args:
         search: where to keep what is found.
@@ -35,8 +39,9 @@ def find_start(search: DecisionSearch, given: np.ndarray | None, seconds: float,
         search.try_decision(y)
     if flips:
         # The heuristic inside SCIP goes on with this, led by LP solutions.
-        size = sum(f.program.columns.size + f.program.rows.size for f in search.problem.followers)
-        search.improve(min(1.0, 5e-4 * size, 0.5 * max(0.0, deadline - time.perf_counter())))
+        programs = [f.program for f in search.problem.followers]
+        size, entries = sum(p.columns.size + p.rows.size for p in programs), sum(p.A.nnz for p in programs)
+        search.improve(solves_in(min(_FLIPS, _FLIPS_BY_SIZE * size), entries), 0.5 * (deadline + time.perf_counter()))
 
 
 def known_answers(search: DecisionSearch, *, along: bool) -> list[list[np.ndarray]]:
