@@ -88,6 +88,7 @@ def _outcome(day: PreparedDay, mechanism: Mechanism, error: ErrorModel) -> Outco
 
 def play_source(day: PreparedDay, mechanism: str, source: SignalSource, errors: DayErrors) -> PlayedDay:
     """Play a day, or consecutive days, forward under the signals of a source, see ``play_day``; what the source learns stays in it."""
+    day = day.afresh()
     tree, periods, steps = day.tree, day.tree.horizon.periods, day.tree.horizon.steps
     platforms = {name: _RollingPlatform(tree.platforms[name], tree.fleets[name]) for name in tree.platforms}
     traffic = Traffic()
