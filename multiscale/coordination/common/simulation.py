@@ -31,7 +31,6 @@ from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.common.settings import DrawnErrorSettings
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.devices.fleet import Fleet
-from multiscale.operation.tree import BEYOND_DEVICES, exchange_bounds
 from multiscale.programs import CompiledProgram, ParametricProgram
 from multiscale.programs.index import Block, Index
 
@@ -185,11 +184,9 @@ class _RollingPlatform:
             lower[there], upper[there] = np.maximum(lower[there], done - ROUNDING_KW), np.minimum(upper[there], done + ROUNDING_KW)
         return replace(forecast, lower=lower, upper=upper)
 
-    def bounds(self, demand_error: np.ndarray, generation_error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See ``RunningPlatform``."""
-        low, high = exchange_bounds(self.fleet)
-        room = self.demand * np.abs(demand_error) + self.generation * np.abs(generation_error) + BEYOND_DEVICES * self.fleet.size
-        return low - room, high + room
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """See ``RunningPlatform``; errors of its forecast move rows alone, no bound of a column."""
+        return self.original.reach("exchange")
 
     def answer(self, signal: Signal) -> Answer:
         """What the platform has done in the end, and what it cost it."""
