@@ -25,9 +25,8 @@ BEYOND = 1e7
 """A limit [kW] no platform or connection ever reaches: none was agreed."""
 
 BEYOND_DEVICES = 1.0
-"""Power [kW] by which columns of a platform's program go beyond what devices can do, so that their ends carry no dual: those of every member, and
-those of the boundary once more. Where energy is worth more than the value of lost load, or less than curtailment or losses, a program may go that
-far: what is proven of it has to count on it."""
+"""Power [kW] of every member by which columns of a platform's program go beyond what devices can do, so that their ends carry no dual. Where energy
+is worth more than the value of lost load, or less than curtailment, a program may go that far: what is proven of it has to count on it."""
 
 
 @dataclass(frozen=True)

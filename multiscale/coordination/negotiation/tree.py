@@ -223,7 +223,7 @@ def negotiation_of(
         lowest, highest = (np.array([side[c] for c in own.children]) for side in (own.low, own.high))
         expected = np.clip(np.array([reference_exchange(tree.fleets[c]) for c in own.children]), lowest, highest)
         # What a program can do at any price, not only what devices can: a bound that counts on less does not hold.
-        beyond = np.array([[BEYOND_DEVICES * (tree.fleets[c].size + 1)] for c in own.children])
+        beyond = np.array([[BEYOND_DEVICES * tree.fleets[c].size] for c in own.children])
         lowest, highest = lowest - beyond, highest + beyond
         below = {
             c: band_of(*b)
