@@ -6,7 +6,7 @@ Power flows from the root; with reactive power given, the apparent power limit o
     (S_l rating in kVA, Q_l the reactive power below l, a_l and b_l the shares that load and feed-in may use)
     v_n = v_root - sum over the path of 2 (r_l P_l + x_l Q_l) / (1000 Vn^2)      (v = squared voltage in pu, P kW, r ohm, Vn kV)
 
-Losses are neglected (they are found by the AC power flow of the verification).
+Losses are neglected here: a platform may count them (``losses``), and the AC power flow of the verification finds them.
 
 Source: Baran and Wu, IEEE Trans. Power Delivery 4 (1989) 725-734 (DistFlow and its linearisation).
 """

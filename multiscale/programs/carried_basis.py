@@ -19,12 +19,14 @@ def carried_basis(basis: Basis, before: ParametricProgram, program: ParametricPr
     change which of several optima is found.
     """
     columns, rows = basis.statuses
+    at_bound, basic = without_start(program)
+    return Basis.of_statuses(_carried(columns, before.columns, program.columns, at_bound), _carried(rows, before.rows, program.rows, basic))
+
+
+def without_start(program: ParametricProgram) -> tuple[np.ndarray, np.ndarray]:
+    """Statuses of the columns and rows of which nothing is known: columns are at a bound, rows basic."""
     at_bound = np.where(np.isneginf(program.lower) & np.isfinite(program.upper), UPPER, LOWER).astype(np.int8)
-    basic = np.full(program.rows.size, BASIC, dtype=np.int8)
-    return Basis.of_statuses(
-        _carried(columns, before.columns, program.columns, at_bound),
-        _carried(rows, before.rows, program.rows, basic),
-    )
+    return at_bound, np.full(program.rows.size, BASIC, dtype=np.int8)
 
 
 def _carried(statuses: np.ndarray, then: Index, now: Index, other: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from multiscale.content import content_key
-from multiscale.programs.basis import BASIC, LOWER, UPPER, Basis
+from multiscale.programs.basis import Basis
+from multiscale.programs.carried_basis import without_start
 from multiscale.programs.index import Index
 from multiscale.programs.program import ParametricProgram
 
@@ -49,17 +50,16 @@ class LabelledBasis:
             return Basis.unpacked((self.columns.tobytes(), self.rows.tobytes()))
         if not set(column_blocks) & set(self.column_blocks):
             return None
-        other = np.where(np.isneginf(program.lower) & np.isfinite(program.upper), UPPER, LOWER)
-        columns = _taken(column_blocks, self.column_blocks, self.columns, other)
-        rows = _taken(row_blocks, self.row_blocks, self.rows, np.full(program.rows.size, BASIC))
-        return Basis.of_statuses(columns, rows)
+        at_bound, basic = without_start(program)
+        columns = _taken(column_blocks, self.column_blocks, self.columns, at_bound)
+        return Basis.of_statuses(columns, _taken(row_blocks, self.row_blocks, self.rows, basic))
 
 
 def _taken(blocks: Blocks, known: Blocks, statuses: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Statuses of some blocks from those of others: of the same blocks, else ``other``."""
     ends = np.cumsum([size for _, size in known])
     parts = {block: statuses[end - block[1] : end] for block, end in zip(known, ends.tolist(), strict=True)}
-    found, first = other.astype(np.int8), 0
+    found, first = other.copy(), 0
     for block in blocks:
         if block in parts:
             found[first : first + block[1]] = parts[block]

@@ -21,7 +21,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from multiscale.content import content_key
-from multiscale.programs.basis import Basis
+from multiscale.programs.basis import BASIC, LOWER, UPPER, Basis
 from multiscale.programs.highs import ProgramError
 from multiscale.programs.index import Block, Index
 from multiscale.programs.parts import alike
@@ -34,8 +34,6 @@ GAP, INFEASIBILITY = 1e-6, 1e-5
 
 NEGLIGIBLE = 1e-12
 """Entries of a limit smaller than this share of its largest one are rounding."""
-
-_AT_LOWER, _BASIC, _AT_UPPER = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class _Search:
         self.x = np.full(width, np.nan)
         # Where parts ended alone; statuses of those that were solved together since.
         self.bases: dict[int, Basis] = {}
-        self.column_status, self.row_status = np.zeros(width, dtype=np.int8), np.full(self.inner_rows.size, _BASIC, dtype=np.int8)
+        self.column_status, self.row_status = np.zeros(width, dtype=np.int8), np.full(self.inner_rows.size, BASIC, dtype=np.int8)
 
     def _order_by_part(self, matrix: sparse.csr_matrix, rows: np.ndarray, columns: np.ndarray) -> None:
         """Rows and columns without states part by part, and where each part begins among them."""
@@ -171,7 +169,7 @@ class _Search:
         low, high, cost = self.inner.lower[columns], self.inner.upper[columns], self.costs[columns]
         if (np.where(cost < 0, np.isinf(high), np.isinf(low))).any():
             raise ProgramError(f"program {self.program.name!r} is unbounded")
-        return np.where(cost < 0, high, low), np.where(cost < 0, _AT_UPPER, _AT_LOWER)
+        return np.where(cost < 0, high, low), np.where(cost < 0, UPPER, LOWER)
 
     def _alone(self) -> dict[int, float]:
         """Solve every part; part -> lower bound. Each starts where the one before ended, if they have the same columns, as those of days have."""
@@ -227,7 +225,7 @@ class _Search:
         rows.eliminate_zeros()
         self.row_matrix = sparse.vstack([self.row_matrix, rows], format="csr")
         self.row_limit, self.retained = np.concatenate([self.row_limit, side]), np.concatenate([self.retained, limits])
-        self.limit_status = np.concatenate([self.limit_status, np.full(limits.size, _BASIC, dtype=np.int8)])
+        self.limit_status = np.concatenate([self.limit_status, np.full(limits.size, BASIC, dtype=np.int8)])
         self.newest = limits.size
 
     def _in_limits(self) -> np.ndarray:
@@ -294,7 +292,7 @@ def _blocks(index: Index, positions: np.ndarray) -> np.ndarray:
 def _carried(basis: Basis, before: np.ndarray, now: np.ndarray) -> Basis:
     """The basis of a part as one of another with the same columns: rows of blocks that have another number of rows have slack."""
     columns, rows = basis.statuses
-    carried = np.full(now.size, _BASIC, dtype=np.int8)
+    carried = np.full(now.size, BASIC, dtype=np.int8)
     for block in np.intersect1d(before, now).tolist():
         old, new = before == block, now == block
         if old.sum() == new.sum():

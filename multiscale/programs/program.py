@@ -117,11 +117,15 @@ class ParametricProgram:
         quadratic = 0.5 * float(x @ (self.Q @ x)) if self.Q is not None else 0.0
         return quadratic + float(self.costs(p) @ x) + self.constant(p)
 
+    def reach(self, output: str) -> tuple[np.ndarray, np.ndarray]:
+        """Interval of every entry of an output by the bounds of the columns alone, in its unit: none that satisfies the rows lies outside."""
+        matrix = self.outputs[output].matrix
+        up, down = matrix.maximum(0.0), matrix.minimum(0.0)
+        return up @ self.lower + down @ self.upper, up @ self.upper + down @ self.lower
+
     def violation(self, x: np.ndarray, p: np.ndarray) -> float:
         """Largest violation of a row or bound by ``x``, in the row's own unit (zero for a feasible point); NaN where ``x`` holds one."""
-        slack = self.A @ x - self.rhs(p)
-        rows = np.where(self.equality, np.abs(slack), slack)
-        return float(np.concatenate([rows, self.lower - x, x - self.upper]).max(initial=0.0))
+        return float(np.concatenate(self._violations(x, p)).max(initial=0.0))
 
     def dual_bound(self, y: np.ndarray, p: np.ndarray, x: np.ndarray | None = None) -> float:
         """A lower bound [EUR] on the optimum that is valid for *any* ``y``; no optimality is needed.
@@ -181,10 +185,13 @@ class ParametricProgram:
 
         With it no point costs less than ``dual_bound(y)``: ``c'x + ... >= y'b + r'x >= bound`` for any ``x``.
         """
-        excess = self.A @ x - self.rhs(p)
-        rows = np.where(self.equality, np.abs(excess), np.maximum(excess, 0.0))
-        columns = np.maximum(np.maximum(self.lower - x, x - self.upper), 0.0)
+        rows, columns = self._violations(x, p)
         return float(np.abs(y) @ rows + np.abs(self._reduced(y, p, x)[0]) @ columns)
+
+    def _violations(self, x: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """By how much ``x`` violates every row, and the bounds of every column; zero where it does not."""
+        excess = self.A @ x - self.rhs(p)
+        return np.where(self.equality, np.abs(excess), np.maximum(excess, 0.0)), np.maximum(np.maximum(self.lower - x, x - self.upper), 0.0)
 
     def sensitivity(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Derivative of the optimum with respect to the parameters: ``C'x + B'y + d`` [EUR per unit of parameter]."""

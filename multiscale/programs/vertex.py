@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from multiscale.programs.basis import BASIC, Basis
+from multiscale.programs.basis import BASIC, UPPER, Basis
 from multiscale.programs.program import ParametricProgram
 from multiscale.programs.solve import ProgramSolution, Termination
 
@@ -28,8 +28,6 @@ OPTIMAL = 1e-10
 
 ROUNDING = 1e-14
 """Share of the amounts that a reduced cost is the sum of up to which its sign is rounding [1]."""
-
-_UPPER = 2
 
 
 class Vertex:
@@ -61,7 +59,7 @@ class Vertex:
         basic, active = np.flatnonzero(columns == BASIC), np.flatnonzero(rows != BASIC)
         if basic.size != active.size:
             return None
-        fixed = np.where(columns == _UPPER, program.upper, program.lower)
+        fixed = np.where(columns == UPPER, program.upper, program.lower)
         fixed[basic] = 0.0
         if not np.isfinite(fixed).all():
             return None
@@ -73,7 +71,7 @@ class Vertex:
         y[active] = program.c0[basic] @ inverse
         reduced = program.c0 - program.A[active].T @ y[active]
         allowed = OPTIMAL + ROUNDING * (np.abs(program.c0) + abs(program.A[active]).T @ np.abs(y[active]))
-        wrong = np.where(columns == _UPPER, reduced, -reduced) > allowed
+        wrong = np.where(columns == UPPER, reduced, -reduced) > allowed
         wrong[program.lower == program.upper] = False
         wrong[basic] = np.abs(reduced[basic]) > allowed[basic]
         if wrong.any() or (y[~program.equality] > OPTIMAL).any():

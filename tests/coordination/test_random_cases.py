@@ -1,9 +1,12 @@
 """Random small systems under every mechanism, see ``tests.fuzz_coordination``: cases in which something was wrong once."""
 
+import numpy as np
 import pytest
 
+from multiscale.coordination.common.prepared import prepare_days
+from multiscale.coordination.engine import SerialEngine
 from tests.fuzz_coordination.draw import draw
-from tests.fuzz_coordination.run import operated
+from tests.fuzz_coordination.run import HISTORY, mechanisms, operated
 
 ONCE_WRONG = {
     5: "an honest platform left its band at prices beyond the value of lost load, and was excluded",
@@ -24,3 +27,19 @@ def test_bounds_costs_prices_energy_and_money_of_every_mechanism(number):
     found = operated(draw(number), number)
     assert found.problems == []
     assert {"integrated", "flat", "pricing", "bidirectional"} <= found.outcomes.keys()
+
+
+@pytest.mark.parametrize("number", [325, pytest.param(260, marks=pytest.mark.slow)])
+def test_a_mechanism_ends_to_the_same_bits_whatever_was_computed_before_it(number):
+    case, rules = draw(number), dict(mechanisms(number))
+    (day, *_) = prepare_days(
+        case.system, case.horizon, case.economics, case.fleets, case.design, case.market, SerialEngine(),
+        limits=case.limits, history=HISTORY, fleets_on=case.fleets_on,
+    )  # fmt: skip
+    assert {"flat", "hybrid"} < rules.keys()
+    first = {name: m.operate([day], SerialEngine())[0][m.name] for name, m in rules.items()}
+    for name, mechanism in reversed(rules.items()):
+        again = mechanism.operate([day], SerialEngine())[0][mechanism.name]
+        assert (again.cost, again.bound) == (first[name].cost, first[name].bound), name
+        for node, drawn in first[name].exchange.items():
+            np.testing.assert_array_equal(again.exchange[node], drawn, err_msg=f"{name}: {node}")

@@ -52,6 +52,8 @@ def test_the_charge_pays_for_what_operators_buy_and_less_where_they_earn_otherwi
     (paid,) = found["flexibility"][1]
     assert (found["flexibility"][0] > found["alone"][0]) == (paid < 0)
     assert abs(paid) > 1.0
+
+
 def test_a_day_that_starts_where_the_one_before_it_ended_costs_what_it_costs_alone(system, winter, summer, economics):
     """The days differ in demand, sun and vehicles that are there."""
     days = winter, summer

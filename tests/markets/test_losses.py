@@ -239,8 +239,7 @@ def test_what_is_lost_belongs_to_what_a_platform_may_draw(system, winter, econom
     found = CompiledProgram(tree.platforms[PLATFORM]).solve_optimal(given(winter.periods))
     exchange = found.program.outputs["exchange"].matrix @ found.x
     assert (exchange - fleet.largest_consumption().sum(axis=0)).max() > BEYOND_DEVICES * fleet.size
-    none = np.zeros(winter.periods)
-    assert (exchange <= _RollingPlatform(tree.platforms[PLATFORM], fleet).bounds(none, none)[1]).all()
+    assert (exchange <= _RollingPlatform(tree.platforms[PLATFORM], fleet).bounds()[1]).all()
     assert refused_by_distribution(tree, "south", {PLATFORM: exchange}) == []
 
 

@@ -211,3 +211,13 @@ def test_no_point_is_cheaper_than_any_bound_once_what_it_lacks_is_bought(seed):
     x, y = rng.normal(60.0, 60.0, 3), rng.normal(50.0, 20.0, 1)
     nothing = np.zeros(0)
     assert program.objective(x, nothing) + program.cost_of_violation(x, y, nothing) >= program.dual_bound(y, nothing)
+
+
+def test_an_output_is_at_one_end_of_its_reach_where_all_its_columns_are_at_theirs():
+    builder = ProgramBuilder("boundary")
+    drawn = builder.add_columns("drawn", {"period": np.arange(2)}, unit="kW", upper=np.array([3.0, 5.0]))
+    fed = builder.add_columns("fed", {"period": np.arange(2)}, unit="kW", lower=1.0, upper=np.inf)
+    builder.add_output("exchange", {"period": np.arange(2)}, [(1.0, drawn), (-2.0, fed)], unit="kW")
+    low, high = builder.build().reach("exchange")
+    np.testing.assert_array_equal(low, [-np.inf, -np.inf])
+    np.testing.assert_array_equal(high, [1.0, 3.0])

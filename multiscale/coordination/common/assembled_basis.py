@@ -20,8 +20,7 @@ import numpy as np
 from multiscale.coordination.common.answer import Answer
 from multiscale.operation import OperatingTree
 from multiscale.programs import Basis, CompiledProgram
-
-BASIC, AT_UPPER = 1, 2
+from multiscale.programs.basis import BASIC, UPPER
 
 
 def assembled_basis(tree: OperatingTree, answers: Mapping[str, Answer], energy_price: Mapping[str, np.ndarray]) -> Basis:
@@ -33,7 +32,7 @@ def assembled_basis(tree: OperatingTree, answers: Mapping[str, Answer], energy_p
         energy_price: DSO -> price at its boundary [EUR/kWh], (period,).
     """
     periods = tree.horizon.periods
-    parts = [Basis.of_statuses(np.full(periods, BASIC), np.full(periods, AT_UPPER))]
+    parts = [Basis.of_statuses(np.full(periods, BASIC), np.full(periods, UPPER))]
     for dso in tree.transmission.children:
         own = tree.distribution[dso]
         exchange = np.array([answers[child].exchange for child in own.children]).reshape(len(own.children), periods)

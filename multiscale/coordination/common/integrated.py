@@ -113,8 +113,7 @@ def _master(
 
 def _largest(branch: ParametricProgram) -> float:
     """A bound on the power a DSO can draw or feed in [kW]."""
-    matrix = branch.outputs["exchange"].matrix
-    return float((abs(matrix) @ np.maximum(np.abs(branch.lower), np.abs(branch.upper))).max(initial=0.0))
+    return float(np.abs(branch.reach("exchange")).max(initial=0.0))
 
 
 def _outcome(

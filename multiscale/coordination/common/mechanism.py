@@ -46,8 +46,8 @@ class RunningPlatform(Protocol):
     def as_it_stands(self, demand_error: np.ndarray, generation_error: np.ndarray) -> ParametricProgram:
         """Its own program: what it has done is fixed, the rest as it forecasts it with these relative errors [1], (period,)."""
 
-    def bounds(self, demand_error: np.ndarray, generation_error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Interval of the exchange of that program [kW], (period,)."""
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Interval of the exchange of that program [kW], (period,), whatever it forecasts."""
 
 
 class SignalSource(Protocol):

@@ -79,6 +79,10 @@ class PreparedDay:
         """Proven lower bound on the cost of every mechanism [EUR/a], that of the integrated optimum; without it nothing is proven."""
         return -np.inf if self.reference is None else self.reference.bound
 
+    def afresh(self) -> PreparedDay:
+        """The same day without solvers: what a mechanism finds depends neither on what was computed with the day before nor on where it runs."""
+        return replace(self, tree=_afresh(self.tree), model=_afresh(self.model))
+
     def before(self, count: int) -> tuple[OperatingTree, ...]:
         """Those of the last ``count`` calendar days before it that the profiles hold.
 

@@ -31,8 +31,6 @@ from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.common.settings import DrawnErrorSettings
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.devices.fleet import Fleet
-from multiscale.operation.losses import COLUMNS as LOSS_COLUMNS
-from multiscale.operation.tree import BEYOND_DEVICES, exchange_bounds
 from multiscale.programs import CompiledProgram, ParametricProgram
 from multiscale.programs.index import Block, Index
 
@@ -89,6 +87,7 @@ def _outcome(day: PreparedDay, mechanism: Mechanism, error: ErrorModel) -> Outco
 
 def play_source(day: PreparedDay, mechanism: str, source: SignalSource, errors: DayErrors) -> PlayedDay:
     """Play a day, or consecutive days, forward under the signals of a source, see ``play_day``; what the source learns stays in it."""
+    day = day.afresh()
     tree, periods, steps = day.tree, day.tree.horizon.periods, day.tree.horizon.steps
     platforms = {name: _RollingPlatform(tree.platforms[name], tree.fleets[name]) for name in tree.platforms}
     traffic = Traffic()
@@ -185,13 +184,9 @@ class _RollingPlatform:
             lower[there], upper[there] = np.maximum(lower[there], done - ROUNDING_KW), np.minimum(upper[there], done + ROUNDING_KW)
         return replace(forecast, lower=lower, upper=upper)
 
-    def bounds(self, demand_error: np.ndarray, generation_error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See ``RunningPlatform``."""
-        low, high = exchange_bounds(self.fleet)
-        room = self.demand * np.abs(demand_error) + self.generation * np.abs(generation_error) + BEYOND_DEVICES * self.fleet.size
-        columns, upper = self.original.columns, self.original.upper
-        lost = columns.values(LOSS_COLUMNS, upper).sum(axis=0) if LOSS_COLUMNS in columns else 0.0
-        return low - room, high + lost + room
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """See ``RunningPlatform``; errors of its forecast move rows alone, no bound of a column."""
+        return self.original.reach("exchange")
 
     def answer(self, signal: Signal) -> Answer:
         """What the platform has done in the end, and what it cost it."""

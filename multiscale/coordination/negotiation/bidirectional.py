@@ -102,7 +102,7 @@ class Bidirectional(Mechanism):
         settings, error = self.settings, self.settings.error
         options = NegotiationOptions(settings.method, settings.gap, rounds=settings.rounds, quorum=settings.quorum, patience=settings.patience)
         found = []
-        for day in days:
+        for day in (given.afresh() for given in days):
 
             def watch(step: Step, name: str = day.name) -> None:
                 report_progress(f"{name}: {step}")

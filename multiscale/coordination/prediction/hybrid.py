@@ -87,7 +87,7 @@ class HybridSignals:
         seen = {c: (size * errors.demand[c], size * errors.generation[c]) for c in tree.platforms}
         views = {c: own_view(tree.fleets[c], *seen[c]) for c in tree.platforms}
         if now % self.every == 0:
-            parents = errors.forecast(day.model, now, {c: platforms[c].bounds(*seen[c]) for c in tree.platforms})
+            parents = errors.forecast(day.model, now, {c: platforms[c].bounds() for c in tree.platforms})
             owner = {c: d for d, own in tree.distribution.items() for c in own.children}
             agreed = self.negotiate(parents, {c: nothing_agreed(platforms[c].as_it_stands(*seen[c]), tree.prices(d)) for c, d in owner.items()})
             self._agreed, self._seen = published_signals(tree, agreed, "profile", deviation_price=self.slope), views

@@ -137,7 +137,7 @@ class Pricing(Mechanism):
 
     def published(self, day: PreparedDay, errors: DayErrors, expected: Expectation | None = None) -> dict[str, Signal]:
         """Signals of a day under the parents' forecast of it, platform -> signal; ``expected`` is found where it is not given."""
-        return SIGNALS[self.settings.signal](self.settings, day, expected or expectation(day, errors), errors.model)
+        return SIGNALS[self.settings.signal](self.settings, day, expected or expectation(day.afresh(), errors), errors.model)
 
     def play(self, first: PreparedDay) -> Pricing:  # noqa: ARG002
         """See ``Mechanism``; nothing is kept."""

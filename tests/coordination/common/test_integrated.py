@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
-from scipy import sparse
-from scipy.optimize import linprog
 
 from multiscale.coordination.common.assembled_basis import assembled_basis
 from multiscale.coordination.common.integrated import _master, integrated_optimum
 from multiscale.coordination.common.prepared import answers_at
 from multiscale.markets import Community
-from multiscale.operation import Transmission, dso_branch_program, operating_tree
+from multiscale.operation import dso_branch_program, operating_tree
 from multiscale.programs import CompiledProgram
+from tests.fuzz_coordination.reference import Whole
 from tests.variants import changed, charged
 
 
@@ -22,30 +21,9 @@ def case(request, system, winter, economics, fleets):
     return operating_tree(here, winter, economics, fleets, charged(system.at_level("dso"), 0.05), Community())
 
 
-def monolithic_optimum(tree):
-    """All nodes and hours in one linear program with every transmission limit, handed to another front end of the solver [EUR/a]."""
-    network = tree.transmission
-    everything = Transmission(tree.system, tree.horizon, tree.economics)
-    everything._monitored = np.arange(len(network.model.branches))
-    everything._factors = network.model.transfer_factors(everything._monitored)
-    top = [everything.program(t) for t in range(tree.horizon.periods)]
-    below = [dso_branch_program(tree, d).fix({"energy_price": np.zeros(tree.horizon.periods)}) for d in network.children]
-    programs = [*top, *below]
-    blocks = [[p.A if i == j else None for j in range(len(programs))] for i, p in enumerate(programs)]
-    for t, program in enumerate(top):
-        for k, branch in enumerate(below):
-            node = program.parameters["exchange"].positions[k]
-            blocks[t][len(top) + k] = -program.B[:, [node]] @ branch.outputs["exchange"].matrix[[t]]
-    matrix = sparse.bmat(blocks, format="csr")
-    b, equal, cost, lower, upper = (np.concatenate([getattr(p, a) for p in programs]) for a in ("b0", "equality", "c0", "lower", "upper"))
-    found = linprog(cost, A_ub=matrix[~equal], b_ub=b[~equal], A_eq=matrix[equal], b_eq=b[equal], bounds=np.column_stack([lower, upper]))
-    return found.fun + sum(p.d0 for p in programs)
-
-
 def test_the_optimum_is_that_of_one_monolithic_program(case):
     outcome = integrated_optimum(case, tolerance=1e-8)
-    alone = float(case.transmission.idle_cost.sum())
-    wanted = monolithic_optimum(case) - alone
+    wanted = Whole(case, float(case.transmission.idle_cost.sum())).optimum().high
     assert outcome.cost == pytest.approx(wanted, rel=1e-7)
     assert outcome.bound <= wanted * (1 + 1e-9)
     assert outcome.gap <= 1e-7
