@@ -102,6 +102,11 @@ def test_runs_that_cost_the_same_are_called_so(runs: list[Compared]):
     assert "the same as in the baseline run" in headline(again, 1, [])[1]
 
 
+def test_of_which_year_values_are_is_said(runs: list[Compared], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(RunResult, "config", lambda _: {"horizon": {"years": [2030, 2035]}})
+    assert "all that follows is of the last year" in headline(runs[:2], 0, [])[1]
+
+
 def test_the_figure_holds_the_baseline_run_and_no_bar_for_what_is_not_known():
     costs = np.arange(60.0) * 1000
     costs[3] = np.nan

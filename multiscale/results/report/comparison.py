@@ -88,6 +88,8 @@ def headline(runs: Sequence[Compared], baseline: int, lacking: Sequence[Lacking]
     base = runs[baseline]
     answered = f"{len(runs)} of {plural(len(runs) + len(lacking), 'run')} {'has' if len(runs) == 1 else 'have'} an answer"
     sentences = [f"{answered}, {len(sound)} passed all checks. The baseline run is {base.title}."]
+    if any(len(run.result.config().get("horizon", {}).get("years", ())) > 1 for run in runs):
+        sentences.append("Of runs of several years, all that follows is of the last year; their own reports have the others.")
     differing = {k: row for k, row in differing_settings([run.result for run in runs]).items() if k.split(".", 1)[0] in ASSUMED}
     alike = [run for i, run in enumerate(runs) if all(row[i] == row[baseline] for row in differing.values())]
     known = [run for run in alike if run in sound and np.isfinite(value_of(run, SOCIAL_COST))]
