@@ -42,7 +42,7 @@ class Community(OnePool):
     fairness: Literal["proportional", "equal_awards", "equal_losses"] = Field(
         "proportional",
         description="how energy of the community is divided where it is short: the same share for all, the same energy for all, or so that all "
-        "depend on the supplier alike; sales likewise",
+        "depend equally on the supplier; sales likewise",
     )
     fairness_by_size: bool = Field(
         False, description="whether equal means equal for every kWh of a member's demand (of sales: its generation), not for every member"

@@ -5,7 +5,7 @@ peers, with size w_i = 1, or the size of the member,
 
     proportional    l_i = b_i E / sum b                             everyone has the same share of what it takes
     equal_awards    l_i = min(b_i, w_i m)                           everyone has the same energy from peers, and small claims are met in full
-    equal_losses    l_i = b_i - min(b_i, w_i m)                     everyone depends on the supplier alike
+    equal_losses    l_i = b_i - min(b_i, w_i m)                     everyone depends equally on the supplier
 
 and m such that they add up to E. Equal awards minimise ``sum l_i^2 / w_i`` and the largest ``l_i / w_i``, equal losses the same of what is had from
 the supplier: the least dependence of the member that depends on it most, and the least squares, are one rule.

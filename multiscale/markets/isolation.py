@@ -27,7 +27,7 @@ class Isolated:
 
 
 def isolated(positions: Positions) -> Isolated:
-    """Members whose bid or offer is no number, or below zero where their supplier's prices are not, in the periods in which they need it."""
+    """Members whose bid or offer is not a number, or is negative where their supplier's prices are not, in the periods in which they need it."""
     where, notes = np.zeros(positions.net.shape, dtype=bool), []
     lowest = np.minimum(0.0, np.minimum(positions.feed_in, positions.retail - positions.peer_fee))
     for name, needed in (("bid", positions.net > 0.0), ("offer", positions.net < 0.0)):

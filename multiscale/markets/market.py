@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -37,9 +38,9 @@ class PlatformMarket(Settings):
         """See ``operation.clearing.Market``."""
         return None
 
+    @abstractmethod
     def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
         """See ``operation.clearing.Market``."""
-        raise NotImplementedError
 
     def weigh(self, builder: ProgramBuilder, members: Members, trade: Trade) -> None:
         """See ``operation.clearing.Market``."""
@@ -76,9 +77,9 @@ class PlatformMarket(Settings):
     def settled(self, positions: Positions) -> Cleared:
         """``cleared``, where members with an order or a place that cannot be taken are named and trade with the supplier alone."""
         apart = self.isolated(positions)
-        if not apart.notes:
-            return self.cleared(positions)
         found = self.cleared(without(positions, apart.where))
+        if not apart.notes:
+            return found
         return joined(found, with_supplier(positions, apart.where, found.trades.classes), apart.notes)
 
     def clear(self, positions: Positions) -> Trades:

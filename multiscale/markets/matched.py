@@ -7,6 +7,8 @@ and who trades with whom, at which price, and what is left to the supplier are i
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
@@ -37,9 +39,9 @@ class MatchedMarket(PeerTrade):
         """That of the nearest market."""
         return self.nearest.reduced(fleet, tariff)
 
+    @abstractmethod
     def cleared(self, positions: Positions) -> Cleared:
         """Trades of the market with the certificate of its algorithm."""
-        raise NotImplementedError
 
     def clear(self, positions: Positions) -> Trades:
         """See ``PlatformMarket.clear``; what is not matched is traded with the supplier."""

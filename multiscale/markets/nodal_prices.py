@@ -25,7 +25,7 @@ def price_parts(program: ParametricProgram, y: np.ndarray) -> np.ndarray:
         lambda_n - lambda_m  =  sum_a s_la nu_la  +  (mu_l,forward - mu_l,reverse)  -  2 r_l / (1000 Vn^2) w_l
 
     with ``nu >= 0`` the multipliers of the tangents of its losses and ``s_la = 2 rho_l a`` their slopes (where losses are counted; the multipliers of
-    a branch add up to ``lambda_n``, so that the first term is the marginal loss of the branch at the price where it feeds), ``mu >= 0`` the
+    a branch add up to ``lambda_n`` where that is above zero, so that the first term is its marginal loss at the price of ``n``), ``mu >= 0`` the
     multipliers of its rating and ``w_l`` the dual of the voltage drop along it, which is the sum of the multipliers of the voltage limits below
     the branch. The price of a zone is that of the root (energy), and the sums of the three terms over its path (losses, congestion, voltage).
     Every part is computed from duals of its own; that they add up to the dual of the zone's balance is the optimality of the flows.

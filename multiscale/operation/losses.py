@@ -104,10 +104,16 @@ def loss_factor(tree: RadialTree, voltage: np.ndarray | None = None) -> np.ndarr
 def largest_losses(tree: RadialTree, low: np.ndarray, high: np.ndarray, reactive: np.ndarray) -> np.ndarray:
     """What the losses of every branch can be at most, whatever is drawn within [low, high] [kW], (bus fed, period).
 
-    Ratings limit the flows: beyond them no schedule is permitted.
+    The flow into a branch is what is drawn below it and its own loss, ``P = B + rho (P^2 + Q^2)``. Of the two solutions, the smaller one is the
+    operating point (at the larger one, more than half of the power sent is lost); it grows with ``B`` and ``rho``, so that with the largest of both
+
+        P <= (1 - sqrt(1 - 4 rho (B + rho Q^2))) / (2 rho),
+
+    and no more than the rating. Where the root is not real, the branch cannot deliver ``B`` at the lowest voltage, and the rating alone limits P.
+    Towards the root, the losses are taken off: ``|P| <= |B|``.
 
     Args:
-        tree: the network.
+        tree: the network, with finite ratings.
         low, high: bounds of the net consumption of each bus [kW], (bus, period).
         reactive: reactive power drawn at each bus, less line charging [kvar], (bus, period).
     """
@@ -117,9 +123,12 @@ def largest_losses(tree: RadialTree, low: np.ndarray, high: np.ndarray, reactive
     limit = np.maximum(*tree.usable(below_q))
     losses = np.zeros(most.shape)
     for i in range(len(tree.buses) - 1, 0, -1):
-        flow = np.maximum(np.abs(most[i]), np.abs(least[i]))
-        # The flow counts the loss of the branch itself: half as much again covers it, as long as less than a third is lost.
-        losses[i] = factor[i] * (np.minimum(1.5 * flow, limit[i]) ** 2 + below_q[i] ** 2)
+        fed = np.maximum(most[i], 0.0) + factor[i] * below_q[i] ** 2
+        real = 1.0 - 4.0 * factor[i] * fed
+        # The same root without a difference of numbers that are nearly equal.
+        sent = np.where(real >= 0.0, 2.0 * fed / (1.0 + np.sqrt(np.maximum(real, 0.0))), np.inf)
+        flow = np.minimum(np.maximum(sent, np.abs(least[i])), limit[i])
+        losses[i] = factor[i] * (flow**2 + below_q[i] ** 2)
         most[i] += losses[i]
         most[tree.feeder[i]] += most[i]
     return losses
@@ -129,8 +138,8 @@ def add_loss_columns(builder: ProgramBuilder, reduced: ReducedTree, periods: np.
     """Columns with the losses of the branches that stay [kW]; returns them at the zones that they feed, (zone, period)."""
     names = np.array([" + ".join(reduced.tree.members[i]) for i in reduced.kept], dtype=str)
     at_zone = np.full((len(reduced.kept) + 1, len(periods)), -1)
-    # Twice the largest and 1 kW: the bound never binds, and every dual bound is finite.
-    upper = 2.0 * largest[reduced.kept] + 1.0
+    # No more than what rows of ratings were omitted for and what the platform has declared: at prices below zero, losses go that far.
+    upper = largest[reduced.kept]
     axes = {"branch": names, "period": periods}
     at_zone[1:] = builder.add_columns(COLUMNS, axes, unit="kW", upper=upper, description="losses of the branch, drawn where it feeds")
     return at_zone

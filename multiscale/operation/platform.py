@@ -104,7 +104,7 @@ def platform_program(
     builder.add_rows("prosumer_balance", who, terms, "==", demand, unit="kW", description="power balance of the prosumer")
 
     if agreements:
-        _add_agreements(builder, fleet, trade.imported, trade.exported, 2 * (draw + supply).sum(axis=0) + 1.0)
+        _add_agreements(builder, fleet, trade.imported, trade.exported, 2 * ((draw + supply).sum(axis=0) + members.lost) + 1.0)
     if wired is not None and bounds is not None:
         counted = None if losses is None or lost is None else (losses, lost)
         _add_network(builder, members, wired, bounds, trade, options, counted)

@@ -15,7 +15,7 @@ EVERY = [(kind, {}) for kind in MARKETS] + [(kind, {"pricing": {"kind": rule}}) 
 
 
 def faulty(seed=5):
-    """Members with orders that are no numbers or below zero, in all periods and in one."""
+    """Members with orders that are not numbers or negative, in all periods and in one."""
     rng = np.random.default_rng(seed)
     shape = state(seed).net.shape
     bid, offer = np.full(shape, 0.1), np.full(shape, 0.07)
@@ -52,6 +52,17 @@ def test_a_negative_offer_is_taken_where_the_supplier_charges_for_energy():
     offer = np.where(np.isfinite(positions.offer), positions.offer, 0.0)
     given = {"feed_in": np.full(len(positions.periods), -0.3), "offer": offer, "bid": np.full(offer.shape, 0.1)}
     assert MARKETS["auction"]().settled(replace(positions, **given)).notes == ()
+
+
+@pytest.mark.parametrize("kind", MARKETS)
+def test_an_order_may_be_anything_where_its_member_has_nothing_to_trade(kind):
+    more = {"generation": np.abs(state(5).net), "demand": np.abs(state(5).net), "bus": np.full(len(state(5).members), "a", dtype=object)}
+    net = state(5).net
+    given = {"bid": np.full(net.shape, 0.1), "offer": np.full(net.shape, 0.07)}
+    open_ = {"bid": np.where(net > 0.0, 0.1, np.nan), "offer": np.where(net < 0.0, 0.07, np.nan)}
+    found, same = (MARKETS[kind]().settled(state(5, **orders, **more)) for orders in (open_, given))
+    assert found.notes == same.notes
+    np.testing.assert_array_equal(found.trades.paid(), same.trades.paid())
 
 
 def test_cleared_without_isolation_names_the_order():

@@ -12,14 +12,19 @@ from multiscale.assessment import ENERGY_TERMS, energy_account
 from multiscale.assessment.bills import prosumer_bills
 from multiscale.assessment.payments import platform_payments
 from multiscale.assessment.trading import LOSSES, NOT_NETTED, pool_prices, trade_book
+from multiscale.coordination.common.conflicts import refused_by_distribution
 from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.coordination.common.loss_points import with_loss_points
+from multiscale.coordination.common.simulation import _RollingPlatform
 from multiscale.coordination.engine import SerialEngine
 from multiscale.markets import Dispatch
 from multiscale.markets.nodal_prices import PRICE_PARTS, price_parts
-from multiscale.operation.losses import Losses, NegativeResistanceError, loss_factor
-from multiscale.operation.platform import located
+from multiscale.operation import operating_tree
+from multiscale.operation.losses import LOWEST_VOLTAGE, Losses, NegativeResistanceError, largest_losses, loss_factor
+from multiscale.operation.platform import located, most_lost
 from multiscale.operation.platforms import PlatformData
+from multiscale.operation.radial import RadialTree
+from multiscale.operation.tree import BEYOND_DEVICES
 from multiscale.programs import CompiledProgram
 from multiscale.system import Economics, Growth, LoadingLimits, grow
 from multiscale.verification.ac import ac_power_flow
@@ -150,6 +155,93 @@ def test_a_resistance_below_zero_is_named(grown, winter):
     own = located(system.fleet(PLATFORM, winter), system.network(PLATFORM), LoadingLimits(), 1.0)
     with pytest.raises(NegativeResistanceError, match=r"r_ohm is -0.01 ohm.*market.losses=false"):
         loss_factor(own.tree)
+
+
+def chain(resistance, rating):
+    """A cable of several sections of 0.4 kV, fed at one end."""
+    n = len(resistance)
+    bus, ones = np.arange(n), np.ones(n)
+    none = 0.0 * ones
+    return RadialTree(
+        "cable", bus, bus - 1, np.array([np.inf, *rating[1:]]), ones, ones, resistance, none, 0.4 * ones, 0.0 * ones, 2.0 * ones, none, none,
+        bus == 0, ones[:, None], tuple((str(i),) for i in bus.tolist()),
+    )  # fmt: skip
+
+
+def lost_at(tree, drawn, reactive):
+    """Losses at which the flows are those of the quadratic function at the lowest voltage, found from no losses upwards; infinite where none are."""
+    factor = (tree.resistance / (1000.0 * tree.vn_kv**2 * LOWEST_VOLTAGE**2))[:, None]
+    losses = np.zeros(drawn.shape)
+    for _ in range(20_000):
+        flow = tree.below(drawn + losses)
+        new = factor * (flow**2 + tree.below(reactive) ** 2)
+        new[0] = 0.0
+        if not np.isfinite(new).all() or new.max() > 1e6:
+            return np.full(drawn.shape, np.inf), flow
+        if np.abs(new - losses).max() <= 1e-12 * (1.0 + new.max()):
+            return new, tree.below(drawn + new)
+        losses = new
+    return np.full(drawn.shape, np.inf), flow
+
+
+def test_no_schedule_within_the_ratings_loses_more_than_the_largest_losses():
+    rng, near_the_end, limited = np.random.default_rng(5), 0, 0
+    for _ in range(60):
+        tree = chain(rng.uniform(0.05, 0.6, 4), rng.uniform(20.0, 400.0, 4))
+        low, high, reactive = -rng.uniform(0.0, 40.0, (4, 1)), rng.uniform(0.0, 60.0, (4, 1)), rng.uniform(-5.0, 5.0, (4, 1))
+        most = largest_losses(tree, low, high, reactive)
+        limit = np.maximum(*tree.usable(tree.below(reactive)))
+        for share in [*rng.uniform(size=(15, 4, 1)), *(k * np.ones((4, 1)) for k in np.linspace(0.0, 1.0, 15))]:
+            losses, flow = lost_at(tree, low + share * (high - low), reactive)
+            if not np.isfinite(losses).all() or (np.abs(flow[1:]) > limit[1:]).any():
+                continue
+            assert (losses <= most * (1 + 1e-9) + 1e-12).all()
+            # Where more than a third of the power sent is lost, half as much again as what arrives is not enough.
+            near_the_end += bool((losses[1:] > flow[1:] / 3.0).any())
+        limited += bool((most[1:] > 0.25 * 1000.0 * 0.16 * LOWEST_VOLTAGE**2 / tree.resistance[1:, None]).any())
+    assert near_the_end > 0
+    assert limited > 0
+
+
+def test_the_largest_losses_are_those_of_the_largest_demand():
+    tree, reactive = chain(np.full(4, 0.1), np.full(4, 1e6)), np.full((4, 1), 2.0)
+    low, high = np.zeros((4, 1)), np.full((4, 1), 7.0)
+    losses, _ = lost_at(tree, high, reactive)
+    np.testing.assert_allclose(largest_losses(tree, low, high, reactive), losses, rtol=1e-9)
+
+
+def test_where_energy_has_a_price_below_zero_losses_and_exchange_stay_within_what_is_declared(grown, winter):
+    """Losses are a use of energy that is paid for there: no more of it than redundant ratings, parents and the DSO's network count on."""
+    system = weak(grown)
+    data = PlatformData(system.fleet(PLATFORM, winter), Economics(), Dispatch(), system.network(PLATFORM), losses=Losses(0.01, 12))
+    network = located(data.fleet, data.network, LoadingLimits(), 1.0)
+    paid = given(winter.periods) | {"import_price": np.full(winter.periods, -0.3), "export_price": np.full(winter.periods, -0.35)}
+    found = CompiledProgram(data.program()).solve_optimal(paid)
+    state = data.loss_state(found.program, found.x)
+    assert state.excess.max() > 0.0
+    low, high = network.at_buses(-data.fleet.largest_supply(), data.fleet.largest_consumption())
+    most = largest_losses(network.tree, low, high, network.reactive)
+    assert (state.counted <= most[state.branches] * (1 + 1e-9) + 1e-9).all()
+    assert (state.flow <= network.tree.usable(network.tree.below(network.reactive))[0][state.branches] + 1e-6).all()
+    exchange = found.program.outputs["exchange"].matrix @ found.x
+    declared = data.fleet.largest_consumption().sum(axis=0) + most_lost(data.fleet, data.network, data.limits)
+    assert (exchange <= declared + BEYOND_DEVICES * data.fleet.size).all()
+
+
+def test_what_is_lost_belongs_to_what_a_platform_may_draw(system, winter, economics):
+    """Customers without devices draw their demand, and their platform the losses beyond it."""
+    here = changed(weak(system), "branches", "rating_kva", {f"{PLATFORM} MV/LV transformer": 250.0}).cut([PLATFORM])
+    fleet = here.fleet(PLATFORM, winter)
+    for name in ("pv", "battery_power", "battery_energy", "ev", "ev_power", "heat_pump", "heat_pump_power", "heat_need"):
+        fleet.data[name][:] = 0.0
+    fleet.data["demand"][:] = 4.0 * fleet.data["demand"]
+    tree = operating_tree(here, winter, economics, {PLATFORM: fleet}, charged(["south"], 0.05), Dispatch())
+    found = CompiledProgram(tree.platforms[PLATFORM]).solve_optimal(given(winter.periods))
+    exchange = found.program.outputs["exchange"].matrix @ found.x
+    assert (exchange - fleet.largest_consumption().sum(axis=0)).max() > BEYOND_DEVICES * fleet.size
+    none = np.zeros(winter.periods)
+    assert (exchange <= _RollingPlatform(tree.platforms[PLATFORM], fleet).bounds(none, none)[1]).all()
+    assert refused_by_distribution(tree, "south", {PLATFORM: exchange}) == []
 
 
 def test_in_the_hierarchy_losses_are_drawn_and_paid_for_once(grown, winter, economics):

@@ -31,6 +31,7 @@ from multiscale.coordination.common.realisation import realised
 from multiscale.coordination.common.settings import DrawnErrorSettings
 from multiscale.coordination.engine import DaskEngine, SerialEngine
 from multiscale.devices.fleet import Fleet
+from multiscale.operation.losses import COLUMNS as LOSS_COLUMNS
 from multiscale.operation.tree import BEYOND_DEVICES, exchange_bounds
 from multiscale.programs import CompiledProgram, ParametricProgram
 from multiscale.programs.index import Block, Index
@@ -188,7 +189,9 @@ class _RollingPlatform:
         """See ``RunningPlatform``."""
         low, high = exchange_bounds(self.fleet)
         room = self.demand * np.abs(demand_error) + self.generation * np.abs(generation_error) + BEYOND_DEVICES * self.fleet.size
-        return low - room, high + room
+        columns, upper = self.original.columns, self.original.upper
+        lost = columns.values(LOSS_COLUMNS, upper).sum(axis=0) if LOSS_COLUMNS in columns else 0.0
+        return low - room, high + lost + room
 
     def answer(self, signal: Signal) -> Answer:
         """What the platform has done in the end, and what it cost it."""

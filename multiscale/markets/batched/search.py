@@ -96,7 +96,10 @@ class Search:
     @property
     def gap(self) -> float:
         """Relative gap, as of ``PoolClearing``."""
-        return (self.cost - self.bound) / max(abs(self.cost), self.least, 1e-9)
+        return self._gap_of(self.cost)
+
+    def _gap_of(self, cost: float) -> float:
+        return (cost - self.bound) / max(abs(cost), self.least, 1e-9)
 
     def run(self, prices: Sequence[np.ndarray], gap: float, most: float = np.inf) -> None:
         """Answer some prices, then those of the master, until the gap is reached, and no more than ``most`` passes the boundary [kW].
@@ -113,7 +116,7 @@ class Search:
         before = np.full(len(self.pool.hours), np.inf)
         while True:
             self.cost, dual, self.weights, missing = self.master.solve()
-            self.missing = float(missing.max(initial=0.0))
+            self.missing = float(missing.max())
             if self.gap <= gap and self._kept and (self.gap <= 0.01 * gap or self.leaves <= most):
                 return
             if self.rounds >= LONGEST:
@@ -165,30 +168,29 @@ class Search:
         return own + float(self.pool.hours @ traded), net
 
     @property
-    def active(self) -> list[np.ndarray]:
-        """That of the bound, then prices whose answers are used, those used most first."""
+    def active_answers(self) -> list[Asked]:
+        """That at the price of the bound, then those that are used, those used most first."""
         weight = self.weights.sum(axis=1)
-        used = [self.master.prices[k] for k in np.argsort(-weight, kind="stable").tolist() if weight[k] > 1e-9]
-        return [self.price, *(price for price in used if price is not self.price)]
+        used = [self.asked[k] for k in np.argsort(-weight, kind="stable").tolist() if weight[k] > 1e-9]
+        best = next(a for a in self.asked if a.price is self.price)
+        return [best, *(a for a in used if a is not best)]
 
     @property
-    def active_answers(self) -> list[Asked]:
-        """The answers at the ``active`` prices."""
-        places = {id(asked.price): asked for asked in self.asked}
-        return [places[id(price)] for price in self.active]
+    def active(self) -> list[np.ndarray]:
+        """Prices of the ``active_answers``."""
+        return [asked.price for asked in self.active_answers]
 
     def few_prices(self, gap: float) -> list[np.ndarray]:
         """Of the active prices so few that their answers alone still reach a gap: those used least are omitted first."""
-        kept = self.active
-        places = {id(price): k for k, price in enumerate(self.master.prices)}
-        for price in kept[:0:-1]:
-            fewer, master = [p for p in kept if p is not price], self._empty_master()
-            for p in fewer:
-                master.add(p, self.asked[places[id(p)]].costs, self.asked[places[id(p)]].nets)
+        kept = self.active_answers
+        for left in kept[:0:-1]:
+            fewer, master = [a for a in kept if a is not left], self._empty_master()
+            for asked in fewer:
+                master.add(asked.price, asked.costs, asked.nets)
             cost, _, _, missing = master.solve()
-            if (cost - self.bound) / max(abs(cost), self.least, 1e-9) <= gap and missing.max(initial=0.0) <= self._rounding:
+            if self._gap_of(cost) <= gap and missing.max() <= self._rounding:
                 kept = fewer
-        return kept
+        return [asked.price for asked in kept]
 
     def best(self, batches: Sequence[Batch]) -> tuple[Schedules, ...]:
         """What all members do at the price of the bound."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 
 from multiscale.markets.matching import MemberPrices
@@ -21,9 +23,9 @@ class PricingRule(Settings):
 
     kind: str
 
+    @abstractmethod
     def price(self, positions: Positions) -> np.ndarray:
         """Price of energy between members [EUR/kWh], (period,), or (member, period) where every seller has its own."""
-        raise NotImplementedError
 
     def prices(self, positions: Positions, sold: np.ndarray | None = None) -> MemberPrices:
         """What members pay and receive per kWh in all. With prices of sellers, every buyer pays their average over what is sold to members.
