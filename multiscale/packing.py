@@ -63,9 +63,9 @@ def pack(value: Any, keep: Callable[[np.ndarray], str]) -> Any:
         return {KIND: "bytes", "text": value.hex()}
     if isinstance(value, np.random.Generator):
         return {KIND: "random", "state": packed(_state(value))}
-    if isinstance(value, tuple | list):
+    if type(value) in (tuple, list):
         return {KIND: type(value).__name__, "items": [packed(v) for v in value]}
-    if isinstance(value, set | frozenset):
+    if type(value) in (set, frozenset):
         return {KIND: type(value).__name__, "items": [packed(v) for v in sorted(value)]}
     if isinstance(value, pd.DataFrame):
         columns = [[packed(name), packed(value[name].to_numpy())] for name in value.columns]

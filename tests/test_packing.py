@@ -1,6 +1,7 @@
 """What is packed comes back as it was; what is no data is refused, and nothing that is read runs code."""
 
 import json
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,16 @@ def test_a_whole_system_and_its_fleets_come_back():
     assert content_key(found) == content_key(system)
     before, after = (s.fleet("north 1", HORIZON) for s in (system, found))
     assert content_key(returned(before)) == content_key(before) == content_key(after)
+
+
+class Pair(NamedTuple):
+    a: int
+    b: int
+
+
+def test_a_tuple_of_another_class_is_refused_before_it_is_kept():
+    with pytest.raises(PackingError, match="type Pair is no data"):
+        packed_bytes({"ends": Pair(1, 2)})
 
 
 @pytest.mark.parametrize("value", [object(), print, np.array([1, None], dtype=object), {"a": lambda: 0}, 1j])

@@ -12,7 +12,7 @@ def _compare(given: argparse.Namespace) -> int:
     from multiscale.results import RunResult
     from multiscale.results.words.comparison import print_comparison
 
-    print_comparison([RunResult.load(folder) for folder in given.runs], everything=given.all)
+    print_comparison([RunResult.load(folder, with_dataset=False) for folder in given.runs], everything=given.all)
     if given.report is not None:
         from multiscale.results.report.comparison import compare_runs
 

@@ -20,12 +20,14 @@ from multiscale.sources.opendss_script import read_script
 from multiscale.system.approximation import Approximation
 from multiscale.system.problem import InvalidSystemError, Problem
 
-KM = (1.0, 1.609344, 0.3048, 1.0, 1e-3, 0.3048e-3, 25.4e-6, 1e-5)
-"""Length of the units of OpenDSS in their order: none (taken as km), mi, kft, km, m, ft, in, cm [km]."""
+KM = (1.0, 1.609344, 0.3048, 1.0, 1e-3, 0.3048e-3, 25.4e-6, 1e-5, 1e-6)
+"""Length of the units of OpenDSS in their order: none (taken as km), mi, kft, km, m, ft, in, cm, mm [km]."""
 READ = ("vsource", "line", "transformer", "load", "capacitor", "generator", "pvsystem")
 SILENT = ("energymeter", "monitor", "sensor", "fuse", "recloser", "relay", "swtcontrol", "capcontrol", "regcontrol", "invcontrol")
 """Meters, protection and controls: they carry no current."""
 PHASES = 3
+VARIABLE = 0
+"""Status of a load that follows the factor of all loads (loadmult)."""
 
 
 def opendss_network(master: Path) -> tuple[Any, list[Approximation]]:
@@ -49,6 +51,9 @@ def opendss_network(master: Path) -> tuple[Any, list[Approximation]]:
         for statement in ("clear", f'set datapath="{master.resolve().parent}"', *script.statements, "set mode=snapshot", "calcvoltagebases", "solve"):
             engine.Text.Command = statement
         circuit = engine.ActiveCircuit
+        if not circuit.Solution.Converged:
+            message = "OpenDSS' own power flow does not converge, so taps and generation are not known; correct the model"
+            raise InvalidSystemError([Problem("file", str(master), "", "", "", message)])
         return _Network(circuit, master).built()
     except DSSException as error:
         message = f"OpenDSS says of {statement[:60]!r}: {str(error).splitlines()[0]}; correct the model"
@@ -116,7 +121,10 @@ class _Network:
             if str(name).lower().startswith(f"{kind}."):
                 self.circuit.SetActiveElement(name)
                 element = self.circuit.ActiveCktElement
-                if element.Enabled:
+                ends = range(1, int(element.NumTerminals) + 1) if element.Enabled else ()
+                if kind != "line" and any(element.IsOpen(end, 0) for end in ends):
+                    self._say(str(name), "open", "excluded: a terminal is open")
+                elif element.Enabled:
                     convert(str(name).partition(".")[2], [str(bus).partition(".")[0].lower() for bus in element.BusNames])
 
     def _buses(self) -> None:
@@ -148,8 +156,10 @@ class _Network:
     def _source(self, name: str, buses: list[str]) -> None:
         import pandapower as pp
 
-        self.circuit.Vsources.Name = name
-        pp.create_ext_grid(self.net, self.bus[buses[0]], vm_pu=float(self.circuit.Vsources.pu), name=name)
+        source = self.circuit.Vsources
+        source.Name = name
+        bus = self.bus[buses[0]]
+        pp.create_ext_grid(self.net, bus, vm_pu=float(source.pu) * float(source.BasekV) / float(self.net.bus.vn_kv.at[bus]), name=name)
         self._say(f"source '{name}'", "impedance", "none: its bus is held at the voltage of the source")
 
     def _line(self, name: str, buses: list[str]) -> None:
@@ -213,7 +223,7 @@ class _Network:
         self._balanced(f"load '{name}'")
         if int(loads.Model) != 1:
             self._say(f"load '{name}'", "model", f"{int(loads.Model)} of OpenDSS (dependent on voltage): taken as constant power")
-        factor = float(self.circuit.Solution.LoadMult)
+        factor = float(self.circuit.Solution.LoadMult) if int(loads.Status) == VARIABLE else 1.0
         pp.create_load(self.net, self.bus[buses[0]], p_mw=factor * float(loads.kW) / 1e3, q_mvar=factor * float(loads.kvar) / 1e3, name=name)
 
     def _capacitor(self, name: str, buses: list[str]) -> None:

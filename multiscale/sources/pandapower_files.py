@@ -33,11 +33,11 @@ def read_network(file: Path) -> Any:
     readers = {".json": _from_json, ".xlsx": _from_excel, ".m": matpower_network, ".dss": _from_opendss}
     if not file.is_file():
         raise _refused(file, "does not exist; give the path of a pandapower JSON or Excel file, a MATPOWER case or an OpenDSS model")
-    if file.suffix not in readers:
+    if file.suffix.lower() not in readers:
         raise _refused(file, f"has the ending {file.suffix!r}; pandapower networks are read from .json, .xlsx, .m (MATPOWER) and .dss (OpenDSS)")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        net = readers[file.suffix](file)
+        net = readers[file.suffix.lower()](file)
     if not isinstance(net, pandapowerNet) or not isinstance(net.get("bus"), pd.DataFrame) or not len(net.bus):
         raise InvalidSystemError([Problem("file", str(file), "bus", "", "", "table is missing or empty; the file holds no pandapower network")])
     return net

@@ -50,7 +50,7 @@ class PandapowerSettings(LocalTimeSettings):
     @property
     def files(self) -> tuple[Path, ...]:
         """The network, an OpenDSS model with all files that it reads, and, where one is given, the file of profiles."""
-        network = read_script(self.path).files if self.path.suffix == ".dss" else (self.path,)
+        network = read_script(self.path).files if self.path.suffix.lower() == ".dss" else (self.path,)
         return (*network, self.profiles) if isinstance(self.profiles, Path) else network
 
     @property

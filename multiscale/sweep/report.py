@@ -33,7 +33,7 @@ def write_sweep_report(folder: Path, baseline: str | None = None, to: Path | Non
     runs = [compared_run(run_folder(folder, state.job), str(state.job.number), manifest.own(state.job)) for state in answered]
     lacking = [Lacking(f"{s.job.number}: {manifest.own(s.job)}", s.state, s.message) for s in states if not s.answered]
     place = 0
-    if baseline is not None and baseline.isdigit():
+    if baseline is not None and baseline.isdecimal():
         numbers = [state.job.number for state in answered]
         if int(baseline) not in numbers:
             raise SweepError(f"--baseline {baseline}: no job of this number has an answer; there are {', '.join(map(str, numbers))}")
@@ -44,4 +44,4 @@ def write_sweep_report(folder: Path, baseline: str | None = None, to: Path | Non
             raise SweepError(f"--baseline {baseline}: its status is {chosen.result.status}; give a run that has an answer")
         runs = [chosen, *runs]
     swept = ", ".join(dimension.key for dimension in manifest.dimensions)
-    return write_comparison(f"Sweep over {swept}: {len(manifest.jobs)} jobs", runs, to or folder / NAME, place, lacking)
+    return write_comparison(f"Sweep over {swept}: {len(manifest.jobs)} jobs", runs, to or folder / NAME, place, lacking, folder.resolve().name)

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,12 @@ import pytest
 from multiscale import cli
 from multiscale.content import file_hash
 from multiscale.results import RunResult
+from multiscale.results.figures.comparison_plots import cost_figure
+from multiscale.results.figures.style import Remark
 from multiscale.results.report.comparison import Lacking, compared_run, headline, write_comparison
 from multiscale.results.report.embedding import scripts
 from multiscale.results.run.run_result import SEAL, seal
+from multiscale.results.tables import comparison_tables
 from multiscale.results.tables.comparison_tables import SOCIAL_COST, Compared, numeric_keys, runs_table, settings_table, values_table
 
 
@@ -71,7 +75,7 @@ def test_the_best_is_sound_and_assumes_the_same(runs: list[Compared]):
     said = headline(runs, 0, [Lacking("4: x", "infeasible", "")])
     assert said[0].startswith("3 of 4 runs have an answer, 2 passed all checks. The baseline run is 1:")
     assert "least in 2: run1" in said[1]
-    assert "less than the baseline run" in said[1]
+    assert "less than in the baseline run" in said[1]
     assert "system.growth.load_factor" in said[2]
     assert "least in" not in " ".join(headline(runs, 2, []))
 
@@ -93,10 +97,35 @@ def test_failures_are_first_and_the_page_is_one_file(runs: list[Compared], tmp_p
     np.testing.assert_allclose(table["against the baseline run [EUR/a]"], [0.0, -1000.0, -9000.0], atol=1e-6)
 
 
+def test_runs_that_cost_the_same_are_called_so(runs: list[Compared]):
+    again = [replace(runs[0], label=label) for label in ("1", "2")]
+    assert "the same as in the baseline run" in headline(again, 1, [])[1]
+
+
+def test_of_which_year_values_are_is_said(runs: list[Compared], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(RunResult, "config", lambda _: {"horizon": {"years": [2030, 2035]}})
+    assert "all that follows is of the last year" in headline(runs[:2], 0, [])[1]
+
+
+def test_the_figure_holds_the_baseline_run_and_no_bar_for_what_is_not_known():
+    costs = np.arange(60.0) * 1000
+    costs[3] = np.nan
+    texts = re.findall(r"<!-- (.*?) -->", cost_figure([f"{i}: run" for i in range(60)], costs, 50))
+    assert [t for t in texts if t.endswith("run")] == [f"{i}: run" for i in (*range(39), 50)]
+    assert texts.count("not known") == 1
+    assert cost_figure(["a", "b"], np.array([1.0, np.nan]), 1) == Remark("No figure of social cost: it is not known of the baseline run.")
+
+
+def test_many_settings_of_few_runs_are_rows(runs: list[Compared], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(comparison_tables, "differing_settings", lambda results: {f"a.{i}": ["1"] * len(results) for i in range(20)})
+    table = settings_table(runs)
+    assert (table.shown, len(table.frame), table.frame.columns[0]) == (True, 20, "setting")
+
+
 def test_commands_write_it_and_name_what_cannot_be_compared(runs: list[Compared], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     folders = [str(run.result.folder) for run in runs[:2]]
     assert cli.main(["compare", *folders, "--report", str(tmp_path / "two.html")]) == 0
-    assert "2 runs against run0" in (tmp_path / "two.html").read_text("utf-8")
+    assert "1 run against run0" in (tmp_path / "two.html").read_text("utf-8")
     stopped = tmp_path / "stopped"
     stopped.mkdir()
     (stopped / "status.json").write_text(json.dumps({"status": "infeasible"}))

@@ -53,3 +53,9 @@ def test_what_is_not_known_is_not_reached():
     unknown = Reached("renewable_share", NAN, 0.3, "1", at_least=True)
     assert unknown.missed()
     assert not unknown.binding
+
+
+@pytest.mark.parametrize(("south", "said"), [(0.2, "which misses it by most"), (0.305, "the nearest to it"), (NAN, "of which it is not known")])
+def test_why_this_operator_is_named(monkeypatch: pytest.MonkeyPatch, south: float, said: str):
+    (fact,) = target_facts(result(monkeypatch, {"north": 0.33, "south": south}))
+    assert fact.text.endswith(f"(south, {said}, of several operators)")

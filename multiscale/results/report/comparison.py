@@ -12,7 +12,7 @@ import xarray as xr
 
 from multiscale.files import write_atomically
 from multiscale.results.data.dataset import compared_scenarios, has
-from multiscale.results.figures.comparison_plots import cost_figure
+from multiscale.results.figures.comparison_plots import MOST_RUNS, cost_figure
 from multiscale.results.figures.layout import Layout
 from multiscale.results.figures.maps import placed_words
 from multiscale.results.report.drawn import TEMPLATES, in_html
@@ -53,7 +53,7 @@ class Lacking:
     message: str
 
 
-def write_comparison(title: str, runs: Sequence[Compared], path: Path, baseline: int = 0, lacking: Sequence[Lacking] = ()) -> Path:
+def write_comparison(title: str, runs: Sequence[Compared], path: Path, baseline: int = 0, lacking: Sequence[Lacking] = (), name: str = "") -> Path:
     """Write the report of several runs.
 
     Args:
@@ -62,14 +62,15 @@ def write_comparison(title: str, runs: Sequence[Compared], path: Path, baseline:
         path: the page.
         baseline: position of the run that the others are compared with.
         lacking: jobs without an answer.
-
+        name: of the sweep, where it is one.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     sections = in_html(_sections(runs, baseline))
     failed = [f"{job.title}: {job.state.replace('_', ' ')}{f': {job.message}' if job.message else ''}" for job in lacking]
     failed += [f"{run.title}: {reason}" for run in runs for reason in failures(run.result)]
     page = TEMPLATES.get_template("comparison.html.j2").render(
         title=title,
-        name=path.resolve().parent.name,
+        name=name,
         question=runs[baseline].result.config().get("study", {}).get("question", ""),
         failures=failed,
         headline=headline(runs, baseline, lacking),
@@ -87,14 +88,16 @@ def headline(runs: Sequence[Compared], baseline: int, lacking: Sequence[Lacking]
     base = runs[baseline]
     answered = f"{len(runs)} of {plural(len(runs) + len(lacking), 'run')} {'has' if len(runs) == 1 else 'have'} an answer"
     sentences = [f"{answered}, {len(sound)} passed all checks. The baseline run is {base.title}."]
+    if any(len(run.result.config().get("horizon", {}).get("years", ())) > 1 for run in runs):
+        sentences.append("Of runs of several years, all that follows is of the last year; their own reports have the others.")
     differing = {k: row for k, row in differing_settings([run.result for run in runs]).items() if k.split(".", 1)[0] in ASSUMED}
     alike = [run for i, run in enumerate(runs) if all(row[i] == row[baseline] for row in differing.values())]
     known = [run for run in alike if run in sound and np.isfinite(value_of(run, SOCIAL_COST))]
     if len(known) > 1:
         best, cost = min(known, key=lambda run: round(value_of(run, SOCIAL_COST), 2)), value_of(base, SOCIAL_COST)
-        saved = cost - value_of(best, SOCIAL_COST)
-        than = f", {euros(abs(saved), True)} {'less' if saved > 0 else 'more'} than the baseline run"
-        against = "" if best is base or not np.isfinite(cost) else than
+        saved = round(cost, 2) - round(value_of(best, SOCIAL_COST), 2)
+        than = f"{euros(abs(saved), True)} {'less' if saved > 0 else 'more'} than" if saved else "the same as"
+        against = "" if best is base or not np.isfinite(cost) else f", {than} in the baseline run"
         among = f"Of the {len(known)} runs that passed all checks{' and assume the same as the baseline run' if differing else ''}"
         sentences.append(f"{among}, the social cost is least in {best.title}: {euros(value_of(best, SOCIAL_COST), True)}{against}.")
     if differing:
@@ -108,6 +111,8 @@ def _sections(runs: Sequence[Compared], baseline: int) -> list[Section]:
     first = runs[baseline].result
     names, costs = [run.title for run in runs], np.array([value_of(run, SOCIAL_COST) for run in runs])
 
+    few = f" Of {len(runs)} runs: the baseline run and the first {MOST_RUNS - 1} others." if len(runs) > MOST_RUNS else ""
+
     def of(make: Callable[[], Any]) -> Callable[[RunResult], Any]:
         return lambda _: make()
 
@@ -117,7 +122,7 @@ def _sections(runs: Sequence[Compared], baseline: int) -> list[Section]:
             "Each with its own plan, operation and checks; its own report is in its folder.",
             [
                 interactive(first, of(lambda: values_figure(runs, numeric_keys(runs), baseline, SOCIAL_COST)), "values"),
-                figure(first, "Social cost against the baseline run.", of(lambda: cost_figure(names, costs, baseline)), "social cost"),
+                figure(first, f"Social cost against the baseline run.{few}", of(lambda: cost_figure(names, costs, baseline)), "social cost"),
                 table(first, of(lambda: runs_table(runs, baseline)), "runs"),
                 table(first, of(lambda: settings_table(runs)), "settings", optional=True),
             ],
@@ -155,7 +160,8 @@ def _map(runs: Sequence[Compared], baseline: int) -> Interactive | None:
     numbers = {b.branch: i + 1 for i, b in enumerate(reinforcements(result))}
     html = embedded(network_map(data, layout, values, numbers), "map", "Map of the network with the plan of each run, at a chosen step")
     without = f"Not on the map, as their network or days are others or there are too many: {', '.join(omitted)}." if omitted else ""
-    return Interactive(html, " ".join(filter(None, [HOW, "Numbers: of the baseline run.", placed_words(layout), values.omitted, without])))
+    of_baseline = "Numbers, rating before the plan and usable rating: of the baseline run."
+    return Interactive(html, " ".join(filter(None, [HOW, of_baseline, placed_words(layout), values.omitted, without])))
 
 
 def _alike(state: State, data: xr.Dataset) -> bool:
@@ -186,4 +192,4 @@ def compare_runs(folders: Sequence[Path], path: Path) -> Path:
         why = f"no answer (status {runs[0].result.status}), so nothing can be compared with it"
         raise RunFolderError(f"'{folders[0]}' has {why}; give another one first")
     lacking = [Lacking(run.title, run.result.status, str(run.result.details.get("message", ""))) for run in runs if run not in sound]
-    return write_comparison(f"{len(runs)} runs against {runs[0].name}", sound, path, 0, lacking)
+    return write_comparison(f"{plural(len(runs) - 1, 'run')} against {runs[0].name}", sound, path, 0, lacking)

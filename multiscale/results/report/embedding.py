@@ -35,7 +35,8 @@ def embedded(figure: LayoutDOM, key: str, description: str) -> str:
         return f'"{match[1]}":"{key}-{numbers.setdefault(match[2], str(len(numbers)))}"'
 
     # The library numbers its objects through the whole process; in a page every number may stand once.
-    text = _ID.sub(renumbered, serialize_json(json_item(figure), pretty=False)).replace("</", "<\\/")
+    # "</script>" would end the script, "<!--<script>" would keep it from ending.
+    text = _ID.sub(renumbered, serialize_json(json_item(figure), pretty=False)).replace("<", "\\u003c")
     place = f'<div class="live" id="live-{key}" role="group" aria-label="{escape(description)}"></div>'
     return f'{place}<script type="application/json" class="live-data" data-target="live-{key}">{text}</script>'
 

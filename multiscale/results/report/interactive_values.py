@@ -15,7 +15,7 @@ _CHOSEN = """
 const k = key.options.indexOf(key.value), n = source.data.name.length;
 source.data = {...source.data, value: Array.prototype.slice.call(all, k * n, k * n + n)};
 base.location = source.data.value[baseline];
-axis.axis_label = `${key.value} [${units[k]}]`;
+axis.axis_label = labels[k];
 """
 """Puts the chosen value into the figure."""
 
@@ -36,6 +36,7 @@ def values_figure(runs: Sequence[Compared], keys: Mapping[str, str], baseline: i
         return None
     names = list(keys)
     shown = names.index(first) if first in keys else 0
+    labels = [f"{key} [{unit}]" if unit else key for key, unit in keys.items()]
     values = np.array([[value_of(run, key) for run in runs] for key in names])
     source = ColumnDataSource({
         "label": [run.label for run in runs], "name": [run.name for run in runs], "status": [run.result.status for run in runs],
@@ -49,14 +50,14 @@ def values_figure(runs: Sequence[Compared], keys: Mapping[str, str], baseline: i
     plot.toolbar.logo = plot.outline_line_color = None
     plot.axis.axis_label_text_font_style = "normal"
     plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[0000]")
-    plot.yaxis.axis_label = f"{names[shown]} [{keys[names[shown]]}]"
+    plot.yaxis.axis_label = labels[shown]
     points = plot.scatter("label", "value", source=source, size=11, fill_color="colour", line_color="#111827", marker="mark")
     plot.add_tools(HoverTool(renderers=[points], tooltips=[("", "@label: @name (@status)"), ("value", "@value{0,0.[000000]}")]))
     base = Span(location=float(values[shown, baseline]), dimension="width", line_dash="dashed", line_color=GREY)
     plot.add_layout(base)
     key = Select(title="Value", value=names[shown], options=names, sizing_mode="stretch_width")
     args = {
-        "source": source, "all": values.ravel(), "key": key, "base": base, "axis": plot.yaxis[0], "baseline": baseline, "units": list(keys.values()),
+        "source": source, "all": values.ravel(), "key": key, "base": base, "axis": plot.yaxis[0], "baseline": baseline, "labels": labels,
     }  # fmt: skip
     key.js_on_change("value", CustomJS(args=args, code=_CHOSEN))
     caption = "The chosen value in every run; square and dashed line: the baseline run. Point at a run for its settings."

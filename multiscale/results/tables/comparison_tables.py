@@ -99,9 +99,12 @@ def settings_table(runs: Sequence[Compared]) -> Table | None:
     differing = differing_settings([run.result for run in runs])
     if not differing:
         return None
-    frame = pd.DataFrame(differing).set_axis(list(differing), axis=1)
-    frame.insert(0, "run", [run.title for run in runs])
-    shown = len(differing) <= MOST_COLUMNS
+    titles, shown = [run.title for run in runs], min(len(runs), len(differing)) <= MOST_COLUMNS
+    if len(runs) <= MOST_COLUMNS < len(differing):
+        rows = [[key, *values] for key, values in differing.items()]
+        return Table("settings", "Settings that differ", pd.DataFrame(rows, columns=["setting", *titles]))
+    frame = pd.DataFrame(differing)
+    frame.insert(0, "run", titles)
     return Table("settings", "Settings that differ", frame, note="" if shown else f"{len(differing)} settings; {_IN_FILE}", shown=shown)
 
 

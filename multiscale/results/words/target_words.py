@@ -37,7 +37,8 @@ def target_facts(result: RunResult) -> list[Fact]:
         kind = TARGETS[str(result.value(f"targets.{name}.kind"))]
         text = f"{kind.called} {'at least' if kind.at_least else 'at most'} {worth(limit)}: {worth(planned)} in the plan, "
         text += f"{worth(operated)} in operation" if found.known else "not known in operation"
-        text += f" ({operator}, the nearest to it of several operators)" if operator else ""
+        place = "of which it is not known" if not found.known else "which misses it by most" if found.missed(OPERATED) else "the nearest to it"
+        text += f" ({operator}, {place}, of several operators)" if operator else ""
         facts.append(Fact(f"Target {name}", text, not found.missed(OPERATED) if found.known else None))
     return facts
 
