@@ -19,8 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.programs import Basis, Block, CompiledProgram, Index, ParametricProgram
-
-LOWER, BASIC, UPPER = 0, 1, 2
+from multiscale.programs.basis import BASIC, LOWER, UPPER
 
 DUALS = 4
 """How many duals of omitted rows are kept: a range of charges is looked at from both ends and at two shares of the transfers."""
