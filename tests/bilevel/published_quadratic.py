@@ -98,6 +98,7 @@ QUADRATIC = (
         ("2*y1 - x1 <= -10", "2*y2 - x2 <= -10"),
         G=("x1 + x2 + y1 - 2*y2 <= 40",),
         optimum=0.0,
+        methods=("auto", "sos1"),
     ),
     Published(
         "cv_1994_b",
@@ -118,6 +119,7 @@ QUADRATIC = (
         _CALAMAI_FOLLOWER,
         _CALAMAI_ROWS,
         optimum=0.3125,
+        methods=("auto", "sos1"),
     ),
     Published(
         "hq_1958",

@@ -23,13 +23,14 @@ SOME = 3
 
 @pytest.mark.parametrize("instance", ALL, ids=lambda instance: instance.name)
 def test_published_optimum(instance):
-    assert_published(instance, methods=("auto", *(METHODS[1 + (2 * ALL.index(instance) + k) % (len(METHODS) - 1)] for k in range(SOME - 1))))
+    methods = ["auto", *(METHODS[1 + (2 * ALL.index(instance) + k) % (len(METHODS) - 1)] for k in range(SOME - 1))]
+    assert_published(instance, [method for method in methods if method in (instance.methods or METHODS)])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("instance", ALL, ids=lambda instance: instance.name)
 def test_published_optimum_in_every_method(instance):
-    assert_published(instance, METHODS)
+    assert_published(instance, instance.methods or METHODS)
 
 
 def assert_published(instance, methods):
