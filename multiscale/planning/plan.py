@@ -175,11 +175,11 @@ def earns_too_much(problem: PlanningProblem, most: float) -> NoPlanError:
     name = str(problem.scalar_price)
     component = problem.tariff.components[name]
     given = [key for key, one in problem.tariff.earning.items() if key != name and not one.expenditure]
-    prices = " and ".join(([f"the given prices of {', '.join(given)}"] if given else []) + [f"the lowest {name} of {component.price_min:g} {component.unit}"])
+    lowest = f"the lowest {name} of {component.price_min:g} {component.unit}"
+    earning = f"the given prices of {', '.join(given)} and {lowest}" if given else lowest
     settings = ", ".join([*(f"tariff.{key}.price" for key in given), f"tariff.{name}.price_min"])
-    return NoPlanError(
-        "infeasible", f"plan of {problem.dso}: {prices} earn more than the {most:,.0f} EUR/a that may be recovered with every option built; lower {settings}"
-    )
+    message = f"plan of {problem.dso}: {earning} earn more than the {most:,.0f} EUR/a that may be recovered with every option built; lower {settings}"
+    return NoPlanError("infeasible", message)
 
 
 def with_targets(problem: PlanningProblem, plan: Plan, targets: Targets) -> Plan:
