@@ -22,7 +22,7 @@ import numpy as np
 
 from multiscale.operation.direct_current import direct_current_model
 from multiscale.operation.transmission_program import Monitored, at_period, period_program
-from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramSolution, Vertex
+from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramError, ProgramSolution, Vertex
 from multiscale.programs.basis import BASIC
 from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
@@ -61,6 +61,9 @@ class Dispatch:
     unserved: np.ndarray
     curtailed: np.ndarray
     flow: np.ndarray
+
+    def __post_init__(self) -> None:
+        _check_finite(**vars(self))
 
     def at(self, periods: Sequence[int]) -> Dispatch:
         """The dispatch of some periods, given as positions."""
@@ -266,6 +269,7 @@ class Transmission:
         """Nodal prices at given exchanges [EUR/kWh], (node, period): those of ``dispatch``, and nothing else of it.
 
         Raises:
+            ProgramError: a price is no finite number.
             RuntimeError: branch limits are still violated after all rounds of adding them.
         """
         found = np.zeros((len(self.children), self.horizon.periods))
@@ -273,6 +277,7 @@ class Transmission:
             solution, _ = self._within_limits(t, exchange[:, t])
             program = solution.program
             found[:, t] = program.sensitivity(solution.x, program.proper_duals(solution.y, solution.parameters)) / hours
+        _check_finite(price=found)
         return found
 
     def dispatch(self, exchange: np.ndarray) -> Dispatch:
@@ -306,6 +311,12 @@ class Transmission:
         np.add.at(total, self.passive_bus[self.feeding], -_part(solution, "curtailed"))
         np.add.at(total, self.child_bus, _part(solution, "missing") - _part(solution, "spilled") - exchange)
         return total
+
+
+def _check_finite(**found: np.ndarray) -> None:
+    wrong = [name for name, values in found.items() if not np.isfinite(values).all()]
+    if wrong:
+        raise ProgramError(f"the dispatch of the transmission network holds what is not a finite number: {', '.join(wrong)}; look at its data")
 
 
 def _part(solution: ProgramSolution, name: str) -> np.ndarray:

@@ -36,6 +36,14 @@ class Answer:
     basis: Basis | None = None
 
 
+def finite_numbers(given: object) -> np.ndarray | None:
+    """What somebody else says, as an array; None where it is not made of finite real numbers."""
+    if not isinstance(given, (np.ndarray, np.generic, int, float)):
+        return None
+    array = np.asarray(given)
+    return array if array.dtype.kind in "iuf" and np.isfinite(array).all() else None
+
+
 def bases_of(answers: Mapping[str, Answer]) -> dict[str, Basis]:
     """Platform -> basis of its answer, where it was kept."""
     return {platform: answer.basis for platform, answer in answers.items() if answer.basis is not None}
