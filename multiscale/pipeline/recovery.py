@@ -63,7 +63,7 @@ def unrecoverable(config: StudyConfig, case: StudyCase) -> list[Problem]:
 
 
 def _without_response(case: StudyCase, dso: str) -> float:
-    """What all charges of an operator would earn at their largest permitted prices, if nobody responded [EUR/a]."""
+    """What all charges of an operator would earn at their largest permitted prices, if no customer responded [EUR/a]."""
     horizon, total = case.horizon, 0.0
     passive = case.system.passive(dso, horizon)
     for component in case.economics.tariff.earning.values():

@@ -43,8 +43,8 @@ def largest_revenue(problem: PlanningProblem) -> float | None:
         highs.append(np.full(matrix.shape[0], component.price_max))
     determinant = sparse.vstack(amounts, format="csr") if names else sparse.csr_matrix((0, program.columns.size))
     low, high, sign = (np.concatenate(part) if part else np.zeros(0) for part in (lows, highs, signs))
-    dearest = np.split(np.where(sign > 0, high, low), np.cumsum([m.shape[0] for m in amounts])[:-1]) if names else []
-    at = {BUILT: 0.0} | {name: p.reshape(problem.passive[name].shape) for name, p in zip(names, dearest, strict=True)}
+    costliest = np.split(np.where(sign > 0, high, low), np.cumsum([m.shape[0] for m in amounts])[:-1]) if names else []
+    at = {BUILT: 0.0} | {name: p.reshape(problem.passive[name].shape) for name, p in zip(names, costliest, strict=True)}
     ceiling = CompiledProgram(program).solve_optimal(at).objective
     received, passive = np.zeros(program.columns.size), 0.0
     counted = []
