@@ -294,7 +294,7 @@ class Transmission:
 
 def _part(solution: ProgramSolution, name: str) -> np.ndarray:
     """Columns of one block, without labels: they are made thousands of times."""
-    return solution.x[solution.program.columns[name].positions]
+    return solution.program.columns.values(name, solution.x)
 
 
 def _with_limits(basis: Basis, before: int, now: int) -> Basis:

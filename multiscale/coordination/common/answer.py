@@ -51,7 +51,7 @@ def bases_of(answers: Mapping[str, Answer]) -> dict[str, Basis]:
 
 def own_measures(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
     """What a platform measures of itself, and limits may follow: inflexible demand and available generation [kW], (period,)."""
-    return fleet.data.demand.values.sum(axis=0), fleet.reference_generation.sum(axis=0)
+    return fleet.arrays["demand"].sum(axis=0), fleet.reference_generation.sum(axis=0)
 
 
 def answer_signals(program: ParametricProgram, signals: Sequence[Signal], start: Basis | None = None) -> list[Answer]:
