@@ -15,7 +15,7 @@ from multiscale.markets import TimeOfUse
 from multiscale.operation import Design
 from multiscale.pipeline.assessment import settled
 from multiscale.pipeline.case import build_case, case_inputs, with_limits
-from multiscale.pipeline.compared_plans import compared_plans, kept_plan
+from multiscale.pipeline.compared_plans import Answers, compared, compared_plans, kept_plan, none_if_infeasible
 from multiscale.pipeline.linked_years import plans_of_years
 from multiscale.pipeline.operation import operate_alone, operate_coordinated
 from multiscale.pipeline.plan import forecast, forecast_with, make_plan, repeatable, response_of_members, social_plan
@@ -37,6 +37,7 @@ from multiscale.results.run.progress import Progress
 from multiscale.results.run.run_folder import NoAnswerError
 from multiscale.results.scenarios import HEADLINE, ScenarioSpec, chosen_scenarios
 from multiscale.system import LoadingLimits
+from multiscale.tariffs import Prices
 from multiscale.verification.ac import Verification
 from multiscale.verification.outages import OutageCheck
 from multiscale.verification.year import YearCheck
@@ -110,8 +111,8 @@ class Study:
         years, planning = self.config.horizon.years, self.config.planning
         assert isinstance(planning, DsoPlanSettings)
 
-        def plan_of(dso: str, year: int, restriction: Restriction, yardstick: float) -> Plan:
-            return self.plan_of(dso, cases[year], expected[year], restriction, yardstick=yardstick)
+        def plan_of(dso: str, year: int, restriction: Restriction, yardstick: float, held: Prices) -> Plan:
+            return self.plan_of(dso, cases[year], expected[year], restriction, yardstick=yardstick, held=held)
 
         with self.progress.stage("plan") as stage:
             of_years = {year: cases[year].value for year in years}
@@ -219,14 +220,20 @@ class Study:
         assert isinstance(planning, DistributionPlanSettings)
         operators = len(case.value.system.at_level("dso"))
 
-        def respond(dso: str, given: Mapping[int, float], before: Plan | None) -> Plan:
-            def again(restriction: Restriction) -> Plan:
-                return self.plan_of(dso, case, expected, restriction, yardstick=given[year])
+        def asked(dso: str, given: Mapping[int, float], before: Plan | None, *, held: bool) -> Plan:
+            def again(restriction: Restriction, prices: Prices | None = None) -> Plan:
+                return self.plan_of(dso, case, expected, restriction, yardstick=given[year], held=prices)
 
-            return kept_plan(again(kept.get(dso, Restriction())), before, again, planning, operators)
+            return kept_plan(again(kept.get(dso, Restriction())), before, again, planning, operators, case.value.economics.tariff, held=held)
 
-        found = compared_plans({year: case.value}, respond, lambda plan: (plan.network_cost,), regime, report_progress)
-        return {dso: replace(plan, rounds=found.rounds) for dso, plan in found.answers.items()}
+        answers = Answers(
+            respond=lambda dso, given, before: asked(dso, given, before, held=False),
+            stand=lambda dso, given, before: none_if_infeasible(lambda: asked(dso, given, before, held=True)),
+            costs_of=lambda plan: (plan.network_cost,),
+            gain_of=lambda plan: plan.gap_eur,
+        )
+        found = compared_plans({year: case.value}, answers, regime, planning, report_progress)
+        return {dso: compared(plan, found) for dso, plan in found.answers.items()}
 
     def plan_of(
         self,
@@ -236,6 +243,7 @@ class Study:
         restriction: Restriction,
         start: SearchStart | None = None,
         yardstick: float = float("nan"),
+        held: Prices | None = None,
     ) -> Plan:
         """The plan of a DSO."""
         given: dict[str, object] = {
@@ -250,6 +258,7 @@ class Study:
             "market": self.config.market,
             "solver": self.config.solver,
             "yardstick": yardstick,
+            "held": dict(held or {}),
         }
         return self.stages.run("plan", make_plan, given, label=f"{dso} {self.label(case)}".strip(), keep=repeatable).value
 
