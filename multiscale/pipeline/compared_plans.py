@@ -12,7 +12,7 @@ from multiscale.coordination.common.prepared import Progress
 from multiscale.planning import NoPlanError, Plan
 from multiscale.planning.equilibrium import Costs, Equilibrium, Rules, best_responses
 from multiscale.planning.persistence import LinkedPlans, Restriction
-from multiscale.planning.regimes import ComparingRegime
+from multiscale.planning.regimes import ComparingRegime, Regime
 from multiscale.planning.settings import DistributionPlanSettings
 from multiscale.results.data.answer_data import StudyCase
 from multiscale.system import InvalidSystemError, Problem
@@ -162,6 +162,41 @@ def kept_plan(
         kept = replace(kept, status="feasible")
     gap = max(apart, 0.0) / max(abs(kept.objective), 1e-9)
     return replace(kept, bound=min(found.bound, kept.objective), gap=gap, restriction=found.restriction, decision_range=None)
+
+
+def compared_in_year(
+    case: StudyCase,
+    plan_of: Callable[[str, Restriction, float, Prices], Plan],
+    kept: Mapping[str, Restriction],
+    regime: Regime,
+    planning: DistributionPlanSettings,
+    report_progress: Progress,
+) -> dict[str, Plan]:
+    """A plan for every operator of one year that does not move while those of the others stand.
+
+    Args:
+        case: of the year.
+        plan_of: plans an operator under a restriction against a yardstick [EUR/a], at prices that are held.
+        kept: operator -> options that have to be built, or may not be.
+        regime, planning, report_progress: as of ``compared_plans``.
+    """
+    assert isinstance(regime, ComparingRegime)
+    operators, tariff = len(case.system.at_level("dso")), case.economics.tariff
+
+    def asked(dso: str, given: Mapping[int, float], before: Plan | None, *, held: bool) -> Plan:
+        def again(restriction: Restriction, prices: Prices) -> Plan:
+            return plan_of(dso, restriction, given[case.year], prices)
+
+        return kept_plan(again(kept.get(dso, Restriction()), {}), before, again, planning, operators, tariff, held=held)
+
+    answers = Answers(
+        respond=lambda dso, given, before: asked(dso, given, before, held=False),
+        stand=lambda dso, given, before: none_if_infeasible(lambda: asked(dso, given, before, held=True)),
+        costs_of=lambda plan: (plan.network_cost,),
+        gain_of=lambda plan: plan.gap_eur,
+    )
+    found = compared_plans({case.year: case}, answers, regime, planning, report_progress)
+    return {dso: compared(plan, found) for dso, plan in found.answers.items()}
 
 
 AgainInYear = Callable[[str, Restriction, Prices], Plan]

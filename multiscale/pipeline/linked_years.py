@@ -10,7 +10,7 @@ from multiscale.coordination.common.prepared import Progress
 from multiscale.pipeline.compared_plans import Answers, compared_plans, kept_years, none_if_infeasible
 from multiscale.planning import NoPlanError, Plan, Regime
 from multiscale.planning.equilibrium import Equilibrium
-from multiscale.planning.persistence import LinkedPlans, Restriction, linked_plans
+from multiscale.planning.persistence import LinkedPlans, Restriction, linked_plans, one_by_one
 from multiscale.planning.regimes import ComparingRegime
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.stage_weights import stage_weights
@@ -58,7 +58,7 @@ def plans_of_years(
         found = linked_plans(
             by_year,
             list(pairwise(map(str, years))),
-            plan_year,
+            one_by_one(plan_year),
             gap=planning.gap,
             gap_eur=planning.gap_eur / len(dsos),
             most=max(planning.linked_plans, len(years)),

@@ -15,7 +15,7 @@ from multiscale.markets import TimeOfUse
 from multiscale.operation import Design
 from multiscale.pipeline.assessment import settled
 from multiscale.pipeline.case import build_case, case_inputs, with_limits
-from multiscale.pipeline.compared_plans import Answers, compared, compared_plans, kept_plan, none_if_infeasible
+from multiscale.pipeline.compared_plans import compared_in_year
 from multiscale.pipeline.linked_years import plans_of_years
 from multiscale.pipeline.operation import operate_alone, operate_coordinated
 from multiscale.pipeline.plan import forecast, forecast_with, make_plan, repeatable, response_of_members, social_plan
@@ -215,27 +215,14 @@ class Study:
         self, case: Artefact[StudyCase], expected: Artefact[MarketForecast], kept: Mapping[str, Restriction], report_progress: Callable[[str], None]
     ) -> Mapping[str, Plan]:
         """A plan for every DSO that does not move while those of the others stand."""
-        regime, planning, year = self.config.regime, self.config.planning, case.value.year
-        assert isinstance(regime, ComparingRegime)
-        assert isinstance(planning, DistributionPlanSettings)
-        operators = len(case.value.system.at_level("dso"))
+        assert isinstance(self.config.planning, DistributionPlanSettings)
 
-        def asked(dso: str, given: Mapping[int, float], before: Plan | None, *, held: bool) -> Plan:
-            def again(restriction: Restriction, prices: Prices | None = None) -> Plan:
-                return self.plan_of(dso, case, expected, restriction, yardstick=given[year], held=prices)
+        def plan_of(dso: str, restriction: Restriction, yardstick: float, held: Prices) -> Plan:
+            return self.plan_of(dso, case, expected, restriction, yardstick=yardstick, held=held)
 
-            return kept_plan(again(kept.get(dso, Restriction())), before, again, planning, operators, case.value.economics.tariff, held=held)
+        return compared_in_year(case.value, plan_of, kept, self.config.regime, self.config.planning, report_progress)
 
-        answers = Answers(
-            respond=lambda dso, given, before: asked(dso, given, before, held=False),
-            stand=lambda dso, given, before: none_if_infeasible(lambda: asked(dso, given, before, held=True)),
-            costs_of=lambda plan: (plan.network_cost,),
-            gain_of=lambda plan: plan.gap_eur,
-        )
-        found = compared_plans({year: case.value}, answers, regime, planning, report_progress)
-        return {dso: compared(plan, found) for dso, plan in found.answers.items()}
-
-    def plan_of(
+    def plan_inputs(
         self,
         dso: str,
         case: Artefact[StudyCase],
@@ -244,9 +231,9 @@ class Study:
         start: SearchStart | None = None,
         yardstick: float = float("nan"),
         held: Prices | None = None,
-    ) -> Plan:
-        """The plan of a DSO."""
-        given: dict[str, object] = {
+    ) -> dict[str, object]:
+        """What the plan of a DSO is made of, see ``make_plan``."""
+        return {
             "case": case,
             "start": start,
             "dso": dso,
@@ -260,6 +247,19 @@ class Study:
             "yardstick": yardstick,
             "held": dict(held or {}),
         }
+
+    def plan_of(
+        self,
+        dso: str,
+        case: Artefact[StudyCase],
+        expected: Artefact[MarketForecast],
+        restriction: Restriction,
+        start: SearchStart | None = None,
+        yardstick: float = float("nan"),
+        held: Prices | None = None,
+    ) -> Plan:
+        """The plan of a DSO."""
+        given = self.plan_inputs(dso, case, expected, restriction, start, yardstick, held)
         return self.stages.run("plan", make_plan, given, label=f"{dso} {self.label(case)}".strip(), keep=repeatable).value
 
     def with_social(self, plan: Plan, case: Artefact[StudyCase], expected: Artefact[MarketForecast]) -> Plan:
