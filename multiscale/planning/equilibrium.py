@@ -12,8 +12,8 @@ Costs after a round that were those after an earlier one, with others in between
 
     epsilon = max over i of [ objective_i(plan_i; costs of the others) - V_i(costs of the others) ]       least over the states of the cycle
 
-which makes it an epsilon-equilibrium: nobody gains more than epsilon by another plan while the others keep theirs. An equilibrium that is found need
-not be the only one. Source of the term: Radner, Journal of Economic Theory 22 (1980) 136-154.
+which makes it an epsilon-equilibrium: no operator gains more than epsilon by another plan while the others keep theirs. An equilibrium that is
+found need not be the only one. Source of the term: Radner, Journal of Economic Theory 22 (1980) 136-154.
 """
 
 from __future__ import annotations

@@ -33,12 +33,11 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
 from multiscale.planning.decomposition.component import Component, PartAnswer, Work
-from multiscale.planning.decomposition.resource_bound import FIRST, SCALES, PartBound, Spread, climbed
+from multiscale.planning.decomposition.resource_bound import SCALES, PartBound, Spread
 
 
 @dataclass(frozen=True)
@@ -94,49 +93,61 @@ class PriceBox:
         levied: bool,  # noqa: ARG002  all payments are treated alike
         scale: float | None,  # noqa: ARG002  each choice has its own
     ) -> BoxBound:
-        """See ``PriceRange``."""
+        """See ``PriceRange``: the better of both bounds; what cannot be better is not looked at."""
         a, width = np.array(self.lower), self.width
-        answer = component.solve(built, self.lower, spread, work)
+        looked: list[PartAnswer] = []
+
+        def solved(charges: np.ndarray, s: float = 1.0) -> PartAnswer:
+            looked.append(component.solve(built, tuple(charges.tolist()), spread, work, scale=s))
+            return looked[-1]
+
+        answer, nothing = solved(a), solved(np.zeros(a.size))
         paid_on = np.append(answer.energy, answer.further)
-        nothing = component.solve(built, (0.0,) * a.size, spread, work)
-        missed, missed_by_others, corners, curvature = 0.0, 0.0, [], np.zeros(a.size)
-        for ends in itertools.product((0.0, 2.0), repeat=a.size):
-            step = np.array(ends) * width
-            if not step.any():
-                continue
-            corner = component.solve(built, tuple((a + step).tolist()), spread, work)
-            corners.append(corner)
-            error = max(0.0, answer.cost + float(step @ paid_on) - corner.bound)
-            missed = max(missed, error)
-            if ends[0] == 0:
-                missed_by_others = max(missed_by_others, error)
-            if np.count_nonzero(ends) == 1:
-                curvature[int(np.flatnonzero(ends)[0])] = error
+        resource = answer.cost - answer.transfers - float(a @ paid_on)
         revenue = answer.cost + float(width @ paid_on) - nothing.bound
 
-        kept = a[0] + self.levy
-        most_energy, lower = np.inf, []
-        for step in (share * kept for share in STEPS_DOWN if kept > 0):
-            below = component.solve(built, (a[0] - step, *self.lower[1:]), spread, work)
-            lower.append(below)
-            most_energy = min(most_energy, (answer.cost + missed_by_others - below.bound) / step)
+        def missed_at(ends: tuple[float, ...]) -> float:
+            step = np.array(ends) * width
+            return max(0.0, answer.cost + float(step @ paid_on) - solved(a + step).bound) if step.any() else 0.0
 
-        def bound_at(s: float, *, keep: bool) -> BoxBound:
+        ends = list(itertools.product((0.0, 2.0), repeat=a.size))
+        missed = {at: missed_at(at) for at in ends if at[0] == 0}
+        kept = a[0] + self.levy if component.pays else 0.0
+        by_others = answer.cost + max(missed.values())
+        steps = [share * kept for share in STEPS_DOWN] if kept > 0 else []
+        most = min(((by_others - solved(a - _first(a, step)).bound) / step for step in steps), default=0.0)
+
+        def bound_at(s: float, *, keep: bool, worst: float = 0.0) -> BoxBound:
             charges = s * a
             if keep:
                 charges[0] = kept - s * self.levy
-            scaled = component.solve(built, tuple(charges.tolist()), spread, work, scale=s)
-            resource = (scaled.bound - s * (answer.cost + missed)) / (1.0 - s) - (kept * most_energy if keep else 0.0)
-            return BoxBound(resource, answer, 0.0, (answer, nothing, *corners, *lower, scaled), s, revenue, curvature)
+            scaled = solved(charges, s)
+            found = (scaled.bound - s * (answer.cost + worst)) / (1.0 - s) - (kept * most if keep else 0.0)
+            return BoxBound(found, answer, 0.0, tuple(looked), s, revenue, np.zeros(a.size))
 
-        best = climbed(bound_at(0.0, keep=True), SCALES[1:], partial(bound_at, keep=True)) if kept > 0 and component.pays else None
-        start = SCALES.index(component.best_scale or FIRST)
-        other = bound_at(SCALES[start], keep=False)
-        upwards = climbed(other, SCALES[start + 1 :], partial(bound_at, keep=False))
-        other = upwards if upwards is not other else climbed(other, SCALES[:start][::-1], partial(bound_at, keep=False))
-        component.best_scale = other.scale
-        return best if best is not None and best.resource > other.resource else other
+        best = bound_at(0.0, keep=kept > 0)
+        if resource - best.resource > EXACT * (1.0 + abs(answer.cost)):
+            missed |= {at: missed_at(at) for at in ends if at not in missed}
+            worst = max(missed.values())
+            # At a share of a half as much is lost as is missed, and more at shares nearer to 1.
+            for keep in (True, False):
+                if kept > 0 or not keep:
+                    for s in SCALES[1:] if keep else SCALES:
+                        if s / (1.0 - s) * worst >= resource - best.resource:
+                            break
+                        further = bound_at(s, keep=keep, worst=worst)
+                        best = further if further.resource > best.resource else best
+        curvature = np.array([missed.get(tuple((2.0 * (j == k)) for j in range(a.size)), 0.0) for k in range(a.size)])
+        return replace(best, answers=tuple(looked), curvature=curvature)
+
+
+def _first(a: np.ndarray, step: float) -> np.ndarray:
+    """A step of the first price."""
+    return np.append(step, np.zeros(a.size - 1))
 
 
 STEPS_DOWN = (0.1, 0.01, 0.001)
 """Steps below the first price from which its energy is bounded, in shares of charge and levy together."""
+
+EXACT = 1e-9
+"""Distance of the bound from the resource cost of the answer, relative to the cost, that is rounding."""

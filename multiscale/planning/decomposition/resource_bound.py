@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
@@ -38,8 +38,6 @@ SCALES = (0.0, 0.5, 0.9, 0.99, 0.999)
 FIRST = 0.9
 """The share looked at first: near enough to 1 that the answer there is near that at 1."""
 
-
-B = TypeVar("B", bound="PartBound")
 
 Spread = Callable[[np.ndarray], np.ndarray]
 """Turns network rows into states, see ``Component.solve``."""
@@ -134,13 +132,13 @@ def resource_bound(
     best = bound_at(known if scale is None else scale)
     if scale is None:
         start = SCALES.index(best.scale)
-        upwards = climbed(best, SCALES[start + 1 :], bound_at)
-        best = upwards if upwards is not best else climbed(best, SCALES[:start][::-1], bound_at)
+        upwards = _climbed(best, SCALES[start + 1 :], bound_at)
+        best = upwards if upwards is not best else _climbed(best, SCALES[:start][::-1], bound_at)
         component.best_scale = best.scale
     return best
 
 
-def climbed(best: B, scales: Sequence[float], bound_at: Callable[[float], B]) -> B:
+def _climbed(best: PartBound, scales: Sequence[float], bound_at: Callable[[float], PartBound]) -> PartBound:
     """The best bound over some shares, taken in turn for as long as they are better."""
     for s in scales:
         further = bound_at(s)

@@ -236,7 +236,7 @@ class SeveralPricesSearch:
         for k in least:
             assert isinstance(k.bound, BoxBound)
             s = k.bound.scale
-            curvature += k.bound.curvature * s / (1.0 - s)
+            curvature += k.bound.curvature * max(s, 0.5) / (1.0 - s)
             amount += np.append(k.answer.energy, k.answer.further)
         return int(np.argmax(curvature + max(multiplier, 1e-6) * box.width * amount))
 

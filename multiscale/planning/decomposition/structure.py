@@ -49,6 +49,7 @@ class Structure:
         state_lower, state_upper: their bounds; the net exchange lies in [-upper bound of ``given``, upper bound of ``taken``].
         price: cost of one unit of import in each period [EUR/a per kW].
         further: determinants of further prices that are decided, (column, price); without columns where the charge is the only one.
+        alike: whether levy and charge are payments like all others, as bounds over boxes of prices have it (``price_box``).
     """
 
     program: ParametricProgram
@@ -69,6 +70,7 @@ class Structure:
     state_upper: np.ndarray
     price: np.ndarray
     further: np.ndarray
+    alike: bool = False
 
     @property
     def network_rows(self) -> np.ndarray:
@@ -80,8 +82,7 @@ class Structure:
 
         The rate is the median of the columns that pay the charge, and such that charge and levy together are not below zero.
         """
-        if self.further.shape[1]:
-            # Bounds over several prices waive all payments alike (``price_box``).
+        if self.alike:
             return 0.0, False
         pays = energy > 0
         levy = float(np.median(transfer[pays] / energy[pays])) if pays.any() else 0.0
@@ -129,13 +130,13 @@ def applies(problem: PlanningProblem) -> str | None:
 def applies_to_several(problem: PlanningProblem) -> str | None:
     """Why the decomposition with several prices does not take a problem; None where it does.
 
-    It takes what ``applies`` takes, where several prices are decided, one each, and nothing else pays the operator. One is volumetric; the others are
-    paid on what cannot be below zero, and options and rows know nothing of them.
+    It takes what ``applies`` takes, where nothing but decided components of one price each pays the operator. One is volumetric; the others are paid
+    on what cannot be below zero, and options and rows know nothing of them.
     """
     program, decided = problem.program, list(problem.tariff.decided)
     if program.Q is not None:
         return "the follower has a quadratic cost"
-    if len(decided) < 2 or decided != list(problem.tariff.earning) or {b.name for b in program.parameters} != {BUILT, *decided}:
+    if decided != list(problem.tariff.earning) or {b.name for b in program.parameters} != {BUILT, *decided}:
         return "the operator earns by components of the tariff that are given"
     if len(decided) > MANY:
         return f"{len(decided)} prices are decided, more than {MANY}"
@@ -263,6 +264,7 @@ def structure(problem: PlanningProblem, prices: Sequence[str] = ()) -> Structure
         state_upper=upper,
         price=program.c0[taken],
         further=np.column_stack(further) if further else np.zeros((program.columns.size, 0)),
+        alike=bool(prices),
     )
 
 
