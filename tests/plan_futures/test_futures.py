@@ -180,6 +180,7 @@ def test_the_command_prints_what_is_proven(tmp_path, capsys, monkeypatch):
     assert table["strategy"].tolist() == [FORESIGHT, WAITING, DECIDING_NOW]
     assert (table["gap (EUR)"] >= 0).all()
     assert table["proven bound (EUR)"].is_monotonic_increasing
+    assert (tmp_path / "futures.png").read_bytes().startswith(b"\x89PNG")
     again = ["futures", str(path), *small, "horizon.years=[2030,2035]", "--output", str(tmp_path)]
     assert main([*again, "--objective", "regret"]) == 0
     regret = pd.read_csv(tmp_path / "strategies.csv")
