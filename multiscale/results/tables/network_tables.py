@@ -186,7 +186,7 @@ def losses_table(result: RunResult) -> Table | None:
         note += "in which plans and operation are without losses."
         if has(data, "network_loss") and float(data.network_loss.sum()) > 0:
             counted = number(float(data.network_loss.sum()) / 1000.0)
-            note += f" One exception: with the market {counted} MWh/a of low-voltage networks are bought, and their price is in the cost of that scenario."
+            note += f" With the market {counted} MWh/a of low-voltage networks are bought, though, and are in the cost of that scenario."
     return Table("losses", "Losses under AC power flow", pd.DataFrame(columns), units, note)
 
 
