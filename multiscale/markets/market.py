@@ -95,7 +95,7 @@ class PlatformMarket(Settings):
 def trading_columns(builder: ProgramBuilder, members: Members) -> tuple[np.ndarray, np.ndarray]:
     """Power every member buys and sells [kW], (prosumer, period)."""
     fleet = members.fleet
-    who = {"prosumer": fleet.data.prosumer.values, "period": fleet.horizon.labels}
+    who = {"prosumer": fleet.arrays["prosumer"], "period": fleet.horizon.labels}
     buy = builder.add_columns("buy", who, unit="kW", upper=members.draw + 1.0, description="power bought")
     sell = builder.add_columns("sell", who, unit="kW", upper=members.supply + 1.0, description="power sold")
     return buy, sell

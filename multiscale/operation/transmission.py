@@ -22,7 +22,7 @@ import numpy as np
 
 from multiscale.operation.direct_current import direct_current_model
 from multiscale.operation.transmission_program import LIMITS, at_period, parts, period_program
-from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramSolution, Vertex
+from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramError, ProgramSolution, Vertex
 from multiscale.programs.basis import BASIC
 from multiscale.system import Economics, System
 from multiscale.timeline import Horizon
@@ -57,6 +57,11 @@ class Dispatch:
     unserved: np.ndarray
     curtailed: np.ndarray
     flow: np.ndarray
+
+    def __post_init__(self) -> None:
+        wrong = [name for name, values in vars(self).items() if not np.isfinite(values).all()]
+        if wrong:
+            raise ProgramError(f"the dispatch of the transmission network holds what is not a finite number: {', '.join(wrong)}; look at its data")
 
     def at(self, periods: Sequence[int]) -> Dispatch:
         """The dispatch of some periods, given as positions."""
@@ -289,7 +294,7 @@ class Transmission:
 
 def _part(solution: ProgramSolution, name: str) -> np.ndarray:
     """Columns of one block, without labels: they are made thousands of times."""
-    return solution.x[solution.program.columns[name].positions]
+    return solution.program.columns.values(name, solution.x)
 
 
 def _with_limits(basis: Basis, before: int, now: int) -> Basis:

@@ -117,7 +117,7 @@ def connection_limits(tree: OperatingTree, dso: str) -> dict[str, tuple[np.ndarr
     for child in own.children:
         fed = at[system.boundary_bus(child)]
         reactive = np.zeros((len(network.buses), tree.horizon.periods))
-        reactive[fed] = tree.fleets[child].data.reactive.values.sum(axis=0)
+        reactive[fed] = tree.fleets[child].arrays["reactive"].sum(axis=0)
         forward, reverse = network.usable(reactive, added)
         alone = np.isfinite(network.rating[fed]) and not (network.feeder == fed).any()
         limits[child] = (forward[fed], reverse[fed]) if alone else (np.full(tree.horizon.periods, BEYOND),) * 2
@@ -179,7 +179,7 @@ def operating_tree(
             economics,
             {c: between[c][0] - room[c] for c in children},
             {c: between[c][1] + room[c] for c in children},
-            {c: fleets[c].data.reactive.values.sum(axis=0) for c in children},
+            {c: fleets[c].arrays["reactive"].sum(axis=0) for c in children},
             limits=limits,
         )
     voltage: dict[str, float] = {}

@@ -170,6 +170,18 @@ def cannot_recover(problem: PlanningProblem, allowed: float, least: float, large
     return NoPlanError("infeasible", message, limit)
 
 
+def earns_too_much(problem: PlanningProblem, most: float) -> NoPlanError:
+    """What is given earns more than may be recovered with everything built [EUR/a], whatever the single price is."""
+    name = str(problem.scalar_price)
+    component = problem.tariff.components[name]
+    given = [key for key, one in problem.tariff.earning.items() if key != name and not one.expenditure]
+    lowest = f"the lowest {name} of {component.price_min:g} {component.unit}"
+    earning = f"the given prices of {', '.join(given)} and {lowest}" if given else lowest
+    settings = ", ".join([*(f"tariff.{key}.price" for key in given), f"tariff.{name}.price_min"])
+    message = f"plan of {problem.dso}: {earning} earn more than the {most:,.0f} EUR/a that may be recovered with every option built; lower {settings}"
+    return NoPlanError("infeasible", message)
+
+
 def with_targets(problem: PlanningProblem, plan: Plan, targets: Targets) -> Plan:
     """A plan, with what it reaches of targets."""
     return replace(plan, targets=reached(problem, targets, plan.solution.primal["operation"], plan.prices)) if targets else plan

@@ -167,6 +167,7 @@ class TreeNegotiation:
             mine = [c for c in branch.parent.names if c in done]
             if branch.negotiation.exclude_all({c: branch.negotiation.not_kept(c, said[c], kept[c], done[c]) for c in mine}):
                 self.negotiation.forget(dso)
+                branch.proven.clear()
                 failed = True
         return failed
 

@@ -54,6 +54,7 @@ class PartAnswer:
         energy: charged energy [kWh/a].
         transfers: given transfers, paid in full [EUR/a].
         needed: what every row that options raise takes beyond its limit without any option, in the row's unit (below zero: nothing).
+        drawn: what the component takes from the network rows that it enters, aligned with ``Component.network_rows``.
         state: what the component adds to flows and voltages, aligned with ``Structure.state``.
     """
 
@@ -62,6 +63,7 @@ class PartAnswer:
     energy: float
     transfers: float
     needed: np.ndarray
+    drawn: np.ndarray
     state: np.ndarray
 
 
@@ -156,6 +158,10 @@ class Component:
         network: maps its columns to the network rows (balances, voltages), for the state.
         bought: which of its columns are capacity that was worth buying somewhere; other capacity with rows of its own is omitted until it is.
         duals: of its rows, where those of such capacity are known, (``unbought.DUALS``, row).
+
+    Attributes:
+        network_rows: network rows that its columns enter.
+        earlier: gives the answer to a choice where an earlier search leaves it known, else None.
     """
 
     def __init__(
@@ -175,8 +181,10 @@ class Component:
     ) -> None:
         self.key, self.columns, self.rows, self.program, self.options = key, columns, rows, program, options
         self.energy, self.transfer, self.levy, self.levied, self.network = energy, transfer, levy, levied, network
+        self.network_rows = np.flatnonzero(np.diff(network.indptr))
         self.raised = np.unique(program.B[:, :-2].tocoo().row)
         self.more = program.B[self.raised][:, :-2].toarray()
+        self._raising, self._raises = program.A[self.raised], sparse.csr_matrix(self.more > 0, dtype=float)
         self.pays = bool(energy.any())
         self._capacities = capacities(program)
         self._taken = bought[self._capacities.size]
@@ -187,7 +195,8 @@ class Component:
         self.relief = np.zeros(options.size)
         self.best_scale: float | None = None
         self.typical = (0.0, 0.0)
-        self.answers: dict[tuple[bytes, float, float], PartAnswer] = {}
+        self.answers: dict[Choice, PartAnswer] = {}
+        self.earlier: Callable[[Choice], PartAnswer | None] | None = None
 
     def solve(
         self,
@@ -205,19 +214,23 @@ class Component:
         """
         key = (built.tobytes(), charge if self.pays else 0.0, scale)
         if key not in self.answers:
-            work.spend(limited=limited)
-            x, cost, bound = self._solved(built, charge, scale)
-            self.answers[key] = PartAnswer(
-                cost=cost,
-                bound=bound,
-                energy=float(self.energy @ x),
-                transfers=float(self.transfer @ x),
-                needed=self.program.A[self.raised] @ x - self.program.b0[self.raised],
-                state=spread(-(self.network @ x)),
-            )
-            self.typical = self.answers[key].energy, self.answers[key].transfers - self.levy * self.answers[key].energy
-            beyond = np.maximum(self.answers[key].needed, 0.0)
-            self.relief = np.maximum(self.relief, (self.more > 0).T @ beyond)
+            answer = self.earlier(key) if self.earlier is not None else None
+            if answer is None:
+                work.spend(limited=limited)
+                x, cost, bound = self._solved(built, charge, scale)
+                drawn = self.network @ x
+                answer = PartAnswer(
+                    cost=cost,
+                    bound=bound,
+                    energy=float(self.energy @ x),
+                    transfers=float(self.transfer @ x),
+                    needed=self._raising @ x - self.program.b0[self.raised],
+                    drawn=drawn[self.network_rows],
+                    state=spread(-drawn),
+                )
+            self.answers[key] = answer
+            self.typical = answer.energy, answer.transfers - self.levy * answer.energy
+            self.relief = np.maximum(self.relief, self._raises.T @ np.maximum(answer.needed, 0.0))
         return self.answers[key]
 
     def point(self, built: np.ndarray, charge: float) -> np.ndarray:
@@ -230,7 +243,7 @@ class Component:
             return None
         if settled:
             self.restriction.settle()
-        return self.restriction.widened(self.compiled.basis)
+        return self.restriction.widened(self.compiled.basis if self.bases.last is None else self.bases.get(self.bases.last))
 
     @property
     def bought(self) -> np.ndarray:

@@ -13,6 +13,7 @@ is the answer with them. Zones joined by branches without a retained limit are o
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property, partial
 
 import numpy as np
@@ -20,10 +21,11 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from multiscale.planning.decomposition.component import Bases, Component, PartAnswer
+from multiscale.planning.decomposition.known_answers import EarlierAnswers, key_of
 from multiscale.planning.decomposition.network_state import NetworkState, Retained
 from multiscale.planning.decomposition.structure import Structure, option_rows
 from multiscale.planning.decomposition.unbought import DUALS, Restriction
-from multiscale.planning.search_start import SearchStart
+from multiscale.planning.search_start import PartAnswers, SearchStart
 from multiscale.programs import Basis, Block, Index, ParametricProgram, ProgramError
 
 BASIC, AT_LOWER = 1, 0
@@ -49,6 +51,7 @@ class Split:
         self, known: Structure, network: NetworkState, retained: Retained, before: Split | None = None, start: SearchStart | None = None
     ) -> None:
         self.known, self.network, self.retained = known, network, retained
+        self._earlier: Mapping[bytes, PartAnswers] = before._earlier if before else {a.key: a for a in start.answers} if start else {}
         program = known.program
         kept = self._kept_state()
         label = self._zones(kept)
@@ -204,6 +207,8 @@ class Split:
                 if old is not None:
                     component.bases = Bases(old.bases, partial(_carried, status, old, old.restriction, component, component.restriction))
                     component.best_scale, component.relief, component.typical = old.best_scale, old.relief, old.typical
+            if self._earlier and options.size and (known_answers := self._earlier.get(key_of(component))) is not None:
+                component.earlier = EarlierAnswers(component, known_answers, self.network.spread)
             result.append(component)
         return result
 
