@@ -1,7 +1,8 @@
 """Colours that alone tell things apart are far apart for readers with deuteranopia and protanopia too; loading is darker where higher.
 
-Simulation: G. M. Machado, M. M. Oliveira, L. A. F. Fernandes, A Physiologically-based Model for Simulation of Color Vision Deficiency, IEEE Trans. Vis.
-Comput. Graph. 15 (2009) 1291-1298, full severity, in linear RGB. Distances: CIE 1976 in L*a*b*, in which 2.3 is just noticeable side by side.
+Simulation: G. M. Machado, M. M. Oliveira, L. A. F. Fernandes, A Physiologically-based Model for Simulation of Color Vision Deficiency, IEEE
+Trans. Vis. Comput. Graph. 15 (2009) 1291-1298, full severity, in linear RGB. Distances: CIE 1976 in L*a*b*, in which 2.3 is just noticeable when
+colours lie side by side.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def test_colours_used_together_are_far_apart(what, vision):
 
 @pytest.mark.parametrize("vision", VISION)
 def test_loading_is_told_by_lightness_and_the_rating_by_a_jump(vision):
-    """Up to the rating lightness falls all the way, beyond it too; just below and just above are far apart, and so is what is not known from 120 %."""
+    """Up to the rating lightness falls all the way, beyond it too; just below and just above are far apart, as is what is not known from 120 %."""
     look = maps.loading_colours(160.0)
 
     def at(*loading):

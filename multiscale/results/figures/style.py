@@ -31,7 +31,7 @@ FLOWS: dict[str, tuple[str, str]] = {
     "export deduction": ("#5b3a8c", "--"),
     "trading fee": ("#b5b5b5", "**"),
     "existing network": ("#4b5563", "///"),
-    "investment": (RED, ""),
+    "investment": (RED, "\\\\"),
     "equipment": ("#a3623a", "oo"),
     "real costs borne": ("#1f2937", "||"),
 }
