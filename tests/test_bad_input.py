@@ -253,7 +253,7 @@ def test_a_task_that_fails_names_its_node(refused: Callable[..., str], monkeypat
 
 def test_what_a_task_finds_wrong_with_the_data_is_bad_input(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch):
     from multiscale.coordination.common import prepared
-    from multiscale.operation.radial import MeshedNetworkError
+    from multiscale.system.rooted import MeshedNetworkError
 
     def fails(programs: object, signals: object, starts: object) -> None:
         raise MeshedNetworkError("network of 'north 1' has a loop")

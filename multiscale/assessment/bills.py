@@ -31,7 +31,7 @@ def bill_parts(tree: OperatingTree, platform: str, outcome: Outcome, bills: np.n
     """
     program, tariff = tree.platforms[platform], tree.economics.tariff
     schedule, prices = outcome.platform_x[platform], tree.prices(next(d for d, own in tree.distribution.items() if platform in own.children))
-    members = tree.fleets[platform].data.prosumer.values
+    members = tree.fleets[platform].arrays["prosumer"]
     buy, sell = bought_and_sold(program, schedule)
     bought = (tree.horizon.hours_per_year * buy).sum(axis=1)
     parts = {}

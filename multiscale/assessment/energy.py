@@ -29,7 +29,7 @@ def energy_account(tree: OperatingTree, platform: str, outcome: Outcome) -> tupl
         return float((hours * program.columns.values(name, schedule)).sum()) if name in program.columns else 0.0
 
     accounts = [device.energy(fleet, total) for device in fleet.devices.values()]
-    demand = float((hours * fleet.data.demand.values).sum()) + sum(a.consumed for a in accounts)
+    demand = float((hours * fleet.arrays["demand"]).sum()) + sum(a.consumed for a in accounts)
     used, curtailed, storage = (sum(getattr(a, name) for a in accounts) for name in ("generated", "curtailed", "lost"))
     imported, exported = (float((hours * (program.outputs[name].matrix @ schedule)).sum()) for name in (METERED_IMPORT, METERED_EXPORT))
     # What is imported to be lost is not drawn by members: imports reach them less their losses.

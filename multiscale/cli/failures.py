@@ -37,8 +37,8 @@ def is_bad_input(error: Exception) -> bool:
     from multiscale.bilevel import BilevelError
     from multiscale.coordination.engine import EngineUnavailableError, TaskError
     from multiscale.coordination.negotiation.checkpoint import CheckpointError
-    from multiscale.operation.radial import MeshedNetworkError
     from multiscale.system import InvalidSystemError
+    from multiscale.system.rooted import MeshedNetworkError
 
     if isinstance(error, InvalidSystemError | MeshedNetworkError | BilevelError | EngineUnavailableError | CheckpointError):
         return True

@@ -60,18 +60,18 @@ class Battery(PurchasableDevice):
 
     def shape(self, fleet: Prosumers) -> np.ndarray:
         """Efficiency, losses, and power per energy."""
-        data = fleet.data
-        energy = data.battery_energy.values
-        per_energy = data.battery_power.values / np.where(energy > 0, energy, 1.0)
-        return np.column_stack([data.battery_efficiency.values, data.battery_loss.values, per_energy])
+        data = fleet.arrays
+        energy = data["battery_energy"]
+        per_energy = data["battery_power"] / np.where(energy > 0, energy, 1.0)
+        return np.column_stack([data["battery_efficiency"], data["battery_loss"], per_energy])
 
     def owners(self, fleet: Prosumers) -> np.ndarray:
         """Where there is energy to store."""
-        return fleet.data.battery_energy.values > 0
+        return fleet.arrays["battery_energy"] > 0
 
     def largest_consumption(self, fleet: Prosumers) -> np.ndarray:
         """The converter's power."""
-        return np.where(self.owners(fleet), fleet.data.battery_power.values, 0.0)[:, None]
+        return np.where(self.owners(fleet), fleet.arrays["battery_power"], 0.0)[:, None]
 
     def largest_supply(self, fleet: Prosumers) -> np.ndarray:
         """The converter's power."""
@@ -79,10 +79,8 @@ class Battery(PurchasableDevice):
 
     def one_state(self, fleet: Prosumers) -> OneState:
         """The energy in the battery."""
-        data, owners = fleet.data, np.flatnonzero(self.owners(fleet))
-        power, energy, eta, loss = (
-            data[name].values[owners, None] for name in ("battery_power", "battery_energy", "battery_efficiency", "battery_loss")
-        )
+        data, owners = fleet.arrays, np.flatnonzero(self.owners(fleet))
+        power, energy, eta, loss = (data[name][owners, None] for name in ("battery_power", "battery_energy", "battery_efficiency", "battery_loss"))
         one, none = np.ones((1, 1)), np.zeros((1, 1))
         keep = 1.0 - loss * fleet.horizon.step_hours
         return OneState(owners, power, power, one, eta, 1.0 / eta, keep, none, none, energy, self.wear)
@@ -94,14 +92,14 @@ class Battery(PurchasableDevice):
 
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``charge``, ``discharge`` [kW] and ``stored`` [kWh], at the end of each period."""
-        data, horizon = fleet.data, fleet.horizon
+        data, horizon = fleet.arrays, fleet.horizon
         owners, place = placed(self.owners(fleet))
         if not len(owners):
             return []
         step, wear = horizon.step_hours, self.wear * horizon.hours_per_year
         axes = axes_of(fleet, owners, "battery_owner")
-        power, energy = data.battery_power.values[owners, None], data.battery_energy.values[owners, None]
-        eta, loss = data.battery_efficiency.values[owners, None], data.battery_loss.values[owners, None]
+        power, energy = data["battery_power"][owners, None], data["battery_energy"][owners, None]
+        eta, loss = data["battery_efficiency"][owners, None], data["battery_loss"][owners, None]
         charge = builder.add_columns("charge", axes, unit="kW", upper=power, cost=wear, description="battery charging")
         discharge = builder.add_columns("discharge", axes, unit="kW", upper=power, cost=wear, description="battery discharging")
         stored = builder.add_columns("stored", axes, unit="kWh", upper=energy, description="energy in the battery at the end of the period")
@@ -148,8 +146,8 @@ class Battery(PurchasableDevice):
 
     def firm_supply(self, fleet: Prosumers, hours: float) -> np.ndarray:
         """The power of the converter, or what the full battery supplies in that time after the loss of discharging, whichever is less."""
-        data = fleet.data
-        return np.minimum(data.battery_power.values, data.battery_efficiency.values * data.battery_energy.values / hours)
+        data = fleet.arrays
+        return np.minimum(data["battery_power"], data["battery_efficiency"] * data["battery_energy"] / hours)
 
     def new_firm_supply(self, hours: float) -> float:
         """The same of one kWh of a new battery."""
@@ -159,7 +157,7 @@ class Battery(PurchasableDevice):
         """A battery of ``size`` [kWh], its converter in proportion: the rows of a battery, with limits that are its size."""
         if offer.largest.max(initial=0.0) <= 0:
             return []
-        horizon, who = fleet.horizon, {"prosumer": fleet.data.prosumer.values}
+        horizon, who = fleet.horizon, {"prosumer": fleet.arrays["prosumer"]}
         axes, step, wear = {**who, "period": horizon.labels}, horizon.step_hours, self.wear * horizon.hours_per_year
         per_energy, eta, limit = self.new_power, self.new_efficiency, offer.largest[:, None]
         size = builder.add_columns("new_battery", who, unit="kWh", upper=offer.largest, cost=yearly_cost, description="battery bought")

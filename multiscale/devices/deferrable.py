@@ -52,14 +52,14 @@ class Deferrable(Device):
 
     def shape(self, fleet: Prosumers) -> np.ndarray:
         """The reference profile relative to the rating: bands and limits scale with it."""
-        profile, rated = fleet.data[self.name].values, fleet.data[self.rated].values
+        profile, rated = fleet.arrays[self.name], fleet.arrays[self.rated]
         scale = np.where(rated > 0, rated, profile.max(axis=1, initial=0.0))
         scale = np.where(scale > 0, scale, 1.0)
         return np.concatenate([profile / scale[:, None], (rated / scale)[:, None]], axis=1)
 
     def owners(self, fleet: Prosumers) -> np.ndarray:
         """Where anything is ever drawn."""
-        return fleet.data[self.name].values.max(axis=1, initial=0.0) > 0
+        return fleet.arrays[self.name].max(axis=1, initial=0.0) > 0
 
     def scaled(self, data: Mapping[str, np.ndarray], consumption: np.ndarray | float, generation: np.ndarray | float) -> dict[str, np.ndarray]:
         """Another reference profile."""
@@ -68,14 +68,14 @@ class Deferrable(Device):
 
     def reference_consumption(self, fleet: Prosumers) -> np.ndarray:
         """The reference profile."""
-        return fleet.data[self.name].values
+        return fleet.arrays[self.name]
 
     def bands(self, fleet: Prosumers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Largest energy late, largest energy early [kWh] and largest power [kW] of every prosumer, (prosumer, period).
 
         The power is limited by the rating, and by what can be due: the reference and both bands.
         """
-        horizon, profile = fleet.horizon, fleet.data[self.name].values
+        horizon, profile = fleet.horizon, fleet.arrays[self.name]
 
         def count(hours: float) -> int:
             return min(round(hours / horizon.step_hours), horizon.steps - 1)
@@ -83,7 +83,7 @@ class Deferrable(Device):
         late = _earlier(profile, horizon, range(count(self.later_hours)))
         early = _earlier(profile, horizon, [-(k + 1) for k in range(count(self.earlier_hours))])
         due = profile + (late[:, horizon.previous] + early) / horizon.step_hours
-        return late, early, np.minimum(np.maximum(fleet.data[self.rated].values[:, None], profile), due)
+        return late, early, np.minimum(np.maximum(fleet.arrays[self.rated][:, None], profile), due)
 
     def largest_consumption(self, fleet: Prosumers) -> np.ndarray:
         """See ``bands``."""
@@ -99,7 +99,7 @@ class Deferrable(Device):
         step, owners = fleet.horizon.step_hours, np.flatnonzero(self.owners(fleet))
         late, early, limit = (values[owners] for values in self.bands(fleet))
         one, none = np.ones((1, 1)), np.zeros((1, 1))
-        shift = -step * fleet.data[self.name].values[owners]
+        shift = -step * fleet.arrays[self.name][owners]
         keep, cost = np.array([[1.0 - self.loss_per_hour * step]]), self.discomfort
         return OneState(owners, one, none, limit, one, one, keep, shift, -late, early, cost_below=cost, cost_above=cost)
 
@@ -111,7 +111,7 @@ class Deferrable(Device):
 
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns of the power [kW] and of the energy late and early [kWh]."""
-        horizon, profile = fleet.horizon, fleet.data[self.name].values
+        horizon, profile = fleet.horizon, fleet.arrays[self.name]
         owners, place = placed(self.owners(fleet))
         if not len(owners):
             return []

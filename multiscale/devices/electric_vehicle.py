@@ -27,7 +27,7 @@ class ElectricVehicle(Deferrable):
 
             D sum of reference  <=  rated (m D + later)
         """
-        horizon, profile, rated = fleet.horizon, fleet.data[self.name].values, fleet.data[self.rated].values
+        horizon, profile, rated = fleet.horizon, fleet.arrays[self.name], fleet.arrays[self.rated]
         step, cycle = horizon.step_hours, horizon.cycle
         days = profile.reshape(len(profile), -1, cycle)
         running = np.concatenate([np.zeros((*days.shape[:2], 1)), np.cumsum(np.concatenate([days, days], axis=2), axis=2)], axis=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,12 +74,12 @@ class Fleet:
     @property
     def reference_demand(self) -> np.ndarray:
         """Power drawn by uncontrolled devices [kW], (prosumer, period): inflexible demand and the reference of flexible devices."""
-        return _plus(self.data.demand.values, (d.reference_consumption(self) for d in self.devices.values()))
+        return _plus(self.arrays["demand"], (d.reference_consumption(self) for d in self.devices.values()))
 
     @property
     def reference_generation(self) -> np.ndarray:
         """Power available to be fed in [kW], (prosumer, period)."""
-        return _plus(np.zeros(self.data.demand.shape), (d.reference_generation(self) for d in self.devices.values()))
+        return _plus(np.zeros(self.arrays["demand"].shape), (d.reference_generation(self) for d in self.devices.values()))
 
     def yearly_reference_demand(self) -> float:
         """Energy drawn in the year when uncontrolled, of all prosumers [kWh/a]."""
@@ -87,11 +88,16 @@ class Fleet:
     # -- in a program ---------------------------------------------------------------------------------------------------
     def largest_consumption(self) -> np.ndarray:
         """Upper bound on what each prosumer can draw [kW], (prosumer, period)."""
-        return _plus(self.data.demand.values, (d.largest_consumption(self) for d in self.devices.values()))
+        return self._largest[0]
 
     def largest_supply(self) -> np.ndarray:
         """Upper bound on what each prosumer can feed in [kW], (prosumer, period)."""
-        return _plus(np.zeros(self.data.demand.shape), (d.largest_supply(self) for d in self.devices.values()))
+        return self._largest[1]
+
+    @cached_property
+    def _largest(self) -> tuple[np.ndarray, np.ndarray]:
+        drawn = _plus(self.arrays["demand"], (d.largest_consumption(self) for d in self.devices.values()))
+        return drawn, _plus(np.zeros(self.arrays["demand"].shape), (d.largest_supply(self) for d in self.devices.values()))
 
     def add_devices(self, builder: ProgramBuilder) -> dict[str, list[Term]]:
         """Add columns and rows of all devices; returns device -> its terms of the prosumers' balance, supply positive."""
@@ -133,12 +139,12 @@ class Fleet:
 
     def new_consumption(self, adoption: Adoption) -> np.ndarray:
         """Upper bound on what capacity that may be bought can draw [kW], (prosumer, period)."""
-        none = np.zeros(self.data.demand.shape)
+        none = np.zeros(self.arrays["demand"].shape)
         return _plus(none, (d.new_consumption(adoption[key]) for key, d in self.offered(adoption).items()))
 
     def new_supply(self, adoption: Adoption) -> np.ndarray:
         """Upper bound on what capacity that may be bought can supply [kW], (prosumer, period)."""
-        none = np.zeros(self.data.demand.shape)
+        none = np.zeros(self.arrays["demand"].shape)
         return _plus(none, (d.new_supply(adoption[key]) for key, d in self.offered(adoption).items()))
 
     def with_more(self, bought: Mapping[str, float | np.ndarray], adoption: Adoption) -> Fleet:
@@ -157,10 +163,10 @@ class Fleet:
         return self.changed(changes)
 
     # -- other fleets -----------------------------------------------------------------------------------------------------
-    @property
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The numbers of the fleet by name."""
-        return {name: self.data[name].values for name in fleet_variables(self.devices)}
+    @cached_property
+    def arrays(self) -> Mapping[str, np.ndarray]:
+        """Variables and coordinates of the fleet without labels, by name: looking them up in the dataset takes longer than computing with them."""
+        return {str(name): variable.values for name, variable in self.data.variables.items()}
 
     def changed(self, values: Mapping[str, np.ndarray]) -> Fleet:
         """The fleet with other values of some variables; nothing is changed in place."""
@@ -192,7 +198,7 @@ class Fleet:
         for device in self.devices.values():
             out |= device.aggregate(arrays, group, count)
         first = np.array([int(np.flatnonzero(group == g)[0]) for g in range(count)], dtype=int)
-        texts = {name: self.data[name].values[first] for name in TEXTS}
+        texts = {name: self.arrays[name][first] for name in TEXTS}
         return replace(self, data=fleet_data(names, self.horizon, out, texts, self.devices))
 
     def day(self, number: int) -> Fleet:
@@ -227,7 +233,7 @@ def fleet_data(
 
 def customers_of(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
     """Names of the prosumers of a fleet, and how many customers each stands for [1], (prosumer,)."""
-    return fleet.data.prosumer.values, fleet.data.customers.values
+    return fleet.arrays["prosumer"], fleet.arrays["customers"]
 
 
 def expand_fleet(

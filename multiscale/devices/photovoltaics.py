@@ -50,7 +50,7 @@ class Photovoltaics(PurchasableDevice):
 
     def owners(self, fleet: Prosumers) -> np.ndarray:
         """Where any power is ever available."""
-        return fleet.data.pv.values.max(axis=1, initial=0.0) > 0
+        return fleet.arrays["pv"].max(axis=1, initial=0.0) > 0
 
     def scaled(self, data: Mapping[str, np.ndarray], consumption: np.ndarray | float, generation: np.ndarray | float) -> dict[str, np.ndarray]:
         """More or less sun."""
@@ -59,7 +59,7 @@ class Photovoltaics(PurchasableDevice):
 
     def reference_generation(self, fleet: Prosumers) -> np.ndarray:
         """What is available."""
-        return fleet.data.pv.values
+        return fleet.arrays["pv"]
 
     def largest_consumption(self, fleet: Prosumers) -> float:
         """It draws nothing."""
@@ -68,7 +68,7 @@ class Photovoltaics(PurchasableDevice):
 
     def largest_supply(self, fleet: Prosumers) -> np.ndarray:
         """What is available."""
-        return fleet.data.pv.values
+        return fleet.arrays["pv"]
 
     @property
     def unused_cost(self) -> float:
@@ -82,7 +82,7 @@ class Photovoltaics(PurchasableDevice):
 
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``pv`` [kW]; the cost of curtailing everything is a constant, from which each kWh used is taken off."""
-        hours, available = fleet.horizon.hours_per_year, fleet.data.pv.values
+        hours, available = fleet.horizon.hours_per_year, fleet.arrays["pv"]
         owners, place = placed(self.owners(fleet))
         if not len(owners):
             return []
@@ -93,18 +93,18 @@ class Photovoltaics(PurchasableDevice):
 
     def curtailed(self, fleet: Prosumers, power: Callable[[str], np.ndarray]) -> np.ndarray:
         """Available less used."""
-        return np.asarray(fleet.data.pv.values.sum(axis=0) - power("pv"))
+        return np.asarray(fleet.arrays["pv"].sum(axis=0) - power("pv"))
 
     def energy(self, fleet: Prosumers, total: Callable[[str], float]) -> Energy:
         """Used, and curtailed."""
         used = total("pv")
-        return Energy(generated=used, curtailed=float((fleet.horizon.hours_per_year * fleet.data.pv.values).sum()) - used)
+        return Energy(generated=used, curtailed=float((fleet.horizon.hours_per_year * fleet.arrays["pv"]).sum()) - used)
 
     def add_new(self, builder: ProgramBuilder, fleet: Prosumers, offer: Offer, yearly_cost: float) -> list[Term]:
         """``0 <= power_t <= profile_t * size`` [kW], ``size <= largest``; what is not used costs the curtailment cost, as of existing ones."""
         if offer.largest.max(initial=0.0) <= 0:
             return []
-        who, per_kwh = {"prosumer": fleet.data.prosumer.values}, self.curtailment_cost * fleet.horizon.hours_per_year
+        who, per_kwh = {"prosumer": fleet.arrays["prosumer"]}, self.curtailment_cost * fleet.horizon.hours_per_year
         axes = {**who, "period": fleet.horizon.labels}
         cost = yearly_cost + float((per_kwh * offer.profile).sum())
         size = builder.add_columns("new_pv", who, unit="kW", upper=offer.largest, cost=cost, description="PV bought")

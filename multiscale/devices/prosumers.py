@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,10 @@ class Prosumers(Protocol):
     @property
     def data(self) -> xr.Dataset:
         """Variables over (prosumer, period)."""
+
+    @property
+    def arrays(self) -> Mapping[str, np.ndarray]:
+        """The same without labels: name of a variable or coordinate -> values."""
 
     @property
     def horizon(self) -> Horizon:
@@ -54,4 +59,4 @@ def spread(columns: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 def axes_of(fleet: Prosumers, owners: np.ndarray, dimension: str) -> dict[str, np.ndarray]:
     """Coordinates of a block over some prosumers and all periods."""
-    return {dimension: fleet.data.prosumer.values[owners], "period": fleet.horizon.labels}
+    return {dimension: fleet.arrays["prosumer"][owners], "period": fleet.horizon.labels}

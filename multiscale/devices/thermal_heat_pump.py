@@ -93,14 +93,14 @@ class ThermalHeatPump(Device):
 
     def shape(self, fleet: Prosumers) -> np.ndarray:
         """Coefficient of performance; need, capacity and loss relative to the rating."""
-        data = fleet.data
-        scale = np.where(data.heat_rating.values > 0, data.heat_rating.values, 1.0)[:, None]
-        sizes = np.column_stack([data.heat_capacity.values, data.heat_loss.values, data.heat_rating.values])
-        return np.concatenate([data.heat_cop.values, data.heat_need.values / scale, sizes / scale], axis=1)
+        data = fleet.arrays
+        scale = np.where(data["heat_rating"] > 0, data["heat_rating"], 1.0)[:, None]
+        sizes = np.column_stack([data["heat_capacity"], data["heat_loss"], data["heat_rating"]])
+        return np.concatenate([data["heat_cop"], data["heat_need"] / scale, sizes / scale], axis=1)
 
     def owners(self, fleet: Prosumers) -> np.ndarray:
         """Where anything is ever heated."""
-        return fleet.data.heat_need.values.max(axis=1, initial=0.0) > 0
+        return fleet.arrays["heat_need"].max(axis=1, initial=0.0) > 0
 
     def scaled(self, data: Mapping[str, np.ndarray], consumption: np.ndarray | float, generation: np.ndarray | float) -> dict[str, np.ndarray]:
         """More or less heat need."""
@@ -109,11 +109,11 @@ class ThermalHeatPump(Device):
 
     def reference_consumption(self, fleet: Prosumers) -> np.ndarray:
         """What keeps the set point, as far as the rating goes."""
-        return np.minimum(fleet.data.heat_need.values / fleet.data.heat_cop.values, fleet.data.heat_rating.values[:, None])
+        return np.minimum(fleet.arrays["heat_need"] / fleet.arrays["heat_cop"], fleet.arrays["heat_rating"][:, None])
 
     def largest_consumption(self, fleet: Prosumers) -> np.ndarray:
         """The rating, where anything is heated."""
-        return np.where(self.owners(fleet), fleet.data.heat_rating.values, 0.0)[:, None]
+        return np.where(self.owners(fleet), fleet.arrays["heat_rating"], 0.0)[:, None]
 
     def largest_supply(self, fleet: Prosumers) -> float:
         """It supplies nothing."""
@@ -122,9 +122,9 @@ class ThermalHeatPump(Device):
 
     def one_state(self, fleet: Prosumers) -> OneState:
         """Heat stored against the set point; what is missing lies below the comfort band."""
-        data, step, owners = fleet.data, fleet.horizon.step_hours, np.flatnonzero(self.owners(fleet))
-        capacity, loss, rating = (data[name].values[owners, None] for name in ("heat_capacity", "heat_loss", "heat_rating"))
-        need, cop = data.heat_need.values[owners], data.heat_cop.values[owners]
+        data, step, owners = fleet.arrays, fleet.horizon.step_hours, np.flatnonzero(self.owners(fleet))
+        capacity, loss, rating = (data[name][owners, None] for name in ("heat_capacity", "heat_loss", "heat_rating"))
+        need, cop = data["heat_need"][owners], data["heat_cop"][owners]
         keep, band, one = 1.0 / (1.0 + step * loss / capacity), capacity * self.band, np.ones((1, 1))
         low = -band - _most_missing(capacity, loss, need)
         bounds = (low, band, 0.0, -band, band, self.discomfort, 0.0)
@@ -139,14 +139,14 @@ class ThermalHeatPump(Device):
 
     def add(self, builder: ProgramBuilder, fleet: Prosumers) -> list[Term]:
         """Columns ``thermal_heat_pump`` [kW], ``heat_within`` and ``heat_missing`` [kWh of heat] at the end of each period."""
-        data, horizon = fleet.data, fleet.horizon
+        data, horizon = fleet.arrays, fleet.horizon
         owners, place = placed(self.owners(fleet))
         if not len(owners):
             return []
         step, axes = horizon.step_hours, axes_of(fleet, owners, "thermal_heat_pump_owner")
-        capacity, loss = data.heat_capacity.values[owners, None], data.heat_loss.values[owners, None]
-        need, cop = data.heat_need.values[owners], data.heat_cop.values[owners]
-        rating, band = data.heat_rating.values[owners, None], capacity * self.band
+        capacity, loss = data["heat_capacity"][owners, None], data["heat_loss"][owners, None]
+        need, cop = data["heat_need"][owners], data["heat_cop"][owners]
+        rating, band = data["heat_rating"][owners, None], capacity * self.band
         cost = self.discomfort * horizon.hours_per_year
         most = _most_missing(capacity, loss, need)
         power = builder.add_columns("thermal_heat_pump", axes, unit="kW", upper=rating, description="thermal heat pump power")

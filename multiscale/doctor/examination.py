@@ -9,12 +9,14 @@ from multiscale.doctor.appearance import check_appearance
 from multiscale.doctor.batch_systems import check_batch_systems
 from multiscale.doctor.cluster import check_cluster
 from multiscale.doctor.finding import Check, Finding
-from multiscale.doctor.machine import check_machine
+from multiscale.doctor.machine import check_machine, check_solver_memory
 from multiscale.doctor.places import check_places
 from multiscale.doctor.solvers import check_solvers
 from multiscale.doctor.versions import check_versions
 
-CHECKS: tuple[Check, ...] = (check_versions, check_machine, check_places, check_solvers, check_cluster, check_batch_systems, check_appearance)
+CHECKS: tuple[Check, ...] = (
+    check_versions, check_machine, check_places, check_solvers, check_solver_memory, check_cluster, check_batch_systems, check_appearance,
+)  # fmt: skip
 """A new check is one file and one line here."""
 
 

@@ -26,3 +26,15 @@ def check_machine(_: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "memory", found)
+
+
+def check_solver_memory(_: Path) -> Iterator[Finding]:
+    """Whose memory ``solver.memory_limit_mb`` limits here."""
+    from multiscale.programs.memory import LIMITED
+
+    what = "memory of solvers"
+    if LIMITED:
+        yield Finding("ok", what, "solver.memory_limit_mb limits SCIP and each solve of HiGHS; Clarabel, for quadratic steps, has no limit")
+    else:
+        found = "solver.memory_limit_mb limits SCIP alone on this system; HiGHS and Clarabel have no limit"
+        yield Finding("warning", what, found, "leave enough memory free, or run on Linux, where HiGHS is limited too")

@@ -69,8 +69,8 @@ def reduced_fleet(fleet: Fleet) -> Fleet:
     )
     names = np.array([*(f"{fleet.node} buyers {k + 1}" for k in range(buyers)), f"{fleet.node} sellers"])[kept]
     data = {name: np.concatenate([values[kept], arrays[name][alone]]) for name, values in merged.items()}
-    texts = {name: np.concatenate([[fleet.data[name].values[0]] * len(names), fleet.data[name].values[alone]]) for name in TEXTS}
-    prosumers = np.concatenate([names, fleet.data.prosumer.values[alone]]).astype(str)
+    texts = {name: np.concatenate([[fleet.arrays[name][0]] * len(names), fleet.arrays[name][alone]]) for name in TEXTS}
+    prosumers = np.concatenate([names, fleet.arrays["prosumer"][alone]]).astype(str)
     return replace(fleet, data=fleet_data(prosumers, fleet.horizon, data, texts, fleet.devices))
 
 
@@ -84,5 +84,5 @@ def _classes(fleet: Fleet, device: Device, members: np.ndarray) -> dict[str, np.
     shape = np.round(device.shape(fleet)[members], 9)
     _, group = np.unique(shape, axis=0, return_inverse=True)
     group = group.ravel()
-    values = {name: fleet.data[name].values[members] for name in device.variables}
+    values = {name: fleet.arrays[name][members] for name in device.variables}
     return device.aggregate(values, group, int(group.max(initial=-1)) + 1)

@@ -22,7 +22,7 @@ class TimeOfUse(PlatformMarket):
         fleet = members.fleet
         buy, sell = trading_columns(builder, members)
         imported, exported = boundary_columns(builder, members)
-        metering = Metering(fleet.horizon, fleet.data.prosumer.values, buy, sell, None, {}, *customers_of(fleet))
+        metering = Metering(fleet.horizon, fleet.arrays["prosumer"], buy, sell, None, {}, *customers_of(fleet))
         return Trade(buy, sell, imported, exported, metering)
 
     def reduced(self, fleet: Fleet, tariff: Tariff) -> Fleet:

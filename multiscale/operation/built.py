@@ -85,11 +85,11 @@ def with_transmission_built(system: System, built: xr.Dataset) -> System:
 def built_network(system: System, node: str, built: xr.Dataset) -> Network:
     """The network of a node with the options that are built in it."""
     network = system.network(node)
-    mine = built.isel(option=np.flatnonzero(np.isin(built.branch.values, network.branches.branch.values)))
-    if not mine.sizes["option"]:
-        return network
     columns = network.branch_columns
-    names = columns["branch"].tolist()
+    at = np.flatnonzero(np.isin(built.branch.values, columns["branch"]))
+    if not len(at):
+        return network
+    mine, names = built.isel(option=at), columns["branch"].tolist()
     rows = {name: {c: values[k] for c, values in columns.items()} for k, name in enumerate(names)}
     vn_kv = dict(zip(network.buses.bus.values.tolist(), network.buses.vn_kv.values.tolist(), strict=True))
     rows_with_built(rows, mine, vn_kv, fed_through(network))

@@ -45,7 +45,7 @@ def expected_busbar_voltages(
         for child in own.children:
             busbar = at[system.boundary_bus(child)]
             active[busbar] += exchange[child]
-            reactive[busbar] += tree.fleets[child].data.reactive.values.sum(axis=0)
+            reactive[busbar] += tree.fleets[child].arrays["reactive"].sum(axis=0)
         found |= busbar_voltages(system, dso, above, above.below(active), above.below(reactive))
     return found
 

@@ -11,7 +11,7 @@ from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet, customers_of
 from multiscale.measures import Measure, Placed
 from multiscale.operation.built import branches_of, decided_about, placed
-from multiscale.operation.clearing import Market, Members, Trade
+from multiscale.operation.clearing import BEYOND_DEVICES, Market, Members, Trade
 from multiscale.operation.losses import Losses, add_loss_columns, add_tangents, largest_losses, loss_factor
 from multiscale.operation.radial import RadialTree, radial_tree
 from multiscale.operation.reduced_network import add_radial_network, reduce_tree
@@ -70,15 +70,15 @@ def platform_program(
     Raises:
         ValueError: losses are to be counted while it is open what is built.
     """
-    horizon, data = fleet.horizon, fleet.data
+    horizon, data = fleet.horizon, fleet.arrays
     hours, period = horizon.hours_per_year, {"period": horizon.labels}
-    who = {"prosumer": data.prosumer.values, **period}
+    who = {"prosumer": data["prosumer"], **period}
     alone = fleet.size == 1 and network is None
     builder = ProgramBuilder(fleet.node)
     import_price = builder.add_parameters("import_price", period, unit="EUR/kWh", description="price of energy from the parent")
     export_price = builder.add_parameters("export_price", period, unit="EUR/kWh", description="price of energy to the parent")
 
-    # Upper bounds one kW beyond what any participant can do: they never bind (so they carry no dual) and keep every dual bound finite.
+    # Upper bounds lie beyond what any participant can do: they carry no dual, and keep every dual bound finite.
     draw, supply = fleet.largest_consumption(), fleet.largest_supply()
     if adoption is not None:
         draw, supply = draw + fleet.new_consumption(adoption), supply + fleet.new_supply(adoption)
@@ -90,7 +90,7 @@ def platform_program(
     members = Members(fleet, draw, supply, 0.0 if lost is None else lost.sum(axis=0))
     voll = Named(economics.value_of_lost_load * hours, "V h@", "value of lost load times hours of the year", "EUR/kW")
     year, given_back = weights(hours)
-    unserved = builder.add_columns("unserved", who, unit="kW", upper=draw + 1.0, cost=voll, description="demand not served")
+    unserved = builder.add_columns("unserved", who, unit="kW", upper=draw + BEYOND_DEVICES, cost=voll, description="demand not served")
     trade = _alone(builder, members) if alone else market.trade(builder, members)
     market.weigh(builder, members, trade)
     metered = trade.metering
@@ -100,7 +100,7 @@ def platform_program(
     of_devices = [fleet.add_devices(builder)] + ([fleet.add_adoption(builder, adoption, economics.annuity)] if adoption is not None else [])
     terms: list[Term] = [(1.0, trade.buy), (-1.0, trade.sell), (1.0, unserved), *(t for kind in of_devices for each in kind.values() for t in each)]
     economics.tariff.add_support(builder, owned(builder, fleet, adoption, economics.annuity, of_devices, metered))
-    demand = Named(data.demand.values, "d@", "inflexible demand", "kW")
+    demand = Named(data["demand"], "d@", "inflexible demand", "kW")
     builder.add_rows("prosumer_balance", who, terms, "==", demand, unit="kW", description="power balance of the prosumer")
 
     if agreements:
@@ -123,10 +123,10 @@ def _alone(builder: ProgramBuilder, members: Members) -> Trade:
     """A single participant has no trading partner inside: what it buys is the import, what it sells the export."""
     horizon = members.fleet.horizon
     period = {"period": horizon.labels}
-    taken = builder.add_columns("import", period, unit="kW", upper=members.draw[0] + 1.0, description="import from the parent")
-    given = builder.add_columns("export", period, unit="kW", upper=members.supply[0] + 1.0, description="export to the parent")
+    taken = builder.add_columns("import", period, unit="kW", upper=members.draw[0] + BEYOND_DEVICES, description="import from the parent")
+    given = builder.add_columns("export", period, unit="kW", upper=members.supply[0] + BEYOND_DEVICES, description="export to the parent")
     known = customers_of(members.fleet)
-    metering = Metering(horizon, members.fleet.data.prosumer.values, taken[None, :], given[None, :], None, {}, *known)
+    metering = Metering(horizon, members.fleet.arrays["prosumer"], taken[None, :], given[None, :], None, {}, *known)
     return Trade(taken[None, :], given[None, :], taken, given, metering)
 
 
@@ -187,9 +187,9 @@ def located(fleet: Fleet, network: Network, limits: LoadingLimits, root_voltage:
     """Where members are in their network, fed at a voltage; arguments as of ``platform_program``."""
     tree = radial_tree(network, limits, root_voltage)
     at = {bus: i for i, bus in enumerate(tree.buses.tolist())}
-    bus = np.array([at[b] for b in fleet.data.bus.values.tolist()], dtype=int)
+    bus = np.array([at[b] for b in fleet.arrays["bus"].tolist()], dtype=int)
     reactive = np.zeros((len(tree.buses), fleet.horizon.periods))
-    np.add.at(reactive, bus, fleet.data.reactive.values)
+    np.add.at(reactive, bus, fleet.arrays["reactive"])
     reactive -= tree.charging[:, None]
     return Located(network, tree.within_band(reactive), bus, reactive)
 

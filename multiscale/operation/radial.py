@@ -16,13 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import xarray as xr
 
 from multiscale.system import LoadingLimits, Network
-
-
-class MeshedNetworkError(ValueError):
-    """A network that LinDistFlow cannot take: it has a loop, or a part without a connection to the root."""
 
 
 @dataclass(frozen=True)
@@ -137,97 +132,29 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: np.ndarra
     Raises:
         MeshedNetworkError: a loop (its branches are named), or buses without a connection to the root (named).
     """
-    loops = network.loops()
-    if loops:
-        raise MeshedNetworkError(
-            f"network of {network.node!r} is meshed: loop through {', '.join(loops[0])}; open a switch (in_service false) on one of them"
-        )
-    islands = network.islands()
-    if islands:
-        raise MeshedNetworkError(
-            f"network of {network.node!r}: buses {islands[0][:5]} have no connection to {network.root!r}; close a switch or remove them"
-        )
-    active, buses = network.active, network.buses
-    names = buses.bus.values
-    start, end = network.ends()
-    at: list[list[tuple[int, int]]] = [[] for _ in names]
-    for k, (i, j) in enumerate(zip(start.tolist(), end.tolist(), strict=True)):
-        at[i].append((j, k))
-        at[j].append((i, k))
-    root = int(np.flatnonzero(names == network.root)[0])
-    order, feeder_of = [root], {root: -1}
-    feeding: dict[int, list[int]] = {root: []}
-    for i in order:
-        for j, k in at[i]:
-            if j == feeder_of[i]:
-                continue
-            if j in feeder_of:
-                feeding[j].append(k)
-            else:
-                feeder_of[j], feeding[j] = i, [k]
-                order.append(j)
-    position = {bus: n for n, bus in enumerate(order)}
-    feeder = np.array([position[feeder_of[b]] if feeder_of[b] >= 0 else -1 for b in order])
-    rating, resistance, reactance = np.full(len(order), np.inf), np.zeros(len(order)), np.zeros(len(order))
-    vn = buses.vn_kv.values
-    ratio = _off_nominal_ratio(active, dict(zip(names.tolist(), vn.tolist(), strict=True)))
-    rating_kva, branch_setpoint, branch_name = active.rating_kva.values, active.v_setpoint_pu.values, active.branch.values.tolist()
-    admittances = 1.0 / (active.r_ohm.values + 1j * np.where(active.x_ohm.values == 0, 1e-9, active.x_ohm.values))
-    fed_at = np.atleast_1d(float(buses.v_root_pu.values[root]) if root_voltage is None else root_voltage)
-    boost, reference, v_reference = np.zeros(len(order)), np.zeros(len(order), dtype=bool), np.ones((len(order), len(fed_at)))
-    reference[0], v_reference[0] = True, fed_at
-    for n, bus in enumerate(order[1:], start=1):
-        ks = feeding[bus]
-        rating[n] = rating_kva[ks].sum()
-        # A branch that is fed at its to_bus has its impedance, and its ratio, seen from the other side.
-        turned = [end[k] != bus for k in ks]
-        seen = np.array([(vn[end[k]] / vn[bus]) ** 2 if t else 1.0 for k, t in zip(ks, turned, strict=True)])
-        impedance = 1.0 / (admittances[ks] * seen).sum()
-        resistance[n], reactance[n] = impedance.real, impedance.imag
-        boost[n] = float(np.where(turned, 1.0 / ratio[ks], ratio[ks]).mean()) ** 2 - 1.0
-        setpoint = branch_setpoint[ks]
-        if np.isfinite(setpoint).any():
-            reference[n], v_reference[n] = True, float(np.nanmean(setpoint))
-    ordered = buses.isel(bus=order)
-    charging = (_line_charging(active, start, end, vn) - buses.shunt_q_kvar.values)[order]
-    members = tuple(tuple(str(branch_name[k]) for k in feeding[b]) for b in order)
-    shares = zip(limits.factors(members), limits.shares(ordered.vn_kv.values, with_margin=True), strict=True)
+    known = network.rooted
+    fed_at = known.held[:1] if root_voltage is None else np.atleast_1d(root_voltage)
+    v_reference = np.repeat(known.held[:, None], len(fed_at), axis=1)
+    v_reference[0] = fed_at
+    shares = zip(limits.factors(known.members), limits.shares(known.vn_kv, with_margin=True), strict=True)
     load_share, feed_in_share = (factor * share for factor, share in shares)
-    margin = limits.voltage_margin(float(ordered.vn_kv.values[0]))
-    v_min, v_max = limits.band(ordered.bus.values, ordered.v_min_pu.values + margin, ordered.v_max_pu.values - margin)
+    margin = limits.voltage_margin(float(known.vn_kv[0]))
+    v_min, v_max = limits.band(known.buses, known.v_min + margin, known.v_max - margin)
     return RadialTree(
         network.node,
-        ordered.bus.values,
-        feeder,
-        rating,
+        known.buses,
+        known.feeder,
+        known.rating,
         load_share,
         feed_in_share,
-        resistance,
-        reactance,
-        ordered.vn_kv.values,
+        known.resistance,
+        known.reactance,
+        known.vn_kv,
         v_min,
         v_max,
-        charging,
-        boost,
-        reference,
+        known.charging,
+        known.boost,
+        known.reference,
         v_reference,
-        members,
+        known.members,
     )
-
-
-def _line_charging(branches: xr.Dataset, start: np.ndarray, end: np.ndarray, vn_kv: np.ndarray, frequency_hz: float = 50.0) -> np.ndarray:
-    """Reactive power of line capacitance at nominal voltage, half at each end: 2 pi f C Vn^2 / 2 [kvar], (bus,)."""
-    total = np.zeros(len(vn_kv))
-    half = np.pi * frequency_hz * branches.c_nf.values * 1e-9 * (1e3 * vn_kv[end]) ** 2 / 1e3
-    np.add.at(total, start, half)
-    np.add.at(total, end, half)
-    return total
-
-
-def _off_nominal_ratio(branches: xr.Dataset, vn_kv: dict[str, float]) -> np.ndarray:
-    """Voltage ratio of each transformer relative to the nominal voltages of its buses (1 for lines)."""
-    nominal = np.array([vn_kv[a] / vn_kv[b] for a, b in zip(branches.from_bus.values.tolist(), branches.to_bus.values.tolist(), strict=True)])
-    tap = 1.0 + branches.tap_pos.values * branches.tap_step_percent.values / 100.0
-    rated = branches.vn_lv_kv.values / branches.vn_hv_kv.values * nominal
-    ratio = np.where(branches.tap_side.values == "hv", rated / tap, rated * tap)
-    return np.where((branches.kind.values == "transformer") & np.isfinite(ratio), ratio, 1.0)

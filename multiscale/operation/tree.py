@@ -24,10 +24,6 @@ from multiscale.timeline import Horizon
 BEYOND = 1e7
 """A limit [kW] no platform or connection ever reaches: none was agreed."""
 
-BEYOND_DEVICES = 1.0
-"""Power [kW] of every member by which columns of a platform's program go beyond what devices can do, so that their ends carry no dual. Where energy
-is worth more than the value of lost load, or less than curtailment, a program may go that far: what is proven of it has to count on it."""
-
 
 @dataclass(frozen=True)
 class Design:
@@ -99,7 +95,7 @@ class OperatingTree:
 def exchange_bounds(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
     """Interval [kW] (period,) in which a platform's exchange must lie, whatever its devices do.
 
-    At prices beyond the value of lost load its program may leave it, see ``BEYOND_DEVICES``.
+    At prices beyond the value of lost load its program may leave it by ``BEYOND_DEVICES`` for every member.
     """
     return -fleet.largest_supply().sum(axis=0), fleet.largest_consumption().sum(axis=0)
 
@@ -117,7 +113,7 @@ def connection_limits(tree: OperatingTree, dso: str) -> dict[str, tuple[np.ndarr
     for child in own.children:
         fed = at[system.boundary_bus(child)]
         reactive = np.zeros((len(network.buses), tree.horizon.periods))
-        reactive[fed] = tree.fleets[child].data.reactive.values.sum(axis=0)
+        reactive[fed] = tree.fleets[child].arrays["reactive"].sum(axis=0)
         forward, reverse = network.usable(reactive, added)
         alone = np.isfinite(network.rating[fed]) and not (network.feeder == fed).any()
         limits[child] = (forward[fed], reverse[fed]) if alone else (np.full(tree.horizon.periods, BEYOND),) * 2
@@ -179,7 +175,7 @@ def operating_tree(
             economics,
             {c: between[c][0] - room[c] for c in children},
             {c: between[c][1] + room[c] for c in children},
-            {c: fleets[c].data.reactive.values.sum(axis=0) for c in children},
+            {c: fleets[c].arrays["reactive"].sum(axis=0) for c in children},
             limits=limits,
         )
     voltage: dict[str, float] = {}

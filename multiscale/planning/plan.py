@@ -100,6 +100,8 @@ class Plan:
         restriction: options that had to be built, and that could not be.
         yardstick: what the operator was compared with, see ``Position`` [EUR/a].
         rounds: in which the operators planned in turn until none moved; zero where they are not compared.
+        moved: largest distance of their costs from those against which the others planned [EUR/a].
+        cycle: in words, why they did not come to rest; empty where they did.
     """
 
     dso: str
@@ -132,6 +134,8 @@ class Plan:
     restriction: Restriction = field(default_factory=Restriction)
     yardstick: float = float("nan")
     rounds: int = 0
+    moved: float = 0.0
+    cycle: str = ""
 
     @property
     def missed_targets(self) -> list[str]:
@@ -168,6 +172,18 @@ def cannot_recover(problem: PlanningProblem, allowed: float, least: float, large
         f"{limit.unit}, above the largest allowed {largest:g} ({limit.setting}); allow a higher one"
     )
     return NoPlanError("infeasible", message, limit)
+
+
+def earns_too_much(problem: PlanningProblem, most: float) -> NoPlanError:
+    """What is given earns more than may be recovered with everything built [EUR/a], whatever the single price is."""
+    name = str(problem.scalar_price)
+    component = problem.tariff.components[name]
+    given = [key for key, one in problem.tariff.earning.items() if key != name and not one.expenditure]
+    lowest = f"the lowest {name} of {component.price_min:g} {component.unit}"
+    earning = f"the given prices of {', '.join(given)} and {lowest}" if given else lowest
+    settings = ", ".join([*(f"tariff.{key}.price" for key in given), f"tariff.{name}.price_min"])
+    message = f"plan of {problem.dso}: {earning} earn more than the {most:,.0f} EUR/a that may be recovered with every option built; lower {settings}"
+    return NoPlanError("infeasible", message)
 
 
 def with_targets(problem: PlanningProblem, plan: Plan, targets: Targets) -> Plan:

@@ -74,7 +74,7 @@ def compose(
         parameters = parameters.joined(given[key].parameters, f"{key}/")
 
     programs = [given[key] for key in keys]
-    own = sparse.block_diag([parent.A, *(q.A for q in programs)], format="csr")
+    own = _diagonal([parent.A, *(q.A for q in programs)])
     coupling = []
     for link in links:
         output = given[link.child].outputs[link.output]
@@ -89,7 +89,7 @@ def compose(
     quadratic = None
     if parent.Q is not None or any(q.Q is not None for q in programs):
         parts = [q.Q if q.Q is not None else sparse.csr_matrix((q.columns.size,) * 2) for q in (parent, *programs)]
-        quadratic = sparse.block_diag(parts, format="csr")
+        quadratic = _diagonal(parts)
     outputs = {k: Output(o.index, _widen(o.matrix, 0, columns.size)) for k, o in parent.outputs.items()}
     for key in keys:
         outputs |= {f"{key}/{k}": Output(o.index, _widen(o.matrix, offset[key], columns.size)) for k, o in given[key].outputs.items()}
@@ -100,10 +100,10 @@ def compose(
         parameters=parameters,
         A=own,
         b0=np.concatenate([parent.b0, *(q.b0 for q in programs)]),
-        B=sparse.block_diag([parent.B[:, keep], *(q.B for q in programs)], format="csr"),
+        B=_diagonal([parent.B[:, keep], *(q.B for q in programs)]),
         equality=np.concatenate([parent.equality, *(q.equality for q in programs)]),
         c0=np.concatenate([parent.c0, *(q.c0 for q in programs)]),
-        C=sparse.block_diag([parent.C[:, keep], *(q.C for q in programs)], format="csr"),
+        C=_diagonal([parent.C[:, keep], *(q.C for q in programs)]),
         lower=np.concatenate([parent.lower, *(q.lower for q in programs)]),
         upper=np.concatenate([parent.upper, *(q.upper for q in programs)]),
         Q=quadratic,
@@ -135,7 +135,18 @@ def _merged(program: ParametricProgram, name: str) -> ParametricProgram:
     return replace(program, parameters=parameters, B=(program.B @ spread).tocsr(), C=(program.C @ spread).tocsr(), d=spread.T @ program.d)
 
 
+def _diagonal(blocks: Sequence[sparse.csr_matrix]) -> sparse.csr_matrix:
+    """The block diagonal matrix: their entries one after the other, which is far cheaper than by coordinates."""
+    blocks = [sparse.csr_matrix(block) for block in blocks]
+    heights, widths = zip(*(block.shape for block in blocks), strict=True)
+    ends, left = np.cumsum([0, *(block.nnz for block in blocks)]), np.cumsum([0, *widths])
+    starts = [block.indptr[:-1] + end for block, end in zip(blocks, ends[:-1].tolist(), strict=True)]
+    columns = [block.indices + before for block, before in zip(blocks, left[:-1].tolist(), strict=True)]
+    entries = np.concatenate([block.data for block in blocks]), np.concatenate(columns), np.concatenate([*starts, ends[-1:]])
+    return sparse.csr_matrix(entries, shape=(sum(heights), sum(widths)))
+
+
 def _widen(matrix: sparse.csr_matrix, offset: int, columns: int) -> sparse.csr_matrix:
     """The same entries, ``offset`` columns further right in a wider matrix."""
-    entries = matrix.tocoo()
-    return sparse.csr_matrix((entries.data, (entries.row, entries.col + offset)), shape=(matrix.shape[0], columns))
+    matrix = sparse.csr_matrix(matrix)
+    return sparse.csr_matrix((matrix.data, matrix.indices + offset, matrix.indptr), shape=(matrix.shape[0], columns))

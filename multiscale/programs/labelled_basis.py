@@ -13,7 +13,7 @@ from multiscale.programs.index import Index
 from multiscale.programs.program import ParametricProgram
 
 Blocks = tuple[tuple[str, int], ...]
-"""Hash of the name and labels of every block, and the number of its entries."""
+"""What every block is, its name and a hash of the labels of every axis, and the number of its entries."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def blocks_of(program: ParametricProgram) -> tuple[Blocks, Blocks]:
             for labels in block.coords.values():
                 if id(labels) not in known:
                     known[id(labels)] = content_key(labels)
-            axes = [(name, known[id(labels)]) for name, labels in block.coords.items()]
-            found.append((content_key(block.name, axes), block.size))
+            axes = (f"{name} {known[id(labels)]}" for name, labels in block.coords.items())
+            found.append((", ".join([block.name, *axes]), block.size))
         return tuple(found)
 
     return described(program.columns), described(program.rows)

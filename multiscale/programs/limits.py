@@ -17,7 +17,13 @@ class SolverSettings(Settings):
     """Limits of a single solve."""
 
     time_limit_s: float = quantity(600.0, "s", "time limit of a single operation program", above=0.0)
-    memory_limit_mb: float = quantity(3000.0, "MB", "memory limit of a SCIP process", lower=256.0)
+    memory_limit_mb: float = quantity(
+        3000.0,
+        "MB",
+        "memory that one solve may take: a SCIP process; on Linux also HiGHS, beyond what its process holds already (HiGHS elsewhere, and Clarabel, "
+        "have no limit)",
+        lower=256.0,
+    )
     seed: int = count(0, "seed of the solvers", 0, LARGEST_SEED)
 
 

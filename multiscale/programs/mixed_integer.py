@@ -18,6 +18,7 @@ from scipy import sparse
 from multiscale.programs.highs import ProgramError, instance_of
 from multiscale.programs.index import Block, Index
 from multiscale.programs.limits import limits
+from multiscale.programs.memory import run_within_memory
 from multiscale.programs.program import Output, ParametricProgram
 from multiscale.programs.solve import CompiledProgram, SolverTimeLimitError
 
@@ -67,7 +68,7 @@ def solve_mixed(program: ParametricProgram, whole: np.ndarray, *, gap_eur: float
     for option, value in {"mip_rel_gap": 1e-12, "mip_abs_gap": max(gap_eur, 1e-6) / unit, "mip_max_nodes": nodes}.items():
         if highs.setOptionValue(option, value) != highspy.HighsStatus.kOk:
             raise ValueError(f"HiGHS refuses option {option} = {value!r}")
-    highs.run()
+    run_within_memory(highs, program.name)
     status, found = highs.getModelStatus(), np.array(highs.getSolution().col_value, dtype=float)
     info = highs.getInfo()
     if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:

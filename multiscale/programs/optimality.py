@@ -10,6 +10,7 @@ import highspy
 import numpy as np
 from scipy import sparse
 
+from multiscale.programs.memory import run_within_memory
 from multiscale.programs.program import ParametricProgram
 
 
@@ -73,11 +74,11 @@ def _linear(
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = by_column.indptr, by_column.indices, by_column.data
     highs.passModel(model)
-    highs.run()
+    run_within_memory(highs, "a test of feasibility")
     status = highs.getModelStatus()
     if status == highspy.HighsModelStatus.kUnboundedOrInfeasible:
         highs.setOptionValue("presolve", "off")
-        highs.run()
+        run_within_memory(highs, "a test of feasibility")
         status = highs.getModelStatus()
     names = {highspy.HighsModelStatus.kOptimal: "optimal", highspy.HighsModelStatus.kModelEmpty: "optimal"}
     names[highspy.HighsModelStatus.kInfeasible] = "infeasible"

@@ -139,14 +139,14 @@ class ParametricProgram:
         Source: Neumaier and Shcherbina, Mathematical Programming 99 (2004) 283-296.
         """
         y = self.proper_duals(y, p, x)
-        reduced, scale = self._reduced(y, p, x)
+        reduced = self._reduced(y, p, x)
         bound = float(y @ self.rhs(p)) + self.constant(p)
         if self.Q is not None:
             assert x is not None
             bound -= 0.5 * float(x @ (self.Q @ x))
         bounds = np.where(reduced > 0, self.lower, self.upper)
         open_end = np.isinf(bounds)
-        if (np.abs(reduced[open_end]) > _ROUNDING * scale[open_end]).any():
+        if (np.abs(reduced[open_end]) > _ROUNDING * self._amounts(y, p, x, open_end)).any():
             return -np.inf
         return bound + float(reduced[~open_end] @ bounds[~open_end])
 
@@ -157,8 +157,10 @@ class ParametricProgram:
         ``c_j - theta A_j'y``: it vanishes for ``theta = c_j / (c_j - r_j)`` where cost and reduced cost have different signs.
         """
         y = np.where(self.equality, y, np.minimum(y, 0.0))
-        reduced, scale = self._reduced(y, p, x)
-        wrong = np.isinf(np.where(reduced > 0, self.lower, self.upper)) & (np.abs(reduced) <= _ROUNDING * scale) & (np.abs(reduced) > 1e-15 * scale)
+        reduced = self._reduced(y, p, x)
+        wrong = np.isinf(np.where(reduced > 0, self.lower, self.upper))
+        scale, size = self._amounts(y, p, x, wrong), np.abs(reduced[wrong])
+        wrong[wrong] = (size <= _ROUNDING * scale) & (size > 1e-15 * scale)
         if not wrong.any():
             return y
         cost = self._linear_costs(p, x)[wrong]
@@ -173,10 +175,15 @@ class ParametricProgram:
             raise ValueError(f"program {self.name!r} is quadratic: its dual bound needs a point x")
         return self.costs(p) + self.Q @ x
 
-    def _reduced(self, y: np.ndarray, p: np.ndarray, x: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Reduced costs, and the sum of the amounts that each is made of."""
-        costs = self._linear_costs(p, x)
-        return costs - self.A.T @ y, 1.0 + np.abs(costs) + abs(self.A).T @ np.abs(y)
+    def _reduced(self, y: np.ndarray, p: np.ndarray, x: np.ndarray | None) -> np.ndarray:
+        """Reduced costs."""
+        return self._linear_costs(p, x) - self.A.T @ y
+
+    def _amounts(self, y: np.ndarray, p: np.ndarray, x: np.ndarray | None, columns: np.ndarray) -> np.ndarray:
+        """The sum of the amounts that the reduced costs of some columns are made of; ``columns`` is a mask."""
+        if not columns.any():
+            return np.zeros(0)
+        return 1.0 + np.abs(self._linear_costs(p, x)[columns]) + abs(self.A[:, columns]).T @ np.abs(y)
 
     def cost_of_violation(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> float:
         """What it costs to buy what a point lacks to satisfy rows and bounds, at the prices ``y`` and the reduced costs [EUR].
@@ -186,7 +193,7 @@ class ParametricProgram:
         With it no point costs less than ``dual_bound(y)``: ``c'x + ... >= y'b + r'x >= bound`` for any ``x``.
         """
         rows, columns = self._violations(x, p)
-        return float(np.abs(y) @ rows + np.abs(self._reduced(y, p, x)[0]) @ columns)
+        return float(np.abs(y) @ rows + np.abs(self._reduced(y, p, x)) @ columns)
 
     def _violations(self, x: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """By how much ``x`` violates every row, and the bounds of every column; zero where it does not."""
@@ -242,9 +249,9 @@ class ParametricProgram:
             self,
             parameters=Index.stacked(rest),
             b0=self.rhs(p),
-            B=self.B[:, keep].tocsr(),
+            B=self.B[:, keep].tocsr() if keep.size else sparse.csr_matrix((self.rows.size, 0)),
             c0=self.costs(p),
-            C=self.C[:, keep].tocsr(),
+            C=self.C[:, keep].tocsr() if keep.size else sparse.csr_matrix((self.columns.size, 0)),
             d0=self.constant(p),
             d=self.d[keep],
         )

@@ -16,6 +16,7 @@ from multiscale.programs.basis import Basis
 from multiscale.programs.highs import INFINITY, ProgramError, instance_of
 from multiscale.programs.infeasibility import RowRelaxation, elastic_program, row_relaxations
 from multiscale.programs.limits import limits
+from multiscale.programs.memory import run_within_memory
 from multiscale.programs.optimality import has_feasible_point, is_unbounded_below, residual
 from multiscale.programs.program import ParametricProgram
 from multiscale.programs.quadratic import interior_point
@@ -168,17 +169,17 @@ class CompiledProgram:
         self._highs.setOptionValue("simplex_strategy", _PRIMAL if primal else _DUAL)
         # HiGHS counts its limit over all runs of an instance.
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + self._time_limit)
-        self._highs.run()
+        run_within_memory(self._highs, program.name)
         status = self._highs.getModelStatus()
-        for presolve in ("off", "on"):
+        for presolve, strategy in (("off", _DUAL), ("on", _DUAL), ("on", _PRIMAL), ("off", _PRIMAL)):
             if status not in _UNDECIDED:
                 break
             # A warm simplex now and then ends without an answer, and presolve may not tell infeasible from unbounded: once more, cold. That may
-            # end slightly outside its tolerance, which presolve avoids.
+            # end slightly outside its tolerance, which presolve avoids. Where duals are very large the dual simplex gives up.
             self._highs.clearSolver()
-            self._highs.setOptionValue("simplex_strategy", _DUAL)
+            self._highs.setOptionValue("simplex_strategy", strategy)
             self._highs.setOptionValue("presolve", presolve)
-            self._highs.run()
+            run_within_memory(self._highs, program.name)
             self._highs.setOptionValue("presolve", "choose")
             status = self._highs.getModelStatus()
         termination = _TERMINATION.get(status, Termination.ERROR)

@@ -53,24 +53,25 @@ class Vertex:
         """The vertex of a basis; None where that is no basis of the program, or its duals are not those of an optimum."""
         if program.Q is not None or program.C.nnz:
             return None
-        columns, rows = basis.statuses
-        if (columns.size, rows.size) != (program.columns.size, program.rows.size):
+        columns, of_rows = basis.statuses
+        if (columns.size, of_rows.size) != (program.columns.size, program.rows.size):
             return None
-        basic, active = np.flatnonzero(columns == BASIC), np.flatnonzero(rows != BASIC)
+        basic, active = np.flatnonzero(columns == BASIC), np.flatnonzero(of_rows != BASIC)
         if basic.size != active.size:
             return None
         fixed = np.where(columns == UPPER, program.upper, program.lower)
         fixed[basic] = 0.0
         if not np.isfinite(fixed).all():
             return None
+        rows = program.A[active]
         try:
-            inverse = np.linalg.inv(program.A[active][:, basic].toarray())
+            inverse = np.linalg.inv(rows[:, basic].toarray())
         except np.linalg.LinAlgError:
             return None
         y = np.zeros(program.rows.size)
         y[active] = program.c0[basic] @ inverse
-        reduced = program.c0 - program.A[active].T @ y[active]
-        allowed = OPTIMAL + ROUNDING * (np.abs(program.c0) + abs(program.A[active]).T @ np.abs(y[active]))
+        reduced = program.c0 - rows.T @ y[active]
+        allowed = OPTIMAL + ROUNDING * (np.abs(program.c0) + abs(rows).T @ np.abs(y[active]))
         wrong = np.where(columns == UPPER, reduced, -reduced) > allowed
         wrong[program.lower == program.upper] = False
         wrong[basic] = np.abs(reduced[basic]) > allowed[basic]

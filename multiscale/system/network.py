@@ -11,6 +11,7 @@ import xarray as xr
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from multiscale.system.rooted import RootedNetwork, rooted_network
 from multiscale.system.schema import table
 
 
@@ -60,6 +61,11 @@ class Network:
         start = np.array([at[b] for b in active.from_bus.values.tolist()], dtype=int)
         end = np.array([at[b] for b in active.to_bus.values.tolist()], dtype=int)
         return start, end
+
+    @cached_property
+    def rooted(self) -> RootedNetwork:
+        """The network in the order from its root; errors as of ``rooted_network``."""
+        return rooted_network(self)
 
     def components(self) -> np.ndarray:
         """Number of the connected component of every bus."""

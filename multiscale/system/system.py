@@ -237,7 +237,10 @@ class System:
     def restricted(self, horizon: Horizon) -> System:
         """The same system with the profiles of a horizon's days alone, which is what travels to a worker."""
         days = pd.DatetimeIndex(self.profiles.time.values).normalize().isin(pd.DatetimeIndex(horizon.days))
-        return self.replace(profiles=self.profiles.isel(time=np.flatnonzero(days)).copy(deep=True))
+        other = self.replace(profiles=self.profiles.isel(time=np.flatnonzero(days)).copy(deep=True))
+        # The other tables are the same objects, and so is what is looked up in them.
+        other.__dict__.update({name: getattr(self, name) for name in _OF_TABLES})
+        return other
 
     def cut(self, nodes: Sequence[str], name: str | None = None) -> System:
         """Keep the given nodes (ancestors included); what hangs below a dropped node becomes passive where that node was connected.
@@ -260,6 +263,19 @@ class System:
         """Read what ``save`` wrote; the profiles stay on disk until they are sampled."""
         return cls(**read_tables(folder))
 
+
+_OF_TABLES = (
+    "_boundary_buses",
+    "_networks",
+    "_columns",
+    "_bus_names",
+    "_branches_of",
+    "_buses_of",
+    "_prosumers_of",
+    "_devices_of",
+    "_passive_devices",
+)
+"""What is looked up in tables other than the profiles."""
 
 _NONE = np.zeros(0, dtype=int)
 

@@ -23,10 +23,12 @@ def topology_problems(system: System) -> Iterator[Problem]:
     on = branches.in_service.values
     # The far end of an open tie is no part of the network.
     owner = branches.node.values[on].astype(object)
-    ends = np.concatenate([branches.from_bus.values[on], branches.to_bus.values[on], system.buses.bus.values]).astype(object)
-    owners = np.concatenate([owner, owner, system.buses.node.values.astype(object)])
-    boundary = system.nodes.boundary_bus.values.astype(object)
+    boundary, parent = system.nodes.boundary_bus.values.astype(object), system.nodes.parent.values.astype(object)
     below = boundary != ""
+    # A node is supplied where the network of its parent has its boundary bus; a top without branches has no network.
+    fed = below & np.isin(parent, np.unique(owner.astype(str)))
+    ends = np.concatenate([branches.from_bus.values[on], branches.to_bus.values[on], system.buses.bus.values, boundary[fed]]).astype(object)
+    owners = np.concatenate([owner, owner, system.buses.node.values.astype(object), parent[fed]])
     node_code = pd.Index(system.nodes.node.values.astype(object))
     bus_code = pd.Index(system.buses.bus.values.astype(object))
     width = len(bus_code)

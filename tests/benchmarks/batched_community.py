@@ -17,7 +17,7 @@ import time
 import numpy as np
 import pytest
 
-from multiscale.coordination.negotiation.children.batched_child import BatchedChild
+from multiscale.coordination.negotiation.children.batched_child import as_batched
 from multiscale.coordination.negotiation.children.platform_child import PlatformSource
 from multiscale.coordination.negotiation.children.program_child import Kept, ProgramChild
 from multiscale.coordination.negotiation.children.request import Request
@@ -77,11 +77,11 @@ def community(members, periods, *, free, seed=0):
 
     batches = [
         *(
-            Batch(names[rows], *of(rows), battery(rows, presence), None if free else energy[rows, 0] / 2, "battery")
+            Batch(names[rows], *of(rows), (battery(rows, presence),), None if free else energy[rows, 0] / 2, "battery")
             for rows, presence in ((slice(int(0.4 * owners)), away), (slice(int(0.4 * owners), owners), all_))
         ),
         Batch(names[owners:], *of(slice(owners, None))),
-        Batch(np.arange(loads), none, none, device=flexible, kind="flexible load"),
+        Batch(np.arange(loads), none, none, devices=(flexible,), kind="flexible load"),
     ]
     imports, exports = prices(periods)
     evening = np.where((hour > 17) & (hour < 22), 0.45 * members, np.inf)
@@ -143,18 +143,28 @@ def test_it_needs_a_hundredth_of_interior_point():
 
 
 @pytest.mark.parametrize(
-    ("members", "several", "times"), [(60, False, 1.0), (728, False, 3.0), (728, True, 1.5), (3000, False, 3.0), (3000, True, 3.0)]
+    ("members", "several", "fee", "times"),
+    [
+        (60, False, True, 1.0),
+        (728, False, True, 3.0),
+        (728, True, False, 1.5),
+        (728, True, True, 1.5),
+        (3000, False, True, 3.0),
+        (3000, True, False, 3.0),
+        (3000, True, True, 3.0),
+    ],
 )
-def test_a_platform_in_negotiation_answers_and_operates_in_less_time_than_its_program(members, several, times):
+def test_a_platform_in_negotiation_answers_and_operates_in_less_time_than_its_program(members, several, fee, times):
     """The first answer, with what the platform is made into, five further prices, and an offer that is kept; 728 is 300,000 over 412."""
-    tariff = Tariff({"network_charge": Volumetric(price=0.05)} | ({} if several else {"fee": Peer(price=0.01, receiver="platform operators")}))
+    tariff = Tariff({"network_charge": Volumetric(price=0.05)} | ({"fee": Peer(price=0.01, receiver="platform operators")} if fee else {}))
     # What is compiled is loaded first.
     _negotiated(random_fleet(40, 24, seed=0, several=several), tariff, batched=True)
     fleet = random_fleet(members, 24, seed=1, several=several)
     spent, values, engine = _negotiated(fleet, tariff, batched=True)
     by_program, same, _ = _negotiated(fleet, tariff, batched=False)
     both = (f"{name} {a:.3f} ({b:.3f})" for name, a, b in zip(("first answer", "further", "operated"), spent, by_program, strict=True))
-    print(f"\n{members} prosumers{', several devices each' if several else ''}: CPU s (by program): {', '.join(both)}; operated by: {engine}")
+    what = f"{members} prosumers{', several devices each' if several else ''}{', a fee' if fee else ''}"
+    print(f"\n{what}: CPU s (by program): {', '.join(both)}; operated by: {engine}")
     np.testing.assert_allclose(values, same, rtol=1e-5)
     assert by_program[1] >= times * spent[1]
 
@@ -164,7 +174,7 @@ def _negotiated(fleet, tariff, batched):
     data, hours, random = PlatformData(fleet, Economics(tariff=tariff), Community()), fleet.horizon.hours_per_year, np.random.default_rng(0)
     asked = np.clip(prices(24)[0] + random.normal(0, 0.02, (6, 24)), 0.02, 1.0)
     source, marks = PlatformSource(data, {}), [time.process_time()]
-    child = BatchedChild(data, {}, source.whole) if batched else ProgramChild(source.reduced(), hours)
+    child = as_batched(data, {}, source.whole) if batched else ProgramChild(source.reduced(), hours)
     first = child.answer(Request(1, asked[:1]), asked[0])
     marks.append(time.process_time())
     further = child.answer(Request(2, asked[1:]), asked[0])

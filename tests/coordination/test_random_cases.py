@@ -1,11 +1,14 @@
 """Random small systems under every mechanism, see ``tests.fuzz_coordination``: cases in which something was wrong once."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 
 from multiscale.coordination.common.prepared import prepare_days
 from multiscale.coordination.engine import SerialEngine
 from tests.fuzz_coordination.draw import draw
+from tests.fuzz_coordination.hostile import TRIES, tried
 from tests.fuzz_coordination.run import HISTORY, mechanisms, operated
 
 ONCE_WRONG = {
@@ -27,6 +30,20 @@ def test_bounds_costs_prices_energy_and_money_of_every_mechanism(number):
     found = operated(draw(number), number)
     assert found.problems == []
     assert {"integrated", "flat", "pricing", "bidirectional"} <= found.outcomes.keys()
+
+
+UNTRUE_ONCE_WRONG = {
+    102: "a DSO that reports a lower cost of its operation was not named",
+    116: "at prices of the value of lost load the dual simplex gave no answer, and the negotiation of the others ended",
+    130: "an honest DSO was named for its platform's untruth: it had proven less when it was asked again at the same price",
+}
+
+
+@pytest.mark.parametrize(("number", "tries"), [(17, 2), *(pytest.param(n, TRIES, marks=pytest.mark.slow) for n in UNTRUE_ONCE_WRONG)])
+def test_whoever_is_untrue_is_named_or_the_bound_stays_below_the_optimum_and_the_cost_above_it(number, tries):
+    found = list(islice(tried(draw(number), number), tries))
+    assert [problem for each in found for problem in each.problems] == []
+    assert {"excluded", "named"} >= {each.ended for each in found} - {"held"}
 
 
 @pytest.mark.parametrize("number", [325, pytest.param(260, marks=pytest.mark.slow)])

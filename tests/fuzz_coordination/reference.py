@@ -9,13 +9,17 @@ The left side is exact. Nothing here knows cuts, vertices, bases or parts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
 from multiscale.operation import OperatingTree, Transmission, dso_branch_program
+from multiscale.operation.transmission_program import Monitored
+from multiscale.operation.tree import BEYOND
+from multiscale.programs import Link, ParametricProgram, ProgramBuilder, compose
 
 
 @dataclass(frozen=True)
@@ -33,15 +37,16 @@ class Whole:
     Args:
         tree: programs of all nodes.
         idle: cost from which it is counted [EUR/a].
+        given: platform -> what it draws whatever happens [kW], (period,), at no cost of its own; its DSO cuts it off or curtails it where it must.
     """
 
-    def __init__(self, tree: OperatingTree, idle: float) -> None:
+    def __init__(self, tree: OperatingTree, idle: float, given: Mapping[str, np.ndarray] | None = None) -> None:
         network = tree.transmission
         everything = Transmission(tree.system, tree.horizon, tree.economics)
-        everything._monitored = np.arange(len(network.model.branches))
-        everything._factors = network.model.transfer_factors(everything._monitored)
+        branches = np.arange(len(network.model.branches))
+        everything._monitored = Monitored.of(network.model, branches, branches)
         top = [everything.program(t) for t in range(tree.horizon.periods)]
-        below = [dso_branch_program(tree, d).fix({"energy_price": np.zeros(tree.horizon.periods)}) for d in network.children]
+        below = [_branch(tree, d, given or {}).fix({"energy_price": np.zeros(tree.horizon.periods)}) for d in network.children]
         programs = [*top, *below]
         blocks: list[list[object]] = [[p.A if i == j else None for j in range(len(programs))] for i, p in enumerate(programs)]
         for t, program in enumerate(top):
@@ -76,6 +81,32 @@ class Whole:
         y = np.zeros(len(b))
         y[~equal], y[equal] = found.ineqlin.marginals, found.eqlin.marginals
         return _interval(self.matrix, b, equal, self.cost, self.lower, self.upper, self.constant, found.x, y)
+
+
+def _branch(tree: OperatingTree, dso: str, given: Mapping[str, np.ndarray]) -> ParametricProgram:
+    """A DSO with its platforms as one program, some of which draw what is given."""
+    own, program = tree.distribution[dso], tree.distribution[dso].program
+    known = {c: given[c] for c in own.children if c in given}
+    if not known:
+        return dso_branch_program(tree, dso)
+    upper = program.upper.copy()
+    for name, sign in (("shed", 1.0), ("spilled", -1.0)):
+        most = np.array([np.maximum(sign * known[c], 0.0) if c in known else np.zeros(tree.horizon.periods) for c in own.children])
+        upper[program.columns[name].positions] = most
+    free = np.zeros(tree.horizon.periods)
+    internal = {"import_price": free, "export_price": free, "import_limit": BEYOND, "export_limit": BEYOND, "planned": free, "deviation_price": 0.0}
+    below, fixed = {}, {}
+    for c in own.children:
+        if c in known:
+            builder, axes = ProgramBuilder(c), {"period": tree.horizon.labels}
+            drawn = builder.add_columns("exchange", axes, unit="kW", lower=known[c], upper=known[c])
+            builder.add_output("exchange", axes, [(1.0, drawn)], unit="kW")
+            below[c] = builder.build()
+        else:
+            below[c], fixed[c] = tree.platforms[c], internal | dict(tree.prices(dso))
+    links = [Link(c, "exchange", program.parameters["exchange"].positions[k]) for k, c in enumerate(own.children)]
+    joined = compose(f"{dso} with platforms", replace(program, upper=upper), below, links, fixed)
+    return joined.fix({"built": tree.design.choice(own.options)})
 
 
 def _interval(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from multiscale.devices import Device, device_settings
+from multiscale.devices.fleet import fleet_variables
 from multiscale.markets import Community, TimeOfUse
 from multiscale.markets.batched.batch import Batch, Pool, one
 from multiscale.markets.batched.community_clearing import clear_community
@@ -33,7 +36,7 @@ def by_program(fleet, economics, market, limit=np.inf):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(("tariff", "several"), [(FEE, False), (FREE, True)], ids=["fee, one device each", "no fee, several devices"])
+@pytest.mark.parametrize(("tariff", "several"), [(FEE, False), (FREE, True), (FEE, True)], ids=["fee, one each", "no fee, several", "fee, several"])
 def test_cost_is_that_of_the_ordinary_program(tariff, several, seed):
     fleet, economics = random_fleet(100 if seed == 0 else 25, 24 if seed < 2 else 12, seed, several=several), Economics(tariff=tariff)
     exact = by_program(fleet, economics, Community())
@@ -118,20 +121,36 @@ def test_connections_and_fees_of_single_members():
 
 
 def test_what_is_not_carried_is_refused_with_its_name():
-    one_each, several = random_fleet(30, 12, seed=1), random_fleet(30, 12, seed=1, several=True)
-    assert not applies(one_each, Community(), FEE)
-    assert not applies(several, Community(), FREE)
-    assert "ordinary program" in applies(one_each, Community(), FEE, network_binds=True)
-    assert "prosumer 'p" in applies(several, Community(), FEE)
-    assert "'capacity'" in applies(one_each, Community(), Tariff({"capacity": Capacity(price=10.0)}))
-    with pytest.raises(NotCarriedError, match="behind one meter"):
-        clear_community(several, Economics(tariff=FEE), Community(), *prices(12), prices=CHARGE)
+    fleet = random_fleet(30, 12, seed=1, several=True)
+    assert not applies(fleet, Community(), FEE)
+    assert not applies(fleet, Community(), FREE)
+    capacity = Tariff({"capacity": Capacity(price=10.0)})
+    assert "'capacity'" in applies(fleet, Community(), capacity)
+    with pytest.raises(NotCarriedError, match="couples periods; use the ordinary program"):
+        clear_community(fleet, Economics(tariff=capacity), Community(), *prices(12))
 
 
 def test_burning_energy_is_refused():
     fleet = random_fleet(20, 12, seed=1, owning=["battery"])
     with pytest.raises(ProgramError, match=r"member 'p\d+' with battery: .*ordinary program"):
         clear_community(fleet, Economics(tariff=FREE), TimeOfUse(), -1.0, -1.0)
+
+
+def test_several_devices_are_answered_where_energy_is_burned_too():
+    """At prices far below zero the linear program of a member charges and discharges at once, as the ordinary program does."""
+    owned = random_fleet(30, 12, seed=2, owning=["battery"]), random_fleet(30, 12, seed=2, owning=["heat_pump"])
+    battery, heat = (np.flatnonzero(f.devices[key].owners(f)) for f, key in zip(owned, ("battery", "heat_pump"), strict=True))
+    count = min(len(battery), len(heat))
+    data = owned[0].data.isel(prosumer=battery[:count]).copy()
+    for name in fleet_variables({"heat_pump": owned[0].devices["heat_pump"]}):
+        data[name] = (data[name].dims, owned[1].data[name].values[heat[:count]])
+    fleet = dataclasses.replace(owned[0], data=data)
+    program = CompiledProgram(platform_program(fleet, Economics(tariff=FEE), Community()))
+    none = {"import_limit": 1e7, "export_limit": 1e7, "planned": 0.0, "deviation_price": 0.0}
+    exact = program.solve_optimal(none | CHARGE | {"import_price": -1.0, "export_price": -1.0})
+    found = clear_community(fleet, Economics(tariff=FEE), Community(), -1.0, -1.0, prices=CHARGE, gap=1e-6)
+    assert found.cost == pytest.approx(exact.objective, rel=1e-5)
+    assert np.minimum(found.drawn["battery"], found.supplied["battery"]).max() > 0.01
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ from multiscale.markets import Community
 from multiscale.operation import Design, distribution_program, dso_branch_program, operating_tree
 from multiscale.operation import distribution as distribution_module
 from multiscale.operation import platform as platform_module
-from multiscale.operation.radial import MeshedNetworkError, radial_tree
+from multiscale.operation.radial import radial_tree
 from multiscale.operation.reduced_network import ReducedTree
 from multiscale.operation.tree import connection_limits, dso_reference, exchange_bounds
 from multiscale.programs import CompiledProgram, solve
 from multiscale.system import LoadingLimits
+from multiscale.system.rooted import MeshedNetworkError
 from multiscale.system.schema import table
 from tests.variants import changed, with_options
 

@@ -8,9 +8,9 @@ import pytest
 from multiscale.devices import ElectricVehicle, HeatPump, Offer, Photovoltaics
 from multiscale.markets import Community, TimeOfUse
 from multiscale.operation import platform_program
-from multiscale.operation.radial import MeshedNetworkError
 from multiscale.programs import CompiledProgram, solve
 from multiscale.system import LoadingLimits
+from multiscale.system.rooted import MeshedNetworkError
 from multiscale.system.schema import table
 from multiscale.timeline import Horizon
 from tests.operation.conftest import no_agreement

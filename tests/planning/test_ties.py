@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 
 from multiscale.markets import Multiclass
 from multiscale.planning import planning_problem
+from multiscale.planning.decomposition import answer
 from multiscale.planning.decomposition.joint_answers import JointAnswers
 from multiscale.planning.solving import solve_plan
 from multiscale.programs import CompiledProgram
@@ -41,6 +42,8 @@ def test_a_premium_as_large_as_the_fee_is_planned_for(system, monkeypatch):
     assert tied.objective == pytest.approx(above.objective, abs=0.5)
     assert tied.follower_gap <= 1e-9
     monkeypatch.setattr(JointAnswers, "best_for_society", lambda *given: given[-1])
+    assert plan(system, FEE).objective == pytest.approx(tied.objective, rel=1e-12)
+    monkeypatch.setattr(answer, "least_second_cost", lambda solution, *_: solution.x)
     assert plan(system, FEE).status == "feasible"
 
 

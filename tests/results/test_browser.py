@@ -59,6 +59,19 @@ def test_steps_are_chosen_by_keyboard(browser: Chromium, finished: RunResult):
     assert browser.complaints == []
 
 
+def test_a_missing_value_is_said_with_its_reason(browser: Chromium):
+    """At a step without a solution every loading is missing; a single one is missing where nothing is supplied."""
+    asked = "Bokeh.documents.flatMap((d) => [...d._all_models.values()]).find((m) => m.name == 'said_loading').format"
+    assert browser.value(f"{asked}(98.765, '', {{}})") == "98.77 % of the rating"
+    assert browser.value(f"{asked}(NaN, '', {{}})") == "no value: not supplied, or not part of the power flow"
+    sources = "Bokeh.documents.flatMap((d) => [d.get_model_by_name('lines'), d.get_model_by_name('points')]).filter((m) => m)"
+    kept = f"window.kept = {sources}.map((s) => s.data.loading)"
+    browser.value(f"{kept}, {sources}.forEach((s) => {{ s.data.loading = s.data.loading.map(() => NaN); }}), 0")
+    assert browser.value(f"{asked}(NaN, '', {{}})") == "no value: the AC power flow of this step has no solution"
+    browser.value(f"{sources}.forEach((s, i) => {{ s.data.loading = window.kept[i]; }}), 0")
+    assert browser.complaints == []
+
+
 def test_nothing_is_cut_on_paper(browser: Chromium, tmp_path: Path):
     browser.send("Emulation.setEmulatedMedia", media="print")
     # A4 less margins, at 96 pixels an inch.

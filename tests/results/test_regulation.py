@@ -57,6 +57,15 @@ def test_who_pays_incentives_and_penalties_is_said(tmp_path: Path, paid: float, 
     assert said is None or said in text
 
 
+@pytest.mark.parametrize(("balance", "said"), [(-30.0, "collect 30"), (30.0, "customers owe"), (0.001, None)])
+def test_what_is_carried_forward_is_no_silent_part_of_the_profit(tmp_path: Path, balance: float, said: str | None):
+    one = result(tmp_path)
+    one.summary.update({"regulation.planned.allowed": (370.0, "EUR/a"), "regulation.planned.balance": (balance, "EUR/a")})
+    text = regulation_words(one)[0]
+    assert ("regulatory account" in text) == (said is not None)
+    assert said is None or said in text
+
+
 def test_a_run_without_a_plan_says_nothing(tmp_path: Path):
     nothing = RunResult(tmp_path, None, {}, "optimal")
     assert regulation_words(nothing) == []

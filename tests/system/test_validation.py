@@ -122,6 +122,14 @@ def test_an_island_names_its_buses():
     ]
 
 
+def test_a_platform_that_its_parent_does_not_supply_is_an_island():
+    """Also where the branch that supplied it is not in the data at all, so that no bus of the parent is left alone."""
+    system = tiny_system()
+    lost = system.branches.branch.values.astype(str) == "north 1 MV/LV transformer"
+    found = messages(system.replace(branches=system.branches.isel(branch=~lost)))
+    assert "node 'north': island 'north 1 busbar' is 1 bus without a connection to its boundary bus; close a branch that leads there" in found[0]
+
+
 def test_an_island_of_the_transmission_level_is_found():
     system = changed(tiny_system(), "branches", "line A-E", in_service=False)
     found = messages(changed(system, "branches", "line D-E", in_service=False))

@@ -8,6 +8,8 @@ import highspy
 import numpy as np
 from scipy import sparse
 
+from multiscale.programs.memory import run_within_memory
+
 _FINISHED = {
     highspy.HighsModelStatus.kOptimal: "optimal",
     highspy.HighsModelStatus.kModelEmpty: "optimal",
@@ -159,7 +161,7 @@ class LinearProgram:
         given = highspy.HighsSolution()
         given.col_value, given.value_valid = start.tolist(), True
         self._highs.setSolution(given)
-        self._highs.run()
+        run_within_memory(self._highs, "of the leader's search")
         info = self._highs.getInfo()
         bound = float(info.mip_dual_bound)
         x = np.array(self._highs.getSolution().col_value) if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible else start
@@ -170,7 +172,7 @@ class LinearProgram:
         """Solve, under new costs if given, from the last basis."""
         if costs is not None:
             self._highs.changeColsCost(self.columns, self._ids, np.asarray(costs, dtype=float))
-        self._highs.run()
+        run_within_memory(self._highs, "of the leader's search")
         status = self._highs.getModelStatus()
         for presolve, method in _AGAIN:
             if status in _FINISHED:
@@ -179,7 +181,7 @@ class LinearProgram:
             self._highs.clearSolver()
             self._highs.setOptionValue("presolve", presolve)
             self._highs.setOptionValue("solver", method)
-            self._highs.run()
+            run_within_memory(self._highs, "of the leader's search")
             status = self._highs.getModelStatus()
         self._highs.setOptionValue("presolve", self._presolve)
         self._highs.setOptionValue("solver", self._solver)

@@ -36,6 +36,14 @@ class Answer:
     basis: Basis | None = None
 
 
+def finite_numbers(given: object) -> np.ndarray | None:
+    """What somebody else says, as an array; None where it is not made of finite real numbers."""
+    if not isinstance(given, (np.ndarray, np.generic, int, float)):
+        return None
+    array = np.asarray(given)
+    return array if array.dtype.kind in "iuf" and np.isfinite(array).all() else None
+
+
 def bases_of(answers: Mapping[str, Answer]) -> dict[str, Basis]:
     """Platform -> basis of its answer, where it was kept."""
     return {platform: answer.basis for platform, answer in answers.items() if answer.basis is not None}
@@ -43,7 +51,7 @@ def bases_of(answers: Mapping[str, Answer]) -> dict[str, Basis]:
 
 def own_measures(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
     """What a platform measures of itself, and limits may follow: inflexible demand and available generation [kW], (period,)."""
-    return fleet.data.demand.values.sum(axis=0), fleet.reference_generation.sum(axis=0)
+    return fleet.arrays["demand"].sum(axis=0), fleet.reference_generation.sum(axis=0)
 
 
 def answer_signals(program: ParametricProgram, signals: Sequence[Signal], start: Basis | None = None) -> list[Answer]:

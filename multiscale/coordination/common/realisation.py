@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from multiscale.coordination.common.answer import Answer, own_cost, own_measures
+from multiscale.coordination.common.answer import Answer, finite_numbers, own_cost, own_measures
 from multiscale.coordination.common.messages import Signal, Traffic
 from multiscale.coordination.common.outcome import Outcome, transmission_cost
 from multiscale.operation import OperatingTree
@@ -82,13 +82,22 @@ EXACT = 1e-9
 def untrue(tree: OperatingTree, platform: str, signal: Signal, answer: Answer) -> str | None:
     """What is wrong with a platform's answer: cost or exchange are not those of its schedule, or the schedule is none that its program allows."""
     program = tree.platforms[platform]
-    if answer.x.shape != (program.columns.size,) or not np.isfinite(answer.x).all():
-        return f"answered a schedule of {answer.x.size} numbers; its program has {program.columns.size} columns, all of them finite"
+    if not isinstance(answer, Answer):
+        return f"answered {type(answer).__name__}, not a schedule with its exchange and its cost"
+    sizes: dict[str, tuple[object, tuple[int, ...]]] = {
+        "schedule": (answer.x, (program.columns.size,)),
+        "list of row duals": (answer.y, (program.rows.size,)),
+    }
+    sizes |= {"exchange": (answer.exchange, (tree.horizon.periods,)), "cost": (answer.own_cost, ())}
+    for name, (given, shape) in sizes.items():
+        numbers = finite_numbers(given)
+        if numbers is None or numbers.shape != shape:
+            return f"answered a {name} that is not {shape[0] if shape else 'a'} finite number{'s' if shape else ''}"
     violation = program.violation(answer.x, program.parameters.vector(signal.seen(*own_measures(tree.fleets[platform])).parameters()))
     if not violation <= FEASIBLE:
         return f"answered a schedule that violates a limit of its program by {violation:.6g}"
     exchange, cost = program.outputs["exchange"].matrix @ answer.x, own_cost(program, signal.tariff, answer.x)
-    if answer.exchange.shape != exchange.shape or not (np.abs(answer.exchange - exchange) <= EXACT * (1.0 + np.abs(exchange))).all():
+    if not (np.abs(answer.exchange - exchange) <= EXACT * (1.0 + np.abs(exchange))).all():
         return "answered an exchange that is not the one of its schedule"
     if not abs(answer.own_cost - cost) <= EXACT * (1.0 + np.abs(program.c0 * answer.x).sum()):
         return f"said that its schedule costs {answer.own_cost:.9g} EUR/a; it costs {cost:.9g} EUR/a"

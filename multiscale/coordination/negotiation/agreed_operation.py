@@ -11,11 +11,12 @@ from multiscale.coordination.common.outcome import Outcome, Reserves, transmissi
 from multiscale.coordination.negotiation.children.carriers import Refusal
 from multiscale.coordination.negotiation.children.program_child import Kept, Settled
 from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
+from multiscale.coordination.negotiation.consistency import not_of_schedule, unreadable
 from multiscale.coordination.negotiation.resolution import Resolution
 from multiscale.coordination.negotiation.state import NegotiationResult
 from multiscale.coordination.negotiation.tree import TreeNegotiation
 from multiscale.operation.reserves import holding_cost
-from multiscale.programs import ProgramError
+from multiscale.programs import ParametricProgram, ProgramError
 
 
 def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechanism: str = "bidirectional") -> Outcome:
@@ -42,7 +43,8 @@ def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechan
         agreed, drawn = (np.array([v[c] for c in own.children]).reshape(entries) for v in (agreed_profile, done))
         programs[dso] = negotiated.programs[dso].operated(drawn)
         kept_at[dso] = Kept(agreed_profile[dso], price[dso], counted[dso], float(np.abs(drawn - agreed).sum(axis=0).max()))
-    dsos = _settled(RemoteChildren(engine, programs, np.tile(resolution.above.hours_per_year, goods)).settle(kept_at))
+    above = np.tile(resolution.above.hours_per_year, goods)
+    dsos = _settled(RemoteChildren(engine, programs, above).settle(kept_at), programs, len(above))
     for dso, own in tree.distribution.items():
         found, moved = dsos[dso], 0.0
         if dso in negotiated.branches:
@@ -91,11 +93,14 @@ def outcome_of(negotiated: TreeNegotiation, agreement: NegotiationResult, mechan
     )
 
 
-def _settled(operated: Mapping[str, Settled | Refusal]) -> dict[str, Settled]:
-    """The operation of DSOs, all of which must be known."""
+def _settled(operated: Mapping[str, Settled | Refusal], programs: Mapping[str, ParametricProgram], entries: int) -> dict[str, Settled]:
+    """The operation of DSOs, all of which must be known, and that of their schedules."""
     done = {}
     for dso, found in operated.items():
-        if isinstance(found, Refusal):
-            raise ProgramError(f"DSO {dso!r} cannot operate what was agreed: {found.reason}")
+        wrong = unreadable(found, entries)
+        if wrong is None and isinstance(found, Settled) and not found.reserves_cost.size:
+            wrong = not_of_schedule(programs[dso], found)
+        if wrong is not None or isinstance(found, Refusal):
+            raise ProgramError(f"operation of DSO {dso!r} as agreed: it {wrong}")
         done[dso] = found
     return done

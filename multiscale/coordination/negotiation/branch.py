@@ -7,7 +7,7 @@ answers take few further questions. Gaps add up: cost - bound of the whole <= ga
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.price_steps import mix_near
 from multiscale.coordination.negotiation.state import NegotiationOptions
+from multiscale.programs import ProgramError
 
 Arrivals = Iterable[tuple[str, Reply | Refusal]]
 Questions = Generator[dict[str, Request], Arrivals, Reply]
@@ -51,12 +52,14 @@ class Branch:
             negotiation.restart(self.resolution.repeated(price))
             while not negotiation.finished:
                 arrived = yield negotiation.requests()
-                negotiation.take(arrived, 0.0)
+                negotiation.take(_nothing_taken_back(arrived), 0.0)
             agreement = negotiation.agreement()
             profile = self.program.seen @ agreement.point.x
-            values.append(agreement.bound)
             assert negotiation.state.centre is not None
-            self.proven[price.tobytes()] = negotiation.state.centre, agreement.bound
+            # Asked again, as over an unreliable channel, it stands by what it has proven: the TSO counts on the one answer or the other.
+            proof = max(self.proven.get(price.tobytes(), (price, -np.inf)), (negotiation.state.centre, agreement.bound), key=lambda at: at[1])
+            self.proven[price.tobytes()] = proof
+            values.append(proof[1])
             costs.append(agreement.point.cost - float(self.hours_above * price @ profile))
             profiles.append(profile)
             self.plans[request.number, len(profiles) - 1] = agreement.point.exchange, agreement.point.own
@@ -71,6 +74,7 @@ class Branch:
                 self.plans[request.number, len(profiles) - 1] = exchange, own
         if len(negotiation.state.excluded) > excluded:
             # A platform failed on the way: what was said before it did, in this reply or earlier, counted on it.
+            self.proven.clear()
             return replace((yield from self.answers(request)), anew=True)
         return Reply(request.number, np.array(values), np.array(costs), np.array(profiles), goods=parent.goods)
 
@@ -80,13 +84,28 @@ class Branch:
         return np.sum([w * exchange for w, exchange, _ in taken], axis=0), np.sum([w * own for w, _, own in taken], axis=0)
 
     def proof(self, price: np.ndarray) -> tuple[np.ndarray, float]:
-        r"""Prices of the platforms [EUR/kWh], (platform, entry), at which its bound at a price from above was proven, and that bound \[EUR/a\]."""
-        return self.proven[price.tobytes()]
+        r"""Prices of the platforms [EUR/kWh], (platform, entry), at which its bound at a price from above was proven, and that bound \[EUR/a\].
+
+        Raises:
+            ProgramError: nothing was proven at that price.
+        """
+        found = self.proven.get(price.tobytes())
+        if found is None:
+            said = "its bound counts at a price at which its own negotiation proved nothing: it answered another one"
+            raise ProgramError(f"DSO {self.parent.name!r}: {said}")
+        return found
 
     def platform_price(self, price: np.ndarray) -> np.ndarray:
         """Nodal prices at the platforms [EUR/kWh], (platform, period), at a price from above."""
         self.parent.under(self.resolution.repeated(price))
         return self.parent.best_mix().price
+
+
+def _nothing_taken_back(arrived: Arrivals) -> Iterator[tuple[str, Reply | Refusal]]:
+    """The answers of platforms; one that takes back what it said refuses, since what the DSO has said above rests on it."""
+    for platform, reply in arrived:
+        back = isinstance(reply, Reply) and reply.anew is not False
+        yield platform, Refusal("took back what it had said, which no platform has a reason to") if back else reply
 
 
 @dataclass

@@ -18,8 +18,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from multiscale.coordination.common.answer import finite_numbers
 from multiscale.coordination.negotiation.children.carriers import Refusal
 from multiscale.coordination.negotiation.children.program_child import Kept, Settled
+from multiscale.programs import ParametricProgram
 
 PRECISION = 1e-7
 """Largest contradiction that tolerances of solvers explain, relative to the sizes of the amounts that are compared [1]."""
@@ -37,6 +39,30 @@ def contradiction(prices: np.ndarray, values: np.ndarray, costs: np.ndarray, pro
         return None
     k, j = (int(i) for i in np.unravel_index(np.argmax(excess / allowed), excess.shape))
     return f"proved that it costs at least {values[k]:.9g} EUR/a at a price at which its own offer costs {costs[j] + money[k, j]:.9g} EUR/a"
+
+
+def unreadable(settled: object, entries: int) -> str | None:
+    """Why what is reported of an operation is none: a part that is missing, of another shape, or no finite number; None where it can be read."""
+    if not isinstance(settled, Settled):
+        why = settled.reason if isinstance(settled, Refusal) else f"{type(settled).__name__} was reported"
+        return f"cannot operate its agreed exchange: {why}"
+    for name, dimensions, size in (("cost", 0, 1), ("least", 0, 1), ("exchange", 1, entries), ("x", 1, None), ("y", 1, None)):
+        values = finite_numbers(getattr(settled, name))
+        if values is None or values.ndim != dimensions or size not in (None, values.size):
+            return f"reported of its operation a {name} that is not made of {size or ''} finite number(s)"
+    return None
+
+
+def not_of_schedule(program: ParametricProgram, settled: Settled) -> str | None:
+    """Why the cost or exchange of an operation are not those of its schedule, the columns of a program without parameters; None where they are."""
+    if settled.x.shape != (program.columns.size,):
+        return f"reported a schedule of {settled.x.size} numbers; its program has {program.columns.size} columns"
+    cost, exchange = program.objective(settled.x, np.zeros(0)), program.outputs["exchange"].matrix @ settled.x
+    if not abs(settled.cost - cost) <= PRECISION * (1.0 + np.abs(program.c0 * settled.x).sum()):
+        return f"reported that its operation costs {settled.cost:.9g} EUR/a; that of its schedule costs {cost:.9g} EUR/a"
+    if not np.abs(settled.exchange - exchange).max() <= PRECISION * (1.0 + np.abs(exchange).max()):
+        return "reported an exchange that is not the one of its schedule"
+    return None
 
 
 def not_kept(
@@ -59,8 +85,10 @@ def not_kept(
         settled: how the profile was operated, or why it cannot be.
         moved: what it may cost more because its own children left their profiles by rounding [EUR/a].
     """
-    if isinstance(settled, Refusal):
-        return f"its agreed exchange cannot be operated: {settled.reason}"
+    wrong = unreadable(settled, len(hours))
+    if wrong is not None:
+        return wrong
+    assert isinstance(settled, Settled)
     # What keeping a profile to within rounding moves, see ``ProgramChild.settle``.
     profile, price = kept.profile, kept.price
     room = kept.room + 2e-6 * (1.0 + np.abs(profile).max())

@@ -111,7 +111,9 @@ class Negotiation:
         """Take nothing for true that a child has said so far, nor what of it may still arrive."""
         state = self.state
         self.parent.forget(child)
-        state.known[child], state.bound, state.cost, state.valid_from[child] = [], -np.inf, np.inf, state.round
+        state.known[child], state.bound, state.cost = [], -np.inf, np.inf
+        # Also what answers the present round: over an unreliable channel it may arrive, or arrive again, in the round that is begun next.
+        state.valid_from[child] = state.round + (state.step > 0)
 
     def restart(self, parameters: np.ndarray | None = None) -> None:
         """Negotiate anew, perhaps under other parameters of the parent such as the price from above; all that the children said stays valid."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
-from multiscale.devices.one_state import OneState
-from multiscale.markets.batched.batch import NO_DEVICE, Batch, Pool, Schedules
+from multiscale.markets.batched.batch import Batch, Pool, Schedules
 from multiscale.markets.batched.fleet_pool import FleetPool
 from multiscale.markets.batched.platform_terms import NotCarriedError
+from multiscale.markets.batched.respondents import NO_DEVICE, member_values
 from multiscale.markets.batched.values import values
 from multiscale.programs import ParametricProgram
 
@@ -28,17 +28,17 @@ def as_program(
     """
     hours, shape = fleet.horizon.hours_per_year, (fleet.size, fleet.horizon.periods)
     net, used, unserved = fleet.data.demand.values.copy(), np.zeros(shape), np.zeros(shape)
-    keys = [key for key in dict.fromkeys(ready.keys) if key]
+    keys = list(dict.fromkeys(key for owned in ready.keys for key in owned))
     drawn, supplied, state, worth = ({key: np.zeros(shape) for key in keys} for _ in range(4))
     member = np.tile(price, (fleet.size, 1))
-    for key, place, batch, found, there in zip(ready.keys, ready.places, ready.batches, schedules, best, strict=True):
+    for owned, place, batch, found, there in zip(ready.keys, ready.places, ready.batches, schedules, best, strict=True):
         used[place] += found.used
         unserved[place] += found.unserved
-        net[place] += found.drawn - found.supplied - found.used - found.unserved
+        net[place] += found.drawn.sum(axis=0) - found.supplied.sum(axis=0) - found.used - found.unserved
         at_meter, at_state = _values(ready.pool, batch, there, price)
-        if batch.device is not None:
-            held = batch.device.states(found.drawn, found.supplied, found.start, ready.pool.step_hours)
-            drawn[key][place], supplied[key][place], state[key][place], worth[key][place] = found.drawn, found.supplied, held, at_state
+        for k, (key, device) in enumerate(zip(owned, batch.devices, strict=True)):
+            drawn[key][place], supplied[key][place], worth[key][place] = found.drawn[k], found.supplied[k], at_state[k]
+            state[key][place] = device.states(found.drawn[k], found.supplied[k], found.start[:, k], ready.pool.step_hours)
         if _seen_by_meter(batch):
             member[place] = at_meter
     filled = {"buy": np.maximum(net, 0.0), "sell": np.maximum(-net, 0.0), "unserved": unserved} | _generation(fleet, used)
@@ -47,11 +47,12 @@ def as_program(
         del filled["buy"], filled["sell"]
     filled |= {name: np.maximum(sign * exchange, 0.0) for names, sign in ((("import", "above_plan"), 1.0), (("export", "below_plan"), -1.0))
                for name in names}  # fmt: skip
-    duals = {"prosumer_balance": hours * member, "pool": -hours * price}
+    # Of a network that binds nowhere one zone is left, whose balance counts what enters it.
+    duals = {"prosumer_balance": hours * member, "pool": -hours * price, "balance": hours * price}
     for key in keys:
-        device = fleet.devices[key]
-        owners = np.flatnonzero(device.owners(fleet))
-        written = device.in_program(fleet, drawn[key][owners], supplied[key][owners], state[key][owners])
+        kind = fleet.devices[key]
+        owners = np.flatnonzero(kind.owners(fleet))
+        written = kind.in_program(fleet, drawn[key][owners], supplied[key][owners], state[key][owners])
         filled |= written.columns
         duals[written.row] = written.sign * worth[key][owners]
     x, y = np.full(program.columns.size, np.nan), np.zeros(program.rows.size)
@@ -73,15 +74,19 @@ def _seen_by_meter(batch: Batch) -> bool:
 
 
 def _values(pool: Pool, batch: Batch, found: Schedules, price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Prices at the meters, and values of the states, (member, period)."""
-    device: OneState = NO_DEVICE if batch.device is None else batch.device
-    at_meter, at_state = np.zeros(found.drawn.shape), np.zeros(found.drawn.shape)
-    held = at_state if batch.device is None else device.states(found.drawn, found.supplied, found.start, pool.step_hours)
+    """Prices at the meters, (member, period), and values of the states, (device, member, period)."""
+    if len(batch.devices) > 1:
+        return member_values(pool, batch, price)
+    at_meter, at_state = np.zeros(found.used.shape), np.zeros((1, *found.used.shape))
+    device, drawn, supplied, held = NO_DEVICE, at_state[0], at_state[0], at_state[0]
+    for device in batch.devices:
+        drawn, supplied = found.drawn[0], found.supplied[0]
+        held = device.states(drawn, supplied, found.start[:, 0], pool.step_hours)
     values(
         np.ascontiguousarray(price), pool.hours, pool.step_hours, pool.value_of_lost_load, pool.unused_cost, batch.demand, batch.pv, batch.fee_in,
-        batch.fee_out, batch.cap_in, batch.cap_out, batch.device is not None, device.power_in, device.power_out, device.presence, device.gain_in,
+        batch.fee_out, batch.cap_in, batch.cap_out, bool(batch.devices), device.power_in, device.power_out, device.presence, device.gain_in,
         device.gain_out, device.keep, device.low, device.high, device.wear, device.kink_below, device.kink_above, device.cost_below,
-        device.cost_above, found.drawn, found.supplied, held, at_meter, at_state,
+        device.cost_above, drawn, supplied, held, at_meter, at_state[0],
     )  # fmt: skip
     return at_meter, at_state
 

@@ -1,20 +1,12 @@
-"""Members of a pool as arrays, in batches of one kind, and their answers to prices of the pool, computed on threads."""
+"""Members of a pool as arrays, in batches of one kind, and what they do."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from multiscale.devices.one_state import OneState
-from multiscale.markets.batched import members
-from multiscale.programs import ProgramError
-
-
-class AnswerError(ProgramError):
-    """A member has no exact answer to a price; the message names it and what to do."""
 
 
 def one(value: float) -> np.ndarray:
@@ -24,7 +16,7 @@ def one(value: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Batch:
-    """Members with a meter each, and a device with one state, of one kind, each, or none.
+    """Members with a meter each, and the same kinds of devices with one state each behind it, or none.
 
     Arrays are over (member, period); each dimension may have length 1, for all.
 
@@ -33,9 +25,9 @@ class Batch:
         demand, pv: inflexible demand, and available generation [kW].
         fee_in, fee_out: on each kWh bought and sold, in addition to the price [EUR/kWh].
         cap_in, cap_out: most that the connection lets in and out [kW]; ``inf`` for none.
-        device: what each owns (``owners`` is not used), or None.
-        start: state at which each device begins and ends [kWh], (member,); None: free, but the same at both ends.
-        kind: name of the device, for messages.
+        devices: what each owns (``owners`` is not used).
+        start: state at which the device begins and ends [kWh], (member,); None: free, but the same at both ends. Not for several devices.
+        kind: name of the devices, for messages.
     """
 
     names: np.ndarray
@@ -45,7 +37,7 @@ class Batch:
     fee_out: np.ndarray = field(default_factory=lambda: one(0.0))
     cap_in: np.ndarray = field(default_factory=lambda: one(np.inf))
     cap_out: np.ndarray = field(default_factory=lambda: one(np.inf))
-    device: OneState | None = None
+    devices: tuple[OneState, ...] = ()
     start: np.ndarray | None = None
     kind: str = "no device"
 
@@ -62,6 +54,8 @@ class Batch:
                 raise ValueError(f"member {who!r}: {name} in period {t} is {values[i, t]:g} {unit}; it must be a number, of powers not negative")
         if (self.fee_in + self.fee_out < 0).any():
             raise ValueError(f"members with {self.kind}: fee_in + fee_out is negative, so buying and selling at once would pay; raise one of them")
+        if self.start is not None and len(self.devices) > 1:
+            raise ValueError(f"members with {self.kind}: a state is given at the start, but there are {len(self.devices)} devices; leave it free")
 
     @property
     def size(self) -> int:
@@ -72,12 +66,12 @@ class Batch:
         """Most that all of them buy, and sell, whatever they do [kW], (period,)."""
         shape = (self.size, periods)
         bought, sold = (np.broadcast_to(values, shape).sum(axis=0) for values in (self.demand, self.pv))
-        if self.device is None:
-            return bought, sold
-        presence = np.broadcast_to(self.device.presence, shape)
-        powers = (np.broadcast_to(power, shape) for power in (self.device.power_in, self.device.power_out))
-        drawn, supplied = (np.einsum("it,it->t", power, presence) for power in powers)
-        return bought + drawn, sold + supplied
+        for device in self.devices:
+            presence = np.broadcast_to(device.presence, shape)
+            powers = (np.broadcast_to(power, shape) for power in (device.power_in, device.power_out))
+            drawn, supplied = (np.einsum("it,it->t", power, presence) for power in powers)
+            bought, sold = bought + drawn, sold + supplied
+        return bought, sold
 
 
 @dataclass(frozen=True)
@@ -132,10 +126,10 @@ class Schedules:
     """Schedules of a batch.
 
     Attributes:
-        drawn, supplied: power of its devices [kW], (member, period).
+        drawn, supplied: power of its devices [kW], (device, member, period).
         used: generation used [kW], (member, period).
         unserved: demand not served [kW], (member, period).
-        start: state of its devices at start and end [kWh], (member,).
+        start: state of its devices at start and end [kWh], (member, device).
     """
 
     drawn: np.ndarray
@@ -147,97 +141,7 @@ class Schedules:
     @classmethod
     def none(cls, batch: Batch | None, periods: int) -> Schedules:
         """Nothing yet; without a batch: nothing is to be written."""
-        count = 0 if batch is None else batch.size
-        drawn, supplied, used, unserved = (np.zeros((count, periods)) for _ in range(4))
-        return cls(drawn, supplied, used, unserved, np.zeros(count))
-
-
-_NO, _ALL = one(0.0), one(1.0)
-NO_DEVICE = OneState(np.zeros(0, dtype=int), _NO, _NO, _ALL, _ALL, _ALL, _ALL, _NO, _NO, _NO)
-
-
-class Respondents:
-    """Groups of members that answer prices; remembers where their states began, where the next search begins.
-
-    Args:
-        pool: what they share.
-        groups: who answers together.
-        executor: threads; None: groups answer one after the other.
-    """
-
-    def __init__(self, pool: Pool, groups: Sequence[Group], executor: Executor | None = None) -> None:
-        self.pool, self.groups, self._executor = pool, groups, executor
-        self._starts = {id(g.batch): self._first(g.batch) for g in groups}
-        self._begun: dict[int, np.ndarray] | None = None
-
-    def begin_at(self, price: np.ndarray) -> None:
-        """From now on begin every search where that at a price ended: answers then depend on nothing else, and what is written is what was said."""
-        self._begun = None
-        self._starts = {id(g.batch): self._first(g.batch) for g in self.groups}
-        self.at(price)
-        self._begun = {key: starts.copy() for key, starts in self._starts.items()}
-
-    def _first(self, batch: Batch) -> np.ndarray:
-        if batch.device is None:
-            return np.zeros(batch.size)
-        if batch.start is not None:
-            return np.array(batch.start, dtype=float)
-        low = np.broadcast_to(batch.device.low, (batch.size, len(self.pool.hours)))
-        return np.maximum(low[:, -1], 0.0)
-
-    def at(self, price: np.ndarray) -> list[Answered]:
-        """The cheapest answer of every group to a price of the pool [EUR/kWh], (period,).
-
-        Raises:
-            AnswerError: a member has none that is exact.
-        """
-        nothing = Schedules.none(None, len(price))
-        if self._executor is None:
-            return [self._answer(g, price, 1.0, nothing) for g in self.groups]
-        return list(self._executor.map(lambda g: self._answer(g, price, 1.0, nothing), self.groups))
-
-    def write(self, group: int, price: np.ndarray, weight: float, into: Schedules) -> None:
-        """Add so many times the schedules of a group at a price to those of its batch."""
-        it = self.groups[group]
-        self._answer(it, price, weight, into)
-        into.start[it.members] += weight * self._starts[id(it.batch)][it.members]
-
-    def write_all(self, tasks: Sequence[tuple[int, np.ndarray, float, Schedules]]) -> None:
-        """``write`` for each group's tasks in their order, groups on threads."""
-        by_group: dict[int, list[tuple[int, np.ndarray, float, Schedules]]] = {}
-        for task in tasks:
-            by_group.setdefault(task[0], []).append(task)
-
-        def write(mine: Sequence[tuple[int, np.ndarray, float, Schedules]]) -> None:
-            for task in mine:
-                self.write(*task)
-
-        if self._executor is None:
-            for mine in by_group.values():
-                write(mine)
-        else:
-            list(self._executor.map(write, by_group.values()))
-
-    def _answer(self, group: Group, price: np.ndarray, weight: float, into: Schedules) -> Answered:
-        batch, pool = group.batch, self.pool
-        device = NO_DEVICE if batch.device is None else batch.device
-        net = np.zeros(len(price))
-        if self._begun is not None:
-            self._starts[id(batch)][group.members] = self._begun[id(batch)][group.members]
-        own, error, size, ended, who = members.answer(
-            group.members, weight, np.ascontiguousarray(price), pool.hours, pool.step_hours, pool.value_of_lost_load, pool.unused_cost,
-            batch.demand, batch.pv, batch.fee_in, batch.fee_out, batch.cap_in, batch.cap_out, batch.device is not None, device.power_in,
-            device.power_out, device.presence, device.gain_in, device.gain_out, device.keep, device.shift, device.low, device.high, device.wear,
-            device.kink_below, device.kink_above, device.cost_below, device.cost_above, batch.start is not None, self._starts[id(batch)],
-            net, into.drawn, into.supplied, into.used, into.unserved,
-        )  # fmt: skip
-        if ended != members.ANSWERED:
-            raise AnswerError(f"member {str(batch.names[who])!r} with {batch.kind}: {_REASONS[ended]}; use the ordinary program of the platform")
-        return Answered(group.scale * own, group.scale * net, group.scale * (error + 1e-10 * size))
-
-
-_REASONS = {
-    members.BURNS: "at prices this far below zero it pays to charge and discharge at once, which the recursion does not do",
-    members.STUCK: "no schedule keeps its state within its bounds",
-    members.CONNECTION: "its connection cannot let out what its device must supply",
-}
+        count, devices = (0, 0) if batch is None else (batch.size, len(batch.devices))
+        drawn, supplied = (np.zeros((devices, count, periods)) for _ in range(2))
+        used, unserved = (np.zeros((count, periods)) for _ in range(2))
+        return cls(drawn, supplied, used, unserved, np.zeros((count, devices)))

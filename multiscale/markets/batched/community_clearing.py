@@ -83,16 +83,16 @@ def clear_community(
 
 def _of_prosumers(fleet: Fleet, ready: FleetPool, found: PoolClearing) -> CommunityClearing:
     shape = (fleet.size, fleet.horizon.periods)
-    keys = dict.fromkeys(key for key in ready.keys if key)
+    keys = dict.fromkeys(key for owned in ready.keys for key in owned)
     drawn, supplied = ({key: np.zeros(shape) for key in keys} for _ in range(2))
     used, unserved, net = np.zeros(shape), np.zeros(shape), fleet.data.demand.values.copy()
-    for key, place, schedules in zip(ready.keys, ready.places, found.schedules, strict=True):
+    for owned, place, schedules in zip(ready.keys, ready.places, found.schedules, strict=True):
         used[place] += schedules.used
         unserved[place] += schedules.unserved
-        if key:
-            drawn[key][place] += schedules.drawn
-            supplied[key][place] += schedules.supplied
-        net[place] += schedules.drawn - schedules.supplied - schedules.used - schedules.unserved
+        for k, key in enumerate(owned):
+            drawn[key][place] += schedules.drawn[k]
+            supplied[key][place] += schedules.supplied[k]
+        net[place] += schedules.drawn.sum(axis=0) - schedules.supplied.sum(axis=0) - schedules.used - schedules.unserved
     exchange = found.imported - found.exported
     bought, sold = np.maximum(net, 0.0), np.maximum(-net, 0.0)
     return CommunityClearing(found.cost, found.bound, found.gap, found.price, exchange, bought, sold, drawn, supplied, used, unserved, found.rounds)

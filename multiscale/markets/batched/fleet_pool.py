@@ -22,30 +22,26 @@ class FleetPool:
     Attributes:
         pool, batches: what is cleared.
         places: of every batch, position of each of its members among the prosumers.
-        keys: of every batch, the device in it; empty: none.
+        keys: of every batch, the devices in it.
     """
 
     pool: Pool
     batches: tuple[Batch, ...]
     places: tuple[np.ndarray, ...]
-    keys: tuple[str, ...]
+    keys: tuple[tuple[str, ...], ...]
 
 
-def applies(fleet: Fleet, market: Market, tariff: Tariff, *, prices: Prices | None = None, network_binds: bool = False) -> str:
+def applies(fleet: Fleet, market: Market, tariff: Tariff, *, prices: Prices | None = None) -> str:
     """Why the batched solution is not exact for a platform; empty where it is.
 
-    It is where no network can bind between the members, every component of the tariff is a sum over periods, the market is a pool, every device has
-    one state (``Device.one_state``) or is generation that may be curtailed, and no member has two devices behind a meter that pays a fee on what it
-    buys, unless that member always buys.
+    It is where no network can bind between the members (which is not looked at here), every component of the tariff is a sum over periods, the
+    market is a pool, and every device has one state (``Device.one_state``) or is generation that may be curtailed.
 
     Args:
         fleet: of one day, or of a span of days in a row.
         market, tariff: of the platform.
         prices: of decided components, in force; default: the highest that may be decided.
-        network_binds: whether a limit of its low-voltage network can bind.
     """
-    if network_binds:
-        return str(NotCarriedError(fleet.node, "limits of its low-voltage network may bind"))
     try:
         free = {name: np.full(component.shape(fleet.horizon), component.price_max) for name, component in tariff.decided.items()}
         zero = np.zeros(fleet.horizon.periods)
@@ -80,15 +76,13 @@ def fleet_pool(fleet: Fleet, terms: Terms, value_of_lost_load: float) -> FleetPo
     together, alone = _behind_one_meter(fleet, terms, states)
     names, demand, pv = fleet.data.prosumer.values, np.ascontiguousarray(fleet.data.demand.values), fleet.reference_generation
     fees = (np.ascontiguousarray(terms.buy[None, :]), np.ascontiguousarray(terms.sell[None, :]))
-    rest = np.flatnonzero(~np.any([np.zeros(fleet.size, dtype=bool), *(np.isin(np.arange(fleet.size), p) for p in together.values())], axis=0))
-    parts: list[tuple[str, np.ndarray, Batch]] = [("", rest, Batch(names[rest], demand[rest], pv[rest], *fees))]
-    for key, device in states.items():
-        joined, own = np.isin(device.owners, together[key]), np.isin(device.owners, alone[key])
-        for chosen, behind in ((joined, True), (own, False)):
-            at = device.owners[chosen]
-            own_demand, own_pv = (demand[at], pv[at]) if behind else (one(0.0), one(0.0))
-            members = Batch(names[at], own_demand, own_pv, fees[0], fees[1], device=device.rows(chosen), kind=key)
-            parts.append((key, at, members))
+    parts: list[tuple[tuple[str, ...], np.ndarray, Batch]] = []
+    for keys, at in together.items():
+        devices = tuple(states[key].rows(np.isin(states[key].owners, at)) for key in keys)
+        parts.append((keys, at, Batch(names[at], demand[at], pv[at], *fees, devices=devices, kind=" and ".join(keys) or "no device")))
+    for key, at in alone.items():
+        device = states[key].rows(np.isin(states[key].owners, at))
+        parts.append(((key,), at, Batch(names[at], one(0.0), one(0.0), *fees, devices=(device,), kind=key)))
     parts = [part for part in parts if len(part[1])]
     return FleetPool(pool, tuple(p[2] for p in parts), tuple(p[1] for p in parts), tuple(p[0] for p in parts))
 
@@ -102,24 +96,23 @@ def _state(fleet: Fleet, key: str, device: Device) -> OneState:
     return found
 
 
-def _behind_one_meter(fleet: Fleet, terms: Terms, states: dict[str, OneState]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Owners of every device whose meter sees it together with demand and generation, and those whose device may be metered for itself."""
-    together, alone = {key: np.zeros(0, dtype=int) for key in states}, {key: d.owners for key, d in states.items()}
+def _behind_one_meter(fleet: Fleet, terms: Terms, states: dict[str, OneState]) -> tuple[dict[tuple[str, ...], np.ndarray], dict[str, np.ndarray]]:
+    """Members by the devices that their meter sees together with demand and generation; and owners whose device may be metered for itself.
+
+    It may where buying and selling at once costs nothing, or where the member always buys.
+    """
+    everyone = np.arange(fleet.size)
     if (terms.buy + terms.sell < -1e-12).any():
         raise NotCarriedError(fleet.node, "members earn on what they buy and sell at once")
     if not (terms.buy + terms.sell > 1e-12).any():
-        return together, alone
-    owned = np.array([np.isin(np.arange(fleet.size), d.owners) for d in states.values()]).reshape(len(states), fleet.size)
-    supplies = np.array([bool((d.power_out > 0).any()) for d in states.values()])
+        return {(): everyone}, {key: d.owners for key, d in states.items()}
+    owned = np.array([np.isin(everyone, d.owners) for d in states.values()]).reshape(len(states), fleet.size)
+    supplies = np.array([bool((d.power_out > 0).any()) for d in states.values()], dtype=bool)
     own_use_only = (fleet.reference_generation <= fleet.data.demand.values + 1e-12).all(axis=1)
     buyer = own_use_only & ~owned[supplies].any(axis=0)
-    several = np.flatnonzero((owned.sum(axis=0) > 1) & ~buyer)
-    if len(several):
-        who = several[0]
-        devices = [key for key, has in zip(states, owned[:, who], strict=True) if has]
-        reason = f"prosumer {str(fleet.data.prosumer.values[who])!r} has {devices} behind one meter that pays a fee on what it buys, and may sell"
-        raise NotCarriedError(fleet.node, reason)
-    for (key, device), has in zip(states.items(), owned, strict=True):
-        together[key], alone[key] = np.flatnonzero(has & ~buyer), np.flatnonzero(has & buyer)
-        assert len(together[key]) + len(alone[key]) == len(device.owners)
-    return together, alone
+    kinds = (owned & ~buyer).T
+    together: dict[tuple[str, ...], np.ndarray] = {}
+    for kind in np.unique(kinds, axis=0):
+        keys = tuple(key for key, has in zip(states, kind, strict=True) if has)
+        together[keys] = np.flatnonzero((kinds == kind).all(axis=1))
+    return together, {key: np.flatnonzero(has & buyer) for key, has in zip(states, owned, strict=True)}

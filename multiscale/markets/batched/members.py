@@ -164,7 +164,7 @@ def answer(
     keeps, shifts, lows, highs = np.zeros(periods), np.zeros(periods), np.zeros(periods), np.zeros(periods)
     slope, length, kind = np.zeros((periods, 4)), np.zeros((periods, 4)), np.zeros((periods, 4), dtype=np.int64)
     sold, amount = np.zeros(periods), np.zeros(4)
-    writes = drawn.shape[0] > 0
+    writes = used.shape[0] > 0
     own, error, size = 0.0, 0.0, 0.0
     # Slopes this close to zero are rounding of the largest.
     tolerance = 1e-9 * (np.abs(price).max() + 1e-3) * hours.max() / step
@@ -220,9 +220,10 @@ def answer(
             flow = amount[2] - sells
             size += abs(cost) + hours[t] * abs(price[t] * flow)
             net[t] += flow
-            if writes:
+            if writes and has_device:
                 drawn[i, t] += weight * c
                 supplied[i, t] += weight * s
+            if writes:
                 used[i, t] += weight * amount[0]
                 unserved[i, t] += weight * amount[3]
     return own, error, size, ANSWERED, -1

@@ -12,7 +12,7 @@ import numpy as np
 from multiscale.markets.batched.recursion import PIECES
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def entry(values: np.ndarray, i: int, t: int) -> float:
     """Of member i in period t, from an array whose dimensions may have length 1."""
     return values[i if values.shape[0] > 1 else 0, t if values.shape[1] > 1 else 0]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
-from multiscale.markets.batched.batch import Respondents
 from multiscale.markets.batched.fleet_pool import fleet_pool
 from multiscale.markets.batched.master import Boundary
 from multiscale.markets.batched.platform_terms import platform_terms
 from multiscale.markets.batched.pool_clearing import checked, first_prices, grouped, total_demand, within_reach
+from multiscale.markets.batched.respondents import Respondents
 from multiscale.markets.batched.search import Asked, Search
 from multiscale.operation.clearing import Market
 from multiscale.programs import ProgramError

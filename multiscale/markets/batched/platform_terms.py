@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from multiscale.devices.fleet import Fleet
-from multiscale.operation.clearing import Market, Members
-from multiscale.programs import ProgramBuilder
+from multiscale.operation.clearing import Market, Members, Trade
+from multiscale.programs import ParametricProgram, ProgramBuilder
 from multiscale.tariffs import Prices, Tariff
 from multiscale.tariffs.tariff import ROUNDING
 
@@ -47,23 +47,31 @@ def platform_terms(fleet: Fleet, market: Market, tariff: Tariff, prices: Prices,
     """
     horizon, none = fleet.horizon, np.zeros((1, fleet.horizon.periods))
     one = replace(fleet, data=fleet.data.isel(prosumer=[0]))
-    costs = np.zeros(4 * horizon.periods)
-    parts = [(name, Tariff({name: component})) for name, component in tariff.components.items()]
     if tariff.policies:
         raise NotCarriedError(fleet.node, f"policy mechanism {next(iter(tariff.policies))!r} pays for devices")
-    for name, part in [("", Tariff({})), *parts]:
+
+    def asked(part: Tariff) -> tuple[Trade, ParametricProgram]:
         builder = ProgramBuilder(fleet.node)
         members = Members(one, none, none)
         trade = market.trade(builder, members)
-        if not name:
-            market.weigh(builder, members, trade)
+        market.weigh(builder, members, trade)
         part.add_components(builder, trade.metering)
-        program = builder.build()
-        if program.rows.size or program.columns.size != len(costs) or program.Q is not None:
-            kind = getattr(market, "kind", type(market).__name__)
-            what = f"tariff component {name!r} couples periods" if name else f"market {kind!r} has more than trade with one pool"
-            raise NotCarriedError(fleet.node, what)
-        costs += program.fix({name: part.price(name, prices)} if name and part.decided else {}).c0
+        return trade, builder.build()
+
+    def more(program: ParametricProgram) -> bool:
+        return bool(program.rows.size) or program.columns.size != 4 * horizon.periods or program.Q is not None
+
+    trade, program = asked(tariff)
+    if more(program):
+        alone = (name for name, component in tariff.components.items() if more(asked(Tariff({name: component}))[1]))
+        name = "" if more(asked(Tariff({}))[1]) else next(alone, "")
+        what = (
+            f"tariff component {name!r} couples periods"
+            if name
+            else f"market {getattr(market, 'kind', type(market).__name__)!r} has more than trade with one pool"
+        )
+        raise NotCarriedError(fleet.node, what)
+    costs = program.fix({name: tariff.price(name, prices) for name in tariff.decided}).c0.copy()
     hours = horizon.hours_per_year
     if (costs[np.ravel(trade.metering.imported)] + costs[np.ravel(trade.metering.exported)] < -ROUNDING * hours).any():
         raise NotCarriedError(fleet.node, "a fee on trade is above what import and export are charged together")

@@ -18,8 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from multiscale.markets.batched.batch import Batch, Group, Pool, Respondents
+from multiscale.markets.batched.batch import Batch, Group, Pool
 from multiscale.markets.batched.master import Boundary
+from multiscale.markets.batched.respondents import Respondents
 from multiscale.markets.batched.search import LEAST_SHARE, SHORT, PoolClearing, Search
 from multiscale.programs import ProgramError
 
@@ -119,8 +120,9 @@ def first_prices(pool: Pool, boundary: Boundary) -> list[np.ndarray]:
 
 def _groups(batch: Batch, count: int) -> list[Group]:
     """Members with similar devices together: of like size relative to power, or of like generation relative to demand."""
-    if batch.device is not None:
-        span, power = (batch.device.high - batch.device.low).mean(axis=1), (batch.device.power_in * batch.device.presence).mean(axis=1)
+    if batch.devices:
+        first = batch.devices[0]
+        span, power = (first.high - first.low).mean(axis=1), (first.power_in * first.presence).mean(axis=1)
         key = span / np.maximum(power, 1e-12)
     else:
         key = batch.pv.mean(axis=1) / np.maximum(batch.demand.mean(axis=1), 1e-12)

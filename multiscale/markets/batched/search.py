@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.markets.batched.batch import Batch, Pool, Respondents, Schedules
+from multiscale.markets.batched.batch import Batch, Pool, Schedules
 from multiscale.markets.batched.master import Boundary, Master
+from multiscale.markets.batched.respondents import Respondents
 from multiscale.markets.batched.settled import settle
 from multiscale.programs import ProgramError
 

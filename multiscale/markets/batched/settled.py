@@ -33,24 +33,23 @@ def _part(pool: Pool, batch: Batch, schedules: Schedules, rows: slice) -> tuple[
     def of(values: np.ndarray) -> np.ndarray:
         return values if values.shape[0] == 1 else values[rows]
 
-    hours, drawn, supplied = pool.hours, schedules.drawn[rows], schedules.supplied[rows]
+    hours, drawn, supplied = pool.hours, schedules.drawn[:, rows], schedules.supplied[:, rows]
     used, unserved = schedules.used[rows], schedules.unserved[rows]
     demand, pv = of(batch.demand), of(batch.pv)
-    net = demand + drawn - supplied - used - unserved
+    net = demand + drawn.sum(axis=0) - supplied.sum(axis=0) - used - unserved
     bought, sold = np.maximum(net, 0.0), np.maximum(-net, 0.0)
     money = of(batch.fee_in) * bought + of(batch.fee_out) * sold + pool.value_of_lost_load * unserved + pool.unused_cost * (pv - used)
     cost = float(hours @ money.sum(axis=0))
     beyond = [bought - of(batch.cap_in), sold - of(batch.cap_out), used - pv, -used, -unserved, -drawn, -supplied]
     size = 1.0 + float(np.abs(net).max()) + float(used.max()) + float(demand.max())
-    if batch.device is not None:
-        device = batch.device.rows(rows)
-        start = schedules.start[rows]
-        state = device.states(drawn, supplied, start, pool.step_hours)
-        cost += device.cost(drawn, supplied, state, hours)
-        beyond += [drawn - device.presence * device.power_in, supplied - device.presence * device.power_out]
+    for k, whole in enumerate(batch.devices):
+        device, start = whole.rows(rows), schedules.start[rows, k]
+        state = device.states(drawn[k], supplied[k], start, pool.step_hours)
+        cost += device.cost(drawn[k], supplied[k], state, hours)
+        beyond += [drawn[k] - device.presence * device.power_in, supplied[k] - device.presence * device.power_out]
         beyond += [state - device.high, device.low - state, np.abs(state[:, -1] - start)[:, None]]
-        size += float(np.abs(state).max()) + float(drawn.max())
-    largest = float(np.max([values.max() for values in beyond]))
+        size += float(np.abs(state).max()) + float(drawn[k].max())
+    largest = float(np.max([values.max() for values in beyond if values.size]))
     if not largest <= ROUNDING * size:
         raise ProgramError(f"members with {batch.kind}: a schedule leaves a limit by {largest:.3g} (kW or kWh); use the ordinary program")
     return cost, net.sum(axis=0)

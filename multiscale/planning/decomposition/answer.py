@@ -10,6 +10,7 @@ import numpy as np
 from multiscale import bilevel
 from multiscale.bilevel.certify.certificate import TOLERANCE, Certificate, FollowerCertificate
 from multiscale.planning.decomposition.component import Work
+from multiscale.planning.decomposition.known_answers import as_data
 from multiscale.planning.decomposition.search import Candidate, DecompositionSearch
 from multiscale.planning.decomposition.structure import parameters, structure
 from multiscale.planning.distribution_planning import PlanningProblem
@@ -106,13 +107,17 @@ def _ended(search: DecompositionSearch, basis: Basis) -> SearchStart:
     bought = np.zeros(program.columns.size, dtype=bool)
     for component in search.split.components:
         bought[component.bought] = True
-    return SearchStart(LabelledBasis.of(program, basis), retained.rows, retained.bounds, bought)
+    charges = {search.first_charge, *(end for level in search.levels for end in (level.charges.lower, level.charges.upper))}
+    answers = tuple(as_data(component, charges) for component in search.split.components if component.options.size)
+    ranges = np.array([(level.charges.lower, level.charges.upper) for level in search.levels]).reshape(-1, 2)
+    return SearchStart(LabelledBasis.of(program, basis), retained.rows, retained.bounds, bought, search.without_limits, ranges, answers)
 
 
 def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolution, Basis, Certificate]:
     """The whole follower at the plan, from a basis put together of those of the components, where it ended, and what it says about their answer.
 
-    Where members have several best answers and the search counted on the best of them for society, so does the plan.
+    Of several answers that cost members the same and pay the charge on the same energy, the plan takes one of least social cost. So what it costs is
+    a property of the problem, and not of the way the solver took.
 
     The answer of the components must cost what the whole follower costs, satisfy all its rows and bounds, be complementary to its duals, and pay the
     charge on the same energy.
@@ -128,11 +133,10 @@ def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolu
         compiled.start_from(Basis.of_statuses(*statuses))
     solution = compiled.solve_optimal(p)
     energy = program.outputs[known.charged_energy].matrix
-    if best.chosen:
-        resource = program.outputs[RESOURCE_COST].matrix
-        solution = replace(solution, x=least_second_cost(solution, resource.toarray()[0], energy.toarray()[0]))
+    resource = program.outputs[RESOURCE_COST].matrix
+    solution = replace(solution, x=least_second_cost(solution, resource.toarray()[0], energy.toarray()[0]))
     ours, theirs = float((energy @ x)[0]), float((energy @ solution.x)[0])
-    follower = _follower_certificate(solution, x)
+    follower = follower_certificate(solution, x)
     failures = [] if follower.holds() else [f"the answer of the components: {follower}"]
     if abs(ours - theirs) > TOLERANCE * max(1.0, abs(theirs)):
         failures.append(f"the components pay the charge on {ours:,.3f} kWh/a, the whole follower on {theirs:,.3f} kWh/a")
@@ -143,7 +147,7 @@ def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolu
     return solution, compiled.basis, Certificate((follower,), (short, "recovery" if short else ""), None, None, failures=tuple(failures))
 
 
-def _follower_certificate(solution: ProgramSolution, x: np.ndarray) -> FollowerCertificate:
+def follower_certificate(solution: ProgramSolution, x: np.ndarray) -> FollowerCertificate:
     """Residuals of the components' answer against the whole follower, relative as in ``bilevel.certificate``."""
     program, p, y = solution.program, solution.parameters, solution.y
     rhs, activity, costs = program.rhs(p), program.A @ x, program.costs(p)

@@ -20,15 +20,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from multiscale.planning.charge_marching import BELOW, Recovery, end_of_range, lower_end, recovering_charge, start_of_range, upper_end
+from multiscale.planning.decomposition.all_classes import all_classes
 from multiscale.planning.decomposition.component import PartAnswer, SearchEnded, Work
-from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, answers, classes, everything
+from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, everything
 from multiscale.planning.decomposition.joint_answers import TIED, JointAnswers
+from multiscale.planning.decomposition.known_answers import key_without_limits
 from multiscale.planning.decomposition.network_state import LimitsViolated
 from multiscale.planning.decomposition.one_by_one import take_one_by_one
 from multiscale.planning.decomposition.resource_bound import Charges
 from multiscale.planning.decomposition.split import Split
 from multiscale.planning.decomposition.structure import Structure
-from multiscale.planning.search_start import SearchStart
+from multiscale.planning.search_start import SearchStart, WithoutLimits
 
 Open = dict[bytes, list[ChoiceClass]]
 """Component -> its open classes by their bound, the lowest first, from a wider range of charges; a component that is not named is open everywhere."""
@@ -42,13 +44,11 @@ class Candidate:
         built: of all options (bool).
         recovery: the charge.
         cost: social cost without the problem's constant [EUR/a].
-        chosen: whether it is that of the best for society of several answers that cost members the same.
     """
 
     built: np.ndarray
     recovery: Recovery
     cost: float
-    chosen: bool = False
 
 
 @dataclass
@@ -56,13 +56,13 @@ class Level:
     """What one level found, for the record.
 
     Attributes:
-        charge: lower end of its charges [EUR/kWh].
+        charges: range of its charges [EUR/kWh].
         bound, best: bound and best plan after it [EUR/a].
         classes: number of classes in each component with options.
         solves: linear programs solved so far.
     """
 
-    charge: float
+    charges: Charges
     bound: float
     best: float
     classes: list[int]
@@ -74,6 +74,9 @@ NARROWER = 0.7
 
 FAR = 2.0
 """The charge from which the end of the range is found, in largest charges that may be in it."""
+
+NEAR, ROUNDED = 0.1, 0.01
+"""Share of its width by which the range of a level may be widened at an end: to that of an earlier search, and by rounding."""
 
 ROUNDING = 1e-9
 """Share of the social cost to which linear programs are solved."""
@@ -103,6 +106,7 @@ class DecompositionSearch:
         levied: whether all transfers are a levy on the charged energy.
         ended: what ended the search before its end; empty if nothing did.
         levels: record.
+        without_limits: what holds whatever the limits; None where that is not known.
     """
 
     known: Structure
@@ -125,6 +129,7 @@ class DecompositionSearch:
     largest_charge: float = np.inf
     ended: str = ""
     levels: list[Level] = field(default_factory=list)
+    without_limits: WithoutLimits | None = None
 
     def __post_init__(self) -> None:
         self.joint = JointAnswers(self.known, self.work, self.admitted_choices[0], self.start)
@@ -166,9 +171,13 @@ class DecompositionSearch:
     def _prepare(self) -> None:
         """Retain the limits that the least and the most that may be built violate, and find where the charges begin that recover anything."""
         levy, (none, every) = self.known.levy, self.admitted_choices
-        _, relaxed, energy = self.joint.total(self.joint.answers(every, -levy))
-        # With no limit at all and no transfer, operation costs no more than under any plan.
-        self.bound = relaxed if self.levied else self.joint.total(self.joint.answers_without_charges(every))[1]
+        known = self._known_without_limits()
+        if known is not None:
+            relaxed, energy, self.bound = known.bound, known.energy, known.resource
+        else:
+            _, relaxed, energy = self.joint.total(self.joint.answers(every, -levy))
+            # With no limit at all and no transfer, operation costs no more than under any plan.
+            self.bound = relaxed if self.levied else self.joint.total(self.joint.answers_without_charges(every))[1]
         low, high = self.charge_range
         demand = energy + self.passive
         near = min(max(low, self.existing / demand), high) if demand > 0 else low
@@ -177,7 +186,16 @@ class DecompositionSearch:
             # Above this charge passive customers alone pay more than any choice may earn.
             self.largest_charge = high = max(low, min(high, most / self.passive))
         far = FAR * high
-        dear = -np.inf if self.levied else self.joint.total(self.joint.answers(every, far))[1]
+        if self.levied:
+            dear = -np.inf
+        elif known is not None and known.far == far:
+            dear = known.dear
+        else:
+            dear = self.joint.total(self.joint.answers(every, far))[1]
+        if not self.split.retained.any:
+            self.without_limits = WithoutLimits(key_without_limits(self.known), relaxed, energy, self.bound, far, dear)
+        elif known is not None:
+            self.without_limits = known
         self.joint.checked_answers(none, near, at_base=True)
         self.joint.checked_answers(every, near, at_base=True)
         unbuilt, _, energy = self.joint.total(self.joint.checked_answers(none, near, at_base=True))
@@ -185,9 +203,14 @@ class DecompositionSearch:
         if not self.levied:
             self.largest_charge = end_of_range(unbuilt, energy, near, dear, far, self.passive, most, high)
 
+    def _known_without_limits(self) -> WithoutLimits | None:
+        """What an earlier search found without limits; None where it was of another follower."""
+        known = None if self.start is None else self.start.without_limits
+        return known if known is not None and known.key == key_without_limits(self.known) else None
+
     def _level(self, before: Open) -> Open | None:
         """One level over the charges of what is open; returns what is open for the next one, or None at the end."""
-        charges = self.range_around(self.least_charge, self.largest_charge)
+        charges = self._range_of_level()
         split = self.split
         queues = [before.get(c.key, []) for c in split.components]
         found, counts = self._lowest(queues, charges)
@@ -204,7 +227,7 @@ class DecompositionSearch:
         found = self.all_classes(self._boxes(queues, counts), charges)
         kept = [[k for k in part if k.value - low <= room + 1e-9 * abs(low)] for part, low in zip(found, lowest, strict=True)]
         sizes = [len(part) for part, c in zip(kept, self.split.components, strict=True) if c.options.size]
-        self.levels.append(Level(charges.lower, self.bound, self.best.cost if self.best else np.inf, sizes, self.work.solves))
+        self.levels.append(Level(charges, self.bound, self.best.cost if self.best else np.inf, sizes, self.work.solves))
         if self.best and self.best.cost - self.bound <= self.allowance:
             return None
         energy = sum(max(k.answer.energy for k in part) for part in kept)
@@ -247,6 +270,22 @@ class DecompositionSearch:
         """The range from which bounds are taken, a little wider."""
         return Charges(BELOW * least, largest / BELOW)
 
+    def _range_of_level(self) -> Charges:
+        """The range of a level: an end is moved outwards to one of an earlier search, whose answers are known there, where that is near.
+
+        Else the upper end is rounded up, so that a later search comes to the same.
+        """
+        exact = self.range_around(self.least_charge, self.largest_charge)
+        lower, upper = exact.lower, exact.upper
+        if self.start is not None and self.start.ranges.size:
+            below, above = self.start.ranges[:, 0], self.start.ranges[:, 1]
+            lower = max(below[(below <= lower) & (below >= lower - NEAR * exact.width)].tolist(), default=lower)
+            upper = min(above[(above >= upper) & (above <= upper + NEAR * exact.width)].tolist(), default=upper)
+        if upper == exact.upper and np.isfinite(upper) and exact.width > 0 and not self.levied:
+            unit = 10.0 ** np.floor(np.log10(ROUNDED * exact.width))
+            upper = float(np.ceil(upper / unit) * unit)
+        return Charges(lower, upper)
+
     def _upper_end(self, kept: list[list[ChoiceClass]]) -> float:
         """Charge above which no open choice that is better than the best plan earns no more than it may."""
         if self.levied:
@@ -263,32 +302,8 @@ class DecompositionSearch:
         return max(min(upper, largest), self.charge_range[0])
 
     def all_classes(self, boxes: list[list[Box]], charges: Charges) -> list[list[ChoiceClass]]:
-        """The classes of every component over a range of charges.
-
-        Raises:
-            LimitsViolated: some combination of them may violate omitted limits.
-        """
-        components = self.split.components
-        first = [c.solve(part[0][1], charges.lower, self.joint.network.spread, self.work) for c, part in zip(components, boxes, strict=True)]
-        together = self.split.state(first)
-        # Most violations show at the lower end, or in one class with the other components at their first answer: then less is bounded in vain.
-        for c, part, own in zip(components, boxes, first, strict=True):
-            for answer in answers(c, part, charges.lower, self.joint.network.spread, self.work):
-                self.joint.check(*[together - own.state + answer.state] * 2)
-        found = []
-        for c, part, own in zip(components, boxes, first, strict=True):
-
-            def look(answer: PartAnswer, others: np.ndarray = together - own.state) -> None:
-                self.joint.check(others + answer.state, others + answer.state)
-
-            found.append(classes(c, part, charges, self.levied, self.annuity, self.joint.network.spread, self.work, look))
-        low, high = self.split.fixed_state.copy(), self.split.fixed_state.copy()
-        for group in found:
-            states = np.array([answer.state for k in group for answer in k.bound.feasible])
-            low += states.min(axis=0)
-            high += states.max(axis=0)
-        self.joint.check(low, high)
-        return found
+        """The classes of every component over a range of charges; may raise ``LimitsViolated``."""
+        return all_classes(self.joint, boxes, charges, self.annuity, self.work, levied=self.levied)
 
     def consider(self, built: np.ndarray, start: float, *, limited: bool = True, tied: bool = False) -> Candidate | None:
         """A choice at the charge that recovers its cost, which becomes the best plan if it is better.
@@ -321,11 +336,11 @@ class DecompositionSearch:
             # The charge has to earn the same: no less than the cost, nor more than it may, and it is the energy that the certificate holds.
             energy, other_energy = self.joint.total(answers)[2], self.joint.total(others)[2]
             if abs(other_energy - energy) <= TIED * (1.0 + abs(energy)):
-                other = self._candidate(built, recovery, others, chosen=True)
+                other = self._candidate(built, recovery, others)
                 found = other if other.cost < found.cost else found
         return found
 
-    def _candidate(self, built: np.ndarray, recovery: Recovery, answers: list[PartAnswer], *, chosen: bool = False) -> Candidate:
+    def _candidate(self, built: np.ndarray, recovery: Recovery, answers: list[PartAnswer]) -> Candidate:
         cost, _, energy = self.joint.total(answers)
         social = float(self.annuity @ built) + cost - recovery.charge * energy - sum(a.transfers for a in answers)
-        return Candidate(built.copy(), recovery, social, chosen)
+        return Candidate(built.copy(), recovery, social)

@@ -13,6 +13,7 @@ is the answer with them. Zones joined by branches without a retained limit are o
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property, partial
 
 import numpy as np
@@ -20,10 +21,11 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from multiscale.planning.decomposition.component import Bases, Component, PartAnswer
+from multiscale.planning.decomposition.known_answers import EarlierAnswers, key_of
 from multiscale.planning.decomposition.network_state import NetworkState, Retained
 from multiscale.planning.decomposition.structure import Structure, option_rows
 from multiscale.planning.decomposition.unbought import DUALS, Restriction
-from multiscale.planning.search_start import SearchStart
+from multiscale.planning.search_start import PartAnswers, SearchStart
 from multiscale.programs import Basis, Block, Index, ParametricProgram, ProgramError
 
 BASIC, AT_LOWER = 1, 0
@@ -49,6 +51,7 @@ class Split:
         self, known: Structure, network: NetworkState, retained: Retained, before: Split | None = None, start: SearchStart | None = None
     ) -> None:
         self.known, self.network, self.retained = known, network, retained
+        self._earlier: Mapping[bytes, PartAnswers] = before._earlier if before else {a.key: a for a in start.answers} if start else {}
         program = known.program
         kept = self._kept_state()
         label = self._zones(kept)
@@ -62,7 +65,7 @@ class Split:
         inner = np.ones(program.columns.size, dtype=bool)
         inner[known.state], inner[known.given] = kept, kept[: known.taken.size]
         matrix = sparse.csc_matrix(matrix)
-        alone = inner & (np.diff(matrix.indptr) == 0) & (known.energy == 0) & (known.transfer == 0)
+        alone = inner & (np.diff(matrix.indptr) == 0) & (known.energy == 0) & (known.transfer == 0) & (known.further == 0).all(axis=1)
         self.isolated = np.flatnonzero(alone)
         self.isolated_values = self._idle(costs)
         self.constant += float(costs[self.isolated] @ self.isolated_values)
@@ -174,7 +177,9 @@ class Split:
             options = options[np.asarray(raised[rows][:, options].sum(axis=0)).ravel() > 0]
             energy, transfer = known.energy[ours], known.transfer[ours]
             levy, levied = known.levy_of(energy, transfer)
-            paid = np.column_stack([energy, levy * energy - transfer])
+            further = known.further[ours]
+            paid = np.column_stack([energy, further, levy * energy - transfer])
+            prices = 1 + further.shape[1]
             piece = ParametricProgram(
                 name=f"{program.name}, component at {program.columns.label(int(ours[0]))}",
                 columns=Index((Block("columns", {"column": ours}, "", 0),)),
@@ -182,13 +187,13 @@ class Split:
                 parameters=Index(
                     (
                         Block("built", {"option": options}, "1", 0),
-                        Block("charge", {}, "EUR/kWh", options.size),
-                        Block("waived", {}, "1", options.size + 1),
+                        Block("charges", {"charge": np.arange(prices)}, "", options.size),
+                        Block("waived", {}, "1", options.size + prices),
                     )
                 ),
                 A=part,
                 b0=rhs[rows],
-                B=sparse.hstack([raised[rows][:, options], sparse.csr_matrix((rows.size, 2))], format="csr"),
+                B=sparse.hstack([raised[rows][:, options], sparse.csr_matrix((rows.size, prices + 1))], format="csr"),
                 equality=equality[rows],
                 c0=costs[ours],
                 C=sparse.hstack([sparse.csr_matrix((ours.size, options.size)), sparse.csr_matrix(paid)], format="csr"),
@@ -197,13 +202,15 @@ class Split:
             )
             to_network = self.network.network_of(ours)
             known_before = bought[ours], duals[:, names[rows]]
-            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, levied, to_network, *known_before)
+            component = Component(key, ours, names[rows], piece, options, energy, further, transfer, levy, levied, to_network, *known_before)
             if status is not None:
                 component.start = status[0][ours], status[1][names[rows]]
                 old = by_options.get(options.tobytes())
                 if old is not None:
                     component.bases = Bases(old.bases, partial(_carried, status, old, old.restriction, component, component.restriction))
                     component.best_scale, component.relief, component.typical = old.best_scale, old.relief, old.typical
+            if self._earlier and options.size and (known_answers := self._earlier.get(key_of(component))) is not None:
+                component.earlier = EarlierAnswers(component, known_answers, self.network.spread)
             result.append(component)
         return result
 

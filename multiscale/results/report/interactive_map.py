@@ -17,6 +17,7 @@ from multiscale.results.report.embedding import embedded
 from multiscale.results.report.exhibits import Interactive
 from multiscale.results.report.interactive_time import branch_curves
 from multiscale.results.report.network_states import Shown, states_of, values_of
+from multiscale.results.report.pointed_at import NOT_SOLVED, NOT_SUPPLIED, said
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.words.answer import reinforcements
 from multiscale.results.words.numbers import number
@@ -197,24 +198,31 @@ def _draw(plot: figure, layout: Layout, lines: ColumnDataSource, points: ColumnD
         plot.scatter(layout.x[rings], layout.y[rings], size=20 + 8 * offset, fill_color=None, line_color="#374151", line_width=2)
     for text, x, y in layout.labels:
         plot.text([x], [y], [text], text_align="center", y_offset=-12, text_font_size="12px", text_color="#374151")
-    said = [
+    words = [
         ("", "<b>@name</b> (@kind)"),
         ("ends", "@ends"),
-        ("loading", "@loading{0.00} % of the rating"),
+        ("loading", "@loading{custom}"),
         ("usable", "@usable [% of the rating]"),
-        ("rating before the plan", "@rating{0,0.0} kVA"),
+        ("rating before the plan", "@rating{custom}"),
         ("built", "@built"),
     ]
+    branches = (lines, points)
+    formatters = {
+        "@loading": said("loading", " % of the rating", 2, NOT_SUPPLIED, NOT_SOLVED, branches),
+        "@rating": said("rating", " kVA", 1, "the branch has no rating", "the dataset holds no ratings", branches),
+    }
+    voltages = {"@voltage": said("voltage", " pu", 5, NOT_SUPPLIED, "the AC power flow of this step has no solution, or was not computed", (buses,))}
     plot.add_tools(
-        HoverTool(renderers=[line], tooltips=said, line_policy="interp", description="Values of lines"),
-        HoverTool(renderers=[point], tooltips=said, description="Values of transformers"),
+        HoverTool(renderers=[line], tooltips=words, formatters=formatters, line_policy="interp", description="Values of lines"),
+        HoverTool(renderers=[point], tooltips=words, formatters=formatters, description="Values of transformers"),
         HoverTool(
             renderers=[bus],
             tooltips=[
                 ("", "<b>@name</b> (bus, @kv{0.[00]} kV)"),
-                ("voltage", "@voltage{0.00000} pu"),
+                ("voltage", "@voltage{custom}"),
                 ("band", "@low{0.00[0]} to @high{0.00[0]} pu"),
             ],
+            formatters=voltages,
             attachment="below",
             description="Voltages of buses",
         ),

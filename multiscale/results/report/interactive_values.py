@@ -9,6 +9,7 @@ import numpy as np
 from multiscale.results.figures.style import BLUE, GREY
 from multiscale.results.report.embedding import embedded
 from multiscale.results.report.exhibits import Interactive
+from multiscale.results.report.pointed_at import said
 from multiscale.results.tables.comparison_tables import Compared, value_of
 
 _CHOSEN = """
@@ -52,7 +53,8 @@ def values_figure(runs: Sequence[Compared], keys: Mapping[str, str], baseline: i
     plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[0000]")
     plot.yaxis.axis_label = labels[shown]
     points = plot.scatter("label", "value", source=source, size=11, fill_color="colour", line_color="#111827", marker="mark")
-    plot.add_tools(HoverTool(renderers=[points], tooltips=[("", "@label: @name (@status)"), ("value", "@value{0,0.[000000]}")]))
+    missing = {"@value": said("value", "", 6, "this run has none under this key", "no run has one under this key", (source,))}
+    plot.add_tools(HoverTool(renderers=[points], tooltips=[("", "@label: @name (@status)"), ("value", "@value{custom}")], formatters=missing))
     base = Span(location=float(values[shown, baseline]), dimension="width", line_dash="dashed", line_color=GREY)
     plot.add_layout(base)
     key = Select(title="Value", value=names[shown], options=names, sizing_mode="stretch_width")

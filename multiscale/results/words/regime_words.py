@@ -60,7 +60,7 @@ def regulation_words(result: RunResult) -> list[str]:
     paid = float(result.value("regulation.planned.payment") or 0.0)
     incentives = f"; supplier and state pay it {euros(paid, True)} in incentives" if paid >= ROUNDING_EUR else ""
     penalties = f"; it pays supplier and state {euros(-paid, True)} in penalties" if paid <= -ROUNDING_EUR else ""
-    words = [f"profit {euros(profit, True)}{rate}{incentives}{penalties}"]
+    words = [f"profit {euros(profit, True)}{rate}{incentives}{penalties}{_carried_forward(result)}"]
     gains = [float(value) for key, (value, _) in result.summary.items() if key.startswith("regulation.yardstick.largest_gain.")]
     if gains and result.value("stages.cost") is None:
         words.append(f"gains at most {euros(max(gains), True)} by another plan while the other operators keep theirs")
@@ -78,3 +78,14 @@ def regulation_words(result: RunResult) -> list[str]:
         why = "as its prices need not recover exactly the cost" if most < -ROUNDING_EUR else "which is within what is proven of the least"
         return [*words, f"{built}; its plan costs society {euros(-loss, True)} less, {why}"]
     return [*words, f"{built}; its plan costs society {euros(max(loss, 0.0), True)} more, proven to be at most {euros(max(most, 0.0), True)}"]
+
+
+def _carried_forward(result: RunResult) -> str:
+    """What is collected beyond what is allowed, or less, where it is more than the tolerance of cost recovery: it is no part of the profit."""
+    allowed, balance = (float(result.value(f"regulation.planned.{key}") or 0.0) for key in ("allowed", "balance"))
+    tolerance = float(result.config().get("planning", {}).get("recovery_tolerance", 0.0))
+    if abs(balance) <= tolerance * abs(allowed) + ROUNDING_EUR:
+        return ""
+    if balance < 0:
+        return f"; prices collect {euros(-balance, True)} more than is allowed, which the regulatory account owes to customers and is not profit"
+    return f"; prices collect {euros(balance, True)} less than is allowed, which customers owe to the regulatory account and is counted as profit"

@@ -14,7 +14,7 @@ from multiscale.coordination.negotiation.children.carriers import Refusal
 from multiscale.coordination.negotiation.children.program_child import Kept, ProgramChild
 from multiscale.coordination.negotiation.children.remote_children import RemoteChildren
 from multiscale.coordination.negotiation.children.request import Request
-from multiscale.coordination.negotiation.consistency import contradiction, not_kept
+from multiscale.coordination.negotiation.consistency import contradiction, not_kept, not_of_schedule
 from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.state import NegotiationOptions
@@ -308,7 +308,26 @@ def test_weak_duality_is_exact_at_the_optimum_of_a_child(case):
     assert contradiction(prices, reply.values, reply.costs, reply.profiles, hours) is None
     above = reply.values + 1e-6 * (np.abs(reply.costs) + np.abs(hours * prices * reply.profiles).sum(axis=1) + 1.0)
     assert "proved that it costs at least" in contradiction(prices, above, reply.costs, reply.profiles, hours)
-    assert "cannot be operated: no" in not_kept(1.0, Kept(reply.profiles[0], prices[0], prices[0]), hours, [], 1.0, Refusal("no"))
+    assert "cannot operate its agreed exchange: no" in not_kept(1.0, Kept(reply.profiles[0], prices[0], prices[0]), hours, [], 1.0, Refusal("no"))
+
+
+def test_a_report_of_an_operation_is_made_of_finite_numbers_of_the_right_length(case):
+    program, hours = case.children[NAME], case.hours
+    price = np.full(24, 0.05)
+    offer = ProgramChild(program, hours).answer(Request(0, price[None]), price)
+    kept = Kept(offer.profiles[0], price, price)
+    settled = ProgramChild(program, hours).settle(kept)
+    assert not_kept(offer.costs[0], kept, hours, [(price, offer.values[0])], offer.values[0], settled) is None
+    changes = [{"cost": np.nan}, {"cost": "much"}, {"least": None}, {"exchange": settled.exchange[:-1]}, {"exchange": settled.exchange[0]}]
+    changes += [{"x": np.nan * settled.x}, {"x": None}, {"y": "a"}, {"least": np.inf}, {"cost": np.array([1.0, 2.0])}]
+    for change in changes:
+        said = not_kept(offer.costs[0], kept, hours, [(price, offer.values[0])], offer.values[0], dataclasses.replace(settled, **change))
+        assert said.startswith(f"reported of its operation a {next(iter(change))} that is not"), change
+    assert not_kept(offer.costs[0], kept, hours, [], offer.values[0], "done") == "cannot operate its agreed exchange: str was reported"
+    assert not_of_schedule(program, settled) is None
+    assert "reported that its operation costs" in not_of_schedule(program, dataclasses.replace(settled, cost=0.999 * settled.cost))
+    assert "not the one of its schedule" in not_of_schedule(program, dataclasses.replace(settled, exchange=1.01 * settled.exchange))
+    assert "numbers; its program has" in not_of_schedule(program, dataclasses.replace(settled, x=settled.x[1:]))
 
 
 @pytest.fixture(scope="module")
@@ -366,10 +385,10 @@ def test_an_untrue_dso_in_the_middle_of_the_tree_is_named(towns, what):
 PUBLISHED = {
     "cost 20 % too low": (lambda a: dataclasses.replace(a, own_cost=0.8 * a.own_cost), "said that its schedule costs"),
     "exchange that is not its own": (lambda a: dataclasses.replace(a, exchange=0.9 * a.exchange), "not the one of its schedule"),
-    "exchange of another length": (lambda a: dataclasses.replace(a, exchange=a.exchange[:-1]), "not the one of its schedule"),
+    "exchange of another length": (lambda a: dataclasses.replace(a, exchange=a.exchange[:-1]), "exchange that is not .* finite numbers"),
     "schedule in another unit": (lambda a: dataclasses.replace(a, x=1e3 * a.x), "violates a limit of its program"),
-    "schedule that is no number": (lambda a: dataclasses.replace(a, x=np.nan * a.x), "all of them finite"),
-    "cost that is no number": (lambda a: dataclasses.replace(a, own_cost=np.nan), "said that its schedule costs nan"),
+    "schedule that is no number": (lambda a: dataclasses.replace(a, x=np.nan * a.x), "schedule that is not .* finite numbers"),
+    "cost that is no number": (lambda a: dataclasses.replace(a, own_cost=np.nan), "cost that is not a finite number"),
 }
 
 

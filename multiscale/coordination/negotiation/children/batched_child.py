@@ -17,10 +17,13 @@ from multiscale.tariffs import Prices
 
 if TYPE_CHECKING:
     from multiscale.markets.batched.platform_pool import PlatformPool
-    from multiscale.markets.batched.search import Asked, Search
+    from multiscale.markets.batched.search import Search
 
 MANY = 30
 """Prosumers from which the batched solution takes less time than a program (measured at 24 periods, see docs/coordination.md)."""
+
+NETWORK_BINDS = "limits of its low-voltage network may bind"
+"""Why a platform with a network is answered for by its program."""
 
 FINEST, COARSEST = 1e-7, 1e-4
 """Gaps between which an answer is certified, relative to what all demand costs; which, follows from the tolerance of the request."""
@@ -29,21 +32,29 @@ KEPT, PROVEN = 1e-4, 2e-4
 """The same for the cost of keeping an agreed profile, and for what the duals that are returned prove about it; what was said is kept in any case."""
 
 
-def not_in_batches(data: PlatformData, prices: Prices) -> str:
-    """Why a platform does not answer prices by the batched solution; empty where it does: it has many prosumers and is carried exactly (``applies``).
+def as_batched(
+    data: PlatformData, prices: Prices, whole: Callable[[], ParametricProgram], program: ParametricProgram | None = None
+) -> BatchedChild | str:
+    """A platform as a child by the batched solution; where it has few prosumers or is not carried exactly (``applies``), why not.
 
     Args:
         data: the platform.
         prices: of the decided tariff components of its DSO.
+        whole: makes the program of all prosumers, all parameters fixed.
+        program: the program before its parameters are fixed; None: no network is in it.
     """
     if data.fleet.size < MANY:
         return f"it has {data.fleet.size} prosumers, fewer than {MANY}"
-    from multiscale.markets.batched.fleet_pool import applies
+    # The compiled parts are loaded where they are used.
+    from multiscale.markets.batched.platform_pool import PlatformPool
+    from multiscale.markets.batched.platform_terms import NotCarriedError
 
-    reason = applies(data.fleet, data.market, data.economics.tariff, prices=prices)
-    if not reason and data.network is not None and data.network.active.sizes["branch"] and data.network_binds(data.program()):
-        return applies(data.fleet, data.market, data.economics.tariff, network_binds=True)
-    return reason
+    try:
+        if program is not None and data.network_binds(program):
+            raise NotCarriedError(data.fleet.node, NETWORK_BINDS)
+        return BatchedChild(data, prices, whole, PlatformPool(data.fleet, data.economics, data.market, prices))
+    except NotCarriedError as reason:
+        return str(reason)
 
 
 class BatchedChild:
@@ -56,23 +67,13 @@ class BatchedChild:
         data: the platform.
         tariff: prices of the decided tariff components of its DSO.
         whole: makes the program of all prosumers, all parameters fixed.
+        pool: the platform as a pool.
     """
 
-    def __init__(self, data: PlatformData, tariff: Prices, whole: Callable[[], ParametricProgram]) -> None:
-        self.data, self.tariff, self.whole = data, tariff, whole
-        self._pool: PlatformPool | None = None
-        self._reference: tuple[bytes, list[Asked]] = (b"", [])
+    def __init__(self, data: PlatformData, tariff: Prices, whole: Callable[[], ParametricProgram], pool: PlatformPool) -> None:
+        self.data, self.tariff, self.whole, self.pool = data, tariff, whole, pool
+        self._reference: tuple[bytes, Search | None] = (b"", None)
         self._by_program: ProgramChild | None = None
-
-    @property
-    def pool(self) -> PlatformPool:
-        """The platform as a pool, made when it is first asked."""
-        if self._pool is None:
-            # The compiled parts are loaded where they are used.
-            from multiscale.markets.batched.platform_pool import PlatformPool
-
-            self._pool = PlatformPool(self.data.fleet, self.data.economics, self.data.market, self.tariff)
-        return self._pool
 
     def answer(self, request: Request, reference: np.ndarray) -> Reply:
         """Answer a request; every answer begins with what the groups did at the price ``reference`` [EUR/kWh], (period,)."""
@@ -84,30 +85,33 @@ class BatchedChild:
             return replace(self._by_program.answer(request, reference), engine=f"program ({reason})")
 
     def _answered(self, request: Request, reference: np.ndarray) -> Reply:
-        hours, known = self.pool.hours, self._at_reference(reference)
+        hours, first = self.pool.hours, self._at_reference(reference)
         values, costs, profiles = [], [], []
         for price in request.prices:
-            found = self._best(price, request.tolerance, known)
+            found = self._best(price, request.tolerance, first)
             cost, profile = found.together()
             values.append(found.bound)
             costs.append(cost - float(hours * price @ profile))
             profiles.append(profile)
         return Reply(request.number, np.array(values), np.array(costs), np.array(profiles), goods=request.goods, engine="batched")
 
-    def _best(self, price: np.ndarray, tolerance: float, known: list[Asked]) -> Search:
-        boundary = self.pool.at(price)
+    def _best(self, price: np.ndarray, tolerance: float, first: Search | None) -> Search:
+        """What is best at a price, begun with what was best at the reference price."""
+        if first is not None and price.tobytes() == self._reference[0]:
+            return first
+        boundary, known = self.pool.at(price), [] if first is None else first.active_answers
         found = self.pool.search(boundary, price, known)
         gap = float(np.clip(tolerance / self.pool.scale(price), FINEST, COARSEST))
         found.run([] if known else self.pool.first_prices(boundary), gap)
         return found
 
-    def _at_reference(self, price: np.ndarray) -> list[Asked]:
-        key = price.tobytes()
-        if self._reference[0] != key:
+    def _at_reference(self, price: np.ndarray) -> Search:
+        key, first = price.tobytes(), self._reference[1]
+        if first is None or self._reference[0] != key:
             self.pool.respondents.begin_at(price)
-            found = self._best(price, 0.0, [])
-            self._reference = key, found.active_answers
-        return self._reference[1]
+            first = self._best(price, 0.0, None)
+            self._reference = key, first
+        return first
 
     def settle(self, kept: Kept, reference: np.ndarray) -> Settled:
         """The cheapest way to keep an agreed profile, as of ``ProgramChild.settle``; by the program where the batched solution does not prove it."""
@@ -128,9 +132,9 @@ class BatchedChild:
         pool, profile, price = self.pool, kept.profile, np.asarray(kept.price, dtype=float)
         slack = kept.room + 1e-6 * (1.0 + float(np.abs(profile).max()))
         # What was offered is found again by asking again: the profile is a mix of it.
-        known = self._at_reference(reference)
-        again = [self._best(asked, 0.0, known) for asked in kept.asked]
-        counted = self._best(np.asarray(kept.counted, dtype=float), 0.0, known)
+        first = self._at_reference(reference)
+        again = [self._best(asked, 0.0, first) for asked in kept.asked]
+        counted = self._best(np.asarray(kept.counted, dtype=float), 0.0, first)
         every = {a.price.tobytes(): a for found in (*again, counted) for a in found.active_answers}
         search, marginal = pool.keep(profile, price, 0.5 * slack, KEPT, list(every.values()))
         found = search.written(pool.ready.batches, 0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from multiscale.coordination.negotiation.children.batched_child import BatchedChild, not_in_batches
+from multiscale.coordination.negotiation.children.batched_child import BatchedChild, as_batched
 from multiscale.coordination.negotiation.children.program_child import Kept, ProgramChild, Settled
 from multiscale.devices.fleet import Fleet
 from multiscale.operation import platform_program
@@ -62,10 +63,16 @@ class PlatformSource:
         The batched solution, where it is exact and quicker; else the program of all prosumers, whose basis serves for operation too; else, where
         merging prosumers leaves few columns, that of the merged.
         """
-        reason = "forecasts err" if self.errors is not None else not_in_batches(self.data, self.tariff)
-        if not reason:
-            return BatchedChild(self.data, self.tariff, self.whole)
-        program, engine = self.data.program(), f"program ({reason})"
+        program, reason = None, "forecasts err"
+        network = self.data.network
+        if self.errors is None:
+            program = self.data.program() if network is not None and network.active.sizes["branch"] else None
+            whole = self.whole if program is None else partial(self._fixed, program, self.data.fleet)
+            found = as_batched(self.data, self.tariff, whole, program)
+            if isinstance(found, BatchedChild):
+                return found
+            reason = found
+        program, engine = program or self.data.program(), f"program ({reason})"
         if self.start is not None and self.errors is None:
             return ProgramChild(self._fixed(program, self.data.fleet), hours, Basis.unpacked(self.start), engine=engine)
         fewer = self._merged(program)
