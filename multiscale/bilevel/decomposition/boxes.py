@@ -62,7 +62,7 @@ class BoxSearch:
         """Whether one price with bounds is left besides binaries, and each binary widens rows only, or narrows them only."""
         binary = all(self.problem.leader.is_binary(int(k)) for k in self.integers)
         costs = all(np.isin(np.append(f.cost_columns, np.flatnonzero(f.program.d)), self.price).all() for f in self.problem.followers)
-        return binary and costs and bool(self.narrow.all())
+        return self.price >= 0 and binary and costs and bool(self.narrow.all())
 
     def run(self, bound: float, target: Callable[[], float], solve: Callable[[np.ndarray, float], bool]) -> tuple[float, str]:
         """The bound, and why the search ended: ``gap``, ``time limit``, ``stalled`` or what failed.
@@ -90,7 +90,7 @@ class BoxSearch:
                 continue
             if self.nodes >= tried + _EVERY:
                 tried = self.nodes
-                solve(np.round(u), -np.inf)
+                solve(np.round(u), proven)
             k = self._widest(low, high, free, u)
             for value in (0.0, 1.0):
                 ends = low.copy(), high.copy()
