@@ -6,7 +6,7 @@ permitted everywhere, so that at every decision ``y`` of the box
 
     c(y)'x  <=  c(y)'x_a          x_a: optimal at the narrow corner and at one of a few prices
 
-with no term for the binaries that are left out: between integers such terms leave most of the gap open. Each box is the relaxation of the block
+with no term for the binaries that are omitted: between integers such terms leave most of the gap open. Each box is the relaxation of the block
 (module ``relaxation``) with these rows; its duals bound the box. Boxes are split until they are at the target, or a single point, which is solved
 exactly.
 """
