@@ -28,16 +28,16 @@ FLOWS: dict[str, tuple[str, str]] = {
     "trade in platforms": (YELLOW, "\\\\\\"),
     "network charge": (ORANGE, ""),
     "capacity charge": ("#8c6d31", "++"),
-    "levy": (GREEN, ""),
+    "levy": (GREEN, "///"),
     "export deduction": ("#5b3a8c", "--"),
     "trading fee": ("#b5b5b5", "**"),
     "existing network": ("#4b5563", "///"),
-    "investment": (RED, ""),
+    "investment": (RED, "\\\\"),
     "equipment": ("#a3623a", "oo"),
     "real costs borne": ("#1f2937", "||"),
 }
 """Flow of money -> colour and hatch: the same in every figure of every report."""
-CUSTOMERS: dict[str, str] = {"household": BLUE, "business": ORANGE, "agriculture": GREEN, "customer": PURPLE}
+CUSTOMERS: dict[str, str] = {"household": BLUE, "business": ORANGE, "agriculture": GREEN, "customer": "#1f2937"}
 """Kind of customer -> colour."""
 OPERATED, INTEGRATED, FORECAST = BLUE, ORANGE, GREEN
 """What is operated, the integrated optimum, and what the parent forecasts."""
