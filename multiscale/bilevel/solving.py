@@ -175,7 +175,7 @@ def _solve(
     products = ("strong_duality", "branch_and_cut")
     check_products(replace(problem, followers=tuple(f for f, name in zip(problem.followers, methods, strict=True) if name in products)))
     with clock.stage("multiplier bounds"):
-        share = settings.bound_share * settings.time_limit / len(methods)
+        share = min(settings.bound_share * settings.time_limit, clock.left()) / len(methods)
         bounds = [bounds_for(problem, f, name, share) for f, name in enumerate(methods)]
     with clock.stage("constraint qualification"):
         conic = {f: qualify(problem, f, seconds=share) for f, follower in enumerate(problem.followers) if follower.cones}
