@@ -87,7 +87,7 @@ class Grid:
 def test_the_plan_is_that_of_a_refined_grid(system, seed, standing):
     problem = problem_of(system, seed, standing)
     assert applies_with_several_prices(problem) is None
-    plan = solve_plan(problem, tolerance=TOLERANCE, gap=GAP, solve_limit=200_000, method="decomposition")
+    plan = solve_plan(problem, tolerance=TOLERANCE, gap=GAP, method="decomposition")
     scale = abs(plan.objective)
     assert plan.status == "optimal"
     assert plan.gap_eur <= GAP * scale * (1 + 1e-6)
