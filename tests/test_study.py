@@ -194,3 +194,17 @@ def test_a_price_of_a_policy_that_only_the_plan_decides_is_told_where_it_is_in_f
     assert "existing.price.network_charge" in result.summary
     assert "existing.price.firm" not in result.summary
     assert value(result, "ledger.money_residual") <= 1e-9
+
+
+def test_losses_of_every_scenario_are_worth_what_they_would_cost_at_the_baseline_s_prices(planned):
+    """By one rule for all: with prices all positive the worth lies between their extremes, and what is saved is the value stream of losses."""
+    data = planned.of_year().dataset
+    lost = (data.losses * data.period_hours).sum("period")
+    average = data.losses_worth / lost
+    assert (lost > 0).all()
+    assert float(average.min()) > 0
+    assert float(average.max()) < 1.0
+    last = str(data.value_step.values[-1])
+    saved = float(data.value.sel(value_stream="losses").sum("value_step"))
+    assert float(data.losses_worth.sel(scenario="conventional") - data.losses_worth.sel(scenario=last)) == pytest.approx(saved)
+    assert "it is no part of the costs" in (planned.folder / "report.html").read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,16 +28,16 @@ FLOWS: dict[str, tuple[str, str]] = {
     "trade in platforms": (YELLOW, "\\\\\\"),
     "network charge": (ORANGE, ""),
     "capacity charge": ("#8c6d31", "++"),
-    "levy": (GREEN, ""),
+    "levy": (GREEN, "///"),
     "export deduction": ("#5b3a8c", "--"),
     "trading fee": ("#b5b5b5", "**"),
     "existing network": ("#4b5563", "///"),
-    "investment": (RED, ""),
+    "investment": (RED, "\\\\"),
     "equipment": ("#a3623a", "oo"),
     "real costs borne": ("#1f2937", "||"),
 }
 """Flow of money -> colour and hatch: the same in every figure of every report."""
-CUSTOMERS: dict[str, str] = {"household": BLUE, "business": ORANGE, "agriculture": GREEN, "customer": PURPLE}
+CUSTOMERS: dict[str, str] = {"household": BLUE, "business": ORANGE, "agriculture": GREEN, "customer": "#1f2937"}
 """Kind of customer -> colour."""
 OPERATED, INTEGRATED, FORECAST = BLUE, ORANGE, GREEN
 """What is operated, the integrated optimum, and what the parent forecasts."""
@@ -126,7 +127,9 @@ def svg(figure: Figure, description: str, *, dpi: int = 150) -> str:
         dpi: resolution of parts that are drawn as images.
     """
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", dpi=dpi, metadata={"Date": None, "Creator": None})
+    # Drawn once: ``savefig`` draws a figure with a layout twice, first to place it.
+    figure.set_dpi(dpi)
+    FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

@@ -172,13 +172,22 @@ _TOLERATED = {"%": 1e-6, "pu": 1e-9}
 
 
 def losses_table(result: RunResult) -> Table | None:
-    """Energy lost in the network."""
+    """Energy lost in the network, and what it is worth, by one rule in every scenario."""
     data = result.dataset
     if data is None or not has(data, "losses", "period_hours"):
         return None
     total = year_total(data.losses, data.period_hours)
-    frame = pd.DataFrame({"scenario": [scenario_title(data, s) for s in scenario_names(data)], "losses": total.values / 1000})
-    return Table("losses", "Losses under AC power flow", frame, {"losses": "MWh/a"})
+    columns = {"scenario": [scenario_title(data, s) for s in scenario_names(data)], "losses": total.values / 1000}
+    units, note = {"losses": "MWh/a"}, ""
+    if has(data, "losses_worth"):
+        columns["worth"] = data.losses_worth.values
+        units["worth"] = "EUR/a"
+        note = "Worth: at the nodal prices of the baseline, by the same rule in every scenario; it is no part of the costs and bills in this report, "
+        note += "in which plans and operation are without losses."
+        if has(data, "network_loss") and float(data.network_loss.sum()) > 0:
+            counted = number(float(data.network_loss.sum()) / 1000.0)
+            note += f" With the market {counted} MWh/a of low-voltage networks are bought, though, and are in the cost of that scenario."
+    return Table("losses", "Losses under AC power flow", pd.DataFrame(columns), units, note)
 
 
 def peak_loading_table(data: xr.Dataset, count: int = 15) -> Table | None:

@@ -10,6 +10,7 @@ import xarray as xr
 from multiscale.assessment.operated import OperatedDay
 from multiscale.results.data.answer_data import Scenario, YearAnswer
 from multiscale.results.data.parts.named import named
+from multiscale.results.data.value_streams import lost_energy, prices_of
 
 
 def operation(answer: YearAnswer) -> xr.Dataset:
@@ -73,6 +74,9 @@ def power_flow(answer: YearAnswer) -> xr.Dataset:
     out["losses"] = xr.DataArray(
         losses, dims=("scenario", "period"), attrs={"units": "kW", "long_name": "losses of distribution under AC power flow"}
     )
+    prices = prices_of(answer.reference)
+    words = "worth of the losses of distribution under AC power flow, at the nodal prices of the baseline in every scenario; not part of any cost"
+    out["losses_worth"] = named("scenario", np.array([lost_energy(s, prices)[1] for s in answer.scenarios.values()]), "EUR/a", words)
     checks = [list(s.verification.values()) for s in answer.scenarios.values()]
     buses = out["voltage"].bus.values
     diverged = np.array([(~np.all([v.result.converged.values for v in found], axis=0)).astype(int) for found in checks])
