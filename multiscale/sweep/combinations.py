@@ -48,7 +48,7 @@ def combinations(overrides: Sequence[str]) -> Combinations:
         ConfigError: an override that cannot be read.
         SweepError: a key that is swept twice, or one without any value.
     """
-    # The configuration takes a second to import, which whoever reads a sweep need not wait for.
+    # Importing the configuration takes a second; reading a sweep does not need it.
     from multiscale.config.loading import parse_overrides
 
     expanded: list[tuple[str, ...]] = []

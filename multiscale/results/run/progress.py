@@ -183,7 +183,7 @@ class Progress:
 
 
 class PeakMemory:
-    """Watches the memory of this process and its children, once a second, until it is stopped or nobody holds it any longer.
+    """Watches the memory of this process and its children, once a second, until it is stopped or no longer used.
 
     What processes share counts once. To find that, the system walks through all their memory; so it is found when a process comes or goes, and every
     ten seconds, and in between what they hold counts less what they shared then.
