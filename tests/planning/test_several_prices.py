@@ -100,6 +100,23 @@ def test_the_plan_is_that_of_a_refined_grid(system, seed, standing):
     assert grid <= plan.objective + 1e-5 * scale
 
 
+def test_one_charge_with_a_standing_charge(system):
+    """A standing charge that may recover all leaves the charge at zero where no other transfer distorts; the plan is no dearer than at any charge."""
+    problem = transfer_problem(system, 3, members=1, support={"standing": Fixed(price_max=50.0)})
+    plan = solve_plan(problem, tolerance=TOLERANCE, gap=GAP, method="decomposition")
+    assert plan.status == "optimal"
+    assert sum(plan.prices["standing"].ravel()) > 0
+    program, compiled = problem.program, CompiledProgram(problem.program)
+    for built in itertools.product((0.0, 1.0), repeat=problem.annuity.size):
+        for charge in np.linspace(0.0, 0.4, 9):
+            x = compiled.solve_optimal({"built": np.array(built), "network_charge": charge, "standing": 0.0}).x
+            billed = float((program.outputs[BILLED + "network_charge"].matrix @ x)[0]) + float(problem.passive["network_charge"])
+            annuity = float(problem.annuity @ built)
+            if charge * billed <= problem.existing_cost + annuity:
+                cost = float((program.outputs["resource_cost"].matrix @ x)[0]) + program.d0 + problem.constant + annuity
+                assert plan.objective <= cost + 1e-5 * abs(cost)
+
+
 @pytest.mark.parametrize("seed", [0, 9])
 def test_bounds_hold_at_prices_of_a_box(system, seed):
     """Resource cost of the answer at random prices of a box, against the bound of every component; what is paid against its bound."""
