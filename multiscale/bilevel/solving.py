@@ -40,6 +40,7 @@ from multiscale.bilevel.search.decision_search import DecisionSearch
 from multiscale.bilevel.search.start import find_start, known_answers
 from multiscale.bilevel.search.tighten import tighten_leader
 from multiscale.bilevel.separate import solve_parts
+from multiscale.programs.limits import limits, limits_in_force
 
 _T = TypeVar("_T")
 
@@ -129,9 +130,10 @@ def solve_problem(problem: BilevelProblem, settings: SolveOptions, *, start: np.
     clock = Clock(settings.time_limit - read_seconds)
     clock.timings["read"] = read_seconds
     check_preconditions(problem)
-    answer = solve_parts(problem, settings, start, clock, _whole) if settings.method == "auto" and settings.write is None else None
-    if answer is None:
-        answer = _whole(problem, settings, start, clock)
+    with limits_in_force(limits().model_copy(update={"memory_limit_mb": settings.memory_limit})):
+        answer = solve_parts(problem, settings, start, clock, _whole) if settings.method == "auto" and settings.write is None else None
+        if answer is None:
+            answer = _whole(problem, settings, start, clock)
     sense = problem.leader.sense
     return replace(answer, message="; ".join(filter(None, [answer.message, excess(sense * answer.objective, sense * answer.bound)])))
 
@@ -173,7 +175,7 @@ def _solve(
     products = ("strong_duality", "branch_and_cut")
     check_products(replace(problem, followers=tuple(f for f, name in zip(problem.followers, methods, strict=True) if name in products)))
     with clock.stage("multiplier bounds"):
-        share = settings.bound_share * settings.time_limit / len(methods)
+        share = min(settings.bound_share * settings.time_limit, clock.left()) / len(methods)
         bounds = [bounds_for(problem, f, name, share) for f, name in enumerate(methods)]
     with clock.stage("constraint qualification"):
         conic = {f: qualify(problem, f, seconds=share) for f, follower in enumerate(problem.followers) if follower.cones}

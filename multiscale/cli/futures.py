@@ -17,6 +17,7 @@ EXIT_CODES = {"infeasible": 3, "time_limit": 4}
 
 
 def _futures(given: argparse.Namespace) -> int:
+    from multiscale.plan_futures.figure import draw
     from multiscale.plan_futures.futures import read_futures
     from multiscale.plan_futures.planned import planned_futures
     from multiscale.planning import NoPlanError
@@ -42,6 +43,9 @@ def _futures(given: argparse.Namespace) -> int:
         path = given.output / f"{name}.csv"
         without_formulas(table).to_csv(path, index=False)
         print(table.to_string(index=False, float_format=lambda v: f"{v:,.2f}", na_rep="-"), path, sep="\n", end="\n\n")
+    picture = given.output / "futures.png"
+    draw(tables, picture)
+    print(picture)
     return OK
 
 
@@ -84,7 +88,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--tail", type=float, default=0.2, metavar="SHARE", help="probability of the worst futures whose mean is taken (cvar); default: 0.2"
     )
     parser.add_argument("--weight", type=float, default=None, metavar="SHARE", help="share of that mean next to the expected cost; default: 1")
-    parser.add_argument("--output", type=Path, default=Path("futures"), metavar="FOLDER", help="folder for the tables")
+    parser.add_argument("--output", type=Path, default=Path("futures"), metavar="FOLDER", help="folder for the tables and the picture")
 
 
 FUTURES = Command("futures", "plan several years in several futures: deciding now against waiting", _futures, _arguments)

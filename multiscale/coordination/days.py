@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from multiscale.coordination.common.answer import Answer, bases_of
 from multiscale.coordination.common.mechanism import Mechanism
@@ -114,7 +115,10 @@ def operated_days(
     for first in range(0, len(days), at_once):
         report_progress(f"{first} of {len(days)} days operated")
         batch = days[first : first + at_once]
-        yield from engine.map(_operated_by_worker, {day.title: _for_worker(system, day, today, rules) for day, today in batch}).values()
+        shares = np.array_split(np.arange(len(batch)), min(engine.workers, len(batch)))
+        tasks = {batch[share[0]][0].title: _for_worker(system, [batch[k] for k in share.tolist()], rules) for share in shares}
+        for kept in engine.map(_operated_by_worker, tasks).values():
+            yield from kept
     report_progress(f"{len(days)} days operated")
 
 
@@ -142,21 +146,32 @@ def _operated(
     return rules.keep(CoordinatedDay(prepared.tree, prepared.forecast, optimum | found, prepared.bases))
 
 
+_Day = tuple[Horizon, Mapping[str, Fleet]]
+"""A day and the fleets on it."""
+
+
 def _for_worker(
-    system: System, day: Horizon, fleets: Mapping[str, Fleet], rules: _Rules[Kept]
-) -> tuple[System, Horizon, Mapping[str, Fleet], _Rules[Kept]]:
-    """What travels to a worker: nothing of other days but the profiles of those before it from which the mechanism learns."""
-    dates = *(before.days[0] for before in days_before(system, day, rules.mechanism.history_days)), *day.days
-    here = system.restricted(Horizon(dates, (1.0,) * len(dates), day.step_hours))
-    known = None if rules.known is None else rules.known.on(here, day)
-    near = None if rules.near is None else {day.title: rules.near.get(day.title, {})}
-    return here, day, fleets, replace(rules, known=known, near=near)
+    system: System, days: Sequence[_Day], rules: _Rules[Kept]
+) -> tuple[System, Sequence[_Day], Sequence[Transmission | None], _Rules[Kept]]:
+    """What travels to a worker: nothing of other days but the profiles of those before them from which the mechanism learns.
+
+    The days share the tables, and what is looked up in them.
+    """
+    dates: dict[pd.Timestamp, None] = {}
+    for day, _ in days:
+        dates |= dict.fromkeys([*(before.days[0] for before in days_before(system, day, rules.mechanism.history_days)), *day.days])
+    here = system.restricted(Horizon(tuple(sorted(dates)), (1.0,) * len(dates), days[0][0].step_hours))
+    known = [None if rules.known is None else rules.known.on(here, day) for day, _ in days]
+    near = None if rules.near is None else {day.title: rules.near.get(day.title, {}) for day, _ in days}
+    return here, days, known, replace(rules, known=None, near=near)
 
 
-def _operated_by_worker(system: System, day: Horizon, fleets: Mapping[str, Fleet], rules: _Rules[Kept]) -> Kept:
-    """``_operated``, and the memory of the day is free again for the other processes."""
-    kept = _operated(system, day, fleets, rules)
-    give_back_memory()
+def _operated_by_worker(system: System, days: Sequence[_Day], known: Sequence[Transmission | None], rules: _Rules[Kept]) -> list[Kept]:
+    """``_operated`` day by day, and the memory of each is free again for the other processes."""
+    kept = []
+    for (day, fleets), network in zip(days, known, strict=True):
+        kept.append(_operated(system, day, fleets, replace(rules, known=network)))
+        give_back_memory()
     return kept
 
 

@@ -15,7 +15,7 @@ from multiscale.markets.matching import Open, local_trades, outside_trades
 from multiscale.markets.pool import Pool
 from multiscale.markets.positions import Positions
 from multiscale.markets.trades import Trades
-from multiscale.operation.clearing import Members, Trade
+from multiscale.operation.clearing import BEYOND_DEVICES, Members, Trade
 from multiscale.programs import ProgramBuilder
 from multiscale.programs.build import Term
 from multiscale.tariffs import Metering, Tariff
@@ -43,7 +43,7 @@ class Hybrid(Pool):
         names, group = np.unique(fleet.data[self.community_of].values.astype(str), return_inverse=True)
         axes = {"community": names, "period": fleet.horizon.labels}
         inside = group[None, :] == np.arange(len(names))[:, None]
-        most = [inside @ (side + 1.0) for side in (members.draw, members.supply)]
+        most = [inside @ (side + BEYOND_DEVICES) for side in (members.draw, members.supply)]
         enter = builder.add_columns("enter", axes, unit="kW", upper=most[0], description="power that enters a community")
         leave = builder.add_columns("leave", axes, unit="kW", upper=most[1], description="power that leaves a community")
         own: list[Term] = []

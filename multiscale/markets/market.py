@@ -14,7 +14,7 @@ from multiscale.markets.isolation import Isolated, isolated, joined, with_suppli
 from multiscale.markets.matching import MemberPrices, Open, outside_trades
 from multiscale.markets.positions import Positions
 from multiscale.markets.trades import Trades
-from multiscale.operation.clearing import Members, Trade
+from multiscale.operation.clearing import BEYOND_DEVICES, Members, Trade
 from multiscale.operation.losses import Losses
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import Settings
@@ -96,15 +96,15 @@ def trading_columns(builder: ProgramBuilder, members: Members) -> tuple[np.ndarr
     """Power every member buys and sells [kW], (prosumer, period)."""
     fleet = members.fleet
     who = {"prosumer": fleet.arrays["prosumer"], "period": fleet.horizon.labels}
-    buy = builder.add_columns("buy", who, unit="kW", upper=members.draw + 1.0, description="power bought")
-    sell = builder.add_columns("sell", who, unit="kW", upper=members.supply + 1.0, description="power sold")
+    buy = builder.add_columns("buy", who, unit="kW", upper=members.draw + BEYOND_DEVICES, description="power bought")
+    sell = builder.add_columns("sell", who, unit="kW", upper=members.supply + BEYOND_DEVICES, description="power sold")
     return buy, sell
 
 
 def boundary_columns(builder: ProgramBuilder, members: Members) -> tuple[np.ndarray, np.ndarray]:
     """Power the platform draws from and feeds to its parent [kW], (period,)."""
     period, size = {"period": members.fleet.horizon.labels}, members.fleet.size
-    most = [side.sum(axis=0) + size + 1.0 for side in (members.draw, members.supply)]
+    most = [side.sum(axis=0) + size * BEYOND_DEVICES + 1.0 for side in (members.draw, members.supply)]
     most[0] = most[0] + members.lost
     imported = builder.add_columns("import", period, unit="kW", upper=most[0], description="import from the parent")
     exported = builder.add_columns("export", period, unit="kW", upper=most[1], description="export to the parent")

@@ -13,7 +13,7 @@ from multiscale.markets.community import OnePool
 from multiscale.markets.matching import MemberPrices, Open, local_trades, outside_trades
 from multiscale.markets.positions import Positions
 from multiscale.markets.trades import Trades
-from multiscale.operation.clearing import Members, Trade
+from multiscale.operation.clearing import BEYOND_DEVICES, Members, Trade
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import quantity
 from multiscale.system.problem import Problem
@@ -58,7 +58,7 @@ class Multiclass(OnePool):
         who, period = {"prosumer": fleet.data.prosumer.values}, {"period": fleet.horizon.labels}
         buys, sells = self._green_sides(fleet.data.prosumer.values, fleet.data.category.values)
         generation = fleet.reference_generation + np.maximum(members.supply - fleet.largest_supply(), 0.0)
-        most = np.where(buys[:, None], members.draw + 1.0, 0.0), np.where(sells[:, None], generation, 0.0)
+        most = np.where(buys[:, None], members.draw + BEYOND_DEVICES, 0.0), np.where(sells[:, None], generation, 0.0)
         cost = -self.green_premium * fleet.horizon.hours_per_year
         green = builder.add_columns("green", {**who, **period}, unit="kW", upper=most[0], cost=cost, description="green energy bought")
         sold = builder.add_columns("green_sold", {**who, **period}, unit="kW", upper=most[1], description="green energy sold")

@@ -13,7 +13,7 @@ from multiscale.markets.positions import Positions
 from multiscale.markets.pricing import PRICING, PoolPrice, PricingRule
 from multiscale.markets.reduction import reduced_fleet
 from multiscale.markets.trades import Trades
-from multiscale.operation.clearing import Members, Trade
+from multiscale.operation.clearing import BEYOND_DEVICES, Members, Trade
 from multiscale.programs import ProgramBuilder
 from multiscale.settings import OfKind, quantity
 from multiscale.tariffs import Tariff
@@ -66,7 +66,7 @@ class Pool(PeerTrade):
             if weight > 0:
                 builder.add_cost(columns, weight * hours)
         if self.transaction_cost > 0 and trade.metering.bought is not None:
-            period, most = {"period": horizon.labels}, (members.draw + 1.0).sum(axis=0)
+            period, most = {"period": horizon.labels}, (members.draw + BEYOND_DEVICES).sum(axis=0)
             cost = 2.0 * self.transaction_cost * hours
             traded = builder.add_columns("traded", period, unit="kW", upper=most, cost=cost, description="power traded between members")
             terms = [(1.0, trade.buy.T), (-1.0, trade.imported), (-1.0, traded)]

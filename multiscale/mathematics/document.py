@@ -14,7 +14,7 @@ from multiscale.mathematics.equations import Equation, Stated, stated
 from multiscale.mathematics.latex import equation
 from multiscale.mathematics.leader import leader_lines
 from multiscale.operation import Design, operating_tree
-from multiscale.operation.transmission_program import period_program
+from multiscale.operation.transmission_program import Monitored, period_program
 from multiscale.pipeline.case import case_of
 from multiscale.pipeline.plan import forecast, problem_of
 from multiscale.planning.settings import DistributionPlanSettings
@@ -79,7 +79,7 @@ def study_equations(config: StudyConfig) -> list[Section]:
     network = tree.transmission
     limited = np.flatnonzero(np.isfinite(network.model.limit))
     with recorded() as transmission:
-        period_program(network, 0, limited, network.model.transfer_factors(limited))
+        period_program(network, 0, Monitored.of(network.model, limited, limited))
     matched = "The market has no program: members negotiate. What follows is the platform that the planner and the parent see.\n"
     found = [
         _section("Operation of a platform", matched if isinstance(market, MatchedMarket) else str(inspect.getdoc(type(market))), platforms),

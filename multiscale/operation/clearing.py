@@ -12,6 +12,15 @@ from multiscale.operation.losses import Losses
 from multiscale.programs import ProgramBuilder
 from multiscale.tariffs import Metering, Tariff
 
+BEYOND_DEVICES = 1.0
+"""Power [kW] of every member by which the ends of what it buys, sells and is not served lie beyond what its devices can do.
+
+At an end that can be attained, such as all demand of a member without devices, the price of the member would be any number in an interval; beyond
+it, an end carries no dual. Any amount above the tolerance of solvers serves; this one is the same in all programs. Its cost: where energy is worth
+more than the value of lost load, a program sells what is not served, up to this beyond what devices supply. No price of the whole is that high; what
+is proven or checked at other prices has to count on so much for every member.
+"""
+
 
 @dataclass(frozen=True)
 class Members:
@@ -56,7 +65,7 @@ class Market(Protocol):
     def trade(self, builder: ProgramBuilder, members: Members) -> Trade:
         """Add the columns with which members trade.
 
-        Upper bounds lie one kW or more beyond what any participant can do: they never bind (so they carry no dual) and keep every dual bound finite.
+        Upper bounds lie ``BEYOND_DEVICES`` or more beyond what any participant can do: they carry no dual and keep every dual bound finite.
         """
 
     def weigh(self, builder: ProgramBuilder, members: Members, trade: Trade) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from multiscale.devices.fleet import COMMON, TEXTS, Fleet, customers_of, fleet_data, fleet_variables
-from multiscale.operation.clearing import Members, Trade
+from multiscale.operation.clearing import BEYOND_DEVICES, Members, Trade
 from multiscale.programs import ProgramBuilder
 from multiscale.tariffs import Metering, Tariff
 
@@ -81,9 +81,9 @@ class OneMeter:
         fleet = members.fleet
         period = {"period": fleet.horizon.labels}
         who = {"prosumer": fleet.arrays["prosumer"], **period}
-        buy = builder.add_columns("buy", who, unit="kW", upper=members.draw + 1.0, description="power bought")
-        sell = builder.add_columns("sell", who, unit="kW", upper=members.supply + 1.0, description="power sold")
-        most = [side.sum(axis=0) + fleet.size + 1.0 for side in (members.draw, members.supply)]
+        buy = builder.add_columns("buy", who, unit="kW", upper=members.draw + BEYOND_DEVICES, description="power bought")
+        sell = builder.add_columns("sell", who, unit="kW", upper=members.supply + BEYOND_DEVICES, description="power sold")
+        most = [side.sum(axis=0) + fleet.size * BEYOND_DEVICES + 1.0 for side in (members.draw, members.supply)]
         imported = builder.add_columns("import", period, unit="kW", upper=most[0], description="import from the parent")
         exported = builder.add_columns("export", period, unit="kW", upper=most[1], description="export to the parent")
         metering = Metering(fleet.horizon, np.array([fleet.node]), imported[None, :], exported[None, :], None, {}, *customers_of(fleet))

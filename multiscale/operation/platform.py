@@ -11,7 +11,7 @@ from multiscale.devices import Adoption
 from multiscale.devices.fleet import Fleet, customers_of
 from multiscale.measures import Measure, Placed
 from multiscale.operation.built import branches_of, decided_about, placed
-from multiscale.operation.clearing import Market, Members, Trade
+from multiscale.operation.clearing import BEYOND_DEVICES, Market, Members, Trade
 from multiscale.operation.losses import Losses, add_loss_columns, add_tangents, largest_losses, loss_factor
 from multiscale.operation.radial import RadialTree, radial_tree
 from multiscale.operation.reduced_network import add_radial_network, reduce_tree
@@ -78,7 +78,7 @@ def platform_program(
     import_price = builder.add_parameters("import_price", period, unit="EUR/kWh", description="price of energy from the parent")
     export_price = builder.add_parameters("export_price", period, unit="EUR/kWh", description="price of energy to the parent")
 
-    # Upper bounds one kW beyond what any participant can do: they never bind (so they carry no dual) and keep every dual bound finite.
+    # Upper bounds lie beyond what any participant can do: they carry no dual, and keep every dual bound finite.
     draw, supply = fleet.largest_consumption(), fleet.largest_supply()
     if adoption is not None:
         draw, supply = draw + fleet.new_consumption(adoption), supply + fleet.new_supply(adoption)
@@ -90,7 +90,7 @@ def platform_program(
     members = Members(fleet, draw, supply, 0.0 if lost is None else lost.sum(axis=0))
     voll = Named(economics.value_of_lost_load * hours, "V h@", "value of lost load times hours of the year", "EUR/kW")
     year, given_back = weights(hours)
-    unserved = builder.add_columns("unserved", who, unit="kW", upper=draw + 1.0, cost=voll, description="demand not served")
+    unserved = builder.add_columns("unserved", who, unit="kW", upper=draw + BEYOND_DEVICES, cost=voll, description="demand not served")
     trade = _alone(builder, members) if alone else market.trade(builder, members)
     market.weigh(builder, members, trade)
     metered = trade.metering
@@ -123,8 +123,8 @@ def _alone(builder: ProgramBuilder, members: Members) -> Trade:
     """A single participant has no trading partner inside: what it buys is the import, what it sells the export."""
     horizon = members.fleet.horizon
     period = {"period": horizon.labels}
-    taken = builder.add_columns("import", period, unit="kW", upper=members.draw[0] + 1.0, description="import from the parent")
-    given = builder.add_columns("export", period, unit="kW", upper=members.supply[0] + 1.0, description="export to the parent")
+    taken = builder.add_columns("import", period, unit="kW", upper=members.draw[0] + BEYOND_DEVICES, description="import from the parent")
+    given = builder.add_columns("export", period, unit="kW", upper=members.supply[0] + BEYOND_DEVICES, description="export to the parent")
     known = customers_of(members.fleet)
     metering = Metering(horizon, members.fleet.arrays["prosumer"], taken[None, :], given[None, :], None, {}, *known)
     return Trade(taken[None, :], given[None, :], taken, given, metering)

@@ -21,7 +21,7 @@ from functools import cached_property
 import numpy as np
 
 from multiscale.operation.direct_current import direct_current_model
-from multiscale.operation.transmission_program import LIMITS, at_period, parts, period_program
+from multiscale.operation.transmission_program import Monitored, at_period, period_program
 from multiscale.programs import Basis, CompiledProgram, ParametricProgram, ProgramError, ProgramSolution, Vertex
 from multiscale.programs.basis import BASIC
 from multiscale.system import Economics, System
@@ -34,6 +34,10 @@ best, which is much of what networks below cost."""
 EXCEEDED = 1e-9
 """Share of the limit of a branch by which its flow may be above it before the limit is a row: rounding. A dispatch with a row for it and one without
 are to cost the same."""
+
+
+Limits = tuple[int, int]
+"""Number of limits of branches that are rows, by direction."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,7 @@ class Dispatch:
     flow: np.ndarray
 
     def __post_init__(self) -> None:
-        wrong = [name for name, values in vars(self).items() if not np.isfinite(values).all()]
-        if wrong:
-            raise ProgramError(f"the dispatch of the transmission network holds what is not a finite number: {', '.join(wrong)}; look at its data")
+        _check_finite(**vars(self))
 
     def at(self, periods: Sequence[int]) -> Dispatch:
         """The dispatch of some periods, given as positions."""
@@ -93,18 +95,17 @@ class Transmission:
         self.drawing, self.feeding = (np.flatnonzero((power != 0).any(axis=1)) for power in (self.demand, self.renewable))
         self.generator_bus = np.array([at[b] for b in generators.bus.values.tolist()], dtype=int)
         self.child_bus = np.array([at[system.boundary_bus(c)] for c in self.children], dtype=int)
-        self._monitored = np.zeros(0, dtype=int)
-        self._factors = np.zeros((0, len(self.model.buses)))
-        self._idle_basis: np.ndarray | None = None
+        self._monitored = Monitored.of(self.model)
+        self._idle_basis: tuple[np.ndarray, Limits] | None = None
         self._forget()
 
     def _forget(self) -> None:
         """Forget solvers and where they ended."""
         self._compiled: CompiledProgram | None = None
-        self._bases: dict[int, tuple[Basis, int]] = {}
-        self._last: tuple[Basis, int] | None = None
-        self._vertices: dict[int, tuple[Vertex | None, int]] = {}
-        self._pattern: tuple[ParametricProgram, int] | None = None
+        self._bases: dict[int, tuple[Basis, Limits]] = {}
+        self._last: tuple[Basis, Limits] | None = None
+        self._vertices: dict[int, tuple[Vertex | None, Limits | None]] = {}
+        self._pattern: tuple[ParametricProgram, Limits] | None = None
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the solvers: they are made anew where the object arrives."""
@@ -121,24 +122,25 @@ class Transmission:
         if alike and "idle" not in self.__dict__:
             self.__dict__["idle"] = other.idle.at(same)
         if self._monitored is not other._monitored:
-            self._monitored, self._factors = other._monitored, other._factors
+            self._monitored = other._monitored
             # Programs and bases know their limits by number only.
             self._idle_basis = None
             self._forget()
         if alike and self._idle_basis is None:
             self._idle_basis = self._from(other, same)
 
-    def _from(self, other: Transmission, same: Sequence[int]) -> np.ndarray | None:
+    def _from(self, other: Transmission, same: Sequence[int]) -> tuple[np.ndarray, Limits] | None:
         """The bases of another object's dispatch without nodes below in the columns of this one; None where they are not known."""
         if other._idle_basis is None:
             return None
         customers = [np.isin(theirs, mine) for theirs, mine in ((other.drawing, self.drawing), (other.feeding, self.feeding))]
-        kept = np.ones(len(other._idle_basis), dtype=bool)
+        statuses, limits = other._idle_basis
+        kept = np.ones(len(statuses), dtype=bool)
         first, generators = 0, len(self.generator_bus)
         for size, which in zip((generators, *map(len, customers)), (np.ones(generators, dtype=bool), *customers), strict=True):
             kept[first : first + size] = which
             first += size
-        return other._idle_basis[kept][:, same]
+        return statuses[kept][:, same], limits
 
     def on(self, system: System, horizon: Horizon) -> Transmission:
         """The same network in other periods, with what is known of it."""
@@ -163,14 +165,16 @@ class Transmission:
 
     @property
     def binding(self) -> np.ndarray:
-        """Positions of the limits that were found to bind so far."""
-        return self._monitored.copy()
+        """The limits that were found to bind so far: positions of the branches, and of those that bind backwards its complement ``-1 - position``."""
+        forward, reverse = self._monitored.branches
+        return np.concatenate([forward, ~reverse])
 
     def start_knowing(self, binding: np.ndarray, idle: Dispatch, idle_basis: np.ndarray) -> None:
         """Take over limits that bind and the dispatch without nodes below, as another object of the same network and periods found them."""
-        self._monitored, self._factors = np.asarray(binding, dtype=int), self.model.transfer_factors(np.asarray(binding, dtype=int))
+        limits = np.asarray(binding, dtype=int)
+        self._monitored = Monitored.of(self.model, limits[limits >= 0], ~limits[limits < 0])
         self._forget()
-        self.__dict__["idle"], self._idle_basis = idle, idle_basis
+        self.__dict__["idle"], self._idle_basis = idle, (idle_basis, self._monitored.counts)
 
     @cached_property
     def idle(self) -> Dispatch:
@@ -186,9 +190,10 @@ class Transmission:
         """Where the solves of the dispatch without nodes below end: status of every column, then of every row, (column or row, period)."""
         if self._idle_basis is None:
             self.dispatch(np.zeros((len(self.children), self.horizon.periods)))
-            ended = [_with_limits(*self._bases[t], len(self._monitored)).statuses for t in range(self.horizon.periods)]
-            self._idle_basis = np.array([np.concatenate(each) for each in ended], dtype=np.int8).T
-        return self._idle_basis
+            limits = self._monitored.counts
+            ended = [_with_limits(*self._bases[t], limits).statuses for t in range(self.horizon.periods)]
+            self._idle_basis = np.array([np.concatenate(each) for each in ended], dtype=np.int8).T, limits
+        return self._idle_basis[0]
 
     @property
     def idle_cost(self) -> np.ndarray:
@@ -197,13 +202,13 @@ class Transmission:
 
     def program(self, period: int) -> ParametricProgram:
         """The program of one period with the limits monitored so far; parameter ``exchange`` (node) [kW]."""
-        return period_program(self, period, self._monitored, self._factors)
+        return period_program(self, period, self._monitored)
 
     def _solve(self, period: int, exchange: np.ndarray) -> ProgramSolution:
-        limits = len(self._monitored)
+        limits = self._monitored.counts
         known = self._start(period)
         if known is not None:
-            vertex, before = self._vertices.get(period, (None, -1))
+            vertex, before = self._vertices.get(period, (None, None))
             if before != limits:
                 vertex = Vertex.of(self._program_at(period), _with_limits(*known, limits))
                 self._vertices[period] = vertex, limits
@@ -221,24 +226,24 @@ class Transmission:
         self._vertices.pop(period, None)
         return solution
 
-    def _start(self, period: int) -> tuple[Basis, int] | None:
+    def _start(self, period: int) -> tuple[Basis, Limits] | None:
         """Where the last solve of a period ended, or that without nodes below, and under how many limits; None where neither is known."""
         if period not in self._bases and self._idle_basis is not None:
             columns = len(self.generator_bus) + len(self.drawing) + len(self.feeding) + 2 * len(self.children)
-            status = self._idle_basis[:, period]
-            limits = (len(status) - columns - len(parts(self))) // len(LIMITS)
+            status, limits = self._idle_basis[0][:, period], self._idle_basis[1]
+            known = all(few <= all_now for few, all_now in zip(limits, self._monitored.counts, strict=True))
             # Columns of customers who draw or feed in nothing on these days are omitted: what is left may be no basis.
-            if limits <= len(self._monitored) and np.count_nonzero(status == BASIC) == len(status) - columns:
+            if known and np.count_nonzero(status == BASIC) == len(status) - columns:
                 return Basis.unpacked((status[:columns].tobytes(), status[columns:].tobytes())), limits
         return self._bases.get(period)
 
     def _program_at(self, period: int) -> ParametricProgram:
         """The program of a period under the limits monitored so far."""
-        limits = len(self._monitored)
+        limits = self._monitored.counts
         if self._pattern is None or self._pattern[1] != limits:
             self._pattern = self.program(period), limits
             return self._pattern[0]
-        return at_period(self._pattern[0], self, period, self._monitored, self._factors)
+        return at_period(self._pattern[0], self, period, self._monitored)
 
     def _compiled_at(self, period: int) -> CompiledProgram:
         """The solver of a period under the limits monitored so far."""
@@ -248,6 +253,32 @@ class Transmission:
         else:
             self._compiled.exchange(program)
         return self._compiled
+
+    def _within_limits(self, period: int, exchange: np.ndarray) -> tuple[ProgramSolution, np.ndarray]:
+        """The optimum of a period that exceeds no limit, and the flow of every branch [kW]."""
+        for _ in range(self.rounds):
+            solution = self._solve(period, exchange)
+            flow = self.model.flows(self._injection(period, solution, exchange))
+            limits = self._monitored.exceeded(self.model, flow, EXCEEDED)
+            if limits is self._monitored:
+                return solution, flow
+            self._monitored = limits
+        raise RuntimeError(f"transmission limits of {self.system.top!r} are still violated after {self.rounds} rounds of adding them")
+
+    def prices(self, exchange: np.ndarray) -> np.ndarray:
+        """Nodal prices at given exchanges [EUR/kWh], (node, period): those of ``dispatch``, and nothing else of it.
+
+        Raises:
+            ProgramError: a price is no finite number.
+            RuntimeError: branch limits are still violated after all rounds of adding them.
+        """
+        found = np.zeros((len(self.children), self.horizon.periods))
+        for t, hours in enumerate(self.horizon.hours_per_year.tolist()):
+            solution, _ = self._within_limits(t, exchange[:, t])
+            program = solution.program
+            found[:, t] = program.sensitivity(solution.x, program.proper_duals(solution.y, solution.parameters)) / hours
+        _check_finite(price=found)
+        return found
 
     def dispatch(self, exchange: np.ndarray) -> Dispatch:
         """Least-cost dispatch for given exchanges [kW], (node, period).
@@ -262,17 +293,7 @@ class Transmission:
         flow = np.zeros((len(self.model.branches), periods))
         hours = self.horizon.hours_per_year
         for t in range(periods):
-            for _ in range(self.rounds):
-                solution = self._solve(t, exchange[:, t])
-                flow[:, t] = self.model.flows(self._injection(t, solution, exchange[:, t]))
-                over = np.flatnonzero(np.abs(flow[:, t]) > self.model.limit * (1 + EXCEEDED))
-                fresh = np.setdiff1d(over, self._monitored)
-                if not len(fresh):
-                    break
-                self._monitored = np.concatenate([self._monitored, fresh])
-                self._factors = np.vstack([self._factors, self.model.transfer_factors(fresh)])
-            else:
-                raise RuntimeError(f"transmission limits of {self.system.top!r} are still violated after {self.rounds} rounds of adding them")
+            solution, flow[:, t] = self._within_limits(t, exchange[:, t])
             program, p = solution.program, solution.parameters
             y = program.proper_duals(solution.y, p)
             cost[t], bound[t] = solution.objective + program.cost_of_violation(solution.x, y, p), solution.bound
@@ -292,13 +313,20 @@ class Transmission:
         return total
 
 
+def _check_finite(**found: np.ndarray) -> None:
+    wrong = [name for name, values in found.items() if not np.isfinite(values).all()]
+    if wrong:
+        raise ProgramError(f"the dispatch of the transmission network holds what is not a finite number: {', '.join(wrong)}; look at its data")
+
+
 def _part(solution: ProgramSolution, name: str) -> np.ndarray:
     """Columns of one block, without labels: they are made thousands of times."""
     return solution.program.columns.values(name, solution.x)
 
 
-def _with_limits(basis: Basis, before: int, now: int) -> Basis:
+def _with_limits(basis: Basis, before: Limits, now: Limits) -> Basis:
     """A basis of ``period_program`` with more limits: the rows of new ones are basic, so it stays a basis."""
     if now == before:
         return basis
-    return basis.with_basic_rows(basis.rows, now - before).with_basic_rows(basis.rows - before, now - before)
+    forward, reverse = (after - known for after, known in zip(now, before, strict=True))
+    return basis.with_basic_rows(basis.rows, reverse).with_basic_rows(basis.rows - before[1], forward)

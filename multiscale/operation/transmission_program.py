@@ -6,7 +6,8 @@ matrix is made once, and the program of another period is the same one with othe
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -50,6 +51,41 @@ class PeriodData(Protocol):
 LIMITS = (("limit_forward", 1.0), ("limit_reverse", -1.0))
 """Rows of the limits of branches, and their direction."""
 
+
+@dataclass(frozen=True)
+class Monitored:
+    """Limits of branches that are rows, each in the one direction in which it was found to bind.
+
+    Attributes:
+        branches: positions of the branches, by direction in the order of ``LIMITS``.
+        factors: their transfer factors, (branch, bus), by direction.
+    """
+
+    branches: tuple[np.ndarray, np.ndarray]
+    factors: tuple[np.ndarray, np.ndarray]
+
+    @classmethod
+    def of(cls, model: DirectCurrentModel, forward: Sequence[int] | np.ndarray = (), reverse: Sequence[int] | np.ndarray = ()) -> Monitored:
+        """The limits of some branches."""
+        branches = np.array(forward, dtype=int), np.array(reverse, dtype=int)
+        return cls(branches, (model.transfer_factors(branches[0]), model.transfer_factors(branches[1])))
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Number of limits by direction."""
+        return len(self.branches[0]), len(self.branches[1])
+
+    def exceeded(self, model: DirectCurrentModel, flow: np.ndarray, share: float) -> Monitored:
+        """With the limits that a flow [kW], (branch,), exceeds by more than a share [1]; the same object where it exceeds none."""
+        over = (np.flatnonzero(sign * flow > model.limit * (1 + share)) for _, sign in LIMITS)
+        fresh = [np.setdiff1d(now, known) for now, known in zip(over, self.branches, strict=True)]
+        if not any(map(len, fresh)):
+            return self
+        more = Monitored.of(model, *fresh)
+        (forward, reverse), (ahead, back) = zip(self.branches, more.branches, strict=True), zip(self.factors, more.factors, strict=True)
+        return Monitored((np.concatenate(forward), np.concatenate(reverse)), (np.vstack(ahead), np.vstack(back)))
+
+
 DESCRIPTION = {
     "generation": "output of wholesale generators",
     "unserved": "demand not served",
@@ -60,14 +96,13 @@ DESCRIPTION = {
 """Columns in their order, and what they are."""
 
 
-def period_program(network: PeriodData, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:
-    """One period of the TSO with the limits of the given branches; costs in EUR per year. Parameter ``exchange`` (node) [kW].
+def period_program(network: PeriodData, t: int, monitored: Monitored) -> ParametricProgram:
+    """One period of the TSO with some limits of branches; costs in EUR per year. Parameter ``exchange`` (node) [kW].
 
     Args:
         network: the TSO.
         t: period.
-        monitored: positions of the branches whose limits are rows.
-        factors: their transfer factors, (len(monitored), bus).
+        monitored: the limits.
     """
     model = network.model
     builder = ProgramBuilder(_name(network, t))
@@ -90,33 +125,35 @@ def period_program(network: PeriodData, t: int, monitored: np.ndarray, factors: 
         (-1.0, columns["spilled"], network.child_bus),
         (1.0, columns["missing"], network.child_bus),
     )
-    rhs = _right_hand_sides(network, t, monitored, factors)
+    rhs = _right_hand_sides(network, t, monitored)
     for k, name in parts(network).items():
         here = [(sign, block[model.part[bus] == k]) for sign, block, bus in blocks]
         drawn = (1.0, exchange[model.part[network.child_bus] == k])
         net = Named(rhs[name], "D", "demand of passive customers less their generation", "kW")
         builder.add_rows(name, {}, here, "==", net, unit="kW", parameters=[drawn], description="power balance of the connected part")
-    for name, direction in LIMITS if len(monitored) else ():
+    for (name, direction), branches, factors in zip(LIMITS, monitored.branches, monitored.factors, strict=True):
+        if not len(branches):
+            continue
         terms: list[Term] = []
         for sign, block, bus in blocks:
             effect = direction * sign * factors[:, bus]
             weighed = Named(np.where(np.abs(effect) < 1e-9, 0.0, effect), "f@", "power transfer distribution factor, with its sign", "1")
             terms.append((weighed, np.broadcast_to(block, effect.shape)))
         drawn_factors = Named(direction * factors[:, network.child_bus], "f@", "power transfer distribution factor, with its sign", "1")
-        effect_of_drawn = (drawn_factors, np.broadcast_to(exchange, (len(monitored), len(exchange))))
+        effect_of_drawn = (drawn_factors, np.broadcast_to(exchange, (len(branches), len(exchange))))
         limit = Named(rhs[name], "\\bar F@", "limit of the branch less the flow of passive customers", "kW")
-        limited = {"branch": model.branches[monitored]}
+        limited = {"branch": model.branches[branches]}
         builder.add_rows(name, limited, terms, "<=", limit, unit="kW", parameters=[effect_of_drawn], description="branch limit")
     return builder.build()
 
 
-def at_period(program: ParametricProgram, network: PeriodData, t: int, monitored: np.ndarray, factors: np.ndarray) -> ParametricProgram:
+def at_period(program: ParametricProgram, network: PeriodData, t: int, monitored: Monitored) -> ParametricProgram:
     """The program of another period in place of the one that ``program`` was made for; the matrices are shared."""
     lower, upper, costs, rhs = program.lower.copy(), program.upper.copy(), program.c0.copy(), program.b0.copy()
     for name, (low, high, cost) in columns_at(network, t).items():
         where = program.columns[name].positions
         lower[where], upper[where], costs[where] = low, high, cost
-    for name, value in _right_hand_sides(network, t, monitored, factors).items():
+    for name, value in _right_hand_sides(network, t, monitored).items():
         rhs[program.rows[name].positions] = value
     return replace(program, name=_name(network, t), lower=lower, upper=upper, c0=costs, b0=rhs)
 
@@ -149,13 +186,13 @@ def parts(network: PeriodData) -> dict[int, str]:
     return {int(k): "balance" if k == main else f"balance_{k}" for k in np.unique(model.part[occupied])}
 
 
-def _right_hand_sides(network: PeriodData, t: int, monitored: np.ndarray, factors: np.ndarray) -> dict[str, np.ndarray | float]:
+def _right_hand_sides(network: PeriodData, t: int, monitored: Monitored) -> dict[str, np.ndarray | float]:
     """Of every block of rows in a period [kW]."""
     model = network.model
     net = np.zeros(len(model.buses))
     np.add.at(net, network.passive_bus, network.renewable[:, t] - network.demand[:, t])
     sides: dict[str, np.ndarray | float] = {name: -float(net[model.part == k].sum()) for k, name in parts(network).items()}
-    if len(monitored):
-        fixed = factors @ net
-        sides |= {name: model.limit[monitored] - direction * fixed for name, direction in LIMITS}
+    for (name, direction), branches, factors in zip(LIMITS, monitored.branches, monitored.factors, strict=True):
+        if len(branches):
+            sides[name] = model.limit[branches] - direction * (factors @ net)
     return sides

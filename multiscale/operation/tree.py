@@ -24,10 +24,6 @@ from multiscale.timeline import Horizon
 BEYOND = 1e7
 """A limit [kW] no platform or connection ever reaches: none was agreed."""
 
-BEYOND_DEVICES = 1.0
-"""Power [kW] of every member by which columns of a platform's program go beyond what devices can do, so that their ends carry no dual. Where energy
-is worth more than the value of lost load, or less than curtailment, a program may go that far: what is proven of it has to count on it."""
-
 
 @dataclass(frozen=True)
 class Design:
@@ -99,7 +95,7 @@ class OperatingTree:
 def exchange_bounds(fleet: Fleet) -> tuple[np.ndarray, np.ndarray]:
     """Interval [kW] (period,) in which a platform's exchange must lie, whatever its devices do.
 
-    At prices beyond the value of lost load its program may leave it, see ``BEYOND_DEVICES``.
+    At prices beyond the value of lost load its program may leave it by ``BEYOND_DEVICES`` for every member.
     """
     return -fleet.largest_supply().sum(axis=0), fleet.largest_consumption().sum(axis=0)
 

@@ -7,14 +7,16 @@ from dataclasses import asdict, replace
 from itertools import pairwise
 
 from multiscale.coordination.common.prepared import Progress
-from multiscale.pipeline.compared_plans import compared_plans, kept_years
+from multiscale.pipeline.compared_plans import Answers, compared_plans, kept_years, none_if_infeasible
 from multiscale.planning import NoPlanError, Plan, Regime
-from multiscale.planning.persistence import LinkedPlans, Restriction, linked_plans
+from multiscale.planning.equilibrium import Equilibrium
+from multiscale.planning.persistence import LinkedPlans, Restriction, linked_plans, one_by_one
 from multiscale.planning.regimes import ComparingRegime
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.stage_weights import stage_weights
 from multiscale.results.data.answer_data import StagedPlan, StudyCase
 from multiscale.results.run.run_folder import NoAnswerError
+from multiscale.tariffs import Prices
 
 ROUNDING = 1e-8
 """Distance of plans and bound, relative to their cost, that is rounding of the linear programs [1]."""
@@ -22,7 +24,7 @@ ROUNDING = 1e-8
 
 def plans_of_years(
     cases: Mapping[int, StudyCase],
-    plan_of: Callable[[str, int, Restriction, float], Plan],
+    plan_of: Callable[[str, int, Restriction, float, Prices], Plan],
     planning: DsoPlanSettings,
     regime: Regime,
     discount_rate: float,
@@ -32,7 +34,7 @@ def plans_of_years(
 
     Args:
         cases: year -> case, years rising.
-        plan_of: plans a DSO in a year, with what it is compared with where the regime compares operators.
+        plan_of: plans a DSO in a year, with what it is compared with where the regime compares operators, and at prices that are held.
         planning: settings.
         regime: where it compares operators, their plans of all years are made in turn until none moves.
         discount_rate: of costs of later years [1/a].
@@ -45,31 +47,35 @@ def plans_of_years(
     years, dsos = list(cases), list(cases.values())[-1].system.at_level("dso")
     weights = stage_weights(years, discount_rate)
 
-    def linked(dso: str, yardstick: Mapping[int, float], before: LinkedPlans[Plan] | None = None) -> LinkedPlans[Plan]:
+    tariff = list(cases.values())[-1].economics.tariff
+
+    def linked(dso: str, yardstick: Mapping[int, float], before: LinkedPlans[Plan] | None = None, *, held: bool = False) -> LinkedPlans[Plan]:
         by_year = {str(year): weight for year, weight in weights.items()}
 
-        def plan_year(node: str, restriction: Restriction) -> Plan:
-            return plan_of(dso, int(node), restriction, yardstick.get(int(node), float("nan")))
+        def plan_year(node: str, restriction: Restriction, prices: Prices | None = None) -> Plan:
+            return plan_of(dso, int(node), restriction, yardstick.get(int(node), float("nan")), prices or {})
 
         found = linked_plans(
             by_year,
             list(pairwise(map(str, years))),
-            plan_year,
+            one_by_one(plan_year),
             gap=planning.gap,
             gap_eur=planning.gap_eur / len(dsos),
             most=max(planning.linked_plans, len(years)),
             report_progress=report_progress,
         )
-        return kept_years(found, before, plan_year, by_year, planning, len(dsos))
+        return kept_years(found, before, plan_year, by_year, planning, len(dsos), tariff, held=held)
 
     try:
         if isinstance(regime, ComparingRegime):
-
-            def costs(found: LinkedPlans[Plan]) -> tuple[float, ...]:
-                return tuple(found.plans[str(year)].network_cost for year in years)
-
-            together = compared_plans(cases, linked, costs, regime, report_progress)
-            found = {dso: _in_rounds(plans, together.rounds) for dso, plans in together.answers.items()}
+            answers = Answers(
+                respond=linked,
+                stand=lambda dso, yardstick, before: none_if_infeasible(lambda: linked(dso, yardstick, before, held=True)),
+                costs_of=lambda found: tuple(found.plans[str(year)].network_cost for year in years),
+                gain_of=lambda found: found.gap,
+            )
+            together = compared_plans(cases, answers, regime, planning, report_progress)
+            found = {dso: _compared_years(plans, together) for dso, plans in together.answers.items()}
         else:
             found = {dso: linked(dso, {}) for dso in dsos}
     except NoPlanError as error:
@@ -82,8 +88,9 @@ def plans_of_years(
     return found, staged
 
 
-def _in_rounds(found: LinkedPlans[Plan], rounds: int) -> LinkedPlans[Plan]:
-    return replace(found, plans={node: replace(plan, rounds=rounds) for node, plan in found.plans.items()})
+def _compared_years(found: LinkedPlans[Plan], together: Equilibrium[LinkedPlans[Plan]]) -> LinkedPlans[Plan]:
+    plans = {node: replace(plan, rounds=together.rounds, moved=together.moved, cycle=together.cycle) for node, plan in found.plans.items()}
+    return replace(found, plans=plans, ended="; ".join(filter(None, [found.ended, together.cycle])))
 
 
 def reservations_of_stages(cost: float, staged: StagedPlan, planning: DsoPlanSettings, yardsticks: Mapping[int, Mapping[str, float]]) -> list[str]:

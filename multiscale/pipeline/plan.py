@@ -50,6 +50,7 @@ def make_plan(
     start: SearchStart | None = None,
     targets: Targets | None = None,
     yardstick: float = float("nan"),
+    held: Prices | None = None,
 ) -> Plan:
     """The plan of a DSO, to a proven gap.
 
@@ -62,12 +63,13 @@ def make_plan(
         start: where the search for a similar plan ended.
         targets: that the plan has to reach.
         yardstick: what the operator is compared with, where the regime compares operators [EUR/a].
+        held: prices of decided components that are given here.
 
     Raises:
         NoPlanError: no plan satisfies the conditions or reaches the targets, or none was found in time.
     """
     problem = problem_of(case, dso, expected, planning, market).among(restriction.required, restriction.excluded)
-    problem = replace(problem, yardstick=yardstick)
+    problem = replace(problem, yardstick=yardstick).at_prices(held or {})
     wanted = _of(problem, targets)
     plan = solve_plan(problem, regime, method=planning.method, start=start, targets=wanted, **_effort(case, planning, solver))
     # The problem that was solved is large, and follows from the case.

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from multiscale.pipeline.plan import forecast, problem_of
 from multiscale.planning.charge_range import implied_charge_range
-from multiscale.planning.largest_revenue import largest_revenue
+from multiscale.planning.largest_revenue import SUSPECTED, revenue_without_response, too_little
 from multiscale.planning.market_forecast import MarketForecast
 from multiscale.planning.regulated import allowed_range, allowed_with
 from multiscale.planning.settings import DistributionPlanSettings
@@ -17,9 +15,6 @@ from multiscale.system import Problem
 
 if TYPE_CHECKING:
     from multiscale.config import StudyConfig
-
-SUSPECTED = 1.5
-"""Charges are looked at where the largest permitted ones, on all demand without response, earn less than this multiple of the cost."""
 
 
 def unrecoverable(config: StudyConfig, case: StudyCase) -> list[Problem]:
@@ -38,7 +33,10 @@ def unrecoverable(config: StudyConfig, case: StudyCase) -> list[Problem]:
         demand = float((case.system.passive(dso, case.horizon).demand.values * hours).sum())
         demand += sum(case.fleets[child].yearly_reference_demand() for child in case.system.children(dso))
         cost = allowed_with(config.regime, config.costs.existing_network_cost * demand, 0.0, config.costs.discount_rate)
-        if not _without_response(case, dso) < SUSPECTED * cost:
+        passive, tariff = case.system.passive(dso, case.horizon), case.economics.tariff
+        amounts = {n: c.passive(passive.demand.values, passive.generation.values, case.horizon) for n, c in tariff.earning.items()}
+        fleets = [case.fleets[child] for child in case.system.children(dso)]
+        if not revenue_without_response(tariff, amounts, fleets) < SUSPECTED * cost:
             continue
         expected = expected or forecast(case)
         problem = problem_of(case, dso, expected, config.planning, config.market)
@@ -52,27 +50,11 @@ def unrecoverable(config: StudyConfig, case: StudyCase) -> list[Problem]:
                 message = f"recovers no more than a part of {what}, which takes at least {least:.4g} {unit}; allow a higher charge"
                 found.append(Problem("tariff", price, "price_max", f"{high:g}", unit, f"{message}, or lower costs.existing_network_cost"))
             continue
-        most = largest_revenue(problem)
-        if most is not None and most < lowest * (1.0 - 1e-9):
+        together = too_little(problem, config.regime)
+        if together is not None:
             prices = {name: problem.tariff.components[name] for name in decided if name in problem.tariff.earning}
             ends = ", ".join(f"{component.price_max:g} {component.unit}" for component in prices.values())
-            message = f"recover{'s' if len(prices) == 1 else ''} together with given prices at most {most:,.0f} of {what}; allow higher prices"
+            message = f"recover{'s' if len(prices) == 1 else ''} together with given prices at most {together[0]:,.0f} of {what}; allow higher prices"
             message = f"{message}, or lower costs.existing_network_cost"
             found.append(Problem("tariff", ", ".join(prices), "price_max", ends, "", message))
     return found
-
-
-def _without_response(case: StudyCase, dso: str) -> float:
-    """What all charges of an operator would earn at their largest permitted prices, if nobody responded [EUR/a]."""
-    horizon, total = case.horizon, 0.0
-    passive = case.system.passive(dso, horizon)
-    for component in case.economics.tariff.earning.values():
-        if component.expenditure:
-            continue
-        price = component.price_max if component.decided else component.given
-        amount = component.passive(passive.demand.values, passive.generation.values, horizon)
-        for child in case.system.children(dso):
-            drawn = case.fleets[child].reference_demand
-            amount = amount + component.passive(drawn, np.zeros_like(drawn), horizon)
-        total += float(np.sum(np.asarray(price, dtype=float) * amount))
-    return total

@@ -119,10 +119,7 @@ class Stages:
         Raises:
             TypeError: what is given has no key, or what comes out is no data.
         """
-        parts = [(name, value.key if isinstance(value, Artefact) else content_key(value)) for name, value in sorted(given.items())]
-        key = content_key(stage, _code(), parts, more)[:KEY_DIGITS]
-        named = f"{stage} {label}".strip()
-        place = None if self.folder is None else self.folder / f"{stage}-{key}"
+        named, (key, place, parts) = f"{stage} {label}".strip(), self._key(stage, given, more)
         if (found := self._read(named, key, place)) is not None:
             return found
         with self._alone(place):
@@ -130,6 +127,45 @@ class Stages:
             if (found := self._read(named, key, place)) is not None:
                 return found
             return self._computed(named, key, place, compute, given, means, keep, {"stage": stage, "given": dict(parts)})
+
+    def run_each(
+        self,
+        stage: str,
+        compute: Callable[[Mapping[str, Mapping[str, object]]], Mapping[str, tuple[float, U]]],
+        given: Mapping[str, Mapping[str, object]],
+        *,
+        keep: Callable[[U], bool] = lambda _: True,
+    ) -> dict[str, U]:
+        """Compute several stages of one name at once, without those that were computed before.
+
+        Args:
+            stage: its name.
+            compute: label -> what is given, of those that are not known -> label -> seconds that it took and what came out.
+            given: label -> what is given, as of ``run``.
+            keep: whether what came out is kept for others.
+        """
+        keys = {label: self._key(stage, each, None) for label, each in given.items()}
+        with contextlib.ExitStack() as inside:
+            # In one order in all processes, so that none waits for another that waits for it.
+            for shared in sorted({place for _, place, _ in keys.values() if place is not None}):
+                inside.enter_context(self._alone(shared))
+            known = {label: self._read(f"{stage} {label}".strip(), key, place) for label, (key, place, _) in keys.items()}
+            values = {
+                label: {n: v.value if isinstance(v, Artefact) else v for n, v in each.items()}
+                for label, each in given.items()
+                if known[label] is None
+            }
+            computed = compute(values) if values else {}
+            for label, (seconds, value) in computed.items():
+                key, place, parts = keys[label]
+                self._finished(f"{stage} {label}".strip(), key, place, value, seconds, keep, {"stage": stage, "given": dict(parts)})
+        return {label: computed[label][1] if found is None else found.value for label, found in known.items()}
+
+    def _key(self, stage: str, given: Mapping[str, object], more: object) -> tuple[str, Path | None, list[tuple[str, str]]]:
+        """Key of a stage, its place on the disk, and the keys of what it is given."""
+        parts = [(name, value.key if isinstance(value, Artefact) else content_key(value)) for name, value in sorted(given.items())]
+        key = content_key(stage, _code(), parts, more)[:KEY_DIGITS]
+        return key, None if self.folder is None else self.folder / f"{stage}-{key}", parts
 
     def _read(self, named: str, key: str, place: Path | None) -> Artefact[Any] | None:
         """What a stage led to before; None where that is not known, or not to be read."""
@@ -170,14 +206,19 @@ class Stages:
         """Compute a stage and keep what it leads to."""
         started = time.perf_counter()
         value = compute(**{n: v.value if isinstance(v, Artefact) else v for n, v in given.items()}, **means())
-        seconds = time.perf_counter() - started
+        self._finished(named, key, place, value, time.perf_counter() - started, keep, about)
+        return Artefact(key, lambda: value)
+
+    def _finished(
+        self, named: str, key: str, place: Path | None, value: U, seconds: float, keep: Callable[[U], bool], about: Mapping[str, object]
+    ) -> None:
+        """Keep and record what a stage led to."""
         if place is not None and keep(value):
             try:
                 _keep(value, place, {**about, "seconds": round(seconds, 3)})
             except OSError as error:
                 logger.warning("stage %s cannot be kept in %s (%s); other runs will compute it again", named, self.folder, error)
         self.records.append(StageRecord(named, key, False, round(seconds, 3)))
-        return Artefact(key, lambda: value)
 
 
 @cache

@@ -15,7 +15,7 @@ from multiscale.markets import TimeOfUse
 from multiscale.operation import Design
 from multiscale.pipeline.assessment import settled
 from multiscale.pipeline.case import build_case, case_inputs, with_limits
-from multiscale.pipeline.compared_plans import compared_plans, kept_plan
+from multiscale.pipeline.compared_plans import compared_in_year
 from multiscale.pipeline.linked_years import plans_of_years
 from multiscale.pipeline.operation import operate_alone, operate_coordinated
 from multiscale.pipeline.plan import forecast, forecast_with, make_plan, repeatable, response_of_members, social_plan
@@ -37,6 +37,7 @@ from multiscale.results.run.progress import Progress
 from multiscale.results.run.run_folder import NoAnswerError
 from multiscale.results.scenarios import HEADLINE, ScenarioSpec, chosen_scenarios
 from multiscale.system import LoadingLimits
+from multiscale.tariffs import Prices
 from multiscale.verification.ac import Verification
 from multiscale.verification.outages import OutageCheck
 from multiscale.verification.year import YearCheck
@@ -110,8 +111,8 @@ class Study:
         years, planning = self.config.horizon.years, self.config.planning
         assert isinstance(planning, DsoPlanSettings)
 
-        def plan_of(dso: str, year: int, restriction: Restriction, yardstick: float) -> Plan:
-            return self.plan_of(dso, cases[year], expected[year], restriction, yardstick=yardstick)
+        def plan_of(dso: str, year: int, restriction: Restriction, yardstick: float, held: Prices) -> Plan:
+            return self.plan_of(dso, cases[year], expected[year], restriction, yardstick=yardstick, held=held)
 
         with self.progress.stage("plan") as stage:
             of_years = {year: cases[year].value for year in years}
@@ -214,21 +215,14 @@ class Study:
         self, case: Artefact[StudyCase], expected: Artefact[MarketForecast], kept: Mapping[str, Restriction], report_progress: Callable[[str], None]
     ) -> Mapping[str, Plan]:
         """A plan for every DSO that does not move while those of the others stand."""
-        regime, planning, year = self.config.regime, self.config.planning, case.value.year
-        assert isinstance(regime, ComparingRegime)
-        assert isinstance(planning, DistributionPlanSettings)
-        operators = len(case.value.system.at_level("dso"))
+        assert isinstance(self.config.planning, DistributionPlanSettings)
 
-        def respond(dso: str, given: Mapping[int, float], before: Plan | None) -> Plan:
-            def again(restriction: Restriction) -> Plan:
-                return self.plan_of(dso, case, expected, restriction, yardstick=given[year])
+        def plan_of(dso: str, restriction: Restriction, yardstick: float, held: Prices) -> Plan:
+            return self.plan_of(dso, case, expected, restriction, yardstick=yardstick, held=held)
 
-            return kept_plan(again(kept.get(dso, Restriction())), before, again, planning, operators)
+        return compared_in_year(case.value, plan_of, kept, self.config.regime, self.config.planning, report_progress)
 
-        found = compared_plans({year: case.value}, respond, lambda plan: (plan.network_cost,), regime, report_progress)
-        return {dso: replace(plan, rounds=found.rounds) for dso, plan in found.answers.items()}
-
-    def plan_of(
+    def plan_inputs(
         self,
         dso: str,
         case: Artefact[StudyCase],
@@ -236,9 +230,10 @@ class Study:
         restriction: Restriction,
         start: SearchStart | None = None,
         yardstick: float = float("nan"),
-    ) -> Plan:
-        """The plan of a DSO."""
-        given: dict[str, object] = {
+        held: Prices | None = None,
+    ) -> dict[str, object]:
+        """What the plan of a DSO is made of, see ``make_plan``."""
+        return {
             "case": case,
             "start": start,
             "dso": dso,
@@ -250,7 +245,21 @@ class Study:
             "market": self.config.market,
             "solver": self.config.solver,
             "yardstick": yardstick,
+            "held": dict(held or {}),
         }
+
+    def plan_of(
+        self,
+        dso: str,
+        case: Artefact[StudyCase],
+        expected: Artefact[MarketForecast],
+        restriction: Restriction,
+        start: SearchStart | None = None,
+        yardstick: float = float("nan"),
+        held: Prices | None = None,
+    ) -> Plan:
+        """The plan of a DSO."""
+        given = self.plan_inputs(dso, case, expected, restriction, start, yardstick, held)
         return self.stages.run("plan", make_plan, given, label=f"{dso} {self.label(case)}".strip(), keep=repeatable).value
 
     def with_social(self, plan: Plan, case: Artefact[StudyCase], expected: Artefact[MarketForecast]) -> Plan:

@@ -190,7 +190,7 @@ def _dispatched(
     if price is None:
         assert transmission is not None
         drawn = np.array([dso_reference(system, dso, days, fleets) for dso in transmission.children])
-        price = dict(zip(transmission.children, transmission.dispatch(drawn).price, strict=True))
+        price = dict(zip(transmission.children, transmission.prices(drawn), strict=True))
     for platform, sizes in bought.items():
         fleets[platform] = fleets[platform].with_more(sizes, adoption_limits(fleets[platform], days, system))
     found = dispatched_days(system, days, economics, fleets, design, limits, price, within)

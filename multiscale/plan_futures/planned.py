@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from multiscale.config import ConfigError, load_config
 from multiscale.config.errors import ConfigProblem
-from multiscale.coordination.engine import SerialEngine
+from multiscale.coordination.engine import SerialEngine, make_engine
+from multiscale.pipeline.plan import make_plan, repeatable
 from multiscale.pipeline.stages import Stages
-from multiscale.pipeline.study_stages import Study
+from multiscale.pipeline.study_stages import Engine, Study
 from multiscale.plan_futures.futures import Future
 from multiscale.plan_futures.measures import Measure
-from multiscale.plan_futures.strategies import strategies
+from multiscale.plan_futures.strategies import Place, strategies
 from multiscale.plan_futures.tables import built_table, cost_table, future_table, value_table
-from multiscale.planning import Plan
+from multiscale.planning import NoPlanError, Plan
+from multiscale.planning.no_plan import Relaxation
 from multiscale.planning.persistence import Restriction
 from multiscale.planning.regimes import ComparingRegime, Social
 from multiscale.planning.settings import DsoPlanSettings
@@ -46,7 +51,7 @@ def planned_futures(
         InvalidSystemError: the data have problems.
         NoPlanError: some year of some future has no plan, or none that keep to each other.
     """
-    configs = {f.name: load_config([*overrides, *f.overrides, "engine=serial"]) for f in futures}
+    configs = {f.name: load_config([*overrides, *f.overrides]) for f in futures}
     config = next(iter(configs.values()))
     years, planning = config.horizon.years, config.planning
     if len(years) < 2:
@@ -84,14 +89,33 @@ def planned_futures(
     warned = [f"{year} {name}: {warning}" for (year, name), case in cases.items() for warning in case.value.warnings]
     if warned:
         logger.warning("representative days: %d warnings, the first of %s; more days (horizon.days) come closer", len(warned), warned[0])
-    with progress.stage("plan") as stage:
+    with progress.stage("plan") as stage, contextlib.ExitStack() as opened:
         expected = {key: studies[key[1]].expected(case) for key, case in cases.items()}
+        started: list[Engine] = []
 
-        def plan_of(dso: str, year: int, future: str, restriction: Restriction) -> Plan:
-            return studies[future].plan_of(dso, cases[year, future], expected[year, future], restriction)
+        def engine() -> Engine:
+            if not started:
+                made = make_engine(config.engine, config.solver)
+                opened.enter_context(made)
+                started.append(made)
+            return started[0]
+
+        def plans_of(nodes: Mapping[Place, Restriction]) -> dict[Place, Plan | NoPlanError]:
+            """Plans of independent nodes on the workers of the engine; what is known already is read."""
+            given = {
+                f"{dso} {year} {future}": studies[future].plan_inputs(dso, cases[year, future], expected[year, future], restriction)
+                for (dso, year, future), restriction in nodes.items()
+            }
+
+            def compute(missing: Mapping[str, Mapping[str, object]]) -> dict[str, tuple[float, Plan | NoPlanError]]:
+                found = engine().map(planned_by_worker, {label: (dict(values),) for label, values in missing.items()})
+                return {label: (seconds, one if isinstance(one, Plan) else NoPlanError(*one)) for label, (seconds, one) in found.items()}
+
+            found = kept.run_each("plan", compute, given, keep=lambda plan: isinstance(plan, Plan) and repeatable(plan))
+            return dict(zip(nodes, found.values(), strict=True))
 
         dsos, rate = decisive.value.system.at_level("dso"), config.costs.discount_rate
-        found = strategies(years, futures, dsos, plan_of, planning, rate, known_from, stage.update, measure)
+        found = strategies(years, futures, dsos, plans_of, planning, rate, known_from, stage.update, measure)
     weights, called = stage_weights(years, rate), config.regime.called
     return {
         "strategies": cost_table(found, futures, weights, called),
@@ -99,6 +123,16 @@ def planned_futures(
         "futures": future_table(found, futures, weights, called),
         "built": built_table(found),
     }
+
+
+def planned_by_worker(given: Mapping[str, Any]) -> tuple[float, Plan | tuple[str, str, Relaxation | None]]:
+    """Seconds, and a plan, or what a ``NoPlanError`` is made of; an error of a task would end all others."""
+    started = time.perf_counter()
+    try:
+        made: Plan | tuple[str, str, Relaxation | None] = make_plan(**given)
+    except NoPlanError as error:
+        made = error.status, str(error), error.relaxation
+    return time.perf_counter() - started, made
 
 
 def _needed(case: StudyCase) -> float:

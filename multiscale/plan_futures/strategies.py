@@ -23,6 +23,12 @@ from multiscale.planning.persistence import Known, LinkedPlans, Restriction, lin
 from multiscale.planning.settings import DsoPlanSettings
 from multiscale.planning.stage_weights import stage_weights
 
+Place = tuple[str, int, str]
+"""DSO, year, future."""
+
+PlansOf = Callable[[Mapping[Place, Restriction]], Mapping[Place, Plan | NoPlanError]]
+"""Nodes, and what each may build -> the plan of each, or why it has none."""
+
 FORESIGHT, WAITING, DECIDING_NOW = "foresight", "waiting", "deciding now"
 
 ROUNDING = 1e-6
@@ -92,7 +98,7 @@ def strategies(
     years: Sequence[int],
     futures: Sequence[Future],
     dsos: Sequence[str],
-    plan_of: Callable[[str, int, str, Restriction], Plan],
+    plans_of: PlansOf,
     planning: DsoPlanSettings,
     discount_rate: float,
     revealed: int,
@@ -108,7 +114,7 @@ def strategies(
         years: rising.
         futures: of them.
         dsos: who plan.
-        plan_of: (DSO, year, future, what it may build) -> plan.
+        plans_of: plans nodes that do not depend on each other; all at once where there are workers.
         planning: settings: gaps, and the largest number of plans for one DSO and strategy.
         discount_rate: of costs of later years [1/a].
         revealed: first year in which the planner knows the future.
@@ -122,9 +128,9 @@ def strategies(
     known: Known[Plan] = {}
     places = {f"{dso} {node(year, f.name)}": (dso, year, f.name) for dso in dsos for year in years for f in futures}
 
-    def plan(at: str, restriction: Restriction) -> Plan:
-        dso, year, future = places[at]
-        return plan_of(dso, year, future, restriction)
+    def plan(nodes: Mapping[str, Restriction]) -> dict[str, Plan | NoPlanError]:
+        found = plans_of({places[at]: restriction for at, restriction in nodes.items()})
+        return {at: found[places[at]] for at in nodes}
 
     def joint(name: str, which: Sequence[Future], who: Sequence[str], measured: Measure | None = None) -> LinkedPlans[Plan]:
         """Plans of some operators in some futures together, under the links of a strategy."""
@@ -159,12 +165,20 @@ def strategies(
                 plans[year, future][dso] = one
         return Strategy(name, plans, value, bound, sum(p.solves for p in parts), "; ".join(p.ended for p in parts if p.ended))
 
+    # Every node planned by itself: what all searches begin with, and the most that can be done at once.
+    report_progress(f"{len(places)} nodes, each by itself")
+    separate = plan(dict.fromkeys(places, Restriction()))
+    for at, one in separate.items():
+        if isinstance(one, NoPlanError):
+            raise one
+        known[at] = [(Restriction(), one)]
     ahead = {f.name: [joint(FORESIGHT, [f], [dso]) for dso in dsos] for f in futures}
     best = {future: sum(p.objective for p in parts) for future, parts in ahead.items()}
     proven = {future: sum(p.bound for p in parts) for future, parts in ahead.items()}
     measure = replace(measure, best=best)
     parts = [part for of_future in ahead.values() for part in of_future]
-    found = [strategy(FORESIGHT, parts, measure.of(best, probability), measure.of(proven, probability))]
+    first = strategy(FORESIGHT, parts, measure.of(best, probability), measure.of(proven, probability))
+    found = [replace(first, made=first.made + len(separate))]
     for name in (WAITING, DECIDING_NOW):
         whole = [joint(name, futures, [dso]) for dso in dsos] if measure.kind == EXPECTED else [joint(name, futures, dsos, measure)]
         value = sum(p.objective for p in whole)

@@ -27,7 +27,7 @@ from multiscale.planning.participants import Participants, participants
 from multiscale.programs import Block, Index, Link, Output, ParametricProgram, compose
 from multiscale.system import Economics, LoadingLimits, System
 from multiscale.system.existing_network import existing_network_cost
-from multiscale.tariffs import BILLED, Tariff
+from multiscale.tariffs import BILLED, Prices, Tariff
 from multiscale.timeline import Horizon
 
 
@@ -84,6 +84,13 @@ class PlanningProblem:
         if (inside & outside).any():
             raise ValueError(f"plan of {self.dso}: options {names[inside & outside][:5].tolist()} are required and excluded")
         return replace(self, required=inside, excluded=outside)
+
+    def at_prices(self, held: Prices) -> PlanningProblem:
+        """The same problem where some decided components have one permitted price each, that of ``held``."""
+        if not held:
+            return self
+        narrowed = {name: self.tariff.components[name].model_copy(update={"price_min": float(p), "price_max": float(p)}) for name, p in held.items()}
+        return replace(self, tariff=Tariff(dict(self.tariff.components) | narrowed))
 
     @property
     def energy_has_a_price(self) -> bool:

@@ -20,6 +20,7 @@ from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.even_prices import evenly_priced, in_their_units
 from multiscale.planning.extremes import cost_of_extremes, decision_range
 from multiscale.planning.follower_names import BUILT, RESOURCE_COST, UNSERVED
+from multiscale.planning.largest_revenue import check_recoverable
 from multiscale.planning.no_plan import NoPlanError
 from multiscale.planning.plan import Effort, Plan, cannot_recover, earns_too_much, plan_from
 from multiscale.planning.regimes import Leader, Regime, Social
@@ -182,6 +183,8 @@ def plan_by_bilevel_engine(
     **options: Any,
 ) -> Plan:
     """Solve a planning problem by ``bilevel.solve``; see ``solve_plan``. ``remark`` goes in front of the plan's message."""
+    if problem.scalar_price is None:
+        check_recoverable(problem, regime)
     tolerance, node_limit, time_limit = effort.tolerance, effort.solve_limit, effort.time_limit
     model, follower = leader_model(evenly_priced(problem), regime, tolerance=tolerance, targets=targets)
     # What decisions move is known where the objective is social cost and one price recovers it.

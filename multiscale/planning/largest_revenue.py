@@ -14,13 +14,69 @@ and the largest sum of those that the operator receives, with what given prices 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 from scipy import sparse
 
+from multiscale.devices.fleet import Fleet
 from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.follower_names import BUILT
+from multiscale.planning.no_plan import NoPlanError
+from multiscale.planning.regimes import Regime
+from multiscale.planning.regulated import allowed_range
 from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, solve
-from multiscale.tariffs import BILLED
+from multiscale.tariffs import BILLED, Tariff
+
+SUSPECTED = 1.5
+"""The bound is computed where the largest permitted prices, on all demand without response, earn less than this multiple of the cost."""
+
+
+def revenue_without_response(tariff: Tariff, passive: Mapping[str, np.ndarray], fleets: Iterable[Fleet]) -> float:
+    """What all charges of an operator would earn at their largest permitted prices, if no customer responded [EUR/a].
+
+    Args:
+        tariff: what is charged for.
+        passive: determinant of every component that passive customers add.
+        fleets: members of its platforms.
+    """
+    members, total = list(fleets), 0.0
+    for name, component in tariff.earning.items():
+        if component.expenditure:
+            continue
+        price = component.price_max if component.decided else component.given
+        amount = np.asarray(passive[name], dtype=float)
+        for fleet in members:
+            drawn = fleet.reference_demand
+            amount = amount + component.passive(drawn, np.zeros_like(drawn), fleet.horizon)
+        total += float(np.sum(np.asarray(price, dtype=float) * amount))
+    return total
+
+
+def too_little(problem: PlanningProblem, regime: Regime) -> tuple[float, float] | None:
+    """The most that all charges earn together and what is allowed with nothing built [EUR/a], where the first is proven to be less; else None."""
+    if not regime.recovers_cost:
+        return None
+    allowed, _ = allowed_range(problem, regime)
+    if not revenue_without_response(problem.tariff, problem.passive, problem.members.values()) < SUSPECTED * allowed:
+        return None
+    most = largest_revenue(problem)
+    return None if most is None or not most < allowed * (1.0 - 1e-9) else (most, allowed)
+
+
+def check_recoverable(problem: PlanningProblem, regime: Regime) -> None:
+    """Nothing, where prices within their ranges may recover what is allowed.
+
+    Raises:
+        NoPlanError: none do, whatever is built and however customers respond.
+    """
+    found = too_little(problem, regime)
+    if found is not None:
+        most, allowed = found
+        names = ", ".join(name for name in problem.tariff.decided if name in problem.tariff.earning)
+        said = f"all charges together earn at most {most:,.0f} of the {allowed:,.0f} EUR/a that are allowed"
+        remedy = f"allow higher prices (price_max of {names}), or lower costs.existing_network_cost" if names else "set higher prices"
+        raise NoPlanError("infeasible", f"plan of {problem.dso}: {said}; {remedy}")
 
 
 def largest_revenue(problem: PlanningProblem) -> float | None:
@@ -43,8 +99,8 @@ def largest_revenue(problem: PlanningProblem) -> float | None:
         highs.append(np.full(matrix.shape[0], component.price_max))
     determinant = sparse.vstack(amounts, format="csr") if names else sparse.csr_matrix((0, program.columns.size))
     low, high, sign = (np.concatenate(part) if part else np.zeros(0) for part in (lows, highs, signs))
-    dearest = np.split(np.where(sign > 0, high, low), np.cumsum([m.shape[0] for m in amounts])[:-1]) if names else []
-    at = {BUILT: 0.0} | {name: p.reshape(problem.passive[name].shape) for name, p in zip(names, dearest, strict=True)}
+    costliest = np.split(np.where(sign > 0, high, low), np.cumsum([m.shape[0] for m in amounts])[:-1]) if names else []
+    at = {BUILT: 0.0} | {name: p.reshape(problem.passive[name].shape) for name, p in zip(names, costliest, strict=True)}
     ceiling = CompiledProgram(program).solve_optimal(at).objective
     received, passive = np.zeros(program.columns.size), 0.0
     counted = []

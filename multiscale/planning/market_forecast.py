@@ -20,7 +20,7 @@ class MarketForecast:
 
     Attributes:
         energy_price: DSO -> nodal price at its boundary [EUR/kWh], (period,).
-        binding: positions of the transmission limits that were found to bind.
+        binding: the transmission limits that were found to bind, see ``Transmission.binding``.
         idle: the dispatch when no DSO draws anything.
         idle_basis: where its solves ended, see ``Transmission.idle_basis``.
     """
@@ -46,6 +46,6 @@ def market_forecast(system: System, horizon: Horizon, economics: Economics, flee
     """
     transmission = Transmission(system, horizon, economics)
     drawn = np.array([dso_reference(system, d, horizon, fleets) for d in transmission.children])
-    prices = transmission.dispatch(drawn).price
+    prices = transmission.prices(drawn)
     idle, ended = transmission.idle, transmission.idle_basis
     return MarketForecast(dict(zip(transmission.children, prices, strict=True)), transmission.binding, idle, ended)

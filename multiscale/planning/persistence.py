@@ -63,6 +63,9 @@ class Restriction:
 
 P = TypeVar("P", bound=Planned)
 
+PlanNodes = Callable[[Mapping[str, Restriction]], Mapping[str, "P | NoPlanError"]]
+"""Nodes, and what each may build -> the plan of each, or why it has none."""
+
 Known = dict[str, list[tuple[Restriction, P | NoPlanError]]]
 """Node -> what it was restricted to, and its plan or why there is none."""
 
@@ -95,7 +98,7 @@ class LinkedPlans(Generic[P]):
 def linked_plans(
     weights: Mapping[str, float],
     links: Sequence[tuple[str, str]],
-    plan_node: Callable[[str, Restriction], P],
+    plan_nodes: PlanNodes[P],
     *,
     gap: float,
     gap_eur: float,
@@ -109,7 +112,7 @@ def linked_plans(
     Args:
         weights: node -> weight [1], above zero; earlier nodes first.
         links: (a, b): what is built in ``a`` is built in ``b``.
-        plan_node: node, and what it may build -> its plan; raises ``NoPlanError`` where there is none.
+        plan_nodes: plans nodes that do not depend on each other, at once or one after the other (see ``one_by_one``).
         gap, gap_eur: distance of plans and bound at which the search ends, relative to their cost, or per unit of weight [EUR/a].
         most: largest number of plans that are made.
         known: plans that were made, which other searches over the same nodes may use; those of this search are added.
@@ -134,7 +137,7 @@ def linked_plans(
         return sum(weight * costs[node] for node, weight in given.items())
 
     allowance, made = gap_eur * sum(given.values()), {} if known is None else known
-    return _Search(given, tuple(links), plan_node, gap, allowance, most, report_progress, made, value or weighted).run()
+    return _Search(given, tuple(links), plan_nodes, gap, allowance, most, report_progress, made, value or weighted).run()
 
 
 State = Mapping[str, Restriction]
@@ -151,7 +154,7 @@ class _OutOfWorkError(Exception):
 class _Search(Generic[P]):
     weights: Mapping[str, float]
     links: tuple[tuple[str, str], ...]
-    plan_node: Callable[[str, Restriction], P]
+    plan_nodes: PlanNodes[P]
     gap: float
     allowance: float
     most: int
@@ -261,37 +264,64 @@ class _Search(Generic[P]):
 
     def _plans(self, state: State) -> Mapping[str, P] | None:
         """The plans of all nodes under restrictions; None where some node has none."""
-        plans: dict[str, P] = {}
-        for node, restriction in state.items():
-            found = self._plan(node, restriction)
-            if found is None:
-                return None
-            plans[node] = found
-        return plans
+        answers = {node: self._known(node, restriction) for node, restriction in state.items()}
+        if any(isinstance(found, NoPlanError) for found in answers.values()):
+            return None
+        answers |= self._made({node: state[node] for node, found in answers.items() if found is None})
+        plans = {node: found for node, found in answers.items() if found is not None and not isinstance(found, NoPlanError)}
+        return {node: plans[node] for node in state} if len(plans) == len(state) else None
 
     def _plan(self, node: str, restriction: Restriction) -> P | None:
-        """The plan of a node, made unless one that is known answers; None where there is none."""
+        """The plan of a node; None where there is none."""
+        found = self._known(node, restriction) or self._made({node: restriction})[node]
+        return None if isinstance(found, NoPlanError) else found
+
+    def _known(self, node: str, restriction: Restriction) -> P | NoPlanError | None:
+        """What answers a node of the plans that were made, or that it has none; None where it has to be planned."""
         if restriction.required & restriction.excluded:
-            return None
-        known = self.made.setdefault(node, [])
-        for other, found in known:
-            if not restriction.within(other):
-                continue
-            if isinstance(found, NoPlanError):
-                return None
-            if restriction.admits(found):
+            return NoPlanError("infeasible", f"{node}: options have to be built and may not be")
+        for other, found in self.made.setdefault(node, []):
+            if restriction.within(other) and (isinstance(found, NoPlanError) or restriction.admits(found)):
                 return found
-        if self.solves >= self.most:
+        return None
+
+    def _made(self, wanted: Mapping[str, Restriction]) -> dict[str, P | NoPlanError]:
+        """Plans made anew, as many as there may be."""
+        if not wanted:
+            return {}
+        nodes = list(wanted)[: self.most - self.solves]
+        if nodes:
+            self.report_progress(f"plan {self.solves + 1}: {', '.join(nodes)}")
+        found = dict(self.plan_nodes({node: wanted[node] for node in nodes})) if nodes else {}
+        self.solves += len(found)
+        none = [plan for plan in found.values() if isinstance(plan, NoPlanError)]
+        for node, plan in found.items():
+            if plan not in none or plan.status == "infeasible":
+                self.made.setdefault(node, []).append((wanted[node], plan))
+        if unknown := [error for error in none if error.status != "infeasible"]:
+            raise unknown[0]
+        if none:
+            self.refused = self.refused or none[0]
+        elif len(nodes) < len(wanted):
             raise _OutOfWorkError
-        self.solves += 1
-        self.report_progress(f"plan {self.solves}: {node}")
-        try:
-            plan = self.plan_node(node, restriction)
-        except NoPlanError as error:
-            if error.status != "infeasible":
-                raise
-            self.refused = self.refused or error
-            known.append((restriction, error))
-            return None
-        known.append((restriction, plan))
-        return plan
+        return found
+
+
+def one_by_one(plan_node: Callable[[str, Restriction], P]) -> PlanNodes[P]:
+    """Nodes planned one after the other, none after the first without a plan.
+
+    Args:
+        plan_node: node, and what it may build -> its plan; raises ``NoPlanError`` where there is none.
+    """
+
+    def plan(nodes: Mapping[str, Restriction]) -> dict[str, P | NoPlanError]:
+        found: dict[str, P | NoPlanError] = {}
+        for node, restriction in nodes.items():
+            try:
+                found[node] = plan_node(node, restriction)
+            except NoPlanError as error:
+                found[node] = error
+                break
+        return found
+
+    return plan

@@ -100,6 +100,8 @@ class Plan:
         restriction: options that had to be built, and that could not be.
         yardstick: what the operator was compared with, see ``Position`` [EUR/a].
         rounds: in which the operators planned in turn until none moved; zero where they are not compared.
+        moved: largest distance of their costs from those against which the others planned [EUR/a].
+        cycle: in words, why they did not come to rest; empty where they did.
     """
 
     dso: str
@@ -132,6 +134,8 @@ class Plan:
     restriction: Restriction = field(default_factory=Restriction)
     yardstick: float = float("nan")
     rounds: int = 0
+    moved: float = 0.0
+    cycle: str = ""
 
     @property
     def missed_targets(self) -> list[str]:

@@ -37,8 +37,8 @@ class LeastRelaxation:
     """The least relaxation of some targets.
 
     Attributes:
-        by: name -> by how much [unit of the target].
-        sum: of the relaxations relative to the limits [1].
+        by: name -> by how much [unit of the target]; empty where none was found and the bound alone is known.
+        sum: of the relaxations relative to the limits [1]; infinite where none was found.
         bound: proven lower bound on it.
     """
 
@@ -54,7 +54,7 @@ class LeastRelaxation:
 def least_relaxation(
     problem: PlanningProblem, regime: Regime, targets: Targets, effort: Effort = Effort(), *, seed: int = 0, **options: Any
 ) -> LeastRelaxation | None:
-    """The least relaxation under which a plan reaches the targets; None where there is no plan even without them, or none was found in time.
+    """The least relaxation under which a plan reaches the targets; None where there is no plan even without them, or nothing is known of it.
 
     Args:
         problem, regime: what is planned.
@@ -77,7 +77,8 @@ def least_relaxation(
         model, followers=[follower], method="auto", gap=GAP, absolute_gap=GAP, time_limit=given, seed=seed, parameters=limits, **options
     )
     if not np.isfinite(solution.objective) or solution.certificate is None or solution.certificate.failures:
-        return None
+        ended = solution.status is not bilevel.Status.INFEASIBLE and np.isfinite(solution.bound)
+        return LeastRelaxation({}, np.inf, solution.bound) if ended and solution.bound > GAP else None
     by = {name: max(0.0, float(pyo.value(model.relaxed[name]))) for name in targets}
     return LeastRelaxation(by, solution.objective, max(0.0, solution.bound))
 
@@ -110,6 +111,8 @@ def unreached(
     if found is None:
         why = reason or "no relaxation was found with which a plan reaches them: none recovers the cost of the network, or the search ended before"
         return NoPlanError("infeasible", f"{start}: {why}; plan without targets first")
+    if not found.by:
+        return NoPlanError("infeasible", "; ".join(filter(None, [f"{start}; {_at_least(targets, found.bound)}", reason])))
     needed = found.needed(targets)
     if not needed:
         return NoPlanError("error", f"{start}, and no relaxation is needed: rounding decides; relax them by more than {NONE:g} of their limits")
@@ -125,12 +128,22 @@ def unreached(
         said.append(reason)
     elif len(targets) > 1:
         each = {name: least_relaxation(problem, regime, {name: target}, effort, seed=seed, **options) for name, target in targets.items()}
-        hard = {name: alone for name, alone in each.items() if alone is not None and alone.bound > NONE}
+        hard = {name: alone for name, alone in each.items() if alone is not None and alone.by and alone.bound > NONE}
         best = {name: _reachable(targets[name], _moved(targets[name], alone.by[name])) for name, alone in hard.items()}
         said += [f"'{name}' cannot be reached even alone: {words}" for name, words in best.items()]
-        if all(alone is not None and not alone.needed({name: targets[name]}) for name, alone in each.items()):
+        if all(alone is not None and alone.by and not alone.needed({name: targets[name]}) for name, alone in each.items()):
             said.append("each can be reached alone: they contradict each other")
     return NoPlanError("infeasible", "; ".join(said))
+
+
+def _at_least(targets: Targets, bound: float) -> str:
+    """What is proven to be necessary where no relaxation that suffices was found, in words."""
+    ended = "the search for the least relaxation ended before one that suffices was found; allow more work (planning.solve_limit)"
+    if len(targets) > 1:
+        return f"relaxations of {bound:.4g} of the limits in sum are proven to be needed at least, and {ended}"
+    ((name, target),) = targets.items()
+    moved = f"'{name}' has to move from {_limit(target)} to {_number(_moved(target, bound * _scale(target)))} {target.unit_words}".strip()
+    return f"{moved} at least, which is proven, and {ended}"
 
 
 def _scale(target: Target) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
-from multiscale.planning.decomposition import applies, plan_by_decomposition
+from multiscale.planning.decomposition import applies, applies_with_several_prices, plan_by_decomposition, plan_with_several_prices
 from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.no_plan import NoPlanError
 from multiscale.planning.plan import Effort, Plan, bounded, with_targets
@@ -47,11 +48,11 @@ def solve_plan(
     if method in ("auto", "decomposition"):
         plain = without_standing_charges(problem) if isinstance(regime, Social) else None
         seen, standing = (problem, 0.0) if plain is None else plain
-        reason = applies(seen) if isinstance(regime, Social) else f"the objective is the {regime.called}, not social cost"
+        reason, decomposed = _by_decomposition(seen, regime)
         if reason is not None and method == "decomposition":
             raise NoPlanError("error", f"plan of {problem.dso}: planning.method=decomposition does not apply: {reason}; use planning.method=auto")
         if reason is None:
-            made = plan_by_decomposition(seen, widened(Effort(**effort), problem.existing_cost, standing))
+            made = decomposed(seen, widened(Effort(**effort), problem.existing_cost, standing))
             free = with_targets(problem, made if plain is None else with_standing_charges(problem, made, standing), wanted)
             if not free.missed_targets:
                 return free
@@ -81,6 +82,15 @@ def solve_plan(
         message = f"plan of {problem.dso}: what was found misses targets by more than rounding: {missed}"
         raise NoPlanError("error", f"{message}; try another planning.method")
     return found
+
+
+def _by_decomposition(problem: PlanningProblem, regime: Regime) -> tuple[str | None, Callable[[PlanningProblem, Effort], Plan]]:
+    """Why no decomposition takes a problem, or None, and the one that does."""
+    if not isinstance(regime, Social):
+        return f"the objective is the {regime.called}, not social cost", plan_by_decomposition
+    if len(problem.tariff.decided) > 1:
+        return applies_with_several_prices(problem), plan_with_several_prices
+    return applies(problem), plan_by_decomposition
 
 
 def _planned_without(problem: PlanningProblem, regime: Regime, effort: Effort, method: str, more: dict[str, Any]) -> bool:

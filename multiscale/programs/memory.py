@@ -4,6 +4,8 @@ Linux refuses an allocation that would take the private data of a process above 
 holds already and ``solver.memory_limit_mb`` more; HiGHS ends with an error of its own then, and the process goes on. Clarabel ends the process
 when it is refused memory, so it has no limit; nor has HiGHS on other systems. SCIP limits itself, in a process of its own.
 
+A process that another thread starts meanwhile inherits the limit.
+
 Source: getrlimit(2), RLIMIT_DATA (counts private writable mappings from Linux 4.7 on).
 """
 

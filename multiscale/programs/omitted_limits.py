@@ -32,6 +32,9 @@ from multiscale.programs.states import Limits, States
 GAP, INFEASIBILITY = 1e-6, 1e-5
 """Largest relative gap between cost and bound of an answer, and by how much it may leave a row, in the unit of the row."""
 
+ROUNDING = 1e-9
+"""Share of the amounts that a cost is the sum of up to which it is rounding: prices come out of a solver."""
+
 NEGLIGIBLE = 1e-12
 """Entries of a limit smaller than this share of its largest one are rounding."""
 
@@ -95,7 +98,7 @@ class _Search:
         holds_states = (np.diff(matrix[:, s].indptr) > 0) & ~determines
         self._order_by_part(matrix, np.flatnonzero(~holds_states & ~determines), np.flatnonzero(~is_state))
         self.s, self.limits = s, Limits(program, states, np.flatnonzero(holds_states), self.x_columns)
-        self.costs, constant = self.limits.costs(program.c0[self.x_columns])
+        self.costs, self.amounts, constant = self.limits.costs(program.c0[self.x_columns])
         self.constant = float(program.d0) + constant
         inner = matrix[self.inner_rows][:, self.x_columns].tocsr()
         width = self.x_columns.size
@@ -165,8 +168,12 @@ class _Search:
         return PartwiseSolution(x, objective, bound, self.retained.size, joint)
 
     def _cheapest(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values and statuses of columns that no row holds."""
+        """Values and statuses of columns that no row holds.
+
+        Where what they cost is rounding, as where generation is worth what its curtailment costs, they stay at their lower bound, whatever its sign.
+        """
         low, high, cost = self.inner.lower[columns], self.inner.upper[columns], self.costs[columns]
+        cost = np.where(np.abs(cost) <= ROUNDING * self.amounts[columns], 0.0, cost)
         if (np.where(cost < 0, np.isinf(high), np.isinf(low))).any():
             raise ProgramError(f"program {self.program.name!r} is unbounded")
         return np.where(cost < 0, high, low), np.where(cost < 0, UPPER, LOWER)

@@ -78,10 +78,11 @@ class Limits:
         group = connected_components(graph, directed=False)[1]
         self._tied, self._tied_equation = group[:n], group[n : 2 * n]
 
-    def costs(self, x_costs: np.ndarray) -> tuple[np.ndarray, float]:
-        """Costs of the columns ``x`` with what they make states cost, and the constant cost of states."""
+    def costs(self, x_costs: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Costs of the columns ``x`` with what they make states cost, the amounts that each is the sum of, and the constant cost of states."""
         y = self._lu.solve(self.program.c0[self.s], trans="T")
-        return x_costs - self._determine.T @ y, float(y @ self.program.b0[self.equations])
+        caused = self._determine.T
+        return x_costs - caused @ y, np.abs(x_costs) + abs(caused) @ np.abs(y), float(y @ self.program.b0[self.equations])
 
     def states(self, x: np.ndarray) -> np.ndarray:
         """The states at columns ``x``."""

@@ -6,8 +6,6 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from multiscale.config.loading import parse_overrides
-
 
 class SweepError(ValueError):
     """A sweep that cannot be run as it was asked for; the text says what to do."""
@@ -50,6 +48,9 @@ def combinations(overrides: Sequence[str]) -> Combinations:
         ConfigError: an override that cannot be read.
         SweepError: a key that is swept twice, or one without any value.
     """
+    # Importing the configuration takes a second; reading a sweep does not need it.
+    from multiscale.config.loading import parse_overrides
+
     expanded: list[tuple[str, ...]] = []
     swept: list[Swept] = []
     places: list[int] = []

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import xarray as xr
 
-if TYPE_CHECKING:
-    from multiscale.system.network import Network
+
+class BranchesAndBuses(Protocol):
+    """What is read of a network; ``Network`` is the class that holds it."""
+
+    @property
+    def node(self) -> str:
+        """Owner."""
+
+    @property
+    def root(self) -> str:
+        """Bus at which the network meets its parent."""
+
+    @property
+    def buses(self) -> xr.Dataset:
+        """The table of buses."""
+
+    @property
+    def active(self) -> xr.Dataset:
+        """Branches in service."""
+
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of both ends of the active branches."""
+
+    def loops(self) -> list[list[str]]:
+        """Branches that close a loop, one list per loop."""
+
+    def islands(self) -> list[list[str]]:
+        """Buses without a connection to the root, in groups."""
 
 
 class MeshedNetworkError(ValueError):
@@ -49,7 +75,7 @@ class RootedNetwork:
     members: tuple[tuple[str, ...], ...]
 
 
-def rooted_network(network: Network) -> RootedNetwork:
+def rooted_network(network: BranchesAndBuses) -> RootedNetwork:
     """Order a network that is radial in its active branches.
 
     Raises:

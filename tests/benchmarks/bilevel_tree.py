@@ -28,6 +28,8 @@ CASES = [
     (15, 24, "base", False, 1e-3),
     (15, 24, "hard", False, 1e-3),
     (15, 24, "base", True, 1e-3),
+    (33, 24, "base", True, 1e-3),
+    (33, 24, "hard", True, 1e-3),
 ]
 
 
@@ -47,11 +49,13 @@ def feeder_tree(nodes: int, hours: int, *, hard: bool = False, wide: bool = Fals
     return found
 
 
-def regulated_tree(nodes: int, hours: int) -> tuple[Any, list[Any]]:
-    """The tree of seven nodes in one model: in each, revenue is at most 1.01 of the investment, and unserved energy is paid for."""
+def regulated_tree(nodes: int, hours: int, *, wide: bool = False) -> tuple[Any, list[Any]]:
+    """The tree in one model: in each node, revenue is at most 1.01 of the investment, and unserved energy is paid for."""
     stages = [("now", None, 1.0, 1.0, 0)]
     for scenario, growth in GROWTH.items():
-        stages += [(f"1 {scenario}", "now", 1 / 3, growth, 1), (f"2 {scenario}", f"1 {scenario}", 1.0, growth**2, 2)]
+        stages.append((f"1 {scenario}", "now", 1 / 3, growth, 1))
+        for then, further in GROWTH.items() if wide else [(scenario, growth)]:
+            stages.append((f"2 {scenario} {then}", f"1 {scenario}", 1 / 3 if wide else 1.0, growth * further, 2))
     m, lines = pyo.ConcreteModel(), range(1, nodes)
     names = [name for name, *_ in stages]
     m.build, m.tariff = pyo.Var(names, lines, domain=pyo.Binary), pyo.Var(names, bounds=(0, TARIFF_CAP))
@@ -102,11 +106,11 @@ def test_three_years_in_one_model(nodes):
     assert solution.certificate.holds
 
 
-@pytest.mark.parametrize("nodes", [8, 15, 33])
-def test_a_tree_of_leaders_that_earn_in_one_model(nodes):
-    """Seven nodes, each with a price and a cap of its revenue, as one problem by decomposition."""
-    model, followers = regulated_tree(nodes, 24)
+@pytest.mark.parametrize(("nodes", "wide"), [(8, False), (15, False), (33, False), (33, True)])
+def test_a_tree_of_leaders_that_earn_in_one_model(nodes, wide):
+    """Seven or thirteen nodes, each with a price and a cap of its revenue, as one problem by decomposition."""
+    model, followers = regulated_tree(nodes, 24, wide=wide)
     before = cpu()
     solution = bilevel.solve(model, followers, gap=1e-3, time_limit=300)
-    print(f"\n{nodes}x24 regulated, 7 nodes in one model: {cpu() - before:.1f} CPU s, {solution.status}, gap {solution.gap:.1e}, {solution.message}")
+    print(f"\n{nodes}x24 regulated, {len(followers)} nodes in one model: {cpu() - before:.1f} CPU s, {solution.status}, gap {solution.gap:.1e}, {solution.message}")
     assert solution.status == "optimal", solution.message

@@ -1,11 +1,11 @@
 """Plans under tariffs of three components at the size of a study: CPU seconds, and what of what decisions move is proven.
 
-OMP_NUM_THREADS=1 python -m tests.benchmarks.planning_tariffs [--case feeder|simbench] [--tariff given|decided] [--seconds 300]
+OMP_NUM_THREADS=1 python -m tests.benchmarks.planning_tariffs [--case feeder|simbench] [--tariff given|decided]
 
-``feeder``: 33 nodes and 96 periods, 32 options, adoption (``tests/planning/regulated_feeder.py``). ``simbench``: the medium-voltage network of the
-main study with its low-voltage networks as platforms, 4 days, 20 options, adoption. ``given``: a network charge that is decided, with a levy and a
-standing charge that are given; ``decided``: a network charge, a charge on peaks and a standing charge, all decided. What decisions move is the more
-expensive of building nothing and building everything, less the plan, each at its best prices.
+``feeder``: 33 nodes, four days of 24 hours, 32 options, adoption (``tests/planning/regulated_feeder.py``). ``simbench``: the medium-voltage
+network of the main study with its low-voltage networks as platforms, 4 days, 20 options, adoption. ``given``: a network charge that is decided, with
+a levy and a standing charge that are given; ``decided``: a network charge, a charge on peaks and a standing charge, all decided. What decisions move
+is the more expensive of building nothing and building everything, less the plan, each at its best prices.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ DAYS, OPTIONS = 4, 20
 
 
 def feeder(decided: bool) -> PlanningProblem:
-    """33 nodes over 96 periods of a day."""
+    """33 nodes over four days in steps of an hour."""
     components: dict[str, Component] = {"network_charge": Volumetric(price_max=CEILING)}
     if decided:
         components |= {"peak": Capacity(price_max=2.0), "standing": Fixed(price_max=5.0)}
     else:
         components |= {"levy": Volumetric(price=0.05, receiver="supplier and state"), "standing": Fixed(price=5.0)}
-    return regulated_feeder(33, 96, components)
+    return regulated_feeder(33, 24, components, days=DAYS)
 
 
 def simbench(decided: bool) -> PlanningProblem:
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--case", choices=["feeder", "simbench"], default="feeder")
     parser.add_argument("--tariff", choices=["given", "decided"], default="given")
     parser.add_argument("--gap", type=float, default=1e-6, help="relative gap asked for")
+    parser.add_argument("--gap-eur", type=float, default=0.0, help="gap asked for [EUR/a]; whichever is reached first")
     parser.add_argument("--seconds", type=float, default=300.0)
     given = parser.parse_args()
     problem = (feeder if given.case == "feeder" else simbench)(given.tariff == "decided")
@@ -68,7 +69,7 @@ def main() -> None:
 
     def plan_of(what: PlanningProblem) -> float:
         began, clock = cpu_seconds(), time.perf_counter()
-        plan = solve_plan(what, Social(), tolerance=tolerance, gap=given.gap, time_limit=given.seconds)
+        plan = solve_plan(what, Social(), tolerance=tolerance, gap=given.gap, gap_eur=given.gap_eur, time_limit=given.seconds, solve_limit=10**7)
         prices = {name: np.round(price, 5).tolist() for name, price in plan.prices.items()}
         print(
             f"{cpu_seconds() - began:.1f} CPU s, {time.perf_counter() - clock:.0f} s: {plan.status}, {plan.objective:,.5f} EUR/a, "

@@ -13,7 +13,7 @@ import pyomo.environ as pyo
 
 @dataclass(frozen=True)
 class Published:
-    """One instance: bounds, leader objective and rows, follower objective and rows, optimum (None: infeasible)."""
+    """One instance: bounds, leader objective and rows, follower objective and rows, optimum (None: infeasible), methods to try (none: all)."""
 
     name: str
     source: str
@@ -26,6 +26,7 @@ class Published:
     optimum: float | None = None
     tolerance: float = 1e-4
     kinds: dict = field(default_factory=dict)
+    methods: tuple = ()
 
     def model(self):
         """The Pyomo model and its follower block."""

@@ -17,6 +17,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from multiscale.operation import OperatingTree, Transmission, dso_branch_program
+from multiscale.operation.transmission_program import Monitored
 from multiscale.operation.tree import BEYOND
 from multiscale.programs import Link, ParametricProgram, ProgramBuilder, compose
 
@@ -42,8 +43,8 @@ class Whole:
     def __init__(self, tree: OperatingTree, idle: float, given: Mapping[str, np.ndarray] | None = None) -> None:
         network = tree.transmission
         everything = Transmission(tree.system, tree.horizon, tree.economics)
-        everything._monitored = np.arange(len(network.model.branches))
-        everything._factors = network.model.transfer_factors(everything._monitored)
+        branches = np.arange(len(network.model.branches))
+        everything._monitored = Monitored.of(network.model, branches, branches)
         top = [everything.program(t) for t in range(tree.horizon.periods)]
         below = [_branch(tree, d, given or {}).fix({"energy_price": np.zeros(tree.horizon.periods)}) for d in network.children]
         programs = [*top, *below]

@@ -20,11 +20,11 @@ from multiscale.coordination.engine import SerialEngine
 from multiscale.markets import Dispatch
 from multiscale.markets.nodal_prices import PRICE_PARTS, price_parts
 from multiscale.operation import operating_tree
+from multiscale.operation.clearing import BEYOND_DEVICES
 from multiscale.operation.losses import LOWEST_VOLTAGE, Losses, NegativeResistanceError, largest_losses, loss_factor
 from multiscale.operation.platform import located, most_lost
 from multiscale.operation.platforms import PlatformData
 from multiscale.operation.radial import RadialTree
-from multiscale.operation.tree import BEYOND_DEVICES
 from multiscale.programs import CompiledProgram
 from multiscale.system import Economics, Growth, LoadingLimits, grow
 from multiscale.verification.ac import ac_power_flow

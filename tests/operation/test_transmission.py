@@ -6,7 +6,7 @@ from scipy.optimize import linprog
 
 from multiscale.operation import Transmission
 from multiscale.operation.direct_current import direct_current_model
-from multiscale.operation.transmission_program import at_period, period_program
+from multiscale.operation.transmission_program import Monitored, at_period, period_program
 from multiscale.timeline import Horizon
 from tests.made_once import empty_network
 from tests.variants import changed
@@ -170,6 +170,13 @@ def test_scarcity_is_priced_at_the_value_of_lost_load(transmission, economics):
     np.testing.assert_allclose(transmission.dispatch(drawn(transmission, 60e3)).price.max(axis=0), economics.value_of_lost_load, rtol=1e-6)
 
 
+def test_prices_are_those_of_the_dispatch(system, winter, economics):
+    """Each from an object that has solved nothing, and with limits that bind."""
+    one, other = (Transmission(system, winter, economics) for _ in range(2))
+    for power in (2000.0, 15e3):
+        np.testing.assert_array_equal(one.prices(drawn(one, power)), other.dispatch(drawn(other, power)).price)
+
+
 def test_surplus_is_refused_at_the_boundary(transmission):
     dispatch = transmission.dispatch(drawn(transmission, -80e3))
     assert (dispatch.price <= 0).all()
@@ -194,7 +201,7 @@ def test_other_limits_learned_after_own_work_are_kept(system, winter, economics)
     for _ in range(2):  # the second time every period has its program with the limit
         own.dispatch(drawn(own))
     other.dispatch(pushed)
-    names = [t.model.branches[t._monitored].tolist() for t in (own, other)]
+    names = [t.model.branches[np.concatenate(t._monitored.branches)].tolist() for t in (own, other)]
     assert names == [["line D-E"], ["line A-B"]]
     own.learn(other)
     dispatch = own.dispatch(pushed)
@@ -205,11 +212,10 @@ def test_other_limits_learned_after_own_work_are_kept(system, winter, economics)
 def test_the_program_of_another_period_is_that_made_for_it(system, winter, economics):
     """The same numbers and, row by row, the same matrix, whichever period the program was made for."""
     network = Transmission(system, winter, economics)
-    monitored = np.arange(3)
-    factors = network.model.transfer_factors(monitored)
-    first = period_program(network, 0, monitored, factors)
+    monitored = Monitored.of(network.model, np.arange(3), np.arange(1, 3))
+    first = period_program(network, 0, monitored)
     for t in range(1, winter.periods):
-        made, taken = period_program(network, t, monitored, factors), at_period(first, network, t, monitored, factors)
+        made, taken = period_program(network, t, monitored), at_period(first, network, t, monitored)
         assert abs(made.A - taken.A).sum() == 0
         for name in ("lower", "upper", "c0", "b0", "equality"):
             np.testing.assert_array_equal(getattr(made, name), getattr(taken, name))

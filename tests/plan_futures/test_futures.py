@@ -76,6 +76,11 @@ def enumerated(table, weights, name, revealed, measured):
     )
 
 
+def in_turn(plan_of):
+    """Nodes that are planned together, one after the other."""
+    return lambda nodes: {place: plan_of(*place, restriction) for place, restriction in nodes.items()}
+
+
 MEASURED = {
     "expected": (Measure(), lambda low, high, _: 0.4 * low + 0.6 * high),
     # The worst 50 %: all of the dearer future, or the whole of it and a part of the other.
@@ -98,7 +103,7 @@ def test_strategies_cost_what_enumeration_says(seed, kind):
         return table.plan(node(year, future), restriction)
 
     settings = DsoPlanSettings(gap_eur=0.0, linked_plans=10_000)
-    given = strategies(YEARS, FUTURES, ["north"], plan_of, settings, RATE, 2035, lambda _: None, measure)
+    given = strategies(YEARS, FUTURES, ["north"], in_turn(plan_of), settings, RATE, 2035, lambda _: None, measure)
     weights = {y: sum(1.05 ** -(y - 2030 + t) for t in range(5)) for y in YEARS}
     best = {f.name: min(cost_of(table, weights, f.name, z) for z in paths()) for f in FUTURES}
     assert given.measure.best == pytest.approx(best, abs=1e-9)
@@ -139,7 +144,7 @@ def test_two_operators_have_one_largest_regret():
         return tables[dso, year, future].plan("node", restriction)
 
     settings = DsoPlanSettings(gap_eur=0.0, linked_plans=10_000)
-    given = strategies(YEARS[:2], FUTURES, ["north", "south"], plan_of, settings, 0.0, 2035, lambda _: None, Measure("regret"))
+    given = strategies(YEARS[:2], FUTURES, ["north", "south"], in_turn(plan_of), settings, 0.0, 2035, lambda _: None, Measure("regret"))
     weights, now = {2030: 5.0, 2035: 5.0}, given.found[-1]
     best = dict.fromkeys(("low", "high"), 5.0 * 2 * -1.0 * len(OPTIONS))
     assert given.measure.best == pytest.approx(best)
@@ -175,6 +180,7 @@ def test_the_command_prints_what_is_proven(tmp_path, capsys, monkeypatch):
     assert table["strategy"].tolist() == [FORESIGHT, WAITING, DECIDING_NOW]
     assert (table["gap (EUR)"] >= 0).all()
     assert table["proven bound (EUR)"].is_monotonic_increasing
+    assert (tmp_path / "futures.png").read_bytes().startswith(b"\x89PNG")
     again = ["futures", str(path), *small, "horizon.years=[2030,2035]", "--output", str(tmp_path)]
     assert main([*again, "--objective", "regret"]) == 0
     regret = pd.read_csv(tmp_path / "strategies.csv")
@@ -193,3 +199,18 @@ def test_the_command_prints_what_is_proven(tmp_path, capsys, monkeypatch):
         assert f"--revealed = {revealed}: is no year after the first; give one of 2035" in capsys.readouterr().err
     assert main(["futures", str(path), *small, "horizon.years=[2030,2035]", "--output", str(path / "below")]) == 2
     assert "cannot be made" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_workers_plan_what_one_process_plans(tmp_path, monkeypatch):
+    """The nodes of a tree of two years and two futures, in this process and on one and two workers of Dask: the same tables to the last digit."""
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path, "futures:\n  low: {probability: 0.5}\n  high: {probability: 0.5, overrides: [system.growth.load_factor=1.8]}\n")
+    small = ["study=tiny", "horizon=one_day", "horizon.step_hours=6 h", "horizon.years=[2030,2035]", "output.reuse=false"]
+    read = []
+    for engine in (["engine=serial"], ["engine=local", "engine.workers=1"], ["engine=local", "engine.workers=2"]):
+        folder = tmp_path / "_".join(engine)
+        assert main(["futures", str(path), *small, *engine, "--output", str(folder)]) == 0
+        read.append({table.name: table.read_text() for table in sorted(folder.glob("*.csv"))})
+    assert len(read[0]) == 4
+    assert read[0] == read[1] == read[2]

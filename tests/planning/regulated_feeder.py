@@ -27,6 +27,9 @@ from multiscale.timeline import Horizon
 from tests.bilevel.feeder import VALUE_OF_LOST_LOAD, radial_case
 
 CEILING = 0.3
+DEMAND, SUN, PRICE = (1.0, 0.8, 0.6, 0.7), (1.0, 0.3, 0.9, 0.6), (1.0, 1.1, 0.7, 0.9)
+"""Demand, sun and prices of the days, as shares of those of the case."""
+
 SINGLE = {"network_charge": Volumetric(price_max=CEILING)}
 
 
@@ -39,8 +42,9 @@ def regulated_feeder(
     cost_share: float = 1.0,
     growth: float = 1.0,
     new_storage: bool = False,
+    days: int = 1,
 ) -> PlanningProblem:
-    """The feeder with ``nodes`` nodes (node 0 is the root) over ``hours`` periods of a day.
+    """The feeder with ``nodes`` nodes (node 0 is the root) over ``hours`` periods of a day, or of several days of one weight.
 
     Args:
         nodes, hours, seed: size and case.
@@ -48,21 +52,24 @@ def regulated_feeder(
         cost_share: annuity of the options, as a share of what the case states.
         growth: factor on demand; ratings are those of today.
         new_storage: whether every node may buy up to 4 kWh of storage, at 0.4 EUR per kWh and day.
+        days: number of days: the first is that of the case, the others have less demand, and sun and prices of their own; up to four.
     """
     case = radial_case(nodes, hours, seed)
     parent, demand, sun, price, rating, step, investment = (
         case.parent,
-        growth * case.demand,
-        case.sun,
-        case.price,
+        growth * np.hstack([case.demand * share for share in DEMAND[:days]]),
+        np.hstack([case.sun * share for share in SUN[:days]]),
+        np.hstack([case.price * share for share in PRICE[:days]]),
         case.rating,
         case.step,
         case.investment,
     )
-    duration = 24.0 / hours
+    # Money and energy are those of a mean day; what is stored is of one day.
+    step_hours, hours = 24.0 / hours, hours * days
+    duration = step_hours / days
     existing = 0.06 * demand.sum() * duration
 
-    horizon = Horizon((pd.Timestamp("2016-01-20"),), (1.0,), duration)
+    horizon = Horizon(tuple(pd.date_range("2016-01-20", periods=days)), (1.0 / days,) * days, step_hours)
     tariff = Tariff(components or SINGLE)
     names = np.array([f"line {k}" for k in range(1, nodes)])
     b = ProgramBuilder("feeder")
@@ -88,7 +95,8 @@ def regulated_feeder(
     b.add_to_rows(balance[0], exports, -1.0)
     available = (-np.broadcast_to(sun, (nodes, hours)), np.broadcast_to(pv[:, None], (nodes, hours)))
     b.add_rows("pv_availability", node | time, [(1.0, generation), available], "<=", 0.0, unit="kW")
-    moved = [(1.0, stored), (-1.0, np.roll(stored, 1, axis=1)), (-0.95 * duration, charge), (duration / 0.95, discharge)]
+    before = np.roll(stored.reshape(nodes, days, -1), 1, axis=2).reshape(nodes, hours)
+    moved = [(1.0, stored), (-1.0, before), (-0.95 * step_hours, charge), (step_hours / 0.95, discharge)]
     b.add_rows("storage", node | time, moved, "==", 0.0, unit="kWh")
     wide = np.broadcast_to(built[:, None], (nodes - 1, hours))
     for name, sign in (("rating_forward", 1.0), ("rating_reverse", -1.0)):

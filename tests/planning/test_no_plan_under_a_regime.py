@@ -35,10 +35,18 @@ def test_given_prices_that_earn_too_much_are_named():
     assert found.value.status == "infeasible"
 
 
-@pytest.mark.slow
-def test_prices_of_which_only_the_solve_shows_it_are_named_after_it():
-    problem = regulated_feeder(3, 4, {"network_charge": TimeOfUsePrice(starts=(0, 16), price_max=0.01)})
-    with pytest.raises(NoPlanError, match=r"allow higher prices \(price_max of network_charge\)") as found:
+@pytest.mark.parametrize(
+    "components",
+    [
+        {"network_charge": TimeOfUsePrice(starts=(0, 16), price_max=0.01)},
+        {"network_charge": Volumetric(price_max=0.005), "standing": Fixed(price_max=0.01)},
+        {"network_charge": Volumetric(price_max=0.005), "other": Volumetric(price=0.001), "feed_in": Export(price_max=0.001)},
+    ],
+)
+def test_several_prices_that_cannot_recover_what_is_allowed_are_named_before_the_solve(components, monkeypatch):
+    monkeypatch.setattr("multiscale.bilevel.solve", None)
+    problem = regulated_feeder(3, 4, components)
+    with pytest.raises(NoPlanError, match=r"earn at most .* EUR/a that are allowed; allow higher prices \(price_max of network_charge") as found:
         solve_plan(problem, Social(), time_limit=60)
     assert found.value.status == "infeasible"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from multiscale.planning.no_plan import NoPlanError
-from multiscale.planning.persistence import Restriction, linked_plans
+from multiscale.planning.persistence import Restriction, linked_plans, one_by_one
 
 OPTIONS = ("a", "b", "c")
 CHOICES = list(itertools.product((False, True), repeat=len(OPTIONS)))
@@ -67,9 +67,9 @@ def test_linked_plans_equal_enumeration(links, seed):
     best = table.enumerated(weights, links)
     if not np.isfinite(best):
         with pytest.raises(NoPlanError):
-            linked_plans(weights, links, table.plan, gap=0.0, gap_eur=0.0, most=10_000)
+            linked_plans(weights, links, one_by_one(table.plan), gap=0.0, gap_eur=0.0, most=10_000)
         return
-    found = linked_plans(weights, links, table.plan, gap=0.0, gap_eur=0.0, most=10_000)
+    found = linked_plans(weights, links, one_by_one(table.plan), gap=0.0, gap_eur=0.0, most=10_000)
     assert found.objective == pytest.approx(best, abs=1e-9)
     assert found.bound == pytest.approx(best, abs=1e-8)
     assert found.separate <= found.bound + 1e-9
@@ -86,7 +86,7 @@ def test_bounds_hold_where_plans_have_gaps_or_work_ends(seed):
     loose = Table(np.random.default_rng(seed), weights, gap=0.3)
     for most in (3, 5, 10_000):
         try:
-            found = linked_plans(weights, CHAIN, loose.plan, gap=0.0, gap_eur=0.0, most=most)
+            found = linked_plans(weights, CHAIN, one_by_one(loose.plan), gap=0.0, gap_eur=0.0, most=most)
         except NoPlanError:
             assert most < 10_000 or not np.isfinite(best)
             continue
@@ -99,7 +99,7 @@ def test_bounds_hold_where_plans_have_gaps_or_work_ends(seed):
 def test_separate_plans_that_keep_to_each_other_are_the_answer():
     table = Table(np.random.default_rng(0), ["2030", "2035"])
     table.cost = {n: {z: float(abs(sum(z) - wanted)) for z in CHOICES} for n, wanted in (("2030", 0), ("2035", 3))}
-    found = linked_plans({"2030": 1.0, "2035": 1.0}, [("2030", "2035")], table.plan, gap=0.0, gap_eur=0.0, most=2)
+    found = linked_plans({"2030": 1.0, "2035": 1.0}, [("2030", "2035")], one_by_one(table.plan), gap=0.0, gap_eur=0.0, most=2)
     assert (found.objective, found.bound, found.solves) == (0.0, 0.0, 2)
 
 
@@ -118,7 +118,7 @@ def test_a_plan_that_is_not_found_ends_the_search_and_keeps_what_is_known():
             return table.plan(node, restriction)
 
         try:
-            found = linked_plans(weights, CHAIN, plan, gap=0.0, gap_eur=0.0, most=10_000)
+            found = linked_plans(weights, CHAIN, one_by_one(plan), gap=0.0, gap_eur=0.0, most=10_000)
         except NoPlanError:
             continue
         assert found.bound <= best + 1e-9 <= found.objective + 2e-9
@@ -133,13 +133,41 @@ def test_a_plan_that_is_not_found_ends_the_search_and_keeps_what_is_known():
 def test_bad_input_is_named():
     table = Table(np.random.default_rng(0), ["2030", "2035"])
     with pytest.raises(ValueError, match="'2035': weight 0 is not above zero"):
-        linked_plans({"2030": 1.0, "2035": 0.0}, [], table.plan, gap=0.0, gap_eur=0.0, most=9)
+        linked_plans({"2030": 1.0, "2035": 0.0}, [], one_by_one(table.plan), gap=0.0, gap_eur=0.0, most=9)
     with pytest.raises(ValueError, match="there is no node '2040'"):
-        linked_plans({"2030": 1.0, "2035": 1.0}, [("2035", "2040")], table.plan, gap=0.0, gap_eur=0.0, most=9)
+        linked_plans({"2030": 1.0, "2035": 1.0}, [("2035", "2040")], one_by_one(table.plan), gap=0.0, gap_eur=0.0, most=9)
     with pytest.raises(ValueError, match=r"1 plans are too few for 2 nodes.*planning\.linked_plans"):
-        linked_plans({"2030": 1.0, "2035": 1.0}, [], table.plan, gap=0.0, gap_eur=0.0, most=1)
+        linked_plans({"2030": 1.0, "2035": 1.0}, [], one_by_one(table.plan), gap=0.0, gap_eur=0.0, most=1)
 
 
 def test_a_restriction_that_contradicts_itself_admits_nothing():
     assert not Restriction(frozenset("a"), frozenset("a")).admits(Answer({"a": True}, 0.0, 0.0))
     assert not Restriction(frozenset("a"), frozenset("a")).admits(Answer({"a": False}, 0.0, 0.0))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nodes_planned_at_once_lead_to_what_nodes_planned_in_turn_do(seed):
+    """Plans of independent nodes may be made in any order: only the number of plans differs, where some node has none."""
+    weights = {"root": 1.0, "low": 0.4, "high": 0.6}
+    answers = []
+    for at_once in (True, False):
+        table = Table(np.random.default_rng(seed), weights)
+
+        def plans(nodes, table=table):
+            return {node: found for node, restriction in list(nodes.items())[::-1] for found in [outcome(table, node, restriction)]}
+
+        try:
+            found = linked_plans(weights, FORK, plans if at_once else one_by_one(table.plan), gap=0.0, gap_eur=0.0, most=10_000)
+        except NoPlanError as error:
+            answers.append(error.status)
+            continue
+        assert found.solves == len(table.asked)
+        answers.append((found.objective, found.bound, {node: plan.built for node, plan in found.plans.items()}))
+    assert answers[0] == answers[1]
+
+
+def outcome(table, node, restriction):
+    try:
+        return table.plan(node, restriction)
+    except NoPlanError as error:
+        return error

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from multiscale.planning import NoPlanError, solve_plan
-from multiscale.planning.persistence import linked_plans
+from multiscale.planning.persistence import linked_plans, one_by_one
 from tests.planning.enumeration import Enumeration
 from tests.planning.random_problems import random_problem
 from tests.planning.test_decomposition import TIGHT, WIDE, within
@@ -55,7 +55,7 @@ def test_two_years_that_differ_are_planned_together(system, seed):
     def plan(node, restriction):
         return solve_plan(years[node].among(restriction.required, restriction.excluded), tolerance=TIGHT, method="decomposition")
 
-    found = linked_plans(weights, [("2030", "2035")], plan, gap=0.0, gap_eur=1e-6, most=200)
+    found = linked_plans(weights, [("2030", "2035")], one_by_one(plan), gap=0.0, gap_eur=1e-6, most=200)
     tables = [Enumeration(problem, TIGHT).values for problem in years.values()]
     best = min(
         0.8 * tables[1][later][0] + tables[0][earlier][0]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from multiscale.planning import NoPlanError, PlanningProblem, Regime, solve_plan
+from multiscale import bilevel
+from multiscale.planning import NoPlanError, PlanningProblem, Regime, relaxation, solve_plan
 from multiscale.planning.attainable import Attainable
-from multiscale.planning.persistence import Restriction, linked_plans
+from multiscale.planning.persistence import Restriction, linked_plans, one_by_one
+from multiscale.planning.plan import Effort
 from multiscale.planning.regimes import REGIMES
 from multiscale.planning.targets import TARGETS, BillCap, Emissions, RenewableShare, Target, UnservedEnergy
 from tests.planning.brute_force import BruteForce
@@ -122,7 +125,7 @@ def test_targets_hold_in_every_year_that_is_planned():
         problem = years[year].among(restriction.required, restriction.excluded)
         return solve_plan(problem, SOCIAL, targets=caps[year], **SETTINGS)
 
-    found = linked_plans(weights, [("2030", "2035")], plan_year, gap=1e-7, gap_eur=0.0, most=40)
+    found = linked_plans(weights, [("2030", "2035")], one_by_one(plan_year), gap=1e-7, gap_eur=0.0, most=40)
     value, least = {}, np.inf
     for year, problem in years.items():
         known = brute(problem, SOCIAL, caps[year])
@@ -137,7 +140,7 @@ def test_targets_hold_in_every_year_that_is_planned():
     free = linked_plans(
         weights,
         [("2030", "2035")],
-        lambda y, r: solve_plan(years[y].among(r.required, r.excluded), SOCIAL, **SETTINGS),
+        one_by_one(lambda y, r: solve_plan(years[y].among(r.required, r.excluded), SOCIAL, **SETTINGS)),
         gap=1e-7,
         gap_eur=0.0,
         most=40,
@@ -157,6 +160,25 @@ def test_the_relaxation_said_is_the_least():
     said = float(str(error.value).split(" to ")[1].split()[0].rstrip(";"))
     assert np.isfinite(brute(problem, SOCIAL, {"share": RenewableShare(least=said)}).best[0])
     assert not np.isfinite(brute(problem, SOCIAL, {"share": RenewableShare(least=said + 2e-5)}).best[0])
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "'share' has to move from 0.6 to 0.45 at least, which is proven"), (2, "relaxations of 0.25 of the limits in sum")]
+)
+def test_where_only_a_bound_is_known_what_is_needed_at_least_is_said(monkeypatch: pytest.MonkeyPatch, count: int, said: str):
+    """A search that ends before a relaxation is found still proves that smaller ones do not suffice."""
+    found = SimpleNamespace(objective=np.inf, bound=0.25, certificate=None, status=bilevel.Status.TIME_LIMIT)
+    monkeypatch.setattr(relaxation.bilevel, "solve", lambda *_, **__: found)
+    targets: dict[str, Target] = dict([("share", RenewableShare(least=0.6)), ("clean", Emissions(most=1.0))][:count])
+    problem = regulated_feeder(3, 4, seed=1)
+    error = relaxation.unreached(problem, SOCIAL, targets, Effort(tolerance=TOLERANCE))
+    assert error.status == "infeasible"
+    assert said in str(error)
+    assert "the search for the least relaxation ended before" in str(error)
+    found.bound = 0.0
+    assert "no relaxation was found with which a plan reaches them" in str(
+        relaxation.unreached(problem, SOCIAL, targets, Effort(tolerance=TOLERANCE))
+    )
 
 
 def test_targets_that_contradict_each_other_are_named_before_a_plan_is_searched():

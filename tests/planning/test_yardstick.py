@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from multiscale.planning import NoPlanError, Plan, PlanningProblem, solve_plan
-from multiscale.planning.equilibrium import Costs, Equilibrium, best_responses
+from multiscale.planning.equilibrium import Costs, Equilibrium, Rules, best_responses
 from multiscale.planning.regimes import Position
 from multiscale.planning.regimes.yardstick import Yardstick, yardsticks
 from multiscale.planning.targets import Emissions, Targets
@@ -39,7 +39,7 @@ def compared(problems: Mapping[str, PlanningProblem], regime: Yardstick, targets
         )
 
     first = {name: (problem.existing_cost,) for name, problem in problems.items()}
-    return best_responses(list(problems), first, respond, lambda plan: (plan.network_cost,), most=20)
+    return best_responses(list(problems), first, Rules(respond, respond, lambda plan: (plan.network_cost,), lambda plan: plan.gap_eur), most=20)
 
 
 def best_alone(problem: PlanningProblem, regime: Yardstick, yardstick: float) -> dict[tuple[float, ...], float]:
@@ -124,27 +124,75 @@ def test_what_is_not_compared_has_no_plan():
         yardsticks({"a": 1.0, "b": 1.0}, {"a": 1.0, "b": 0.0})
 
 
-def test_a_cycle_is_named_and_does_not_run_on():
-    """One operator wants to cost the same as the other, the other does not: matching pennies has no equilibrium in pure strategies."""
+@dataclasses.dataclass(frozen=True)
+class Move:
+    """A cost that an operator chooses, and what it gains by another choice."""
 
-    def respond(name: str, costs: Mapping[str, Costs], _: float | None) -> float:
-        (other,) = [sum(c) for n, c in costs.items() if n != name]
-        return other if name == "same" else 1.0 - other
+    cost: float
+    gain: float = 0.0
 
-    with pytest.raises(NoPlanError, match=r"cycle of 2 rounds.*same: .*other: ") as found:
-        best_responses(["same", "other"], {"same": (0.0,), "other": (0.0,)}, respond, lambda cost: (cost,), most=50)
-    assert found.value.status == "error"
+
+def rules(respond, stand) -> Rules[Move]:
+    return Rules(respond, stand, lambda move: (move.cost,), lambda move: move.gain)
+
+
+def other_of(name: str, costs: Mapping[str, Costs]) -> float:
+    (other,) = [sum(c) for n, c in costs.items() if n != name]
+    return other
+
+
+def test_of_a_cycle_the_plans_are_taken_by_which_operators_gain_least():
+    """One operator wants to cost the same as the other, the other does not: matching pennies has no equilibrium in pure strategies.
+
+    Where both cost 1 it is worth 3 to the one that loses to be elsewhere, where both cost 0 only 2.
+    """
+
+    def respond(name: str, costs: Mapping[str, Costs], _: Move | None) -> Move:
+        other = other_of(name, costs)
+        return Move(other if name == "same" else 1.0 - other)
+
+    def stand(name: str, costs: Mapping[str, Costs], move: Move) -> Move:
+        other = other_of(name, costs)
+        loses = (move.cost == other) != (name == "same")
+        return Move(move.cost, (2.0 + other) * loses)
+
+    def refused(name: str, costs: Mapping[str, Costs], move: Move) -> Move | None:
+        return None if sum(costs["same"]) == 0.0 else stand(name, costs, move)
+
+    first = {"same": (0.0,), "other": (0.0,)}
+    found = best_responses(["same", "other"], first, rules(respond, stand), most=50)
+    assert "cycle of 2 rounds" in found.cycle
+    assert "same: " in found.cycle
+    assert "gain least by another plan: 2.00 EUR/a at most" in found.cycle
+    states = {0.0: 1.0, 1.0: 0.0}
+    assert found.answers["other"].cost == states[found.answers["same"].cost]
+    assert max(move.gain for move in found.answers.values()) == 2.0
+    # Rounds in which some plan cannot be kept are left out, and without any there is no answer.
+    kept = best_responses(["same", "other"], first, rules(respond, refused), most=50)
+    assert kept.answers["same"].cost == 1.0
+    with pytest.raises(NoPlanError, match=r"cycle of 2 rounds.*same: .*other: .*in none of these rounds") as error:
+        best_responses(["same", "other"], first, rules(respond, lambda *_: None), most=50)
+    assert error.value.status == "error"
 
 
 def test_responses_that_come_to_rest_and_responses_that_do_not():
-    """Half of the other's cost and one more: both tend to 2. Rounded to 0.01 they come to rest, in exact numbers not within 20 rounds."""
+    """Half of the other's cost and one more: both tend to 2. They come to rest to within 0.01, and what has moved is said; not within 3 rounds."""
 
-    def respond(digits: int | None):
-        return lambda name, costs, _: round(1.0 + 0.5 * sum(next(c for n, c in costs.items() if n != name)), digits or 15)
+    def respond(name: str, costs: Mapping[str, Costs], _: Move | None) -> Move:
+        return Move(1.0 + 0.5 * other_of(name, costs))
+
+    def stand(name: str, costs: Mapping[str, Costs], move: Move) -> Move:
+        return Move(move.cost, abs(move.cost - respond(name, costs, None).cost))
 
     first = {"a": (0.0,), "b": (9.0,)}
-    found = best_responses(["a", "b"], first, respond(2), lambda cost: (cost,), most=20)
-    assert found.answers == {"a": pytest.approx(2.0, abs=0.02), "b": pytest.approx(2.0, abs=0.02)}
+    found = best_responses(["a", "b"], first, rules(respond, stand), most=20, rest=0.01)
+    assert {name: move.cost for name, move in found.answers.items()} == {"a": pytest.approx(2.0, abs=0.02), "b": pytest.approx(2.0, abs=0.02)}
     assert 2 < found.rounds < 20
-    with pytest.raises(NoPlanError, match="still move after 3 rounds"):
-        best_responses(["a", "b"], first, respond(None), lambda cost: (cost,), most=3)
+    assert 0.0 < found.moved <= 0.01
+    assert not found.cycle
+    short = best_responses(["a", "b"], first, rules(respond, stand), most=3)
+    assert "still move after 3 rounds" in short.cycle
+    assert short.rounds == 3
+    # Costs that move by rounding alone stand.
+    noise = itertools.count()
+    assert best_responses(["a", "b"], first, rules(lambda *_: Move(2.0 + 1e-12 * next(noise)), stand), most=20).rounds == 2

@@ -65,6 +65,17 @@ def test_parts_and_the_limits_they_violate_cost_what_the_whole_costs(seed, ratin
     assert found.bound == pytest.approx(found.objective, rel=1e-9)
 
 
+@pytest.mark.parametrize("rounding", [-3e-16, 0.0, 3e-16])
+def test_a_source_that_is_worth_what_it_costs_stays_at_its_lower_bound_whatever_rounding_says(rounding):
+    program, states = network(1, 100.0)
+    source, cost = np.flatnonzero(program.upper == 0.3), program.c0.copy()
+    cost[source] = cost[states.columns[0]] * (1.0 + rounding)
+    found = solve_with_omitted_limits(replace(program, c0=cost), states)
+    np.testing.assert_array_equal(found.x[source], 0.0)
+    cost[source] *= 1.0 - 1e-6
+    assert (solve_with_omitted_limits(replace(program, c0=cost), states).x[source] == 0.3).all()
+
+
 def test_limits_are_retained_only_where_they_are_violated():
     wide, tight = (solve_with_omitted_limits(*network(1, rating)) for rating in (100.0, 2.0))
     assert (wide.retained, wide.joint) == (0, 0)

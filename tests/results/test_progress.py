@@ -6,10 +6,12 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from multiscale.results.run import progress
 from multiscale.results.run.progress import PeakMemory, Progress
 
 
@@ -27,9 +29,9 @@ def test_stage_times_are_recorded_and_remembered(tmp_path: Path):
 
 def test_plain_lines_name_stage_number_and_estimate():
     stream = io.StringIO()
-    progress = Progress(stream=stream)
-    progress.announce(["build", "plan"])
-    with progress.stage("build") as stage:
+    shown = Progress(stream=stream)
+    shown.announce(["build", "plan"])
+    with shown.stage("build") as stage:
         stage.update("12 platforms")
     lines = stream.getvalue().splitlines()
     assert lines[0].startswith("[1/4] build: about 10 s, whole run about ")
@@ -44,19 +46,19 @@ def test_a_terminal_gets_a_bar():
             return True
 
     stream = Terminal()
-    progress = Progress(["plan"], stream=stream)
-    with progress.stage("plan") as stage:
+    shown = Progress(["plan"], stream=stream)
+    with shown.stage("plan") as stage:
         stage.update("gap 2 %")
     assert "plan" in stream.getvalue()
     assert "done in" in stream.getvalue()
 
 
 def test_the_stage_of_a_failure_stays_known():
-    progress = Progress(stream=io.StringIO())
-    with pytest.raises(ValueError, match="x"), progress.stage("plan"):
+    shown = Progress(stream=io.StringIO())
+    with pytest.raises(ValueError, match="x"), shown.stage("plan"):
         raise ValueError("x")
-    assert progress.current == "plan"
-    assert progress.seconds["plan"] >= 0
+    assert shown.current == "plan"
+    assert shown.seconds["plan"] >= 0
 
 
 def test_an_unreadable_memory_is_ignored(tmp_path: Path):
@@ -77,6 +79,16 @@ def test_memory_counts_between_two_looks_at_what_is_shared():
     memory._sample()
     assert memory._since == 0
     assert memory.peak_mb == pytest.approx(before + len(held) / 1e6, abs=20.0)
+
+
+def test_memory_is_not_watched_for_nobody(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(progress, "WATCHED_EVERY_SECONDS", 0.01)
+    before = set(threading.enumerate())
+    memory = PeakMemory()
+    (watching,) = set(threading.enumerate()) - before
+    del memory
+    watching.join(30.0)
+    assert not watching.is_alive()
 
 
 def test_memory_of_a_process_that_came_counts():

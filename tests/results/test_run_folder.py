@@ -320,7 +320,7 @@ from multiscale import cli
 def run_study(config):
     with RunFolder.create(config.record()) as run, run.progress.stage("plan"):
         print("ready", flush=True)
-        time.sleep(30)
+        time.sleep(300)
 
 sys.modules["multiscale.study"] = types.SimpleNamespace(run_study=run_study)
 sys.exit(cli.main(["run", "study=tiny", "output.folder=" + sys.argv[1]]))

@@ -33,6 +33,10 @@ _SOLVER_GAP = 1e-3
 """Largest follower gap of SCIP's own point (before the followers are solved again) that its row tolerance can explain."""
 
 
+_PATTERN = 1e8
+"""Work (``search.work``) without progress after which the best point of a complementary pattern is no longer sought."""
+
+
 def conclude(
     problem: BilevelProblem,
     single: SingleLevel,
@@ -49,7 +53,7 @@ def conclude(
         solver_gap = _solver_gap(problem, single, scip.v)
         _consider(search, problem, single, scip.v)
         if _falls_short(search, scip.objective, settings.gap):
-            _consider_pattern(search, problem, single, scip.v, settings)
+            _consider_pattern(search, problem, single, scip.v, settings, deadline)
     best = _finish(search)
     bound = scip.bound if abs(scip.bound) < 1e20 else (np.inf if scip.bound > 0 else -np.inf)
     message = "; ".join(
@@ -162,7 +166,9 @@ def _falls_short(search: DecisionSearch, objective: float, gap: float) -> bool:
     return search.best is None or search.best.objective > objective + gap * abs(objective) + 1e-6 * (1.0 + abs(objective))
 
 
-def _consider_pattern(search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray, settings: SolveOptions) -> None:
+def _consider_pattern(
+    search: DecisionSearch, problem: BilevelProblem, single: SingleLevel, v: np.ndarray, settings: SolveOptions, deadline: float
+) -> None:
     """Add the best point with the complementary pattern of SCIP's point."""
     y = search.clipped(v[: single.leader_size])
     if any(f.cones for f in problem.followers):
@@ -175,7 +181,10 @@ def _consider_pattern(search: DecisionSearch, problem: BilevelProblem, single: S
         return
     if settings.write is not None:
         write_lp(program, Path(settings.write) / "pattern.lp", problem)
-    task = Task(program, None, [], 1e-9, min(30.0, settings.time_limit), settings.memory_limit, 1e-9, settings.seed, False, {})
+    left = max(0.5, min(settings.time_limit, deadline - time.perf_counter()))
+    # What it leaves open near zero, by the tolerance of certificates, never closes.
+    ends = {"absolute_gap": 0.1 * TOLERANCE, "patience": _PATTERN}
+    task = Task(program, None, [], 1e-9, left, settings.memory_limit, 1e-9, settings.seed, False, {}, **ends)
     found = run(task).outcome
     if found.v is not None:
         _consider(search, problem, program, found.v)

@@ -86,7 +86,7 @@ def decompose(problem: BilevelProblem, settings: SolveOptions, search: DecisionS
     parts, rest = split(problem, held) or ([Part(problem, np.arange(leader.size), np.arange(len(problem.followers)))], Form())
     if len(parts) > 1 and any(np.isin(form_columns(row.form), search.integral).all() for row in leader.curved):
         raise MethodError("decomposition takes linear rows of integers only")
-    share = settings.bound_share * settings.time_limit / len(problem.followers)
+    share = min(settings.bound_share * settings.time_limit, clock.left()) / len(problem.followers)
     try:
         blocks = [Block(part, settings, clock, share, search.best) for part in parts]
         return _Search(problem, settings, search, clock, blocks, rest).run()

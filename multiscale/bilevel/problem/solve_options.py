@@ -39,7 +39,7 @@ class SolveOptions:
         absolute_gap: the same in the unit of the objective; whichever is reached first.
         time_limit: seconds for everything.
         seed: SCIP's random seed shift.
-        memory_limit: megabytes for SCIP.
+        memory_limit: megabytes for SCIP, and for each linear program of the search (see ``programs.memory``).
         heuristic: whether to run the follower heuristic inside SCIP.
         start_share: largest share of the time limit spent on a start.
         bound_share: largest share of the time limit spent on multiplier bounds.

@@ -73,6 +73,9 @@ class LinearProgram:
         lp.col_lower_, lp.col_upper_ = _finite(lower), _finite(upper)
         lp.row_lower_, lp.row_upper_ = _finite(row_lower), _finite(row_upper)
         by_column = sparse.csc_matrix(matrix)
+        if by_column.shape != (row_lower.size, self.columns):
+            # HiGHS would read memory beyond the matrix.
+            raise ValueError(f"a matrix of {by_column.shape[0]} x {by_column.shape[1]} for {row_lower.size} rows and {self.columns} columns")
         lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
         lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = by_column.indptr, by_column.indices, by_column.data
         if whole and integral is not None:

@@ -22,6 +22,7 @@ import numpy as np
 
 from multiscale.coordination.common.outcome import Outcome
 from multiscale.operation import OperatingTree, dso_branch_program
+from multiscale.operation.clearing import BEYOND_DEVICES
 from multiscale.programs import CompiledProgram, Link, ParametricProgram, ProgramBuilder, ProgramSolution, compose
 from multiscale.programs.build import Term
 
@@ -143,14 +144,14 @@ def refused_by_distribution(tree: OperatingTree, dso: str, exchange: Mapping[str
     """Exchanges of platforms [kW], (period,), that their DSO's network cannot carry, and passive customers cut off for them, in every period.
 
     Raises:
-        ValueError: a platform asks for more than its members can draw or feed in, losses of its network and forecast errors included.
+        ValueError: a platform asks for more than its program can draw or feed in, losses of its network and forecast errors included.
     """
     own, hours, labels = tree.distribution[dso], tree.horizon.hours_per_year, tree.horizon.labels
     if not own.children:
         return []
     for c in own.children:
-        least, most = own.low[c], own.high[c]
-        outside = np.flatnonzero((exchange[c] > most + 1.0) | (exchange[c] < least - 1.0))
+        least, most, beyond = own.low[c], own.high[c], BEYOND_DEVICES * tree.fleets[c].size
+        outside = np.flatnonzero((exchange[c] > most + beyond) | (exchange[c] < least - beyond))
         if len(outside):
             t = int(outside[0])
             declared = f"{least[t]:.4g} to {most[t]:.4g} kW"

@@ -19,6 +19,7 @@ from multiscale.coordination.negotiation.negotiation import Negotiation
 from multiscale.coordination.negotiation.parent import Parent
 from multiscale.coordination.negotiation.price_steps import mix_near
 from multiscale.coordination.negotiation.state import NegotiationOptions
+from multiscale.programs import ProgramError
 
 Arrivals = Iterable[tuple[str, Reply | Refusal]]
 Questions = Generator[dict[str, Request], Arrivals, Reply]
@@ -83,8 +84,16 @@ class Branch:
         return np.sum([w * exchange for w, exchange, _ in taken], axis=0), np.sum([w * own for w, _, own in taken], axis=0)
 
     def proof(self, price: np.ndarray) -> tuple[np.ndarray, float]:
-        r"""Prices of the platforms [EUR/kWh], (platform, entry), at which its bound at a price from above was proven, and that bound \[EUR/a\]."""
-        return self.proven[price.tobytes()]
+        r"""Prices of the platforms [EUR/kWh], (platform, entry), at which its bound at a price from above was proven, and that bound \[EUR/a\].
+
+        Raises:
+            ProgramError: nothing was proven at that price.
+        """
+        found = self.proven.get(price.tobytes())
+        if found is None:
+            said = "its bound counts at a price at which its own negotiation proved nothing: it answered another one"
+            raise ProgramError(f"DSO {self.parent.name!r}: {said}")
+        return found
 
     def platform_price(self, price: np.ndarray) -> np.ndarray:
         """Nodal prices at the platforms [EUR/kWh], (platform, period), at a price from above."""

@@ -12,7 +12,7 @@ from multiscale.coordination.negotiation.parent import MasterPoint, Parent
 from multiscale.operation import Transmission
 from multiscale.operation.reserves import ErrorPool, GeneratorHeadroom, holding_cost, transmission_with_reserves
 from multiscale.operation.transmission import EXCEEDED
-from multiscale.operation.transmission_program import period_program
+from multiscale.operation.transmission_program import Monitored, period_program
 from multiscale.programs import Block, Index, ParametricProgram
 
 
@@ -53,7 +53,7 @@ class TopProgram:
         network, t_count = self.transmission, self.transmission.horizon.periods
         parts, self._injection = [], []
         for t in range(t_count):
-            part = period_program(network, t, self.limits[t], network.model.transfer_factors(self.limits[t]))
+            part = period_program(network, t, Monitored.of(network.model, self.limits[t], self.limits[t]))
             kept = np.flatnonzero(part.upper > part.lower)
             parts.append((part, kept))
             self._injection.append(_injection(network, part)[:, kept].tocsr())

@@ -26,8 +26,9 @@ from multiscale.coordination.negotiation.resolution import Resolution
 from multiscale.coordination.negotiation.state import NegotiationOptions, NegotiationResult
 from multiscale.coordination.negotiation.top import TopProgram, top_parent
 from multiscale.operation import OperatingTree
+from multiscale.operation.clearing import BEYOND_DEVICES
 from multiscale.operation.reserves import ErrorPool, ForecastErrors
-from multiscale.operation.tree import BEYOND_DEVICES, dso_reference, net_load_size, reference_exchange
+from multiscale.operation.tree import dso_reference, net_load_size, reference_exchange
 from multiscale.programs import Basis, ParametricProgram
 from multiscale.version import __version__
 

@@ -136,7 +136,7 @@ def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolu
     resource = program.outputs[RESOURCE_COST].matrix
     solution = replace(solution, x=least_second_cost(solution, resource.toarray()[0], energy.toarray()[0]))
     ours, theirs = float((energy @ x)[0]), float((energy @ solution.x)[0])
-    follower = _follower_certificate(solution, x)
+    follower = follower_certificate(solution, x)
     failures = [] if follower.holds() else [f"the answer of the components: {follower}"]
     if abs(ours - theirs) > TOLERANCE * max(1.0, abs(theirs)):
         failures.append(f"the components pay the charge on {ours:,.3f} kWh/a, the whole follower on {theirs:,.3f} kWh/a")
@@ -147,7 +147,7 @@ def certified(search: DecompositionSearch, best: Candidate) -> tuple[ProgramSolu
     return solution, compiled.basis, Certificate((follower,), (short, "recovery" if short else ""), None, None, failures=tuple(failures))
 
 
-def _follower_certificate(solution: ProgramSolution, x: np.ndarray) -> FollowerCertificate:
+def follower_certificate(solution: ProgramSolution, x: np.ndarray) -> FollowerCertificate:
     """Residuals of the components' answer against the whole follower, relative as in ``bilevel.certificate``."""
     program, p, y = solution.program, solution.parameters, solution.y
     rhs, activity, costs = program.rhs(p), program.A @ x, program.costs(p)

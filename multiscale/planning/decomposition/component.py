@@ -52,6 +52,7 @@ class PartAnswer:
         cost: private cost, charge and levy included [EUR/a].
         bound: lower bound on it from the duals [EUR/a].
         energy: charged energy [kWh/a].
+        further: what further prices are paid on, in the unit of each.
         transfers: given transfers, paid in full [EUR/a].
         needed: what every row that options raise takes beyond its limit without any option, in the row's unit (below zero: nothing).
         drawn: what the component takes from the network rows that it enters, aligned with ``Component.network_rows``.
@@ -61,14 +62,18 @@ class PartAnswer:
     cost: float
     bound: float
     energy: float
+    further: np.ndarray
     transfers: float
     needed: np.ndarray
     drawn: np.ndarray
     state: np.ndarray
 
 
-Choice = tuple[bytes, float, float]
-"""Options that are built, the charge [EUR/kWh], and the share to which other transfers are paid."""
+Charge = float | tuple[float, ...]
+"""The charge [EUR/kWh]; where several prices are decided, it and the further ones, each in its unit."""
+
+Choice = tuple[bytes, Charge, float]
+"""Options that are built, the charge, and the share to which other transfers are paid."""
 
 
 NEAR = 0.01
@@ -89,7 +94,7 @@ class Bases:
     def __init__(self, earlier: Bases | None = None, carried: Callable[[Basis], Basis] | None = None) -> None:
         self.earlier, self.carried = earlier, carried
         self.last: Choice | None = None
-        self._known: dict[bytes, dict[tuple[float, float], Basis]] = {}
+        self._known: dict[bytes, dict[tuple[Charge, float], Basis]] = {}
 
     @property
     def options(self) -> list[bytes]:
@@ -97,7 +102,7 @@ class Bases:
         before = self.earlier.options if self.earlier is not None else []
         return list(dict.fromkeys([*before, *self._known]))
 
-    def prices(self, built: bytes) -> list[tuple[float, float]]:
+    def prices(self, built: bytes) -> list[tuple[Charge, float]]:
         """Charges and shares with a basis for a set of options."""
         before = self.earlier.prices(built) if self.earlier is not None else []
         return list(dict.fromkeys([*before, *self._known.get(built, {})]))
@@ -124,13 +129,13 @@ class Bases:
 
     def get(self, choice: Choice) -> Basis:
         """The basis of a choice that was solved."""
-        built, *at = choice
+        built, charge, scale = choice
         known = self._known.setdefault(built, {})
-        if tuple(at) not in known:
+        if (charge, scale) not in known:
             assert self.earlier is not None
             assert self.carried is not None
-            known[at[0], at[1]] = self.carried(self.earlier.get(choice))
-        return known[at[0], at[1]]
+            known[charge, scale] = self.carried(self.earlier.get(choice))
+        return known[charge, scale]
 
     def keep(self, choice: Choice, basis: Basis) -> None:
         """Remember where a choice ended, the last one solved; of one set of options the latest ``KEPT`` alone."""
@@ -152,6 +157,7 @@ class Component:
         program: the part as a program with parameters (its options, charge, share of the other transfers that is waived).
         options: positions of its options.
         energy: charged energy of its columns.
+        further: what further prices are paid on, (column, price).
         transfer: given transfers of its columns.
         levy: the rate of its transfers on the charged energy [EUR/kWh]; what they are beyond it are its other transfers.
         levied: whether it has no other transfers.
@@ -172,6 +178,7 @@ class Component:
         program: ParametricProgram,
         options: np.ndarray,
         energy: np.ndarray,
+        further: np.ndarray,
         transfer: np.ndarray,
         levy: float,
         levied: bool,
@@ -180,12 +187,12 @@ class Component:
         duals: np.ndarray,
     ) -> None:
         self.key, self.columns, self.rows, self.program, self.options = key, columns, rows, program, options
-        self.energy, self.transfer, self.levy, self.levied, self.network = energy, transfer, levy, levied, network
+        self.energy, self.further, self.transfer, self.levy, self.levied, self.network = energy, further, transfer, levy, levied, network
         self.network_rows = np.flatnonzero(np.diff(network.indptr))
-        self.raised = np.unique(program.B[:, :-2].tocoo().row)
-        self.more = program.B[self.raised][:, :-2].toarray()
+        self.raised = np.unique(program.B[:, : options.size].tocoo().row)
+        self.more = program.B[self.raised][:, : options.size].toarray()
         self._raising, self._raises = program.A[self.raised], sparse.csr_matrix(self.more > 0, dtype=float)
-        self.pays = bool(energy.any())
+        self.pays = bool(energy.any() or further.any())
         self._capacities = capacities(program)
         self._taken = bought[self._capacities.size]
         self.restriction = Restriction(program, self._capacities, self._taken, duals)
@@ -194,14 +201,14 @@ class Component:
         self.bases = Bases()
         self.relief = np.zeros(options.size)
         self.best_scale: float | None = None
-        self.typical = (0.0, 0.0)
+        self.typical = (np.zeros(1 + further.shape[1]), 0.0)
         self.answers: dict[Choice, PartAnswer] = {}
         self.earlier: Callable[[Choice], PartAnswer | None] | None = None
 
     def solve(
         self,
         built: np.ndarray,
-        charge: float,
+        charge: Charge,
         spread: Callable[[np.ndarray], np.ndarray],
         work: Work,
         *,
@@ -223,17 +230,18 @@ class Component:
                     cost=cost,
                     bound=bound,
                     energy=float(self.energy @ x),
+                    further=self.further.T @ x,
                     transfers=float(self.transfer @ x),
                     needed=self._raising @ x - self.program.b0[self.raised],
                     drawn=drawn[self.network_rows],
                     state=spread(-drawn),
                 )
             self.answers[key] = answer
-            self.typical = answer.energy, answer.transfers - self.levy * answer.energy
+            self.typical = np.append(answer.energy, answer.further), answer.transfers - self.levy * answer.energy
             self.relief = np.maximum(self.relief, self._raises.T @ np.maximum(answer.needed, 0.0))
         return self.answers[key]
 
-    def point(self, built: np.ndarray, charge: float) -> np.ndarray:
+    def point(self, built: np.ndarray, charge: Charge) -> np.ndarray:
         """Columns of the answer."""
         return self._solved(built, charge)[0]
 
@@ -250,12 +258,12 @@ class Component:
         """Positions in the follower of the capacity that was worth buying."""
         return self.columns[self._capacities.size[self._taken]]
 
-    def _solved(self, built: np.ndarray, charge: float, scale: float = 1.0) -> tuple[np.ndarray, float, float]:
+    def _solved(self, built: np.ndarray, charge: Charge, scale: float = 1.0) -> tuple[np.ndarray, float, float]:
         """Columns, cost and a lower bound on it; capacity that is worth buying is taken in."""
         choice = (built.tobytes(), charge, scale)
-        p = np.append(built.astype(float), (charge, 1.0 - scale))
+        p = np.concatenate([built.astype(float), np.atleast_1d(charge), [1.0 - scale]])
         while True:
-            energy, _ = self.typical
+            paid = float(np.atleast_1d(charge) @ self.typical[0]) + self.levy * float(self.typical[0][0])
             nearest = self.bases.nearest(choice, self.relief, self._cost_moved)
             if self.compiled is None:
                 self.compiled = CompiledProgram(self.restriction.program, devex=True)
@@ -264,7 +272,7 @@ class Component:
             if nearest is not None and nearest != self.bases.last:
                 self.compiled.start_from(self.bases.get(nearest))
             # Other options move limits, which the dual simplex repairs; other prices move costs, which the primal one does.
-            primal = nearest is not None and nearest[0] == choice[0] and self._cost_moved(nearest, choice) <= NEAR * (charge + self.levy) * energy
+            primal = nearest is not None and nearest[0] == choice[0] and self._cost_moved(nearest, choice) <= NEAR * paid
             solution = self.compiled.solve_optimal(p, primal=primal)
             self.bases.keep(choice, self.compiled.basis)
             worth = self.restriction.worth(p, np.where(self.restriction.program.equality, solution.y, np.minimum(solution.y, 0.0)))
@@ -282,8 +290,9 @@ class Component:
 
     def _cost_moved(self, one: Choice, other: Choice) -> float:
         """What the prices of two choices change of the cost of some answer [EUR/a]."""
-        energy, transfers = self.typical
-        return abs(one[1] - other[1]) * energy + abs(one[2] - other[2]) * abs(transfers)
+        paid_on, transfers = self.typical
+        moved = np.abs(np.atleast_1d(one[1]) - np.atleast_1d(other[1]))
+        return float(moved @ np.abs(paid_on)) + abs(one[2] - other[2]) * abs(transfers)
 
     def used(self, answer: PartAnswer, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Options of ``high`` beyond ``low`` that an answer at ``high`` needs (bool): with ``low`` and these it stays feasible.

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiscale.planning.decomposition.component import Component, PartAnswer, Work
-from multiscale.planning.decomposition.resource_bound import Charges, PartBound, resource_bound
+from multiscale.planning.decomposition.component import Charge, Component, PartAnswer, Work
+from multiscale.planning.decomposition.resource_bound import PartBound, PriceRange
 
 Box = tuple[np.ndarray, np.ndarray]
 """All choices between two (bool, options of a component)."""
@@ -66,7 +66,7 @@ def _without(low: np.ndarray, high: np.ndarray, used: np.ndarray) -> list[Box]:
     return without[::-1]
 
 
-def answers(component: Component, boxes: list[Box], charge: float, spread: Callable[[np.ndarray], np.ndarray], work: Work) -> Iterator[PartAnswer]:
+def answers(component: Component, boxes: list[Box], charge: Charge, spread: Callable[[np.ndarray], np.ndarray], work: Work) -> Iterator[PartAnswer]:
     """The answers to every choice of some boxes at one charge; arguments as of ``classes``."""
     open_boxes = list(reversed(boxes))
     while open_boxes:
@@ -79,7 +79,7 @@ def answers(component: Component, boxes: list[Box], charge: float, spread: Calla
 def classes(
     component: Component,
     boxes: list[Box],
-    charges: Charges,
+    charges: PriceRange,
     levied: bool,
     annuity: np.ndarray,
     spread: Callable[[np.ndarray], np.ndarray],
@@ -103,7 +103,7 @@ def classes(
     open_boxes = list(reversed(boxes))
     while open_boxes:
         low, high = open_boxes.pop()
-        bound = resource_bound(component, high, charges, spread, work, levied=levied, scale=scale)
+        bound = charges.bound_of(component, high, spread, work, levied=levied, scale=scale)
         scale = bound.scale
         for answer in bound.feasible:
             look(answer)

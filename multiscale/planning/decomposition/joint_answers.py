@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from multiscale.planning.decomposition.component import PartAnswer, Work
+from multiscale.planning.decomposition.component import Charge, PartAnswer, Work
 from multiscale.planning.decomposition.network_state import LimitsViolated, NetworkState, Retained
 from multiscale.planning.decomposition.split import Split
 from multiscale.planning.decomposition.structure import Structure, option_rows
@@ -47,7 +47,7 @@ class JointAnswers:
         """Put more limits in force, which may join components."""
         self.split = Split(self.split.known, self.network, self.split.retained.joined(limits), self.split)
 
-    def answers(self, built: np.ndarray, charge: float, *, limited: bool = True) -> list[PartAnswer]:
+    def answers(self, built: np.ndarray, charge: Charge, *, limited: bool = True) -> list[PartAnswer]:
         """Under the limits retained so far."""
         return [c.solve(built[c.options], charge, self.network.spread, self._work, limited=limited) for c in self.split.components]
 
@@ -55,7 +55,7 @@ class JointAnswers:
         """Answers where neither charge nor transfers are paid."""
         return [c.solve(built[c.options], -c.levy, self.network.spread, self._work, scale=0.0) for c in self.split.components]
 
-    def checked_answers(self, built: np.ndarray, charge: float, *, at_base: bool = False, limited: bool = True) -> list[PartAnswer]:
+    def checked_answers(self, built: np.ndarray, charge: Charge, *, at_base: bool = False, limited: bool = True) -> list[PartAnswer]:
         """Answers that satisfy all limits; those they violate are retained. ``at_base``: even the limits without any option, where omitted."""
         while True:
             answers = self.answers(built, charge, limited=limited)
@@ -65,7 +65,7 @@ class JointAnswers:
                 return answers
             self.retain(violated)
 
-    def best_for_society(self, built: np.ndarray, charge: float, answers: list[PartAnswer]) -> list[PartAnswer]:
+    def best_for_society(self, built: np.ndarray, charge: Charge, answers: list[PartAnswer]) -> list[PartAnswer]:
         """Of equally cheap answers of each component one of least resource cost, as far as prices just below show it.
 
         Where other transfers are paid to a share a little below one, the answer is the one of least resource cost among those that cost the same in
@@ -103,7 +103,7 @@ class JointAnswers:
             built[component.options] = part
         return built
 
-    def point(self, built: np.ndarray, charge: float) -> np.ndarray:
+    def point(self, built: np.ndarray, charge: Charge) -> np.ndarray:
         """Columns of the whole follower, from the components.
 
         Solved again a component may give another of its best answers, which may violate omitted limits that the one looked at before

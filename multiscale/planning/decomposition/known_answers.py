@@ -80,9 +80,10 @@ class EarlierAnswers:
     def __call__(self, choice: Choice) -> PartAnswer | None:
         """The answer to a choice; None where it is not known, or does not hold."""
         k = self._at.get(choice)
-        if k is None:
-            return None
         component, earlier = self._component, self._earlier
+        # Searches with several prices keep no answers.
+        if k is None or component.further.shape[1]:
+            return None
         built, limit = earlier.built[k], component.program.b0[component.raised]
         more, needed = component.more @ built, earlier.needed[k] + (earlier.limit - limit)
         looser = limit + more > earlier.limit + earlier.more @ built
@@ -91,4 +92,4 @@ class EarlierAnswers:
         drawn = np.zeros(component.network.shape[0])
         drawn[component.network_rows] = earlier.drawn[k]
         cost, bound, energy, transfers = map(float, earlier.values[k])
-        return PartAnswer(cost, bound, energy, transfers, needed, earlier.drawn[k], self._spread(-drawn))
+        return PartAnswer(cost, bound, energy, np.zeros(0), transfers, needed, earlier.drawn[k], self._spread(-drawn))

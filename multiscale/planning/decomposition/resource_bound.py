@@ -26,16 +26,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from multiscale.planning.decomposition.component import Component, PartAnswer, Work
+from multiscale.planning.decomposition.component import Charge, Component, PartAnswer, Work
 
 SCALES = (0.0, 0.5, 0.9, 0.99, 0.999)
 """Shares s to which other transfers are paid, from what a wide range of charges takes to what a narrow one takes."""
 
 FIRST = 0.9
 """The share looked at first: near enough to 1 that the answer there is near that at 1."""
+
+
+Spread = Callable[[np.ndarray], np.ndarray]
+"""Turns network rows into states, see ``Component.solve``."""
+
+
+class PriceRange(Protocol):
+    """A range of one price or of several, and what holds for a component at all of them."""
+
+    @property
+    def lower(self) -> Charge:
+        """Lower end."""
+
+    def bound_of(self, component: Component, built: np.ndarray, spread: Spread, work: Work, *, levied: bool, scale: float | None) -> PartBound:
+        """The bound of a component with the options ``built``."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,10 @@ class Charges:
     def width(self) -> float:
         """Of the range."""
         return self.upper - self.lower
+
+    def bound_of(self, component: Component, built: np.ndarray, spread: Spread, work: Work, *, levied: bool, scale: float | None) -> PartBound:
+        """See ``PriceRange``."""
+        return resource_bound(component, built, self, spread, work, levied=levied, scale=scale)
 
 
 @dataclass(frozen=True)
@@ -79,7 +99,7 @@ def resource_bound(
     component: Component,
     built: np.ndarray,
     charges: Charges,
-    spread: Callable[[np.ndarray], np.ndarray],
+    spread: Spread,
     work: Work,
     *,
     levied: bool,

@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from multiscale.planning.charge_marching import BELOW, Recovery, end_of_range, lower_end, recovering_charge, start_of_range, upper_end
+from multiscale.planning.decomposition.all_classes import all_classes
 from multiscale.planning.decomposition.component import PartAnswer, SearchEnded, Work
-from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, answers, classes, everything
+from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, everything
 from multiscale.planning.decomposition.joint_answers import TIED, JointAnswers
 from multiscale.planning.decomposition.known_answers import key_without_limits
 from multiscale.planning.decomposition.network_state import LimitsViolated
@@ -301,32 +302,8 @@ class DecompositionSearch:
         return max(min(upper, largest), self.charge_range[0])
 
     def all_classes(self, boxes: list[list[Box]], charges: Charges) -> list[list[ChoiceClass]]:
-        """The classes of every component over a range of charges.
-
-        Raises:
-            LimitsViolated: some combination of them may violate omitted limits.
-        """
-        components = self.split.components
-        first = [c.solve(part[0][1], charges.lower, self.joint.network.spread, self.work) for c, part in zip(components, boxes, strict=True)]
-        together = self.split.state(first)
-        # Most violations show at the lower end, or in one class with the other components at their first answer: then less is bounded in vain.
-        for c, part, own in zip(components, boxes, first, strict=True):
-            for answer in answers(c, part, charges.lower, self.joint.network.spread, self.work):
-                self.joint.check(*[together - own.state + answer.state] * 2)
-        found = []
-        for c, part, own in zip(components, boxes, first, strict=True):
-
-            def look(answer: PartAnswer, others: np.ndarray = together - own.state) -> None:
-                self.joint.check(others + answer.state, others + answer.state)
-
-            found.append(classes(c, part, charges, self.levied, self.annuity, self.joint.network.spread, self.work, look))
-        low, high = self.split.fixed_state.copy(), self.split.fixed_state.copy()
-        for group in found:
-            states = np.array([answer.state for k in group for answer in k.bound.feasible])
-            low += states.min(axis=0)
-            high += states.max(axis=0)
-        self.joint.check(low, high)
-        return found
+        """The classes of every component over a range of charges; may raise ``LimitsViolated``."""
+        return all_classes(self.joint, boxes, charges, self.annuity, self.work, levied=self.levied)
 
     def consider(self, built: np.ndarray, start: float, *, limited: bool = True, tied: bool = False) -> Candidate | None:
         """A choice at the charge that recovers its cost, which becomes the best plan if it is better.

@@ -65,7 +65,7 @@ class Split:
         inner = np.ones(program.columns.size, dtype=bool)
         inner[known.state], inner[known.given] = kept, kept[: known.taken.size]
         matrix = sparse.csc_matrix(matrix)
-        alone = inner & (np.diff(matrix.indptr) == 0) & (known.energy == 0) & (known.transfer == 0)
+        alone = inner & (np.diff(matrix.indptr) == 0) & (known.energy == 0) & (known.transfer == 0) & (known.further == 0).all(axis=1)
         self.isolated = np.flatnonzero(alone)
         self.isolated_values = self._idle(costs)
         self.constant += float(costs[self.isolated] @ self.isolated_values)
@@ -177,7 +177,9 @@ class Split:
             options = options[np.asarray(raised[rows][:, options].sum(axis=0)).ravel() > 0]
             energy, transfer = known.energy[ours], known.transfer[ours]
             levy, levied = known.levy_of(energy, transfer)
-            paid = np.column_stack([energy, levy * energy - transfer])
+            further = known.further[ours]
+            paid = np.column_stack([energy, further, levy * energy - transfer])
+            prices = 1 + further.shape[1]
             piece = ParametricProgram(
                 name=f"{program.name}, component at {program.columns.label(int(ours[0]))}",
                 columns=Index((Block("columns", {"column": ours}, "", 0),)),
@@ -185,13 +187,13 @@ class Split:
                 parameters=Index(
                     (
                         Block("built", {"option": options}, "1", 0),
-                        Block("charge", {}, "EUR/kWh", options.size),
-                        Block("waived", {}, "1", options.size + 1),
+                        Block("charges", {"charge": np.arange(prices)}, "", options.size),
+                        Block("waived", {}, "1", options.size + prices),
                     )
                 ),
                 A=part,
                 b0=rhs[rows],
-                B=sparse.hstack([raised[rows][:, options], sparse.csr_matrix((rows.size, 2))], format="csr"),
+                B=sparse.hstack([raised[rows][:, options], sparse.csr_matrix((rows.size, prices + 1))], format="csr"),
                 equality=equality[rows],
                 c0=costs[ours],
                 C=sparse.hstack([sparse.csr_matrix((ours.size, options.size)), sparse.csr_matrix(paid)], format="csr"),
@@ -200,7 +202,7 @@ class Split:
             )
             to_network = self.network.network_of(ours)
             known_before = bought[ours], duals[:, names[rows]]
-            component = Component(key, ours, names[rows], piece, options, energy, transfer, levy, levied, to_network, *known_before)
+            component = Component(key, ours, names[rows], piece, options, energy, further, transfer, levy, levied, to_network, *known_before)
             if status is not None:
                 component.start = status[0][ours], status[1][names[rows]]
                 old = by_options.get(options.tobytes())

@@ -5,6 +5,7 @@ Names of blocks of the follower's network stand here and nowhere else in the dec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,8 @@ class Structure:
         state: positions of the state columns (``taken`` stands for the net exchange), aligned with the columns of M.
         state_lower, state_upper: their bounds; the net exchange lies in [-upper bound of ``given``, upper bound of ``taken``].
         price: cost of one unit of import in each period [EUR/a per kW].
+        further: determinants of further prices that are decided, (column, price); without columns where the charge is the only one.
+        alike: whether levy and charge are payments like all others, as bounds over boxes of prices have it (``price_box``).
     """
 
     program: ParametricProgram
@@ -66,6 +69,8 @@ class Structure:
     state_lower: np.ndarray
     state_upper: np.ndarray
     price: np.ndarray
+    further: np.ndarray
+    alike: bool = False
 
     @property
     def network_rows(self) -> np.ndarray:
@@ -77,6 +82,8 @@ class Structure:
 
         The rate is the median of the columns that pay the charge, and such that charge and levy together are not below zero.
         """
+        if self.alike:
+            return 0.0, False
         pays = energy > 0
         levy = float(np.median(transfer[pays] / energy[pays])) if pays.any() else 0.0
         levy = max(levy, -self.lowest)
@@ -111,6 +118,45 @@ def applies(problem: PlanningProblem) -> str | None:
         return "the leader decides more than reinforcements and one price, or the operator earns by other components of the tariff"
     if not isinstance(problem.tariff.components[price], Volumetric):
         return f"the price of {price} is not one of energy"
+    if reason := _reason_form(problem, price):
+        return reason
+    transfer, levy = _transfers(program, program.outputs[BILLED + price].matrix.toarray().ravel())
+    energy = program.outputs[BILLED + price].matrix.toarray().ravel()
+    if problem.price_range[0] + levy < 0 and np.abs(transfer - levy * energy).max() <= 1e-9 * (1.0 + np.abs(transfer).max()):
+        return f"charge and levy may be below zero together ({problem.price_range[0] + levy:g} EUR/kWh)"
+    return None
+
+
+def applies_to_several(problem: PlanningProblem) -> str | None:
+    """Why the decomposition with several prices does not take a problem; None where it does.
+
+    It takes what ``applies`` takes, where nothing but decided components of one price each pays the operator. One is volumetric; the others are paid
+    on what cannot be below zero, and options and rows know nothing of them.
+    """
+    program, decided = problem.program, list(problem.tariff.decided)
+    if program.Q is not None:
+        return "the follower has a quadratic cost"
+    if decided != list(problem.tariff.earning) or {b.name for b in program.parameters} != {BUILT, *decided}:
+        return "the operator earns by components of the tariff that are given"
+    if len(decided) > MANY:
+        return f"{len(decided)} prices are decided, more than {MANY}"
+    charges = [name for name in decided if isinstance(problem.tariff.components[name], Volumetric)]
+    if not charges or any(problem.passive[name].ndim for name in decided):
+        return "a component has several prices, or none is volumetric"
+    if any(problem.tariff.components[name].expenditure for name in decided):
+        return "the operator buys something at a decided price"
+    for name in decided:
+        if reason := _reason_form(problem, name):
+            return reason
+    return None
+
+
+MANY = 3
+"""Prices that move the follower beyond which boxes of prices have too many corners."""
+
+
+def _reason_form(problem: PlanningProblem, price: str) -> str | None:
+    program = problem.program
     missing = [n for n in (BILLED + price, RESOURCE_COST) if n not in program.outputs]
     missing += [n for n in (BALANCE,) if n not in program.rows] + [n for n in (IMPORT, EXPORT) if n not in program.columns]
     if missing:
@@ -129,12 +175,10 @@ def _reason_costs(problem: PlanningProblem, price: str) -> str | None:
         return "the charge is not paid on the charged energy alone"
     if (problem.annuity < 0).any():
         return "an option has an annuity below zero"
-    transfer, levy = _transfers(program, energy)
+    transfer, _ = _transfers(program, energy)
     network = _positions(program, "columns", (IMPORT, EXPORT, FLOW, VOLTAGE))
     if np.any(transfer[network] != 0):
         return "the operator's network pays or receives transfers"
-    if problem.price_range[0] + levy < 0 and np.abs(transfer - levy * energy).max() <= 1e-9 * (1.0 + np.abs(transfer).max()):
-        return f"charge and levy may be below zero together ({problem.price_range[0] + levy:g} EUR/kWh)"
     taken, given = program.columns[IMPORT].positions, program.columns[EXPORT].positions
     if not np.array_equal(program.c0[taken], -program.c0[given]) or energy[taken].any() or energy[given].any():
         return "energy is bought from the parent and sold to it at different prices"
@@ -189,9 +233,12 @@ def _reason_rows(program: ParametricProgram, price: str) -> str | None:
     return None
 
 
-def structure(problem: PlanningProblem) -> Structure:
-    """The structure of a problem to which the decomposition applies."""
-    program, price = problem.program, str(problem.single_price)
+def structure(problem: PlanningProblem, prices: Sequence[str] = ()) -> Structure:
+    """The structure of a problem to which the decomposition applies; ``prices``: the decided ones, the charge first, where there are several."""
+    program = problem.program
+    price, *others = prices or [str(problem.single_price)]
+    lowest = problem.tariff.components[price].price_min
+    further = [program.outputs[BILLED + name].matrix.toarray().ravel() for name in others]
     energy = program.outputs[BILLED + price].matrix.toarray().ravel()
     transfer, levy = _transfers(program, energy)
     taken, given = program.columns[IMPORT].positions, program.columns[EXPORT].positions
@@ -204,8 +251,8 @@ def structure(problem: PlanningProblem) -> Structure:
         charge=int(program.parameters[price].positions),
         charged_energy=BILLED + price,
         transfer=transfer,
-        levy=max(levy, -problem.price_range[0]),
-        lowest=problem.price_range[0],
+        levy=max(levy, -lowest),
+        lowest=lowest,
         energy=energy,
         balance=program.rows[BALANCE].positions,
         drops=_positions(program, "rows", (DROP,)),
@@ -216,6 +263,8 @@ def structure(problem: PlanningProblem) -> Structure:
         state_lower=lower,
         state_upper=upper,
         price=program.c0[taken],
+        further=np.column_stack(further) if further else np.zeros((program.columns.size, 0)),
+        alike=bool(prices),
     )
 
 

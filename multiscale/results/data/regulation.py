@@ -72,6 +72,10 @@ def _compared_summary(answer: YearAnswer) -> dict[str, tuple[Any, str]]:
     if not isinstance(answer.regime, ComparingRegime):
         return {}
     found: dict[str, tuple[Any, str]] = {"regulation.yardstick.rounds": (max(plan.rounds for plan in answer.plans.values()), "1")}
+    found |= {
+        "regulation.yardstick.cost_moved": (max(plan.moved for plan in answer.plans.values()), "EUR/a"),
+        "regulation.yardstick.at_rest": (not any(plan.cycle for plan in answer.plans.values()), "1"),
+    }
     for dso, plan in answer.plans.items():
         values = {"cost": plan.network_cost, "yardstick": plan.yardstick, "allowed": plan.allowed_revenue, "profit": plan.account.profit}
         values |= {"largest_gain": max(plan.gap_eur, 0.0)}

@@ -111,7 +111,9 @@ def one_scale(figure: Figure, panels: Sequence[tuple[Axes, Window]]) -> None:
 
     The boxes stay as they are, so that titles keep the room that the layout gives them.
     """
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
     for ax, (left, right, bottom, top) in panels:
         box = ax.get_window_extent()
         scale = max((right - left) / box.width, (top - bottom) / box.height)

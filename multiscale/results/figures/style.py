@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -126,7 +127,9 @@ def svg(figure: Figure, description: str, *, dpi: int = 150) -> str:
         dpi: resolution of parts that are drawn as images.
     """
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", dpi=dpi, metadata={"Date": None, "Creator": None})
+    # Drawn once: ``savefig`` draws a figure with a layout twice, first to place it.
+    figure.set_dpi(dpi)
+    FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -28,6 +29,9 @@ DEFAULT_SECONDS: Mapping[str, float] = {
     "report": 6.0,
 }
 """Estimated duration of a stage [s] before anything has been measured here."""
+
+
+WATCHED_EVERY_SECONDS = 1.0
 
 
 class Stage:
@@ -179,7 +183,7 @@ class Progress:
 
 
 class PeakMemory:
-    """Watches the memory of this process and its children, once a second.
+    """Watches the memory of this process and its children, once a second, until it is stopped or no longer used.
 
     What processes share counts once. To find that, the system walks through all their memory; so it is found when a process comes or goes, and every
     ten seconds, and in between what they hold counts less what they shared then.
@@ -194,18 +198,13 @@ class PeakMemory:
         self._watched: set[int] = set()
         self._shared, self._since = 0, 0
         self._sample()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
+        threading.Thread(target=_watch, args=(weakref.ref(self), self._ended), daemon=True).start()
 
     def stop(self) -> None:
         """Take a last sample and end."""
         self._since = self.EXACT_EVERY
         self._sample()
         self._ended.set()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(1.0):
-            self._sample()
 
     def _sample(self) -> None:
         import psutil
@@ -223,6 +222,15 @@ class PeakMemory:
                     with contextlib.suppress(psutil.Error):
                         self._shared += resident - _memory(one)
             self.peak_mb = max(self.peak_mb, (sum(resident for _, resident in held.values()) - self._shared) / 1e6)
+
+
+def _watch(watching: weakref.ref[PeakMemory], ended: threading.Event) -> None:
+    while not ended.wait(WATCHED_EVERY_SECONDS):
+        memory = watching()
+        if memory is None:
+            return
+        memory._sample()
+        del memory
 
 
 def _memory(process: psutil.Process) -> int:

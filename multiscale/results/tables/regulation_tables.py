@@ -77,8 +77,16 @@ def compared_operators_table(result: RunResult) -> Table | None:
     if not rows:
         return None
     rounds = int(result.value("regulation.yardstick.rounds"))
-    note = f"Operators planned in turn until no cost moved, in {rounds} rounds, the last one without a change. "
-    note += "What another plan can gain is proven against the cost of the others as it stands. There may be other equilibria."
+    if result.value("regulation.yardstick.at_rest"):
+        moved = float(result.value("regulation.yardstick.cost_moved"))
+        last = f"in the last one by at most {moved:,.2f} EUR/a" if moved > 0.005 else "the last one without a change"
+        note = f"Operators planned in turn until no cost moved, in {rounds} rounds, {last}. "
+        note += "What another plan can gain is proven against the cost of the others as it stands. There may be other equilibria."
+    else:
+        note = (
+            f"**Not an equilibrium**: operators planned in turn, and after {rounds} rounds their plans repeat or move still. These are the plans by "
+        )
+        note += "which they gain least by another one while the others keep theirs; what that is, is proven. There may be an equilibrium elsewhere."
     if result.value("stages.cost") is not None:
         note += " Plans of the years are linked: within a year the gain is that among the choices which the other years leave open."
     return Table("compared_operators", "Operators compared", pd.DataFrame(rows), dict.fromkeys((words for _, words in COMPARED), "EUR/a"), note)

@@ -5,6 +5,9 @@ from multiscale.coordination.common.conflicts import conflicts, dso_answer, refu
 from multiscale.coordination.common.integrated import integrated_optimum
 from multiscale.markets import Community
 from multiscale.operation import operating_tree
+from multiscale.operation.clearing import BEYOND_DEVICES
+from multiscale.operation.tree import BEYOND
+from multiscale.programs import CompiledProgram
 from tests.variants import changed, charged
 
 
@@ -105,6 +108,24 @@ def test_what_a_dso_cannot_carry_for_a_platform_is_refused(system, winter, econo
     assert found[0].limits == ("north 1 MV/LV transformer",)
     assert 0 < found[0].granted <= (1 - tree.limits.margin) * 20.0
     assert found[0].price == pytest.approx(economics.value_of_lost_load, rel=1e-6)
+
+
+def test_a_platform_at_a_price_beyond_the_value_of_lost_load_leaves_its_band_by_no_more_than_its_program_may(tree):
+    """It sells what is not served: no request of it is outside what is declared, and one kW more is."""
+    name, own = "north 2", tree.distribution["north"]
+    program, size = tree.platforms[name], tree.fleets[name].size
+    dear = np.full(tree.horizon.periods, 2.0 * tree.economics.value_of_lost_load)
+    free = {"import_limit": BEYOND, "export_limit": BEYOND, "planned": 0.0, "deviation_price": 0.0} | dict(tree.prices("north"))
+    solution = CompiledProgram(program).solve_optimal({"import_price": dear, "export_price": dear} | free)
+    sold = -(program.outputs["exchange"].matrix @ solution.x)
+    beyond = sold + own.low[name]
+    assert beyond.max() > 1.0
+    assert (beyond <= size * BEYOND_DEVICES + 1e-6).all()
+    others = {c: np.zeros(tree.horizon.periods) for c in own.children}
+    refused_by_distribution(tree, "north", others | {name: -sold})
+    further = own.low[name] - size * BEYOND_DEVICES - 1.0
+    with pytest.raises(ValueError, match="is outside what it declared"):
+        refused_by_distribution(tree, "north", others | {name: further})
 
 
 def test_a_platform_that_asks_for_more_than_it_can_draw_is_named(tree):

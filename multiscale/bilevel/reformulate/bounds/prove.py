@@ -83,7 +83,7 @@ def with_quantity_bounds(problem: BilevelProblem, f: int, bounds: DualBounds, *,
     deadline = time.perf_counter() + time_limit
     if not follower.cost_columns.size:
         return bounds
-    alone = {int(k): slope_range(problem.leader, follower, int(k), time_limit) for k in follower.cost_columns}
+    alone = {int(k): slope_range(problem.leader, follower, int(k), max(1.0, deadline - time.perf_counter())) for k in follower.cost_columns}
     if all(np.isfinite(ends).all() for ends in alone.values()):
         return replace(bounds, quantities=alone)
     relaxation = RelaxedOptima(problem, f, bounds, max(1.0, deadline - time.perf_counter()))

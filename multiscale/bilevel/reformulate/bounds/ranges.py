@@ -10,6 +10,7 @@ answer at the price of that end.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -37,7 +38,8 @@ def slope_range(leader: Leader, follower: Follower, price: int, seconds: float) 
         return -np.inf, np.inf
     slope = np.asarray(program.C.tocsc()[:, [price]].todense()).ravel()
     method = simplex_or_crossover(program.rows.size + program.columns.size)
-    narrow = CompiledProgram(replace(program, b0=least, B=sparse.csr_matrix(program.B.shape)), method=method, time_limit=max(1.0, seconds))
+    deadline = time.perf_counter() + seconds
+    narrow = CompiledProgram(replace(program, b0=least, B=sparse.csr_matrix(program.B.shape)), method=method, time_limit=_left(deadline) / 2.0)
     found = []
     for sign, end in ((1.0, leader.upper[price]), (-1.0, leader.lower[price])):
         decision = np.where(np.isfinite(leader.lower), leader.lower, 0.0)
@@ -50,10 +52,15 @@ def slope_range(leader: Leader, follower: Follower, price: int, seconds: float) 
             limit = level + end * at
             upper = np.append(most, limit + 1e-9 * max(1.0, abs(limit)))
             lower = np.append(np.where(program.equality, program.b0, -np.inf), -np.inf)
-            reached = LinearProgram(matrix, lower, upper, program.lower, program.upper, sign * slope, time_limit=max(1.0, seconds)).solve()
+            reached = LinearProgram(matrix, lower, upper, program.lower, program.upper, sign * slope, time_limit=_left(deadline)).solve()
             if reached.status == "optimal":
                 value = float(slope @ reached.x)
                 value -= sign * 1e-6 * max(1.0, abs(value))
                 ceiling = min(value, at) if sign > 0 else max(value, at)
         found.append(ceiling)
     return found[0], found[1]
+
+
+def _left(deadline: float) -> float:
+    """Seconds left, one at least."""
+    return max(1.0, deadline - time.perf_counter())

@@ -46,7 +46,8 @@ class RelaxedOptima:
         curvature = program.Q if program.Q is not None else sparse.csr_matrix((n, n))
         transposed = program.A.T.tocsr()
         blocks: list[list[sparse.spmatrix | None]] = [
-            [-program.B, program.A, sparse.csr_matrix((m, m)), None, None, None, None],
+            # The products have columns even where none of them meets a row.
+            [-program.B, program.A, sparse.csr_matrix((m, m)), None, None, None, sparse.csr_matrix((m, products.size))],
             [program.C, curvature, -transposed, transposed, -eye, eye, None],
         ]
         row_lower = [np.where(free, program.b0, -np.inf), -program.c0]
