@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from multiscale import bilevel
-from tests.bilevel.feeder import feeder
+from tests.bilevel.feeder import TARIFF_CAP, feeder
+from tests.bilevel.test_boxes import under_a_ceiling
 
 pytestmark = pytest.mark.benchmark
 
@@ -115,3 +116,16 @@ def test_auto_against_plain_sos1():
     means = [float(np.exp(np.log(np.array(times) + 1).mean()) - 1) for times in (ours, plain)]
     print(f"\nauto {means[0]:.2f} s, plain sos1 {means[1]:.2f} s ({unsolved} of 30 not solved in 20 s), ratio {means[0] / means[1]:.3f}")
     assert means[0] <= 0.5 * means[1]
+
+
+@pytest.mark.parametrize("share", [0.95, 0.85, 0.7])
+def test_a_leader_that_earns_under_a_ceiling_closes_its_gap(share):
+    """15 x 24; the ceiling as a share of the price that is best without one."""
+    case = under_a_ceiling(15, 24, TARIFF_CAP)
+    best = bilevel.solve(case.model, [case.follower], gap=1e-3)
+    assert best.status == "optimal", best.message
+    held = under_a_ceiling(15, 24, share * case.tariff[0].value)
+    before = cpu_seconds()
+    solution = bilevel.solve(held.model, [held.follower], gap=1e-3, time_limit=300)
+    print(f"\nceiling of {share:.0%}: {cpu_seconds() - before:.1f} CPU s, {solution.status}, {solution.objective:.6g}, gap {solution.gap:.1e}")
+    assert solution.status == "optimal", solution.message

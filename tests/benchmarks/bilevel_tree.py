@@ -112,5 +112,6 @@ def test_a_tree_of_leaders_that_earn_in_one_model(nodes, wide):
     model, followers = regulated_tree(nodes, 24, wide=wide)
     before = cpu()
     solution = bilevel.solve(model, followers, gap=1e-3, time_limit=300)
-    print(f"\n{nodes}x24 regulated, {len(followers)} nodes in one model: {cpu() - before:.1f} CPU s, {solution.status}, gap {solution.gap:.1e}, {solution.message}")
+    used = cpu() - before
+    print(f"\n{nodes}x24 regulated, {len(followers)} nodes in one: {used:.1f} CPU s, {solution.status}, gap {solution.gap:.1e}, {solution.message}")
     assert solution.status == "optimal", solution.message

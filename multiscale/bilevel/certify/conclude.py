@@ -182,9 +182,9 @@ def _consider_pattern(
     if settings.write is not None:
         write_lp(program, Path(settings.write) / "pattern.lp", problem)
     left = max(0.5, min(settings.time_limit, deadline - time.perf_counter()))
+    task = Task(program, None, [], 1e-9, left, settings.memory_limit, 1e-9, settings.seed, False, {})
     # What it leaves open near zero, by the tolerance of certificates, never closes.
-    ends = {"absolute_gap": 0.1 * TOLERANCE, "patience": _PATTERN}
-    task = Task(program, None, [], 1e-9, left, settings.memory_limit, 1e-9, settings.seed, False, {}, **ends)
+    task = replace(task, absolute_gap=0.1 * TOLERANCE, patience=_PATTERN)
     found = run(task).outcome
     if found.v is not None:
         _consider(search, problem, program, found.v)

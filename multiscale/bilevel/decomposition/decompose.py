@@ -18,6 +18,7 @@ import numpy as np
 
 from multiscale.bilevel.clock import Clock
 from multiscale.bilevel.decomposition.block import Block
+from multiscale.bilevel.decomposition.boxes import BoxSearch
 from multiscale.bilevel.decomposition.master import Master
 from multiscale.bilevel.problem.description import BilevelProblem, Form, MethodError
 from multiscale.bilevel.problem.gap import TOLERANCE
@@ -42,6 +43,9 @@ _SHARE = 0.8
 
 _STALLED = 40
 """Points of the master in a row that close less than ``_PROGRESS`` of the gap, after which a search that is to be patient no longer ends."""
+
+_BOXES = 4
+"""Such points after which boxes of binaries are searched instead, where that applies."""
 
 _PROGRESS = 0.02
 
@@ -106,6 +110,9 @@ class _Search:
         self.core = np.zeros(0)
         self.last: np.ndarray | None = None
         self.returned = 0
+        whole = len(blocks) == 1 and blocks[0].problem is problem
+        boxes = BoxSearch(blocks[0], clock) if whole else None
+        self.boxes = boxes if boxes is not None and boxes.applies else None
 
     @property
     def target(self) -> float:
@@ -198,6 +205,8 @@ class _Search:
                 return ended
             left = self.target - self.bound
             idle, before = (idle + 1, before) if left > (1.0 - _PROGRESS) * before else (0, left)
+            if self.boxes is not None and idle > _BOXES:
+                return self._in_boxes()
             if idle > _STALLED and self.settings.patience is not None:
                 return "stalled"
             u = v[: self.master.count]
@@ -210,6 +219,22 @@ class _Search:
             said = self._solve_blocks(u, values, points, outside)
             if said:
                 return said
+
+    def _in_boxes(self) -> str:
+        """Boxes of binaries, where cuts raise the bound too little."""
+        assert self.boxes is not None
+        self.bound, ended = self.boxes.run(self.bound, lambda: self.target, self._solve_point)
+        if self.bound >= self.target:
+            # Where no point is known, none is feasible.
+            return "gap" if np.isfinite(self.bound) else "infeasible"
+        return ended
+
+    def _solve_point(self, u: np.ndarray, proven: float) -> bool:
+        """Whether the integers of the only block were solved to the target."""
+        outside = self.master.value_of_integers(u)
+        values = [proven - outside]
+        self._solve_blocks(u, values, [None], outside)
+        return outside + values[0] >= self.target
 
     def _is_closed(self, u: np.ndarray, values: list[float]) -> bool:
         """Whether the master may go on; where it comes back to integers that cuts have closed but for rounding, their values are stated as rows."""

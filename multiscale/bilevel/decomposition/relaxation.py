@@ -88,6 +88,27 @@ class Relaxation:
         self._program.add_row(-np.inf, upper, row.indices, row.data)
         self._elastic = None
 
+    def change_row(self, row: int, column: int, value: float, upper: float) -> None:
+        """Another entry, in a column that the row has, and another limit of a value cut."""
+        part = np.arange(self.matrix.indptr[row], self.matrix.indptr[row + 1])
+        self.matrix.data[part[self.matrix.indices[part] == column]] = value
+        self.row_upper[row] = upper
+        self._program.change_entries(np.array([row]), np.array([column]), np.array([value]))
+        self._program.change_rows(self.row_lower, self.row_upper)
+        self._elastic = None
+
+    def inside(self, low: np.ndarray, high: np.ndarray) -> tuple[float, np.ndarray | None]:
+        """What the duals prove in a box of integers (infinite: infeasible, by a ray; minus infinity: nothing), and the relaxation's point."""
+        lower, upper = self.lower.copy(), self.upper.copy()
+        lower[self.integers], upper[self.integers] = low, high
+        self._program.change_columns(lower, upper)
+        self._program.allow(self.clock.left())
+        answer = self._program.solve()
+        if answer.status == "optimal":
+            cut = self._cut(self.matrix, self.costs, answer.y, self.single.objective.constant)
+            return (-np.inf if cut is None else cut.least(low, high)), answer.x
+        return (np.inf if answer.status == "infeasible" and self._program.is_proven_infeasible() else -np.inf), None
+
     def least(self) -> tuple[Cut | None, np.ndarray | None]:
         """A cut that bounds the block everywhere, integers relaxed, and the point; see ``at``."""
         return self._solve(self.lower[self.integers], self.upper[self.integers])

@@ -51,7 +51,7 @@ def choose_methods(problem: BilevelProblem, method: str | Mapping[str, str]) -> 
     return methods, reasons
 
 
-def _suits_branch_and_cut(problem: BilevelProblem) -> str:
+def _suits_branch_and_cut(problem: BilevelProblem, most_prices: int = MOST_PRICES) -> str:
     """Why branch and cut suits: binaries in every follower's rows, and an objective that rises with its cost or is its payments. Empty if not."""
     try:
         check_branch_and_cut(problem, ["branch_and_cut"] * len(problem.followers))
@@ -59,7 +59,7 @@ def _suits_branch_and_cut(problem: BilevelProblem) -> str:
         return ""
     if not all(f.limit_columns.size for f in problem.followers):
         return ""
-    if _earns_payments(problem):
+    if _earns_payments(problem) and sum(f.cost_columns.size for f in problem.followers) <= most_prices:
         return "the leader earns what the followers pay at its prices"
     return "the leader's objective values what the followers pay" if _bears_costs(problem) else ""
 
@@ -75,7 +75,8 @@ def suits_decomposition(problem: BilevelProblem) -> bool:
     found = split(problem, seen & problem.leader.integral)
     parts = [problem] if found is None else [part.problem for part in found[0]]
     several = any(np.unique(np.concatenate([_prices(part, f) for f in part.followers])).size > 1 for part in parts)
-    if several or not _suits_branch_and_cut(problem):
+    # Blocks are solved one by one, each with its own price.
+    if several or not _suits_branch_and_cut(problem, most_prices=MOST_PRICES * len(parts)):
         return False
     return len(parts) > 1 or not _bears_costs(problem)
 
@@ -132,7 +133,7 @@ def _valued(leader: Leader, weights: np.ndarray) -> np.ndarray:
 
 
 def _earns_payments(problem: BilevelProblem) -> bool:
-    """Whether the objective falls with price times quantity of every follower, and the prices are as few as the exact price searches take."""
+    """Whether the objective falls with price times quantity of every follower."""
     leader, form = problem.leader, problem.leader.objective
     owner = np.concatenate([np.full(q.size, q.follower) for q in leader.quantities]) if leader.quantities else np.zeros(0, dtype=np.int64)
     earning = np.zeros(len(problem.followers), dtype=bool)
@@ -141,7 +142,7 @@ def _earns_payments(problem: BilevelProblem) -> bool:
         if price < leader.size <= entry and weight < 0:
             f = int(owner[entry - leader.size])
             earning[f] |= price in problem.followers[f].cost_columns
-    return bool(earning.all()) and sum(f.cost_columns.size for f in problem.followers) <= MOST_PRICES
+    return bool(earning.all())
 
 
 def check_branch_and_cut(problem: BilevelProblem, methods: list[str]) -> None:

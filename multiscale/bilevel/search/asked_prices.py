@@ -23,7 +23,9 @@ _NEAR = 1e-6
 """Distance from a bound or a right-hand side, relative, within which an answer is on it."""
 
 
-def asked_prices(problem: BilevelProblem, y: np.ndarray, primal: list[np.ndarray], prices: np.ndarray, own: np.ndarray) -> np.ndarray | None:
+def asked_prices(
+    problem: BilevelProblem, y: np.ndarray, primal: list[np.ndarray], prices: np.ndarray, own: np.ndarray, *, time_limit: float = 600.0
+) -> np.ndarray | None:
     """The leader's decision with prices (and own variables) at which answers are as near to optimal as its rows permit; None where there are none.
 
     Args:
@@ -32,6 +34,7 @@ def asked_prices(problem: BilevelProblem, y: np.ndarray, primal: list[np.ndarray
         primal: answers of all followers.
         prices: positions of the prices.
         own: positions of variables that followers do not see.
+        time_limit: seconds for the linear program.
     """
     leader = problem.leader
     if any(not f.is_linear for f in problem.followers) or any(q.kind == "dual" for q in leader.quantities):
@@ -76,7 +79,7 @@ def asked_prices(problem: BilevelProblem, y: np.ndarray, primal: list[np.ndarray
     integral[: own.size] = leader.integral[own]
     matrix = sparse.vstack(rows, format="csr")
     limits = np.concatenate(low), np.concatenate(high), np.concatenate(lower), np.concatenate(upper)
-    answer = LinearProgram(matrix, *limits, np.concatenate(costs), integral).solve()
+    answer = LinearProgram(matrix, *limits, np.concatenate(costs), integral, time_limit).solve()
     if answer.status != "optimal":
         return None
     found = y.copy()

@@ -158,7 +158,7 @@ class DecisionSearch:
         """The best feasible point at the prices at which given answers are optimal, or nearly so; see ``asked_prices``."""
         if self.exact.applies or not self.prices.size or self.prices.size < self.continuous.size or not self.responder.has_choice:
             return None
-        asked = asked_prices(self.problem, self.clipped(y), primal, self.prices, self.responder.own)
+        asked = asked_prices(self.problem, self.clipped(y), primal, self.prices, self.responder.own, time_limit=self.responder.time_limit)
         if asked is None:
             return None
         found = self.responder.respond(self.clipped(asked), thorough=True)

@@ -57,7 +57,7 @@ class PriceMaster:
         settings = {
             "nlp/disable": True,
             "limits/gap": 0.2 * gap,
-            "limits/time": max(0.1, seconds),
+            "limits/time": max(0.1, min(seconds, 1e20)),
             "limits/totalnodes": 100_000,
             # Points better than the target are worth cutting at long before the best one is proven.
             "limits/bestsol": 3,
