@@ -31,7 +31,8 @@ class Effort:
     Attributes:
         tolerance: relative tolerance of cost recovery: the revenue lies in [allowed, (1 + tolerance) allowed].
         gap, gap_eur: the search ends when plan and bound are this close, relative to the objective or in EUR/a, whichever comes first.
-        solve_limit: largest number of linear programs (decomposition) or nodes (other methods). It ends the search alike on every machine.
+        solve_limit: largest number of linear programs (decomposition), boxes of prices (with several) or nodes (other methods). It ends the search
+            alike on every machine.
         time_limit: seconds, or None. A search that the clock ends says so in status and message.
         start: where the search for a similar plan ended, for the decomposition.
     """

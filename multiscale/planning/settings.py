@@ -40,7 +40,9 @@ class DistributionPlanSettings(ProvenPlanSettings):
     method: Annotated[str, OneOf(["auto", "decomposition", *REFORMULATIONS])] = Field(
         "auto", description="auto: decomposition where it applies, else that of the regime; the others: how the platforms' optimality enters the plan"
     )
-    solve_limit: int = count(4_000, "largest number of linear programs (decomposition) or nodes (other methods) of the search for a plan", 1)
+    solve_limit: int = count(
+        4_000, "largest number of linear programs (decomposition), boxes of prices (several prices) or nodes (other methods) of the search", 1
+    )
     time_limit_s: float | None = quantity(None, "s", "time limit of the search for a plan; empty: work alone limits it", above=0.0)
     adoption: bool = Field(True, description="whether prosumers may buy photovoltaics and batteries in answer to the charge")
     repair_rounds: int = count(

@@ -35,14 +35,23 @@ class SolverMemoryError(ProgramError):
     """A solve was refused more memory than it may take; the message names the program and what to do."""
 
 
-def run_within_memory(highs: highspy.Highs, name: str) -> None:
+SMALL = 20_000
+"""Entries of the matrix up to which a program without integers takes far less than the least limit (256 MB): none is set, which would take 20 us."""
+
+
+def run_within_memory(highs: highspy.Highs, name: str, *, integers: bool = False) -> None:
     """Let HiGHS solve what it holds, within the memory limit in force.
+
+    Args:
+        highs: holds the program.
+        name: of the program.
+        integers: whether some of its columns are integers, so that a search tree takes memory too.
 
     Raises:
         SolverMemoryError: it would take more.
     """
     try:
-        with _limited():
+        with _limited() if integers or highs.getNumNz() > SMALL else contextlib.nullcontext():
             highs.run()
     except MemoryError:
         refused = True

@@ -68,7 +68,7 @@ def solve_mixed(program: ParametricProgram, whole: np.ndarray, *, gap_eur: float
     for option, value in {"mip_rel_gap": 1e-12, "mip_abs_gap": max(gap_eur, 1e-6) / unit, "mip_max_nodes": nodes}.items():
         if highs.setOptionValue(option, value) != highspy.HighsStatus.kOk:
             raise ValueError(f"HiGHS refuses option {option} = {value!r}")
-    run_within_memory(highs, program.name)
+    run_within_memory(highs, program.name, integers=True)
     status, found = highs.getModelStatus(), np.array(highs.getSolution().col_value, dtype=float)
     info = highs.getInfo()
     if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:

@@ -83,21 +83,25 @@ def least_second_cost(solution: ProgramSolution, cost: np.ndarray, kept: np.ndar
     rows = program.A.tocsr()
     zero, zero_dual = _rounding(program.costs(p), rows, solution.y)
     free = (np.abs(solution.reduced_costs) <= zero) & (program.upper > program.lower)
-    none = {"B": sparse.csr_matrix(program.B.shape), "C": sparse.csr_matrix(program.C.shape), "d": np.zeros(len(program.d)), "outputs": {}}
+    columns, fixed = np.flatnonzero(free), np.where(free, 0.0, solution.x)
+    held = np.flatnonzero(np.diff(rows[:, columns].indptr))
+    part = program.part(held, columns)
     stage = replace(
-        program,
-        b0=program.rhs(p),
-        equality=program.equality | (np.abs(solution.y) > zero_dual),
-        c0=np.asarray(cost, dtype=float),
-        lower=np.where(free, program.lower, solution.x),
-        upper=np.where(free, program.upper, solution.x),
-        **none,
+        part,
+        b0=(program.rhs(p) - rows @ fixed)[held],
+        equality=part.equality | (np.abs(solution.y) > zero_dual)[held],
+        c0=np.asarray(cost, dtype=float)[columns],
+        B=sparse.csr_matrix(part.B.shape),
+        C=sparse.csr_matrix(part.C.shape),
+        d=np.zeros(len(part.d)),
     )
     builder = ProgramBuilder.continuing(stage)
-    (at,) = np.nonzero(kept)
-    terms = [(kept[at][None, :], at[None, :])]
-    builder.add_rows("kept", {"kept": np.arange(1)}, terms, "==", float(kept @ solution.x), unit="", description="what is to stay as it is")
-    return CompiledProgram(builder.build()).solve_optimal(p).x
+    (at,) = np.nonzero(kept[columns])
+    terms = [(kept[columns][at][None, :], at[None, :])]
+    builder.add_rows("kept", {"kept": np.arange(1)}, terms, "==", float(kept @ (solution.x - fixed)), unit="", description="what is to stay as it is")
+    x = solution.x.copy()
+    x[columns] = CompiledProgram(builder.build()).solve_optimal(p).x
+    return x
 
 
 def _rounding(costs: np.ndarray, rows: sparse.csr_matrix, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

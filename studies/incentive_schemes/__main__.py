@@ -83,17 +83,26 @@ def curve(table: pd.DataFrame, parameter: str, path: Path) -> None:
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """Annuity, welfare loss, profit and charge by regime and scenario; a job without an answer leaves its place empty."""
+    """What is built, demand that is not served, welfare loss, profit, payment and charge by regime and scenario.
+
+    A job without an answer leaves its place empty. What is not served stands next to what is built: who builds less may serve less.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = {"annuity [EUR/a]": "Annuity of what is built [EUR/a]", "welfare loss [EUR/a]": "Welfare loss against least social cost [EUR/a]"}
-    shown |= {"profit [EUR/a]": "Profit of the operator [EUR/a], logarithmic", "charge [EUR/kWh]": "Network charge [EUR/kWh], logarithmic"}
-    figure = Figure(figsize=(12, 8), layout="constrained")
+    shown = {
+        "annuity [EUR/a]": "Annuity of what is built [EUR/a]",
+        "unserved demand [EUR/a]": "Demand not served, at its value [EUR/a]",
+        "welfare loss [EUR/a]": "Welfare loss against least social cost [EUR/a]",
+        "profit [EUR/a]": "Profit of the operator [EUR/a], logarithmic above 100,000",
+        "payment to the operator [EUR/a]": "Incentives paid, less penalties [EUR/a]",
+        "charge [EUR/kWh]": "Network charge [EUR/kWh], logarithmic above 0.05",
+    }
+    figure = Figure(figsize=(16, 8), layout="constrained")
     FigureCanvasAgg(figure)
     regimes = list(dict.fromkeys(table.regime))
     scenarios = sorted(set(table.load_factor))
-    for axes, (column, title) in zip(figure.subplots(2, 2).ravel(), shown.items(), strict=True):
+    for axes, (column, title) in zip(figure.subplots(2, 3).ravel(), shown.items(), strict=True):
         for i, scenario in enumerate(scenarios):
             part = table[table.load_factor == scenario].set_index("regime")[column]
             values = [part.get(regime, np.nan) for regime in regimes]
@@ -108,6 +117,8 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         axes.grid(axis="x", alpha=0.3)
         if column == "profit [EUR/a]" or column == "charge [EUR/kWh]":
             axes.set_xscale("symlog", linthresh=1e5 if column.startswith("profit") else 0.05)
+        else:
+            axes.locator_params(axis="x", nbins=5)
     figure.axes[0].legend(fontsize=8)
     figure.savefig(path, dpi=120)
 

@@ -87,7 +87,7 @@ class Grid:
 def test_the_plan_is_that_of_a_refined_grid(system, seed, standing):
     problem = problem_of(system, seed, standing)
     assert applies_with_several_prices(problem) is None
-    plan = solve_plan(problem, tolerance=TOLERANCE, gap=GAP, solve_limit=200_000, method="decomposition")
+    plan = solve_plan(problem, tolerance=TOLERANCE, gap=GAP, method="decomposition")
     scale = abs(plan.objective)
     assert plan.status == "optimal"
     assert plan.gap_eur <= GAP * scale * (1 + 1e-6)
@@ -98,6 +98,23 @@ def test_the_plan_is_that_of_a_refined_grid(system, seed, standing):
     assert plan.bound - 1e-7 * scale <= grid
     assert plan.objective <= grid + 1e-5 * scale
     assert grid <= plan.objective + 1e-5 * scale
+
+
+def test_one_charge_with_a_standing_charge(system):
+    """A standing charge that may recover all leaves the charge at zero where no other transfer distorts; the plan is no dearer than at any charge."""
+    problem = transfer_problem(system, 3, members=1, support={"standing": Fixed(price_max=50.0)})
+    plan = solve_plan(problem, tolerance=TOLERANCE, gap=GAP, method="decomposition")
+    assert plan.status == "optimal"
+    assert sum(plan.prices["standing"].ravel()) > 0
+    program, compiled = problem.program, CompiledProgram(problem.program)
+    for built in itertools.product((0.0, 1.0), repeat=problem.annuity.size):
+        for charge in np.linspace(0.0, 0.4, 9):
+            x = compiled.solve_optimal({"built": np.array(built), "network_charge": charge, "standing": 0.0}).x
+            billed = float((program.outputs[BILLED + "network_charge"].matrix @ x)[0]) + float(problem.passive["network_charge"])
+            annuity = float(problem.annuity @ built)
+            if charge * billed <= problem.existing_cost + annuity:
+                cost = float((program.outputs["resource_cost"].matrix @ x)[0]) + program.d0 + problem.constant + annuity
+                assert plan.objective <= cost + 1e-5 * abs(cost)
 
 
 @pytest.mark.parametrize("seed", [0, 9])

@@ -10,6 +10,8 @@ from scipy import sparse
 
 from multiscale.programs.memory import run_within_memory
 
+NAME = "of the leader's search"
+
 _FINISHED = {
     highspy.HighsModelStatus.kOptimal: "optimal",
     highspy.HighsModelStatus.kModelEmpty: "optimal",
@@ -61,7 +63,7 @@ class LinearProgram:
         self.columns = lower.size
         self._ids = np.arange(self.columns, dtype=np.int32)
         self._highs, self._presolve = highspy.Highs(), "choose"
-        whole = integral is not None and bool(integral.any())
+        self._whole = whole = integral is not None and bool(integral.any())
         self._solver = "choose" if whole or simplex_or_crossover(lower.size + row_lower.size) == "simplex" else "ipm"
         # Instances with different thread counts in one process make HiGHS return 'not set'.
         for key, value in {"output_flag": False, "threads": 1, "time_limit": float(time_limit), "random_seed": 1, "solver": self._solver}.items():
@@ -161,7 +163,7 @@ class LinearProgram:
         given = highspy.HighsSolution()
         given.col_value, given.value_valid = start.tolist(), True
         self._highs.setSolution(given)
-        run_within_memory(self._highs, "of the leader's search")
+        run_within_memory(self._highs, NAME, integers=True)
         info = self._highs.getInfo()
         bound = float(info.mip_dual_bound)
         x = np.array(self._highs.getSolution().col_value) if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible else start
@@ -172,7 +174,7 @@ class LinearProgram:
         """Solve, under new costs if given, from the last basis."""
         if costs is not None:
             self._highs.changeColsCost(self.columns, self._ids, np.asarray(costs, dtype=float))
-        run_within_memory(self._highs, "of the leader's search")
+        run_within_memory(self._highs, NAME, integers=self._whole)
         status = self._highs.getModelStatus()
         for presolve, method in _AGAIN:
             if status in _FINISHED:
@@ -181,7 +183,7 @@ class LinearProgram:
             self._highs.clearSolver()
             self._highs.setOptionValue("presolve", presolve)
             self._highs.setOptionValue("solver", method)
-            run_within_memory(self._highs, "of the leader's search")
+            run_within_memory(self._highs, NAME, integers=self._whole)
             status = self._highs.getModelStatus()
         self._highs.setOptionValue("presolve", self._presolve)
         self._highs.setOptionValue("solver", self._solver)

@@ -84,7 +84,8 @@ def plan_with_several_prices(problem: PlanningProblem, effort: Effort) -> Plan:
         gap_eur=effort.gap_eur,
         gap=effort.gap,
         constant=problem.constant + given,
-        work=Work(effort.solve_limit, clock),
+        most_boxes=effort.solve_limit,
+        work=Work(np.inf, clock),
     )
     search.run()
     if search.best is None:

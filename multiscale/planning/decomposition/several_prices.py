@@ -85,6 +85,7 @@ class SeveralPricesSearch:
         tolerance: relative tolerance of cost recovery, upwards.
         gap_eur, gap: distance of plan and bound at which the search ends, in EUR/a and relative to the social cost.
         constant: social cost outside the follower [EUR/a].
+        most_boxes: largest number of boxes that are looked at.
         work: counts solves.
         best: best plan so far.
         bound: lower bound on the social cost of any plan, without the problem's constant [EUR/a]. Boxes without a plan that is better than the best
@@ -104,6 +105,7 @@ class SeveralPricesSearch:
     gap_eur: float
     gap: float
     constant: float
+    most_boxes: int
     work: Work
     best: PricedChoice | None = None
     bound: float = -np.inf
@@ -148,6 +150,8 @@ class SeveralPricesSearch:
             self.bound = max(self.bound, value)
             if self.best is not None and self.best.cost - self.bound <= self.allowance:
                 return
+            if self.boxes >= self.most_boxes:
+                raise SearchEnded(f"ended after {self.boxes:,} boxes of prices (planning.solve_limit)")
             self.boxes += 1
             for more, part, left in self._looked_at(box, choices):
                 if self.best is None or more < self.best.cost - 0.5 * self.allowance:

@@ -76,7 +76,8 @@ def power_flow(answer: YearAnswer) -> xr.Dataset:
     )
     prices = prices_of(answer.reference)
     words = "worth of the losses of distribution under AC power flow, at the nodal prices of the baseline in every scenario; not part of any cost"
-    out["losses_worth"] = named("scenario", np.array([lost_energy(s, prices)[1] for s in answer.scenarios.values()]), "EUR/a", words)
+    worth = np.array([lost_energy(s, prices)[1] for s in answer.scenarios.values()])
+    out["losses_worth"] = xr.DataArray(worth, dims="scenario", attrs={"units": "EUR/a", "long_name": words})
     checks = [list(s.verification.values()) for s in answer.scenarios.values()]
     buses = out["voltage"].bus.values
     diverged = np.array([(~np.all([v.result.converged.values for v in found], axis=0)).astype(int) for found in checks])
