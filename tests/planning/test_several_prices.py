@@ -205,7 +205,7 @@ def test_a_price_with_one_permitted_value_is_held(system, price):
     ("charge", "said"), [(1.0, r"lowest permitted prices earn more than .*tariff.network_charge.price_min"), (0.172, "revenues jump")]
 )
 def test_prices_that_earn_too_much_are_named(system, charge, said):
-    """A given charge that earns more than everything costs; and one that earns more than the network costs, and no choice of options costs as much."""
+    """A given charge that earns more than everything costs; and one that earns more than the network, while no choice of options costs as much."""
     problem = transfer_problem(system, 0, members=1, support={"peak": Capacity(price_max=0.0), "standing": Fixed(price_max=0.01)})
     held = problem.at_prices({"network_charge": np.asarray(charge)})
     with pytest.raises(NoPlanError, match=said):
