@@ -167,6 +167,8 @@ def test_of_a_cycle_the_plans_are_taken_by_which_operators_gain_least():
     states = {0.0: 1.0, 1.0: 0.0}
     assert found.answers["other"].cost == states[found.answers["same"].cost]
     assert max(move.gain for move in found.answers.values()) == 2.0
+    over_years = dataclasses.replace(rules(respond, stand), unit="EUR over all years")
+    assert "2.00 EUR over all years at most" in best_responses(["same", "other"], first, over_years, most=50).cycle
     # Rounds in which some plan cannot be kept are left out, and without any there is no answer.
     kept = best_responses(["same", "other"], first, rules(respond, refused), most=50)
     assert kept.answers["same"].cost == 1.0
