@@ -156,7 +156,7 @@ def member_values(pool: Pool, batch: Batch, price: np.ndarray) -> tuple[np.ndarr
 
 _REASONS = {
     members.BURNS: "at prices this far below zero it pays to charge and discharge at once, which the recursion does not do",
-    members.STUCK: "no schedule keeps its state within its bounds",
+    members.STUCK: "no schedule keeps its state within its bounds and its power within its connection",
     members.CONNECTION: "its connection cannot let out what its device must supply",
     several.UNSOLVED: "the simplex method did not end within its steps",
 }
