@@ -85,7 +85,8 @@ def curve(table: pd.DataFrame, parameter: str, path: Path) -> None:
 def draw(table: pd.DataFrame, path: Path) -> None:
     """What is built, demand that is not served, welfare loss, profit, payment and charge by regime and scenario.
 
-    What a job does not tell is called not known: an empty place is a zero. What is not served stands next to what is built: who builds less may serve less.
+    What a job does not tell is called not known: an empty place is a zero. What is not served stands next to what is built, since who builds less
+    may serve less.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

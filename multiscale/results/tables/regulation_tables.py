@@ -86,7 +86,8 @@ def compared_operators_table(result: RunResult) -> Table | None:
         note += "What another plan can gain is proven against the cost of the others as it stands. There may be other equilibria."
     else:
         note = f"Not an equilibrium: operators planned in turn, and after {plural(rounds, 'round')} their costs repeat or still move. The plans are "
-        note += "those of the round in which the largest gain by another plan, while the others keep theirs, is least; that gain is proven. "
+        note += "those of the round, of those that repeat or else of the last one, in which the largest gain by another plan is least while the "
+        note += "others keep theirs; that gain is proven. "
         note += "There may be an equilibrium elsewhere."
     if result.value("stages.cost") is not None:
         note += " Plans of the years are linked: within a year the gain is that among the choices which the other years leave open."
