@@ -18,6 +18,8 @@ SOCIAL_COST = "assess.social_cost_plan"
 MAIN = {
     "plan.reinforcements": "built",
     "plan.investment": "investment",
+    "transmission.reinforcements": "built on transmission",
+    "transmission.investment": "investment in transmission",
     "plan.price.network_charge": "network charge",
     "plan.gap_eur": "gap of the plan",
     "coordination.cost": "cost of operation",

@@ -182,11 +182,13 @@ def losses_table(result: RunResult) -> Table | None:
     if has(data, "losses_worth"):
         columns["worth"] = data.losses_worth.values
         units["worth"] = "EUR/a"
-        note = "Worth: at the nodal prices of the baseline, by the same rule in every scenario; it is no part of the costs and bills in this report, "
-        note += "in which plans and operation are without losses."
+        note = "Worth: at the nodal prices of the baseline, by the same rule in every scenario; it is no part of the costs and bills in this report: "
+        note += "plans and operation are without losses"
         if has(data, "network_loss") and float(data.network_loss.sum()) > 0:
             counted = number(float(data.network_loss.sum()) / 1000.0)
-            note += f" With the market {counted} MWh/a of low-voltage networks are bought, though, and are in the cost of that scenario."
+            note += f", except that with the market platforms buy losses of their networks ({counted} MWh/a in the headline scenario), "
+            note += "which are in the cost"
+        note += "."
     return Table("losses", "Losses under AC power flow", pd.DataFrame(columns), units, note)
 
 

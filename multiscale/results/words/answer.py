@@ -242,7 +242,7 @@ def _coordination(result: RunResult) -> list[Fact]:
         named = value("coordination.excluded_nodes")
         known = "their exchange is given; what they do inside is not known, and in no cost, bill or energy here"
         facts.append(Fact("Excluded", f"{plural(excluded, 'platform')} ({named}); {known}", False))
-    reached = value("coordination.value_reached")
+    reached = value_reached(result)
     if reached is not None and worth is not None and worth >= 0.5:
         facts.append(
             Fact("Worth of coordination", f"{reached_percent(reached)} of the {euros(worth, True)} that coordination can save against a flat tariff")
@@ -266,7 +266,15 @@ def missed_cost(result: RunResult) -> float | None:
         return None
     missed = float(cost) - float(bound)
     # Less than a cent is rounding of the solvers.
-    return 0.0 if abs(missed) < 0.005 else missed
+    return 0.0 if abs(missed) < ROUNDING_EUR else missed
+
+
+def value_reached(result: RunResult) -> float | None:
+    """Share of what coordination can save that was reached [1]; all of it where less than a cent is missing, as in ``missed_cost``."""
+    reached, worth = result.value("coordination.value_reached"), result.value("coordination.value")
+    if reached is None or worth is None:
+        return reached
+    return 1.0 if abs((1.0 - reached) * worth) < ROUNDING_EUR else float(reached)
 
 
 def gain_facts(result: RunResult) -> list[Fact]:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from multiscale.results.data.dataset import has
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.words.answer import STATUS_WORDS
+from multiscale.results.words.answer import STATUS_WORDS, value_reached
 from multiscale.results.words.explained_network import SEEN_KW, binding, reinforcement_reasons
 from multiscale.results.words.numbers import THIN, amount, euros, number, percent, plural, reached_percent
 from multiscale.results.words.planning_words import is_planned
@@ -71,7 +71,7 @@ def _gap(result: RunResult) -> Part:
         limits += [f"{percent(asked['gap'])} of the cost"] if asked.get("gap") else []
         why = str(proof.get("message") or "the search ended at the gap asked for")
         lines.append(f"{dso}: {euros(left, per_year=True)}{share}; asked for: {' or '.join(limits) or 'nothing'}; {why}")
-    gap, reached = result.value("coordination.gap"), result.value("coordination.value_reached")
+    gap, reached = result.value("coordination.gap"), value_reached(result)
     if gap is not None and np.isfinite(gap):
         cost, bound = result.value("coordination.cost"), result.value("coordination.bound")
         kept = f"; {reached_percent(reached)} of what coordination can save" if reached is not None and np.isfinite(reached) else ""
