@@ -167,12 +167,5 @@ def _certified(problem: PlanningProblem, search: SeveralPricesSearch, decided: d
 
 def _range(search: SeveralPricesSearch, objective: float) -> float | None:
     """What decisions move: the least and the most that is admitted, each at the best prices on a few lines that recover its cost [EUR/a]."""
-    costs: list[float] = []
-    best, search._considered = search.best, set()
-    for choice in search.admitted:
-        search.best = None
-        search.consider(choice, search.box, limited=False)
-        if search.best is not None:
-            costs.append(search.best.cost + search.constant)
-    search.best = best
-    return decision_range(objective, costs)
+    priced = [search.priced(choice, search.box, limited=False) for choice in search.admitted]
+    return decision_range(objective, [one.cost + search.constant for one in priced if one is not None])

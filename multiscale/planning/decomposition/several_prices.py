@@ -261,16 +261,20 @@ class SeveralPricesSearch:
         return float(self.annuity @ built) + cost, float((paid_on + self.passive) @ prices)
 
     def consider(self, built: np.ndarray, box: PriceBox, *, limited: bool = True) -> None:
-        """A choice at prices of the box that recover its cost, along each price and along all; each choice and box once."""
+        """A choice at prices of the box that recover its cost, which becomes the best plan if it is better; each choice and box once."""
         key = built.tobytes(), box
         if key in self._considered:
             return
-        low, width = np.array(box.lower), box.width
-        for along in [*np.eye(width.size), np.ones(width.size)]:
-            found = self._along(built, low, along * width, limited=limited)
-            if found is not None and (self.best is None or found.cost < self.best.cost):
-                self.best = found
+        found = self.priced(built, box, limited=limited)
+        if found is not None and (self.best is None or found.cost < self.best.cost):
+            self.best = found
         self._considered.add(key)
+
+    def priced(self, built: np.ndarray, box: PriceBox, *, limited: bool = True) -> PricedChoice | None:
+        """A choice at the best prices of the box that recover its cost, along each price and along all; None where there are none."""
+        low, width = np.array(box.lower), box.width
+        found = [self._along(built, low, along * width, limited=limited) for along in [*np.eye(width.size), np.ones(width.size)]]
+        return min((one for one in found if one is not None), key=lambda one: one.cost, default=None)
 
     def _along(self, built: np.ndarray, start: np.ndarray, step: np.ndarray, *, limited: bool) -> PricedChoice | None:
         """The first prices found on a line at which the most that standing charges may earn recovers the rest; None where none are."""
