@@ -70,7 +70,8 @@ def _numeric(value: Any) -> bool:
 
 def runs_table(runs: Sequence[Compared], baseline: int) -> Table:
     """The main values of every run, and its social cost against that of the baseline run."""
-    frame = pd.DataFrame({"run": [run.label for run in runs], "differs in": [run.name for run in runs]})
+    folders = all(run.name == run.result.folder.resolve().name for run in runs)
+    frame = pd.DataFrame({"run": [run.label for run in runs], "folder" if folders else "differs in": [run.name for run in runs]})
     frame["status"] = [run.result.status for run in runs]
     frame["failed checks"] = [len(failures(run.result)) for run in runs]
     units = {}
