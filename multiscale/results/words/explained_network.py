@@ -33,7 +33,7 @@ def reinforcement_reasons(result: RunResult) -> list[str]:
 
 def _built(data: xr.Dataset, built: Built) -> str:
     if np.isfinite(built.above[0]):
-        why = f"{number(built.above[0])} % of its limit without the plan and {number(built.above[1])} % with it, under DC power flow"
+        why = built.loading
     elif built.outage:
         why = "a single outage would overload it without"
     elif np.isfinite(built.need) and built.need > 100.0:
