@@ -91,7 +91,7 @@ def gains_table(runs: Sequence[Compared], baseline: int) -> Table | None:
     keys = [key for key in dict.fromkeys(key for run in runs for key in run.result.summary) if key.startswith("assess.gain.")]
     if not keys:
         return None
-    rows = [{"run": run.title} | {key.removeprefix("assess.gain."): value_of(run, key) for key in keys} for run in runs]
+    rows = [{"run": run.title} | {key.removeprefix("assess.gain.").replace("_", " "): value_of(run, key) for key in keys} for run in runs]
     frame = settled(pd.DataFrame(rows))
     note = "Gain of each stakeholder against the baseline scenario of its own run; the baseline run is bold."
     return Table("gains", "Who gains in which run", frame, dict.fromkeys(frame.columns[1:], "EUR/a"), note, (baseline,))
