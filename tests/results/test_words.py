@@ -9,7 +9,7 @@ import xarray as xr
 from multiscale.results.data.dataset import year_total
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.tables.table import Table
-from multiscale.results.words.answer import value_reached
+from multiscale.results.words.answer import Built, value_reached
 from multiscale.results.words.numbers import THIN, reached_percent
 
 
@@ -39,3 +39,11 @@ def test_all_is_reached_where_less_than_a_cent_is_missing():
 def test_the_energy_of_a_year_with_a_missing_period_is_not_known():
     power = xr.DataArray([[1.0, 2.0], [1.0, np.nan]], dims=("scenario", "period"))
     np.testing.assert_array_equal(year_total(power, xr.DataArray([10.0, 100.0], dims="period")), [210.0, np.nan])
+
+
+def test_a_line_that_is_built_below_its_limit_is_built_for_others():
+    """A higher limit that does not bind changes no dispatch under DC power flow; a lower impedance does."""
+    one = Built("line", "parallel line", 1e5, 1e5, np.nan, np.nan, above=(8.26, 5.17))
+    assert one.loading.startswith("saves more in dispatch than it costs; takes flow off lines whose limits bind; loaded up to 8.26 %")
+    at_limit = Built("line", "parallel line", 1e5, 1e5, np.nan, np.nan, above=(100.0, 80.0))
+    assert "takes flow off" not in at_limit.loading

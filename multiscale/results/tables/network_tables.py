@@ -9,7 +9,7 @@ import xarray as xr
 from multiscale.results.data.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_names, scenario_title, year_total
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.tables.table import CENT, Table, settled
-from multiscale.results.words.answer import dc_loading, for_outage, peak_loading, unserved_worth
+from multiscale.results.words.answer import PAYS_IN_DISPATCH, dc_loading, for_outage, peak_loading, unserved_worth
 from multiscale.results.words.numbers import THIN, number, plural
 from multiscale.results.words.regime_words import regime_of
 
@@ -28,7 +28,7 @@ def options_table(result: RunResult) -> Table | None:
         usable = usable_rating(data, branch)
         why = _why(built, need, after, usable, regime_of(result).reason, kept_by)
         why = "a single outage would overload it" if built and for_outage(data, int(k)) else why
-        why = "saves more in dispatch than it costs" if built and np.isfinite(dc_loading(data, int(k))[0]) else why
+        why = PAYS_IN_DISPATCH if built and np.isfinite(dc_loading(data, int(k))[0]) else why
         rows.append(
             {
                 "branch": branch,

@@ -35,6 +35,10 @@ STATUS_WORDS = {
 }
 
 
+PAYS_IN_DISPATCH = "saves more in dispatch than it costs"
+"""Why a branch of the transmission level is reinforced, whatever it carries itself."""
+
+
 @dataclass(frozen=True)
 class Built:
     """One reinforcement that is built.
@@ -62,7 +66,10 @@ class Built:
     def loading(self) -> str:
         """What speaks for it and what it leads to, in words; empty where neither is known."""
         if np.isfinite(self.above[0]):
-            return f"loaded up to {number(self.above[0])} % of its limit without the plan, {number(self.above[1])} % with it, under DC power flow"
+            loaded = f"loaded up to {number(self.above[0])} % of its limit without the plan, {number(self.above[1])} % with it, under DC power flow"
+            # Raising a limit that does not bind saves nothing: it is the impedance that does.
+            relieves = "; takes flow off lines whose limits bind" if max(self.above) < 99.99 else ""
+            return f"{PAYS_IN_DISPATCH}{relieves}; {loaded}"
         parts = [f"needs {number(self.need)} % of its usable rating without it and without response"] if np.isfinite(self.need) else []
         parts += ["a single outage would overload it"] if self.outage else []
         return ", ".join(parts + ([f"at most {number(self.peak)} % of the rating with the plan"] if np.isfinite(self.peak) else []))
