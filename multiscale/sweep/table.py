@@ -14,6 +14,7 @@ from multiscale.sweep.states import JobState, counted
 
 SHOWN = {
     "plan.reinforcements": "built",
+    "transmission.reinforcements": "built on transmission",
     "plan.price.network_charge": "network charge [EUR/kWh]",
     "plan.objective": "cost [EUR/a]",
     "coordination.value_reached": "coordination reached",

@@ -85,7 +85,8 @@ def curve(table: pd.DataFrame, parameter: str, path: Path) -> None:
 def draw(table: pd.DataFrame, path: Path) -> None:
     """What is built, demand that is not served, welfare loss, profit, payment and charge by regime and scenario.
 
-    A job without an answer leaves its place empty. What is not served stands next to what is built: who builds less may serve less.
+    What a job does not tell is called not known: an empty place is a zero. What is not served stands next to what is built, since who builds less
+    may serve less.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -104,13 +105,15 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     scenarios = sorted(set(table.load_factor))
     for axes, (column, title) in zip(figure.subplots(2, 3).ravel(), shown.items(), strict=True):
         for i, scenario in enumerate(scenarios):
-            part = table[table.load_factor == scenario].set_index("regime")[column]
-            values = [part.get(regime, np.nan) for regime in regimes]
+            part = table[table.load_factor == scenario].set_index("regime")
+            values = part[column].reindex(regimes)
             if column == "welfare loss [EUR/a]":
-                values = [0.0 if regime == "social" else value for regime, value in zip(regimes, values, strict=True)]
-            axes.barh(
-                np.arange(len(regimes)) + 0.27 * (i - 1), values, 0.25, label=f"demand x {scenario:g}", color=("#9ecae1", "#4292c6", "#084594")[i % 3]
-            )
+                # Least social cost has no loss against itself, where it was found.
+                values = values.mask((values.index == "social") & part["annuity [EUR/a]"].reindex(regimes).notna(), 0.0)
+            places = np.arange(len(regimes)) + 0.27 * (i - 1)
+            axes.barh(places, values, 0.25, label=f"demand x {scenario:g}", color=("#9ecae1", "#4292c6", "#084594")[i % 3])
+            for place in places[values.isna()]:
+                axes.annotate("not known", (0.0, place), (2, 0), textcoords="offset points", va="center", fontsize=7)
         axes.set_yticks(np.arange(len(regimes)), [str(r).replace("_", " ") for r in regimes])
         axes.invert_yaxis()
         axes.set_title(title, fontsize=10)

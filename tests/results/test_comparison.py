@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from multiscale import cli
 from multiscale.content import file_hash
@@ -24,6 +25,7 @@ from multiscale.results.report.embedding import scripts
 from multiscale.results.run.run_result import SEAL, seal
 from multiscale.results.tables import comparison_tables
 from multiscale.results.tables.comparison_tables import SOCIAL_COST, Compared, numeric_keys, runs_table, settings_table, values_table
+from multiscale.results.words.comparison import print_comparison
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +116,28 @@ def test_the_figure_holds_the_baseline_run_and_no_bar_for_what_is_not_known():
     assert [t for t in texts if t.endswith("run")] == [f"{i}: run" for i in (*range(39), 50)]
     assert texts.count("not known") == 1
     assert cost_figure(["a", "b"], np.array([1.0, np.nan]), 1) == Remark("No figure of social cost: it is not known of the baseline run.")
+
+
+def test_differences_of_less_than_a_hundred_euros_are_no_zero_with_a_sign():
+    texts = re.findall(r"<!-- (.*?) -->", cost_figure(["a", "b", "c"], np.array([1e6, 1e6 - 0.93, 5e5]), 0))
+    assert {"0\u202fEUR/a", "−0.93\u202fEUR/a", "−500\u202f000\u202fEUR/a"} <= set(texts)
+
+
+def test_what_is_built_on_the_transmission_level_is_no_zero(runs: list[Compared]):
+    assert "built on transmission" not in runs_table(runs, 0).frame
+    above = {"transmission.reinforcements": (2, "1"), "transmission.investment": (271000.0, "EUR")}
+    joint = replace(runs[0], label="4", result=replace(runs[0].result, summary=runs[0].result.summary | above))
+    frame = runs_table([*runs, joint], 0).frame
+    assert frame["built on transmission"].isna().tolist() == [True, True, True, False]
+    assert frame["investment in transmission"].iloc[-1] == 271000.0
+
+
+def test_four_runs_are_readable_in_80_columns(runs: list[Compared]):
+    changed = [replace(runs[0].result, summary={"assess.value.generation_and_transmission_upgrades": (1.2345 + i, "EUR/a")}) for i in range(4)]
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_comparison(changed, console=console)
+    text = console.export_text()
+    assert all(f"{1.2345 + i:.4f}" in text for i in range(4))
 
 
 def test_many_settings_of_few_runs_are_rows(runs: list[Compared], monkeypatch: pytest.MonkeyPatch):

@@ -72,6 +72,15 @@ def test_what_binds_is_named_with_time_limit_and_hours(feeder):
     assert "bus 1: voltage 0.9004 pu at 2016-01-11T18:00, lowest permitted 0.9 pu" in bus
 
 
+def test_lines_of_transmission_at_their_limit_bind_too(feeder: RunResult):
+    """What the power flow of distribution does not see is no limit that does not bind."""
+    options = feeder.dataset.sizes["option"]
+    above = {name: ("option", [100.0, *[20.0] * (options - 1)]) for name in ("option_dc_loading_before", "option_dc_loading_after")}
+    said = binding(replace(feeder, dataset=feeder.dataset.assign(above)))
+    assert said[:-1] == binding(feeder)
+    assert said[-1].startswith(f"{feeder.dataset.option_branch.values[0]}: 100 % of its limit on the transmission level")
+
+
 def test_demand_that_is_not_served_is_named_with_place_energy_hours_and_time(feeder):
     assert _answers(feeder)["Which demand is not served?"] == "platform 1: 300 kWh/a in 100 h/a; the most, 3 kW, at 2016-01-11T18:00"
 

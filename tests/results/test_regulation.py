@@ -9,11 +9,11 @@ import pytest
 from multiscale.config import load_config
 from multiscale.results import RunFolder
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.tables.regulation_tables import regulation_table, social_comparison_table
+from multiscale.results.tables.regulation_tables import compared_operators_table, regulation_table, social_comparison_table
 from multiscale.results.tables.scenario_tables import years_table
 from multiscale.results.words.answer import answer
 from multiscale.results.words.headline import headline
-from multiscale.results.words.regime_words import regulation_words
+from multiscale.results.words.regime_words import objective_words, regulation_words
 from tests.results.synthetic_study import synthetic_dataset
 
 PLANNED = {"revenue": 400.0, "profit": 50.0, "asset_base": 2500.0, "return_on_asset_base": 0.07}
@@ -64,6 +64,32 @@ def test_what_is_carried_forward_is_no_silent_part_of_the_profit(tmp_path: Path,
     text = regulation_words(one)[0]
     assert ("regulatory account" in text) == (said is not None)
     assert said is None or said in text
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"at_rest": True, "cost_moved": 0.0}, "in 3 rounds, until no cost moved by more than the gap asked for. In the last one no cost moved."),
+        ({"at_rest": True, "cost_moved": 12.5}, "In the last one costs moved by at most 12.5 EUR/a."),
+        ({"at_rest": False, "cost_moved": 400.0}, "Not an equilibrium: operators planned in turn, and after 3 rounds"),
+        # An earlier version: it ended in an error where costs did not come to rest.
+        ({}, "In the last one no cost moved."),
+    ],
+)
+def test_what_is_no_equilibrium_is_called_so(tmp_path: Path, found: dict[str, object], said: str):
+    one = result(tmp_path)
+    values = {f"{name}.{dso}": 10.0 for dso in ("a", "b") for name in ("cost", "yardstick", "allowed", "profit", "largest_gain")}
+    one.summary.update({f"regulation.yardstick.{key}": (value, "EUR/a") for key, value in (values | {"rounds": 3} | found).items()})
+    note = plain(compared_operators_table(one).note)
+    assert said in note
+    assert "*" not in note
+
+
+def test_the_bound_of_compared_operators_is_for_each_while_the_others_keep_their_plans(tmp_path: Path):
+    compared = planned(tmp_path / "yardstick", "yardstick", PROFIT)
+    assert "earns the operators, each while the others keep theirs, more than" in objective_words(compared, -30.0, -70.0)[2]
+    alone = planned(tmp_path / "revenue_cap", "revenue_cap", PROFIT)
+    assert "earns the operator more than" in objective_words(alone, -30.0, -70.0)[2]
 
 
 def test_a_run_without_a_plan_says_nothing(tmp_path: Path):

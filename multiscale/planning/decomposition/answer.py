@@ -76,7 +76,7 @@ def plan_by_decomposition(problem: PlanningProblem, effort: Effort) -> Plan:
     extremes = [search.evaluate(choice, search.first_charge, limited=False) for choice in search.admitted_choices]
     moved = decision_range(objective, [e.cost + search.constant for e in extremes if e is not None])
     status = bilevel.Status.OPTIMAL if closed else bilevel.Status.TIME_LIMIT if "clock" in search.ended else bilevel.Status.FEASIBLE
-    message = search.ended or f"{len(search.levels)} levels of the charge, {search.work.solves:,} solves of components"
+    message = search.ended or f"levels of the charge: {len(search.levels)}, solves of components: {search.work.solves:,}"
     if best.recovery.surplus > 0:
         message += f"; the least charge earns {best.recovery.surplus:,.0f} EUR/a more than the cost to be recovered and its tolerance"
     names = problem.options.option.values.tolist()

@@ -88,8 +88,8 @@ def reinforced_branches(data: xr.Dataset, scenario: str) -> list[str]:
 
 
 def year_total(values: xr.DataArray, hours: xr.DataArray) -> xr.DataArray:
-    """Sum over periods of power x hours of the year [kWh/a]."""
-    return (values * hours).sum("period")
+    """Sum over periods of power x hours of the year [kWh/a]; NaN where a period has no value."""
+    return (values * hours).sum("period", skipna=False)
 
 
 def finite(values: xr.DataArray) -> np.ndarray:

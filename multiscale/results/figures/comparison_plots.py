@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from multiscale.results.figures.style import BLUE, GREY, WIDTH, Remark, figure_style, svg, wrapped
+from multiscale.results.words.numbers import signed
 
 MOST_RUNS = 40
 """Runs in the figure: the baseline run and the first of the others."""
@@ -32,7 +33,7 @@ def cost_figure(names: Sequence[str], costs: np.ndarray, baseline: int) -> str |
         ax = figure.subplots()
         ax.barh(places[known], change[known], height=0.6, color=colours[known])
         for place, value in zip(places, change, strict=True):
-            text, end = (f"{value:+.1f}", value) if np.isfinite(value) else ("not known", 0.0)
+            text, end = (signed(1000 * value), value) if np.isfinite(value) else ("not known", 0.0)
             shift, side = (-4, "right") if end < 0 else (4, "left")
             ax.annotate(text, (end, place), (shift, 0), textcoords="offset points", ha=side, va="center", fontsize=9.5)
         ax.axvline(0, color="black", linewidth=0.9)
@@ -40,5 +41,5 @@ def cost_figure(names: Sequence[str], costs: np.ndarray, baseline: int) -> str |
         ax.set_ylim(-0.7, len(shown) - 0.3)
         ax.set_xlabel("social cost less that of the baseline run [thousand EUR/a]   (left: costs less)")
         ax.grid(visible=False, axis="y")
-        ax.margins(x=0.15, y=0.02)
+        ax.margins(x=0.25, y=0.02)
         return svg(figure, "Social cost of the runs less that of the baseline run")

@@ -18,6 +18,8 @@ SOCIAL_COST = "assess.social_cost_plan"
 MAIN = {
     "plan.reinforcements": "built",
     "plan.investment": "investment",
+    "transmission.reinforcements": "built on transmission",
+    "transmission.investment": "investment in transmission",
     "plan.price.network_charge": "network charge",
     "plan.gap_eur": "gap of the plan",
     "coordination.cost": "cost of operation",
@@ -68,7 +70,8 @@ def _numeric(value: Any) -> bool:
 
 def runs_table(runs: Sequence[Compared], baseline: int) -> Table:
     """The main values of every run, and its social cost against that of the baseline run."""
-    frame = pd.DataFrame({"run": [run.label for run in runs], "differs in": [run.name for run in runs]})
+    folders = all(run.name == run.result.folder.resolve().name for run in runs)
+    frame = pd.DataFrame({"run": [run.label for run in runs], "folder" if folders else "differs in": [run.name for run in runs]})
     frame["status"] = [run.result.status for run in runs]
     frame["failed checks"] = [len(failures(run.result)) for run in runs]
     units = {}
@@ -88,7 +91,7 @@ def gains_table(runs: Sequence[Compared], baseline: int) -> Table | None:
     keys = [key for key in dict.fromkeys(key for run in runs for key in run.result.summary) if key.startswith("assess.gain.")]
     if not keys:
         return None
-    rows = [{"run": run.title} | {key.removeprefix("assess.gain."): value_of(run, key) for key in keys} for run in runs]
+    rows = [{"run": run.title} | {key.removeprefix("assess.gain.").replace("_", " "): value_of(run, key) for key in keys} for run in runs]
     frame = settled(pd.DataFrame(rows))
     note = "Gain of each stakeholder against the baseline scenario of its own run; the baseline run is bold."
     return Table("gains", "Who gains in which run", frame, dict.fromkeys(frame.columns[1:], "EUR/a"), note, (baseline,))

@@ -9,7 +9,7 @@ import xarray as xr
 from multiscale.results.data.dataset import FLOW_DIRECTIONS, compared_scenarios, has, scenario_names, scenario_title, year_total
 from multiscale.results.run.run_result import RunResult
 from multiscale.results.tables.table import CENT, Table, settled
-from multiscale.results.words.answer import dc_loading, for_outage, peak_loading, unserved_worth
+from multiscale.results.words.answer import PAYS_IN_DISPATCH, dc_loading, for_outage, peak_loading, unserved_worth
 from multiscale.results.words.numbers import THIN, number, plural
 from multiscale.results.words.regime_words import regime_of
 
@@ -28,7 +28,7 @@ def options_table(result: RunResult) -> Table | None:
         usable = usable_rating(data, branch)
         why = _why(built, need, after, usable, regime_of(result).reason, kept_by)
         why = "a single outage would overload it" if built and for_outage(data, int(k)) else why
-        why = "saves more in dispatch than it costs" if built and np.isfinite(dc_loading(data, int(k))[0]) else why
+        why = PAYS_IN_DISPATCH if built and np.isfinite(dc_loading(data, int(k))[0]) else why
         rows.append(
             {
                 "branch": branch,
@@ -182,11 +182,13 @@ def losses_table(result: RunResult) -> Table | None:
     if has(data, "losses_worth"):
         columns["worth"] = data.losses_worth.values
         units["worth"] = "EUR/a"
-        note = "Worth: at the nodal prices of the baseline, by the same rule in every scenario; it is no part of the costs and bills in this report, "
-        note += "in which plans and operation are without losses."
+        note = "Worth: at the nodal prices of the baseline, by the same rule in every scenario; it is no part of the costs and bills in this report: "
+        note += "plans and operation are without losses"
         if has(data, "network_loss") and float(data.network_loss.sum()) > 0:
             counted = number(float(data.network_loss.sum()) / 1000.0)
-            note += f" With the market {counted} MWh/a of low-voltage networks are bought, though, and are in the cost of that scenario."
+            note += f", except that with the market platforms buy losses of their networks ({counted} MWh/a in the headline scenario), "
+            note += "which are in the cost"
+        note += "."
     return Table("losses", "Losses under AC power flow", pd.DataFrame(columns), units, note)
 
 

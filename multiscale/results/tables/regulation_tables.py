@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.tables.table import Table
+from multiscale.results.tables.table import CENT, Table
+from multiscale.results.words.numbers import euros, plural
 from multiscale.results.words.regime_words import regime_of
 
 ROWS: tuple[tuple[str, str, float, str], ...] = (
@@ -77,16 +78,17 @@ def compared_operators_table(result: RunResult) -> Table | None:
     if not rows:
         return None
     rounds = int(result.value("regulation.yardstick.rounds"))
-    if result.value("regulation.yardstick.at_rest"):
-        moved = float(result.value("regulation.yardstick.cost_moved"))
-        last = f"in the last one by at most {moved:,.2f} EUR/a" if moved > 0.005 else "the last one without a change"
-        note = f"Operators planned in turn until no cost moved, in {rounds} rounds, {last}. "
+    # Runs of earlier versions, which ended in an error otherwise, do not say so.
+    if result.value("regulation.yardstick.at_rest") in (None, True):
+        moved = float(result.value("regulation.yardstick.cost_moved") or 0.0)
+        last = f"In the last one costs moved by at most {euros(moved, True)}." if moved > CENT else "In the last one no cost moved."
+        note = f"Operators planned in turn, in {plural(rounds, 'round')}, until no cost moved by more than the gap asked for. {last} "
         note += "What another plan can gain is proven against the cost of the others as it stands. There may be other equilibria."
     else:
-        note = (
-            f"**Not an equilibrium**: operators planned in turn, and after {rounds} rounds their plans repeat or move still. These are the plans by "
-        )
-        note += "which they gain least by another one while the others keep theirs; what that is, is proven. There may be an equilibrium elsewhere."
+        note = f"Not an equilibrium: operators planned in turn, and after {plural(rounds, 'round')} their costs repeat or still move. The plans are "
+        note += "those of the round, of those that repeat or else of the last one, in which the largest gain by another plan is least while the "
+        note += "others keep theirs; that gain is proven. "
+        note += "There may be an equilibrium elsewhere."
     if result.value("stages.cost") is not None:
         note += " Plans of the years are linked: within a year the gain is that among the choices which the other years leave open."
     return Table("compared_operators", "Operators compared", pd.DataFrame(rows), dict.fromkeys((words for _, words in COMPARED), "EUR/a"), note)

@@ -124,6 +124,8 @@ def years_table(result: RunResult) -> Table | None:
     shown = {
         "reinforcements": "plan.reinforcements",
         "investment": "plan.investment",
+        "reinforcements of transmission": "transmission.reinforcements",
+        "investment in transmission": "transmission.investment",
         "network charge": "plan.price.network_charge",
         regime_of(result).called: "plan.objective",
         "gap": "plan.gap_eur",

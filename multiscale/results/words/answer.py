@@ -35,6 +35,10 @@ STATUS_WORDS = {
 }
 
 
+PAYS_IN_DISPATCH = "saves more in dispatch than it costs"
+"""Why a branch of the transmission level is reinforced, whatever it carries itself."""
+
+
 @dataclass(frozen=True)
 class Built:
     """One reinforcement that is built.
@@ -62,7 +66,10 @@ class Built:
     def loading(self) -> str:
         """What speaks for it and what it leads to, in words; empty where neither is known."""
         if np.isfinite(self.above[0]):
-            return f"loaded up to {number(self.above[0])} % of its limit without the plan, {number(self.above[1])} % with it, under DC power flow"
+            loaded = f"loaded up to {number(self.above[0])} % of its limit without the plan, {number(self.above[1])} % with it, under DC power flow"
+            # Raising a limit that does not bind saves nothing: it is the impedance that does.
+            relieves = "; takes flow off lines whose limits bind" if max(self.above) < 99.99 else ""
+            return f"{PAYS_IN_DISPATCH}{relieves}; {loaded}"
         parts = [f"needs {number(self.need)} % of its usable rating without it and without response"] if np.isfinite(self.need) else []
         parts += ["a single outage would overload it"] if self.outage else []
         return ", ".join(parts + ([f"at most {number(self.peak)} % of the rating with the plan"] if np.isfinite(self.peak) else []))
@@ -242,7 +249,7 @@ def _coordination(result: RunResult) -> list[Fact]:
         named = value("coordination.excluded_nodes")
         known = "their exchange is given; what they do inside is not known, and in no cost, bill or energy here"
         facts.append(Fact("Excluded", f"{plural(excluded, 'platform')} ({named}); {known}", False))
-    reached = value("coordination.value_reached")
+    reached = value_reached(result)
     if reached is not None and worth is not None and worth >= 0.5:
         facts.append(
             Fact("Worth of coordination", f"{reached_percent(reached)} of the {euros(worth, True)} that coordination can save against a flat tariff")
@@ -266,7 +273,15 @@ def missed_cost(result: RunResult) -> float | None:
         return None
     missed = float(cost) - float(bound)
     # Less than a cent is rounding of the solvers.
-    return 0.0 if abs(missed) < 0.005 else missed
+    return 0.0 if abs(missed) < ROUNDING_EUR else missed
+
+
+def value_reached(result: RunResult) -> float | None:
+    """Share of what coordination can save that was reached [1]; all of it where less than a cent is missing, as in ``missed_cost``."""
+    reached, worth = result.value("coordination.value_reached"), result.value("coordination.value")
+    if reached is None or worth is None:
+        return reached
+    return 1.0 if abs((1.0 - reached) * worth) < ROUNDING_EUR else float(reached)
 
 
 def gain_facts(result: RunResult) -> list[Fact]:

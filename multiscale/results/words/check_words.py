@@ -137,7 +137,7 @@ def _days(result: RunResult) -> list[Fact]:
 
 def signed_percent(error: float) -> str:
     """An error in percent with its sign; 0 % where it rounds to nothing, and said not to be known where it has no value."""
-    return "not known" if error != error else f"{error:+.1f} %" if abs(error) >= 0.05 else "0 %"
+    return "not known" if error != error else f"{error:+.1f} %".replace("-", "−") if abs(error) >= 0.05 else "0 %"
 
 
 def _violated(result: RunResult, prefix: str) -> str:

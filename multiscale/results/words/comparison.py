@@ -39,7 +39,7 @@ def print_comparison(results: Sequence[RunResult], *, everything: bool = False, 
 
     console = console or Console()
     table = Table(title="Comparison", title_justify="left", title_style="bold")
-    table.add_column("value", no_wrap=True)
+    table.add_column("value", overflow="fold")
     table.add_column("unit")
     for result in results:
         table.add_column(result.folder.resolve().name, justify="right", overflow="fold")

@@ -7,7 +7,7 @@ import xarray as xr
 
 from multiscale.results.data.dataset import FLOW_DIRECTIONS, compared_scenarios, has
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.words.answer import Built, peak_loading, reinforcements
+from multiscale.results.words.answer import Built, dc_loading, peak_loading, reinforcements
 from multiscale.results.words.numbers import amount, euros, number, plural
 
 BINDING_LOADING = 1.0
@@ -33,7 +33,7 @@ def reinforcement_reasons(result: RunResult) -> list[str]:
 
 def _built(data: xr.Dataset, built: Built) -> str:
     if np.isfinite(built.above[0]):
-        why = f"{number(built.above[0])} % of its limit without the plan and {number(built.above[1])} % with it, under DC power flow"
+        why = built.loading
     elif built.outage:
         why = "a single outage would overload it without"
     elif np.isfinite(built.need) and built.need > 100.0:
@@ -91,7 +91,7 @@ def _avoided(result: RunResult, data: xr.Dataset) -> list[str]:
 
 
 def binding(result: RunResult) -> list[str]:
-    """Branches at their usable rating and buses at their voltage band in the headline scenario under AC power flow, the longest first."""
+    """What is at its limit in the headline scenario: distribution under AC power flow, the longest first; then transmission."""
     data, pair = result.dataset, compared_scenarios(result.dataset)
     if data is None or pair is None or not has(data, "loading", "voltage", "period_hours", "branch_usable"):
         return ["not known: no AC power flow was computed"]
@@ -118,4 +118,12 @@ def binding(result: RunResult) -> list[str]:
                 found.append((float(hours[there].sum()), text))
     found.sort(key=lambda one: -one[0])
     near = f"(within {BINDING_LOADING:g} % of a usable rating or {BINDING_VOLTAGE:g} pu of a band, AC power flow of the representative periods)"
-    return [f"{text}; at the limit in {amount(lasting, 'h/a')}" for lasting, text in found] or [f"none {near}"]
+    below = [f"{text}; at the limit in {amount(lasting, 'h/a')}" for lasting, text in found] or [f"of distribution none {near}"]
+    return below + _binding_above(data)
+
+
+def _binding_above(data: xr.Dataset) -> list[str]:
+    """Lines of the transmission level that can be reinforced and are at their limit in its plan; nothing where it is not planned."""
+    loading = {str(branch): dc_loading(data, k)[1] for k, branch in enumerate(data.option_branch.values)} if has(data, "option_branch") else {}
+    how = "on the transmission level, under DC power flow at nodal prices"
+    return [f"{branch}: {number(share)} % of its limit {how}" for branch, share in loading.items() if share >= 100.0 - BINDING_LOADING]

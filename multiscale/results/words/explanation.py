@@ -11,10 +11,11 @@ import xarray as xr
 
 from multiscale.results.data.dataset import has
 from multiscale.results.run.run_result import RunResult
-from multiscale.results.words.answer import STATUS_WORDS
+from multiscale.results.words.answer import STATUS_WORDS, value_reached
 from multiscale.results.words.explained_network import SEEN_KW, binding, reinforcement_reasons
 from multiscale.results.words.numbers import THIN, amount, euros, number, percent, plural, reached_percent
 from multiscale.results.words.planning_words import is_planned
+from multiscale.results.words.regime_words import ROUNDING_EUR
 
 LISTED = 10
 """Entries that a list of an explanation shows before it says how many more there are."""
@@ -66,12 +67,14 @@ def _gap(result: RunResult) -> Part:
         if left is None:
             lines.append(f"{dso}: no gap is stated, so nothing is proven of its plan")
             continue
+        # Less than a cent is rounding of the solvers.
+        left = 0.0 if abs(left) < ROUNDING_EUR else left
         share = f", {percent(left / moved)} of the {euros(moved, per_year=True)} that decisions move" if moved else ""
         limits = [f"{amount(asked[key], unit)}" for key, unit in (("gap_eur", "EUR/a"),) if asked.get(key) is not None]
         limits += [f"{percent(asked['gap'])} of the cost"] if asked.get("gap") else []
         why = str(proof.get("message") or "the search ended at the gap asked for")
         lines.append(f"{dso}: {euros(left, per_year=True)}{share}; asked for: {' or '.join(limits) or 'nothing'}; {why}")
-    gap, reached = result.value("coordination.gap"), result.value("coordination.value_reached")
+    gap, reached = result.value("coordination.gap"), value_reached(result)
     if gap is not None and np.isfinite(gap):
         cost, bound = result.value("coordination.cost"), result.value("coordination.bound")
         kept = f"; {reached_percent(reached)} of what coordination can save" if reached is not None and np.isfinite(reached) else ""

@@ -29,7 +29,7 @@ def objective_words(result: RunResult, objective: float, bound: float | None, un
     """What the objective of plans is called, its value, and what its bound says (empty without one): of profits with their sign, not as losses."""
     profit = follows_profit(result)
     sign, more = (-1.0, "earns the operator more than") if profit else (1.0, "costs less than")
-    if isinstance(regime_of(result), ComparingRegime):
+    if issubclass(regime_of(result), ComparingRegime):
         more = "earns the operators, each while the others keep theirs, more than"
 
     def money(value: float) -> str:
@@ -88,4 +88,4 @@ def _carried_forward(result: RunResult) -> str:
         return ""
     if balance < 0:
         return f"; prices collect {euros(-balance, True)} more than is allowed, which the regulatory account owes to customers and is not profit"
-    return f"; prices collect {euros(balance, True)} less than is allowed, which customers owe to the regulatory account and is counted as profit"
+    return f"; prices collect {euros(balance, True)} less than is allowed, which customers owe to the regulatory account and is counted as income"
