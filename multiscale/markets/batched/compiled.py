@@ -1,7 +1,7 @@
 """Compiled code that is kept for later runs, and forgotten when a source of this folder is newer.
 
 Numba renews what it keeps of a function when the file of that function changes, but not when that of a function it calls does: after an update, or a
-change by hand, old code would be run without a word. Source: Numba documentation, "Caching limitations".
+change by hand, old code would be run without a word. Source: Numba documentation, "Notes on Caching".
 """
 
 from __future__ import annotations
