@@ -5,6 +5,9 @@ Every answer is that of a linear program of the member, written out here and sol
 
 from __future__ import annotations
 
+import os
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.optimize import linprog
@@ -12,6 +15,7 @@ from scipy.sparse import block_array, eye_array
 
 from multiscale.devices.one_state import OneState
 from multiscale.markets.batched.batch import Batch, Group, Pool
+from multiscale.markets.batched.compiled import forget_outdated
 from multiscale.markets.batched.respondents import AnswerError, Respondents
 
 
@@ -83,3 +87,13 @@ def test_an_answer_is_that_of_a_linear_program(connected):
             assert found.cost + money.sum() == pytest.approx(exact, abs=1e-7 * (1 + abs(exact) + np.abs(money).sum()))
             assert found.error <= 1e-7 * (1 + abs(exact) + np.abs(money).sum())
     assert 20 <= answered <= 80
+
+
+def test_compiled_code_from_before_a_change_is_forgotten(tmp_path):
+    """Also of functions whose own file did not change, as they may call one that did."""
+    before, after = tmp_path / "several.answer-1.nbi", tmp_path / "flow.descend-1.nbi"
+    for kept in (before, after):
+        kept.touch()
+    os.utime(before, (0, 0))
+    forget_outdated(SimpleNamespace(stats=SimpleNamespace(cache_path=str(tmp_path))))
+    assert [kept.name for kept in tmp_path.iterdir()] == [after.name]

@@ -85,14 +85,15 @@ def untrue(tree: OperatingTree, platform: str, signal: Signal, answer: Answer) -
     if not isinstance(answer, Answer):
         return f"answered {type(answer).__name__}, not a schedule with its exchange and its cost"
     sizes: dict[str, tuple[object, tuple[int, ...]]] = {
-        "schedule": (answer.x, (program.columns.size,)),
-        "list of row duals": (answer.y, (program.rows.size,)),
+        "a schedule": (answer.x, (program.columns.size,)),
+        "a list of row duals": (answer.y, (program.rows.size,)),
+        "an exchange": (answer.exchange, (tree.horizon.periods,)),
+        "a cost": (answer.own_cost, ()),
     }
-    sizes |= {"exchange": (answer.exchange, (tree.horizon.periods,)), "cost": (answer.own_cost, ())}
     for name, (given, shape) in sizes.items():
         numbers = finite_numbers(given)
         if numbers is None or numbers.shape != shape:
-            return f"answered a {name} that is not {shape[0] if shape else 'a'} finite number{'s' if shape else ''}"
+            return f"answered {name} that is not {shape[0] if shape else 'a'} finite number{'s' if shape else ''}"
     violation = program.violation(answer.x, program.parameters.vector(signal.seen(*own_measures(tree.fleets[platform])).parameters()))
     if not violation <= FEASIBLE:
         return f"answered a schedule that violates a limit of its program by {violation:.6g}"

@@ -49,7 +49,8 @@ def unreadable(settled: object, entries: int) -> str | None:
     for name, dimensions, size in (("cost", 0, 1), ("least", 0, 1), ("exchange", 1, entries), ("x", 1, None), ("y", 1, None)):
         values = finite_numbers(getattr(settled, name))
         if values is None or values.ndim != dimensions or size not in (None, values.size):
-            return f"reported of its operation a {name} that is not made of {size or ''} finite number(s)"
+            many = "a finite number" if dimensions == 0 else f"{size or 'a list of'} finite numbers"
+            return f"reported an operation whose {name} is not {many}"
     return None
 
 

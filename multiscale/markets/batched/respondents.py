@@ -11,6 +11,7 @@ import numpy as np
 from multiscale.devices.one_state import ARRAYS, OneState
 from multiscale.markets.batched import members, several
 from multiscale.markets.batched.batch import Answered, Batch, Group, Pool, Schedules, one
+from multiscale.markets.batched.compiled import forget_outdated
 from multiscale.programs import ProgramError
 
 
@@ -22,6 +23,8 @@ _NO, _ALL = one(0.0), one(1.0)
 NO_DEVICE = OneState(np.zeros(0, dtype=int), _NO, _NO, _ALL, _ALL, _ALL, _ALL, _NO, _NO, _NO)
 NO_START = np.zeros(0)
 NO_VALUES = np.zeros((0, 0)), np.zeros((0, 0, 0))
+
+forget_outdated(several.answer)
 
 # As their types do not know how many arguments stand behind a star.
 answer_of_one: Callable[..., Any] = members.answer

@@ -322,7 +322,7 @@ def test_a_report_of_an_operation_is_made_of_finite_numbers_of_the_right_length(
     changes += [{"x": np.nan * settled.x}, {"x": None}, {"y": "a"}, {"least": np.inf}, {"cost": np.array([1.0, 2.0])}]
     for change in changes:
         said = not_kept(offer.costs[0], kept, hours, [(price, offer.values[0])], offer.values[0], dataclasses.replace(settled, **change))
-        assert said.startswith(f"reported of its operation a {next(iter(change))} that is not"), change
+        assert said.startswith(f"reported an operation whose {next(iter(change))} is not"), change
     assert not_kept(offer.costs[0], kept, hours, [], offer.values[0], "done") == "cannot operate its agreed exchange: str was reported"
     assert not_of_schedule(program, settled) is None
     assert "reported that its operation costs" in not_of_schedule(program, dataclasses.replace(settled, cost=0.999 * settled.cost))
