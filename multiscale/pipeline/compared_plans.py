@@ -38,13 +38,15 @@ class Answers(Generic[A]):
     Attributes:
         respond, stand: see there.
         costs_of: yearly cost of the operator's network in every year [EUR/a].
-        gain_of: the most that its operator gains by another plan [EUR/a, or EUR over several years].
+        gain_of: the most that its operator gains by another plan [unit].
+        unit: of gains.
     """
 
     respond: Respond[A]
     stand: Stand[A]
     costs_of: Callable[[A], Costs]
     gain_of: Callable[[A], float]
+    unit: str = "EUR/a"
 
 
 def compared_plans(
@@ -81,6 +83,7 @@ def compared_plans(
         stand=lambda dso, costs, answer: given.stand(dso, of(dso, costs), answer),
         costs_of=given.costs_of,
         gain_of=given.gain_of,
+        unit=given.unit,
     )
     rest = planning.gap_eur / len(dsos)
     return best_responses(dsos, first, rules, most=regime.response_rounds, rest=rest, report_progress=report_progress)

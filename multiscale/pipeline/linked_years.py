@@ -73,6 +73,7 @@ def plans_of_years(
                 stand=lambda dso, yardstick, before: none_if_infeasible(lambda: linked(dso, yardstick, before, held=True)),
                 costs_of=lambda found: tuple(found.plans[str(year)].network_cost for year in years),
                 gain_of=lambda found: found.gap,
+                unit="EUR over all years, in present value",
             )
             together = compared_plans(cases, answers, regime, planning, report_progress)
             found = {dso: _compared_years(plans, together) for dso, plans in together.answers.items()}

@@ -41,11 +41,12 @@ def draw(tables: Mapping[str, pd.DataFrame], path: Path) -> None:
         at = places + (k - 0.5 * (len(regret) - 1)) * width
         left.bar(at, found, width, color=COLOURS[k], label=row["strategy"])
         left.vlines(at, found, np.maximum(found, most), color="black", linewidth=1)
-        for x, value in zip(at.tolist(), found.tolist(), strict=True):
-            left.annotate(f"{np.round(value) + 0.0:,.0f}", (x, max(value, 0.0)), textcoords="offset points", xytext=(0, 3), ha="center", fontsize=7)
+        for x, value, highest in zip(at.tolist(), found.tolist(), np.maximum(found, most).tolist(), strict=True):
+            left.annotate(f"{np.round(value) + 0.0:,.0f}", (x, max(highest, 0.0)), textcoords="offset points", xytext=(0, 3), ha="center", fontsize=7)
     left.set_xticks(places, futures)
     left.set(xlabel="future", ylabel="regret against foresight [EUR]")
-    left.set_title("What is regretted (bar: as found; line: at most, proven)", fontsize=9)
+    left.set_title("Regret (bar and number: as found; line: up to the proven maximum)", fontsize=9)
+    left.yaxis.set_major_formatter("{x:,.0f}")
     left.margins(y=0.12)
     left.legend(fontsize=8)
     shift = 0.24
@@ -61,8 +62,8 @@ def draw(tables: Mapping[str, pd.DataFrame], path: Path) -> None:
     right.set_xticks(sorted({int(year) for year in numbers}))
     right.set_xlim(*((numbers.min() - 2.5, numbers.max() + 2.5) if len(numbers) else (0.0, 1.0)))
     right.set_xlabel("first year in which it is built")
-    right.set_title("What is built when, by strategy" if rows else "Nothing is built under any strategy", fontsize=9)
+    right.set_title("First year of each reinforcement, by strategy" if rows else "Nothing is built under any strategy", fontsize=9)
     right.grid(axis="y", alpha=0.3)
     if rows:
-        right.legend(title="in future", fontsize=8)
+        right.legend(title="in future", fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.savefig(path, dpi=130)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 
-from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, solve
+from multiscale.planning.follower_names import BUILT
+from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, Termination, solve
 from multiscale.tariffs import BILLED
 
 
@@ -28,9 +30,9 @@ def implied_charge_range(
 
         existing <= charge (w + E) + other(x) <= (1 + tolerance) (existing + annuities),
 
-    and the follower's answer x at a charge within [low, high] costs no more than its answer without any reinforcement, which
-    stays feasible with them:  cost(x) + low w(x) <= optimum(nothing built, high).  The least and largest w over everything the
-    follower could do (options relaxed to [0, 1]) under that row bound the charge, which tightens the row, and so on.
+    and the follower's answer x at a charge within [low, high] costs no more than an answer that is feasible whatever is built (``largest_cost``):
+    cost(x) + low w(x) <= largest cost at high.  The least and largest w over everything the follower could do (options relaxed to [0, 1]) under
+    that row bound the charge, which tightens the row, and so on. The range stays where no answer is feasible whatever is built.
 
     Args:
         program: the follower with parameters ``built`` and ``price``, and the determinant of that component as output.
@@ -46,9 +48,11 @@ def implied_charge_range(
         The range; its lower end may come out above its upper end, and then no charge in ``charge_range`` recovers the cost.
     """
     low, high = charge_range
-    unbuilt = CompiledProgram(program)
+    least_room = with_least_room(program)
     for _ in range(rounds):
-        ceiling = unbuilt.solve_optimal({"built": 0.0, price: high}).objective
+        ceiling = largest_cost(least_room, {price: high})
+        if ceiling is None:
+            break
         energy = program.outputs[BILLED + price].matrix.toarray().ravel()
         least, largest = _range(program, price, energy, low, ceiling)
         most_paying, least_paying = largest + passive_energy, least + passive_energy
@@ -61,6 +65,37 @@ def implied_charge_range(
         if settled or low > high:
             break
     return low, high
+
+
+def with_least_room(program: ParametricProgram) -> CompiledProgram | None:
+    """A follower in which every row has the least room that any choice of options leaves it; None where options move equations.
+
+    Options that raise limits leave it as it is with nothing built. A parallel cable ties the voltage to the flow, which narrows rows.
+    """
+    moved = program.B[:, program.parameters[BUILT].positions.ravel()].tocsr()
+    if moved[program.equality].nnz:
+        return None
+    taken = np.asarray(moved.minimum(0).sum(axis=1)).ravel()
+    return CompiledProgram(replace(program, b0=program.b0 + taken) if taken.any() else program)
+
+
+def largest_cost(least_room: CompiledProgram | None, prices: Mapping[str, object]) -> float | None:
+    """What a follower pays at most at prices [EUR/a], whatever is built: the cost of an answer that is always feasible; None where there is none.
+
+    Args:
+        least_room: see ``with_least_room``.
+        prices: of all components that are decided.
+
+    Raises:
+        ProgramError: it was not solved.
+    """
+    if least_room is None:
+        return None
+    at = {BUILT: 0.0, **prices}
+    solution = least_room.solve(at)
+    if solution.termination is Termination.INFEASIBLE:
+        return None
+    return (solution if solution.termination is Termination.OPTIMAL else least_room.solve_optimal(at)).objective
 
 
 def _range(program: ParametricProgram, price: str, quantity: np.ndarray, charge: float, ceiling: float) -> tuple[float, float]:

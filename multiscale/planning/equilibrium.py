@@ -43,13 +43,15 @@ class Rules(Generic[A]):
         stand: operator, costs of all, an answer -> what was decided in it, against these costs, with the proof of how much better another plan may
             be; None where it is no plan against them.
         costs_of: of an answer.
-        gain_of: the most that its operator gains by another plan, of an answer [EUR/a].
+        gain_of: the most that its operator gains by another plan, of an answer [unit].
+        unit: of gains.
     """
 
     respond: Callable[[str, Mapping[str, Costs], A | None], A]
     stand: Callable[[str, Mapping[str, Costs], A], A | None]
     costs_of: Callable[[A], Costs]
     gain_of: Callable[[A], float]
+    unit: str = "EUR/a"
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def _least_gain(states: Sequence[_State[A]], rounds: int, why: str, rules: Rules
         raise NoPlanError("error", f"{why}; what was decided in none of these rounds is a plan against the costs of that round")
     least, answers, distance = best
     taken = "of its rounds that one is taken in which operators gain least by another plan" if len(states) > 1 else "the last round is taken"
-    return Equilibrium(answers, rounds, distance, f"{why}; {taken}: {least:,.2f} EUR/a at most")
+    return Equilibrium(answers, rounds, distance, f"{why}; {taken}: {least:,.2f} {rules.unit} at most")
 
 
 def _cycle(states: Sequence[Mapping[str, Costs]], rounds: int) -> str:

@@ -1,9 +1,9 @@
 """The most that the components of a tariff can earn, all prices together: where that is less than the cost to recover, no plan exists.
 
 With the own cost f(x) of a follower at prices of zero, its determinants w_k(x) and prices p_k within [l_k, u_k], its answer x at p costs no more
-than its answer with nothing built, which stays feasible whatever is built:
+than an answer x_0 that is feasible whatever is built (``charge_range.largest_cost``), and that no more than
 
-    f(x) + sum_k p_k w_k(x)  <=  optimum(nothing built, p)  <=  optimum(nothing built, every price at the end at which it costs the follower more)
+    f(x) + sum_k p_k w_k(x)  <=  ceiling  =  cost of the best x_0 with every price at the end at which it costs the follower more
 
 So what is paid by price k, s_k = p_k w_k(x), satisfies, for everything that can be answered at any prices,
 
@@ -20,12 +20,13 @@ import numpy as np
 from scipy import sparse
 
 from multiscale.devices.fleet import Fleet
+from multiscale.planning.charge_range import largest_cost, with_least_room
 from multiscale.planning.distribution_planning import PlanningProblem
 from multiscale.planning.follower_names import BUILT
 from multiscale.planning.no_plan import NoPlanError
 from multiscale.planning.regimes import Regime
 from multiscale.planning.regulated import allowed_range
-from multiscale.programs import Block, CompiledProgram, Index, ParametricProgram, solve
+from multiscale.programs import Block, Index, ParametricProgram, solve
 from multiscale.tariffs import BILLED, Tariff
 
 SUSPECTED = 1.5
@@ -83,7 +84,7 @@ def largest_revenue(problem: PlanningProblem) -> float | None:
     """A proven upper bound on what all charges of the operator earn [EUR/a], whatever is built and decided and however customers respond.
 
     What the operator pays by components that are expenditure is not deducted. None where the determinant of a decided price may be of either sign:
-    then it is not known which of its ends costs more.
+    then it is not known which of its ends costs more; and where no answer is feasible whatever is built.
     """
     program, tariff = problem.program, problem.tariff
     names = list(tariff.decided)
@@ -100,8 +101,10 @@ def largest_revenue(problem: PlanningProblem) -> float | None:
     determinant = sparse.vstack(amounts, format="csr") if names else sparse.csr_matrix((0, program.columns.size))
     low, high, sign = (np.concatenate(part) if part else np.zeros(0) for part in (lows, highs, signs))
     costliest = np.split(np.where(sign > 0, high, low), np.cumsum([m.shape[0] for m in amounts])[:-1]) if names else []
-    at = {BUILT: 0.0} | {name: p.reshape(problem.passive[name].shape) for name, p in zip(names, costliest, strict=True)}
-    ceiling = CompiledProgram(program).solve_optimal(at).objective
+    at = {name: p.reshape(problem.passive[name].shape) for name, p in zip(names, costliest, strict=True)}
+    ceiling = largest_cost(with_least_room(program), at)
+    if ceiling is None:
+        return None
     received, passive = np.zeros(program.columns.size), 0.0
     counted = []
     for name in names:

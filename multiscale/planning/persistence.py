@@ -296,7 +296,7 @@ class _Search(Generic[P]):
         self.solves += len(found)
         none = [plan for plan in found.values() if isinstance(plan, NoPlanError)]
         for node, plan in found.items():
-            if plan not in none or plan.status == "infeasible":
+            if not isinstance(plan, NoPlanError) or plan.status == "infeasible":
                 self.made.setdefault(node, []).append((wanted[node], plan))
         if unknown := [error for error in none if error.status != "infeasible"]:
             raise unknown[0]

@@ -98,7 +98,7 @@ QUADRATIC = (
         ("2*y1 - x1 <= -10", "2*y2 - x2 <= -10"),
         G=("x1 + x2 + y1 - 2*y2 <= 40",),
         optimum=0.0,
-        methods=("auto", "sos1"),
+        methods=("auto", "sos1", "product", "big_m"),
     ),
     Published(
         "cv_1994_b",

@@ -69,6 +69,18 @@ def test_an_import_limit_is_kept_and_priced():
     assert (np.abs(np.abs(dual) - found.price) < 1e-4).mean() > 0.7
 
 
+@pytest.mark.parametrize(
+    ("periods", "seed", "share", "export_price", "several"), [(6, 9, 0.7, 0.0, True), (8, 17, 0.3, 0.0, True), (8, 5, 0.7, 0.1, False)]
+)
+def test_what_is_written_is_what_was_said_where_many_answers_cost_the_same(periods, seed, share, export_price, several):
+    """Batteries without losses, one price all day: schedules keep the import limit and reach the gap, whichever answer members find."""
+    fleet = random_fleet(40, periods, seed, several=several).changed({"battery_efficiency": np.ones(40), "battery_loss": np.zeros(40)})
+    limit = share * fleet.arrays["demand"].sum(axis=0).max()
+    found = clear_community(fleet, Economics(tariff=FEE), Community(), 0.2, export_price, prices=CHARGE, import_limit=limit, gap=1e-5)
+    assert found.exchange.max() <= limit * (1 + 1e-6)
+    assert -1e-7 <= found.gap <= 1e-5
+
+
 def test_without_trade_every_member_answers_alone():
     fleet, economics = random_fleet(40, 12, seed=3), Economics(tariff=FREE)
     exact = by_program(fleet, economics, TimeOfUse())

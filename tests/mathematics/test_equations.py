@@ -15,7 +15,7 @@ from multiscale.mathematics.equations import costs, matrices, stated
 from multiscale.mathematics.plain import mathml, plain
 from multiscale.mathematics.written import FORMS
 from multiscale.operation import Design, operating_tree
-from multiscale.operation.transmission_program import period_program
+from multiscale.operation.transmission_program import Monitored, period_program
 from multiscale.pipeline.case import case_of
 from multiscale.pipeline.plan import forecast, problem_of
 from multiscale.programs import ParametricProgram, ProgramBuilder, Statement, recorded
@@ -50,7 +50,7 @@ def _programs(overrides: list[str]) -> list[tuple[Statement, ParametricProgram]]
             for name in tree.platforms:
                 _ = tree.platforms[name]
             branches = np.arange(2)
-            period_program(tree.transmission, 0, branches, tree.transmission.model.transfer_factors(branches))
+            period_program(tree.transmission, 0, Monitored.of(tree.transmission.model, branches, branches))
             problem_of(case, case.system.at_level("dso")[0], expected, config.planning, config.market)
     return list(zip(statements, built, strict=True))
 

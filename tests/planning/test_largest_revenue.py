@@ -10,6 +10,7 @@ import pytest
 from multiscale.config import load_config
 from multiscale.pipeline.case import case_of
 from multiscale.pipeline.recovery import unrecoverable
+from multiscale.planning.charge_range import implied_charge_range
 from multiscale.planning.follower_names import BUILT
 from multiscale.planning.largest_revenue import largest_revenue
 from multiscale.planning.regulated import earned
@@ -57,6 +58,26 @@ def test_the_bound_is_what_is_earned_where_nobody_can_respond():
     demand = float(b0[program.rows["balance"].positions].sum()) * 6.0
     alone = dataclasses.replace(problem, program=dataclasses.replace(program, upper=upper, b0=b0))
     assert largest_revenue(alone) == pytest.approx(0.02 * demand, rel=1e-6)
+
+
+def test_bounds_hold_where_an_option_takes_room_away():
+    """An option that ends generation without cost: whoever builds it pays more than with nothing built, and charges earn more."""
+    problem = regulated_feeder(3, 4, {"network_charge": Volumetric(price_max=0.05)})
+    program = problem.program
+    rows = program.rows["pv_availability"].positions.ravel()
+    b0, B = program.b0.copy(), program.B.tolil()
+    b0[rows] += 1.0
+    B[rows, int(program.parameters[BUILT].positions.ravel()[0])] = -1.0
+    program = dataclasses.replace(program, b0=b0, B=B.tocsr())
+    problem = dataclasses.replace(problem, program=program)
+    built = np.zeros(problem.annuity.size)
+    built[0] = 1.0
+    solution = CompiledProgram(program).solve_optimal({BUILT: built, "network_charge": 0.05})
+    revenue = earned(problem, {"network_charge": np.asarray(0.05)}, solution.x)[0]
+    assert revenue <= largest_revenue(problem) * (1 + 1e-7)
+    annuity = float(problem.annuity @ built)
+    low, high = implied_charge_range(program, "network_charge", problem.passive_energy, revenue - annuity, annuity, (0.0, 0.05), 1e-6)
+    assert low <= 0.05 <= high * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(

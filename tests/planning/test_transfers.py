@@ -12,6 +12,7 @@ from multiscale.planning.decomposition.resource_bound import SCALES, Charges, re
 from multiscale.planning.decomposition.search import DecompositionSearch
 from multiscale.planning.decomposition.structure import structure
 from multiscale.programs import CompiledProgram
+from tests.further import first
 from tests.planning.enumeration import Enumeration
 from tests.planning.transfer_problems import transfer_problem
 
@@ -24,7 +25,7 @@ def outputs(problem, solution):
     return {name: float(solution.output(name).values.sum()) for name in names}
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 3, 6, 9, 11, 22, 39, 51])
+@pytest.mark.parametrize("seed", first(5, [0, 2, 9, 22, 39, 1, 3, 6, 11, 51]))
 def test_the_plan_is_that_of_brute_force(system, seed):
     problem = transfer_problem(system, seed)
     assert applies(problem) is None

@@ -106,7 +106,7 @@ def _behind_one_meter(fleet: Fleet, terms: Terms, states: dict[str, OneState]) -
         raise NotCarriedError(fleet.node, "members earn on what they buy and sell at once")
     if not (terms.buy + terms.sell > 1e-12).any():
         return {(): everyone}, {key: d.owners for key, d in states.items()}
-    owned = np.array([np.isin(everyone, d.owners) for d in states.values()]).reshape(len(states), fleet.size)
+    owned = np.array([np.isin(everyone, d.owners) for d in states.values()], dtype=bool).reshape(len(states), fleet.size)
     supplies = np.array([bool((d.power_out > 0).any()) for d in states.values()], dtype=bool)
     own_use_only = (fleet.reference_generation <= fleet.data.demand.values + 1e-12).all(axis=1)
     buyer = own_use_only & ~owned[supplies].any(axis=0)

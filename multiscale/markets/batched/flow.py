@@ -1,6 +1,6 @@
 """The compiled simplex method for flows with gains: ``min c x, A x = b, 0 <= x <= length``, at most two entries in every column.
 
-It begins at a feasible basis, or makes one with an artificial column in each row. Ties are broken the same in every run; after many steps that move
+It begins at a feasible basis, which may hold artificial columns. Ties are broken the same in every run; after many steps that move
 nothing, Bland's rule (R. G. Bland, Math. Oper. Res. 2 (1977) 103-107) excludes cycling. What it finds is judged by the duals it ends with.
 """
 
@@ -122,10 +122,11 @@ def descend(
             j = basis[i]
             room = (x[j] if w > 0.0 else length[j] - x[j]) / abs(w)
             room = max(room, 0.0)
+            close = 1e-12 * (1.0 + far) if far < np.inf else 0.0
             if idle > 2 * m:
                 nearer = room < far or (room == far and leaving >= 0 and j < basis[leaving])
             else:
-                nearer = room < far - 1e-12 * (1.0 + far) or (leaving >= 0 and room <= far + 1e-12 * (1.0 + far) and abs(w) > size)
+                nearer = room < far - close or (leaving >= 0 and room <= far + close and abs(w) > size)
             if nearer:
                 leaving, far, size, to_upper = i, room, abs(w), w < 0.0
         if far == np.inf:

@@ -32,7 +32,10 @@ Memory = tuple[np.ndarray, ...]
 
 
 class Respondents:
-    """Groups of members that answer prices; remembers where their states began, where the next search begins.
+    """Groups of members that answer prices.
+
+    Many answers may cost the same, and which is found depends on where the search begins. Every search of a group begins where its first one ended:
+    so an answer depends on nothing but the price, and what is written at a price is what was said at it.
 
     Args:
         pool: what they share.
@@ -42,17 +45,20 @@ class Respondents:
 
     def __init__(self, pool: Pool, groups: Sequence[Group], executor: Executor | None = None) -> None:
         self.pool, self.groups, self._executor = pool, groups, executor
-        batches = {id(g.batch): g.batch for g in groups}
-        self._stacked = {key: stacked(batch.devices) for key, batch in batches.items() if len(batch.devices) > 1}
-        self._memory = {key: self._first(batch) for key, batch in batches.items()}
-        self._begun: dict[int, Memory] | None = None
+        self._batches = {id(g.batch): g.batch for g in groups}
+        self._stacked = {key: stacked(batch.devices) for key, batch in self._batches.items() if len(batch.devices) > 1}
+        self._memory: dict[int, Memory] = {}
+        self._begun: list[Memory | None] = []
+        self._forget()
 
     def begin_at(self, price: np.ndarray) -> None:
-        """From now on begin every search where that at a price ended: answers then depend on nothing else, and what is written is what was said."""
-        self._begun = None
-        self._memory = {id(g.batch): self._first(g.batch) for g in self.groups}
+        """From now on begin every search where that at a price ends."""
+        self._forget()
         self.at(price)
-        self._begun = {key: tuple(values.copy() for values in memory) for key, memory in self._memory.items()}
+
+    def _forget(self) -> None:
+        self._memory = {key: self._first(batch) for key, batch in self._batches.items()}
+        self._begun = [None] * len(self.groups)
 
     def _first(self, batch: Batch) -> Memory:
         count, periods = batch.size, len(self.pool.hours)
@@ -74,13 +80,13 @@ class Respondents:
         """
         nothing = Schedules.none(None, len(price))
         if self._executor is None:
-            return [self._answer(g, price, 1.0, nothing) for g in self.groups]
-        return list(self._executor.map(lambda g: self._answer(g, price, 1.0, nothing), self.groups))
+            return [self._answer(g, price, 1.0, nothing) for g in range(len(self.groups))]
+        return list(self._executor.map(lambda g: self._answer(g, price, 1.0, nothing), range(len(self.groups))))
 
     def write(self, group: int, price: np.ndarray, weight: float, into: Schedules) -> None:
         """Add so many times the schedules of a group at a price to those of its batch."""
         it = self.groups[group]
-        self._answer(it, price, weight, into)
+        self._answer(group, price, weight, into)
         into.start[it.members] += weight * self._memory[id(it.batch)][0][it.members]
 
     def write_all(self, tasks: Sequence[tuple[int, np.ndarray, float, Schedules]]) -> None:
@@ -99,12 +105,12 @@ class Respondents:
         else:
             list(self._executor.map(write, by_group.values()))
 
-    def _answer(self, group: Group, price: np.ndarray, weight: float, into: Schedules) -> Answered:
-        batch, key = group.batch, id(group.batch)
-        net = np.zeros(len(price))
-        if self._begun is not None:
-            for now, then in zip(self._memory[key], self._begun[key], strict=True):
-                now[group.members] = then[group.members]
+    def _answer(self, number: int, price: np.ndarray, weight: float, into: Schedules) -> Answered:
+        group, begun = self.groups[number], self._begun[number]
+        batch, key, net = group.batch, id(group.batch), np.zeros(len(price))
+        if begun is not None:
+            for now, then in zip(self._memory[key], begun, strict=True):
+                now[group.members] = then
         if len(batch.devices) > 1:
             starts, bases, places = self._memory[key]
             own, error, size, ended, who = answer_of_several(
@@ -123,6 +129,8 @@ class Respondents:
             )  # fmt: skip
         if ended != members.ANSWERED:
             raise AnswerError(f"member {str(batch.names[who])!r} with {batch.kind}: {_REASONS[ended]}; use the ordinary program of the platform")
+        if begun is None:
+            self._begun[number] = tuple(values[group.members] for values in self._memory[key])
         return Answered(group.scale * own, group.scale * net, group.scale * (error + 1e-10 * size))
 
 
@@ -156,7 +164,7 @@ def member_values(pool: Pool, batch: Batch, price: np.ndarray) -> tuple[np.ndarr
 
 _REASONS = {
     members.BURNS: "at prices this far below zero it pays to charge and discharge at once, which the recursion does not do",
-    members.STUCK: "no schedule keeps its state within its bounds",
+    members.STUCK: "no schedule keeps its state within its bounds and its power within its connection",
     members.CONNECTION: "its connection cannot let out what its device must supply",
     several.UNSOLVED: "the simplex method did not end within its steps",
 }

@@ -10,7 +10,7 @@ import numpy as np
 from multiscale.markets.batched.batch import Batch, Pool, Schedules
 from multiscale.markets.batched.master import Boundary, Master
 from multiscale.markets.batched.respondents import Respondents
-from multiscale.markets.batched.settled import settle
+from multiscale.markets.batched.settled import ROUNDING, settle
 from multiscale.programs import ProgramError
 
 LEAST_SHARE = 0.1
@@ -201,7 +201,11 @@ class Search:
         return tuple(schedules[id(b)] for b in batches)
 
     def written(self, batches: Sequence[Batch], sampled: int) -> PoolClearing:
-        """The schedules of all members, and what they add up to: cost and exchange are computed from them."""
+        """The schedules of all members, and what they add up to: cost and exchange are computed from them.
+
+        Raises:
+            ProgramError: a schedule, or what all of them pass through the boundary, leaves a limit.
+        """
         periods = len(self.pool.hours)
         schedules = {id(b): Schedules.none(b, periods) for b in batches}
         tasks = []
@@ -216,6 +220,10 @@ class Search:
             own, draws = settle(self.pool, batch, schedules[id(batch)])
             cost, net = cost + own, net + draws
         imported, exported = np.maximum(net, 0.0), np.maximum(-net, 0.0)
+        limits = self.boundary.import_limit, self.boundary.export_limit
+        beyond = max(float((power - most - ROUNDING * (1.0 + most)).max()) for power, most in zip((imported, exported), limits, strict=True))
+        if not beyond <= 0.0:
+            raise ProgramError(f"pool: the schedules pass {beyond:.3g} kW more than the limits of the boundary; use the ordinary program")
         cost += float(self.pool.hours @ (self.boundary.import_price * imported - self.boundary.export_price * exported))
         self.cost = cost
         found = tuple(schedules[id(b)] for b in batches)

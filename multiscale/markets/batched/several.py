@@ -26,8 +26,9 @@ DRAWN, SUPPLIED, BELOW, PIECES = 0, 1, 2, 5
 
 
 def sizes(devices: int, periods: int) -> tuple[int, int]:
-    """Rows and columns of a member's program."""
-    return periods * (1 + devices), periods * (4 + devices * (PIECES + 1))
+    """Rows and columns of a member's program; the last columns are artificial ones, one for every row."""
+    rows = periods * (1 + devices)
+    return rows, periods * (4 + devices * PIECES) + rows
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -132,12 +133,17 @@ def _begin(
             if 0.0 <= power <= length[c] and length[c] > 0.0:
                 left[t] -= values[c, 0] * power
             else:
-                c = artificial + periods * k + t
+                c = artificial + r
                 values[c, 0] = 1.0 if left[r] >= 0.0 else -1.0
                 needed = True
             basis[r], status[c] = c, BASIC
     for t in range(periods):
         rest = left[t]
+        if rest < 0.0:
+            # The connection cannot let out what devices supply here.
+            basis[t] = artificial + t
+            values[basis[t], 0], status[basis[t]], needed = -1.0, BASIC, True
+            continue
         for n in range(4):
             c = 4 * t + sources[t, n]
             if rest <= length[c] or n == 3:
@@ -201,8 +207,8 @@ def answer(
         As there.
     """
     periods, count = price.size, rates.shape[0]
-    m, n = periods * (1 + count), periods * (4 + count * (PIECES + 1))
-    real_columns = periods * (4 + PIECES * count)
+    real_columns, m = periods * (4 + PIECES * count), periods * (1 + count)
+    n = real_columns + m
     cost, length, values, rows = np.zeros(n), np.zeros(n), np.zeros((n, 2)), np.full((n, 2), -1, dtype=np.int64)
     one, b, x, y = np.zeros(n), np.zeros(m), np.zeros(n), np.zeros(m)
     whole, real, lows = np.zeros((5, m), dtype=np.int64), np.zeros((4, m)), np.zeros((count, periods))
@@ -213,7 +219,7 @@ def answer(
     writes, priced = used.shape[0] > 0, at_meter.shape[0] > 0
     own, error, size = 0.0, 0.0, 0.0
     for j in range(real_columns, n):
-        rows[j, 0], values[j, 0] = periods + (j - real_columns), 1.0
+        rows[j, 0], values[j, 0] = j - real_columns, 1.0
     for i in members:
         if not _devices(i, hours, step, power_in, power_out, presence, gain_in, gain_out, keep, shift, low, high, kinks_below, kinks_above, rates,
                         cost, b, length, rows, values):  # fmt: skip

@@ -27,6 +27,9 @@ largest e over corners with u_1 = a_1; so for every step d > 0
     w(x_t)  <=  W  =  [ phi(z, a) + e_o - phi(z, a_1 - d, a_o) ] / d
 
 At s = 0 this bound has no use for the width of the first price.
+
+Bounds with different shares add up over components as long as no omitted limit binds within the box, which is checked at its lower corner
+(``docs/adr/several-decided-prices.md``).
 """
 
 from __future__ import annotations

@@ -91,11 +91,13 @@ def plan_with_several_prices(problem: PlanningProblem, effort: Effort) -> Plan:
     if search.best is None:
         if search.ended:
             status = "time_limit" if "clock" in search.ended else "error"
-            raise NoPlanError(status, f"plan of {problem.dso}: none was found; {search.ended}; allow more work or higher prices")
-        highest = ", ".join(f"tariff.{name}.price_max" for name in problem.tariff.decided)
-        raise NoPlanError(
-            "infeasible", f"plan of {problem.dso}: no permitted prices recover {search.existing:,.0f} EUR/a; allow higher ones ({highest})"
-        )
+            raise NoPlanError(status, f"plan of {problem.dso}: none was found; {search.ended}; allow more work, or a wider range of prices")
+        end = "price_max" if search.short else "price_min"
+        settings = ", ".join(f"tariff.{name}.{end}" for name in problem.tariff.decided)
+        said = f"no permitted prices recover {search.existing:,.0f} EUR/a; allow higher ones"
+        if not search.short:
+            said = "the lowest permitted prices earn more than may be recovered with every option built; allow lower ones"
+        raise NoPlanError("infeasible", f"plan of {problem.dso}: {said} ({settings})")
     searched = time.perf_counter()
     best = search.best
     decided = _in_force(problem, prices, best, earns)
@@ -165,12 +167,5 @@ def _certified(problem: PlanningProblem, search: SeveralPricesSearch, decided: d
 
 def _range(search: SeveralPricesSearch, objective: float) -> float | None:
     """What decisions move: the least and the most that is admitted, each at the best prices on a few lines that recover its cost [EUR/a]."""
-    costs: list[float] = []
-    best, search._considered = search.best, set()
-    for choice in search.admitted:
-        search.best = None
-        search.consider(choice, search.box, limited=False)
-        if search.best is not None:
-            costs.append(search.best.cost + search.constant)
-    search.best = best
-    return decision_range(objective, costs)
+    priced = [search.priced(choice, search.box, limited=False) for choice in search.admitted]
+    return decision_range(objective, [one.cost + search.constant for one in priced if one is not None])

@@ -34,7 +34,7 @@ MULTIPLIERS = (0.0, *np.geomspace(1e-5, 1.0, 16).tolist())
 """Multipliers of the row of recovery that are tried [1]: what a EUR more of revenue costs society, in EUR."""
 
 NARROWER = 0.8
-"""A box is looked at again at once where some price is narrowed to at most this share."""
+"""A box is looked at again at once where some price is narrowed to less than this share."""
 
 OFTEN = 5
 """Every so many boxes the minimising choices are priced within the box too, not from the least prices alone."""
@@ -91,6 +91,7 @@ class SeveralPricesSearch:
         bound: lower bound on the social cost of any plan, without the problem's constant [EUR/a]. Boxes without a plan that is better than the best
             by more than half of the gap asked for are dropped; the lowest of their bounds counts at the end.
         boxes: number of boxes that were looked at.
+        short: whether prices were dropped at which nothing recovers its cost; where there is no plan either, all others earn too much.
         ended: what ended the search before its end; empty if nothing did.
     """
 
@@ -110,6 +111,7 @@ class SeveralPricesSearch:
     best: PricedChoice | None = None
     bound: float = -np.inf
     boxes: int = 0
+    short: bool = False
     ended: str = ""
     joint: JointAnswers = field(init=False)
     _closed: float = np.inf
@@ -158,6 +160,8 @@ class SeveralPricesSearch:
                     heapq.heappush(heap, (max(more, value), next(count), part, left))
                 else:
                     self._closed = min(self._closed, more)
+        if self.best is None and np.isfinite(self._closed):
+            raise SearchEnded("ended where no box of prices can be halved any more; revenues jump over the cost that they have to recover")
         self.bound = min(self._closed, self.best.cost) if self.best is not None else np.inf
 
     def _looked_at(self, box: PriceBox, choices: Open) -> list[tuple[float, PriceBox, Open]]:
@@ -173,7 +177,7 @@ class SeveralPricesSearch:
             narrowed = self._narrowed(box, found, most)
             if narrowed is None:
                 return []
-            if (narrowed.width <= NARROWER * box.width).any():
+            if (narrowed.width < NARROWER * box.width).any():
                 box = narrowed
                 continue
             value, multiplier, least = self._bound(box, found)
@@ -225,7 +229,10 @@ class SeveralPricesSearch:
         most_cost = (1.0 + self.tolerance) * (self.existing + sum(max(k.most_annuity for k in part) for part in found))
         low, high = np.array(box.lower), np.array(box.upper)
         short = least_cost - self.standing[1] - most - float(high @ self.passive)
-        if short > ROUNDING * (1.0 + least_cost) or float(low @ self.passive) + self.standing[0] > most_cost * (1.0 + ROUNDING):
+        if short > ROUNDING * (1.0 + least_cost):
+            self.short = True
+            return None
+        if float(low @ self.passive) + self.standing[0] > most_cost * (1.0 + ROUNDING):
             return None
         with np.errstate(divide="ignore", invalid="ignore"):
             down = np.where(self.passive > 0, -short / self.passive, np.inf)
@@ -254,16 +261,20 @@ class SeveralPricesSearch:
         return float(self.annuity @ built) + cost, float((paid_on + self.passive) @ prices)
 
     def consider(self, built: np.ndarray, box: PriceBox, *, limited: bool = True) -> None:
-        """A choice at prices of the box that recover its cost, along each price and along all; each choice and box once."""
+        """A choice at prices of the box that recover its cost, which becomes the best plan if it is better; each choice and box once."""
         key = built.tobytes(), box
         if key in self._considered:
             return
+        found = self.priced(built, box, limited=limited)
+        if found is not None and (self.best is None or found.cost < self.best.cost):
+            self.best = found
         self._considered.add(key)
+
+    def priced(self, built: np.ndarray, box: PriceBox, *, limited: bool = True) -> PricedChoice | None:
+        """A choice at the best prices of the box that recover its cost, along each price and along all; None where there are none."""
         low, width = np.array(box.lower), box.width
-        for along in [*np.eye(width.size), np.ones(width.size)]:
-            found = self._along(built, low, along * width, limited=limited)
-            if found is not None and (self.best is None or found.cost < self.best.cost):
-                self.best = found
+        found = [self._along(built, low, along * width, limited=limited) for along in [*np.eye(width.size), np.ones(width.size)]]
+        return min((one for one in found if one is not None), key=lambda one: one.cost, default=None)
 
     def _along(self, built: np.ndarray, start: np.ndarray, step: np.ndarray, *, limited: bool) -> PricedChoice | None:
         """The first prices found on a line at which the most that standing charges may earn recovers the rest; None where none are."""

@@ -54,11 +54,13 @@ def test_bounds_and_profiles_are_those_of_the_program(many):
 
 
 @pytest.mark.parametrize(
-    ("tariff", "several"), [(FEE, False), (FREE, True), (FEE, True)], ids=["fee, one device each", "no fee, several devices", "fee, several devices"]
+    ("tariff", "several", "owning"),
+    [(FEE, False, None), (FREE, True, None), (FEE, True, None), (FEE, False, [])],
+    ids=["fee, one device each", "no fee, several devices", "fee, several devices", "fee, no device"],
 )
-def test_a_profile_is_kept_as_the_program_keeps_it(tariff, several):
+def test_a_profile_is_kept_as_the_program_keeps_it(tariff, several, owning):
     """An offer, and a mix of two: schedules that the ordinary program accepts, at its least cost, with duals that prove it."""
-    data = PlatformData(random_fleet(40, 12, seed=2, several=several), Economics(tariff=tariff), Community())
+    data = PlatformData(random_fleet(40, 12, seed=2, several=several, owning=owning), Economics(tariff=tariff), Community())
     source, hours = PlatformSource(data, CHARGE), data.fleet.horizon.hours_per_year
     child, asked = as_batched(data, CHARGE, source.whole), np.array([prices(12)[0], np.linspace(0.05, 0.3, 12)])
     reply, whole = child.answer(Request(1, asked), asked[0]), source.whole()
