@@ -42,7 +42,7 @@ def draw(tables: Mapping[str, pd.DataFrame], path: Path) -> None:
         left.bar(at, found, width, color=COLOURS[k], label=row["strategy"])
         left.vlines(at, found, np.maximum(found, most), color="black", linewidth=1)
         for x, value, highest in zip(at.tolist(), found.tolist(), np.maximum(found, most).tolist(), strict=True):
-            left.annotate(f"{value:,.0f}", (x, max(highest, 0.0)), textcoords="offset points", xytext=(0, 3), ha="center", fontsize=7)
+            left.annotate(f"{np.round(value) + 0.0:,.0f}", (x, max(highest, 0.0)), textcoords="offset points", xytext=(0, 3), ha="center", fontsize=7)
     left.set_xticks(places, futures)
     left.set(xlabel="future", ylabel="regret against foresight [EUR]")
     left.set_title("Regret (bar and number: as found; line: up to the proven maximum)", fontsize=9)
