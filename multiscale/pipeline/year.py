@@ -83,6 +83,8 @@ def verify_year(
         left = dispatch_further_days(year, node_of, others.dispatch, others.tighten, **effort, report_progress=report_progress)
     checks = {dso: flows.check() for dso, flows in year.flows.items()}
     days = tuple(str(day.date()) for day in sorted(year.within))
+    hours = violated_hours(checks.values())
+    report_progress(f"{len(days)} days dispatched individually, {f'limits are violated in {hours} h' if hours else 'no limit is violated'}")
     return YearCheck(checks, before, days, float(sum(year.unserved.values())), year.tightened, left)
 
 

@@ -128,7 +128,9 @@ def test_a_response_that_was_copied_violates_and_the_day_itself_does_not(case):
     hours = violated_hours(copied.by_dso.values())
     assert UNIT in copied.by_dso["north"].overloaded
     assert (copied.dispatched, copied.violated_before) == ((), hours)
-    all_days = verify_year(small, operation, {}, expected, 400, 0, SerialEngine())
+    said: list[str] = []
+    all_days = verify_year(small, operation, {}, expected, 400, 0, SerialEngine(), said.append)
+    assert said[-1] == f"{len(all_days.dispatched)} days dispatched individually, no limit is violated"
     assert all_days.violated_before == hours
     assert all_days.dispatched
     assert violated_hours(all_days.by_dso.values()) == 0
