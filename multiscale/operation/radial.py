@@ -18,44 +18,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from multiscale.system import LoadingLimits, Network
+from multiscale.system.rooted import RootedNetwork
 
 
 @dataclass(frozen=True)
-class RadialTree:
-    """A radial network ordered from the root, parallel branches joined.
+class RadialTree(RootedNetwork):
+    """A radial network in the order from its root, with the limits in force.
 
     Attributes:
         node: owner.
-        buses: names, root first, every bus after the one that feeds it.
-        feeder: position of the bus that feeds each bus (-1 for the root); bus i > 0 is fed through branch i.
-        rating: kVA of the branch that feeds each bus (sum of parallel ones).
         load_share, feed_in_share: usable share of the rating towards the customers and back [1].
-        resistance, reactance: ohm, referred to the bus that is fed.
-        vn_kv: nominal voltage of each bus.
         v_min, v_max: permitted voltage [pu].
-        charging: reactive power that line capacitance and shunts feed in at each bus [kvar].
-        boost: rise of the squared voltage [pu^2] by an off-nominal transformer ratio on the way to each bus.
-        reference: True where a tap changer holds the voltage of the bus, and at the root.
-        v_reference: voltage that is held there [pu], 1.0 elsewhere; (bus, period), or (bus, 1) where it is the same in all periods.
-        members: names of the branches that feed each bus.
+        v_reference: voltage that is held at a reference [pu], 1.0 elsewhere; (bus, period), or (bus, 1) where it is the same in all periods.
     """
 
     node: str
-    buses: np.ndarray
-    feeder: np.ndarray
-    rating: np.ndarray
     load_share: np.ndarray
     feed_in_share: np.ndarray
-    resistance: np.ndarray
-    reactance: np.ndarray
-    vn_kv: np.ndarray
-    v_min: np.ndarray
-    v_max: np.ndarray
-    charging: np.ndarray
-    boost: np.ndarray
-    reference: np.ndarray
     v_reference: np.ndarray
-    members: tuple[tuple[str, ...], ...]
 
     def usable(self, reactive_below: np.ndarray, added_kva: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Active power [kW] that every branch may carry towards the customers and back, (bus, period); 0 where Q alone fills it."""
@@ -141,20 +121,9 @@ def radial_tree(network: Network, limits: LoadingLimits, root_voltage: np.ndarra
     margin = limits.voltage_margin(float(known.vn_kv[0]))
     v_min, v_max = limits.band(known.buses, known.v_min + margin, known.v_max - margin)
     return RadialTree(
-        network.node,
-        known.buses,
-        known.feeder,
-        known.rating,
-        load_share,
-        feed_in_share,
-        known.resistance,
-        known.reactance,
-        known.vn_kv,
-        v_min,
-        v_max,
-        known.charging,
-        known.boost,
-        known.reference,
-        v_reference,
-        known.members,
+        **(vars(known) | {"v_min": v_min, "v_max": v_max}),
+        node=network.node,
+        load_share=load_share,
+        feed_in_share=feed_in_share,
+        v_reference=v_reference,
     )

@@ -31,6 +31,7 @@ def feeder(buses: int, seed: int = 0, rating: float = 1.0) -> RadialTree:
         charging=0.0 * everywhere,
         boost=0.0 * everywhere,
         reference=np.arange(buses) == 0,
+        held=everywhere,
         v_reference=everywhere[:, None],
         members=((), *((f"line {i}",) for i in range(1, buses))),
     )

@@ -163,8 +163,9 @@ def chain(resistance, rating):
     bus, ones = np.arange(n), np.ones(n)
     none = 0.0 * ones
     return RadialTree(
-        "cable", bus, bus - 1, np.array([np.inf, *rating[1:]]), ones, ones, resistance, none, 0.4 * ones, 0.0 * ones, 2.0 * ones, none, none,
-        bus == 0, ones[:, None], tuple((str(i),) for i in bus.tolist()),
+        node="cable", buses=bus, feeder=bus - 1, rating=np.array([np.inf, *rating[1:]]), load_share=ones, feed_in_share=ones,
+        resistance=resistance, reactance=none, vn_kv=0.4 * ones, v_min=none, v_max=2.0 * ones, charging=none, boost=none,
+        reference=bus == 0, held=ones, v_reference=ones[:, None], members=tuple((str(i),) for i in bus.tolist()),
     )  # fmt: skip
 
 

@@ -82,6 +82,11 @@ ROUNDING = 1e-9
 """Share of the social cost to which linear programs are solved."""
 
 
+def counts_as_none(cost: float, gap_eur: float, gap: float) -> float:
+    """Distance of a plan of some social cost and its bound that counts as none: the gaps asked for, and rounding of the linear programs [EUR/a]."""
+    return max(gap_eur, gap * abs(cost)) + ROUNDING * (1.0 + abs(cost))
+
+
 @dataclass
 class DecompositionSearch:
     """The search for a plan.
@@ -162,11 +167,8 @@ class DecompositionSearch:
 
     @property
     def allowance(self) -> float:
-        """Distance of plan and bound that counts as none [EUR/a]: the gaps asked for, and rounding of the linear programs."""
-        if self.best is None:
-            return 0.0
-        cost = abs(self.best.cost + self.constant)
-        return max(self.gap_eur, self.gap * cost) + ROUNDING * (1.0 + cost)
+        """Distance of plan and bound that counts as none [EUR/a], see ``counts_as_none``."""
+        return 0.0 if self.best is None else counts_as_none(self.best.cost + self.constant, self.gap_eur, self.gap)
 
     def _prepare(self) -> None:
         """Retain the limits that the least and the most that may be built violate, and find where the charges begin that recover anything."""

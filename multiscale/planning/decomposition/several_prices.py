@@ -28,6 +28,7 @@ from multiscale.planning.decomposition.enumeration import Box, ChoiceClass, ever
 from multiscale.planning.decomposition.joint_answers import JointAnswers
 from multiscale.planning.decomposition.network_state import LimitsViolated
 from multiscale.planning.decomposition.price_box import BoxBound, PriceBox
+from multiscale.planning.decomposition.search import ROUNDING, counts_as_none
 from multiscale.planning.decomposition.structure import Structure
 
 MULTIPLIERS = (0.0, *np.geomspace(1e-5, 1.0, 16).tolist())
@@ -44,9 +45,6 @@ STEPS = 40
 
 NARROW = 1e-10
 """Share of a line that is not halved any more."""
-
-ROUNDING = 1e-9
-"""Share of the social cost to which linear programs are solved."""
 
 
 Open = dict[bytes, list[Box]]
@@ -123,10 +121,7 @@ class SeveralPricesSearch:
     @property
     def allowance(self) -> float:
         """Distance of plan and bound that counts as none [EUR/a]."""
-        if self.best is None:
-            return 0.0
-        cost = abs(self.best.cost + self.constant)
-        return max(self.gap_eur, self.gap * cost) + ROUNDING * (1.0 + cost)
+        return 0.0 if self.best is None else counts_as_none(self.best.cost + self.constant, self.gap_eur, self.gap)
 
     def run(self) -> None:
         """Search until plan and bound meet, nothing is open, or the work is spent."""

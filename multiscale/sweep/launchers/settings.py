@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class SubmititSettings(LauncherSettings):
     max_num_timeout: int = count(10, "how often a job is begun again after its time was over", 0, 10000)
     setup: tuple[str, ...] = Field((), description="lines of the job script before the job, e.g. ['module load gcc']")
 
+    @abstractmethod
     def executor(self, folder: Path, cpus: int) -> Any:
         """The executor of submitit.
 
@@ -39,4 +41,3 @@ class SubmititSettings(LauncherSettings):
             folder: for its files.
             cpus: cores of each job.
         """
-        raise NotImplementedError
